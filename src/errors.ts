@@ -1,0 +1,36 @@
+/** Every `extensions.code` a caller can meet (see schema-core and docs/api). */
+export type ErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'BAD_USER_INPUT'
+  | 'POOL_INITIALIZING'
+  | 'POOL_EXHAUSTED'
+  | 'QUEUE_FULL'
+  | 'IDEMPOTENCY_CONFLICT'
+  | 'NOT_FOUND'
+  | 'QUOTA_EXCEEDED'
+  | 'WORKER_START_FAILED'
+  | 'SHUTTING_DOWN'
+  | 'INTERNAL';
+
+/**
+ * An expected failure. Its message reaches the caller as it is, so it says what was wrong and what to do, and never
+ * holds code, output or tokens. Everything that is not a DomainError is masked as INTERNAL.
+ */
+export class DomainError extends Error {
+  readonly code: ErrorCode;
+  /** Further machine-readable facts, e.g. `{ retryAfterMs: 1000 }`, `{ field: 'code', limit: 1048576 }`. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.name = 'DomainError';
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,123 @@
+/**
+ * The door to everything durable. A commit is one atomic step: events of any number of streams, the projection rows they
+ * fold into, output, a worker's cursor, an idempotency key. It either happens whole or throws.
+ */
+import type { EventId, ExecutionId, SessionId, WorkerId } from '../ids.ts';
+import type { Finish, Output } from '../output.ts';
+import type {
+  DomainEvent,
+  ExecutionEvent,
+  RecordedEvent,
+  SessionEvent,
+  StreamKind,
+  WorkerEvent,
+} from './eventTypes.ts';
+import type { Execution, Session, Worker } from './states.ts';
+
+/** New events for one stream, decided on `state` (null: the stream must not exist yet). */
+export type StreamAppend =
+  | {
+      readonly stream: 'worker';
+      readonly id: WorkerId;
+      readonly state: Worker | null;
+      readonly events: readonly WorkerEvent[];
+    }
+  | {
+      readonly stream: 'session';
+      readonly id: SessionId;
+      readonly state: Session | null;
+      readonly events: readonly SessionEvent[];
+    }
+  | {
+      readonly stream: 'execution';
+      readonly id: ExecutionId;
+      readonly state: Execution | null;
+      readonly events: readonly ExecutionEvent[];
+    };
+
+export interface OutputItem {
+  readonly executionId: ExecutionId;
+  /** From 1, without holes; the finish is the last. */
+  readonly seq: number;
+  readonly at: Date;
+  readonly output: Output | Finish;
+}
+
+/** How far a worker's messages are stored, and by which lease epoch. */
+export interface Cursor {
+  readonly workerId: WorkerId;
+  /** The writer's lease epoch; a commit with an older one is refused ({@link FencedError}). */
+  readonly epoch: number;
+  readonly bootId: string;
+  /** The last agent `seq` whose effects this commit (or an earlier one) holds. */
+  readonly seq: number;
+  /** What a successor needs to go on within the running execution; opaque here, JSON. */
+  readonly progress: unknown;
+}
+
+export interface IdempotencyClaim {
+  readonly tenant: string;
+  readonly userUuid: string;
+  readonly key: string;
+  readonly codeSha256: string;
+  readonly executionId: ExecutionId;
+}
+
+export interface Commit {
+  readonly streams: readonly StreamAppend[];
+  /** Sessions that must be open still at exactly this version, though nothing is appended to them. */
+  readonly openSessions?: readonly { readonly id: SessionId; readonly version: number }[];
+  readonly outputs?: readonly OutputItem[];
+  readonly cursor?: Cursor;
+  readonly idempotency?: IdempotencyClaim;
+  readonly causationId?: EventId;
+}
+
+export interface Committed {
+  /** In the order of the streams and their events. */
+  readonly events: readonly RecordedEvent[];
+  /** The states after, in the order of `streams`. */
+  readonly states: readonly (Worker | Session | Execution)[];
+}
+
+/** Somebody else was first. Read again and decide again. */
+export class ConcurrencyError extends Error {
+  /** What was contended: a stream's version, a guarded session, the user's one open session, an idempotency key. */
+  readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key';
+  constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
+    super(`Another writer was first (${on}).`, options);
+    this.name = 'ConcurrencyError';
+    this.on = on;
+  }
+}
+
+/** This gateway's lease on the worker was taken over: it must stop acting for it, and nothing was written. */
+export class FencedError extends Error {
+  readonly workerId: WorkerId;
+  constructor(workerId: WorkerId) {
+    super(`The lease on worker ${workerId} was taken over by another gateway.`);
+    this.name = 'FencedError';
+    this.workerId = workerId;
+  }
+}
+
+export interface EventStore {
+  /**
+   * Appends. Commits that wait at the same time share one transaction; each still succeeds or fails on its own. Resolves
+   * once the commit is durable (`synchronous_commit`). Safe to repeat after a lost connection: events are recognised by
+   * their ids.
+   * @throws ConcurrencyError, FencedError, or (the database is away, after a named limit) Error
+   */
+  commit(commit: Commit): Promise<Committed>;
+  /** Events with a position above `position`, in order; at most `limit`. */
+  readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
+  readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
+  /** The last position there is; 0 if none. */
+  lastPosition(): Promise<number>;
+}
+
+/** Called after each commit of this very process, in commit order, before `commit` resolves. */
+export type OnCommitted = (
+  events: readonly RecordedEvent<DomainEvent>[],
+  outputs: readonly OutputItem[],
+) => void;

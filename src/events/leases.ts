@@ -1,0 +1,29 @@
+/**
+ * Who may act for a thing now. A lease is a row `(name, holder, epoch, expires_at)` on the database's clock; each change of
+ * holder, and each restart of the same holder, raises the epoch. A holder that is late loses nothing but the right to act:
+ * its writes carry the old epoch and are refused.
+ */
+import type { WorkerId } from '../ids.ts';
+import type { Cursor } from './eventStore.ts';
+
+export interface Leases {
+  /** The epoch, or null while another live gateway holds it. Taking one's own again (after a restart) succeeds at once. */
+  acquire(name: string): Promise<number | null>;
+  /**
+   * The lease on a worker's channel, and where its messages were left: both in one transaction, so whatever the
+   * predecessor had not committed by then never will be. `cursor.seq` 0, `bootId` '' and `progress` null if fresh.
+   */
+  acquireWorker(workerId: WorkerId): Promise<Cursor | null>;
+  release(name: string): Promise<void>;
+  releaseWorker(workerId: WorkerId): Promise<void>;
+  /** Called with names whose renewal found them taken by another. */
+  onLost(listener: (name: string) => void): () => void;
+  /** Workers whose channel lease nobody live holds: `WHERE` state is IDLE or ASSIGNED and the lease is absent or expired. */
+  orphanedWorkers(): Promise<WorkerId[]>;
+  /** Stops renewing and gives up all (they expire at once), so that another gateway need not wait. */
+  close(): Promise<void>;
+}
+
+/** How long a lease lives without renewal: a dead gateway's workers are taken over within this and one look (< 3 s). */
+export const LEASE_TTL_MS = 2_000;
+export const LEASE_RENEW_INTERVAL_MS = 500;

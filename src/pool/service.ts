@@ -1,0 +1,74 @@
+/**
+ * What Cellhouse does, as the schema sees it. Every method validates its input (BAD_USER_INPUT names the field and the
+ * limit) and throws {@link DomainError} for what a caller can act on.
+ */
+import type { OutputItem } from '../events/eventStore.ts';
+import type { Execution, Session, Worker } from '../events/states.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
+
+/** Who asks. One token and the tenant `default` for now. */
+export interface Principal {
+  readonly tenant: string;
+}
+
+export interface ExecuteRequest {
+  readonly userUuid: string;
+  readonly code: string;
+  readonly timeoutMs?: number | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+  readonly waitForWorkerMs?: number | null | undefined;
+}
+
+export interface PoolStatus {
+  readonly totalWorkers: number;
+  readonly busyWorkers: number;
+  readonly idleWorkers: number;
+  readonly startingWorkers: number;
+  readonly waitingRequests: number;
+  readonly minIdleWorkers: number;
+  readonly maxTotalWorkers: number;
+  readonly isInitializing: boolean;
+}
+
+export interface InterpreterService {
+  /** Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing. */
+  execute(principal: Principal, request: ExecuteRequest): Promise<Execution>;
+  /** Resolves when the request is durable. */
+  submit(principal: Principal, request: ExecuteRequest): Promise<Execution>;
+  /** Idempotent; resolves with the execution as it is once the interrupt has taken effect or the grace time is over. */
+  interrupt(principal: Principal, executionId: string): Promise<Execution>;
+  restartKernel(principal: Principal, userUuid: string): Promise<Session>;
+  /** Null: there was no open session. */
+  release(principal: Principal, userUuid: string): Promise<Session | null>;
+
+  /** The user's open session, else the last one that was, else null. */
+  session(principal: Principal, userUuid: string): Promise<Session | null>;
+  sessionById(principal: Principal, id: SessionId): Promise<Session | null>;
+  lastActiveAt(session: Session): Promise<Date>;
+  workerById(id: WorkerId): Promise<Worker | null>;
+  /** Null for an unknown or malformed id, and for another tenant's. */
+  execution(principal: Principal, id: string): Promise<Execution | null>;
+  code(executionId: ExecutionId): Promise<string>;
+  /** Stored outputs with a seq above `after`, in order, at most `first` (null: all, up to MAX_RESPONSE_BYTES). */
+  outputs(executionId: ExecutionId, after: number, first: number | null): Promise<OutputItem[]>;
+
+  /**
+   * Outputs after `after`, first what is stored, then live, ending with the finish. Pulled, never pushed: nothing is
+   * buffered for a consumer that does not read. `return()` resolves at once, also while waiting.
+   * @throws NOT_FOUND, BAD_USER_INPUT before the first item
+   */
+  followOutput(
+    principal: Principal,
+    executionId: string,
+    after: number,
+  ): Promise<AsyncIterableIterator<OutputItem>>;
+  /** The same over all executions of a user, from now on or after `executionId:seq`. Never ends by itself. */
+  followSessionOutput(
+    principal: Principal,
+    userUuid: string,
+    after: string | null,
+  ): Promise<AsyncIterableIterator<OutputItem>>;
+  poolStatus(): Promise<PoolStatus>;
+  /** The status now, then each change. */
+  followPoolStatus(): AsyncIterableIterator<PoolStatus>;
+}
