@@ -1,0 +1,115 @@
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, loadConfig, loadServeConfig } from '../../src/config.ts';
+
+const ROOT_UID = 0;
+const USER_UID = 1000;
+
+function problemsOf(env: Record<string, string>, uid = ROOT_UID): readonly string[] {
+  try {
+    loadConfig(env, uid);
+    return [];
+  } catch (error: unknown) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe('the configuration', () => {
+  it('has the documented defaults', () => {
+    expect(loadConfig({}, ROOT_UID)).toEqual({
+      host: '127.0.0.1',
+      port: 3874,
+      dataDir: resolve('.cellhouse'),
+      authToken: null,
+      databaseUrl: null,
+      dockerSocketPath: '/var/run/docker.sock',
+      dockerRuntime: 'runc',
+      socketDir: '/run/cellhouse',
+      logLevel: 'info',
+      workerImage: null,
+      minIdleWorkers: 2,
+      maxTotalWorkers: 30,
+      workerMemoryMb: 512,
+      workerCpus: 1,
+      workerPids: 128,
+      workerDiskMb: 256,
+      workerWaitTimeoutMs: 60_000,
+      workerOrphanTimeoutMs: 900_000,
+      sessionIdleTimeoutMs: 3_600_000,
+      sessionMaxLifeMs: 86_400_000,
+      recyclingIntervalMs: 300_000,
+      executionTimeoutMs: 10_000,
+      maxExecutionTimeoutMs: 300_000,
+      interruptGraceMs: 1_000,
+      maxQueuedExecutions: 64,
+      idempotencyTtlMs: 86_400_000,
+      maxCodeBytes: 1_048_576,
+      maxBodyBytes: 8_388_608,
+      maxOutputBytes: 33_554_432,
+      maxResponseBytes: 134_217_728,
+      replayBufferBytes: 33_554_432,
+    });
+  });
+
+  it('takes an empty variable for an unset one', () => {
+    expect(loadConfig({ PORT: '', DATABASE_URL: '' }, ROOT_UID)).toEqual(loadConfig({}, ROOT_UID));
+  });
+
+  it('tells every problem at once, with name, value and what is allowed', () => {
+    const problems = problemsOf({
+      PORT: '70000',
+      MIN_IDLE_WORKERS: '-1',
+      WORKER_CPUS: '1.5',
+      EXECUTION_TIMEOUT_MS: 'ten',
+      LOG_LEVEL: 'loud',
+      DOCKER_HOST: 'tcp://127.0.0.1:2375',
+      DATABASE_URL: 'mysql://root:hunter2@db/x',
+      HOST: 'http://127.0.0.1',
+    });
+    expect(problems).toHaveLength(8);
+    expect(problems).toContain(
+      'PORT is "70000", but must be a whole number from 0 to 65535 (default 3874).',
+    );
+    for (const name of ['MIN_IDLE_WORKERS is "-1"', 'WORKER_CPUS is "1.5"', 'LOG_LEVEL is "loud"'])
+      expect(problems.some((problem) => problem.startsWith(name))).toBe(true);
+  });
+
+  it('never shows a secret', () => {
+    const text = problemsOf({
+      AUTH_TOKEN: 'hunter2 with spaces',
+      DATABASE_URL: 'mysql://root:hunter2@db/x',
+    }).join();
+    expect(text).toContain('AUTH_TOKEN');
+    expect(text).toContain('mysql://db/x');
+    expect(text).not.toContain('hunter2');
+  });
+
+  it.each([
+    [{ MIN_IDLE_WORKERS: '5', MAX_TOTAL_WORKERS: '4' }, 'at most MAX_TOTAL_WORKERS (4)'],
+    [
+      { EXECUTION_TIMEOUT_MS: '400000' },
+      'EXECUTION_TIMEOUT_MS is 400000, but must be at most MAX_EXECUTION_TIMEOUT_MS (300000)',
+    ],
+    [{ SOCKET_DIR: `/${'d'.repeat(22)}` }, 'at most 22 bytes'],
+  ])('checks values against each other: %o', (env, problem) => {
+    expect(problemsOf(env)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it('compares only what is right by itself', () => {
+    expect(problemsOf({ MIN_IDLE_WORKERS: '50', MAX_TOTAL_WORKERS: 'x' })).toHaveLength(1);
+  });
+
+  it('puts the sockets of a user without root below their runtime directory', () => {
+    const config = loadConfig({ XDG_RUNTIME_DIR: '/run/user/1000' }, USER_UID);
+    expect(config.socketDir).toBe('/run/user/1000/ch');
+    expect(problemsOf({}, USER_UID)).toEqual([expect.stringContaining('XDG_RUNTIME_DIR')]);
+  });
+
+  it('needs the worker image to serve', () => {
+    expect(loadServeConfig({ WORKER_IMAGE: 'cellhouse-worker:abc' }, ROOT_UID).workerImage).toBe(
+      'cellhouse-worker:abc',
+    );
+    expect(() => loadServeConfig({ PORT: 'x' }, ROOT_UID)).toThrow(/PORT[\s\S]*WORKER_IMAGE/);
+  });
+});
