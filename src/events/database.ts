@@ -1,0 +1,35 @@
+/** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
+import type { Logger } from 'pino';
+import type { GatewayId, NewId } from '../ids.ts';
+import type { EventStore } from './eventStore.ts';
+import type { Leases } from './leases.ts';
+import type { Queries } from './queries/queries.ts';
+import type { WakeUps } from './wakeUps.ts';
+
+/** A connection URL, or its parts (`host` may be the folder of a Unix socket). */
+export type DatabaseAddress =
+  | { readonly url: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly database: string;
+      readonly username: string;
+      readonly password?: string;
+    };
+
+export interface DatabaseDeps {
+  readonly gatewayId: GatewayId;
+  readonly logger: Logger;
+  readonly newId: NewId;
+}
+
+export interface Database {
+  readonly store: EventStore;
+  readonly queries: Queries;
+  readonly leases: Leases;
+  readonly wakeUps: WakeUps;
+  /** One cheap round trip, for readiness. @throws Error if the database does not answer within a named limit */
+  ping(): Promise<void>;
+  /** Idempotent: gives up the leases, stops waking, and ends all connections once the waiting commits are done. */
+  close(): Promise<void>;
+}

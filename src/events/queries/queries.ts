@@ -1,0 +1,136 @@
+/**
+ * What can be asked of the tables. Every answer is what was committed when it was read: whoever acts on it commits with
+ * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
+ * never folded from events.
+ */
+import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
+import type { OutputItem } from '../eventStore.ts';
+import type { CloseReason } from '../eventTypes.ts';
+import type { Execution, Session, Worker } from '../states.ts';
+
+export interface Queries
+  extends WorkerQueries,
+    SessionQueries,
+    ExecutionQueries,
+    OutputQueries,
+    UpkeepQueries {}
+
+export interface WorkerQueries {
+  worker(id: WorkerId): Promise<Worker | null>;
+  /** In the order they were requested. */
+  workersInStates(poolId: PoolId, states: readonly Worker['state'][]): Promise<Worker[]>;
+  poolCounts(poolId: PoolId): Promise<PoolCounts>;
+  /**
+   * Idle workers to claim from, the `preferred` ones first, then the longest idle; at most `limit`. No lock is held: a
+   * claim that loses a race gets a ConcurrencyError and tries the next.
+   */
+  idleWorkers(poolId: PoolId, preferred: readonly WorkerId[], limit: number): Promise<Worker[]>;
+}
+
+/** Workers by what they cost: all three add up to the pool's total. */
+export interface PoolCounts {
+  /** REQUESTED or STARTING. */
+  readonly starting: number;
+  readonly idle: number;
+  readonly assigned: number;
+}
+
+export interface SessionQueries {
+  session(id: SessionId): Promise<Session | null>;
+  /** The user's open session; there is at most one. */
+  openSession(tenant: string, userUuid: string): Promise<Session | null>;
+  /** The user's session that was opened last, open or closed. */
+  lastSession(tenant: string, userUuid: string): Promise<Session | null>;
+  /** The open session that the worker serves. */
+  openSessionOfWorker(workerId: WorkerId): Promise<Session | null>;
+  /** Why the user's last closed session ended; null if none ever did. */
+  previousCloseReason(tenant: string, userUuid: string): Promise<CloseReason | null>;
+  /** All open ones, oldest first. */
+  openSessions(): Promise<Session[]>;
+  /** Open, nothing queued or running, and nothing requested, finished or opened at or after `before`; oldest first. */
+  sessionsIdleSince(before: Date, limit: number): Promise<Session[]>;
+  /** Open, and opened before `before`; oldest first. */
+  sessionsOpenedBefore(before: Date, limit: number): Promise<Session[]>;
+  /** The latest of: opened, an execution requested, an execution finished. */
+  sessionLastActiveAt(session: Session): Promise<Date>;
+}
+
+export interface ExecutionQueries {
+  execution(id: ExecutionId): Promise<Execution | null>;
+  /** The code as it was requested, every character of it; null for an unknown execution. */
+  executionCode(id: ExecutionId): Promise<string | null>;
+  /** Queued and running ones of the worker with their code, in the order they were accepted (commit order). */
+  unfinishedExecutions(workerId: WorkerId): Promise<UnfinishedExecution[]>;
+  /** How many of the session's executions are queued or running. */
+  countUnfinished(sessionId: SessionId): Promise<number>;
+  /** The execution that holds the key; null if the key is unused (or expired and deleted). */
+  idempotencyKey(
+    tenant: string,
+    userUuid: string,
+    key: string,
+  ): Promise<{ readonly executionId: ExecutionId; readonly codeSha256: string } | null>;
+}
+
+export interface UnfinishedExecution {
+  readonly execution: Execution;
+  readonly code: string;
+  /** The last output stored; 0 if none. */
+  readonly lastSeq: number;
+}
+
+export interface OutputBounds {
+  readonly limit: number;
+  /** Of the stored JSON bodies (UTF-8). The first item is given even if it alone is larger. */
+  readonly maxBytes: number;
+}
+
+export interface OutputQueries {
+  /** Outputs with a seq above `after`, in order, the finish included. */
+  outputs(executionId: ExecutionId, after: number, bounds: OutputBounds): Promise<OutputItem[]>;
+  /** The last seq stored (0: none), and whether it is the finish. */
+  outputEnd(executionId: ExecutionId): Promise<OutputEnd>;
+  /**
+   * Outputs of all the user's executions after `after` (null: from the very first), in the order in which the executions
+   * were accepted and by seq within each. What a later execution put out is held back until the finish of the earlier
+   * one was given, so that a cursor never passes anything (a queued execution can be cancelled while an earlier runs).
+   */
+  userOutputs(
+    tenant: string,
+    userUuid: string,
+    after: OutputCursor | null,
+    bounds: OutputBounds,
+  ): Promise<OutputItem[]>;
+  /**
+   * The cursor "from now on": what {@link userOutputs} would give next has not been stored yet. Null: the user has no
+   * executions, and null is the cursor.
+   */
+  userOutputEnd(tenant: string, userUuid: string): Promise<OutputCursor | null>;
+}
+
+export interface OutputEnd {
+  readonly lastSeq: number;
+  readonly isFinished: boolean;
+}
+
+export interface OutputCursor {
+  readonly executionId: ExecutionId;
+  readonly seq: number;
+}
+
+export interface UpkeepQueries {
+  /**
+   * This database's pool, made at the first call; it keeps the engine it was made with. The caller refuses to go on when
+   * `engineId` is not its own.
+   */
+  poolIdentity(engineId: string): Promise<PoolIdentity>;
+  /** Forgets keys whose execution was requested before `before`. Resolves with their number. */
+  deleteIdempotencyKeys(before: Date): Promise<number>;
+  /** Forgets cursors and leases of removed workers. Resolves with the number of workers. */
+  deleteRemovedWorkersCursors(): Promise<number>;
+}
+
+export interface PoolIdentity {
+  readonly poolId: PoolId;
+  readonly engineId: string;
+  readonly createdAt: Date;
+}
