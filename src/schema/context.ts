@@ -1,0 +1,38 @@
+/** What resolvers get with each request. They know the service and nothing below it. */
+import type { InterpreterService, Principal } from '../pool/service.ts';
+import { createResponse, type Response } from './response.ts';
+
+export interface SchemaDeps {
+  readonly service: InterpreterService;
+  /** Aborted when the gateway will not wait for unfinished calls any longer. */
+  readonly stopping: AbortSignal;
+  readonly maxResponseBytes: number;
+}
+
+export interface SchemaContext extends SchemaDeps {
+  readonly principal: Principal;
+  /**
+   * What belongs to one response: a query's or mutation's whole, or one event of a subscription (which is the
+   * `rootValue` of that event's execution; a query has none).
+   */
+  response(rootValue: unknown): Response;
+}
+
+/** One per operation. */
+export function createSchemaContext(deps: SchemaDeps, principal: Principal): SchemaContext {
+  const perEvent = new WeakMap<object, Response>();
+  const whole = createResponse(deps.service, deps.maxResponseBytes);
+
+  return {
+    ...deps,
+    principal,
+    response(rootValue) {
+      if (typeof rootValue !== 'object' || rootValue === null) return whole;
+      const known = perEvent.get(rootValue);
+      if (known) return known;
+      const response = createResponse(deps.service, deps.maxResponseBytes);
+      perEvent.set(rootValue, response);
+      return response;
+    },
+  };
+}

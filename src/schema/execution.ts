@@ -1,0 +1,68 @@
+/** What can be asked of, and done to, executions. */
+import { builder } from './builder.ts';
+import { Execution } from './executionType.ts';
+import { unlessStopping } from './unlessStopping.ts';
+
+const ExecuteInput = builder.inputType('ExecuteInput', {
+  description: 'A piece of code for a user.',
+  fields: (t) => ({
+    userUuid: t.string({
+      required: true,
+      description:
+        'The user: any non-empty string of at most 128 characters; a UUID is the advice.',
+    }),
+    code: t.string({
+      required: true,
+      description: 'Python, at least one character, at most MAX_CODE_BYTES in UTF-8.',
+    }),
+    timeoutMs: t.int({
+      description:
+        'The time limit, counted from when the kernel starts it. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS.',
+    }),
+    idempotencyKey: t.string({
+      description:
+        'Per user: the same key joins or returns the same execution; other code under it is IDEMPOTENCY_CONFLICT.',
+    }),
+    waitForWorkerMs: t.int({
+      description:
+        'How long to wait for a worker, its creation included. Default WORKER_WAIT_TIMEOUT_MS.',
+    }),
+  }),
+});
+
+builder.queryField('execution', (t) =>
+  t.field({
+    type: Execution,
+    nullable: true,
+    description: 'An execution by its id; null if there is none.',
+    args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
+    resolve: (_root, { id }, { service, principal }) => service.execution(principal, id),
+  }),
+);
+
+builder.mutationFields((t) => ({
+  execute: t.field({
+    type: Execution,
+    description:
+      "Runs code in the user's session (opened if there is none) and answers when it has finished.",
+    args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
+    resolve: (_root, { input }, { service, principal, stopping }) =>
+      unlessStopping(stopping, service.execute(principal, input)),
+  }),
+  submit: t.field({
+    type: Execution,
+    description:
+      'The same, answering as soon as the session has a worker and the request is durable; follow it with `output`, or poll `execution`.',
+    args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
+    resolve: (_root, { input }, { service, principal, stopping }) =>
+      unlessStopping(stopping, service.submit(principal, input)),
+  }),
+  interrupt: t.field({
+    type: Execution,
+    description:
+      'Interrupts a queued or running execution; the session keeps its variables. One that is over is left as it is.',
+    args: { executionId: t.arg.id({ required: true, description: 'Which execution.' }) },
+    resolve: (_root, { executionId }, { service, principal }) =>
+      service.interrupt(principal, executionId),
+  }),
+}));

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import {
+  buildSchema,
+  type GraphQLField,
+  type GraphQLNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  printSchema,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { schema } from '../../src/schema/index.ts';
+
+const core = buildSchema(readFileSync('test/fixtures/schema-core.graphql', 'utf8'));
+
+/** Every name a client can use, with its type, as one line each. */
+function names(type: GraphQLNamedType): string[] {
+  if (isEnumType(type)) return type.getValues().map(({ name }) => `${type.name}.${name}`);
+  if (isInputObjectType(type))
+    return Object.values(type.getFields()).map(
+      ({ name, type: of }) => `${type.name}.${name}: ${of}`,
+    );
+  if (!isObjectType(type) && !isInterfaceType(type)) return [`scalar ${type.name}`];
+  return [
+    ...type.getInterfaces().map(({ name }) => `${type.name} implements ${name}`),
+    ...Object.values(type.getFields()).flatMap((field) => fieldNames(type.name, field)),
+  ];
+}
+
+function fieldNames(typeName: string, field: GraphQLField<unknown, unknown>): string[] {
+  const path = `${typeName}.${field.name}`;
+  return [
+    `${path}: ${field.type}`,
+    ...field.args.map(
+      ({ name, type, defaultValue }) => `${path}(${name}: ${type} = ${defaultValue})`,
+    ),
+  ];
+}
+
+const ownTypes = Object.values(schema.getTypeMap()).filter(
+  ({ name }) =>
+    !name.startsWith('__') && !['String', 'Int', 'Float', 'Boolean', 'ID'].includes(name),
+);
+
+describe('the schema', () => {
+  it('has every name of the core schema, with the same type', () => {
+    const have = new Set(Object.values(schema.getTypeMap()).flatMap(names));
+    const wanted = Object.values(core.getTypeMap())
+      .filter(({ name }) => !name.startsWith('__'))
+      .flatMap(names);
+    expect(wanted.length).toBeGreaterThan(100);
+    expect(wanted.filter((name) => !have.has(name))).toEqual([]);
+  });
+
+  it('asks for no argument and no input field that the core schema lets a client leave out', () => {
+    const required = Object.values(schema.getTypeMap())
+      .flatMap(names)
+      .filter((line) => /\(\w+: .*! = undefined\)$|^\w+Input\.\w+: .*!$/.test(line));
+    const known = new Set(Object.values(core.getTypeMap()).flatMap(names));
+    expect(required.filter((line) => !known.has(line))).toEqual([]);
+  });
+
+  it('describes every type, field, argument and value', () => {
+    const bare = ownTypes.flatMap((type) => [
+      ...(type.description ? [] : [type.name]),
+      ...partsOf(type)
+        .filter(({ description }) => !description)
+        .map(({ name }) => `${type.name}.${name}`),
+    ]);
+    expect(bare).toEqual([]);
+  });
+
+  it('is the one in schema.graphql', () => {
+    expect(readFileSync('schema.graphql', 'utf8')).toBe(`${printSchema(schema)}\n`);
+  });
+});
+
+function partsOf(type: GraphQLNamedType) {
+  if (isEnumType(type)) return type.getValues();
+  if (isInputObjectType(type)) return Object.values(type.getFields());
+  if (!isObjectType(type) && !isInterfaceType(type)) return [];
+  return Object.values(type.getFields()).flatMap((field) => [field, ...field.args]);
+}
