@@ -1,0 +1,193 @@
+/**
+ * What has happened of one execution so far, as a pure fold over its messages.
+ *
+ * ```
+ *  waiting --busy or output--> started --output*--> ... --reply and idle, in either order--> done
+ *     |                           |
+ *     +---------------------------+--(plain Jupyter Server) the kernel restarts or dies--> done
+ * ```
+ * It survives its gateway: a progress stored after message k (it is plain JSON that Postgres `jsonb` takes) and then given
+ * the messages from k+1 on yields the same outputs and outcome as an uninterrupted run. Messages of another parent, and
+ * all that come after done, change nothing.
+ */
+import type { ExecutionId } from '../ids.ts';
+import type { Output } from '../output.ts';
+import { cutText } from './errorFacts.ts';
+import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
+import type { KernelMessage, OutputMessage, ReplyMessage } from './messages.ts';
+import { outputBytes } from './outputBytes.ts';
+
+export interface ExecutionProgress {
+  readonly executionId: ExecutionId;
+  readonly startedAt: number | null;
+  readonly isIdle: boolean;
+  readonly isDone: boolean;
+  /** A {@link ReplyMessage} that waits for idle. As JSON text, for jsonb refuses what an error's text may hold. */
+  readonly replyJson: string | null;
+  /** The name in the last error output, as JSON text for the same reason. */
+  readonly lastErrorNameJson: string | null;
+  readonly producedBytes: number;
+  /** What kept outputs count against the limit, each with {@link OUTPUT_OVERHEAD_BYTES}. */
+  readonly chargedBytes: number;
+  /** The limit is passed: nothing more is kept. */
+  readonly isFull: boolean;
+  /** Dropped since then. */
+  readonly droppedBytes: number;
+  readonly isTruncated: boolean;
+}
+
+export interface Received {
+  readonly progress: ExecutionProgress;
+  /** To be stored, in this order. */
+  readonly outputs: readonly Output[];
+  /** The kernel began it with this very message. */
+  readonly started: boolean;
+  /** Set exactly once, together with the last outputs. */
+  readonly done: ExecutionOutcome | null;
+}
+
+/**
+ * What each output counts besides its content: a row in the database costs about that, so that a million empty outputs
+ * cannot pass as zero bytes.
+ */
+const OUTPUT_OVERHEAD_BYTES = 64;
+/** Longest error text in the outcome, which goes into an event; the output has the longer form. */
+const MAX_OUTCOME_ERROR_CHARS = 10_000;
+
+export function startProgress(executionId: ExecutionId): ExecutionProgress {
+  return {
+    executionId,
+    startedAt: null,
+    isIdle: false,
+    isDone: false,
+    replyJson: null,
+    lastErrorNameJson: null,
+    producedBytes: 0,
+    chargedBytes: 0,
+    isFull: false,
+    droppedBytes: 0,
+    isTruncated: false,
+  };
+}
+
+/** Takes in one message. Never throws. */
+export function receive(
+  progress: ExecutionProgress,
+  message: KernelMessage,
+  limits: { readonly maxOutputBytes: number },
+): Received {
+  if (progress.isDone) return unchanged(progress);
+  if (isPlainKernelDeath(message)) return finish(progress, kernelDiedReply(message));
+  if (message.parentId !== progress.executionId) return unchanged(progress);
+  switch (message.type) {
+    case 'status':
+      if (message.state === 'busy') return begin(progress, message.at);
+      return message.state === 'idle' ? becomeIdle(progress) : unchanged(progress);
+    case 'output':
+      return takeOutput(progress, message, limits.maxOutputBytes);
+    case 'reply':
+      if (progress.replyJson !== null) return unchanged(progress);
+      if (progress.isIdle) return finish(progress, message);
+      return unchanged({ ...progress, replyJson: JSON.stringify(message) });
+    default:
+      return message satisfies never;
+  }
+}
+
+function unchanged(progress: ExecutionProgress): Received {
+  return { progress, outputs: [], started: false, done: null };
+}
+
+/** Our agent (its messages have a seq) goes on to send a reply; a plain Jupyter Server says no more than this. */
+function isPlainKernelDeath(message: KernelMessage): boolean {
+  return (
+    message.type === 'status' &&
+    message.seq === null &&
+    message.parentId === null &&
+    (message.state === 'restarting' || message.state === 'dead')
+  );
+}
+
+function kernelDiedReply({ at }: KernelMessage): ReplyMessage {
+  return {
+    type: 'reply',
+    seq: null,
+    at,
+    parentId: null,
+    status: 'error',
+    executionCount: null,
+    error: { name: 'KernelDied', value: 'The kernel died.', traceback: [] },
+    verdict: {
+      outcome: 'kernel_died',
+      stateLost: true,
+      startedAt: null,
+      finishedAt: null,
+      cpuMs: null,
+      peakMemoryBytes: null,
+      outputBytes: null,
+      droppedBytes: 0,
+      exitCode: null,
+    },
+  };
+}
+
+function begin(progress: ExecutionProgress, at: number): Received {
+  if (progress.startedAt !== null) return unchanged(progress);
+  return { ...unchanged({ ...progress, startedAt: at }), started: true };
+}
+
+function becomeIdle(progress: ExecutionProgress): Received {
+  if (progress.replyJson === null) return unchanged({ ...progress, isIdle: true });
+  return finish(progress, JSON.parse(progress.replyJson) as ReplyMessage);
+}
+
+function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
+  const { output } = message;
+  const bytes = outputBytes(output);
+  const charged = before.chargedBytes + bytes + OUTPUT_OVERHEAD_BYTES;
+  const isFull = before.isFull || charged > maxBytes;
+  const lost = output.kind === 'gap' ? (output.droppedBytes ?? 0) : bytes;
+  const progress: ExecutionProgress = {
+    ...before,
+    startedAt: before.startedAt ?? message.at,
+    producedBytes: before.producedBytes + lost,
+    chargedBytes: isFull ? before.chargedBytes : charged,
+    isFull,
+    droppedBytes: isFull ? before.droppedBytes + lost : before.droppedBytes,
+    isTruncated: before.isTruncated || isFull || output.kind === 'gap',
+    lastErrorNameJson:
+      output.kind === 'error' && !isFull ? JSON.stringify(output.name) : before.lastErrorNameJson,
+  };
+  return {
+    progress,
+    outputs: isFull ? [] : [output],
+    started: before.startedAt === null,
+    done: null,
+  };
+}
+
+function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {
+  const { status, error } = judgeReply(reply);
+  const { verdict } = reply;
+  const outputs: Output[] = [];
+  if (progress.isFull)
+    outputs.push({ kind: 'gap', reason: 'output_limit', droppedBytes: progress.droppedBytes });
+  // Whoever reads only the outputs must learn of the error too, also where the kernel could not say it any more.
+  if (error !== null && progress.lastErrorNameJson !== JSON.stringify(error.name))
+    outputs.push({ kind: 'error', ...error });
+  const done: ExecutionOutcome = {
+    status,
+    errorName: error?.name ?? null,
+    errorValue: error === null ? null : cutText(error.value, MAX_OUTCOME_ERROR_CHARS),
+    executionCount: reply.executionCount,
+    stateLost: verdict?.stateLost ?? false,
+    cpuMs: verdict?.cpuMs ?? null,
+    peakMemoryBytes: verdict?.peakMemoryBytes ?? null,
+    startedAt: verdict?.startedAt ?? progress.startedAt,
+    finishedAt: verdict?.finishedAt ?? reply.at,
+    outputBytes: verdict?.outputBytes ?? progress.producedBytes,
+    truncated: progress.isTruncated || (verdict?.droppedBytes ?? 0) > 0,
+    exitCode: verdict?.exitCode ?? null,
+  };
+  return { progress: { ...progress, isDone: true }, outputs, started: false, done };
+}

@@ -1,0 +1,144 @@
+/**
+ * Checks one frame from a worker. User code owns the kernel process, so every message is hostile input: nothing here
+ * throws, and everything that passes is bounded. Written by hand, not with a schema library, because each line that a
+ * user prints comes through here.
+ */
+import { readErrorFacts } from './errorFacts.ts';
+import { isJsonObject, type JsonObject, readAmount, readInteger } from './jsonValue.ts';
+import type {
+  AgentVerdict,
+  Hello,
+  KernelMessage,
+  KernelState,
+  ReplyMessage,
+  StatusMessage,
+} from './messages.ts';
+import { isOutputType, readOutput } from './readOutput.ts';
+
+export type Frame =
+  | { readonly type: 'hello'; readonly hello: Hello }
+  | { readonly type: 'message'; readonly message: KernelMessage; readonly isMalformed: boolean }
+  /** Nothing for the owner: not understood (`invalid`), or of a kind that concerns nobody (`ignored`). */
+  | { readonly type: 'dropped'; readonly seq: number | null; readonly why: 'invalid' | 'ignored' };
+
+/** Longest id accepted as a parent: ours are 36, Jupyter's about 70 characters. Longer ones are nobody's. */
+const MAX_ID_CHARS = 256;
+
+const KERNEL_STATES: readonly unknown[] = ['busy', 'idle', 'starting', 'restarting', 'dead'];
+const RESTART_REASONS: readonly unknown[] = ['timeout', 'user', 'died', 'oom'];
+const OUTCOMES: readonly unknown[] = [
+  'finished',
+  'timeout',
+  'interrupted',
+  'kernel_died',
+  'out_of_memory',
+];
+
+/** @param receivedAt taken for messages that carry no `at` of their own */
+export function parseFrame(text: string, receivedAt: number): Frame {
+  const frame = parseJson(text);
+  if (!isJsonObject(frame)) return { type: 'dropped', seq: null, why: 'invalid' };
+  if (frame.hello !== undefined) {
+    const hello = readHello(frame.hello);
+    return hello === null
+      ? { type: 'dropped', seq: null, why: 'invalid' }
+      : { type: 'hello', hello };
+  }
+  return readMessage(frame, text.length, receivedAt);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (e: unknown) {
+    // A SyntaxError is the peer's fault and counted by the caller; nothing else is expected.
+    if (e instanceof SyntaxError) return undefined;
+    throw e;
+  }
+}
+
+function readMessage(frame: JsonObject, frameChars: number, receivedAt: number): Frame {
+  const seq = readSeq(frame.seq);
+  const { channel, header, content, parent_header: parent } = frame;
+  if (!isJsonObject(header) || !isJsonObject(content))
+    return { type: 'dropped', seq, why: 'invalid' };
+  const type = header.msg_type;
+  const base = { seq, at: readAmount(frame.at) ?? receivedAt, parentId: readParentId(parent) };
+  if (channel === 'iopub' && type === 'status') return readStatus(base, content);
+  if (channel === 'iopub' && isOutputType(type)) {
+    const { output, isMalformed } = readOutput(type, content, frameChars);
+    return { type: 'message', message: { type: 'output', ...base, output }, isMalformed };
+  }
+  if (channel === 'shell' && type === 'execute_reply')
+    return readReply(base, content, frame.metadata);
+  return { type: 'dropped', seq, why: typeof type === 'string' ? 'ignored' : 'invalid' };
+}
+
+type Base = Pick<StatusMessage, 'seq' | 'at' | 'parentId'>;
+
+function readStatus(base: Base, content: JsonObject): Frame {
+  const state = content.execution_state;
+  if (!KERNEL_STATES.includes(state)) return { type: 'dropped', seq: base.seq, why: 'invalid' };
+  const reason = RESTART_REASONS.includes(content.reason)
+    ? (content.reason as StatusMessage['reason'])
+    : null;
+  const message: StatusMessage = { type: 'status', ...base, state: state as KernelState, reason };
+  return { type: 'message', message, isMalformed: false };
+}
+
+function readReply(base: Base, content: JsonObject, metadata: unknown): Frame {
+  const status = replyStatus(content.status);
+  const message: ReplyMessage = {
+    type: 'reply',
+    ...base,
+    status: status ?? 'error',
+    executionCount: readAmount(readInteger(content.execution_count)),
+    error: status === 'ok' ? null : readErrorFacts(content),
+    verdict: isJsonObject(metadata) ? readVerdict(metadata.cellhouse) : null,
+  };
+  // A reply of a wrong shape still ends the execution: waiting for a better one would be waiting for ever.
+  return { type: 'message', message, isMalformed: status === null };
+}
+
+function replyStatus(status: unknown): ReplyMessage['status'] | null {
+  if (status === 'ok' || status === 'error') return status;
+  // `abort` is what protocol versions before 5.1 said.
+  return status === 'aborted' || status === 'abort' ? 'aborted' : null;
+}
+
+function readVerdict(value: unknown): AgentVerdict | null {
+  if (!isJsonObject(value) || !OUTCOMES.includes(value.outcome)) return null;
+  return {
+    outcome: value.outcome as AgentVerdict['outcome'],
+    stateLost: value.state_lost === true,
+    startedAt: readAmount(value.started_at),
+    finishedAt: readAmount(value.finished_at),
+    cpuMs: readAmount(value.cpu_ms),
+    peakMemoryBytes: readAmount(value.peak_memory_bytes),
+    outputBytes: readAmount(value.output_bytes),
+    droppedBytes: readAmount(value.dropped_bytes) ?? 0,
+    exitCode: readInteger(value.exit_code),
+  };
+}
+
+function readHello(value: unknown): Hello | null {
+  if (!isJsonObject(value)) return null;
+  const bootId = readId(value.boot_id);
+  const firstSeq = readAmount(readInteger(value.first_seq));
+  const lastSeq = readAmount(readInteger(value.last_seq));
+  if (bootId === null || firstSeq === null || lastSeq === null) return null;
+  return { bootId, firstSeq, lastSeq, kernelGeneration: readInteger(value.kernel_generation) ?? 0 };
+}
+
+function readSeq(value: unknown): number | null {
+  const seq = readInteger(value);
+  return seq !== null && seq > 0 ? seq : null;
+}
+
+function readParentId(parent: unknown): string | null {
+  return isJsonObject(parent) ? readId(parent.msg_id) : null;
+}
+
+function readId(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_ID_CHARS ? value : null;
+}

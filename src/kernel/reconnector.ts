@@ -1,0 +1,64 @@
+/** Before the first attempt after a loss: the usual cause is over at once, and code may be waiting. */
+const FIRST_RETRY_MS = 20;
+/** The delay doubles up to this, so a worker that comes back is met within a second. */
+const MAX_RETRY_MS = 1_000;
+/** A connection that lasted so long was good, and the next loss starts anew with the short delay. */
+const STABLE_AFTER_MS = 1_000;
+
+export interface Reconnector {
+  /** A connection failed or ended; the next attempt follows after a delay. */
+  lost(error: Error): void;
+  /** Connected: good once it has lasted. */
+  opened(): void;
+  /** The connection has brought something new: good at once. */
+  proved(): void;
+  close(): void;
+}
+
+/**
+ * When to try again (exponential back-off with jitter), and when to say that it is of no use. A peer that accepts
+ * connections and breaks them at once counts as unreachable like one that is not there. The clock runs from creation.
+ */
+export function createReconnector(deps: {
+  readonly connect: () => void;
+  readonly random: () => number;
+  readonly unreachableAfterMs: number;
+  readonly onUnreachable: (error: Error) => void;
+}): Reconnector {
+  let attempts = 0;
+  let lastError = new Error('The worker has not answered yet.');
+  let retryTimer: NodeJS.Timeout | undefined;
+  let stableTimer: NodeJS.Timeout | undefined;
+  let outageTimer: NodeJS.Timeout | null = null;
+
+  const startOutage = (): void => {
+    outageTimer ??= setTimeout(() => deps.onUnreachable(lastError), deps.unreachableAfterMs);
+  };
+  const proved = (): void => {
+    if (outageTimer === null) return;
+    clearTimeout(outageTimer);
+    outageTimer = null;
+    attempts = 0;
+  };
+
+  startOutage();
+  return {
+    lost: (error) => {
+      lastError = error;
+      clearTimeout(stableTimer);
+      startOutage();
+      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** attempts, MAX_RETRY_MS);
+      attempts += 1;
+      retryTimer = setTimeout(deps.connect, delayMs * (0.5 + deps.random() / 2));
+    },
+    opened: () => {
+      stableTimer = setTimeout(proved, STABLE_AFTER_MS);
+    },
+    proved,
+    close: () => {
+      clearTimeout(retryTimer);
+      clearTimeout(stableTimer);
+      if (outageTimer !== null) clearTimeout(outageTimer);
+    },
+  };
+}
