@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Binaries } from './binaries.ts';
+import { type Layout, PORT, socketOf } from './layout.ts';
+import { findClusterProcesses, signal } from './processes.ts';
+import { readIfThere } from './readIfThere.ts';
+import { lastLines } from './runTool.ts';
+import { readStatus, type ServerStatus } from './serverStatus.ts';
+import { asServerUser, type ServerUser } from './serverUser.ts';
+
+/** Recovery replays up to 1 GB of log (`max_wal_size`), which can take a slow disk a minute. */
+const START_TIMEOUT_MS = 120_000;
+/** A fast shutdown writes a checkpoint; then it is told to drop everything (the next start recovers). */
+const STOP_TIMEOUT_MS = 30_000;
+/** A process killed with SIGKILL is gone at once, unless it waits for a disk that does not answer. */
+const KILL_TIMEOUT_MS = 10_000;
+/** The server says what it does in a file only: it is looked at this often. */
+const LOOK_INTERVAL_MS = 20;
+/** One old log is kept beside the current one. */
+const MAX_LOG_BYTES = 10 * 1024 * 1024;
+
+/**
+ * Starts the server in a process session of its own, so that no signal meant for the gateway or its process group reaches
+ * it, and resolves when it takes connections, recovery included. If another process starts it at the same time, that one
+ * is waited for.
+ */
+export async function startServer(
+  layout: Layout,
+  binaries: Binaries,
+  user: ServerUser,
+): Promise<ServerStatus> {
+  await clearRemains(layout);
+  prepareSocketDir(layout.socketDir, user);
+  const child = spawnServer(layout, binaries, user);
+  const end = watchForEnd(child);
+  child.unref();
+  const status = await waitUntilReady(layout, () => end.reason);
+  if (status === null) throw serverError(layout, `did not start (${end.reason})`);
+  return status;
+}
+
+/**
+ * Resolves when the server that is starting (or runs) takes connections; with null when none is left, be it that it
+ * failed or that somebody stopped it. `isOver` tells whether none is to come any more.
+ */
+export async function waitUntilReady(
+  layout: Layout,
+  isOver: () => unknown = () => true,
+): Promise<ServerStatus | null> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const status = readStatus(layout);
+    const { postmaster } = findClusterProcesses(layout.data);
+    if (status?.isReady && status.pid === postmaster) return status;
+    if (postmaster === null && isOver()) return null;
+    if (performance.now() > deadline) {
+      throw serverError(layout, `was not ready after ${START_TIMEOUT_MS} ms`);
+    }
+    await delay(LOOK_INTERVAL_MS);
+  }
+}
+
+/** Stops the server and resolves when it is gone; false if none ran. Clients are disconnected. */
+export async function stopServer(layout: Layout): Promise<boolean> {
+  const { postmaster } = findClusterProcesses(layout.data);
+  if (postmaster === null) {
+    await clearRemains(layout);
+    return false;
+  }
+  signal(postmaster, 'SIGINT');
+  if (await isGoneWithin(layout, STOP_TIMEOUT_MS)) return true;
+  signal(postmaster, 'SIGQUIT');
+  if (await isGoneWithin(layout, KILL_TIMEOUT_MS)) return true;
+  throw serverError(layout, `does not stop (process ${postmaster})`);
+}
+
+async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    const { postmaster, orphans } = findClusterProcesses(layout.data);
+    if (postmaster === null && orphans.length === 0) return true;
+    await delay(LOOK_INTERVAL_MS);
+  }
+  return false;
+}
+
+/**
+ * Takes away what a killed server left that would stop the next: its orphans, which still hold its shared memory, and a
+ * pid file or socket's lock whose number some other process has by now.
+ */
+async function clearRemains(layout: Layout): Promise<void> {
+  const { orphans } = findClusterProcesses(layout.data);
+  for (const orphan of orphans) signal(orphan, 'SIGKILL');
+  if (orphans.length > 0 && !(await isGoneWithin(layout, KILL_TIMEOUT_MS))) {
+    throw serverError(layout, `left processes that do not end: ${orphans.join(', ')}`);
+  }
+  if (findClusterProcesses(layout.data).postmaster === null) {
+    rmSync(join(layout.data, 'postmaster.pid'), { force: true });
+    rmSync(socketOf(layout), { force: true });
+    rmSync(`${socketOf(layout)}.lock`, { force: true });
+  }
+}
+
+/** Whoever can enter this folder can connect, so one that somebody else has put there is refused. */
+function prepareSocketDir(path: string, user: ServerUser): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const uid = user?.uid ?? process.getuid?.();
+  const found = lstatSync(path);
+  if (!found.isDirectory() || (found.uid !== uid && found.uid !== process.getuid?.())) {
+    throw new Error(`${path} belongs to another user (uid ${found.uid}). Remove it.`);
+  }
+  if (user !== null) chownSync(path, user.uid, user.gid);
+  chmodSync(path, 0o700);
+}
+
+function spawnServer(layout: Layout, binaries: Binaries, user: ServerUser): ChildProcess {
+  const settings = Object.entries(settingsFor(layout)).map(([name, value]) => `--${name}=${value}`);
+  const argv = asServerUser(user, [binaries.postgres, '-D', layout.data, ...settings], layout.data);
+  const log = openLog(layout.log);
+  try {
+    const [command = '', ...args] = argv;
+    return spawn(command, args, { cwd: '/', detached: true, stdio: ['ignore', log, log] });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Everything else is PostgreSQL's default: `fsync`, `synchronous_commit` and the log's settings above all. */
+function settingsFor(layout: Layout): Record<string, string> {
+  return {
+    port: String(PORT),
+    listen_addresses: '',
+    unix_socket_directories: `"${layout.socketDir.replaceAll('"', '""')}"`,
+    unix_socket_permissions: '0700',
+    max_connections: '100',
+    shared_buffers: '128MB',
+    // Failed statements are the gateway's to log; here they would bring users' data into the file.
+    log_min_messages: 'log',
+    log_min_error_statement: 'panic',
+    log_checkpoints: 'off',
+  };
+}
+
+function openLog(path: string): number {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) {
+    renameSync(path, `${path}.old`);
+  }
+  return openSync(path, 'a', 0o600);
+}
+
+function watchForEnd(child: ChildProcess): { reason: string | null } {
+  const end: { reason: string | null } = { reason: null };
+  child.on('error', (e) => {
+    end.reason = e.message;
+  });
+  child.on('exit', (code, killed) => {
+    end.reason = `exit code ${code ?? killed}`;
+  });
+  return end;
+}
+
+function serverError(layout: Layout, what: string): Error {
+  const log = lastLines((readIfThere(layout.log) ?? '').trimEnd());
+  return new Error(`The embedded PostgreSQL ${what}. The end of ${layout.log}:\n${log}`);
+}

@@ -1,0 +1,188 @@
+/** The embedded PostgreSQL's life, with real processes in folders of its own, below a 0700 folder as `mktemp -d` makes. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import postgres from 'postgres';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { DatabaseAddress } from '../../src/postgres/databaseAddress.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import { findClusterProcesses } from '../../src/postgres/processes.ts';
+
+const logger = pino({ level: 'silent' });
+const parent = mkdtempSync(join(tmpdir(), 'cellhouse-embedded-'));
+/** Most tests share one cluster, since making one takes seconds. */
+const dataDir = join(parent, 'data');
+
+afterAll(async () => {
+  for (const name of readdirSync(parent)) {
+    await stopEmbeddedPostgres({ dataDir: join(parent, name), logger });
+  }
+  rmSync(parent, { recursive: true, force: true });
+});
+
+const ensure = (dir = dataDir) => ensureEmbeddedPostgres({ dataDir: dir, logger });
+const stop = () => stopEmbeddedPostgres({ dataDir, logger });
+const cluster = () => join(dataDir, 'postgres/data');
+const postmaster = () => findClusterProcesses(cluster()).postmaster ?? -1;
+
+async function query<T>(address: DatabaseAddress, text: string): Promise<T[]> {
+  const sql = 'url' in address ? postgres(address.url) : postgres({ ...address, max: 1 });
+  try {
+    return [...(await sql.unsafe<T[]>(text))];
+  } finally {
+    // Without a limit it waits for ever where the server was killed.
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/** Every process of the server: the postmaster and what it started. */
+function serverProcesses(): number[] {
+  const pid = postmaster();
+  const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
+  return [pid, ...children.trim().split(/\s+/).map(Number)];
+}
+
+/** Resolves when they are gone: a signal is answered at once, but takes effect later. */
+async function killAll(pids: number[]): Promise<void> {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  await expect.poll(() => pids.filter((pid) => existsSync(`/proc/${pid}/cwd/.`))).toEqual([]);
+}
+
+describe('a fresh start', () => {
+  it('makes a UTF-8 database that belongs to a role without superuser rights', async () => {
+    const rows = await query(
+      await ensure(),
+      `SELECT current_database() AS database, current_setting('server_encoding') AS encoding, upper('é') AS upper,
+              rolsuper AS super FROM pg_roles WHERE rolname = current_user`,
+    );
+    expect(rows).toEqual([{ database: 'cellhouse', encoding: 'UTF8', upper: 'É', super: false }]);
+  });
+
+  it('keeps data and socket to itself', async () => {
+    await ensure();
+    expect(statSync(cluster()).mode & 0o077).toBe(0);
+    expect(statSync(join(dataDir, 'postgres/run')).mode & 0o077).toBe(0);
+  });
+
+  it('gives the server a process session of its own', async () => {
+    await ensure();
+    const session = execFileSync('ps', ['-o', 'sid=', '-p', String(postmaster())], {
+      encoding: 'utf8',
+    });
+    expect(Number(session)).toBe(postmaster());
+  });
+
+  it('takes over where an initdb was killed half-way', async () => {
+    const fresh = join(parent, 'half-way');
+    const unfinished = join(fresh, 'postgres/data.new-999999999-x');
+    mkdirSync(join(unfinished, 'base'), { recursive: true });
+    await ensure(fresh);
+    expect(existsSync(unfinished)).toBe(false);
+  });
+
+  it('finds a short place for the socket of a very long DATA_DIR', async () => {
+    const long = join(parent, 'x'.repeat(120));
+    expect(await query(await ensure(long), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('serves several starters at once with one server', async () => {
+    const fresh = join(parent, 'contended');
+    const [one, two] = await Promise.all([ensure(fresh), ensure(fresh)]);
+    expect(one).toEqual(two);
+    const start = 'SELECT pg_postmaster_start_time()::text AS at';
+    expect(await query(one, start)).toEqual(await query(two, start));
+  });
+});
+
+describe('a later start', () => {
+  it('takes up the server that runs', async () => {
+    await ensure();
+    const before = postmaster();
+    await ensure();
+    expect(postmaster()).toBe(before);
+  });
+
+  it('recovers what was committed when every process of the server was killed', async () => {
+    await query(await ensure(), 'CREATE TABLE kept AS SELECT 42 AS answer');
+    await killAll(serverProcesses());
+    expect(await query(await ensure(), 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+  });
+
+  it('ends what a killed postmaster left behind', async () => {
+    const address = await ensure();
+    const busy = query(address, 'SELECT count(*) FROM generate_series(1, 1e12)').catch(
+      (e: unknown) => e,
+    );
+    const seen = `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%1e12)' AND state = 'active'`;
+    await expect.poll(() => query(address, seen)).toHaveLength(1);
+    await killAll([postmaster()]);
+    expect(await query(await ensure(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await busy).toBeInstanceOf(Error);
+  });
+
+  it('is not misled by a pid file and a socket whose process number another process has', async () => {
+    const address = await ensure();
+    const { uid, gid } = statSync(cluster());
+    await killAll(serverProcesses());
+    const stranger = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid, gid } : {});
+    await once(stranger, 'spawn');
+    for (const file of [join(cluster(), 'postmaster.pid'), lockOf(address)]) {
+      writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(stranger.pid)));
+    }
+    expect(await query(await ensure(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(stranger.kill()).toBe(true);
+  });
+
+  it('says what the server said when it cannot start', async () => {
+    await ensure();
+    await stop();
+    const settings = join(cluster(), 'postgresql.conf');
+    const good = readFileSync(settings);
+    writeFileSync(settings, 'no_such_setting = 1\n');
+    await expect(ensure()).rejects.toThrow(/did not start \(exit code 1\)[\s\S]*no_such_setting/);
+    writeFileSync(settings, good);
+  });
+
+  it('refuses a cluster of another major version', async () => {
+    await ensure();
+    await stop();
+    const version = join(cluster(), 'PG_VERSION');
+    const made = readFileSync(version);
+    writeFileSync(version, '15\n');
+    await expect(ensure()).rejects.toThrow(/was made by PostgreSQL 15/);
+    writeFileSync(version, made);
+  });
+});
+
+describe('stopping', () => {
+  it('ends every process and says whether there was one', async () => {
+    await ensure();
+    const pids = serverProcesses();
+    expect(await stop()).toBe(true);
+    expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+    expect(await stop()).toBe(false);
+  });
+
+  it('knows nothing of a folder without a server', async () => {
+    expect(await stop()).toBe(false);
+  });
+});
+
+function lockOf(address: DatabaseAddress): string {
+  return 'url' in address ? '' : join(address.host, '.s.PGSQL.5432.lock');
+}

@@ -1,0 +1,43 @@
+/**
+ * One embedded PostgreSQL for all files of test/int, in a folder of its own: `inject('database')` gives its address. Each
+ * file makes a database for itself (see database.ts).
+ */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { TestProject } from 'vitest/node';
+import type { DatabaseAddress } from '../../src/postgres/databaseAddress.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    database: DatabaseAddress;
+  }
+}
+
+const PREFIX = 'cellhouse-test-postgres-';
+const logger = pino({ level: 'silent' });
+
+export default async function provideDatabase(project: TestProject): Promise<() => Promise<void>> {
+  await removeAbandoned();
+  const dataDir = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  project.provide('database', await ensureEmbeddedPostgres({ dataDir, logger }));
+  return () => remove(dataDir);
+}
+
+/** A test run that was killed cannot stop its server, which outlives it by design. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined;
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await remove(join(tmpdir(), name));
+  }
+}
+
+async function remove(dataDir: string): Promise<void> {
+  await stopEmbeddedPostgres({ dataDir, logger });
+  rmSync(dataDir, { recursive: true, force: true });
+}
