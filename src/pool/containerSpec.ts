@@ -1,0 +1,70 @@
+/**
+ * The cell itself: what a worker's container may and may not do. Every line is a defence; docs/security.md names them.
+ */
+import type Docker from 'dockerode';
+import type { WorkerSpec } from './runtime.ts';
+
+/** Label that holds the pool's id; only containers that bear it are ever touched. */
+export const POOL_LABEL = 'cellhouse.pool';
+export const WORKER_LABEL = 'cellhouse.worker';
+
+const MIB = 1024 * 1024;
+/** Enough for a data frame library's many shared objects and files, and no more. */
+const MAX_OPEN_FILES = 1024;
+/** A worker's log holds only the agent's few lines; this bounds what a bug could write to the host's disk. */
+const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
+/** The agent needs them to start a kernel under another user and to signal it; the kernel ends with none. */
+const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
+/** Runtime files of agent and kernel (connection file, Unix sockets): kilobytes. */
+const RUN_TMPFS_MB = 1;
+
+/** Where the worker's socket folder is mounted; its parent is closed to user code. */
+export const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
+
+/** Docker's create options for one worker. */
+export function containerSpec(spec: WorkerSpec, ociRuntime: string): Docker.ContainerCreateOptions {
+  return {
+    name: spec.name,
+    Image: spec.imageId,
+    Labels: { [POOL_LABEL]: spec.poolId, [WORKER_LABEL]: spec.workerId },
+    Env: Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`),
+    HostConfig: {
+      Runtime: ociRuntime,
+      NetworkMode: 'none',
+      ReadonlyRootfs: true,
+      CapDrop: ['ALL'],
+      CapAdd: AGENT_CAPABILITIES,
+      SecurityOpt: ['no-new-privileges'],
+      Binds: [`${spec.socketDir}:${AGENT_SOCKET_MOUNT}`],
+      LogConfig: { Type: 'json-file', Config: { ...LOG_LIMITS } },
+      Ulimits: [
+        { Name: 'nofile', Soft: MAX_OPEN_FILES, Hard: MAX_OPEN_FILES },
+        { Name: 'core', Soft: 0, Hard: 0 },
+      ],
+      IpcMode: 'private',
+      RestartPolicy: { Name: 'no' },
+      ...resources(spec),
+    },
+  };
+}
+
+/** Files in a tmpfs count as memory, so the disk's share comes on top: a full disk must say ENOSPC, never OOM. */
+function resources(spec: WorkerSpec): Docker.HostConfig {
+  const { memoryMb, diskMb, cpus, pids } = spec.limits;
+  const memoryBytes = (memoryMb + diskMb) * MIB;
+  const workspaceMb = Math.floor(diskMb / 2);
+  const tmpMb = Math.floor((diskMb - RUN_TMPFS_MB) / 4);
+  const shmMb = diskMb - RUN_TMPFS_MB - workspaceMb - tmpMb;
+  return {
+    Memory: memoryBytes,
+    MemorySwap: memoryBytes,
+    NanoCpus: Math.round(cpus * 1e9),
+    PidsLimit: pids,
+    ShmSize: shmMb * MIB,
+    Tmpfs: {
+      '/workspace': `rw,nosuid,nodev,exec,mode=1777,size=${workspaceMb}m`,
+      '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${tmpMb}m`,
+      '/run/kernel': `rw,nosuid,nodev,noexec,mode=1777,size=${RUN_TMPFS_MB}m`,
+    },
+  };
+}

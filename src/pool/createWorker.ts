@@ -1,0 +1,117 @@
+/** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
+import { join } from 'node:path';
+import type { Database } from '../events/database.ts';
+import type { WorkerLimits } from '../events/eventTypes.ts';
+import type { Worker } from '../events/states.ts';
+import type { NewId, PoolId, WorkerId } from '../ids.ts';
+import { waitForSocket } from '../kernel/waitForSocket.ts';
+import type { Runtime } from './runtime.ts';
+import { decideWorker, type WorkerCommand } from './workerDecider.ts';
+import type { WorkerHosts } from './workerHosts.ts';
+
+/** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
+export const WORKER_START_TIMEOUT_MS = 60_000;
+/** How often a start that is awaited looks whether its container has died. */
+const LOOK_INTERVAL_MS = 500;
+/** The file the agent makes in the worker's socket folder. */
+const SOCKET_NAME = 'agent.sock';
+
+export interface CreateWorkerDeps {
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly hosts: WorkerHosts;
+  readonly newId: NewId;
+  readonly now: () => Date;
+  readonly poolId: PoolId;
+  /** The image's immutable id, asked for each time: an image made anew serves the next worker. */
+  readonly imageId: () => Promise<string>;
+  readonly socketDir: string;
+  readonly limits: WorkerLimits;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** The folder on the host that only this worker mounts. */
+export function workerSocketDir(socketDir: string, poolId: PoolId, workerId: WorkerId): string {
+  return join(socketDir, poolId, workerId);
+}
+
+/** Records the wish, before any container exists. */
+export async function requestWorker(deps: CreateWorkerDeps): Promise<Worker> {
+  const workerId = deps.newId<WorkerId>();
+  return await record(deps, null, workerId, {
+    type: 'RequestWorker',
+    at: deps.now().toISOString(),
+    workerId,
+    poolId: deps.poolId,
+    name: `cellhouse-${workerId}`,
+    imageId: await deps.imageId(),
+    runtime: deps.runtime.name,
+    limits: deps.limits,
+  });
+}
+
+/** Creates the container of a requested worker. @throws what the engine said; nothing is left of it then */
+export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
+  const socketDir = workerSocketDir(deps.socketDir, deps.poolId, worker.id);
+  const containerId = await deps.runtime.create({
+    workerId: worker.id,
+    poolId: deps.poolId,
+    name: worker.name,
+    imageId: worker.imageId,
+    limits: worker.limits,
+    socketDir,
+    environment: deps.environment,
+  });
+  return await record(deps, worker, worker.id, {
+    type: 'RecordStart',
+    at: deps.now().toISOString(),
+    containerId,
+    socketPath: join(socketDir, SOCKET_NAME),
+  });
+}
+
+/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies or the time is over */
+export async function awaitWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
+  await reachable(deps, worker);
+  await deps.hosts.adopt(worker);
+  const now = deps.now();
+  return await record(deps, worker, worker.id, {
+    type: 'RecordReady',
+    at: now.toISOString(),
+    readyMs: now.getTime() - worker.requestedAt.getTime(),
+  });
+}
+
+async function reachable({ runtime }: CreateWorkerDeps, worker: Worker): Promise<void> {
+  const { socketPath, containerId } = worker;
+  if (socketPath === null || containerId === null) throw new Error('The worker was never started.');
+  const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
+  const died = new AbortController();
+  const looker = setInterval(async () => {
+    const seen = await runtime.inspect(containerId).catch(() => undefined);
+    // `undefined`: the engine is away just now, which says nothing about the container.
+    if (seen === undefined || seen?.isRunning) return;
+    died.abort(new Error(`Its container ended while it started (exit code ${seen?.exitCode ?? 'unknown'}).`));
+  }, LOOK_INTERVAL_MS);
+  try {
+    await waitForSocket(socketPath, AbortSignal.any([given, died.signal]));
+  } catch (cause: unknown) {
+    if (!given.aborted) throw cause;
+    throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`, { cause });
+  } finally {
+    clearInterval(looker);
+  }
+}
+
+async function record(
+  deps: CreateWorkerDeps,
+  state: Worker | null,
+  id: WorkerId,
+  command: WorkerCommand,
+): Promise<Worker> {
+  const events = decideWorker(command, state);
+  const { states } = await deps.database.store.commit({
+    streams: [{ stream: 'worker', id, state, events }],
+  });
+  return states[0] as Worker;
+}

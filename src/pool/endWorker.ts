@@ -1,0 +1,129 @@
+/**
+ * Ends workers: records why, ends the session and its executions, removes the container, records that. Every step may be
+ * repeated and taken up by another gateway: what is recorded already decides nothing, and {@link settleWorker} goes on from
+ * wherever the last attempt stopped.
+ */
+import { rm } from 'node:fs/promises';
+import type { Database } from '../events/database.ts';
+import { ConcurrencyError } from '../events/eventStore.ts';
+import type { CloseReason, LostReason, RetireReason } from '../events/eventTypes.ts';
+import type { Session, Worker } from '../events/states.ts';
+import type { PoolId, WorkerId } from '../ids.ts';
+import { workerSocketDir } from './createWorker.ts';
+import { endingWithoutAnswer } from './endings.ts';
+import { emptyBatch, segmentOf } from './hostBatch.ts';
+import { hostCommit } from './hostCommit.ts';
+import type { Runtime } from './runtime.ts';
+import { decideSession } from './sessionDecider.ts';
+import { decideWorker, type WorkerCommand } from './workerDecider.ts';
+import type { WorkerHosts } from './workerHosts.ts';
+
+/** Each attempt loses only to another writer's success, so a few are plenty; more would be a defect. */
+const MAX_ATTEMPTS = 20;
+
+export interface EndWorkerDeps {
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly hosts: WorkerHosts;
+  readonly now: () => Date;
+  readonly poolId: PoolId;
+  readonly socketDir: string;
+}
+
+export type WorkerEnd =
+  | { readonly type: 'retire'; readonly reason: RetireReason }
+  | {
+      readonly type: 'lose';
+      readonly reason: LostReason;
+      readonly exitCode: number | null;
+      readonly detail: string | null;
+    };
+
+/** Records that a worker is over, and with it its session. @returns the session that this ended, if it was open */
+export async function recordEnd(
+  deps: EndWorkerDeps,
+  workerId: WorkerId,
+  end: WorkerEnd,
+): Promise<Session | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { queries, store } = deps.database;
+    const [worker, session] = await Promise.all([
+      queries.worker(workerId),
+      queries.openSessionOfWorker(workerId),
+    ]);
+    const at = deps.now().toISOString();
+    const workerEvents = worker ? decideWorker(commandOf(end, at), worker) : [];
+    const closing = session ? decideSession({ type: 'CloseSession', at, reason: closeReason(end) }, session) : [];
+    if (workerEvents.length + closing.length === 0) return null;
+    try {
+      const { states } = await store.commit({
+        streams: [
+          ...(session && closing.length > 0
+            ? [{ stream: 'session' as const, id: session.id, state: session, events: closing }]
+            : []),
+          ...(workerEvents.length > 0
+            ? [{ stream: 'worker' as const, id: workerId, state: worker, events: workerEvents }]
+            : []),
+        ],
+      });
+      return session && closing.length > 0 ? (states[0] as Session) : null;
+    } catch (error: unknown) {
+      if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function commandOf(end: WorkerEnd, at: string): WorkerCommand {
+  if (end.type === 'retire') return { type: 'RetireWorker', at, reason: end.reason };
+  const { reason, exitCode, detail } = end;
+  return { type: 'RecordLoss', at, reason, exitCode, detail };
+}
+
+function closeReason(end: WorkerEnd): CloseReason {
+  if (end.type === 'lose') return 'worker-lost';
+  return end.reason === 'recycled' ? 'idle' : end.reason;
+}
+
+/** Carries out the end of a worker that is recorded as retired or lost: nothing of it is left afterwards. */
+export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
+  await endExecutions(deps, worker);
+  if (worker.containerId !== null) await deps.runtime.remove(worker.containerId);
+  await rm(workerSocketDir(deps.socketDir, deps.poolId, worker.id), { recursive: true, force: true });
+  await deps.hosts.drop(worker.id);
+  await recordRemoval(deps, worker.id);
+}
+
+/** The host that holds the worker does it; where nobody does, whoever settles takes the lease for it. */
+async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void> {
+  const reason = worker.state === 'LOST' ? 'worker-lost' : 'released';
+  const host = deps.hosts.get(worker.id);
+  if (host) return await host.end(reason);
+  const { leases, queries, store } = deps.database;
+  if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
+  const cursor = await leases.acquireWorker(worker.id);
+  // Another live gateway holds it: it sees the session's end and does this itself.
+  if (cursor === null) return;
+  const batch = emptyBatch();
+  for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
+    const job = { execution, code, nextSeq: lastSeq + 1, stateLost: false };
+    const status = worker.state === 'LOST' ? 'WORKER_LOST' : 'CANCELLED';
+    segmentOf(batch, job).end = { at: deps.now(), ending: endingWithoutAnswer(status, false, null) };
+  }
+  await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
+}
+
+async function recordRemoval(deps: EndWorkerDeps, workerId: WorkerId): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const worker = await deps.database.queries.worker(workerId);
+    const events = worker ? decideWorker({ type: 'RecordRemoval', at: deps.now().toISOString() }, worker) : [];
+    if (events.length === 0) return;
+    try {
+      await deps.database.store.commit({
+        streams: [{ stream: 'worker', id: workerId, state: worker, events }],
+      });
+      return;
+    } catch (error: unknown) {
+      if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}

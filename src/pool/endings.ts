@@ -1,0 +1,40 @@
+/** How executions end, from whichever side it is told. */
+import type { EndStatus } from '../events/eventTypes.ts';
+import type { ExecutionOutcome } from '../kernel/executionOutcome.ts';
+import type { ExecutionProgress } from '../kernel/executionProgress.ts';
+import type { Ending } from './executionDecider.ts';
+import type { Job } from './hostBatch.ts';
+
+/** The kernel (or the agent in its place) answered. */
+export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
+  return {
+    status: outcome.status,
+    executionCount: outcome.executionCount,
+    errorName: outcome.errorName,
+    errorValue: outcome.errorValue,
+    stateLost: outcome.stateLost || job.stateLost,
+    truncated: outcome.truncated,
+    cpuMs: outcome.cpuMs,
+    peakMemoryBytes: outcome.peakMemoryBytes,
+    outputBytes: outcome.outputBytes,
+  };
+}
+
+/** Nobody answers any more: cancelled, or its worker is gone. @param progress null: it never reached the kernel */
+export function endingWithoutAnswer(
+  status: Extract<EndStatus, 'CANCELLED' | 'WORKER_LOST'>,
+  stateLost: boolean,
+  progress: ExecutionProgress | null,
+): Ending {
+  return {
+    status,
+    executionCount: null,
+    errorName: null,
+    errorValue: null,
+    stateLost,
+    truncated: progress?.isTruncated ?? false,
+    cpuMs: null,
+    peakMemoryBytes: null,
+    outputBytes: progress?.producedBytes ?? 0,
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * What a worker's host has received and not yet stored: the next commit in the making. Adjacent pieces of one stream are
+ * joined (never across stdout and stderr, so their order stays), because rows cost more than bytes.
+ */
+import type { KernelRestartReason } from '../events/eventTypes.ts';
+import type { Execution } from '../events/states.ts';
+import type { ExecutionId } from '../ids.ts';
+import type { Output } from '../output.ts';
+import type { Ending } from './executionDecider.ts';
+
+/** A stored stream piece does not grow beyond this many characters by joining. */
+const MAX_JOINED_CHARS = 64 * 1024;
+
+/** One execution under way in a host. */
+export interface Job {
+  /** As last stored. */
+  execution: Execution;
+  readonly code: string;
+  /** Seq of the next output event. */
+  nextSeq: number;
+  /** A kernel was replaced since it was accepted. */
+  stateLost: boolean;
+}
+
+/** What one execution adds to the next commit. */
+export interface Segment {
+  readonly job: Job;
+  readonly outputs: { output: Output; readonly at: Date }[];
+  startedAt: Date | null;
+  end: { readonly at: Date; readonly ending: Ending } | null;
+}
+
+export interface HostBatch {
+  readonly segments: Segment[];
+  readonly kernelRestarts: {
+    readonly at: Date;
+    readonly reason: KernelRestartReason;
+    readonly executionId: ExecutionId | null;
+  }[];
+  /** Roughly the bytes it will store; what is flushed early and what holds the channel back go by it. */
+  size: number;
+  /** The agent's seq it reaches; null: nothing with a seq came. */
+  seq: number | null;
+}
+
+export function emptyBatch(): HostBatch {
+  return { segments: [], kernelRestarts: [], size: 0, seq: null };
+}
+
+/** The batch's segment of `job`, made if there is none. */
+export function segmentOf(batch: HostBatch, job: Job): Segment {
+  const found = batch.segments.find((each) => each.job === job);
+  if (found) return found;
+  const segment: Segment = { job, outputs: [], startedAt: null, end: null };
+  batch.segments.push(segment);
+  return segment;
+}
+
+export function addOutput(batch: HostBatch, job: Job, output: Output, at: Date): void {
+  const { outputs } = segmentOf(batch, job);
+  batch.size += sizeOf(output);
+  const last = outputs.at(-1);
+  if (last && output.kind === 'stream' && last.output.kind === 'stream' && canJoin(last.output, output)) {
+    last.output = { ...output, text: last.output.text + output.text };
+  } else {
+    outputs.push({ output, at });
+  }
+}
+
+type Stream = Extract<Output, { kind: 'stream' }>;
+
+function canJoin(first: Stream, second: Stream): boolean {
+  return first.name === second.name && first.text.length + second.text.length <= MAX_JOINED_CHARS;
+}
+
+/** An estimate: exact bytes would cost another serialisation of every output. */
+function sizeOf(output: Output): number {
+  switch (output.kind) {
+    case 'stream':
+      return output.text.length;
+    case 'error':
+      return output.value.length + output.traceback.reduce((sum, line) => sum + line.length, 0);
+    case 'result':
+    case 'display':
+    case 'update':
+      return Object.values(output.data).reduce<number>((sum, value) => sum + roughSize(value), 0);
+    case 'clear':
+    case 'gap':
+      return 0;
+    default:
+      return output satisfies never;
+  }
+}
+
+function roughSize(value: unknown): number {
+  return typeof value === 'string' ? value.length : (JSON.stringify(value)?.length ?? 0);
+}

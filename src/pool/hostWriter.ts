@@ -1,0 +1,165 @@
+/**
+ * Stores what a host gathers, one commit after another. When: at once for an end; after a blink for the first output of a
+ * quiet worker; at most {@link FLUSH_DELAY_MS} or {@link FLUSH_BYTES} late otherwise. While the database is away it keeps
+ * the batch, holds the channel back, and tries again: nothing is dropped here.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { messageOf } from '../errors.ts';
+import { ConcurrencyError, type Cursor, type EventStore, FencedError } from '../events/eventStore.ts';
+import type { Execution, Session } from '../events/states.ts';
+import type { ExecutionId } from '../ids.ts';
+import { emptyBatch, type HostBatch, type Job } from './hostBatch.ts';
+import { hostCommit } from './hostCommit.ts';
+
+/** The contract's bound on how late output is stored (design, "Events"). */
+const FLUSH_DELAY_MS = 25;
+const FLUSH_BYTES = 64 * 1024;
+/** A quiet worker's first output waits this long, so that a short run's output and end share one commit. */
+const FIRST_FLUSH_DELAY_MS = 2;
+/** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. */
+const HOLD_BACK_BYTES = 4 * 1024 * 1024;
+const RETRY_DELAY_MS = 500;
+
+export interface HostWriterDeps {
+  readonly store: EventStore;
+  readonly logger: Logger;
+  readonly session: () => Session | null;
+  /** The cursor that goes with the batch, `seq` aside. */
+  readonly cursor: () => Omit<Cursor, 'seq'>;
+  /** Reads again what somebody else may have written. */
+  readonly reload: (jobs: readonly Job[]) => Promise<void>;
+  readonly onStored: (stored: {
+    readonly seq: number | null;
+    readonly executions: ReadonlyMap<ExecutionId, Execution>;
+    readonly session: Session | null;
+  }) => void;
+  /** Another gateway holds the worker now; nothing more is written. */
+  readonly onFenced: () => void;
+  readonly holdBack: (isHeld: boolean) => void;
+}
+
+export interface HostWriter {
+  readonly batch: HostBatch;
+  /** Something was added to `batch`: an end (stored now), output (soon), or a mere start (late enough to be joined). */
+  added(what: 'end' | 'output' | 'start'): void;
+  /** Resolves when everything added so far is stored, or the writer was stopped. */
+  drained(): Promise<void>;
+  /** No further commit is begun; what is not stored stays with the agent. */
+  stop(): void;
+}
+
+export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostWriter {
+  const stopped = new AbortController();
+  let batch = emptyBatch();
+  let seq = storedSeq;
+  let timer: NodeJS.Timeout | null = null;
+  let storing: Promise<void> | null = null;
+  let flushAt = 0;
+  let lastFlushAt = 0;
+
+  // Messages that store nothing (a bare `seq`) wait for the next that does: the agent keeps them meanwhile.
+  const isEmpty = () => batch.segments.length === 0 && batch.kernelRestarts.length === 0;
+  const isDue = () => batch.size >= FLUSH_BYTES || batch.segments.some(({ end }) => end !== null);
+
+  async function storeDue(): Promise<void> {
+    do {
+      const taken = batch;
+      // The snapshot of the progress must be of the same instant as the batch it goes with.
+      const cursor = deps.cursor();
+      batch = emptyBatch();
+      deps.holdBack(false);
+      await store(taken, cursor);
+      lastFlushAt = Date.now();
+    } while (!stopped.signal.aborted && isDue());
+  }
+
+  async function store(taken: HostBatch, cursor: Omit<Cursor, 'seq'>): Promise<void> {
+    seq = taken.seq ?? seq;
+    while (!stopped.signal.aborted) {
+      try {
+        await storeOnce(deps, taken, { ...cursor, seq });
+        return;
+      } catch (error: unknown) {
+        if (error instanceof FencedError) {
+          stopped.abort();
+          deps.onFenced();
+        } else if (error instanceof ConcurrencyError) {
+          await deps.reload(taken.segments.map(({ job }) => job));
+        } else {
+          deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+          await delay(RETRY_DELAY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
+        }
+      }
+    }
+  }
+
+  function flush(): void {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    if (isEmpty() || stopped.signal.aborted) return;
+    storing ??= storeDue()
+      .catch((error: unknown) => deps.logger.error({ err: error }, 'the writer of a worker failed'))
+      .finally(() => {
+        storing = null;
+        if (!isEmpty()) added('output');
+      });
+  }
+
+  function added(what: 'end' | 'output' | 'start'): void {
+    if (stopped.signal.aborted) return;
+    if (batch.size >= HOLD_BACK_BYTES) deps.holdBack(true);
+    if (what === 'end' || batch.size >= FLUSH_BYTES) {
+      flush();
+    } else if (storing === null) {
+      flushWithin(what === 'start' ? FLUSH_DELAY_MS : flushDelay(lastFlushAt));
+    }
+  }
+
+  function flushWithin(ms: number): void {
+    const at = Date.now() + ms;
+    if (timer !== null && at >= flushAt) return;
+    if (timer !== null) clearTimeout(timer);
+    flushAt = at;
+    timer = setTimeout(flush, ms);
+  }
+
+  return {
+    get batch() {
+      return batch;
+    },
+    added,
+    drained: async () => {
+      while (!stopped.signal.aborted && (storing !== null || !isEmpty())) {
+        flush();
+        await storing;
+      }
+    },
+    stop: () => {
+      stopped.abort();
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
+
+function flushDelay(lastFlushAt: number): number {
+  const isQuiet = Date.now() - lastFlushAt >= FLUSH_DELAY_MS;
+  return isQuiet ? FIRST_FLUSH_DELAY_MS : FLUSH_DELAY_MS;
+}
+
+async function storeOnce(deps: HostWriterDeps, taken: HostBatch, cursor: Cursor): Promise<void> {
+  const { streams, outputs } = hostCommit(taken, deps.session());
+  const committed = await deps.store.commit({ streams, ...(outputs ? { outputs } : {}), cursor });
+  const executions = new Map<ExecutionId, Execution>();
+  let session: Session | null = null;
+  committed.states.forEach((state, index) => {
+    const append = streams[index];
+    if (append?.stream === 'execution') executions.set(append.id, state as Execution);
+    else if (append?.stream === 'session') session = state as Session;
+  });
+  for (const { job, outputs: stored, end } of taken.segments) {
+    job.execution = executions.get(job.execution.id) ?? job.execution;
+    job.nextSeq += stored.length + (end === null ? 0 : 1);
+  }
+  deps.onStored({ seq: taken.seq, executions, session });
+}

@@ -1,0 +1,310 @@
+/**
+ * Acts for one worker while this gateway holds its lease: runs its session's executions one at a time in the order they were
+ * accepted, and stores what comes back.
+ *
+ * ```
+ *  connecting <--> open --session closed--> ending --all stored--> closed
+ *       |            |
+ *       +---fenced, close()--------------------------------------> closed   (nothing ended: a successor goes on)
+ * ```
+ * What runs next is decided the instant an execution is done, before that is stored: a successor replays the same messages
+ * from the cursor and comes to the same decisions, and the agent runs no execution twice.
+ */
+import type { Logger } from 'pino';
+import type { Cursor, EventStore } from '../events/eventStore.ts';
+import type { CloseReason, KernelRestartReason } from '../events/eventTypes.ts';
+import type { UnfinishedExecution } from '../events/queries/queries.ts';
+import type { Execution, Session } from '../events/states.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
+import { type ExecutionProgress, receive, startProgress } from '../kernel/executionProgress.ts';
+import { type KernelChannel, openKernelChannel } from '../kernel/kernelChannel.ts';
+import type { KernelMessage } from '../kernel/messages.ts';
+import { endingOf, endingWithoutAnswer } from './endings.ts';
+import type { Ending } from './executionDecider.ts';
+import { addOutput, type Job, segmentOf } from './hostBatch.ts';
+import { createHostWriter } from './hostWriter.ts';
+
+export interface WorkerHostDeps {
+  readonly store: EventStore;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  readonly interruptGraceMs: number;
+  readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
+  readonly reloadSession: (session: Session) => Promise<Session | null>;
+  /** The lease is another gateway's now; the host has closed itself. */
+  readonly onFenced: (workerId: WorkerId) => void;
+  /** No connection for a while, or the agent is not the one that was there: whoever keeps the pool should look. */
+  readonly onSuspect: (workerId: WorkerId, why: string) => void;
+  readonly onOpen: (workerId: WorkerId) => void;
+}
+
+export interface HostStart {
+  readonly workerId: WorkerId;
+  readonly socketPath: string;
+  readonly cursor: Cursor;
+  readonly session: Session | null;
+  readonly unfinished: readonly UnfinishedExecution[];
+}
+
+export interface WorkerHost {
+  readonly workerId: WorkerId;
+  /** Connected: its agent answers. */
+  readonly isOpen: boolean;
+  readonly isSuspect: boolean;
+  /** Executions accepted and not finished. */
+  readonly unfinished: number;
+  readonly sessionId: SessionId | null;
+  opened(session: Session): void;
+  /** Accepts an execution; known ones are ignored, so that every source may tell of it. */
+  enqueue(execution: UnfinishedExecution): void;
+  /** Cancels a queued execution, interrupts a running one. False: it is not here (any more). */
+  interrupt(id: ExecutionId): Promise<boolean>;
+  restartKernel(): Promise<void>;
+  /** The session is closed: ends all its executions, keeping what they put out. Repeating it awaits the same end. */
+  end(reason: CloseReason): Promise<void>;
+  /** Stops acting, ends nothing. Stores what has come if `drainMs` allows it; the agent keeps the rest. */
+  close(drainMs: number): Promise<void>;
+}
+
+/** What a successor needs of the execution under way; stored with the cursor. */
+interface Progress {
+  readonly execution: ExecutionProgress | null;
+  /** The kernel died while nothing ran: the next execution is the first to learn of it. */
+  readonly hasUntoldLoss: boolean;
+}
+
+export function createWorkerHost(
+  deps: WorkerHostDeps,
+  start: HostStart,
+): WorkerHost {
+  return new Host(deps, start);
+}
+
+class Host implements WorkerHost {
+  readonly workerId: WorkerId;
+  isSuspect = false;
+  readonly #deps: WorkerHostDeps;
+  readonly #channel: KernelChannel;
+  readonly #writer: ReturnType<typeof createHostWriter>;
+  readonly #epoch: number;
+  #bootId: string;
+  #session: Session | null;
+  #jobs: Job[] = [];
+  #progress: Progress;
+  #isSent = false;
+  #isClosed = false;
+  #ending: Promise<void> | null = null;
+
+  constructor(deps: WorkerHostDeps, start: HostStart) {
+    this.#deps = deps;
+    this.workerId = start.workerId;
+    this.#epoch = start.cursor.epoch;
+    this.#bootId = start.cursor.bootId;
+    this.#session = start.session;
+    this.#progress = (start.cursor.progress as Progress | null) ?? { execution: null, hasUntoldLoss: false };
+    this.#jobs = start.unfinished.map(jobOf);
+    this.#writer = createHostWriter(this.#writerDeps(), start.cursor.seq);
+    this.#channel = openKernelChannel({
+      target: { kind: 'agent', socketPath: start.socketPath },
+      after: start.cursor.seq,
+      bootId: start.cursor.bootId,
+      epoch: this.#epoch,
+      logger: deps.logger,
+      onMessage: (message) => this.#receive(message),
+      onOpen: () => this.#opened(),
+      onHello: (hello, isNewBoot) => this.#greet(hello.bootId, isNewBoot),
+      onFenced: () => this.#fenced(),
+      onUnreachable: (error) => this.#suspect(error.message),
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.state === 'open' && !this.#isClosed;
+  }
+
+  get unfinished(): number {
+    return this.#jobs.length;
+  }
+
+  get sessionId(): SessionId | null {
+    return this.#session?.id ?? null;
+  }
+
+  opened(session: Session): void {
+    this.#session = session;
+  }
+
+  enqueue(next: UnfinishedExecution): void {
+    if (this.#isClosed || this.#jobs.some(({ execution }) => execution.id === next.execution.id)) return;
+    this.#jobs.push(jobOf(next));
+    this.#runNext();
+  }
+
+  async interrupt(id: ExecutionId): Promise<boolean> {
+    const job = this.#jobs.find(({ execution }) => execution.id === id);
+    if (!job) return false;
+    if (job === this.#jobs[0] && this.#isSent) return await this.#channel.interrupt(id);
+    this.#finish(job, endingWithoutAnswer('CANCELLED', job.stateLost, null), this.#deps.now());
+    await this.#writer.drained();
+    return true;
+  }
+
+  async restartKernel(): Promise<void> {
+    await this.#channel.restart();
+    await this.#writer.drained();
+  }
+
+  end(reason: CloseReason): Promise<void> {
+    this.#ending ??= this.#isClosed ? Promise.resolve() : this.#end(reason);
+    return this.#ending;
+  }
+
+  async #end(reason: CloseReason): Promise<void> {
+    this.#isClosed = true;
+    await this.#channel.close();
+    const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
+    for (const job of [...this.#jobs]) {
+      const ending = endingWithoutAnswer(status, job.stateLost, this.#progressOf(job));
+      this.#finish(job, ending, this.#deps.now());
+    }
+    await this.#writer.drained();
+    this.#writer.stop();
+  }
+
+  async close(drainMs: number): Promise<void> {
+    this.#isClosed = true;
+    await this.#channel.close();
+    const limit = AbortSignal.timeout(drainMs);
+    await Promise.race([
+      this.#writer.drained(),
+      new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true })),
+    ]);
+    this.#writer.stop();
+  }
+
+  #writerDeps(): Parameters<typeof createHostWriter>[0] {
+    const { store, logger } = this.#deps;
+    return {
+      store,
+      logger,
+      session: () => this.#session,
+      cursor: () => ({
+        workerId: this.workerId,
+        epoch: this.#epoch,
+        bootId: this.#bootId,
+        progress: this.#progress,
+      }),
+      reload: (jobs) => this.#reload(jobs),
+      onStored: ({ seq, session }) => {
+        if (session !== null) this.#session = session;
+        if (seq !== null) this.#channel.ack(seq);
+      },
+      onFenced: () => this.#fenced(),
+      holdBack: (isHeld) => (isHeld ? this.#channel.pause() : this.#channel.resume()),
+    };
+  }
+
+  #receive(message: KernelMessage): void {
+    const { batch } = this.#writer;
+    if (message.seq !== null) batch.seq = message.seq;
+    const at = new Date(message.at);
+    if (message.type === 'status' && message.state === 'restarting') {
+      this.#kernelRestarted(message.reason ?? 'died', at);
+      return;
+    }
+    const job = this.#jobs[0];
+    const progress = this.#progress.execution;
+    if (!job || progress === null || progress.executionId !== job.execution.id) return;
+    const step = receive(progress, message, { maxOutputBytes: job.execution.maxOutputBytes });
+    this.#progress = { ...this.#progress, execution: step.progress };
+    for (const output of step.outputs) addOutput(batch, job, output, at);
+    if (step.started) segmentOf(batch, job).startedAt = at;
+    if (step.done !== null) {
+      this.#finish(job, endingOf(step.done, job), at);
+      this.#runNext();
+    } else if (step.outputs.length > 0) this.#writer.added('output');
+    else if (step.started) this.#writer.added('start');
+  }
+
+  #finish(job: Job, ending: Ending, at: Date): void {
+    if (this.#progress.execution?.executionId === job.execution.id) {
+      this.#progress = { ...this.#progress, execution: null };
+      this.#isSent = false;
+    }
+    this.#jobs = this.#jobs.filter((each) => each !== job);
+    segmentOf(this.#writer.batch, job).end = { at, ending };
+    this.#writer.added('end');
+  }
+
+  #kernelRestarted(reason: KernelRestartReason, at: Date): void {
+    const running = this.#isSent ? (this.#jobs[0]?.execution.id ?? null) : null;
+    this.#writer.batch.kernelRestarts.push({ at, reason, executionId: running });
+    for (const job of this.#jobs) job.stateLost = true;
+    if (this.#jobs.length === 0 && reason !== 'user') {
+      this.#progress = { ...this.#progress, hasUntoldLoss: true };
+    }
+    this.#writer.added('output');
+  }
+
+  #opened(): void {
+    this.isSuspect = false;
+    const first = this.#jobs[0];
+    // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
+    if (first && this.#progress.execution?.executionId === first.execution.id) this.#send(first);
+    else this.#runNext();
+    this.#deps.onOpen(this.workerId);
+  }
+
+  #runNext(): void {
+    const job = this.#jobs[0];
+    if (!job || this.#isSent || this.#isClosed || !this.isOpen) return;
+    if (this.#progress.hasUntoldLoss) job.stateLost = true;
+    this.#progress = { execution: startProgress(job.execution.id), hasUntoldLoss: false };
+    this.#send(job);
+  }
+
+  #send({ execution, code }: Job): void {
+    this.#isSent = true;
+    this.#channel.execute({
+      msgId: execution.id,
+      code,
+      timeoutMs: execution.timeoutMs,
+      graceMs: this.#deps.interruptGraceMs,
+      maxOutputBytes: execution.maxOutputBytes,
+    });
+  }
+
+  #greet(bootId: string, isNewBoot: boolean): void {
+    if (isNewBoot) this.#suspect('its agent was started anew: what it ran is gone');
+    else this.#bootId = bootId;
+  }
+
+  #suspect(why: string): void {
+    this.isSuspect = true;
+    this.#deps.onSuspect(this.workerId, why);
+  }
+
+  #fenced(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#writer.stop();
+    void this.#channel.close();
+    this.#deps.onFenced(this.workerId);
+  }
+
+  #progressOf(job: Job): ExecutionProgress | null {
+    const { execution } = this.#progress;
+    return execution?.executionId === job.execution.id ? execution : null;
+  }
+
+  async #reload(jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) {
+      job.execution = (await this.#deps.reloadExecution(job.execution.id)) ?? job.execution;
+    }
+    if (this.#session) this.#session = await this.#deps.reloadSession(this.#session);
+  }
+}
+
+function jobOf({ execution, code, lastSeq }: UnfinishedExecution): Job {
+  return { execution, code, nextSeq: lastSeq + 1, stateLost: false };
+}

@@ -1,0 +1,125 @@
+/** The workers this gateway acts for: one {@link WorkerHost} for each whose lease it holds. */
+import type { Logger } from 'pino';
+import type { Database } from '../events/database.ts';
+import type { RecordedEvent } from '../events/eventTypes.ts';
+import { evolveExecution } from '../events/projections/execution.ts';
+import { evolveSession } from '../events/projections/session.ts';
+import type { Worker } from '../events/states.ts';
+import type { SessionId, WorkerId } from '../ids.ts';
+import { createWorkerHost, type WorkerHost } from './workerHost.ts';
+
+export interface WorkerHostsDeps {
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  readonly interruptGraceMs: number;
+  readonly onSuspect: (workerId: WorkerId, why: string) => void;
+  readonly onOpen: (workerId: WorkerId) => void;
+}
+
+export interface WorkerHosts {
+  get(id: WorkerId): WorkerHost | undefined;
+  all(): WorkerHost[];
+  /** Takes the worker's lease and begins to act for it. Null: another live gateway does. Repeating it is harmless. */
+  adopt(worker: Worker): Promise<WorkerHost | null>;
+  /** Stops acting for a worker that is over, and gives up its lease. */
+  drop(id: WorkerId): Promise<void>;
+  /** Tells the hosts what was recorded, by whichever gateway, in order. */
+  apply(event: RecordedEvent): void;
+  /** Lets go of all workers without ending anything; a successor goes on. */
+  close(drainMs: number): Promise<void>;
+}
+
+export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
+  const hosts = new Map<WorkerId, WorkerHost>();
+  /** Workers under adoption, with what was recorded about them since it began. */
+  const adopting = new Map<WorkerId, { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }>();
+
+  async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<WorkerHost | null> {
+    const { leases, queries, store } = deps.database;
+    if (worker.socketPath === null) return null;
+    const cursor = await leases.acquireWorker(worker.id);
+    if (cursor === null) return null;
+    const [session, unfinished] = await Promise.all([
+      queries.openSessionOfWorker(worker.id),
+      queries.unfinishedExecutions(worker.id),
+    ]);
+    const host = createWorkerHost(
+      {
+        ...deps,
+        store,
+        logger: deps.logger.child({ workerId: worker.id }),
+        reloadExecution: (id) => queries.execution(id),
+        reloadSession: ({ id }) => queries.session(id),
+        onFenced: (id) => hosts.delete(id),
+      },
+      { workerId: worker.id, socketPath: worker.socketPath, cursor, session, unfinished },
+    );
+    hosts.set(worker.id, host);
+    // No await since the reads: what was recorded meanwhile is told before anything else can happen to the host.
+    for (const event of missed) tell(host, event);
+    return host;
+  }
+
+  return {
+    get: (id) => hosts.get(id),
+    all: () => [...hosts.values()],
+    adopt: (worker) => {
+      const host = hosts.get(worker.id);
+      if (host) return Promise.resolve(host);
+      const under = adopting.get(worker.id);
+      if (under) return under.promise;
+      const missed: RecordedEvent[] = [];
+      const promise = takeOver(worker, missed).finally(() => adopting.delete(worker.id));
+      adopting.set(worker.id, { promise, missed });
+      return promise;
+    },
+    drop: async (id) => {
+      const host = hosts.get(id);
+      hosts.delete(id);
+      await host?.close(0);
+      await deps.database.leases.releaseWorker(id);
+    },
+    apply: (event) => {
+      const workerId = workerOf(event);
+      const host = workerId ? hosts.get(workerId) : hostOfSession(hosts, event.streamId as SessionId);
+      if (host) tell(host, event);
+      else if (workerId) adopting.get(workerId)?.missed.push(event);
+      else for (const { missed } of adopting.values()) missed.push(event);
+    },
+    close: async (drainMs) => {
+      await Promise.all([...hosts.values()].map((host) => host.close(drainMs)));
+      hosts.clear();
+    },
+  };
+}
+
+/** The worker an event names; null for those that are of a session's stream only. */
+function workerOf({ event }: RecordedEvent): WorkerId | null {
+  return event.type === 'ExecutionRequested' || event.type === 'SessionOpened'
+    ? event.data.workerId
+    : null;
+}
+
+function hostOfSession(hosts: Map<WorkerId, WorkerHost>, id: SessionId): WorkerHost | undefined {
+  for (const host of hosts.values()) if (host.sessionId === id) return host;
+  return undefined;
+}
+
+function tell(host: WorkerHost, recorded: RecordedEvent): void {
+  const { event } = recorded;
+  switch (event.type) {
+    case 'SessionOpened':
+      host.opened(evolveSession(null, event));
+      break;
+    case 'ExecutionRequested': {
+      const execution = evolveExecution(null, event);
+      host.enqueue({ execution, code: event.data.code, lastSeq: 0 });
+      break;
+    }
+    case 'SessionClosed':
+      if (host.sessionId === recorded.streamId) void host.end(event.data.reason);
+      break;
+    default:
+  }
+}
