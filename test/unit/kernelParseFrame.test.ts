@@ -1,0 +1,256 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseFrame } from '../../src/kernel/parseFrame.ts';
+import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
+
+const AT = 5_000;
+const output = (type: string, content: unknown) => {
+  const parsed = parseFrame(frame(type, content, { parent: 'p', seq: 1 }), AT);
+  if (parsed.type !== 'message' || parsed.message.type !== 'output')
+    throw new Error(`no output: ${JSON.stringify(parsed).slice(0, 200)}`);
+  return { ...parsed.message, isMalformed: parsed.isMalformed };
+};
+
+describe('parseFrame', () => {
+  it('reads the hello', () => {
+    const hello = { boot_id: 'b', first_seq: 3, last_seq: 9, kernel_generation: 2 };
+    expect(parseFrame(JSON.stringify({ hello }), AT)).toEqual({
+      type: 'hello',
+      hello: { bootId: 'b', firstSeq: 3, lastSeq: 9, kernelGeneration: 2 },
+    });
+  });
+
+  it('reads statuses, with the reason of a restart', () => {
+    expect(parseFrame(status('busy', { parent: 'p', seq: 4, at: 99.5 }), AT)).toEqual({
+      type: 'message',
+      isMalformed: false,
+      message: { type: 'status', seq: 4, at: 99.5, parentId: 'p', state: 'busy', reason: null },
+    });
+    const restarting = frame('status', { execution_state: 'restarting', reason: 'oom' });
+    expect(parseFrame(restarting, AT)).toMatchObject({
+      message: { state: 'restarting', reason: 'oom', parentId: null, seq: null, at: AT },
+    });
+  });
+
+  it.each([
+    ['ascii', 'a\n'],
+    ['U+0000', 'a\u0000b'],
+    ['a lone surrogate', '\ud800x\udfff'],
+    ['an emoji', '🐍'],
+    ['a megabyte in one line', 'é'.repeat(1_000_000)],
+  ])('keeps stream text exactly: %s', (_name, text) => {
+    expect(output('stream', { name: 'stderr', text }).output).toEqual({
+      kind: 'stream',
+      name: 'stderr',
+      text,
+    });
+  });
+
+  it('reads rich output of all three kinds', () => {
+    const content = {
+      data: { 'text/plain': '1', 'application/json': { a: [1] } },
+      metadata: { 'image/png': { width: 3 } },
+      transient: { display_id: 'd' },
+      execution_count: 3,
+    };
+    const rich = { data: content.data, metadata: content.metadata, displayId: 'd' };
+    expect(output('execute_result', content).output).toEqual({
+      kind: 'result',
+      ...rich,
+      executionCount: 3,
+    });
+    expect(output('display_data', { ...content, execution_count: undefined }).output).toEqual({
+      kind: 'display',
+      ...rich,
+      executionCount: null,
+    });
+    expect(output('update_display_data', content).output).toMatchObject({ kind: 'update' });
+  });
+
+  it('reads errors, clears and gaps', () => {
+    expect(output('error', { ename: 'E', evalue: 'v', traceback: ['a', 'b'] }).output).toEqual({
+      kind: 'error',
+      name: 'E',
+      value: 'v',
+      traceback: ['a', 'b'],
+    });
+    expect(output('clear_output', { wait: true }).output).toEqual({ kind: 'clear', wait: true });
+    const gap = { reason: 'output_limit', dropped_bytes: 5, dropped_messages: 1 };
+    expect(output('cellhouse_gap', gap).output).toEqual({
+      kind: 'gap',
+      reason: 'output_limit',
+      droppedBytes: 5,
+    });
+  });
+
+  it('reads replies with the verdict of the agent', () => {
+    const parsed = parseFrame(okReply({ parent: 'p', metadata: verdict('finished') }), AT);
+    expect(parsed).toMatchObject({
+      message: {
+        type: 'reply',
+        status: 'ok',
+        executionCount: 7,
+        error: null,
+        verdict: { outcome: 'finished', cpuMs: 12.5, startedAt: 1_000 },
+      },
+    });
+  });
+
+  it.each([
+    ['a stream without text', 'stream', { name: 'stdout' }],
+    ['a stream of another name', 'stream', { name: 'stdin', text: 'x' }],
+    ['data that is no object', 'display_data', { data: [1] }],
+    ['too many representations', 'display_data', { data: Object.fromEntries(mimeTypes(65)) }],
+    ['a MIME type without end', 'display_data', { data: { ['x'.repeat(300)]: '' } }],
+    ['JSON that is too deep', 'display_data', { data: { 'application/json': nested(200) } }],
+    ['a gap without a reason', 'cellhouse_gap', {}],
+  ])('makes a gap of %s', (_name, type, content) => {
+    const { output: gap, isMalformed } = output(type, content);
+    expect(gap).toMatchObject({ kind: 'gap', reason: 'malformed' });
+    expect(isMalformed).toBe(true);
+  });
+
+  it('bounds error texts and says so', () => {
+    const long = 'x'.repeat(3_000_000);
+    const { output: error } = output('error', {
+      ename: long,
+      evalue: long,
+      traceback: [long, long, long, 5],
+    });
+    expect(JSON.stringify(error).length).toBeLessThan(6_000_000);
+    expect(error).toMatchObject({ name: expect.stringContaining('more characters') });
+  });
+
+  it('leaves out metadata beyond bounds and keeps the data', () => {
+    const huge = { a: 'x'.repeat(100_000) };
+    const data = { 'text/plain': '1' };
+    for (const metadata of [huge, nested(200), 7])
+      expect(output('display_data', { data, metadata }).output).toMatchObject({
+        data,
+        metadata: {},
+      });
+  });
+
+  it.each([
+    ['broken JSON', '{"seq":1', null, 'invalid'],
+    ['no object', '[1]', null, 'invalid'],
+    ['no header', '{"seq":4,"content":{}}', 4, 'invalid'],
+    ['a hello of a wrong shape', '{"hello":{"boot_id":1}}', null, 'invalid'],
+    ['an unknown state', status('thinking', { seq: 2 }), 2, 'invalid'],
+    ['an unknown type', frame('comm_open', {}, { seq: 3 }), 3, 'ignored'],
+    ['the echo of the code', frame('execute_input', { code: '1' }, { seq: 3 }), 3, 'ignored'],
+    ['a reply on iopub', frame('execute_reply', {}, { seq: 3, channel: 'iopub' }), 3, 'ignored'],
+    ['a stream on shell', frame('stream', {}, { seq: 3, channel: 'shell' }), 3, 'ignored'],
+    ['prototype names', frame('__proto__', {}, { seq: 3 }), 3, 'ignored'],
+  ])('drops %s, keeping its seq', (_name, text, seq, why) => {
+    expect(parseFrame(text, AT)).toEqual({ type: 'dropped', seq, why });
+  });
+
+  it('takes the last of duplicate keys, as Python does', () => {
+    const text = stream('x', { parent: 'a' }).replace(
+      '"parent_header":',
+      '"parent_header":{"msg_id":"b"},"parent_header":',
+    );
+    expect(parseFrame(text, AT)).toMatchObject({ message: { parentId: 'a' } });
+  });
+
+  it('survives nesting that would overflow any stack', () => {
+    const deep = `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}`;
+    const text = frame('display_data', { data: { a: 0 } }).replace('"a":0', `"a":${deep}`);
+    expect(parseFrame(text, AT)).toMatchObject({ message: { output: { kind: 'gap' } } });
+    expect(parseFrame(deep, AT)).toMatchObject({ type: 'dropped' });
+  });
+
+  it('never throws, and what passes can be serialised', () => {
+    fc.assert(
+      fc.property(hostileFrame, (text) => {
+        const parsed = parseFrame(text, AT);
+        expect(() => JSON.stringify(parsed)).not.toThrow();
+        if (parsed.type !== 'message') return;
+        const { seq, at, parentId } = parsed.message;
+        expect(seq === null || (Number.isSafeInteger(seq) && seq > 0)).toBe(true);
+        expect(Number.isFinite(at) && at >= 0).toBe(true);
+        expect(parentId === null || parentId.length <= 256).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < depth; i += 1) value = { a: value };
+  return value;
+}
+
+function mimeTypes(count: number): [string, string][] {
+  return Array.from({ length: count }, (_, i) => [`a/${i}`, '']);
+}
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom('\u0000', '\ud800', '\udfff\ud800', '__proto__', 'constructor', ''),
+);
+const anyValue = fc.oneof(
+  fc.jsonValue(),
+  anyText,
+  fc.constantFrom(-1, 0, 0.5, 1e308, -0, 2 ** 53, 2 ** 60, null, true),
+);
+const contentValue = fc.dictionary(
+  fc.constantFrom(
+    'name',
+    'text',
+    'data',
+    'metadata',
+    'transient',
+    'execution_count',
+    'ename',
+    'evalue',
+    'traceback',
+    'wait',
+    'reason',
+    'dropped_bytes',
+    'execution_state',
+    'status',
+  ),
+  anyValue,
+);
+const messageValue = fc.record(
+  {
+    channel: fc.oneof(fc.constantFrom('iopub', 'shell'), anyValue),
+    header: fc.oneof(
+      fc.record({
+        msg_type: fc.constantFrom(
+          'status',
+          'stream',
+          'display_data',
+          'update_display_data',
+          'execute_result',
+          'error',
+          'clear_output',
+          'cellhouse_gap',
+          'execute_reply',
+          'toString',
+        ),
+      }),
+      anyValue,
+    ),
+    parent_header: fc.oneof(fc.record({ msg_id: anyValue }), anyValue),
+    metadata: fc.oneof(fc.record({ cellhouse: anyValue }), anyValue),
+    content: fc.oneof(contentValue, anyValue),
+    seq: anyValue,
+    at: anyValue,
+    hello: anyValue,
+  },
+  { requiredKeys: ['channel', 'header', 'content'] },
+);
+const hostileFrame = fc.oneof(
+  { weight: 5, arbitrary: messageValue.map((value) => JSON.stringify(value)) },
+  { weight: 1, arbitrary: anyText },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(messageValue, fc.nat(400))
+      .map(([value, end]) => JSON.stringify(value).slice(0, end)),
+  },
+);

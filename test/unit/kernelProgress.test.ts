@@ -1,0 +1,364 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ExecutionId } from '../../src/ids.ts';
+import {
+  type ExecutionProgress,
+  type Received,
+  receive,
+  startProgress,
+} from '../../src/kernel/executionProgress.ts';
+import type { KernelMessage } from '../../src/kernel/messages.ts';
+import type { Output } from '../../src/output.ts';
+import {
+  errorOutput,
+  errorReply,
+  frame,
+  messageIn,
+  okReply,
+  status,
+  stream,
+  verdict,
+} from '../support/frames.ts';
+
+const ID = 'e1' as ExecutionId;
+const mine = { parent: ID };
+const LIMITS = { maxOutputBytes: 1_000_000 };
+
+interface Told {
+  readonly outputs: Output[];
+  readonly outcomes: Received['done'][];
+  readonly starts: number;
+  readonly progress: ExecutionProgress;
+}
+
+function tell(messages: readonly KernelMessage[], limits = LIMITS, from = startProgress(ID)): Told {
+  const outputs: Output[] = [];
+  const outcomes: Received['done'][] = [];
+  let progress = from;
+  let starts = 0;
+  for (const message of messages) {
+    const step = receive(progress, message, limits);
+    progress = step.progress;
+    outputs.push(...step.outputs);
+    if (step.started) starts += 1;
+    if (step.done !== null) outcomes.push(step.done);
+  }
+  return { outputs, outcomes, starts, progress };
+}
+
+const told = (frames: readonly string[], limits = LIMITS) => tell(frames.map(messageIn), limits);
+const seq = { ...mine, seq: 9, at: 3_000 };
+const agentReply = (outcome: string, more = {}) => ({ ...seq, metadata: verdict(outcome, more) });
+
+describe('the status table', () => {
+  it('OK: the code ended', () => {
+    const { outcomes, starts } = told([
+      status('busy', seq),
+      status('idle', seq),
+      okReply(agentReply('finished')),
+    ]);
+    expect(starts).toBe(1);
+    expect(outcomes).toEqual([
+      {
+        status: 'OK',
+        errorName: null,
+        errorValue: null,
+        executionCount: 7,
+        stateLost: false,
+        cpuMs: 12.5,
+        peakMemoryBytes: 4_096,
+        startedAt: 1_000,
+        finishedAt: 2_000,
+        outputBytes: 3,
+        truncated: false,
+        exitCode: null,
+      },
+    ]);
+  });
+
+  it('ERROR: the code raised; its one error output is the one that came', () => {
+    const { outputs, outcomes } = told([
+      status('busy', seq),
+      stream('before', seq),
+      errorOutput('NameError', seq),
+      status('idle', seq),
+      errorReply('NameError', agentReply('finished')),
+    ]);
+    expect(outputs.map(({ kind }) => kind)).toEqual(['stream', 'error']);
+    expect(outcomes).toMatchObject([{ status: 'ERROR', errorName: 'NameError', errorValue: 'v' }]);
+  });
+
+  it.each([
+    ['kernel_died', 'KernelDied'],
+    ['out_of_memory', 'OutOfMemory'],
+  ])('ERROR: %s; the error output that the kernel could not send is added', (outcome, name) => {
+    const { outputs, outcomes } = told([
+      status('busy', seq),
+      status('idle', seq),
+      errorReply(name, agentReply(outcome, { state_lost: true, exit_code: -9 })),
+    ]);
+    expect(outputs).toEqual([{ kind: 'error', name, value: 'v', traceback: ['t'] }]);
+    expect(outcomes).toMatchObject([
+      { status: 'ERROR', errorName: name, stateLost: true, exitCode: -9 },
+    ]);
+  });
+
+  it('adds it also after the output of an error that the code had only shown', () => {
+    const { outputs } = told([
+      errorOutput('ValueError', seq),
+      status('idle', seq),
+      errorReply('KernelDied', agentReply('kernel_died')),
+    ]);
+    expect(outputs).toMatchObject([{ name: 'ValueError' }, { name: 'KernelDied' }]);
+  });
+
+  it.each([
+    ['timeout', 'TIMEOUT', okReply],
+    ['timeout', 'TIMEOUT', (o: object) => errorReply('KeyboardInterrupt', o)],
+    ['timeout', 'TIMEOUT', (o: object) => errorReply('KernelReplaced', o)],
+    ['interrupted', 'INTERRUPTED', okReply],
+    ['interrupted', 'INTERRUPTED', (o: object) => errorReply('KeyboardInterrupt', o)],
+  ])('%s is %s, whatever the code answered', (outcome, expected, reply) => {
+    const { outputs, outcomes } = told([status('idle', seq), reply(agentReply(outcome))]);
+    expect(outcomes).toMatchObject([{ status: expected, errorName: null, errorValue: null }]);
+    expect(outputs).toEqual([]);
+  });
+
+  it('a KeyboardInterrupt that the code raises is an ERROR', () => {
+    const reply = errorReply('KeyboardInterrupt', agentReply('finished'));
+    expect(told([status('idle', seq), reply]).outcomes).toMatchObject([{ status: 'ERROR' }]);
+  });
+
+  it('interrupted while queued: it never started', () => {
+    const { outcomes, starts } = told([
+      status('idle', seq),
+      errorReply('KeyboardInterrupt', agentReply('interrupted', { started_at: null })),
+    ]);
+    expect(outcomes).toMatchObject([{ status: 'INTERRUPTED', startedAt: null }]);
+    expect(starts).toBe(0);
+  });
+});
+
+describe('a plain Jupyter Server', () => {
+  it.each([[[okReply(mine), status('idle', mine)]], [[status('idle', mine), okReply(mine)]]])(
+    'is done when both the reply and idle have come, in either order',
+    (end) => {
+      const frames = [status('busy', mine), stream('héllo', mine), ...end];
+      expect(told(frames.slice(0, -1)).outcomes).toEqual([]);
+      expect(told(frames).outcomes).toMatchObject([
+        { status: 'OK', startedAt: 5_000, finishedAt: 5_000, outputBytes: 6, cpuMs: null },
+      ]);
+    },
+  );
+
+  it('keeps output that comes between the reply and idle', () => {
+    const { outputs } = told([okReply(mine), stream('late', mine), status('idle', mine)]);
+    expect(outputs).toMatchObject([{ text: 'late' }]);
+  });
+
+  it.each(['restarting', 'dead'])('a kernel that is %s has died', (state) => {
+    const { outputs, outcomes } = told([status('busy', mine), status(state), okReply(mine)]);
+    expect(outcomes).toMatchObject([{ status: 'ERROR', errorName: 'KernelDied', stateLost: true }]);
+    expect(outputs).toMatchObject([{ kind: 'error', name: 'KernelDied' }]);
+  });
+
+  it('tells an abort as an error', () => {
+    const aborted = frame('execute_reply', { status: 'aborted' }, mine);
+    expect(told([status('idle', mine), aborted]).outcomes).toMatchObject([
+      { status: 'ERROR', errorName: 'Aborted' },
+    ]);
+  });
+});
+
+describe('what changes nothing', () => {
+  it('messages of another parent or of none, and an agent that restarts a kernel', () => {
+    const before = told([status('busy', seq)]);
+    const strangers = [
+      { parent: 'e2', seq: 2 },
+      { parent: null, seq: 2 },
+    ].flatMap((options) => [
+      status('busy', options),
+      status('idle', options),
+      status('restarting', options),
+      stream('x', options),
+      okReply(options),
+    ]);
+    const after = tell(strangers.map(messageIn), LIMITS, before.progress);
+    expect(after).toEqual({ outputs: [], outcomes: [], starts: 0, progress: before.progress });
+  });
+
+  it('everything after the end', () => {
+    const before = told([status('idle', seq), okReply(agentReply('finished'))]);
+    const more = [okReply(seq), status('idle', seq), stream('x', seq), status('restarting')];
+    const after = tell(more.map(messageIn), LIMITS, before.progress);
+    expect(after).toEqual({ outputs: [], outcomes: [], starts: 0, progress: before.progress });
+  });
+
+  it('a second reply before idle', () => {
+    const { outcomes } = told([errorReply('A', mine), okReply(mine), status('idle', mine)]);
+    expect(outcomes).toMatchObject([{ status: 'ERROR', errorName: 'A' }]);
+  });
+});
+
+describe('the output limit', () => {
+  const limits = { maxOutputBytes: 1_000 };
+
+  it('drops what is past it, says so once before the end, and keeps the error', () => {
+    const { outputs, outcomes } = told(
+      [
+        stream('a'.repeat(500), mine),
+        stream('b'.repeat(600), mine),
+        stream('c', mine),
+        frame('cellhouse_gap', { reason: 'output_limit', dropped_bytes: 50 }, mine),
+        errorOutput('E', mine),
+        errorReply('E', mine),
+        status('idle', mine),
+      ],
+      limits,
+    );
+    expect(outputs).toEqual([
+      { kind: 'stream', name: 'stdout', text: 'a'.repeat(500) },
+      { kind: 'gap', reason: 'output_limit', droppedBytes: 600 + 1 + 50 + 3 },
+      { kind: 'error', name: 'E', value: 'v', traceback: ['t'] },
+    ]);
+    expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 500 + 600 + 1 + 50 + 3 }]);
+  });
+
+  it('bounds the number of outputs that hold nothing', () => {
+    const clears = Array.from({ length: 100 }, () => frame('clear_output', {}, mine));
+    const { outputs } = told([...clears, okReply(mine), status('idle', mine)], limits);
+    expect(outputs.length).toBeLessThan(20);
+    expect(outputs.at(-1)).toMatchObject({ kind: 'gap' });
+  });
+
+  it('counts text as UTF-8, other values as JSON', () => {
+    const data = { 'text/plain': 'é', 'application/json': { a: 1 } };
+    const { outcomes } = told([
+      frame('display_data', { data, metadata: {} }, mine),
+      okReply(mine),
+      status('idle', mine),
+    ]);
+    expect(outcomes).toMatchObject([{ outputBytes: 10 + 2 + 16 + 7 }]);
+  });
+
+  it('passes on what the agent dropped', () => {
+    const { outputs, outcomes } = told([
+      frame('cellhouse_gap', { reason: 'replay_overflow', dropped_bytes: 8 }, seq),
+      status('idle', seq),
+      okReply(agentReply('finished', { dropped_bytes: 8 })),
+    ]);
+    expect(outputs).toEqual([{ kind: 'gap', reason: 'replay_overflow', droppedBytes: 8 }]);
+    expect(outcomes).toMatchObject([{ truncated: true }]);
+  });
+});
+
+const oddText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.constantFrom('\u0000', '\ud800', '\udc00\ud800'),
+);
+const parent = fc.constantFrom(ID, ID, ID, ID, 'e2', null);
+const anyMessage: fc.Arbitrary<KernelMessage> = fc
+  .record({
+    parent,
+    seq: fc.option(fc.integer({ min: 1, max: 99 }), { nil: undefined }),
+    at: fc.integer({ min: 0, max: 9_999 }),
+    text: oddText,
+    outcome: fc.option(
+      fc.constantFrom('finished', 'timeout', 'interrupted', 'kernel_died', 'out_of_memory'),
+      { nil: 'none' },
+    ),
+    kind: fc.constantFrom(
+      ...(['busy', 'idle', 'restarting', 'dead'] as const),
+      ...(['stream', 'stream', 'stream', 'clear', 'gap', 'rich', 'error', 'ok', 'failed'] as const),
+    ),
+  })
+  .map(({ kind, text, outcome, ...rest }) => {
+    const options = rest.seq === undefined ? { parent: rest.parent } : { ...rest, seq: rest.seq };
+    const metadata = verdict(outcome);
+    switch (kind) {
+      case 'stream':
+        return messageIn(stream(text, options));
+      case 'clear':
+        return messageIn(frame('clear_output', {}, options));
+      case 'gap':
+        return messageIn(frame('cellhouse_gap', { reason: text, dropped_bytes: 3 }, options));
+      case 'rich':
+        return messageIn(frame('display_data', { data: { 'text/plain': text } }, options));
+      case 'error':
+        return messageIn(errorOutput(text, options));
+      case 'ok':
+        return messageIn(okReply({ ...options, metadata }));
+      case 'failed':
+        return messageIn(errorReply(text, { ...options, metadata }));
+      default:
+        return messageIn(status(kind, options));
+    }
+  });
+const history = fc.array(anyMessage, { maxLength: 30 });
+const anyLimit = fc.constantFrom(0, 100, 300, 1_000_000);
+
+describe('for any messages', () => {
+  it('a successor that goes on from any stored progress tells the same as one that saw it all', () => {
+    fc.assert(
+      fc.property(history, anyLimit, fc.array(fc.nat(30)), (messages, maxOutputBytes, cuts) => {
+        const limits = { maxOutputBytes };
+        const whole = tell(messages, limits);
+        const outputs: Output[] = [];
+        const outcomes: Received['done'][] = [];
+        let progress = startProgress(ID);
+        let from = 0;
+        for (const cut of [...new Set(cuts), messages.length].sort((a, b) => a - b)) {
+          const stored = JSON.parse(JSON.stringify(progress)) as ExecutionProgress;
+          const part = tell(messages.slice(from, cut), limits, stored);
+          outputs.push(...part.outputs);
+          outcomes.push(...part.outcomes);
+          progress = part.progress;
+          from = Math.max(from, cut);
+        }
+        expect({ outputs, outcomes, progress }).toEqual({
+          outputs: whole.outputs,
+          outcomes: whole.outcomes,
+          progress: whole.progress,
+        });
+      }),
+    );
+  });
+
+  it('the stored form holds nothing that jsonb refuses', () => {
+    fc.assert(
+      fc.property(history, (messages) => {
+        const json = JSON.stringify(tell(messages).progress);
+        expect(json).not.toMatch(/(?<!\\)(\\\\)*\\u(0000|d[89a-f])/i);
+      }),
+    );
+  });
+
+  it('it ends at most once, an ERROR has its error output, and every byte is accounted for', () => {
+    fc.assert(
+      fc.property(history, anyLimit, (messages, maxOutputBytes) => {
+        const { outputs, outcomes, starts, progress } = tell(messages, { maxOutputBytes });
+        expect(outcomes.length).toBeLessThanOrEqual(1);
+        expect(starts).toBeLessThanOrEqual(1);
+        expect(progress.chargedBytes).toBeLessThanOrEqual(maxOutputBytes);
+        const [outcome] = outcomes;
+        if (outcome?.status === 'ERROR')
+          expect(outputs.filter(({ kind }) => kind === 'error').at(-1)).toMatchObject({
+            name: outcome.errorName,
+          });
+        if (outcome && outputs.some(({ kind }) => kind === 'gap'))
+          expect(outcome.truncated).toBe(true);
+      }),
+    );
+  });
+
+  it('what strangers say changes nothing', () => {
+    fc.assert(
+      fc.property(history, (messages) => {
+        const strangers = messages.filter(
+          (message) => message.parentId !== ID && message.seq !== null,
+        );
+        expect(tell(strangers).progress).toEqual(startProgress(ID));
+      }),
+    );
+  });
+});
