@@ -91,7 +91,9 @@ async function reachable({ runtime }: CreateWorkerDeps, worker: Worker): Promise
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     // `undefined`: the engine is away just now, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
-    died.abort(new Error(`Its container ended while it started (exit code ${seen?.exitCode ?? 'unknown'}).`));
+    died.abort(
+      new Error(`Its container ended while it started (exit code ${seen?.exitCode ?? 'unknown'}).`),
+    );
   }, LOOK_INTERVAL_MS);
   try {
     await waitForSocket(socketPath, AbortSignal.any([given, died.signal]));

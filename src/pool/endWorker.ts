@@ -53,7 +53,9 @@ export async function recordEnd(
     ]);
     const at = deps.now().toISOString();
     const workerEvents = worker ? decideWorker(commandOf(end, at), worker) : [];
-    const closing = session ? decideSession({ type: 'CloseSession', at, reason: closeReason(end) }, session) : [];
+    const closing = session
+      ? decideSession({ type: 'CloseSession', at, reason: closeReason(end) }, session)
+      : [];
     if (workerEvents.length + closing.length === 0) return null;
     try {
       const { states } = await store.commit({
@@ -88,7 +90,10 @@ function closeReason(end: WorkerEnd): CloseReason {
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   await endExecutions(deps, worker);
   if (worker.containerId !== null) await deps.runtime.remove(worker.containerId);
-  await rm(workerSocketDir(deps.socketDir, deps.poolId, worker.id), { recursive: true, force: true });
+  await rm(workerSocketDir(deps.socketDir, deps.poolId, worker.id), {
+    recursive: true,
+    force: true,
+  });
   await deps.hosts.drop(worker.id);
   await recordRemoval(deps, worker.id);
 }
@@ -107,7 +112,10 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
     const job = { execution, code, nextSeq: lastSeq + 1, stateLost: false };
     const status = worker.state === 'LOST' ? 'WORKER_LOST' : 'CANCELLED';
-    segmentOf(batch, job).end = { at: deps.now(), ending: endingWithoutAnswer(status, false, null) };
+    segmentOf(batch, job).end = {
+      at: deps.now(),
+      ending: endingWithoutAnswer(status, false, null),
+    };
   }
   await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
 }
@@ -115,7 +123,9 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
 async function recordRemoval(deps: EndWorkerDeps, workerId: WorkerId): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const worker = await deps.database.queries.worker(workerId);
-    const events = worker ? decideWorker({ type: 'RecordRemoval', at: deps.now().toISOString() }, worker) : [];
+    const events = worker
+      ? decideWorker({ type: 'RecordRemoval', at: deps.now().toISOString() }, worker)
+      : [];
     if (events.length === 0) return;
     try {
       await deps.database.store.commit({

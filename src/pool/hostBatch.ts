@@ -60,7 +60,12 @@ export function addOutput(batch: HostBatch, job: Job, output: Output, at: Date):
   const { outputs } = segmentOf(batch, job);
   batch.size += sizeOf(output);
   const last = outputs.at(-1);
-  if (last && output.kind === 'stream' && last.output.kind === 'stream' && canJoin(last.output, output)) {
+  if (
+    last &&
+    output.kind === 'stream' &&
+    last.output.kind === 'stream' &&
+    canJoin(last.output, output)
+  ) {
     last.output = { ...output, text: last.output.text + output.text };
   } else {
     outputs.push({ output, at });

@@ -18,7 +18,12 @@ function executionAppend({ job, startedAt, end }: Segment): StreamAppend {
   const events =
     end !== null
       ? decideExecution(
-          { type: 'FinishExecution', at: end.at.toISOString(), startedAt: started, ending: end.ending },
+          {
+            type: 'FinishExecution',
+            at: end.at.toISOString(),
+            startedAt: started,
+            ending: end.ending,
+          },
           execution,
         )
       : started !== null
@@ -29,7 +34,10 @@ function executionAppend({ job, startedAt, end }: Segment): StreamAppend {
 
 function sessionAppend(batch: HostBatch, session: Session): StreamAppend {
   const events = batch.kernelRestarts.flatMap(({ at, reason, executionId }) =>
-    decideSession({ type: 'RecordKernelRestart', at: at.toISOString(), reason, executionId }, session),
+    decideSession(
+      { type: 'RecordKernelRestart', at: at.toISOString(), reason, executionId },
+      session,
+    ),
   );
   return { stream: 'session', id: session.id, state: session, events };
 }

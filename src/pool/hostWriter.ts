@@ -6,7 +6,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
-import { ConcurrencyError, type Cursor, type EventStore, FencedError } from '../events/eventStore.ts';
+import {
+  ConcurrencyError,
+  type Cursor,
+  type EventStore,
+  FencedError,
+} from '../events/eventStore.ts';
 import type { Execution, Session } from '../events/states.ts';
 import type { ExecutionId } from '../ids.ts';
 import { emptyBatch, type HostBatch, type Job } from './hostBatch.ts';

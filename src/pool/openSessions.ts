@@ -3,7 +3,7 @@
  * commits with its version, and a refused commit reads it anew.
  */
 import type { RecordedEvent } from '../events/eventTypes.ts';
-import { evolveSession } from '../events/projections/session.ts';
+import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Queries } from '../events/queries/queries.ts';
 import type { Session } from '../events/states.ts';
 

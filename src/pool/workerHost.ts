@@ -73,10 +73,7 @@ interface Progress {
   readonly hasUntoldLoss: boolean;
 }
 
-export function createWorkerHost(
-  deps: WorkerHostDeps,
-  start: HostStart,
-): WorkerHost {
+export function createWorkerHost(deps: WorkerHostDeps, start: HostStart): WorkerHost {
   return new Host(deps, start);
 }
 
@@ -101,7 +98,10 @@ class Host implements WorkerHost {
     this.#epoch = start.cursor.epoch;
     this.#bootId = start.cursor.bootId;
     this.#session = start.session;
-    this.#progress = (start.cursor.progress as Progress | null) ?? { execution: null, hasUntoldLoss: false };
+    this.#progress = (start.cursor.progress as Progress | null) ?? {
+      execution: null,
+      hasUntoldLoss: false,
+    };
     this.#jobs = start.unfinished.map(jobOf);
     this.#writer = createHostWriter(this.#writerDeps(), start.cursor.seq);
     this.#channel = openKernelChannel({
@@ -135,7 +135,8 @@ class Host implements WorkerHost {
   }
 
   enqueue(next: UnfinishedExecution): void {
-    if (this.#isClosed || this.#jobs.some(({ execution }) => execution.id === next.execution.id)) return;
+    if (this.#isClosed || this.#jobs.some(({ execution }) => execution.id === next.execution.id))
+      return;
     this.#jobs.push(jobOf(next));
     this.#runNext();
   }

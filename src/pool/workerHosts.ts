@@ -2,8 +2,8 @@
 import type { Logger } from 'pino';
 import type { Database } from '../events/database.ts';
 import type { RecordedEvent } from '../events/eventTypes.ts';
-import { evolveExecution } from '../events/projections/execution.ts';
-import { evolveSession } from '../events/projections/session.ts';
+import { evolveExecution } from '../events/projections/evolveExecution.ts';
+import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Worker } from '../events/states.ts';
 import type { SessionId, WorkerId } from '../ids.ts';
 import { createWorkerHost, type WorkerHost } from './workerHost.ts';
@@ -33,7 +33,10 @@ export interface WorkerHosts {
 export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
   const hosts = new Map<WorkerId, WorkerHost>();
   /** Workers under adoption, with what was recorded about them since it began. */
-  const adopting = new Map<WorkerId, { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }>();
+  const adopting = new Map<
+    WorkerId,
+    { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }
+  >();
 
   async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<WorkerHost | null> {
     const { leases, queries, store } = deps.database;
@@ -82,7 +85,9 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
     },
     apply: (event) => {
       const workerId = workerOf(event);
-      const host = workerId ? hosts.get(workerId) : hostOfSession(hosts, event.streamId as SessionId);
+      const host = workerId
+        ? hosts.get(workerId)
+        : hostOfSession(hosts, event.streamId as SessionId);
       if (host) tell(host, event);
       else if (workerId) adopting.get(workerId)?.missed.push(event);
       else for (const { missed } of adopting.values()) missed.push(event);

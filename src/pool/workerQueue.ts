@@ -53,7 +53,9 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   }
 
   async function serveRound(): Promise<boolean> {
-    const idle = (await deps.candidates(waiters.length + offered.size)).filter(({ id }) => !offered.has(id));
+    const idle = (await deps.candidates(waiters.length + offered.size)).filter(
+      ({ id }) => !offered.has(id),
+    );
     const pairs = waiters.slice(0, idle.length).flatMap((waiter, index) => {
       const worker = idle[index];
       return worker ? [{ waiter, worker }] : [];

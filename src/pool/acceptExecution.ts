@@ -1,0 +1,187 @@
+/**
+ * From a valid request to a durable one: finds the user's session or opens one by claiming a worker, and records the
+ * request. Opening and requesting are one commit, so no session exists that nobody asked for.
+ */
+import type { Config } from '../config.ts';
+import { DomainError } from '../errors.ts';
+import type { Database } from '../events/database.ts';
+import {
+  ConcurrencyError,
+  type IdempotencyClaim,
+  type StreamAppend,
+} from '../events/eventStore.ts';
+import type { Execution, Session, Worker } from '../events/states.ts';
+import type { ExecutionId, NewId, SessionId } from '../ids.ts';
+import { decideExecution } from './executionDecider.ts';
+import type { OpenSessions } from './openSessions.ts';
+import type { Pool } from './pool.ts';
+import { decideSession } from './sessionDecider.ts';
+import type { ValidRequest } from './validateRequest.ts';
+import { decideWorker } from './workerDecider.ts';
+
+/** A request loses a race only to something that changed its session; more than a few in a row is a defect. */
+const MAX_ATTEMPTS = 20;
+/** What a caller whose queue is full is told to wait. */
+const RETRY_AFTER_MS = 1_000;
+
+export interface AcceptDeps {
+  readonly config: Config;
+  readonly database: Database;
+  readonly pool: Pool;
+  readonly sessions: OpenSessions;
+  readonly newId: NewId;
+  readonly now: () => Date;
+}
+
+/**
+ * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
+ * @throws POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ */
+export async function acceptExecution(
+  deps: AcceptDeps,
+  tenant: string,
+  request: ValidRequest,
+): Promise<Execution> {
+  for (let attempt = 1; ; attempt += 1) {
+    const earlier = await underSameKey(deps, tenant, request);
+    if (earlier) return earlier;
+    const session = deps.sessions.get(tenant, request.userUuid);
+    try {
+      if (session) return await requestIn(deps, session, request);
+      return await deps.pool.claim(
+        (worker) => openAndRequest(deps, tenant, worker, request),
+        request.waitForWorkerMs,
+      );
+    } catch (error: unknown) {
+      if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
+      await deps.sessions.refresh(tenant, request.userUuid);
+    }
+  }
+}
+
+async function underSameKey(
+  { database }: AcceptDeps,
+  tenant: string,
+  { userUuid, idempotencyKey, codeSha256 }: ValidRequest,
+): Promise<Execution | null> {
+  if (idempotencyKey === null) return null;
+  const holder = await database.queries.idempotencyKey(tenant, userUuid, idempotencyKey);
+  if (!holder) return null;
+  if (holder.codeSha256 !== codeSha256) {
+    throw new DomainError(
+      'IDEMPOTENCY_CONFLICT',
+      `idempotencyKey was used by this user for other code (execution ${holder.executionId}). Take a new key.`,
+      { field: 'idempotencyKey', executionId: holder.executionId },
+    );
+  }
+  return await database.queries.execution(holder.executionId);
+}
+
+async function requestIn(
+  deps: AcceptDeps,
+  session: Session,
+  request: ValidRequest,
+): Promise<Execution> {
+  await refuseIfFull(deps, session);
+  const append = requestAppend(deps, session.tenant, session, request, false);
+  const { states } = await deps.database.store.commit({
+    streams: [append],
+    openSessions: [{ id: session.id, version: session.version }],
+    ...idempotency(session.tenant, request, append.id),
+  });
+  return states[0] as Execution;
+}
+
+async function refuseIfFull(
+  { pool, database, config }: AcceptDeps,
+  session: Session,
+): Promise<void> {
+  const host = pool.hosts.get(session.workerId);
+  const queued = host ? host.unfinished : await database.queries.countUnfinished(session.id);
+  // One may run beside those that are queued.
+  if (queued <= config.maxQueuedExecutions) return;
+  throw new DomainError(
+    'QUEUE_FULL',
+    `This session has ${queued - 1} queued executions already, at most ${config.maxQueuedExecutions} are allowed. Wait until some have finished.`,
+    { limit: config.maxQueuedExecutions, queued: queued - 1, retryAfterMs: RETRY_AFTER_MS },
+  );
+}
+
+async function openAndRequest(
+  deps: AcceptDeps,
+  tenant: string,
+  worker: Worker,
+  request: ValidRequest,
+): Promise<Execution> {
+  const { userUuid } = request;
+  const previous = await deps.database.queries.lastSession(tenant, userUuid);
+  if (previous && previous.closedAt === null) throw new ConcurrencyError('open-session');
+  const at = deps.now().toISOString();
+  const sessionId = deps.newId<SessionId>();
+  const opened = decideSession(
+    { type: 'OpenSession', at, sessionId, tenant, userUuid, workerId: worker.id, previous },
+    null,
+  );
+  const followsLoss = previous !== null && previous.closeReason !== 'released';
+  const append = requestAppend(
+    deps,
+    tenant,
+    { id: sessionId, workerId: worker.id },
+    request,
+    followsLoss,
+  );
+  const streams: StreamAppend[] = [
+    {
+      stream: 'worker',
+      id: worker.id,
+      state: worker,
+      events: decideWorker({ type: 'AssignWorker', at, sessionId }, worker),
+    },
+    { stream: 'session', id: sessionId, state: null, events: opened },
+    append,
+  ];
+  const { states } = await deps.database.store.commit({
+    streams,
+    ...idempotency(tenant, request, append.id),
+  });
+  return states[2] as Execution;
+}
+
+function requestAppend(
+  deps: AcceptDeps,
+  tenant: string,
+  session: Pick<Session, 'id' | 'workerId'>,
+  request: ValidRequest,
+  stateLost: boolean,
+): Extract<StreamAppend, { stream: 'execution' }> {
+  const executionId = deps.newId<ExecutionId>();
+  const { userUuid, code, codeSha256, codeBytes, timeoutMs, idempotencyKey } = request;
+  const events = decideExecution(
+    {
+      type: 'RequestExecution',
+      at: deps.now().toISOString(),
+      executionId,
+      sessionId: session.id,
+      workerId: session.workerId,
+      tenant,
+      userUuid,
+      code,
+      codeSha256,
+      codeBytes,
+      timeoutMs,
+      maxOutputBytes: deps.config.maxOutputBytes,
+      idempotencyKey,
+      stateLost,
+    },
+    null,
+  );
+  return { stream: 'execution', id: executionId, state: null, events };
+}
+
+function idempotency(
+  tenant: string,
+  { idempotencyKey: key, userUuid, codeSha256 }: ValidRequest,
+  executionId: ExecutionId,
+): { idempotency?: IdempotencyClaim } {
+  return key === null ? {} : { idempotency: { tenant, userUuid, key, codeSha256, executionId } };
+}

@@ -1,0 +1,71 @@
+/**
+ * An async iterator that reads a source in pages when its consumer asks, and sleeps until woken when there is nothing. Unlike
+ * an `async function*` its `return()` resolves at once while it sleeps, and it buffers no more than one page.
+ */
+export interface PullSource<T> {
+  /** The next items in order (none: nothing new yet). `isEnd`: nothing will follow them. */
+  read(): Promise<{ readonly items: readonly T[]; readonly isEnd: boolean }>;
+  /** Registers for wake-ups; the returned function ends that. A wake-up may be for nothing. */
+  onWake(wake: () => void): () => void;
+}
+
+export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T> {
+  const page: T[] = [];
+  let isEnd = false;
+  let isClosed = false;
+  let isWoken = true;
+  let awaken: (() => void) | null = null;
+  const wake = () => {
+    isWoken = true;
+    awaken?.();
+  };
+  // Registered before the first read: what comes in between wakes.
+  const off = source.onWake(wake);
+
+  function close(): IteratorResult<T> {
+    isClosed = true;
+    page.length = 0;
+    off();
+    awaken?.();
+    return { done: true, value: undefined };
+  }
+
+  async function fill(): Promise<void> {
+    while (page.length === 0 && !isEnd && !isClosed) {
+      if (!isWoken) {
+        await new Promise<void>((resolve) => {
+          awaken = resolve;
+        });
+        awaken = null;
+        continue;
+      }
+      isWoken = false;
+      const read = await source.read();
+      page.push(...read.items);
+      isEnd = read.isEnd;
+      // A full page may have more behind it.
+      if (read.items.length > 0) isWoken = true;
+    }
+  }
+
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: async () => {
+      try {
+        await fill();
+      } catch (error: unknown) {
+        close();
+        throw error;
+      }
+      const value = isClosed ? undefined : page.shift();
+      return value === undefined ? close() : { done: false, value };
+    },
+    return: async () => close(),
+    throw: async (error: unknown) => {
+      close();
+      throw error;
+    },
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * Brings what is recorded and what runs into agreement, at start and on a timer:
+ *
+ * | recorded | container | then |
+ * |---|---|---|
+ * | REQUESTED by a gateway that is gone | any or none | lost (create-failed), removed |
+ * | STARTING by a gateway that is gone | alive | brought up |
+ * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
+ * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
+ * | RETIRED, LOST | any or none | settled: whatever is left is removed |
+ * | none, REMOVED | any | a stranger with this pool's label: removed |
+ *
+ * Containers without this pool's label are never looked at.
+ */
+import type { Logger } from 'pino';
+import type { LostReason } from '../events/eventTypes.ts';
+import type { Worker } from '../events/states.ts';
+import type { WorkerId } from '../ids.ts';
+import { WORKER_START_TIMEOUT_MS } from './createWorker.ts';
+import { type EndWorkerDeps, recordEnd, settleWorker, type WorkerEnd } from './endWorker.ts';
+import type { RunningWorker } from './runtime.ts';
+
+/** A worker that is being made takes at most this long; an older one has nobody who makes it. */
+const CREATION_LIMIT_MS = 2 * WORKER_START_TIMEOUT_MS;
+
+export interface ReconcileDeps extends EndWorkerDeps {
+  readonly logger: Logger;
+  /** Being made by this very process: left alone. */
+  readonly isInTheMaking: (id: WorkerId) => boolean;
+  /** Awaits a started worker whose maker is gone. */
+  readonly bringUp: (worker: Worker) => Promise<void>;
+  /** At a start no gateway of this DATA_DIR can be making any; on the timer another gateway may. */
+  readonly isStart: boolean;
+}
+
+export async function reconcile(deps: ReconcileDeps): Promise<void> {
+  const { queries } = deps.database;
+  // Containers first: each has a recorded worker by then, so one that has none is a stranger.
+  const containers = await deps.runtime.list(deps.poolId);
+  const workers = await queries.workersInStates(deps.poolId, [
+    'REQUESTED',
+    'STARTING',
+    'IDLE',
+    'ASSIGNED',
+    'RETIRED',
+    'LOST',
+  ]);
+  const byWorker = new Map(containers.map((container) => [container.workerId, container]));
+  const known = new Set(workers.map(({ id }) => id));
+  const outcomes = await Promise.allSettled([
+    ...workers.map((worker) => reconcileWorker(deps, worker, byWorker.get(worker.id) ?? null)),
+    ...containers
+      .filter(({ workerId }) => workerId === null || !known.has(workerId))
+      .map((container) => removeStranger(deps, container)),
+  ]);
+  const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  if (failures.length > 0)
+    throw new AggregateError(failures, 'Some workers could not be reconciled.');
+}
+
+async function reconcileWorker(
+  deps: ReconcileDeps,
+  worker: Worker,
+  container: RunningWorker | null,
+): Promise<void> {
+  if (deps.isInTheMaking(worker.id)) return;
+  switch (worker.state) {
+    case 'REQUESTED':
+      return await reconcileRequested(deps, worker, container);
+    case 'STARTING':
+    case 'IDLE':
+    case 'ASSIGNED':
+      return await reconcileLive(deps, worker);
+    case 'RETIRED':
+    case 'LOST':
+      return await settleWorker(deps, {
+        ...worker,
+        containerId: worker.containerId ?? container?.containerId ?? null,
+      });
+    case 'REMOVED':
+      return;
+    default:
+      return worker.state satisfies never;
+  }
+}
+
+async function reconcileRequested(
+  deps: ReconcileDeps,
+  worker: Worker,
+  container: RunningWorker | null,
+): Promise<void> {
+  const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
+  if (!deps.isStart && ageMs < CREATION_LIMIT_MS) return;
+  const detail = 'The gateway that made it ended before its container was recorded.';
+  await loseWorker(
+    deps,
+    { ...worker, containerId: container?.containerId ?? null },
+    'create-failed',
+    null,
+    detail,
+  );
+}
+
+async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void> {
+  const seen = worker.containerId === null ? null : await deps.runtime.inspect(worker.containerId);
+  if (!seen?.isRunning) {
+    const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
+    const detail = seen === null ? 'Its container is gone.' : null;
+    return await loseWorker(deps, worker, reason, seen?.exitCode ?? null, detail);
+  }
+  if (worker.state !== 'STARTING') {
+    await deps.hosts.adopt(worker);
+    return;
+  }
+  const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
+  if (deps.isStart || ageMs >= CREATION_LIMIT_MS) await deps.bringUp(worker);
+}
+
+/** Records the loss of a worker and removes what is left of it. */
+export async function loseWorker(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  reason: LostReason,
+  exitCode: number | null,
+  detail: string | null,
+): Promise<void> {
+  await endAndSettle(deps, worker, { type: 'lose', reason, exitCode, detail });
+}
+
+/** Records the end of a worker, then carries it out. */
+export async function endAndSettle(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  end: WorkerEnd,
+): Promise<void> {
+  await recordEnd(deps, worker.id, end);
+  const ended = await deps.database.queries.worker(worker.id);
+  if (ended && ended.state !== 'REMOVED') {
+    await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
+  }
+}
+
+async function removeStranger(
+  deps: ReconcileDeps,
+  { containerId, workerId }: RunningWorker,
+): Promise<void> {
+  // Recorded since the list was read, or removed just now: the second read tells.
+  const worker = workerId === null ? null : await deps.database.queries.worker(workerId);
+  if (worker && worker.state !== 'REMOVED') return;
+  deps.logger.warn(
+    { containerId, workerId },
+    'removing a container of this pool that no event knows',
+  );
+  await deps.runtime.remove(containerId);
+}

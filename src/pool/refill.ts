@@ -1,0 +1,122 @@
+/**
+ * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each request that waits here.
+ * Creations run beside each other up to a limit, in the background; failures back off.
+ */
+import type { Logger } from 'pino';
+import { messageOf } from '../errors.ts';
+import type { PoolCounts } from '../events/queries/queries.ts';
+import type { Worker } from '../events/states.ts';
+
+/** More at once only slows each: a start is bound by the CPU. */
+const MAX_PARALLEL_CREATIONS = 4;
+const FIRST_BACK_OFF_MS = 500;
+const MAX_BACK_OFF_MS = 30_000;
+
+export interface RefillDeps {
+  readonly counts: () => Promise<PoolCounts>;
+  readonly waiting: () => number;
+  readonly minIdleWorkers: number;
+  readonly maxTotalWorkers: number;
+  /** Whether this gateway keeps the pool now. */
+  readonly isKeeper: () => boolean;
+  readonly request: () => Promise<Worker>;
+  /** Starts a requested worker and awaits it. */
+  readonly bringUp: (worker: Worker) => Promise<void>;
+  readonly fail: (worker: Worker, error: unknown) => Promise<void>;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface Refill {
+  /** Look now whether workers are missing. Cheap; looks that are asked for meanwhile are one. */
+  look(): void;
+  /** Why the last creation failed; null once one has succeeded. */
+  readonly lastFailure: string | null;
+  /** Begins no further creation and awaits those under way. */
+  close(): Promise<void>;
+}
+
+export function createRefill(deps: RefillDeps): Refill {
+  const creations = new Set<Promise<void>>();
+  let looking: Promise<void> | null = null;
+  let shouldLookAgain = false;
+  let isClosed = false;
+  let failures = 0;
+  let lastFailure: string | null = null;
+  let backOff: NodeJS.Timeout | null = null;
+
+  async function missing(): Promise<number> {
+    const { starting, idle, assigned } = await deps.counts();
+    const wanted = (deps.isKeeper() ? deps.minIdleWorkers : 0) + deps.waiting();
+    const room = deps.maxTotalWorkers - starting - idle - assigned;
+    return Math.min(wanted - starting - idle, room, MAX_PARALLEL_CREATIONS - creations.size);
+  }
+
+  async function lookOnce(): Promise<void> {
+    const count = await missing();
+    // Requested one after the other, so that the next look counts them; brought up beside each other.
+    for (let made = 0; made < count && !isClosed && backOff === null; made += 1) {
+      const worker = await deps.request();
+      const creation = bringUp(worker).finally(() => {
+        creations.delete(creation);
+        look();
+      });
+      creations.add(creation);
+    }
+  }
+
+  async function bringUp(worker: Worker): Promise<void> {
+    try {
+      await deps.bringUp(worker);
+      failures = 0;
+      lastFailure = null;
+    } catch (error: unknown) {
+      failed(error);
+      await deps
+        .fail(worker, error)
+        .catch((cause: unknown) =>
+          deps.logger.error(
+            { err: cause, workerId: worker.id },
+            'could not clean up a failed worker',
+          ),
+        );
+    }
+  }
+
+  function failed(error: unknown): void {
+    failures += 1;
+    lastFailure = messageOf(error);
+    const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
+    const pauseMs = limit * (0.5 + deps.random() / 2);
+    deps.logger.error({ error: lastFailure, failures, pauseMs }, 'a worker could not be made');
+    backOff ??= setTimeout(() => {
+      backOff = null;
+      look();
+    }, pauseMs);
+  }
+
+  function look(): void {
+    shouldLookAgain = true;
+    if (isClosed || looking !== null || backOff !== null) return;
+    shouldLookAgain = false;
+    looking = lookOnce()
+      .catch(failed)
+      .finally(() => {
+        looking = null;
+        if (shouldLookAgain) look();
+      });
+  }
+
+  return {
+    look,
+    get lastFailure() {
+      return lastFailure;
+    },
+    close: async () => {
+      isClosed = true;
+      if (backOff !== null) clearTimeout(backOff);
+      await looking;
+      await Promise.all(creations);
+    },
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * What one gateway of a pool does for all: finds workers that died unnoticed, recycles sessions nobody uses, ends those
+ * that are too old, forgets old idempotency keys. Whoever holds the lease `upkeep` is the keeper; each look tries for it.
+ */
+import type { Logger } from 'pino';
+import { messageOf } from '../errors.ts';
+import type { Database } from '../events/database.ts';
+import type { Session } from '../events/states.ts';
+
+/** A dead keeper is followed within the lease's life and one look. */
+const LOOK_INTERVAL_MS = 1_000;
+/** Deaths are told by the engine at once; this catches what it did not tell. */
+const SWEEP_INTERVAL_MS = 30_000;
+const MAX_SESSIONS_A_ROUND = 100;
+const UPKEEP_LEASE = 'upkeep';
+
+export interface UpkeepDeps {
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  readonly sessionIdleTimeoutMs: number;
+  readonly sessionMaxLifeMs: number;
+  readonly recyclingIntervalMs: number;
+  readonly idempotencyTtlMs: number;
+  /** Every gateway, each look: take over workers that nobody acts for. */
+  readonly adoptOrphans: () => Promise<void>;
+  /** The keeper only. */
+  readonly sweep: () => Promise<void>;
+  readonly closeSession: (session: Session, reason: 'idle' | 'expired') => Promise<void>;
+  readonly onLook: () => void;
+}
+
+export interface Upkeep {
+  readonly isKeeper: boolean;
+  /** The engine may have had deaths that nobody told of: sweep at the next look. */
+  sweepSoon(): void;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createUpkeep(deps: UpkeepDeps): Upkeep {
+  let isKeeper = false;
+  let timer: NodeJS.Timeout | null = null;
+  let looking: Promise<void> = Promise.resolve();
+  let sweptAt = 0;
+  let recycledAt = 0;
+
+  const offLost = deps.database.leases.onLost((name) => {
+    if (name === UPKEEP_LEASE) isKeeper = false;
+  });
+
+  async function look(): Promise<void> {
+    if (!isKeeper) isKeeper = (await deps.database.leases.acquire(UPKEEP_LEASE)) !== null;
+    await deps.adoptOrphans();
+    deps.onLook();
+    if (!isKeeper) return;
+    const now = Date.now();
+    if (now - sweptAt >= SWEEP_INTERVAL_MS) {
+      sweptAt = now;
+      await deps.sweep();
+    }
+    if (now - recycledAt >= deps.recyclingIntervalMs) {
+      recycledAt = now;
+      await recycle(deps);
+    }
+  }
+
+  function lookAgain(): void {
+    timer = setTimeout(() => {
+      looking = look()
+        .catch((error: unknown) =>
+          deps.logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on'),
+        )
+        .finally(() => {
+          if (timer !== null) lookAgain();
+        });
+    }, LOOK_INTERVAL_MS);
+  }
+
+  return {
+    get isKeeper() {
+      return isKeeper;
+    },
+    sweepSoon: () => {
+      sweptAt = 0;
+    },
+    start: async () => {
+      isKeeper = (await deps.database.leases.acquire(UPKEEP_LEASE)) !== null;
+      recycledAt = Date.now();
+      sweptAt = Date.now();
+      lookAgain();
+    },
+    close: async () => {
+      offLost();
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      await looking;
+    },
+  };
+}
+
+async function recycle(deps: UpkeepDeps): Promise<void> {
+  const { queries } = deps.database;
+  const now = deps.now().getTime();
+  const idle = await queries.sessionsIdleSince(
+    new Date(now - deps.sessionIdleTimeoutMs),
+    MAX_SESSIONS_A_ROUND,
+  );
+  for (const session of idle) await deps.closeSession(session, 'idle');
+  const old = await queries.sessionsOpenedBefore(
+    new Date(now - deps.sessionMaxLifeMs),
+    MAX_SESSIONS_A_ROUND,
+  );
+  for (const session of old) await deps.closeSession(session, 'expired');
+  await queries.deleteIdempotencyKeys(new Date(now - deps.idempotencyTtlMs));
+  await queries.deleteRemovedWorkersCursors();
+}
