@@ -7,7 +7,7 @@ const LOOK_INTERVAL_MS = 10;
 
 /**
  * Resolves as soon as the Unix socket accepts a connection; a worker's does when it is ready.
- * @throws the signal's reason; and at once an error that waiting does not heal (no permission, path too long)
+ * @throws the signal's reason; and at once an error that waiting does not heal (no permission, a file where a folder must be)
  */
 export async function waitForSocket(path: string, signal: AbortSignal): Promise<void> {
   while (!(await canConnect(path, signal)))
