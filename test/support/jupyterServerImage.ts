@@ -1,0 +1,50 @@
+/** The worker image with Debian's jupyter-server on top: a kernel client must also get on with a server that is not ours. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+
+/** Without the folder apt refuses to log, and the worker image has none. */
+const INSTALL = [
+  'mkdir -p /var/log/apt',
+  'apt-get update',
+  'DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends jupyter-server',
+  'rm -rf /var/lib/apt/lists/*',
+].join(' && ');
+
+/** Builds the image unless it exists: its tag is the hash of what it is made of. @returns the tag */
+export async function jupyterServerImage(docker: Docker, workerImage: string): Promise<string> {
+  const base = (await docker.getImage(workerImage).inspect()).Id;
+  const dockerfile = `FROM ${base}\nRUN ${INSTALL}\n`;
+  const hash = createHash('sha256').update(dockerfile).digest('hex').slice(0, 16);
+  const tag = `cellhouse-test-jupyter:${hash}`;
+  if (await exists(docker, tag)) return tag;
+  const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
+  try {
+    writeFileSync(join(context, 'Dockerfile'), dockerfile);
+    const progress = await docker.buildImage({ context, src: ['Dockerfile'] }, { t: tag });
+    await finished(docker, progress);
+  } finally {
+    rmSync(context, { recursive: true });
+  }
+  return tag;
+}
+
+async function exists(docker: Docker, tag: string): Promise<boolean> {
+  const images = await docker.listImages({ filters: { reference: [tag] } });
+  return images.length > 0;
+}
+
+function finished(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // A failing build step is an entry with `error` at the end, not a failing stream.
+    const onEnd = (error: Error | null, entries: { error?: string; stream?: string }[] | null) => {
+      const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
+      if (failure === undefined) return resolve();
+      const log = entries?.map(({ stream }) => stream ?? '').join('') ?? '';
+      reject(new Error(`The image could not be built: ${failure}\n${log.slice(-2_000)}`));
+    };
+    docker.modem.followProgress(progress, onEnd);
+  });
+}

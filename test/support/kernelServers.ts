@@ -1,0 +1,117 @@
+/** Kernels to talk to, each in a container without a network, reached over a Unix socket in a folder of its own. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { pino } from 'pino';
+import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
+import type { KernelTarget } from '../../src/kernel/kernelTarget.ts';
+import { waitForSocket } from '../../src/kernel/waitForSocket.ts';
+import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
+import { jupyterServerImage } from './jupyterServerImage.ts';
+
+export interface KernelServer {
+  readonly target: KernelTarget;
+  close(): Promise<void>;
+}
+
+/** A cold start of server and kernel on a machine that runs other tests too. */
+const START_TIMEOUT_MS = 60_000;
+const TOKEN = 'for-this-test-only';
+
+function workerImage(): string {
+  const image = process.env.WORKER_IMAGE;
+  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  return image;
+}
+
+/** Debian's jupyter-server with one stock IPython kernel. */
+export async function startJupyterServer(): Promise<KernelServer> {
+  const docker = new Docker();
+  const image = await jupyterServerImage(docker, workerImage());
+  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-jupyter-'));
+  const socketPath = join(directory, 'jupyter.sock');
+  const container = await docker.createContainer({
+    Image: image,
+    Entrypoint: ['jupyter-server'],
+    Cmd: [
+      '--allow-root',
+      '--ServerApp.sock=/server/jupyter.sock',
+      '--ServerApp.root_dir=/tmp',
+      `--IdentityProvider.token=${TOKEN}`,
+      // By default it drops output that comes faster than a browser would like.
+      '--ZMQChannelsWebsocketConnection.limit_rate=False',
+    ],
+    Labels: { 'cellhouse.test': 'jupyter-server' },
+    HostConfig: { NetworkMode: 'none', Binds: [`${directory}:/server`], AutoRemove: true },
+  });
+  const close = async (): Promise<void> => {
+    await container.remove({ force: true });
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await container.start();
+    await waitForSocket(socketPath, AbortSignal.timeout(START_TIMEOUT_MS));
+    const kernel = await startKernel(socketPath);
+    const path = `/api/kernels/${kernel}/channels?session_id=${randomUUID()}`;
+    const headers = { authorization: `token ${TOKEN}` };
+    return { target: { kind: 'jupyter', url: `ws+unix:${socketPath}:${path}`, headers }, close };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+function startKernel(socketPath: string): Promise<string> {
+  const body = '{"name":"python3"}';
+  return new Promise((resolve, reject) => {
+    const call = request({
+      socketPath,
+      method: 'POST',
+      path: '/api/kernels',
+      headers: { authorization: `token ${TOKEN}`, 'content-length': body.length },
+      signal: AbortSignal.timeout(START_TIMEOUT_MS),
+    });
+    call.on('error', reject);
+    call.on('response', async (response) => {
+      const answer = Buffer.concat(await response.toArray()).toString('utf8');
+      if (response.statusCode !== 201) return reject(new Error(`${response.statusCode} ${answer}`));
+      resolve((JSON.parse(answer) as { id: string }).id);
+    });
+    call.end(body);
+  });
+}
+
+/** Our agent, in a container exactly as the pool makes them. */
+export async function startAgent(): Promise<KernelServer> {
+  const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
+  const logger = pino({ level: 'silent' });
+  const socketPath = dockerHost.replace(/^unix:\/\//, '');
+  const runtime = createDockerRuntime({ socketPath, ociRuntime: 'runc', logger });
+  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
+  const workerId = newId<WorkerId>();
+  const socketDir = join(directory, 'worker');
+  const containerId = await runtime.create({
+    workerId,
+    poolId: newId<PoolId>(),
+    name: `cellhouse-test-${workerId}`,
+    imageId: await runtime.imageId(workerImage()),
+    limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    socketDir,
+    environment: {},
+  });
+  const close = async (): Promise<void> => {
+    await runtime.remove(containerId);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    const agentSocket = join(socketDir, 'agent.sock');
+    await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
+    return { target: { kind: 'agent', socketPath: agentSocket }, close };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
