@@ -27,8 +27,8 @@ export interface ExecutionProgress {
   /** The name in the last error output, as JSON text for the same reason. */
   readonly lastErrorNameJson: string | null;
   readonly producedBytes: number;
-  /** What kept outputs count against the limit, each with {@link OUTPUT_OVERHEAD_BYTES}. */
-  readonly chargedBytes: number;
+  readonly keptBytes: number;
+  readonly keptOutputs: number;
   /** The limit is passed: nothing more is kept. */
   readonly isFull: boolean;
   /** Dropped since then. */
@@ -47,10 +47,10 @@ export interface Received {
 }
 
 /**
- * What each output counts besides its content: a row in the database costs about that, so that a million empty outputs
- * cannot pass as zero bytes.
+ * For so many bytes of the limit one output may be kept: a row in the database costs about that, so a million empty
+ * outputs must not pass as zero bytes. Their contents alone may still fill the limit exactly.
  */
-const OUTPUT_OVERHEAD_BYTES = 64;
+const LIMIT_BYTES_PER_OUTPUT = 64;
 /** Longest error text in the outcome, which goes into an event; the output has the longer form. */
 const MAX_OUTCOME_ERROR_CHARS = 10_000;
 
@@ -63,7 +63,8 @@ export function startProgress(executionId: ExecutionId): ExecutionProgress {
     replyJson: null,
     lastErrorNameJson: null,
     producedBytes: 0,
-    chargedBytes: 0,
+    keptBytes: 0,
+    keptOutputs: 0,
     isFull: false,
     droppedBytes: 0,
     isTruncated: false,
@@ -144,14 +145,17 @@ function becomeIdle(progress: ExecutionProgress): Received {
 function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
   const { output } = message;
   const bytes = outputBytes(output);
-  const charged = before.chargedBytes + bytes + OUTPUT_OVERHEAD_BYTES;
-  const isFull = before.isFull || charged > maxBytes;
+  const isFull =
+    before.isFull ||
+    before.keptBytes + bytes > maxBytes ||
+    (before.keptOutputs + 1) * LIMIT_BYTES_PER_OUTPUT > maxBytes;
   const lost = output.kind === 'gap' ? (output.droppedBytes ?? 0) : bytes;
   const progress: ExecutionProgress = {
     ...before,
     startedAt: before.startedAt ?? message.at,
     producedBytes: before.producedBytes + lost,
-    chargedBytes: isFull ? before.chargedBytes : charged,
+    keptBytes: isFull ? before.keptBytes : before.keptBytes + bytes,
+    keptOutputs: isFull ? before.keptOutputs : before.keptOutputs + 1,
     isFull,
     droppedBytes: isFull ? before.droppedBytes + lost : before.droppedBytes,
     isTruncated: before.isTruncated || isFull || output.kind === 'gap',

@@ -224,6 +224,14 @@ describe('the output limit', () => {
     expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 500 + 600 + 1 + 50 + 3 }]);
   });
 
+  it('may be filled exactly', () => {
+    const { outcomes } = told(
+      [...[500, 500].map((n) => stream('a'.repeat(n), mine)), okReply(mine), status('idle', mine)],
+      limits,
+    );
+    expect(outcomes).toMatchObject([{ truncated: false, outputBytes: 1_000 }]);
+  });
+
   it('bounds the number of outputs that hold nothing', () => {
     const clears = Array.from({ length: 100 }, () => frame('clear_output', {}, mine));
     const { outputs } = told([...clears, okReply(mine), status('idle', mine)], limits);
@@ -339,7 +347,8 @@ describe('for any messages', () => {
         const { outputs, outcomes, starts, progress } = tell(messages, { maxOutputBytes });
         expect(outcomes.length).toBeLessThanOrEqual(1);
         expect(starts).toBeLessThanOrEqual(1);
-        expect(progress.chargedBytes).toBeLessThanOrEqual(maxOutputBytes);
+        expect(progress.keptBytes).toBeLessThanOrEqual(maxOutputBytes);
+        expect(progress.keptOutputs * 64).toBeLessThanOrEqual(maxOutputBytes);
         const [outcome] = outcomes;
         if (outcome?.status === 'ERROR')
           expect(outputs.filter(({ kind }) => kind === 'error').at(-1)).toMatchObject({
