@@ -26,7 +26,7 @@ const CLOSE_TIMEOUT_MS = 500;
 /** Closed by the agent because another gateway connected with an equal or higher epoch (docs/worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;
 /** The agent's largest message (16 MiB by default), three times for JSON escapes of non-ASCII text, and its envelope. */
-export const MAX_FRAME_BYTES = 64 * 1_048_576;
+const MAX_FRAME_BYTES = 64 * 1_048_576;
 
 export interface ConnectionDeps {
   readonly target: KernelTarget;
@@ -56,115 +56,135 @@ export interface Connection {
 
 /** Dials at once. {@link FencedByWorkerError} as the end's error means: never again with this epoch. */
 export function openConnection(deps: ConnectionDeps): Connection {
-  const { url, ...dial } = dialOptions(deps.target, deps.after, deps.epoch);
-  const socket = new WebSocket(url, {
-    ...dial,
+  return new SocketConnection(deps);
+}
+
+class SocketConnection implements Connection {
+  readonly #deps: ConnectionDeps;
+  readonly #socket: WebSocket;
+  #phase: 'greeting' | 'open' | 'ended' = 'greeting';
+  #lastError: Error | null = null;
+  #unansweredPings = 0;
+  #isPaused = false;
+  #helloTimer: NodeJS.Timeout | undefined;
+  #pingTimer: NodeJS.Timeout | undefined;
+
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps;
+    this.#socket = dial(deps);
+    this.#socket.on('open', () => this.#upgraded());
+    this.#socket.on('message', (data, isBinary) => {
+      this.#unansweredPings = 0;
+      if (this.#phase === 'ended') return;
+      this.#take(isBinary ? BINARY_FRAME : parseFrame(textOf(data), deps.now()));
+    });
+    this.#socket.on('pong', () => {
+      this.#unansweredPings = 0;
+    });
+    this.#socket.on('unexpected-response', (_request, { statusCode }) =>
+      this.end(
+        statusCode === 409
+          ? new FencedByWorkerError()
+          : new Error(`The worker answered the upgrade with HTTP ${statusCode}.`),
+      ),
+    );
+    this.#socket.on('error', (error) => {
+      this.#lastError = error;
+    });
+    this.#socket.on('close', (code) => this.end(this.#reasonOf(code)));
+  }
+
+  send(frame: string): boolean {
+    if (this.#phase !== 'open' || this.#socket.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(frame);
+    return true;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  end(error: Error): void {
+    if (this.#phase === 'ended') return;
+    this.#stop();
+    this.#socket.terminate();
+    this.#deps.onEnd(error);
+  }
+
+  close(): Promise<void> {
+    this.#stop();
+    return closed(this.#socket);
+  }
+
+  #stop(): void {
+    this.#phase = 'ended';
+    clearTimeout(this.#helloTimer);
+    clearInterval(this.#pingTimer);
+  }
+
+  #upgraded(): void {
+    if (this.#phase === 'ended') return;
+    const pingIntervalMs = this.#deps.pingIntervalMs ?? PING_INTERVAL_MS;
+    this.#pingTimer = setInterval(() => this.#checkLife(), pingIntervalMs);
+    if (this.#deps.target.kind === 'jupyter') {
+      this.#open(null);
+    } else {
+      const expire = () => this.end(new KernelProtocolError('The worker said no hello.'));
+      this.#helloTimer = setTimeout(expire, HELLO_TIMEOUT_MS);
+    }
+  }
+
+  #open(hello: Hello | null): void {
+    clearTimeout(this.#helloTimer);
+    this.#phase = 'open';
+    this.#deps.onOpen(hello);
+  }
+
+  #take(frame: Frame): void {
+    if (this.#phase === 'greeting') {
+      if (frame.type === 'hello') this.#open(frame.hello);
+      else this.end(new KernelProtocolError('The worker did not say hello first.'));
+    } else if (frame.type === 'hello') {
+      this.end(new KernelProtocolError('The worker said hello twice.'));
+    } else {
+      this.#deps.onFrame(frame);
+    }
+  }
+
+  #checkLife(): void {
+    // While paused, answers lie unread.
+    if (this.#isPaused) {
+      this.#unansweredPings = 0;
+    } else if (this.#unansweredPings >= MAX_UNANSWERED_PINGS) {
+      this.end(new Error('The worker gives no sign of life.'));
+    } else {
+      this.#unansweredPings += 1;
+      this.#socket.ping();
+    }
+  }
+
+  #reasonOf(closeCode: number): Error {
+    if (closeCode === CLOSE_CODE_FENCED) return new FencedByWorkerError();
+    return this.#lastError ?? new Error(`The worker closed the connection (${closeCode}).`);
+  }
+}
+
+function dial(deps: ConnectionDeps): WebSocket {
+  const { url, ...options } = dialOptions(deps.target, deps.after, deps.epoch);
+  return new WebSocket(url, {
+    ...options,
     perMessageDeflate: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxPayload: MAX_FRAME_BYTES,
     // Bytes that are no UTF-8 become U+FFFD; refusing them would let one bad message end every connection after it.
     skipUTF8Validation: true,
   });
-  let phase: 'greeting' | 'open' | 'ended' = 'greeting';
-  let lastError: Error | null = null;
-  let unansweredPings = 0;
-  let isPaused = false;
-  let helloTimer: NodeJS.Timeout | undefined;
-  let pingTimer: NodeJS.Timeout | undefined;
-
-  const stop = (): boolean => {
-    if (phase === 'ended') return false;
-    phase = 'ended';
-    clearTimeout(helloTimer);
-    clearInterval(pingTimer);
-    return true;
-  };
-  const end = (error: Error): void => {
-    if (!stop()) return;
-    socket.terminate();
-    deps.onEnd(error);
-  };
-  const open = (hello: Hello | null): void => {
-    clearTimeout(helloTimer);
-    phase = 'open';
-    deps.onOpen(hello);
-  };
-  const heard = (): void => {
-    unansweredPings = 0;
-  };
-  const take = (frame: Frame): void => {
-    if (phase === 'greeting') {
-      if (frame.type === 'hello') open(frame.hello);
-      else end(new KernelProtocolError('The worker did not say hello first.'));
-    } else if (phase === 'open') {
-      if (frame.type === 'hello') end(new KernelProtocolError('The worker said hello twice.'));
-      else deps.onFrame(frame);
-    }
-  };
-  const checkLife = (): void => {
-    // While paused, answers lie unread.
-    if (isPaused) {
-      heard();
-    } else if (unansweredPings >= MAX_UNANSWERED_PINGS) {
-      end(new Error('The worker gives no sign of life.'));
-    } else {
-      unansweredPings += 1;
-      socket.ping();
-    }
-  };
-
-  socket.on('open', () => {
-    if (phase === 'ended') return;
-    pingTimer = setInterval(checkLife, deps.pingIntervalMs ?? PING_INTERVAL_MS);
-    if (deps.target.kind === 'jupyter') return open(null);
-    const expired = () => end(new KernelProtocolError('The worker said no hello.'));
-    helloTimer = setTimeout(expired, HELLO_TIMEOUT_MS);
-  });
-  socket.on('message', (data, isBinary) => {
-    heard();
-    if (phase === 'ended') return;
-    take(isBinary ? BINARY_FRAME : parseFrame(textOf(data), deps.now()));
-  });
-  socket.on('pong', heard);
-  socket.on('unexpected-response', (_request, response) => {
-    const { statusCode } = response;
-    end(
-      statusCode === 409
-        ? new FencedByWorkerError()
-        : new Error(`The worker answered the upgrade with HTTP ${statusCode}.`),
-    );
-  });
-  socket.on('error', (error) => {
-    lastError = error;
-  });
-  socket.on('close', (code) => {
-    end(
-      code === CLOSE_CODE_FENCED
-        ? new FencedByWorkerError()
-        : (lastError ?? new Error(`The worker closed the connection (${code}).`)),
-    );
-  });
-
-  return {
-    send: (frame) => {
-      if (phase !== 'open' || socket.readyState !== WebSocket.OPEN) return false;
-      socket.send(frame);
-      return true;
-    },
-    pause: () => {
-      isPaused = true;
-      socket.pause();
-    },
-    resume: () => {
-      isPaused = false;
-      socket.resume();
-    },
-    end,
-    close: () => {
-      stop();
-      return closed(socket);
-    },
-  };
 }
 
 /** Jupyter's binary frames carry buffers, which nothing here asks for. */

@@ -13,14 +13,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type AgentHttp, createAgentHttp } from './agentHttp.ts';
+import { type AgentHttp, createAgentHttp, type Health, type Usage } from './agentHttp.ts';
 import { type Connection, openConnection } from './connection.ts';
 import { type ExecuteRequest, executeRequestFrame } from './executeRequest.ts';
 import { FencedByWorkerError } from './kernelErrors.ts';
 import type { KernelTarget } from './kernelTarget.ts';
 import type { Hello, KernelMessage } from './messages.ts';
-import { createReconnector } from './reconnector.ts';
-import { createSequence } from './sequence.ts';
+import type { Frame } from './parseFrame.ts';
+import { createReconnector, type Reconnector } from './reconnector.ts';
+import { createSequence, type Sequence } from './sequence.ts';
 
 export type ChannelState = 'connecting' | 'open' | 'closed';
 
@@ -64,7 +65,10 @@ export interface ChannelStats {
   readonly ignored: number;
 }
 
-/** `health`, `usage`, `interrupt` and `restart` reject against a plain Jupyter Server, which has other routes. */
+/**
+ * `health`, `usage`, `interrupt` and `restart` reject against a plain Jupyter Server, which has other routes, and when the
+ * channel is closed while they wait.
+ */
 export interface KernelChannel extends AgentHttp {
   readonly state: ChannelState;
   /** Of the current or last connection; null before the first, and always against a plain Jupyter Server. */
@@ -88,125 +92,174 @@ const UNREACHABLE_AFTER_MS = 10_000;
 
 /** Connects at once and stays connected until closed or fenced. */
 export function openKernelChannel(deps: KernelChannelDeps): KernelChannel {
-  const { target, epoch, logger } = deps;
-  const now = deps.now ?? Date.now;
-  const session = randomUUID();
-  const aborter = new AbortController();
-  const sequence = createSequence({ after: deps.after, bootId: deps.bootId });
-  const stats = { connections: 0, delivered: 0, duplicates: 0, invalid: 0, ignored: 0 };
-  let state: ChannelState = 'connecting';
-  let hello: Hello | null = null;
-  let isPaused = false;
-  let connection: Connection;
-
-  const setState = (next: ChannelState): void => {
-    if (state === next) return;
-    state = next;
-    deps.onState?.(next);
-  };
-  const reconnector = createReconnector({
-    connect: () => {
-      connection = dial();
-    },
-    random: deps.random ?? Math.random,
-    unreachableAfterMs: deps.unreachableAfterMs ?? UNREACHABLE_AFTER_MS,
-    onUnreachable: (error) => deps.onUnreachable?.(error),
-  });
-
-  const dial = (): Connection =>
-    openConnection({
-      target,
-      epoch,
-      after: sequence.acked,
-      now,
-      ...(deps.pingIntervalMs === undefined ? {} : { pingIntervalMs: deps.pingIntervalMs }),
-      onOpen: (said) => {
-        const greeted = said === null ? null : sequence.greet(said);
-        if (greeted instanceof Error) return connection.end(greeted);
-        if (greeted === 'ask-again') return redial();
-        stats.connections += 1;
-        hello = said;
-        if (isPaused) connection.pause();
-        reconnector.opened();
-        if (said !== null) deps.onHello?.(said, greeted === 'new-boot');
-        if (state !== 'closed') setState('open');
-        if (state === 'open') deps.onOpen?.();
-      },
-      onFrame: (frame) => {
-        const { seq } = frame.type === 'message' ? frame.message : frame;
-        const place = target.kind === 'jupyter' ? 'next' : sequence.place(seq);
-        if (place instanceof Error) return connection.end(place);
-        if (place === 'duplicate') {
-          stats.duplicates += 1;
-          return;
-        }
-        reconnector.proved();
-        if (frame.type === 'dropped') {
-          stats[frame.why] += 1;
-          return;
-        }
-        if (frame.isMalformed) stats.invalid += 1;
-        stats.delivered += 1;
-        deps.onMessage(frame.message);
-      },
-      onEnd: (error) => {
-        if (error instanceof FencedByWorkerError) return fenced();
-        logger.debug({ err: error }, 'worker channel lost');
-        setState('connecting');
-        // The owner may have closed the channel from onState.
-        if (!aborter.signal.aborted) reconnector.lost(error);
-      },
-    });
-
-  /** The agent is another than the cursor's, and was asked to skip messages that it never made for us. */
-  const redial = (): void => {
-    void connection.close();
-    connection = dial();
-  };
-  const stop = (): void => {
-    reconnector.close();
-    aborter.abort();
-    state = 'closed';
-  };
-  const fenced = (): void => {
-    stop();
-    deps.onState?.('closed');
-    deps.onFenced?.();
-  };
-
-  connection = dial();
-  return {
-    ...httpOf(target, epoch, aborter.signal),
-    get state() {
-      return state;
-    },
-    get hello() {
-      return hello;
-    },
-    get lastSeq() {
-      return sequence.last;
-    },
-    stats,
-    execute: (request) => connection.send(executeRequestFrame(request, session, now())),
-    ack: (seq) => {
-      if (sequence.ack(seq)) connection.send(`{"ack":${seq}}`);
-    },
-    pause: () => {
-      isPaused = true;
-      if (state === 'open') connection.pause();
-    },
-    resume: () => {
-      isPaused = false;
-      connection.resume();
-    },
-    close: async () => {
-      if (state !== 'closed') stop();
-      await connection.close();
-    },
-  };
+  return new Channel(deps);
 }
 
-function httpOf(target: KernelTarget, epoch: number, signal: AbortSignal): AgentHttp {
+class Channel implements KernelChannel {
+  readonly stats = { connections: 0, delivered: 0, duplicates: 0, invalid: 0, ignored: 0 };
+  state: ChannelState = 'connecting';
+  hello: Hello | null = null;
+  readonly #deps: KernelChannelDeps;
+  readonly #now: () => number;
+  readonly #session = randomUUID();
+  readonly #aborter = new AbortController();
+  readonly #sequence: Sequence;
+  readonly #reconnector: Reconnector;
+  readonly #http: AgentHttp;
+  #connection: Connection;
+  #isPaused = false;
+
+  constructor(deps: KernelChannelDeps) {
+    this.#deps = deps;
+    this.#now = deps.now ?? Date.now;
+    this.#sequence = createSequence(deps);
+    this.#http = httpOf(deps, this.#aborter.signal);
+    this.#reconnector = createReconnector({
+      connect: () => {
+        this.#connection = this.#dial();
+      },
+      random: deps.random ?? Math.random,
+      unreachableAfterMs: deps.unreachableAfterMs ?? UNREACHABLE_AFTER_MS,
+      onUnreachable: (error) => deps.onUnreachable?.(error),
+    });
+    this.#connection = this.#dial();
+  }
+
+  get lastSeq(): number {
+    return this.#sequence.last;
+  }
+
+  execute(request: ExecuteRequest): boolean {
+    return this.#connection.send(executeRequestFrame(request, this.#session, this.#now()));
+  }
+
+  ack(seq: number): void {
+    if (this.#sequence.ack(seq)) this.#connection.send(`{"ack":${seq}}`);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    if (this.state === 'open') this.#connection.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#connection.resume();
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#connection.close();
+  }
+
+  health(): Promise<Health> {
+    return this.#http.health();
+  }
+
+  usage(): Promise<Usage> {
+    return this.#http.usage();
+  }
+
+  interrupt(msgId: string): Promise<boolean> {
+    return this.#http.interrupt(msgId);
+  }
+
+  restart(): Promise<void> {
+    return this.#http.restart();
+  }
+
+  #dial(): Connection {
+    const { target, epoch, pingIntervalMs } = this.#deps;
+    return openConnection({
+      target,
+      epoch,
+      after: this.#sequence.acked,
+      now: this.#now,
+      ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
+      onOpen: (hello) => this.#opened(hello),
+      onFrame: (frame) => this.#take(frame),
+      onEnd: (error) => this.#lost(error),
+    });
+  }
+
+  #opened(hello: Hello | null): void {
+    const greeted = hello === null ? 'same-boot' : this.#sequence.greet(hello);
+    if (greeted instanceof Error) {
+      this.#connection.end(greeted);
+    } else if (greeted === 'ask-again') {
+      // The agent was asked to skip messages of another boot; those of this one must come from the first on.
+      void this.#connection.close();
+      this.#connection = this.#dial();
+    } else {
+      this.stats.connections += 1;
+      this.hello = hello;
+      if (this.#isPaused) this.#connection.pause();
+      this.#reconnector.opened();
+      this.#tellOpen(hello, greeted === 'new-boot');
+    }
+  }
+
+  /** The owner may close the channel from any of these. */
+  #tellOpen(hello: Hello | null, isNewBoot: boolean): void {
+    if (hello !== null) this.#deps.onHello?.(hello, isNewBoot);
+    if (!this.#isClosed()) this.#setState('open');
+    if (!this.#isClosed()) this.#deps.onOpen?.();
+  }
+
+  #take(frame: Exclude<Frame, { type: 'hello' }>): void {
+    const { seq } = frame.type === 'message' ? frame.message : frame;
+    const place = this.#deps.target.kind === 'jupyter' ? 'next' : this.#sequence.place(seq);
+    if (place instanceof Error) {
+      this.#connection.end(place);
+    } else if (place === 'duplicate') {
+      this.stats.duplicates += 1;
+    } else {
+      this.#reconnector.proved();
+      this.#deliver(frame);
+    }
+  }
+
+  #deliver(frame: Exclude<Frame, { type: 'hello' }>): void {
+    if (frame.type === 'dropped') {
+      this.stats[frame.why] += 1;
+      return;
+    }
+    if (frame.isMalformed) this.stats.invalid += 1;
+    this.stats.delivered += 1;
+    this.#deps.onMessage(frame.message);
+  }
+
+  #lost(error: Error): void {
+    if (error instanceof FencedByWorkerError) {
+      this.#stop();
+      this.#deps.onState?.('closed');
+      this.#deps.onFenced?.();
+      return;
+    }
+    this.#deps.logger.debug({ err: error }, 'worker channel lost');
+    this.#setState('connecting');
+    // The owner may have closed the channel from onState.
+    if (!this.#isClosed()) this.#reconnector.lost(error);
+  }
+
+  #setState(state: ChannelState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.#deps.onState?.(state);
+  }
+
+  #isClosed(): boolean {
+    return this.state === 'closed';
+  }
+
+  #stop(): void {
+    this.#reconnector.close();
+    this.#aborter.abort();
+    this.state = 'closed';
+  }
+}
+
+function httpOf({ target, epoch }: KernelChannelDeps, signal: AbortSignal): AgentHttp {
   if (target.kind === 'agent')
     return createAgentHttp({ socketPath: target.socketPath, epoch, signal });
   const unavailable = () => Promise.reject(new Error('A plain Jupyter Server has no such route.'));
