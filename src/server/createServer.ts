@@ -1,0 +1,143 @@
+/**
+ * The HTTP and WebSocket server.
+ *
+ * States: new -> listening -> stopping -> closed. Stopping takes no new operations (SHUTTING_DOWN), waits for the calls
+ * in flight, answers those that take too long, then ends every connection.
+ */
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { v7 } from 'uuid';
+import type { Config } from '../config.ts';
+import type { EndStatus } from '../events/eventTypes.ts';
+import type { InterpreterService } from '../pool/service.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { createGraphiqlPage } from './graphiqlPage.ts';
+import { createGraphqlHttp } from './graphqlHttp.ts';
+import { createGraphqlRoute } from './graphqlRoute.ts';
+import type { Readiness } from './health.ts';
+import { createHttpRoutes, GRAPHQL_PATH, pathOf } from './httpRoutes.ts';
+import { createInFlight } from './inFlight.ts';
+import { listen } from './listen.ts';
+import { createErrorMask } from './maskErrors.ts';
+import { createMetrics } from './metrics.ts';
+import { createStaticFiles } from './staticFiles.ts';
+import { createWebSockets, type WebSockets } from './webSockets.ts';
+
+/** For a whole request to arrive, headers first: slow senders hold no connection for ever. Answers may take as long as they take. */
+const REQUEST_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+/** Longer than the idle time of common proxies (60 s), so that it is they who close a connection first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** What stopping waits for calls in flight; with the times below it stays under the 10 s that a stop may take. */
+const DRAIN_TIMEOUT_MS = 7_000;
+/** What it then waits for the answers that say SHUTTING_DOWN. */
+const FLUSH_TIMEOUT_MS = 500;
+
+export interface ServerDeps {
+  readonly config: Pick<Config, 'host' | 'port' | 'maxBodyBytes' | 'maxResponseBytes'>;
+  readonly service: InterpreterService;
+  readonly token: string;
+  readonly readiness: () => Promise<Readiness>;
+  /** How executions ended since the start, for /metrics. */
+  readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
+  readonly logger: Logger;
+}
+
+export interface GatewayServer {
+  /** @throws ListenError with a message for the operator, e.g. who uses the port */
+  listen(): Promise<AddressInfo>;
+  /** Stops as said above; idempotent. An aborted signal ends the waiting at once. */
+  close(signal?: AbortSignal): Promise<void>;
+}
+
+export function createServer(deps: ServerDeps): GatewayServer {
+  const { config, service, token, readiness, endedExecutions, logger } = deps;
+  const stopping = new AbortController();
+  let isStopping = false;
+  const inFlight = createInFlight();
+  const authenticate = createAuthenticate(token);
+  const errorMask = createErrorMask({ logger, newErrorId: v7 });
+  const graphql = createGraphqlHttp({
+    schemaDeps: { service, stopping: stopping.signal, maxResponseBytes: config.maxResponseBytes },
+    errorMask,
+    logger,
+  });
+  const shared = { graphql, authenticate, inFlight, isStopping: () => isStopping, logger };
+  const webSockets = createWebSockets({
+    ...shared,
+    errorMask,
+    maxMessageBytes: config.maxBodyBytes,
+  });
+  const metrics = createMetrics({
+    service,
+    endedExecutions,
+    connections: () => ({ inFlightCalls: inFlight.count, webSockets: webSockets.count }),
+  });
+  const routes = createHttpRoutes({
+    ...shared,
+    graphqlRoute: createGraphqlRoute({
+      ...shared,
+      graphiql: createGraphiqlPage(),
+      maxBodyBytes: config.maxBodyBytes,
+    }),
+    staticFiles: createStaticFiles(),
+    metrics,
+    readiness,
+  });
+  const server = createHttpServer(
+    {
+      noDelay: true,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    },
+    routes,
+  );
+  // Refusals come before the body is asked for (Expect: 100-continue), so that a client need not send it in vain.
+  server.on('checkContinue', routes);
+  server.on('upgrade', (req, socket, head) => upgrade(webSockets, isStopping, req, socket, head));
+
+  async function drain(signal: AbortSignal | undefined): Promise<void> {
+    isStopping = true;
+    server.close();
+    await inFlight.untilNone(within(DRAIN_TIMEOUT_MS, signal));
+    stopping.abort();
+    await inFlight.untilNone(within(FLUSH_TIMEOUT_MS, signal));
+    await webSockets.close();
+    server.closeAllConnections();
+    metrics.close();
+  }
+
+  let closing: Promise<void> | null = null;
+  return {
+    listen: () => listen(server, config.host, config.port),
+    close(signal) {
+      closing ??= drain(signal);
+      return closing;
+    },
+  };
+}
+
+function upgrade(
+  webSockets: WebSockets,
+  isStopping: boolean,
+  req: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  socket.on('error', () => socket.destroy());
+  if (isStopping) refuseUpgrade(socket, '503 Service Unavailable');
+  else if (pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, '404 Not Found');
+  else webSockets.handleUpgrade(req, socket, head);
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function within(timeoutMs: number, signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  return signal ? AbortSignal.any([timeout, signal]) : timeout;
+}

@@ -1,0 +1,123 @@
+/** GraphQL Yoga, set up for this service; used by HTTP as a handler and by WebSockets for its pipeline. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
+import { type DocumentNode, GraphQLError } from 'graphql';
+import { createLRUCache, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import type { Principal } from '../pool/service.ts';
+import { createSchemaContext, type SchemaContext, type SchemaDeps } from '../schema/context.ts';
+import { schema } from '../schema/index.ts';
+import type { ErrorMask } from './maskErrors.ts';
+
+/** What our side of the server tells Yoga about an operation. */
+export interface ServerContext {
+  readonly principal: Principal;
+  /** The body, already read and bounded; HTTP POST only. */
+  readonly body?: string;
+  /** HTTP only. */
+  readonly res?: ServerResponse;
+  readonly req?: IncomingMessage;
+  /** Called when the operation turns out to be a subscription: a stopping server does not wait for those. */
+  readonly onStream?: () => void;
+}
+
+export type GraphqlHttp = YogaServerInstance<ServerContext, SchemaContext>;
+
+export interface GraphqlHttpDeps {
+  readonly schemaDeps: SchemaDeps;
+  readonly errorMask: ErrorMask;
+  readonly logger: Logger;
+}
+
+/** Documents of clients are few and small; one with code written into it is neither, and is parsed each time. */
+const MAX_CACHED_DOCUMENT_CHARACTERS = 16_384;
+const MAX_CACHED_DOCUMENTS = 512;
+
+export function createGraphqlHttp({ schemaDeps, errorMask, logger }: GraphqlHttpDeps): GraphqlHttp {
+  return createYoga<ServerContext, SchemaContext>({
+    schema,
+    context: ({ principal }) => createSchemaContext(schemaDeps, principal),
+    graphqlEndpoint: '/graphql',
+    // The page, the body's size and other origins are dealt with before Yoga is asked, or not allowed at all.
+    graphiql: false,
+    landingPage: false,
+    maxRequestBodySize: false,
+    cors: false,
+    multipart: false,
+    batching: false,
+    parserAndValidationCache: {
+      documentCache: smallDocuments<DocumentNode>(),
+      errorCache: smallDocuments<object>(),
+    },
+    maskedErrors: { maskError: (error) => errorMask.mask(error) },
+    logging: {
+      debug: () => undefined,
+      info: (...facts: unknown[]) => logger.info(facts.map(String).join(' ')),
+      warn: (...facts: unknown[]) => logger.warn(facts.map(String).join(' ')),
+      // Yoga reports each masked error as well, up to twice.
+      error: (error: unknown) => {
+        if (!errorMask.isHandled(error)) logger.error({ err: error }, 'GraphQL over HTTP failed.');
+      },
+    },
+    plugins: [
+      useCSRFPrevention({ requestHeaders: ['x-auth-token', 'authorization'] }),
+      useReadBody(),
+      useStreamEnd(),
+    ],
+  });
+}
+
+/** Takes the body that the HTTP handler has read already. */
+function useReadBody(): Plugin<object, ServerContext> {
+  return {
+    onRequestParse({ serverContext: { body }, setRequestParser }) {
+      if (body !== undefined) setRequestParser(() => parseBody(body));
+    },
+  };
+}
+
+function parseBody(text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error: unknown) {
+    throw badBody(`The body is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw badBody('The body must be one JSON object with `query`; batches are not supported.');
+  return { ...body };
+}
+
+function badBody(message: string): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
+  });
+}
+
+/** Ends a server-sent stream's iterator when its connection closes: Yoga itself waits for the next item. */
+function useStreamEnd(): Plugin<ServerContext> {
+  return {
+    onSubscribe({ args }) {
+      const { res, onStream }: ServerContext = args.contextValue;
+      onStream?.();
+      return {
+        onSubscribeResult({ result }) {
+          if (!res || !(Symbol.asyncIterator in result)) return;
+          const iterator = result[Symbol.asyncIterator]();
+          res.once('close', () => void iterator.return?.());
+        },
+      };
+    },
+  };
+}
+
+/** A cache of what was made of small documents. */
+function smallDocuments<T extends object>() {
+  const cache = createLRUCache<T>({ max: MAX_CACHED_DOCUMENTS });
+  return {
+    get: (document: string): T | undefined => cache.get(document),
+    set(document: string, made: T): void {
+      if (document.length <= MAX_CACHED_DOCUMENT_CHARACTERS) cache.set(document, made);
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/** `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../pool/service.ts';
+import { type Authenticate, tokenIn } from './authenticate.ts';
+import type { GraphiqlPage } from './graphiqlPage.ts';
+import type { GraphqlHttp } from './graphqlHttp.ts';
+import type { InFlight } from './inFlight.ts';
+import { BodyTooLargeError, readBody } from './readBody.ts';
+import { type Refusal, refuse } from './refuse.ts';
+
+export interface GraphqlRouteDeps {
+  readonly graphql: GraphqlHttp;
+  readonly graphiql: GraphiqlPage;
+  readonly authenticate: Authenticate;
+  readonly inFlight: InFlight;
+  readonly isStopping: () => boolean;
+  readonly maxBodyBytes: number;
+}
+
+export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/**
+ * In this order: the page for browsers, the token (401), stopping (503), the media type (415), the body's size (413);
+ * then GraphQL. A client that goes away ends none of this: its code runs to the end.
+ */
+export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
+  return async (req, res) => {
+    if (wantsPage(req)) return deps.graphiql.serve(req, res);
+    const principal = deps.authenticate(req.headers);
+    if (!principal) return refuse(req, res, unauthenticated(req));
+    if (deps.isStopping()) return refuse(req, res, SHUTTING_DOWN);
+    if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
+    await answer(deps, principal, req, res);
+  };
+}
+
+async function answer(
+  { graphql, inFlight, maxBodyBytes }: GraphqlRouteDeps,
+  principal: Principal,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const end = inFlight.begin();
+  res.once('close', end);
+  try {
+    const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
+    await graphql(req, res, {
+      principal,
+      res,
+      onStream: end,
+      ...(body !== undefined && { body }),
+    });
+  } catch (error: unknown) {
+    if (!(error instanceof BodyTooLargeError)) throw error;
+    refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));
+  }
+}
+
+function wantsPage({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html');
+}
+
+/** What only a script with our permission can send across origins; forms and uploads are refused. */
+function isJson({ headers }: IncomingMessage): boolean {
+  return /^application\/(graphql\+)?json\s*(;|$)/i.test(headers['content-type'] ?? '');
+}
+
+export function unauthenticated(req: IncomingMessage): Refusal {
+  return {
+    status: 401,
+    code: 'UNAUTHENTICATED',
+    message:
+      tokenIn(req.headers) === null
+        ? 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.'
+        : 'The token is wrong.',
+    headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
+  };
+}
+
+const SHUTTING_DOWN: Refusal = {
+  status: 503,
+  code: 'SHUTTING_DOWN',
+  message: 'The gateway is stopping. Connect again in a moment.',
+  details: { retryAfterMs: 1_000 },
+  headers: { 'Retry-After': '1', Connection: 'close' },
+};
+
+const UNSUPPORTED_MEDIA_TYPE: Refusal = {
+  status: 415,
+  code: 'BAD_USER_INPUT',
+  message: 'The body must be JSON: send `Content-Type: application/json`.',
+};
+
+function bodyTooLarge(message: string, limit: number): Refusal {
+  return { status: 413, code: 'BAD_USER_INPUT', message, details: { limit } };
+}

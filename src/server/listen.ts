@@ -1,0 +1,41 @@
+/** Opens the port, or says in one sentence why that is not possible. */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A message for the operator; it needs no stack trace. */
+export class ListenError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ListenError';
+  }
+}
+
+/** @throws ListenError */
+export async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+  } catch (error: unknown) {
+    throw new ListenError(await explain(error, host, port), { cause: error });
+  }
+  const address = server.address();
+  if (address === null || typeof address === 'string')
+    throw new Error('The server listens on no port.');
+  return address;
+}
+
+async function explain(error: unknown, host: string, port: number): Promise<string> {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another.`;
+    case 'EACCES':
+      return `Port ${port} may not be opened without more rights. Set PORT to one above 1023.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `HOST is ${JSON.stringify(host)}, which is no address of this machine.`;
+    default:
+      return `Port ${port} on ${host} could not be opened: ${error instanceof Error ? error.message : error}`;
+  }
+}

@@ -1,0 +1,103 @@
+/** `/metrics`, in Prometheus' text format. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { EndStatus } from '../events/eventTypes.ts';
+import type { InterpreterService } from '../pool/service.ts';
+
+export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** How finely the event loop's delay is sampled. */
+const LOOP_RESOLUTION_MS = 20;
+
+export interface MetricsDeps {
+  readonly service: Pick<InterpreterService, 'poolStatus'>;
+  /** Executions that ended, on any gateway, since this process started. */
+  readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
+  /** Calls and connections of this gateway. */
+  readonly connections: () => { readonly inFlightCalls: number; readonly webSockets: number };
+}
+
+export interface Metrics {
+  text(): Promise<string>;
+  close(): void;
+}
+
+interface Sample {
+  readonly name: string;
+  readonly type: 'gauge' | 'counter';
+  readonly help: string;
+  /** Label text (or '') -> value. */
+  readonly values: ReadonlyMap<string, number>;
+}
+
+export function createMetrics(deps: MetricsDeps): Metrics {
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  loopDelay.enable();
+
+  return {
+    async text() {
+      const samples = [
+        ...(await poolSamples(deps.service)),
+        executionSample(deps.endedExecutions()),
+        ...connectionSamples(deps.connections()),
+        ...processSamples(loopDelay.percentile(99) / 1e9),
+      ];
+      loopDelay.reset();
+      return samples.map(print).join('');
+    },
+    close: () => void loopDelay.disable(),
+  };
+}
+
+async function poolSamples(service: MetricsDeps['service']): Promise<Sample[]> {
+  const status = await service.poolStatus();
+  const workers = new Map([
+    ['{state="starting"}', status.startingWorkers],
+    ['{state="idle"}', status.idleWorkers],
+    ['{state="busy"}', status.busyWorkers],
+  ]);
+  return [
+    { name: 'cellhouse_workers', type: 'gauge', help: 'Workers by state.', values: workers },
+    gauge('cellhouse_workers_max', 'MAX_TOTAL_WORKERS.', status.maxTotalWorkers),
+    gauge('cellhouse_workers_idle_min', 'MIN_IDLE_WORKERS.', status.minIdleWorkers),
+    gauge('cellhouse_waiting_requests', 'Calls that wait for a worker.', status.waitingRequests),
+  ];
+}
+
+function executionSample(ended: ReadonlyMap<EndStatus, number>): Sample {
+  return {
+    name: 'cellhouse_executions_total',
+    type: 'counter',
+    help: 'Executions that ended since this process started, on any gateway, by status.',
+    values: new Map([...ended].map(([status, count]) => [`{status="${status}"}`, count])),
+  };
+}
+
+function connectionSamples({ inFlightCalls, webSockets }: ReturnType<MetricsDeps['connections']>) {
+  return [
+    gauge('cellhouse_calls_in_flight', 'Queries and mutations being answered.', inFlightCalls),
+    gauge('cellhouse_websocket_connections', 'Open WebSocket connections.', webSockets),
+  ];
+}
+
+function processSamples(loopDelaySeconds: number): Sample[] {
+  const cpu = process.cpuUsage();
+  const seconds = (cpu.user + cpu.system) / 1e6;
+  return [
+    { ...gauge('process_cpu_seconds_total', 'CPU time used.', seconds), type: 'counter' },
+    gauge('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss()),
+    gauge(
+      'cellhouse_event_loop_delay_p99_seconds',
+      'Delay of the event loop since the last scrape.',
+      Number.isFinite(loopDelaySeconds) ? loopDelaySeconds : 0,
+    ),
+  ];
+}
+
+function gauge(name: string, help: string, value: number): Sample {
+  return { name, type: 'gauge', help, values: new Map([['', value]]) };
+}
+
+function print({ name, type, help, values }: Sample): string {
+  const lines = [...values].map(([labels, value]) => `${name}${labels} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+}

@@ -1,0 +1,122 @@
+/**
+ * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
+ *
+ * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
+ * by TCP and nothing piles up here. A stream that is not over is never completed: connections that the server ends
+ * close with 1012, and the client resubscribes from its last seq.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { handleProtocols, makeServer } from 'graphql-ws';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Authenticate } from './authenticate.ts';
+import { keepAlive } from './keepAlive.ts';
+import {
+  type OperationsDeps,
+  type SocketExtra,
+  webSocketOperations,
+} from './webSocketOperations.ts';
+
+/** Time for a client to send `connection_init`, its token in it. */
+const INIT_TIMEOUT_MS = 10_000;
+/** A client that does not answer our closing frame is cut off after this. */
+const CLOSE_TIMEOUT_MS = 500;
+/** "Service Restart" (RFC 6455 registry): graphql-ws clients take it for a reason to come back. */
+const SERVICE_RESTART = 1012;
+const INTERNAL_ERROR = 4500;
+
+export interface WebSocketsDeps extends OperationsDeps {
+  readonly authenticate: Authenticate;
+  readonly maxMessageBytes: number;
+  readonly logger: Logger;
+}
+
+export interface WebSockets {
+  /** Takes over an upgrade request. */
+  handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  readonly count: number;
+  /** Closes every connection with 1012; idempotent. */
+  close(): Promise<void>;
+}
+
+export function createWebSockets(deps: WebSocketsDeps): WebSockets {
+  const { authenticate, maxMessageBytes, logger } = deps;
+  const protocol = makeServer<Record<string, unknown>, SocketExtra>({
+    ...webSocketOperations(deps),
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    onConnect({ connectionParams, extra }) {
+      extra.principal = authenticate(connectionParams ?? {}) ?? authenticate(extra.headers);
+      return extra.principal !== null;
+    },
+  });
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
+
+  function serve(socket: WebSocket, req: IncomingMessage): void {
+    socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
+    const extra: SocketExtra = { headers: req.headers, principal: null, calls: new Map() };
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) => send(socket, data),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (take) => onMessage(socket, take, logger),
+      },
+      extra,
+    );
+    const stopKeepAlive = keepAlive(socket);
+    socket.once('close', (code, reason) => {
+      stopKeepAlive();
+      for (const end of extra.calls.values()) end();
+      closed(code, reason.toString()).catch((err: unknown) =>
+        logger.error({ err }, 'Cleaning up after a WebSocket failed.'),
+      );
+    });
+  }
+
+  return {
+    handleUpgrade: (req, socket, head) => server.handleUpgrade(req, socket, head, serve),
+    get count() {
+      return server.clients.size;
+    },
+    async close() {
+      await Promise.all([...server.clients].map(closeForRestart));
+      server.close();
+    },
+  };
+}
+
+/** Resolves when the operating system has taken the data: that is what holds a subscription back. */
+function send(socket: WebSocket, data: string): Promise<void> {
+  if (socket.readyState !== socket.OPEN) return Promise.resolve();
+  return new Promise((resolve) => {
+    // A failed send means that the connection is gone, which its `close` event deals with.
+    socket.send(data, () => resolve());
+  });
+}
+
+function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {
+  socket.on('message', (data) => {
+    take(String(data)).catch((err: unknown) => {
+      logger.error({ err }, 'Handling a WebSocket message failed.');
+      socket.close(INTERNAL_ERROR, 'Internal error');
+    });
+  });
+}
+
+function closeForRestart(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (socket.readyState === socket.CLOSED) socket.emit('close');
+    else socket.close(SERVICE_RESTART, 'Service restart');
+  });
+}
