@@ -116,8 +116,14 @@ export interface EventStore {
   lastPosition(): Promise<number>;
 }
 
-/** Called after each commit of this very process, in commit order, before `commit` resolves. */
+/** Called after each group of commits of this very process, in commit order, before `commit` resolves. */
 export type OnCommitted = (
   events: readonly RecordedEvent<DomainEvent>[],
-  outputs: readonly OutputItem[],
+  outputs: OutputsAdded,
 ) => void;
+
+/** Whose outputs grew. */
+export interface OutputsAdded {
+  readonly executionIds: readonly string[];
+  readonly sessionIds: readonly string[];
+}

@@ -1,0 +1,173 @@
+/** The console: runs code for a user and shows its output as it comes. */
+import { createGraphqlSocket } from './graphqlSocket.js';
+
+const TOKEN_KEY = 'cellhouse-token';
+const USER_KEY = 'cellhouse-user';
+const SAMPLE = `import time
+for i in range(5):
+    print('line', i, flush=True)
+    time.sleep(0.3)
+`;
+
+const OUTPUT = `subscription ($id: ID!) { output(executionId: $id) {
+  __typename seq
+  ... on StreamOutput { name text }
+  ... on RichOutput { kind data }
+  ... on ErrorOutput { error { name value traceback } }
+  ... on ClearOutput { wait }
+  ... on GapOutput { reason droppedBytes }
+  ... on ExecutionFinished { execution { status durationMs stateLost } }
+} }`;
+
+const byId = (id) => document.getElementById(id);
+const [token, user, code, output, state] = ['token', 'user', 'code', 'output', 'state'].map(byId);
+let socket = createGraphqlSocket(() => token.value.trim());
+let running = null;
+
+/** One operation with one result; its errors become one Error. */
+async function call(query, variables) {
+  let data = null;
+  await socket.run(query, variables, (result) => {
+    if (result.errors) throw new Error(result.errors.map(({ message }) => message).join('\n'));
+    data = result.data;
+  });
+  return data;
+}
+
+function append(tag, className, text) {
+  const last = output.lastElementChild;
+  if (tag === 'pre' && last?.className === className) {
+    last.append(text);
+    return;
+  }
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(text);
+  output.append(element);
+}
+
+function showRich({ data }) {
+  const png = data['image/png'];
+  if (typeof png === 'string') {
+    const image = document.createElement('img');
+    image.src = `data:image/png;base64,${png.replace(/\s+/g, '')}`;
+    image.alt = String(data['text/plain'] ?? 'figure');
+    output.append(image);
+  } else append('pre', 'result', `${data['text/plain'] ?? JSON.stringify(data)}\n`);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colours are marked in a traceback.
+const withoutColours = (text) => text.replace(/\x1b\[[0-9;]*m/g, '');
+
+const SHOW = {
+  StreamOutput: ({ name, text }) => append('pre', name.toLowerCase(), text),
+  RichOutput: showRich,
+  ErrorOutput: ({ error }) =>
+    append('pre', 'error', `${withoutColours(error.traceback.join('\n'))}\n`),
+  ClearOutput: () => output.replaceChildren(),
+  GapOutput: ({ reason, droppedBytes }) =>
+    append('pre', 'note', `[output missing: ${reason}, ${droppedBytes ?? '?'} bytes]\n`),
+  ExecutionFinished: ({ execution: { status, durationMs, stateLost } }) => {
+    const took = durationMs === null ? '' : ` after ${Math.round(durationMs)} ms`;
+    state.textContent = `${status}${took}${stateLost ? '; variables were lost' : ''}`;
+  },
+};
+
+async function run() {
+  output.replaceChildren();
+  state.textContent = 'waiting for a worker';
+  const { submit } = await call(
+    'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }',
+    {
+      input: { userUuid: user.value, code: code.value },
+    },
+  );
+  state.textContent = 'running';
+  running = submit.id;
+  byId('interrupt').disabled = false;
+  await socket.run(OUTPUT, { id: submit.id }, ({ data, errors }) => {
+    if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
+    SHOW[data.output.__typename]?.(data.output);
+  });
+}
+
+async function interrupt() {
+  if (running)
+    await call('mutation ($id: ID!) { interrupt(executionId: $id) { id } }', { id: running });
+}
+
+async function restart() {
+  await call('mutation ($user: String!) { restartKernel(userUuid: $user) { id } }', {
+    user: user.value,
+  });
+  state.textContent = 'a fresh kernel; files are still there';
+}
+
+async function release() {
+  const { release: done } = await call(
+    'mutation ($user: String!) { release(input: { userUuid: $user }) { released } }',
+    { user: user.value },
+  );
+  state.textContent = done.released ? 'session released' : 'there was no session';
+}
+
+/** Runs a button's action; what goes wrong is shown beside the buttons. */
+function bind(id, action, after = () => undefined) {
+  const button = byId(id);
+  button.addEventListener('click', async () => {
+    if (!byId('who').reportValidity()) return;
+    button.disabled = true;
+    try {
+      await action();
+    } catch (error) {
+      state.textContent = error.message;
+    } finally {
+      button.disabled = false;
+      after();
+    }
+  });
+}
+
+async function followPool() {
+  if (!token.value) return;
+  await socket.run(
+    'subscription { poolStatus { idleWorkers busyWorkers startingWorkers } }',
+    {},
+    ({ data }) => {
+      const { idleWorkers, busyWorkers, startingWorkers } = data?.poolStatus ?? {};
+      byId('pool').textContent =
+        `${idleWorkers} idle, ${busyWorkers} busy, ${startingWorkers} starting`;
+    },
+  );
+}
+
+function showPool() {
+  followPool().catch((error) => {
+    byId('pool').textContent = error.message;
+  });
+}
+
+token.value = sessionStorage.getItem(TOKEN_KEY) ?? '';
+user.value = localStorage.getItem(USER_KEY) ?? crypto.randomUUID?.() ?? 'me';
+code.value = SAMPLE;
+token.addEventListener('change', () => {
+  sessionStorage.setItem(TOKEN_KEY, token.value.trim());
+  socket.close();
+  socket = createGraphqlSocket(() => token.value.trim());
+  showPool();
+});
+user.addEventListener('change', () => localStorage.setItem(USER_KEY, user.value));
+byId('who').addEventListener('submit', (event) => event.preventDefault());
+code.addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) byId('run').click();
+});
+bind('run', run, () => {
+  running = null;
+  byId('interrupt').disabled = true;
+});
+bind('interrupt', interrupt, () => {
+  byId('interrupt').disabled = running === null;
+});
+bind('restart', restart);
+bind('release', release);
+showPool();

@@ -1,0 +1,5 @@
+/** `npm run build`: compiles `src/` to `dist/` if it changed. */
+import { setUpCode } from './setup/setUp.mjs';
+import { runScript } from './setup/setupError.mjs';
+
+await runScript(setUpCode);

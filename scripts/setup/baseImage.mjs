@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { debianMirrors, sourcesFile } from './aptSources.mjs';
+import { bootstrapBase } from './bootstrapBase.mjs';
+import { buildImage } from './buildImage.mjs';
+import { ask, runTask } from './engineApi.mjs';
+import { detail, step } from './steps.mjs';
+
+const SUITE = 'trixie';
+/**
+ * `debian:trixie-slim` as of 2026-08-24 (the index over all architectures). To update: `docker pull debian:trixie-slim`,
+ * take the digest that it prints, and start once.
+ */
+const DIGEST = 'sha256:d7e12182ce18b85b93007c1dedf31f2d29e01ccf3182cc4017c709b6259bc132';
+/** A registry that can be reached says within this that it has the image; the download itself may take its time. */
+const REGISTRY_TIMEOUT_MS = 8_000;
+/** Raise it when the way of making the image changes. */
+const RECIPE = 1;
+
+/** The name of the image that the others are built on. The tag is a hash of how it is made. */
+export const BASE_IMAGE = `cellhouse-base:${createHash('sha256')
+  .update(JSON.stringify([RECIPE, SUITE, DIGEST]))
+  .digest('hex')
+  .slice(0, 12)}`;
+
+/**
+ * Makes the base image unless it is there: pulled, or, where no image registry answers, with debootstrap. Either way its
+ * labels say how, and packages can be installed in it, security updates included.
+ */
+export async function ensureBaseImage() {
+  if ((await ask(`/images/${BASE_IMAGE}/json`)) !== null) return BASE_IMAGE;
+  await step(`Making the base image ${BASE_IMAGE}`, make);
+  return BASE_IMAGE;
+}
+
+async function make() {
+  const mirrors = await debianMirrors();
+  const sources = sourcesFile(SUITE, mirrors);
+  const pulled = await pull();
+  if (pulled === null) {
+    detail('no image registry answers: making it with debootstrap');
+    return bootstrapBase({ suite: SUITE, mirror: mirrors.main, sources, image: BASE_IMAGE });
+  }
+  await buildImage({
+    image: BASE_IMAGE,
+    files: { Dockerfile: dockerfile(pulled), 'debian.sources': sources },
+  });
+}
+
+/** The pulled image with this machine's mirrors. */
+function dockerfile(from) {
+  return [
+    `FROM ${from}`,
+    `LABEL cellhouse.base.made-by=pull cellhouse.base.from=${from}`,
+    'COPY debian.sources /etc/apt/sources.list.d/debian.sources',
+    'RUN rm -f /etc/apt/sources.list',
+  ].join('\n');
+}
+
+/** The name of the pulled image; null if no registry answers. */
+async function pull() {
+  const name = `debian@${DIGEST}`;
+  const abort = new AbortController();
+  const answered = new AbortController();
+  delay(REGISTRY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(
+    () => abort.abort(),
+    () => undefined,
+  );
+  detail(`pulling ${name}`);
+  try {
+    await runTask({
+      path: `/images/create?fromImage=debian&tag=${encodeURIComponent(DIGEST)}`,
+      signal: abort.signal,
+      // The first thing said, once the registry has sent the manifest.
+      onLine: () => answered.abort(),
+    });
+    return name;
+  } catch (e) {
+    detail(abort.signal.aborted ? `no answer within ${REGISTRY_TIMEOUT_MS / 1000} s` : e.message);
+    return null;
+  } finally {
+    answered.abort();
+  }
+}

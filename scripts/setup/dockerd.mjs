@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { whyNoEngine } from './engineApi.mjs';
+import { findProgram } from './findProgram.mjs';
+import { lastLines } from './runCommand.mjs';
+import { SetupError } from './setupError.mjs';
+import { detail } from './steps.mjs';
+
+/** It restores containers before it answers. */
+const START_TIMEOUT_MS = 60_000;
+const LOOK_INTERVAL_MS = 100;
+/** One old log is kept beside the current one. */
+const MAX_LOG_BYTES = 10 * 1024 * 1024;
+
+/** Where an engine keeps what a crash can leave behind. */
+export const SYSTEM_PLACES = {
+  log: '/var/log/dockerd.log',
+  pidFile: '/var/run/docker.pid',
+  containerdPidFile: '/var/run/docker/containerd/containerd.pid',
+  containerdSocket: '/run/containerd/containerd.sock',
+  config: '/etc/docker/daemon.json',
+};
+
+/**
+ * Starts `dockerd` where no systemd does it: in a process session of its own, so that it outlives us, and with
+ * live-restore, so that workers outlive it. Resolves when it answers.
+ * @param {typeof SYSTEM_PLACES} [places] @param {string[]} [args] further arguments
+ */
+export async function startDockerd(places = SYSTEM_PLACES, args = []) {
+  if (isProcess(places.pidFile, 'dockerd')) {
+    detail('one is starting already');
+    return waitForEngine(() => null, `See ${places.log}`);
+  }
+  await clearRemains(places);
+  detail(`log: ${places.log}`);
+  const log = openLog(places.log);
+  const child = spawn(findProgram('dockerd') ?? 'dockerd', [...liveRestore(places), ...args], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  child.unref();
+  let end = null;
+  child.on('error', (e) => {
+    end = e.message;
+  });
+  child.on('exit', (code, signal) => {
+    end = `ended with ${code ?? signal}`;
+  });
+  const logged = () => `The end of ${places.log}:\n${lastLines(readFileSync(places.log, 'utf8'))}`;
+  return waitForEngine(() => end, logged);
+}
+
+/** dockerd refuses a setting that stands both in its file and on its command line. */
+function liveRestore(places) {
+  const config = existsSync(places.config) ? JSON.parse(readFileSync(places.config, 'utf8')) : {};
+  return 'live-restore' in config ? [] : ['--live-restore'];
+}
+
+/**
+ * @param {() => string | null} end why it will never answer, once that is known
+ * @param {string | (() => string)} advice
+ */
+export async function waitForEngine(end, advice) {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const why = await whyNoEngine();
+    if (why === null) return;
+    const ended = end();
+    if (ended !== null || performance.now() > deadline) {
+      const how = ended ?? `does not answer after ${START_TIMEOUT_MS / 1000} s (${why})`;
+      throw new SetupError(
+        `The Docker engine ${how}. ${typeof advice === 'string' ? advice : advice()}`,
+      );
+    }
+    await delay(LOOK_INTERVAL_MS);
+  }
+}
+
+/**
+ * Takes away what a killed engine left and the next would believe: process numbers that others may have by now, and the
+ * socket of a containerd that is gone, for which dockerd would wait.
+ */
+async function clearRemains(places) {
+  rmSync(places.pidFile, { force: true });
+  if (!isProcess(places.containerdPidFile, 'containerd'))
+    rmSync(places.containerdPidFile, { force: true });
+  if (existsSync(places.containerdSocket) && !(await isAnswered(places.containerdSocket))) {
+    rmSync(places.containerdSocket, { force: true });
+  }
+}
+
+/** Whether the process that a pid file names is a live one of this name. */
+function isProcess(pidFile, name) {
+  if (!existsSync(pidFile)) return false;
+  const comm = `/proc/${readFileSync(pidFile, 'utf8').trim()}/comm`;
+  return existsSync(comm) && readFileSync(comm, 'utf8').trim() === name;
+}
+
+/** @returns {Promise<boolean>} */
+function isAnswered(socketPath) {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+function openLog(path) {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES)
+    renameSync(path, `${path}.old`);
+  return openSync(path, 'a', 0o600);
+}

@@ -1,0 +1,93 @@
+import { request } from 'node:http';
+import { createInterface } from 'node:readline';
+import { SetupError } from './setupError.mjs';
+
+/** An engine of this machine answers a small question within milliseconds, unless it is stuck. */
+const QUESTION_TIMEOUT_MS = 10_000;
+
+/**
+ * The path of the engine's socket that DOCKER_HOST, or Docker's default, names.
+ * @throws SetupError for an engine elsewhere: workers are reached over sockets in folders of this machine
+ */
+export function engineSocket() {
+  const host = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock';
+  if (host.startsWith('unix:///')) return host.slice('unix://'.length);
+  throw new SetupError(
+    `DOCKER_HOST is ${host}, but must be unix:// and an absolute path: workers are reached over sockets of this machine.`,
+  );
+}
+
+/**
+ * Asks the engine for JSON; null when it says 404.
+ * @param {string} path e.g. `/images/json`
+ */
+export async function ask(path) {
+  const response = await send({ method: 'GET', path, timeout: QUESTION_TIMEOUT_MS });
+  const text = await textOf(response);
+  if (response.statusCode === 404) return null;
+  if (response.statusCode !== 200) throw refusal(path, response, text);
+  return JSON.parse(text);
+}
+
+/**
+ * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: it does.
+ * @returns {Promise<string | null>}
+ */
+export async function whyNoEngine() {
+  try {
+    const response = await send({ method: 'GET', path: '/_ping', timeout: QUESTION_TIMEOUT_MS });
+    const text = await textOf(response);
+    return response.statusCode === 200 ? null : `HTTP ${response.statusCode}: ${text.trim()}`;
+  } catch (e) {
+    if (e instanceof SetupError) throw e;
+    return e.code ?? e.message;
+  }
+}
+
+/**
+ * Has the engine do something that it reports on line by line (a build, an import, a pull).
+ * @param {{ path: string, body?: NodeJS.ReadableStream, signal?: AbortSignal, onLine?: (line: string) => void }} task
+ * @throws SetupError with what the engine said
+ */
+export async function runTask({ path, body, signal, onLine }) {
+  const headers = body === undefined ? {} : { 'Content-Type': 'application/x-tar' };
+  const response = await send({ method: 'POST', path, headers, signal }, body);
+  if (response.statusCode !== 200) throw refusal(path, response, await textOf(response));
+  const said = [];
+  for await (const line of createInterface({ input: response })) {
+    const message = JSON.parse(line);
+    const text = (message.stream ?? message.status ?? message.error ?? '').trimEnd();
+    if (message.error)
+      throw new SetupError([...said.slice(-REPORTED_LINES), message.error].join('\n'));
+    if (text === '' || message.progressDetail?.total) continue;
+    said.push(text);
+    onLine?.(text);
+  }
+}
+
+/** Of what the engine said before it failed. */
+const REPORTED_LINES = 30;
+
+function send(options, body) {
+  return new Promise((resolve, reject) => {
+    // No shared agent: Node's gives up a connection that says nothing for 5 s, as one of a long build may.
+    const sent = request({ ...options, socketPath: engineSocket(), agent: false }, resolve);
+    sent.on('timeout', () => sent.destroy(new Error('no answer')));
+    sent.on('error', reject);
+    if (body === undefined) return sent.end();
+    body.on('error', (e) => sent.destroy(e));
+    body.pipe(sent);
+  });
+}
+
+async function textOf(response) {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  return text;
+}
+
+function refusal(path, response, text) {
+  return new SetupError(
+    `The Docker engine refused ${path} (HTTP ${response.statusCode}): ${text.trim()}`,
+  );
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/**
+ * One hash over names, modes and contents of files; folders are walked.
+ * @param {string} root what names are relative to
+ * @param {string[]} paths below `root`
+ * @param {{ skip?: (path: string) => boolean, salt?: string }} [options] `skip` sees paths relative to `root`
+ * @returns {string} hexadecimal
+ */
+export function hashFiles(root, paths, options = {}) {
+  const hash = createHash('sha256').update(options.salt ?? '');
+  for (const path of paths) {
+    for (const file of filesBelow(join(root, path))) {
+      const name = relative(root, file);
+      if (options.skip?.(name)) continue;
+      const isExecutable = (statSync(file).mode & 0o100) !== 0;
+      const content = createHash('sha256').update(readFileSync(file)).digest('hex');
+      hash.update(JSON.stringify([name, isExecutable, content]));
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Every file below `path`, or `path` itself; sorted, so that the order of a folder does not matter. */
+export function filesBelow(path) {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => filesBelow(join(path, entry.name)));
+}

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { SetupError } from './setupError.mjs';
+
+/** Enough to see what went wrong, little enough to read. */
+const REPORTED_LINES = 30;
+/** Of each output, the newest are kept. */
+const MAX_KEPT_CHARS = 1_000_000;
+
+/**
+ * Runs a command to its end and resolves with its stdout.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, advice?: string }} [options] `advice` is added when it fails
+ * @throws SetupError with the last lines of its output and the advice
+ */
+export function runCommand(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let all = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout = (stdout + text).slice(-MAX_KEPT_CHARS);
+      all = (all + text).slice(-MAX_KEPT_CHARS);
+    });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      all = (all + text).slice(-MAX_KEPT_CHARS);
+    });
+    const fail = (how, cause) =>
+      reject(
+        new SetupError(
+          [`${command} ${args.join(' ')}: ${how}`, lastLines(all), options.advice ?? '']
+            .filter(Boolean)
+            .join('\n'),
+          { cause },
+        ),
+      );
+    child.on('error', (e) => fail(e.message, e));
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(stdout);
+      else fail(`ended with ${code ?? signal}. The end of its output:`);
+    });
+  });
+}
+
+/** The end of a longer text. */
+export function lastLines(text) {
+  return text.trimEnd().split('\n').slice(-REPORTED_LINES).join('\n');
+}

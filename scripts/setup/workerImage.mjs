@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { BASE_IMAGE, ensureBaseImage } from './baseImage.mjs';
+import { buildImage } from './buildImage.mjs';
+import { ask } from './engineApi.mjs';
+import { hashFiles } from './hashFiles.mjs';
+import { projectRoot } from './projectRoot.mjs';
+import { step } from './steps.mjs';
+
+const FOLDER = 'worker-image';
+/** Tests are not part of the image; the rest is made by running things. */
+const LEFT_OUT = /(^|\/)(tests|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
+
+/**
+ * Builds the worker image, and the base image under it, unless it was built from the very same files.
+ * @returns {Promise<string>} its name; the tag is a hash of what it is made from
+ */
+export async function ensureWorkerImage() {
+  const inputs = hashFiles(projectRoot, [FOLDER], {
+    salt: BASE_IMAGE,
+    skip: (path) => LEFT_OUT.test(path),
+  });
+  const image = `cellhouse-worker:${inputs.slice(0, 16)}`;
+  if ((await ask(`/images/${image}/json`)) !== null) return image;
+  const base = await ensureBaseImage();
+  await step(`Building the worker image ${image} (some minutes the first time)`, () =>
+    buildImage({
+      image,
+      folder: join(projectRoot, FOLDER),
+      exclude: ['tests', '__pycache__', '.mypy_cache', '.pytest_cache', '*.pyc'],
+      args: { BASE_IMAGE: base },
+    }),
+  );
+  return image;
+}

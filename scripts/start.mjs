@@ -1,0 +1,13 @@
+/**
+ * `npm start`: makes whatever is missing, then serves. The gateway runs in this very process, so that a signal to it
+ * means it, and no other process is left.
+ */
+import { setUp } from './setup/setUp.mjs';
+import { runScript } from './setup/setupError.mjs';
+
+await runScript(async () => {
+  const { workerImage } = await setUp();
+  process.env.WORKER_IMAGE = workerImage;
+  process.argv = [process.argv[0], new URL('../dist/cli.js', import.meta.url).pathname, 'serve'];
+  await import('../dist/cli.js');
+});

@@ -1,0 +1,9 @@
+/** `npm stop`: ends everything of this installation, its sessions, containers and embedded PostgreSQL. */
+import { setUpCode } from './setup/setUp.mjs';
+import { runScript } from './setup/setupError.mjs';
+
+await runScript(async () => {
+  await setUpCode();
+  process.argv = [process.argv[0], new URL('../dist/cli.js', import.meta.url).pathname, 'down'];
+  await import('../dist/cli.js');
+});

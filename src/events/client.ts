@@ -1,0 +1,109 @@
+import net from 'node:net';
+import postgres from 'postgres';
+import type { DatabaseAddress } from './database.ts';
+
+/** Longest wait for a row lock; longer than any commit takes, and short enough that nobody waits on a stuck one. */
+const LOCK_TIMEOUT_MS = 5_000;
+/** Longest a statement may run on the server. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+/** A transaction left open by a paused process stops every other writer; none of ours is idle on purpose. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
+/** The server should have answered or given up by then (STATEMENT_TIMEOUT_MS): the path to it is dead. */
+const ANSWER_TIMEOUT_MS = 20_000;
+const CONNECT_TIMEOUT_S = 5;
+/** Node probes each second after that, ten times: a half-open connection is found in about 15 s. */
+const KEEP_ALIVE_S = 5;
+/** postgres.js waits up to 20 s between attempts by itself; a database that is back should be found at once. */
+const MAX_RECONNECT_DELAY_S = 0.5;
+
+const bigint = {
+  to: 20,
+  from: [20],
+  // Positions, bytes and sequence numbers, all far below 2^53.
+  parse: (text: string) => Number(text),
+  serialize: (value: number) => String(value),
+};
+
+export type Sql = postgres.Sql<{ bigint: number }>;
+
+export interface ClientOptions {
+  /** Shown in `pg_stat_activity`. */
+  readonly name: string;
+  readonly maxConnections: number;
+  /** 0: unlimited, for statements that fold or copy everything. */
+  readonly statementTimeoutMs?: number;
+  /** 0: unlimited, for a wait that is meant. */
+  readonly lockTimeoutMs?: number;
+}
+
+export interface Client {
+  readonly sql: Sql;
+  /**
+   * The answer to `query`, or an error once the server has not answered within a named limit: then every connection of
+   * this client is destroyed, for one that is half open never says so.
+   */
+  answered<T>(query: PromiseLike<T>): Promise<T>;
+  /** Ends all connections, at the latest after `timeoutMs`. Idempotent. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** A pool of connections for raw SQL. Connects when it is first used, and again whenever a connection was lost. */
+export function createClient(address: DatabaseAddress, options: ClientOptions): Client {
+  const sockets = new Set<net.Socket>();
+  const settings = {
+    max: options.maxConnections,
+    types: { bigint },
+    transform: { column: { from: postgres.toCamel } },
+    connect_timeout: CONNECT_TIMEOUT_S,
+    keep_alive: KEEP_ALIVE_S,
+    max_lifetime: null,
+    backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, MAX_RECONNECT_DELAY_S),
+    onnotice: () => undefined,
+    connection: {
+      application_name: `cellhouse ${options.name}`,
+      lock_timeout: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+      statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    },
+    // An option that its types leave out: our own sockets, so that dead ones can be destroyed.
+    socket: (target: SocketTarget) => openSocket(target, sockets),
+  };
+  const sql =
+    'url' in address ? postgres(address.url, settings) : postgres({ ...settings, ...address });
+  return {
+    sql,
+    answered: (query) => withDeadline(query, () => destroyAll(sockets)),
+    close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
+  };
+}
+
+interface SocketTarget {
+  readonly path: string | false | undefined;
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+}
+
+function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>): net.Socket {
+  // postgres.js writes at once; Node keeps that until the socket is connected.
+  const socket = path
+    ? net.connect(path)
+    : net.connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432, noDelay: true });
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+  return Object.assign(socket, { host: host[0] });
+}
+
+function destroyAll(sockets: Set<net.Socket>): void {
+  for (const socket of sockets) {
+    socket.destroy(new Error(`The database has not answered for ${ANSWER_TIMEOUT_MS} ms.`));
+  }
+}
+
+async function withDeadline<T>(query: PromiseLike<T>, onDeadline: () => void): Promise<T> {
+  const timer = setTimeout(onDeadline, ANSWER_TIMEOUT_MS);
+  try {
+    return await query;
+  } finally {
+    clearTimeout(timer);
+  }
+}

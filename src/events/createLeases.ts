@@ -1,0 +1,164 @@
+import type { Logger } from 'pino';
+import type { WorkerId } from '../ids.ts';
+import type { Client } from './client.ts';
+import type { Cursor } from './eventStore.ts';
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases } from './leases.ts';
+import { streamIdOf } from './streamId.ts';
+
+export interface LeasesDeps {
+  /** Of its own, so that renewing never waits behind reads. */
+  readonly client: Client;
+  readonly gatewayId: string;
+  readonly logger: Logger;
+}
+
+/** {@link Leases} in PostgreSQL, renewed on a timer from the first one taken until {@link Leases.close}. */
+export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases {
+  const held = new Map<string, number>();
+  const listeners = new Set<(name: string) => void>();
+  let renewing: Promise<void> | null = null;
+  let isClosed = false;
+  const timer = setInterval(() => {
+    renewing ??= renew().finally(() => {
+      renewing = null;
+    });
+  }, LEASE_RENEW_INTERVAL_MS);
+  timer.unref();
+
+  async function renew(): Promise<void> {
+    if (held.size === 0) return;
+    const sent = new Map(held);
+    try {
+      const kept = await renewLeases(client, gatewayId, sent);
+      for (const [name, epoch] of sent) {
+        // It may have been released or taken anew while the renewal was under way.
+        if (!kept.has(name) && held.get(name) === epoch) lose(name);
+      }
+    } catch (error: unknown) {
+      // Whatever was lost meanwhile shows at the next renewal; until then the epochs fence.
+      logger.warn({ err: error }, 'Leases could not be renewed; trying again');
+    }
+  }
+
+  function lose(name: string): void {
+    held.delete(name);
+    for (const listener of listeners) listener(name);
+  }
+
+  function hold(name: string, epoch: number): void {
+    if (isClosed) throw new Error('Leases are closed.');
+    held.set(name, epoch);
+  }
+
+  async function release(name: string): Promise<void> {
+    const epoch = held.get(name);
+    if (epoch === undefined) return;
+    held.delete(name);
+    await expireLeases(client, gatewayId, new Map([[name, epoch]]));
+  }
+
+  return {
+    acquire: async (name) => {
+      const epoch = await acquireLease(client, gatewayId, name);
+      if (epoch !== null) hold(name, epoch);
+      return epoch;
+    },
+    acquireWorker: async (workerId) => {
+      const cursor = await acquireWorkerLease(client, gatewayId, workerId);
+      if (cursor !== null) hold(streamIdOf('worker', workerId), cursor.epoch);
+      return cursor;
+    },
+    release,
+    releaseWorker: (workerId) => release(streamIdOf('worker', workerId)),
+    onLost: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    orphanedWorkers: () => readOrphanedWorkers(client),
+    close: async () => {
+      if (isClosed) return;
+      isClosed = true;
+      clearInterval(timer);
+      await renewing;
+      const all = new Map(held);
+      held.clear();
+      if (all.size > 0) await expireLeases(client, gatewayId, all);
+    },
+  };
+}
+
+async function acquireLease(
+  { sql, answered }: Client,
+  holder: string,
+  name: string,
+): Promise<number | null> {
+  const [row] = await answered(sql<{ epoch: number }[]>`
+    INSERT INTO leases AS l (name, holder, epoch, expires_at)
+    VALUES (${name}, ${holder}, 1, clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms')
+    ON CONFLICT (name) DO UPDATE
+      SET holder = excluded.holder, epoch = l.epoch + 1, expires_at = excluded.expires_at
+      WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()
+    RETURNING epoch`);
+  return row?.epoch ?? null;
+}
+
+/** The lease and the cursor's epoch change in one statement; a predecessor's commit under way holds the cursor's row. */
+async function acquireWorkerLease(
+  { sql, answered }: Client,
+  holder: string,
+  workerId: WorkerId,
+): Promise<Cursor | null> {
+  const [cursor] = await answered(sql<Cursor[]>`
+    WITH lease AS (
+      INSERT INTO leases AS l (name, holder, epoch, expires_at)
+      VALUES (${streamIdOf('worker', workerId)}, ${holder}, 1,
+        clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms')
+      ON CONFLICT (name) DO UPDATE
+        SET holder = excluded.holder, epoch = l.epoch + 1, expires_at = excluded.expires_at
+        WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()
+      RETURNING epoch
+    )
+    INSERT INTO worker_cursors AS c (worker_id, epoch, boot_id, seq, progress)
+    SELECT ${workerId}, lease.epoch, '', 0, NULL FROM lease
+    ON CONFLICT (worker_id) DO UPDATE SET epoch = excluded.epoch
+    RETURNING worker_id, epoch, boot_id, seq, progress`);
+  return cursor ?? null;
+}
+
+/** In the order of their names, so that two gateways never wait for each other in a circle. Resolves with those kept. */
+async function renewLeases(
+  { sql, answered }: Client,
+  holder: string,
+  epochs: ReadonlyMap<string, number>,
+): Promise<Set<string>> {
+  const rows = await answered(sql<{ name: string }[]>`
+    WITH mine AS (
+      SELECT l.name FROM leases l
+      JOIN unnest(${[...epochs.keys()]}::text[], ${[...epochs.values()]}::int[]) AS g (name, epoch)
+        ON l.name = g.name AND l.epoch = g.epoch
+      WHERE l.holder = ${holder} ORDER BY l.name FOR UPDATE OF l
+    )
+    UPDATE leases l SET expires_at = clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms'
+    FROM mine WHERE l.name = mine.name RETURNING l.name`);
+  return new Set(rows.map(({ name }) => name));
+}
+
+/** The rows stay, for their epochs must never fall. */
+async function expireLeases(
+  { sql, answered }: Client,
+  holder: string,
+  epochs: ReadonlyMap<string, number>,
+): Promise<void> {
+  await answered(sql`
+    UPDATE leases l SET expires_at = '-infinity'
+    FROM unnest(${[...epochs.keys()]}::text[], ${[...epochs.values()]}::int[]) AS g (name, epoch)
+    WHERE l.name = g.name AND l.epoch = g.epoch AND l.holder = ${holder}`);
+}
+
+async function readOrphanedWorkers({ sql, answered }: Client): Promise<WorkerId[]> {
+  const rows = await answered(sql<{ id: WorkerId }[]>`
+    SELECT w.id FROM workers w LEFT JOIN leases l ON l.name = 'worker-' || w.id
+    WHERE w.state IN ('IDLE', 'ASSIGNED') AND (l.name IS NULL OR l.expires_at < clock_timestamp())
+    ORDER BY w.requested_at, w.id`);
+  return rows.map(({ id }) => id);
+}

@@ -1,0 +1,36 @@
+import type { EventId } from '../ids.ts';
+import type { DomainEvent, EventMetadata, RecordedEvent } from './eventTypes.ts';
+import { decodeJson } from './jsonText.ts';
+import { parseStreamId } from './streamId.ts';
+
+/** Version of every event's data as written today. A change of a type's data raises it, and reading brings old ones up. */
+export const SCHEMA_VERSION = 1;
+
+export interface EventRow {
+  readonly position: number;
+  readonly eventId: string;
+  readonly streamId: string;
+  readonly version: number;
+  readonly type: string;
+  readonly schemaVersion: number;
+  readonly data: unknown;
+  readonly metadata: unknown;
+  readonly recordedAt: Date;
+}
+
+/** An event as it was committed, from its row. */
+export function decodeEvent(row: EventRow): RecordedEvent {
+  const { kind, id } = parseStreamId(row.streamId);
+  const metadata = row.metadata as Omit<EventMetadata, 'eventId'>;
+  return {
+    position: row.position,
+    streamKind: kind,
+    streamId: id,
+    version: row.version,
+    schemaVersion: row.schemaVersion,
+    // Only commit() writes here, and it takes nothing but domain events.
+    event: { type: row.type, data: decodeJson(row.data) } as DomainEvent,
+    metadata: { ...metadata, eventId: row.eventId as EventId },
+    recordedAt: row.recordedAt,
+  };
+}

@@ -1,0 +1,19 @@
+import type { NewId } from '../../ids.ts';
+import type { Client } from '../client.ts';
+import { createExecutionQueries } from './executionQueries.ts';
+import { createOutputQueries } from './outputQueries.ts';
+import type { Queries } from './queries.ts';
+import { createSessionQueries } from './sessionQueries.ts';
+import { createUpkeepQueries } from './upkeepQueries.ts';
+import { createWorkerQueries } from './workerQueries.ts';
+
+/** All queries on one client. */
+export function createQueries(client: Client, newId: NewId): Queries {
+  return {
+    ...createWorkerQueries(client),
+    ...createSessionQueries(client),
+    ...createExecutionQueries(client),
+    ...createOutputQueries(client),
+    ...createUpkeepQueries(client, newId),
+  };
+}

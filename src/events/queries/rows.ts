@@ -1,0 +1,13 @@
+import type { Execution } from '../states.ts';
+
+/** A row of `executions`: the state, and the position that is not of it. */
+export type ExecutionRow = Execution & { readonly requestedPosition: number };
+
+export function toExecution({ requestedPosition: _, ...execution }: ExecutionRow): Execution {
+  return execution;
+}
+
+/** The only row, or null. */
+export function firstOrNull<T>(rows: readonly T[]): T | null {
+  return rows[0] ?? null;
+}

@@ -1,0 +1,95 @@
+import type { PreparedCommit } from './preparedCommit.ts';
+
+/** More would make one failing member cost the others much, and gains nothing measurable. */
+const MAX_GROUP_COMMITS = 64;
+/** Bounds the statement; one commit alone may be larger. */
+const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+
+export interface CommitQueue<R> {
+  /** Resolves or rejects as this commit did, whatever became of others it shared a transaction with. */
+  push(prepared: PreparedCommit): Promise<R>;
+  /** Resolves when nothing waits. */
+  drained(): Promise<void>;
+}
+
+interface Waiting<R> {
+  readonly prepared: PreparedCommit;
+  readonly resolve: (result: R) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * One group under way at a time; what comes meanwhile is the next group. Commits that touch the same thing never share a
+ * group and never overtake each other.
+ * @param run commits a group whole, with a result for each member in order, or rejects and has done nothing
+ * @param canSplit whether a group that was rejected so may be tried again, each member alone
+ */
+export function createCommitQueue<R>(
+  run: (group: readonly PreparedCommit[]) => Promise<readonly R[]>,
+  canSplit: (error: unknown) => boolean,
+): CommitQueue<R> {
+  let waiting: Waiting<R>[] = [];
+  let draining: Promise<void> | null = null;
+
+  async function drain(): Promise<void> {
+    // Commits made in the same tick share the first group.
+    await null;
+    while (waiting.length > 0) {
+      const { group, rest } = takeGroup(waiting);
+      waiting = rest;
+      await runGroup(group);
+    }
+    draining = null;
+  }
+
+  async function runGroup(group: readonly Waiting<R>[]): Promise<void> {
+    try {
+      const results = await run(group.map(({ prepared }) => prepared));
+      for (const [index, { resolve }] of group.entries()) resolve(results[index] as R);
+    } catch (error: unknown) {
+      if (group.length > 1 && canSplit(error)) {
+        for (const member of group) await runGroup([member]);
+      } else {
+        for (const { reject } of group) reject(error);
+      }
+    }
+  }
+
+  return {
+    push: (prepared) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ prepared, resolve, reject });
+        draining ??= drain();
+      }),
+    drained: async () => {
+      await draining;
+    },
+  };
+}
+
+/** The first in line, and all after it that touch nothing which one before them (taken or left) touches. */
+function takeGroup<R>(waiting: readonly Waiting<R>[]) {
+  const group: Waiting<R>[] = [];
+  const rest: Waiting<R>[] = [];
+  const exclusive = new Set<string>();
+  const shared = new Set<string>();
+  let bytes = 0;
+  for (const member of waiting) {
+    const { prepared } = member;
+    const isFree =
+      ![...prepared.exclusive].some((name) => exclusive.has(name) || shared.has(name)) &&
+      ![...prepared.shared].some((name) => exclusive.has(name));
+    const hasRoom =
+      group.length === 0 ||
+      (group.length < MAX_GROUP_COMMITS && bytes + prepared.bytes <= MAX_GROUP_BYTES);
+    if (isFree && hasRoom) {
+      group.push(member);
+      bytes += prepared.bytes;
+    } else {
+      rest.push(member);
+    }
+    for (const name of prepared.exclusive) exclusive.add(name);
+    for (const name of prepared.shared) shared.add(name);
+  }
+  return { group, rest };
+}

@@ -1,0 +1,94 @@
+import type { Logger } from 'pino';
+import type { NewId } from '../../ids.ts';
+import type { Client } from '../client.ts';
+import { SCHEMA_VERSION } from '../eventCodec.ts';
+import type { Committed, EventStore, OnCommitted } from '../eventStore.ts';
+import type { RecordedEvent } from '../eventTypes.ts';
+import type { CommitRow } from './commitParameters.ts';
+import { createCommitQueue } from './commitQueue.ts';
+import { commitError, isRefusal } from './databaseErrors.ts';
+import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
+import { readAfter, readLastPosition, readStream } from './readEvents.ts';
+import { sendGroup } from './sendGroup.ts';
+
+export interface EventStoreDeps {
+  /** For commits alone: one connection, so that one group is under way at a time. */
+  readonly commits: Client;
+  readonly reads: Client;
+  readonly gatewayId: string;
+  readonly newId: NewId;
+  readonly logger: Logger;
+  readonly onCommitted: OnCommitted;
+}
+
+export interface ClosableEventStore extends EventStore {
+  /** Refuses new commits and resolves when the waiting ones are done or given up. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** The event store on PostgreSQL. */
+export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
+  const { reads, gatewayId, newId } = deps;
+  const closing = new AbortController();
+  const queue = createCommitQueue(commitGroup, isRefusal);
+
+  async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
+    const { commits: client, logger } = deps;
+    const row = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
+    const committed = toCommitted(group, row, gatewayId);
+    deps.onCommitted(
+      committed.flatMap(({ events }) => events),
+      {
+        executionIds: group.flatMap(({ commit }) =>
+          (commit.outputs ?? []).map(({ executionId }) => executionId),
+        ),
+        sessionIds: row.outputSessionIds,
+      },
+    );
+    return committed;
+  }
+
+  return {
+    commit: async (commit) => {
+      if (closing.signal.aborted) throw new Error('The event store is closed.');
+      try {
+        return await queue.push(prepareCommit(commit, newId));
+      } catch (error: unknown) {
+        throw commitError(error);
+      }
+    },
+    readAfter: (position, limit) => readAfter(reads, position, limit),
+    readStream: (kind, id) => readStream(reads, kind, id),
+    lastPosition: () => readLastPosition(reads),
+    close: async () => {
+      closing.abort();
+      await queue.drained();
+    },
+  };
+}
+
+/** Positions follow each other from the first, in the order in which the group was sent. */
+function toCommitted(
+  group: readonly PreparedCommit[],
+  row: CommitRow,
+  gatewayId: string,
+): Committed[] {
+  let position = row.firstPosition ?? 0;
+  return group.map(({ commit, events, states }) => ({
+    states,
+    events: events.map(({ eventId, kind, id, version, event }): RecordedEvent => {
+      const recorded: RecordedEvent = {
+        position,
+        streamKind: kind,
+        streamId: id,
+        version,
+        schemaVersion: SCHEMA_VERSION,
+        event,
+        metadata: { eventId, gatewayId, causationId: commit.causationId ?? null },
+        recordedAt: row.committedAt,
+      };
+      position += 1;
+      return recorded;
+    }),
+  }));
+}

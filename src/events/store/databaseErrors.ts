@@ -1,0 +1,67 @@
+import postgres from 'postgres';
+import type { WorkerId } from '../../ids.ts';
+import { ConcurrencyError, FencedError } from '../eventStore.ts';
+
+/** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
+const CONNECTION_CODES = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/** SQLSTATE classes and codes of a server that is away, going or out of something: the same may succeed later. */
+const TRANSIENT_STATES = /^(08|53|57P0[1-5]|58|25P0[34]|57014|55P03|40001|40P01)/;
+
+const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
+  events_stream_version_key: 'stream',
+  workers_pkey: 'stream',
+  sessions_pkey: 'stream',
+  sessions_worker_key: 'stream',
+  executions_pkey: 'stream',
+  output_events_pkey: 'stream',
+  sessions_open_user_key: 'open-session',
+  idempotency_keys_pkey: 'idempotency-key',
+};
+
+/** Whether the same group may be sent again: its outcome is unknown, or certainly nothing, for now. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof postgres.PostgresError) return TRANSIENT_STATES.test(error.code);
+  if (!(error instanceof Error)) return false;
+  const code = (error as NodeJS.ErrnoException).code;
+  // A socket that was destroyed for its silence has no code.
+  return code === undefined
+    ? error.message.includes('has not answered')
+    : CONNECTION_CODES.has(code);
+}
+
+/** A failure of `cellhouse_commit` in the words of the contract; anything unexpected stays what it is. */
+export function commitError(error: unknown): unknown {
+  if (!(error instanceof postgres.PostgresError)) return error;
+  switch (error.code) {
+    case 'CH001':
+      return new FencedError(error.detail as WorkerId);
+    case 'CH002':
+      return new ConcurrencyError('session', { cause: error });
+    case 'CH003':
+      return new ConcurrencyError('stream', { cause: error });
+    case '23505': {
+      const on = CONSTRAINTS[error.constraint_name ?? ''];
+      return on ? new ConcurrencyError(on, { cause: error }) : error;
+    }
+    default:
+      return error;
+  }
+}
+
+/** Whether the server itself refused: then nothing was written, and the members of a group can be tried one by one. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof postgres.PostgresError;
+}

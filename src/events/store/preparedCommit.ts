@@ -1,0 +1,82 @@
+import type { EventId, NewId } from '../../ids.ts';
+import type { Commit, StreamAppend } from '../eventStore.ts';
+import type { DomainEvent, StreamKind } from '../eventTypes.ts';
+import { encodeJson } from '../jsonText.ts';
+import { foldAppend } from '../projections/fold.ts';
+import type { Execution, Session, Worker } from '../states.ts';
+import { streamIdOf } from '../streamId.ts';
+
+/** A commit with everything fixed that must stay the same however often it is sent: event ids, versions, states, bytes. */
+export interface PreparedCommit {
+  readonly commit: Commit;
+  readonly events: readonly PreparedEvent[];
+  /** In the order of `commit.streams`. */
+  readonly states: readonly (Worker | Session | Execution)[];
+  /** In the order of `commit.outputs`. */
+  readonly outputBodies: readonly OutputBody[];
+  /** What it writes or guards, by name: of two commits that share an exclusive one, the later waits for the next group. */
+  readonly exclusive: ReadonlySet<string>;
+  readonly shared: ReadonlySet<string>;
+  /** Roughly what it sends. */
+  readonly bytes: number;
+}
+
+export interface PreparedEvent {
+  readonly eventId: EventId;
+  readonly kind: StreamKind;
+  readonly id: string;
+  readonly version: number;
+  readonly event: DomainEvent;
+  readonly data: string;
+}
+
+export interface OutputBody {
+  /** JSON; JSON.stringify escapes U+0000 and lone surrogates, and a `json` column keeps the escapes. */
+  readonly json: string;
+  readonly bytes: number;
+}
+
+/** @throws Error if an append's events do not begin its stream and there is no state */
+export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
+  const events = commit.streams.flatMap((append) => prepareEvents(append, newId));
+  const outputBodies = (commit.outputs ?? []).map(({ output }) => outputBody(output));
+  const sizes = [...events.map(({ data }) => data.length), ...outputBodies.map((b) => b.bytes)];
+  return {
+    commit,
+    events,
+    states: commit.streams.map(foldAppend),
+    outputBodies,
+    exclusive: exclusiveNames(commit),
+    shared: new Set((commit.openSessions ?? []).map(({ id }) => streamIdOf('session', id))),
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+  };
+}
+
+function prepareEvents(append: StreamAppend, newId: NewId): PreparedEvent[] {
+  const { stream: kind, id, events } = append;
+  const before = append.state?.version ?? 0;
+  return events.map((event, index) => ({
+    eventId: newId<EventId>(),
+    kind,
+    id,
+    version: before + index + 1,
+    event,
+    data: encodeJson(event.data),
+  }));
+}
+
+function outputBody(output: unknown): OutputBody {
+  const json = JSON.stringify(output);
+  return { json, bytes: Buffer.byteLength(json) };
+}
+
+function exclusiveNames({ streams, outputs, cursor, idempotency }: Commit): Set<string> {
+  const names = new Set(streams.map(({ stream, id }) => streamIdOf(stream, id)));
+  for (const { executionId } of outputs ?? []) names.add(streamIdOf('execution', executionId));
+  if (cursor) names.add(`cursor-${cursor.workerId}`);
+  if (idempotency) {
+    const { tenant, userUuid, key } = idempotency;
+    names.add(`key-${JSON.stringify([tenant, userUuid, key])}`);
+  }
+  return names;
+}

@@ -1,0 +1,203 @@
+/**
+ * The tables, for drizzle-kit (which makes the migrations from them) and as the types of rows. The keys of the three
+ * projections are those of their states (`states.ts`): a row is a state. Times are kept to the millisecond, as the states'
+ * `Date`s are, so that a state read back equals the one that was written.
+ */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+const count = (name: string) => bigint(name, { mode: 'number' });
+
+/** Every fact, in commit order. Append-only. */
+export const events = pgTable(
+  'events',
+  {
+    position: count('position').primaryKey(),
+    eventId: uuid('event_id').notNull(),
+    streamId: text('stream_id').notNull(),
+    version: integer('version').notNull(),
+    type: text('type').notNull(),
+    schemaVersion: integer('schema_version').notNull(),
+    data: jsonb('data').notNull(),
+    metadata: jsonb('metadata').notNull(),
+    recordedAt: time('recorded_at').notNull(),
+  },
+  (table) => [
+    unique('events_event_id_key').on(table.eventId),
+    unique('events_stream_version_key').on(table.streamId, table.version),
+  ],
+);
+
+export const workers = pgTable(
+  'workers',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    poolId: uuid('pool_id').notNull(),
+    state: text('state').notNull(),
+    name: text('name').notNull(),
+    imageId: text('image_id').notNull(),
+    runtime: text('runtime').notNull(),
+    limits: jsonb('limits').notNull(),
+    containerId: text('container_id'),
+    socketPath: text('socket_path'),
+    sessionId: uuid('session_id'),
+    requestedAt: time('requested_at').notNull(),
+    startedAt: time('started_at'),
+    readyAt: time('ready_at'),
+    readyMs: doublePrecision('ready_ms'),
+    assignedAt: time('assigned_at'),
+    endedAt: time('ended_at'),
+    endReason: text('end_reason'),
+    exitCode: integer('exit_code'),
+    removedAt: time('removed_at'),
+  },
+  (table) => [
+    // Nearly all workers are removed ones: what is asked for is always among the few others.
+    index('workers_present_idx')
+      .on(table.poolId, table.state)
+      .where(sql`${table.state} <> 'REMOVED'`),
+  ],
+);
+
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    workerId: uuid('worker_id').notNull(),
+    followsLoss: boolean('follows_loss').notNull(),
+    openedAt: time('opened_at').notNull(),
+    kernelRestarts: integer('kernel_restarts').notNull(),
+    kernelRestartedAt: time('kernel_restarted_at'),
+    closedAt: time('closed_at'),
+    closeReason: text('close_reason'),
+  },
+  (table) => [
+    // At most one open session per user; the commit's own check, for no guard can see a row that is not there.
+    uniqueIndex('sessions_open_user_key')
+      .on(table.tenant, table.userUuid)
+      .where(sql`${table.closedAt} is null`),
+    index('sessions_user_idx').on(table.tenant, table.userUuid, table.openedAt),
+    // A worker serves one session in its life.
+    unique('sessions_worker_key').on(table.workerId),
+    index('sessions_open_idx').on(table.openedAt).where(sql`${table.closedAt} is null`),
+  ],
+);
+
+export const executions = pgTable(
+  'executions',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    sessionId: uuid('session_id').notNull(),
+    workerId: uuid('worker_id').notNull(),
+    status: text('status').notNull(),
+    codeSha256: text('code_sha256').notNull(),
+    codeBytes: integer('code_bytes').notNull(),
+    timeoutMs: integer('timeout_ms').notNull(),
+    maxOutputBytes: count('max_output_bytes').notNull(),
+    idempotencyKey: text('idempotency_key'),
+    requestedAt: time('requested_at').notNull(),
+    startedAt: time('started_at'),
+    finishedAt: time('finished_at'),
+    executionCount: integer('execution_count'),
+    errorName: text('error_name'),
+    errorValue: text('error_value'),
+    stateLost: boolean('state_lost').notNull(),
+    truncated: boolean('truncated').notNull(),
+    queuedMs: doublePrecision('queued_ms'),
+    runMs: doublePrecision('run_ms'),
+    cpuMs: doublePrecision('cpu_ms'),
+    peakMemoryBytes: count('peak_memory_bytes'),
+    outputBytes: count('output_bytes').notNull(),
+    /** Not of the state: the position of its ExecutionRequested, so the order in which executions were accepted. */
+    requestedPosition: count('requested_position').notNull(),
+  },
+  (table) => [
+    index('executions_unfinished_idx')
+      .on(table.workerId, table.requestedPosition)
+      .where(sql`${table.finishedAt} is null`),
+    index('executions_session_idx').on(table.sessionId, table.finishedAt),
+    index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
+  ],
+);
+
+/** What code put out, append-only. `json`, not `jsonb`: it keeps the escapes \u0000 and \ud800 that Python prints. */
+export const outputEvents = pgTable(
+  'output_events',
+  {
+    executionId: uuid('execution_id').notNull(),
+    seq: integer('seq').notNull(),
+    kind: text('kind').notNull(),
+    body: json('body').notNull(),
+    /** Of the body's text, so that a read can be bounded without reading bodies. */
+    bytes: integer('bytes').notNull(),
+    at: time('at').notNull(),
+  },
+  (table) => [primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] })],
+);
+
+/** How far each worker's messages are stored, and the epoch that may go on. */
+export const workerCursors = pgTable('worker_cursors', {
+  workerId: uuid('worker_id').primaryKey(),
+  epoch: integer('epoch').notNull(),
+  bootId: text('boot_id').notNull(),
+  seq: count('seq').notNull(),
+  progress: json('progress'),
+});
+
+export const leases = pgTable('leases', {
+  name: text('name').primaryKey(),
+  holder: uuid('holder').notNull(),
+  epoch: integer('epoch').notNull(),
+  expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
+});
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    key: text('key').notNull(),
+    codeSha256: text('code_sha256').notNull(),
+    executionId: uuid('execution_id').notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'idempotency_keys_pkey',
+      columns: [table.tenant, table.userUuid, table.key],
+    }),
+    index('idempotency_keys_created_idx').on(table.createdAt),
+  ],
+);
+
+/** One row: the pool of this database and the engine it lives on. */
+export const pools = pgTable('pools', {
+  /** Always true, so that a second row is refused. */
+  isOnly: boolean('is_only').primaryKey().default(true),
+  poolId: uuid('pool_id').notNull(),
+  engineId: text('engine_id').notNull(),
+  createdAt: time('created_at').notNull().defaultNow(),
+});

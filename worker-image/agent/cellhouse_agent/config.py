@@ -1,0 +1,46 @@
+"""What the gateway sets when it makes the container (docs/worker-protocol.md, "Container environment")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SOCKET_PATH = "/run/cellhouse/socket/agent.sock"
+
+
+class ConfigError(Exception):
+    """The environment is unusable; the message names each variable that is wrong."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The agent's settings. Times in milliseconds, sizes in bytes."""
+
+    orphan_timeout_ms: int
+    replay_buffer_bytes: int
+    max_message_bytes: int
+    cpus: int
+
+
+def read_config(environment: Mapping[str, str]) -> Config:
+    """Read all settings; raises ConfigError that lists every problem at once."""
+    problems: list[str] = []
+
+    def number(name: str, default: int) -> int:
+        text = environment.get(name, "")
+        if not text:
+            return default
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**53:
+            problems.append(f"{name} is not a positive whole number")
+            return default
+        return int(text)
+
+    config = Config(
+        orphan_timeout_ms=number("CELLHOUSE_ORPHAN_TIMEOUT_MS", 900_000),
+        replay_buffer_bytes=number("CELLHOUSE_REPLAY_BUFFER_BYTES", 33_554_432),
+        max_message_bytes=number("CELLHOUSE_MAX_MESSAGE_BYTES", 16_777_216),
+        cpus=number("CELLHOUSE_CPUS", 1),
+    )
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config

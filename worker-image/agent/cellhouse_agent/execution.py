@@ -1,0 +1,142 @@
+"""One execution on its way: what the kernel says about it becomes frames, within the limits of its request.
+
+States: sent -> started (the kernel's `busy`) -> done (its `execute_reply` and its `idle`) -> finished (frames written).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, cut_utf8, split_utf8, utf8
+from cellhouse_agent.reply import bounded_reply, is_exit_reply
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.wire import JsonObject, KernelMessage, dump
+
+# How long a kernel may take to say `busy` before its time counts all the same: it is stuck in what an earlier execution
+# left behind (a task or a thread that never yields).
+BUSY_ALLOWANCE_SECONDS = 0.1
+
+
+class Execution:
+    """Collects one execution's messages. `wake` is called whenever something changed that the executor waits for."""
+
+    def __init__(
+        self,
+        request: ExecuteRequest,
+        writer: FrameWriter,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self.request = request
+        self._writer = writer
+        self._clock = clock
+        self._wake = wake
+        self.deadline = clock() + BUSY_ALLOWANCE_SECONDS + request.timeout_ms / 1000
+        self.started_at: float | None = None
+        self.idle_since: float | None = None
+        self.is_interruptible = False
+        self.wants_exit = False
+        self.reply: JsonObject | None = None
+        self.output_bytes = 0
+        self._dropped_bytes: Counter[str] = Counter()
+        self._dropped_messages: Counter[str] = Counter()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether both the reply and `idle` have come."""
+        return self.reply is not None and self.idle_since is not None
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Output that was not kept."""
+        return self._dropped_bytes.total()
+
+    def accept(self, channel: str, message: KernelMessage) -> None:
+        """Take a message whose parent is this execution. Raises MalformedMessage."""
+        if channel == "shell":
+            if message.msg_type == "execute_reply" and self.reply is None:
+                self.wants_exit = is_exit_reply(message.content)
+                self.reply = bounded_reply(message.content)
+                self._wake()
+        elif message.msg_type == "status":
+            self._accept_status(message.content.get("execution_state"))
+        elif self.idle_since is not None:
+            # A thread that goes on printing: over is over.
+            return
+        elif message.msg_type == "execute_input":
+            self.is_interruptible = True
+            self._wake()
+        elif message.msg_type in OUTPUT_TYPES:
+            self._start()
+            self._accept_output(message)
+
+    def _accept_status(self, state: object) -> None:
+        if state == "busy":
+            self._start()
+        elif state == "idle" and self.idle_since is None:
+            self.idle_since = self._clock()
+            self._wake()
+
+    def _start(self) -> None:
+        if self.started_at is None:
+            self.started_at = time.time() * 1000
+            self.deadline = self._clock() + self.request.timeout_ms / 1000
+            self._writer.status("busy", self.request.header)
+            self._wake()
+
+    def _accept_output(self, message: KernelMessage) -> None:
+        if message.size_bytes > self._writer.max_message_bytes:
+            self.output_bytes += message.size_bytes
+            self._drop("message_too_large", message.size_bytes)
+            return
+        content = check_output(message.msg_type, message.content)
+        if message.msg_type == "stream":
+            self._keep_stream(str(content["name"]), utf8(str(content["text"])))
+        else:
+            self._keep(message.msg_type, content, len(dump(content)))
+
+    def _keep_stream(self, name: str, data: bytes) -> None:
+        """Keep the head that fits the limit; what is over is dropped."""
+        head = cut_utf8(data, max(0, self._room()))
+        for piece in split_utf8(head):
+            self._keep("stream", {"name": name, "text": piece}, len(utf8(piece)))
+        if len(head) < len(data):
+            self.output_bytes += len(data) - len(head)
+            self._drop("output_limit", len(data) - len(head))
+
+    def _room(self) -> int:
+        """Bytes of output that may still be kept; none once something was dropped, so that the head stays whole."""
+        if self._dropped_bytes["output_limit"] or self._dropped_bytes["replay_overflow"]:
+            return 0
+        return self.request.max_output_bytes - self.output_bytes + self.dropped_bytes
+
+    def _keep(self, msg_type: str, content: JsonObject, size: int) -> None:
+        room = self._room()
+        self.output_bytes += size
+        if size > room:
+            is_overflow = self._dropped_bytes["replay_overflow"] > 0
+            self._drop("replay_overflow" if is_overflow else "output_limit", size)
+        elif not self._writer.output(msg_type, self.request.header, content):
+            self._drop("replay_overflow", size)
+
+    def _drop(self, reason: str, size: int) -> None:
+        self._dropped_bytes[reason] += size
+        self._dropped_messages[reason] += 1
+
+    def write_end(self, reply: JsonObject, report: JsonObject) -> None:
+        """Write the gaps, `idle` and the reply: the last frames of this execution."""
+        for reason, dropped in self._dropped_bytes.items():
+            if dropped:
+                self._writer.gap(
+                    self.request.header,
+                    {
+                        "reason": reason,
+                        "dropped_bytes": dropped,
+                        "dropped_messages": self._dropped_messages[reason],
+                    },
+                )
+        self._writer.status("idle", self.request.header)
+        self._writer.reply(self.request.header, reply, report)

@@ -1,0 +1,135 @@
+"""The worker's kernel: one at a time, each replaced by the next.
+
+States: starting -> ready -> ended -> starting ... ; a kernel that cannot be started is the end of the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import zmq
+
+from cellhouse_agent.kernel_link import KernelLink
+from cellhouse_agent.kernel_process import KernelProcess, new_connection, start_kernel_process
+from cellhouse_agent.log import log_event
+from cellhouse_agent.user_processes import kill_user_processes
+from cellhouse_agent.wire import JsonObject, KernelMessage
+
+# A cold kernel takes about a second on an idle machine; thirty starting together on two cores take far longer.
+START_TIMEOUT_SECONDS = 60.0
+# A start may fail when memory is short for a moment. More tries would not help.
+MAX_START_ATTEMPTS = 3
+
+
+class KernelStartError(Exception):
+    """No kernel can be started; the message says why, from before any user code ran."""
+
+
+class Kernel:
+    """Starts, ends and talks to the kernel of this worker."""
+
+    def __init__(
+        self, cpus: int, max_message_bytes: int, on_message: Callable[[str, KernelMessage], None]
+    ) -> None:
+        self._cpus = cpus
+        self._max_message_bytes = max_message_bytes
+        self._on_message = on_message
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._process: KernelProcess | None = None
+        self._link: KernelLink | None = None
+        self.generation = 0
+        self.is_ready = False
+        self._exited = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether the process of the current kernel has ended."""
+        return self._exited.is_set()
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the current kernel: negative for a signal, None while it runs."""
+        return self._process.exit_code if self._process else None
+
+    async def wait_exited(self) -> None:
+        """Return when the process of the current kernel has ended."""
+        await self._exited.wait()
+
+    async def start(self) -> None:
+        """Start a fresh kernel and return when it is ready; raises KernelStartError."""
+        for attempt in range(1, MAX_START_ATTEMPTS + 1):
+            reason = await self._try_start()
+            if reason is None:
+                self.generation += 1
+                self.is_ready = True
+                return
+            log_event("kernel_start_failed", attempt=attempt, reason=reason)
+            await self.end()
+        raise KernelStartError(reason or "unknown")
+
+    async def _try_start(self) -> str | None:
+        """One attempt; the reason if it failed."""
+        connection = new_connection()
+        try:
+            process = await start_kernel_process(connection, self._cpus)
+        except OSError as error:
+            return f"no process can be made: {error.strerror}"
+        self._process = process
+        self._exited = asyncio.Event()
+        self._watch = asyncio.create_task(self._watch_exit(process, self._exited))
+        link = KernelLink(self._context, connection, self._max_message_bytes, self._on_message)
+        self._link = link
+        probe = asyncio.create_task(link.probe())
+        await asyncio.wait(
+            [probe, self._watch], timeout=START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if probe.done():
+            probe.result()
+            return None
+        probe.cancel()
+        if process.exit_code is None:
+            return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
+        return f"it ended with {process.exit_code}: {process.stderr_tail.strip()}"
+
+    async def _watch_exit(self, process: KernelProcess, exited: asyncio.Event) -> None:
+        await process.wait()
+        self.is_ready = False
+        exited.set()
+
+    async def end(self) -> None:
+        """End the kernel and every process of its user; what it had sent by then is still handed on."""
+        self.is_ready = False
+        process = self._process
+        if process:
+            process.kill()
+        await kill_user_processes()
+        if process:
+            await process.wait()
+        if self._link:
+            await self._link.drain_rest()
+            if self._link.malformed_messages:
+                log_event("malformed_messages", count=self._link.malformed_messages)
+            self._link.close()
+            self._link = None
+        if process:
+            await process.close()
+
+    def execute(self, msg_id: str, code: str) -> None:
+        """Send code to a ready kernel."""
+        content: JsonObject = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
+        if self._link:
+            self._link.send(msg_id, "execute_request", content)
+
+    def interrupt(self) -> None:
+        """SIGINT to the kernel."""
+        if self._process:
+            self._process.interrupt()

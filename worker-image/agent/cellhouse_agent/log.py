@@ -1,0 +1,30 @@
+"""One JSON object a line on standard output, which is the container's log. Never code, output or keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+_dropped_lines = 0
+
+
+def log_event(event: str, **fields: str | int | float | bool | None) -> None:
+    """Write a line, or count it as dropped when nobody takes the log.
+
+    While the engine is away (it may be: workers outlive it) the pipe fills. A blocking write would then stop the worker.
+    """
+    global _dropped_lines
+    line: dict[str, object] = {"time": round(time.time(), 3), "event": event, **fields}
+    if _dropped_lines:
+        line["dropped_lines"] = _dropped_lines
+    try:
+        os.set_blocking(1, False)
+        os.write(1, json.dumps(line).encode() + b"\n")
+    except BlockingIOError:
+        _dropped_lines += 1
+    except OSError:
+        # The log is closed: there is nowhere to say so, and a worker without a log still works.
+        _dropped_lines += 1
+    else:
+        _dropped_lines = 0

@@ -1,0 +1,76 @@
+"""Frames that a gateway has not stored yet.
+
+Every frame has a `seq`, from 1 without holes. Frames stay until they are acknowledged, so that a gateway that connects
+anew gets everything after the last it has stored. Output is refused when the buffer is full (the caller counts it and
+reports a gap); status and replies always go in, and are few: the executor bounds the executions that are not stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+# What a frame costs beside its bytes (object headers, the table entry), so that many small ones are counted rightly.
+FRAME_OVERHEAD_BYTES = 150
+
+
+class ReplayBuffer:
+    """A queue of frames between the kernel and the gateway, bounded in bytes for output."""
+
+    def __init__(self, capacity_bytes: int, now: Callable[[], float] = time.time) -> None:
+        self._capacity_bytes = capacity_bytes
+        self._now = now
+        self._frames: dict[int, bytes] = {}
+        self._first_seq = 1
+        self._last_seq = 0
+        self._size_bytes = 0
+        self._grown = asyncio.Event()
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest frame that can be replayed (last_seq + 1 when there is none)."""
+        return self._first_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The newest frame ever made; 0 before the first."""
+        return self._last_seq
+
+    @property
+    def size_bytes(self) -> int:
+        """What the frames held now take."""
+        return self._size_bytes
+
+    def has_room(self, body_bytes: int) -> bool:
+        """Whether output of this size may be appended."""
+        return self._size_bytes + body_bytes + FRAME_OVERHEAD_BYTES <= self._capacity_bytes
+
+    def append(self, body: bytes) -> int:
+        """Append a JSON object as a frame, giving it `seq` and `at`; returns its seq. Never refuses."""
+        self._last_seq += 1
+        head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)
+        frame = head + body[1:]
+        self._frames[self._last_seq] = frame
+        self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
+        self._grown.set()
+        return self._last_seq
+
+    def ack(self, seq: int) -> None:
+        """Free every frame up to `seq`. A seq that was never made is another agent's and frees nothing."""
+        if seq > self._last_seq:
+            return
+        while self._first_seq <= seq:
+            frame = self._frames.pop(self._first_seq)
+            self._size_bytes -= len(frame) + FRAME_OVERHEAD_BYTES
+            self._first_seq += 1
+
+    def get(self, seq: int) -> bytes | None:
+        """The frame with this seq, if it is held."""
+        return self._frames.get(seq)
+
+    async def wait_for(self, seq: int) -> None:
+        """Return once the frame with this seq has been made."""
+        while self._last_seq < seq:
+            self._grown.clear()
+            await self._grown.wait()

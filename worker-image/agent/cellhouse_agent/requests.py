@@ -1,0 +1,81 @@
+"""Frames from the gateway, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cellhouse_agent.wire import Json, JsonObject, MalformedMessage, load_object
+
+# Identifiers are uuids; this leaves room for other clients' habits.
+MAX_ID_CHARACTERS = 128
+# Header fields that are sent back as `parent_header`.
+ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version")
+# A day: no execution may be allowed more, whatever a gateway asks for.
+MAX_LIMIT_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class ExecuteRequest:
+    """One piece of code to run, with its limits. `header` is what its messages carry as their parent."""
+
+    msg_id: str
+    code: str
+    header: JsonObject
+    timeout_ms: int
+    grace_ms: int
+    max_output_bytes: int
+
+
+@dataclass(frozen=True)
+class Ack:
+    """Everything up to `seq` is stored for good."""
+
+    seq: int
+
+
+def whole_number(value: Json, name: str, minimum: int, maximum: int) -> int:
+    """A JSON number that is whole and in range; raises MalformedMessage that names it."""
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise MalformedMessage(f"{name} must be a whole number from {minimum} to {maximum}")
+    return value
+
+
+def identifier(value: Json, name: str) -> str:
+    """A non-empty text of bounded length; raises MalformedMessage that names it."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARACTERS:
+        raise MalformedMessage(f"{name} must be text of 1 to {MAX_ID_CHARACTERS} characters")
+    return value
+
+
+def _child(value: JsonObject, name: str) -> JsonObject:
+    child = value.get(name)
+    if not isinstance(child, dict):
+        raise MalformedMessage(f"{name} must be an object")
+    return child
+
+
+def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
+    """A frame from the gateway; None for a message the agent has no use for; raises MalformedMessage."""
+    frame = load_object(data)
+    if "ack" in frame:
+        return Ack(whole_number(frame["ack"], "ack", 0, 2**53))
+    header = _child(frame, "header")
+    if frame.get("channel") != "shell" or header.get("msg_type") != "execute_request":
+        return None
+    code = _child(frame, "content").get("code")
+    if not isinstance(code, str):
+        raise MalformedMessage("content.code must be text")
+    limits = _child(_child(frame, "metadata"), "cellhouse")
+    echoed: JsonObject = {
+        name: header[name][:MAX_ID_CHARACTERS]
+        for name in ECHOED_HEADER_FIELDS
+        if isinstance(header.get(name), str)
+    }
+    return ExecuteRequest(
+        msg_id=identifier(header.get("msg_id"), "header.msg_id"),
+        code=code,
+        header=echoed,
+        timeout_ms=whole_number(limits.get("timeout_ms"), "timeout_ms", 1, MAX_LIMIT_MS),
+        grace_ms=whole_number(limits.get("grace_ms"), "grace_ms", 0, MAX_LIMIT_MS),
+        max_output_bytes=whole_number(limits.get("max_output_bytes"), "max_output_bytes", 0, 2**53),
+    )

@@ -1,0 +1,115 @@
+"""CPU, memory and OOM kills of this container, from the files that its control group shows inside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+# cgroup v1 writes "no limit" as the largest multiple of a page.
+V1_UNLIMITED_BYTES = 1 << 62
+
+
+class UsageUnavailable(Exception):
+    """This container does not show the files of its control group."""
+
+
+class Usage(Protocol):
+    """Counters of the whole container."""
+
+    def cpu_ms(self) -> float:
+        """CPU time used so far."""
+
+    def memory_bytes(self) -> int:
+        """Memory in use now, without file cache that could be given back."""
+
+    def memory_limit_bytes(self) -> int | None:
+        """The limit, None if there is none."""
+
+    def oom_kills(self) -> int:
+        """How many processes the kernel has killed here for want of memory."""
+
+
+def read_fields(text: str) -> dict[str, int]:
+    """`name number` a line, as in memory.stat; other lines are left out."""
+    fields: dict[str, int] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if value.isdigit():
+            fields[name] = int(value)
+    return fields
+
+
+class CgroupV1Usage:
+    """Control groups version 1: one folder a controller."""
+
+    def __init__(self, root: Path) -> None:
+        self._cpu = root / "cpuacct" / "cpuacct.usage"
+        memory = root / "memory"
+        self._usage = memory / "memory.usage_in_bytes"
+        self._stat = memory / "memory.stat"
+        self._limit = memory / "memory.limit_in_bytes"
+        self._oom = memory / "memory.oom_control"
+
+    def cpu_ms(self) -> float:
+        """See Usage."""
+        return int(self._cpu.read_text()) / 1e6
+
+    def memory_bytes(self) -> int:
+        """See Usage."""
+        inactive = read_fields(self._stat.read_text()).get("total_inactive_file", 0)
+        return max(0, int(self._usage.read_text()) - inactive)
+
+    def memory_limit_bytes(self) -> int | None:
+        """See Usage."""
+        limit = int(self._limit.read_text())
+        return limit if limit < V1_UNLIMITED_BYTES else None
+
+    def oom_kills(self) -> int:
+        """See Usage."""
+        return read_fields(self._oom.read_text()).get("oom_kill", 0)
+
+
+class CgroupV2Usage:
+    """Control groups version 2: one folder for all."""
+
+    def __init__(self, root: Path) -> None:
+        self._cpu = root / "cpu.stat"
+        self._current = root / "memory.current"
+        self._stat = root / "memory.stat"
+        self._limit = root / "memory.max"
+        self._events = root / "memory.events"
+
+    def cpu_ms(self) -> float:
+        """See Usage."""
+        return read_fields(self._cpu.read_text()).get("usage_usec", 0) / 1e3
+
+    def memory_bytes(self) -> int:
+        """See Usage."""
+        inactive = read_fields(self._stat.read_text()).get("inactive_file", 0)
+        return max(0, int(self._current.read_text()) - inactive)
+
+    def memory_limit_bytes(self) -> int | None:
+        """See Usage."""
+        limit = self._limit.read_text().strip()
+        return int(limit) if limit.isdigit() else None
+
+    def oom_kills(self) -> int:
+        """See Usage."""
+        return read_fields(self._events.read_text()).get("oom_kill", 0)
+
+
+def find_usage(root: Path = CGROUP_ROOT) -> Usage:
+    """The counters of whichever version this container shows; raises UsageUnavailable."""
+    usage: Usage
+    if (root / "memory.current").exists():
+        usage = CgroupV2Usage(root)
+    elif (root / "memory" / "memory.usage_in_bytes").exists():
+        usage = CgroupV1Usage(root)
+    else:
+        raise UsageUnavailable(f"no memory controller in {root}")
+    try:
+        usage.cpu_ms(), usage.memory_bytes(), usage.memory_limit_bytes(), usage.oom_kills()
+    except (OSError, ValueError) as error:
+        raise UsageUnavailable(f"{type(error).__name__} while reading {root}") from error
+    return usage

@@ -1,0 +1,80 @@
+"""Ends everything that runs as the kernel's user: the kernel, its children, and what they left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+KERNEL_UID = 64002
+
+# A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit on
+# the container a few passes find them all.
+MAX_STOP_PASSES = 20
+# How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
+KILL_DEADLINE_SECONDS = 10.0
+KILL_POLL_SECONDS = 0.001
+
+
+class UnkillableProcesses(Exception):
+    """Processes of the kernel's user survived SIGKILL for KILL_DEADLINE_SECONDS."""
+
+
+def _uids_and_state(pid: str) -> tuple[set[int], str]:
+    """Real, effective, saved and file-system uid, and the state letter. Raises OSError when the process is gone.
+
+    The owner of /proc/<pid> would be shorter, but a process can make root appear there (PR_SET_DUMPABLE).
+    """
+    uids: set[int] = set()
+    state = ""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+        for line in status:
+            if line.startswith("State:"):
+                state = line.split()[1]
+            elif line.startswith("Uid:"):
+                uids = {int(uid) for uid in line.split()[1:]}
+                break
+    return uids, state
+
+
+def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
+    """Every process that runs as this user, zombies left out."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            uids, state = _uids_and_state(entry)
+        except OSError:
+            # It ended between the listing and the look.
+            continue
+        if uid in uids and state not in ("Z", "X"):
+            yield int(entry)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        # It ended by itself, which is what was wanted.
+        return
+
+
+async def kill_user_processes(uid: int = KERNEL_UID) -> None:
+    """Return when no process of this user is left; raises UnkillableProcesses."""
+    stopped: set[int] = set()
+    for _ in range(MAX_STOP_PASSES):
+        fresh = set(user_processes(uid)) - stopped
+        if not fresh:
+            break
+        for pid in fresh:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= fresh
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + KILL_DEADLINE_SECONDS
+    while remaining := list(user_processes(uid)):
+        if loop.time() > deadline:
+            raise UnkillableProcesses(f"{len(remaining)} processes survived SIGKILL")
+        for pid in remaining:
+            _signal(pid, signal.SIGKILL)
+        await asyncio.sleep(KILL_POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""The kernel of a worker: ipykernel with Cellhouse's start, streams and safety."""
