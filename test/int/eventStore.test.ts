@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { ConcurrencyError, type OutputItem } from '../../src/events/eventStore.ts';
+import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+
+let db: TestDatabase;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+});
+afterAll(() => db.close());
+
+const output = (executionId: ExecutionId, seq: number, text = `line ${seq}\n`): OutputItem => ({
+  executionId,
+  seq,
+  at: new Date(),
+  output: { kind: 'stream', name: 'stdout', text },
+});
+
+describe('commit', () => {
+  it('gives a state that equals the row read back', async () => {
+    const { store, queries } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    expect(await queries.worker(worker.id)).toEqual(worker);
+    const idle = await commitOne<'worker'>(store, onWorker(worker, ...becomesIdle()));
+    expect(idle).toMatchObject({ state: 'IDLE', version: 3, readyMs: 700.5 });
+    expect(await queries.worker(worker.id)).toEqual(idle);
+
+    const session = await commitOne<'session'>(store, sessionOpened({ userUuid: 'equal' }));
+    expect(await queries.session(session.id)).toEqual(session);
+    const execution = await commitOne<'execution'>(store, executionRequested());
+    expect(await queries.execution(execution.id)).toEqual(execution);
+    const at = new Date().toISOString();
+    const done = await commitOne<'execution'>(
+      store,
+      onExecution(
+        execution,
+        { type: 'ExecutionStarted', data: { at } },
+        executionFinished({ status: 'ERROR', errorName: 'E\u0000\ud800', errorValue: '😀' }),
+      ),
+    );
+    expect(done).toMatchObject({ status: 'ERROR', errorName: 'E\ufffd\ufffd', errorValue: '😀' });
+    expect(await queries.execution(execution.id)).toEqual(done);
+  });
+
+  it('records events in order, with versions and metadata, as they were given', async () => {
+    const { store } = gateway;
+    const code = 'x = "\u0000 \ud800 \\u0000 $escaped 漢字"';
+    const append = executionRequested({ code });
+    const causationId = newId();
+    const committed = await store.commit({ streams: [append], causationId } as never);
+    const events = await store.readStream('execution', append.id);
+    expect(events).toEqual(committed.events);
+    expect(events[0]?.event).toEqual(append.events[0]);
+    expect(events[0]).toMatchObject({ version: 1, metadata: { causationId } });
+    expect(await gateway.queries.executionCode(append.id as ExecutionId)).toBe(code);
+  });
+
+  it('refuses a stream that moved on, and a second beginning', async () => {
+    const { store } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    await commitOne(store, onWorker(worker, ...becomesIdle()));
+    const late = store.commit({ streams: [onWorker(worker, ...becomesIdle())] });
+    await expect(late).rejects.toMatchObject({ name: 'ConcurrencyError', on: 'stream' });
+    const again = store.commit({ streams: [workerRequested(worker.id)] });
+    await expect(again).rejects.toMatchObject({ name: 'ConcurrencyError', on: 'stream' });
+    expect(await store.readStream('worker', worker.id)).toHaveLength(3);
+  });
+
+  it('does all of a commit or nothing', async () => {
+    const { store, queries } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    await commitOne(store, onWorker(worker, ...becomesIdle()));
+    const execution = executionRequested();
+    const failing = store.commit({
+      streams: [execution, onWorker(worker, ...becomesIdle())],
+      outputs: [output(execution.id as ExecutionId, 1)],
+      idempotency: {
+        tenant: 'default',
+        userUuid: 'u',
+        key: 'nothing',
+        codeSha256: '',
+        executionId: execution.id as ExecutionId,
+      },
+    });
+    await expect(failing).rejects.toThrow(ConcurrencyError);
+    expect(await store.readStream('execution', execution.id)).toEqual([]);
+    expect(await queries.execution(execution.id as ExecutionId)).toBeNull();
+    expect(await queries.outputEnd(execution.id as ExecutionId)).toEqual({
+      lastSeq: 0,
+      isFinished: false,
+    });
+    expect(await queries.idempotencyKey('default', 'u', 'nothing')).toBeNull();
+  });
+
+  it('lets a user have one open session', async () => {
+    const { store } = gateway;
+    const first = await commitOne<'session'>(store, sessionOpened({ userUuid: 'one' }));
+    const second = store.commit({ streams: [sessionOpened({ userUuid: 'one' })] });
+    await expect(second).rejects.toMatchObject({ on: 'open-session' });
+    const at = new Date().toISOString();
+    const { states } = await store.commit({
+      streams: [
+        onSession(first, { type: 'SessionClosed', data: { reason: 'released', at } }),
+        sessionOpened({ userUuid: 'one' }),
+      ],
+    });
+    const open = await gateway.queries.openSession('default', 'one');
+    expect(open).toEqual(states[1]);
+    expect(await gateway.queries.previousCloseReason('default', 'one')).toBe('released');
+  });
+
+  it('holds a guarded session to being open at its version', async () => {
+    const { store } = gateway;
+    const session = await commitOne<'session'>(store, sessionOpened({ userUuid: 'guarded' }));
+    const guard = ({ id, version }: Session) => ({ openSessions: [{ id, version }] });
+    await store.commit({ streams: [executionRequested()], ...guard(session) });
+    const at = new Date().toISOString();
+    const restarted = await commitOne<'session'>(
+      store,
+      onSession(session, {
+        type: 'KernelRestarted',
+        data: { reason: 'user', executionId: null, at },
+      }),
+    );
+    const stale = store.commit({ streams: [executionRequested()], ...guard(session) });
+    await expect(stale).rejects.toMatchObject({ on: 'session' });
+    const closed = await commitOne<'session'>(
+      store,
+      onSession(restarted, { type: 'SessionClosed', data: { reason: 'idle', at } }),
+    );
+    const late = store.commit({ streams: [executionRequested()], ...guard(closed) });
+    await expect(late).rejects.toMatchObject({ on: 'session' });
+  });
+
+  it('takes an idempotency key once', async () => {
+    const { store, queries } = gateway;
+    const claim = (executionId: string) => ({
+      tenant: 'default',
+      userUuid: 'k',
+      key: 'key-1',
+      codeSha256: 'abc',
+      executionId: executionId as ExecutionId,
+    });
+    const [first, second] = [executionRequested(), executionRequested()];
+    await store.commit({ streams: [first], idempotency: claim(first.id) });
+    const again = store.commit({ streams: [second], idempotency: claim(second.id) });
+    await expect(again).rejects.toMatchObject({ on: 'idempotency-key' });
+    expect(await queries.idempotencyKey('default', 'k', 'key-1')).toEqual({
+      executionId: first.id,
+      codeSha256: 'abc',
+    });
+  });
+
+  it('fences a writer whose lease was taken, and nothing of its commit is written', async () => {
+    const other = await db.open();
+    const worker = await commitOne<'worker'>(gateway.store, workerRequested());
+    const mine = await gateway.leases.acquireWorker(worker.id);
+    if (!mine) throw new Error('not acquired');
+    expect(mine).toEqual({ workerId: worker.id, epoch: 1, bootId: '', seq: 0, progress: null });
+    const cursor = { ...mine, bootId: 'boot', seq: 7, progress: { text: 'a\u0000\ud800' } };
+    await gateway.store.commit({ streams: [], cursor });
+    await gateway.leases.releaseWorker(worker.id);
+    const theirs = await other.leases.acquireWorker(worker.id);
+    expect(theirs).toEqual({ ...cursor, epoch: 2 });
+    const execution = executionRequested();
+    const late = gateway.store.commit({ streams: [execution], cursor: { ...cursor, seq: 8 } });
+    await expect(late).rejects.toMatchObject({ name: 'FencedError', workerId: worker.id });
+    expect(await gateway.store.readStream('execution', execution.id)).toEqual([]);
+  });
+
+  it('refuses a commit with a cursor for a worker that nobody leased', async () => {
+    const cursor = { workerId: newId<WorkerId>(), epoch: 1, bootId: 'b', seq: 1, progress: null };
+    const commit = gateway.store.commit({ streams: [], cursor });
+    await expect(commit).rejects.toMatchObject({ name: 'FencedError' });
+  });
+
+  it('shares transactions without sharing failures', async () => {
+    const { store } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    const results = await Promise.allSettled([
+      store.commit({ streams: [workerRequested()] }),
+      store.commit({ streams: [onWorker(worker, ...becomesIdle())] }),
+      store.commit({ streams: [onWorker(worker, ...becomesIdle())] }),
+      store.commit({ streams: [workerRequested(worker.id)] }),
+      store.commit({ streams: [sessionOpened({ userUuid: 'twice' })] }),
+      store.commit({ streams: [sessionOpened({ userUuid: 'twice' })] }),
+      store.commit({ streams: [workerRequested()] }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ]);
+    const stored = await store.readStream('worker', worker.id);
+    expect(stored.map(({ version }) => version)).toEqual([1, 2, 3]);
+  });
+
+  it('groups what waits at the same time', async () => {
+    const transactions = async () => {
+      const [row] = await db.sql<{ count: number }[]>`
+        SELECT count(DISTINCT recorded_at) AS count FROM events`;
+      return row?.count ?? 0;
+    };
+    const before = await transactions();
+    await Promise.all(
+      Array.from({ length: 50 }, () => gateway.store.commit({ streams: [workerRequested()] })),
+    );
+    expect((await transactions()) - before).toBe(1);
+  });
+
+  it('keeps the types of states after a group', async () => {
+    const { states } = await gateway.store.commit({
+      streams: [workerRequested(), sessionOpened({ userUuid: 'types' }), executionRequested()],
+    });
+    const [worker, session, execution] = states as [Worker, Session, Execution];
+    expect([worker.state, session.userUuid, execution.status]).toEqual([
+      'REQUESTED',
+      'types',
+      'QUEUED',
+    ]);
+  });
+});

@@ -1,0 +1,63 @@
+/** A database of its own for each test file, on the server that `provideDatabase.ts` started. */
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import postgres from 'postgres';
+import { inject } from 'vitest';
+import { createClient } from '../../src/events/client.ts';
+import { type Database, type DatabaseAddress, openDatabase } from '../../src/events/database.ts';
+import { type GatewayId, newId } from '../../src/ids.ts';
+
+export interface TestDatabase {
+  readonly address: DatabaseAddress;
+  /** Raw SQL, with camelCase columns as the project's own clients give them. */
+  readonly sql: ReturnType<typeof createClient>['sql'];
+  /** One more gateway on it; closed with the rest. */
+  open(gatewayId?: GatewayId): Promise<Database>;
+  /** Closes all gateways and drops the database. */
+  close(): Promise<void>;
+}
+
+/** An empty database; the first gateway opened on it makes the tables. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const server = inject('database');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)}`);
+  const address = withDatabase(server, name);
+  const client = createClient(address, { name: 'test', maxConnections: 3 });
+  const opened: Database[] = [];
+  return {
+    address,
+    sql: client.sql,
+    open: async (gatewayId = newId<GatewayId>()) => {
+      const logger = pino({ level: 'silent' });
+      const database = await openDatabase(address, { gatewayId, logger, newId });
+      opened.push(database);
+      return database;
+    },
+    close: async () => {
+      await Promise.all(opened.map((database) => database.close()));
+      await client.close(1_000);
+      await onServer(server, (sql) => sql`DROP DATABASE ${sql(name)} WITH (FORCE)`);
+    },
+  };
+}
+
+function withDatabase(address: DatabaseAddress, database: string): DatabaseAddress {
+  if (!('url' in address)) return { ...address, database };
+  const url = new URL(address.url);
+  url.pathname = `/${database}`;
+  return { url: url.href };
+}
+
+async function onServer(
+  address: DatabaseAddress,
+  run: (sql: postgres.Sql) => Promise<unknown>,
+): Promise<void> {
+  const sql =
+    'url' in address ? postgres(address.url, { max: 1 }) : postgres({ ...address, max: 1 });
+  try {
+    await run(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
