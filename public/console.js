@@ -149,6 +149,7 @@ function showPool() {
 
 token.value = sessionStorage.getItem(TOKEN_KEY) ?? '';
 user.value = localStorage.getItem(USER_KEY) ?? crypto.randomUUID?.() ?? 'me';
+localStorage.setItem(USER_KEY, user.value);
 code.value = SAMPLE;
 token.addEventListener('change', () => {
   sessionStorage.setItem(TOKEN_KEY, token.value.trim());

@@ -60,7 +60,12 @@ function receive(message, { socket, operations, resolve }) {
       socket.send('{"type":"pong"}');
       break;
     case 'next':
-      operation?.onNext(message.payload);
+      try {
+        operation?.onNext(message.payload);
+      } catch (error) {
+        operations.delete(message.id);
+        operation.fail(error);
+      }
       break;
     case 'error':
       operations.delete(message.id);
