@@ -1,0 +1,94 @@
+"""Wires the agent, and decides when and how it ends.
+
+Exit codes (docs/worker-protocol.md): 0 after SIGTERM, 86 without a gateway for too long, 70 when no kernel can be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+
+from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
+from cellhouse_agent.executor import Executor
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.kernel import Kernel, KernelStartError
+from cellhouse_agent.log import log_event
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.services import Services
+from cellhouse_agent.usage import UsageUnavailable, find_usage
+from cellhouse_agent.user_processes import UnkillableProcesses
+
+EXIT_OK = 0
+EXIT_NO_KERNEL = 70
+EXIT_ORPHANED = 86
+
+
+def main() -> int:
+    """Run until told or forced to end; returns the exit code."""
+    started = time.monotonic()
+    try:
+        return asyncio.run(_run(read_config(os.environ), started))
+    except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses) as error:
+        log_event("failed", error=type(error).__name__, reason=str(error))
+        return EXIT_NO_KERNEL
+
+
+async def _run(config: Config, started: float) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _resolve, ended, EXIT_OK)
+    boot_id = uuid.uuid4().hex
+    buffer = ReplayBuffer(config.replay_buffer_bytes)
+    usage = find_usage()
+    executor = Executor(
+        buffer, FrameWriter(buffer, boot_id, config.max_message_bytes), usage
+    )
+    kernel = Kernel(config.cpus, config.max_message_bytes, executor.on_message)
+    gate = GatewayGate(loop.time)
+    services = Services(boot_id, executor, buffer, gate, usage)
+    work = asyncio.create_task(_work(kernel, executor, services, started))
+    orphan_watch = asyncio.create_task(_watch_orphan(gate, config.orphan_timeout_ms, ended))
+    await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
+    orphan_watch.cancel()
+    if work.done():
+        work.result()
+    work.cancel()
+    await asyncio.wait([work])
+    code = ended.result()
+    log_event("ended", exit_code=code)
+    return code
+
+
+async def _work(kernel: Kernel, executor: Executor, services: Services, started: float) -> None:
+    """Serve once the kernel is ready."""
+    starting = asyncio.create_task(kernel.start())
+    await asyncio.sleep(0)
+    # Imported while the kernel starts in its own process.
+    from cellhouse_agent.server import serve
+
+    await starting
+    stop = serve(SOCKET_PATH, services)
+    log_event("ready", boot_id=services.boot_id, ms=round((time.monotonic() - started) * 1000))
+    try:
+        await executor.run(kernel)
+    finally:
+        stop()
+
+
+async def _watch_orphan(gate: GatewayGate, timeout_ms: int, ended: asyncio.Future[int]) -> None:
+    """End the agent when no gateway has been connected for so long."""
+    timeout = timeout_ms / 1000
+    while (alone := gate.alone_seconds()) < timeout:
+        await asyncio.sleep(timeout - alone)
+    log_event("orphaned", seconds=round(timeout))
+    _resolve(ended, EXIT_ORPHANED)
+
+
+def _resolve(ended: asyncio.Future[int], code: int) -> None:
+    if not ended.done():
+        ended.set_result(code)

@@ -1,0 +1,112 @@
+"""The WebSocket `/channels` of docs/worker-protocol.md.
+
+Nothing queues here: the sender walks the replay buffer and waits for each write, so a gateway that reads slowly, or has
+been stopped, costs no memory beyond the buffer's own bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from cellhouse_agent.executor import QueueFull
+from cellhouse_agent.gateway_gate import StaleEpoch
+from cellhouse_agent.http_api import MAX_EPOCH
+from cellhouse_agent.log import log_event
+from cellhouse_agent.requests import Ack, parse_frame, whole_number
+from cellhouse_agent.services import Services
+from cellhouse_agent.wire import MalformedMessage
+
+# WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
+POLICY_CODE = 1008
+OVERLOADED_CODE = 1013
+
+
+class ChannelsHandler(WebSocketHandler):
+    """One gateway's connection."""
+
+    services: Services
+
+    def initialize(self, services: Services) -> None:
+        """Take the agent's parts."""
+        self.services = services
+        self._after = 0
+        self._sender: asyncio.Task[None] | None = None
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Check the epoch before the upgrade."""
+        try:
+            self._after = self._number("after")
+            self.services.gate.admit(self._number("epoch"))
+        except MalformedMessage as error:
+            self.set_status(400)
+            self.finish({"error": "bad_request", "message": str(error)})
+        except StaleEpoch as error:
+            self.set_status(409)
+            self.finish({"error": "stale_epoch", "epoch": error.highest})
+        else:
+            await super().get(*args, **kwargs)
+
+    def _number(self, name: str) -> int:
+        text = self.get_query_argument(name, "")
+        is_number = text.isascii() and text.isdigit() and len(text) <= 16
+        return whole_number(int(text) if is_number else None, name, 0, MAX_EPOCH)
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        """Take the place of any earlier connection, and send from what the gateway has not stored."""
+        services = self.services
+        services.gate.attach(self)
+        services.executor.ack(self._after)
+        self._sender = asyncio.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        services = self.services
+        buffer = services.buffer
+        hello = {
+            "boot_id": services.boot_id,
+            "first_seq": buffer.first_seq,
+            "last_seq": buffer.last_seq,
+            "kernel_generation": services.executor.generation,
+        }
+        seq = buffer.first_seq
+        try:
+            await self.write_message(json.dumps({"hello": hello}))
+            while True:
+                await buffer.wait_for(seq)
+                # What was acknowledged in the meantime is gone, and needs no sending.
+                seq = max(seq, buffer.first_seq)
+                frame = buffer.get(seq)
+                if frame is not None:
+                    await self.write_message(frame)
+                    seq += 1
+        except WebSocketClosedError:
+            return
+
+    def on_message(self, message: str | bytes) -> None:
+        """Take a frame, unless another connection has taken this one's place."""
+        if not self.services.gate.is_current(self):
+            return
+        try:
+            frame = parse_frame(message)
+            if isinstance(frame, Ack):
+                self.services.executor.ack(frame.seq)
+            elif frame is not None:
+                self.services.executor.submit(frame)
+        except MalformedMessage as error:
+            log_event("malformed_frame", reason=str(error))
+            self.close(POLICY_CODE, str(error))
+        except QueueFull:
+            self.close(OVERLOADED_CODE, "too many requests")
+
+    def on_close(self) -> None:
+        """Stop sending; what was not acknowledged stays for the next connection."""
+        if self._sender:
+            self._sender.cancel()
+        self.services.gate.detach(self)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log by type only: a message could hold a user's data."""
+        log_event("channel_failed", error=type(value).__name__)

@@ -1,0 +1,282 @@
+"""Runs requests one at a time, in order, each at most once, within its limits; keeps a kernel ready for the next.
+
+States of the worker: restarting (no kernel answers) -> idle -> busy -> idle ...
+An execution ends in one of these ways, tried in this order whenever something has changed:
+
+    done          reply and `idle` are there                -> finished | timeout | interrupted
+    died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
+    restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
+    limit         its time is over: SIGINT, then `grace`    -> timeout
+    grace over    the code ignored SIGINT                   -> timeout, fresh kernel
+    no reply      `idle` came but never a reply (SIGINT hit the kernel itself)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from cellhouse_agent.execution import Execution
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.known_requests import KnownRequests
+from cellhouse_agent.log import log_event
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.reply import made_reply
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.usage import Usage
+from cellhouse_agent.usage_sampler import UsageSampler
+from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage
+
+# A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
+MAX_QUEUED_REQUESTS = 64
+# ipykernel replies before it says `idle`, but on another socket.
+REPLY_AFTER_IDLE_SECONDS = 0.5
+
+
+class QueueFull(Exception):
+    """More requests than the agent takes at once."""
+
+
+@dataclass
+class Verdict:
+    """How an execution ended."""
+
+    outcome: str
+    reply: JsonObject
+    restart_reason: str | None = None
+    exit_code: int | None = None
+
+
+class Executor:
+    """The queue in front of the kernel. `run` is its only task; everything else only leaves word for it."""
+
+    def __init__(self, buffer: ReplayBuffer, writer: FrameWriter, usage: Usage) -> None:
+        self._buffer = buffer
+        self._writer = writer
+        self._usage = usage
+        self._loop = asyncio.get_running_loop()
+        self._kernel: Kernel | None = None
+        self._known = KnownRequests()
+        self._queue: deque[tuple[ExecuteRequest, int]] = deque()
+        self._running: Execution | None = None
+        self._is_interrupted = False
+        self._is_interrupt_due = False
+        self._restart_waiters: list[asyncio.Future[int]] = []
+        self._changed = asyncio.Event()
+        self._idle_oom_kills = 0
+        self.stray_messages = 0
+
+    @property
+    def generation(self) -> int:
+        """How many kernels this worker has had."""
+        return self._kernel.generation if self._kernel else 0
+
+    @property
+    def state(self) -> str:
+        """`idle`, `busy` or `restarting`."""
+        if self._running:
+            return "busy"
+        return "idle" if self._kernel and self._kernel.is_ready else "restarting"
+
+    def submit(self, request: ExecuteRequest) -> None:
+        """Queue a request; one that was taken before is ignored. Raises QueueFull."""
+        if request.msg_id in self._known:
+            return
+        if len(self._queue) >= MAX_QUEUED_REQUESTS or self._known.is_full:
+            raise QueueFull
+        self._known.add(request.msg_id)
+        self._queue.append((request, self.generation))
+        self._changed.set()
+
+    def ack(self, seq: int) -> None:
+        """A gateway has stored everything up to seq."""
+        if seq <= self._buffer.last_seq:
+            self._known.ack(seq)
+            self._buffer.ack(seq)
+
+    def interrupt(self, msg_id: str) -> bool:
+        """Interrupt this request if it runs, or take it out of the queue; false if it does neither."""
+        if self._running and self._running.request.msg_id == msg_id:
+            self._is_interrupted = True
+            self._is_interrupt_due = True
+            self._changed.set()
+            return True
+        for entry in self._queue:
+            if entry[0].msg_id == msg_id:
+                self._queue.remove(entry)
+                self._end_unstarted(*entry)
+                return True
+        return False
+
+    async def restart(self) -> int:
+        """A fresh kernel; returns its generation once it is ready."""
+        waiter: asyncio.Future[int] = self._loop.create_future()
+        self._restart_waiters.append(waiter)
+        self._changed.set()
+        return await waiter
+
+    def on_message(self, channel: str, message: KernelMessage) -> None:
+        """A message from the kernel; it counts only for the execution that runs."""
+        execution = self._running
+        if not execution or message.parent_msg_id != execution.request.msg_id:
+            self.stray_messages += 1
+            return
+        try:
+            execution.accept(channel, message)
+        except MalformedMessage:
+            self.stray_messages += 1
+
+    async def run(self, kernel: Kernel) -> None:
+        """Serve for ever with a kernel that is ready. Raises KernelStartError when no other can be had."""
+        self._kernel = kernel
+        self._idle_oom_kills = self._usage.oom_kills()
+        while True:
+            self._changed.clear()
+            if self._restart_waiters:
+                await self._replace_kernel("user")
+            elif kernel.has_exited:
+                has_oom_kill = self._usage.oom_kills() > self._idle_oom_kills
+                was_oom = kernel.exit_code == -signal.SIGKILL and has_oom_kill
+                await self._replace_kernel("oom" if was_oom else "died")
+            elif self._queue:
+                await self._execute(kernel, *self._queue.popleft())
+            else:
+                await self._wait_for_change(kernel, None)
+
+    async def _wait_for_change(self, kernel: Kernel, timeout: float | None) -> None:
+        """Return when word was left, the kernel ended or the time is over."""
+        waits = [
+            asyncio.ensure_future(self._changed.wait()),
+            asyncio.ensure_future(kernel.wait_exited()),
+        ]
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _execute(self, kernel: Kernel, request: ExecuteRequest, generation: int) -> None:
+        execution = Execution(request, self._writer, self._loop.time, self._changed.set)
+        sampler = UsageSampler(self._usage)
+        self._is_interrupted = self._is_interrupt_due = False
+        self._running = execution
+        kernel.execute(request.msg_id, request.code)
+        verdict = await self._supervise(kernel, execution, sampler)
+        finished_at = time.time() * 1000
+        if verdict.restart_reason:
+            await kernel.end()
+            self._writer.status("restarting", {}, verdict.restart_reason)
+        self._running = None
+        cpu_ms, peak_memory_bytes = sampler.stop()
+        self._idle_oom_kills = self._usage.oom_kills()
+        report: JsonObject = {
+            "outcome": verdict.outcome,
+            "state_lost": verdict.restart_reason is not None or kernel.generation != generation,
+            "started_at": execution.started_at,
+            "finished_at": finished_at,
+            "cpu_ms": cpu_ms,
+            "peak_memory_bytes": peak_memory_bytes,
+            "output_bytes": execution.output_bytes,
+            "dropped_bytes": execution.dropped_bytes,
+            "exit_code": verdict.exit_code,
+        }
+        execution.write_end(verdict.reply, report)
+        self._known.ended(request.msg_id, self._buffer.last_seq)
+        if verdict.restart_reason:
+            await self._start_kernel(kernel, verdict.restart_reason)
+
+    async def _supervise(
+        self, kernel: Kernel, execution: Execution, sampler: UsageSampler
+    ) -> Verdict:
+        """Wait for the end of an execution, enforcing its time limit (states: see the module)."""
+        grace_until: float | None = None
+        while True:
+            self._changed.clear()
+            if verdict := self._verdict(kernel, execution, sampler, grace_until is not None):
+                return verdict
+            now = self._loop.time()
+            if grace_until is None and now >= execution.deadline:
+                grace_until = now + execution.request.grace_ms / 1000
+                kernel.interrupt()
+            elif grace_until is not None and now >= grace_until:
+                reply = made_reply("KernelReplaced", "The code went on after its time limit")
+                return Verdict("timeout", reply, "timeout")
+            if self._is_interrupt_due and execution.is_interruptible:
+                # Before it takes up the code, ipykernel ignores SIGINT: one sent then would be lost.
+                self._is_interrupt_due = False
+                kernel.interrupt()
+            until = grace_until if grace_until is not None else execution.deadline
+            if execution.idle_since is not None:
+                until = min(until, execution.idle_since + REPLY_AFTER_IDLE_SECONDS)
+            await self._wait_for_change(kernel, max(0.0, until - self._loop.time()))
+
+    def _verdict(
+        self, kernel: Kernel, execution: Execution, sampler: UsageSampler, is_timeout: bool
+    ) -> Verdict | None:
+        """How the execution has ended, None while it goes on."""
+        outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
+        if execution.is_done and execution.reply is not None:
+            # After quit() the kernel would take one more request and die on it.
+            reason = "died" if execution.wants_exit else None
+            return Verdict(outcome, execution.reply, reason)
+        if kernel.has_exited:
+            return self._died(kernel, sampler, is_timeout)
+        if self._restart_waiters:
+            reply = made_reply("KernelReplaced", "The kernel was restarted")
+            return Verdict("timeout" if is_timeout else "interrupted", reply, "user")
+        idle_since = execution.idle_since
+        if idle_since is not None and self._loop.time() >= idle_since + REPLY_AFTER_IDLE_SECONDS:
+            reply = made_reply("KeyboardInterrupt", "The kernel gave no reply")
+            return Verdict(outcome, reply)
+        return None
+
+    def _died(self, kernel: Kernel, sampler: UsageSampler, is_timeout: bool) -> Verdict:
+        """The verdict on a kernel whose process has ended."""
+        code = kernel.exit_code
+        was_oom = code == -signal.SIGKILL and sampler.has_oom_kill
+        if was_oom:
+            reply = made_reply("OutOfMemory", "The memory limit was reached; the kernel was killed")
+        else:
+            how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+            reply = made_reply("KernelDied", f"The kernel ended {how}")
+        outcome = "timeout" if is_timeout else "out_of_memory" if was_oom else "kernel_died"
+        return Verdict(outcome, reply, "oom" if was_oom else "died", code)
+
+    async def _replace_kernel(self, reason: str) -> None:
+        """Replace a kernel that runs nothing."""
+        if self._kernel:
+            await self._kernel.end()
+            self._writer.status("restarting", {}, reason)
+            await self._start_kernel(self._kernel, reason)
+
+    async def _start_kernel(self, kernel: Kernel, reason: str) -> None:
+        waiters, self._restart_waiters = self._restart_waiters, []
+        started = self._loop.time()
+        await kernel.start()
+        self._idle_oom_kills = self._usage.oom_kills()
+        duration_ms = round((self._loop.time() - started) * 1000)
+        log_event("kernel_replaced", reason=reason, generation=kernel.generation, ms=duration_ms)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(kernel.generation)
+
+    def _end_unstarted(self, request: ExecuteRequest, generation: int) -> None:
+        """Answer a request that was interrupted in the queue."""
+        execution = Execution(request, self._writer, self._loop.time, self._changed.set)
+        report: JsonObject = {
+            "outcome": "interrupted",
+            "state_lost": self.generation != generation,
+            "started_at": None,
+            "finished_at": time.time() * 1000,
+            "cpu_ms": 0,
+            "peak_memory_bytes": 0,
+            "output_bytes": 0,
+            "dropped_bytes": 0,
+            "exit_code": None,
+        }
+        execution.write_end(made_reply("KeyboardInterrupt", "Interrupted while queued"), report)
+        self._known.ended(request.msg_id, self._buffer.last_seq)

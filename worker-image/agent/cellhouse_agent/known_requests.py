@@ -1,0 +1,48 @@
+"""Which requests were taken already: a msg_id runs at most once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+# Stored executions whose ids are still remembered. A gateway sends a request again only while it has not stored its end,
+# so these are a safety margin, not the promise itself.
+MAX_STORED_IDS = 10_000
+# Executions whose end no gateway has stored. Their status and replies are never dropped, so their number is bounded.
+MAX_UNSTORED_REQUESTS = 1_024
+
+
+class KnownRequests:
+    """Ids of requests, from when they are taken until long after a gateway has stored their end."""
+
+    def __init__(self) -> None:
+        self._unstored: dict[str, int | None] = {}
+        self._stored: set[str] = set()
+        self._stored_order: deque[str] = deque()
+
+    def __contains__(self, msg_id: str) -> bool:
+        return msg_id in self._unstored or msg_id in self._stored
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may be taken until a gateway acknowledges."""
+        return len(self._unstored) >= MAX_UNSTORED_REQUESTS
+
+    def add(self, msg_id: str) -> None:
+        """Remember a request that was taken."""
+        self._unstored[msg_id] = None
+
+    def ended(self, msg_id: str, seq: int) -> None:
+        """The last frame of this request has this seq."""
+        self._unstored[msg_id] = seq
+
+    def ack(self, seq: int) -> None:
+        """A gateway has stored everything up to seq."""
+        stored = [
+            msg_id for msg_id, last in self._unstored.items() if last is not None and last <= seq
+        ]
+        for msg_id in stored:
+            del self._unstored[msg_id]
+            self._stored.add(msg_id)
+            self._stored_order.append(msg_id)
+        while len(self._stored_order) > MAX_STORED_IDS:
+            self._stored.discard(self._stored_order.popleft())

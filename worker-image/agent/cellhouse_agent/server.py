@@ -1,0 +1,59 @@
+"""The Unix socket: HTTP and WebSocket on one path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
+from tornado.web import Application
+
+from cellhouse_agent.channels import ChannelsHandler
+from cellhouse_agent.http_api import (
+    ApiHandler,
+    HealthHandler,
+    InterruptHandler,
+    RestartHandler,
+    UsageHandler,
+)
+from cellhouse_agent.services import Services
+
+# One frame from a gateway holds one piece of code (docs/worker-protocol.md).
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+MAX_HTTP_BODY_BYTES = 65_536
+# A gateway that was stopped keeps its connection open but answers nothing; then it does not count as one that is there.
+# Long enough for one that stores output slowly to answer in between.
+PING_SECONDS = 30.0
+PING_TIMEOUT_SECONDS = 120.0
+# The gateway runs as another user; folders above the socket, on both sides, are what keeps others out.
+SOCKET_MODE = 0o666
+
+
+def serve(path: str, services: Services) -> Callable[[], None]:
+    """Listen on `path`; returns what stops listening and removes it. Raises OSError when the path cannot be bound."""
+    parts = {"services": services}
+    application = Application(
+        [
+            ("/channels", ChannelsHandler, parts),
+            ("/health", HealthHandler, parts),
+            ("/interrupt", InterruptHandler, parts),
+            ("/restart", RestartHandler, parts),
+            ("/usage", UsageHandler, parts),
+        ],
+        default_handler_class=ApiHandler,
+        default_handler_args=parts,
+        websocket_max_message_size=MAX_FRAME_BYTES,
+        websocket_ping_interval=PING_SECONDS,
+        websocket_ping_timeout=PING_TIMEOUT_SECONDS,
+        log_function=lambda _handler: None,
+    )
+    server = HTTPServer(application, max_body_size=MAX_HTTP_BODY_BYTES)
+    server.add_socket(bind_unix_socket(path, mode=SOCKET_MODE))
+
+    def stop() -> None:
+        server.stop()
+        if os.path.exists(path):
+            os.unlink(path)
+
+    return stop

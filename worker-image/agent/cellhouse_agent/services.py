@@ -1,0 +1,21 @@
+"""What the handlers of requests need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cellhouse_agent.executor import Executor
+from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.usage import Usage
+
+
+@dataclass(frozen=True)
+class Services:
+    """The agent's parts, wired by app.py."""
+
+    boot_id: str
+    executor: Executor
+    buffer: ReplayBuffer
+    gate: GatewayGate
+    usage: Usage

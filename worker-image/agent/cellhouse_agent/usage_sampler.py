@@ -1,0 +1,42 @@
+"""What one execution used, read from the container's counters while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cellhouse_agent.usage import Usage
+
+# How often memory is looked at while code runs. The counters' own peaks are for the container's life, not an execution's.
+SAMPLE_SECONDS = 0.05
+
+
+class UsageSampler:
+    """Samples from its making until `stop`."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+        self._loop = asyncio.get_running_loop()
+        self._start_cpu_ms = usage.cpu_ms()
+        self._start_oom_kills = usage.oom_kills()
+        self._peak_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sample()
+
+    def _sample(self) -> None:
+        self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
+        self._timer = self._loop.call_later(SAMPLE_SECONDS, self._sample)
+
+    @property
+    def has_oom_kill(self) -> bool:
+        """Whether a process of this container was killed for want of memory since the start."""
+        return self._usage.oom_kills() > self._start_oom_kills
+
+    def stop(self) -> tuple[float, int]:
+        """End sampling; returns CPU milliseconds and the highest memory seen in bytes."""
+        if self._timer:
+            self._timer.cancel()
+        self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
+        if self.has_oom_kill:
+            # The limit was reached between two samples, or there would have been no kill.
+            self._peak_bytes = max(self._peak_bytes, self._usage.memory_limit_bytes() or 0)
+        return round(self._usage.cpu_ms() - self._start_cpu_ms, 3), self._peak_bytes
