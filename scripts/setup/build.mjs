@@ -34,15 +34,19 @@ async function build(inputs) {
   const dist = join(projectRoot, 'dist');
   for (const path of abandonedBuilds()) rmSync(path, { recursive: true, force: true });
   const unfinished = `${dist}.new-${process.pid}`;
-  await runCommand(
-    process.execPath,
-    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', unfinished],
-    { cwd: projectRoot },
-  );
-  copyOtherFiles(join(projectRoot, 'src'), unfinished);
-  writeFileSync(join(unfinished, RECORD), inputs);
-  rmSync(dist, { recursive: true, force: true });
-  renameSync(unfinished, dist);
+  try {
+    await runCommand(
+      process.execPath,
+      ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', unfinished],
+      { cwd: projectRoot },
+    );
+    copyOtherFiles(join(projectRoot, 'src'), unfinished);
+    writeFileSync(join(unfinished, RECORD), inputs);
+    rmSync(dist, { recursive: true, force: true });
+    renameSync(unfinished, dist);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
 }
 
 function abandonedBuilds() {
