@@ -1,0 +1,67 @@
+/**
+ * One live gateway for each DATA_DIR. The lock is a Unix socket that the gateway listens on: it dies with its process, so
+ * there is no stale one, only a stale file. Whoever connects is told the process id.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+/** Longest path of a Unix socket on Linux. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const ANSWER_TIMEOUT_MS = 2_000;
+
+export interface GatewayLock {
+  release(): Promise<void>;
+}
+
+/** @throws Error that names the live gateway's process, if there is one */
+export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
+  const path = lockPath(dataDir);
+  const pid = await liveGateway(dataDir);
+  if (pid !== null) {
+    throw new Error(
+      `The data directory ${dataDir} belongs to a gateway that is running (process ${pid}). Stop that one, or set another DATA_DIR.`,
+    );
+  }
+  rmSync(path, { force: true });
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(String(process.pid));
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  server.unref();
+  return {
+    release: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** The process id of the gateway that runs on this folder; null if none does. */
+export async function liveGateway(dataDir: string): Promise<number | null> {
+  const socket = connect(lockPath(dataDir));
+  try {
+    await once(socket, 'connect');
+    socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('The live gateway does not answer.')));
+    return Number(await text(socket));
+  } catch (error: unknown) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return null;
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function lockPath(dataDir: string): string {
+  const path = join(dataDir, 'gateway.sock');
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return path;
+  const hash = createHash('sha256').update(dataDir).digest('hex').slice(0, 32);
+  return join(tmpdir(), `cellhouse-${hash}.sock`);
+}

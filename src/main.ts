@@ -1,0 +1,158 @@
+/**
+ * The composition root: wires every part, starts them in order, and stops them in reverse. It is the one file that sees
+ * them all.
+ */
+import { pino } from 'pino';
+import { type Config, loadConfig } from './config.ts';
+import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './dataDir.ts';
+import { messageOf } from './errors.ts';
+import type { Database, DatabaseAddress } from './events/database.ts';
+import type { EndStatus } from './events/eventTypes.ts';
+import { openDatabase } from './events/openDatabase.ts';
+import { lockDataDir } from './gatewayLock.ts';
+import { newId, type PoolId } from './ids.ts';
+import { createDockerRuntime } from './pool/dockerRuntime.ts';
+import { createFinishWaiters } from './pool/finishWaiters.ts';
+import { createInterpreterService } from './pool/interpreterService.ts';
+import { createOpenSessions } from './pool/openSessions.ts';
+import { createPool, type Pool } from './pool/pool.ts';
+import type { Runtime } from './pool/runtime.ts';
+import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import { createServer } from './server/createServer.ts';
+import type { Readiness } from './server/health.ts';
+
+/** What stopping gives the last outputs to be stored; the rest stays with the agents. */
+const DRAIN_OUTPUT_MS = 1_000;
+
+export interface Gateway {
+  readonly address: string;
+  /** Null: AUTH_TOKEN was given. */
+  readonly tokenFile: string | null;
+  /** Stops: no new work, sessions and running code go on in their workers. An aborted signal ends the waiting. */
+  close(signal?: AbortSignal): Promise<void>;
+}
+
+/** Starts a gateway. Resolves when it serves and its workers are adopted. @throws Error with a message for the operator */
+export async function startGateway(config: Config): Promise<Gateway> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const logger = pino({ level: config.logLevel });
+  try {
+    makeDataDir(config.dataDir);
+    const lock = await lockDataDir(config.dataDir);
+    closers.push(() => lock.release());
+    const { database, runtime, pool } = await openInstallation(config, logger, closers);
+    const sessions = createOpenSessions(database.queries);
+    const finishWaiters = createFinishWaiters(database.queries);
+    const ended = new Map<EndStatus, number>();
+    // Before the pool's own listener is heard: whoever is woken by a finished execution finds its session up to date.
+    database.wakeUps.onEvent((recorded) => {
+      sessions.apply(recorded);
+      finishWaiters.apply(recorded);
+      const { event } = recorded;
+      if (event.type !== 'ExecutionFinished') return;
+      ended.set(event.data.status, (ended.get(event.data.status) ?? 0) + 1);
+    });
+    const service = createInterpreterService({
+      config,
+      database,
+      pool,
+      sessions,
+      finishWaiters,
+      newId,
+      now: () => new Date(),
+    });
+    const server = createServer({
+      config,
+      service,
+      token: config.authToken ?? tokenOf(config.dataDir),
+      readiness: () => readiness(database, runtime, pool),
+      endedExecutions: () => ended,
+      logger,
+    });
+    const { port } = await server.listen();
+    closers.push(() => pool.close(DRAIN_OUTPUT_MS));
+    await sessions.load();
+    await pool.start();
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return {
+      address: `http://${host}:${port}`,
+      tokenFile: config.authToken === null ? tokenPath(config.dataDir) : null,
+      close: async (signal) => {
+        await server.close(signal);
+        await closeAll(closers);
+      },
+    };
+  } catch (error: unknown) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+/** Database, engine and pool, without a server: what serving and ending have in common. */
+export async function openInstallation(
+  config: Config,
+  logger: ReturnType<typeof pino>,
+  closers: (() => Promise<unknown>)[],
+): Promise<{ database: Database; runtime: Runtime; pool: Pool }> {
+  const address: DatabaseAddress =
+    config.databaseUrl === null
+      ? await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger })
+      : { url: config.databaseUrl };
+  const runtime = createDockerRuntime({
+    socketPath: config.dockerSocketPath,
+    ociRuntime: config.dockerRuntime,
+    logger,
+  });
+  const gatewayId = gatewayIdOf(config.dataDir);
+  const database = await openDatabase(address, { gatewayId, logger, newId });
+  closers.push(() => database.close());
+  const poolId = await poolOfEngine(database, runtime, config);
+  const pool = createPool({
+    config,
+    database,
+    runtime,
+    poolId,
+    workerImage: config.workerImage ?? '',
+    logger,
+    newId,
+    now: () => new Date(),
+    random: Math.random,
+  });
+  return { database, runtime, pool };
+}
+
+/** A pool's containers live on one engine; on another they would all look lost. */
+async function poolOfEngine(database: Database, runtime: Runtime, config: Config): Promise<PoolId> {
+  const engineId = await runtime.engineId().catch((cause: unknown) => {
+    throw new Error(
+      `The Docker engine at ${config.dockerSocketPath} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
+      { cause },
+    );
+  });
+  const identity = await database.queries.poolIdentity(engineId);
+  if (identity.engineId !== engineId) {
+    throw new Error(
+      `This installation's workers are on the Docker engine ${identity.engineId}; the one at ${config.dockerSocketPath} is ${engineId}. Set DOCKER_HOST to the former, or start on another DATA_DIR or DATABASE_URL.`,
+    );
+  }
+  return identity.poolId;
+}
+
+async function readiness(database: Database, runtime: Runtime, pool: Pool): Promise<Readiness> {
+  const reasons: string[] = [];
+  if (pool.isInitializing) reasons.push('The workers are not adopted yet.');
+  await database.ping().catch(() => reasons.push('The database does not answer.'));
+  void runtime;
+  return { isReady: reasons.length === 0, reasons };
+}
+
+/** In reverse order of opening; one that fails does not keep the others open. */
+export async function closeAll(closers: (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closers.splice(0).reverse()) {
+    await close().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'Not everything could be closed.');
+}
+
+export { loadConfig };

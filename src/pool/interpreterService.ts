@@ -1,0 +1,127 @@
+/** Implements what the schema calls: validates, then sends each call to the part that does it. */
+import type { Config } from '../config.ts';
+import { DomainError } from '../errors.ts';
+import type { Database } from '../events/database.ts';
+import type { Execution, Session } from '../events/states.ts';
+import { type ExecutionId, type NewId, parseId } from '../ids.ts';
+import { acceptExecution } from './acceptExecution.ts';
+import type { FinishWaiters } from './finishWaiters.ts';
+import { followOutput, followSessionOutput } from './followOutput.ts';
+import { followPoolStatus } from './followPoolStatus.ts';
+import type { OpenSessions } from './openSessions.ts';
+import type { Pool } from './pool.ts';
+import type { InterpreterService, Principal } from './service.ts';
+import { validateRequest, validateUserUuid } from './validateRequest.ts';
+import type { WorkerHost } from './workerHost.ts';
+
+/** Beyond the grace time: the agent's answer, and the end being stored. */
+const INTERRUPT_ALLOWANCE_MS = 1_000;
+
+export interface InterpreterServiceDeps {
+  readonly config: Config;
+  readonly database: Database;
+  readonly pool: Pool;
+  readonly sessions: OpenSessions;
+  readonly finishWaiters: FinishWaiters;
+  readonly newId: NewId;
+  readonly now: () => Date;
+}
+
+export function createInterpreterService(deps: InterpreterServiceDeps): InterpreterService {
+  const { config, database, pool } = deps;
+  const { queries } = database;
+
+  const findExecution = async (principal: Principal, text: string): Promise<Execution | null> => {
+    const id = parseId<ExecutionId>(text);
+    const execution = id === null ? null : await queries.execution(id);
+    return execution?.tenant === principal.tenant ? execution : null;
+  };
+  const submit: InterpreterService['submit'] = async (principal, request) => {
+    const valid = validateRequest(request, config);
+    if (pool.isInitializing) throw initializing();
+    return await acceptExecution(deps, principal.tenant, valid);
+  };
+
+  return {
+    submit,
+    execute: async (principal, request) => {
+      const execution = await submit(principal, request);
+      return await deps.finishWaiters.wait(execution, new AbortController().signal);
+    },
+    interrupt: async (principal, id) => {
+      const execution = await findExecution(principal, id);
+      if (!execution) throw notFound('execution', id);
+      return execution.finishedAt ? execution : await interrupt(deps, execution);
+    },
+    restartKernel: async (principal, userUuid) => {
+      const session = await queries.openSession(principal.tenant, validateUserUuid(userUuid));
+      if (!session) throw notFound('open session of user', userUuid);
+      await hostOf(pool, session).restartKernel();
+      return (await queries.session(session.id)) ?? session;
+    },
+    release: async (principal, userUuid) => {
+      const session = await queries.openSession(principal.tenant, validateUserUuid(userUuid));
+      return session === null ? null : await pool.closeSession(session, 'released');
+    },
+    session: (principal, userUuid) =>
+      queries.lastSession(principal.tenant, validateUserUuid(userUuid)),
+    sessionById: async (principal, id) => {
+      const session = await queries.session(id);
+      return session?.tenant === principal.tenant ? session : null;
+    },
+    lastActiveAt: (session) => queries.sessionLastActiveAt(session),
+    workerById: (id) => queries.worker(id),
+    execution: findExecution,
+    code: async (id) => (await queries.executionCode(id)) ?? '',
+    outputs: (id, after, first) =>
+      queries.outputs(id, after, {
+        limit: first ?? Number.MAX_SAFE_INTEGER,
+        maxBytes: config.maxResponseBytes,
+      }),
+    followOutput: async (principal, id, after) => {
+      if (after < 0) throw badAfter(`is ${after}; it must not be negative`);
+      const execution = await findExecution(principal, id);
+      if (!execution) throw notFound('execution', id);
+      return followOutput(database, execution.id, after);
+    },
+    followSessionOutput: (principal, userUuid, after) =>
+      followSessionOutput(deps, principal.tenant, validateUserUuid(userUuid), after),
+    poolStatus: () => pool.status(),
+    followPoolStatus: () => followPoolStatus(pool),
+  };
+}
+
+/** Resolves with the execution as it is when the interrupt has taken effect, or when its time is over. */
+async function interrupt(deps: InterpreterServiceDeps, execution: Execution): Promise<Execution> {
+  await hostOf(deps.pool, execution).interrupt(execution.id);
+  const limit = AbortSignal.timeout(deps.config.interruptGraceMs + INTERRUPT_ALLOWANCE_MS);
+  try {
+    return await deps.finishWaiters.wait(execution, limit);
+  } catch (error: unknown) {
+    if (!limit.aborted) throw error;
+    return (await deps.database.queries.execution(execution.id)) ?? execution;
+  }
+}
+
+/** @throws POOL_INITIALIZING while no gateway acts for the worker, or another one does */
+function hostOf(pool: Pool, { workerId }: Pick<Session | Execution, 'workerId'>): WorkerHost {
+  const host = pool.hosts.get(workerId);
+  if (!host) throw initializing();
+  return host;
+}
+
+function initializing(): DomainError {
+  return new DomainError(
+    'POOL_INITIALIZING',
+    'This gateway is still taking over its workers. Send the request again.',
+    { retryAfterMs: 1_000 },
+  );
+}
+
+function notFound(what: string, id: string): DomainError {
+  return new DomainError('NOT_FOUND', `There is no ${what} ${JSON.stringify(id.slice(0, 200))}.`);
+}
+
+export function badAfter(what: string): DomainError {
+  return new DomainError('BAD_USER_INPUT', `after ${what}.`, { field: 'after' });
+}
