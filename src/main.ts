@@ -2,13 +2,12 @@
  * The composition root: wires every part, starts them in order, and stops them in reverse. It is the one file that sees
  * them all.
  */
-import { pino } from 'pino';
-import { type Config, loadConfig } from './config.ts';
+import { type Logger, pino } from 'pino';
+import type { Config } from './config.ts';
 import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './dataDir.ts';
 import { messageOf } from './errors.ts';
-import type { Database, DatabaseAddress } from './events/database.ts';
+import { type Database, type DatabaseAddress, openDatabase } from './events/database.ts';
 import type { EndStatus } from './events/eventTypes.ts';
-import { openDatabase } from './events/openDatabase.ts';
 import { lockDataDir } from './gatewayLock.ts';
 import { newId, type PoolId } from './ids.ts';
 import { createDockerRuntime } from './pool/dockerRuntime.ts';
@@ -35,12 +34,12 @@ export interface Gateway {
 /** Starts a gateway. Resolves when it serves and its workers are adopted. @throws Error with a message for the operator */
 export async function startGateway(config: Config): Promise<Gateway> {
   const closers: (() => Promise<unknown>)[] = [];
-  const logger = pino({ level: config.logLevel });
+  const logger: Logger = pino({ level: config.logLevel });
   try {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const { database, runtime, pool } = await openInstallation(config, logger, closers);
+    const { database, pool } = await openInstallation(config, logger, closers);
     const sessions = createOpenSessions(database.queries);
     const finishWaiters = createFinishWaiters(database.queries);
     const ended = new Map<EndStatus, number>();
@@ -65,7 +64,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       config,
       service,
       token: config.authToken ?? tokenOf(config.dataDir),
-      readiness: () => readiness(database, runtime, pool),
+      readiness: () => readiness(database, pool),
       endedExecutions: () => ended,
       logger,
     });
@@ -91,9 +90,9 @@ export async function startGateway(config: Config): Promise<Gateway> {
 /** Database, engine and pool, without a server: what serving and ending have in common. */
 export async function openInstallation(
   config: Config,
-  logger: ReturnType<typeof pino>,
+  logger: Logger,
   closers: (() => Promise<unknown>)[],
-): Promise<{ database: Database; runtime: Runtime; pool: Pool }> {
+): Promise<{ database: Database; pool: Pool }> {
   const address: DatabaseAddress =
     config.databaseUrl === null
       ? await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger })
@@ -118,7 +117,7 @@ export async function openInstallation(
     now: () => new Date(),
     random: Math.random,
   });
-  return { database, runtime, pool };
+  return { database, pool };
 }
 
 /** A pool's containers live on one engine; on another they would all look lost. */
@@ -138,11 +137,10 @@ async function poolOfEngine(database: Database, runtime: Runtime, config: Config
   return identity.poolId;
 }
 
-async function readiness(database: Database, runtime: Runtime, pool: Pool): Promise<Readiness> {
+async function readiness(database: Database, pool: Pool): Promise<Readiness> {
   const reasons: string[] = [];
   if (pool.isInitializing) reasons.push('The workers are not adopted yet.');
   await database.ping().catch(() => reasons.push('The database does not answer.'));
-  void runtime;
   return { isReady: reasons.length === 0, reasons };
 }
 
@@ -154,5 +152,3 @@ export async function closeAll(closers: (() => Promise<unknown>)[]): Promise<voi
   }
   if (failures.length > 0) throw new AggregateError(failures, 'Not everything could be closed.');
 }
-
-export { loadConfig };

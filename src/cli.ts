@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+/** The `cellhouse` command. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Logger, pino } from 'pino';
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { makeDataDir } from './dataDir.ts';
+import { messageOf } from './errors.ts';
+import { liveGateway, lockDataDir } from './gatewayLock.ts';
+import { closeAll, openInstallation, startGateway } from './main.ts';
+import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import { onStopSignals } from './stopSignals.ts';
+
+const USAGE = `Usage: cellhouse <command>
+
+  serve          start the gateway (npm start also makes what is missing first)
+  down           end everything of this installation: sessions, containers, embedded PostgreSQL
+  config check   read the environment, list every problem, print what is in force
+
+Settings are environment variables; the README lists them.`;
+
+/** Longer than a gateway takes to drain. */
+const GATEWAY_STOP_TIMEOUT_MS = 15_000;
+const GATEWAY_STOP_LOOK_MS = 50;
+
+async function serve(): Promise<void> {
+  const config = loadConfig(process.env);
+  if (config.workerImage === null) {
+    throw new Error(
+      'WORKER_IMAGE is not set: the image that workers are made of. npm start builds it and sets it.',
+    );
+  }
+  const gateway = await startGateway(config);
+  console.log(`Cellhouse serves ${gateway.address}/graphql`);
+  if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
+  onStopSignals((signal) => gateway.close(signal));
+}
+
+async function down(): Promise<void> {
+  const config = loadConfig(process.env);
+  const logger = pino({ level: config.logLevel });
+  await stopGateway(config, logger);
+  const hasEmbedded = existsSync(join(config.dataDir, 'postgres'));
+  if (config.databaseUrl !== null || hasEmbedded) {
+    makeDataDir(config.dataDir);
+    const closers: (() => Promise<unknown>)[] = [];
+    try {
+      const lock = await lockDataDir(config.dataDir);
+      closers.push(() => lock.release());
+      const { pool } = await openInstallation(config, logger, closers);
+      await pool.shutDown();
+      await pool.close(0);
+    } finally {
+      await closeAll(closers);
+    }
+  }
+  if (config.databaseUrl === null) await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
+  console.log(
+    'Cellhouse is down: no session, no container, no database process of this installation is left.',
+  );
+}
+
+/** Asks the gateway that runs on this DATA_DIR to stop, and waits until it has. */
+async function stopGateway(config: Config, logger: Logger): Promise<void> {
+  const pid = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
+  if (pid === null) return;
+  logger.info({ pid }, 'stopping the gateway');
+  process.kill(pid, 'SIGTERM');
+  const limit = Date.now() + GATEWAY_STOP_TIMEOUT_MS;
+  while ((await liveGateway(config.dataDir)) !== null) {
+    if (Date.now() > limit)
+      throw new Error(`The gateway (process ${pid}) did not stop. End it, then repeat this.`);
+    await delay(GATEWAY_STOP_LOOK_MS);
+  }
+}
+
+function checkConfig(): void {
+  console.log(JSON.stringify({ ...loadConfig(process.env), authToken: '(not shown)' }, null, 2));
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+async function run(words: readonly string[]): Promise<void> {
+  switch (words.join(' ')) {
+    case 'serve':
+      return await serve();
+    case 'down':
+      return await down();
+    case 'config check':
+      return checkConfig();
+    case '--version':
+      return console.log(version());
+    case '--help':
+      return console.log(USAGE);
+    default:
+      console.error(USAGE);
+      process.exitCode = 1;
+  }
+}
+
+/** An operator is told what to do; where the code went wrong is of no use to them unless they ask for it. */
+function report(error: unknown): void {
+  if (error instanceof ConfigError) console.error(error.message);
+  else console.error(`cellhouse: ${messageOf(error)}`);
+  if (process.env.LOG_LEVEL === 'debug') console.error(error);
+  process.exitCode = 1;
+}
+
+await run(process.argv.slice(2)).catch(report);
