@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from cellhouse_agent.gateway_gate import StaleEpoch
 from cellhouse_agent.log import log_event
@@ -13,6 +13,7 @@ from cellhouse_agent.services import Services
 from cellhouse_agent.wire import JsonObject, MalformedMessage, load_object
 
 MAX_EPOCH = 2**53
+OTHER_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiHandler(RequestHandler):
@@ -43,12 +44,20 @@ class ApiHandler(RequestHandler):
         elif isinstance(error, MalformedMessage):
             self.answer({"error": "bad_request", "message": str(error)}, 400)
         else:
-            self.answer({"error": "not_found" if status_code == 404 else "internal"}, status_code)
+            self.answer({"error": OTHER_ERRORS.get(status_code, "internal")}, status_code)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log what is unexpected by its type only: a message could hold a user's data."""
-        if not isinstance(value, StaleEpoch | MalformedMessage):
+        if not isinstance(value, StaleEpoch | MalformedMessage | HTTPError):
             log_event("request_failed", error=type(value).__name__, path=self.request.path)
+
+
+class UnknownHandler(ApiHandler):
+    """Every other path."""
+
+    def prepare(self) -> None:
+        """Refuse, whatever the method."""
+        raise HTTPError(404)
 
 
 class HealthHandler(ApiHandler):

@@ -163,7 +163,8 @@ async def start_kernel_process(connection: Connection, cpus: int) -> KernelProce
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        cwd="/workspace",
+        # The kernel goes to /workspace itself: the agent may not even enter it.
+        cwd="/",
         env=kernel_environment(cpus),
         start_new_session=True,
     )

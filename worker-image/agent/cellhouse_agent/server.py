@@ -11,10 +11,10 @@ from tornado.web import Application
 
 from cellhouse_agent.channels import ChannelsHandler
 from cellhouse_agent.http_api import (
-    ApiHandler,
     HealthHandler,
     InterruptHandler,
     RestartHandler,
+    UnknownHandler,
     UsageHandler,
 )
 from cellhouse_agent.services import Services
@@ -41,7 +41,7 @@ def serve(path: str, services: Services) -> Callable[[], None]:
             ("/restart", RestartHandler, parts),
             ("/usage", UsageHandler, parts),
         ],
-        default_handler_class=ApiHandler,
+        default_handler_class=UnknownHandler,
         default_handler_args=parts,
         websocket_max_message_size=MAX_FRAME_BYTES,
         websocket_ping_interval=PING_SECONDS,

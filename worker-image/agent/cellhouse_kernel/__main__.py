@@ -19,6 +19,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    os.chdir("/workspace")
     prepare_environment()
     with prepare_imports():
         from cellhouse_kernel.app import KernelApp
