@@ -1,0 +1,96 @@
+/** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
+import type { GatewayId } from '../ids.ts';
+import { type Client, createClient } from './client.ts';
+import { createLeases } from './createLeases.ts';
+import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
+import type { Database, DatabaseAddress, DatabaseDeps } from './database.ts';
+import { migrate } from './migrate.ts';
+import { createQueries } from './queries/createQueries.ts';
+import { createEventStore } from './store/createEventStore.ts';
+import { readAfter, readLastPosition } from './store/readEvents.ts';
+
+/** Reads of all requests share these; more would not be faster on the machines this runs on. */
+const READ_CONNECTIONS = 6;
+/** How long a statement that is under way may keep a closing connection. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/**
+ * Brings the tables up to date and connects.
+ * @throws Error with the cause if the database cannot be reached or migrated; nothing is left open then
+ */
+export async function openDatabase(
+  address: DatabaseAddress,
+  deps: DatabaseDeps,
+): Promise<Database> {
+  await migrate(address);
+  const clients = createClients(address, deps.gatewayId);
+  const wakeUps = createWakeUps({
+    client: clients.listener,
+    gatewayId: deps.gatewayId,
+    logger: deps.logger,
+    readAfter: (position, limit) => readAfter(clients.reads, position, limit),
+    lastPosition: () => readLastPosition(clients.reads),
+  });
+  const database = assemble(clients, wakeUps, deps);
+  try {
+    await wakeUps.start();
+  } catch (error: unknown) {
+    await database.close();
+    throw error;
+  }
+  return database;
+}
+
+type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
+
+function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients {
+  const make = (name: string, maxConnections: number) =>
+    createClient(address, { name: `${name} ${gatewayId}`, maxConnections });
+  return {
+    commits: make('commits', 1),
+    reads: make('reads', READ_CONNECTIONS),
+    leases: make('leases', 1),
+    listener: make('listener', 1),
+  };
+}
+
+function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Database {
+  const { gatewayId, newId, logger } = deps;
+  const { commits, reads } = clients;
+  const { onCommitted } = wakeUps;
+  const store = createEventStore({ commits, reads, gatewayId, newId, logger, onCommitted });
+  const leases = createLeases({ client: clients.leases, gatewayId, logger });
+  const { answered, sql } = reads;
+  let closed: Promise<void> | null = null;
+  return {
+    store,
+    queries: createQueries(reads, newId),
+    leases,
+    wakeUps,
+    ping: async () => {
+      await answered(sql`SELECT 1`);
+    },
+    close: () => {
+      closed ??= closeAll([
+        () => store.close(),
+        () => leases.close(),
+        () => wakeUps.close(),
+        () => Promise.all(Object.values(clients).map((client) => client.close(CLOSE_TIMEOUT_MS))),
+      ]);
+      return closed;
+    },
+  };
+}
+
+/** One after the other, each whatever became of those before. @throws AggregateError of all that failed */
+async function closeAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error: unknown) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, 'The database was not closed cleanly.');
+}
