@@ -48,7 +48,7 @@ export interface ServerDeps {
 export interface GatewayServer {
   /** @throws ListenError with a message for the operator, e.g. who uses the port */
   listen(): Promise<AddressInfo>;
-  /** Stops as said above; idempotent. An aborted signal ends the waiting at once. */
+  /** Stops as said above; idempotent. An aborted signal ends the waiting for calls in flight. */
   close(signal?: AbortSignal): Promise<void>;
 }
 
@@ -104,7 +104,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
     server.close();
     await inFlight.untilNone(within(DRAIN_TIMEOUT_MS, signal));
     stopping.abort();
-    await inFlight.untilNone(within(FLUSH_TIMEOUT_MS, signal));
+    await inFlight.untilNone(AbortSignal.timeout(FLUSH_TIMEOUT_MS));
     await webSockets.close();
     server.closeAllConnections();
     metrics.close();

@@ -1,0 +1,160 @@
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import type { EndStatus } from '../../src/events/eventTypes.ts';
+import type { InterpreterService } from '../../src/pool/service.ts';
+import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
+import type { Readiness } from '../../src/server/health.ts';
+
+export const TOKEN = 'a-token-for-tests';
+export const MAX_BODY_BYTES = 65_536;
+export const MAX_RESPONSE_BYTES = 262_144;
+
+export interface TransportServer {
+  readonly origin: string;
+  readonly port: number;
+  readonly server: GatewayServer;
+  /** Every line that was logged as warning or worse. */
+  readonly log: readonly Record<string, unknown>[];
+  /** Sends an operation with the token, over HTTP. */
+  query(query: string, variables?: Record<string, unknown>): Promise<Answer>;
+  /** An open, acknowledged graphql-transport-ws connection. */
+  connect(): Promise<Connection>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly data?: Record<string, unknown> | null;
+  readonly errors?: readonly AnsweredError[];
+}
+
+export interface AnsweredError {
+  readonly message: string;
+  readonly path?: readonly string[];
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+export interface TransportOptions {
+  readonly readiness?: () => Promise<Readiness>;
+  readonly endedExecutions?: () => ReadonlyMap<EndStatus, number>;
+}
+
+/** The real server on a free port, over the given service; closed when the test is over. */
+export async function startTransport(
+  service: InterpreterService,
+  options: TransportOptions = {},
+): Promise<TransportServer> {
+  const log: Record<string, unknown>[] = [];
+  const server = createServer({
+    config: {
+      host: '127.0.0.1',
+      port: 0,
+      maxBodyBytes: MAX_BODY_BYTES,
+      maxResponseBytes: MAX_RESPONSE_BYTES,
+    },
+    service,
+    token: TOKEN,
+    readiness: options.readiness ?? (async () => ({ isReady: true, reasons: [] })),
+    endedExecutions: options.endedExecutions ?? (() => new Map()),
+    logger: pino({ level: 'warn' }, intoList(log)),
+  });
+  const { port } = await server.listen();
+  onTestFinished(() => server.close(AbortSignal.abort()));
+  const origin = `http://127.0.0.1:${port}`;
+  return {
+    origin,
+    port,
+    server,
+    log,
+    query: (query, variables) => sendQuery(origin, query, variables),
+    connect: () => connect(port),
+  };
+}
+
+function intoList(log: Record<string, unknown>[]): Writable {
+  return new Writable({
+    write(line, _encoding, done) {
+      log.push(JSON.parse(String(line)));
+      done();
+    },
+  });
+}
+
+async function sendQuery(
+  origin: string,
+  query: string,
+  variables: Record<string, unknown> = {},
+): Promise<Answer> {
+  const response = await fetch(`${origin}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': TOKEN },
+    body: JSON.stringify({ query, variables }),
+  });
+  return { status: response.status, ...((await response.json()) as Omit<Answer, 'status'>) };
+}
+
+export interface Message {
+  readonly id?: string;
+  readonly type: string;
+  readonly payload?: unknown;
+}
+
+export interface Connection {
+  readonly socket: WebSocket;
+  send(message: Message): void;
+  /** The next message that has not been taken yet; fails when the connection ends first. */
+  take(): Promise<Message>;
+  /** The code it was closed with. */
+  readonly closed: Promise<number>;
+}
+
+/** A connection that has sent nothing yet. */
+export function openSocket(port: number, headers: Record<string, string> = {}): Connection {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws', {
+    headers,
+  });
+  const messages: Message[] = [];
+  const takers: { resolve: (message: Message) => void; reject: (error: Error) => void }[] = [];
+  socket.on('message', (data) => {
+    const message = JSON.parse(String(data)) as Message;
+    const taker = takers.shift();
+    if (taker) taker.resolve(message);
+    else messages.push(message);
+  });
+  const closed = new Promise<number>((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('close', (code) => {
+      for (const taker of takers) taker.reject(new Error(`Closed with ${code}.`));
+      resolve(code);
+    });
+  });
+  onTestFinished(() => socket.terminate());
+  return {
+    socket,
+    closed,
+    send: (message) => socket.send(JSON.stringify(message)),
+    take() {
+      const message = messages.shift();
+      if (message) return Promise.resolve(message);
+      return new Promise((resolve, reject) => takers.push({ resolve, reject }));
+    },
+  };
+}
+
+async function connect(port: number): Promise<Connection> {
+  const connection = openSocket(port);
+  await opened(connection);
+  connection.send({ type: 'connection_init', payload: { 'x-Auth-Token': TOKEN } });
+  const { type } = await connection.take();
+  if (type !== 'connection_ack') throw new Error(`Expected connection_ack, got ${type}.`);
+  return connection;
+}
+
+/** Resolves when the upgrade is done. */
+export function opened({ socket }: Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.once('error', reject);
+  });
+}
