@@ -6,11 +6,11 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { installBinaries } from './binaries.ts';
 import { DATABASE, ensureCluster, ROLE } from './cluster.ts';
-import type { DatabaseAddress } from './databaseAddress.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { startServer, stopServer, waitUntilReady } from './server.ts';
 import type { ServerStatus } from './serverStatus.ts';
 import { chooseServerUser } from './serverUser.ts';
+import type { SocketAddress } from './socketAddress.ts';
 
 export interface EmbeddedPostgresDeps {
   /** Made if it is not there. */
@@ -23,7 +23,7 @@ export interface EmbeddedPostgresDeps {
  * recovery if the last was killed. Several processes may call it at the same time.
  * @throws Error that says what failed, with the last lines of the server's log
  */
-export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<DatabaseAddress> {
+export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<SocketAddress> {
   // Others may pass through, to reach the server's own folders, but not look: what is secret here is closed by itself.
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);

@@ -16,12 +16,12 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import postgres from 'postgres';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { DatabaseAddress } from '../../src/postgres/databaseAddress.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { findClusterProcesses } from '../../src/postgres/processes.ts';
+import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 
 const logger = pino({ level: 'silent' });
 const parent = mkdtempSync(join(tmpdir(), 'cellhouse-embedded-'));
@@ -40,8 +40,8 @@ const stop = () => stopEmbeddedPostgres({ dataDir, logger });
 const cluster = () => join(dataDir, 'postgres/data');
 const postmaster = () => findClusterProcesses(cluster()).postmaster ?? -1;
 
-async function query<T>(address: DatabaseAddress, text: string): Promise<T[]> {
-  const sql = 'url' in address ? postgres(address.url) : postgres({ ...address, max: 1 });
+async function query<T>(address: SocketAddress, text: string): Promise<T[]> {
+  const sql = postgres({ ...address, max: 1 });
   try {
     return [...(await sql.unsafe<T[]>(text))];
   } finally {
@@ -183,6 +183,6 @@ describe('stopping', () => {
   });
 });
 
-function lockOf(address: DatabaseAddress): string {
-  return 'url' in address ? '' : join(address.host, '.s.PGSQL.5432.lock');
+function lockOf(address: SocketAddress): string {
+  return join(address.host, '.s.PGSQL.5432.lock');
 }

@@ -7,15 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { TestProject } from 'vitest/node';
-import type { DatabaseAddress } from '../../src/postgres/databaseAddress.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
+import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    database: DatabaseAddress;
+    database: SocketAddress;
   }
 }
 
