@@ -230,8 +230,8 @@ class Executor:
             return Verdict("timeout" if is_timeout else "interrupted", reply, "user")
         idle_since = execution.idle_since
         if idle_since is not None and self._loop.time() >= idle_since + REPLY_AFTER_IDLE_SECONDS:
-            reply = made_reply("KeyboardInterrupt", "The kernel gave no reply")
-            return Verdict(outcome, reply)
+            ename = "KernelError" if outcome == "finished" else "KeyboardInterrupt"
+            return Verdict(outcome, made_reply(ename, "The kernel gave no reply"))
         return None
 
     def _died(self, kernel: Kernel, sampler: UsageSampler, is_timeout: bool) -> Verdict:

@@ -34,6 +34,7 @@ class KernelApp(IPKernelApp):
             setattr(self, name, connection[name])
         settings = Config()
         settings.Session.key = connection["key"].encode("ascii")
+        settings.Session.packer = "cellhouse_kernel.packing.pack"
         settings.Session.signature_scheme = connection["signature_scheme"]
         # Nobody asks for history over the wire, and SQLite would want a writable home.
         settings.HistoryManager.enabled = False

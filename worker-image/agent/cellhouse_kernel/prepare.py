@@ -18,6 +18,9 @@ def prepare_environment() -> None:
     Matplotlib wants its folder writable and warns otherwise; with the cache of the image in it, the first figure needs
     no search for fonts. A full or hostile /tmp must not keep a kernel from starting: then matplotlib makes its own.
     """
+    # IPython asks for the temporary folder to name each cell, and Python looks for one it can write to: on a full disk
+    # there is none, and not even the code that deletes files would run.
+    tempfile.tempdir = "/tmp"
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-"))
         for cache in IMAGE_MATPLOTLIB_DIR.glob("fontlist-*.json"):
