@@ -5,7 +5,10 @@ import type { Execution } from '../events/states.ts';
 import type { InterpreterService } from '../pool/service.ts';
 
 export interface Response {
-  /** Everything the execution put out so far, the finish included; read once, when the first field needs it. */
+  /**
+   * Everything the execution put out so far, the finish included; read once, when the first field needs it.
+   * @throws DomainError BAD_USER_INPUT if that alone is more than MAX_RESPONSE_BYTES
+   */
   outputs(execution: Execution): Promise<readonly OutputItem[]>;
   /**
    * Counts `value` as part of the response and gives it back.
@@ -22,7 +25,7 @@ export function createResponse(service: InterpreterService, maxBytes: number): R
     outputs(execution) {
       const known = loaded.get(execution);
       if (known) return known;
-      const loading = service.outputs(execution.id, 0, null);
+      const loading = loadAll(service, execution, maxBytes);
       loaded.set(execution, loading);
       return loading;
     },
@@ -33,6 +36,18 @@ export function createResponse(service: InterpreterService, maxBytes: number): R
       return value;
     },
   };
+}
+
+async function loadAll(
+  service: InterpreterService,
+  execution: Execution,
+  maxBytes: number,
+): Promise<readonly OutputItem[]> {
+  const items = await service.outputs(execution.id, 0, null);
+  // The service stops at MAX_RESPONSE_BYTES; a part must not pass for the whole.
+  const isWhole = execution.finishedAt === null || items.at(-1)?.output.kind === 'finish';
+  if (!isWhole) throw tooLarge(execution, 'outputs', maxBytes);
+  return items;
 }
 
 function tooLarge(execution: Execution, field: string, limit: number): DomainError {

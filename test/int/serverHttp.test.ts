@@ -176,7 +176,8 @@ describe('errors', () => {
     const server = await startTransport(
       memoryService({
         execution: async () => execution,
-        outputs: async () => outputItems(execution, [{ kind: 'stream', name: 'stdout', text }]),
+        outputs: async () =>
+          outputItems(execution, [{ kind: 'stream', name: 'stdout', text }, { kind: 'finish' }]),
       }),
     );
     const once = await server.query('{ execution(id: "x") { stdout } }');
@@ -189,6 +190,18 @@ describe('errors', () => {
 });
 
 describe('what an execution gives', () => {
+  it('is never a part that passes for the whole', async () => {
+    const execution = executionRow();
+    const part = outputItems(execution, [{ kind: 'stream', name: 'stdout', text: 'part' }]);
+    const server = await startTransport(
+      memoryService({ execution: async () => execution, outputs: async () => part }),
+    );
+    const { errors } = await server.query('{ execution(id: "x") { stdout } }');
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field: 'outputs' } }]);
+    const page = await server.query('{ execution(id: "x") { outputs(first: 1) { seq } } }');
+    expect(page.data).toEqual({ execution: { outputs: [{ seq: 1 }] } });
+  });
+
   it('is assembled from outputs that are read once', async () => {
     const execution = executionRow({ status: 'ERROR' });
     let reads = 0;

@@ -23,7 +23,9 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
     workerById: refuse,
     execution: refuse,
     code: refuse,
-    outputs: async () => [],
+    outputs: async (executionId) => [
+      { executionId, seq: 1, at: new Date(), output: { kind: 'finish' } },
+    ],
     followOutput: refuse,
     followSessionOutput: refuse,
     poolStatus: async () => POOL_STATUS,
