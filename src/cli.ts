@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { makeDataDir } from './dataDir.ts';
-import { messageOf } from './errors.ts';
+import { explain } from './errors.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
 import { closeAll, openInstallation, startGateway } from './main.ts';
 import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
@@ -105,7 +105,7 @@ async function run(words: readonly string[]): Promise<void> {
 /** An operator is told what to do; where the code went wrong is of no use to them unless they ask for it. */
 function report(error: unknown): void {
   if (error instanceof ConfigError) console.error(error.message);
-  else console.error(`cellhouse: ${messageOf(error)}`);
+  else console.error(`cellhouse: ${explain(error)}`);
   if (process.env.LOG_LEVEL === 'debug') console.error(error);
   process.exitCode = 1;
 }

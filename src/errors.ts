@@ -34,3 +34,14 @@ export class DomainError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The messages of an error and of what caused it, outermost first: what an operator needs to see. */
+export function explain(error: unknown): string {
+  const inner =
+    error instanceof AggregateError
+      ? error.errors
+      : error instanceof Error && error.cause
+        ? [error.cause]
+        : [];
+  return [messageOf(error), ...inner.map((cause) => `  because: ${explain(cause)}`)].join('\n');
+}

@@ -48,7 +48,9 @@ export async function liveGateway(dataDir: string): Promise<number | null> {
   const socket = connect(lockPath(dataDir));
   try {
     await once(socket, 'connect');
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('The live gateway does not answer.')));
+    socket.setTimeout(ANSWER_TIMEOUT_MS, () =>
+      socket.destroy(new Error('The live gateway does not answer.')),
+    );
     return Number(await text(socket));
   } catch (error: unknown) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,0 +1,15 @@
+import type { StreamKind } from '../eventTypes.ts';
+
+/** A projection's table, and the temporary one that a rebuild fills. */
+export interface Shadow {
+  readonly table: string;
+  readonly shadow: string;
+  /** Whether its rows hold the position of their stream's first event. */
+  readonly hasPosition: boolean;
+}
+
+export const SHADOWS: Readonly<Record<StreamKind, Shadow>> = {
+  worker: { table: 'workers', shadow: 'shadow_workers', hasPosition: false },
+  session: { table: 'sessions', shadow: 'shadow_sessions', hasPosition: false },
+  execution: { table: 'executions', shadow: 'shadow_executions', hasPosition: true },
+};
