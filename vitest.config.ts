@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
@@ -8,8 +9,15 @@ const UNIT_TIMEOUT_MS = 5_000;
 /** Vite would take graphql's .mjs for our files while packages load its .js: two copies that refuse each other's types. */
 const oneGraphql = { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] };
 
+/** Where .ci/run wants a report of each run, to count the tests. */
+const reports = process.env.CELLHOUSE_TEST_REPORTS;
+const report = reports
+  ? [['json', { outputFile: join(reports, `${process.pid}.json`) }] as const]
+  : [];
+
 export default defineConfig({
   test: {
+    reporters: ['default', ...report],
     passWithNoTests: false,
     allowOnly: false,
     retry: 0,

@@ -1,0 +1,48 @@
+/**
+ * `npm run check`: everything that can be checked without Docker, in under a minute. Goes on after a failure, so that one
+ * run shows them all.
+ */
+import { join } from 'node:path';
+import { projectRoot } from './setup/projectRoot.mjs';
+import { runCommand } from './setup/runCommand.mjs';
+import { setUpCode } from './setup/setUp.mjs';
+import { runScript, SetupError } from './setup/setupError.mjs';
+import { step } from './setup/steps.mjs';
+
+const CHECKS = [
+  [
+    'Format, lint, import arrows',
+    'node_modules/@biomejs/biome/bin/biome',
+    'check',
+    '--error-on-warnings',
+  ],
+  ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
+  ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
+  ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
+  ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],
+  ['Unit tests', 'node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
+];
+
+await runScript(async () => {
+  await setUpCode();
+  const failures = [];
+  for (const [title, script, ...args] of CHECKS) {
+    const run = () =>
+      runCommand(process.execPath, [join(projectRoot, script), ...args], { cwd: projectRoot });
+    await step(title, run).then(showSummary, (e) => failures.push(e.message));
+  }
+  if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
+});
+
+/** How much was looked at: a check of nothing finds nothing. */
+function showSummary(output) {
+  for (const line of output.split('\n')) {
+    if (/^\s*(Checked \d+ files|Test Files|Tests)\b/.test(stripColours(line)))
+      console.log(`  ${stripColours(line).trim()}`);
+  }
+}
+
+function stripColours(text) {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how they begin
+  return text.replace(/\x1b\[[0-9;]*m/g, '');
+}

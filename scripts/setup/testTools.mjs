@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { aptInstall } from './aptInstall.mjs';
+import { findProgram } from './findProgram.mjs';
+
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** Where the docker program looks for its plug-ins, besides ~/.docker. */
+const PLUGIN_FOLDERS = [
+  '/usr/libexec/docker/cli-plugins',
+  '/usr/lib/docker/cli-plugins',
+  '/usr/local/libexec/docker/cli-plugins',
+  '/usr/local/lib/docker/cli-plugins',
+];
+
+/** What only the tests need: a browser, the docker program and its `compose`. */
+export async function ensureTestTools() {
+  if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
+  const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));
+  const missing = [
+    ...(findProgram('docker') === null ? ['docker-cli'] : []),
+    ...(hasCompose ? [] : ['docker-compose']),
+  ];
+  if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
+}
