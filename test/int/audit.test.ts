@@ -1,0 +1,183 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { ExecutionEvent } from '../../src/events/eventTypes.ts';
+import type { Session, Worker } from '../../src/events/states.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+
+let db: TestDatabase;
+let gateway: Database;
+let queries: string[];
+let lost: Worker;
+let session: Session;
+
+/** Two users: ada runs three pieces of code and loses her worker, bob runs one and releases. */
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  const doc = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
+  queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
+  const ada = await openSession('ada');
+  await run(ada.session, 'print(6 * 7)', {
+    cpuMs: 1_500,
+    runMs: 2_000,
+    peakMemoryBytes: 64 * 2 ** 20,
+  });
+  await run(ada.session, 'x = "\u0000"', { cpuMs: 20, status: 'ERROR', errorName: 'SyntaxError' });
+  await run(ada.session, 'secret_table.read()', {
+    cpuMs: null,
+    status: 'WORKER_LOST',
+    runMs: null,
+  });
+  const at = new Date().toISOString();
+  const [, , third] = await gateway.store
+    .commit({
+      streams: [
+        onWorker(ada.worker, {
+          type: 'WorkerLost',
+          data: { reason: 'oom', exitCode: 137, detail: null, at },
+        }),
+        onSession(ada.session, { type: 'SessionClosed', data: { reason: 'worker-lost', at } }),
+        executionRequested({ userUuid: 'ada', code: 'print(6 * 7)', sessionId: ada.session.id }),
+      ],
+    })
+    .then(({ states }) => states);
+  expect(third).toMatchObject({ status: 'QUEUED' });
+  lost = ada.worker;
+  session = ada.session;
+  const bob = await openSession('bob');
+  await run(bob.session, 'print(6 * 7)', { cpuMs: 30 });
+  await commitOne(
+    gateway.store,
+    onSession(bob.session, { type: 'SessionClosed', data: { reason: 'released', at } }),
+  );
+});
+afterAll(() => db.close());
+
+async function openSession(userUuid: string): Promise<{ worker: Worker; session: Session }> {
+  const requested = await commitOne<'worker'>(gateway.store, workerRequested());
+  const idle = await commitOne<'worker'>(gateway.store, onWorker(requested, ...becomesIdle()));
+  const opened = sessionOpened({ userUuid, workerId: idle.id });
+  const at = new Date().toISOString();
+  const { states } = await gateway.store.commit({
+    streams: [
+      opened,
+      onWorker(idle, { type: 'WorkerAssigned', data: { sessionId: opened.id as never, at } }),
+    ],
+  });
+  return { session: states[0] as Session, worker: states[1] as Worker };
+}
+
+async function run(
+  { id: sessionId, workerId, userUuid }: Session,
+  code: string,
+  end: Partial<Extract<ExecutionEvent, { type: 'ExecutionFinished' }>['data']>,
+): Promise<void> {
+  const requested = await commitOne<'execution'>(
+    gateway.store,
+    executionRequested({ sessionId, workerId, userUuid, code }),
+  );
+  await commitOne(gateway.store, onExecution(requested, executionFinished(end)));
+}
+
+const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
+
+describe('docs/audit.md', () => {
+  it('shows six queries', () => {
+    expect(queries).toHaveLength(6);
+  });
+
+  it('1: who ran what', async () => {
+    expect(await answer(1)).toMatchObject([
+      { userUuid: 'bob', status: 'OK', runMs: 12, code: 'print(6 * 7)' },
+      { userUuid: 'ada', status: 'QUEUED', runMs: null, errorName: null },
+      { userUuid: 'ada', status: 'WORKER_LOST', runMs: null, code: 'secret_table.read()' },
+      { userUuid: 'ada', status: 'ERROR', errorName: 'SyntaxError', code: '"x = \\"\\u0000\\""' },
+      { userUuid: 'ada', status: 'OK', runMs: 2_000, code: 'print(6 * 7)' },
+    ]);
+  });
+
+  it('2: usage by day', async () => {
+    expect(await answer(2)).toMatchObject([
+      { userUuid: 'ada', executions: 4, failed: 2, cpuS: 2, runS: 2, peakMib: 64 },
+      { userUuid: 'bob', executions: 1, failed: 0, cpuS: 0 },
+    ]);
+  });
+
+  it('3: the most CPU time', async () => {
+    const rows = await answer(3);
+    expect(rows.map(({ userUuid, cpuMs }) => [userUuid, cpuMs])).toEqual([
+      ['ada', 1_500],
+      ['bob', 30],
+      ['ada', 20],
+    ]);
+  });
+
+  it('4: how sessions ended', async () => {
+    expect(await answer(4)).toMatchObject([
+      { closeReason: 'released', sessions: 1, executions: '1', kernelRestarts: 0 },
+      { closeReason: 'worker-lost', sessions: 1, executions: '4', kernelRestarts: 0 },
+    ]);
+  });
+
+  it('5: lost workers', async () => {
+    expect(await answer(5)).toMatchObject([
+      {
+        name: lost.name,
+        containerId: 'c1',
+        endReason: 'oom',
+        exitCode: 137,
+        userUuid: 'ada',
+        sessionId: session.id,
+      },
+    ]);
+  });
+
+  it('6: who ran this code', async () => {
+    const rows = await answer(6);
+    expect(rows.map(({ userUuid, times }) => [userUuid, times])).toEqual([
+      ['ada', 3],
+      ['bob', 1],
+    ]);
+  });
+});
+
+describe('the audit views', () => {
+  it('say of every column what it means', async () => {
+    const columns = await db.sql<{ name: string; meaning: string | null }[]>`
+      SELECT c.relname || '.' || a.attname AS name, col_description(c.oid, a.attnum) AS meaning
+      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+      WHERE c.relnamespace = 'audit'::regnamespace`;
+    const names = new Set(columns.map(({ name }) => name.split('.')[0]));
+    expect([...names].sort()).toEqual(['executions', 'sessions', 'usage_daily', 'workers']);
+    expect(columns.filter(({ meaning }) => !meaning).map(({ name }) => name)).toEqual([]);
+  });
+
+  it('can be read whole, whatever odd text there is', async () => {
+    for (const view of ['executions', 'sessions', 'workers', 'usage_daily']) {
+      const rows = await db.sql`SELECT * FROM audit.${db.sql(view)}`;
+      expect(rows.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('tell of a session what its executions cost', async () => {
+    const [row] = await db.sql`SELECT * FROM audit.sessions WHERE session_id = ${session.id}`;
+    expect(row).toMatchObject({
+      executions: 4,
+      failedExecutions: 2,
+      cpuMs: 1_520,
+      isAfterLoss: false,
+    });
+  });
+});

@@ -1,0 +1,205 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { StreamAppend } from '../../src/events/eventStore.ts';
+import type { ExecutionEvent, SessionEvent, WorkerEvent } from '../../src/events/eventTypes.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import type { SessionId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+
+let db: TestDatabase;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+});
+afterAll(() => db.close());
+
+const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u0000', '\ud800x', 'x'));
+const time = fc
+  .date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true })
+  .map((date) => date.toISOString());
+const amount = fc.double({ min: 0, max: 1e12, noNaN: true });
+
+const workerEvent: fc.Arbitrary<WorkerEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant('WorkerStarted' as const),
+    data: fc.record({
+      at: time,
+      containerId: fc.constantFrom('c1', 'c2'),
+      socketPath: fc.constant('/s'),
+    }),
+  }),
+  fc.record({
+    type: fc.constant('WorkerReady' as const),
+    data: fc.record({ at: time, readyMs: amount }),
+  }),
+  fc.record({
+    type: fc.constant('WorkerRetired' as const),
+    data: fc.record({ at: time, reason: fc.constantFrom('released' as const, 'expired' as const) }),
+  }),
+  fc.record({
+    type: fc.constant('WorkerLost' as const),
+    data: fc.record({
+      at: time,
+      reason: fc.constantFrom('oom' as const, 'exited' as const),
+      exitCode: fc.option(fc.integer({ min: -64, max: 255 })),
+      detail: fc.option(text),
+    }),
+  }),
+  fc.record({
+    type: fc.constant('WorkerAssigned' as const),
+    data: fc.record({ at: time, sessionId: fc.uuid().map((id) => id as SessionId) }),
+  }),
+  fc.record({ type: fc.constant('WorkerRemoved' as const), data: fc.record({ at: time }) }),
+);
+const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant('KernelRestarted' as const),
+    data: fc.record({
+      at: time,
+      reason: fc.constantFrom('user' as const, 'oom' as const),
+      executionId: fc.constant(null),
+    }),
+  }),
+  fc.record({
+    type: fc.constant('SessionClosed' as const),
+    data: fc.record({ at: time, reason: fc.constantFrom('idle' as const, 'released' as const) }),
+  }),
+);
+const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant('ExecutionStarted' as const),
+    data: fc.record({ at: time }),
+  }),
+  fc
+    .record({
+      at: time,
+      status: fc.constantFrom('OK' as const, 'ERROR' as const, 'TIMEOUT' as const),
+      executionCount: fc.option(fc.nat()),
+      errorName: fc.option(text),
+      errorValue: fc.option(text),
+      cpuMs: fc.option(amount),
+      peakMemoryBytes: fc.option(fc.maxSafeNat()),
+      outputBytes: fc.maxSafeNat(),
+      truncated: fc.boolean(),
+    })
+    .map(executionFinished),
+);
+
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('worker' as const), which: fc.nat(), event: workerEvent }),
+  fc.record({ kind: fc.constant('session' as const), which: fc.nat(), event: sessionEvent }),
+  fc.record({ kind: fc.constant('execution' as const), which: fc.nat(), event: executionEvent }),
+  fc.record({ kind: fc.constant('new' as const), which: fc.nat({ max: 2 }), code: text }),
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Plays steps on streams of its own; which stream a step hits is chosen among those there are. */
+async function play(steps: readonly Step[], userUuid: string): Promise<void> {
+  const workers: Worker[] = [];
+  const sessions: Session[] = [];
+  const executions: Execution[] = [];
+  const { store } = gateway;
+  const change = async <S>(list: S[], which: number, append: (state: S) => StreamAppend) => {
+    const index = which % Math.max(list.length, 1);
+    const state = list[index];
+    if (state === undefined) return;
+    list[index] = (await commitOne(store, append(state))) as S;
+  };
+  for (const next of steps) {
+    switch (next.kind) {
+      case 'worker':
+        await change(workers, next.which, (state) => onWorker(state, next.event));
+        break;
+      case 'session':
+        await change(sessions, next.which, (state) => onSession(state, next.event));
+        break;
+      case 'execution':
+        await change(executions, next.which, (state) => onExecution(state, next.event));
+        break;
+      case 'new':
+        if (next.which === 0) workers.push(await commitOne<'worker'>(store, workerRequested()));
+        if (next.which === 1) {
+          const user = `${userUuid}-${sessions.length}`;
+          sessions.push(await commitOne<'session'>(store, sessionOpened({ userUuid: user })));
+        }
+        if (next.which === 2) {
+          const append = executionRequested({ code: next.code });
+          executions.push(await commitOne<'execution'>(store, append));
+        }
+        break;
+      default:
+        next satisfies never;
+    }
+  }
+}
+
+async function tables(): Promise<unknown> {
+  return [
+    [...(await db.sql`SELECT * FROM workers ORDER BY id`)],
+    [...(await db.sql`SELECT * FROM sessions ORDER BY id`)],
+    [...(await db.sql`SELECT * FROM executions ORDER BY id`)],
+  ];
+}
+
+describe('rebuildProjections', () => {
+  it('finds the live tables to be what the events say, for arbitrary histories', async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        run += 1;
+        await play(steps, `user-${run}`);
+        const before = await tables();
+        const { differing } = await rebuildProjections(db.address);
+        expect(differing).toEqual({ workers: 0, sessions: 0, executions: 0 });
+        expect(await tables()).toEqual(before);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('repairs rows that are wrong, missing or too many, and says how many', async () => {
+    await commitOne(gateway.store, workerRequested());
+    const { sql } = db;
+    const execution = await commitOne<'execution'>(gateway.store, executionRequested());
+    const session = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'fix' }));
+    const before = await tables();
+    await sql`UPDATE executions SET status = 'OK', requested_position = 0 WHERE id = ${execution.id}`;
+    await sql`DELETE FROM sessions WHERE id = ${session.id}`;
+    await sql`INSERT INTO workers SELECT (json_populate_record(w, '{"id": "00000000-0000-0000-0000-000000000001"}')).*
+      FROM workers w LIMIT 1`;
+    const { differing } = await rebuildProjections(db.address);
+    expect(differing).toEqual({ workers: 1, sessions: 1, executions: 1 });
+    expect(await tables()).toEqual(before);
+  });
+
+  it('loses nothing that is committed meanwhile', async () => {
+    let isDone = false;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      for (let n = 0; !isDone; n += 1) {
+        const execution = await commitOne<'execution'>(gateway.store, executionRequested());
+        await commitOne(gateway.store, onExecution(execution, executionFinished()));
+        await commitOne(gateway.store, sessionOpened({ userUuid: `meanwhile-${writer}-${n}` }));
+      }
+    });
+    for (let n = 0; n < 5; n += 1) {
+      const { differing } = await rebuildProjections(db.address);
+      expect(differing).toEqual({ workers: 0, sessions: 0, executions: 0 });
+    }
+    isDone = true;
+    await Promise.all(writers);
+    expect((await rebuildProjections(db.address)).differing.executions).toBe(0);
+  });
+});
