@@ -1,0 +1,108 @@
+/** What the tests ask of a gateway, in few words. */
+import type { Client } from 'graphql-ws';
+import type { TestGateway } from './gateway.ts';
+
+export interface ExecutionResult {
+  readonly id: string;
+  readonly status: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly resultText: string | null;
+  readonly resultBase64: string | null;
+  readonly stateLost: boolean;
+  readonly error: { readonly name: string; readonly value: string } | null;
+  readonly outputs: readonly { readonly __typename: string; readonly seq: number }[];
+}
+
+const FIELDS = `id status stdout stderr resultText resultBase64 stateLost error { name value }
+  outputs { __typename seq }`;
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** @throws Error when the call itself failed; errors of the code are in the result */
+export async function execute(
+  gateway: TestGateway,
+  userUuid: string,
+  code: string,
+  options: Options = {},
+): Promise<ExecutionResult> {
+  return await run(gateway, 'execute', { userUuid, code, ...options });
+}
+
+export async function submit(
+  gateway: TestGateway,
+  userUuid: string,
+  code: string,
+  options: Options = {},
+): Promise<ExecutionResult> {
+  return await run(gateway, 'submit', { userUuid, code, ...options });
+}
+
+async function run(gateway: TestGateway, name: string, input: Options): Promise<ExecutionResult> {
+  const answer = await gateway.graphql<Record<string, ExecutionResult>>(
+    `mutation Run($input: ExecuteInput!) { ${name}(input: $input) { ${FIELDS} } }`,
+    { input },
+  );
+  const result = answer.data?.[name];
+  if (!result) throw new Error(`${name} failed: ${JSON.stringify(answer.errors)}`);
+  return result;
+}
+
+export interface Output {
+  readonly __typename: string;
+  readonly seq: number;
+  readonly text?: string;
+  readonly execution?: { readonly status: string; readonly stateLost: boolean };
+  /** When it came here, by `performance.now()`. */
+  readonly receivedAt: number;
+}
+
+/** Follows an execution to its end, or until the connection breaks: then what came so far, without a finish. */
+export async function follow(client: Client, executionId: string, after = 0): Promise<Output[]> {
+  const query = `subscription Follow($id: ID!, $after: Int!) { output(executionId: $id, after: $after) {
+    __typename seq ... on StreamOutput { text } ... on ExecutionFinished { execution { status stateLost } } } }`;
+  const outputs: Output[] = [];
+  const events = client.iterate<{ output: Output }>({
+    query,
+    variables: { id: executionId, after },
+  });
+  try {
+    for await (const { data, errors } of events) {
+      if (errors) throw new Error(JSON.stringify(errors));
+      if (data) outputs.push({ ...data.output, receivedAt: performance.now() });
+    }
+  } catch (error: unknown) {
+    if (!isBrokenConnection(error)) throw error;
+  }
+  return outputs;
+}
+
+/** A close event is what graphql-ws gives for a connection that ended. */
+function isBrokenConnection(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && 'reason' in error;
+}
+
+export interface PoolStatus {
+  readonly totalWorkers: number;
+  readonly idleWorkers: number;
+  readonly busyWorkers: number;
+  readonly startingWorkers: number;
+}
+
+export async function poolStatus(gateway: TestGateway): Promise<PoolStatus> {
+  const answer = await gateway.graphql<{ poolStatus: PoolStatus }>(
+    '{ poolStatus { totalWorkers idleWorkers busyWorkers startingWorkers } }',
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.poolStatus;
+}
+
+export async function containerOf(gateway: TestGateway, userUuid: string): Promise<string> {
+  const answer = await gateway.graphql<{ session: { worker: { containerId: string } } | null }>(
+    'query Container($user: String!) { session(userUuid: $user) { worker { containerId } } }',
+    { user: userUuid },
+  );
+  const id = answer.data?.session?.worker.containerId;
+  if (!id) throw new Error(`${userUuid} has no container: ${JSON.stringify(answer)}`);
+  return id;
+}

@@ -1,0 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_INTERVAL_MS = 50;
+
+/** Looks until `look` gives something, for what no event tells of. @throws Error with what it saw last */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | null | undefined | false>,
+  limitMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
+    await delay(LOOK_INTERVAL_MS);
+  }
+}
