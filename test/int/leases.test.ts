@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from '../../src/events/leases.ts';
+import type { Worker } from '../../src/events/states.ts';
+import { type GatewayId, newId, type WorkerId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { becomesIdle, commitOne, onWorker, workerRequested } from '../support/events.ts';
+
+/** The design's promise: another gateway takes a dead one's leases within this. */
+const TAKE_OVER_LIMIT_MS = 3_000;
+
+let db: TestDatabase;
+let gateway: Database;
+let other: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  [gateway, other] = [await db.open(), await db.open()];
+});
+afterAll(() => db.close());
+
+/** As if the holder had died: nobody renews, and the database's clock goes on. */
+const expire = (name: string) =>
+  db.sql`UPDATE leases SET expires_at = clock_timestamp() - interval '1 ms' WHERE name = ${name}`;
+
+async function lostName(database: Database): Promise<string> {
+  const names = new EventTarget();
+  const off = database.leases.onLost((name) =>
+    names.dispatchEvent(new CustomEvent('lost', { detail: name })),
+  );
+  const [event] = await once(names, 'lost');
+  off();
+  return (event as CustomEvent<string>).detail;
+}
+
+async function idleWorker(): Promise<Worker> {
+  const requested = await commitOne<'worker'>(gateway.store, workerRequested());
+  return await commitOne<'worker'>(gateway.store, onWorker(requested, ...becomesIdle()));
+}
+
+describe('a lease', () => {
+  it('is for one gateway at a time, and goes to the next when it is released', async () => {
+    expect(await gateway.leases.acquire('upkeep')).toBe(1);
+    expect(await other.leases.acquire('upkeep')).toBeNull();
+    await gateway.leases.release('upkeep');
+    expect(await other.leases.acquire('upkeep')).toBe(2);
+    expect(await gateway.leases.acquire('upkeep')).toBeNull();
+  });
+
+  it('goes to a restarted gateway at once, with a higher epoch', async () => {
+    const gatewayId = newId<GatewayId>();
+    const first = await db.open(gatewayId);
+    expect(await first.leases.acquire('restarted')).toBe(1);
+    // The first was killed: it released nothing.
+    const second = await db.open(gatewayId);
+    expect(await second.leases.acquire('restarted')).toBe(2);
+    expect(await other.leases.acquire('restarted')).toBeNull();
+  });
+
+  it('goes to one of many that reach for it at the same time', async () => {
+    const gateways = await Promise.all([1, 2, 3, 4].map(() => db.open()));
+    const epochs = await Promise.all(gateways.map(({ leases }) => leases.acquire('contended')));
+    expect(epochs.filter((epoch) => epoch !== null)).toEqual([1]);
+  });
+
+  it('lives on while its holder renews it', async () => {
+    await gateway.leases.acquire('renewed');
+    const expiresAt = async () => {
+      const [row] = await db.sql<{ expiresAt: Date }[]>`
+        SELECT expires_at FROM leases WHERE name = 'renewed'`;
+      return row?.expiresAt.getTime() ?? 0;
+    };
+    const before = await expiresAt();
+    await expect
+      .poll(expiresAt, { timeout: 4 * LEASE_RENEW_INTERVAL_MS })
+      .toBeGreaterThan(before + LEASE_RENEW_INTERVAL_MS / 2);
+  });
+
+  it('is told as lost once another has it', async () => {
+    await gateway.leases.acquire('taken');
+    const lost = lostName(gateway);
+    await expire('taken');
+    // The holder may renew it between the two; then it expires once more.
+    await expect
+      .poll(async () => (await expire('taken')) && (await other.leases.acquire('taken')))
+      .not.toBeNull();
+    expect(await lost).toBe('taken');
+  });
+
+  it('is given up by a gateway that closes, so that the next need not wait', async () => {
+    const closing = await db.open();
+    await closing.leases.acquire('given-up');
+    await closing.close();
+    expect(await other.leases.acquire('given-up')).toBe(2);
+  });
+});
+
+describe('the lease on a worker', () => {
+  it('of a dead gateway is taken over within the limit', async () => {
+    const worker = await idleWorker();
+    await gateway.leases.acquireWorker(worker.id);
+    await leaveToDead(worker.id);
+    const startedAt = performance.now();
+    await expect
+      .poll(() => other.leases.acquireWorker(worker.id), {
+        interval: 100,
+        timeout: TAKE_OVER_LIMIT_MS,
+      })
+      .toMatchObject({ epoch: 2 });
+    expect(performance.now() - startedAt).toBeGreaterThan(LEASE_TTL_MS / 2);
+  });
+
+  it('hands over what was stored, and fences what was not', async () => {
+    const worker = await idleWorker();
+    const mine = await gateway.leases.acquireWorker(worker.id);
+    if (!mine) throw new Error('not acquired');
+    const stored = { ...mine, bootId: 'boot-1', seq: 41, progress: { execution: 'x', seq: 3 } };
+    await gateway.store.commit({ streams: [], cursor: stored });
+    await expire(`worker-${worker.id}`);
+    const theirs = await other.leases.acquireWorker(worker.id);
+    expect(theirs).toEqual({ ...stored, epoch: 2 });
+    const late = gateway.store.commit({ streams: [], cursor: { ...stored, seq: 42 } });
+    await expect(late).rejects.toMatchObject({ name: 'FencedError', workerId: worker.id });
+  });
+
+  it('never lets a commit slip in between the take-over and what the successor reads', async () => {
+    const worker = await idleWorker();
+    let cursor = await gateway.leases.acquireWorker(worker.id);
+    if (!cursor) throw new Error('not acquired');
+    let storedSeq = 0;
+    const writing = (async () => {
+      for (let seq = 1; cursor; seq += 1) {
+        await gateway.store.commit({ streams: [], cursor: { ...cursor, bootId: 'b', seq } });
+        storedSeq = seq;
+      }
+    })();
+    await expect.poll(() => storedSeq).toBeGreaterThan(20);
+    let taken = null;
+    while (taken === null) {
+      await expire(`worker-${worker.id}`);
+      taken = await other.leases.acquireWorker(worker.id);
+    }
+    await expect(writing).rejects.toMatchObject({ name: 'FencedError' });
+    expect(taken.seq).toBe(storedSeq);
+    cursor = null;
+  });
+
+  it('shows as orphaned while nobody live holds it', async () => {
+    const [held, free] = [await idleWorker(), await idleWorker()];
+    await gateway.leases.acquireWorker(held.id);
+    const orphaned = await other.leases.orphanedWorkers();
+    expect(orphaned).toContain(free.id);
+    expect(orphaned).not.toContain(held.id);
+    await gateway.leases.releaseWorker(held.id);
+    expect(await other.leases.orphanedWorkers()).toContain(held.id);
+  });
+});
+
+/** Its holder has just renewed it for the last time: it is one that no longer lives. */
+async function leaveToDead(workerId: WorkerId): Promise<void> {
+  await db.sql`
+    UPDATE leases SET holder = ${newId<GatewayId>()},
+      expires_at = clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms'
+    WHERE name = ${`worker-${workerId}`}`;
+}

@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import { type ExecutionId, type GatewayId, newId, type SessionId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { commitOne, executionRequested, workerRequested } from '../support/events.ts';
+
+/** Well below the poll's second: whatever arrives by then came by notification. */
+const NOTIFIED_WITHIN_MS = 500;
+/** The poll, and room for a loaded machine. */
+const POLLED_WITHIN_MS = 3_000;
+
+let db: TestDatabase;
+let writer: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  writer = await db.open();
+});
+afterAll(() => db.close());
+
+interface Recorder {
+  readonly positions: number[];
+  close(): void;
+}
+
+function recordPositions(database: Database): Recorder {
+  const positions: number[] = [];
+  const off = database.wakeUps.onEvent(({ position }) => positions.push(position));
+  return { positions, close: off };
+}
+
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+const append = () => writer.store.commit({ streams: [workerRequested()] });
+
+function print(executionId: ExecutionId, seq: number) {
+  const output = { kind: 'stream', name: 'stdout', text: 'x\n' } as const;
+  return writer.store.commit({
+    streams: [],
+    outputs: [{ executionId, seq, at: new Date(), output }],
+  });
+}
+
+async function terminateListener(gatewayId: GatewayId): Promise<void> {
+  const [row] = await db.sql<{ count: number }[]>`
+    SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE ${`%listener ${gatewayId}`}`;
+  expect(row?.count).toBe(1);
+}
+
+describe('onEvent', () => {
+  it('tells a commit of its own process before commit resolves', async () => {
+    const own = recordPositions(writer);
+    const { events } = await append();
+    expect(own.positions.at(-1)).toBe(events[0]?.position);
+    own.close();
+  });
+
+  it('tells every event of every gateway once, in order, on each', async () => {
+    const [one, two] = [await db.open(), await db.open()];
+    const recorders = [writer, one, two].map(recordPositions);
+    const first = (await writer.store.lastPosition()) + 1;
+    await Promise.all(
+      [writer, one, two].flatMap(({ store }) =>
+        Array.from({ length: 40 }, () => store.commit({ streams: [workerRequested()] })),
+      ),
+    );
+    const last = await writer.store.lastPosition();
+    expect(last - first).toBe(119);
+    for (const { positions, close } of recorders) {
+      await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(last);
+      expect(positions).toEqual(range(first, last));
+      close();
+    }
+  });
+
+  it('is notified, not polled', async () => {
+    const reader = await db.open();
+    const told = new EventTarget();
+    reader.wakeUps.onEvent(() => told.dispatchEvent(new Event('event')));
+    const signal = AbortSignal.timeout(NOTIFIED_WITHIN_MS);
+    const heard = once(told, 'event', { signal });
+    await append();
+    await heard;
+  });
+
+  it('catches up with what came while its LISTEN connection was gone', async () => {
+    const gatewayId = newId<GatewayId>();
+    const reader = await db.open(gatewayId);
+    const { positions } = recordPositions(reader);
+    const first = (await writer.store.lastPosition()) + 1;
+    await append();
+    await terminateListener(gatewayId);
+    for (let count = 0; count < 5; count += 1) await append();
+    const last = await writer.store.lastPosition();
+    await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(last);
+    // And it listens again.
+    await append();
+    await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(last + 1);
+    expect(positions).toEqual(range(first, last + 1));
+  });
+
+  it('finds what was never notified by looking', async () => {
+    const reader = await db.open();
+    const { positions } = recordPositions(reader);
+    // As commits do, without their NOTIFY.
+    const [row] = await db.sql<{ position: number }[]>`
+      INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
+      SELECT max(position) + 1, gen_random_uuid(), 'worker-silent', 1, 'WorkerRemoved', 1,
+        '{"at": "2026-01-01T00:00:00.000Z"}', '{"gatewayId": "nobody", "causationId": null}', now()
+      FROM events RETURNING position`;
+    await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(row?.position);
+  });
+
+  it('goes on when a listener throws', async () => {
+    const reader = await db.open();
+    reader.wakeUps.onEvent(() => {
+      throw new Error('a listener with a mistake');
+    });
+    const seen: RecordedEvent[] = [];
+    reader.wakeUps.onEvent((event) => seen.push(event));
+    const { events } = await append();
+    await expect.poll(() => seen.at(-1)?.position).toBe(events[0]?.position);
+  });
+});
+
+describe('onOutput', () => {
+  it('wakes who waits for the execution, or its session, on any gateway', async () => {
+    const reader = await db.open();
+    const execution = await commitOne<'execution'>(writer.store, executionRequested());
+    const woken = new EventTarget();
+    const tell = (name: string) => () => woken.dispatchEvent(new Event(name));
+    reader.wakeUps.onOutput(execution.id, tell('execution'));
+    reader.wakeUps.onSessionOutput(execution.sessionId as SessionId, tell('session'));
+    const signal = AbortSignal.timeout(NOTIFIED_WITHIN_MS);
+    const both = Promise.all([
+      once(woken, 'execution', { signal }),
+      once(woken, 'session', { signal }),
+    ]);
+    await print(execution.id, 1);
+    await both;
+  });
+
+  it('wakes its own process before commit resolves, and nobody who has left', async () => {
+    const execution = await commitOne<'execution'>(writer.store, executionRequested());
+    const calls: string[] = [];
+    const off = writer.wakeUps.onOutput(execution.id, () => calls.push('left'));
+    off();
+    writer.wakeUps.onOutput(execution.id, () => calls.push('stays'));
+    await print(execution.id, 1);
+    expect(calls).toContain('stays');
+    expect(calls).not.toContain('left');
+  });
+
+  it('wakes everybody when a commit holds more executions than a notification can name', async () => {
+    const reader = await db.open();
+    const appends = Array.from({ length: 100 }, () => executionRequested());
+    await writer.store.commit({ streams: appends });
+    const woken = new Set<string>();
+    for (const { id } of appends) {
+      reader.wakeUps.onOutput(id as ExecutionId, () => woken.add(id));
+    }
+    const output = { kind: 'stream', name: 'stdout', text: 'x\n' } as const;
+    await writer.store.commit({
+      streams: [],
+      outputs: appends.map(({ id }) => ({
+        executionId: id as ExecutionId,
+        seq: 1,
+        at: new Date(),
+        output,
+      })),
+    });
+    await expect.poll(() => woken.size, { timeout: POLLED_WITHIN_MS }).toBe(100);
+  });
+});
