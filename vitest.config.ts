@@ -11,8 +11,8 @@ const oneGraphql = { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js
 
 /** Where .ci/run wants a report of each run, to count the tests. */
 const reports = process.env.CELLHOUSE_TEST_REPORTS;
-const report = reports
-  ? [['json', { outputFile: join(reports, `${process.pid}.json`) }] as const]
+const report: ['json', { outputFile: string }][] = reports
+  ? [['json', { outputFile: join(reports, `${process.pid}.json`) }]]
   : [];
 
 export default defineConfig({

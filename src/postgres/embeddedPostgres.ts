@@ -55,6 +55,6 @@ async function startFresh(layout: Layout, logger: Pick<Logger, 'info'>): Promise
   const cluster = await ensureCluster(layout, binaries, user);
   const status = await startServer(layout, binaries, user);
   const elapsedMs = Math.round(performance.now() - startedAt);
-  logger.info({ pid: status.pid, cluster, elapsedMs }, 'embedded PostgreSQL started');
+  logger.info({ postgresPid: status.pid, cluster, elapsedMs }, 'embedded PostgreSQL started');
   return status;
 }
