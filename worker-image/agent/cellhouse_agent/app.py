@@ -16,7 +16,7 @@ from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.kernel import Kernel, KernelStartError
-from cellhouse_agent.log import log_event
+from cellhouse_agent.log import log_event, take_library_logs
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
 from cellhouse_agent.usage import UsageUnavailable, find_usage
@@ -30,9 +30,10 @@ EXIT_ORPHANED = 86
 def main() -> int:
     """Run until told or forced to end; returns the exit code."""
     started = time.monotonic()
+    take_library_logs()
     try:
         return asyncio.run(_run(read_config(os.environ), started))
-    except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses) as error:
+    except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses, OSError) as error:
         log_event("failed", error=type(error).__name__, reason=str(error))
         return EXIT_NO_KERNEL
 
@@ -45,9 +46,7 @@ async def _run(config: Config, started: float) -> int:
     boot_id = uuid.uuid4().hex
     buffer = ReplayBuffer(config.replay_buffer_bytes)
     usage = find_usage()
-    executor = Executor(
-        buffer, FrameWriter(buffer, boot_id, config.max_message_bytes), usage
-    )
+    executor = Executor(buffer, FrameWriter(buffer, boot_id, config.max_message_bytes), usage)
     kernel = Kernel(config.cpus, config.max_message_bytes, executor.on_message)
     gate = GatewayGate(loop.time)
     services = Services(boot_id, executor, buffer, gate, usage)

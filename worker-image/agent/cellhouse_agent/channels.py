@@ -23,6 +23,9 @@ from cellhouse_agent.wire import MalformedMessage
 # WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
 POLICY_CODE = 1008
 OVERLOADED_CODE = 1013
+TOO_BIG_CODE = 1009
+# One frame from a gateway holds one piece of code (docs/worker-protocol.md).
+MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
 class ChannelsHandler(WebSocketHandler):
@@ -88,6 +91,9 @@ class ChannelsHandler(WebSocketHandler):
     def on_message(self, message: str | bytes) -> None:
         """Take a frame, unless another connection has taken this one's place."""
         if not self.services.gate.is_current(self):
+            return
+        if len(message) > MAX_FRAME_BYTES:
+            self.close(TOO_BIG_CODE, "frame too big")
             return
         try:
             frame = parse_frame(message)

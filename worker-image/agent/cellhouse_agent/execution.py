@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, cut_utf8, split_utf8, utf8
-from cellhouse_agent.reply import bounded_reply, is_exit_reply
+from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, dump
 
 # How long a kernel may take to say `busy` before its time counts all the same: it is stuck in what an earlier execution
 # left behind (a task or a thread that never yields).
-BUSY_ALLOWANCE_SECONDS = 0.1
+BUSY_ALLOWANCE_SECONDS = 1.0
 
 
 class Execution:
@@ -41,6 +41,8 @@ class Execution:
         self.wants_exit = False
         self.reply: JsonObject | None = None
         self.output_bytes = 0
+        self._kept_bytes = 0
+        self._stopped_by: str | None = None
         self._dropped_bytes: Counter[str] = Counter()
         self._dropped_messages: Counter[str] = Counter()
 
@@ -58,8 +60,13 @@ class Execution:
         """Take a message whose parent is this execution. Raises MalformedMessage."""
         if channel == "shell":
             if message.msg_type == "execute_reply" and self.reply is None:
+                is_too_large = message.size_bytes > self._writer.max_message_bytes
                 self.wants_exit = is_exit_reply(message.content)
-                self.reply = bounded_reply(message.content)
+                self.reply = (
+                    made_reply("KernelError", "The kernel's reply was too large")
+                    if is_too_large
+                    else bounded_reply(message.content)
+                )
                 self._wake()
         elif message.msg_type == "status":
             self._accept_status(message.content.get("execution_state"))
@@ -70,17 +77,18 @@ class Execution:
             self.is_interruptible = True
             self._wake()
         elif message.msg_type in OUTPUT_TYPES:
-            self._start()
+            self.start()
             self._accept_output(message)
 
     def _accept_status(self, state: object) -> None:
         if state == "busy":
-            self._start()
+            self.start()
         elif state == "idle" and self.idle_since is None:
             self.idle_since = self._clock()
             self._wake()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Write `busy`, once. The executor calls it too: code can end the kernel before its own `busy` has left it."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
             self.deadline = self._clock() + self.request.timeout_ms / 1000
@@ -100,27 +108,32 @@ class Execution:
 
     def _keep_stream(self, name: str, data: bytes) -> None:
         """Keep the head that fits the limit; what is over is dropped."""
-        head = cut_utf8(data, max(0, self._room()))
+        head = cut_utf8(data, self._room())
         for piece in split_utf8(head):
             self._keep("stream", {"name": name, "text": piece}, len(utf8(piece)))
         if len(head) < len(data):
             self.output_bytes += len(data) - len(head)
-            self._drop("output_limit", len(data) - len(head))
+            self._stop_keeping("output_limit", len(data) - len(head))
 
     def _room(self) -> int:
-        """Bytes of output that may still be kept; none once something was dropped, so that the head stays whole."""
-        if self._dropped_bytes["output_limit"] or self._dropped_bytes["replay_overflow"]:
+        """Bytes of output that may still be kept."""
+        if self._stopped_by is not None:
             return 0
-        return self.request.max_output_bytes - self.output_bytes + self.dropped_bytes
+        return max(0, self.request.max_output_bytes - self._kept_bytes)
 
     def _keep(self, msg_type: str, content: JsonObject, size: int) -> None:
-        room = self._room()
         self.output_bytes += size
-        if size > room:
-            is_overflow = self._dropped_bytes["replay_overflow"] > 0
-            self._drop("replay_overflow" if is_overflow else "output_limit", size)
+        if size > self._room():
+            self._stop_keeping("output_limit", size)
         elif not self._writer.output(msg_type, self.request.header, content):
-            self._drop("replay_overflow", size)
+            self._stop_keeping("replay_overflow", size)
+        else:
+            self._kept_bytes += size
+
+    def _stop_keeping(self, reason: str, size: int) -> None:
+        """What does not fit, and everything after it, is left out: so the head is whole, and one gap tells the rest."""
+        self._stopped_by = self._stopped_by or reason
+        self._drop(self._stopped_by, size)
 
     def _drop(self, reason: str, size: int) -> None:
         self._dropped_bytes[reason] += size

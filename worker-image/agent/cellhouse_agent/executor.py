@@ -169,6 +169,8 @@ class Executor:
         finished_at = time.time() * 1000
         if verdict.restart_reason:
             await kernel.end()
+        execution.start()
+        if verdict.restart_reason:
             self._writer.status("restarting", {}, verdict.restart_reason)
         self._running = None
         cpu_ms, peak_memory_bytes = sampler.stop()

@@ -66,9 +66,7 @@ class HealthHandler(ApiHandler):
     def get(self) -> None:
         """Say that the agent lives, and what its kernel does."""
         executor = self.services.executor
-        self.answer(
-            {"status": "ok", "boot_id": self.services.boot_id, "kernel": executor.state}
-        )
+        self.answer({"status": "ok", "boot_id": self.services.boot_id, "kernel": executor.state})
 
 
 class InterruptHandler(ApiHandler):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
+
+# The template of a library's message says enough at this length.
+MAX_MESSAGE_CHARACTERS = 200
 
 _dropped_lines = 0
 
@@ -28,3 +32,22 @@ def log_event(event: str, **fields: str | int | float | bool | None) -> None:
         _dropped_lines += 1
     else:
         _dropped_lines = 0
+
+
+class _LibraryLogs(logging.Handler):
+    """What tornado and asyncio have to say, as events; never the arguments of a message, which could be a user's data."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0] if record.exc_info else None
+        log_event(
+            "library_message",
+            logger=record.name,
+            level=record.levelname,
+            message=str(record.msg)[:MAX_MESSAGE_CHARACTERS],
+            error=error.__name__ if error else None,
+        )
+
+
+def take_library_logs() -> None:
+    """Send warnings and errors of libraries through log_event, so that they can neither block nor tell too much."""
+    logging.basicConfig(handlers=[_LibraryLogs()], level=logging.WARNING)

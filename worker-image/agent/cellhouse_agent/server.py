@@ -9,7 +9,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
-from cellhouse_agent.channels import ChannelsHandler
+from cellhouse_agent.channels import MAX_FRAME_BYTES, ChannelsHandler
 from cellhouse_agent.http_api import (
     HealthHandler,
     InterruptHandler,
@@ -19,8 +19,9 @@ from cellhouse_agent.http_api import (
 )
 from cellhouse_agent.services import Services
 
-# One frame from a gateway holds one piece of code (docs/worker-protocol.md).
-MAX_FRAME_BYTES = 16 * 1024 * 1024
+# Above what the protocol allows, so that a frame that is somewhat too large can be answered with its code; beyond this
+# tornado cuts the connection without a word.
+MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
 MAX_HTTP_BODY_BYTES = 65_536
 # A gateway that was stopped keeps its connection open but answers nothing; then it does not count as one that is there.
 # Long enough for one that stores output slowly to answer in between.
@@ -43,7 +44,7 @@ def serve(path: str, services: Services) -> Callable[[], None]:
         ],
         default_handler_class=UnknownHandler,
         default_handler_args=parts,
-        websocket_max_message_size=MAX_FRAME_BYTES,
+        websocket_max_message_size=MAX_READ_FRAME_BYTES,
         websocket_ping_interval=PING_SECONDS,
         websocket_ping_timeout=PING_TIMEOUT_SECONDS,
         log_function=lambda _handler: None,

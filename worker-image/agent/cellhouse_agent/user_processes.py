@@ -14,7 +14,7 @@ KERNEL_UID = 64002
 MAX_STOP_PASSES = 20
 # How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
 KILL_DEADLINE_SECONDS = 10.0
-KILL_POLL_SECONDS = 0.001
+KILL_POLL_SECONDS = 0.003
 
 
 class UnkillableProcesses(Exception):

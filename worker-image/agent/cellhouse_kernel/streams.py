@@ -19,6 +19,8 @@ FLUSH_INTERVAL_SECONDS = 0.005
 # The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
 # agent's limit for a message.
 MAX_MESSAGE_CHARACTERS = 65_536
+# Text that may wait to be sent. A loop that prints faster than it can be sent then waits, instead of filling the memory.
+MAX_WAITING_CHARACTERS = 4_194_304
 
 Chunk = tuple["OrderedOutStream", dict[str, Any], str]
 
@@ -34,12 +36,14 @@ class OutputQueue:
         """Forget what is waiting: a forked child must not send its parent's text again, nor wait for its lock."""
         self.lock = threading.Lock()
         self.chunks: list[Chunk] = []
+        self.waiting_characters = 0
         self.is_flush_pending = False
 
     def add(self, chunk: Chunk) -> bool:
         """Append a chunk; true when the caller must see to it that a flush comes."""
         with self.lock:
             self.chunks.append(chunk)
+            self.waiting_characters += len(chunk[2])
             must_schedule = not self.is_flush_pending
             self.is_flush_pending = True
             return must_schedule
@@ -48,6 +52,7 @@ class OutputQueue:
         """Take everything that waits."""
         with self.lock:
             chunks, self.chunks = self.chunks, []
+            self.waiting_characters = 0
             self.is_flush_pending = False
             return chunks
 
@@ -87,6 +92,8 @@ class OrderedOutStream(OutStream):
             self.pub_thread.schedule(self._flush)
         elif must_schedule:
             self.pub_thread.schedule(self._flush_soon)
+        if QUEUE.waiting_characters > MAX_WAITING_CHARACTERS:
+            self.flush()
         return len(string)
 
     def flush(self) -> None:

@@ -1,0 +1,14 @@
+# Checks the agent inside the very image it ships in; the checkers themselves never get into that image.
+#
+#   docker build -f worker-image/check.Dockerfile --build-arg WORKER_IMAGE=<worker image> worker-image
+#
+# It fails when a check fails. Unchanged inputs are answered from Docker's cache.
+ARG WORKER_IMAGE
+FROM ${WORKER_IMAGE}
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends black python3-flake8 mypy \
+ && apt-get clean \
+ && rm -rf /var/lib/apt/lists/*
+COPY agent /src/agent
+WORKDIR /src/agent
+RUN black --check --quiet --diff . && flake8 . && mypy && python3 -m unittest discover --start-directory tests
