@@ -66,8 +66,8 @@ export interface ServeConfig extends Config {
 
 /** A Unix socket's path ends here (sun_path, less its final NUL). */
 const MAX_SOCKET_PATH_BYTES = 107;
-/** `/<poolId>/<workerId>/agent.sock` below SOCKET_DIR. */
-const SOCKET_PATH_TAIL_BYTES = 1 + 36 + 1 + 36 + '/agent.sock'.length;
+/** `/<poolId>/<workerId>/agent.sock` below SOCKET_DIR, the ids without their dashes. */
+const SOCKET_PATH_TAIL_BYTES = 1 + 32 + 1 + 32 + '/agent.sock'.length;
 /** The longest delay that a Node timer and a GraphQL Int can hold; about 24 days. */
 const MAX_MS = 2_147_483_647;
 const GIB = 1_073_741_824;

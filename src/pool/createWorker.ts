@@ -30,9 +30,9 @@ export interface CreateWorkerDeps {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** The folder on the host that only this worker mounts. */
+/** The folder on the host that only this worker mounts. Ids go without dashes: a socket's path ends at 107 bytes. */
 export function workerSocketDir(socketDir: string, poolId: PoolId, workerId: WorkerId): string {
-  return join(socketDir, poolId, workerId);
+  return join(socketDir, poolId.replaceAll('-', ''), workerId.replaceAll('-', ''));
 }
 
 /** Records the wish, before any container exists. */

@@ -56,7 +56,7 @@ export async function startTestGateway(
   const workerImage = process.env.WORKER_IMAGE;
   if (!workerImage)
     throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
-  const root = mkdtempSync(join(tmpdir(), 'cellhouse-e2e-'));
+  const root = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
   const dataDir = join(root, 'data');
   const env: Record<string, string> = {
     ...inherited(),

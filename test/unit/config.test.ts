@@ -91,7 +91,7 @@ describe('the configuration', () => {
       { EXECUTION_TIMEOUT_MS: '400000' },
       'EXECUTION_TIMEOUT_MS is 400000, but must be at most MAX_EXECUTION_TIMEOUT_MS (300000)',
     ],
-    [{ SOCKET_DIR: `/${'d'.repeat(22)}` }, 'at most 22 bytes'],
+    [{ SOCKET_DIR: `/${'d'.repeat(30)}` }, 'at most 30 bytes'],
   ])('checks values against each other: %o', (env, problem) => {
     expect(problemsOf(env)).toEqual([expect.stringContaining(problem)]);
   });
