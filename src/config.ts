@@ -220,13 +220,10 @@ function readLogLevel(reader: ConfigReader): LogLevel {
   return LOG_LEVELS.find((level) => level === text) ?? 'info';
 }
 
-/**
- * `/run/cellhouse` for root; else `ch` below the user's runtime directory: with `cellhouse`, `/run/user/1000` would
- * already be too long for the two ids that follow.
- */
+/** `/run/cellhouse` for root; else `cellhouse` below the user's runtime directory. */
 function readSocketDir(env: Env, reader: ConfigReader, uid: number | undefined): string {
   const runtimeDir = env.XDG_RUNTIME_DIR;
-  const fallback = uid === 0 ? '/run/cellhouse' : runtimeDir ? `${runtimeDir}/ch` : '';
+  const fallback = uid === 0 ? '/run/cellhouse' : runtimeDir ? `${runtimeDir}/cellhouse` : '';
   const socketDir = resolve(reader.text('SOCKET_DIR', { fallback, ...path }));
   reader.check(
     ['SOCKET_DIR'],

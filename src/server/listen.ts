@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { whoListens } from './portOwner.ts';
 
 /** A message for the operator; it needs no stack trace. */
 export class ListenError extends Error {
@@ -17,7 +18,7 @@ export async function listen(server: Server, host: string, port: number): Promis
     server.listen({ host, port });
     await once(server, 'listening');
   } catch (error: unknown) {
-    throw new ListenError(await explain(error, host, port), { cause: error });
+    throw new ListenError(explain(error, host, port), { cause: error });
   }
   const address = server.address();
   if (address === null || typeof address === 'string')
@@ -25,11 +26,11 @@ export async function listen(server: Server, host: string, port: number): Promis
   return address;
 }
 
-async function explain(error: unknown, host: string, port: number): Promise<string> {
+function explain(error: unknown, host: string, port: number): string {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   switch (code) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another.`;
+      return `Port ${port} on ${host} is in use by ${whoListens(port) ?? 'another process'}. Stop that, or set PORT to another.`;
     case 'EACCES':
       return `Port ${port} may not be opened without more rights. Set PORT to one above 1023.`;
     case 'EADDRNOTAVAIL':

@@ -122,7 +122,7 @@ describe('stopping', () => {
 });
 
 describe('listening', () => {
-  it('says in one sentence that the port is in use', async () => {
+  it('says in one sentence who uses the port', async () => {
     const other = createTcpServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();
@@ -137,7 +137,11 @@ describe('listening', () => {
     });
     await expect(server.listen()).rejects.toMatchObject({
       name: 'ListenError',
-      message: expect.stringContaining(`Port ${port}`),
+      message: expect.stringMatching(
+        new RegExp(
+          `^Port ${port} on 127\\.0\\.0\\.1 is in use by process ${process.pid} \\(.+\\)\\.`,
+        ),
+      ),
     });
     await server.close();
     other.close();

@@ -102,7 +102,7 @@ describe('the configuration', () => {
 
   it('puts the sockets of a user without root below their runtime directory', () => {
     const config = loadConfig({ XDG_RUNTIME_DIR: '/run/user/1000' }, USER_UID);
-    expect(config.socketDir).toBe('/run/user/1000/ch');
+    expect(config.socketDir).toBe('/run/user/1000/cellhouse');
     expect(problemsOf({}, USER_UID)).toEqual([expect.stringContaining('XDG_RUNTIME_DIR')]);
   });
 
