@@ -9,6 +9,7 @@ import {
   statSync,
 } from 'node:fs';
 import { connect } from 'node:net';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { whyNoEngine } from './engineApi.mjs';
 import { findProgram } from './findProgram.mjs';
@@ -39,7 +40,8 @@ export const SYSTEM_PLACES = {
 export async function startDockerd(places = SYSTEM_PLACES, args = []) {
   if (isProcess(places.pidFile, 'dockerd')) {
     detail('one is starting already');
-    return waitForEngine(() => null, `See ${places.log}`);
+    const end = () => (isProcess(places.pidFile, 'dockerd') ? null : 'ended while it started');
+    return waitForEngine(end, `See ${places.log}`);
   }
   await clearRemains(places);
   detail(`log: ${places.log}`);
@@ -100,11 +102,12 @@ async function clearRemains(places) {
   }
 }
 
-/** Whether the process that a pid file names is a live one of this name. */
+/** Whether the process that a pid file names is a live one of this program; one that is dead but not buried has no command line. */
 function isProcess(pidFile, name) {
   if (!existsSync(pidFile)) return false;
-  const comm = `/proc/${readFileSync(pidFile, 'utf8').trim()}/comm`;
-  return existsSync(comm) && readFileSync(comm, 'utf8').trim() === name;
+  const commandLine = `/proc/${readFileSync(pidFile, 'utf8').trim()}/cmdline`;
+  if (!existsSync(commandLine)) return false;
+  return basename(readFileSync(commandLine, 'utf8').split('\0')[0] ?? '') === name;
 }
 
 /** @returns {Promise<boolean>} */
