@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
-import { type Config, ConfigError, loadConfig } from './config.ts';
+import { type Config, ConfigError, loadConfig, loadServeConfig } from './config.ts';
 import { makeDataDir } from './dataDir.ts';
 import { explain } from './errors.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
@@ -25,12 +25,7 @@ const GATEWAY_STOP_TIMEOUT_MS = 15_000;
 const GATEWAY_STOP_LOOK_MS = 50;
 
 async function serve(): Promise<void> {
-  const config = loadConfig(process.env);
-  if (config.workerImage === null) {
-    throw new Error(
-      'WORKER_IMAGE is not set: the image that workers are made of. npm start builds it and sets it.',
-    );
-  }
+  const config = loadServeConfig(process.env);
   const gateway = await startGateway(config);
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
