@@ -1,0 +1,96 @@
+/** What an operator is told when a gateway cannot start: what is wrong and what to do, in words, and exit code 1. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { runCli } from '../support/runCli.ts';
+
+let running: TestGateway;
+let folder: string;
+/** Of a second installation, which never gets to serve. */
+let env: Record<string, string>;
+beforeAll(async () => {
+  running = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
+  folder = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
+  env = { ...running.env, DATA_DIR: join(folder, 'data'), SOCKET_DIR: join(folder, 's') };
+});
+afterAll(async () => {
+  await runCli(['down'], env);
+  rmSync(folder, { recursive: true, force: true });
+  await running.destroy();
+});
+
+/** The words for the operator, of a start that must fail: no log lines, no stack trace. */
+async function failedStart(settings: Record<string, string>): Promise<string> {
+  const { code, output } = await runCli(['serve'], { ...env, ...settings });
+  expect(code).toBe(1);
+  expect(output).not.toMatch(/^\s+at /m);
+  return output
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('{'))
+    .join('\n');
+}
+
+describe('cellhouse serve', () => {
+  it('lists every problem of the configuration at once', async () => {
+    const message = await failedStart({
+      PORT: '70000',
+      MIN_IDLE_WORKERS: 'two',
+      WORKER_MEMORY_MB: '1',
+      DOCKER_HOST: 'tcp://10.0.0.1:2375',
+      LOG_LEVEL: 'loud',
+      WORKER_IMAGE: '',
+    });
+    const [heading, ...problems] = message.split('\n');
+    expect(heading).toBe('The configuration has 6 problem(s):');
+    expect(problems.map((line) => /^- (\w+) is /.exec(line)?.[1]).sort()).toEqual([
+      'DOCKER_HOST',
+      'LOG_LEVEL',
+      'MIN_IDLE_WORKERS',
+      'PORT',
+      'WORKER_IMAGE',
+      'WORKER_MEMORY_MB',
+    ]);
+  });
+
+  it('never shows a secret, right or wrong', async () => {
+    const message = await failedStart({
+      AUTH_TOKEN: 'not a token',
+      DATABASE_URL: 'mysql://u:hunter2@host/db',
+    });
+    expect(message).toContain('AUTH_TOKEN is (not shown)');
+    expect(message).toContain('DATABASE_URL');
+    expect(message).not.toMatch(/not a token|hunter2/);
+  });
+
+  it('says which process owns the data directory', async () => {
+    const message = await failedStart({ DATA_DIR: running.dataDir });
+    expect(message.split('\n')).toHaveLength(1);
+    expect(message).toContain(running.dataDir);
+    expect(message).toContain(`process ${running.pid}`);
+  });
+
+  it('says where no Docker engine answers', async () => {
+    const message = await failedStart({ DOCKER_HOST: `unix://${folder}/nobody.sock` });
+    expect(message).toContain(`The Docker engine at ${folder}/nobody.sock does not answer`);
+    expect(message).toContain('DOCKER_HOST');
+  });
+
+  it('says where no database answers', async () => {
+    const message = await failedStart({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
+    expect(message).toMatch(/database|PostgreSQL/i);
+    expect(message).toContain('127.0.0.1:1');
+  });
+
+  it('says which process uses the port', async () => {
+    const message = await failedStart({ PORT: String(running.port) });
+    expect(message).toContain(
+      `Port ${running.port} on 127.0.0.1 is in use by process ${running.pid} (`,
+    );
+  });
+});
+
+it('leaves the gateway that runs alone', async () => {
+  expect((await running.graphql('{ poolStatus { totalWorkers } }')).errors).toBeUndefined();
+});
