@@ -1,7 +1,7 @@
 /** The README's examples, run as it prints them. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,7 +10,6 @@ import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const NAMES = readdirSync(join(ROOT, 'examples'));
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -40,13 +39,6 @@ async function run(name: string, ...more: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(program, [...words, ...more], options);
   return stdout;
 }
-
-describe('the README', () => {
-  it.each(NAMES)('shows %s as it is', (name) => {
-    const code = readFileSync(join(ROOT, 'examples', name), 'utf8');
-    expect(README).toContain(`\n${code}\`\`\``);
-  });
-});
 
 describe('the examples', () => {
   it('work with curl', async () => {
