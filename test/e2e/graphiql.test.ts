@@ -1,0 +1,143 @@
+/** The pages, in a real browser: GraphiQL asks for the token and streams; so does the console. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../support/browser.ts';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { submit } from '../support/interpreter.ts';
+
+const EXECUTE = `mutation {
+  execute(input: { userUuid: "me", code: "a = 10\\nprint(a * 20)" }) {
+    status
+    stdout
+  }
+}`;
+const FOLLOW = `subscription {
+  sessionOutput(userUuid: "me") {
+    seq
+    ... on StreamOutput { text }
+    ... on ExecutionFinished { execution { status } }
+  }
+}`;
+/** What it shows cannot be overtaken: it stays until it is interrupted. */
+const ENDLESS = "import time\nprint('line one', flush=True)\ntime.sleep(60)";
+
+let gateway: TestGateway;
+let browser: Browser;
+let page: Page;
+let foreign: string[];
+
+beforeAll(async () => {
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1', MAX_TOTAL_WORKERS: '3' });
+  browser = await launchBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await gateway.destroy();
+});
+beforeEach(async () => {
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  foreign = [];
+  page.on('request', (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol.startsWith('http') && origin !== gateway.url) foreign.push(request.url());
+  });
+});
+afterEach(async () => {
+  await page.close();
+  expect(foreign).toEqual([]);
+});
+
+async function openGraphiql(query: string): Promise<void> {
+  await page.goto(`${gateway.url}/graphql?query=${encodeURIComponent(query)}`);
+  await page.waitForSelector('.graphiql-container .view-line');
+}
+
+async function enterToken(token: string): Promise<void> {
+  await page.fill('#token', token);
+  await Promise.all([page.waitForEvent('load'), page.click('#token-bar button')]);
+  await page.waitForSelector('.graphiql-container .view-line');
+}
+
+async function resultSays(text: string): Promise<void> {
+  await page.locator('.result-window', { hasText: text }).waitFor();
+}
+
+describe('GraphiQL', () => {
+  it('asks for the token, and says when it is wrong', async () => {
+    await openGraphiql(EXECUTE);
+    expect(await page.textContent('#token-state')).toContain('needed');
+    await enterToken('wrong');
+    await page.locator('#token-state', { hasText: 'wrong' }).waitFor();
+    await resultSays('UNAUTHENTICATED');
+  });
+
+  it('runs code and shows a subscription as it streams', async () => {
+    await openGraphiql(EXECUTE);
+    await enterToken(gateway.token);
+    await page.click('.graphiql-execute-button');
+    await resultSays('200');
+
+    await openGraphiql(FOLLOW);
+    const subscribed = page.waitForResponse(
+      (response) => response.headers()['content-type']?.startsWith('text/event-stream') ?? false,
+    );
+    await page.click('.graphiql-execute-button');
+    await subscribed;
+    const { id } = await submit(gateway, 'me', ENDLESS);
+    await resultSays('line one');
+    expect(await statusOf(id)).toBe('RUNNING');
+    await gateway.graphql('mutation ($id: ID!) { interrupt(executionId: $id) { id } }', { id });
+    await resultSays('INTERRUPTED');
+  });
+});
+
+describe('the console', () => {
+  beforeEach(async () => {
+    await page.goto(gateway.url);
+    await page.fill('#token', gateway.token);
+    await page.fill('#user', 'console-user');
+    await page.press('#user', 'Tab');
+  });
+
+  it('shows output while the code runs, and interrupts it', async () => {
+    await page.fill('#code', ENDLESS);
+    await page.press('#code', 'Control+Enter');
+    await page.locator('#output', { hasText: 'line one' }).waitFor();
+    await page.click('#interrupt');
+    await page.locator('#state', { hasText: 'INTERRUPTED' }).waitFor();
+  });
+
+  it('shows charts and errors, keeps variables, restarts and releases', async () => {
+    await run('import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nb = 7', 'OK');
+    expect(await page.locator('#output img').count()).toBe(1);
+    await run('b / 0', 'ERROR');
+    expect(await page.textContent('#output .error')).toContain('ZeroDivisionError');
+    await page.click('#restart');
+    await page.locator('#state', { hasText: 'fresh kernel' }).waitFor();
+    await run('b', 'ERROR');
+    expect(await page.textContent('#output .error')).toContain('NameError');
+    await page.click('#release');
+    await page.locator('#state', { hasText: 'session released' }).waitFor();
+  });
+
+  it('says that a token is wrong', async () => {
+    await page.fill('#token', 'wrong');
+    await page.press('#token', 'Tab');
+    await page.click('#run');
+    await page.locator('#state', { hasText: 'The token is wrong.' }).waitFor();
+  });
+});
+
+async function run(code: string, status: string): Promise<void> {
+  await page.fill('#code', code);
+  await page.click('#run');
+  await page.locator('#state', { hasText: `${status} after` }).waitFor();
+}
+
+async function statusOf(id: string): Promise<string | undefined> {
+  const { data } = await gateway.graphql<{ execution: { status: string } }>(
+    'query ($id: ID!) { execution(id: $id) { status } }',
+    { id },
+  );
+  return data?.execution.status;
+}
