@@ -6,9 +6,9 @@
 ARG WORKER_IMAGE
 FROM ${WORKER_IMAGE}
 RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends black python3-flake8 mypy \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends black flake8 mypy \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/*
 COPY agent /src/agent
 WORKDIR /src/agent
-RUN black --check --quiet --diff . && flake8 . && mypy && python3 -m unittest discover --start-directory tests
+RUN black --check --quiet --diff . && python3 -m flake8 . && mypy && python3 -m unittest discover --start-directory tests

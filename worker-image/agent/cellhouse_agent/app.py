@@ -10,6 +10,7 @@ import os
 import signal
 import time
 import uuid
+from typing import Any
 
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
 from cellhouse_agent.executor import Executor
@@ -52,7 +53,8 @@ async def _run(config: Config, started: float) -> int:
     services = Services(boot_id, executor, buffer, gate, usage)
     work = asyncio.create_task(_work(kernel, executor, services, started))
     orphan_watch = asyncio.create_task(_watch_orphan(gate, config.orphan_timeout_ms, ended))
-    await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
+    waits: list[asyncio.Future[Any]] = [work, ended]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     orphan_watch.cancel()
     if work.done():
         work.result()

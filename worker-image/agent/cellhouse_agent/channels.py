@@ -54,7 +54,7 @@ class ChannelsHandler(WebSocketHandler):
             await super().get(*args, **kwargs)
 
     def _number(self, name: str) -> int:
-        text = self.get_query_argument(name, "")
+        text = self.get_query_argument(name, "") or ""
         is_number = text.isascii() and text.isdigit() and len(text) <= 16
         return whole_number(int(text) if is_number else None, name, 0, MAX_EPOCH)
 

@@ -60,7 +60,7 @@ class KernelLink:
         self._iopub.connect(connection.endpoint(IOPUB_PORT))
         self._channels = (("shell", self._shell), ("iopub", self._iopub))
         for _, socket in self._channels:
-            self._loop.add_reader(socket.getsockopt(zmq.FD), self._drain)
+            self._loop.add_reader(int(socket.getsockopt(zmq.FD)), self._drain)
 
     async def probe(self) -> None:
         """Return when the kernel answers requests and its output arrives. It waits for ever; the caller has a limit."""
@@ -95,7 +95,7 @@ class KernelLink:
         deadline = self._loop.time() + LAST_OUTPUT_SECONDS
         is_disconnected = False
         while not is_disconnected and self._loop.time() < deadline:
-            while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 recv_monitor_message(self._monitor)
                 is_disconnected = True
             self._drain()
@@ -109,7 +109,7 @@ class KernelLink:
             return
         self._is_closed = True
         for _, socket in self._channels:
-            self._loop.remove_reader(socket.getsockopt(zmq.FD))
+            self._loop.remove_reader(int(socket.getsockopt(zmq.FD)))
         self._iopub.disable_monitor()
         self._monitor.close(0)
         self._shell.close(0)
@@ -128,7 +128,7 @@ class KernelLink:
         """Handle a batch of what has arrived; true if there was anything. ZeroMQ's fd tells of changes only once."""
         handled = 0
         for channel, socket in self._channels:
-            while not self._is_closed and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            while not self._is_closed and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 if handled == BATCH_MESSAGES:
                     self._plan_drain()
                     return True

@@ -19,7 +19,8 @@ from cellhouse_agent.wire import JsonObject
 
 # Under memory pressure the kernel goes first, never the agent.
 KERNEL_OOM_SCORE = 1000
-# However many processes user code runs, the agent gets the CPU first when it must act. It counts only inside the container.
+# However many processes user code runs, the agent gets the CPU first when it must act. It counts only inside the
+# container.
 KERNEL_NICENESS = 10
 # How much of the kernel's own stderr is kept to explain a start that failed.
 STDERR_TAIL_BYTES = 2_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-# Stored executions whose ids are still remembered. A gateway sends a request again only while it has not stored its end,
-# so these are a safety margin, not the promise itself.
+# Stored executions whose ids are still remembered. A gateway sends a request again only while it has not stored its
+# end, so these are a safety margin, not the promise itself.
 MAX_STORED_IDS = 10_000
 # Executions whose end no gateway has stored. Their status and replies are never dropped, so their number is bounded.
 MAX_UNSTORED_REQUESTS = 1_024
@@ -19,7 +19,7 @@ class KnownRequests:
         self._stored: set[str] = set()
         self._stored_order: deque[str] = deque()
 
-    def __contains__(self, msg_id: str) -> bool:
+    def __contains__(self, msg_id: object) -> bool:
         return msg_id in self._unstored or msg_id in self._stored
 
     @property

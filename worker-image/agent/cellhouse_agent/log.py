@@ -16,7 +16,7 @@ _dropped_lines = 0
 def log_event(event: str, **fields: str | int | float | bool | None) -> None:
     """Write a line, or count it as dropped when nobody takes the log.
 
-    While the engine is away (it may be: workers outlive it) the pipe fills. A blocking write would then stop the worker.
+    While the engine is away (it may be: workers outlive it) the pipe fills. A blocking write would stop the worker.
     """
     global _dropped_lines
     line: dict[str, object] = {"time": round(time.time(), 3), "event": event, **fields}
@@ -35,7 +35,7 @@ def log_event(event: str, **fields: str | int | float | bool | None) -> None:
 
 
 class _LibraryLogs(logging.Handler):
-    """What tornado and asyncio have to say, as events; never the arguments of a message, which could be a user's data."""
+    """What tornado and asyncio have to say, as events; never a message's arguments, which could be a user's data."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0] if record.exc_info else None

@@ -67,9 +67,9 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         raise MalformedMessage("content.code must be text")
     limits = _child(_child(frame, "metadata"), "cellhouse")
     echoed: JsonObject = {
-        name: header[name][:MAX_ID_CHARACTERS]
+        name: value[:MAX_ID_CHARACTERS]
         for name in ECHOED_HEADER_FIELDS
-        if isinstance(header.get(name), str)
+        if isinstance(value := header.get(name), str)
     }
     return ExecuteRequest(
         msg_id=identifier(header.get("msg_id"), "header.msg_id"),

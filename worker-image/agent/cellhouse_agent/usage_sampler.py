@@ -6,7 +6,8 @@ import asyncio
 
 from cellhouse_agent.usage import Usage
 
-# How often memory is looked at while code runs. The counters' own peaks are for the container's life, not an execution's.
+# How often memory is looked at while code runs. The counters' own peaks are for the container's life, not for one
+# execution.
 SAMPLE_SECONDS = 0.05
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 KERNEL_UID = 64002
 
-# A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit on
-# the container a few passes find them all.
+# A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit
+# on the container a few passes find them all.
 MAX_STOP_PASSES = 20
 # How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
 KILL_DEADLINE_SECONDS = 10.0

@@ -1,7 +1,7 @@
 """Jupyter's ZeroMQ messages: parts, signatures, and the JSON inside.
 
-Done here and not by jupyter_client's Session: that one parses every date and copies every message, and the kernel at the
-other end is hostile, so each step needs its own bounds anyway.
+Done here and not by jupyter_client's Session: that one parses every date and copies every message, and the kernel at
+the other end is hostile, so each step needs its own bounds anyway.
 """
 
 from __future__ import annotations

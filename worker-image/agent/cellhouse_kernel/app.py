@@ -17,8 +17,8 @@ IMAGE_IPYTHON_DIR = "/usr/share/cellhouse/ipython"
 class KernelApp(IPKernelApp):
     """Serves one kernel on the endpoints that `use_connection` gave it."""
 
-    kernel_class = Kernel
-    outstream_class = "cellhouse_kernel.streams.OrderedOutStream"
+    kernel_class = Kernel  # type: ignore[assignment]
+    outstream_class = "cellhouse_kernel.streams.OrderedOutStream"  # type: ignore[assignment]
 
     @default("ipython_dir")
     def _default_ipython_dir(self) -> str:
@@ -44,7 +44,7 @@ class KernelApp(IPKernelApp):
     def init_connection_file(self) -> None:
         """There is none: see `use_connection`."""
 
-    def write_connection_file(self) -> None:
+    def write_connection_file(self, **_kwargs: Any) -> None:
         """There is none: see `use_connection`."""
 
     def init_heartbeat(self) -> None:

@@ -25,7 +25,8 @@ class Kernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Help that was asked for (`len?`) is output like any other.
-        self.shell.set_hook("show_in_pager", page.as_hook(page.display_page), PAGER_PRIORITY)
+        shell: Any = self.shell
+        shell.set_hook("show_in_pager", page.as_hook(page.display_page), PAGER_PRIORITY)
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
         """Run a cell, then see that there are streams to flush: `sys.stdout = None` must not lose the reply."""

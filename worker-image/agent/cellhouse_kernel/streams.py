@@ -19,7 +19,7 @@ FLUSH_INTERVAL_SECONDS = 0.005
 # The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
 # agent's limit for a message.
 MAX_MESSAGE_CHARACTERS = 65_536
-# Text that may wait to be sent. A loop that prints faster than it can be sent then waits, instead of filling the memory.
+# Text that may wait to be sent. A loop that prints faster than it can be sent then waits, and does not fill the memory.
 MAX_WAITING_CHARACTERS = 4_194_304
 
 Chunk = tuple["OrderedOutStream", dict[str, Any], str]

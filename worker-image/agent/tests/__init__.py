@@ -1,0 +1,1 @@
+"""Tests of the agent's parts; test/int/kernelContract.test.ts tests the whole through its socket."""

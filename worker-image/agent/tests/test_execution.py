@@ -1,0 +1,152 @@
+"""One execution: order of its frames, its limits, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from typing import Any
+
+from cellhouse_agent.execution import BUSY_ALLOWANCE_SECONDS, Execution
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.wire import JsonObject, KernelMessage
+
+MAX_MESSAGE_BYTES = 100_000
+
+
+class ExecutionTest(unittest.TestCase):
+    """An execution that may keep 100 bytes of output, on a clock that tests set."""
+
+    def setUp(self) -> None:
+        self.time = 50.0
+        self.wakes = 0
+        self.make()
+
+    def make(self, capacity_bytes: int = 1_000_000) -> None:
+        """A fresh execution, writing into a fresh buffer."""
+        self.buffer = ReplayBuffer(capacity_bytes)
+        request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, 2_000, 500, 100)
+        writer = FrameWriter(self.buffer, "boot", MAX_MESSAGE_BYTES)
+        self.execution = Execution(request, writer, lambda: self.time, self.wake)
+
+    def wake(self) -> None:
+        """What the execution calls when something has changed."""
+        self.wakes += 1
+
+    def iopub(self, msg_type: str, content: JsonObject, size_bytes: int = 100) -> None:
+        """A message from the kernel."""
+        self.execution.accept("iopub", KernelMessage(msg_type, "m1", content, size_bytes))
+
+    def print(self, text: str) -> None:
+        """Text on stdout."""
+        self.iopub("stream", {"name": "stdout", "text": text})
+
+    def end(self) -> list[dict[str, Any]]:
+        """End it, and return all its frames."""
+        self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
+        self.iopub("status", {"execution_state": "idle"})
+        self.assertTrue(self.execution.is_done)
+        self.execution.write_end(self.execution.reply or {}, {"outcome": "finished"})
+        frames = range(1, self.buffer.last_seq + 1)
+        return [json.loads(self.buffer.get(seq) or b"") for seq in frames]
+
+    def kinds(self, frames: list[dict[str, Any]]) -> list[str]:
+        """Types of frames; states of status."""
+        return [
+            frame["content"].get("execution_state") or frame["header"]["msg_type"]
+            for frame in frames
+        ]
+
+    def gaps(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What was left out."""
+        return [
+            frame["content"] for frame in frames if frame["header"]["msg_type"] == "cellhouse_gap"
+        ]
+
+    def text(self, frames: list[dict[str, Any]]) -> str:
+        """All that was printed."""
+        return "".join(frame["content"].get("text", "") for frame in frames)
+
+    def test_writes_busy_outputs_idle_reply_with_the_request_as_parent(self) -> None:
+        self.iopub("status", {"execution_state": "busy"})
+        self.print("x")
+        frames = self.end()
+        self.assertEqual(self.kinds(frames), ["busy", "stream", "idle", "execute_reply"])
+        self.assertTrue(all(frame["parent_header"] == {"msg_id": "m1"} for frame in frames))
+        self.assertEqual([frame["seq"] for frame in frames], [1, 2, 3, 4])
+
+    def test_counts_time_from_busy_or_soon_after_it_was_sent(self) -> None:
+        self.assertEqual(self.execution.deadline, 50 + BUSY_ALLOWANCE_SECONDS + 2)
+        self.time = 50.25
+        self.iopub("status", {"execution_state": "busy"})
+        self.assertEqual(self.execution.deadline, 52.25)
+        self.time = 51
+        self.iopub("status", {"execution_state": "busy"})
+        self.assertEqual(self.execution.deadline, 52.25)
+
+    def test_writes_busy_once(self) -> None:
+        self.iopub("status", {"execution_state": "busy"})
+        self.execution.start()
+        self.iopub("status", {"execution_state": "busy"})
+        self.assertEqual(self.kinds(self.end()), ["busy", "idle", "execute_reply"])
+
+    def test_is_done_only_with_both_reply_and_idle(self) -> None:
+        self.iopub("status", {"execution_state": "idle"})
+        self.assertFalse(self.execution.is_done)
+        self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
+        self.assertTrue(self.execution.is_done)
+        self.assertGreaterEqual(self.wakes, 2)
+
+    def test_leaves_out_what_comes_after_idle(self) -> None:
+        self.print("in time")
+        self.iopub("status", {"execution_state": "idle"})
+        self.print("late")
+        self.assertEqual(self.text(self.end()), "in time")
+
+    def test_keeps_output_up_to_exactly_its_limit(self) -> None:
+        self.print("x" * 100)
+        frames = self.end()
+        self.assertEqual((len(self.text(frames)), self.gaps(frames)), (100, []))
+
+    def test_cuts_at_the_limit_and_tells_it_once_before_idle(self) -> None:
+        self.print("x" * 60)
+        self.print("é" * 30)
+        self.print("later, though it would fit")
+        frames = self.end()
+        self.assertEqual(self.text(frames), "x" * 60 + "é" * 20)
+        gap = {"reason": "output_limit", "dropped_bytes": 20 + 26, "dropped_messages": 2}
+        self.assertEqual(self.gaps(frames), [gap])
+        self.assertEqual(self.kinds(frames)[-3:], ["cellhouse_gap", "idle", "execute_reply"])
+        self.assertEqual((self.execution.output_bytes, self.execution.dropped_bytes), (146, 46))
+
+    def test_drops_output_but_no_status_when_the_buffer_is_full(self) -> None:
+        self.make(capacity_bytes=900)
+        for _ in range(5):
+            self.print("x" * 10)
+        frames = self.end()
+        self.assertEqual([gap["reason"] for gap in self.gaps(frames)], ["replay_overflow"])
+        self.assertEqual(self.kinds(frames)[-2:], ["idle", "execute_reply"])
+        self.assertEqual(len(self.text(frames)) + self.execution.dropped_bytes, 50)
+
+    def test_drops_a_message_that_is_too_large_and_goes_on(self) -> None:
+        self.iopub("display_data", {}, MAX_MESSAGE_BYTES + 1)
+        self.print("after")
+        frames = self.end()
+        self.assertEqual(self.text(frames), "after")
+        self.assertEqual([gap["reason"] for gap in self.gaps(frames)], ["message_too_large"])
+
+    def test_may_be_interrupted_once_the_kernel_has_taken_up_the_code(self) -> None:
+        self.iopub("status", {"execution_state": "busy"})
+        self.assertFalse(self.execution.is_interruptible)
+        self.iopub("execute_input", {})
+        self.assertTrue(self.execution.is_interruptible)
+
+    def test_takes_the_first_reply_only(self) -> None:
+        self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
+        self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "no"}, 10))
+        self.assertEqual((self.execution.reply or {})["status"], "ok")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,155 @@
+"""The executor with a real kernel, under the kernel's own user: run as root in the worker image."""
+
+import asyncio
+import json
+import unittest
+from typing import Any
+
+from cellhouse_agent.executor import Executor, QueueFull
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.usage import find_usage
+from cellhouse_agent.user_processes import user_processes
+
+# Far beyond what any of these take; a hang shall fail, not block.
+PATIENCE_SECONDS = 60.0
+
+
+def request(msg_id: str, code: str, timeout_ms: int = 10_000) -> ExecuteRequest:
+    """A request with short grace."""
+    return ExecuteRequest(msg_id, code, {"msg_id": msg_id}, timeout_ms, 200, 1_000_000)
+
+
+class WithKernel(unittest.IsolatedAsyncioTestCase):
+    """A worker without its socket."""
+
+    async def asyncSetUp(self) -> None:
+        self.buffer = ReplayBuffer(10_000_000)
+        writer = FrameWriter(self.buffer, "boot", 16_777_216)
+        self.executor = Executor(self.buffer, writer, find_usage())
+        self.kernel = Kernel(1, 16_777_216, self.executor.on_message)
+        await self.kernel.start()
+        self.work = asyncio.create_task(self.executor.run(self.kernel))
+
+    async def asyncTearDown(self) -> None:
+        self.work.cancel()
+        await asyncio.wait([self.work])
+        await self.kernel.end()
+
+    def frames(self, msg_id: str) -> list[dict[str, Any]]:
+        """All frames of one execution so far."""
+        seqs = range(self.buffer.first_seq, self.buffer.last_seq + 1)
+        frames = [json.loads(self.buffer.get(seq) or b"") for seq in seqs]
+        return [frame for frame in frames if frame["parent_header"].get("msg_id") == msg_id]
+
+    async def reply(self, msg_id: str) -> dict[str, Any]:
+        """Wait for the end of an execution; its reply."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                for frame in self.frames(msg_id):
+                    if frame["header"]["msg_type"] == "execute_reply":
+                        return dict(frame)
+                await self.buffer.wait_for(self.buffer.last_seq + 1)
+
+    async def started(self, msg_id: str) -> None:
+        """Wait until an execution runs."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self.frames(msg_id):
+                await self.buffer.wait_for(self.buffer.last_seq + 1)
+
+    async def run_code(self, msg_id: str, code: str, timeout_ms: int = 10_000) -> tuple[str, str]:
+        """Run code; its outcome and what it printed."""
+        self.executor.submit(request(msg_id, code, timeout_ms))
+        reply = await self.reply(msg_id)
+        contents = [frame["content"] for frame in self.frames(msg_id)]
+        text = "".join(content.get("text", "") for content in contents)
+        return reply["metadata"]["cellhouse"]["outcome"], text
+
+    async def test_state_lives_from_one_execution_to_the_next(self) -> None:
+        self.assertEqual(await self.run_code("1", "a = 10"), ("finished", ""))
+        self.assertEqual(await self.run_code("2", "print(a * 20)"), ("finished", "200\n"))
+        types = [frame["header"]["msg_type"] for frame in self.frames("2")]
+        self.assertEqual(types, ["status", "stream", "status", "execute_reply"])
+
+    async def test_an_id_runs_at_most_once(self) -> None:
+        code = "n = globals().get('n', 0) + 1; print(n)"
+        self.assertEqual(await self.run_code("1", code), ("finished", "1\n"))
+        self.executor.submit(request("1", code))
+        self.executor.ack(self.buffer.last_seq)
+        self.executor.submit(request("1", code))
+        self.assertEqual(await self.run_code("2", code), ("finished", "2\n"))
+
+    async def test_a_runaway_loop_is_stopped_and_keeps_its_variables(self) -> None:
+        loop = "b = 5\nwhile True: pass"
+        self.assertEqual((await self.run_code("1", loop, timeout_ms=300))[0], "timeout")
+        self.assertFalse((await self.reply("1"))["metadata"]["cellhouse"]["state_lost"])
+        self.assertEqual(await self.run_code("2", "print(b)"), ("finished", "5\n"))
+
+    async def test_code_that_ignores_the_interrupt_loses_its_kernel(self) -> None:
+        stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+        self.assertEqual((await self.run_code("1", stubborn, timeout_ms=300))[0], "timeout")
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertTrue(report["state_lost"])
+        self.assertLess(report["finished_at"] - report["started_at"], 300 + 200 + 200)
+        self.assertEqual(await self.run_code("2", "print(1)"), ("finished", "1\n"))
+
+    async def test_a_dead_kernel_is_told_and_replaced(self) -> None:
+        outcome, _ = await self.run_code("1", "import os; os._exit(3)")
+        reply = await self.reply("1")
+        self.assertEqual(outcome, "kernel_died")
+        self.assertEqual(reply["content"]["ename"], "KernelDied")
+        self.assertEqual(reply["metadata"]["cellhouse"]["exit_code"], 3)
+        self.assertEqual(await self.run_code("2", "print(1)"), ("finished", "1\n"))
+        self.assertEqual(self.executor.generation, 2)
+
+    async def test_nothing_slips_in_between_quit_and_its_end(self) -> None:
+        self.executor.submit(request("1", "quit()"))
+        self.executor.submit(request("2", "print(1)"))
+        self.assertEqual((await self.reply("1"))["content"]["status"], "ok")
+        report = (await self.reply("2"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["state_lost"]), ("finished", True))
+
+    async def test_an_interrupt_hits_only_the_request_it_names(self) -> None:
+        self.executor.submit(request("1", "import time; time.sleep(50)"))
+        self.executor.submit(request("2", "print(1)"))
+        await self.started("1")
+        self.assertTrue(self.executor.interrupt("2"))
+        self.assertFalse(self.executor.interrupt("3"))
+        self.assertIsNone((await self.reply("2"))["metadata"]["cellhouse"]["started_at"])
+        self.assertTrue(self.executor.interrupt("1"))
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["state_lost"]), ("interrupted", False))
+
+    async def test_a_restart_ends_what_runs_and_everything_it_started(self) -> None:
+        code = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(50)"
+        self.executor.submit(request("1", code))
+        await self.started("1")
+        self.assertEqual(await self.executor.restart(), 2)
+        self.assertEqual(len(list(user_processes())), 1)
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["state_lost"]), ("interrupted", True))
+
+    async def test_a_leftover_that_blocks_the_kernel_does_not_stop_the_clock(self) -> None:
+        task = "import asyncio\nasync def f():\n  while True: pass\nt = asyncio.ensure_future(f())"
+        await self.run_code("1", task)
+        self.assertEqual((await self.run_code("2", "1", timeout_ms=300))[0], "timeout")
+        self.assertEqual((await self.run_code("3", "1"))[0], "finished")
+
+    async def test_the_queue_is_bounded(self) -> None:
+        with self.assertRaises(QueueFull):
+            for number in range(100):
+                self.executor.submit(request(str(number), "pass"))
+
+    async def test_a_forged_parent_reaches_no_other_execution(self) -> None:
+        code = (
+            "k = get_ipython().kernel\n"
+            "k.session.send(k.iopub_socket, 'stream', {'name': 'stdout', 'text': 'forged'},"
+            " parent={'header': {'msg_id': '1'}})"
+        )
+        await self.run_code("1", "print('mine')")
+        await self.run_code("2", code)
+        texts = [frame["content"].get("text") for frame in self.frames("1")]
+        self.assertEqual([text for text in texts if text], ["mine\n"])
+        self.assertGreaterEqual(self.executor.stray_messages, 1)

@@ -1,0 +1,90 @@
+"""Frames from the gateway: what is taken, what is ignored, what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import unittest
+from typing import Any
+
+from cellhouse_agent.requests import Ack, ExecuteRequest, parse_frame
+from cellhouse_agent.wire import MalformedMessage
+
+EXECUTE: dict[str, Any] = {
+    "channel": "shell",
+    "header": {"msg_id": "m1", "msg_type": "execute_request", "session": "s", "other": "left out"},
+    "parent_header": {},
+    "metadata": {"cellhouse": {"timeout_ms": 1_000, "grace_ms": 0, "max_output_bytes": 10}},
+    "content": {"code": "1 + 1"},
+    "buffers": [],
+}
+
+
+def changed(path: str, value: object) -> str:
+    """EXECUTE with one value replaced, as a frame."""
+    frame = copy.deepcopy(EXECUTE)
+    *parents, last = path.split(".")
+    part = frame
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    return json.dumps(frame)
+
+
+class ParseFrameTest(unittest.TestCase):
+    """parse_frame takes exactly what docs/worker-protocol.md says."""
+
+    def test_takes_a_request(self) -> None:
+        frame = parse_frame(json.dumps(EXECUTE))
+        self.assertEqual(
+            frame,
+            ExecuteRequest(
+                msg_id="m1",
+                code="1 + 1",
+                header={"msg_id": "m1", "msg_type": "execute_request", "session": "s"},
+                timeout_ms=1_000,
+                grace_ms=0,
+                max_output_bytes=10,
+            ),
+        )
+
+    def test_takes_an_acknowledgement(self) -> None:
+        self.assertEqual(parse_frame('{"ack": 7}'), Ack(7))
+
+    def test_ignores_other_messages(self) -> None:
+        self.assertIsNone(parse_frame(changed("header.msg_type", "kernel_info_request")))
+        self.assertIsNone(parse_frame(changed("channel", "control")))
+
+    def test_keeps_any_text_of_code(self) -> None:
+        code = "nul \0 \ud800 正弦波"
+        frame = parse_frame(changed("content.code", code))
+        self.assertIsInstance(frame, ExecuteRequest)
+        self.assertEqual(frame.code if isinstance(frame, ExecuteRequest) else None, code)
+
+    def test_refuses_what_is_malformed(self) -> None:
+        frames = {
+            "not JSON": "{",
+            "not an object": "[]",
+            "not a number": '{"ack": NaN}',
+            "no header": "{}",
+            "an ack that is text": '{"ack": "7"}',
+            "an ack that is a boolean": '{"ack": true}',
+            "a negative ack": '{"ack": -1}',
+            "no code": changed("content", {}),
+            "code that is no text": changed("content.code", 5),
+            "an empty id": changed("header.msg_id", ""),
+            "a long id": changed("header.msg_id", "x" * 129),
+            "no limits": changed("metadata", {}),
+            "no time": changed("metadata.cellhouse.timeout_ms", 0),
+            "a time of more than a day": changed("metadata.cellhouse.timeout_ms", 86_400_001),
+            "a fraction": changed("metadata.cellhouse.timeout_ms", 1.5),
+            "a negative grace": changed("metadata.cellhouse.grace_ms", -1),
+            "nesting that nothing could read": "[" * 100_000,
+        }
+        for name, frame in frames.items():
+            with self.subTest(name), self.assertRaises(MalformedMessage):
+                parse_frame(frame)
+
+
+if __name__ == "__main__":
+    unittest.main()

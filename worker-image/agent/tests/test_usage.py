@@ -1,0 +1,62 @@
+"""The readers of both versions of control groups, on files as Linux writes them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from cellhouse_agent.usage import UsageUnavailable, find_usage
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+class UsageTest(unittest.TestCase):
+    """The same numbers, whichever version tells them."""
+
+    def copy(self, version: str, name: str, text: str) -> Path:
+        """The fixture with one file changed."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        root = Path(folder.name) / version
+        shutil.copytree(FIXTURES / version, root)
+        (root / name).write_text(text)
+        return root
+
+    def test_reads_version_1(self) -> None:
+        usage = find_usage(FIXTURES / "cgroup_v1")
+        self.assertAlmostEqual(usage.cpu_ms(), 5072.018722)
+        self.assertEqual(usage.memory_bytes(), 100_000_000)
+        self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
+        self.assertEqual(usage.oom_kills(), 3)
+
+    def test_reads_version_2(self) -> None:
+        usage = find_usage(FIXTURES / "cgroup_v2")
+        self.assertAlmostEqual(usage.cpu_ms(), 5072.018)
+        self.assertEqual(usage.memory_bytes(), 100_000_000)
+        self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
+        self.assertEqual(usage.oom_kills(), 2)
+
+    def test_knows_when_there_is_no_limit(self) -> None:
+        for version, name, text in (
+            ("cgroup_v1", "memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ("cgroup_v2", "memory.max", "max\n"),
+        ):
+            with self.subTest(version):
+                usage = find_usage(self.copy(version, name, text))
+                self.assertIsNone(usage.memory_limit_bytes())
+
+    def test_never_tells_negative_memory(self) -> None:
+        usage = find_usage(self.copy("cgroup_v2", "memory.current", "1000\n"))
+        self.assertEqual(usage.memory_bytes(), 0)
+
+    def test_refuses_what_it_cannot_read(self) -> None:
+        with tempfile.TemporaryDirectory() as empty, self.assertRaises(UsageUnavailable):
+            find_usage(Path(empty))
+        with self.assertRaises(UsageUnavailable):
+            find_usage(self.copy("cgroup_v2", "memory.current", "what\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
