@@ -125,24 +125,24 @@ describe('the lease on a worker', () => {
 
   it('never lets a commit slip in between the take-over and what the successor reads', async () => {
     const worker = await idleWorker();
-    let cursor = await gateway.leases.acquireWorker(worker.id);
-    if (!cursor) throw new Error('not acquired');
+    const mine = await gateway.leases.acquireWorker(worker.id);
+    if (!mine) throw new Error('not acquired');
     let storedSeq = 0;
     const writing = (async () => {
-      for (let seq = 1; cursor; seq += 1) {
-        await gateway.store.commit({ streams: [], cursor: { ...cursor, bootId: 'b', seq } });
+      for (let seq = 1; ; seq += 1) {
+        await gateway.store.commit({ streams: [], cursor: { ...mine, bootId: 'b', seq } });
         storedSeq = seq;
       }
     })();
+    const fenced = expect(writing).rejects.toMatchObject({ name: 'FencedError' });
     await expect.poll(() => storedSeq).toBeGreaterThan(20);
     let taken = null;
     while (taken === null) {
       await expire(`worker-${worker.id}`);
       taken = await other.leases.acquireWorker(worker.id);
     }
-    await expect(writing).rejects.toMatchObject({ name: 'FencedError' });
+    await fenced;
     expect(taken.seq).toBe(storedSeq);
-    cursor = null;
   });
 
   it('shows as orphaned while nobody live holds it', async () => {

@@ -12,8 +12,8 @@ export interface TestDatabase {
   readonly address: DatabaseAddress;
   /** Raw SQL, with camelCase columns as the project's own clients give them. */
   readonly sql: ReturnType<typeof createClient>['sql'];
-  /** One more gateway on it; closed with the rest. */
-  open(gatewayId?: GatewayId): Promise<Database>;
+  /** One more gateway on it (by way of another address, if given); closed with the rest. */
+  open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
   /** Closes all gateways and drops the database. */
   close(): Promise<void>;
 }
@@ -29,9 +29,9 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     address,
     sql: client.sql,
-    open: async (gatewayId = newId<GatewayId>()) => {
+    open: async (gatewayId = newId<GatewayId>(), by = address) => {
       const logger = pino({ level: 'silent' });
-      const database = await openDatabase(address, { gatewayId, logger, newId });
+      const database = await openDatabase(by, { gatewayId, logger, newId });
       opened.push(database);
       return database;
     },

@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { OutputItem } from '../../src/events/eventStore.ts';
+import type { ExecutionId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionRequested,
+  onWorker,
+  workerRequested,
+} from '../support/events.ts';
+
+let db: TestDatabase;
+let proxy: DatabaseProxy;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+});
+afterAll(() => db.close());
+beforeEach(async () => {
+  proxy = await createDatabaseProxy(db.address);
+  gateway = await db.open(undefined, proxy.address);
+  // Prepares the statement, so that a commit is one message each way.
+  await gateway.store.commit({ streams: [workerRequested()] });
+});
+afterEach(async () => {
+  await gateway.close();
+  await proxy.close();
+});
+
+const line = (executionId: ExecutionId, seq: number): OutputItem => ({
+  executionId,
+  seq,
+  at: new Date(),
+  output: { kind: 'stream', name: 'stdout', text: `line ${seq}\n` },
+});
+
+const ways = [
+  ['done, and its answer lost', () => proxy.loseNextAnswer()],
+  ['lost on its way', () => proxy.loseNextCommit()],
+] as const;
+
+describe.each(ways)('a commit that was %s', (_, lose) => {
+  it('is done once, and resolves as if nothing had happened', async () => {
+    const { store, queries } = gateway;
+    const told: number[] = [];
+    gateway.wakeUps.onEvent(({ position }) => told.push(position));
+    const append = executionRequested();
+    const executionId = append.id as ExecutionId;
+    lose();
+    const { events, states } = await store.commit({
+      streams: [append, workerRequested()],
+      outputs: [line(executionId, 1), line(executionId, 2)],
+    });
+    expect(proxy.lost).toBe(1);
+    expect(await store.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
+    expect(await queries.execution(executionId)).toEqual(states[0]);
+    expect(await queries.outputEnd(executionId)).toEqual({ lastSeq: 2, isFinished: false });
+    await expect.poll(() => told).toEqual(events.map(({ position }) => position));
+  });
+
+  it('is done once also when it holds output only', async () => {
+    const { store, queries, leases } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    const execution = await commitOne<'execution'>(store, executionRequested());
+    const cursor = await leases.acquireWorker(worker.id);
+    if (!cursor) throw new Error('not acquired');
+    lose();
+    await store.commit({
+      streams: [],
+      outputs: [line(execution.id, 1)],
+      cursor: { ...cursor, bootId: 'boot', seq: 5 },
+    });
+    expect(proxy.lost).toBe(1);
+    await store.commit({
+      streams: [],
+      outputs: [line(execution.id, 2)],
+      cursor: { ...cursor, bootId: 'boot', seq: 6 },
+    });
+    const items = await queries.outputs(execution.id, 0, { limit: 10, maxBytes: 10_000 });
+    expect(items.map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(await leases.acquireWorker(worker.id)).toMatchObject({ epoch: 2, seq: 6 });
+  });
+
+  it('of many that shared it does each once, or refuses it', async () => {
+    const { store } = gateway;
+    const worker = await commitOne<'worker'>(store, workerRequested());
+    await commitOne(store, onWorker(worker, ...becomesIdle()));
+    const appends = Array.from({ length: 10 }, () => workerRequested());
+    lose();
+    const results = await Promise.allSettled([
+      ...appends.map((append) => store.commit({ streams: [append] })),
+      store.commit({ streams: [onWorker(worker, ...becomesIdle())] }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([
+      ...appends.map(() => 'fulfilled'),
+      'rejected',
+    ]);
+    for (const { id } of appends) expect(await store.readStream('worker', id)).toHaveLength(1);
+    expect(await store.readStream('worker', worker.id)).toHaveLength(3);
+  });
+});
+
+describe('a database that is away', () => {
+  it('is waited for, and then everything is done in the order it was asked for', async () => {
+    const { store } = gateway;
+    await proxy.refuse();
+    const worker = workerRequested();
+    const commits = Promise.all([
+      store.commit({ streams: [worker] }),
+      store.commit({ streams: [executionRequested()] }),
+    ]);
+    await expect(gateway.ping()).rejects.toThrow();
+    await proxy.open();
+    const [first] = await commits;
+    expect(await store.readStream('worker', worker.id)).toEqual(first?.events);
+    await expect.poll(() => gateway.ping()).toBeUndefined();
+  });
+
+  it('is given up when the store closes, and nothing is taken any more', async () => {
+    const { store } = gateway;
+    await proxy.refuse();
+    const refused = expect(store.commit({ streams: [workerRequested()] })).rejects.toThrow(
+      /database is away/,
+    );
+    await gateway.close();
+    await refused;
+    await expect(store.commit({ streams: [workerRequested()] })).rejects.toThrow(/closed/);
+  });
+
+  it('loses no connection for good: the server may end every one', async () => {
+    const { store, leases } = gateway;
+    await leases.acquire('before');
+    await db.sql`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'cellhouse %'
+        AND pid <> pg_backend_pid() AND application_name NOT LIKE '%test'`;
+    const { events } = await store.commit({ streams: [workerRequested()] });
+    await expect.poll(() => gateway.wakeUps.position).toBe(events[0]?.position);
+    await expect.poll(() => leases.acquire('after')).toBe(1);
+  });
+});
+
+describe('a commit in the middle of which its connection is ended', () => {
+  it('is done once, with all that shared it', async () => {
+    const { store } = gateway;
+    const before = await store.lastPosition();
+    const commits = await db.sql.begin(async (sql) => {
+      // Commits wait at the gate for as long as a rebuild holds it.
+      await sql`SELECT pg_advisory_xact_lock(1667788661, 1)`;
+      const waiting = Array.from({ length: 5 }, () =>
+        store.commit({ streams: [workerRequested()] }),
+      );
+      await expect
+        .poll(
+          () => sql`
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event = 'advisory'`,
+        )
+        .toHaveLength(1);
+      return { waiting };
+    });
+    const positions = (await Promise.all(commits.waiting)).map(({ events }) => events[0]?.position);
+    expect(positions).toEqual([1, 2, 3, 4, 5].map((number) => before + number));
+    expect(await store.readAfter(before)).toHaveLength(5);
+  });
+});
+
+describe('a half-open LISTEN connection', () => {
+  it('is made up for by looking', async () => {
+    const writer = await db.open();
+    proxy.stallListening();
+    const heard: number[] = [];
+    gateway.wakeUps.onEvent(({ position }) => heard.push(position));
+    const { events } = await writer.store.commit({ streams: [workerRequested()] });
+    await expect.poll(() => heard, { timeout: 3_000 }).toEqual([events[0]?.position]);
+  });
+});

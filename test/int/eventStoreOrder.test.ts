@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import type { ExecutionId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionRequested,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+
+const WRITERS = 8;
+const COMMITS_EACH = 40;
+
+let db: TestDatabase;
+let gateways: readonly [Database, Database];
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateways = [await db.open(), await db.open()];
+});
+afterAll(() => db.close());
+
+describe('positions', () => {
+  it('are given in commit order: who has seen one never later meets a smaller', async () => {
+    const { store } = gateways[0];
+    let isDone = false;
+    const seen: RecordedEvent[] = [];
+    const reading = (async () => {
+      for (;;) {
+        const wasDone = isDone;
+        const events = await store.readAfter(seen.at(-1)?.position ?? 0, 50);
+        seen.push(...events);
+        if (events.length === 0 && wasDone) return;
+      }
+    })();
+    const writers = Array.from({ length: WRITERS }, async (_, writer) => {
+      const own = gateways[writer % 2] ?? gateways[0];
+      for (let count = 0; count < COMMITS_EACH; count += 1) {
+        // Every third one is refused, after it has taken part in a group.
+        const streams = [workerRequested(), executionRequested()];
+        const user = { userUuid: `writer-${writer}` };
+        const refused = own.store.commit({ streams: [sessionOpened(user), sessionOpened(user)] });
+        const [done] = await Promise.allSettled([own.store.commit({ streams }), refused]);
+        expect(done.status).toBe('fulfilled');
+      }
+    });
+    await Promise.all(writers);
+    isDone = true;
+    await reading;
+    expect(seen).toHaveLength(WRITERS * COMMITS_EACH * 2);
+    // Without holes, too.
+    expect(seen.map(({ position }) => position)).toEqual(seen.map((_, index) => index + 1));
+    expect(seen).toEqual(await store.readAfter(0, seen.length));
+    const times = seen.map(({ recordedAt }) => recordedAt.getTime());
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('order executions as they were accepted, on any gateway', async () => {
+    const workerId = (await commitOne<'worker'>(gateways[0].store, workerRequested())).id;
+    const accepted: string[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      const { store } = gateways[count % 2] ?? gateways[0];
+      accepted.push((await commitOne(store, executionRequested({ workerId }))).id);
+    }
+    const unfinished = await gateways[1].queries.unfinishedExecutions(workerId);
+    expect(unfinished.map(({ execution }) => execution.id)).toEqual(accepted);
+  });
+});
+
+describe('two gateways that append to the same stream', () => {
+  it('are told apart: one is first, the other decides again', async () => {
+    const [one, two] = gateways;
+    for (let count = 0; count < 20; count += 1) {
+      const append = workerRequested();
+      const results = await Promise.allSettled(
+        [one, two].map(({ store }) => store.commit({ streams: [append] })),
+      );
+      const statuses = results.map(({ status }) => status).sort();
+      expect(statuses).toEqual(['fulfilled', 'rejected']);
+      expect(results.find(({ status }) => status === 'rejected')).toMatchObject({
+        reason: { name: 'ConcurrencyError', on: 'stream' },
+      });
+    }
+  });
+});
+
+describe('outputs', () => {
+  const texts = {
+    'U+0000': 'before\u0000after',
+    'lone surrogates': '\ud800 \udc00 \udc00\ud800 x\udfff',
+    'what looks like our own escapes': '{"$escaped":"\\u0000"} \\u0000 \\ud800',
+    'astral characters and line ends': '😀漢字\r\n\u2028\u2029\u0085',
+    'a line of 10 MB': 'x'.repeat(10 * 1024 * 1024),
+  };
+
+  it.each(Object.entries(texts))('keep %s', async (_, text) => {
+    const { store, queries } = gateways[0];
+    const execution = await commitOne<'execution'>(store, executionRequested({ code: text }));
+    const at = new Date();
+    const data = { 'text/plain': text, [`odd-${text.slice(0, 50)}`]: [text.slice(0, 50)] };
+    const rich = { metadata: {}, displayId: null, executionCount: 1 };
+    const items = [
+      { kind: 'stream', name: 'stdout', text } as const,
+      { kind: 'result', data, ...rich } as const,
+      { kind: 'finish' } as const,
+    ].map((output, index) => ({ executionId: execution.id, seq: index + 1, at, output }));
+    await store.commit({ streams: [], outputs: items });
+    const bounds = { limit: 10, maxBytes: 100 * 1024 * 1024 };
+    expect(await gateways[1].queries.outputs(execution.id, 0, bounds)).toEqual(items);
+    expect(await queries.executionCode(execution.id)).toBe(text);
+  });
+
+  it('are read in pages bounded by number and by bytes', async () => {
+    const { store, queries } = gateways[0];
+    const { id } = await commitOne<'execution'>(store, executionRequested());
+    const item = (seq: number, length: number) => ({
+      executionId: id as ExecutionId,
+      seq,
+      at: new Date(),
+      output: { kind: 'stream', name: 'stderr', text: 'x'.repeat(length) } as const,
+    });
+    const items = [item(1, 5_000), item(2, 10), item(3, 10), item(4, 10)];
+    await store.commit({ streams: [], outputs: items });
+    const page = async (after: number, limit: number, maxBytes: number) =>
+      (await queries.outputs(id, after, { limit, maxBytes })).map(({ seq }) => seq);
+    expect(await page(0, 2, 100_000)).toEqual([1, 2]);
+    expect(await page(0, 10, 100)).toEqual([1]);
+    expect(await page(1, 10, 100_000)).toEqual([2, 3, 4]);
+    expect(await page(4, 10, 100_000)).toEqual([]);
+  });
+});
