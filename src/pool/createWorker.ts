@@ -70,9 +70,13 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
   });
 }
 
-/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies or the time is over */
-export async function awaitWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
-  await reachable(deps, worker);
+/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `signal` is aborted */
+export async function awaitWorker(
+  deps: CreateWorkerDeps,
+  worker: Worker,
+  signal: AbortSignal,
+): Promise<Worker> {
+  await reachable(deps, worker, signal);
   await deps.hosts.adopt(worker);
   const now = deps.now();
   return await record(deps, worker, worker.id, {
@@ -82,7 +86,11 @@ export async function awaitWorker(deps: CreateWorkerDeps, worker: Worker): Promi
   });
 }
 
-async function reachable({ runtime }: CreateWorkerDeps, worker: Worker): Promise<void> {
+async function reachable(
+  { runtime }: CreateWorkerDeps,
+  worker: Worker,
+  signal: AbortSignal,
+): Promise<void> {
   const { socketPath, containerId } = worker;
   if (socketPath === null || containerId === null) throw new Error('The worker was never started.');
   const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
@@ -96,7 +104,7 @@ async function reachable({ runtime }: CreateWorkerDeps, worker: Worker): Promise
     );
   }, LOOK_INTERVAL_MS);
   try {
-    await waitForSocket(socketPath, AbortSignal.any([given, died.signal]));
+    await waitForSocket(socketPath, AbortSignal.any([given, died.signal, signal]));
   } catch (cause: unknown) {
     if (!given.aborted) throw cause;
     throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`, { cause });

@@ -16,6 +16,7 @@ import { createRefill, type Refill } from './refill.ts';
 import type { Runtime } from './runtime.ts';
 import type { PoolStatus } from './service.ts';
 import { createUpkeep } from './upkeep.ts';
+import { createWorkerDeaths } from './workerDeaths.ts';
 import { createWorkerHosts, type WorkerHosts } from './workerHosts.ts';
 import { createWorkerQueue } from './workerQueue.ts';
 
@@ -63,6 +64,12 @@ export function createPool(deps: PoolDeps): Pool {
   const changed = () => {
     for (const listener of listeners) listener();
   };
+  const report = (what: string) => (error: unknown) =>
+    logger.error(
+      { error: messageOf(error) },
+      `${what} could not be recorded; the next sweep tries again`,
+    );
+  const closing = new AbortController();
   let isInitializing = true;
 
   const hosts = createWorkerHosts({
@@ -70,7 +77,8 @@ export function createPool(deps: PoolDeps): Pool {
     logger,
     now: deps.now,
     interruptGraceMs: config.interruptGraceMs,
-    onSuspect: (workerId, why) => void inspectSuspect(workerId, why),
+    onSuspect: (workerId, why) =>
+      void deaths.suspect(workerId, why).catch(report('a suspect worker')),
     onOpen: () => queue.wake(),
   });
   const making: CreateWorkerDeps = {
@@ -91,6 +99,8 @@ export function createPool(deps: PoolDeps): Pool {
     },
   };
   const ending: EndWorkerDeps = { ...deps, hosts, socketDir: config.socketDir };
+  const isInTheMaking = (id: WorkerId) => inTheMaking.has(id);
+  const deaths = createWorkerDeaths({ ...ending, logger, isInTheMaking });
 
   const queue = createWorkerQueue({
     candidates: async (limit) => {
@@ -118,8 +128,8 @@ export function createPool(deps: PoolDeps): Pool {
       inTheMaking.add(worker.id);
       return worker;
     },
-    bringUp: async (worker) => {
-      await awaitWorker(making, await startWorker(making, worker));
+    bringUp: async (worker, signal) => {
+      await awaitWorker(making, await startWorker(making, worker), signal);
       inTheMaking.delete(worker.id);
     },
     fail: async (worker, error) => {
@@ -154,51 +164,16 @@ export function createPool(deps: PoolDeps): Pool {
   }
 
   async function sweep(isStart: boolean): Promise<void> {
-    await reconcile({
-      ...ending,
-      logger,
-      isStart,
-      isInTheMaking: (id) => inTheMaking.has(id),
-      bringUp: (worker) => bringUpFound(worker),
-    });
+    await reconcile({ ...ending, logger, isStart, isInTheMaking, bringUp: bringUpFound });
   }
 
   async function bringUpFound(worker: Worker): Promise<void> {
     try {
-      await awaitWorker(making, worker);
+      await awaitWorker(making, worker, closing.signal);
     } catch (error: unknown) {
+      if (closing.signal.aborted) return;
       await loseWorker(ending, worker, 'create-failed', null, messageOf(error));
     }
-  }
-
-  /** A container ended, the engine says: if it was a live worker's, that worker is lost. */
-  async function containerEnded(containerId: string): Promise<void> {
-    const live = await queries.workersInStates(poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
-    const worker = live.find((each) => each.containerId === containerId);
-    if (!worker || inTheMaking.has(worker.id)) return;
-    const seen = await runtime.inspect(containerId);
-    if (seen?.isRunning) return;
-    logger.warn({ workerId: worker.id, exitCode: seen?.exitCode }, 'a worker ended by itself');
-    const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
-    await loseWorker(
-      ending,
-      worker,
-      reason,
-      seen?.exitCode ?? null,
-      seen ? null : 'Its container was removed.',
-    );
-    refill.look();
-  }
-
-  /** Its agent does not answer. Dead: lost. Alive, but deaf: lost too, for nobody can use it. */
-  async function inspectSuspect(workerId: WorkerId, why: string): Promise<void> {
-    const worker = await queries.worker(workerId);
-    if (!worker?.containerId || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
-    const seen = await runtime.inspect(worker.containerId);
-    if (!seen?.isRunning) return await containerEnded(worker.containerId);
-    logger.error({ workerId, why }, 'a worker does not answer; it is given up');
-    await loseWorker(ending, worker, 'unreachable', null, why);
-    refill.look();
   }
 
   async function closeSession(session: Session, reason: RetireReason): Promise<Session | null> {
@@ -211,8 +186,6 @@ export function createPool(deps: PoolDeps): Pool {
     return closed;
   }
 
-  const report = (what: string) => (error: unknown) =>
-    logger.error({ error: messageOf(error) }, `${what}; the next sweep tries again`);
   let watch: { close(): void } | null = null;
   const offEvents = database.wakeUps.onEvent((recorded) => {
     hosts.apply(recorded);
@@ -235,7 +208,7 @@ export function createPool(deps: PoolDeps): Pool {
       watch = runtime.watch(
         poolId,
         (containerId) =>
-          void containerEnded(containerId).catch(report('a worker that ended was not recorded')),
+          void deaths.containerEnded(containerId).catch(report('a worker that ended')),
         () => upkeep.sweepSoon(),
       );
       queue.wake();
@@ -280,8 +253,10 @@ export function createPool(deps: PoolDeps): Pool {
       queue.close(
         new DomainError('SHUTTING_DOWN', 'This gateway is stopping. Send the request again.'),
       );
+      closing.abort();
       watch?.close();
       await upkeep.close();
+      await refill.close();
       await hosts.close(drainMs);
       offEvents();
     },

@@ -20,8 +20,8 @@ export interface RefillDeps {
   /** Whether this gateway keeps the pool now. */
   readonly isKeeper: () => boolean;
   readonly request: () => Promise<Worker>;
-  /** Starts a requested worker and awaits it. */
-  readonly bringUp: (worker: Worker) => Promise<void>;
+  /** Starts a requested worker and awaits it; an aborted signal ends the waiting, and the next start goes on with it. */
+  readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
   readonly random: () => number;
   readonly logger: Logger;
@@ -32,7 +32,7 @@ export interface Refill {
   look(): void;
   /** Why the last creation failed; null once one has succeeded. */
   readonly lastFailure: string | null;
-  /** Begins no further creation and awaits those under way. */
+  /** Begins no further creation and lets go of those under way: they are found again. */
   close(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export function createRefill(deps: RefillDeps): Refill {
   const creations = new Set<Promise<void>>();
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
-  let isClosed = false;
+  const closing = new AbortController();
   let failures = 0;
   let lastFailure: string | null = null;
   let backOff: NodeJS.Timeout | null = null;
@@ -55,7 +55,7 @@ export function createRefill(deps: RefillDeps): Refill {
   async function lookOnce(): Promise<void> {
     const count = await missing();
     // Requested one after the other, so that the next look counts them; brought up beside each other.
-    for (let made = 0; made < count && !isClosed && backOff === null; made += 1) {
+    for (let made = 0; made < count && !closing.signal.aborted && backOff === null; made += 1) {
       const worker = await deps.request();
       const creation = bringUp(worker).finally(() => {
         creations.delete(creation);
@@ -67,10 +67,11 @@ export function createRefill(deps: RefillDeps): Refill {
 
   async function bringUp(worker: Worker): Promise<void> {
     try {
-      await deps.bringUp(worker);
+      await deps.bringUp(worker, closing.signal);
       failures = 0;
       lastFailure = null;
     } catch (error: unknown) {
+      if (closing.signal.aborted) return;
       failed(error);
       await deps
         .fail(worker, error)
@@ -84,6 +85,7 @@ export function createRefill(deps: RefillDeps): Refill {
   }
 
   function failed(error: unknown): void {
+    if (closing.signal.aborted) return;
     failures += 1;
     lastFailure = messageOf(error);
     const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
@@ -97,7 +99,7 @@ export function createRefill(deps: RefillDeps): Refill {
 
   function look(): void {
     shouldLookAgain = true;
-    if (isClosed || looking !== null || backOff !== null) return;
+    if (closing.signal.aborted || looking !== null || backOff !== null) return;
     shouldLookAgain = false;
     looking = lookOnce()
       .catch(failed)
@@ -113,7 +115,7 @@ export function createRefill(deps: RefillDeps): Refill {
       return lastFailure;
     },
     close: async () => {
-      isClosed = true;
+      closing.abort(new Error('The gateway stops.'));
       if (backOff !== null) clearTimeout(backOff);
       await looking;
       await Promise.all(creations);

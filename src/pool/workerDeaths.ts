@@ -1,0 +1,50 @@
+/** Finds out about workers that ended by themselves, and ends what hung on them. */
+import type { Logger } from 'pino';
+import type { Worker } from '../events/states.ts';
+import type { WorkerId } from '../ids.ts';
+import type { EndWorkerDeps } from './endWorker.ts';
+import { loseWorker } from './reconcile.ts';
+
+export interface WorkerDeathsDeps extends EndWorkerDeps {
+  readonly logger: Logger;
+  /** Being made: whoever makes it sees for itself. */
+  readonly isInTheMaking: (id: WorkerId) => boolean;
+}
+
+export interface WorkerDeaths {
+  /** The engine tells of a container's end: if it was a live worker's, that worker is lost. */
+  containerEnded(containerId: string): Promise<void>;
+  /** Its agent does not answer. Dead: lost. Alive but deaf: lost too, for nobody can use it. */
+  suspect(workerId: WorkerId, why: string): Promise<void>;
+}
+
+export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
+  const { queries } = deps.database;
+
+  async function ended(worker: Worker & { readonly containerId: string }): Promise<boolean> {
+    const seen = await deps.runtime.inspect(worker.containerId);
+    if (seen?.isRunning) return false;
+    const exitCode = seen?.exitCode ?? null;
+    deps.logger.warn({ workerId: worker.id, exitCode }, 'a worker ended by itself');
+    const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
+    const detail = seen === null ? 'Its container was removed.' : null;
+    await loseWorker(deps, worker, reason, exitCode, detail);
+    return true;
+  }
+
+  return {
+    containerEnded: async (containerId) => {
+      const live = await queries.workersInStates(deps.poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
+      const worker = live.find((each) => each.containerId === containerId);
+      if (worker && !deps.isInTheMaking(worker.id)) await ended({ ...worker, containerId });
+    },
+    suspect: async (workerId, why) => {
+      const worker = await queries.worker(workerId);
+      if (!worker || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
+      const { containerId } = worker;
+      if (containerId !== null && (await ended({ ...worker, containerId }))) return;
+      deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
+      await loseWorker(deps, worker, 'unreachable', null, why);
+    },
+  };
+}

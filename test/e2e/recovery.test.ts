@@ -1,0 +1,128 @@
+/** Kill the gateway, its process group, the database: sessions live on and no line of output is lost or told twice. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute, follow, type Output, submit } from '../support/interpreter.ts';
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startTestGateway();
+  for (const user of ['ann', 'bob', 'eve']) await execute(gateway, user, `name = '${user}'`);
+});
+afterAll(() => gateway.destroy());
+
+const PRINT_50_LINES = `import time
+for i in range(50):
+    print('line', i)
+    time.sleep(0.1)`;
+const LINES = Array.from({ length: 50 }, (_, index) => `line ${index}\n`).join('');
+
+/** The processes of this installation's PostgreSQL, by their data directory. */
+function postgresPids(dataDir: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const isServer = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(
+          `${dataDir}/postgres`,
+        );
+        return (
+          isServer || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`PGDATA=${dataDir}`)
+        );
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** Every process of the server: the first, and its children. */
+function killPostgres(dataDir: string): number {
+  const first = postgresPids(dataDir);
+  const children = first.flatMap((pid) =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(/\s+/)
+      .filter(Boolean)
+      .map(Number),
+  );
+  const all = new Set([...first, ...children]);
+  for (const pid of all) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error: unknown) {
+      // A child may be gone since its parent died.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
+  return all.size;
+}
+
+const faults: { name: string; strike: () => Promise<void> }[] = [
+  {
+    name: 'kill -9 of the server process',
+    strike: async () => {
+      await gateway.kill('SIGKILL');
+    },
+  },
+  {
+    name: 'kill -9 of the process group and of every PostgreSQL process',
+    strike: async () => {
+      await gateway.kill('SIGKILL', true);
+      expect(killPostgres(gateway.dataDir)).toBeGreaterThan(3);
+    },
+  },
+];
+
+describe.each(faults)('$name while code prints', ({ strike }) => {
+  it('loses no session and no line', async () => {
+    const { id } = await submit(gateway, 'ann', PRINT_50_LINES, { timeoutMs: 30_000 });
+    const seen: Output[] = [];
+    const cut = follow(gateway.socket(), id).then((outputs) => seen.push(...outputs));
+    await followed(gateway, id, 10);
+    await strike();
+    await cut;
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.at(-1)?.__typename).toBe('StreamOutput');
+    await gateway.restart();
+
+    const rest = await follow(gateway.socket(), id, seen.at(-1)?.seq);
+    const all = [...seen, ...rest];
+    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
+    expect(all.map(({ text }) => text ?? '').join('')).toBe(LINES);
+    expect(all.at(-1)).toMatchObject({
+      __typename: 'ExecutionFinished',
+      execution: { status: 'OK', stateLost: false },
+    });
+    for (const user of ['ann', 'bob', 'eve']) {
+      const answer = await execute(gateway, user, 'name');
+      expect(answer).toMatchObject({ status: 'OK', resultText: `'${user}'`, stateLost: false });
+    }
+  });
+});
+
+/** Resolves when the execution has put out that many lines. */
+async function followed(target: TestGateway, id: string, lines: number): Promise<void> {
+  const query = `subscription Follow($id: ID!) { output(executionId: $id) { seq ... on StreamOutput { text } } }`;
+  let count = 0;
+  for await (const { data } of target
+    .socket()
+    .iterate<{ output: { text?: string } }>({ query, variables: { id } })) {
+    count += (data?.output.text ?? '').split('\n').length - 1;
+    if (count >= lines) return;
+  }
+}
+
+describe('SIGTERM while code prints', () => {
+  it('drains: the code goes on, the process ends with 0 within 10 s, and nothing is lost', async () => {
+    const { id } = await submit(gateway, 'bob', PRINT_50_LINES, { timeoutMs: 30_000 });
+    await followed(gateway, id, 5);
+    const startedAt = performance.now();
+    expect(await gateway.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    await gateway.restart();
+    const all = await follow(gateway.socket(), id);
+    expect(all.map(({ text }) => text ?? '').join('')).toBe(LINES);
+    expect((await execute(gateway, 'bob', 'name')).resultText).toBe("'bob'");
+  });
+});
