@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeJson, encodeJson, storableText } from '../../src/events/jsonText.ts';
+import { parseNotification } from '../../src/events/parseNotification.ts';
+import { parseStreamId, streamIdOf } from '../../src/events/streamId.ts';
+
+/** What `jsonb` refuses, within a JSON text: the escape of U+0000, or of half a surrogate pair. */
+const REFUSED = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f]..)/i;
+
+const oddText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc
+    .array(fc.constantFrom('\u0000', '\ud800', '\udc00', '$escaped', '\\u0000', '"', '\\', 'a'), {
+      maxLength: 6,
+    })
+    .map((parts) => parts.join('')),
+);
+/** Event data: its keys are ours, its strings are anybody's. */
+const data = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    oddText,
+    fc.integer(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom('code', 'detail', '$escaped', '__proto__'), tie('value')),
+  ),
+})).value;
+
+describe('encodeJson and decodeJson', () => {
+  it('give back what went in, and nothing that jsonb refuses goes between', () => {
+    fc.assert(
+      fc.property(data, (value) => {
+        const text = encodeJson(value);
+        expect(text).not.toMatch(REFUSED);
+        // As it comes from the database, whatever prototypes the generator made.
+        expect(decodeJson(JSON.parse(text))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  it('leave plain data as it is', () => {
+    const plain = { code: 'print("漢字 😀")\n', limits: { cpus: 1 }, nothing: null };
+    expect(encodeJson(plain)).toBe(JSON.stringify(plain));
+  });
+
+  it('keep an odd string where SQL can still read it', () => {
+    expect(JSON.parse(encodeJson({ code: 'a\u0000' }))).toEqual({
+      code: { $escaped: '"a\\u0000"' },
+    });
+  });
+});
+
+describe('storableText', () => {
+  it('changes only what text columns refuse', () => {
+    expect(storableText('a\u0000\ud800b\udc00😀漢')).toBe('a\ufffd\ufffdb\ufffd😀漢');
+    fc.assert(
+      fc.property(oddText, (text) => {
+        const stored = storableText(text);
+        expect(Buffer.from(stored).toString()).toBe(stored);
+        expect(stored).not.toContain('\u0000');
+      }),
+    );
+  });
+});
+
+describe('stream ids', () => {
+  it('are taken apart as they were put together', () => {
+    for (const kind of ['worker', 'session', 'execution'] as const) {
+      expect(parseStreamId(streamIdOf(kind, 'a-b-c'))).toEqual({ kind, id: 'a-b-c' });
+    }
+  });
+
+  it.each(['', 'worker-', 'pool-1', 'worker'])('refuse %j', (name) => {
+    expect(() => parseStreamId(name)).toThrow(/no stream called/);
+  });
+});
+
+describe('parseNotification', () => {
+  it('reads what a commit tells', () => {
+    expect(parseNotification('{"g":"gw","p":7,"x":["e1"],"s":["s1"]}')).toEqual({
+      gatewayId: 'gw',
+      position: 7,
+      outputs: { executionIds: ['e1'], sessionIds: ['s1'] },
+    });
+  });
+
+  it('reads that there were too many to name', () => {
+    expect(parseNotification('{"g":"gw","p":0,"x":"*","s":"*"}')).toMatchObject({ outputs: 'any' });
+  });
+
+  it.each(['', 'null', '[]', '{', '{"g":1,"p":2}', '7'])('makes nothing of %j', (payload) => {
+    expect(parseNotification(payload)).toBeNull();
+  });
+});

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const doc = read('docs/events.md');
+const types = read('src/events/eventTypes.ts').replaceAll(/\/\*[\s\S]*?\*\//g, '');
+const events = [...types.matchAll(/Event<\s*'(\w+)',([\s\S]*?)>(?=\n\s*\||;)/g)].map(
+  ([, name = '', data = '']) => ({
+    name,
+    fields: [...data.matchAll(/(\w+)\??: /g)].map(([, field = '']) => field),
+  }),
+);
+
+describe('docs/events.md', () => {
+  it('has a row for each event that there is, and for no other', () => {
+    const rows = [...doc.matchAll(/^\| `((?:Worker|Session|Kernel|Execution)\w+)`/gm)];
+    expect(events).toHaveLength(13);
+    expect(rows.map(([, name]) => name).sort()).toEqual(events.map(({ name }) => name).sort());
+  });
+
+  it.each(events)('tells every field of $name', ({ name, fields }) => {
+    const row = doc.split('\n').find((line) => line.startsWith(`| \`${name}\``)) ?? '';
+    for (const field of fields) expect(row).toContain(`\`${field}\``);
+  });
+
+  it('explains every reason and status', () => {
+    const unions = types.matchAll(/export type \w+(?:Reason|Status) =([^;]*);/g);
+    const words = [...unions].flatMap(([, union = '']) =>
+      [...union.matchAll(/'([\w-]+)'/g)].map(([, word = '']) => word),
+    );
+    expect(words.length).toBeGreaterThan(20);
+    for (const word of words) expect(doc).toContain(`\`${word}\``);
+  });
+});
