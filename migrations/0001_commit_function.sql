@@ -163,12 +163,12 @@ BEGIN
     SELECT * FROM unnest(p_key_tenants, p_key_user_uuids, p_keys, p_key_sha256s, p_key_execution_ids);
   END IF;
 
-  committed_at := clock_timestamp();
+  committed_at := date_trunc('milliseconds', clock_timestamp());
   IF cardinality(p_event_ids) > 0 THEN
     PERFORM pg_advisory_xact_lock(c_gate_class, c_append);
     -- A statement of its own: its snapshot is younger than the lock, so it sees every event there is.
     SELECT coalesce(max(e.position), 0) + 1 INTO first_position FROM events e;
-    committed_at := clock_timestamp();
+    committed_at := date_trunc('milliseconds', clock_timestamp());
     INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
     SELECT first_position + e.number - 1, e.event_id, e.stream_id, e.version, e.type, e.schema_version,
       e.data::jsonb, e.metadata::jsonb, committed_at

@@ -10,6 +10,10 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** The server should have answered or given up by then (STATEMENT_TIMEOUT_MS): the path to it is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
+/** A destroyed socket is closed in no time. */
+const CLOSING_TIMEOUT_MS = 1_000;
+/** `code` of the error when there was no answer. */
+export const NO_ANSWER = 'NO_ANSWER';
 const CONNECT_TIMEOUT_S = 5;
 /** Node probes each second after that, ten times: a half-open connection is found in about 15 s. */
 const KEEP_ALIVE_S = 5;
@@ -34,6 +38,8 @@ export interface ClientOptions {
   readonly statementTimeoutMs?: number;
   /** 0: unlimited, for a wait that is meant. */
   readonly lockTimeoutMs?: number;
+  /** Longer than the statement may take. @default 20,000 */
+  readonly answerTimeoutMs?: number;
 }
 
 export interface Client {
@@ -50,6 +56,7 @@ export interface Client {
 /** A pool of connections for raw SQL. Connects when it is first used, and again whenever a connection was lost. */
 export function createClient(address: DatabaseAddress, options: ClientOptions): Client {
   const sockets = new Set<net.Socket>();
+  const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const settings = {
     max: options.maxConnections,
     types: { bigint },
@@ -72,7 +79,10 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     'url' in address ? postgres(address.url, settings) : postgres({ ...settings, ...address });
   return {
     sql,
-    answered: (query) => withDeadline(query, () => destroyAll(sockets)),
+    answered: (query) =>
+      withDeadline(query, answerTimeoutMs, () => {
+        for (const socket of sockets) socket.destroy();
+      }),
     close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
   };
 }
@@ -84,26 +94,58 @@ interface SocketTarget {
 }
 
 function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>): net.Socket {
+  // TLS takes all listeners off the socket it wraps, so they cannot be relied on to forget it.
+  for (const old of sockets) if (old.destroyed) sockets.delete(old);
   // postgres.js writes at once; Node keeps that until the socket is connected.
   const socket = path
     ? net.connect(path)
     : net.connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432, noDelay: true });
   sockets.add(socket);
-  socket.once('close', () => sockets.delete(socket));
-  return Object.assign(socket, { host: host[0] });
+  return Object.assign(tellErrorWithClose(socket), { host: host[0] });
 }
 
-function destroyAll(sockets: Set<net.Socket>): void {
-  for (const socket of sockets) {
-    socket.destroy(new Error(`The database has not answered for ${ANSWER_TIMEOUT_MS} ms.`));
-  }
+/**
+ * postgres.js loses a query that it sends on a socket between its 'error' and its 'close' (they are a turn of the event loop
+ * apart): nobody ever answers it. So what it registers for 'error' is called right before what it registers for 'close'.
+ */
+function tellErrorWithClose(socket: net.Socket): net.Socket {
+  let failure: Error | null = null;
+  socket.on('error', (error) => {
+    failure = error;
+  });
+  const on = socket.on.bind(socket) as (event: string, listener: Listener) => net.Socket;
+  const onButError = (event: string, listener: Listener): net.Socket =>
+    event === 'error'
+      ? on('close', () => failure !== null && listener(failure))
+      : on(event, listener);
+  return Object.assign(socket, { on: onButError });
 }
 
-async function withDeadline<T>(query: PromiseLike<T>, onDeadline: () => void): Promise<T> {
-  const timer = setTimeout(onDeadline, ANSWER_TIMEOUT_MS);
+type Listener = (...args: unknown[]) => unknown;
+
+/** The query fails by itself when its connection is destroyed; one that was lost on it (TLS) is given up after all. */
+async function withDeadline<T>(
+  query: PromiseLike<T>,
+  timeoutMs: number,
+  onDeadline: () => void,
+): Promise<T> {
+  let isLate = false;
+  const timers: NodeJS.Timeout[] = [];
+  const givenUp = new Promise<never>((_, reject) => {
+    const onLate = (): void => {
+      isLate = true;
+      onDeadline();
+      timers.push(setTimeout(() => reject(new Error('The query was lost.')), CLOSING_TIMEOUT_MS));
+    };
+    timers.push(setTimeout(onLate, timeoutMs));
+  });
   try {
-    return await query;
+    return await Promise.race([query, givenUp]);
+  } catch (cause: unknown) {
+    if (!isLate) throw cause;
+    const error = new Error(`The database has not answered for ${timeoutMs} ms.`, { cause });
+    throw Object.assign(error, { code: NO_ANSWER });
   } finally {
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 }

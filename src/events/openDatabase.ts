@@ -1,6 +1,6 @@
 /** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
 import type { GatewayId } from '../ids.ts';
-import { type Client, createClient } from './client.ts';
+import { type Client, type ClientOptions, createClient } from './client.ts';
 import { createLeases } from './createLeases.ts';
 import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
 import type { Database, DatabaseAddress, DatabaseDeps } from './database.ts';
@@ -41,16 +41,21 @@ export async function openDatabase(
   return database;
 }
 
+/** A commit waits 5 s for a lock at most and then takes milliseconds; a dead connection is found soon after. */
+const COMMIT_LIMITS = { statementTimeoutMs: 7_500, answerTimeoutMs: 10_000 };
+/** A lease lives for 2 s: a renewal that takes longer has failed, and a half-open connection must not cost all leases. */
+const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
+
 type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
 
 function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients {
-  const make = (name: string, maxConnections: number) =>
-    createClient(address, { name: `${name} ${gatewayId}`, maxConnections });
+  const make = (name: string, options: Partial<ClientOptions> = {}) =>
+    createClient(address, { maxConnections: 1, ...options, name: `${name} ${gatewayId}` });
   return {
-    commits: make('commits', 1),
-    reads: make('reads', READ_CONNECTIONS),
-    leases: make('leases', 1),
-    listener: make('listener', 1),
+    commits: make('commits', COMMIT_LIMITS),
+    reads: make('reads', { maxConnections: READ_CONNECTIONS }),
+    leases: make('leases', LEASE_LIMITS),
+    listener: make('listener'),
   };
 }
 

@@ -1,9 +1,11 @@
 import postgres from 'postgres';
 import type { WorkerId } from '../../ids.ts';
+import { NO_ANSWER } from '../client.ts';
 import { ConcurrencyError, FencedError } from '../eventStore.ts';
 
 /** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
 const CONNECTION_CODES = new Set([
+  NO_ANSWER,
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
   'CONNECT_TIMEOUT',
@@ -35,11 +37,7 @@ const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
 export function isTransient(error: unknown): boolean {
   if (error instanceof postgres.PostgresError) return TRANSIENT_STATES.test(error.code);
   if (!(error instanceof Error)) return false;
-  const code = (error as NodeJS.ErrnoException).code;
-  // A socket that was destroyed for its silence has no code.
-  return code === undefined
-    ? error.message.includes('has not answered')
-    : CONNECTION_CODES.has(code);
+  return CONNECTION_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** A failure of `cellhouse_commit` in the words of the contract; anything unexpected stays what it is. */

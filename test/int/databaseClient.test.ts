@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createClient } from '../../src/events/client.ts';
+import type { DatabaseAddress } from '../../src/events/database.ts';
+
+const sockets = new Set<net.Socket>();
+let isStalled = false;
+let address: DatabaseAddress;
+const relay = net.createServer((client) => {
+  const server = inject('database');
+  if ('url' in server) throw new Error('The test database is reached by its parts.');
+  const upstream = net.connect(`${server.host}/.s.PGSQL.${server.port}`);
+  for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
+  client.on('data', (chunk) => {
+    if (!isStalled) upstream.write(chunk);
+    if (chunk.includes('pg_sleep')) relay.emit('sleep', client);
+  });
+  upstream.on('data', (chunk) => client.write(chunk));
+});
+
+beforeAll(async () => {
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const { port } = relay.address() as net.AddressInfo;
+  address = { ...inject('database'), host: '127.0.0.1', port };
+});
+afterAll(() => {
+  for (const socket of sockets) socket.destroy();
+  relay.close();
+});
+
+describe('a connection', () => {
+  it('that is half open ends its queries within the limit, and the next goes on a new one', async () => {
+    const limits = { name: 'half-open', maxConnections: 2, answerTimeoutMs: 200 };
+    const { sql, answered, close } = createClient(address, limits);
+    await answered(sql`SELECT 1`);
+    isStalled = true;
+    const both = [answered(sql`SELECT 2`), answered(sql`SELECT 3`)];
+    for (const query of both) await expect(query).rejects.toThrow(/not answered for 200 ms/);
+    isStalled = false;
+    expect([...(await answered(sql`SELECT 4 AS four`))]).toEqual([{ four: 4 }]);
+    await close(0);
+  });
+
+  it('that is reset loses no query, not even one sent the moment the last one failed', async () => {
+    const limits = { name: 'reset', maxConnections: 1, answerTimeoutMs: 5_000 };
+    const { sql, answered, close } = createClient(address, limits);
+    await answered(sql`SELECT 1`);
+    const sleeping = once(relay, 'sleep');
+    const resent = answered(sql`SELECT pg_sleep(3)`).catch(() => answered(sql`SELECT 2 AS two`));
+    const [client] = (await sleeping) as [net.Socket];
+    client.resetAndDestroy();
+    expect([...(await resent)]).toEqual([{ two: 2 }]);
+    await close(0);
+  });
+
+  it('that cannot be made says so at once', async () => {
+    const nowhere = { host: '127.0.0.1', port: 1, database: 'none', username: 'none' };
+    const { sql, answered, close } = createClient(nowhere, { name: 'none', maxConnections: 1 });
+    await expect(answered(sql`SELECT 1`)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(answered(sql`SELECT 1`)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await close(0);
+  });
+});
