@@ -18,11 +18,9 @@ const INPUTS = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
 const RECORD = '.inputs-sha256';
 
 /**
- * Compiles `src/` to `dist/`, unless it was already made from the very same files. Node 20 runs no TypeScript. An
- * installed package brings its `dist/` and no `src/`.
+ * Compiles `src/` to `dist/`, unless it was already made from the very same files. Node 20 runs no TypeScript.
  */
 export async function ensureBuild() {
-  if (!existsSync(join(projectRoot, 'src'))) return;
   const inputs = hashFiles(projectRoot, INPUTS);
   const record = join(projectRoot, 'dist', RECORD);
   if (existsSync(record) && readFileSync(record, 'utf8') === inputs) return;

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { ensureBuild } from './build.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureEngine } from './engine.mjs';
+import { projectRoot } from './projectRoot.mjs';
 import { SetupError } from './setupError.mjs';
 import { ensureWorkerImage } from './workerImage.mjs';
 
@@ -11,9 +14,7 @@ const MIN_NODE = [20, 19];
  * @returns {Promise<{ workerImage: string }>}
  */
 export async function setUp() {
-  checkNode();
-  await ensureDependencies();
-  await ensureBuild();
+  await setUpCode();
   return { workerImage: await ensureWorkers() };
 }
 
@@ -23,9 +24,13 @@ async function ensureWorkers() {
   return process.env.WORKER_IMAGE || (await ensureWorkerImage());
 }
 
-/** What `npm stop` needs: no engine is installed in order to stop it. */
+/**
+ * What `npm stop` needs: no engine is installed in order to stop it. Whoever has no `src/` (the gateway's image, an
+ * installed package) has the packages and `dist/` already.
+ */
 export async function setUpCode() {
   checkNode();
+  if (!existsSync(join(projectRoot, 'src'))) return;
   await ensureDependencies();
   await ensureBuild();
 }

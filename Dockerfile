@@ -1,0 +1,32 @@
+# The gateway, for docker compose. The image that workers are made of is worker-image/Dockerfile: the gateway builds it on
+# the engine whose socket it is given, by the same steps as `npm start`.
+ARG NODE_IMAGE=node:20-trixie-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
+COPY src src
+RUN node scripts/build.mjs
+
+FROM ${NODE_IMAGE}
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Optional: the embedded PostgreSQL, in whose place is a container.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && npm cache clean --force
+COPY migrations migrations
+COPY public public
+COPY scripts scripts
+COPY worker-image worker-image
+COPY --from=build /app/dist dist
+# Root, since it makes the workers' socket folders, and whoever may use the engine's socket is root anyway.
+ENV NODE_ENV=production \
+    HOST=0.0.0.0 \
+    DATA_DIR=/var/lib/cellhouse
+VOLUME /var/lib/cellhouse
+EXPOSE 3874
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10m --retries=3 \
+    CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3874}/readyz`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "scripts/start.mjs"]

@@ -1,0 +1,98 @@
+/** `docker compose up`, from the images' build to the end, with a project, a port and folders of its own. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { provideImages } from '../support/standInImages.ts';
+
+/** Two images are built, with packages from npm and Debian. */
+const UP_TIMEOUT_MS = 600_000;
+
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
+const project = `cellhouse-test-${process.pid}`;
+let env: NodeJS.ProcessEnv;
+let url: string;
+let token: string;
+let takeImagesAway: (() => Promise<void>) | undefined;
+
+async function compose(...args: string[]): Promise<string> {
+  const all = ['compose', '--project-name', project, ...args];
+  const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: 64 * 1024 * 1024 });
+  return stdout.trim();
+}
+
+beforeAll(async () => {
+  const port = await freePort();
+  const { WORKER_IMAGE, DATABASE_URL, DATA_DIR, AUTH_TOKEN, ...rest } = process.env;
+  env = { ...rest, PORT: String(port), SOCKET_DIR: socketDir, MIN_IDLE_WORKERS: '1' };
+  url = `http://127.0.0.1:${port}`;
+  takeImagesAway = await provideImages();
+  await compose('up', '--build', '--detach', '--wait');
+  token = await compose('exec', 'gateway', 'cat', '/var/lib/cellhouse/auth-token');
+}, UP_TIMEOUT_MS);
+
+afterAll(async () => {
+  await compose('down', '--volumes', '--rmi', 'local');
+  await takeImagesAway?.();
+  rmSync(socketDir, { recursive: true, force: true });
+}, UP_TIMEOUT_MS);
+
+async function execute(code: string): Promise<unknown> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-auth-token': token },
+    body: JSON.stringify({
+      query: `mutation ($code: String!) {
+        execute(input: { userUuid: "compose", code: $code }) { status stdout stateLost }
+      }`,
+      variables: { code },
+    }),
+  });
+  return (await response.json()).data?.execute;
+}
+
+it('runs code in workers beside it, and keeps them over a restart of the gateway', async () => {
+  expect(await execute('a = 10')).toMatchObject({ status: 'OK' });
+  await compose('restart', 'gateway');
+  await compose('up', '--detach', '--wait');
+  expect(await execute('print(a * 20)')).toEqual({
+    status: 'OK',
+    stdout: '200\n',
+    stateLost: false,
+  });
+});
+
+it('keeps its data where postgres:18 does, in a volume', async () => {
+  const version = '/var/lib/postgresql/18/docker/PG_VERSION';
+  expect(Number(await compose('exec', 'postgres', 'cat', version))).toBeGreaterThan(0);
+});
+
+it('ends every worker when told to', async () => {
+  const containers = async () => {
+    const format = '{{range .Mounts}}{{.Source}} {{end}}';
+    const args = ['ps', '--quiet', '--filter', 'label=cellhouse.pool'];
+    const ids = (await promisify(execFile)('docker', args)).stdout.split('\n').filter(Boolean);
+    if (ids.length === 0) return [];
+    const inspect = ['inspect', '--format', format, ...ids];
+    const { stdout } = await promisify(execFile)('docker', inspect);
+    return stdout.split('\n').filter((mounts) => mounts.includes(`${socketDir}/`));
+  };
+  expect((await containers()).length).toBeGreaterThan(0);
+  await compose('stop', 'gateway');
+  expect((await containers()).length).toBeGreaterThan(0);
+  await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
+  expect(await containers()).toEqual([]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,85 @@
+/**
+ * The images that the Dockerfile and docker-compose.yml name, where they can neither be found nor pulled: built on the
+ * base image, laid out as the real ones are, and taken away again.
+ */
+import { execFile } from 'node:child_process';
+import { copyFileSync, cpSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { BASE_IMAGE } from '../../scripts/setup/baseImage.mjs';
+
+const run = promisify(execFile);
+/** As npm start waits for an image registry, and time for the download where there is one. */
+const PULL_TIMEOUT_MS = 120_000;
+const BUILD_TIMEOUT_MS = 300_000;
+const SOURCES = new URL('./standIns/', import.meta.url).pathname;
+
+export const NODE_IMAGE = 'node:20-trixie-slim';
+export const POSTGRES_IMAGE = 'postgres:18';
+
+/** Makes what is missing. Resolves with what takes the stand-ins away. */
+export async function provideImages(): Promise<() => Promise<void>> {
+  const made: string[] = [];
+  if (!(await canBeHad(NODE_IMAGE))) made.push(await build(NODE_IMAGE, 'node', addNode));
+  if (!(await canBeHad(POSTGRES_IMAGE)))
+    made.push(await build(POSTGRES_IMAGE, 'postgres', addEntrypoint));
+  return async () => {
+    for (const image of made) await run('docker', ['image', 'rm', image]);
+  };
+}
+
+async function canBeHad(image: string): Promise<boolean> {
+  const isThere = await succeeds(['image', 'inspect', image]);
+  return isThere || (await succeeds(['pull', '--quiet', image]));
+}
+
+function succeeds(args: string[]): Promise<boolean> {
+  return run('docker', args, { timeout: PULL_TIMEOUT_MS }).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function build(
+  image: string,
+  kind: string,
+  fill: (context: string) => void,
+): Promise<string> {
+  const context = mkdtempSync(join(tmpdir(), 'cellhouse-stand-in-'));
+  try {
+    copyFileSync(join(SOURCES, `${kind}.Dockerfile`), join(context, 'Dockerfile'));
+    fill(context);
+    const args = [
+      'build',
+      '--quiet',
+      '--tag',
+      image,
+      '--build-arg',
+      `BASE_IMAGE=${BASE_IMAGE}`,
+      context,
+    ];
+    // Docker's classic builder: BuildKit needs a plug-in that Debian packages apart.
+    const env = { ...process.env, DOCKER_BUILDKIT: '0' };
+    await run('docker', args, { timeout: BUILD_TIMEOUT_MS, env });
+    return image;
+  } finally {
+    rmSync(context, { recursive: true });
+  }
+}
+
+function addNode(context: string): void {
+  copyFileSync(process.execPath, join(context, 'node'));
+  const npm = dirname(dirname(realpathSync(npmProgram())));
+  cpSync(npm, join(context, 'npm'), { recursive: true });
+  copyFileSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca-certificates.crt'));
+}
+
+/** As npm tells those that it starts, else beside Node. */
+function npmProgram(): string {
+  return process.env.npm_execpath ?? join(dirname(process.execPath), 'npm');
+}
+
+function addEntrypoint(context: string): void {
+  copyFileSync(join(SOURCES, 'postgres-entrypoint.sh'), join(context, 'postgres-entrypoint.sh'));
+}
