@@ -1,0 +1,46 @@
+"""Times a stock ipykernel from within the worker image.
+
+For each line on stdin it runs that line as code and answers with the milliseconds of the round trip, as a client of the
+kernel sees it: from sending the request until the reply and the kernel's `idle` have both come. Ends with its stdin.
+"""
+
+import sys
+import time
+
+from jupyter_client.manager import start_new_kernel
+
+TIMEOUT_S = 60.0
+
+
+def run(client, code):
+    """Runs `code` to its end. Raises RuntimeError if it fails, queue.Empty if the kernel does not answer."""
+    msg_id = client.execute(code)
+    while True:
+        reply = client.get_shell_msg(timeout=TIMEOUT_S)
+        if reply["parent_header"].get("msg_id") == msg_id:
+            break
+    if reply["content"]["status"] != "ok":
+        raise RuntimeError(reply["content"]["evalue"])
+    while True:
+        message = client.get_iopub_msg(timeout=TIMEOUT_S)
+        is_ours = message["parent_header"].get("msg_id") == msg_id
+        is_status = message["msg_type"] == "status"
+        if is_ours and is_status and message["content"]["execution_state"] == "idle":
+            return
+
+
+def main():
+    manager, client = start_new_kernel(startup_timeout=TIMEOUT_S, kernel_name="python3")
+    try:
+        print("ready", flush=True)
+        for line in sys.stdin:
+            started_at = time.perf_counter()
+            run(client, line.rstrip("\n"))
+            print((time.perf_counter() - started_at) * 1000, flush=True)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+/** A stock ipykernel in a container of the worker image, to compare with. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+export interface StockKernel {
+  /** Runs one line of code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
+  roundTrip(line: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Without any limit, so that it is as fast as it can be. @throws Error with what the container said last */
+export async function startStockKernel(image: string): Promise<StockKernel> {
+  // From the project's root: what is compiled lies elsewhere.
+  const script = readFileSync('bench/stockKernel.py', 'utf8');
+  const user = ['--user', '64002:64002', '--env', 'HOME=/tmp', '--workdir', '/tmp'];
+  const command = ['--entrypoint', 'python3', image, '-u', '-c', script];
+  const child = spawn(
+    'docker',
+    ['run', '--interactive', '--rm', '--network', 'none', ...user, ...command],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  const ended = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const nextLine = async (): Promise<string> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('The stock kernel ended; what it said is above.');
+    return value;
+  };
+  await nextLine();
+  return {
+    roundTrip: async (line) => {
+      child.stdin.write(`${line}\n`);
+      return Number(await nextLine());
+    },
+    close: async () => {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
