@@ -1,0 +1,61 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const ARCHITECTURE = read('docs/architecture.md');
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...['docs', 'docs/decisions'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
+];
+const FOLDERS = 'src|migrations|worker-image|public|scripts|examples|test|docs|bench';
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+/** Paths of ours in backticks. */
+function pathsIn(text: string): string[] {
+  const found = text.matchAll(new RegExp(`\`((?:${FOLDERS})(?:/[\\w./-]*)?)\``, 'g'));
+  return [...new Set([...found].flatMap(([, path]) => path ?? []))];
+}
+
+describe('docs/architecture.md', () => {
+  it('names only functions that are in a file beside them', () => {
+    const rows = ARCHITECTURE.split('\n').filter((line) => line.startsWith('|'));
+    const named = rows.flatMap((row) => {
+      const sources = pathsIn(row).filter((path) => /\.\w+$/.test(path));
+      const names = [...row.matchAll(/`(#?\w+)\(\)`/g)].flatMap(([, name]) => name ?? []);
+      return names.map((name) => ({ name, sources }));
+    });
+    expect(named.length).toBeGreaterThan(30);
+    const wrong = named.filter(
+      ({ name, sources }) => !sources.some((path) => read(path).includes(name)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('says what belongs in every folder of src', () => {
+    const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `src/${name}`);
+    expect(pathsIn(ARCHITECTURE)).toEqual(expect.arrayContaining(folders));
+  });
+});
+
+describe('the documents', () => {
+  it.each(DOCUMENTS)('%s names only files that exist', (document) => {
+    const text = read(document);
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) =>
+      join(dirname(document), link),
+    );
+    const missing = [...pathsIn(text), ...links].filter((path) => !existsSync(join(ROOT, path)));
+    expect(missing).toEqual([]);
+  });
+});
