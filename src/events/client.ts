@@ -81,7 +81,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     sql,
     answered: (query) =>
       withDeadline(query, answerTimeoutMs, () => {
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets) socket.destroy(new Error('No answer in time.'));
       }),
     close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
   };

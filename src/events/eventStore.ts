@@ -70,7 +70,8 @@ export interface Commit {
   readonly outputs?: readonly OutputItem[];
   readonly cursor?: Cursor;
   readonly idempotency?: IdempotencyClaim;
-  readonly causationId?: EventId;
+  /** What caused these events. `first-event`: the first of this very commit caused all its others. */
+  readonly causationId?: EventId | 'first-event';
 }
 
 export interface Committed {

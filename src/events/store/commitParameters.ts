@@ -125,18 +125,17 @@ function keyColumns(group: readonly PreparedCommit[]): Column[][] {
 function eventColumns(group: readonly PreparedCommit[], gatewayId: string): Column[][] {
   return columns(
     7,
-    group.flatMap(({ commit, events }) => {
-      const metadata = JSON.stringify({ gatewayId, causationId: commit.causationId ?? null });
-      return events.map(({ eventId, kind, id, version, event, data }) => [
+    group.flatMap(({ events }) =>
+      events.map(({ eventId, kind, id, version, event, causationId, data }) => [
         eventId,
         streamIdOf(kind, id),
         version,
         event.type,
         SCHEMA_VERSION,
         data,
-        metadata,
-      ]);
-    }),
+        JSON.stringify({ gatewayId, causationId }),
+      ]),
+    ),
   );
 }
 

@@ -74,9 +74,9 @@ function toCommitted(
   gatewayId: string,
 ): Committed[] {
   let position = row.firstPosition ?? 0;
-  return group.map(({ commit, events, states }) => ({
+  return group.map(({ events, states }) => ({
     states,
-    events: events.map(({ eventId, kind, id, version, event }): RecordedEvent => {
+    events: events.map(({ eventId, kind, id, version, event, causationId }): RecordedEvent => {
       const recorded: RecordedEvent = {
         position,
         streamKind: kind,
@@ -84,7 +84,7 @@ function toCommitted(
         version,
         schemaVersion: SCHEMA_VERSION,
         event,
-        metadata: { eventId, gatewayId, causationId: commit.causationId ?? null },
+        metadata: { eventId, gatewayId, causationId },
         recordedAt: row.committedAt,
       };
       position += 1;

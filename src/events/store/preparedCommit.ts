@@ -27,6 +27,7 @@ export interface PreparedEvent {
   readonly id: string;
   readonly version: number;
   readonly event: DomainEvent;
+  readonly causationId: EventId | null;
   readonly data: string;
 }
 
@@ -38,7 +39,10 @@ export interface OutputBody {
 
 /** @throws Error if an append's events do not begin its stream and there is no state */
 export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
-  const events = commit.streams.flatMap((append) => prepareEvents(append, newId));
+  const events = withCauses(
+    commit.streams.flatMap((append) => prepareEvents(append, newId)),
+    commit.causationId ?? null,
+  );
   const outputBodies = (commit.outputs ?? []).map(({ output }) => outputBody(output));
   const sizes = [...events.map(({ data }) => data.length), ...outputBodies.map((b) => b.bytes)];
   return {
@@ -52,7 +56,7 @@ export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
   };
 }
 
-function prepareEvents(append: StreamAppend, newId: NewId): PreparedEvent[] {
+function prepareEvents(append: StreamAppend, newId: NewId): Omit<PreparedEvent, 'causationId'>[] {
   const { stream: kind, id, events } = append;
   const before = append.state?.version ?? 0;
   return events.map((event, index) => ({
@@ -63,6 +67,17 @@ function prepareEvents(append: StreamAppend, newId: NewId): PreparedEvent[] {
     event,
     data: encodeJson(event.data),
   }));
+}
+
+function withCauses(
+  events: readonly Omit<PreparedEvent, 'causationId'>[],
+  cause: Commit['causationId'] | null,
+): PreparedEvent[] {
+  const [first] = events;
+  return events.map((event) => {
+    if (cause !== 'first-event') return { ...event, causationId: cause ?? null };
+    return { ...event, causationId: event === first ? null : (first?.eventId ?? null) };
+  });
 }
 
 function outputBody(output: unknown): OutputBody {
