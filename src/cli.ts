@@ -7,8 +7,9 @@ import { type Logger, pino } from 'pino';
 import { type Config, ConfigError, loadConfig, loadServeConfig } from './config.ts';
 import { makeDataDir } from './dataDir.ts';
 import { explain } from './errors.ts';
+import { rebuildProjections } from './events/projections/rebuildProjections.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
-import { closeAll, openInstallation, startGateway } from './main.ts';
+import { closeAll, databaseAddress, openInstallation, startGateway } from './main.ts';
 import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { onStopSignals } from './stopSignals.ts';
 
@@ -16,6 +17,7 @@ const USAGE = `Usage: cellhouse <command>
 
   serve          start the gateway (npm start also makes what is missing first)
   down           end everything of this installation: sessions, containers, embedded PostgreSQL
+  rebuild        fold all events into fresh projections and swap them in; gateways may serve meanwhile
   config check   read the environment, list every problem, print what is in force
 
 Settings are environment variables; the README lists them.`;
@@ -56,6 +58,15 @@ async function down(): Promise<void> {
   );
 }
 
+async function rebuild(): Promise<void> {
+  const config = loadConfig(process.env);
+  const address = await databaseAddress(config, pino({ level: config.logLevel }));
+  const startedAt = performance.now();
+  const rebuilt = await rebuildProjections(address);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  console.log(`Rebuilt in ${seconds.toFixed(1)} s: ${JSON.stringify(rebuilt)}`);
+}
+
 /** Asks the gateway that runs on this DATA_DIR to stop, and waits until it has. */
 async function stopGateway(config: Config, logger: Logger): Promise<void> {
   const pid = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
@@ -70,8 +81,16 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
   }
 }
 
+/** Everything that is in force; secrets only say whether they are set. */
 function checkConfig(): void {
-  console.log(JSON.stringify({ ...loadConfig(process.env), authToken: '(not shown)' }, null, 2));
+  const config = loadConfig(process.env);
+  const secret = (value: string | null) => (value === null ? null : '(set, not shown)');
+  const shown = {
+    ...config,
+    authToken: secret(config.authToken),
+    databaseUrl: secret(config.databaseUrl),
+  };
+  console.log(JSON.stringify(shown, null, 2));
 }
 
 function version(): string {
@@ -85,6 +104,8 @@ async function run(words: readonly string[]): Promise<void> {
       return await serve();
     case 'down':
       return await down();
+    case 'rebuild':
+      return await rebuild();
     case 'config check':
       return checkConfig();
     case '--version':

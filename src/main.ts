@@ -94,10 +94,7 @@ export async function openInstallation(
   logger: Logger,
   closers: (() => Promise<unknown>)[],
 ): Promise<{ database: Database; pool: Pool }> {
-  const address: DatabaseAddress =
-    config.databaseUrl === null
-      ? await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger })
-      : { url: config.databaseUrl };
+  const address = await databaseAddress(config, logger);
   const runtime = createDockerRuntime({
     socketPath: config.dockerSocketPath,
     ociRuntime: config.dockerRuntime,
@@ -119,6 +116,12 @@ export async function openInstallation(
     random: Math.random,
   });
   return { database, pool };
+}
+
+/** DATABASE_URL, else the embedded server, started if it does not run. */
+export async function databaseAddress(config: Config, logger: Logger): Promise<DatabaseAddress> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl };
+  return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
 }
 
 /** A pool's containers live on one engine; on another they would all look lost. */

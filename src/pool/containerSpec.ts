@@ -15,11 +15,9 @@ const MAX_OPEN_FILES = 1024;
 const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
 /** The agent needs them to start a kernel under another user and to signal it; the kernel ends with none. */
 const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
-/** Runtime files of agent and kernel (connection file, Unix sockets): kilobytes. */
-const RUN_TMPFS_MB = 1;
 
 /** Where the worker's socket folder is mounted; its parent is closed to user code. */
-export const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
+const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
 /** Docker's create options for one worker. */
 export function containerSpec(spec: WorkerSpec, ociRuntime: string): Docker.ContainerCreateOptions {
@@ -53,8 +51,8 @@ function resources(spec: WorkerSpec): Docker.HostConfig {
   const { memoryMb, diskMb, cpus, pids } = spec.limits;
   const memoryBytes = (memoryMb + diskMb) * MIB;
   const workspaceMb = Math.floor(diskMb / 2);
-  const tmpMb = Math.floor((diskMb - RUN_TMPFS_MB) / 4);
-  const shmMb = diskMb - RUN_TMPFS_MB - workspaceMb - tmpMb;
+  const tmpMb = Math.floor(diskMb / 4);
+  const shmMb = diskMb - workspaceMb - tmpMb;
   return {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
@@ -64,7 +62,6 @@ function resources(spec: WorkerSpec): Docker.HostConfig {
     Tmpfs: {
       '/workspace': `rw,nosuid,nodev,exec,mode=1777,size=${workspaceMb}m`,
       '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${tmpMb}m`,
-      '/run/kernel': `rw,nosuid,nodev,noexec,mode=1777,size=${RUN_TMPFS_MB}m`,
     },
   };
 }

@@ -122,6 +122,6 @@ function notFound(what: string, id: string): DomainError {
   return new DomainError('NOT_FOUND', `There is no ${what} ${JSON.stringify(id.slice(0, 200))}.`);
 }
 
-export function badAfter(what: string): DomainError {
+function badAfter(what: string): DomainError {
   return new DomainError('BAD_USER_INPUT', `after ${what}.`, { field: 'after' });
 }
