@@ -41,7 +41,7 @@ function writeContext(files) {
 }
 
 /** What a folder holds, as a stream. Owner and times are left out, since they would spoil the builder's cache. */
-export function tarOf(folder, exclude) {
+function tarOf(folder, exclude) {
   const patterns = exclude.map((pattern) => `--exclude=${pattern}`);
   const child = spawn(
     'tar',

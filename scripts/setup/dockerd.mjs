@@ -24,7 +24,7 @@ const LOOK_INTERVAL_MS = 100;
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 /** Where an engine keeps what a crash can leave behind. */
-export const SYSTEM_PLACES = {
+const SYSTEM_PLACES = {
   log: '/var/log/dockerd.log',
   pidFile: '/var/run/docker.pid',
   containerdPidFile: '/var/run/docker/containerd/containerd.pid',

@@ -15,8 +15,8 @@ const PULL_TIMEOUT_MS = 120_000;
 const BUILD_TIMEOUT_MS = 300_000;
 const SOURCES = new URL('./standIns/', import.meta.url).pathname;
 
-export const NODE_IMAGE = 'node:20-trixie-slim';
-export const POSTGRES_IMAGE = 'postgres:18';
+const NODE_IMAGE = 'node:20-trixie-slim';
+const POSTGRES_IMAGE = 'postgres:18';
 
 /** Makes what is missing. Resolves with what takes the stand-ins away. */
 export async function provideImages(): Promise<() => Promise<void>> {

@@ -1,0 +1,133 @@
+/**
+ * Starting Docker's engine where no systemd does: with a second one, in a network of its own, for it would otherwise meddle
+ * with the bridge of the first.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../support/until.ts';
+
+const run = promisify(execFile);
+const SCRIPT = new URL('../../scripts/setup/dockerd.mjs', import.meta.url).pathname;
+
+const root = mkdtempSync(join(tmpdir(), 'ch-engine-'));
+const place = (name: string) => join(root, name);
+const places = {
+  log: place('log'),
+  pidFile: place('pid'),
+  containerdPidFile: place('exec/containerd/containerd.pid'),
+  containerdSocket: place('containerd.sock'),
+  config: place('daemon.json'),
+};
+const env = {
+  ...process.env,
+  PATH: `${place('bin')}:${process.env.PATH}`,
+  DOCKER_HOST: `unix://${place('docker.sock')}`,
+};
+
+/** Root alone can start an engine; `npm test` installs one as root only, too. */
+describe.runIf(process.getuid?.() === 0)('starting an engine', () => {
+  beforeAll(async () => {
+    const { stdout } = await run('sh', ['-c', 'command -v dockerd || echo /usr/sbin/dockerd']);
+    mkdirSync(place('bin'));
+    writeFileSync(place('bin/dockerd'), `#!/bin/sh\nexec unshare --net ${stdout.trim()} "$@"\n`);
+    chmodSync(place('bin/dockerd'), 0o755);
+    writeFileSync(places.config, '{}');
+  });
+
+  afterAll(async () => {
+    await end('SIGTERM');
+    // With live-restore the engine leaves its data folder mounted on itself.
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+    const left = mounts.map((line) => line.split(' ')[1] ?? '').filter((at) => at.startsWith(root));
+    for (const at of left.reverse()) await run('umount', [at]);
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  it('gives it a process session of its own, and live-restore', async () => {
+    await start();
+    expect(await sessionOf(enginePid())).toBe(enginePid());
+    expect(await liveRestore()).toBe('true');
+  });
+
+  it('copes with what a killed one left, though other processes have the numbers now', async () => {
+    await end('SIGKILL');
+    const stranger = spawn('sleep', ['600']);
+    await once(stranger, 'spawn');
+    writeFileSync(places.pidFile, String(stranger.pid));
+    writeFileSync(places.containerdPidFile, String(stranger.pid));
+    await start();
+    expect(enginePid()).not.toBe(stranger.pid);
+    stranger.kill();
+  });
+
+  it('leaves live-restore to the configuration where that has it', async () => {
+    await end('SIGTERM');
+    writeFileSync(places.config, '{"live-restore": false}');
+    await start();
+    expect(await liveRestore()).toBe('false');
+  });
+
+  it('says what the engine said when it does not start', async () => {
+    await end('SIGTERM');
+    writeFileSync(places.config, '{"no-such-setting": true}');
+    await expect(start()).rejects.toThrow(/The Docker engine ended with 1[\s\S]*no-such-setting/);
+  });
+});
+
+async function start(): Promise<void> {
+  const args = [
+    `--config-file=${places.config}`,
+    `--data-root=${place('data')}`,
+    `--exec-root=${place('exec')}`,
+    `--pidfile=${places.pidFile}`,
+    `--host=${env.DOCKER_HOST}`,
+    '--bridge=none',
+    '--iptables=false',
+    '--ip6tables=false',
+  ];
+  const code = `import { startDockerd } from ${JSON.stringify(SCRIPT)};
+    await startDockerd(${JSON.stringify(places)}, ${JSON.stringify(args)});`;
+  await run(process.execPath, ['--input-type=module', '--eval', code], { env });
+}
+
+const enginePid = () => Number(readFileSync(places.pidFile, 'utf8'));
+
+/** Ends the engine, if one runs, and waits until it is gone. */
+async function end(signal: NodeJS.Signals): Promise<void> {
+  if (!existsSync(places.pidFile)) return;
+  const pid = enginePid();
+  process.kill(pid, signal);
+  await until('the engine is gone', async () => commandOf(pid) === '');
+}
+
+/** Empty for a process that is dead, also if nobody has buried it. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+async function sessionOf(pid: number): Promise<number> {
+  return Number((await run('ps', ['-o', 'sid=', '-p', String(pid)])).stdout);
+}
+
+async function liveRestore(): Promise<string> {
+  return (
+    await run('docker', ['info', '--format', '{{.LiveRestoreEnabled}}'], { env })
+  ).stdout.trim();
+}
