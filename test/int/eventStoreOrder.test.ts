@@ -85,6 +85,22 @@ describe('two gateways that append to the same stream', () => {
   });
 });
 
+describe('causes', () => {
+  it('lead from every event of a commit to its first, where the commit says so', async () => {
+    const { store } = gateways[0];
+    const streams = [workerRequested(), executionRequested(), executionRequested()];
+    const { events } = await store.commit({ streams, causationId: 'first-event' });
+    const first = events[0]?.metadata.eventId;
+    expect(events.map(({ metadata }) => metadata.causationId)).toEqual([null, first, first]);
+    expect(await store.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
+    const caused = await store.commit({
+      streams: [workerRequested()],
+      ...(first ? { causationId: first } : {}),
+    });
+    expect(caused.events[0]?.metadata.causationId).toBe(first);
+  });
+});
+
 describe('outputs', () => {
   const texts = {
     'U+0000': 'before\u0000after',

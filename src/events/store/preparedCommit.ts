@@ -41,7 +41,7 @@ export interface OutputBody {
 export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
   const events = withCauses(
     commit.streams.flatMap((append) => prepareEvents(append, newId)),
-    commit.causationId ?? null,
+    commit.causationId,
   );
   const outputBodies = (commit.outputs ?? []).map(({ output }) => outputBody(output));
   const sizes = [...events.map(({ data }) => data.length), ...outputBodies.map((b) => b.bytes)];
@@ -71,7 +71,7 @@ function prepareEvents(append: StreamAppend, newId: NewId): Omit<PreparedEvent, 
 
 function withCauses(
   events: readonly Omit<PreparedEvent, 'causationId'>[],
-  cause: Commit['causationId'] | null,
+  cause: Commit['causationId'],
 ): PreparedEvent[] {
   const [first] = events;
   return events.map((event) => {
