@@ -1,0 +1,29 @@
+/** States as they are after events, without a database. */
+import { evolveExecution } from '../../src/events/projections/evolveExecution.ts';
+import { evolveSession } from '../../src/events/projections/evolveSession.ts';
+import { evolveWorker } from '../../src/events/projections/evolveWorker.ts';
+import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import { becomesIdle, executionRequested, sessionOpened, workerRequested } from './events.ts';
+
+export function idleWorker(): Worker {
+  const append = workerRequested();
+  if (append.stream !== 'worker') throw new Error('Not a worker.');
+  return existing([...append.events, ...becomesIdle()].reduce<Worker | null>(evolveWorker, null));
+}
+
+export function openSession(over: Parameters<typeof sessionOpened>[0] = {}): Session {
+  const append = sessionOpened(over);
+  if (append.stream !== 'session') throw new Error('Not a session.');
+  return existing(append.events.reduce<Session | null>(evolveSession, null));
+}
+
+export function queuedExecution(over: Parameters<typeof executionRequested>[0] = {}): Execution {
+  const append = executionRequested(over);
+  if (append.stream !== 'execution') throw new Error('Not an execution.');
+  return existing(append.events.reduce<Execution | null>(evolveExecution, null));
+}
+
+function existing<T>(state: T | null): T {
+  if (state === null) throw new Error('No event made a state.');
+  return state;
+}

@@ -1,0 +1,185 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ConcurrencyError } from '../../src/events/eventStore.ts';
+import type { Worker } from '../../src/events/states.ts';
+import type { WorkerId } from '../../src/ids.ts';
+import { createWorkerQueue } from '../../src/pool/workerQueue.ts';
+import { idleWorker } from '../support/states.ts';
+
+const WAIT_MS = 1_000;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A queue over a list of idle workers. */
+function setUp() {
+  const idle: Worker[] = [];
+  const seen = { needed: 0, changes: 0, errors: [] as unknown[] };
+  const source = { failure: null as Error | null };
+  const queue = createWorkerQueue({
+    candidates: async (limit) => {
+      if (source.failure) throw source.failure;
+      return idle.slice(0, limit);
+    },
+    onWaiting: () => {
+      seen.needed += 1;
+    },
+    onChange: () => {
+      seen.changes += 1;
+    },
+    onError: (error) => void seen.errors.push(error),
+    exhausted: (waitedMs) => new Error(`exhausted after ${waitedMs}`),
+  });
+  const add = (count = 1): WorkerId[] => {
+    const workers = Array.from({ length: count }, () => idleWorker());
+    idle.push(...workers);
+    queue.wake();
+    return workers.map(({ id }) => id);
+  };
+  /** Takes the worker, as the commit that assigns it does. */
+  const take = async (worker: Worker): Promise<WorkerId> => {
+    const index = idle.indexOf(worker);
+    if (index < 0) throw new ConcurrencyError('stream');
+    idle.splice(index, 1);
+    return worker.id;
+  };
+  return { queue, idle, seen, source, add, take };
+}
+
+/** Lets everything happen that waits for nothing but promises. */
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+describe('the worker queue', () => {
+  it('hands out a worker that is idle already, also to those who will not wait', async () => {
+    const { queue, add, take } = setUp();
+    const [first, second] = add(2);
+    expect(await queue.claim(take, WAIT_MS)).toBe(first);
+    const claim = queue.claim(take, 0);
+    await settled();
+    expect(await claim).toBe(second);
+    expect(queue.waiting).toBe(0);
+  });
+
+  it('serves those who wait in the order they came', async () => {
+    const { queue, add, take } = setUp();
+    const served: string[] = [];
+    const claims = ['a', 'b', 'c'].map((name) =>
+      queue.claim(async (worker) => {
+        served.push(name);
+        return await take(worker);
+      }, WAIT_MS),
+    );
+    await settled();
+    expect(queue.waiting).toBe(3);
+    for (const count of [1, 2, 3]) {
+      add();
+      await settled();
+      expect(queue.waiting).toBe(3 - count);
+    }
+    await Promise.all(claims);
+    expect(served).toEqual(['a', 'b', 'c']);
+  });
+
+  it('asks for workers while somebody waits', async () => {
+    const { queue, seen, add, take } = setUp();
+    const claim = queue.claim(take, WAIT_MS);
+    await settled();
+    expect(seen.needed).toBeGreaterThan(0);
+    expect(seen.changes).toBe(1);
+    add();
+    await claim;
+    expect(seen.changes).toBe(2);
+  });
+
+  it('tries another worker when somebody else took the first', async () => {
+    const { queue, idle, add, take } = setUp();
+    add(2);
+    const tried: WorkerId[] = [];
+    const claim = queue.claim(async (worker) => {
+      tried.push(worker.id);
+      if (tried.length === 1) {
+        idle.splice(idle.indexOf(worker), 1);
+        throw new ConcurrencyError('stream');
+      }
+      return await take(worker);
+    }, WAIT_MS);
+    expect(await claim).toBe(tried[1]);
+    expect(new Set(tried).size).toBe(2);
+  });
+
+  it('passes any other failure to its caller, and goes on with the next', async () => {
+    const { queue, add, take } = setUp();
+    const failing = queue.claim(async () => {
+      throw new ConcurrencyError('open-session');
+    }, WAIT_MS);
+    const failed = expect(failing).rejects.toThrow(ConcurrencyError);
+    const next = queue.claim(take, WAIT_MS);
+    const [worker] = add();
+    await failed;
+    expect(await next).toBe(worker);
+  });
+
+  it('offers no worker to two at once', async () => {
+    const { queue, add, take } = setUp();
+    let offers = 0;
+    let most = 0;
+    const attempt = async (worker: Worker) => {
+      offers += 1;
+      most = Math.max(most, offers);
+      await settled();
+      offers -= 1;
+      return await take(worker);
+    };
+    const claims = [queue.claim(attempt, WAIT_MS), queue.claim(attempt, WAIT_MS)];
+    const first = add();
+    queue.wake();
+    await settled();
+    const second = add();
+    expect(await Promise.all(claims)).toEqual([...first, ...second]);
+    expect(most).toBe(1);
+  });
+
+  it('tells those whose time is over how long they waited', async () => {
+    const { queue, take } = setUp();
+    const refused = expect(queue.claim(take, WAIT_MS)).rejects.toThrow(
+      `exhausted after ${WAIT_MS}`,
+    );
+    await vi.advanceTimersByTimeAsync(WAIT_MS - 1);
+    expect(queue.waiting).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    await refused;
+    expect(queue.waiting).toBe(0);
+  });
+
+  it('does not refuse whoever is being served when their time is over', async () => {
+    const { queue, add, take } = setUp();
+    add();
+    const claim = queue.claim(async (worker) => {
+      await new Promise((resolve) => setTimeout(resolve, 2 * WAIT_MS));
+      return await take(worker);
+    }, WAIT_MS);
+    await vi.advanceTimersByTimeAsync(3 * WAIT_MS);
+    expect(await claim).toEqual(expect.any(String));
+  });
+
+  it('lets those who wait go on waiting when a look failed', async () => {
+    const { queue, source, seen, add, take } = setUp();
+    source.failure = new Error('the database is away');
+    const claim = queue.claim(take, WAIT_MS);
+    await settled();
+    expect(seen.errors).toEqual([source.failure]);
+    expect(queue.waiting).toBe(1);
+    source.failure = null;
+    const [worker] = add();
+    expect(await claim).toBe(worker);
+  });
+
+  it('tells everybody who waits when it closes', async () => {
+    const { queue, take } = setUp();
+    const claims = [queue.claim(take, WAIT_MS), queue.claim(take, WAIT_MS)];
+    const refused = Promise.all(claims.map((claim) => expect(claim).rejects.toThrow('stopping')));
+    queue.close(new Error('stopping'));
+    await refused;
+    expect(queue.waiting).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
