@@ -16,6 +16,9 @@ const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
 /** The agent needs them to start a kernel under another user and to signal it; the kernel ends with none. */
 const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
 
+/** Of each tmpfs. A file costs about 1 KiB of memory even if empty, which `size` does not count. */
+const MAX_FILES = 65_536;
+
 /** Where the worker's socket folder is mounted; its parent is closed to user code. */
 const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
@@ -58,10 +61,14 @@ function resources(spec: WorkerSpec): Docker.HostConfig {
     MemorySwap: memoryBytes,
     NanoCpus: Math.round(cpus * 1e9),
     PidsLimit: pids,
-    ShmSize: shmMb * MIB,
     Tmpfs: {
-      '/workspace': `rw,nosuid,nodev,exec,mode=1777,size=${workspaceMb}m`,
-      '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${tmpMb}m`,
+      '/workspace': `rw,nosuid,nodev,exec,${tmpfsLimits(workspaceMb)}`,
+      '/tmp': `rw,nosuid,nodev,exec,${tmpfsLimits(tmpMb)}`,
+      '/dev/shm': `rw,nosuid,nodev,noexec,${tmpfsLimits(shmMb)}`,
     },
   };
+}
+
+function tmpfsLimits(sizeMb: number): string {
+  return `mode=1777,size=${sizeMb}m,nr_inodes=${MAX_FILES}`;
 }
