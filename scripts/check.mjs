@@ -28,7 +28,10 @@ await runScript(async () => {
   const failures = [];
   for (const [title, script, ...args] of CHECKS) {
     const run = () =>
-      runCommand(process.execPath, [join(projectRoot, script), ...args], { cwd: projectRoot });
+      runCommand(process.execPath, [join(projectRoot, script), ...args], {
+        cwd: projectRoot,
+        both: true,
+      });
     await step(title, run).then(showSummary, (e) => failures.push(e.message));
   }
   if (failures.length > 0) throw new SetupError(failures.join('\n\n'));

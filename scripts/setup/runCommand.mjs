@@ -7,10 +7,10 @@ const REPORTED_LINES = 30;
 const MAX_KEPT_CHARS = 1_000_000;
 
 /**
- * Runs a command to its end and resolves with its stdout.
+ * Runs a command to its end and resolves with its stdout (`both`: with stderr in between).
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, advice?: string }} [options] `advice` is added when it fails
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, advice?: string, both?: boolean }} [options] `advice` is added when it fails
  * @throws SetupError with the last lines of its output and the advice
  */
 export function runCommand(command, args, options = {}) {
@@ -40,7 +40,7 @@ export function runCommand(command, args, options = {}) {
       );
     child.on('error', (e) => fail(e.message, e));
     child.on('close', (code, signal) => {
-      if (code === 0) resolve(stdout);
+      if (code === 0) resolve(options.both ? all : stdout);
       else fail(`ended with ${code ?? signal}. The end of its output:`);
     });
   });
