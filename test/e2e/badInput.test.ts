@@ -6,7 +6,6 @@ import { WebSocket } from 'ws';
 import { userEventCount } from '../support/eventCount.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute } from '../support/interpreter.ts';
-import { runCli } from '../support/runCli.ts';
 
 const MAX_CODE_BYTES = 1_048_576;
 const MAX_BODY_BYTES = 8_388_608;
@@ -87,6 +86,8 @@ describe.each([
       const { data, errors } = await ask(query, { input });
       expect(data ?? null).toBeNull();
       expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', ...details } }]);
+      for (const named of Object.values(details))
+        expect(errors).toMatchObject([{ message: expect.stringContaining(String(named)) }]);
     }
     expect(await userEventCount(gateway.dataDir)).toBe(before);
     expect((await ask('{ poolStatus { busyWorkers } }')).data).toEqual({
@@ -141,10 +142,15 @@ describe('subscriptions', () => {
 });
 
 describe('callers without the token', () => {
-  it.each([undefined, 'wrong'])('%j: HTTP 401', async (token) => {
+  it.each<Record<string, string>>([
+    {},
+    { 'X-Auth-Token': 'wrong' },
+    { 'X-Auth-Token': '' },
+    { Authorization: 'Bearer wrong' },
+  ])('%j: HTTP 401', async (token) => {
     const response = await fetch(`${gateway.url}/graphql`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', ...(token && { 'X-Auth-Token': token }) },
+      headers: { 'Content-Type': 'application/json', ...token },
       body: JSON.stringify({ query: '{ __typename }' }),
     });
     expect(response.status).toBe(401);
@@ -182,14 +188,24 @@ describe('a body over the limit', () => {
       errors: [{ message: expect.stringContaining('MAX_BODY_BYTES') }],
     });
   });
+
+  it('closes a WebSocket with 1009', async () => {
+    const query = `{ __typename } # ${'x'.repeat(MAX_BODY_BYTES)}`;
+    await expect(overWebSocket(query)).rejects.toMatchObject({ code: 1009 });
+  });
 });
 
 describe('a service at its limits', () => {
-  it('says POOL_EXHAUSTED with a hint when to come back', async () => {
+  it.each([
+    ['HTTP', overHttp],
+    ['WebSocket', overWebSocket],
+  ])('says POOL_EXHAUSTED with a hint when to come back, over %s', async (_name, ask) => {
     await execute(gateway, 'first', '1');
-    const { errors } = await overHttp(EXECUTE, {
-      input: { userUuid: 'second', code: '1', waitForWorkerMs: 100 },
+    const before = await userEventCount(gateway.dataDir);
+    const { errors } = await ask(EXECUTE, {
+      input: { userUuid: 'second', code: '1', waitForWorkerMs: 300 },
     });
+    expect(await userEventCount(gateway.dataDir)).toBe(before);
     expect(errors).toMatchObject([
       { extensions: { code: 'POOL_EXHAUSTED', retryAfterMs: expect.any(Number) } },
     ]);
@@ -210,33 +226,5 @@ describe('a service at its limits', () => {
       { extensions: { code: 'IDEMPOTENCY_CONFLICT' } },
     ]);
     await overHttp('mutation { release(input: { userUuid: "first" }) { released } }');
-  });
-});
-
-describe('a wrong configuration', () => {
-  it('lists every problem at once, without a stack trace, and ends with 1', async () => {
-    const { code, output } = await runCli(['serve'], {
-      ...gateway.env,
-      PORT: 'ninety',
-      MAX_TOTAL_WORKERS: '0',
-      LOG_LEVEL: 'loud',
-    });
-    expect(code).toBe(1);
-    for (const problem of ['PORT is "ninety"', 'MAX_TOTAL_WORKERS is "0"', 'LOG_LEVEL is "loud"'])
-      expect(output).toContain(problem);
-    expect(output).not.toMatch(/^\s+at /m);
-  });
-
-  it('says who uses the port', async () => {
-    const { code, output } = await runCli(['serve'], {
-      ...gateway.env,
-      DATA_DIR: `${gateway.dataDir}-2`,
-      SOCKET_DIR: `${gateway.env.SOCKET_DIR}2`,
-    });
-    await runCli(['down'], { ...gateway.env, DATA_DIR: `${gateway.dataDir}-2` });
-    expect(code).toBe(1);
-    expect(output).toContain(`Port ${gateway.port}`);
-    expect(output).toContain(`process ${gateway.pid}`);
-    expect(output).not.toMatch(/^\s+at /m);
   });
 });
