@@ -7,7 +7,7 @@ import { isRefusal, isTransient } from './databaseErrors.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /** How long a commit waits for a database that is away; whoever waits for it hears of it within about this. */
-export const COMMIT_RETRY_LIMIT_MS = 30_000;
+const COMMIT_RETRY_LIMIT_MS = 30_000;
 /** While closing: what cannot be written by then is left to the successor, which has it from the agent again. */
 const CLOSING_RETRY_LIMIT_MS = 2_000;
 const FIRST_RETRY_DELAY_MS = 20;
