@@ -18,12 +18,17 @@ export async function migrate(address: DatabaseAddress): Promise<void> {
     lockTimeoutMs: 0,
   });
   try {
-    await client.sql`SELECT pg_advisory_lock(${MIGRATION_LOCK})`;
+    await client.sql`SELECT pg_advisory_lock(${MIGRATION_LOCK})`.catch((cause: unknown) => {
+      throw new Error(
+        'PostgreSQL could not be reached. See that it runs, and that DATABASE_URL (if set) is right.',
+        { cause },
+      );
+    });
     await runMigrations(drizzle(client.sql), {
       migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)),
+    }).catch((cause: unknown) => {
+      throw new Error('The tables could not be brought up to date.', { cause });
     });
-  } catch (error: unknown) {
-    throw new Error('The database could not be migrated.', { cause: error });
   } finally {
     // Ends the connection and with it the lock.
     await client.close(CLOSE_TIMEOUT_MS);
