@@ -14,10 +14,8 @@ An execution ends in one of these ways, tried in this order whenever something h
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections import deque
-from dataclasses import dataclass
 
 from cellhouse_agent.execution import Execution
 from cellhouse_agent.frames import FrameWriter
@@ -29,6 +27,14 @@ from cellhouse_agent.reply import made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.usage_sampler import UsageSampler
+from cellhouse_agent.verdict import (
+    Verdict,
+    died,
+    restarted,
+    was_out_of_memory,
+    went_on,
+    without_reply,
+)
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage
 
 # A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
@@ -39,16 +45,6 @@ REPLY_AFTER_IDLE_SECONDS = 0.5
 
 class QueueFull(Exception):
     """More requests than the agent takes at once."""
-
-
-@dataclass
-class Verdict:
-    """How an execution ended."""
-
-    outcome: str
-    reply: JsonObject
-    restart_reason: str | None = None
-    exit_code: int | None = None
 
 
 class Executor:
@@ -140,7 +136,7 @@ class Executor:
                 await self._replace_kernel("user")
             elif kernel.has_exited:
                 has_oom_kill = self._usage.oom_kills() > self._idle_oom_kills
-                was_oom = kernel.exit_code == -signal.SIGKILL and has_oom_kill
+                was_oom = was_out_of_memory(kernel.exit_code, has_oom_kill)
                 await self._replace_kernel("oom" if was_oom else "died")
             elif self._queue:
                 await self._execute(kernel, *self._queue.popleft())
@@ -205,8 +201,7 @@ class Executor:
                 grace_until = now + execution.request.grace_ms / 1000
                 kernel.interrupt()
             elif grace_until is not None and now >= grace_until:
-                reply = made_reply("KernelReplaced", "The code went on after its time limit")
-                return Verdict("timeout", reply, "timeout")
+                return went_on()
             if self._is_interrupt_due and execution.is_interruptible:
                 # Before it takes up the code, ipykernel ignores SIGINT: one sent then would be lost.
                 self._is_interrupt_due = False
@@ -226,27 +221,13 @@ class Executor:
             reason = "died" if execution.wants_exit else None
             return Verdict(outcome, execution.reply, reason)
         if kernel.has_exited:
-            return self._died(kernel, sampler, is_timeout)
+            return died(kernel.exit_code, sampler.has_oom_kill, is_timeout)
         if self._restart_waiters:
-            reply = made_reply("KernelReplaced", "The kernel was restarted")
-            return Verdict("timeout" if is_timeout else "interrupted", reply, "user")
+            return restarted(is_timeout)
         idle_since = execution.idle_since
         if idle_since is not None and self._loop.time() >= idle_since + REPLY_AFTER_IDLE_SECONDS:
-            ename = "KernelError" if outcome == "finished" else "KeyboardInterrupt"
-            return Verdict(outcome, made_reply(ename, "The kernel gave no reply"))
+            return without_reply(outcome)
         return None
-
-    def _died(self, kernel: Kernel, sampler: UsageSampler, is_timeout: bool) -> Verdict:
-        """The verdict on a kernel whose process has ended."""
-        code = kernel.exit_code
-        was_oom = code == -signal.SIGKILL and sampler.has_oom_kill
-        if was_oom:
-            reply = made_reply("OutOfMemory", "The memory limit was reached; the kernel was killed")
-        else:
-            how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-            reply = made_reply("KernelDied", f"The kernel ended {how}")
-        outcome = "timeout" if is_timeout else "out_of_memory" if was_oom else "kernel_died"
-        return Verdict(outcome, reply, "oom" if was_oom else "died", code)
 
     async def _replace_kernel(self, reason: str) -> None:
         """Replace a kernel that runs nothing."""

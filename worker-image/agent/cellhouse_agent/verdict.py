@@ -1,0 +1,55 @@
+"""How an execution ended: its outcome, its reply, and whether its kernel must be replaced."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from cellhouse_agent.reply import made_reply
+from cellhouse_agent.wire import JsonObject
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`restart_reason` is set when a fresh kernel must take over; `exit_code` is that of a dead one."""
+
+    outcome: str
+    reply: JsonObject
+    restart_reason: str | None = None
+    exit_code: int | None = None
+
+
+def was_out_of_memory(exit_code: int | None, has_oom_kill: bool) -> bool:
+    """Whether a kernel that ended so was the one killed for want of memory, and not a child of it."""
+    return exit_code == -signal.SIGKILL and has_oom_kill
+
+
+def died(exit_code: int | None, has_oom_kill: bool, is_timeout: bool) -> Verdict:
+    """The kernel's process has ended."""
+    was_oom = was_out_of_memory(exit_code, has_oom_kill)
+    if was_oom:
+        reply = made_reply("OutOfMemory", "The memory limit was reached; the kernel was killed")
+    else:
+        is_signal = exit_code is not None and exit_code < 0
+        how = f"by signal {-(exit_code or 0)}" if is_signal else f"with code {exit_code}"
+        reply = made_reply("KernelDied", f"The kernel ended {how}")
+    outcome = "timeout" if is_timeout else "out_of_memory" if was_oom else "kernel_died"
+    return Verdict(outcome, reply, "oom" if was_oom else "died", exit_code)
+
+
+def restarted(is_timeout: bool) -> Verdict:
+    """Someone asked for a fresh kernel."""
+    reply = made_reply("KernelReplaced", "The kernel was restarted")
+    return Verdict("timeout" if is_timeout else "interrupted", reply, "user")
+
+
+def went_on() -> Verdict:
+    """The code ignored the interrupt at its time limit, and its grace is over."""
+    reply = made_reply("KernelReplaced", "The code went on after its time limit")
+    return Verdict("timeout", reply, "timeout")
+
+
+def without_reply(outcome: str) -> Verdict:
+    """The kernel said `idle` but never replied: an interrupt hit the kernel itself, or the code tampered with it."""
+    ename = "KernelError" if outcome == "finished" else "KeyboardInterrupt"
+    return Verdict(outcome, made_reply(ename, "The kernel gave no reply"))

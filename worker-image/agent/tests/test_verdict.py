@@ -1,0 +1,37 @@
+"""What is said of a kernel that has ended."""
+
+from __future__ import annotations
+
+import unittest
+
+from cellhouse_agent.verdict import died, without_reply
+
+
+class DiedTest(unittest.TestCase):
+    """died, by exit code and the container's count of OOM kills."""
+
+    def test_tells_why(self) -> None:
+        cases = [
+            ((3, False, False), ("kernel_died", "KernelDied", "died", 3)),
+            ((-11, False, False), ("kernel_died", "KernelDied", "died", -11)),
+            ((-9, False, False), ("kernel_died", "KernelDied", "died", -9)),
+            ((-9, True, False), ("out_of_memory", "OutOfMemory", "oom", -9)),
+            # A child was killed for want of memory, and the kernel then ended by itself.
+            ((1, True, False), ("kernel_died", "KernelDied", "died", 1)),
+            ((3, False, True), ("timeout", "KernelDied", "died", 3)),
+            ((-9, True, True), ("timeout", "OutOfMemory", "oom", -9)),
+        ]
+        for given, expected in cases:
+            with self.subTest(given):
+                verdict = died(*given)
+                said = (verdict.outcome, verdict.reply["ename"], verdict.restart_reason)
+                self.assertEqual((*said, verdict.exit_code), expected)
+
+    def test_a_missing_reply_keeps_the_kernel(self) -> None:
+        self.assertIsNone(without_reply("interrupted").restart_reason)
+        self.assertEqual(without_reply("interrupted").reply["ename"], "KeyboardInterrupt")
+        self.assertEqual(without_reply("finished").reply["ename"], "KernelError")
+
+
+if __name__ == "__main__":
+    unittest.main()
