@@ -95,3 +95,22 @@ describe('cellhouse serve', () => {
 it('leaves the gateway that runs alone', async () => {
   expect((await running.graphql('{ poolStatus { totalWorkers } }')).errors).toBeUndefined();
 });
+
+it('tells callers that no worker can be started, and the operator why', async () => {
+  const image = 'cellhouse-no-such-image:1';
+  const gateway = await startTestGateway({ WORKER_IMAGE: image });
+  try {
+    const { errors } = await gateway.graphql(
+      `mutation { execute(input: { userUuid: "ann", code: "1", waitForWorkerMs: 2000 }) { id } }`,
+    );
+    expect(errors).toMatchObject([
+      {
+        message: expect.stringContaining('in the log'),
+        extensions: { code: 'WORKER_START_FAILED', retryAfterMs: expect.any(Number) },
+      },
+    ]);
+    expect(gateway.log()).toContain(`The worker image ${image} does not exist`);
+  } finally {
+    await gateway.destroy();
+  }
+});
