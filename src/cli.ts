@@ -17,7 +17,7 @@ const USAGE = `Usage: cellhouse <command>
 
   serve          start the gateway (npm start also makes what is missing first)
   down           end everything of this installation: sessions, containers, embedded PostgreSQL
-  rebuild        fold all events into fresh projections and swap them in; gateways may serve meanwhile
+  rebuild        make the projections equal to what the events say; gateways may serve meanwhile
   config check   read the environment, list every problem, print what is in force
 
 Settings are environment variables; the README lists them.`;

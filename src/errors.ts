@@ -1,4 +1,4 @@
-/** Every `extensions.code` a caller can meet (see schema-core and docs/api). */
+/** Every `extensions.code` a caller can meet (the README lists what to do about each). */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'

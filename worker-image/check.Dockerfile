@@ -11,4 +11,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY agent /src/agent
 WORKDIR /src/agent
-RUN black --check --quiet --diff . && python3 -m flake8 . && mypy && python3 -m unittest discover --start-directory tests
+RUN (black --check --quiet --diff . && python3 -m flake8 . && mypy \
+  && python3 -m unittest discover --start-directory tests) > /report.txt 2>&1 \
+ || (cat /report.txt; exit 1)
+CMD ["cat", "/report.txt"]

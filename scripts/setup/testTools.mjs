@@ -12,7 +12,7 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/** What only the tests need: a browser, the docker program and its `compose`. */
+/** What only the tests need: a browser, the docker program and its `compose`, what the examples are run with. */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));
@@ -20,5 +20,7 @@ export async function ensureTestTools() {
     ...(findProgram('docker') === null ? ['docker-cli'] : []),
     ...(hasCompose ? [] : ['docker-compose']),
   ];
+  const forExamples = ['curl', 'python3'].filter((name) => findProgram(name) === null);
+  if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
 }

@@ -1,5 +1,5 @@
 /**
- * The cell itself: what a worker's container may and may not do. Every line is a defence; docs/security.md names them.
+ * The cell itself: what a worker's container may and may not do. Every line is a defence.
  */
 import type Docker from 'dockerode';
 import type { WorkerSpec } from './runtime.ts';

@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import type { Database } from '../events/database.ts';
-import { ConcurrencyError } from '../events/eventStore.ts';
+import { ConcurrencyError, type StreamAppend } from '../events/eventStore.ts';
 import type { CloseReason, LostReason, RetireReason } from '../events/eventTypes.ts';
 import type { Session, Worker } from '../events/states.ts';
 import type { PoolId, WorkerId } from '../ids.ts';
@@ -13,6 +13,7 @@ import { workerSocketDir } from './createWorker.ts';
 import { endingWithoutAnswer } from './endings.ts';
 import { emptyBatch, segmentOf } from './hostBatch.ts';
 import { hostCommit } from './hostCommit.ts';
+import { progressIn } from './hostProgress.ts';
 import type { Runtime } from './runtime.ts';
 import { decideSession } from './sessionDecider.ts';
 import { decideWorker, type WorkerCommand } from './workerDecider.ts';
@@ -57,18 +58,15 @@ export async function recordEnd(
       ? decideSession({ type: 'CloseSession', at, reason: closeReason(end) }, session)
       : [];
     if (workerEvents.length + closing.length === 0) return null;
+    // The worker's end first: it is what an auditor finds as the cause of the session's.
+    const streams: StreamAppend[] = [];
+    if (workerEvents.length > 0)
+      streams.push({ stream: 'worker', id: workerId, state: worker, events: workerEvents });
+    if (session && closing.length > 0)
+      streams.push({ stream: 'session', id: session.id, state: session, events: closing });
     try {
-      const { states } = await store.commit({
-        streams: [
-          ...(session && closing.length > 0
-            ? [{ stream: 'session' as const, id: session.id, state: session, events: closing }]
-            : []),
-          ...(workerEvents.length > 0
-            ? [{ stream: 'worker' as const, id: workerId, state: worker, events: workerEvents }]
-            : []),
-        ],
-      });
-      return session && closing.length > 0 ? (states[0] as Session) : null;
+      const { states } = await store.commit({ streams, causationId: 'first-event' });
+      return session && closing.length > 0 ? (states.at(-1) as Session) : null;
     } catch (error: unknown) {
       if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
     }
@@ -110,12 +108,10 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
   if (cursor === null) return;
   const batch = emptyBatch();
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
-    const job = { execution, code, nextSeq: lastSeq + 1, stateLost: false };
+    const job = { execution, code, nextSeq: lastSeq + 1, stateLost: worker.state === 'LOST' };
     const status = worker.state === 'LOST' ? 'WORKER_LOST' : 'CANCELLED';
-    segmentOf(batch, job).end = {
-      at: deps.now(),
-      ending: endingWithoutAnswer(status, false, null),
-    };
+    const ending = endingWithoutAnswer(status, job.stateLost, progressIn(cursor, execution.id));
+    segmentOf(batch, job).end = { at: deps.now(), ending };
   }
   await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
 }

@@ -16,6 +16,8 @@ import type { WorkerHost } from './workerHost.ts';
 
 /** Beyond the grace time: the agent's answer, and the end being stored. */
 const INTERRUPT_ALLOWANCE_MS = 1_000;
+/** A take-over is a matter of seconds. */
+const RETRY_AFTER_MS = 1_000;
 
 export interface InterpreterServiceDeps {
   readonly config: Config;
@@ -103,18 +105,22 @@ async function interrupt(deps: InterpreterServiceDeps, execution: Execution): Pr
   }
 }
 
-/** @throws POOL_INITIALIZING while no gateway acts for the worker, or another one does */
+/** @throws POOL_INITIALIZING while this gateway does not act for the worker */
 function hostOf(pool: Pool, { workerId }: Pick<Session | Execution, 'workerId'>): WorkerHost {
   const host = pool.hosts.get(workerId);
-  if (!host) throw initializing();
-  return host;
+  if (host) return host;
+  throw new DomainError(
+    'POOL_INITIALIZING',
+    'Another gateway acts for this session, or it is just being taken over. Send the request again, to the other gateway if there is one.',
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
 }
 
 function initializing(): DomainError {
   return new DomainError(
     'POOL_INITIALIZING',
     'This gateway is still taking over its workers. Send the request again.',
-    { retryAfterMs: 1_000 },
+    { retryAfterMs: RETRY_AFTER_MS },
   );
 }
 

@@ -22,6 +22,7 @@ import type { KernelMessage } from '../kernel/messages.ts';
 import { endingOf, endingWithoutAnswer } from './endings.ts';
 import type { Ending } from './executionDecider.ts';
 import { addOutput, type Job, segmentOf } from './hostBatch.ts';
+import { type HostProgress, hostProgress, progressIn } from './hostProgress.ts';
 import { createHostWriter } from './hostWriter.ts';
 
 export interface WorkerHostDeps {
@@ -66,13 +67,6 @@ export interface WorkerHost {
   close(drainMs: number): Promise<void>;
 }
 
-/** What a successor needs of the execution under way; stored with the cursor. */
-interface Progress {
-  readonly execution: ExecutionProgress | null;
-  /** The kernel died while nothing ran: the next execution is the first to learn of it. */
-  readonly hasUntoldLoss: boolean;
-}
-
 export function createWorkerHost(deps: WorkerHostDeps, start: HostStart): WorkerHost {
   return new Host(deps, start);
 }
@@ -87,7 +81,7 @@ class Host implements WorkerHost {
   #bootId: string;
   #session: Session | null;
   #jobs: Job[] = [];
-  #progress: Progress;
+  #progress: HostProgress;
   #isSent = false;
   #isClosed = false;
   #ending: Promise<void> | null = null;
@@ -98,10 +92,7 @@ class Host implements WorkerHost {
     this.#epoch = start.cursor.epoch;
     this.#bootId = start.cursor.bootId;
     this.#session = start.session;
-    this.#progress = (start.cursor.progress as Progress | null) ?? {
-      execution: null,
-      hasUntoldLoss: false,
-    };
+    this.#progress = hostProgress(start.cursor);
     this.#jobs = start.unfinished.map(jobOf);
     this.#writer = createHostWriter(this.#writerDeps(), start.cursor.seq);
     this.#channel = openKernelChannel({
@@ -165,6 +156,7 @@ class Host implements WorkerHost {
     await this.#channel.close();
     const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
     for (const job of [...this.#jobs]) {
+      if (reason === 'worker-lost') job.stateLost = true;
       const ending = endingWithoutAnswer(status, job.stateLost, this.#progressOf(job));
       this.#finish(job, ending, this.#deps.now());
     }
@@ -294,8 +286,7 @@ class Host implements WorkerHost {
   }
 
   #progressOf(job: Job): ExecutionProgress | null {
-    const { execution } = this.#progress;
-    return execution?.executionId === job.execution.id ? execution : null;
+    return progressIn({ progress: this.#progress }, job.execution.id);
   }
 
   async #reload(jobs: readonly Job[]): Promise<void> {

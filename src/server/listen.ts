@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { whoListens } from './portOwner.ts';
 
 /** A message for the operator; it needs no stack trace. */
-export class ListenError extends Error {
+class ListenError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'ListenError';

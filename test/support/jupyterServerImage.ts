@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
+import { builtImage } from './builtImage.ts';
 
 /** Without the folder apt refuses to log, and the worker image has none. */
 const INSTALL = [
@@ -24,7 +25,7 @@ export async function jupyterServerImage(docker: Docker, workerImage: string): P
   try {
     writeFileSync(join(context, 'Dockerfile'), dockerfile);
     const progress = await docker.buildImage({ context, src: ['Dockerfile'] }, { t: tag });
-    await finished(docker, progress);
+    await builtImage(docker, progress);
   } finally {
     rmSync(context, { recursive: true });
   }
@@ -34,17 +35,4 @@ export async function jupyterServerImage(docker: Docker, workerImage: string): P
 async function exists(docker: Docker, tag: string): Promise<boolean> {
   const images = await docker.listImages({ filters: { reference: [tag] } });
   return images.length > 0;
-}
-
-function finished(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // A failing build step is an entry with `error` at the end, not a failing stream.
-    const onEnd = (error: Error | null, entries: { error?: string; stream?: string }[] | null) => {
-      const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
-      if (failure === undefined) return resolve();
-      const log = entries?.map(({ stream }) => stream ?? '').join('') ?? '';
-      reject(new Error(`The image could not be built: ${failure}\n${log.slice(-2_000)}`));
-    };
-    docker.modem.followProgress(progress, onEnd);
-  });
 }

@@ -1,0 +1,25 @@
+/** What a successor needs to go on with a worker; stored with its cursor, opaque to the event store. */
+import type { Cursor } from '../events/eventStore.ts';
+import type { ExecutionId } from '../ids.ts';
+import type { ExecutionProgress } from '../kernel/executionProgress.ts';
+
+export interface HostProgress {
+  /** Of the execution under way. */
+  readonly execution: ExecutionProgress | null;
+  /** The kernel died while nothing ran: the next execution is the first to learn of it. */
+  readonly hasUntoldLoss: boolean;
+}
+
+/** What the predecessor stored; nothing, if it had begun nothing. */
+export function hostProgress({ progress }: Pick<Cursor, 'progress'>): HostProgress {
+  return (progress as HostProgress | null) ?? { execution: null, hasUntoldLoss: false };
+}
+
+/** The stored progress of one execution; null if it never reached the kernel. */
+export function progressIn(
+  cursor: Pick<Cursor, 'progress'>,
+  id: ExecutionId,
+): ExecutionProgress | null {
+  const { execution } = hostProgress(cursor);
+  return execution?.executionId === id ? execution : null;
+}

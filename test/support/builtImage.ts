@@ -1,0 +1,15 @@
+import type Docker from 'dockerode';
+
+/** Awaits a build that dockerode has begun. @throws Error with the end of what the builder said */
+export function builtImage(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // A failing build step is an entry with `error` at the end, not a failing stream.
+    const onEnd = (error: Error | null, entries: { error?: string; stream?: string }[] | null) => {
+      const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
+      if (failure === undefined) return resolve();
+      const log = entries?.map(({ stream }) => stream ?? '').join('') ?? '';
+      reject(new Error(`The image could not be built: ${failure}\n${log.slice(-5_000)}`));
+    };
+    docker.modem.followProgress(progress, onEnd);
+  });
+}
