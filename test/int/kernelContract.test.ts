@@ -105,10 +105,13 @@ describe.each(servers)('a kernel behind $name', ({ start, isOurs }) => {
     expect(textOf(ran)).toBe(`${odd} ${[...odd].length}\n`);
   });
 
-  it.runIf(isOurs)('brings lone surrogates through exactly', async () => {
-    const ran = await runner.run(String.raw`print("\ud800 \udfff x")`);
-    expect(textOf(ran)).toBe('\ud800 \udfff x\n');
-  });
+  // Plain ipykernel 6.29 never answers such code.
+  if (isOurs) {
+    it('brings lone surrogates through exactly', async () => {
+      const ran = await runner.run(String.raw`print("\ud800 \udfff x")`);
+      expect(textOf(ran)).toBe('\ud800 \udfff x\n');
+    });
+  }
 
   it('brings a megabyte in one line', async () => {
     const ran = await runner.run('print("é" * 1_000_000)');
