@@ -18,6 +18,7 @@ import { createOpenSessions } from './pool/openSessions.ts';
 import { createPool, type Pool } from './pool/pool.ts';
 import type { Runtime } from './pool/runtime.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
 import { createServer } from './server/createServer.ts';
 import type { Readiness } from './server/health.ts';
 
@@ -95,6 +96,10 @@ export async function openInstallation(
   closers: (() => Promise<unknown>)[],
 ): Promise<{ database: Database; pool: Pool }> {
   const address = await databaseAddress(config, logger);
+  if (config.databaseUrl === null) {
+    const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
+    closers.push(() => keeper.close());
+  }
   const runtime = createDockerRuntime({
     socketPath: config.dockerSocketPath,
     ociRuntime: config.dockerRuntime,

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from './errorCode.ts';
 
@@ -43,6 +43,11 @@ function titleOfProcessIn(folder: Stats, pid: string): string | null {
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].some((code) => hasCode(e, code))) return null;
     throw e;
   }
+}
+
+/** Whether there is such a process, whatever it is. */
+export function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
 }
 
 /** Signals a process; false if there is none. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute, follow, type Output, submit } from '../support/interpreter.ts';
+import { until } from '../support/until.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -112,6 +113,22 @@ async function followed(target: TestGateway, id: string, lines: number): Promise
     if (count >= lines) return;
   }
 }
+
+describe('kill -9 of every PostgreSQL process while the gateway lives', () => {
+  it('is started again; the code goes on and no line is lost', async () => {
+    const { id } = await submit(gateway, 'eve', PRINT_50_LINES, { timeoutMs: 30_000 });
+    await followed(gateway, id, 5);
+    expect(killPostgres(gateway.dataDir)).toBeGreaterThan(3);
+    const finished = await until('the execution to be stored', async () => {
+      const answer = await gateway.graphql<{
+        execution: { status: string; stdout: string } | null;
+      }>('query Finished($id: ID!) { execution(id: $id) { status stdout } }', { id });
+      return answer.data?.execution?.status === 'OK' ? answer.data.execution : null;
+    });
+    expect(finished.stdout).toBe(LINES);
+    expect((await execute(gateway, 'eve', 'name')).resultText).toBe("'eve'");
+  });
+});
 
 describe('SIGTERM while code prints', () => {
   it('drains: the code goes on, the process ends with 0 within 10 s, and nothing is lost', async () => {

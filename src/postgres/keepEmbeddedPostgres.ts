@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { type EmbeddedPostgresDeps, ensureEmbeddedPostgres } from './embeddedPostgres.ts';
+import { layoutOf } from './layout.ts';
+import { isAlive } from './processes.ts';
+import { readStatus } from './serverStatus.ts';
+
+/** A look costs one small file and one system call. */
+const LOOK_INTERVAL_MS = 1_000;
+
+/**
+ * Starts the embedded server again whenever it has died: nobody else would, and running code goes on in the workers
+ * meanwhile. Until `close()`.
+ */
+export function keepEmbeddedPostgres(
+  deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
+): { close(): Promise<void> } {
+  const closing = new AbortController();
+  const kept = keep(deps, closing.signal);
+  return {
+    close: async () => {
+      closing.abort();
+      await kept;
+    },
+  };
+}
+
+async function keep(
+  deps: Parameters<typeof keepEmbeddedPostgres>[0],
+  signal: AbortSignal,
+): Promise<void> {
+  const layout = layoutOf(deps.dataDir);
+  for (;;) {
+    await delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const status = readStatus(layout);
+    if (status !== null && isAlive(status.pid)) continue;
+    deps.logger.warn('the embedded PostgreSQL has died; starting it again');
+    await ensureEmbeddedPostgres(deps).catch((error: unknown) =>
+      deps.logger.error(
+        { err: error },
+        'the embedded PostgreSQL could not be started; trying again',
+      ),
+    );
+  }
+}
