@@ -7,8 +7,9 @@ import { projectRoot } from './projectRoot.mjs';
 import { step } from './steps.mjs';
 
 const FOLDER = 'worker-image';
-/** Tests are not part of the image; the rest is made by running things. */
-const LEFT_OUT = /(^|\/)(tests|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
+/** Tests and checks are not part of the image; the rest is made by running things. */
+const LEFT_OUT =
+  /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
 
 /**
  * Builds the worker image, and the base image under it, unless it was built from the very same files.
