@@ -1,9 +1,14 @@
 /** `npm stop`: ends everything of this installation, its sessions, containers and embedded PostgreSQL. */
+import { fileURLToPath } from 'node:url';
 import { setUpCode } from './setup/setUp.mjs';
 import { runScript } from './setup/setupError.mjs';
 
 await runScript(async () => {
   await setUpCode();
-  process.argv = [process.argv[0], new URL('../dist/cli.js', import.meta.url).pathname, 'down'];
+  process.argv = [
+    process.argv[0],
+    fileURLToPath(new URL('../dist/cli.js', import.meta.url)),
+    'down',
+  ];
   await import('../dist/cli.js');
 });
