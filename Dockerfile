@@ -9,17 +9,17 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-RUN node scripts/build.mjs
+# Optional: the embedded PostgreSQL, in whose place is a container.
+RUN node scripts/build.mjs && npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
 WORKDIR /app
-COPY package.json package-lock.json ./
-# Optional: the embedded PostgreSQL, in whose place is a container.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && npm cache clean --force
+COPY package.json ./
 COPY migrations migrations
 COPY public public
 COPY scripts scripts
 COPY worker-image worker-image
+COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 # Root, since it makes the workers' socket folders, and whoever may use the engine's socket is root anyway.
 ENV NODE_ENV=production \
@@ -27,6 +27,6 @@ ENV NODE_ENV=production \
     DATA_DIR=/var/lib/cellhouse
 VOLUME /var/lib/cellhouse
 EXPOSE 3874
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10m --retries=3 \
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10m --start-interval=1s --retries=3 \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 3874}/readyz`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "scripts/start.mjs"]

@@ -36,9 +36,12 @@ beforeAll(async () => {
 }, UP_TIMEOUT_MS);
 
 afterAll(async () => {
-  await compose('down', '--volumes', '--rmi', 'local');
-  await takeImagesAway?.();
-  rmSync(socketDir, { recursive: true, force: true });
+  try {
+    await compose('down', '--volumes', '--rmi', 'local');
+  } finally {
+    rmSync(socketDir, { recursive: true, force: true });
+    await takeImagesAway?.();
+  }
 }, UP_TIMEOUT_MS);
 
 async function execute(code: string): Promise<unknown> {
