@@ -69,14 +69,19 @@ async function rebuild(): Promise<void> {
 
 /** Asks the gateway that runs on this DATA_DIR to stop, and waits until it has. */
 async function stopGateway(config: Config, logger: Logger): Promise<void> {
-  const pid = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
-  if (pid === null) return;
-  logger.info({ pid }, 'stopping the gateway');
-  process.kill(pid, 'SIGTERM');
+  const live = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
+  if (live === null) return;
+  if (!live.isOfThisNamespace) {
+    throw new Error(
+      'The gateway runs in another container. Stop it first, e.g. docker compose stop gateway.',
+    );
+  }
+  logger.info({ gatewayPid: live.pid }, 'stopping the gateway');
+  process.kill(live.pid, 'SIGTERM');
   const limit = Date.now() + GATEWAY_STOP_TIMEOUT_MS;
   while ((await liveGateway(config.dataDir)) !== null) {
     if (Date.now() > limit)
-      throw new Error(`The gateway (process ${pid}) did not stop. End it, then repeat this.`);
+      throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
     await delay(GATEWAY_STOP_LOOK_MS);
   }
 }

@@ -1,10 +1,10 @@
 /**
  * One live gateway for each DATA_DIR. The lock is a Unix socket that the gateway listens on: it dies with its process, so
- * there is no stale one, only a stale file. Whoever connects is told the process id.
+ * there is no stale one, only a stale file. Whoever connects is told which process it is.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readlinkSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,13 @@ import { text } from 'node:stream/consumers';
 const MAX_SOCKET_PATH_BYTES = 107;
 const ANSWER_TIMEOUT_MS = 2_000;
 
+/** A gateway that lives. */
+export interface LiveGateway {
+  readonly pid: number;
+  /** Its `pid` means that process here; false for one in a container (seen from outside it, or the other way round). */
+  readonly isOfThisNamespace: boolean;
+}
+
 export interface GatewayLock {
   release(): Promise<void>;
 }
@@ -21,16 +28,16 @@ export interface GatewayLock {
 /** @throws Error that names the live gateway's process, if there is one */
 export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
   const path = lockPath(dataDir);
-  const pid = await liveGateway(dataDir);
-  if (pid !== null) {
+  const live = await liveGateway(dataDir);
+  if (live !== null) {
     throw new Error(
-      `The data directory ${dataDir} belongs to a gateway that is running (process ${pid}). Stop that one, or set another DATA_DIR.`,
+      `The data directory ${dataDir} belongs to a gateway that is running (process ${live.pid}). Stop that one, or set another DATA_DIR.`,
     );
   }
   rmSync(path, { force: true });
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    socket.end(String(process.pid));
+    socket.end(JSON.stringify({ pid: process.pid, pidNamespace: pidNamespace() }));
   });
   server.listen(path);
   await once(server, 'listening');
@@ -43,15 +50,16 @@ export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
   };
 }
 
-/** The process id of the gateway that runs on this folder; null if none does. */
-export async function liveGateway(dataDir: string): Promise<number | null> {
+/** The gateway that runs on this folder; null if none does. */
+export async function liveGateway(dataDir: string): Promise<LiveGateway | null> {
   const socket = connect(lockPath(dataDir));
   try {
     await once(socket, 'connect');
     socket.setTimeout(ANSWER_TIMEOUT_MS, () =>
       socket.destroy(new Error('The live gateway does not answer.')),
     );
-    return Number(await text(socket));
+    const said = JSON.parse(await text(socket)) as { pid: number; pidNamespace: string };
+    return { pid: said.pid, isOfThisNamespace: said.pidNamespace === pidNamespace() };
   } catch (error: unknown) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return null;
@@ -59,6 +67,10 @@ export async function liveGateway(dataDir: string): Promise<number | null> {
   } finally {
     socket.destroy();
   }
+}
+
+function pidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
 }
 
 function lockPath(dataDir: string): string {
