@@ -45,9 +45,9 @@ function titleOfProcessIn(folder: Stats, pid: string): string | null {
   }
 }
 
-/** Whether there is such a process, whatever it is. */
+/** Whether there is such a process, whatever it is. One that has ended and that nobody reaps has no folder any more. */
 export function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
+  return existsSync(`/proc/${pid}/cwd`);
 }
 
 /** Signals a process; false if there is none. */
