@@ -84,6 +84,30 @@ function closeReason(end: WorkerEnd): CloseReason {
   return end.reason === 'recycled' ? 'idle' : end.reason;
 }
 
+/** Records the loss of a worker and removes what is left of it. */
+export async function loseWorker(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  reason: LostReason,
+  exitCode: number | null,
+  detail: string | null,
+): Promise<void> {
+  await endAndSettle(deps, worker, { type: 'lose', reason, exitCode, detail });
+}
+
+/** Records the end of a worker, then carries it out. */
+export async function endAndSettle(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  end: WorkerEnd,
+): Promise<void> {
+  await recordEnd(deps, worker.id, end);
+  const ended = await deps.database.queries.worker(worker.id);
+  if (ended && ended.state !== 'REMOVED') {
+    await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
+  }
+}
+
 /** Carries out the end of a worker that is recorded as retired or lost: nothing of it is left afterwards. */
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   await endExecutions(deps, worker);

@@ -13,11 +13,10 @@
  * Containers without this pool's label are never looked at.
  */
 import type { Logger } from 'pino';
-import type { LostReason } from '../events/eventTypes.ts';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
 import { WORKER_START_TIMEOUT_MS } from './createWorker.ts';
-import { type EndWorkerDeps, recordEnd, settleWorker, type WorkerEnd } from './endWorker.ts';
+import { type EndWorkerDeps, loseWorker, settleWorker } from './endWorker.ts';
 import type { RunningWorker } from './runtime.ts';
 
 /** A worker that is being made takes at most this long; an older one has nobody who makes it. */
@@ -29,8 +28,8 @@ export interface ReconcileDeps extends EndWorkerDeps {
   readonly isInTheMaking: (id: WorkerId) => boolean;
   /** Awaits a started worker whose maker is gone. */
   readonly bringUp: (worker: Worker) => Promise<void>;
-  /** At a start no gateway of this DATA_DIR can be making any; on the timer another gateway may. */
-  readonly isStart: boolean;
+  /** No other gateway can be making workers: this one has just started, and keeps the pool. On the timer another may. */
+  readonly isAlone: boolean;
 }
 
 export async function reconcile(deps: ReconcileDeps): Promise<void> {
@@ -90,7 +89,7 @@ async function reconcileRequested(
   container: RunningWorker | null,
 ): Promise<void> {
   const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
-  if (!deps.isStart && ageMs < CREATION_LIMIT_MS) return;
+  if (!deps.isAlone && ageMs < CREATION_LIMIT_MS) return;
   const detail = 'The gateway that made it ended before its container was recorded.';
   await loseWorker(
     deps,
@@ -113,31 +112,7 @@ async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void>
     return;
   }
   const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
-  if (deps.isStart || ageMs >= CREATION_LIMIT_MS) await deps.bringUp(worker);
-}
-
-/** Records the loss of a worker and removes what is left of it. */
-export async function loseWorker(
-  deps: EndWorkerDeps,
-  worker: Worker,
-  reason: LostReason,
-  exitCode: number | null,
-  detail: string | null,
-): Promise<void> {
-  await endAndSettle(deps, worker, { type: 'lose', reason, exitCode, detail });
-}
-
-/** Records the end of a worker, then carries it out. */
-export async function endAndSettle(
-  deps: EndWorkerDeps,
-  worker: Worker,
-  end: WorkerEnd,
-): Promise<void> {
-  await recordEnd(deps, worker.id, end);
-  const ended = await deps.database.queries.worker(worker.id);
-  if (ended && ended.state !== 'REMOVED') {
-    await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
-  }
+  if (deps.isAlone || ageMs >= CREATION_LIMIT_MS) await deps.bringUp(worker);
 }
 
 async function removeStranger(

@@ -2,8 +2,7 @@
 import type { Logger } from 'pino';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
-import type { EndWorkerDeps } from './endWorker.ts';
-import { loseWorker } from './reconcile.ts';
+import { type EndWorkerDeps, loseWorker } from './endWorker.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;

@@ -1,0 +1,75 @@
+/** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
+import type { Config } from '../config.ts';
+import { messageOf } from '../errors.ts';
+import type { Worker } from '../events/states.ts';
+import type { NewId, WorkerId } from '../ids.ts';
+import { awaitWorker, type CreateWorkerDeps, requestWorker, startWorker } from './createWorker.ts';
+import { type EndWorkerDeps, loseWorker } from './endWorker.ts';
+
+export interface WorkerMakingDeps extends EndWorkerDeps {
+  readonly config: Config;
+  /** Tag or id; its id is asked for with each worker, so an image made anew serves the next one. */
+  readonly workerImage: string;
+  readonly newId: NewId;
+}
+
+export interface WorkerMaking {
+  /** Being made by this process: whoever sweeps leaves it alone. */
+  isUnderWay(id: WorkerId): boolean;
+  request(): Promise<Worker>;
+  /** @throws what went wrong; an aborted signal ends the waiting, and the next start of a gateway goes on */
+  bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
+  /** Goes on with a started worker whose maker is gone; one that cannot be brought up is lost. */
+  bringUpFound(worker: Worker, signal: AbortSignal): Promise<void>;
+  fail(worker: Worker, error: unknown): Promise<void>;
+}
+
+export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
+  const making = createDeps(deps);
+  const underWay = new Set<WorkerId>();
+
+  async function fail(worker: Worker, error: unknown): Promise<void> {
+    underWay.delete(worker.id);
+    await loseWorker(deps, worker, 'create-failed', null, messageOf(error));
+  }
+
+  return {
+    isUnderWay: (id) => underWay.has(id),
+    request: async () => {
+      const worker = await requestWorker(making);
+      underWay.add(worker.id);
+      return worker;
+    },
+    bringUp: async (worker, signal) => {
+      await awaitWorker(making, await startWorker(making, worker), signal);
+      underWay.delete(worker.id);
+    },
+    bringUpFound: async (worker, signal) => {
+      try {
+        await awaitWorker(making, worker, signal);
+      } catch (error: unknown) {
+        if (!signal.aborted) await fail(worker, error);
+      }
+    },
+    fail,
+  };
+}
+
+function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
+  const { config, runtime, workerImage } = deps;
+  return {
+    ...deps,
+    imageId: () => runtime.imageId(workerImage),
+    limits: {
+      memoryMb: config.workerMemoryMb,
+      diskMb: config.workerDiskMb,
+      cpus: config.workerCpus,
+      pids: config.workerPids,
+    },
+    environment: {
+      CELLHOUSE_ORPHAN_TIMEOUT_MS: String(config.workerOrphanTimeoutMs),
+      CELLHOUSE_REPLAY_BUFFER_BYTES: String(config.replayBufferBytes),
+      CELLHOUSE_CPUS: String(Math.ceil(config.workerCpus)),
+    },
+  };
+}
