@@ -1,5 +1,6 @@
 /** Kill the gateway, its process group, the database: sessions live on and no line of output is lost or told twice. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute, follow, type Output, submit } from '../support/interpreter.ts';
@@ -141,5 +142,45 @@ describe('SIGTERM while code prints', () => {
     const all = await follow(gateway.socket(), id);
     expect(all.map(({ text }) => text ?? '').join('')).toBe(LINES);
     expect((await execute(gateway, 'bob', 'name')).resultText).toBe("'bob'");
+  });
+});
+
+describe('a second signal', () => {
+  const LONG = { timeoutMs: 60_000 };
+
+  /** Resolves when an execution of the user's was requested just now. */
+  async function accepted(userUuid: string): Promise<void> {
+    await until('the execution to be accepted', async () => {
+      const answer = await gateway.graphql<{ session: { lastActiveAt: string } | null }>(
+        'query Active($user: String!) { session(userUuid: $user) { lastActiveAt } }',
+        { user: userUuid },
+      );
+      return Date.now() - Date.parse(answer.data?.session?.lastActiveAt ?? '') < 1_000;
+    });
+  }
+
+  it('within a second of the first is the same one: a Ctrl-C can arrive twice', async () => {
+    const running = execute(gateway, 'ann', 'import time\ntime.sleep(2)\n"done"', LONG);
+    await accepted('ann');
+    process.kill(gateway.pid, 'SIGINT');
+    expect(await gateway.kill('SIGINT')).toEqual({ code: 0, signal: null });
+    expect((await running).resultText).toBe("'done'");
+    await gateway.restart();
+  });
+
+  it('later than that ends the process at once', async () => {
+    const running = execute(gateway, 'bob', 'import time\ntime.sleep(30)', LONG).catch(
+      () => 'cut off',
+    );
+    await accepted('bob');
+    process.kill(gateway.pid, 'SIGTERM');
+    // The rule is about time itself: a second must pass.
+    await delay(1_200);
+    const startedAt = performance.now();
+    expect(await gateway.kill('SIGTERM')).toEqual({ code: 130, signal: null });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(await running).toBe('cut off');
+    await gateway.restart();
+    expect((await execute(gateway, 'ann', 'name')).resultText).toBe("'ann'");
   });
 });
