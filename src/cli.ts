@@ -31,7 +31,7 @@ async function serve(): Promise<void> {
   const gateway = await startGateway(config);
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
-  onStopSignals((signal) => gateway.close(signal));
+  onStopSignals(() => gateway.close());
 }
 
 async function down(): Promise<void> {

@@ -62,7 +62,9 @@ export async function liveGateway(dataDir: string): Promise<LiveGateway | null> 
     return { pid: said.pid, isOfThisNamespace: said.pidNamespace === pidNamespace() };
   } catch (error: unknown) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return null;
+    // The last two: it ended before it had answered.
+    const isGone = code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET';
+    if (isGone || error instanceof SyntaxError) return null;
     throw error;
   } finally {
     socket.destroy();

@@ -29,8 +29,8 @@ export interface Gateway {
   readonly address: string;
   /** Null: AUTH_TOKEN was given. */
   readonly tokenFile: string | null;
-  /** Stops: no new work, sessions and running code go on in their workers. An aborted signal ends the waiting. */
-  close(signal?: AbortSignal): Promise<void>;
+  /** Stops: no new work, sessions and running code go on in their workers. */
+  close(): Promise<void>;
 }
 
 /** Starts a gateway. Resolves when it serves and its workers are adopted. @throws Error with a message for the operator */
@@ -72,19 +72,19 @@ export async function startGateway(config: Config): Promise<Gateway> {
     });
     const { port } = await server.listen();
     closers.push(() => pool.close(DRAIN_OUTPUT_MS));
+    closers.push(() => server.close());
     await sessions.load();
     await pool.start();
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
       address: `http://${host}:${port}`,
       tokenFile: config.authToken === null ? tokenPath(config.dataDir) : null,
-      close: async (signal) => {
-        await server.close(signal);
-        await closeAll(closers);
-      },
+      close: () => closeAll(closers),
     };
   } catch (error: unknown) {
-    await closeAll(closers);
+    await closeAll(closers).catch((cause: unknown) =>
+      logger.error({ err: cause }, 'the failed start left something open'),
+    );
     throw error;
   }
 }

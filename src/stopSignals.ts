@@ -11,7 +11,7 @@ const STOP_TIMEOUT_MS = 9_500;
 const EXIT_AT_ONCE = 130;
 
 /** Calls `close` at the first signal, then ends the process: 0 if it closed in time. */
-export function onStopSignals(close: (signal: AbortSignal) => Promise<void>): void {
+export function onStopSignals(close: () => Promise<void>): void {
   let firstAt: number | null = null;
   const stop = async (): Promise<void> => {
     if (firstAt !== null) {
@@ -23,7 +23,7 @@ export function onStopSignals(close: (signal: AbortSignal) => Promise<void>): vo
       'Stopping. Sessions and running code go on in their workers. Signal again to end at once.',
     );
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
-    await close(new AbortController().signal).catch((error: unknown) => {
+    await close().catch((error: unknown) => {
       console.error(`cellhouse: ${messageOf(error)}`);
       process.exitCode = 1;
     });

@@ -13,7 +13,7 @@ import {
 import type { Execution, Session, Worker } from '../events/states.ts';
 import type { ExecutionId, NewId, SessionId } from '../ids.ts';
 import { decideExecution } from './executionDecider.ts';
-import type { OpenSessions } from './openSessions.ts';
+import { type OpenSessions, userKey } from './openSessions.ts';
 import type { Pool } from './pool.ts';
 import { decideSession } from './sessionDecider.ts';
 import type { ValidRequest } from './validateRequest.ts';
@@ -49,6 +49,7 @@ export async function acceptExecution(
     try {
       if (session) return await requestIn(deps, session, request);
       return await deps.pool.claim(
+        userKey(tenant, request.userUuid),
         (worker) => openAndRequest(deps, tenant, worker, request),
         request.waitForWorkerMs,
       );

@@ -45,7 +45,8 @@ export function createFinishWaiters(queries: Queries): FinishWaiters {
           const isTold = await newsOrTimeout((resolve) => {
             wake = resolve;
           });
-          if (!isTold) entry.execution = (await queries.execution(execution.id)) ?? entry.execution;
+          const read = isTold ? null : await queries.execution(execution.id);
+          if (read && read.version > entry.execution.version) entry.execution = read;
         }
         return entry.execution;
       } finally {

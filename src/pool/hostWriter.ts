@@ -14,7 +14,7 @@ import {
 } from '../events/eventStore.ts';
 import type { Execution, Session } from '../events/states.ts';
 import type { ExecutionId } from '../ids.ts';
-import { emptyBatch, type HostBatch, type Job } from './hostBatch.ts';
+import { emptyBatch, type HostBatch, type Segment } from './hostBatch.ts';
 import { hostCommit } from './hostCommit.ts';
 
 /** The contract's bound on how late output is stored (design, "Events"). */
@@ -25,6 +25,8 @@ const FIRST_FLUSH_DELAY_MS = 2;
 /** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. */
 const HOLD_BACK_BYTES = 4 * 1024 * 1024;
 const RETRY_DELAY_MS = 500;
+/** Somebody else wrote, and is unlikely to again; a defect must not turn in a tight loop. */
+const CONFLICT_DELAY_MS = 20;
 
 export interface HostWriterDeps {
   readonly store: EventStore;
@@ -33,7 +35,7 @@ export interface HostWriterDeps {
   /** The cursor that goes with the batch, `seq` aside. */
   readonly cursor: () => Omit<Cursor, 'seq'>;
   /** Reads again what somebody else may have written. */
-  readonly reload: (jobs: readonly Job[]) => Promise<void>;
+  readonly reload: (segments: readonly Segment[]) => Promise<void>;
   readonly onStored: (stored: {
     readonly seq: number | null;
     readonly executions: ReadonlyMap<ExecutionId, Execution>;
@@ -62,6 +64,9 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
   let storing: Promise<void> | null = null;
   let flushAt = 0;
   let lastFlushAt = 0;
+  /** Additions so far, and how many of them are stored. */
+  let additions = 0;
+  let storedAdditions = 0;
 
   // Messages that store nothing (a bare `seq`) wait for the next that does: the agent keeps them meanwhile.
   const isEmpty = () => batch.segments.length === 0 && batch.kernelRestarts.length === 0;
@@ -70,11 +75,13 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
   async function storeDue(): Promise<void> {
     do {
       const taken = batch;
+      const upTo = additions;
       // The snapshot of the progress must be of the same instant as the batch it goes with.
       const cursor = deps.cursor();
       batch = emptyBatch();
       deps.holdBack(false);
       await store(taken, cursor);
+      storedAdditions = upTo;
       lastFlushAt = Date.now();
     } while (!stopped.signal.aborted && isDue());
   }
@@ -90,7 +97,10 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
           stopped.abort();
           deps.onFenced();
         } else if (error instanceof ConcurrencyError) {
-          await deps.reload(taken.segments.map(({ job }) => job));
+          await deps.reload(taken.segments);
+          await delay(CONFLICT_DELAY_MS, undefined, { signal: stopped.signal }).catch(
+            () => undefined,
+          );
         } else {
           deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
           await delay(RETRY_DELAY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
@@ -107,12 +117,17 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
       .catch((error: unknown) => deps.logger.error({ err: error }, 'the writer of a worker failed'))
       .finally(() => {
         storing = null;
-        if (!isEmpty()) added('output');
+        if (!isEmpty()) schedule('output');
       });
   }
 
   function added(what: 'end' | 'output' | 'start'): void {
     if (stopped.signal.aborted) return;
+    additions += 1;
+    schedule(what);
+  }
+
+  function schedule(what: 'end' | 'output' | 'start'): void {
     if (batch.size >= HOLD_BACK_BYTES) deps.holdBack(true);
     if (what === 'end' || batch.size >= FLUSH_BYTES) {
       flush();
@@ -135,8 +150,10 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
     },
     added,
     drained: async () => {
-      while (!stopped.signal.aborted && (storing !== null || !isEmpty())) {
+      const asked = additions;
+      while (!stopped.signal.aborted && storedAdditions < asked) {
         flush();
+        if (storing === null) return;
         await storing;
       }
     },

@@ -95,14 +95,15 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
 
 /** Resolves with the execution as it is when the interrupt has taken effect, or when its time is over. */
 async function interrupt(deps: InterpreterServiceDeps, execution: Execution): Promise<Execution> {
-  await hostOf(deps.pool, execution).interrupt(execution.id);
+  const host = hostOf(deps.pool, execution);
   const limit = AbortSignal.timeout(deps.config.interruptGraceMs + INTERRUPT_ALLOWANCE_MS);
-  try {
-    return await deps.finishWaiters.wait(execution, limit);
-  } catch (error: unknown) {
+  // Waiting begins first: the end may be told before the interrupt is answered.
+  const finished = deps.finishWaiters.wait(execution, limit).catch((error: unknown) => {
     if (!limit.aborted) throw error;
-    return (await deps.database.queries.execution(execution.id)) ?? execution;
-  }
+    return null;
+  });
+  const [ended] = await Promise.all([finished, host.interrupt(execution.id)]);
+  return ended ?? (await deps.database.queries.execution(execution.id)) ?? execution;
 }
 
 /** @throws POOL_INITIALIZING while this gateway does not act for the worker */

@@ -21,20 +21,20 @@ export function createOpenSessions(queries: Queries): OpenSessions {
   const byId = new Map<string, Session>();
 
   function put(session: Session): void {
-    byUser.set(keyOf(session.tenant, session.userUuid), session);
+    byUser.set(userKey(session.tenant, session.userUuid), session);
     byId.set(session.id, session);
   }
 
   function remove(session: Session): void {
     byId.delete(session.id);
-    const key = keyOf(session.tenant, session.userUuid);
+    const key = userKey(session.tenant, session.userUuid);
     if (byUser.get(key)?.id === session.id) byUser.delete(key);
   }
 
   return {
-    get: (tenant, userUuid) => byUser.get(keyOf(tenant, userUuid)) ?? null,
+    get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
     refresh: async (tenant, userUuid) => {
-      const stale = byUser.get(keyOf(tenant, userUuid));
+      const stale = byUser.get(userKey(tenant, userUuid));
       const session = await queries.openSession(tenant, userUuid);
       if (session) put(session);
       else if (stale) remove(stale);
@@ -53,7 +53,7 @@ export function createOpenSessions(queries: Queries): OpenSessions {
   };
 }
 
-/** Neither part can hold U+0000: both are validated. */
-function keyOf(tenant: string, userUuid: string): string {
+/** Names a user among all tenants. Neither part can hold U+0000: both are validated. */
+export function userKey(tenant: string, userUuid: string): string {
   return `${tenant}\u0000${userUuid}`;
 }

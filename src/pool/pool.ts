@@ -12,6 +12,7 @@ import type { Session, Worker } from '../events/states.ts';
 import type { NewId, PoolId } from '../ids.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
+import { userKey } from './openSessions.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { reconcile } from './reconcile.ts';
 import { createRefill, type Refill } from './refill.ts';
@@ -41,7 +42,7 @@ export interface Pool {
   start(): Promise<void>;
   readonly isInitializing: boolean;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED */
-  claim<T>(attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Ends a session and removes its worker. Resolves with the session as closed; null: it was closed already. */
   closeSession(
     session: Session,
@@ -70,7 +71,7 @@ export function createPool(deps: PoolDeps): Pool {
   const hosts = createWorkerHosts({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
-    onSuspect: (workerId, why) => recorded(deaths.suspect(workerId, why)),
+    onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
     onOpen: () => queue.wake(),
   });
   const ending: EndWorkerDeps = { ...deps, hosts, socketDir: config.socketDir };
@@ -112,16 +113,26 @@ export function createPool(deps: PoolDeps): Pool {
 
   const offEvents = database.wakeUps.onEvent((event) => {
     hosts.apply(event);
+    if (event.event.type === 'SessionOpened') {
+      const { tenant, userUuid } = event.event.data;
+      queue.served(userKey(tenant, userUuid));
+    }
     if (event.streamKind !== 'worker') return;
     changed();
     if (event.event.type === 'WorkerReady') queue.wake();
     else refill.look();
   });
 
+  /** Each for itself: one that cannot be adopted now does not keep the others waiting. */
   async function adoptOrphans(): Promise<void> {
-    for (const id of await database.leases.orphanedWorkers()) {
+    const orphans = await database.leases.orphanedWorkers();
+    const adoptions = orphans.map(async (id) => {
       const worker = making.isUnderWay(id) ? null : await queries.worker(id);
-      if (worker) await hosts.adopt(worker);
+      if (worker && ['IDLE', 'ASSIGNED'].includes(worker.state)) await hosts.adopt(worker);
+    });
+    for (const outcome of await Promise.allSettled(adoptions)) {
+      if (outcome.status === 'fulfilled') continue;
+      logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
     }
   }
 
@@ -131,15 +142,16 @@ export function createPool(deps: PoolDeps): Pool {
       logger,
       isAlone,
       isInTheMaking: making.isUnderWay,
-      bringUp: (worker) => making.bringUpFound(worker, closing.signal),
+      // In the background: nobody waits for one worker's start.
+      bringUp: (worker) => background(making.bringUpFound(worker, closing.signal)),
     });
   }
 
-  function recorded(work: Promise<void>): void {
+  function background(work: Promise<void>): void {
     work.catch((error: unknown) =>
       logger.error(
         { error: messageOf(error) },
-        'a death was not recorded; the next sweep tries again',
+        'background work of the pool failed; the next sweep tries again',
       ),
     );
   }
@@ -151,18 +163,25 @@ export function createPool(deps: PoolDeps): Pool {
     },
     start: async () => {
       await upkeep.start();
-      await sweep(upkeep.isKeeper);
+      // One worker that cannot be reconciled does not keep the others from serving.
+      await sweep(upkeep.isKeeper).catch((error: unknown) => {
+        logger.error(
+          { err: error },
+          'not all workers could be reconciled; the next sweep tries again',
+        );
+        upkeep.sweepSoon();
+      });
       isInitializing = false;
       changed();
       watch = runtime.watch(
         poolId,
-        (containerId) => recorded(deaths.containerEnded(containerId)),
+        (containerId) => background(deaths.containerEnded(containerId)),
         () => upkeep.sweepSoon(),
       );
       queue.wake();
       refill.look();
     },
-    claim: (attempt, waitMs) => queue.claim(attempt, waitMs),
+    claim: (user, attempt, waitMs) => queue.claim(attempt, waitMs, user),
     closeSession: (session, reason) => closeSession(ending, session, reason),
     status: async () => ({
       ...statusOf(await queries.poolCounts(poolId)),

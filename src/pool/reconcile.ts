@@ -27,7 +27,7 @@ export interface ReconcileDeps extends EndWorkerDeps {
   /** Being made by this very process: left alone. */
   readonly isInTheMaking: (id: WorkerId) => boolean;
   /** Awaits a started worker whose maker is gone. */
-  readonly bringUp: (worker: Worker) => Promise<void>;
+  readonly bringUp: (worker: Worker) => void;
   /** No other gateway can be making workers: this one has just started, and keeps the pool. On the timer another may. */
   readonly isAlone: boolean;
 }
@@ -108,11 +108,14 @@ async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void>
     return await loseWorker(deps, worker, reason, seen?.exitCode ?? null, detail);
   }
   if (worker.state !== 'STARTING') {
-    await deps.hosts.adopt(worker);
+    const host = await deps.hosts.adopt(worker);
+    // Whoever was told that it does not answer could not record it then.
+    if (host?.isSuspect)
+      await loseWorker(deps, worker, 'unreachable', null, 'Its agent does not answer.');
     return;
   }
   const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
-  if (deps.isAlone || ageMs >= CREATION_LIMIT_MS) await deps.bringUp(worker);
+  if (deps.isAlone || ageMs >= CREATION_LIMIT_MS) deps.bringUp(worker);
 }
 
 async function removeStranger(

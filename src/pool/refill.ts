@@ -2,6 +2,7 @@
  * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each request that waits here.
  * Creations run beside each other up to a limit, in the background; failures back off.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
@@ -11,6 +12,9 @@ import type { Worker } from '../events/states.ts';
 const MAX_PARALLEL_CREATIONS = 4;
 const FIRST_BACK_OFF_MS = 500;
 const MAX_BACK_OFF_MS = 30_000;
+/** A failure older than this no longer explains why somebody waits in vain. */
+const FAILURE_MEMORY_MS = 60_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface RefillDeps {
   readonly counts: () => Promise<PoolCounts>;
@@ -43,6 +47,7 @@ export function createRefill(deps: RefillDeps): Refill {
   const closing = new AbortController();
   let failures = 0;
   let lastFailure: string | null = null;
+  let failedAt = 0;
   let backOff: NodeJS.Timeout | null = null;
 
   async function missing(): Promise<number> {
@@ -88,6 +93,7 @@ export function createRefill(deps: RefillDeps): Refill {
     if (closing.signal.aborted) return;
     failures += 1;
     lastFailure = messageOf(error);
+    failedAt = performance.now();
     const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
     const pauseMs = limit * (0.5 + deps.random() / 2);
     deps.logger.error({ error: lastFailure, failures, pauseMs }, 'a worker could not be made');
@@ -112,13 +118,17 @@ export function createRefill(deps: RefillDeps): Refill {
   return {
     look,
     get lastFailure() {
-      return lastFailure;
+      return performance.now() - failedAt < FAILURE_MEMORY_MS ? lastFailure : null;
     },
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
       if (backOff !== null) clearTimeout(backOff);
       await looking;
-      await Promise.all(creations);
+      // One that the engine is just making is found by the next start.
+      await Promise.race([
+        Promise.all(creations),
+        delay(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
+      ]);
     },
   };
 }

@@ -21,9 +21,12 @@ import { type KernelChannel, openKernelChannel } from '../kernel/kernelChannel.t
 import type { KernelMessage } from '../kernel/messages.ts';
 import { endingOf, endingWithoutAnswer } from './endings.ts';
 import type { Ending } from './executionDecider.ts';
-import { addOutput, type Job, segmentOf } from './hostBatch.ts';
+import { addOutput, type Job, type Segment, segmentOf } from './hostBatch.ts';
 import { type HostProgress, hostProgress, progressIn } from './hostProgress.ts';
 import { createHostWriter } from './hostWriter.ts';
+
+/** Far more than can be told of late: what is told was committed within seconds. */
+const MAX_REMEMBERED = 1_000;
 
 export interface WorkerHostDeps {
   readonly store: EventStore;
@@ -31,6 +34,8 @@ export interface WorkerHostDeps {
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
+  /** Of its stored outputs; 0 if none. */
+  readonly lastSeq: (id: ExecutionId) => Promise<number>;
   readonly reloadSession: (session: Session) => Promise<Session | null>;
   /** The lease is another gateway's now; the host has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
@@ -84,6 +89,9 @@ class Host implements WorkerHost {
   #progress: HostProgress;
   #isSent = false;
   #isClosed = false;
+  /** Its agent is not the one that was there. Nothing is sent to it: it would run what the former one ran already. */
+  #isReplaced = false;
+  readonly #accepted = new Set<ExecutionId>();
   #ending: Promise<void> | null = null;
 
   constructor(deps: WorkerHostDeps, start: HostStart) {
@@ -93,7 +101,8 @@ class Host implements WorkerHost {
     this.#bootId = start.cursor.bootId;
     this.#session = start.session;
     this.#progress = hostProgress(start.cursor);
-    this.#jobs = start.unfinished.map(jobOf);
+    this.#jobs = start.unfinished.map((each) => jobOf(each, start.session));
+    for (const { execution } of this.#jobs) this.#remember(execution.id);
     this.#writer = createHostWriter(this.#writerDeps(), start.cursor.seq);
     this.#channel = openKernelChannel({
       target: { kind: 'agent', socketPath: start.socketPath },
@@ -126,16 +135,17 @@ class Host implements WorkerHost {
   }
 
   enqueue(next: UnfinishedExecution): void {
-    if (this.#isClosed || this.#jobs.some(({ execution }) => execution.id === next.execution.id))
-      return;
-    this.#jobs.push(jobOf(next));
+    if (this.#isClosed || this.#accepted.has(next.execution.id)) return;
+    this.#remember(next.execution.id);
+    this.#jobs.push(jobOf(next, null));
     this.#runNext();
   }
 
   async interrupt(id: ExecutionId): Promise<boolean> {
     const job = this.#jobs.find(({ execution }) => execution.id === id);
     if (!job) return false;
-    if (job === this.#jobs[0] && this.#isSent) return await this.#channel.interrupt(id);
+    // Sent by this gateway or by the one before it.
+    if (this.#progressOf(job) !== null) return await this.#channel.interrupt(id);
     this.#finish(job, endingWithoutAnswer('CANCELLED', job.stateLost, null), this.#deps.now());
     await this.#writer.drained();
     return true;
@@ -187,7 +197,7 @@ class Host implements WorkerHost {
         bootId: this.#bootId,
         progress: this.#progress,
       }),
-      reload: (jobs) => this.#reload(jobs),
+      reload: (segments) => this.#reload(segments),
       onStored: ({ seq, session }) => {
         if (session !== null) this.#session = session;
         if (seq !== null) this.#channel.ack(seq);
@@ -198,6 +208,7 @@ class Host implements WorkerHost {
   }
 
   #receive(message: KernelMessage): void {
+    if (this.#isReplaced) return;
     const { batch } = this.#writer;
     if (message.seq !== null) batch.seq = message.seq;
     const at = new Date(message.at);
@@ -221,7 +232,7 @@ class Host implements WorkerHost {
 
   #finish(job: Job, ending: Ending, at: Date): void {
     if (this.#progress.execution?.executionId === job.execution.id) {
-      this.#progress = { ...this.#progress, execution: null };
+      this.#progress = { execution: null, hasUntoldLoss: false };
       this.#isSent = false;
     }
     this.#jobs = this.#jobs.filter((each) => each !== job);
@@ -240,6 +251,7 @@ class Host implements WorkerHost {
   }
 
   #opened(): void {
+    if (this.#isReplaced) return;
     this.isSuspect = false;
     const first = this.#jobs[0];
     // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
@@ -250,9 +262,9 @@ class Host implements WorkerHost {
 
   #runNext(): void {
     const job = this.#jobs[0];
-    if (!job || this.#isSent || this.#isClosed || !this.isOpen) return;
+    if (!job || this.#isSent || this.#isReplaced || !this.isOpen) return;
     if (this.#progress.hasUntoldLoss) job.stateLost = true;
-    this.#progress = { execution: startProgress(job.execution.id), hasUntoldLoss: false };
+    this.#progress = { ...this.#progress, execution: startProgress(job.execution.id) };
     this.#send(job);
   }
 
@@ -268,13 +280,24 @@ class Host implements WorkerHost {
   }
 
   #greet(bootId: string, isNewBoot: boolean): void {
-    if (isNewBoot) this.#suspect('its agent was started anew: what it ran is gone');
-    else this.#bootId = bootId;
+    if (!isNewBoot) {
+      this.#bootId = bootId;
+      return;
+    }
+    this.#isReplaced = true;
+    this.#suspect('its agent was started anew: what it ran is gone');
   }
 
   #suspect(why: string): void {
     this.isSuspect = true;
     this.#deps.onSuspect(this.workerId, why);
+  }
+
+  /** Told of late, an execution that is over must not be sent again: nobody would answer. */
+  #remember(id: ExecutionId): void {
+    this.#accepted.add(id);
+    const [oldest] = this.#accepted;
+    if (this.#accepted.size > MAX_REMEMBERED && oldest) this.#accepted.delete(oldest);
   }
 
   #fenced(): void {
@@ -289,14 +312,22 @@ class Host implements WorkerHost {
     return progressIn({ progress: this.#progress }, job.execution.id);
   }
 
-  async #reload(jobs: readonly Job[]): Promise<void> {
-    for (const job of jobs) {
+  async #reload(segments: readonly Segment[]): Promise<void> {
+    for (const { job, outputs } of segments) {
       job.execution = (await this.#deps.reloadExecution(job.execution.id)) ?? job.execution;
+      // A commit whose answer was lost may have been done: what it stored is not stored again.
+      const lastSeq = await this.#deps.lastSeq(job.execution.id);
+      const stored = Math.max(0, lastSeq + 1 - job.nextSeq);
+      outputs.splice(0, stored);
+      job.nextSeq += stored;
     }
     if (this.#session) this.#session = await this.#deps.reloadSession(this.#session);
   }
 }
 
-function jobOf({ execution, code, lastSeq }: UnfinishedExecution): Job {
-  return { execution, code, nextSeq: lastSeq + 1, stateLost: false };
+/** A predecessor may have seen the kernel replaced since the execution was accepted. */
+function jobOf({ execution, code, lastSeq }: UnfinishedExecution, session: Session | null): Job {
+  const restartedAt = session?.kernelRestartedAt?.getTime() ?? 0;
+  const stateLost = restartedAt > execution.requestedAt.getTime();
+  return { execution, code, nextSeq: lastSeq + 1, stateLost };
 }

@@ -32,35 +32,59 @@ export interface WorkerHosts {
 
 export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
   const hosts = new Map<WorkerId, WorkerHost>();
+  /** For each host the position up to which it was made: a feed that lags may still tell of what came before. */
+  const madeAt = new WeakMap<WorkerHost, number>();
   /** Workers under adoption, with what was recorded about them since it began. */
   const adopting = new Map<
     WorkerId,
     { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }
   >();
 
+  /** The position first: whatever was committed up to it is in the other two. */
+  async function read(id: WorkerId) {
+    const { queries, store } = deps.database;
+    const position = await store.lastPosition();
+    const [session, unfinished] = await Promise.all([
+      queries.openSessionOfWorker(id),
+      queries.unfinishedExecutions(id),
+    ]);
+    return [position, session, unfinished] as const;
+  }
+
+  async function drop(id: WorkerId): Promise<void> {
+    await adopting.get(id)?.promise.catch(() => null);
+    const host = hosts.get(id);
+    hosts.delete(id);
+    await host?.close(0);
+    await deps.database.leases.releaseWorker(id);
+  }
+
   async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<WorkerHost | null> {
     const { leases, queries, store } = deps.database;
     if (worker.socketPath === null) return null;
     const cursor = await leases.acquireWorker(worker.id);
     if (cursor === null) return null;
-    const [session, unfinished] = await Promise.all([
-      queries.openSessionOfWorker(worker.id),
-      queries.unfinishedExecutions(worker.id),
-    ]);
+    const [position, session, unfinished] = await read(worker.id).catch(async (error: unknown) => {
+      // A lease that is kept without acting would keep everybody else from it.
+      await leases.releaseWorker(worker.id);
+      throw error;
+    });
     const host = createWorkerHost(
       {
         ...deps,
         store,
         logger: deps.logger.child({ workerId: worker.id }),
         reloadExecution: (id) => queries.execution(id),
+        lastSeq: async (id) => (await queries.outputEnd(id)).lastSeq,
         reloadSession: ({ id }) => queries.session(id),
         onFenced: (id) => hosts.delete(id),
       },
       { workerId: worker.id, socketPath: worker.socketPath, cursor, session, unfinished },
     );
     hosts.set(worker.id, host);
+    madeAt.set(host, position);
     // No await since the reads: what was recorded meanwhile is told before anything else can happen to the host.
-    for (const event of missed) tell(host, event);
+    for (const event of missed) if (event.position > position) tell(host, event);
     return host;
   }
 
@@ -77,17 +101,19 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
       adopting.set(worker.id, { promise, missed });
       return promise;
     },
-    drop: async (id) => {
-      const host = hosts.get(id);
-      hosts.delete(id);
-      await host?.close(0);
-      await deps.database.leases.releaseWorker(id);
-    },
+    drop,
     apply: (event) => {
+      if (event.event.type === 'WorkerRemoved' && hosts.has(event.streamId as WorkerId)) {
+        drop(event.streamId as WorkerId).catch((error: unknown) =>
+          deps.logger.error({ err: error }, 'a removed worker could not be let go'),
+        );
+        return;
+      }
       const workerId = workerOf(event);
       const host = workerId
         ? hosts.get(workerId)
         : hostOfSession(hosts, event.streamId as SessionId);
+      if (host && event.position <= (madeAt.get(host) ?? 0)) return;
       if (host) tell(host, event);
       else if (workerId) adopting.get(workerId)?.missed.push(event);
       else for (const { missed } of adopting.values()) missed.push(event);

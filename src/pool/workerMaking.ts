@@ -30,7 +30,10 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
 
   async function fail(worker: Worker, error: unknown): Promise<void> {
     underWay.delete(worker.id);
-    await loseWorker(deps, worker, 'create-failed', null, messageOf(error));
+    const now = await deps.database.queries.worker(worker.id);
+    // Another gateway may have brought it up meanwhile.
+    if (now && ['REQUESTED', 'STARTING'].includes(now.state))
+      await loseWorker(deps, now, 'create-failed', null, messageOf(error));
   }
 
   return {
@@ -45,8 +48,10 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
       underWay.delete(worker.id);
     },
     bringUpFound: async (worker, signal) => {
+      underWay.add(worker.id);
       try {
         await awaitWorker(making, worker, signal);
+        underWay.delete(worker.id);
       } catch (error: unknown) {
         if (!signal.aborted) await fail(worker, error);
       }

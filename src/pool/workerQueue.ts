@@ -3,7 +3,6 @@
  */
 import { ConcurrencyError } from '../events/eventStore.ts';
 import type { Worker } from '../events/states.ts';
-import type { WorkerId } from '../ids.ts';
 
 export interface WorkerQueueDeps {
   /** Idle workers that can be claimed now, best first, at most `limit`. */
@@ -24,7 +23,9 @@ export interface WorkerQueue {
    * else took first (a ConcurrencyError on its stream) costs nothing but another try.
    * @throws what `attempt` throws otherwise; after `waitMs`, `exhausted`
    */
-  claim<T>(attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string): Promise<T>;
+  /** The user has a session now: whoever else waits for one of theirs is told so (a ConcurrencyError on `open-session`). */
+  served(user: string): void;
   /** A worker may have become idle. */
   wake(): void;
   /** Everybody who waits is told `error`. */
@@ -35,13 +36,13 @@ interface Waiter {
   /** Leaves the queue unless somebody else took the worker first. */
   readonly serve: (worker: Worker) => Promise<void>;
   readonly giveUp: (error: Error) => void;
+  readonly user: string | undefined;
+  isBeingServed: boolean;
   isOver: boolean;
 }
 
 export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   const waiters: Waiter[] = [];
-  /** Handed to a waiter, which has not claimed it yet. */
-  const offered = new Set<WorkerId>();
   let pumping: Promise<void> | null = null;
   let isWoken = false;
 
@@ -53,20 +54,18 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   }
 
   async function serveRound(): Promise<boolean> {
-    const idle = (await deps.candidates(waiters.length + offered.size)).filter(
-      ({ id }) => !offered.has(id),
-    );
+    const idle = await deps.candidates(waiters.length);
     const pairs = waiters.slice(0, idle.length).flatMap((waiter, index) => {
       const worker = idle[index];
       return worker ? [{ waiter, worker }] : [];
     });
     await Promise.all(
       pairs.map(async ({ waiter, worker }) => {
-        offered.add(worker.id);
         try {
+          waiter.isBeingServed = true;
           await waiter.serve(worker);
         } finally {
-          offered.delete(worker.id);
+          waiter.isBeingServed = false;
         }
       }),
     );
@@ -98,7 +97,7 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     get waiting() {
       return waiters.length;
     },
-    claim: <T>(attempt: (worker: Worker) => Promise<T>, waitMs: number) =>
+    claim: <T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string) =>
       new Promise<T>((resolve, reject) => {
         const startedAt = Date.now();
         // Even a request that will not wait has one chance, and one that is just being served is not told otherwise.
@@ -114,6 +113,8 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
         };
         const waiter: Waiter = {
           isOver: false,
+          isBeingServed: false,
+          user,
           giveUp: (error) => settle(() => reject(error)),
           serve: async (worker) => {
             try {
@@ -129,6 +130,10 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
         deps.onChange();
         void pump();
       }),
+    served: (user) => {
+      const others = waiters.filter((waiter) => waiter.user === user && !waiter.isBeingServed);
+      for (const waiter of others) waiter.giveUp(new ConcurrencyError('open-session'));
+    },
     wake: () => void pump(),
     close: (error) => {
       for (const waiter of [...waiters]) waiter.giveUp(error);
