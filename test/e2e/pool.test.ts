@@ -88,6 +88,26 @@ describe('a worker that dies', () => {
     expect(await execute(gateway, 'ann', '3')).toMatchObject({ status: 'OK', stateLost: false });
   });
 
+  it('that was restarted behind our back does not get the code a second time', async () => {
+    await execute(gateway, 'ann', '0');
+    const { id } = await submit(gateway, 'ann', 'print("once")\nimport time\ntime.sleep(60)', {
+      timeoutMs: 60_000,
+    });
+    const following = follow(gateway.socket(), id);
+    await until('the code to run', async () => {
+      const answer = await gateway.graphql<{ execution: { stdout: string } }>(
+        'query Out($id: ID!) { execution(id: $id) { stdout } }',
+        { id },
+      );
+      return answer.data?.execution.stdout === 'once\n';
+    });
+    await docker.getContainer(await containerOf(gateway, 'ann')).restart({ t: 0 });
+    const outputs = await following;
+    expect(outputs.map(({ text }) => text ?? '').join('')).toBe('once\n');
+    expect(outputs.at(-1)).toMatchObject({ execution: { status: 'WORKER_LOST', stateLost: true } });
+    expect(await execute(gateway, 'ann', '1')).toMatchObject({ status: 'OK', stateLost: true });
+  });
+
   it('is replaced and never handed out while idle', async () => {
     await atRest(gateway, 2);
     const busy = new Set([await containerOf(gateway, 'ann')]);

@@ -95,6 +95,25 @@ for i in range(6):
     expect((await execute(gateway, 'ann', 'a')).resultText).toBe('10');
   });
 
+  it('cancels queued code at once, while other code of the session prints', async () => {
+    const busy = await submit(
+      gateway,
+      'ann',
+      'import time\nfor i in range(300):\n    print(i)\n    time.sleep(0.01)',
+    );
+    const queued = await submit(gateway, 'ann', 'a = "never"');
+    const startedAt = performance.now();
+    const answer = await gateway.graphql<{ interrupt: { status: string } }>(
+      'mutation Stop($id: ID!) { interrupt(executionId: $id) { status } }',
+      { id: queued.id },
+    );
+    expect(answer.data?.interrupt.status).toBe('CANCELLED');
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    const outputs = await follow(gateway.socket(), busy.id);
+    expect(outputs.at(-1)?.execution?.status).toBe('OK');
+    expect((await execute(gateway, 'ann', 'a')).resultText).toBe('10');
+  });
+
   it('gives a fresh kernel on request: variables are gone, files stay', async () => {
     await execute(gateway, 'ann', 'open("note.txt", "w").write("kept")');
     const answer = await gateway.graphql<{ restartKernel: { closedAt: string | null } }>(

@@ -49,6 +49,19 @@ function setUp() {
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
 describe('the worker queue', () => {
+  it('sends a user who waits twice to the session that the first wait has opened', async () => {
+    const { queue, add, take } = setUp();
+    const first = queue.claim(take, WAIT_MS, 'ann');
+    const second = queue.claim(take, WAIT_MS, 'ann').catch((error: unknown) => error);
+    const other = queue.claim(take, WAIT_MS, 'bob');
+    const [worker] = add();
+    expect(await first).toBe(worker);
+    queue.served('ann');
+    expect(await second).toMatchObject({ on: 'open-session' });
+    const [next] = add();
+    expect(await other).toBe(next);
+  });
+
   it('hands out a worker that is idle already, also to those who will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
