@@ -22,8 +22,11 @@ import { asServerUser, type ServerUser } from './serverUser.ts';
 
 /** Recovery replays up to 1 GB of log (`max_wal_size`), which can take a slow disk a minute. */
 const START_TIMEOUT_MS = 120_000;
-/** A fast shutdown writes a checkpoint; then it is told to drop everything (the next start recovers). */
-const STOP_TIMEOUT_MS = 30_000;
+/**
+ * A fast shutdown writes a checkpoint, which takes well under a second here. One that hangs (seen once, right after a start) is
+ * told to drop everything: the next start recovers.
+ */
+const STOP_TIMEOUT_MS = 10_000;
 /** A process killed with SIGKILL is gone at once, unless it waits for a disk that does not answer. */
 const KILL_TIMEOUT_MS = 10_000;
 /** The server says what it does in a file only: it is looked at this often. */
