@@ -20,7 +20,7 @@ import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
-import { findClusterProcesses } from '../../src/postgres/processes.ts';
+import { findClusterProcesses, isAlive } from '../../src/postgres/processes.ts';
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 
 const logger = pino({ level: 'silent' });
@@ -174,7 +174,7 @@ describe('stopping', () => {
     await ensure();
     const pids = serverProcesses();
     expect(await stop()).toBe(true);
-    expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+    expect(pids.filter(isAlive)).toEqual([]);
     expect(await stop()).toBe(false);
   });
 
