@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasCode } from './errors.ts';
 import { type GatewayId, newId, parseId } from './ids.ts';
 
 const TOKEN_BYTES = 32;
@@ -39,19 +40,15 @@ function readOrMake(path: string, make: () => string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error: unknown) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
   writeFileSync(aside, `${make()}\n`, { mode: 0o600 });
   try {
     linkSync(aside, path);
   } catch (error: unknown) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
   } finally {
     rmSync(aside);
   }
   return readFileSync(path, 'utf8').trim();
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

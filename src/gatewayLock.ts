@@ -9,6 +9,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { hasCode } from './errors.ts';
 
 /** Longest path of a Unix socket on Linux. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -61,9 +62,8 @@ export async function liveGateway(dataDir: string): Promise<LiveGateway | null> 
     const said = JSON.parse(await text(socket)) as { pid: number; pidNamespace: string };
     return { pid: said.pid, isOfThisNamespace: said.pidNamespace === pidNamespace() };
   } catch (error: unknown) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
     // The last two: it ended before it had answered.
-    const isGone = code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET';
+    const isGone = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'].some((code) => hasCode(error, code));
     if (isGone || error instanceof SyntaxError) return null;
     throw error;
   } finally {

@@ -31,6 +31,16 @@ export interface EndWorkerDeps {
   readonly socketDir: string;
 }
 
+/** Of workers that are not over, or of which something may be left. */
+export const UNSETTLED_STATES = [
+  'REQUESTED',
+  'STARTING',
+  'IDLE',
+  'ASSIGNED',
+  'RETIRED',
+  'LOST',
+] as const;
+
 export type WorkerEnd =
   | { readonly type: 'retire'; readonly reason: RetireReason }
   | {
@@ -41,7 +51,7 @@ export type WorkerEnd =
     };
 
 /** Records that a worker is over, and with it its session. @returns the session that this ended, if it was open */
-export async function recordEnd(
+async function recordEnd(
   deps: EndWorkerDeps,
   workerId: WorkerId,
   end: WorkerEnd,
@@ -95,17 +105,29 @@ export async function loseWorker(
   await endAndSettle(deps, worker, { type: 'lose', reason, exitCode, detail });
 }
 
-/** Records the end of a worker, then carries it out. */
+/** Loses a worker whose container has ended or is gone. False: it runs. */
+export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<boolean> {
+  const { containerId } = worker;
+  const seen = containerId === null ? null : await deps.runtime.inspect(containerId);
+  if (seen?.isRunning) return false;
+  const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
+  const detail = seen === null ? 'Its container is gone.' : null;
+  await loseWorker(deps, worker, reason, seen?.exitCode ?? null, detail);
+  return true;
+}
+
+/** Records the end of a worker, then carries it out. @returns the session that this ended, if it was open */
 export async function endAndSettle(
   deps: EndWorkerDeps,
   worker: Worker,
   end: WorkerEnd,
-): Promise<void> {
-  await recordEnd(deps, worker.id, end);
+): Promise<Session | null> {
+  const closed = await recordEnd(deps, worker.id, end);
   const ended = await deps.database.queries.worker(worker.id);
   if (ended && ended.state !== 'REMOVED') {
     await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
   }
+  return closed;
 }
 
 /** Carries out the end of a worker that is recorded as retired or lost: nothing of it is left afterwards. */

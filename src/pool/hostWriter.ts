@@ -38,7 +38,6 @@ export interface HostWriterDeps {
   readonly reload: (segments: readonly Segment[]) => Promise<void>;
   readonly onStored: (stored: {
     readonly seq: number | null;
-    readonly executions: ReadonlyMap<ExecutionId, Execution>;
     readonly session: Session | null;
   }) => void;
   /** Another gateway holds the worker now; nothing more is written. */
@@ -183,5 +182,5 @@ async function storeOnce(deps: HostWriterDeps, taken: HostBatch, cursor: Cursor)
     job.execution = executions.get(job.execution.id) ?? job.execution;
     job.nextSeq += stored.length + (end === null ? 0 : 1);
   }
-  deps.onStored({ seq: taken.seq, executions, session });
+  deps.onStored({ seq: taken.seq, session });
 }

@@ -16,7 +16,13 @@ import type { Logger } from 'pino';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
 import { WORKER_START_TIMEOUT_MS } from './createWorker.ts';
-import { type EndWorkerDeps, loseWorker, settleWorker } from './endWorker.ts';
+import {
+  type EndWorkerDeps,
+  loseIfEnded,
+  loseWorker,
+  settleWorker,
+  UNSETTLED_STATES,
+} from './endWorker.ts';
 import type { RunningWorker } from './runtime.ts';
 
 /** A worker that is being made takes at most this long; an older one has nobody who makes it. */
@@ -36,14 +42,7 @@ export async function reconcile(deps: ReconcileDeps): Promise<void> {
   const { queries } = deps.database;
   // Containers first: each has a recorded worker by then, so one that has none is a stranger.
   const containers = await deps.runtime.list(deps.poolId);
-  const workers = await queries.workersInStates(deps.poolId, [
-    'REQUESTED',
-    'STARTING',
-    'IDLE',
-    'ASSIGNED',
-    'RETIRED',
-    'LOST',
-  ]);
+  const workers = await queries.workersInStates(deps.poolId, UNSETTLED_STATES);
   const byWorker = new Map(containers.map((container) => [container.workerId, container]));
   const known = new Set(workers.map(({ id }) => id));
   const outcomes = await Promise.allSettled([
@@ -101,12 +100,7 @@ async function reconcileRequested(
 }
 
 async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void> {
-  const seen = worker.containerId === null ? null : await deps.runtime.inspect(worker.containerId);
-  if (!seen?.isRunning) {
-    const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
-    const detail = seen === null ? 'Its container is gone.' : null;
-    return await loseWorker(deps, worker, reason, seen?.exitCode ?? null, detail);
-  }
+  if (await loseIfEnded(deps, worker)) return;
   if (worker.state !== 'STARTING') {
     const host = await deps.hosts.adopt(worker);
     // Whoever was told that it does not answer could not record it then.

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
-import { type EndWorkerDeps, loseWorker } from './endWorker.ts';
+import { type EndWorkerDeps, loseIfEnded, loseWorker } from './endWorker.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -20,28 +20,22 @@ export interface WorkerDeaths {
 export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
   const { queries } = deps.database;
 
-  async function ended(worker: Worker & { readonly containerId: string }): Promise<boolean> {
-    const seen = await deps.runtime.inspect(worker.containerId);
-    if (seen?.isRunning) return false;
-    const exitCode = seen?.exitCode ?? null;
-    deps.logger.warn({ workerId: worker.id, exitCode }, 'a worker ended by itself');
-    const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
-    const detail = seen === null ? 'Its container was removed.' : null;
-    await loseWorker(deps, worker, reason, exitCode, detail);
-    return true;
+  async function loseEnded(worker: Worker): Promise<boolean> {
+    const isLost = await loseIfEnded(deps, worker);
+    if (isLost) deps.logger.warn({ workerId: worker.id }, 'a worker ended by itself');
+    return isLost;
   }
 
   return {
     containerEnded: async (containerId) => {
       const live = await queries.workersInStates(deps.poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
       const worker = live.find((each) => each.containerId === containerId);
-      if (worker && !deps.isInTheMaking(worker.id)) await ended({ ...worker, containerId });
+      if (worker && !deps.isInTheMaking(worker.id)) await loseEnded(worker);
     },
     suspect: async (workerId, why) => {
       const worker = await queries.worker(workerId);
       if (!worker || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
-      const { containerId } = worker;
-      if (containerId !== null && (await ended({ ...worker, containerId }))) return;
+      if (await loseEnded(worker)) return;
       deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
       await loseWorker(deps, worker, 'unreachable', null, why);
     },

@@ -217,8 +217,8 @@ class Host implements WorkerHost {
       return;
     }
     const job = this.#jobs[0];
-    const progress = this.#progress.execution;
-    if (!job || progress === null || progress.executionId !== job.execution.id) return;
+    const progress = job ? this.#progressOf(job) : null;
+    if (!job || progress === null) return;
     const step = receive(progress, message, { maxOutputBytes: job.execution.maxOutputBytes });
     this.#progress = { ...this.#progress, execution: step.progress };
     for (const output of step.outputs) addOutput(batch, job, output, at);
@@ -231,7 +231,7 @@ class Host implements WorkerHost {
   }
 
   #finish(job: Job, ending: Ending, at: Date): void {
-    if (this.#progress.execution?.executionId === job.execution.id) {
+    if (this.#progressOf(job) !== null) {
       this.#progress = { execution: null, hasUntoldLoss: false };
       this.#isSent = false;
     }
@@ -255,7 +255,7 @@ class Host implements WorkerHost {
     this.isSuspect = false;
     const first = this.#jobs[0];
     // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
-    if (first && this.#progress.execution?.executionId === first.execution.id) this.#send(first);
+    if (first && this.#progressOf(first) !== null) this.#send(first);
     else this.#runNext();
     this.#deps.onOpen(this.workerId);
   }

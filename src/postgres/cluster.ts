@@ -10,8 +10,8 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { hasCode } from '../errors.ts';
 import type { Binaries } from './binaries.ts';
-import { hasCode } from './errorCode.ts';
 import type { Layout } from './layout.ts';
 import { runTool } from './runTool.ts';
 import { asServerUser, type ServerUser } from './serverUser.ts';
