@@ -1,10 +1,8 @@
 import type { EventId } from '../ids.ts';
 import type { DomainEvent, EventMetadata, RecordedEvent } from './eventTypes.ts';
 import { decodeJson } from './jsonText.ts';
+import { upcast } from './schemaVersions.ts';
 import { parseStreamId } from './streamId.ts';
-
-/** Version of every event's data as written today. A change of a type's data raises it, and reading brings old ones up. */
-export const SCHEMA_VERSION = 1;
 
 export interface EventRow {
   readonly position: number;
@@ -29,8 +27,12 @@ export function decodeEvent(row: EventRow): RecordedEvent {
     version: row.version,
     schemaVersion: row.schemaVersion,
     // Only commit() writes here, and it takes nothing but domain events.
-    event: { type: row.type, data: decodeJson(row.data) } as DomainEvent,
-    metadata: { ...metadata, eventId: row.eventId as EventId },
+    event: upcast(row.type as DomainEvent['type'], row.schemaVersion, decodeJson(row.data)),
+    metadata: {
+      ...metadata,
+      eventId: row.eventId as EventId,
+      correlationId: metadata.correlationId ?? null,
+    },
     recordedAt: row.recordedAt,
   };
 }

@@ -95,6 +95,8 @@ export type ExecutionEvent =
         cpuMs: number | null;
         peakMemoryBytes: number | null;
         outputBytes: number;
+        /** Of the kernel, if it died in it (negative: the signal); since schema version 2. */
+        exitCode: number | null;
       }
     >;
 
@@ -110,6 +112,7 @@ export interface RecordedEvent<E extends DomainEvent = DomainEvent> {
   readonly streamId: string;
   /** From 1, without holes within its stream. */
   readonly version: number;
+  /** What it was stored as; `event` has the shape of today (`schemaVersions.ts`). */
   readonly schemaVersion: number;
   readonly event: E;
   readonly metadata: EventMetadata;
@@ -122,4 +125,9 @@ export interface EventMetadata {
   readonly gatewayId: string;
   /** The event that caused this one, where there is one. */
   readonly causationId: EventId | null;
+  /**
+   * What belongs together: the execution's id for all that is recorded on an execution's behalf (also the session it opened
+   * and the worker it took), else the id of the first event of its commit. Null: recorded before there was one.
+   */
+  readonly correlationId: string | null;
 }

@@ -17,6 +17,7 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
     cpuMs: outcome.cpuMs,
     peakMemoryBytes: outcome.peakMemoryBytes,
     outputBytes: outcome.outputBytes,
+    exitCode: outcome.exitCode,
   };
 }
 
@@ -36,5 +37,6 @@ export function endingWithoutAnswer(
     cpuMs: null,
     peakMemoryBytes: null,
     outputBytes: progress?.producedBytes ?? 0,
+    exitCode: null,
   };
 }

@@ -25,6 +25,7 @@ export interface Ending {
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
+  readonly exitCode: number | null;
 }
 
 export type ExecutionCommand =

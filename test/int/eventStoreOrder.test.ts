@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import type { Execution } from '../../src/events/states.ts';
 import type { ExecutionId } from '../../src/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
+  executionFinished,
   executionRequested,
+  onExecution,
   sessionOpened,
   workerRequested,
 } from '../support/events.ts';
@@ -98,6 +101,36 @@ describe('causes', () => {
       ...(first ? { causationId: first } : {}),
     });
     expect(caused.events[0]?.metadata.causationId).toBe(first);
+  });
+});
+
+describe('correlation', () => {
+  it('ties all that was recorded for an execution together, on every stream', async () => {
+    const { store } = gateways[0];
+    const opening = await store.commit({
+      streams: [workerRequested(), sessionOpened({ userUuid: 'tied' }), executionRequested()],
+    });
+    const execution = opening.states[2] as Execution;
+    const { events } = await store.commit({
+      streams: [onExecution(execution, executionFinished())],
+    });
+    for (const { metadata } of [...opening.events, ...events])
+      expect(metadata.correlationId).toBe(execution.id);
+    expect(await store.readAfter((events[0]?.position ?? 0) - 1, 1)).toEqual(events);
+  });
+
+  it('ties what follows from a first event to it, but leaves an execution its own', async () => {
+    const executions = [executionRequested(), executionRequested()];
+    const { events } = await gateways[0].store.commit({
+      streams: [workerRequested(), sessionOpened({ userUuid: 'chained' }), ...executions],
+      causationId: 'first-event',
+    });
+    const first = events[0]?.metadata.eventId;
+    expect(events.map(({ metadata }) => metadata.correlationId)).toEqual([
+      first,
+      first,
+      ...executions.map(({ id }) => id),
+    ]);
   });
 });
 

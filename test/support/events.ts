@@ -105,6 +105,7 @@ export function executionFinished(
     cpuMs: 10.125,
     peakMemoryBytes: 50_000_000,
     outputBytes: 4,
+    exitCode: null,
     at: new Date().toISOString(),
     ...over,
   };

@@ -42,6 +42,7 @@ const ending: Ending = {
   cpuMs: 5,
   peakMemoryBytes: 1_000,
   outputBytes: 3,
+  exitCode: null,
 };
 
 function started(ms: number): ExecutionCommand {

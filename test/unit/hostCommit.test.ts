@@ -18,6 +18,7 @@ const ending: Ending = {
   cpuMs: 1,
   peakMemoryBytes: 1,
   outputBytes: 1,
+  exitCode: null,
 };
 
 function job(over: Partial<Execution> = {}, nextSeq = 1): Job {

@@ -1,6 +1,6 @@
-import { SCHEMA_VERSION } from '../eventCodec.ts';
 import type { StreamKind } from '../eventTypes.ts';
 import { projectionRow } from '../projections/projectionRow.ts';
+import { schemaVersionOf } from '../schemaVersions.ts';
 import { streamIdOf } from '../streamId.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
@@ -126,14 +126,14 @@ function eventColumns(group: readonly PreparedCommit[], gatewayId: string): Colu
   return columns(
     7,
     group.flatMap(({ events }) =>
-      events.map(({ eventId, kind, id, version, event, causationId, data }) => [
+      events.map(({ eventId, kind, id, version, event, causationId, correlationId, data }) => [
         eventId,
         streamIdOf(kind, id),
         version,
         event.type,
-        SCHEMA_VERSION,
+        schemaVersionOf(event.type),
         data,
-        JSON.stringify({ gatewayId, causationId }),
+        JSON.stringify({ gatewayId, causationId, correlationId }),
       ]),
     ),
   );

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
-import { SCHEMA_VERSION } from '../eventCodec.ts';
 import type { Committed, EventStore, OnCommitted } from '../eventStore.ts';
 import type { RecordedEvent } from '../eventTypes.ts';
+import { schemaVersionOf } from '../schemaVersions.ts';
 import type { CommitRow } from './commitParameters.ts';
 import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
@@ -76,15 +76,16 @@ function toCommitted(
   let position = row.firstPosition ?? 0;
   return group.map(({ events, states }) => ({
     states,
-    events: events.map(({ eventId, kind, id, version, event, causationId }): RecordedEvent => {
+    events: events.map(({ kind, id, version, event, ...ids }): RecordedEvent => {
+      const { eventId, causationId, correlationId } = ids;
       const recorded: RecordedEvent = {
         position,
         streamKind: kind,
         streamId: id,
         version,
-        schemaVersion: SCHEMA_VERSION,
+        schemaVersion: schemaVersionOf(event.type),
         event,
-        metadata: { eventId, gatewayId, causationId },
+        metadata: { eventId, gatewayId, causationId, correlationId },
         recordedAt: row.committedAt,
       };
       position += 1;

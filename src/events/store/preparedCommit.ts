@@ -28,6 +28,7 @@ export interface PreparedEvent {
   readonly version: number;
   readonly event: DomainEvent;
   readonly causationId: EventId | null;
+  readonly correlationId: string;
   readonly data: string;
 }
 
@@ -39,7 +40,7 @@ export interface OutputBody {
 
 /** @throws Error if an append's events do not begin its stream and there is no state */
 export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
-  const events = withCauses(
+  const events = linked(
     commit.streams.flatMap((append) => prepareEvents(append, newId)),
     commit.causationId,
   );
@@ -56,7 +57,9 @@ export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
   };
 }
 
-function prepareEvents(append: StreamAppend, newId: NewId): Omit<PreparedEvent, 'causationId'>[] {
+type Unlinked = Omit<PreparedEvent, 'causationId' | 'correlationId'>;
+
+function prepareEvents(append: StreamAppend, newId: NewId): Unlinked[] {
   const { stream: kind, id, events } = append;
   const before = append.state?.version ?? 0;
   return events.map((event, index) => ({
@@ -69,14 +72,19 @@ function prepareEvents(append: StreamAppend, newId: NewId): Omit<PreparedEvent, 
   }));
 }
 
-function withCauses(
-  events: readonly Omit<PreparedEvent, 'causationId'>[],
-  cause: Commit['causationId'],
-): PreparedEvent[] {
+/** Each event with what caused it, and with what it belongs to (see {@link EventMetadata}). */
+function linked(events: readonly Unlinked[], cause: Commit['causationId']): PreparedEvent[] {
   const [first] = events;
+  const isChain = cause === 'first-event';
+  const request = isChain ? undefined : events.find(({ kind }) => kind === 'execution');
   return events.map((event) => {
-    if (cause !== 'first-event') return { ...event, causationId: cause ?? null };
-    return { ...event, causationId: event === first ? null : (first?.eventId ?? null) };
+    const own = event.kind === 'execution' ? event.id : null;
+    const inChain = event === first ? null : (first?.eventId ?? null);
+    return {
+      ...event,
+      causationId: isChain ? inChain : (cause ?? null),
+      correlationId: own ?? request?.id ?? first?.eventId ?? event.eventId,
+    };
   });
 }
 

@@ -1,0 +1,79 @@
+/** Events as earlier releases stored them are read in the shape of today; the rows in the database stay as they are. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import type { ExecutionId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+} from '../support/events.ts';
+
+const ID = '0197a000-0000-7000-8000-0000000000c1' as ExecutionId;
+const STREAM = `execution-${ID}`;
+/** What release 0.1 wrote of one execution. */
+const stored = JSON.parse(
+  readFileSync(new URL('../fixtures/executionStreamV1.json', import.meta.url), 'utf8'),
+) as { eventId: string; version: number; type: string; data: Record<string, unknown> }[];
+
+let db: TestDatabase;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  for (const { eventId, version, type, data } of stored) {
+    await insert(eventId, version, type, 1, data);
+  }
+});
+afterAll(() => db.close());
+
+function insert(id: string, version: number, type: string, schema: number, data: object) {
+  return db.sql`
+    INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
+    SELECT coalesce(max(position), 0) + 1, ${id}, ${STREAM}, ${version}, ${type}, ${schema},
+      ${JSON.stringify(data)}::text::jsonb, '{"gatewayId": "g", "causationId": null}', now() FROM events`;
+}
+
+describe('an event of an earlier release', () => {
+  it('is read in the shape of today', async () => {
+    const [requested, finished] = await gateway.store.readStream('execution', ID);
+    expect(requested?.event.data).toEqual(stored[0]?.data);
+    expect(finished).toMatchObject({ schemaVersion: 1, metadata: { correlationId: null } });
+    expect(finished?.event.data).toEqual({ ...stored[1]?.data, exitCode: null });
+    const kept = await db.sql`SELECT data FROM events WHERE stream_id = ${STREAM} ORDER BY version`;
+    expect(kept.map(({ data }) => data)).toEqual(stored.map(({ data }) => data));
+  });
+
+  it('folds as those of today do', async () => {
+    expect((await rebuildProjections(db.address)).differing.executions).toBe(1);
+    expect(await gateway.queries.execution(ID)).toMatchObject({
+      status: 'ERROR',
+      version: 2,
+      errorName: 'KernelDied',
+    });
+  });
+});
+
+describe('an event of today', () => {
+  it('is stored with its version and read as it was given', async () => {
+    const execution = await commitOne<'execution'>(gateway.store, executionRequested());
+    const died = executionFinished({ exitCode: -11 });
+    await commitOne(gateway.store, onExecution(execution, died));
+    const [requested, finished] = await gateway.store.readStream('execution', execution.id);
+    expect([requested?.schemaVersion, finished?.schemaVersion]).toEqual([1, 2]);
+    expect(finished?.event).toEqual(died);
+  });
+});
+
+describe('an event of a later release', () => {
+  it('is refused, with what to do', async () => {
+    const id = '0197a000-0000-7000-8000-0000000000e3';
+    await insert(id, 3, 'ExecutionFinished', 99, { at: 'later' });
+    await expect(gateway.store.readStream('execution', ID)).rejects.toThrow(
+      'ExecutionFinished has schema version 99, and this release knows 2. Start the release that wrote it',
+    );
+  });
+});
