@@ -4,13 +4,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
+import { openArchive } from './archiveFile.ts';
 import { type Config, ConfigError, loadConfig, loadServeConfig } from './config.ts';
 import { makeDataDir } from './dataDir.ts';
 import { explain } from './errors.ts';
 import { rebuildProjections } from './events/projections/rebuildProjections.ts';
+import { pruneHistory } from './events/retention/pruneHistory.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
 import { closeAll, databaseAddress, openInstallation, startGateway } from './main.ts';
 import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import { pruneArguments } from './pruneArguments.ts';
 import { onStopSignals } from './stopSignals.ts';
 
 const USAGE = `Usage: cellhouse <command>
@@ -18,6 +21,9 @@ const USAGE = `Usage: cellhouse <command>
   serve          start the gateway (npm start also makes what is missing first)
   down           end everything of this installation: sessions, containers, embedded PostgreSQL
   rebuild        make the projections equal to what the events say; gateways may serve meanwhile
+  prune          delete output and events of what ended long ago; the rows that audits ask of stay
+                 --older-than-days N   how long ago, at least 1
+                 --archive FILE        append what is deleted to a file first, one JSON object a line
   config check   read the environment, list every problem, print what is in force
 
 Settings are environment variables; the README lists them.`;
@@ -25,6 +31,7 @@ Settings are environment variables; the README lists them.`;
 /** Longer than a gateway takes to drain. */
 const GATEWAY_STOP_TIMEOUT_MS = 15_000;
 const GATEWAY_STOP_LOOK_MS = 50;
+const MS_PER_DAY = 86_400_000;
 
 async function serve(): Promise<void> {
   const config = loadServeConfig(process.env);
@@ -67,6 +74,20 @@ async function rebuild(): Promise<void> {
   console.log(`Rebuilt in ${seconds.toFixed(1)} s: ${JSON.stringify(rebuilt)}`);
 }
 
+async function prune(words: readonly string[]): Promise<void> {
+  const { days, archivePath } = pruneArguments(words);
+  const config = loadConfig(process.env);
+  const address = await databaseAddress(config, pino({ level: config.logLevel }));
+  const before = new Date(Date.now() - days * MS_PER_DAY);
+  const archive = archivePath === null ? null : await openArchive(archivePath);
+  try {
+    const pruned = await pruneHistory(address, { before, archive: archive?.append ?? null });
+    console.log(`Pruned what ended before ${before.toISOString()}: ${JSON.stringify(pruned)}`);
+  } finally {
+    await archive?.close();
+  }
+}
+
 /** Asks the gateway that runs on this DATA_DIR to stop, and waits until it has. */
 async function stopGateway(config: Config, logger: Logger): Promise<void> {
   const live = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
@@ -104,13 +125,15 @@ function version(): string {
 }
 
 async function run(words: readonly string[]): Promise<void> {
-  switch (words.join(' ')) {
+  switch (words[0] === 'prune' ? 'prune' : words.join(' ')) {
     case 'serve':
       return await serve();
     case 'down':
       return await down();
     case 'rebuild':
       return await rebuild();
+    case 'prune':
+      return await prune(words.slice(1));
     case 'config check':
       return checkConfig();
     case '--version':

@@ -193,6 +193,12 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
+/** Streams whose events were pruned: their rows in the projections stay, though no event says so any more. */
+export const prunedStreams = pgTable('pruned_streams', {
+  streamId: text('stream_id').primaryKey(),
+  prunedAt: time('pruned_at').notNull().defaultNow(),
+});
+
 /** One row: the pool of this database and the engine it lives on. */
 export const pools = pgTable('pools', {
   /** Always true, so that a second row is refused. */

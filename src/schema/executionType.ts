@@ -91,7 +91,7 @@ builder.objectFields(Execution, (t) => ({
 
 builder.objectFields(Execution, (t) => ({
   code: t.string({
-    description: 'The code, as it was sent.',
+    description: 'The code, as it was sent; empty once its events were pruned.',
     resolve: async (execution, _args, context, info) =>
       context
         .response(info.rootValue)

@@ -122,7 +122,8 @@ builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
   interfaces: [OutputEvent],
   fields: (t) => ({
     reason: t.string({
-      description: 'output_limit, replay_overflow, message_too_large, or another reason in words.',
+      description:
+        'output_limit, replay_overflow, message_too_large, pruned (kept no longer), or another reason in words.',
       resolve: ({ output }) => output.reason,
     }),
     droppedBytes: t.float({

@@ -11,6 +11,7 @@ import { type Client, createClient } from '../client.ts';
 import type { DatabaseAddress } from '../database.ts';
 import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
+import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { readAfter } from '../store/readEvents.ts';
 import { foldRecorded } from './fold.ts';
 import { projectionRow } from './projectionRow.ts';
@@ -18,9 +19,6 @@ import { SHADOWS, type Shadow } from './shadows.ts';
 
 /** Large enough that statements cost little beside the fold, small enough to hold in memory with a megabyte of code each. */
 const PAGE_EVENTS = 1_000;
-/** As in `cellhouse_commit`. */
-const GATE_CLASS = 1_667_788_661;
-const GATE = 1;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface Rebuilt {
@@ -143,11 +141,12 @@ async function writeShadow(
     SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${JSON.stringify(rows)}::text::json)`;
 }
 
-/** Resolves with the number of rows that were wrong, missing or too many. */
-async function replaceDiffering({ sql }: Client, { table, shadow }: Shadow): Promise<number> {
+/** Resolves with the number of rows that were wrong, missing or too many. Of pruned streams only the row is left: it stays. */
+async function replaceDiffering({ sql }: Client, { kind, table, shadow }: Shadow): Promise<number> {
   const deleted = await sql`
     DELETE FROM ${sql(table)} t WHERE NOT EXISTS (
       SELECT FROM ${sql(shadow)} s WHERE s.id = t.id AND ROW(s.*) IS NOT DISTINCT FROM ROW(t.*))
+      AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)
     RETURNING t.id`;
   const inserted = await sql`
     INSERT INTO ${sql(table)} SELECT s.* FROM ${sql(shadow)} s

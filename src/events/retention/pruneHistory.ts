@@ -1,0 +1,133 @@
+/**
+ * Ends the keeping of what is old: output, and the events of streams that have ended. What auditors ask of (the rows of the
+ * projections: who ran what, when, at what cost, how it ended) stays for good. Gateways may serve meanwhile.
+ *
+ * A stream goes whole or not at all, in one transaction with its outputs and with the note that a rebuild leaves its row
+ * alone. The stream of the newest event stays: positions count on from it.
+ */
+import { type Client, createClient, type Sql } from '../client.ts';
+import type { DatabaseAddress } from '../database.ts';
+import type { StreamKind } from '../eventTypes.ts';
+import { GATE, GATE_CLASS } from '../store/gate.ts';
+import { streamIdOf } from '../streamId.ts';
+import { pruneOutputs } from './pruneOutputs.ts';
+
+/** Streams of one transaction: long enough to be quick, short enough to hold nobody up and to be read into memory. */
+const BATCH_STREAMS = 200;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Where a stream's end is told, for each projection. */
+const ENDED = {
+  execution: { table: 'executions', endedAt: 'finished_at' },
+  session: { table: 'sessions', endedAt: 'closed_at' },
+  worker: { table: 'workers', endedAt: 'removed_at' },
+} as const satisfies Record<StreamKind, { table: string; endedAt: string }>;
+
+export interface PruneOptions {
+  /** Only what ended before this. */
+  readonly before: Date;
+  /**
+   * Takes what is about to go, one JSON object a line ({@link pruneHistory} says which), and resolves when it is safe;
+   * null: it is not kept. What it took may still be there if the process dies then, and be given again.
+   */
+  readonly archive: ((lines: readonly string[]) => Promise<void>) | null;
+}
+
+export interface Pruned {
+  readonly executions: number;
+  readonly sessions: number;
+  readonly workers: number;
+  readonly events: number;
+  readonly outputs: number;
+}
+
+/**
+ * Prunes all there is to prune. A line of the archive is a row as JSON: `{"table": "events" | "output_events", "row": {...}}`.
+ * @throws Error when the database is away or the archive cannot be written; what was done by then is done
+ */
+export async function pruneHistory(
+  address: DatabaseAddress,
+  options: PruneOptions,
+): Promise<Pruned> {
+  const client = createClient(address, { name: 'prune', maxConnections: 1, statementTimeoutMs: 0 });
+  try {
+    const executions = await pruneKind(client, 'execution', options);
+    const sessions = await pruneKind(client, 'session', options);
+    const workers = await pruneKind(client, 'worker', options);
+    const all = [executions, sessions, workers];
+    return {
+      executions: executions.streams,
+      sessions: sessions.streams,
+      workers: workers.streams,
+      events: all.reduce((sum, { events }) => sum + events, 0),
+      outputs: all.reduce((sum, { outputs }) => sum + outputs, 0),
+    };
+  } finally {
+    await client.close(CLOSE_TIMEOUT_MS);
+  }
+}
+
+interface Batch {
+  readonly lastId: string | null;
+  readonly streams: number;
+  readonly events: number;
+  readonly outputs: number;
+}
+
+const NOTHING: Batch = { lastId: null, streams: 0, events: 0, outputs: 0 };
+
+async function pruneKind(client: Client, kind: StreamKind, options: PruneOptions): Promise<Batch> {
+  let total = NOTHING;
+  for (;;) {
+    const { lastId } = total;
+    const batch = await client.sql.begin((sql) =>
+      pruneBatch(sql as unknown as Sql, kind, options, lastId),
+    );
+    if (batch.streams === 0) return total;
+    total = {
+      lastId: batch.lastId,
+      streams: total.streams + batch.streams,
+      events: total.events + batch.events,
+      outputs: total.outputs + batch.outputs,
+    };
+  }
+}
+
+async function pruneBatch(
+  sql: Sql,
+  kind: StreamKind,
+  { before, archive }: PruneOptions,
+  after: string | null,
+): Promise<Batch> {
+  // Shared, as commits hold it: a rebuild that compares rows with events must not see them go.
+  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+  const ids = await endedBefore(sql, kind, before, after);
+  const lastId = ids.at(-1);
+  if (lastId === undefined) return NOTHING;
+  const streamIds = ids.map((id) => streamIdOf(kind, id));
+  const events = await sql<{ line: string }[]>`
+    DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
+    RETURNING json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
+  const outputs = kind === 'execution' ? await pruneOutputs(sql, ids) : [];
+  await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
+  // Last, when nothing can refuse the rest any more but a lost connection.
+  if (archive) await archive([...events.map(({ line }) => line), ...outputs]);
+  return { lastId, streams: ids.length, events: events.length, outputs: outputs.length };
+}
+
+/** By id, so that no row is looked at twice. Ids rise with time but for the few that were made in the same instant. */
+async function endedBefore(
+  sql: Sql,
+  kind: StreamKind,
+  before: Date,
+  after: string | null,
+): Promise<string[]> {
+  const { table, endedAt } = ENDED[kind];
+  const rows = await sql<{ id: string }[]>`
+    SELECT t.id FROM ${sql(table)} t
+    WHERE t.${sql(endedAt)} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
+      AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)
+      AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
+    ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
+  return rows.map(({ id }) => id);
+}

@@ -1,0 +1,169 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { openArchive } from '../../src/archiveFile.ts';
+import type { Database } from '../../src/events/database.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import { type PruneOptions, pruneHistory } from '../../src/events/retention/pruneHistory.ts';
+import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import type { Output } from '../../src/output.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+
+const OLD = new Date('2026-01-01T00:00:00.000Z');
+const CUTOFF = new Date('2026-02-01T00:00:00.000Z');
+const RECENT = new Date('2026-03-01T00:00:00.000Z');
+
+let db: TestDatabase;
+let gateway: Database;
+beforeEach(async () => {
+  await db?.close();
+  db = await createTestDatabase();
+  gateway = await db.open();
+});
+afterAll(() => db.close());
+
+interface Life {
+  readonly worker: Worker;
+  readonly session: Session;
+  readonly execution: Execution;
+}
+
+/** A worker that served one session with one execution of three outputs, all over at `endedAt` (null: all still there). */
+async function live(userUuid: string, endedAt: Date | null): Promise<Life> {
+  const { store } = gateway;
+  const at = OLD.toISOString();
+  const idle = await commitOne<'worker'>(store, workerRequested(undefined, OLD));
+  const ready = await commitOne<'worker'>(store, onWorker(idle, ...becomesIdle(OLD)));
+  const session = await commitOne<'session'>(
+    store,
+    sessionOpened({ userUuid, workerId: ready.id, at }),
+  );
+  const requested = executionRequested({ userUuid, sessionId: session.id, workerId: ready.id, at });
+  const execution = await commitOne<'execution'>(store, requested);
+  const outputs: Output[] = ['one\u0000', 'two', 'three'].map((text) => ({
+    kind: 'stream',
+    name: 'stdout',
+    text,
+  }));
+  const items = [...outputs, { kind: 'finish' } as const].map((output, index) => ({
+    executionId: execution.id,
+    seq: index + 1,
+    at: OLD,
+    output,
+  }));
+  await store.commit({ streams: [], outputs: endedAt ? items : items.slice(0, 3) });
+  if (endedAt) {
+    const end = endedAt.toISOString();
+    const { states } = await store.commit({
+      streams: [
+        onWorker(
+          ready,
+          { type: 'WorkerRetired', data: { at: end, reason: 'released' } },
+          { type: 'WorkerRemoved', data: { at: end } },
+        ),
+        onSession(session, { type: 'SessionClosed', data: { at: end, reason: 'released' } }),
+        onExecution(execution, executionFinished({ at: end })),
+      ],
+    });
+    const [worker, closed, finished] = states as [Worker, Session, Execution];
+    return { worker, session: closed, execution: finished };
+  }
+  return { worker: ready, session, execution };
+}
+
+const prune = (archive: PruneOptions['archive'] = null) =>
+  pruneHistory(db.address, { before: CUTOFF, archive });
+const outputsOf = ({ execution }: Life) =>
+  gateway.queries.outputs(execution.id, 0, { limit: 100, maxBytes: 1e9 });
+
+describe('pruneHistory', () => {
+  it('deletes what ended long ago, and leaves what lives, what is recent, and the rows of all', async () => {
+    const old = await live('old', OLD);
+    const recent = await live('recent', RECENT);
+    const open = await live('open', null);
+    expect(await prune()).toEqual({
+      executions: 1,
+      sessions: 1,
+      workers: 1,
+      events: 5 + 2 + 2,
+      outputs: 3,
+    });
+    const { queries, store } = gateway;
+    expect(await store.readStream('execution', old.execution.id)).toEqual([]);
+    expect(await queries.execution(old.execution.id)).toEqual(old.execution);
+    expect(await queries.session(old.session.id)).toEqual(old.session);
+    expect(await queries.worker(old.worker.id)).toEqual(old.worker);
+    for (const { execution } of [recent, open])
+      expect(await store.readStream('execution', execution.id)).not.toEqual([]);
+    expect((await outputsOf(recent)).map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+    expect(await prune()).toMatchObject({ executions: 0, events: 0, outputs: 0 });
+  });
+
+  it('leaves a gap that says how much output is gone, and the finish after it', async () => {
+    const old = await live('old', OLD);
+    await live('newer', null);
+    const before = await outputsOf(old);
+    await prune();
+    const after = await outputsOf(old);
+    expect(after.map(({ seq, output: { kind } }) => [seq, kind])).toEqual([
+      [3, 'gap'],
+      [4, 'finish'],
+    ]);
+    const bytes = before.slice(0, 3).map(({ output }) => JSON.stringify(output).length);
+    expect(after[0]?.output).toEqual({
+      kind: 'gap',
+      reason: 'pruned',
+      droppedBytes: bytes.reduce((sum, size) => sum + size, 0),
+    });
+  });
+
+  it('keeps in the archive what it deletes, and deletes nothing that could not be kept', async () => {
+    const old = await live('old', OLD);
+    await live('newer', null);
+    const failing = prune(() => Promise.reject(new Error('The disk is full.')));
+    await expect(failing).rejects.toThrow('The disk is full.');
+    expect(await outputsOf(old)).toHaveLength(4);
+    const path = join(await mkdtemp(join(tmpdir(), 'cellhouse-archive-')), 'old.ndjson');
+    const file = await openArchive(path);
+    await prune(file.append);
+    await file.close();
+    const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+    await rm(dirname(path), { recursive: true });
+    const rows = lines.map((line) => JSON.parse(line));
+    expect(rows.filter(({ table }) => table === 'events')).toHaveLength(9);
+    const texts = rows.filter(({ table }) => table === 'output_events').map(({ row }) => row.body);
+    expect(texts.map(({ text }) => text)).toEqual(['one\u0000', 'two', 'three']);
+  });
+
+  it('is understood by a rebuild: rows without events stay, all others are what events say', async () => {
+    await live('old', OLD);
+    const open = await live('open', null);
+    await prune();
+    const before = await db.sql`SELECT * FROM executions ORDER BY id`;
+    await db.sql`UPDATE executions SET status = 'OK' WHERE id = ${open.execution.id}`;
+    const { differing } = await rebuildProjections(db.address);
+    expect(differing).toEqual({ workers: 0, sessions: 0, executions: 1 });
+    expect(await db.sql`SELECT * FROM executions ORDER BY id`).toEqual(before);
+  });
+
+  it('never lets a position be given twice, also when everything is old', async () => {
+    await live('old', OLD);
+    const last = await gateway.store.lastPosition();
+    await prune();
+    expect(await gateway.store.lastPosition()).toBe(last);
+    const { events } = await gateway.store.commit({ streams: [workerRequested()] });
+    expect(events[0]?.position).toBe(last + 1);
+  });
+});
