@@ -102,6 +102,15 @@ async function clearRemains(places) {
   }
 }
 
+/**
+ * The process number of the engine that a pid file names; null if that is none, or another's by now.
+ * @param {{ pidFile: string }} [places] @returns {number | null}
+ */
+export function engineProcess(places = SYSTEM_PLACES) {
+  if (!isProcess(places.pidFile, 'dockerd')) return null;
+  return Number(readFileSync(places.pidFile, 'utf8'));
+}
+
 /** Whether the process that a pid file names is a live one of this program; one that is dead but not buried has no command line. */
 function isProcess(pidFile, name) {
   if (!existsSync(pidFile)) return false;

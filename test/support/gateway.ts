@@ -168,9 +168,9 @@ async function servingPort(
   }
 }
 
-/** The settings of whoever runs the tests must not become the tested gateway's. */
+/** The settings of whoever runs the tests must not become the tested gateway's, but for which engine and runtime. */
 function inherited(): Record<string, string> {
-  const names = ['PATH', 'HOME', 'DOCKER_HOST', 'LANG'];
+  const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_RUNTIME', 'LANG'];
   return Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );

@@ -89,7 +89,8 @@ export async function startAgent(): Promise<KernelServer> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
-  const runtime = createDockerRuntime({ socketPath, ociRuntime: 'runc', logger });
+  const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
+  const runtime = createDockerRuntime({ socketPath, ociRuntime, logger });
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
   const workerId = newId<WorkerId>();
   const socketDir = join(directory, 'worker');

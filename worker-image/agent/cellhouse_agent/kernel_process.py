@@ -168,6 +168,10 @@ async def start_kernel_process(connection: Connection, cpus: int) -> KernelProce
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        # An exec keeps capabilities only as root, and setpriv needs them to become the kernel's user.
+        user=0,
+        group=0,
+        extra_groups=[],
         # The kernel goes to /workspace itself: the agent may not even enter it.
         cwd="/",
         env=kernel_environment(cpus),

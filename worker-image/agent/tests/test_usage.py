@@ -1,4 +1,4 @@
-"""The readers of both versions of control groups, on files as Linux writes them."""
+"""The readers of both versions of control groups and of gVisor's, on files as Linux and gVisor write them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ class UsageTest(unittest.TestCase):
         self.assertEqual(usage.memory_bytes(), 100_000_000)
         self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
         self.assertEqual(usage.oom_kills(), 2)
+
+    def test_reads_gvisor(self) -> None:
+        root = FIXTURES / "gvisor"
+        usage = find_usage(root, root / "meminfo")
+        self.assertAlmostEqual(usage.cpu_ms(), 580.0)
+        self.assertEqual(usage.memory_bytes(), 100_000_000)
+        self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
+        self.assertEqual(usage.oom_kills(), 0)
 
     def test_knows_when_there_is_no_limit(self) -> None:
         for version, name, text in (

@@ -1,0 +1,12 @@
+/**
+ * Makes DOCKER_RUNTIME=runsc (gVisor) usable on this machine: `node scripts/setup-runsc.mjs`.
+ */
+import { ensureEngine } from './setup/engine.mjs';
+import { ensureRunsc } from './setup/runsc.mjs';
+import { runScript } from './setup/setupError.mjs';
+
+await runScript(async () => {
+  await ensureEngine();
+  await ensureRunsc();
+  console.log('Ready: DOCKER_RUNTIME=runsc npm start');
+});
