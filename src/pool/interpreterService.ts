@@ -8,6 +8,7 @@ import { acceptExecution } from './acceptExecution.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
 import { followOutput, followSessionOutput } from './followOutput.ts';
 import { followPoolStatus } from './followPoolStatus.ts';
+import { createHistory } from './history.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { Pool } from './pool.ts';
 import type { InterpreterService, Principal } from './service.ts';
@@ -45,6 +46,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
   };
 
   return {
+    history: createHistory({ queries, poolId: pool.id }),
     submit,
     execute: async (principal, request) => {
       const execution = await submit(principal, request);

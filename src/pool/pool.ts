@@ -37,6 +37,7 @@ export interface PoolDeps {
 }
 
 export interface Pool {
+  readonly id: PoolId;
   readonly hosts: WorkerHosts;
   /** Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted. */
   start(): Promise<void>;
@@ -157,6 +158,7 @@ export function createPool(deps: PoolDeps): Pool {
   }
 
   return {
+    id: poolId,
     hosts,
     get isInitializing() {
       return isInitializing;

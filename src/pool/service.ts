@@ -3,6 +3,7 @@
  * limit) and throws {@link DomainError} for what a caller can act on.
  */
 import type { OutputItem } from '../events/eventStore.ts';
+import type { RecordedEvent } from '../events/eventTypes.ts';
 import type { Execution, Session, Worker } from '../events/states.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
 
@@ -30,7 +31,47 @@ export interface PoolStatus {
   readonly isInitializing: boolean;
 }
 
+/** The pool at an earlier time. */
+export interface PoolAt
+  extends Pick<PoolStatus, 'totalWorkers' | 'busyWorkers' | 'idleWorkers' | 'startingWorkers'> {
+  readonly at: Date;
+  readonly workers: readonly Worker[];
+}
+
+/** A user's session at an earlier time. */
+export interface SessionAt {
+  readonly at: Date;
+  readonly session: Session;
+  /** Accepted by then and not over, as they are now. */
+  readonly unfinished: readonly Execution[];
+}
+
+export interface PageRequest {
+  readonly first?: number | null | undefined;
+  /** A cursor: the version after which the page begins. */
+  readonly after?: string | null | undefined;
+}
+
+export interface EventPage {
+  readonly events: readonly RecordedEvent[];
+  readonly hasNextPage: boolean;
+}
+
+/** What was true at a time, and how it came to be, from the events. Null: there is, or was, no such thing. */
+export interface History {
+  sessionAt(principal: Principal, userUuid: string, at: Date): Promise<SessionAt | null>;
+  poolAt(at: Date): Promise<PoolAt>;
+  workerEvents(workerId: string, page: PageRequest): Promise<EventPage | null>;
+  sessionEvents(
+    principal: Principal,
+    sessionId: string,
+    page: PageRequest,
+  ): Promise<EventPage | null>;
+}
+
 export interface InterpreterService {
+  readonly history: History;
+
   /** Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing. */
   execute(principal: Principal, request: ExecuteRequest): Promise<Execution>;
   /** Resolves when the request is durable. */

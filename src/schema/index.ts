@@ -1,8 +1,10 @@
 /** The whole schema: each file below adds its types and operations to the builder. */
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
+import './events.ts';
 import './execution.ts';
 import './executionType.ts';
+import './history.ts';
 import './outputEvent.ts';
 import './poolStatus.ts';
 import './scalars.ts';

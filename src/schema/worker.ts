@@ -2,7 +2,7 @@
 import type { Worker as WorkerRow } from '../events/states.ts';
 import { builder } from './builder.ts';
 
-const WorkerState = builder.enumType('WorkerState', {
+export const WorkerState = builder.enumType('WorkerState', {
   description: 'Where a worker is in its one life: it serves one session and is never reused.',
   values: {
     REQUESTED: { description: 'Decided; there is no container yet.' },

@@ -12,6 +12,12 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
     throw new Error('Not part of this test.');
   };
   return {
+    history: {
+      sessionAt: refuse,
+      poolAt: refuse,
+      workerEvents: refuse,
+      sessionEvents: refuse,
+    },
     execute: refuse,
     submit: refuse,
     interrupt: refuse,

@@ -1,6 +1,7 @@
 import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
 import { createExecutionQueries } from './executionQueries.ts';
+import { createHistoryQueries } from './historyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
 import type { Queries } from './queries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
@@ -14,6 +15,7 @@ export function createQueries(client: Client, newId: NewId): Queries {
     ...createSessionQueries(client),
     ...createExecutionQueries(client),
     ...createOutputQueries(client),
+    ...createHistoryQueries(client),
     ...createUpkeepQueries(client, newId),
   };
 }

@@ -1,11 +1,11 @@
 /**
  * What can be asked of the tables. Every answer is what was committed when it was read: whoever acts on it commits with
  * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
- * never folded from events.
+ * never folded from events, but for {@link HistoryQueries}.
  */
 import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
 import type { OutputItem } from '../eventStore.ts';
-import type { CloseReason } from '../eventTypes.ts';
+import type { CloseReason, RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
 
 export interface Queries
@@ -13,6 +13,7 @@ export interface Queries
     SessionQueries,
     ExecutionQueries,
     OutputQueries,
+    HistoryQueries,
     UpkeepQueries {}
 
 export interface WorkerQueries {
@@ -115,6 +116,23 @@ export interface OutputEnd {
 export interface OutputCursor {
   readonly executionId: ExecutionId;
   readonly seq: number;
+}
+
+/** What was true at a time, folded from the events recorded by then (by the database's clock). */
+export interface HistoryQueries {
+  /** The session that the user had open at `at`; null: none, or its events were pruned. */
+  sessionAt(tenant: string, userUuid: string, at: Date): Promise<Session | null>;
+  /** All workers of the pool that were requested and not yet removed, in the order they were requested. */
+  workersAt(poolId: PoolId, at: Date): Promise<Worker[]>;
+  /** Executions of the session accepted by `at` and not over then (by the gateways' clocks), as they are now. */
+  unfinishedAt(sessionId: SessionId, at: Date): Promise<Execution[]>;
+  /** Events of one stream with a version above `afterVersion`, in order; at most `limit`. */
+  streamPage(
+    kind: StreamKind,
+    id: string,
+    afterVersion: number,
+    limit: number,
+  ): Promise<RecordedEvent[]>;
 }
 
 export interface UpkeepQueries {

@@ -1,0 +1,67 @@
+import type { Client } from '../client.ts';
+import { decodeEvent, type EventRow } from '../eventCodec.ts';
+import type { RecordedEvent } from '../eventTypes.ts';
+import { foldRecorded } from '../projections/fold.ts';
+import type { Execution, Session, Worker } from '../states.ts';
+import { streamIdOf } from '../streamId.ts';
+import type { HistoryQueries } from './queries.ts';
+import { type ExecutionRow, toExecution } from './rows.ts';
+
+/**
+ * Rows say by the gateways' clocks when something was, events by the database's when they were recorded. Rows only narrow
+ * down which streams to fold, so they may be this far off.
+ */
+const CLOCK_SLACK_MS = 60_000;
+/** Of a user's sessions opened before a time, the youngest is the one open then; one more for clocks that disagree. */
+const MAX_CANDIDATES = 3;
+
+export function createHistoryQueries(client: Client): HistoryQueries {
+  const { sql, answered } = client;
+  return {
+    sessionAt: async (tenant, userUuid, at) => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT e.* FROM (
+          SELECT id FROM sessions
+          WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND opened_at <= ${later(at)}
+          ORDER BY opened_at DESC LIMIT ${MAX_CANDIDATES}) s
+        JOIN events e ON e.stream_id = 'session-' || s.id
+        WHERE e.recorded_at <= ${at} ORDER BY e.position`);
+      const sessions = foldAll<Session>(rows);
+      return sessions.find(({ closedAt }) => closedAt === null) ?? null;
+    },
+
+    workersAt: async (poolId, at) => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT e.* FROM workers w JOIN events e ON e.stream_id = 'worker-' || w.id
+        WHERE w.pool_id = ${poolId} AND w.requested_at <= ${later(at)}
+          AND (w.removed_at IS NULL OR w.removed_at >= ${earlier(at)})
+          AND e.recorded_at <= ${at} ORDER BY e.position`);
+      return foldAll<Worker>(rows).filter(({ state }) => state !== 'REMOVED');
+    },
+
+    unfinishedAt: async (sessionId, at) => {
+      const rows = await answered(sql<ExecutionRow[]>`
+        SELECT * FROM executions x WHERE session_id = ${sessionId} AND requested_at <= ${at}
+          AND (finished_at IS NULL OR finished_at > ${at}) ORDER BY requested_position`);
+      return rows.map(toExecution);
+    },
+
+    streamPage: async (kind, id, afterVersion, limit) => {
+      const rows = await answered(sql<EventRow[]>`
+        SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}
+        ORDER BY version LIMIT ${limit}`);
+      return rows.map(decodeEvent);
+    },
+  };
+}
+
+const later = (at: Date) => new Date(at.getTime() + CLOCK_SLACK_MS);
+const earlier = (at: Date) => new Date(at.getTime() - CLOCK_SLACK_MS);
+
+/** The states of all streams in these rows, in the order in which the streams began. */
+function foldAll<S extends Worker | Session>(rows: readonly EventRow[]): S[] {
+  const states = new Map<string, Worker | Session | Execution>();
+  for (const event of rows.map(decodeEvent) as RecordedEvent[])
+    states.set(event.streamId, foldRecorded(states.get(event.streamId) ?? null, event));
+  return [...states.values()] as S[];
+}

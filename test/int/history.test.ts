@@ -1,0 +1,232 @@
+/** What was true at any time is read back from events exactly as it was. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { WorkerEvent } from '../../src/events/eventTypes.ts';
+import type { Session, Worker } from '../../src/events/states.ts';
+import { newId, type SessionId, type WorkerId } from '../../src/ids.ts';
+import { createHistory } from '../../src/pool/history.ts';
+import type { History } from '../../src/pool/service.ts';
+import type { WorkerCommand } from '../../src/pool/workerDecider.ts';
+import { decideWorker } from '../../src/pool/workerDecider.ts';
+import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  POOL_ID,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { startTransport } from '../support/transportServer.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+
+let db: TestDatabase;
+let gateway: Database;
+let history: History;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  history = createHistory({ queries: gateway.queries, poolId: POOL_ID });
+});
+afterAll(() => db.close());
+
+/** The database's clock, and nothing else is recorded in the same millisecond. */
+async function instant(): Promise<Date> {
+  const [row] = await db.sql<{ at: Date }[]>`
+    SELECT date_trunc('milliseconds', clock_timestamp()) AS at, pg_sleep(0.002)`;
+  if (!row) throw new Error('The database has no clock.');
+  return row.at;
+}
+
+const commandType = fc.constantFrom<WorkerCommand['type']>(
+  'RecordStart',
+  'RecordReady',
+  'AssignWorker',
+  'RetireWorker',
+  'RecordLoss',
+  'RecordRemoval',
+);
+
+function eventsOf(type: WorkerCommand['type'], worker: Worker): WorkerEvent[] {
+  const at = new Date().toISOString();
+  const facts = {
+    containerId: 'c',
+    socketPath: '/s',
+    readyMs: 1,
+    sessionId: newId<SessionId>(),
+    exitCode: null,
+    detail: null,
+  };
+  const reason = type === 'RecordLoss' ? 'exited' : 'recycled';
+  try {
+    return decideWorker({ type, at, reason, ...facts } as WorkerCommand, worker);
+  } catch (error: unknown) {
+    if (error instanceof WrongStateError) return [];
+    throw error;
+  }
+}
+
+describe('poolAt', () => {
+  it('is what the pool was, at every moment of arbitrary lives', async () => {
+    const steps = fc.array(fc.tuple(fc.nat({ max: 3 }), commandType), { maxLength: 25 });
+    await fc.assert(
+      fc.asyncProperty(steps, async (commands) => {
+        const moments = [];
+        const workers: Worker[] = [];
+        for (let n = 0; n < 4; n += 1)
+          workers.push(await commitOne<'worker'>(gateway.store, workerRequested()));
+        for (const [which, type] of commands) {
+          const worker = workers[which];
+          const events = worker ? eventsOf(type, worker) : [];
+          if (worker && events.length > 0)
+            workers[which] = await commitOne<'worker'>(gateway.store, onWorker(worker, ...events));
+          const at = await instant();
+          const counts = await gateway.queries.poolCounts(POOL_ID);
+          moments.push({ at, counts, states: workers.map(({ id, state }) => ({ id, state })) });
+        }
+        for (const { at, counts, states } of moments) {
+          const then = await history.poolAt(at);
+          expect([then.startingWorkers, then.idleWorkers, then.busyWorkers]).toEqual([
+            counts.starting,
+            counts.idle,
+            counts.assigned,
+          ]);
+          expect(then.totalWorkers).toBe(counts.starting + counts.idle + counts.assigned);
+          const seen = new Map(then.workers.map(({ id, state }) => [id, state]));
+          for (const { id, state } of states)
+            expect(seen.get(id)).toBe(state === 'REMOVED' ? undefined : state);
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it('is empty before there was anything', async () => {
+    expect(await history.poolAt(new Date('2000-01-01'))).toMatchObject({
+      totalWorkers: 0,
+      workers: [],
+    });
+  });
+});
+
+describe('sessionAt', () => {
+  it('is the session that was open, with its kernels by then and what was not over', async () => {
+    const { store } = gateway;
+    const before = await instant();
+    const first = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));
+    const request = executionRequested({ userUuid: 'eve', sessionId: first.id });
+    const execution = await commitOne<'execution'>(store, request);
+    const running = await instant();
+    await commitOne(
+      store,
+      onExecution(execution, executionFinished({ at: new Date().toISOString() })),
+    );
+    const restarted = await commitOne<'session'>(store, kernelRestarted(first));
+    const after = await instant();
+    await commitOne(store, closed(restarted));
+    const between = await instant();
+    const second = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));
+    const at = async (time: Date) => await history.sessionAt(PRINCIPAL, 'eve', time);
+    expect(await at(before)).toBeNull();
+    expect(await at(running)).toMatchObject({
+      session: first,
+      unfinished: [{ id: execution.id, status: 'OK' }],
+    });
+    expect(await at(after)).toMatchObject({ session: restarted, unfinished: [] });
+    expect(await at(between)).toBeNull();
+    expect(await at(await instant())).toMatchObject({ session: second });
+    expect(await history.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
+  });
+});
+
+const kernelRestarted = (session: Session) =>
+  onSession(session, {
+    type: 'KernelRestarted',
+    data: { at: new Date().toISOString(), reason: 'user', executionId: null },
+  });
+const closed = (session: Session) =>
+  onSession(session, {
+    type: 'SessionClosed',
+    data: { at: new Date().toISOString(), reason: 'released' },
+  });
+
+describe('over GraphQL', () => {
+  async function ask(query: string, variables: Record<string, unknown>) {
+    return await (await startTransport(memoryService({ history }))).query(query, variables);
+  }
+
+  it("pages through a worker's events", async () => {
+    const { store } = gateway;
+    const id = newId<WorkerId>();
+    const requested = await commitOne<'worker'>(store, workerRequested(id));
+    const lost = { at: new Date().toISOString(), reason: 'exited', exitCode: 70, detail: 'x' };
+    const lostEvent = { type: 'WorkerLost', data: lost } as WorkerEvent;
+    await commitOne(store, onWorker(requested, lostEvent));
+    const query = `query ($id: ID!, $after: String) {
+      workerEvents(workerId: $id, first: 1, after: $after) {
+        edges { cursor node { type at version data gatewayId correlationId } }
+        pageInfo { hasNextPage endCursor startCursor hasPreviousPage }
+      } }`;
+    const first = await ask(query, { id });
+    expect(first).toMatchObject({
+      data: {
+        workerEvents: {
+          edges: [{ node: { type: 'WorkerRequested', version: 1 } }],
+          pageInfo: { hasNextPage: true, endCursor: '1', hasPreviousPage: false },
+        },
+      },
+    });
+    expect(await ask(query, { id, after: '1' })).toMatchObject({
+      data: {
+        workerEvents: {
+          edges: [{ cursor: '2', node: { type: 'WorkerLost', at: lost.at, data: lost } }],
+          pageInfo: { hasNextPage: false },
+        },
+      },
+    });
+  });
+
+  it("gives a session's events, and the pool and a session at a time", async () => {
+    const session = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'gil' }));
+    const at = new Date(Date.now() + 60_000).toISOString();
+    const query = `query ($id: ID!, $at: DateTime!) {
+      sessionEvents(sessionId: $id) { edges { node { type data } } }
+      sessionAt(userUuid: "gil", at: $at) { id workerId kernelRestarts unfinishedExecutions { id } }
+      poolAt(at: $at) { at totalWorkers workers { id state } } }`;
+    const { data, errors } = await ask(query, { id: session.id, at });
+    expect(errors).toBeUndefined();
+    expect(data).toMatchObject({
+      sessionEvents: { edges: [{ node: { type: 'SessionOpened', data: { userUuid: 'gil' } } }] },
+      sessionAt: { id: session.id, workerId: session.workerId, unfinishedExecutions: [] },
+      poolAt: { at },
+    });
+  });
+
+  it.each([
+    ['workerEvents(workerId: "nobody") { edges { cursor } }', { workerEvents: null }],
+    [`sessionEvents(sessionId: "${newId()}") { edges { cursor } }`, { sessionEvents: null }],
+    ['sessionAt(userUuid: "nobody", at: "2026-01-01T00:00:00Z") { id }', { sessionAt: null }],
+  ])('answers null to %s', async (field, data) => {
+    expect((await ask(`{ ${field} }`, {})).data).toEqual(data);
+  });
+
+  it.each([
+    ['workerEvents(workerId: "$id", first: 0) { edges { cursor } }', 'first is 0, but must be'],
+    ['workerEvents(workerId: "$id", after: "x") { edges { cursor } }', 'after must be a cursor'],
+    ['poolAt(at: "yesterday") { at }', 'A DateTime is text such as'],
+    ['poolAt(at: "2026-01-01T00:00:00") { at }', 'with its offset'],
+  ])('refuses %s', async (field, message) => {
+    const { id } = await commitOne<'worker'>(gateway.store, workerRequested());
+    const { errors } = await ask(`{ ${field.replace('$id', id)} }`, {});
+    expect(errors).toMatchObject([
+      { message: expect.stringContaining(message), extensions: { code: 'BAD_USER_INPUT' } },
+    ]);
+  });
+});
