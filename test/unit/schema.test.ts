@@ -58,7 +58,10 @@ describe('the schema', () => {
       .flatMap(names)
       .filter((line) => /\(\w+: .*! = undefined\)$|^\w+Input\.\w+: .*!$/.test(line));
     const known = new Set(Object.values(core.getTypeMap()).flatMap(names));
-    expect(required.filter((line) => !known.has(line))).toEqual([]);
+    const coreFields = new Set([...known].map((line) => line.split(/[(:]/)[0]));
+    const ofCore = required.filter((line) => coreFields.has(line.split(/[(:]/)[0]));
+    expect(ofCore.length).toBeGreaterThan(10);
+    expect(ofCore.filter((line) => !known.has(line))).toEqual([]);
   });
 
   it('describes every type, field, argument and value', () => {
