@@ -11,6 +11,7 @@ import type { EndStatus } from './events/eventTypes.ts';
 import { openDatabase } from './events/openDatabase.ts';
 import { lockDataDir } from './gatewayLock.ts';
 import { newId, type PoolId } from './ids.ts';
+import { createMessageCounts, type MessageCounts } from './kernel/messageCounts.ts';
 import { createDockerRuntime } from './pool/dockerRuntime.ts';
 import { createFinishWaiters } from './pool/finishWaiters.ts';
 import { createInterpreterService } from './pool/interpreterService.ts';
@@ -41,7 +42,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const { database, pool } = await openInstallation(config, logger, closers);
+    const { database, pool, messageCounts } = await openInstallation(config, logger, closers);
     const sessions = createOpenSessions(database.queries);
     const finishWaiters = createFinishWaiters(database.queries);
     const ended = new Map<EndStatus, number>();
@@ -68,6 +69,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       token: config.authToken ?? tokenOf(config.dataDir),
       readiness: () => readiness(database, pool),
       endedExecutions: () => ended,
+      messageCounts: () => messageCounts,
       logger,
     });
     const { port } = await server.listen();
@@ -94,7 +96,7 @@ export async function openInstallation(
   config: Config,
   logger: Logger,
   closers: (() => Promise<unknown>)[],
-): Promise<{ database: Database; pool: Pool }> {
+): Promise<{ database: Database; pool: Pool; messageCounts: MessageCounts }> {
   const address = await databaseAddress(config, logger);
   if (config.databaseUrl === null) {
     const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
@@ -109,6 +111,7 @@ export async function openInstallation(
   const database = await openDatabase(address, { gatewayId, logger, newId });
   closers.push(() => database.close());
   const poolId = await poolOfEngine(database, runtime, config);
+  const messageCounts = createMessageCounts();
   const pool = createPool({
     config,
     database,
@@ -116,11 +119,12 @@ export async function openInstallation(
     poolId,
     workerImage: config.workerImage ?? '',
     logger,
+    messageCounts,
     newId,
     now: () => new Date(),
     random: Math.random,
   });
-  return { database, pool };
+  return { database, pool, messageCounts };
 }
 
 /** DATABASE_URL, else the embedded server, started if it does not run. */

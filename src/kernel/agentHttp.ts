@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { z } from 'zod';
 import { FencedByWorkerError, KernelHttpError } from './kernelErrors.ts';
+import type { KernelTarget } from './kernelTarget.ts';
 
 /** Health, usage and interrupt are answered from memory. */
 const QUICK_REQUEST_TIMEOUT_MS = 5_000;
@@ -47,13 +48,17 @@ export interface AgentHttp {
   restart(): Promise<void>;
 }
 
-export function createAgentHttp(deps: {
-  readonly socketPath: string;
+export interface AgentHttpDeps {
+  readonly target: KernelTarget;
   readonly epoch: number;
   /** Ends every request that is under way. */
   readonly signal: AbortSignal;
-}): AgentHttp {
-  const { socketPath, epoch, signal } = deps;
+}
+
+/** Against a plain Jupyter Server, which has other routes, each rejects. */
+export function createAgentHttp({ target, epoch, signal }: AgentHttpDeps): AgentHttp {
+  if (target.kind === 'jupyter') return noAgentHttp();
+  const { socketPath } = target;
   const call = async <T>(schema: z.ZodType<T>, options: CallOptions): Promise<T> => {
     const answer = await send(socketPath, options, signal);
     if (answer.status === 409) throw new FencedByWorkerError();
@@ -89,6 +94,11 @@ export function createAgentHttp(deps: {
       await call(restartSchema, { ...post, path: '/restart', body: { epoch }, timeoutMs });
     },
   };
+}
+
+function noAgentHttp(): AgentHttp {
+  const unavailable = () => Promise.reject(new Error('A plain Jupyter Server has no such route.'));
+  return { health: unavailable, usage: unavailable, interrupt: unavailable, restart: unavailable };
 }
 
 interface CallOptions {

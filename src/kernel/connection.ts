@@ -6,27 +6,21 @@
  *                        (a plain Jupyter Server says no hello: open at the upgrade)
  * ```
  */
-import { type RawData, WebSocket } from 'ws';
+import { WebSocket } from 'ws';
+import type { DeliverableFrame } from './delivery.ts';
 import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
-import { dialOptions, type KernelTarget } from './kernelTarget.ts';
+import type { KernelTarget } from './kernelTarget.ts';
+import { createLiveness, type Liveness } from './liveness.ts';
 import type { Hello } from './messages.ts';
 import { type Frame, parseFrame } from './parseFrame.ts';
+import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
-/** From dialling to the answered upgrade, over a local socket; a stopped agent never answers. */
-const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** From the upgrade to the hello, which the agent sends in the same breath. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** How often the peer is asked for a sign of life: a stopped process keeps its socket open and says nothing. */
-const PING_INTERVAL_MS = 2_000;
-/** So many pings without any sign of life in between end the connection. Ticks, not time: if it was we who slept, the
- *  answers lie in the socket and are read before the next tick. */
-const MAX_UNANSWERED_PINGS = 3;
-/** For the close handshake, so that what was sent last (an ack) still arrives. */
-const CLOSE_TIMEOUT_MS = 500;
+/** Sent and not read by the peer. The agent reads whatever it does; a few requests of the largest size fit. */
+const MAX_UNREAD_BYTES = 32 * 1_048_576;
 /** Closed by the agent because another gateway connected with an equal or higher epoch (docs/worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;
-/** The agent's largest message (16 MiB by default), three times for JSON escapes of non-ASCII text, and its envelope. */
-const MAX_FRAME_BYTES = 64 * 1_048_576;
 
 export interface ConnectionDeps {
   readonly target: KernelTarget;
@@ -37,7 +31,7 @@ export interface ConnectionDeps {
   /** Null from a plain Jupyter Server. May call `end`. */
   readonly onOpen: (hello: Hello | null) => void;
   /** Everything but the hello, in order, only while open. */
-  readonly onFrame: (frame: Exclude<Frame, { type: 'hello' }>) => void;
+  readonly onFrame: (frame: DeliverableFrame) => void;
   /** Once, and nothing comes after it. Not called for `close()`. */
   readonly onEnd: (error: Error) => void;
 }
@@ -62,40 +56,30 @@ export function openConnection(deps: ConnectionDeps): Connection {
 class SocketConnection implements Connection {
   readonly #deps: ConnectionDeps;
   readonly #socket: WebSocket;
+  readonly #liveness: Liveness;
   #phase: 'greeting' | 'open' | 'ended' = 'greeting';
   #lastError: Error | null = null;
-  #unansweredPings = 0;
   #isPaused = false;
   #helloTimer: NodeJS.Timeout | undefined;
-  #pingTimer: NodeJS.Timeout | undefined;
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
-    this.#socket = dial(deps);
-    this.#socket.on('open', () => this.#upgraded());
-    this.#socket.on('message', (data, isBinary) => {
-      this.#unansweredPings = 0;
-      if (this.#phase === 'ended') return;
-      this.#take(isBinary ? BINARY_FRAME : parseFrame(textOf(data), deps.now()));
+    this.#socket = dialWorker(deps.target, deps.after, deps.epoch);
+    this.#liveness = createLiveness({
+      intervalMs: deps.pingIntervalMs,
+      ping: () => this.#socket.ping(),
+      isPaused: () => this.#isPaused,
+      onSilence: () => this.end(new Error('The worker gives no sign of life.')),
     });
-    this.#socket.on('pong', () => {
-      this.#unansweredPings = 0;
-    });
-    this.#socket.on('unexpected-response', (_request, { statusCode }) =>
-      this.end(
-        statusCode === 409
-          ? new FencedByWorkerError()
-          : new Error(`The worker answered the upgrade with HTTP ${statusCode}.`),
-      ),
-    );
-    this.#socket.on('error', (error) => {
-      this.#lastError = error;
-    });
-    this.#socket.on('close', (code) => this.end(this.#reasonOf(code)));
+    this.#listen();
   }
 
   send(frame: string): boolean {
     if (this.#phase !== 'open' || this.#socket.readyState !== WebSocket.OPEN) return false;
+    if (this.#socket.bufferedAmount + frame.length > MAX_UNREAD_BYTES) {
+      this.end(new Error('The worker does not read what it is sent.'));
+      return false;
+    }
     this.#socket.send(frame);
     return true;
   }
@@ -119,19 +103,40 @@ class SocketConnection implements Connection {
 
   close(): Promise<void> {
     this.#stop();
-    return closed(this.#socket);
+    return closeSocket(this.#socket);
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on('open', () => this.#upgraded());
+    socket.on('message', (data, isBinary) => {
+      this.#liveness.sign();
+      if (this.#phase === 'ended') return;
+      this.#take(isBinary ? BINARY_FRAME : parseFrame(textOf(data), this.#deps.now()));
+    });
+    socket.on('pong', () => this.#liveness.sign());
+    socket.on('unexpected-response', (_request, { statusCode }) =>
+      this.end(
+        statusCode === 409
+          ? new FencedByWorkerError()
+          : new Error(`The worker answered the upgrade with HTTP ${statusCode}.`),
+      ),
+    );
+    socket.on('error', (error) => {
+      this.#lastError = error;
+    });
+    socket.on('close', (code) => this.end(this.#reasonOf(code)));
   }
 
   #stop(): void {
     this.#phase = 'ended';
     clearTimeout(this.#helloTimer);
-    clearInterval(this.#pingTimer);
+    this.#liveness.close();
   }
 
   #upgraded(): void {
     if (this.#phase === 'ended') return;
-    const pingIntervalMs = this.#deps.pingIntervalMs ?? PING_INTERVAL_MS;
-    this.#pingTimer = setInterval(() => this.#checkLife(), pingIntervalMs);
+    this.#liveness.start();
     if (this.#deps.target.kind === 'jupyter') {
       this.#open(null);
     } else {
@@ -157,55 +162,11 @@ class SocketConnection implements Connection {
     }
   }
 
-  #checkLife(): void {
-    // While paused, answers lie unread.
-    if (this.#isPaused) {
-      this.#unansweredPings = 0;
-    } else if (this.#unansweredPings >= MAX_UNANSWERED_PINGS) {
-      this.end(new Error('The worker gives no sign of life.'));
-    } else {
-      this.#unansweredPings += 1;
-      this.#socket.ping();
-    }
-  }
-
   #reasonOf(closeCode: number): Error {
     if (closeCode === CLOSE_CODE_FENCED) return new FencedByWorkerError();
     return this.#lastError ?? new Error(`The worker closed the connection (${closeCode}).`);
   }
 }
 
-function dial(deps: ConnectionDeps): WebSocket {
-  const { url, ...options } = dialOptions(deps.target, deps.after, deps.epoch);
-  return new WebSocket(url, {
-    ...options,
-    perMessageDeflate: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    maxPayload: MAX_FRAME_BYTES,
-    // Bytes that are no UTF-8 become U+FFFD; refusing them would let one bad message end every connection after it.
-    skipUTF8Validation: true,
-  });
-}
-
 /** Jupyter's binary frames carry buffers, which nothing here asks for. */
 const BINARY_FRAME: Frame = { type: 'dropped', seq: null, why: 'invalid' };
-
-function textOf(data: RawData): string {
-  // `ws` gives a Buffer for the default binaryType.
-  return (data as Buffer).toString('utf8');
-}
-
-function closed(socket: WebSocket): Promise<void> {
-  if (socket.readyState === WebSocket.CLOSED) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
-    socket.once('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    // A paused socket would never see the other side's goodbye.
-    socket.resume();
-    if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-    else socket.close(1000);
-  });
-}

@@ -16,6 +16,7 @@ import { cutText } from './errorFacts.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import type { KernelMessage, OutputMessage, ReplyMessage } from './messages.ts';
 import { outputBytes } from './outputBytes.ts';
+import { isPlainKernelDeath, kernelDiedReply } from './plainKernelDeath.ts';
 
 export interface ExecutionProgress {
   readonly executionId: ExecutionId;
@@ -99,39 +100,6 @@ function unchanged(progress: ExecutionProgress): Received {
   return { progress, outputs: [], started: false, done: null };
 }
 
-/** Our agent (its messages have a seq) goes on to send a reply; a plain Jupyter Server says no more than this. */
-function isPlainKernelDeath(message: KernelMessage): boolean {
-  return (
-    message.type === 'status' &&
-    message.seq === null &&
-    message.parentId === null &&
-    (message.state === 'restarting' || message.state === 'dead')
-  );
-}
-
-function kernelDiedReply({ at }: KernelMessage): ReplyMessage {
-  return {
-    type: 'reply',
-    seq: null,
-    at,
-    parentId: null,
-    status: 'error',
-    executionCount: null,
-    error: { name: 'KernelDied', value: 'The kernel died.', traceback: [] },
-    verdict: {
-      outcome: 'kernel_died',
-      stateLost: true,
-      startedAt: null,
-      finishedAt: null,
-      cpuMs: null,
-      peakMemoryBytes: null,
-      outputBytes: null,
-      droppedBytes: 0,
-      exitCode: null,
-    },
-  };
-}
-
 function begin(progress: ExecutionProgress, at: number): Received {
   if (progress.startedAt !== null) return unchanged(progress);
   return { ...unchanged({ ...progress, startedAt: at }), started: true };
@@ -153,11 +121,11 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
   const progress: ExecutionProgress = {
     ...before,
     startedAt: before.startedAt ?? message.at,
-    producedBytes: before.producedBytes + lost,
+    producedBytes: sum(before.producedBytes, lost),
     keptBytes: isFull ? before.keptBytes : before.keptBytes + bytes,
     keptOutputs: isFull ? before.keptOutputs : before.keptOutputs + 1,
     isFull,
-    droppedBytes: isFull ? before.droppedBytes + lost : before.droppedBytes,
+    droppedBytes: isFull ? sum(before.droppedBytes, lost) : before.droppedBytes,
     isTruncated: before.isTruncated || isFull || output.kind === 'gap',
     lastErrorNameJson:
       output.kind === 'error' && !isFull ? JSON.stringify(output.name) : before.lastErrorNameJson,
@@ -168,6 +136,11 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
     started: before.startedAt === null,
     done: null,
   };
+}
+
+/** A gap of a plain Jupyter Server may claim anything; a sum must stay a number that can be stored. */
+function sum(bytes: number, more: number): number {
+  return Math.min(bytes + more, Number.MAX_SAFE_INTEGER);
 }
 
 function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {

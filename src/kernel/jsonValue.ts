@@ -21,6 +21,29 @@ export function readAmount(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 }
 
+/** What PostgreSQL's `integer` and GraphQL's `Int` end at. User code can set a kernel's count to anything. */
+const MAX_COUNT = 2 ** 31 - 1;
+
+/** The last moment that a `Date` can be. */
+const MAX_TIME_MS = 8.64e15;
+
+/** A whole number from 0 to {@link MAX_COUNT}, else null. */
+export function readCount(value: unknown): number | null {
+  const size = readSize(value);
+  return size !== null && size <= MAX_COUNT ? size : null;
+}
+
+/** A whole number from 0 on that a double holds exactly, else null. */
+export function readSize(value: unknown): number | null {
+  return readAmount(readInteger(value));
+}
+
+/** Milliseconds since the epoch that a `Date` can hold, else null. */
+export function readTime(value: unknown): number | null {
+  const time = readAmount(value);
+  return time !== null && time <= MAX_TIME_MS ? time : null;
+}
+
 /** An integer that a double holds exactly, else null. */
 export function readInteger(value: unknown): number | null {
   return Number.isSafeInteger(value) ? (value as number) : null;

@@ -13,13 +13,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type AgentHttp, createAgentHttp, type Health, type Usage } from './agentHttp.ts';
+import { type AgentHttp, createAgentHttp } from './agentHttp.ts';
 import { type Connection, openConnection } from './connection.ts';
+import { createDelivery, type Deliver, type DeliverableFrame } from './delivery.ts';
 import { type ExecuteRequest, executeRequestFrame } from './executeRequest.ts';
 import { FencedByWorkerError } from './kernelErrors.ts';
 import type { KernelTarget } from './kernelTarget.ts';
+import type { MessageCounts } from './messageCounts.ts';
 import type { Hello, KernelMessage } from './messages.ts';
-import type { Frame } from './parseFrame.ts';
 import { createReconnector, type Reconnector } from './reconnector.ts';
 import { createSequence, type Sequence } from './sequence.ts';
 
@@ -33,6 +34,8 @@ export interface KernelChannelDeps {
   readonly after: number;
   readonly bootId: string;
   readonly logger: Logger;
+  /** Counted in. */
+  readonly counts: MessageCounts;
   /** Each message once, in order. Must not throw. */
   readonly onMessage: (message: KernelMessage) => void;
   /**
@@ -54,28 +57,14 @@ export interface KernelChannelDeps {
   readonly pingIntervalMs?: number;
 }
 
-export interface ChannelStats {
-  readonly connections: number;
-  readonly delivered: number;
-  /** Delivered before; sent again after a reconnect. */
-  readonly duplicates: number;
-  /** Not understood and dropped, or delivered as a gap. */
-  readonly invalid: number;
-  /** Of types that concern nobody. */
-  readonly ignored: number;
-}
-
-/**
- * `health`, `usage`, `interrupt` and `restart` reject against a plain Jupyter Server, which has other routes, and when the
- * channel is closed while they wait.
- */
-export interface KernelChannel extends AgentHttp {
+export interface KernelChannel {
   readonly state: ChannelState;
   /** Of the current or last connection; null before the first, and always against a plain Jupyter Server. */
   readonly hello: Hello | null;
   /** The last seq that was delivered or (being of no use) dropped. */
   readonly lastSeq: number;
-  readonly stats: ChannelStats;
+  /** Ends what waits when the channel is closed. */
+  readonly http: AgentHttp;
   /** Sends the request now. False (nothing was done): not open; `onOpen` will tell when. */
   execute(request: ExecuteRequest): boolean;
   /** Everything up to `seq` is stored for good. May be called in any state; a lower seq than before does nothing. */
@@ -96,7 +85,7 @@ export function openKernelChannel(deps: KernelChannelDeps): KernelChannel {
 }
 
 class Channel implements KernelChannel {
-  readonly stats = { connections: 0, delivered: 0, duplicates: 0, invalid: 0, ignored: 0 };
+  readonly http: AgentHttp;
   state: ChannelState = 'connecting';
   hello: Hello | null = null;
   readonly #deps: KernelChannelDeps;
@@ -104,8 +93,8 @@ class Channel implements KernelChannel {
   readonly #session = randomUUID();
   readonly #aborter = new AbortController();
   readonly #sequence: Sequence;
+  readonly #deliver: Deliver;
   readonly #reconnector: Reconnector;
-  readonly #http: AgentHttp;
   #connection: Connection;
   #isPaused = false;
 
@@ -113,7 +102,8 @@ class Channel implements KernelChannel {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#sequence = createSequence(deps);
-    this.#http = httpOf(deps, this.#aborter.signal);
+    this.#deliver = createDelivery({ ...deps, sequence: this.#sequence });
+    this.http = createAgentHttp({ ...deps, signal: this.#aborter.signal });
     this.#reconnector = createReconnector({
       connect: () => {
         this.#connection = this.#dial();
@@ -152,22 +142,6 @@ class Channel implements KernelChannel {
     await this.#connection.close();
   }
 
-  health(): Promise<Health> {
-    return this.#http.health();
-  }
-
-  usage(): Promise<Usage> {
-    return this.#http.usage();
-  }
-
-  interrupt(msgId: string): Promise<boolean> {
-    return this.#http.interrupt(msgId);
-  }
-
-  restart(): Promise<void> {
-    return this.#http.restart();
-  }
-
   #dial(): Connection {
     const { target, epoch, pingIntervalMs } = this.#deps;
     return openConnection({
@@ -191,7 +165,7 @@ class Channel implements KernelChannel {
       void this.#connection.close();
       this.#connection = this.#dial();
     } else {
-      this.stats.connections += 1;
+      this.#deps.counts.connections += 1;
       this.hello = hello;
       if (this.#isPaused) this.#connection.pause();
       this.#reconnector.opened();
@@ -206,27 +180,10 @@ class Channel implements KernelChannel {
     if (!this.#isClosed()) this.#deps.onOpen?.();
   }
 
-  #take(frame: Exclude<Frame, { type: 'hello' }>): void {
-    const { seq } = frame.type === 'message' ? frame.message : frame;
-    const place = this.#deps.target.kind === 'jupyter' ? 'next' : this.#sequence.place(seq);
-    if (place instanceof Error) {
-      this.#connection.end(place);
-    } else if (place === 'duplicate') {
-      this.stats.duplicates += 1;
-    } else {
-      this.#reconnector.proved();
-      this.#deliver(frame);
-    }
-  }
-
-  #deliver(frame: Exclude<Frame, { type: 'hello' }>): void {
-    if (frame.type === 'dropped') {
-      this.stats[frame.why] += 1;
-      return;
-    }
-    if (frame.isMalformed) this.stats.invalid += 1;
-    this.stats.delivered += 1;
-    this.#deps.onMessage(frame.message);
+  #take(frame: DeliverableFrame): void {
+    const delivered = this.#deliver(frame);
+    if (delivered instanceof Error) this.#connection.end(delivered);
+    else if (delivered) this.#reconnector.proved();
   }
 
   #lost(error: Error): void {
@@ -257,11 +214,4 @@ class Channel implements KernelChannel {
     this.#aborter.abort();
     this.state = 'closed';
   }
-}
-
-function httpOf({ target, epoch }: KernelChannelDeps, signal: AbortSignal): AgentHttp {
-  if (target.kind === 'agent')
-    return createAgentHttp({ socketPath: target.socketPath, epoch, signal });
-  const unavailable = () => Promise.reject(new Error('A plain Jupyter Server has no such route.'));
-  return { health: unavailable, usage: unavailable, interrupt: unavailable, restart: unavailable };
 }

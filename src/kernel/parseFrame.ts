@@ -4,7 +4,15 @@
  * user prints comes through here.
  */
 import { readErrorFacts } from './errorFacts.ts';
-import { isJsonObject, type JsonObject, readAmount, readInteger } from './jsonValue.ts';
+import {
+  isJsonObject,
+  type JsonObject,
+  readAmount,
+  readCount,
+  readInteger,
+  readSize,
+  readTime,
+} from './jsonValue.ts';
 import type {
   AgentVerdict,
   Hello,
@@ -13,6 +21,7 @@ import type {
   ReplyMessage,
   StatusMessage,
 } from './messages.ts';
+import { parseJson } from './parseJson.ts';
 import { isOutputType, readOutput } from './readOutput.ts';
 
 export type Frame =
@@ -47,23 +56,13 @@ export function parseFrame(text: string, receivedAt: number): Frame {
   return readMessage(frame, text.length, receivedAt);
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (e: unknown) {
-    // A SyntaxError is the peer's fault and counted by the caller; nothing else is expected.
-    if (e instanceof SyntaxError) return undefined;
-    throw e;
-  }
-}
-
 function readMessage(frame: JsonObject, frameChars: number, receivedAt: number): Frame {
   const seq = readSeq(frame.seq);
   const { channel, header, content, parent_header: parent } = frame;
   if (!isJsonObject(header) || !isJsonObject(content))
     return { type: 'dropped', seq, why: 'invalid' };
   const type = header.msg_type;
-  const base = { seq, at: readAmount(frame.at) ?? receivedAt, parentId: readParentId(parent) };
+  const base = { seq, at: readTime(frame.at) ?? receivedAt, parentId: readParentId(parent) };
   if (channel === 'iopub' && type === 'status') return readStatus(base, content);
   if (channel === 'iopub' && isOutputType(type)) {
     const { output, isMalformed } = readOutput(type, content, frameChars);
@@ -92,7 +91,7 @@ function readReply(base: Base, content: JsonObject, metadata: unknown): Frame {
     type: 'reply',
     ...base,
     status: status ?? 'error',
-    executionCount: readAmount(readInteger(content.execution_count)),
+    executionCount: readCount(content.execution_count),
     error: status === 'ok' ? null : readErrorFacts(content),
     verdict: isJsonObject(metadata) ? readVerdict(metadata.cellhouse) : null,
   };
@@ -111,12 +110,12 @@ function readVerdict(value: unknown): AgentVerdict | null {
   return {
     outcome: value.outcome as AgentVerdict['outcome'],
     stateLost: value.state_lost === true,
-    startedAt: readAmount(value.started_at),
-    finishedAt: readAmount(value.finished_at),
+    startedAt: readTime(value.started_at),
+    finishedAt: readTime(value.finished_at),
     cpuMs: readAmount(value.cpu_ms),
-    peakMemoryBytes: readAmount(value.peak_memory_bytes),
-    outputBytes: readAmount(value.output_bytes),
-    droppedBytes: readAmount(value.dropped_bytes) ?? 0,
+    peakMemoryBytes: readSize(value.peak_memory_bytes),
+    outputBytes: readSize(value.output_bytes),
+    droppedBytes: readSize(value.dropped_bytes) ?? 0,
     exitCode: readInteger(value.exit_code),
   };
 }
@@ -124,15 +123,15 @@ function readVerdict(value: unknown): AgentVerdict | null {
 function readHello(value: unknown): Hello | null {
   if (!isJsonObject(value)) return null;
   const bootId = readId(value.boot_id);
-  const firstSeq = readAmount(readInteger(value.first_seq));
-  const lastSeq = readAmount(readInteger(value.last_seq));
+  const firstSeq = readSize(value.first_seq);
+  const lastSeq = readSize(value.last_seq);
   if (bootId === null || firstSeq === null || lastSeq === null) return null;
   return { bootId, firstSeq, lastSeq, kernelGeneration: readInteger(value.kernel_generation) ?? 0 };
 }
 
 function readSeq(value: unknown): number | null {
-  const seq = readInteger(value);
-  return seq !== null && seq > 0 ? seq : null;
+  const seq = readSize(value);
+  return seq === 0 ? null : seq;
 }
 
 function readParentId(parent: unknown): string | null {

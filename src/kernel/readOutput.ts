@@ -1,12 +1,6 @@
 import type { Output, RichOutput } from '../output.ts';
 import { readErrorFacts } from './errorFacts.ts';
-import {
-  isJsonObject,
-  type JsonObject,
-  nestsAtMost,
-  readAmount,
-  readInteger,
-} from './jsonValue.ts';
+import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
 
 /** Most representations of one displayed object; rich libraries send about five. */
 const MAX_MIME_TYPES = 64;
@@ -93,7 +87,7 @@ function readRich(kind: RichOutput['kind'], content: JsonObject): RichOutput | n
     data,
     metadata: isJsonObject(metadata) ? boundedMetadata(metadata) : {},
     displayId: isJsonObject(transient) ? readDisplayId(transient.display_id) : null,
-    executionCount: readAmount(readInteger(content.execution_count)),
+    executionCount: readCount(content.execution_count),
   };
 }
 
@@ -119,5 +113,5 @@ function readDisplayId(value: unknown): string | null {
 
 function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | null {
   if (typeof reason !== 'string' || reason.length > MAX_GAP_REASON_CHARS) return null;
-  return { kind: 'gap', reason, droppedBytes: readAmount(droppedBytes) };
+  return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
 }

@@ -11,6 +11,9 @@ import type { Ending } from './executionDecider.ts';
 /** A stored stream piece does not grow beyond this many characters by joining. */
 const MAX_JOINED_CHARS = 64 * 1024;
 
+/** What holds nothing still takes a row, and memory until then: a flood of these must hold the channel back, too. */
+const EMPTY_OUTPUT_BYTES = 64;
+
 /** One execution under way in a host. */
 export interface Job {
   /** As last stored. */
@@ -91,7 +94,7 @@ function sizeOf(output: Output): number {
       return Object.values(output.data).reduce<number>((sum, value) => sum + roughSize(value), 0);
     case 'clear':
     case 'gap':
-      return 0;
+      return EMPTY_OUTPUT_BYTES;
     default:
       return output satisfies never;
   }

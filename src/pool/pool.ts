@@ -10,6 +10,7 @@ import type { CloseReason } from '../events/eventTypes.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
 import type { Session, Worker } from '../events/states.ts';
 import type { NewId, PoolId } from '../ids.ts';
+import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
 import { userKey } from './openSessions.ts';
@@ -31,6 +32,8 @@ export interface PoolDeps {
   readonly poolId: PoolId;
   readonly workerImage: string;
   readonly logger: Logger;
+  /** Counted in, over all workers' channels. */
+  readonly messageCounts: MessageCounts;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly random: () => number;

@@ -18,6 +18,7 @@ import type { Execution, Session } from '../events/states.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
 import { type ExecutionProgress, receive, startProgress } from '../kernel/executionProgress.ts';
 import { type KernelChannel, openKernelChannel } from '../kernel/kernelChannel.ts';
+import type { MessageCounts } from '../kernel/messageCounts.ts';
 import type { KernelMessage } from '../kernel/messages.ts';
 import { endingOf, endingWithoutAnswer } from './endings.ts';
 import type { Ending } from './executionDecider.ts';
@@ -31,6 +32,7 @@ const MAX_REMEMBERED = 1_000;
 export interface WorkerHostDeps {
   readonly store: EventStore;
   readonly logger: Logger;
+  readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
@@ -110,6 +112,7 @@ class Host implements WorkerHost {
       bootId: start.cursor.bootId,
       epoch: this.#epoch,
       logger: deps.logger,
+      counts: deps.messageCounts,
       onMessage: (message) => this.#receive(message),
       onOpen: () => this.#opened(),
       onHello: (hello, isNewBoot) => this.#greet(hello.bootId, isNewBoot),
@@ -145,14 +148,14 @@ class Host implements WorkerHost {
     const job = this.#jobs.find(({ execution }) => execution.id === id);
     if (!job) return false;
     // Sent by this gateway or by the one before it.
-    if (this.#progressOf(job) !== null) return await this.#channel.interrupt(id);
+    if (this.#progressOf(job) !== null) return await this.#channel.http.interrupt(id);
     this.#finish(job, endingWithoutAnswer('CANCELLED', job.stateLost, null), this.#deps.now());
     await this.#writer.drained();
     return true;
   }
 
   async restartKernel(): Promise<void> {
-    await this.#channel.restart();
+    await this.#channel.http.restart();
     await this.#writer.drained();
   }
 

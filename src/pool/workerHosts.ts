@@ -6,11 +6,13 @@ import { evolveExecution } from '../events/projections/evolveExecution.ts';
 import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Worker } from '../events/states.ts';
 import type { SessionId, WorkerId } from '../ids.ts';
+import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { createWorkerHost, type WorkerHost } from './workerHost.ts';
 
 export interface WorkerHostsDeps {
   readonly database: Database;
   readonly logger: Logger;
+  readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;

@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { Config } from '../config.ts';
 import type { EndStatus } from '../events/eventTypes.ts';
+import type { MessageCounts } from '../kernel/messageCounts.ts';
 import type { InterpreterService } from '../pool/service.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { createGraphiqlPage } from './graphiqlPage.ts';
@@ -42,6 +43,7 @@ export interface ServerDeps {
   readonly readiness: () => Promise<Readiness>;
   /** How executions ended since the start, for /metrics. */
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
+  readonly messageCounts: () => Readonly<MessageCounts>;
   readonly logger: Logger;
 }
 
@@ -53,7 +55,7 @@ export interface GatewayServer {
 }
 
 export function createServer(deps: ServerDeps): GatewayServer {
-  const { config, service, token, readiness, endedExecutions, logger } = deps;
+  const { config, service, token, readiness, endedExecutions, messageCounts, logger } = deps;
   const stopping = new AbortController();
   let isStopping = false;
   const inFlight = createInFlight();
@@ -73,6 +75,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
   const metrics = createMetrics({
     service,
     endedExecutions,
+    messageCounts,
     connections: () => ({ inFlightCalls: inFlight.count, webSockets: webSockets.count }),
   });
   const routes = createHttpRoutes({

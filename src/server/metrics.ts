@@ -1,6 +1,7 @@
 /** `/metrics`, in Prometheus' text format. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { EndStatus } from '../events/eventTypes.ts';
+import type { MessageCounts } from '../kernel/messageCounts.ts';
 import type { InterpreterService } from '../pool/service.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -12,6 +13,7 @@ export interface MetricsDeps {
   readonly service: Pick<InterpreterService, 'poolStatus'>;
   /** Executions that ended, on any gateway, since this process started. */
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
+  readonly messageCounts: () => Readonly<MessageCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => { readonly inFlightCalls: number; readonly webSockets: number };
 }
@@ -38,6 +40,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       const samples = [
         ...(await poolSamples(deps.service)),
         executionSample(deps.endedExecutions()),
+        ...kernelSamples(deps.messageCounts()),
         ...connectionSamples(deps.connections()),
         ...processSamples(loopDelay.percentile(99) / 1e9),
       ];
@@ -72,6 +75,18 @@ function executionSample(ended: ReadonlyMap<EndStatus, number>): Sample {
   };
 }
 
+function kernelSamples({ connections, ...messages }: Readonly<MessageCounts>): Sample[] {
+  return [
+    counter('cellhouse_worker_connections_total', 'Connections made to workers.', connections),
+    {
+      name: 'cellhouse_worker_messages_total',
+      type: 'counter',
+      help: 'Messages from workers: delivered, sent again and dropped (duplicates), not understood (invalid; some of these are delivered as a gap), of types that concern nobody (ignored).',
+      values: new Map(Object.entries(messages).map(([fate, count]) => [`{fate="${fate}"}`, count])),
+    },
+  ];
+}
+
 function connectionSamples({ inFlightCalls, webSockets }: ReturnType<MetricsDeps['connections']>) {
   return [
     gauge('cellhouse_calls_in_flight', 'Queries and mutations being answered.', inFlightCalls),
@@ -83,7 +98,7 @@ function processSamples(loopDelaySeconds: number): Sample[] {
   const cpu = process.cpuUsage();
   const seconds = (cpu.user + cpu.system) / 1e6;
   return [
-    { ...gauge('process_cpu_seconds_total', 'CPU time used.', seconds), type: 'counter' },
+    counter('process_cpu_seconds_total', 'CPU time used.', seconds),
     gauge('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss()),
     gauge(
       'cellhouse_event_loop_delay_p99_seconds',
@@ -95,6 +110,10 @@ function processSamples(loopDelaySeconds: number): Sample[] {
 
 function gauge(name: string, help: string, value: number): Sample {
   return { name, type: 'gauge', help, values: new Map([['', value]]) };
+}
+
+function counter(name: string, help: string, value: number): Sample {
+  return { ...gauge(name, help, value), type: 'counter' };
 }
 
 function print({ name, type, help, values }: Sample): string {

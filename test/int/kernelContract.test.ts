@@ -120,7 +120,7 @@ describe.each(servers)('a kernel behind $name', ({ start, isOurs }) => {
   });
 
   it('steps over messages of types that concern nobody', async () => {
-    const before = runner.recorded.channel.stats.invalid;
+    const before = runner.recorded.counts.invalid;
     const ran = await runner.run(
       [
         'kernel = get_ipython().kernel',
@@ -130,7 +130,7 @@ describe.each(servers)('a kernel behind $name', ({ start, isOurs }) => {
     );
     expect(textOf(ran)).toBe('after\n');
     expect(ran.outcome.status).toBe('OK');
-    expect(runner.recorded.channel.stats.invalid).toBe(before);
+    expect(runner.recorded.counts.invalid).toBe(before);
   });
 
   it('keeps no more output than allowed, and says so', async () => {
@@ -208,8 +208,8 @@ describe('what only our agent does', () => {
         ({ type, parentId }) => type === 'output' && parentId === msgId,
       ),
     );
-    expect(await channel.interrupt(newId<ExecutionId>())).toBe(false);
-    expect(await channel.interrupt(msgId)).toBe(true);
+    expect(await channel.http.interrupt(newId<ExecutionId>())).toBe(false);
+    expect(await channel.http.interrupt(msgId)).toBe(true);
     expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: false });
   });
 
@@ -220,7 +220,7 @@ describe('what only our agent does', () => {
     await runner.recorded.until(
       () => runner.recorded.messages.at(-1)?.type === 'status' && isBusy(runner),
     );
-    await channel.restart();
+    await channel.http.restart();
     expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: true });
     expect((await runner.run('kept')).outcome).toMatchObject({ errorName: 'NameError' });
   });
@@ -254,7 +254,7 @@ describe('what only our agent does', () => {
       message.type === 'output' && message.output.kind === 'stream' ? [message.output.text] : [],
     );
     expect(texts.join('')).toBe(Array.from({ length: 20 }, (_, i) => `${i}\n`).join(''));
-    await expect(runner.recorded.channel.interrupt(msgId)).rejects.toThrow();
+    await expect(runner.recorded.channel.http.interrupt(msgId)).rejects.toThrow();
     await successor.channel.close();
   });
 });

@@ -333,6 +333,7 @@ describe('other paths', () => {
     const text = await (await fetch(`${origin}/metrics`, { headers: JSON_HEADERS })).text();
     expect(text).toContain('cellhouse_workers{state="idle"} 2\n');
     expect(text).toContain('cellhouse_executions_total{status="OK"} 7\n');
+    expect(text).toContain('cellhouse_worker_messages_total{fate="invalid"} 3\n');
     expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
   });
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { OutputItem } from '../../src/events/eventStore.ts';
 import type { Execution } from '../../src/events/states.ts';
+import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
 import { createServer } from '../../src/server/createServer.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
@@ -133,6 +134,7 @@ describe('listening', () => {
       token: TOKEN,
       readiness: async () => ({ isReady: true, reasons: [] }),
       endedExecutions: () => new Map(),
+      messageCounts: createMessageCounts,
       logger: pino({ level: 'silent' }),
     });
     await expect(server.listen()).rejects.toMatchObject({

@@ -6,10 +6,12 @@ import {
   type KernelChannelDeps,
   openKernelChannel,
 } from '../../src/kernel/kernelChannel.ts';
+import { createMessageCounts, type MessageCounts } from '../../src/kernel/messageCounts.ts';
 import type { KernelMessage } from '../../src/kernel/messages.ts';
 
 export interface RecordedChannel {
   readonly channel: KernelChannel;
+  readonly counts: Readonly<MessageCounts>;
   readonly messages: KernelMessage[];
   /** `open`, `hello boot-1`, `hello boot-2 new`, `state connecting`, `fenced`, `unreachable …`. */
   readonly told: string[];
@@ -21,6 +23,7 @@ export function recordChannel(
   deps: Pick<KernelChannelDeps, 'target'> & Partial<KernelChannelDeps>,
 ): RecordedChannel {
   const bus = new EventEmitter();
+  const counts = createMessageCounts();
   const messages: KernelMessage[] = [];
   const told: string[] = [];
   const tell = (what: string): void => {
@@ -32,6 +35,7 @@ export function recordChannel(
     after: 0,
     bootId: '',
     logger: pino({ level: 'silent' }),
+    counts,
     onHello: ({ bootId }, isNewBoot) => tell(`hello ${bootId}${isNewBoot ? ' new' : ''}`),
     onOpen: () => tell('open'),
     onState: (state) => tell(`state ${state}`),
@@ -47,5 +51,5 @@ export function recordChannel(
   const until = async (isMet: () => boolean): Promise<void> => {
     while (!isMet()) await once(bus, 'told');
   };
-  return { channel, messages, told, until };
+  return { channel, counts, messages, told, until };
 }

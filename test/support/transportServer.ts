@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { EndStatus } from '../../src/events/eventTypes.ts';
+import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
 import type { InterpreterService } from '../../src/pool/service.ts';
 import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/health.ts';
@@ -57,6 +58,7 @@ export async function startTransport(
     token: TOKEN,
     readiness: options.readiness ?? (async () => ({ isReady: true, reasons: [] })),
     endedExecutions: options.endedExecutions ?? (() => new Map()),
+    messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     logger: pino({ level: 'warn' }, intoList(log)),
   });
   const { port } = await server.listen();

@@ -65,8 +65,8 @@ describe('a batch', () => {
     [out('four'), 4],
     [result, 5 + '{"a":1}'.length],
     [{ kind: 'error', name: 'E', value: '123', traceback: ['45', '6'] }, 6],
-    [{ kind: 'clear', wait: true }, 0],
-    [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 0],
+    [{ kind: 'clear', wait: true }, 64],
+    [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 64],
   ])('counts %o', (output, size) => {
     expect(gathered(output, output).batch.size).toBe(2 * size);
   });

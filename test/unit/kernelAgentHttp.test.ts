@@ -24,7 +24,11 @@ function answerWith(status: number, body: string): void {
 beforeEach(async () => {
   agent = await startScriptedAgent();
   aborter = new AbortController();
-  http = createAgentHttp({ socketPath: agent.socketPath, epoch: 5, signal: aborter.signal });
+  http = createAgentHttp({
+    target: { kind: 'agent', socketPath: agent.socketPath },
+    epoch: 5,
+    signal: aborter.signal,
+  });
   requests = [];
 });
 afterEach(() => agent.close());
