@@ -22,15 +22,20 @@ export function readAmount(value: unknown): number | null {
 }
 
 /** What PostgreSQL's `integer` and GraphQL's `Int` end at. User code can set a kernel's count to anything. */
-const MAX_COUNT = 2 ** 31 - 1;
+const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 
 /** The last moment that a `Date` can be. */
 const MAX_TIME_MS = 8.64e15;
 
-/** A whole number from 0 to {@link MAX_COUNT}, else null. */
+/** A whole number from 0 to {@link MAX_SMALL_INTEGER}, else null. */
 export function readCount(value: unknown): number | null {
-  const size = readSize(value);
-  return size !== null && size <= MAX_COUNT ? size : null;
+  return readAmount(readSmallInteger(value));
+}
+
+/** A whole number of at most {@link MAX_SMALL_INTEGER} either way, else null. */
+export function readSmallInteger(value: unknown): number | null {
+  const integer = readInteger(value);
+  return integer !== null && Math.abs(integer) <= MAX_SMALL_INTEGER ? integer : null;
 }
 
 /** A whole number from 0 on that a double holds exactly, else null. */

@@ -11,6 +11,7 @@ import {
   readCount,
   readInteger,
   readSize,
+  readSmallInteger,
   readTime,
 } from './jsonValue.ts';
 import type {
@@ -116,7 +117,7 @@ function readVerdict(value: unknown): AgentVerdict | null {
     peakMemoryBytes: readSize(value.peak_memory_bytes),
     outputBytes: readSize(value.output_bytes),
     droppedBytes: readSize(value.dropped_bytes) ?? 0,
-    exitCode: readInteger(value.exit_code),
+    exitCode: readSmallInteger(value.exit_code),
   };
 }
 

@@ -23,7 +23,7 @@ const BACKSLASH = 0x5c;
 const OPENING_BRACKET = 0x5b;
 const OPENING_BRACE = 0x7b;
 
-/** Counts what begins a value or parts it from the one before it; exact for JSON, and of no matter for what is none. */
+/** Counts what begins a value or parts it from the one before it (so an empty list or object counts twice). */
 function holdsAtMost(max: number, text: string): boolean {
   // A value takes two characters at least, itself and what parts it from the next: only large frames are looked at.
   if (text.length <= 2 * max) return true;

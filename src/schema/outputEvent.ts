@@ -123,7 +123,7 @@ builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
   fields: (t) => ({
     reason: t.string({
       description:
-        'output_limit, replay_overflow, message_too_large, pruned (kept no longer), or another reason in words.',
+        'output_limit, replay_overflow, message_too_large, malformed, pruned (kept no longer), or another reason in words.',
       resolve: ({ output }) => output.reason,
     }),
     droppedBytes: t.float({

@@ -13,7 +13,7 @@ from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, cut_utf8, split_utf8, utf8
 from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.wire import JsonObject, KernelMessage, dump
+from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
 # How long a kernel may take to say `busy` before its time counts all the same: it is stuck in what an earlier execution
 # left behind (a task or a thread that never yields).
@@ -57,7 +57,7 @@ class Execution:
         return self._dropped_bytes.total()
 
     def accept(self, channel: str, message: KernelMessage) -> None:
-        """Take a message whose parent is this execution. Raises MalformedMessage."""
+        """Take a message whose parent is this execution."""
         if channel == "shell":
             if message.msg_type == "execute_reply" and self.reply is None:
                 is_too_large = message.size_bytes > self._writer.max_message_bytes
@@ -100,11 +100,15 @@ class Execution:
             self.output_bytes += message.size_bytes
             self._drop("message_too_large", message.size_bytes)
             return
-        content = check_output(message.msg_type, message.content)
-        if message.msg_type == "stream":
-            self._keep_stream(str(content["name"]), utf8(str(content["text"])))
-        else:
-            self._keep(message.msg_type, content, len(dump(content)))
+        try:
+            content = check_output(message.msg_type, message.content)
+            if message.msg_type == "stream":
+                self._keep_stream(str(content["name"]), utf8(str(content["text"])))
+            else:
+                self._keep(message.msg_type, content, len(dump(content)))
+        except MalformedMessage:
+            self.output_bytes += message.size_bytes
+            self._drop("malformed", message.size_bytes)
 
     def _keep_stream(self, name: str, data: bytes) -> None:
         """Keep the head that fits the limit; what is over is dropped."""

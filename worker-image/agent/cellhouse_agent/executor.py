@@ -35,7 +35,7 @@ from cellhouse_agent.verdict import (
     went_on,
     without_reply,
 )
-from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage
+from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
 MAX_QUEUED_REQUESTS = 64
@@ -121,10 +121,7 @@ class Executor:
         if not execution or message.parent_msg_id != execution.request.msg_id:
             self.stray_messages += 1
             return
-        try:
-            execution.accept(channel, message)
-        except MalformedMessage:
-            self.stray_messages += 1
+        execution.accept(channel, message)
 
     async def run(self, kernel: Kernel) -> None:
         """Serve for ever with a kernel that is ready. Raises KernelStartError when no other can be had."""

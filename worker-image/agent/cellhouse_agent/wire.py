@@ -12,11 +12,15 @@ import json
 from dataclasses import dataclass
 from typing import NoReturn
 
+from cellhouse_agent.json_values import holds_more_than
+
 DELIMITER = b"<IDS|MSG>"
 # Identities before the delimiter: a topic on iopub, nothing on shell. More is not a message.
 MAX_IDENTITIES = 4
 # Deepest nesting accepted of an output's JSON; what reads it later recurses too.
 MAX_JSON_DEPTH = 64
+# Most values of one message (docs/worker-protocol.md): 16 MiB can hold five million, which are 0.4 GB here.
+MAX_JSON_VALUES = 400_000
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject = dict[str, Json]
@@ -28,7 +32,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class KernelMessage:
-    """A message from the kernel with a right signature; its content is still to be checked."""
+    """A message from the kernel, rightly signed; its content is still to be checked, and empty if it is no JSON."""
 
     msg_type: str
     parent_msg_id: str
@@ -41,9 +45,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def load_object(data: bytes | str) -> JsonObject:
-    """Parse a JSON object; raises MalformedMessage for everything else (also NaN, too deep, too many digits)."""
+    """Parse a JSON object; raises MalformedMessage for all else (also NaN, too deep, too many digits or values)."""
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        text = data if isinstance(data, str) else data.decode("utf-8", "surrogatepass")
+        if holds_more_than(MAX_JSON_VALUES, text):
+            raise MalformedMessage("too many values")
+        value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedMessage("not JSON") from error
     if not isinstance(value, dict):
@@ -93,7 +100,8 @@ class Signer:
     def unpack(self, frames: list[bytes], max_bytes: int) -> KernelMessage:
         """Check and parse a message from the kernel; raises MalformedMessage.
 
-        Of a message over `max_bytes` only the headers are read: its content is empty and `size_bytes` says why.
+        Content that is too large (then `size_bytes` is over `max_bytes`) or malformed comes out empty, so that whoever
+        it is for learns that there was something.
         """
         try:
             start = frames.index(DELIMITER, 0, MAX_IDENTITIES + 1) + 1
@@ -111,5 +119,8 @@ class Signer:
         parent_msg_id = load_object(parts[1]).get("msg_id", "")
         if not isinstance(msg_type, str) or not isinstance(parent_msg_id, str):
             raise MalformedMessage("malformed header")
-        content = load_object(parts[3]) if size_bytes <= max_bytes else {}
+        try:
+            content = load_object(parts[3]) if size_bytes <= max_bytes else {}
+        except MalformedMessage:
+            content = {}
         return KernelMessage(msg_type, parent_msg_id, content, size_bytes)

@@ -136,6 +136,16 @@ class ExecutionTest(unittest.TestCase):
         self.assertEqual(self.text(frames), "after")
         self.assertEqual([gap["reason"] for gap in self.gaps(frames)], ["message_too_large"])
 
+    def test_tells_of_output_that_cannot_be_kept_as_it_is_and_goes_on(self) -> None:
+        self.iopub("display_data", {"data": [1]})
+        self.iopub("display_data", {"data": {"application/json": float("inf")}})
+        self.iopub("stream", {"name": "stdlog", "text": "x"})
+        self.print("after")
+        frames = self.end()
+        self.assertEqual(self.text(frames), "after")
+        gap = {"reason": "malformed", "dropped_bytes": 300, "dropped_messages": 3}
+        self.assertEqual(self.gaps(frames), [gap])
+
     def test_may_be_interrupted_once_the_kernel_has_taken_up_the_code(self) -> None:
         self.iopub("status", {"execution_state": "busy"})
         self.assertFalse(self.execution.is_interruptible)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unittest
 
-from cellhouse_agent.wire import DELIMITER, MalformedMessage, Signer, dump
+from cellhouse_agent.wire import DELIMITER, MAX_JSON_VALUES, MalformedMessage, Signer, dump
 
 MAX_BYTES = 1_000
 
@@ -38,6 +38,16 @@ class UnpackTest(unittest.TestCase):
         self.assertEqual(got.content, {})
         self.assertGreater(got.size_bytes, MAX_BYTES)
 
+    def test_keeps_of_malformed_content_only_whose_it_was(self) -> None:
+        many = b'{"a":[' + b",".join([b"{}"] * MAX_JSON_VALUES) + b"]}"
+        deep = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+        digits = b'{"a":' + b"9" * 5_000 + b"}"
+        for content in (b"[]", b"\xff", b'{"a":NaN}', b'{"a":', b"", many, deep, digits):
+            self.parts[3] = content
+            with self.subTest(content[:10]):
+                got = self.signer.unpack(message(self.signer, self.parts), 10_000_000)
+                self.assertEqual((got.msg_type, got.content), ("stream", {}))
+
     def test_refuses_what_is_malformed(self) -> None:
         good = message(self.signer, self.parts)
         head, parent, metadata, content = self.parts
@@ -54,11 +64,6 @@ class UnpackTest(unittest.TestCase):
             ),
             "a parent that is no text": message(
                 self.signer, [head, b'{"msg_id":[]}', metadata, content]
-            ),
-            "content that is no object": message(self.signer, [head, parent, metadata, b"[]"]),
-            "content that is no JSON": message(self.signer, [head, parent, metadata, b"\xff"]),
-            "content that is not a number": message(
-                self.signer, [head, parent, metadata, b'{"a":NaN}']
             ),
             "headers that are too large": message(
                 self.signer, [head, b'{"x":"' + b"x" * MAX_BYTES + b'"}', metadata, content]
