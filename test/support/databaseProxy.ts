@@ -1,23 +1,32 @@
-/** A wire between a gateway and PostgreSQL that a test can cut, or let fall silent, at the worst moment. */
+/** A wire between a gateway and PostgreSQL that a test can cut, slow down, or let fall silent, at the worst moment. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { DatabaseAddress } from '../../src/events/database.ts';
 
 export interface DatabaseProxy {
   readonly address: DatabaseAddress;
+  /** The same over TCP, for DATABASE_URL. */
+  readonly url: string;
   /** The next answer to a commit is lost, with its connection: the server has done it, and the gateway cannot know. */
   loseNextAnswer(): void;
   /** The next commit is lost on its way, with its connection: the server never hears of it. */
   loseNextCommit(): void;
   /** How many were lost. */
   readonly lost: number;
+  /** Ends every connection; new ones are taken. */
+  cut(): void;
   /** Ends every connection and takes no more until {@link open}. */
   refuse(): Promise<void>;
   open(): Promise<void>;
-  /** From now on nothing passes on the connections that LISTEN, and none of them is closed: they are half open. */
+  /** From now on everything arrives so much later, either way. 0: at once. */
+  delay(ms: number): void;
+  /** From now on nothing passes on the connections there are, and none of them is closed: they are half open. New ones work. */
+  stall(): void;
+  /** {@link stall}, only for the connections that LISTEN. */
   stallListening(): void;
   close(): Promise<void>;
 }
@@ -28,6 +37,8 @@ interface Link {
   /** The start of what the client sent: it names its application. */
   name: string;
   isStalled: boolean;
+  /** The last chunk to each side. */
+  readonly passed: Map<net.Socket, Promise<void>>;
 }
 
 /** @param target the folder of a Unix socket, and its port */
@@ -39,30 +50,43 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
   const links = new Set<Link>();
   let losing: 'commit' | 'answer' | null = null;
   let lost = 0;
-  let server = await listen();
+  let delayMs = 0;
+  let servers = await listen(0);
+  const tcpPort = portOf(servers);
 
-  async function listen(): Promise<net.Server> {
-    const listening = net.createServer(relay).listen(fileIn(folder));
-    await once(listening, 'listening');
-    return listening;
+  async function listen(tcp: number): Promise<net.Server[]> {
+    const both = [net.createServer(relay), net.createServer(relay)] as const;
+    both[0].listen(tcp, '127.0.0.1');
+    both[1].listen(fileIn(folder));
+    await Promise.all(both.map((server) => once(server, 'listening')));
+    return [...both];
   }
 
   function relay(client: net.Socket): void {
     const upstream = net.connect(fileIn(host));
-    const link: Link = { client, upstream, name: '', isStalled: false };
+    const link: Link = { client, upstream, name: '', isStalled: false, passed: new Map() };
     links.add(link);
     client.on('data', (chunk) => {
       link.name ||= chunk.toString('latin1');
-      if (!isLost(link, 'commit') && !link.isStalled) upstream.write(chunk);
+      if (!isLost(link, 'commit')) pass(link, upstream, chunk);
     });
     upstream.on('data', (chunk) => {
-      if (!isLost(link, 'answer') && !link.isStalled) client.write(chunk);
+      if (!isLost(link, 'answer')) pass(link, client, chunk);
     });
     for (const socket of [client, upstream]) {
       socket.on('close', () => end(link));
       // Breaking the wire is what this is for; 'close' follows.
       socket.on('error', () => end(link));
     }
+  }
+
+  /** Each after the one before it, however the delay changes. */
+  function pass(link: Link, to: net.Socket, chunk: Buffer): void {
+    const due = [link.passed.get(to), delayMs > 0 ? wait(delayMs) : null];
+    const passed = Promise.all(due).then(() => {
+      if (!link.isStalled && !to.destroyed) to.write(chunk);
+    });
+    link.passed.set(to, passed);
   }
 
   function isLost(link: Link, what: 'commit' | 'answer'): boolean {
@@ -79,16 +103,20 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     link.upstream.destroy();
   }
 
-  async function refuse(): Promise<void> {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
+  function cut(): void {
     for (const link of links) end(link);
-    await closed;
+  }
+
+  async function refuse(): Promise<void> {
+    const closed = servers.map((server) => once(server.close(), 'close'));
+    servers = [];
+    cut();
+    await Promise.all(closed);
   }
 
   return {
     address: { ...target, host: folder },
+    url: `postgres://${target.username}@127.0.0.1:${tcpPort}/${target.database}`,
     loseNextAnswer: () => {
       losing = 'answer';
     },
@@ -98,9 +126,16 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     get lost() {
       return lost;
     },
+    cut,
     refuse,
     open: async () => {
-      server = await listen();
+      servers = await listen(tcpPort);
+    },
+    delay: (ms) => {
+      delayMs = ms;
+    },
+    stall: () => {
+      for (const link of links) link.isStalled = true;
     },
     stallListening: () => {
       for (const link of links) link.isStalled ||= link.name.includes('cellhouse listener');
@@ -110,4 +145,10 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function portOf([tcp]: readonly net.Server[]): number {
+  const address = tcp?.address();
+  if (!address || typeof address === 'string') throw new Error('The proxy has no TCP port.');
+  return address.port;
 }

@@ -1,0 +1,119 @@
+/**
+ * Users at work while something is away: some count in their sessions, one prints for as long as the load lasts, and new ones
+ * come all the time. Each call is kept with what it was answered, for the test to judge.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestGateway } from './gateway.ts';
+import { submit } from './interpreter.ts';
+
+const COUNTING_USERS = 3;
+/** Between two calls of one user: work, not a flood. */
+const PAUSE_MS = 100;
+/** How often a new user comes, and how long each is ready to wait for a worker. */
+const NEWCOMER_INTERVAL_MS = 1_000;
+export const NEWCOMER_WAIT_MS = 3_000;
+const LINE_INTERVAL_MS = 100;
+
+export interface Call {
+  /** `performance.now()`. */
+  readonly startedAt: number;
+  readonly tookMs: number;
+  /** Of the GraphQL error; null: it was executed. */
+  readonly code: string | null;
+  readonly status: string | null;
+  readonly stateLost: boolean;
+  readonly resultText: string | null;
+}
+
+export interface OutageLoad {
+  /** The execution that prints `line 0`, `line 1`, ... */
+  readonly printing: string;
+  /** Ends it, once every user has had an answer. */
+  stop(): Promise<OutageReport>;
+}
+
+export interface OutageReport {
+  /** For each user: the answers to 1, 2, 3, ... , each sent again under its key until it was executed. */
+  readonly counting: readonly (readonly Call[])[];
+  readonly newcomers: readonly Call[];
+  /** What `printing` puts out, once it has ended. */
+  readonly printed: string;
+}
+
+/** Resolves when each counting user has a session and the printing has begun. @param lastsMs how long it prints */
+export async function startOutageLoad(gateway: TestGateway, lastsMs: number): Promise<OutageLoad> {
+  const stopped = new AbortController();
+  const names = Array.from({ length: COUNTING_USERS }, (_, index) => `counting-${index}`);
+  const lines = Math.ceil(lastsMs / LINE_INTERVAL_MS);
+  const code = `import time\nfor i in range(${lines}):\n    print('line', i)\n    time.sleep(${LINE_INTERVAL_MS / 1_000})`;
+  const [{ id }] = await Promise.all([
+    submit(gateway, 'printing', code, { timeoutMs: 300_000 }),
+    ...names.map((user) => call(gateway, user, 'n = 0')),
+  ]);
+  const counting = names.map((user) => count(gateway, user, stopped.signal));
+  const newcomers = welcome(gateway, stopped.signal);
+  return {
+    printing: id,
+    stop: async () => {
+      stopped.abort();
+      return {
+        counting: await Promise.all(counting),
+        newcomers: await newcomers,
+        printed: Array.from({ length: lines }, (_, index) => `line ${index}\n`).join(''),
+      };
+    },
+  };
+}
+
+async function count(gateway: TestGateway, user: string, stopped: AbortSignal): Promise<Call[]> {
+  const calls: Call[] = [];
+  for (let number = 1; !stopped.aborted || calls.at(-1)?.code !== null; ) {
+    const idempotencyKey = `count-${number}`;
+    const answer = await call(gateway, user, 'n += 1\nn', { idempotencyKey });
+    calls.push(answer);
+    if (answer.code === null) number += 1;
+    await delay(PAUSE_MS);
+  }
+  return calls;
+}
+
+/** Each comes, waits for a worker as long as it will, and leaves. */
+async function welcome(gateway: TestGateway, stopped: AbortSignal): Promise<Call[]> {
+  const calls: Promise<Call>[] = [];
+  while (!stopped.aborted) {
+    calls.push(visit(gateway, `newcomer-${calls.length}`));
+    await delay(NEWCOMER_INTERVAL_MS, undefined, { signal: stopped }).catch(() => undefined);
+  }
+  return await Promise.all(calls);
+}
+
+async function visit(gateway: TestGateway, user: string): Promise<Call> {
+  const answer = await call(gateway, user, '1', { waitForWorkerMs: NEWCOMER_WAIT_MS });
+  await gateway.graphql(
+    'mutation Leave($user: String!) { release(input: { userUuid: $user }) { released } }',
+    { user },
+  );
+  return answer;
+}
+
+interface Answer {
+  readonly execute: Pick<Call, 'stateLost' | 'resultText'> & { readonly status: string };
+}
+
+/** @throws Error when there is no answer at all */
+async function call(
+  gateway: TestGateway,
+  userUuid: string,
+  code: string,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Call> {
+  const startedAt = performance.now();
+  const { data, errors } = await gateway.graphql<Answer>(
+    'mutation Call($input: ExecuteInput!) { execute(input: $input) { status stateLost resultText } }',
+    { input: { userUuid, code, ...options } },
+  );
+  const tookMs = performance.now() - startedAt;
+  if (data) return { startedAt, tookMs, code: null, ...data.execute };
+  const said = errors?.[0]?.extensions?.code ?? 'NO_CODE';
+  return { startedAt, tookMs, code: said, status: null, stateLost: false, resultText: null };
+}
