@@ -1,0 +1,29 @@
+/** The past that benchmarks start from is one that the gateway could have made. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateHistory } from '../../bench/support/generateHistory.ts';
+import type { Database } from '../../src/events/database.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { commitOne, workerRequested } from '../support/events.ts';
+
+let db: TestDatabase;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  await gateway.queries.poolIdentity('engine');
+});
+afterAll(() => db.close());
+
+describe('generateHistory', () => {
+  it('makes as many events as asked for, and rows that are what they say', async () => {
+    await commitOne(gateway.store, workerRequested());
+    expect(await generateHistory(db.sql, { events: 1_000, executions: 100 })).toBe(1_000);
+    expect(await gateway.store.lastPosition()).toBe(1_001);
+    const rebuilt = await rebuildProjections(db.address);
+    expect(rebuilt).toMatchObject({
+      events: 1_001,
+      differing: { workers: 0, sessions: 0, executions: 0 },
+    });
+  });
+});
