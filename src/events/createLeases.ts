@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { WorkerId } from '../ids.ts';
 import type { Client } from './client.ts';
 import type { Cursor } from './eventStore.ts';
-import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases } from './leases.ts';
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases, SETTLE_LIMIT_MS } from './leases.ts';
 import { streamIdOf } from './streamId.ts';
 
 export interface LeasesDeps {
@@ -12,9 +12,15 @@ export interface LeasesDeps {
   readonly logger: Logger;
 }
 
+interface Held {
+  readonly epoch: number;
+  /** By `performance.now()`, counted from before it was asked for: no other gateway can have it until then. */
+  validUntil: number;
+}
+
 /** {@link Leases} in PostgreSQL, renewed on a timer from the first one taken until {@link Leases.close}. */
 export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases {
-  const held = new Map<string, number>();
+  const held = new Map<string, Held>();
   const listeners = new Set<(name: string) => void>();
   let renewing: Promise<void> | null = null;
   let isClosed = false;
@@ -28,11 +34,13 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
   async function renew(): Promise<void> {
     if (held.size === 0) return;
     const sent = new Map(held);
+    const validUntil = performance.now() + LEASE_TTL_MS;
     try {
-      const kept = await renewLeases(client, gatewayId, sent);
-      for (const [name, epoch] of sent) {
+      const kept = await renewLeases(client, gatewayId, epochsOf(sent));
+      for (const [name, lease] of sent) {
+        if (kept.has(name)) lease.validUntil = validUntil;
         // It may have been released or taken anew while the renewal was under way.
-        if (!kept.has(name) && held.get(name) === epoch) lose(name);
+        else if (held.get(name) === lease) lose(name);
       }
     } catch (error: unknown) {
       // Whatever was lost meanwhile shows at the next renewal; until then the epochs fence.
@@ -45,29 +53,41 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
     for (const listener of listeners) listener(name);
   }
 
-  function hold(name: string, epoch: number): void {
+  /** Null stays null: another has it. */
+  async function hold<T>(
+    name: string,
+    acquiring: () => Promise<T | null>,
+    epochOf: (acquired: T) => number,
+  ): Promise<T | null> {
+    const validUntil = performance.now() + LEASE_TTL_MS;
+    const acquired = await acquiring();
+    if (acquired === null) return null;
     if (isClosed) throw new Error('Leases are closed.');
-    held.set(name, epoch);
+    held.set(name, { epoch: epochOf(acquired), validUntil });
+    return acquired;
   }
 
   async function release(name: string): Promise<void> {
-    const epoch = held.get(name);
-    if (epoch === undefined) return;
+    const lease = held.get(name);
+    if (lease === undefined) return;
     held.delete(name);
-    await expireLeases(client, gatewayId, new Map([[name, epoch]]));
+    await expireLeases(client, gatewayId, epochsOf(new Map([[name, lease]])));
   }
 
   return {
-    acquire: async (name) => {
-      const epoch = await acquireLease(client, gatewayId, name);
-      if (epoch !== null) hold(name, epoch);
-      return epoch;
-    },
-    acquireWorker: async (workerId) => {
-      const cursor = await acquireWorkerLease(client, gatewayId, workerId);
-      if (cursor !== null) hold(streamIdOf('worker', workerId), cursor.epoch);
-      return cursor;
-    },
+    acquire: (name) =>
+      hold(
+        name,
+        () => acquireLease(client, gatewayId, name),
+        (epoch) => epoch,
+      ),
+    acquireWorker: (workerId) =>
+      hold(
+        streamIdOf('worker', workerId),
+        () => acquireWorkerLease(client, gatewayId, workerId),
+        ({ epoch }) => epoch,
+      ),
+    isHeld: (name) => performance.now() < (held.get(name)?.validUntil ?? 0),
     release,
     releaseWorker: (workerId) => release(streamIdOf('worker', workerId)),
     onLost: (listener) => {
@@ -80,11 +100,15 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
       isClosed = true;
       clearInterval(timer);
       await renewing;
-      const all = new Map(held);
+      const all = epochsOf(held);
       held.clear();
       if (all.size > 0) await expireLeases(client, gatewayId, all);
     },
   };
+}
+
+function epochsOf(held: ReadonlyMap<string, Held>): Map<string, number> {
+  return new Map([...held].map(([name, { epoch }]) => [name, epoch]));
 }
 
 async function acquireLease(
@@ -158,7 +182,9 @@ async function expireLeases(
 async function readOrphanedWorkers({ sql, answered }: Client): Promise<WorkerId[]> {
   const rows = await answered(sql<{ id: WorkerId }[]>`
     SELECT w.id FROM workers w LEFT JOIN leases l ON l.name = 'worker-' || w.id
-    WHERE w.state IN ('IDLE', 'ASSIGNED') AND (l.name IS NULL OR l.expires_at < clock_timestamp())
+    WHERE w.state <> 'REMOVED' AND (l.name IS NULL OR l.expires_at < clock_timestamp())
+      AND (w.ended_at IS NULL OR w.ended_at < clock_timestamp() - ${SETTLE_LIMIT_MS} * interval '1 ms'
+        AND EXISTS (SELECT FROM executions x WHERE x.worker_id = w.id AND x.finished_at IS NULL))
     ORDER BY w.requested_at, w.id`);
   return rows.map(({ id }) => id);
 }

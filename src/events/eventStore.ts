@@ -70,6 +70,10 @@ export interface Commit {
   readonly outputs?: readonly OutputItem[];
   readonly cursor?: Cursor;
   readonly idempotency?: IdempotencyClaim;
+  /** How many executions may be queued or running, with the new ones, in each session that gets one ({@link LimitError}). */
+  readonly maxUnfinished?: number;
+  /** How many workers the pool may have that are not over, with the new ones ({@link LimitError}). */
+  readonly maxWorkers?: number;
   /** What caused these events. `first-event`: the first of this very commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
 }
@@ -102,12 +106,25 @@ export class FencedError extends Error {
   }
 }
 
+/** The commit would have exceeded one of its limits, be it together with another gateway's; nothing was written. */
+export class LimitError extends Error {
+  readonly limit: 'maxUnfinished' | 'maxWorkers';
+  /** How many there would have been. */
+  readonly count: number;
+  constructor(limit: LimitError['limit'], count: number, options?: ErrorOptions) {
+    super(`There would be ${count} (${limit}).`, options);
+    this.name = 'LimitError';
+    this.limit = limit;
+    this.count = count;
+  }
+}
+
 export interface EventStore {
   /**
    * Appends. Commits that wait at the same time share one transaction; each still succeeds or fails on its own. Resolves
    * once the commit is durable (`synchronous_commit`). Safe to repeat after a lost connection: events are recognised by
    * their ids.
-   * @throws ConcurrencyError, FencedError, or (the database is away, after a named limit) Error
+   * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) Error
    */
   commit(commit: Commit): Promise<Committed>;
   /** Events with a position above `position`, in order; at most `limit`. */

@@ -14,11 +14,19 @@ export interface Leases {
    * predecessor had not committed by then never will be. `cursor.seq` 0, `bootId` '' and `progress` null if fresh.
    */
   acquireWorker(workerId: WorkerId): Promise<Cursor | null>;
+  /**
+   * Whether it is certain, by this process's own clock, that nobody else has the lease now: false also while it could not be
+   * renewed for its whole life (the database was away, or this process was paused), though it may still be ours.
+   */
+  isHeld(name: string): boolean;
   release(name: string): Promise<void>;
   releaseWorker(workerId: WorkerId): Promise<void>;
   /** Called with names whose renewal found them taken by another. */
   onLost(listener: (name: string) => void): () => void;
-  /** Workers whose channel lease nobody live holds: `WHERE` state is IDLE or ASSIGNED and the lease is absent or expired. */
+  /**
+   * Workers that somebody has to act for and nobody live does (no lease, or an expired one): those that are not over, and
+   * those that are for {@link SETTLE_LIMIT_MS} and whose executions have not ended.
+   */
   orphanedWorkers(): Promise<WorkerId[]>;
   /** Stops renewing and gives up all (they expire at once), so that another gateway need not wait. */
   close(): Promise<void>;
@@ -27,3 +35,5 @@ export interface Leases {
 /** How long a lease lives without renewal: a dead gateway's workers are taken over within this and one look (< 3 s). */
 export const LEASE_TTL_MS = 2_000;
 export const LEASE_RENEW_INTERVAL_MS = 500;
+/** Whoever records a worker's end ends its executions right after; if they have not ended by then, nobody is about to. */
+export const SETTLE_LIMIT_MS = 3_000;

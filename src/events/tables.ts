@@ -174,6 +174,12 @@ export const leases = pgTable('leases', {
   expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
 });
 
+/** How many calls wait for a worker at each gateway; those of gateways that live (lease `gateway-<id>`) count. */
+export const waitingRequests = pgTable('waiting_requests', {
+  gatewayId: uuid('gateway_id').primaryKey(),
+  count: integer('count').notNull(),
+});
+
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {

@@ -8,6 +8,7 @@ import type { Database } from '../events/database.ts';
 import {
   ConcurrencyError,
   type IdempotencyClaim,
+  LimitError,
   type StreamAppend,
 } from '../events/eventStore.ts';
 import type { Execution, Session, Worker } from '../events/states.ts';
@@ -83,28 +84,32 @@ async function requestIn(
   session: Session,
   request: ValidRequest,
 ): Promise<Execution> {
-  await refuseIfFull(deps, session);
+  // One may run beside those that are queued.
+  const maxUnfinished = deps.config.maxQueuedExecutions + 1;
+  // What the host here knows of is recorded, so this refuses nobody in vain; the commit decides, over all gateways.
+  const unfinished = deps.pool.hosts.get(session.workerId)?.unfinished ?? 0;
+  if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   const append = requestAppend(deps, session.tenant, session, request, false);
-  const { states } = await deps.database.store.commit({
-    streams: [append],
-    openSessions: [{ id: session.id, version: session.version }],
-    ...idempotency(session.tenant, request, append.id),
-  });
-  return states[0] as Execution;
+  try {
+    const { states } = await deps.database.store.commit({
+      streams: [append],
+      openSessions: [{ id: session.id, version: session.version }],
+      maxUnfinished,
+      ...idempotency(session.tenant, request, append.id),
+    });
+    return states[0] as Execution;
+  } catch (error: unknown) {
+    throw error instanceof LimitError ? queueFull(deps, error.count - 1) : error;
+  }
 }
 
-async function refuseIfFull(
-  { pool, database, config }: AcceptDeps,
-  session: Session,
-): Promise<void> {
-  const host = pool.hosts.get(session.workerId);
-  const queued = host ? host.unfinished : await database.queries.countUnfinished(session.id);
-  // One may run beside those that are queued.
-  if (queued <= config.maxQueuedExecutions) return;
-  throw new DomainError(
+function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
+  const limit = config.maxQueuedExecutions;
+  const queued = unfinished - 1;
+  return new DomainError(
     'QUEUE_FULL',
-    `This session has ${queued - 1} queued executions already, at most ${config.maxQueuedExecutions} are allowed. Wait until some have finished.`,
-    { limit: config.maxQueuedExecutions, queued: queued - 1, retryAfterMs: RETRY_AFTER_MS },
+    `This session has ${queued} queued executions already, at most ${limit} are allowed. Wait until some have finished.`,
+    { limit, queued, retryAfterMs: RETRY_AFTER_MS },
   );
 }
 

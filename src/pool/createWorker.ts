@@ -10,7 +10,7 @@ import { decideWorker, type WorkerCommand } from './workerDecider.ts';
 import type { WorkerHosts } from './workerHosts.ts';
 
 /** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
-export const WORKER_START_TIMEOUT_MS = 60_000;
+const WORKER_START_TIMEOUT_MS = 60_000;
 /** How often a start that is awaited looks whether its container has died. */
 const LOOK_INTERVAL_MS = 500;
 /** The file the agent makes in the worker's socket folder. */
@@ -27,6 +27,7 @@ export interface CreateWorkerDeps {
   readonly imageId: () => Promise<string>;
   readonly socketDir: string;
   readonly limits: WorkerLimits;
+  readonly maxTotalWorkers: number;
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -35,19 +36,24 @@ export function workerSocketDir(socketDir: string, poolId: PoolId, workerId: Wor
   return join(socketDir, poolId.replaceAll('-', ''), workerId.replaceAll('-', ''));
 }
 
-/** Records the wish, before any container exists. */
-export async function requestWorker(deps: CreateWorkerDeps): Promise<Worker> {
-  const workerId = deps.newId<WorkerId>();
-  return await record(deps, null, workerId, {
+/** Records the wish, before any container exists. @throws LimitError when MAX_TOTAL_WORKERS are there */
+export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId): Promise<Worker> {
+  const { leases } = deps.database;
+  const imageId = await deps.imageId();
+  // First the lease: from its record on, no gateway shall take it for a worker whose maker is gone.
+  await leases.acquireWorker(workerId);
+  const requested = record(deps, null, workerId, {
     type: 'RequestWorker',
     at: deps.now().toISOString(),
     workerId,
     poolId: deps.poolId,
     name: `cellhouse-${workerId}`,
-    imageId: await deps.imageId(),
+    imageId,
     runtime: deps.runtime.name,
     limits: deps.limits,
   });
+  await requested.catch(() => leases.releaseWorker(workerId));
+  return await requested;
 }
 
 /** Creates the container of a requested worker. @throws what the engine said; nothing is left of it then */
@@ -122,6 +128,7 @@ async function record(
   const events = decideWorker(command, state);
   const { states } = await deps.database.store.commit({
     streams: [{ stream: 'worker', id, state, events }],
+    maxWorkers: deps.maxTotalWorkers,
   });
   return states[0] as Worker;
 }

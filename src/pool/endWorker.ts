@@ -5,12 +5,13 @@
  */
 import { rm } from 'node:fs/promises';
 import type { Database } from '../events/database.ts';
-import { ConcurrencyError, type StreamAppend } from '../events/eventStore.ts';
+import { ConcurrencyError, type Cursor, type StreamAppend } from '../events/eventStore.ts';
 import type { CloseReason, LostReason, RetireReason } from '../events/eventTypes.ts';
 import type { Session, Worker } from '../events/states.ts';
 import type { PoolId, WorkerId } from '../ids.ts';
 import { workerSocketDir } from './createWorker.ts';
 import { endingWithoutAnswer } from './endings.ts';
+import { listenForNews } from './eventNews.ts';
 import { emptyBatch, segmentOf } from './hostBatch.ts';
 import { hostCommit } from './hostCommit.ts';
 import { progressIn } from './hostProgress.ts';
@@ -21,6 +22,10 @@ import type { WorkerHosts } from './workerHosts.ts';
 
 /** Each attempt loses only to another writer's success, so a few are plenty; more would be a defect. */
 const MAX_ATTEMPTS = 20;
+/** A live holder ends them in milliseconds, and the lease of a dead or paused one expires within 2 s. */
+const HOLDER_LIMIT_MS = 5_000;
+/** Between the events that tell of ends: how soon an expired lease is noticed. */
+const HOLDER_LOOK_INTERVAL_MS = 250;
 
 export interface EndWorkerDeps {
   readonly database: Database;
@@ -142,16 +147,28 @@ export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise
   await recordRemoval(deps, worker.id);
 }
 
-/** The host that holds the worker does it; where nobody does, whoever settles takes the lease for it. */
+/** The gateway that holds the worker does it; where none does, whoever settles takes the lease for it. */
 async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void> {
-  const reason = worker.state === 'LOST' ? 'worker-lost' : 'released';
-  const host = deps.hosts.get(worker.id);
-  if (host) return await host.end(reason);
-  const { leases, queries, store } = deps.database;
-  if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
-  const cursor = await leases.acquireWorker(worker.id);
-  // Another live gateway holds it: it sees the session's end and does this itself.
-  if (cursor === null) return;
+  const { leases, queries, wakeUps } = deps.database;
+  const news = listenForNews(wakeUps, ({ event }) => event.type === 'ExecutionFinished');
+  const limit = performance.now() + HOLDER_LIMIT_MS;
+  try {
+    for (;;) {
+      await deps.hosts.get(worker.id)?.end(worker.state === 'LOST' ? 'worker-lost' : 'released');
+      if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
+      const cursor = await leases.acquireWorker(worker.id);
+      if (cursor !== null) return await endUnattended(deps, worker, cursor);
+      // Another live gateway holds it: it is told of the session's end, and does this itself.
+      if (performance.now() > limit) throw new Error('Its executions have not been ended in time.');
+      await news.next(HOLDER_LOOK_INTERVAL_MS);
+    }
+  } finally {
+    news.close();
+  }
+}
+
+async function endUnattended(deps: EndWorkerDeps, worker: Worker, cursor: Cursor): Promise<void> {
+  const { queries, store } = deps.database;
   const batch = emptyBatch();
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
     const job = { execution, code, nextSeq: lastSeq + 1, stateLost: worker.state === 'LOST' };

@@ -15,7 +15,7 @@ import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
 import { userKey } from './openSessions.ts';
 import { poolExhausted } from './poolExhausted.ts';
-import { reconcile } from './reconcile.ts';
+import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import { createRefill, type Refill } from './refill.ts';
 import type { Runtime } from './runtime.ts';
 import type { PoolStatus } from './service.ts';
@@ -105,7 +105,7 @@ export function createPool(deps: PoolDeps): Pool {
     logger,
     now: deps.now,
     adoptOrphans,
-    sweep: () => sweep(false),
+    sweep: () => reconcile(reconciling),
     closeSession: async (session, reason) => {
       await closeSession(ending, session, reason);
     },
@@ -127,28 +127,28 @@ export function createPool(deps: PoolDeps): Pool {
     else refill.look();
   });
 
-  /** Each for itself: one that cannot be adopted now does not keep the others waiting. */
+  const reconciling: ReconcileDeps = {
+    ...ending,
+    logger,
+    isInTheMaking: making.isUnderWay,
+    // In the background: nobody waits for one worker's start.
+    bringUp: (worker) => background(making.bringUpFound(worker, closing.signal)),
+  };
+
+  /** Each for itself: one that cannot be taken over now does not keep the others waiting. */
   async function adoptOrphans(): Promise<void> {
     const orphans = await database.leases.orphanedWorkers();
     const adoptions = orphans.map(async (id) => {
-      const worker = making.isUnderWay(id) ? null : await queries.worker(id);
-      if (worker && ['IDLE', 'ASSIGNED'].includes(worker.state)) await hosts.adopt(worker);
+      const worker = await queries.worker(id);
+      if (worker === null) return;
+      // Without a look at the engine: while that is away, code goes on and so does its output.
+      if (['IDLE', 'ASSIGNED'].includes(worker.state)) await hosts.adopt(worker);
+      else await reconcileWorker(reconciling, worker, null);
     });
     for (const outcome of await Promise.allSettled(adoptions)) {
       if (outcome.status === 'fulfilled') continue;
       logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
     }
-  }
-
-  async function sweep(isAlone: boolean): Promise<void> {
-    await reconcile({
-      ...ending,
-      logger,
-      isAlone,
-      isInTheMaking: making.isUnderWay,
-      // In the background: nobody waits for one worker's start.
-      bringUp: (worker) => background(making.bringUpFound(worker, closing.signal)),
-    });
   }
 
   function background(work: Promise<void>): void {
@@ -169,7 +169,7 @@ export function createPool(deps: PoolDeps): Pool {
     start: async () => {
       await upkeep.start();
       // One worker that cannot be reconciled does not keep the others from serving.
-      await sweep(upkeep.isKeeper).catch((error: unknown) => {
+      await reconcile(reconciling).catch((error: unknown) => {
         logger.error(
           { err: error },
           'not all workers could be reconciled; the next sweep tries again',

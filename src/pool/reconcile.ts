@@ -3,19 +3,20 @@
  *
  * | recorded | container | then |
  * |---|---|---|
- * | REQUESTED by a gateway that is gone | any or none | lost (create-failed), removed |
- * | STARTING by a gateway that is gone | alive | brought up |
+ * | REQUESTED, STARTING, and a live gateway makes it | any or none | left to that |
+ * | REQUESTED | any or none | lost (create-failed), removed |
+ * | STARTING | alive | brought up |
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
  * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
  * | none, REMOVED | any | a stranger with this pool's label: removed |
  *
+ * Who makes a worker holds its lease from before the request on, so whoever gets that lease knows the maker to be gone.
  * Containers without this pool's label are never looked at.
  */
 import type { Logger } from 'pino';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
-import { WORKER_START_TIMEOUT_MS } from './createWorker.ts';
 import {
   type EndWorkerDeps,
   loseIfEnded,
@@ -25,17 +26,12 @@ import {
 } from './endWorker.ts';
 import type { RunningWorker } from './runtime.ts';
 
-/** A worker that is being made takes at most this long; an older one has nobody who makes it. */
-const CREATION_LIMIT_MS = 2 * WORKER_START_TIMEOUT_MS;
-
 export interface ReconcileDeps extends EndWorkerDeps {
   readonly logger: Logger;
   /** Being made by this very process: left alone. */
   readonly isInTheMaking: (id: WorkerId) => boolean;
   /** Awaits a started worker whose maker is gone. */
   readonly bringUp: (worker: Worker) => void;
-  /** No other gateway can be making workers: this one has just started, and keeps the pool. On the timer another may. */
-  readonly isAlone: boolean;
 }
 
 export async function reconcile(deps: ReconcileDeps): Promise<void> {
@@ -56,7 +52,8 @@ export async function reconcile(deps: ReconcileDeps): Promise<void> {
     throw new AggregateError(failures, 'Some workers could not be reconciled.');
 }
 
-async function reconcileWorker(
+/** @param container null: none is there, or nobody looked */
+export async function reconcileWorker(
   deps: ReconcileDeps,
   worker: Worker,
   container: RunningWorker | null,
@@ -66,6 +63,7 @@ async function reconcileWorker(
     case 'REQUESTED':
       return await reconcileRequested(deps, worker, container);
     case 'STARTING':
+      return await reconcileStarting(deps, worker);
     case 'IDLE':
     case 'ASSIGNED':
       return await reconcileLive(deps, worker);
@@ -87,8 +85,7 @@ async function reconcileRequested(
   worker: Worker,
   container: RunningWorker | null,
 ): Promise<void> {
-  const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
-  if (!deps.isAlone && ageMs < CREATION_LIMIT_MS) return;
+  if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
   const detail = 'The gateway that made it ended before its container was recorded.';
   await loseWorker(
     deps,
@@ -99,17 +96,17 @@ async function reconcileRequested(
   );
 }
 
+async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<void> {
+  if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
+  if (!(await loseIfEnded(deps, worker))) deps.bringUp(worker);
+}
+
 async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void> {
   if (await loseIfEnded(deps, worker)) return;
-  if (worker.state !== 'STARTING') {
-    const host = await deps.hosts.adopt(worker);
-    // Whoever was told that it does not answer could not record it then.
-    if (host?.isSuspect)
-      await loseWorker(deps, worker, 'unreachable', null, 'Its agent does not answer.');
-    return;
-  }
-  const ageMs = deps.now().getTime() - worker.requestedAt.getTime();
-  if (deps.isAlone || ageMs >= CREATION_LIMIT_MS) deps.bringUp(worker);
+  const host = await deps.hosts.adopt(worker);
+  // Whoever was told that it does not answer could not record it then.
+  if (host?.isSuspect)
+    await loseWorker(deps, worker, 'unreachable', null, 'Its agent does not answer.');
 }
 
 async function removeStranger(

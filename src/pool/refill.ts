@@ -23,7 +23,8 @@ export interface RefillDeps {
   readonly maxTotalWorkers: number;
   /** Whether this gateway keeps the pool now. */
   readonly isKeeper: () => boolean;
-  readonly request: () => Promise<Worker>;
+  /** Null: the pool is full by now. */
+  readonly request: () => Promise<Worker | null>;
   /** Starts a requested worker and awaits it; an aborted signal ends the waiting, and the next start goes on with it. */
   readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
@@ -62,6 +63,7 @@ export function createRefill(deps: RefillDeps): Refill {
     // Requested one after the other, so that the next look counts them; brought up beside each other.
     for (let made = 0; made < count && !closing.signal.aborted && backOff === null; made += 1) {
       const worker = await deps.request();
+      if (worker === null) return;
       const creation = bringUp(worker).finally(() => {
         creations.delete(creation);
         look();

@@ -7,8 +7,8 @@ import { messageOf } from '../errors.ts';
 import type { Database } from '../events/database.ts';
 import type { Session } from '../events/states.ts';
 
-/** A dead keeper is followed within the lease's life and one look. */
-const LOOK_INTERVAL_MS = 1_000;
+/** A dead gateway is followed within a lease's life (2 s) and one look: together they stay under the 3 s that it may take. */
+const LOOK_INTERVAL_MS = 500;
 /** Deaths are told by the engine at once; this catches what it did not tell. */
 const SWEEP_INTERVAL_MS = 30_000;
 const MAX_SESSIONS_A_ROUND = 100;
@@ -39,21 +39,17 @@ export interface Upkeep {
 }
 
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
-  let isKeeper = false;
+  const { leases } = deps.database;
   let timer: NodeJS.Timeout | null = null;
   let looking: Promise<void> = Promise.resolve();
   let sweptAt = 0;
   let recycledAt = 0;
 
-  const offLost = deps.database.leases.onLost((name) => {
-    if (name === UPKEEP_LEASE) isKeeper = false;
-  });
-
   async function look(): Promise<void> {
-    if (!isKeeper) isKeeper = (await deps.database.leases.acquire(UPKEEP_LEASE)) !== null;
+    if (!leases.isHeld(UPKEEP_LEASE)) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
     deps.onLook();
-    if (!isKeeper) return;
+    if (!leases.isHeld(UPKEEP_LEASE)) return;
     const now = Date.now();
     if (now - sweptAt >= SWEEP_INTERVAL_MS) {
       sweptAt = now;
@@ -79,19 +75,18 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 
   return {
     get isKeeper() {
-      return isKeeper;
+      return leases.isHeld(UPKEEP_LEASE);
     },
     sweepSoon: () => {
       sweptAt = 0;
     },
     start: async () => {
-      isKeeper = (await deps.database.leases.acquire(UPKEEP_LEASE)) !== null;
+      await leases.acquire(UPKEEP_LEASE);
       recycledAt = Date.now();
       sweptAt = Date.now();
       lookAgain();
     },
     close: async () => {
-      offLost();
       if (timer !== null) clearTimeout(timer);
       timer = null;
       await looking;

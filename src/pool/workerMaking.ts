@@ -1,6 +1,7 @@
 /** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
+import { LimitError } from '../events/eventStore.ts';
 import type { Worker } from '../events/states.ts';
 import type { NewId, WorkerId } from '../ids.ts';
 import { awaitWorker, type CreateWorkerDeps, requestWorker, startWorker } from './createWorker.ts';
@@ -16,7 +17,8 @@ export interface WorkerMakingDeps extends EndWorkerDeps {
 export interface WorkerMaking {
   /** Being made by this process: whoever sweeps leaves it alone. */
   isUnderWay(id: WorkerId): boolean;
-  request(): Promise<Worker>;
+  /** Null: there are MAX_TOTAL_WORKERS already, with those of other gateways. */
+  request(): Promise<Worker | null>;
   /** @throws what went wrong; an aborted signal ends the waiting, and the next start of a gateway goes on */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
   /** Goes on with a started worker whose maker is gone; one that cannot be brought up is lost. */
@@ -39,9 +41,15 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
   return {
     isUnderWay: (id) => underWay.has(id),
     request: async () => {
-      const worker = await requestWorker(making);
-      underWay.add(worker.id);
-      return worker;
+      const workerId = deps.newId<WorkerId>();
+      underWay.add(workerId);
+      try {
+        return await requestWorker(making, workerId);
+      } catch (error: unknown) {
+        underWay.delete(workerId);
+        if (error instanceof LimitError) return null;
+        throw error;
+      }
     },
     bringUp: async (worker, signal) => {
       await awaitWorker(making, await startWorker(making, worker), signal);
@@ -64,6 +72,7 @@ function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
   const { config, runtime, workerImage } = deps;
   return {
     ...deps,
+    maxTotalWorkers: config.maxTotalWorkers,
     imageId: () => runtime.imageId(workerImage),
     limits: {
       memoryMb: config.workerMemoryMb,

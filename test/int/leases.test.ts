@@ -1,11 +1,19 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
-import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from '../../src/events/leases.ts';
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, SETTLE_LIMIT_MS } from '../../src/events/leases.ts';
 import type { Worker } from '../../src/events/states.ts';
 import { type GatewayId, newId, type WorkerId } from '../../src/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { becomesIdle, commitOne, onWorker, workerRequested } from '../support/events.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionRequested,
+  onWorker,
+  workerLost,
+  workerRequested,
+} from '../support/events.ts';
 
 /** The design's promise: another gateway takes a dead one's leases within this. */
 const TAKE_OVER_LIMIT_MS = 3_000;
@@ -95,6 +103,30 @@ describe('a lease', () => {
   });
 });
 
+describe('isHeld', () => {
+  it('is true only as long as no other gateway can have it', async () => {
+    const held = await db.open();
+    expect(held.leases.isHeld('certain')).toBe(false);
+    await held.leases.acquire('certain');
+    expect(held.leases.isHeld('certain')).toBe(true);
+    expect(other.leases.isHeld('certain')).toBe(false);
+    await held.leases.release('certain');
+    expect(held.leases.isHeld('certain')).toBe(false);
+  });
+
+  it('is false once it could not be renewed for its whole life, and true again when it was', async () => {
+    const proxy = await createDatabaseProxy(db.address);
+    const cut = await db.open(newId<GatewayId>(), proxy.address);
+    await cut.leases.acquire('cut');
+    await proxy.refuse();
+    await expect.poll(() => cut.leases.isHeld('cut'), { timeout: 2 * LEASE_TTL_MS }).toBe(false);
+    await proxy.open();
+    await expect.poll(() => cut.leases.isHeld('cut'), { timeout: 2 * LEASE_TTL_MS }).toBe(true);
+    await cut.close();
+    await proxy.close();
+  });
+});
+
 describe('the lease on a worker', () => {
   it('of a dead gateway is taken over within the limit', async () => {
     const worker = await idleWorker();
@@ -145,14 +177,29 @@ describe('the lease on a worker', () => {
     expect(taken.seq).toBe(storedSeq);
   });
 
-  it('shows as orphaned while nobody live holds it', async () => {
+  it('shows as orphaned while nobody live holds it, from the request on', async () => {
     const [held, free] = [await idleWorker(), await idleWorker()];
+    const requested = await commitOne<'worker'>(gateway.store, workerRequested());
     await gateway.leases.acquireWorker(held.id);
     const orphaned = await other.leases.orphanedWorkers();
-    expect(orphaned).toContain(free.id);
+    expect(orphaned).toEqual(expect.arrayContaining([free.id, requested.id]));
     expect(orphaned).not.toContain(held.id);
     await gateway.leases.releaseWorker(held.id);
     expect(await other.leases.orphanedWorkers()).toContain(held.id);
+  });
+
+  it('shows as orphaned after its end only if its executions have not ended for a while', async () => {
+    const lost = async (at: Date) =>
+      await commitOne<'worker'>(gateway.store, onWorker(await idleWorker(), workerLost(at)));
+    const longAgo = new Date(Date.now() - 2 * SETTLE_LIMIT_MS);
+    const workers = [await lost(longAgo), await lost(longAgo), await lost(new Date())] as const;
+    const [forgotten, settled, fresh] = workers;
+    await commitOne(gateway.store, executionRequested({ workerId: forgotten.id }));
+    await commitOne(gateway.store, executionRequested({ workerId: fresh.id }));
+    const orphaned = await other.leases.orphanedWorkers();
+    expect(orphaned).toContain(forgotten.id);
+    expect(orphaned).not.toContain(settled.id);
+    expect(orphaned).not.toContain(fresh.id);
   });
 });
 

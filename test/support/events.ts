@@ -42,6 +42,11 @@ export function becomesIdle(at = new Date()): WorkerEvent[] {
   ];
 }
 
+export function workerLost(at = new Date()): WorkerEvent {
+  const data = { reason: 'exited' as const, exitCode: 1, detail: null, at: at.toISOString() };
+  return { type: 'WorkerLost', data };
+}
+
 export function sessionOpened(
   over: Partial<DataOf<SessionEvent, 'SessionOpened'>> = {},
 ): StreamAppend {

@@ -34,13 +34,6 @@ export function createExecutionQueries({ sql, answered }: Client): ExecutionQuer
       }));
     },
 
-    countUnfinished: async (sessionId) => {
-      const [row] = await answered(sql<{ count: number }[]>`
-        SELECT count(*) AS count FROM executions
-        WHERE session_id = ${sessionId} AND finished_at IS NULL`);
-      return row?.count ?? 0;
-    },
-
     idempotencyKey: async (tenant, userUuid, key) =>
       firstOrNull(
         await answered(sql<{ executionId: ExecutionId; codeSha256: string }[]>`

@@ -62,8 +62,6 @@ export interface ExecutionQueries {
   executionCode(id: ExecutionId): Promise<string | null>;
   /** Queued and running ones of the worker with their code, in the order they were accepted (commit order). */
   unfinishedExecutions(workerId: WorkerId): Promise<UnfinishedExecution[]>;
-  /** How many of the session's executions are queued or running. */
-  countUnfinished(sessionId: SessionId): Promise<number>;
   /** The execution that holds the key; null if the key is unused (or expired and deleted). */
   idempotencyKey(
     tenant: string,
@@ -143,7 +141,7 @@ export interface UpkeepQueries {
   poolIdentity(engineId: string): Promise<PoolIdentity>;
   /** Forgets keys whose execution was requested before `before`. Resolves with their number. */
   deleteIdempotencyKeys(before: Date): Promise<number>;
-  /** Forgets cursors and leases of removed workers. Resolves with the number of workers. */
+  /** Forgets cursors and leases of workers that are removed, or were never recorded. Resolves with their number. */
   deleteRemovedWorkersCursors(): Promise<number>;
 }
 

@@ -23,8 +23,13 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId): Up
     deleteRemovedWorkersCursors: async () => {
       const { count } = await answered(sql`
         WITH gone AS (
-          DELETE FROM worker_cursors c USING workers w
-          WHERE w.id = c.worker_id AND w.state = 'REMOVED' RETURNING c.worker_id
+          DELETE FROM worker_cursors c
+          WHERE EXISTS (SELECT FROM workers w WHERE w.id = c.worker_id AND w.state = 'REMOVED')
+            -- One that is being requested has its lease before it is recorded.
+            OR NOT EXISTS (SELECT FROM workers w WHERE w.id = c.worker_id)
+              AND NOT EXISTS (SELECT FROM leases l
+                WHERE l.name = 'worker-' || c.worker_id AND l.expires_at > clock_timestamp())
+          RETURNING c.worker_id
         ), freed AS (
           DELETE FROM leases l USING gone g WHERE l.name = 'worker-' || g.worker_id
         )

@@ -1,3 +1,4 @@
+import type { Commit } from '../eventStore.ts';
 import type { StreamKind } from '../eventTypes.ts';
 import { projectionRow } from '../projections/projectionRow.ts';
 import { schemaVersionOf } from '../schemaVersions.ts';
@@ -79,8 +80,7 @@ function projectionRows(group: readonly PreparedCommit[]): Record<string, unknow
       const after = states[index];
       if (after && events.length > 0) {
         if (state === null) {
-          const place = stream === 'execution' ? { requested_position: number } : {};
-          rows[stream].added.push(projectionRow(after, place));
+          rows[stream].added.push(projectionRow(after, besides(stream, commit, number)));
         } else {
           rows[stream].changed.push(projectionRow(after, { expected_version: state.version }));
         }
@@ -92,6 +92,24 @@ function projectionRows(group: readonly PreparedCommit[]): Record<string, unknow
     string,
     unknown
   >[][];
+}
+
+/** What `cellhouse_commit` takes beside a new row's columns. */
+function besides(
+  stream: StreamKind,
+  { maxUnfinished, maxWorkers }: Commit,
+  number: number,
+): Record<string, unknown> {
+  switch (stream) {
+    case 'worker':
+      return { max_workers: maxWorkers };
+    case 'session':
+      return {};
+    case 'execution':
+      return { requested_position: number, max_unfinished: maxUnfinished };
+    default:
+      return stream satisfies never;
+  }
 }
 
 function outputColumns(group: readonly PreparedCommit[]): Column[][] {

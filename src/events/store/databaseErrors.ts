@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import type { WorkerId } from '../../ids.ts';
 import { NO_ANSWER } from '../client.ts';
-import { ConcurrencyError, FencedError } from '../eventStore.ts';
+import { ConcurrencyError, FencedError, LimitError } from '../eventStore.ts';
 
 /** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
 const CONNECTION_CODES = new Set([
@@ -50,6 +50,10 @@ export function commitError(error: unknown): unknown {
       return new ConcurrencyError('session', { cause: error });
     case 'CH003':
       return new ConcurrencyError('stream', { cause: error });
+    case 'CH004':
+      return new LimitError('maxUnfinished', Number(error.detail), { cause: error });
+    case 'CH005':
+      return new LimitError('maxWorkers', Number(error.detail), { cause: error });
     case '23505': {
       const on = CONSTRAINTS[error.constraint_name ?? ''];
       return on ? new ConcurrencyError(on, { cause: error }) : error;

@@ -1,0 +1,97 @@
+/** Limits that hold over gateways: whoever comes together with another still finds no more room than there is. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { Commit } from '../../src/events/eventStore.ts';
+import type { Execution, Session } from '../../src/events/states.ts';
+import { newId, type WorkerId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onWorker,
+  POOL_ID,
+  sessionOpened,
+  workerLost,
+  workerRequested,
+} from '../support/events.ts';
+
+let db: TestDatabase;
+let gateways: Database[];
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  gateways = [gateway, await db.open(), await db.open()];
+});
+afterAll(() => db.close());
+
+/** Each commit by the next gateway, all at once. Resolves with how many were done; all others met the limit. */
+async function commitAll(commits: readonly Commit[], limit: string): Promise<number> {
+  const outcomes = await Promise.allSettled(
+    commits.map((commit, index) => {
+      const { store } = gateways[index % gateways.length] ?? gateway;
+      return store.commit(commit);
+    }),
+  );
+  const refusals = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  for (const reason of refusals) expect(reason).toMatchObject({ name: 'LimitError', limit });
+  return outcomes.length - refusals.length;
+}
+
+const requestIn = ({ id, version, workerId }: Session, maxUnfinished: number): Commit => ({
+  streams: [executionRequested({ sessionId: id, workerId })],
+  openSessions: [{ id, version }],
+  maxUnfinished,
+});
+
+async function openSession(userUuid: string): Promise<Session> {
+  return await commitOne<'session'>(gateway.store, sessionOpened({ userUuid }));
+}
+
+describe('maxUnfinished', () => {
+  it.each([1, 5])('lets exactly %i of 30 at the same time in', async (max) => {
+    const session = await openSession(`burst-${max}`);
+    const commits = Array.from({ length: 30 }, () => requestIn(session, max));
+    expect(await commitAll(commits, 'maxUnfinished')).toBe(max);
+    const [row] = await db.sql`
+      SELECT count(*)::int AS count FROM executions WHERE session_id = ${session.id}`;
+    expect(row).toEqual({ count: max });
+  });
+
+  it('counts each session for itself, and what has finished not at all', async () => {
+    const [full, other] = [await openSession('full'), await openSession('other')];
+    const { store } = gateway;
+    const { states } = await store.commit(requestIn(full, 1));
+    const [refused, taken] = await Promise.allSettled([
+      store.commit(requestIn(full, 1)),
+      store.commit(requestIn(other, 1)),
+    ]);
+    expect(refused).toMatchObject({ reason: { limit: 'maxUnfinished', count: 2 } });
+    expect(taken.status).toBe('fulfilled');
+    await commitOne(store, onExecution(states[0] as Execution, executionFinished()));
+    expect((await store.commit(requestIn(full, 1))).events).toHaveLength(1);
+  });
+});
+
+describe('maxWorkers', () => {
+  it('lets exactly so many of 30 at the same time in, and more when some are over', async () => {
+    const request = (): Commit => ({ streams: [workerRequested()], maxWorkers: 7 });
+    expect(await commitAll(Array.from({ length: 30 }, request), 'maxWorkers')).toBe(7);
+    const { queries, store } = gateway;
+    const [worker] = await queries.workersInStates(POOL_ID, ['REQUESTED']);
+    if (!worker) throw new Error('There is no worker.');
+    await commitOne(store, onWorker(worker, workerLost()));
+    expect(await commitAll(Array.from({ length: 9 }, request), 'maxWorkers')).toBe(1);
+  });
+
+  it('is not asked by a commit that makes no worker', async () => {
+    const { store } = gateway;
+    const session = await store.commit({
+      streams: [sessionOpened({ userUuid: 'free', workerId: newId<WorkerId>() })],
+      maxWorkers: 0,
+    });
+    expect(session.events).toHaveLength(1);
+  });
+});
