@@ -1,0 +1,104 @@
+/**
+ * The whole contract at once: 16 writers in four processes on one server, a reader that follows, while connections are cut in
+ * the middle of commits, answers are lost, and the server is stopped and started again.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import { openDatabase } from '../../src/events/openDatabase.ts';
+import { newId } from '../../src/ids.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
+
+const PROCESSES = 4;
+const WRITERS_EACH = 4;
+const COMMITS_EACH = 60;
+const EVENTS = PROCESSES * WRITERS_EACH * COMMITS_EACH * 2;
+const TIMEOUT_MS = 60_000;
+const WRITER = new URL('../support/writerProcess.mjs', import.meta.url).pathname;
+
+interface Acknowledged {
+  readonly eventIds: readonly string[];
+  readonly positions: readonly number[];
+}
+
+const logger = pino({ level: 'silent' });
+const dataDir = mkdtempSync(join(tmpdir(), 'cellhouse-test-postgres-own-'));
+let address: SocketAddress;
+let proxy: DatabaseProxy;
+let reader: Database;
+beforeAll(async () => {
+  // A server of its own: it is stopped in the middle.
+  address = await ensureEmbeddedPostgres({ dataDir, logger });
+  proxy = await createDatabaseProxy(address);
+  reader = await openDatabase(address, { gatewayId: newId(), logger, newId });
+});
+afterAll(async () => {
+  await reader.close();
+  await proxy.close();
+  await stopEmbeddedPostgres({ dataDir, logger });
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Runs one process of writers, by way of the proxy; `onLine` hears of each acknowledged commit. */
+async function writers(onLine: (line: Acknowledged) => void): Promise<void> {
+  const args = [JSON.stringify(proxy.address), String(WRITERS_EACH), String(COMMITS_EACH)];
+  const child = spawn(process.execPath, [WRITER, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => onLine(JSON.parse(line) as Acknowledged));
+  const [[code]] = await Promise.all([once(child, 'exit'), once(lines, 'close')]);
+  expect(code).toBe(0);
+}
+
+it('gives every acknowledged commit its places once, and a reader sees each once, in order', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const acknowledged: Acknowledged[] = [];
+  const heard: RecordedEvent[] = [];
+  reader.wakeUps.onEvent((event) => heard.push(event));
+  /** Each harm once, when so many commits are acknowledged. */
+  const harms = new Map<number, () => Promise<void> | void>([
+    [100, () => proxy.cut()],
+    [200, () => proxy.loseNextAnswer()],
+    [300, () => proxy.loseNextCommit()],
+    [400, restartServer],
+    [600, () => proxy.loseNextAnswer()],
+    [700, () => proxy.cut()],
+  ]);
+  const harmed: Promise<void>[] = [];
+  const onLine = (line: Acknowledged) => {
+    acknowledged.push(line);
+    const harm = harms.get(acknowledged.length);
+    if (harm) harmed.push(Promise.resolve(harm()));
+  };
+  await Promise.all(Array.from({ length: PROCESSES }, () => writers(onLine)));
+  await Promise.all(harmed);
+  expect(harmed).toHaveLength(harms.size);
+  expect(proxy.lost).toBe(3);
+
+  await expect.poll(() => reader.wakeUps.position, { timeout: 10_000 }).toBe(EVENTS);
+  expect(heard.map(({ position }) => position)).toEqual(heard.map((_, index) => index + 1));
+  expect(heard).toHaveLength(EVENTS);
+  const stored = new Map(heard.map(({ position, metadata }) => [position, metadata.eventId]));
+  expect(acknowledged).toHaveLength(EVENTS / 2);
+  for (const { eventIds, positions } of acknowledged)
+    expect(positions.map((position) => stored.get(position))).toEqual(eventIds);
+});
+
+async function restartServer(): Promise<void> {
+  await stopEmbeddedPostgres({ dataDir, logger });
+  await ensureEmbeddedPostgres({ dataDir, logger });
+}

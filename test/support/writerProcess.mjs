@@ -1,0 +1,48 @@
+/**
+ * Several writers in a process of their own, on the built event store: `node writerProcess.mjs <address> <writers> <commits>`. Prints
+ * each acknowledged commit as `{"eventIds": [...], "positions": [...]}` a line. Ends with 1 if any commit fails.
+ */
+import { pino } from 'pino';
+import { openDatabase } from '../../dist/events/openDatabase.js';
+import { newId } from '../../dist/ids.js';
+
+const [address, writers, commits] = process.argv.slice(2);
+const logger = pino({ level: 'silent' });
+const database = await openDatabase(JSON.parse(address ?? ''), {
+  gatewayId: newId(),
+  logger,
+  newId,
+});
+
+function requested() {
+  const workerId = newId();
+  const data = {
+    workerId,
+    poolId: newId(),
+    name: workerId,
+    imageId: 'sha256:1',
+    runtime: 'runc',
+    limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    at: new Date().toISOString(),
+  };
+  return {
+    stream: 'worker',
+    id: workerId,
+    state: null,
+    events: [{ type: 'WorkerRequested', data }],
+  };
+}
+
+async function write() {
+  for (let count = 0; count < Number(commits); count += 1) {
+    const { events } = await database.store.commit({ streams: [requested(), requested()] });
+    const line = {
+      eventIds: events.map(({ metadata }) => metadata.eventId),
+      positions: events.map(({ position }) => position),
+    };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+await Promise.all(Array.from({ length: Number(writers) }, write));
+await database.close();
