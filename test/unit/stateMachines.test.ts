@@ -1,0 +1,175 @@
+/** The diagrams in docs/events.md are what the deciders do: every state is visited, every command tried there. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { EndStatus } from '../../src/events/eventTypes.ts';
+import { evolveExecution } from '../../src/events/projections/evolveExecution.ts';
+import { evolveSession } from '../../src/events/projections/evolveSession.ts';
+import { evolveWorker } from '../../src/events/projections/evolveWorker.ts';
+import { newId } from '../../src/ids.ts';
+import { decideExecution, type ExecutionCommand } from '../../src/pool/executionDecider.ts';
+import { decideSession, type SessionCommand } from '../../src/pool/sessionDecider.ts';
+import { decideWorker, type WorkerCommand } from '../../src/pool/workerDecider.ts';
+import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { POOL_ID } from '../support/events.ts';
+
+const doc = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
+const at = '2026-01-02T03:04:05.678Z';
+
+/** The arrows drawn below a heading, but for those to the end. */
+function drawn(stream: string): string[] {
+  const section = doc.split(`### \`${stream}-<id>\``)[1]?.split('\n### ')[0] ?? '';
+  const diagram = /```mermaid\nstateDiagram-v2\n([\s\S]*?)```/.exec(section)?.[1] ?? '';
+  const lines = diagram.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '' && !line.endsWith('[*]')).sort();
+}
+
+interface Machine<State, Command, Event extends { readonly type: string }> {
+  readonly commands: readonly Command[];
+  decide(command: Command, state: State | null): Event[];
+  evolve(state: State | null, event: Event): State;
+  nameOf(state: State): string;
+}
+
+/** Every arrow that can be walked, as the diagrams write it. */
+function walked<S, C, E extends { readonly type: string }>(machine: Machine<S, C, E>): string[] {
+  const arrows = new Set<string>();
+  const seen = new Set<string>();
+  const name = (state: S | null) => (state === null ? '[*]' : machine.nameOf(state));
+  const waiting: (S | null)[] = [null];
+  for (let state = waiting.pop(); state !== undefined; state = waiting.pop()) {
+    if (seen.has(name(state))) continue;
+    seen.add(name(state));
+    for (const command of machine.commands) {
+      // What follows in the same decision begins where the first event led, and is found from there.
+      const [event] = decided(machine, command, state);
+      if (!event) continue;
+      const next = machine.evolve(state, event);
+      arrows.add(`${name(state)} --> ${name(next)}: ${event.type}`);
+      waiting.push(next);
+    }
+  }
+  return [...arrows].sort();
+}
+
+function decided<S, C, E extends { readonly type: string }>(
+  machine: Machine<S, C, E>,
+  command: C,
+  state: S | null,
+): E[] {
+  try {
+    return machine.decide(command, state);
+  } catch (error: unknown) {
+    if (error instanceof WrongStateError) return [];
+    throw error;
+  }
+}
+
+const workerCommands: WorkerCommand[] = [
+  {
+    type: 'RequestWorker',
+    at,
+    workerId: newId(),
+    poolId: POOL_ID,
+    name: 'worker-1',
+    imageId: 'sha256:1',
+    runtime: 'docker/runc',
+    limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+  },
+  { type: 'RecordStart', at, containerId: 'c1', socketPath: '/s' },
+  { type: 'RecordReady', at, readyMs: 700 },
+  { type: 'AssignWorker', at, sessionId: newId() },
+  { type: 'RetireWorker', at, reason: 'released' },
+  { type: 'RecordLoss', at, reason: 'exited', exitCode: 1, detail: null },
+  { type: 'RecordRemoval', at },
+];
+
+const sessionCommands: SessionCommand[] = [
+  {
+    type: 'OpenSession',
+    at,
+    sessionId: newId(),
+    tenant: 'default',
+    userUuid: 'ann',
+    workerId: newId(),
+    previous: null,
+  },
+  { type: 'RecordKernelRestart', at, reason: 'user', executionId: null },
+  { type: 'CloseSession', at, reason: 'released' },
+];
+
+const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
+  type: 'FinishExecution',
+  at,
+  startedAt,
+  ending: {
+    status,
+    executionCount: null,
+    errorName: null,
+    errorValue: null,
+    stateLost: false,
+    truncated: false,
+    cpuMs: null,
+    peakMemoryBytes: null,
+    outputBytes: 0,
+    exitCode: null,
+  },
+});
+const ENDS: EndStatus[] = ['OK', 'ERROR', 'TIMEOUT', 'INTERRUPTED', 'CANCELLED', 'WORKER_LOST'];
+const executionCommands: ExecutionCommand[] = [
+  {
+    type: 'RequestExecution',
+    at,
+    executionId: newId(),
+    sessionId: newId(),
+    workerId: newId(),
+    tenant: 'default',
+    userUuid: 'ann',
+    code: 'a',
+    codeSha256: 'f'.repeat(64),
+    codeBytes: 1,
+    timeoutMs: 10_000,
+    maxOutputBytes: 1_000,
+    idempotencyKey: null,
+    stateLost: false,
+  },
+  { type: 'RecordStart', at },
+  ...ENDS.map((status) => finish(status, at)),
+  // Those that can end what never began.
+  finish('CANCELLED', null),
+  finish('WORKER_LOST', null),
+];
+
+describe('docs/events.md draws', () => {
+  it('the life of a worker as it is decided', () => {
+    const machine = {
+      commands: workerCommands,
+      decide: decideWorker,
+      evolve: evolveWorker,
+      nameOf: ({ state }: { readonly state: string }) => state,
+    };
+    expect(drawn('worker')).toEqual(walked(machine));
+    expect(drawn('worker')).toHaveLength(14);
+  });
+
+  it('the life of a session as it is decided', () => {
+    const machine = {
+      commands: sessionCommands,
+      decide: decideSession,
+      evolve: evolveSession,
+      nameOf: ({ closedAt }: { readonly closedAt: Date | null }) => (closedAt ? 'CLOSED' : 'OPEN'),
+    };
+    expect(drawn('session')).toEqual(walked(machine));
+    expect(drawn('session')).toHaveLength(3);
+  });
+
+  it('the life of an execution as it is decided', () => {
+    const machine = {
+      commands: executionCommands,
+      decide: decideExecution,
+      evolve: evolveExecution,
+      nameOf: ({ status }: { readonly status: string }) => status,
+    };
+    expect(drawn('execution')).toEqual(walked(machine));
+    expect(drawn('execution')).toHaveLength(10);
+  });
+});
