@@ -17,9 +17,10 @@ const RUNTIME = 'runsc';
 /**
  * network=none: a sandbox without any network stack but loopback; a worker needs no other. host-uds=all: lets the agent's
  * socket in the mounted folder be one of the host's, which is how the gateway reaches it. platform=systrap: the one that
- * needs no virtualisation, so it works on a virtual machine as well.
+ * needs no virtualisation, so it works on a virtual machine as well. oci-seccomp: gVisor's own kernel refuses the same
+ * calls to user code that the host's does under runc.
  */
-const RUNTIME_ARGS = ['--network=none', '--host-uds=all', '--platform=systrap'];
+const RUNTIME_ARGS = ['--network=none', '--host-uds=all', '--platform=systrap', '--oci-seccomp'];
 
 /** The machine's own engine: where it listens, where it is configured, and where its process is named. */
 const SYSTEM_PLACES = {

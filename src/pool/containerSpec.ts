@@ -3,6 +3,7 @@
  */
 import type Docker from 'dockerode';
 import type { WorkerSpec } from './runtime.ts';
+import { seccompProfile } from './seccompProfile.ts';
 
 /** Label that holds the pool's id; only containers that bear it are ever touched. */
 export const POOL_LABEL = 'cellhouse.pool';
@@ -15,6 +16,30 @@ const MAX_OPEN_FILES = 1024;
 const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
 /** The agent needs them to start a kernel under another user and to signal it; the kernel ends with none. */
 const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
+
+/**
+ * Bytes of a core dump: none. Not 0: where the host pipes dumps to a program of its own, Linux starts that program for
+ * a limit of 0 too, and only for 1 never. The seccomp profile keeps it there.
+ */
+const CORE_LIMIT = 1;
+/** When the host itself is short of memory, workers go before the gateway and its database. */
+const OOM_SCORE = 500;
+
+const MASKED_IN_PROC =
+  'acpi asound buddyinfo bus cmdline config.gz diskstats driver fs interrupts iomem ioports kallsyms kcore keys kmsg ' +
+  'kpagecgroup kpagecount kpageflags latency_stats modules pagetypeinfo partitions pressure sched_debug schedstat scsi ' +
+  'slabinfo softirqs swaps sysrq-trigger sysvipc timer_list timer_stats vmallocinfo zoneinfo';
+const MASKED_IN_SYS =
+  'block bus class dev devices/virtual firmware fs/bpf fs/ext4 fs/pstore hypervisor kernel module power';
+/**
+ * Hidden: what Docker hides by default, what tells of the host and its other containers, and message queues, which would
+ * outlive the process that fills them.
+ */
+const MASKED_PATHS = [
+  ...MASKED_IN_PROC.split(' ').map((name) => `/proc/${name}`),
+  ...MASKED_IN_SYS.split(' ').map((name) => `/sys/${name}`),
+  '/dev/mqueue',
+];
 
 /** Of each tmpfs. A file costs about 1 KiB of memory even if empty, which `size` does not count. */
 const MAX_FILES = 65_536;
@@ -42,23 +67,24 @@ export function containerSpec(spec: WorkerSpec, ociRuntime: string): Docker.Cont
     Image: spec.imageId,
     Labels: { [POOL_LABEL]: spec.poolId, [WORKER_LABEL]: spec.workerId },
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    HostConfig: {
-      Runtime: ociRuntime,
-      NetworkMode: 'none',
-      ReadonlyRootfs: true,
-      CapDrop: ['ALL'],
-      CapAdd: AGENT_CAPABILITIES,
-      SecurityOpt: ['no-new-privileges'],
-      Binds: [`${spec.socketDir}:${AGENT_SOCKET_MOUNT}`],
-      LogConfig: { Type: 'json-file', Config: { ...LOG_LIMITS } },
-      Ulimits: [
-        { Name: 'nofile', Soft: MAX_OPEN_FILES, Hard: MAX_OPEN_FILES },
-        { Name: 'core', Soft: 0, Hard: 0 },
-      ],
-      IpcMode: 'private',
-      RestartPolicy: { Name: 'no' },
-      ...resources(spec, isSandboxed),
-    },
+    HostConfig: { Runtime: ociRuntime, ...walls(spec), ...resources(spec, isSandboxed) },
+  };
+}
+
+/** What a worker sees and may do. */
+function walls(spec: WorkerSpec): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
+  return {
+    NetworkMode: 'none',
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    ReadonlyRootfs: true,
+    Binds: [`${spec.socketDir}:${AGENT_SOCKET_MOUNT}`],
+    MaskedPaths: MASKED_PATHS,
+    CapDrop: ['ALL'],
+    CapAdd: AGENT_CAPABILITIES,
+    SecurityOpt: ['no-new-privileges', `seccomp=${seccompProfile()}`],
+    LogConfig: { Type: 'json-file', Config: { ...LOG_LIMITS } },
+    RestartPolicy: { Name: 'no' },
   };
 }
 
@@ -73,6 +99,11 @@ function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
     NanoCpus: Math.round(cpus * 1e9),
+    Ulimits: [
+      { Name: 'nofile', Soft: MAX_OPEN_FILES, Hard: MAX_OPEN_FILES },
+      { Name: 'core', Soft: CORE_LIMIT, Hard: CORE_LIMIT },
+    ],
+    OomScoreAdj: OOM_SCORE,
     PidsLimit: isSandboxed ? pids * HOST_TASKS_PER_PROCESS + SANDBOX_TASKS : pids,
     Tmpfs: {
       '/workspace': `rw,nosuid,nodev,exec,${tmpfsLimits(workspaceMb)}`,

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
+import { containerSpec } from '../../src/pool/containerSpec.ts';
+
+const MIB = 1024 * 1024;
+
+function hostConfig(ociRuntime: string) {
+  const spec = containerSpec(
+    {
+      workerId: newId<WorkerId>(),
+      poolId: newId<PoolId>(),
+      name: 'cellhouse-x',
+      imageId: 'sha256:0',
+      limits: { memoryMb: 512, diskMb: 256, cpus: 0.5, pids: 128 },
+      socketDir: '/run/cellhouse/p/w',
+      environment: { CELLHOUSE_CPUS: '1' },
+    },
+    ociRuntime,
+  );
+  return { environment: spec.Env ?? [], host: spec.HostConfig ?? {} };
+}
+
+interface Rule {
+  readonly names: readonly string[];
+  readonly action: string;
+  readonly args?: readonly unknown[];
+}
+
+function seccompRules(): Rule[] {
+  const option = hostConfig('runc').host.SecurityOpt?.find((text) => text.startsWith('seccomp='));
+  return JSON.parse(option?.slice('seccomp='.length) ?? '{}').syscalls;
+}
+
+describe('the container of a worker', () => {
+  it('gets the size of its disk on top of its memory, and no swap', () => {
+    const { host } = hostConfig('runc');
+    expect(host.Memory).toBe((512 + 256) * MIB);
+    expect(host.MemorySwap).toBe(host.Memory);
+    const sizes = Object.values(host.Tmpfs as Record<string, string>).map((options) =>
+      Number(/size=(\d+)m/.exec(options)?.[1]),
+    );
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(256);
+  });
+
+  it('has its limit on processes from the host under runc, from within under gVisor', () => {
+    expect(hostConfig('runc').host.PidsLimit).toBe(128);
+    expect(hostConfig('runc').environment).toEqual(['CELLHOUSE_CPUS=1']);
+    expect(hostConfig('runsc').host.PidsLimit).toBeGreaterThan(2 * 128);
+    expect(hostConfig('runsc').environment).toEqual(['CELLHOUSE_CPUS=1', 'CELLHOUSE_PIDS=128']);
+  });
+
+  it('mounts nothing of the host but its socket folder', () => {
+    expect(hostConfig('runc').host).toMatchObject({
+      Binds: ['/run/cellhouse/p/w:/run/cellhouse/socket'],
+      ReadonlyRootfs: true,
+    });
+  });
+});
+
+describe('the seccomp profile', () => {
+  it('lists no call twice without arguments, and none whose arguments matter', () => {
+    const free = seccompRules().flatMap(({ names, args }) => (args ? [] : names));
+    expect(free.length).toBeGreaterThan(200);
+    expect(new Set(free).size).toBe(free.length);
+    const bound = seccompRules().flatMap(({ names, args }) => (args ? names : []));
+    expect(free.filter((name) => bound.includes(name))).toEqual([]);
+  });
+
+  it.each([
+    ...[
+      'add_key',
+      'keyctl',
+      'request_key',
+      'bpf',
+      'perf_event_open',
+      'userfaultfd',
+      'io_uring_setup',
+    ],
+    ...[
+      'ptrace',
+      'process_vm_readv',
+      'pidfd_getfd',
+      'kcmp',
+      'mount',
+      'umount2',
+      'move_mount',
+      'fsopen',
+    ],
+    ...['unshare', 'setns', 'pivot_root', 'chroot', 'name_to_handle_at', 'open_by_handle_at'],
+    ...['init_module', 'finit_module', 'kexec_load', 'reboot', 'swapon', 'acct', 'syslog', 'iopl'],
+    ...['shmget', 'semget', 'msgget', 'mq_open', 'inotify_init1', 'fanotify_init', 'modify_ldt'],
+  ])('does not list %s', (name) => {
+    expect(seccompRules().flatMap(({ names }) => names)).not.toContain(name);
+  });
+});
