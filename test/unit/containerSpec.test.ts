@@ -27,7 +27,9 @@ interface Rule {
 }
 
 function seccompRules(): Rule[] {
-  const option = hostConfig('runc').host.SecurityOpt?.find((text) => text.startsWith('seccomp='));
+  const option = hostConfig('runc').host.SecurityOpt?.find((text: string) =>
+    text.startsWith('seccomp='),
+  );
   return JSON.parse(option?.slice('seccomp='.length) ?? '{}').syscalls;
 }
 
