@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { stream } from './frames.ts';
 
@@ -22,12 +23,23 @@ export interface ScriptedAgent {
   /** Says no hello and replays nothing, if set: the test speaks. */
   isSilent: boolean;
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
+  /** Takes over the socket of an upgrade instead of answering it, if set. */
+  hijack: ((socket: Duplex) => void) | null;
   /** Makes the next message (a stream of that text) and sends it to who is connected. */
   say(text: string): number;
+  /** Of the last message made; 0 if none. */
+  readonly lastSeq: number;
+  /** Makes the next message whatever it says, as long as it says its seq. */
+  append(frameOf: (seq: number) => string): number;
   /** Forgets all messages, as a new start does. */
   reboot(bootId: string): void;
+  readonly isConnected: boolean;
   /** Sends anything over the current connection. */
-  sendRaw(text: string): void;
+  sendRaw(text: string | Uint8Array): void;
+  /** Part of a message; the rest may never come. */
+  sendFragment(text: string): void;
+  /** Bytes past the WebSocket's own framing. */
+  sendBytes(bytes: Uint8Array): void;
   closeWith(code: number): void;
   /** Cuts the connection without a word. */
   cut(): void;
@@ -44,6 +56,7 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-'));
   const socketPath = join(directory, 'agent.sock');
   const bus = new EventEmitter();
+  const raw = new WeakMap<WebSocket, Duplex>();
   const server = createServer();
   const sockets = new WebSocketServer({ noServer: true });
   let log: { seq: number; text: string }[] = [];
@@ -62,9 +75,14 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
     refuseWith: null,
     isSilent: false,
     answer: (_request, response) => response.writeHead(404).end('{}'),
-    say: (text) => {
+    hijack: null,
+    say: (text) => agent.append((seq) => stream(text, { parent: 'p', seq, at: 1 })),
+    get lastSeq() {
+      return lastSeq;
+    },
+    append: (frameOf) => {
       lastSeq += 1;
-      const message = { seq: lastSeq, text: stream(text, { parent: 'p', seq: lastSeq, at: 1 }) };
+      const message = { seq: lastSeq, text: frameOf(lastSeq) };
       log.push(message);
       current?.send(message.text);
       return lastSeq;
@@ -74,7 +92,12 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
       log = [];
       lastSeq = 0;
     },
+    get isConnected() {
+      return current !== null;
+    },
     sendRaw: (text) => connection().send(text),
+    sendFragment: (text) => connection().send(text, { fin: false }),
+    sendBytes: (bytes) => void raw.get(connection())?.write(bytes),
     closeWith: (code) => connection().close(code),
     cut: () => connection().terminate(),
     get socket() {
@@ -103,6 +126,10 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
     const { searchParams } = new URL(request.url ?? '', 'http://agent');
     const after = Number(searchParams.get('after'));
     agent.attempts.push({ after, epoch: Number(searchParams.get('epoch')) });
+    if (agent.hijack !== null) {
+      agent.hijack(socket);
+      return;
+    }
     if (agent.refuseWith !== null) {
       socket.end(`HTTP/1.1 ${agent.refuseWith} Refused\r\nContent-Length: 2\r\n\r\n{}`);
       bus.emit('refused');
@@ -110,6 +137,9 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
     }
     sockets.handleUpgrade(request, socket, head, (peer) => {
       current = peer;
+      raw.set(peer, socket);
+      // What a peer does that cuts us off in the middle of a word is its business.
+      peer.on('error', () => peer.terminate());
       peer.on('message', (data) => {
         agent.received.push(JSON.parse(String(data)) as Record<string, unknown>);
         bus.emit('received');

@@ -1,0 +1,237 @@
+/**
+ * A worker that says anything, over a real WebSocket: what it said rightly arrives once and in order, what was said for
+ * others reaches nobody, and a worker beside it is served as ever.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ExecutionId } from '../../src/ids.ts';
+import { receive, startProgress } from '../../src/kernel/executionProgress.ts';
+import type { KernelMessage } from '../../src/kernel/messages.ts';
+import type { Output } from '../../src/output.ts';
+import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { liveBytes } from '../support/collectGarbage.ts';
+import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
+import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
+
+const ID = 'e1' as ExecutionId;
+const PATIENCE_MS = 60_000;
+/** What all of it may leave behind: code that was compiled meanwhile, and the shapes of objects. */
+const MAX_LEFT_BYTES = 8 * 1_048_576;
+
+let neighbour: ScriptedAgent;
+let neighbourChannel: RecordedChannel;
+
+function open(agent: ScriptedAgent): RecordedChannel {
+  const target = { kind: 'agent', socketPath: agent.socketPath } as const;
+  // The shortest back-off.
+  return recordChannel({ target, random: () => 0 });
+}
+
+beforeAll(async () => {
+  neighbour = await startScriptedAgent();
+  neighbourChannel = open(neighbour);
+});
+afterAll(async () => {
+  await neighbourChannel.channel.close();
+  await neighbour.close();
+});
+
+/** One execution as an honest agent tells it. */
+function honest(texts: readonly string[]): ((seq: number) => string)[] {
+  const options = (seq: number) => ({ parent: ID, seq, at: 1_000 });
+  return [
+    (seq) => status('busy', options(seq)),
+    ...texts.map((text) => (seq: number) => stream(text, options(seq))),
+    (seq) => status('idle', options(seq)),
+    (seq) => okReply({ ...options(seq), metadata: verdict('finished') }),
+  ];
+}
+
+function fold(messages: readonly KernelMessage[]) {
+  const outputs: Output[] = [];
+  const outcomes: (string | null)[] = [];
+  let progress = startProgress(ID);
+  for (const message of messages) {
+    const step = receive(progress, message, { maxOutputBytes: 1_000_000 });
+    progress = step.progress;
+    outputs.push(...step.outputs);
+    if (step.done !== null) outcomes.push(step.done.status);
+  }
+  return { outputs, outcomes };
+}
+
+const oddText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.constantFrom('\u0000', '\ud800', '\udfff\ud800', '"', '\\', '\u2028', '__proto__'),
+);
+const oddValue = fc.oneof(
+  fc.jsonValue({ maxDepth: 3 }),
+  oddText,
+  fc.constantFrom(-1, 0, 0.5, 1e308, 8.65e15, 2 ** 31, 2 ** 53, null, true),
+);
+/** Whose message it claims to be; never the one that runs. */
+const strangeParent = fc.oneof(
+  fc.constantFrom({}, { msg_id: 'e0' }, { msg_id: 'e2' }, { msg_id: 'E1' }, { msg_id: ' e1' }),
+  fc.constantFrom({ msg_id: ['e1'] }, { msg_id: { e1: 1 } }, { header: { msg_id: 'e1' } }, 'e1'),
+  fc.constant({ msg_id: `e1${'x'.repeat(300)}` }),
+  oddValue.filter((value) => (value as { msg_id?: unknown } | null)?.msg_id !== ID),
+);
+const anyType = fc.constantFrom(
+  ...['status', 'stream', 'display_data', 'update_display_data', 'execute_result', 'error'],
+  ...['clear_output', 'cellhouse_gap', 'execute_reply', 'execute_input', 'comm_open', 'hello', ''],
+);
+const anyContent = fc.oneof(
+  fc.constantFrom(
+    { execution_state: 'idle' },
+    { execution_state: 'restarting', reason: 'died' },
+    { status: 'ok', execution_count: 1e300 },
+    { name: 'stdout', text: 'not yours' },
+    { data: { 'text/plain': 'not yours' }, transient: { display_id: {} } },
+  ),
+  oddValue,
+);
+
+/** A message in its place that speaks for another execution, for none, or not understandably. */
+const strangeMessage = fc
+  .record({
+    type: anyType,
+    content: anyContent,
+    parent: strangeParent,
+    channel: oddText,
+    metadata: oddValue,
+  })
+  .chain((message) =>
+    fc.constantFrom('iopub', 'shell', message.channel).map((channel) => ({ ...message, channel })),
+  )
+  .map(({ type, content, parent, channel, metadata }) => (seq: number) => {
+    const value = JSON.parse(frame(type, content, { seq, channel, metadata })) as object;
+    return JSON.stringify({ ...value, parent_header: parent });
+  });
+
+/** What breaks the protocol: not the message that must come `next`. */
+const breach: fc.Arbitrary<(next: number) => string> = fc.oneof(
+  oddText.map((text) => () => text),
+  fc
+    .constantFrom('{', '[]', 'null', '{"hello":{}}', '{"seq":', '['.repeat(100_000))
+    .map((text) => () => text),
+  fc.constant(() => `{"seq":${'9'.repeat(400)},"header":{"msg_type":"stream"},"content":{}}`),
+  fc.constant(() => stream('no number', { parent: ID })),
+  // Both the repeated and the skipped, also as the last of two keys.
+  fc
+    .constantFrom(-(2 ** 53), -3, -1, 0.5, 1, 5, 2 ** 53)
+    .map((by) => (next: number) => stream('out of place', { parent: ID, seq: next + by })),
+  fc
+    .constantFrom(-2, -1, 1)
+    .map(
+      (by) => (next: number) =>
+        `{"seq":${next},${stream('twice', { parent: ID, seq: next + by }).slice(1)}`,
+    ),
+);
+
+type Step =
+  | { readonly do: 'say'; readonly frameOf: (seq: number) => string }
+  | { readonly do: 'breach'; readonly textOf: (next: number) => string; readonly isBinary: boolean }
+  | { readonly do: 'cut' | 'fragment' | 'ping' | 'close' | 'wait' };
+
+const disturbance: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: strangeMessage.map((frameOf) => ({ do: 'say', frameOf }) as const) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(breach, fc.boolean())
+      .map(([textOf, isBinary]) => ({ do: 'breach', textOf, isBinary }) as const),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom('cut', 'fragment', 'ping', 'close', 'wait')
+      .map((what) => ({ do: what }) as const),
+  },
+);
+
+async function perform(step: Step, agent: ScriptedAgent, recorded: RecordedChannel) {
+  if (step.do === 'say') agent.append(step.frameOf);
+  else if (step.do === 'wait') await recorded.until(() => recorded.channel.state === 'open');
+  else if (!agent.isConnected) return;
+  else if (step.do === 'breach') {
+    const text = step.textOf(agent.lastSeq + 1);
+    agent.sendRaw(step.isBinary ? Buffer.from(text) : text);
+  } else if (step.do === 'cut') agent.cut();
+  else if (step.do === 'fragment') agent.sendFragment('{"seq":');
+  else if (step.do === 'ping') agent.socket.ping('x'.repeat(100));
+  else agent.closeWith(1011);
+}
+
+/** Honest steps in their order, with disturbances anywhere between them. */
+const script = fc.record({
+  texts: fc.array(
+    oddText.filter((text) => text !== ''),
+    { maxLength: 6 },
+  ),
+  disturbances: fc.array(fc.tuple(fc.nat(9), disturbance), { maxLength: 12, size: 'max' }),
+});
+
+async function play({
+  texts,
+  disturbances,
+}: typeof script extends fc.Arbitrary<infer T> ? T : never) {
+  const agent = await startScriptedAgent();
+  const recorded = open(agent);
+  try {
+    await recorded.until(() => recorded.channel.state === 'open');
+    for (const [at, frameOf] of honest(texts).entries()) {
+      for (const [before, step] of disturbances)
+        if (before === at) await perform(step, agent, recorded);
+      agent.append(frameOf);
+    }
+    // Said last: when it is there, so is all else that will ever be.
+    const last = agent.append((seq) => status('idle', { parent: 'end', seq }));
+    await recorded.until(() => recorded.channel.lastSeq >= last);
+    return { ...recorded, last };
+  } finally {
+    await recorded.channel.close();
+    await agent.close();
+  }
+}
+
+it(
+  'nothing said for others or out of turn changes an execution, or the next worker',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(script, async (played) => {
+        const said = neighbour.say('as ever');
+        const { messages, counts, last } = await play(played);
+        const { outputs, outcomes } = fold(messages);
+        expect(outcomes).toEqual(['OK']);
+        expect(outputs).toEqual(
+          played.texts.map((text) => ({ kind: 'stream', name: 'stdout', text })),
+        );
+        const seqs = messages.map(({ seq }) => seq);
+        expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => (a ?? 0) - (b ?? 0)));
+        // Each numbered message is told of exactly once, or counted.
+        expect(messages.length + counts.invalid + counts.ignored).toBeGreaterThanOrEqual(last);
+        await neighbourChannel.until(() => neighbourChannel.channel.lastSeq >= said);
+      }),
+      { numRuns: 80 },
+    );
+    expect(neighbourChannel.counts.connections).toBe(1);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  'leaves nothing behind, however often',
+  async () => {
+    const hostile = fc.sample(script, { numRuns: 60, seed: 7 });
+    const playAll = async () => {
+      for (const each of hostile) await play(each);
+    };
+    await playAll();
+    const [before, handles] = [liveBytes(), process.getActiveResourcesInfo().length];
+    await playAll();
+    await playAll();
+    expect(liveBytes() - before).toBeLessThan(MAX_LEFT_BYTES);
+    expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(handles);
+  },
+  PATIENCE_MS,
+);
