@@ -17,6 +17,7 @@ from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.kernel import Kernel, KernelStartError
+from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event, take_library_logs
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
@@ -48,7 +49,9 @@ async def _run(config: Config, started: float) -> int:
     buffer = ReplayBuffer(config.replay_buffer_bytes)
     usage = find_usage()
     executor = Executor(buffer, FrameWriter(buffer, boot_id, config.max_message_bytes), usage)
-    kernel = Kernel(config.cpus, config.max_message_bytes, executor.on_message)
+    launcher = KernelLauncher(config.cpus)
+    launcher.start()
+    kernel = Kernel(launcher, config.max_message_bytes, executor.on_message)
     gate = GatewayGate(loop.time)
     services = Services(boot_id, executor, buffer, gate, usage)
     work = asyncio.create_task(_work(kernel, executor, services, started))
@@ -60,6 +63,7 @@ async def _run(config: Config, started: float) -> int:
         work.result()
     work.cancel()
     await asyncio.wait([work])
+    await launcher.close()
     code = ended.result()
     log_event("ended", exit_code=code)
     return code

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import zmq
 
+from cellhouse_agent.connection import new_connection
 from cellhouse_agent.kernel_link import KernelLink
-from cellhouse_agent.kernel_process import KernelProcess, new_connection, start_kernel_process
+from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
 from cellhouse_agent.user_processes import kill_user_processes
 from cellhouse_agent.wire import JsonObject, KernelMessage
@@ -30,9 +32,12 @@ class Kernel:
     """Starts, ends and talks to the kernel of this worker."""
 
     def __init__(
-        self, cpus: int, max_message_bytes: int, on_message: Callable[[str, KernelMessage], None]
+        self,
+        launcher: KernelLauncher,
+        max_message_bytes: int,
+        on_message: Callable[[str, KernelMessage], None],
     ) -> None:
-        self._cpus = cpus
+        self._launcher = launcher
         self._max_message_bytes = max_message_bytes
         self._on_message = on_message
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -73,7 +78,7 @@ class Kernel:
         """One attempt; the reason if it failed."""
         connection = new_connection()
         try:
-            process = await start_kernel_process(connection, self._cpus)
+            process = await self._launcher.launch(connection.to_jupyter())
         except OSError as error:
             return f"no process can be made: {error.strerror}"
         self._process = process
@@ -89,9 +94,9 @@ class Kernel:
             probe.result()
             return None
         probe.cancel()
-        if process.exit_code is None:
+        if not process.has_exited:
             return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
-        return f"it ended with {process.exit_code}: {process.stderr_tail.strip()}"
+        return f"it ended with {process.exit_code}: {process.output_tail}"
 
     async def _watch_exit(self, process: KernelProcess, exited: asyncio.Event) -> None:
         await process.wait()
@@ -114,7 +119,7 @@ class Kernel:
             self._link.close()
             self._link = None
         if process:
-            await process.close()
+            process.close()
 
     def execute(self, msg_id: str, code: str) -> None:
         """Send code to a ready kernel."""

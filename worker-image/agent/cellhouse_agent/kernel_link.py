@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from cellhouse_agent.kernel_process import IOPUB_PORT, SHELL_PORT, Connection
+from cellhouse_agent.connection import IOPUB_PORT, SHELL_PORT, Connection
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, Signer
 
 # Messages that wait in the agent. At this mark the agent's ZeroMQ stops reading and the kernel keeps the rest (its own

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-KERNEL_UID = 64002
+from cellhouse_kernel.identity import KERNEL_UID
 
 # A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit
 # on the container a few passes find them all.

@@ -1,33 +1,15 @@
-"""Starts the kernel: `python3 -I -m cellhouse_kernel`, with the connection as one JSON object on standard input.
-
-The connection comes through a pipe and not through a file, an argument or the environment: nothing is left on a disk
-that user code may fill, and no other process can read the key.
-"""
+"""Starts a kernel by itself: `python3 -I -m cellhouse_kernel`, with the connection on standard input."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-
-from cellhouse_kernel.prepare import prepare_environment, prepare_imports
+from cellhouse_kernel.serve import read_connection, serve_kernel
 
 
 def main() -> None:
-    """Read the connection, get the process ready, and serve until told to stop."""
-    connection = json.loads(sys.stdin.buffer.read())
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.chdir("/workspace")
-    prepare_environment()
-    with prepare_imports():
-        from cellhouse_kernel.app import KernelApp
-
-        app = KernelApp.instance()
-        app.use_connection(connection)
-        app.initialize([])
-    app.start()
+    """Serve, unless whoever started this has gone without a word."""
+    connection = read_connection()
+    if connection:
+        serve_kernel(connection)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,16 @@ def prepare_environment() -> None:
     tempfile.tempdir = "/tmp"
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-"))
-        for cache in IMAGE_MATPLOTLIB_DIR.glob("fontlist-*.json"):
-            (folder / cache.name).symlink_to(cache)
+        link_font_cache(folder)
     except OSError:
         return
     os.environ["MPLCONFIGDIR"] = str(folder)
+
+
+def link_font_cache(folder: Path) -> None:
+    """Put the image's font cache into a folder for matplotlib. Raises OSError when there is no room."""
+    for cache in IMAGE_MATPLOTLIB_DIR.glob("fontlist-*.json"):
+        (folder / cache.name).symlink_to(cache)
 
 
 @contextmanager

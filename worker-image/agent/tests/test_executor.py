@@ -8,6 +8,7 @@ from typing import Any
 from cellhouse_agent.executor import Executor, QueueFull
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import find_usage
@@ -34,7 +35,9 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         self.buffer = ReplayBuffer(10_000_000)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         self.executor = Executor(self.buffer, writer, find_usage())
-        self.kernel = Kernel(1, 16_777_216, self.executor.on_message)
+        self.launcher = KernelLauncher(cpus=1)
+        self.launcher.start()
+        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
         await self.kernel.start()
         self.work = asyncio.create_task(self.executor.run(self.kernel))
 
@@ -42,6 +45,7 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         self.work.cancel()
         await asyncio.wait([self.work])
         await self.kernel.end()
+        await self.launcher.close()
 
     def frames(self, msg_id: str) -> list[dict[str, Any]]:
         """All frames of one execution so far."""

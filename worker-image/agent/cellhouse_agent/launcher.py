@@ -1,0 +1,123 @@
+"""Starts kernels: by a fork if it can, and if it cannot, the slow way.
+
+States of the fork server:
+
+    none -> importing           at start, and after a pause when it has ended
+    importing -> ready          only the worker's first kernel waits for this; later ones start the slow way
+    importing, ready -> none    it has ended; its kernels go on
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cellhouse_agent.exec_kernel import exec_kernel
+from cellhouse_agent.fork_server import ForkFailed, ForkServer
+from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.log import log_event
+from cellhouse_agent.orphan_watch import watch_orphan
+from cellhouse_agent.wire import JsonObject
+
+# A dead fork server is replaced after the first pause, so that a kernel which must start now comes first. Each time
+# that the next one does not even become ready, the pause doubles: more tries will not mend what is wrong then.
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+# Importing takes half a second on an idle machine; thirty starting together on two cores take far longer.
+IMPORT_TIMEOUT_SECONDS = 60.0
+
+
+class KernelLauncher:
+    """Owns the fork server. `cpus` is how many threads numerical libraries may use."""
+
+    def __init__(self, cpus: int) -> None:
+        self._environment = kernel_environment(cpus)
+        self._server: ForkServer | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self._is_ready = asyncio.Event()
+        # Set when the first fork server is ready, or has failed.
+        self._is_decided = asyncio.Event()
+
+    def start(self) -> None:
+        """Raise the fork server."""
+        if self._upkeep is None:
+            self._upkeep = asyncio.create_task(self._keep_server())
+
+    async def wait_ready(self) -> None:
+        """Return when a kernel would be forked."""
+        await self._is_ready.wait()
+
+    async def launch(self, connection: JsonObject) -> KernelProcess:
+        """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
+        await self._is_decided.wait()
+        if self._server and self._is_ready.is_set():
+            try:
+                return await self._server.fork(connection)
+            except ForkFailed as error:
+                log_event("fork_failed", reason=str(error))
+        return await exec_kernel(connection, self._environment)
+
+    async def close(self) -> None:
+        """End the fork server. Its kernels go on, and are watched as long as this process lives."""
+        if self._upkeep:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
+
+    async def _keep_server(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                was_ready = await self._run_server()
+            except OSError as error:
+                was_ready = False
+                log_event("no_fork_server", reason=str(error.strerror))
+            self._is_decided.set()
+            pause = FIRST_PAUSE_SECONDS if was_ready else pause
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _run_server(self) -> bool:
+        """One fork server's life; whether it became ready."""
+        server = self._server = await ForkServer.start(self._environment, self._set_ready)
+        too_late = asyncio.get_running_loop().call_later(IMPORT_TIMEOUT_SECONDS, self._give_up)
+        try:
+            await server.wait_ended()
+        finally:
+            too_late.cancel()
+            code = await server.close()
+            self._server = None
+            was_ready = self._is_ready.is_set()
+            self._is_ready.clear()
+            for process in server.kernels.values():
+                process.watch_with(watch_orphan(process))
+        log_event("fork_server_ended", exit_code=code, reason=server.output_tail)
+        return was_ready
+
+    def _set_ready(self) -> None:
+        self._is_ready.set()
+        self._is_decided.set()
+
+    def _give_up(self) -> None:
+        if self._server and not self._is_ready.is_set():
+            self._server.kill()
+
+
+def kernel_environment(cpus: int) -> dict[str, str]:
+    """All that a kernel sees as its environment."""
+    threads = str(cpus)
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/workspace",
+        "USER": "user",
+        "LOGNAME": "user",
+        "SHELL": "/bin/bash",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        "XDG_CACHE_HOME": "/tmp/.cache",
+        "XDG_CONFIG_HOME": "/tmp/.config",
+        "XDG_DATA_HOME": "/tmp/.local/share",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "NUMEXPR_NUM_THREADS": threads,
+        "NUMEXPR_MAX_THREADS": threads,
+    }

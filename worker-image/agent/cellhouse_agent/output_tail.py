@@ -1,0 +1,53 @@
+"""Reads what a process writes to its real stdout and stderr, and keeps the end of it.
+
+These are never the container's: its log would grow with what user code writes, and block while the engine is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+# Enough to explain why a process ended.
+TAIL_BYTES = 2_000
+READ_BYTES = 65_536
+
+
+class OutputTail:
+    """Reads a pipe, as it owns it, until it ends or `close`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._tail = b""
+        self._is_closed = False
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(fd, False)
+        self._loop.add_reader(fd, self._read)
+
+    @property
+    def text(self) -> str:
+        """The end of what was written, as far as it was read."""
+        return self._tail.decode(errors="replace").strip()
+
+    def read_rest(self) -> None:
+        """Read what a process that has ended still wrote."""
+        while not self._is_closed and self._read():
+            pass
+
+    def _read(self) -> bool:
+        """One piece, so that a flood leaves the agent time for other things; true if there may be more."""
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        self._tail = (self._tail + data)[-TAIL_BYTES:]
+        if not data:
+            self.close()
+        return bool(data)
+
+    def close(self) -> None:
+        """Stop reading. Whoever still writes gets SIGPIPE or EPIPE."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)

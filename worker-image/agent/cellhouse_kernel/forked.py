@@ -1,0 +1,56 @@
+"""What a process that was just forked does to become a kernel, step by step the same as if it had been executed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NamedTuple
+
+from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
+from cellhouse_kernel.privileges import become
+from cellhouse_kernel.seeds import refresh_seeds
+from cellhouse_kernel.serve import read_connection, serve_kernel
+
+FIRST_OTHER_DESCRIPTOR = 3
+
+
+class ForkedStart(NamedTuple):
+    """The descriptors that a kernel starts with."""
+
+    connection: int
+    output: int
+
+
+def run_forked(start: ForkedStart) -> None:
+    """Be a kernel until told to stop."""
+    _leave_server()
+    _take_descriptors(start)
+    become(KERNEL_UID)
+    _yield_to_agent()
+    connection = read_connection()
+    if connection:
+        refresh_seeds()
+        serve_kernel(connection)
+
+
+def _leave_server() -> None:
+    """Take nothing along of how the fork server handles signals, and be no part of its session."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setsid()
+
+
+def _take_descriptors(start: ForkedStart) -> None:
+    """Have the given descriptors as the three standard ones, and no other."""
+    os.dup2(start.connection, 0)
+    os.dup2(start.output, 1)
+    os.dup2(start.output, 2)
+    os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
+
+
+def _yield_to_agent() -> None:
+    """Be the first to go when memory is short, and the last to get the CPU."""
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write(str(KERNEL_OOM_SCORE))
+    os.nice(KERNEL_NICENESS)

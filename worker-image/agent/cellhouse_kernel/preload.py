@@ -1,0 +1,64 @@
+"""Imports ahead of any kernel what kernels use, so that a forked one has it at once and shares its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prepare_imports
+
+# What a forked kernel finds imported. A module that is not here is imported by the user's code, as everywhere. Nothing
+# can be here that starts a thread or keeps a file open when it is imported (a fork copies neither well), or that reads
+# from where user code can write (it would do so with the fork server's privileges).
+PRELOADED_MODULES = ("cellhouse_kernel.app", "numpy", "pandas", "matplotlib.pyplot")
+
+
+def preload() -> None:
+    """Import PRELOADED_MODULES, and leave memory so that kernels write to as little of it as can be."""
+    # What is imported stays: looking for garbage in between would only cost time.
+    gc.disable()
+    with prepare_imports(), _private_matplotlib_folder():
+        for name in PRELOADED_MODULES:
+            importlib.import_module(name)
+    _forget_matplotlib_folder()
+    gc.collect()
+    # What the collector would look at, it would write to: from now on it leaves all of this alone, in every kernel.
+    gc.freeze()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def _private_matplotlib_folder() -> Iterator[None]:
+    """Keep matplotlib's settings and font cache, while it is imported, to what the image holds.
+
+    Settings can name code to run. Those of a user are read by the user's own kernel.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="matplotlib-", dir="/tmp"))
+    except OSError:
+        # The disk is full. Matplotlib cannot write to the image's folder and makes one of its own, or is not imported.
+        os.environ["MPLCONFIGDIR"] = str(IMAGE_MATPLOTLIB_DIR)
+        yield
+    else:
+        os.environ["MPLCONFIGDIR"] = str(folder)
+        link_font_cache(folder)
+        yield
+        shutil.rmtree(folder)
+    del os.environ["MPLCONFIGDIR"]
+
+
+def _forget_matplotlib_folder() -> None:
+    """Let each kernel look for its own folder when it asks for one; matplotlib remembers the first that it found."""
+    matplotlib: Any = importlib.import_module("matplotlib")
+    for name in ("get_configdir", "get_cachedir"):
+        find = getattr(matplotlib, name).__wrapped__
+        setattr(matplotlib, name, functools.cache(find))

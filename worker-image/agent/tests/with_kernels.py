@@ -1,0 +1,80 @@
+"""What tests with real kernels share: run as root in the worker image."""
+
+import asyncio
+import json
+import os
+import unittest
+import uuid
+
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.wire import KernelMessage
+
+# Far beyond what any of these take; a hang shall fail, not block.
+PATIENCE_SECONDS = 60.0
+
+
+class WithKernels(unittest.IsolatedAsyncioTestCase):
+    """A launcher, and kernels that print their answers."""
+
+    async def asyncSetUp(self) -> None:
+        self.launcher = KernelLauncher(cpus=1)
+        self.addAsyncCleanup(self.launcher.close)
+        self.launcher.start()
+
+    async def kernel(self) -> "PrintingKernel":
+        """A kernel that is ready. It ends with the test."""
+        kernel = PrintingKernel(self.launcher)
+        self.addAsyncCleanup(kernel.end)
+        await kernel.start()
+        return kernel
+
+
+class PrintingKernel(Kernel):
+    """A kernel that can be asked."""
+
+    def __init__(self, launcher: KernelLauncher) -> None:
+        super().__init__(launcher, 16_777_216, self._receive)
+        self._waiting = ""
+        self._text = ""
+        self._done = asyncio.Event()
+
+    async def ask(self, code: str) -> object:
+        """Run code that prints one JSON value at its end; the value."""
+        self._waiting, self._text = uuid.uuid4().hex, ""
+        self._done.clear()
+        self.execute(self._waiting, code)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._done.wait()
+        return json.loads(self._text.splitlines()[-1])
+
+    async def pid(self) -> int:
+        """The process that runs it."""
+        pid = await self.ask("import os; print(os.getpid())")
+        assert isinstance(pid, int)
+        return pid
+
+    def _receive(self, _channel: str, message: KernelMessage) -> None:
+        if message.parent_msg_id != self._waiting:
+            return
+        self._text += str(message.content.get("text", ""))
+        if message.content.get("execution_state") == "idle":
+            self._done.set()
+
+
+def command_of(pid: int) -> str:
+    """How this process was executed."""
+    with open(f"/proc/{pid}/cmdline", "rb") as command:
+        return command.read().replace(b"\0", b" ").decode().strip()
+
+
+def was_forked(pid: int) -> bool:
+    """Whether this process is a fork server, or was forked from one: it has its command line."""
+    return command_of(pid).endswith("cellhouse_kernel.fork_server")
+
+
+def fork_server_pid() -> int:
+    """The one fork server of this process."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
+        (pid,) = [int(pid) for pid in children.read().split() if was_forked(int(pid))]
+    return pid
