@@ -7,35 +7,24 @@ even another one of its own user could neither trace it nor read its memory.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from cellhouse_kernel.capabilities import (
+    PR_SET_KEEPCAPS,
+    PR_SET_NO_NEW_PRIVS,
+    prctl,
+    set_capabilities,
+)
 
 AGENT_UID = 64001
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
 # Starting a kernel under another user, with nothing left in its bounding set, and signalling it.
 KEPT_CAPABILITIES = (CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP)
 
-# <linux/prctl.h>, <linux/capability.h>
-PR_SET_KEEPCAPS = 8
-PR_SET_NO_NEW_PRIVS = 38
-CAPABILITY_VERSION_3 = 0x20080522
-
 # Inside gVisor this is the sandbox's own control group, which root may write to; under runc nobody may.
 PIDS_MAX = Path("/sys/fs/cgroup/pids/pids.max")
-
-
-class _Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-
-class _Sets(ctypes.Structure):
-    _fields_ = [
-        ("effective", ctypes.c_uint32),
-        ("permitted", ctypes.c_uint32),
-        ("inheritable", ctypes.c_uint32),
-    ]
 
 
 def become_agent(environment: Mapping[str, str]) -> None:
@@ -53,20 +42,9 @@ def limit_processes(environment: Mapping[str, str], pids_max: Path = PIDS_MAX) -
 
 def become_user(uid: int) -> None:
     """Change to this user and its group of the same number, with KEPT_CAPABILITIES; nothing else can be had again."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keepcaps")
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    kept = sum(1 << capability for capability in KEPT_CAPABILITIES)
-    # The second is for capabilities from 32 on: none.
-    sets = (_Sets * 2)(_Sets(kept, kept, 0), _Sets(0, 0, 0))
-    header = _Header(CAPABILITY_VERSION_3, 0)
-    _check(libc.capset(ctypes.byref(header), ctypes.byref(sets)), "capset")
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+    set_capabilities(KEPT_CAPABILITIES)

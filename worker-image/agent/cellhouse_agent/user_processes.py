@@ -14,7 +14,11 @@ from cellhouse_kernel.identity import KERNEL_UID
 MAX_STOP_PASSES = 20
 # How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
 KILL_DEADLINE_SECONDS = 10.0
-KILL_POLL_SECONDS = 0.003
+# How long what has ended may take to be reaped before the next kernel is tried all the same.
+REAP_DEADLINE_SECONDS = 1.0
+KILL_POLL_SECONDS = 0.002
+# Zombie, dead.
+ENDED_STATES = ("Z", "X")
 
 
 class UnkillableProcesses(Exception):
@@ -40,6 +44,13 @@ def _uids_and_state(pid: str) -> tuple[set[int], str]:
 
 def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
     """Every process that runs as this user, zombies left out."""
+    for pid, state in _processes(uid):
+        if state not in ENDED_STATES:
+            yield pid
+
+
+def _processes(uid: int) -> Iterator[tuple[int, str]]:
+    """Every process of this user with its state, those too that only wait to be reaped."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -48,8 +59,8 @@ def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
         except OSError:
             # It ended between the listing and the look.
             continue
-        if uid in uids and state not in ("Z", "X"):
-            yield int(entry)
+        if uid in uids:
+            yield int(entry), state
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -61,7 +72,27 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 async def kill_user_processes(uid: int = KERNEL_UID) -> None:
-    """Return when no process of this user is left; raises UnkillableProcesses."""
+    """Return when no process of this user is left; raises UnkillableProcesses.
+
+    What has ended still counts against the container's limit of processes until it is reaped, by init or by whoever
+    started it: a kernel that follows could not be made.
+    """
+    _stop_all(uid)
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    while remaining := dict(_processes(uid)):
+        alive = [pid for pid, state in remaining.items() if state not in ENDED_STATES]
+        if not alive and clock() > started + REAP_DEADLINE_SECONDS:
+            break
+        if clock() > started + KILL_DEADLINE_SECONDS:
+            raise UnkillableProcesses(f"{len(alive)} processes survived SIGKILL")
+        for pid in alive:
+            _signal(pid, signal.SIGKILL)
+        await asyncio.sleep(KILL_POLL_SECONDS)
+
+
+def _stop_all(uid: int) -> None:
+    """Let no process of this user run, and so make no other."""
     stopped: set[int] = set()
     for _ in range(MAX_STOP_PASSES):
         fresh = set(user_processes(uid)) - stopped
@@ -70,11 +101,3 @@ async def kill_user_processes(uid: int = KERNEL_UID) -> None:
         for pid in fresh:
             _signal(pid, signal.SIGSTOP)
         stopped |= fresh
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + KILL_DEADLINE_SECONDS
-    while remaining := list(user_processes(uid)):
-        if loop.time() > deadline:
-            raise UnkillableProcesses(f"{len(remaining)} processes survived SIGKILL")
-        for pid in remaining:
-            _signal(pid, signal.SIGKILL)
-        await asyncio.sleep(KILL_POLL_SECONDS)

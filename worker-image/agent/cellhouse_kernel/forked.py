@@ -7,7 +7,7 @@ import signal
 from typing import NamedTuple
 
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
-from cellhouse_kernel.privileges import become
+from cellhouse_kernel.privileges import give_up_privileges
 from cellhouse_kernel.seeds import refresh_seeds
 from cellhouse_kernel.serve import read_connection, serve_kernel
 
@@ -25,7 +25,7 @@ def run_forked(start: ForkedStart) -> None:
     """Be a kernel until told to stop."""
     _leave_server()
     _take_descriptors(start)
-    become(KERNEL_UID)
+    give_up_privileges(KERNEL_UID)
     _yield_to_agent()
     connection = read_connection()
     if connection:

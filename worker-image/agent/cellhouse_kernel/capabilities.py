@@ -1,0 +1,111 @@
+"""The system calls about privileges that Python has no name for (<linux/prctl.h>, <linux/capability.h>).
+
+They are about the calling thread: a process that changes its privileges must have one thread only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_GET_NO_NEW_PRIVS = 39
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_IS_SET = 1
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+CAPABILITY_VERSION_3 = 0x20080522
+# Capabilities are numbered below this; a system says EINVAL for those that it does not know.
+MAX_CAPABILITIES = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Header(ctypes.Structure):
+    # Process 0 is the caller.
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _Sets(ctypes.Structure):
+    # There are two: of the lower and of the upper 32 capabilities.
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    ]
+
+
+class CapabilitySets(NamedTuple):
+    """All five, each a bit mask."""
+
+    effective: int
+    permitted: int
+    inheritable: int
+    bounding: int
+    ambient: int
+
+
+def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
+    """Do it; raises OSError when it is refused."""
+    return _check(_prctl(option, argument, argument2), f"prctl {option} {argument}")
+
+
+def set_capabilities(kept: Iterable[int]) -> None:
+    """Have these, below 32, permitted and effective, and none inheritable. Raises OSError."""
+    mask = sum(1 << capability for capability in kept)
+    sets = (_Sets * 2)(_Sets(mask, mask, 0), _Sets(0, 0, 0))
+    _check(_libc.capset(ctypes.byref(_header()), ctypes.byref(sets)), "capset")
+
+
+def empty_bounding_and_ambient_set() -> None:
+    """Nothing that is executed from now on gets any capability. Raises OSError."""
+    for capability in _answers(PR_CAPBSET_READ):
+        prctl(PR_CAPBSET_DROP, capability)
+    if _answers(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET):
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def capability_sets() -> CapabilitySets:
+    """What the calling thread has. Where the system has no ambient set (gVisor), that is empty."""
+    sets = (_Sets * 2)()
+    _check(_libc.capget(ctypes.byref(_header()), ctypes.byref(sets)), "capget")
+    low, high = sets
+    return CapabilitySets(
+        low.effective | high.effective << 32,
+        low.permitted | high.permitted << 32,
+        low.inheritable | high.inheritable << 32,
+        _mask(_answers(PR_CAPBSET_READ)),
+        _mask(_answers(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET)),
+    )
+
+
+def _mask(is_set: dict[int, int]) -> int:
+    return sum(1 << capability for capability, answer in is_set.items() if answer)
+
+
+def _answers(*question: int) -> dict[int, int]:
+    """The answer about each capability that the system knows."""
+    answers = {bit: _prctl(*question, bit) for bit in range(MAX_CAPABILITIES)}
+    return {bit: answer for bit, answer in answers.items() if answer >= 0}
+
+
+def _prctl(option: int, *arguments: int) -> int:
+    """The raw call; all that it is not given is 0, as it demands."""
+    words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    return int(_libc.prctl(option, *words))
+
+
+def _header() -> _Header:
+    return _Header(CAPABILITY_VERSION_3, 0)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result

@@ -1,0 +1,44 @@
+"""Ending everything that runs as a user: run as root, in a container."""
+
+import asyncio
+import signal
+import unittest
+from asyncio.subprocess import PIPE
+
+from cellhouse_agent.user_processes import kill_user_processes, user_processes
+
+# Nobody else's in this container.
+UID = 64_123
+# Bounded, or the test would be the bomb that it is about: 32 processes, each of which makes one more at a time.
+BOMB = f"""
+import os, signal, time
+os.setresuid({UID}, {UID}, {UID})
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(5):
+    os.fork()
+os.setsid()
+print("there", flush=True)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+"""
+PROCESSES = 32
+
+
+class KillUserProcesses(unittest.IsolatedAsyncioTestCase):
+    """kill_user_processes."""
+
+    async def test_ends_processes_that_never_stop_making_others(self) -> None:
+        bomb = await asyncio.create_subprocess_exec("python3", "-c", BOMB, stdout=PIPE)
+        for _ in range(PROCESSES):
+            self.assertEqual(bomb.stdout and await bomb.stdout.readline(), b"there\n")
+        await kill_user_processes(UID)
+        self.assertEqual(list(user_processes(UID)), [])
+        self.assertEqual(await bomb.wait(), -signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    unittest.main()
