@@ -1,11 +1,15 @@
 /**
- * One live gateway for each DATA_DIR. The lock is a Unix socket that the gateway listens on: it dies with its process, so
- * there is no stale one, only a stale file. Whoever connects is told which process it is.
+ * One live gateway for each DATA_DIR. The lock is an flock(2) on a file in it: the kernel gives it to one at a time, also of
+ * several that start in the same instant, and takes it back when its process ends, however that ends. Node has no call for it,
+ * but a lock belongs to the open file, which a child can share: the program `flock` takes it on ours and is done.
+ *
+ * Beside it a Unix socket tells whoever connects which process it is.
  */
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readlinkSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { closeSync, openSync, readlinkSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -14,6 +18,10 @@ import { hasCode } from './errors.ts';
 /** Longest path of a Unix socket on Linux. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const ANSWER_TIMEOUT_MS = 2_000;
+/** Where `flock` finds the file that it is given. */
+const SHARED_FD = 3;
+/** Of `flock --nonblock`: somebody else has it. */
+const IS_TAKEN = 1;
 
 /** A gateway that lives. */
 export interface LiveGateway {
@@ -23,18 +31,55 @@ export interface LiveGateway {
 }
 
 export interface GatewayLock {
+  /** Idempotent. */
   release(): Promise<void>;
 }
 
 /** @throws Error that names the live gateway's process, if there is one */
 export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
-  const path = lockPath(dataDir);
-  const live = await liveGateway(dataDir);
-  if (live !== null) {
-    throw new Error(
-      `The data directory ${dataDir} belongs to a gateway that is running (process ${live.pid}). Stop that one, or set another DATA_DIR.`,
-    );
+  // Node opens files so that no child inherits them: what outlives a gateway (its PostgreSQL) does not hold its lock.
+  const fd = openSync(join(dataDir, 'gateway.lock'), 'a', 0o600);
+  try {
+    const isLocked = await lockFile(fd);
+    const live = await liveGateway(dataDir);
+    if (!isLocked || live !== null) throw taken(dataDir, live);
+    const server = await serveIdentity(lockPath(dataDir));
+    let released: Promise<void> | null = null;
+    return {
+      release: () => {
+        released ??= endServing(server).then(() => closeSync(fd));
+        return released;
+      },
+    };
+  } catch (error: unknown) {
+    closeSync(fd);
+    throw error;
   }
+}
+
+/** False: another process has it. */
+async function lockFile(fd: number): Promise<boolean> {
+  const program = spawn('flock', ['--nonblock', String(SHARED_FD)], {
+    stdio: ['ignore', 'ignore', 'inherit', fd],
+  });
+  const [code] = (await once(program, 'close').catch((cause: unknown) => {
+    throw new Error('The program flock could not be run. Install the package util-linux.', {
+      cause,
+    });
+  })) as [number | null];
+  if (code === 0 || code === IS_TAKEN) return code === 0;
+  throw new Error(`The program flock failed (exit code ${code}).`);
+}
+
+function taken(dataDir: string, live: LiveGateway | null): Error {
+  const which = live === null ? 'that is just starting or stopping' : `(process ${live.pid})`;
+  return new Error(
+    `The data directory ${dataDir} belongs to a gateway that is running ${which}. Stop that one, or set another DATA_DIR.`,
+  );
+}
+
+/** Whoever holds the lock may take away the socket that a killed gateway left. */
+async function serveIdentity(path: string): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
@@ -43,12 +88,11 @@ export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
   server.listen(path);
   await once(server, 'listening');
   server.unref();
-  return {
-    release: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      }),
-  };
+  return server;
+}
+
+function endServing(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
 }
 
 /** The gateway that runs on this folder; null if none does. */
