@@ -54,6 +54,7 @@ export type SessionEvent =
         followsLoss: boolean;
       }
     >
+  | Event<'KernelRestartRequested', Record<never, never>>
   | Event<'KernelRestarted', { reason: KernelRestartReason; executionId: ExecutionId | null }>
   | Event<'SessionClosed', { reason: CloseReason }>;
 
@@ -78,6 +79,7 @@ export type ExecutionEvent =
         stateLost: boolean;
       }
     >
+  | Event<'InterruptRequested', Record<never, never>>
   | Event<'ExecutionStarted', Record<never, never>>
   | Event<
       'ExecutionFinished',

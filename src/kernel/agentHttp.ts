@@ -16,7 +16,8 @@ const healthSchema = z.object({
   boot_id: z.string(),
   kernel: z.enum(['idle', 'busy', 'restarting']),
 });
-const interruptSchema = z.object({ interrupted: z.boolean() });
+/** An agent of before `known` does not tell: then nothing may be concluded from its silence. */
+const interruptSchema = z.object({ interrupted: z.boolean(), known: z.boolean().default(true) });
 const restartSchema = z.object({ kernel_generation: z.number() });
 const usageSchema = z.object({
   cpu_ms: z.number(),
@@ -38,14 +39,22 @@ export interface Usage {
   readonly oomKills: number;
 }
 
+/** What an interrupt met. */
+export interface Interrupted {
+  /** This very request was running or queued at the agent. */
+  readonly interrupted: boolean;
+  /** False: the agent never got that request, and will not run it if it still does. */
+  readonly known: boolean;
+}
+
 /** Each rejects with FencedByWorkerError, KernelHttpError, or the socket's error (timeouts and aborts too). */
 export interface AgentHttp {
   health(): Promise<Health>;
   usage(): Promise<Usage>;
-  /** Resolves when the interrupt is delivered: whether this very request was running or queued. */
-  interrupt(msgId: string): Promise<boolean>;
-  /** Resolves when the fresh kernel is ready. */
-  restart(): Promise<void>;
+  /** Resolves when the interrupt is delivered. The same `requestId` interrupts once, however often it is sent. */
+  interrupt(msgId: string, requestId: string): Promise<Interrupted>;
+  /** Resolves when the fresh kernel is ready. The same `requestId` makes one, however often it is sent. */
+  restart(requestId: string): Promise<void>;
 }
 
 export interface AgentHttpDeps {
@@ -85,13 +94,14 @@ export function createAgentHttp({ target, epoch, signal }: AgentHttpDeps): Agent
         oomKills: usage.oom_kills,
       };
     },
-    interrupt: async (msgId) => {
-      const body = { epoch, msg_id: msgId };
-      return (await call(interruptSchema, { ...post, path: '/interrupt', body })).interrupted;
+    interrupt: async (msgId, requestId) => {
+      const body = { epoch, msg_id: msgId, request_id: requestId };
+      return await call(interruptSchema, { ...post, path: '/interrupt', body });
     },
-    restart: async () => {
+    restart: async (requestId) => {
+      const body = { epoch, request_id: requestId };
       const timeoutMs = RESTART_TIMEOUT_MS;
-      await call(restartSchema, { ...post, path: '/restart', body: { epoch }, timeoutMs });
+      await call(restartSchema, { ...post, path: '/restart', body, timeoutMs });
     },
   };
 }

@@ -171,7 +171,8 @@ async function endUnattended(deps: EndWorkerDeps, worker: Worker, cursor: Cursor
   const { queries, store } = deps.database;
   const batch = emptyBatch();
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
-    const job = { execution, code, nextSeq: lastSeq + 1, stateLost: worker.state === 'LOST' };
+    const stateLost = worker.state === 'LOST';
+    const job = { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
     const status = worker.state === 'LOST' ? 'WORKER_LOST' : 'CANCELLED';
     const ending = endingWithoutAnswer(status, job.stateLost, progressIn(cursor, execution.id));
     segmentOf(batch, job).end = { at: deps.now(), ending };

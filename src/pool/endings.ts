@@ -7,8 +7,10 @@ import type { Job } from './hostBatch.ts';
 
 /** The kernel (or the agent in its place) answered. */
 export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
+  // Interrupted before the kernel began it.
+  const isCancelled = outcome.status === 'INTERRUPTED' && outcome.startedAt === null;
   return {
-    status: outcome.status,
+    status: isCancelled ? 'CANCELLED' : outcome.status,
     executionCount: outcome.executionCount,
     errorName: outcome.errorName,
     errorValue: outcome.errorValue,

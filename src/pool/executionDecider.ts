@@ -6,7 +6,7 @@
  *                         |                                     ^
  *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
  * ```
- * It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
+ * A request to interrupt it is recorded for whoever acts for its worker, and changes no state: how it ends is what tells. It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
  * an execution whose kernel began it, but whose start was never recorded, gets both events, in order.
  */
 import type { EndStatus, ExecutionEvent } from '../events/eventTypes.ts';
@@ -45,6 +45,7 @@ export type ExecutionCommand =
       readonly idempotencyKey: string | null;
       readonly stateLost: boolean;
     }
+  | { readonly type: 'RequestInterrupt'; readonly at: string }
   /** `at`: when the kernel began, by its own time. */
   | { readonly type: 'RecordStart'; readonly at: string }
   | {
@@ -72,6 +73,8 @@ export function decideExecution(
   if (execution === null) throw new WrongStateError('execution', 'not requested', command.type);
   if (execution.finishedAt !== null) return [];
   switch (command.type) {
+    case 'RequestInterrupt':
+      return [{ type: 'InterruptRequested', data: { at: command.at } }];
     case 'RecordStart':
       return execution.startedAt === null
         ? [{ type: 'ExecutionStarted', data: { at: notBefore(command.at, execution) } }]

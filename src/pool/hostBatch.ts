@@ -19,6 +19,8 @@ export interface Job {
   /** As last stored. */
   execution: Execution;
   readonly code: string;
+  /** It was there when this gateway took the worker over: the one before may have sent it. */
+  readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
   /** A kernel was replaced since it was accepted. */

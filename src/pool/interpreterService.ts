@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import { DomainError } from '../errors.ts';
 import type { Database } from '../events/database.ts';
-import type { Execution, Session } from '../events/states.ts';
+import type { Execution } from '../events/states.ts';
 import { type ExecutionId, type NewId, parseId } from '../ids.ts';
 import { acceptExecution } from './acceptExecution.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
@@ -11,12 +11,11 @@ import { followPoolStatus } from './followPoolStatus.ts';
 import { createHistory } from './history.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { Pool } from './pool.ts';
+import { requestInterrupt } from './requestInterrupt.ts';
+import { requestKernelRestart } from './requestKernelRestart.ts';
 import type { InterpreterService, Principal } from './service.ts';
 import { validateRequest, validateUserUuid } from './validateRequest.ts';
-import type { WorkerHost } from './workerHost.ts';
 
-/** Beyond the grace time: the agent's answer, and the end being stored. */
-const INTERRUPT_ALLOWANCE_MS = 1_000;
 /** A take-over is a matter of seconds. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -33,6 +32,7 @@ export interface InterpreterServiceDeps {
 export function createInterpreterService(deps: InterpreterServiceDeps): InterpreterService {
   const { config, database, pool } = deps;
   const { queries } = database;
+  const interruptDeps = { ...deps, interruptGraceMs: config.interruptGraceMs };
 
   const findExecution = async (principal: Principal, text: string): Promise<Execution | null> => {
     const id = parseId<ExecutionId>(text);
@@ -55,13 +55,13 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     interrupt: async (principal, id) => {
       const execution = await findExecution(principal, id);
       if (!execution) throw notFound('execution', id);
-      return execution.finishedAt ? execution : await interrupt(deps, execution);
+      return execution.finishedAt ? execution : await requestInterrupt(interruptDeps, execution);
     },
     restartKernel: async (principal, userUuid) => {
       const session = await queries.openSession(principal.tenant, validateUserUuid(userUuid));
-      if (!session) throw notFound('open session of user', userUuid);
-      await hostOf(pool, session).restartKernel();
-      return (await queries.session(session.id)) ?? session;
+      const restarted = session && (await requestKernelRestart(deps, session));
+      if (!restarted) throw notFound('open session of user', userUuid);
+      return restarted;
     },
     release: async (principal, userUuid) => {
       const session = await queries.openSession(principal.tenant, validateUserUuid(userUuid));
@@ -93,30 +93,6 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     poolStatus: () => pool.status(),
     followPoolStatus: () => followPoolStatus(pool),
   };
-}
-
-/** Resolves with the execution as it is when the interrupt has taken effect, or when its time is over. */
-async function interrupt(deps: InterpreterServiceDeps, execution: Execution): Promise<Execution> {
-  const host = hostOf(deps.pool, execution);
-  const limit = AbortSignal.timeout(deps.config.interruptGraceMs + INTERRUPT_ALLOWANCE_MS);
-  // Waiting begins first: the end may be told before the interrupt is answered.
-  const finished = deps.finishWaiters.wait(execution, limit).catch((error: unknown) => {
-    if (!limit.aborted) throw error;
-    return null;
-  });
-  const [ended] = await Promise.all([finished, host.interrupt(execution.id)]);
-  return ended ?? (await deps.database.queries.execution(execution.id)) ?? execution;
-}
-
-/** @throws POOL_INITIALIZING while this gateway does not act for the worker */
-function hostOf(pool: Pool, { workerId }: Pick<Session | Execution, 'workerId'>): WorkerHost {
-  const host = pool.hosts.get(workerId);
-  if (host) return host;
-  throw new DomainError(
-    'POOL_INITIALIZING',
-    'Another gateway acts for this session, or it is just being taken over. Send the request again, to the other gateway if there is one.',
-    { retryAfterMs: RETRY_AFTER_MS },
-  );
 }
 
 function initializing(): DomainError {

@@ -2,7 +2,7 @@
  * The open sessions, kept in memory so that an execute need not ask for its own. A cache and no more: whoever uses an entry
  * commits with its version, and a refused commit reads it anew.
  */
-import type { RecordedEvent } from '../events/eventTypes.ts';
+import type { RecordedEvent, SessionEvent } from '../events/eventTypes.ts';
 import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Queries } from '../events/queries/queries.ts';
 import type { Session } from '../events/states.ts';
@@ -11,7 +11,7 @@ export interface OpenSessions {
   /** Bounded by the pool: each open session has a worker. */
   get(tenant: string, userUuid: string): Session | null;
   /** Reads the user's session from the database into the cache. */
-  refresh(tenant: string, userUuid: string): Promise<Session | null>;
+  refresh(tenant: string, userUuid: string): Promise<void>;
   apply(event: RecordedEvent): void;
   load(): Promise<void>;
 }
@@ -19,8 +19,11 @@ export interface OpenSessions {
 export function createOpenSessions(queries: Queries): OpenSessions {
   const byUser = new Map<string, Session>();
   const byId = new Map<string, Session>();
+  /** For each read under way the sessions that were closed since it began: what it finds may be older than that. */
+  const readings = new Set<Set<string>>();
 
   function put(session: Session): void {
+    if ((byId.get(session.id)?.version ?? 0) > session.version) return;
     byUser.set(userKey(session.tenant, session.userUuid), session);
     byId.set(session.id, session);
   }
@@ -31,25 +34,35 @@ export function createOpenSessions(queries: Queries): OpenSessions {
     if (byUser.get(key)?.id === session.id) byUser.delete(key);
   }
 
+  async function putRead(read: () => Promise<readonly Session[]>): Promise<void> {
+    const closedMeanwhile = new Set<string>();
+    readings.add(closedMeanwhile);
+    try {
+      for (const session of await read()) if (!closedMeanwhile.has(session.id)) put(session);
+    } finally {
+      readings.delete(closedMeanwhile);
+    }
+  }
+
   return {
     get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
     refresh: async (tenant, userUuid) => {
       const stale = byUser.get(userKey(tenant, userUuid));
-      const session = await queries.openSession(tenant, userUuid);
-      if (session) put(session);
-      else if (stale) remove(stale);
-      return session;
+      await putRead(async () => {
+        const session = await queries.openSession(tenant, userUuid);
+        if (stale && stale.id !== session?.id) remove(stale);
+        return session ? [session] : [];
+      });
     },
-    apply: ({ event, streamId }) => {
+    apply: ({ event, streamId, version }) => {
       if (event.type === 'SessionOpened') put(evolveSession(null, event));
+      if (event.type === 'SessionClosed') for (const closed of readings) closed.add(streamId);
       const session = byId.get(streamId);
       if (!session) return;
-      if (event.type === 'KernelRestarted') put(evolveSession(session, event));
-      else if (event.type === 'SessionClosed') remove(session);
+      if (event.type === 'SessionClosed') remove(session);
+      else if (version === session.version + 1) put(evolveSession(session, event as SessionEvent));
     },
-    load: async () => {
-      for (const session of await queries.openSessions()) put(session);
-    },
+    load: () => putRead(() => queries.openSessions()),
   };
 }
 

@@ -2,9 +2,9 @@
  * The life of a session.
  *
  * ```
- *  (none) --open--> open --kernel restarted--> open ... --close--> closed
+ *  (none) --open--> open --[restart requested]--kernel restarted--> open ... --close--> closed
  * ```
- * Closing what is closed decides nothing. A restart reported after the close is dropped: the kernel is gone anyway.
+ * A user's request for a fresh kernel is recorded for whoever acts for the worker. Closing what is closed decides nothing. A restart reported after the close is dropped: the kernel is gone anyway.
  */
 import type { CloseReason, KernelRestartReason, SessionEvent } from '../events/eventTypes.ts';
 import type { Session } from '../events/states.ts';
@@ -20,6 +20,7 @@ export type SessionCommand = { readonly at: string } & (
       readonly workerId: WorkerId;
       readonly previous: Session | null;
     }
+  | { readonly type: 'RequestKernelRestart' }
   | {
       readonly type: 'RecordKernelRestart';
       readonly reason: KernelRestartReason;
@@ -42,6 +43,8 @@ export function decideSession(command: SessionCommand, session: Session | null):
   if (session.closedAt !== null) return [];
   const { at } = command;
   switch (command.type) {
+    case 'RequestKernelRestart':
+      return [{ type: 'KernelRestartRequested', data: { at } }];
     case 'RecordKernelRestart': {
       const { reason, executionId } = command;
       return [{ type: 'KernelRestarted', data: { at, reason, executionId } }];

@@ -12,8 +12,16 @@
  */
 import type { Logger } from 'pino';
 import type { Cursor, EventStore } from '../events/eventStore.ts';
-import type { CloseReason, KernelRestartReason } from '../events/eventTypes.ts';
-import type { UnfinishedExecution } from '../events/queries/queries.ts';
+import type {
+  CloseReason,
+  ExecutionEvent,
+  KernelRestartReason,
+  RecordedEvent,
+  SessionEvent,
+} from '../events/eventTypes.ts';
+import { evolveExecution } from '../events/projections/evolveExecution.ts';
+import { evolveSession } from '../events/projections/evolveSession.ts';
+import type { PendingCommand, UnfinishedExecution } from '../events/queries/queries.ts';
 import type { Execution, Session } from '../events/states.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
 import { type ExecutionProgress, receive, startProgress } from '../kernel/executionProgress.ts';
@@ -23,6 +31,7 @@ import type { KernelMessage } from '../kernel/messages.ts';
 import { endingOf, endingWithoutAnswer } from './endings.ts';
 import type { Ending } from './executionDecider.ts';
 import { addOutput, type Job, type Segment, segmentOf } from './hostBatch.ts';
+import { createHostCommands } from './hostCommands.ts';
 import { type HostProgress, hostProgress, progressIn } from './hostProgress.ts';
 import { createHostWriter } from './hostWriter.ts';
 
@@ -52,6 +61,7 @@ export interface HostStart {
   readonly cursor: Cursor;
   readonly session: Session | null;
   readonly unfinished: readonly UnfinishedExecution[];
+  readonly commands: readonly PendingCommand[];
 }
 
 export interface WorkerHost {
@@ -65,9 +75,12 @@ export interface WorkerHost {
   opened(session: Session): void;
   /** Accepts an execution; known ones are ignored, so that every source may tell of it. */
   enqueue(execution: UnfinishedExecution): void;
-  /** Cancels a queued execution, interrupts a running one. False: it is not here (any more). */
-  interrupt(id: ExecutionId): Promise<boolean>;
-  restartKernel(): Promise<void>;
+  has(id: ExecutionId): boolean;
+  /**
+   * Cancels a queued execution, interrupts a running one, replaces the kernel: at once, or as soon as its agent answers.
+   * Known commands are ignored, too. @param recorded what asked for it
+   */
+  carryOut(command: PendingCommand, recorded: RecordedEvent): void;
   /** The session is closed: ends all its executions, keeping what they put out. Repeating it awaits the same end. */
   end(reason: CloseReason): Promise<void>;
   /** Stops acting, ends nothing. Stores what has come if `drainMs` allows it; the agent keeps the rest. */
@@ -84,12 +97,16 @@ class Host implements WorkerHost {
   readonly #deps: WorkerHostDeps;
   readonly #channel: KernelChannel;
   readonly #writer: ReturnType<typeof createHostWriter>;
+  readonly #commands: ReturnType<typeof createHostCommands>;
   readonly #epoch: number;
   #bootId: string;
   #session: Session | null;
   #jobs: Job[] = [];
   #progress: HostProgress;
   #isSent = false;
+  /** Is to be interrupted, and may have been sent by the gateway before: it is not sent before the agent has told. */
+  #askedFor: ExecutionId | null = null;
+  #unstoredCancels = 0;
   #isClosed = false;
   /** Its agent is not the one that was there. Nothing is sent to it: it would run what the former one ran already. */
   #isReplaced = false;
@@ -119,6 +136,12 @@ class Host implements WorkerHost {
       onFenced: () => this.#fenced(),
       onUnreachable: (error) => this.#suspect(error.message),
     });
+    this.#commands = createHostCommands({
+      logger: deps.logger,
+      carryOut: (command) => this.#carryOut(command),
+      onFenced: () => this.#fenced(),
+    });
+    for (const command of start.commands) this.#commands.add(command);
   }
 
   get isOpen(): boolean {
@@ -140,23 +163,52 @@ class Host implements WorkerHost {
   enqueue(next: UnfinishedExecution): void {
     if (this.#isClosed || this.#accepted.has(next.execution.id)) return;
     this.#remember(next.execution.id);
-    this.#jobs.push(jobOf(next, null));
+    this.#jobs.push({ ...jobOf(next, null), isTakenOver: false });
     this.#runNext();
   }
 
-  async interrupt(id: ExecutionId): Promise<boolean> {
-    const job = this.#jobs.find(({ execution }) => execution.id === id);
-    if (!job) return false;
-    // Sent by this gateway or by the one before it.
-    if (this.#progressOf(job) !== null) return await this.#channel.http.interrupt(id);
-    this.#finish(job, endingWithoutAnswer('CANCELLED', job.stateLost, null), this.#deps.now());
-    await this.#writer.drained();
-    return true;
+  has(id: ExecutionId): boolean {
+    return this.#jobs.some(({ execution }) => execution.id === id);
   }
 
-  async restartKernel(): Promise<void> {
-    await this.#channel.http.restart();
-    await this.#writer.drained();
+  carryOut(command: PendingCommand, recorded: RecordedEvent): void {
+    this.#fold(recorded);
+    this.#commands.add(command);
+  }
+
+  async #carryOut(command: PendingCommand): Promise<void> {
+    if (command.type === 'restart') return await this.#channel.http.restart(command.requestId);
+    const id = command.executionId;
+    const job = this.#jobs.find(({ execution }) => execution.id === id);
+    if (!job) return;
+    // Neither this gateway nor the one before it has sent it.
+    if (!job.isTakenOver && this.#progressOf(job) === null) return this.#cancel(job);
+    const { known } = await this.#channel.http.interrupt(id, command.requestId);
+    const isUnsent = this.#askedFor === id || this.#progressOf(job) === null;
+    if (this.#askedFor === id) this.#askedFor = null;
+    if (known || !isUnsent || this.#isReplaced || this.#isClosed || !this.has(id)) return;
+    this.#cancel(job);
+  }
+
+  /** What runs next waits until that is stored: a successor finds the same order, and sends nothing that was cancelled. */
+  #cancel(job: Job): void {
+    const ending = endingWithoutAnswer('CANCELLED', job.stateLost, this.#progressOf(job));
+    this.#finish(job, ending, this.#deps.now());
+    this.#unstoredCancels += 1;
+    void this.#writer.drained().then(() => {
+      this.#unstoredCancels -= 1;
+      this.#runNext();
+    });
+  }
+
+  /** So that the next commit is decided on the version that there is now. */
+  #fold({ streamId, version, event }: RecordedEvent): void {
+    const job = this.#jobs.find(({ execution }) => execution.id === streamId);
+    if (job?.execution.version === version - 1)
+      job.execution = evolveExecution(job.execution, event as ExecutionEvent);
+    const session = this.#session;
+    if (session?.id === streamId && session.version === version - 1)
+      this.#session = evolveSession(session, event as SessionEvent);
   }
 
   end(reason: CloseReason): Promise<void> {
@@ -166,6 +218,7 @@ class Host implements WorkerHost {
 
   async #end(reason: CloseReason): Promise<void> {
     this.#isClosed = true;
+    this.#commands.close();
     await this.#channel.close();
     const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
     for (const job of [...this.#jobs]) {
@@ -179,6 +232,7 @@ class Host implements WorkerHost {
 
   async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
+    this.#commands.close();
     await this.#channel.close();
     const limit = AbortSignal.timeout(drainMs);
     await Promise.race([
@@ -258,17 +312,22 @@ class Host implements WorkerHost {
     this.isSuspect = false;
     const first = this.#jobs[0];
     // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
-    if (first && this.#progressOf(first) !== null) this.#send(first);
-    else this.#runNext();
+    if (!first || this.#progressOf(first) === null) this.#runNext();
+    else if (first.execution.id !== this.#askedFor) this.#send(first);
     this.#deps.onOpen(this.workerId);
   }
 
   #runNext(): void {
     const job = this.#jobs[0];
     if (!job || this.#isSent || this.#isReplaced || !this.isOpen) return;
+    if (this.#unstoredCancels > 0) return;
     if (this.#progress.hasUntoldLoss) job.stateLost = true;
-    this.#progress = { ...this.#progress, execution: startProgress(job.execution.id) };
-    this.#send(job);
+    const { id } = job.execution;
+    this.#progress = { ...this.#progress, execution: startProgress(id) };
+    if (this.#commands.isInterrupting(id)) {
+      this.#isSent = true;
+      this.#askedFor = id;
+    } else this.#send(job);
   }
 
   #send({ execution, code }: Job): void {
@@ -306,6 +365,7 @@ class Host implements WorkerHost {
   #fenced(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#commands.close();
     this.#writer.stop();
     void this.#channel.close();
     this.#deps.onFenced(this.workerId);
@@ -332,5 +392,5 @@ class Host implements WorkerHost {
 function jobOf({ execution, code, lastSeq }: UnfinishedExecution, session: Session | null): Job {
   const restartedAt = session?.kernelRestartedAt?.getTime() ?? 0;
   const stateLost = restartedAt > execution.requestedAt.getTime();
-  return { execution, code, nextSeq: lastSeq + 1, stateLost };
+  return { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
 }

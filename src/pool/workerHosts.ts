@@ -5,7 +5,7 @@ import type { RecordedEvent } from '../events/eventTypes.ts';
 import { evolveExecution } from '../events/projections/evolveExecution.ts';
 import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Worker } from '../events/states.ts';
-import type { SessionId, WorkerId } from '../ids.ts';
+import type { ExecutionId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { createWorkerHost, type WorkerHost } from './workerHost.ts';
 
@@ -42,15 +42,16 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
     { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }
   >();
 
-  /** The position first: whatever was committed up to it is in the other two. */
+  /** The position first: whatever was committed up to it is in the others. */
   async function read(id: WorkerId) {
     const { queries, store } = deps.database;
     const position = await store.lastPosition();
-    const [session, unfinished] = await Promise.all([
+    const [session, unfinished, commands] = await Promise.all([
       queries.openSessionOfWorker(id),
       queries.unfinishedExecutions(id),
+      queries.pendingCommands(id),
     ]);
-    return [position, session, unfinished] as const;
+    return [position, { session, unfinished, commands }] as const;
   }
 
   async function drop(id: WorkerId): Promise<void> {
@@ -66,7 +67,7 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
     if (worker.socketPath === null) return null;
     const cursor = await leases.acquireWorker(worker.id);
     if (cursor === null) return null;
-    const [position, session, unfinished] = await read(worker.id).catch(async (error: unknown) => {
+    const [position, found] = await read(worker.id).catch(async (error: unknown) => {
       // A lease that is kept without acting would keep everybody else from it.
       await leases.releaseWorker(worker.id);
       throw error;
@@ -81,7 +82,7 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
         reloadSession: ({ id }) => queries.session(id),
         onFenced: (id) => hosts.delete(id),
       },
-      { workerId: worker.id, socketPath: worker.socketPath, cursor, session, unfinished },
+      { workerId: worker.id, socketPath: worker.socketPath, cursor, ...found },
     );
     hosts.set(worker.id, host);
     madeAt.set(host, position);
@@ -112,9 +113,7 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
         return;
       }
       const workerId = workerOf(event);
-      const host = workerId
-        ? hosts.get(workerId)
-        : hostOfSession(hosts, event.streamId as SessionId);
+      const host = workerId ? hosts.get(workerId) : hostOfStream(hosts, event);
       if (host && event.position <= (madeAt.get(host) ?? 0)) return;
       if (host) tell(host, event);
       else if (workerId) adopting.get(workerId)?.missed.push(event);
@@ -127,20 +126,28 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
   };
 }
 
-/** The worker an event names; null for those that are of a session's stream only. */
+/** The worker that an event names, if it does. */
 function workerOf({ event }: RecordedEvent): WorkerId | null {
   return event.type === 'ExecutionRequested' || event.type === 'SessionOpened'
     ? event.data.workerId
     : null;
 }
 
-function hostOfSession(hosts: Map<WorkerId, WorkerHost>, id: SessionId): WorkerHost | undefined {
-  for (const host of hosts.values()) if (host.sessionId === id) return host;
+function hostOfStream(
+  hosts: ReadonlyMap<WorkerId, WorkerHost>,
+  { streamKind, streamId }: RecordedEvent,
+): WorkerHost | undefined {
+  for (const host of hosts.values()) {
+    const isOfSession = streamKind === 'session' && host.sessionId === streamId;
+    if (isOfSession || (streamKind === 'execution' && host.has(streamId as ExecutionId)))
+      return host;
+  }
   return undefined;
 }
 
 function tell(host: WorkerHost, recorded: RecordedEvent): void {
   const { event } = recorded;
+  const requestId = recorded.metadata.eventId;
   switch (event.type) {
     case 'SessionOpened':
       host.opened(evolveSession(null, event));
@@ -150,6 +157,14 @@ function tell(host: WorkerHost, recorded: RecordedEvent): void {
       host.enqueue({ execution, code: event.data.code, lastSeq: 0 });
       break;
     }
+    case 'InterruptRequested': {
+      const executionId = recorded.streamId as ExecutionId;
+      host.carryOut({ type: 'interrupt', requestId, executionId }, recorded);
+      break;
+    }
+    case 'KernelRestartRequested':
+      host.carryOut({ type: 'restart', requestId }, recorded);
+      break;
     case 'SessionClosed':
       if (host.sessionId === recorded.streamId) void host.end(event.data.reason);
       break;

@@ -208,9 +208,17 @@ describe('what only our agent does', () => {
         ({ type, parentId }) => type === 'output' && parentId === msgId,
       ),
     );
-    expect(await channel.http.interrupt(newId<ExecutionId>())).toBe(false);
-    expect(await channel.http.interrupt(msgId)).toBe(true);
+    const another = newId<ExecutionId>();
+    const [stop, stopAnother] = [newId(), newId()];
+    expect(await channel.http.interrupt(another, stopAnother)).toEqual({
+      interrupted: false,
+      known: false,
+    });
+    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: true, known: true });
     expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: false });
+    const refused = (await runner.run('print("never")', { msgId: another })).outcome;
+    expect(refused).toMatchObject({ status: 'INTERRUPTED', startedAt: null, outputBytes: 0 });
+    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: false, known: true });
   });
 
   it('restarts the kernel under a running execution', async () => {
@@ -220,7 +228,7 @@ describe('what only our agent does', () => {
     await runner.recorded.until(
       () => runner.recorded.messages.at(-1)?.type === 'status' && isBusy(runner),
     );
-    await channel.http.restart();
+    await channel.http.restart(newId());
     expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: true });
     expect((await runner.run('kept')).outcome).toMatchObject({ errorName: 'NameError' });
   });
@@ -254,7 +262,7 @@ describe('what only our agent does', () => {
       message.type === 'output' && message.output.kind === 'stream' ? [message.output.text] : [],
     );
     expect(texts.join('')).toBe(Array.from({ length: 20 }, (_, i) => `${i}\n`).join(''));
-    await expect(runner.recorded.channel.http.interrupt(msgId)).rejects.toThrow();
+    await expect(runner.recorded.channel.http.interrupt(msgId, newId())).rejects.toThrow();
     await successor.channel.close();
   });
 });

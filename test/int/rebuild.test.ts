@@ -66,6 +66,10 @@ const workerEvent: fc.Arbitrary<WorkerEvent> = fc.oneof(
 );
 const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
   fc.record({
+    type: fc.constant('KernelRestartRequested' as const),
+    data: fc.record({ at: time }),
+  }),
+  fc.record({
     type: fc.constant('KernelRestarted' as const),
     data: fc.record({
       at: time,
@@ -79,6 +83,10 @@ const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
   }),
 );
 const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant('InterruptRequested' as const),
+    data: fc.record({ at: time }),
+  }),
   fc.record({
     type: fc.constant('ExecutionStarted' as const),
     data: fc.record({ at: time }),

@@ -1,7 +1,12 @@
 /** Commits of the events that a pool makes, for tests of what lies below it. */
 import { createHash } from 'node:crypto';
 import type { Commit, Committed, StreamAppend } from '../../src/events/eventStore.ts';
-import type { ExecutionEvent, SessionEvent, WorkerEvent } from '../../src/events/eventTypes.ts';
+import type {
+  ExecutionEvent,
+  KernelRestartReason,
+  SessionEvent,
+  WorkerEvent,
+} from '../../src/events/eventTypes.ts';
 import type { Execution, Session, Worker } from '../../src/events/states.ts';
 import {
   type ExecutionId,
@@ -89,6 +94,18 @@ export function executionRequested(
   };
   const events: ExecutionEvent[] = [{ type: 'ExecutionRequested', data }];
   return { stream: 'execution', id: data.executionId, state: null, events };
+}
+
+export function interruptRequested(at = new Date()): ExecutionEvent {
+  return { type: 'InterruptRequested', data: { at: at.toISOString() } };
+}
+
+export function kernelRestartRequested(at = new Date()): SessionEvent {
+  return { type: 'KernelRestartRequested', data: { at: at.toISOString() } };
+}
+
+export function kernelRestarted(reason: KernelRestartReason, at = new Date()): SessionEvent {
+  return { type: 'KernelRestarted', data: { reason, executionId: null, at: at.toISOString() } };
 }
 
 export function onExecution(state: Execution, ...events: ExecutionEvent[]): StreamAppend {

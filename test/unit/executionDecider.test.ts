@@ -61,6 +61,8 @@ function finish(
   };
 }
 
+const interrupt: ExecutionCommand = { type: 'RequestInterrupt', at: time(3) };
+
 function given(...commands: readonly ExecutionCommand[]): Execution | null {
   return commands.reduce<Execution | null>(
     (execution, command) => decideExecution(command, execution).reduce(evolveExecution, execution),
@@ -75,7 +77,7 @@ describe('an execution', () => {
     expect(given(request)?.status).toBe('QUEUED');
   });
 
-  it.each([started(1), finish(1)])('given none, when $type: refused', (command) => {
+  it.each([started(1), interrupt, finish(1)])('given none, when $type: refused', (command) => {
     expect(() => decideExecution(command, null)).toThrow(WrongStateError);
   });
 
@@ -97,6 +99,20 @@ describe('an execution', () => {
   it('given running, when started again: nothing', () => {
     expect(decideExecution(started(5), given(request, started(4)))).toEqual([]);
   });
+
+  it.each([
+    ['queued', given(request)],
+    ['running', given(request, started(1))],
+    ['asked to end', given(request, interrupt)],
+  ])(
+    'given one that is %s, when an interrupt is asked for: that is recorded, and no more',
+    (_state, execution) => {
+      const events = decideExecution(interrupt, execution);
+      expect(events).toEqual([{ type: 'InterruptRequested', data: { at: time(3) } }]);
+      const after = events.reduce(evolveExecution, execution);
+      expect(after).toEqual({ ...execution, version: (execution?.version ?? 0) + 1 });
+    },
+  );
 
   it('given running, when finished: it tells how long it waited and ran', () => {
     expect(decideExecution(finish(30, { startedAt: 99 }), given(request, started(10)))).toEqual([
@@ -126,7 +142,7 @@ describe('an execution', () => {
     },
   );
 
-  it.each([started(9), finish(9), finish(9, { startedAt: 8 })])(
+  it.each([started(9), interrupt, finish(9), finish(9, { startedAt: 8 })])(
     'given finished, when $type: nothing',
     (command) => {
       expect(decideExecution(command, given(request, started(1), finish(2)))).toEqual([]);
@@ -177,6 +193,7 @@ describe('any sequence of commands on an execution', () => {
   const command: fc.Arbitrary<ExecutionCommand> = fc.oneof(
     fc.boolean().map((stateLost) => ({ ...request, stateLost })),
     ms.map(started),
+    fc.constant(interrupt),
     fc
       .record({ at: ms, startedAt: fc.option(ms, { nil: undefined }), status, lost: fc.boolean() })
       .map((end) =>
@@ -199,9 +216,10 @@ describe('any sequence of commands on an execution', () => {
           }
         }
         const order = ['ExecutionRequested', 'ExecutionStarted', 'ExecutionFinished'];
-        const steps = events.map(({ type }) => order.indexOf(type));
+        const steps = events.map(({ type }) => order.indexOf(type)).filter((step) => step >= 0);
         expect(steps).toEqual([...new Set(steps)].sort());
         if (execution === null) return;
+        if (execution.finishedAt !== null) expect(events.at(-1)?.type).toBe('ExecutionFinished');
         expect(steps[0]).toBe(0);
         expect(execution.version).toBe(events.length);
         expect(execution.queuedMs ?? 0).toBeGreaterThanOrEqual(0);

@@ -7,7 +7,13 @@ import { queuedExecution } from '../support/states.ts';
 const MAX_JOINED_CHARS = 64 * 1024;
 
 function job(): Job {
-  return { execution: queuedExecution(), code: 'x', nextSeq: 1, stateLost: false };
+  return {
+    execution: queuedExecution(),
+    code: 'x',
+    isTakenOver: false,
+    nextSeq: 1,
+    stateLost: false,
+  };
 }
 
 const out = (text: string): Output => ({ kind: 'stream', name: 'stdout', text });

@@ -23,7 +23,7 @@ const ending: Ending = {
 
 function job(over: Partial<Execution> = {}, nextSeq = 1): Job {
   const execution = { ...queuedExecution({ at: requestedAt.toISOString() }), ...over };
-  return { execution, code: 'x', nextSeq, stateLost: false };
+  return { execution, code: 'x', isTakenOver: false, nextSeq, stateLost: false };
 }
 
 const out = (text: string): Output => ({ kind: 'stream', name: 'stdout', text });

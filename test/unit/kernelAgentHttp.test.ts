@@ -44,21 +44,26 @@ describe('the agent over HTTP', () => {
       memoryLimitBytes: 3,
       oomKills: 0,
     });
-    answerWith(200, '{"interrupted":true}');
-    expect(await http.interrupt('e1')).toBe(true);
+    answerWith(200, '{"interrupted":false,"known":false}');
+    expect(await http.interrupt('e1', 'r1')).toEqual({ interrupted: false, known: false });
     answerWith(200, '{"kernel_generation":2}');
-    await http.restart();
+    await http.restart('r2');
     expect(requests).toEqual([
       { method: 'GET', url: '/health', body: '' },
       { method: 'GET', url: '/usage', body: '' },
-      { method: 'POST', url: '/interrupt', body: '{"epoch":5,"msg_id":"e1"}' },
-      { method: 'POST', url: '/restart', body: '{"epoch":5}' },
+      { method: 'POST', url: '/interrupt', body: '{"epoch":5,"msg_id":"e1","request_id":"r1"}' },
+      { method: 'POST', url: '/restart', body: '{"epoch":5,"request_id":"r2"}' },
     ]);
+  });
+
+  it('an agent that does not say whether it knew the request is taken to have', async () => {
+    answerWith(200, '{"interrupted":false}');
+    expect(await http.interrupt('e1', 'r1')).toEqual({ interrupted: false, known: true });
   });
 
   it('a stale epoch is FencedByWorkerError', async () => {
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
-    await expect(http.interrupt('e1')).rejects.toThrow(FencedByWorkerError);
+    await expect(http.interrupt('e1', 'r1')).rejects.toThrow(FencedByWorkerError);
   });
 
   it.each([
@@ -68,19 +73,19 @@ describe('the agent over HTTP', () => {
     [200, 'no json'],
   ])('%i with %s is KernelHttpError', async (status, body) => {
     answerWith(status, body);
-    const error = await http.interrupt('e1').catch((e: unknown) => e);
+    const error = await http.interrupt('e1', 'r1').catch((e: unknown) => e);
     expect(error).toBeInstanceOf(KernelHttpError);
     expect(error).toMatchObject({ status });
   });
 
   it('does not read an answer without end', async () => {
     answerWith(200, `{"interrupted":true,"x":"${'x'.repeat(1_000_000)}"}`);
-    await expect(http.interrupt('e1')).rejects.toThrow('too long');
+    await expect(http.interrupt('e1', 'r1')).rejects.toThrow('too long');
   });
 
   it('ends with its signal', async () => {
     agent.answer = () => aborter.abort();
-    await expect(http.restart()).rejects.toThrow(/abort/i);
+    await expect(http.restart('r1')).rejects.toThrow(/abort/i);
   });
 });
 

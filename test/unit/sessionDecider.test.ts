@@ -24,6 +24,7 @@ const restart: SessionCommand = {
   reason: 'timeout',
   executionId,
 };
+const request: SessionCommand = { type: 'RequestKernelRestart', at };
 const close: SessionCommand = { type: 'CloseSession', at, reason: 'idle' };
 
 function given(...commands: readonly SessionCommand[]): Session | null {
@@ -48,7 +49,7 @@ describe('a session', () => {
     ]);
   });
 
-  it.each([restart, close])('given none, when $type: refused', (command) => {
+  it.each([request, restart, close])('given none, when $type: refused', (command) => {
     expect(() => decideSession(command, null)).toThrow(WrongStateError);
   });
 
@@ -66,13 +67,21 @@ describe('a session', () => {
     expect(given(open, restart, restart)).toMatchObject({ kernelRestarts: 2, closedAt: null });
   });
 
+  it('given open, when a fresh kernel is asked for: that is recorded, each time, and nothing has happened yet', () => {
+    const requested = { type: 'KernelRestartRequested', data: { at } };
+    expect(decideSession(request, given(open))).toEqual([requested]);
+    const again = given(open, request);
+    expect(decideSession(request, again)).toEqual([requested]);
+    expect(again).toMatchObject({ version: 2, kernelRestarts: 0, kernelRestartedAt: null });
+  });
+
   it('given open, when closed: it is closed', () => {
     expect(decideSession(close, given(open))).toEqual([
       { type: 'SessionClosed', data: { at, reason: 'idle' } },
     ]);
   });
 
-  it.each([restart, close])('given closed, when $type: nothing', (command) => {
+  it.each([request, restart, close])('given closed, when $type: nothing', (command) => {
     expect(decideSession(command, closed('released'))).toEqual([]);
   });
 
@@ -91,6 +100,7 @@ describe('a session', () => {
 describe('any sequence of commands on a session', () => {
   const command = fc.constantFrom<SessionCommand>(
     open,
+    request,
     restart,
     close,
     { type: 'CloseSession', at, reason: 'released' },

@@ -13,6 +13,8 @@ export function evolveExecution(state: Execution | null, event: ExecutionEvent):
   if (state === null) throw missingStart(event.type);
   const next = { ...state, version: state.version + 1 };
   switch (event.type) {
+    case 'InterruptRequested':
+      return next;
     case 'ExecutionStarted':
       return { ...next, status: 'RUNNING', startedAt: new Date(event.data.at) };
     case 'ExecutionFinished':

@@ -9,6 +9,8 @@ export function evolveSession(state: Session | null, event: SessionEvent): Sessi
   const at = new Date(event.data.at);
   const next = { ...state, version: state.version + 1 };
   switch (event.type) {
+    case 'KernelRestartRequested':
+      return next;
     case 'KernelRestarted':
       return { ...next, kernelRestarts: state.kernelRestarts + 1, kernelRestartedAt: at };
     case 'SessionClosed':

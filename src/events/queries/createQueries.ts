@@ -1,5 +1,6 @@
 import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
+import { createCommandQueries } from './commandQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
@@ -15,6 +16,7 @@ export function createQueries(client: Client, newId: NewId): Queries {
     ...createSessionQueries(client),
     ...createExecutionQueries(client),
     ...createOutputQueries(client),
+    ...createCommandQueries(client),
     ...createHistoryQueries(client),
     ...createUpkeepQueries(client, newId),
   };

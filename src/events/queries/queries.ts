@@ -1,9 +1,9 @@
 /**
  * What can be asked of the tables. Every answer is what was committed when it was read: whoever acts on it commits with
  * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
- * never folded from events, but for {@link HistoryQueries}.
+ * never folded from events, but for {@link HistoryQueries} and {@link CommandQueries}.
  */
-import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
+import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
 import type { OutputItem } from '../eventStore.ts';
 import type { CloseReason, RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
@@ -13,6 +13,7 @@ export interface Queries
     SessionQueries,
     ExecutionQueries,
     OutputQueries,
+    CommandQueries,
     HistoryQueries,
     UpkeepQueries {}
 
@@ -75,6 +76,19 @@ export interface UnfinishedExecution {
   readonly code: string;
   /** The last output stored; 0 if none. */
   readonly lastSeq: number;
+}
+
+/** What a user asked of a worker; `requestId` is the event that recorded it. */
+export type PendingCommand =
+  | { readonly type: 'interrupt'; readonly requestId: EventId; readonly executionId: ExecutionId }
+  | { readonly type: 'restart'; readonly requestId: EventId };
+
+export interface CommandQueries {
+  /**
+   * Every interrupt of an execution that has not ended, and every request for a fresh kernel that may not have been answered:
+   * each may have been sent to the agent already.
+   */
+  pendingCommands(workerId: WorkerId): Promise<PendingCommand[]>;
 }
 
 export interface OutputBounds {

@@ -16,15 +16,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from typing import NamedTuple
 
 from cellhouse_agent.execution import Execution
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.log import log_event
+from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.reply import made_reply
 from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.restart_waiters import RestartWaiters
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import (
@@ -39,12 +42,23 @@ from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
 MAX_QUEUED_REQUESTS = 64
+# Interrupts that are remembered. A gateway sends one again only while it has not stored the end, so these are many.
+MAX_REMEMBERED_INTERRUPTS = 10_000
 # ipykernel replies before it says `idle`, but on another socket.
 REPLY_AFTER_IDLE_SECONDS = 0.5
 
 
 class QueueFull(Exception):
     """More requests than the agent takes at once."""
+
+
+class Interrupted(NamedTuple):
+    """What an interrupt met."""
+
+    # It was running or queued.
+    interrupted: bool
+    # It had been sent; if not, it will not run when it is.
+    known: bool
 
 
 class Executor:
@@ -61,7 +75,9 @@ class Executor:
         self._running: Execution | None = None
         self._is_interrupted = False
         self._is_interrupt_due = False
-        self._restart_waiters: list[asyncio.Future[int]] = []
+        self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
+        self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
+        self._restart_waiters = RestartWaiters()
         self._changed = asyncio.Event()
         self._idle_oom_kills = 0
         self.stray_messages = 0
@@ -85,6 +101,9 @@ class Executor:
         if len(self._queue) >= MAX_QUEUED_REQUESTS or self._known.is_full:
             raise QueueFull
         self._known.add(request.msg_id)
+        if request.msg_id in self._refused:
+            self._end_unstarted(request, self.generation)
+            return
         self._queue.append((request, self.generation))
         self._changed.set()
 
@@ -94,26 +113,32 @@ class Executor:
             self._known.ack(seq)
             self._buffer.ack(seq)
 
-    def interrupt(self, msg_id: str) -> bool:
-        """Interrupt this request if it runs, or take it out of the queue; false if it does neither."""
+    def interrupt(self, msg_id: str, request_id: str | None = None) -> Interrupted:
+        """
+        Interrupt this request if it runs, or take it out of the queue. One that has not come will not be run.
+        The same request_id interrupts once, however often it is sent.
+        """
         if self._running and self._running.request.msg_id == msg_id:
-            self._is_interrupted = True
-            self._is_interrupt_due = True
-            self._changed.set()
-            return True
+            if request_id is None or self._interrupts.add(request_id):
+                self._is_interrupted = True
+                self._is_interrupt_due = True
+                self._changed.set()
+            return Interrupted(True, True)
         for entry in self._queue:
             if entry[0].msg_id == msg_id:
                 self._queue.remove(entry)
                 self._end_unstarted(*entry)
-                return True
-        return False
+                return Interrupted(True, True)
+        if msg_id in self._known:
+            return Interrupted(False, True)
+        self._refused.add(msg_id)
+        return Interrupted(False, False)
 
-    async def restart(self) -> int:
-        """A fresh kernel; returns its generation once it is ready."""
-        waiter: asyncio.Future[int] = self._loop.create_future()
-        self._restart_waiters.append(waiter)
+    async def restart(self, request_id: str | None = None) -> int:
+        """A fresh kernel, one for each request_id; returns its generation once it is ready."""
+        waiter = self._restart_waiters.add(request_id)
         self._changed.set()
-        return await waiter
+        return await asyncio.shield(waiter)
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
         """A message from the kernel; it counts only for the execution that runs."""
@@ -234,7 +259,7 @@ class Executor:
             await self._start_kernel(self._kernel, reason)
 
     async def _start_kernel(self, kernel: Kernel, reason: str) -> None:
-        waiters, self._restart_waiters = self._restart_waiters, []
+        waiters = self._restart_waiters.take()
         started = self._loop.time()
         await kernel.start()
         self._idle_oom_kills = self._usage.oom_kills()

@@ -52,6 +52,12 @@ class ApiHandler(RequestHandler):
             log_event("request_failed", error=type(value).__name__, path=self.request.path)
 
 
+def request_id_of(body: JsonObject) -> str | None:
+    """What names this request however often it is sent, if anything does; raises MalformedMessage."""
+    value = body.get("request_id")
+    return None if value is None else identifier(value, "request_id")
+
+
 class UnknownHandler(ApiHandler):
     """Every other path."""
 
@@ -74,8 +80,10 @@ class InterruptHandler(ApiHandler):
 
     def post(self) -> None:
         """Interrupt one execution."""
-        msg_id = identifier(self.admitted_body().get("msg_id"), "msg_id")
-        self.answer({"interrupted": self.services.executor.interrupt(msg_id)})
+        body = self.admitted_body()
+        msg_id = identifier(body.get("msg_id"), "msg_id")
+        met = self.services.executor.interrupt(msg_id, request_id_of(body))
+        self.answer({"interrupted": met.interrupted, "known": met.known})
 
 
 class RestartHandler(ApiHandler):
@@ -83,8 +91,8 @@ class RestartHandler(ApiHandler):
 
     async def post(self) -> None:
         """Replace the kernel, and answer when the fresh one is ready."""
-        self.admitted_body()
-        self.answer({"kernel_generation": await self.services.executor.restart()})
+        request_id = request_id_of(self.admitted_body())
+        self.answer({"kernel_generation": await self.services.executor.restart(request_id)})
 
 
 class UsageHandler(ApiHandler):

@@ -68,6 +68,12 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
             while not self.frames(msg_id):
                 await self.buffer.wait_for(self.buffer.last_seq + 1)
 
+    async def printed(self, msg_id: str, text: str, patience: float = PATIENCE_SECONDS) -> None:
+        """Wait until an execution has printed this."""
+        async with asyncio.timeout(patience):
+            while text not in "".join(f["content"].get("text", "") for f in self.frames(msg_id)):
+                await self.buffer.wait_for(self.buffer.last_seq + 1)
+
     async def run_code(
         self, msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
     ) -> tuple[str, str]:
@@ -127,12 +133,46 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         self.executor.submit(request("1", "import time; time.sleep(50)"))
         self.executor.submit(request("2", "print(1)"))
         await self.started("1")
-        self.assertTrue(self.executor.interrupt("2"))
-        self.assertFalse(self.executor.interrupt("3"))
+        self.assertEqual(self.executor.interrupt("2"), (True, True))
+        self.assertEqual(self.executor.interrupt("2"), (False, True))
         self.assertIsNone((await self.reply("2"))["metadata"]["cellhouse"]["started_at"])
-        self.assertTrue(self.executor.interrupt("1"))
+        self.assertEqual(self.executor.interrupt("1"), (True, True))
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["state_lost"]), ("interrupted", False))
+
+    async def test_what_is_interrupted_before_it_comes_does_not_run(self) -> None:
+        self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
+        self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
+        self.executor.submit(request("1", "print(1)"))
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+        self.assertEqual(await self.run_code("2", "print(2)"), ("finished", "2\n"))
+
+    async def test_an_interrupt_that_is_sent_again_interrupts_once(self) -> None:
+        code = (
+            "import time\n"
+            "for n in (1, 2):\n"
+            "  try:\n"
+            "    print('on', n)\n"
+            "    time.sleep(50)\n"
+            "  except KeyboardInterrupt:\n"
+            "    print('hit', n)\n"
+        )
+        self.executor.submit(request("1", code))
+        await self.printed("1", "on 1\n")
+        self.assertTrue(self.executor.interrupt("1", "r1").interrupted)
+        await self.printed("1", "hit 1\non 2\n")
+        self.assertTrue(self.executor.interrupt("1", "r1").interrupted)
+        with self.assertRaises(TimeoutError):
+            await self.printed("1", "hit 2\n", 0.5)
+        self.assertTrue(self.executor.interrupt("1", "r2").interrupted)
+        await self.printed("1", "hit 2\n")
+
+    async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
+        restarts = [self.executor.restart("r1"), self.executor.restart("r1")]
+        self.assertEqual(await asyncio.gather(*restarts), [2, 2])
+        self.assertEqual(await self.executor.restart("r1"), 2)
+        self.assertEqual(await self.executor.restart("r2"), 3)
 
     async def test_a_restart_ends_what_runs_and_everything_it_started(self) -> None:
         code = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(50)"

@@ -1,0 +1,52 @@
+/**
+ * An interrupt, from any gateway: it is recorded, whichever gateway holds the worker is told and acts (hostCommands.ts), and
+ * here the execution's end is awaited. No gateway speaks to another.
+ */
+import type { Database } from '../events/database.ts';
+import type { Execution } from '../events/states.ts';
+import type { ExecutionId } from '../ids.ts';
+import { decideAgain } from './decideAgain.ts';
+import { decideExecution } from './executionDecider.ts';
+import type { FinishWaiters } from './finishWaiters.ts';
+
+/** Beyond the grace time: the agent's answer, the end being stored, and before that a take-over from a gateway that died. */
+const ALLOWANCE_MS = 4_000;
+
+export interface RequestInterruptDeps {
+  readonly database: Database;
+  readonly finishWaiters: FinishWaiters;
+  readonly interruptGraceMs: number;
+  readonly now: () => Date;
+}
+
+/** Resolves with the execution as it is when it has ended, or when the time for that is over. */
+export async function requestInterrupt(
+  deps: RequestInterruptDeps,
+  execution: Execution,
+): Promise<Execution> {
+  const { queries } = deps.database;
+  const over = new AbortController();
+  const limit = AbortSignal.any([
+    over.signal,
+    AbortSignal.timeout(deps.interruptGraceMs + ALLOWANCE_MS),
+  ]);
+  // Waiting begins first: the end may be told before the commit of the request has resolved.
+  const ended = deps.finishWaiters.wait(execution, limit).catch((error: unknown) => {
+    if (!limit.aborted) throw error;
+    return null;
+  });
+  const recording = record(deps, execution.id).then((isAsked) => isAsked || over.abort());
+  const [end] = await Promise.all([ended, recording]);
+  return end ?? (await queries.execution(execution.id)) ?? execution;
+}
+
+/** False: it has ended, so nothing was recorded. */
+async function record({ database, now }: RequestInterruptDeps, id: ExecutionId): Promise<boolean> {
+  return await decideAgain(async () => {
+    const state = await database.queries.execution(id);
+    const events = decideExecution({ type: 'RequestInterrupt', at: now().toISOString() }, state);
+    if (events.length === 0) return false;
+    await database.store.commit({ streams: [{ stream: 'execution', id, state, events }] });
+    return true;
+  });
+}

@@ -1,0 +1,220 @@
+/** Interrupts and fresh kernels, asked for at any gateway, carried out once by the one that holds the worker. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import type { GatewayId } from '../../src/ids.ts';
+import { newId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
+import { commitOne, onSession } from '../support/events.ts';
+import {
+  type ActingGateway,
+  actingGateway,
+  recordCalls,
+  type ScriptedWorker,
+  startScriptedWorker,
+} from '../support/scriptedWorker.ts';
+
+const TOOK_IT = { interrupted: true, known: true };
+const NEVER_GOT_IT = { interrupted: false, known: false };
+
+let db: TestDatabase;
+let observer: Database;
+let holder: ActingGateway;
+let other: ActingGateway;
+let scripted: ScriptedWorker;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  observer = await db.open();
+});
+beforeEach(async () => {
+  holder = actingGateway(await db.open());
+  other = actingGateway(await db.open());
+  scripted = await startScriptedWorker(observer);
+});
+afterEach(async () => {
+  await holder.die();
+  await other.die();
+  await scripted.close();
+});
+afterAll(() => db.close());
+
+async function eventIds(kind: 'execution' | 'session', id: string, type: string) {
+  const events = await observer.store.readStream(kind, id);
+  return events.filter(({ event }) => event.type === type).map(({ metadata }) => metadata.eventId);
+}
+
+/** Resolves with the next event of that type when the gateway has heard of it. */
+function told({ wakeUps }: Database, type: string): Promise<RecordedEvent> {
+  return new Promise((resolve) => {
+    const off = wakeUps.onEvent((recorded) => {
+      if (recorded.event.type !== type) return;
+      off();
+      resolve(recorded);
+    });
+  });
+}
+
+async function statusOf(id: string): Promise<string | undefined> {
+  const [row] = await db.sql<{ status: string }[]>`SELECT status FROM executions WHERE id = ${id}`;
+  return row?.status;
+}
+
+describe('an interrupt', () => {
+  it('asked for at another gateway reaches the agent with the id of what was recorded', async () => {
+    const http = recordCalls(scripted.agent, () => TOOK_IT);
+    await holder.adopt(scripted.worker);
+    const execution = await scripted.request(holder.database);
+    await scripted.untilSent(execution.id);
+    scripted.begin(execution.id);
+    const interrupted = other.interrupt(execution);
+    await http.atLeast(1);
+    scripted.finish(execution.id, 'interrupted');
+    expect(await interrupted).toMatchObject({ status: 'INTERRUPTED' });
+    const [requestId] = await eventIds('execution', execution.id, 'InterruptRequested');
+    expect(http.calls).toMatchObject([
+      { path: '/interrupt', body: { msg_id: execution.id, request_id: requestId } },
+    ]);
+  });
+
+  it('between take-over and connection is the agent’s to judge: it has the code, so it is not cancelled', async () => {
+    const http = recordCalls(scripted.agent, () => TOOK_IT);
+    await holder.adopt(scripted.worker);
+    const execution = await scripted.request(holder.database);
+    await scripted.untilSent(execution.id);
+    await holder.die();
+    scripted.agent.refuseWith = 503;
+    await other.adopt(scripted.worker);
+    const interrupted = other.interrupt(execution);
+    await http.atLeast(1);
+    expect(await statusOf(execution.id)).toBe('QUEUED');
+    scripted.begin(execution.id);
+    scripted.finish(execution.id, 'interrupted');
+    scripted.agent.refuseWith = null;
+    expect(await interrupted).toMatchObject({ status: 'INTERRUPTED' });
+  });
+
+  it('of what the agent never got cancels it, and it is never sent', async () => {
+    recordCalls(scripted.agent, () => NEVER_GOT_IT);
+    const execution = await scripted.request(observer);
+    const next = await scripted.request(observer);
+    scripted.agent.refuseWith = 503;
+    await other.adopt(scripted.worker);
+    expect(await other.interrupt(execution)).toMatchObject({ status: 'CANCELLED' });
+    scripted.agent.refuseWith = null;
+    await scripted.untilSent(next.id);
+    expect(scripted.sent()).toEqual([next.id]);
+  });
+
+  it('that was recorded while nobody held the worker is carried out before the code is sent', async () => {
+    const http = recordCalls(scripted.agent, () => NEVER_GOT_IT);
+    const execution = await scripted.request(observer);
+    const next = await scripted.request(observer);
+    const interrupted = holder.interrupt(execution);
+    await expect
+      .poll(() => eventIds('execution', execution.id, 'InterruptRequested'))
+      .toHaveLength(1);
+    await other.adopt(scripted.worker);
+    expect(await interrupted).toMatchObject({ status: 'CANCELLED' });
+    await scripted.untilSent(next.id);
+    expect(scripted.sent()).toEqual([next.id]);
+    expect(http.calls).toHaveLength(1);
+  });
+
+  it('that was sent by a gateway which died then is sent again under the same id', async () => {
+    let isDeaf = true;
+    const http = recordCalls(scripted.agent, () => (isDeaf ? null : TOOK_IT));
+    await holder.adopt(scripted.worker);
+    const execution = await scripted.request(holder.database);
+    await scripted.untilSent(execution.id);
+    const interrupted = other.interrupt(execution);
+    await http.atLeast(1);
+    isDeaf = false;
+    await holder.die();
+    await other.adopt(scripted.worker);
+    await http.atLeast(2);
+    scripted.begin(execution.id);
+    scripted.finish(execution.id, 'interrupted');
+    expect(await interrupted).toMatchObject({ status: 'INTERRUPTED' });
+    const [first, second] = http.calls;
+    expect(second).toEqual({ ...first, body: { ...first?.body, epoch: 2 } });
+  });
+
+  it('of queued code is stored before the next is sent: a successor finds the same order', async () => {
+    const proxy = await createDatabaseProxy(db.address);
+    const slow = actingGateway(await db.open(newId<GatewayId>(), proxy.address));
+    const first = await scripted.request(observer);
+    await slow.adopt(scripted.worker);
+    await scripted.untilSent(first.id);
+    scripted.begin(first.id);
+    const [cancelled, last] = [await scripted.request(observer), await scripted.request(observer)];
+    proxy.delay(300);
+    const interrupted = other.interrupt(cancelled);
+    await told(slow.database, 'InterruptRequested');
+    scripted.finish(first.id, 'finished');
+    await scripted.untilSent(last.id);
+    expect(await statusOf(cancelled.id)).toBe('CANCELLED');
+    expect(await interrupted).toMatchObject({ status: 'CANCELLED' });
+    expect(scripted.sent()).toEqual([first.id, last.id]);
+    await slow.die();
+    await proxy.close();
+  });
+
+  it('of what has ended is not even recorded', async () => {
+    await holder.adopt(scripted.worker);
+    const execution = await scripted.request(holder.database);
+    await scripted.untilSent(execution.id);
+    scripted.begin(execution.id);
+    scripted.finish(execution.id, 'finished');
+    await expect.poll(() => statusOf(execution.id)).toBe('OK');
+    expect(await other.interrupt(execution)).toMatchObject({ status: 'OK' });
+    expect(await eventIds('execution', execution.id, 'InterruptRequested')).toEqual([]);
+  });
+});
+
+describe('a fresh kernel', () => {
+  it('asked for at another gateway: the answer comes when it is recorded', async () => {
+    const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
+    await holder.adopt(scripted.worker);
+    const restarted = other.restartKernel(scripted.session);
+    await http.atLeast(1);
+    scripted.replaceKernel('user');
+    expect(await restarted).toMatchObject({ kernelRestarts: 1, closedAt: null });
+    const [requestId] = await eventIds('session', scripted.session.id, 'KernelRestartRequested');
+    expect(http.calls).toMatchObject([{ path: '/restart', body: { request_id: requestId } }]);
+  });
+
+  it('asked for when the holder dies: its successor asks the agent under the same id, and for no other', async () => {
+    const http = recordCalls(scripted.agent, () => null);
+    await holder.adopt(scripted.worker);
+    const restarted = other.restartKernel(scripted.session);
+    await http.atLeast(1);
+    await holder.die();
+    await other.adopt(scripted.worker);
+    await http.atLeast(2);
+    scripted.replaceKernel('user');
+    expect(await restarted).toMatchObject({ kernelRestarts: 1 });
+    const ids = new Set(http.calls.map(({ body }) => body.request_id));
+    expect([...ids]).toEqual(
+      await eventIds('session', scripted.session.id, 'KernelRestartRequested'),
+    );
+    const third = actingGateway(await db.open());
+    await other.die();
+    await third.adopt(scripted.worker);
+    await scripted.agent.connected();
+    expect(http.calls).toHaveLength(2);
+    await third.die();
+  });
+
+  it('of a session that is closed meanwhile never comes', async () => {
+    const requested = told(observer, 'KernelRestartRequested');
+    const restarted = other.restartKernel(scripted.session);
+    expect((await requested).streamId).toBe(scripted.session.id);
+    const session = await observer.queries.session(scripted.session.id);
+    if (!session) throw new Error('There is no session.');
+    const at = new Date().toISOString();
+    const close = { type: 'SessionClosed', data: { reason: 'released', at } } as const;
+    await commitOne(observer.store, onSession(session, close));
+    expect(await restarted).toBeNull();
+  });
+});

@@ -1,0 +1,154 @@
+/** A worker in a session, as the database knows it, whose agent says what a test tells it to; and gateways that act for it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pino } from 'pino';
+import type { Database } from '../../src/events/database.ts';
+import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import { type ExecutionId, newId, type SessionId } from '../../src/ids.ts';
+import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
+import { createFinishWaiters } from '../../src/pool/finishWaiters.ts';
+import { requestInterrupt } from '../../src/pool/requestInterrupt.ts';
+import { requestKernelRestart } from '../../src/pool/requestKernelRestart.ts';
+import type { WorkerHost } from '../../src/pool/workerHost.ts';
+import { createWorkerHosts } from '../../src/pool/workerHosts.ts';
+import {
+  commitOne,
+  executionRequested,
+  onWorker,
+  sessionOpened,
+  workerRequested,
+} from './events.ts';
+import { frame, okReply, status, verdict } from './frames.ts';
+import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
+
+export interface ScriptedWorker {
+  readonly agent: ScriptedAgent;
+  readonly worker: Worker;
+  readonly session: Session;
+  /** Accepts an execution in its session, by way of `store`. */
+  request(database: Database): Promise<Execution>;
+  /** Ids of the executions whose code the agent was sent, in order, repeated ones too. */
+  sent(): string[];
+  /** Resolves when the agent was sent the code of that execution. */
+  untilSent(id: ExecutionId): Promise<void>;
+  /** The agent begins it. */
+  begin(id: ExecutionId): void;
+  /** The agent has ended it. */
+  finish(id: ExecutionId, outcome: 'finished' | 'interrupted'): void;
+  /** The agent has replaced its kernel. */
+  replaceKernel(reason: 'user' | 'died'): void;
+  close(): Promise<void>;
+}
+
+export async function startScriptedWorker({ store }: Database): Promise<ScriptedWorker> {
+  const agent = await startScriptedAgent();
+  const sessionId = newId<SessionId>();
+  const requested = await commitOne<'worker'>(store, workerRequested());
+  const at = new Date().toISOString();
+  const worker = await commitOne<'worker'>(
+    store,
+    onWorker(
+      requested,
+      { type: 'WorkerStarted', data: { containerId: 'c', socketPath: agent.socketPath, at } },
+      { type: 'WorkerReady', data: { readyMs: 1, at } },
+      { type: 'WorkerAssigned', data: { sessionId, at } },
+    ),
+  );
+  const user = { userUuid: sessionId, workerId: worker.id, sessionId };
+  const session = await commitOne<'session'>(store, sessionOpened(user));
+  const sent = () =>
+    agent.received.flatMap((each) => {
+      const { msg_type: type, msg_id: id } = (each.header ?? {}) as Record<string, string>;
+      return type === 'execute_request' && id ? [id] : [];
+    });
+  return {
+    agent,
+    worker,
+    session,
+    request: (database) => commitOne<'execution'>(database.store, executionRequested(user)),
+    sent,
+    untilSent: async (id) => {
+      while (!sent().includes(id)) await agent.receivedAtLeast(agent.received.length + 1);
+    },
+    begin: (parent) => {
+      agent.append((seq) => status('busy', { parent, seq, at: Date.now() }));
+    },
+    finish: (parent, outcome) => {
+      const at = Date.now();
+      const metadata = verdict(outcome, { started_at: at });
+      agent.append((seq) => status('idle', { parent, seq, at }));
+      agent.append((seq) => okReply({ parent, seq, at, metadata }));
+    },
+    replaceKernel: (reason) => {
+      const content = { execution_state: 'restarting', reason };
+      agent.append((seq) => frame('status', content, { seq, at: Date.now() }));
+    },
+    close: () => agent.close(),
+  };
+}
+
+/** What of a gateway acts for workers and takes what users ask for. */
+export function actingGateway(database: Database) {
+  const hosts = createWorkerHosts({
+    database,
+    logger: pino({ level: 'silent' }),
+    messageCounts: createMessageCounts(),
+    now: () => new Date(),
+    interruptGraceMs: 1_000,
+    onSuspect: () => undefined,
+    onOpen: () => undefined,
+  });
+  const finishWaiters = createFinishWaiters(database.queries);
+  database.wakeUps.onEvent((event) => {
+    hosts.apply(event);
+    finishWaiters.apply(event);
+  });
+  const deps = { database, finishWaiters, interruptGraceMs: 1_000, now: () => new Date() };
+  return {
+    database,
+    adopt: async (worker: Worker): Promise<WorkerHost> => {
+      const host = await hosts.adopt(worker);
+      if (!host) throw new Error('Another gateway has the worker.');
+      return host;
+    },
+    interrupt: (execution: Execution) => requestInterrupt(deps, execution),
+    restartKernel: (session: Session) => requestKernelRestart(deps, session),
+    /** Ends it like a kill: nothing more is stored or sent, and its leases are free. */
+    die: async () => {
+      await hosts.close(0);
+      await database.close();
+    },
+  };
+}
+
+export type ActingGateway = ReturnType<typeof actingGateway>;
+
+export interface HttpCall {
+  readonly path: string;
+  readonly body: { readonly msg_id?: string; readonly request_id?: string };
+}
+
+/** Writes down what the agent is asked over HTTP, and answers with `answer`; null: not at all. */
+export function recordCalls(
+  agent: ScriptedAgent,
+  answer: (call: HttpCall) => unknown | null,
+): { readonly calls: HttpCall[]; atLeast(count: number): Promise<void> } {
+  const calls: HttpCall[] = [];
+  const waiting = new Set<() => void>();
+  agent.answer = (request: IncomingMessage, response: ServerResponse, body: string) => {
+    const call = { path: request.url ?? '', body: JSON.parse(body) as HttpCall['body'] };
+    calls.push(call);
+    for (const wake of waiting) wake();
+    const given = answer(call);
+    if (given !== null) response.end(JSON.stringify(given));
+  };
+  return {
+    calls,
+    atLeast: async (count) => {
+      while (calls.length < count) {
+        await new Promise<void>((resolve) => {
+          waiting.add(resolve);
+        });
+      }
+    },
+  };
+}
