@@ -93,6 +93,7 @@ const sessionCommands: SessionCommand[] = [
     workerId: newId(),
     previous: null,
   },
+  { type: 'RequestKernelRestart', at },
   { type: 'RecordKernelRestart', at, reason: 'user', executionId: null },
   { type: 'CloseSession', at, reason: 'released' },
 ];
@@ -132,6 +133,7 @@ const executionCommands: ExecutionCommand[] = [
     idempotencyKey: null,
     stateLost: false,
   },
+  { type: 'RequestInterrupt', at },
   { type: 'RecordStart', at },
   ...ENDS.map((status) => finish(status, at)),
   // Those that can end what never began.
@@ -159,7 +161,7 @@ describe('docs/events.md draws', () => {
       nameOf: ({ closedAt }: { readonly closedAt: Date | null }) => (closedAt ? 'CLOSED' : 'OPEN'),
     };
     expect(drawn('session')).toEqual(walked(machine));
-    expect(drawn('session')).toHaveLength(3);
+    expect(drawn('session')).toHaveLength(4);
   });
 
   it('the life of an execution as it is decided', () => {
@@ -170,6 +172,6 @@ describe('docs/events.md draws', () => {
       nameOf: ({ status }: { readonly status: string }) => status,
     };
     expect(drawn('execution')).toEqual(walked(machine));
-    expect(drawn('execution')).toHaveLength(10);
+    expect(drawn('execution')).toHaveLength(12);
   });
 });
