@@ -10,34 +10,42 @@ export interface ClusterProcesses {
   readonly orphans: readonly number[];
 }
 
-/** Children rename themselves `postgres: <what they do>`; the postmaster keeps its command line. */
+/**
+ * Children rename themselves `postgres: <what they do>`, but only a moment after they were forked: until then they have the
+ * postmaster's command line, and only their parent tells.
+ */
 const CHILD_TITLE = 'postgres: ';
 
 /** Looks through /proc, since a pid file may name a process that has the number now, and names no orphans. */
 export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const folder = statSync(dataDir);
-  let postmaster: number | null = null;
-  const children: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const title = titleOfProcessIn(folder, name);
-    if (title === null) continue;
-    if (title.startsWith(CHILD_TITLE)) children.push(Number(name));
-    else postmaster = Number(name);
-  }
-  return { postmaster, orphans: postmaster === null ? children : [] };
+  const found = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => processIn(folder, name) ?? []);
+  const isChild = ({ title, parent }: ClusterProcess) =>
+    title.startsWith(CHILD_TITLE) || found.some(({ pid }) => pid === parent);
+  const postmaster = found.find((each) => !isChild(each))?.pid ?? null;
+  return { postmaster, orphans: postmaster === null ? found.map(({ pid }) => pid) : [] };
+}
+
+interface ClusterProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly title: string;
 }
 
 /**
- * The command line of the process, if it is a PostgreSQL that works in the folder, else null. The folder itself is
- * compared: a path can mean another one to a process in a container.
+ * The process, if it is a PostgreSQL that works in the folder, else null. The folder itself is compared: a path can mean
+ * another one to a process in a container.
  */
-function titleOfProcessIn(folder: Stats, pid: string): string | null {
+function processIn(folder: Stats, pid: string): ClusterProcess | null {
   try {
     const cwd = statSync(join('/proc', pid, 'cwd'));
     if (cwd.ino !== folder.ino || cwd.dev !== folder.dev) return null;
     const title = readFileSync(join('/proc', pid, 'cmdline'), 'utf8').replaceAll('\0', ' ');
-    return title.startsWith(CHILD_TITLE) || /^\S*postgres /.test(title) ? title : null;
+    if (!title.startsWith(CHILD_TITLE) && !/^\S*postgres /.test(title)) return null;
+    const status = readFileSync(join('/proc', pid, 'status'), 'utf8');
+    return { pid: Number(pid), parent: Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]), title };
   } catch (e: unknown) {
     // Gone meanwhile, or another user's: not ours.
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].some((code) => hasCode(e, code))) return null;

@@ -169,6 +169,23 @@ describe('a later start', () => {
   });
 });
 
+describe('finding the processes of a server', () => {
+  it('does not take a child for the first one, before it has renamed itself', async () => {
+    const folder = mkdtempSync(join(parent, 'forked-'));
+    // A subshell is forked, too, and has its parent's command line.
+    const first = spawn('bash', ['-c', '(sleep 600; true) & echo forked; wait'], {
+      argv0: 'postgres',
+      cwd: folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(first.stdout, 'data');
+    const found = findClusterProcesses(folder);
+    process.kill(-(first.pid ?? 0), 'SIGKILL');
+    expect(found).toEqual({ postmaster: first.pid, orphans: [] });
+  });
+});
+
 describe('stopping', () => {
   it('ends every process and says whether there was one', async () => {
     await ensure();
