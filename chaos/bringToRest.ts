@@ -1,0 +1,75 @@
+/** With every fault undone: users finish what they do and are served once more; then nothing may be left over. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { runCli } from '../test/support/runCli.ts';
+import type { User } from './clients/createUser.ts';
+import type { RestRecord, RestSnapshot } from './history.ts';
+import type { World } from './world/createWorld.ts';
+import { readRest } from './world/readRest.ts';
+
+/** Longer than what a sweep (30 s) and the longest limit of a worker in the making (120 s) take to settle what is left. */
+const REST_LIMIT_MS = 180_000;
+const LOOK_INTERVAL_MS = 250;
+
+export interface RestDeps {
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+}
+
+export async function bringToRest(
+  world: World,
+  users: readonly User[],
+  { signal, say }: RestDeps,
+): Promise<RestRecord> {
+  const startedAt = Date.now();
+  const took = () => `${((Date.now() - startedAt) / 1_000).toFixed(1)} s`;
+  await Promise.all(world.gateways.map((gateway) => gateway.untilReady()));
+  say(`healed; all gateways are ready after ${took()}`);
+  const audits = await Promise.all(
+    users.map(async (user) => {
+      await user.stop();
+      return await user.audit();
+    }),
+  );
+  const unserved = audits.flatMap(({ user, answer }) => (answer === null ? [user] : []));
+  say(`every user has been served after ${took()}`);
+  const serving = await settled(world, isSettled, signal);
+  say(`at rest after ${took()}`);
+  for (const user of users) await user.release();
+  if (isSettled(serving)) await settled(world, isSettled, signal);
+  const stops = await Promise.all(world.gateways.map((gateway) => gateway.stop()));
+  const stopped = await settled(world, isUnheld, signal);
+  const env = world.gateways[0]?.env ?? {};
+  const { code, output } = await runCli(['down'], env);
+  if (code !== 0) say(output);
+  const down = await settled(world, isUnheld, signal);
+  say(`down after ${took()}`);
+  return { serving, stopped, down, exitCodes: [...stops, code ?? 'killed'], unserved };
+}
+
+/** The first snapshot that is as it should be, or, after a time limit, the last: the checker says what is wrong with it. */
+async function settled(
+  world: World,
+  isRight: (snapshot: RestSnapshot) => boolean,
+  signal: AbortSignal,
+): Promise<RestSnapshot> {
+  const end = Date.now() + REST_LIMIT_MS;
+  for (;;) {
+    const snapshot = await readRest(world);
+    if (isRight(snapshot) || Date.now() > end) return snapshot;
+    await delay(LOOK_INTERVAL_MS, undefined, { signal });
+  }
+}
+
+function isSettled({ containers, workers, unfinished, waiting, socketFolders }: RestSnapshot) {
+  return (
+    unfinished.length === 0 &&
+    waiting === 0 &&
+    String(containers) === String(workers) &&
+    String(socketFolders) === String(workers)
+  );
+}
+
+function isUnheld({ leases, connections }: RestSnapshot): boolean {
+  return leases.length === 0 && connections.length === 0;
+}

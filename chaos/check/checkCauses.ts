@@ -1,0 +1,128 @@
+/** Nothing ends, and no variable is lost, without a cause: the user's own doing or a fault. */
+
+import type { CellKind } from '../history.ts';
+import { endOfKernel, endOfWorker, obstacleToMaking, pauseOfWorker } from './causes.ts';
+import {
+  callsWithin,
+  type ExecutionFacts,
+  type Facts,
+  type SessionFacts,
+  type WorkerFacts,
+} from './facts.ts';
+import { groupBy } from './groupBy.ts';
+import { doubled, lost, type Violation } from './violation.ts';
+
+/** Cells that run into their own time limit; `deaf` costs the kernel, too. */
+const ENDLESS: readonly (CellKind | null)[] = ['endless', 'runaway', 'deaf'];
+
+export function checkCauses(facts: Facts): Violation[] {
+  const users = groupBy(facts.executions, ({ user }) => user);
+  return [
+    ...facts.sessions.flatMap((session) => checkSession(facts, session)),
+    ...facts.workers.flatMap((worker) => checkWorker(facts, worker)),
+    ...facts.executions.flatMap((execution) => checkEnd(facts, execution)),
+    ...[...users.values()].flatMap((executions) => checkStates(facts, executions)),
+  ];
+}
+
+function checkSession(facts: Facts, { id, user, workerId, closes }: SessionFacts): Violation[] {
+  const [close] = closes;
+  if (closes.length > 1) return [doubled(`session ${id} has ${closes.length} ends`)];
+  if (!close) return [];
+  const { reason, at } = close;
+  const isCaused =
+    (reason === 'released' && callsWithin(facts, user, ['release'], [at, at]).length > 0) ||
+    (reason === 'worker-lost' && endOfWorker(facts.history, workerId, at) !== null);
+  return isCaused ? [] : [lost(`session ${id} of ${user} ended as ${reason} without a cause`)];
+}
+
+function checkWorker(
+  { history }: Facts,
+  { id, isReady, losses, requestedAt }: WorkerFacts,
+): Violation[] {
+  const [loss] = losses;
+  if (losses.length > 1) return [doubled(`worker ${id} was lost ${losses.length} times`)];
+  if (!loss) return [];
+  const cause = isReady
+    ? endOfWorker(history, id, loss.at)
+    : obstacleToMaking(history, id, [requestedAt, loss.at]);
+  return cause ? [] : [lost(`worker ${id} was lost (${loss.reason}) without a cause`)];
+}
+
+function checkEnd(facts: Facts, execution: ExecutionFacts): Violation[] {
+  const [end] = execution.ends;
+  if (!end || end.status === 'OK' || isEndCaused(facts, execution, end)) return [];
+  const { id, user, cell } = execution;
+  const how = end.errorName === null ? end.status : `${end.status} (${end.errorName})`;
+  return [lost(`execution ${id} of ${user} (${cell}) ended as ${how} without a cause`)];
+}
+
+function isEndCaused(
+  facts: Facts,
+  { id, user, workerId, cell, requestedAt }: ExecutionFacts,
+  { status, errorName, at }: ExecutionFacts['ends'][number],
+): boolean {
+  const { history, workers } = facts;
+  const period = [requestedAt, at] as const;
+  const isInterrupted = () => history.calls.some(({ executionId }) => executionId === id);
+  switch (status) {
+    case 'OK':
+      return true;
+    case 'TIMEOUT':
+      return ENDLESS.includes(cell) || pauseOfWorker(history, workerId, period) !== null;
+    case 'INTERRUPTED':
+      return isInterrupted() || callsWithin(facts, user, ['restartKernel'], period).length > 0;
+    case 'CANCELLED':
+      return isInterrupted() || callsWithin(facts, user, ['release'], period).length > 0;
+    case 'WORKER_LOST':
+      return workers.some((worker) => worker.id === workerId && worker.losses.length > 0);
+    case 'ERROR':
+      return errorName === 'KernelDied' && endOfKernel(history, workerId, period) !== null;
+    default:
+      return status satisfies never;
+  }
+}
+
+/** One user's executions: each change of the kernel's life was told, and had a cause; none was told that was not. */
+function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
+  const marked = executions.filter(({ mark }) => mark !== null);
+  return marked.slice(1).flatMap((next, index) => {
+    const last = marked[index];
+    return last ? checkStep(facts, last, next, executions) : [];
+  });
+}
+
+function checkStep(
+  facts: Facts,
+  last: ExecutionFacts,
+  next: ExecutionFacts,
+  executions: readonly ExecutionFacts[],
+): Violation[] {
+  const told = executions.some(
+    ({ position, ends }) =>
+      position >= last.position && position <= next.position && ends[0]?.stateLost,
+  );
+  const name = `between ${last.key} and ${next.key}`;
+  if (last.mark?.life === next.mark?.life) {
+    const isFalse = last.ends[0]?.stateLost && isSameLifeBefore(executions, last);
+    return isFalse ? [lost(`${last.key} was told that its state is lost; it is not`)] : [];
+  }
+  const period = [last.requestedAt, next.ends[0]?.at ?? Infinity] as const;
+  if (callsWithin(facts, last.user, ['release', 'restartKernel'], period).length > 0) return [];
+  if (!told) return [lost(`variables were lost ${name}, and nobody was told`)];
+  const isDeaf = executions.some(
+    ({ cell, position }) =>
+      cell === 'deaf' && position >= last.position && position <= next.position,
+  );
+  if (isDeaf || endOfKernel(facts.history, last.workerId, period) !== null) return [];
+  return [lost(`variables were lost ${name} without a cause`)];
+}
+
+/** Whether what ran before it ran in the same life: the first of a life is rightly told of the loss before it. */
+function isSameLifeBefore(
+  executions: readonly ExecutionFacts[],
+  { mark, position }: ExecutionFacts,
+) {
+  const before = executions.findLast((each) => each.mark !== null && each.position < position);
+  return before?.mark?.life === mark?.life;
+}

@@ -1,0 +1,90 @@
+/** Whatever a client was told is recorded, and each execution has one end. */
+
+import type { CallRecord } from '../history.ts';
+import type { ExecutionFacts, Facts } from './facts.ts';
+import { groupBy } from './groupBy.ts';
+import { doubled, lost, type Violation } from './violation.ts';
+
+export function checkExecutions(facts: Facts): Violation[] {
+  return [
+    ...facts.executions.flatMap(checkEnd),
+    ...facts.history.calls.flatMap((call) => checkAnswer(facts, call)),
+    ...checkKeys(facts),
+  ];
+}
+
+function checkEnd({ id, ends, hasGap, outputs }: ExecutionFacts): Violation[] {
+  if (ends.length === 0) return [lost(`execution ${id} has no end`)];
+  if (ends.length > 1) return [doubled(`execution ${id} has ${ends.length} ends`)];
+  const finishes = outputs.filter(({ kind }) => kind === 'finish').length;
+  if (finishes !== 1 || outputs.at(-1)?.kind !== 'finish')
+    return [lost(`the outputs of execution ${id} do not end with its finish`)];
+  if (ends[0]?.truncated === hasGap) return [];
+  return [lost(`execution ${id} says truncated: ${ends[0]?.truncated}, its outputs do not`)];
+}
+
+function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
+  const { operation, answer, user, key } = call;
+  if (call.refusal !== null) return checkRefusal(facts, call, call.refusal);
+  if (answer === null || operation === 'release' || operation === 'restartKernel') return [];
+  const execution = facts.executionOf.get(answer.id ?? '');
+  const name = `${operation} of ${user}, key ${key ?? '(none)'}`;
+  if (!execution) return [lost(`${name} was told execution ${answer.id}, which is not recorded`)];
+  if (execution.user !== user || (key !== null && execution.key !== key))
+    return [lost(`${name} was told execution ${answer.id}, which is another's`)];
+  return operation === 'execute' ? checkTold(execution, name, answer) : [];
+}
+
+/** `execute` answers with the end. */
+function checkTold(
+  { ends, text, mark, cell }: ExecutionFacts,
+  name: string,
+  answer: NonNullable<CallRecord['answer']>,
+): Violation[] {
+  const [end] = ends;
+  const violations: Violation[] = [];
+  const told = `${answer.status}, stateLost ${answer.stateLost}`;
+  const recorded = `${end?.status}, stateLost ${end?.stateLost}`;
+  if (told !== recorded) violations.push(lost(`${name} was told ${told}, recorded is ${recorded}`));
+  if (answer.stdout !== text)
+    violations.push(
+      lost(
+        `${name} was told ${answer.stdout.length} characters of output, recorded are ${text.length}`,
+      ),
+    );
+  const isCounted = (cell === 'counter' || cell === 'batch') && answer.status === 'OK';
+  if (isCounted && answer.result !== String(mark?.place))
+    violations.push(
+      lost(`${name} was told the count ${answer.result}, it ran as number ${mark?.place}`),
+    );
+  if (cell === 'fill' && answer.status === 'OK' && !answer.stdout.endsWith('errno 28\n'))
+    violations.push(lost(`${name}: a full disk did not say ENOSPC`));
+  return violations;
+}
+
+function checkRefusal(facts: Facts, call: CallRecord, refusal: string): Violation[] {
+  const { operation, user, startedAt, endedAt } = call;
+  const hadSessionThroughout = facts.sessions.some(
+    ({ user: owner, openedAt, closes: [close] }) =>
+      owner === user && openedAt < startedAt && (close?.at ?? Infinity) > endedAt,
+  );
+  if (operation === 'restartKernel' && refusal === 'NOT_FOUND' && !hadSessionThroughout) return [];
+  return [lost(`${operation} of ${user} was refused with ${refusal}`)];
+}
+
+/** One execution for each key, whoever asks however often. */
+function checkKeys({ executions, history }: Facts): Violation[] {
+  const recorded = groupBy(executions, ({ key }) => key);
+  const told = groupBy(history.calls, ({ key }) => key);
+  const violations: Violation[] = [];
+  for (const [key, all] of recorded) {
+    if (key !== null && all.length > 1)
+      violations.push(doubled(`key ${key} has ${all.length} executions`));
+  }
+  for (const [key, calls] of told) {
+    const ids = new Set(calls.flatMap(({ answer }) => answer?.id ?? []));
+    if (key !== null && ids.size > 1)
+      violations.push(doubled(`key ${key} was answered with ${[...ids].join(' and ')}`));
+  }
+  return violations;
+}

@@ -1,0 +1,24 @@
+/**
+ * Judges a run by what it left behind. Pure: the same history gives the same violations.
+ */
+import type { History } from '../history.ts';
+import { checkCauses } from './checkCauses.ts';
+import { checkCounters } from './checkCounters.ts';
+import { checkExecutions } from './checkExecutions.ts';
+import { checkRest } from './checkRest.ts';
+import { checkStore } from './checkStore.ts';
+import { checkStreams } from './checkStreams.ts';
+import { factsOf } from './facts.ts';
+import type { Violation } from './violation.ts';
+
+export function checkHistory(history: History): Violation[] {
+  const facts = factsOf(history);
+  return [
+    ...checkStore(facts),
+    ...checkExecutions(facts),
+    ...checkCounters(facts),
+    ...checkStreams(facts),
+    ...checkCauses(facts),
+    ...checkRest(history),
+  ];
+}

@@ -1,0 +1,81 @@
+/** Each output is whole, in order and told once, or says where a gap is, and the nemesis knows why. */
+import { linesOf } from '../clients/cells.ts';
+import type { StreamItem, StreamRecord } from '../history.ts';
+import { obstacleToStoring } from './causes.ts';
+import type { ExecutionFacts, Facts } from './facts.ts';
+import { doubled, lost, type Violation } from './violation.ts';
+
+/** The only gap that these cells can meet: their agent's buffer was full, and nobody stored. */
+const EXPECTED_GAP = 'replay_overflow';
+
+export function checkStreams(facts: Facts): Violation[] {
+  return [
+    ...facts.executions.flatMap((execution) => checkStored(facts, execution)),
+    ...facts.history.streams.flatMap((stream) => checkFollowed(facts, stream)),
+  ];
+}
+
+function checkStored({ history }: Facts, execution: ExecutionFacts): Violation[] {
+  const { id, outputs, requestedAt, ends } = execution;
+  const name = `the stored output of ${id}`;
+  const gaps = outputs.filter(({ kind }) => kind === 'gap');
+  const period = [requestedAt, ends[0]?.at ?? Infinity] as const;
+  return [
+    ...checkOrder(name, outputs),
+    ...checkContent(name, execution, outputs),
+    ...gaps.flatMap(({ text }) =>
+      text === EXPECTED_GAP && obstacleToStoring(history, period) !== null
+        ? []
+        : [lost(`${name} has a gap (${text}) that no fault explains`)],
+    ),
+  ];
+}
+
+function checkFollowed({ executionOf }: Facts, stream: StreamRecord): Violation[] {
+  const { executionId, items, user, isEnded, refusal } = stream;
+  const name = `what ${user} saw of ${executionId}`;
+  if (refusal !== null) return [lost(`${name}: ${refusal}`)];
+  if (!isEnded) return [lost(`${name} has no end`)];
+  const execution = executionOf.get(executionId);
+  if (!execution) return [lost(`${name} is of an execution that is not recorded`)];
+  const order = checkOrder(name, items);
+  if (order.length > 0) return order;
+  const isSame = items.every((item, index) => {
+    const stored = execution.outputs[index];
+    return stored?.kind === item.kind && stored.text === item.text && stored.chars === item.chars;
+  });
+  if (isSame && items.length === execution.outputs.length) return [];
+  return [lost(`${name} is not what is stored`)];
+}
+
+function checkOrder(name: string, items: readonly StreamItem[]): Violation[] {
+  const seqs = items.map(({ seq }) => seq);
+  const again = seqs.find((seq, index) => seqs.indexOf(seq) !== index);
+  if (again !== undefined) return [doubled(`${name} has seq ${again} twice`)];
+  const wrong = seqs.find((seq, index) => seq !== index + 1);
+  return wrong === undefined
+    ? []
+    : [lost(`${name} has seq ${wrong} out of order, or after a hole`)];
+}
+
+/** Lines in order from the first; all of them, if it ended well and no gap says otherwise. */
+function checkContent(
+  name: string,
+  { cell, ends, text, mark, hasGap }: ExecutionFacts,
+  outputs: readonly StreamItem[],
+): Violation[] {
+  if (cell !== 'stream' && cell !== 'loud') return [];
+  const { count, fillerChars } = linesOf(cell);
+  const lines = Array.from({ length: count }, (_, index) => `${index}:\n`).join('');
+  const end = text.indexOf('\n') + 1;
+  const isComplete = ends[0]?.status === 'OK' && !hasGap;
+  const body = text.slice(end);
+  if (isComplete ? body !== lines : !lines.startsWith(body) && mark !== null)
+    return [lost(`${name} lacks lines, or has them out of order, and no gap says so`)];
+  const chars = outputs.reduce((sum, item) => sum + (item.kind === 'stream' ? item.chars : 0), 0);
+  if (isComplete && chars !== end + lines.length + count * fillerChars)
+    return [
+      lost(`${name} has ${chars} characters, which is not what was printed, and no gap says so`),
+    ];
+  return [];
+}

@@ -1,0 +1,158 @@
+/** The history, put in order: executions, sessions and workers as the events tell of them. */
+
+import type { DomainEvent, EndStatus, RecordedEvent } from '../../src/events/eventTypes.ts';
+import { type RunMark, runMarkOf } from '../clients/cells.ts';
+import type { CallRecord, CellKind, History, StoredOutput } from '../history.ts';
+import { groupBy } from './groupBy.ts';
+
+export interface ExecutionFacts {
+  readonly id: string;
+  readonly user: string;
+  readonly sessionId: string;
+  readonly workerId: string;
+  readonly key: string | null;
+  /** Null: no client says that it sent it. */
+  readonly cell: CellKind | null;
+  readonly position: number;
+  readonly requestedAt: number;
+  readonly ends: readonly ExecutionEnd[];
+  readonly outputs: readonly StoredOutput[];
+  /** All text of its streams, compact. */
+  readonly text: string;
+  readonly mark: RunMark | null;
+  readonly hasGap: boolean;
+}
+
+export interface ExecutionEnd {
+  readonly status: EndStatus;
+  readonly errorName: string | null;
+  readonly stateLost: boolean;
+  readonly truncated: boolean;
+  readonly at: number;
+}
+
+export interface SessionFacts {
+  readonly id: string;
+  readonly user: string;
+  readonly workerId: string;
+  readonly openedAt: number;
+  readonly closes: readonly { readonly reason: string; readonly at: number }[];
+}
+
+export interface WorkerFacts {
+  readonly id: string;
+  readonly requestedAt: number;
+  readonly isReady: boolean;
+  readonly losses: readonly { readonly reason: string; readonly at: number }[];
+}
+
+export interface Facts {
+  readonly history: History;
+  /** In the order accepted. */
+  readonly executions: readonly ExecutionFacts[];
+  readonly executionOf: ReadonlyMap<string, ExecutionFacts>;
+  readonly sessions: readonly SessionFacts[];
+  readonly workers: readonly WorkerFacts[];
+  /** Events of each stream, in order of position. */
+  readonly streams: ReadonlyMap<string, readonly RecordedEvent[]>;
+}
+
+export function factsOf(history: History): Facts {
+  const streams = groupBy(history.events, ({ streamId }) => streamId);
+  const outputs = groupBy(history.outputs, ({ executionId }) => executionId);
+  const cells = new Map(
+    history.calls.flatMap(({ key, cell }) => (key && cell ? [[key, cell]] : [])),
+  );
+  const executions = ofType(history.events, 'ExecutionRequested').map((requested) =>
+    executionFacts(requested, {
+      events: streams.get(requested.streamId) ?? [],
+      outputs: outputs.get(requested.streamId) ?? [],
+      cells,
+    }),
+  );
+  return {
+    history,
+    executions,
+    executionOf: new Map(executions.map((each) => [each.id, each])),
+    sessions: ofType(history.events, 'SessionOpened').map(({ streamId, event }) => ({
+      id: streamId,
+      user: event.data.userUuid,
+      workerId: event.data.workerId,
+      openedAt: Date.parse(event.data.at),
+      closes: reasons(streams.get(streamId) ?? [], 'SessionClosed'),
+    })),
+    workers: ofType(history.events, 'WorkerRequested').map(({ streamId, event }) => ({
+      id: streamId,
+      requestedAt: Date.parse(event.data.at),
+      isReady: ofType(streams.get(streamId) ?? [], 'WorkerReady').length > 0,
+      losses: reasons(streams.get(streamId) ?? [], 'WorkerLost'),
+    })),
+    streams,
+  };
+}
+
+type Of<Type extends DomainEvent['type']> = Extract<DomainEvent, { type: Type }>;
+
+export function ofType<Type extends DomainEvent['type']>(
+  events: readonly RecordedEvent[],
+  type: Type,
+): RecordedEvent<Of<Type>>[] {
+  return events.filter((each): each is RecordedEvent<Of<Type>> => each.event.type === type);
+}
+
+function reasons(events: readonly RecordedEvent[], type: 'SessionClosed' | 'WorkerLost') {
+  return ofType(events, type).map(({ event }) => ({
+    reason: event.data.reason,
+    at: Date.parse(event.data.at),
+  }));
+}
+
+interface Material {
+  readonly events: readonly RecordedEvent[];
+  readonly outputs: readonly StoredOutput[];
+  readonly cells: ReadonlyMap<string, CellKind>;
+}
+
+function executionFacts(
+  { streamId, position, event: { data } }: RecordedEvent<Of<'ExecutionRequested'>>,
+  { events, outputs, cells }: Material,
+): ExecutionFacts {
+  const text = outputs.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
+  return {
+    id: streamId,
+    user: data.userUuid,
+    sessionId: data.sessionId,
+    workerId: data.workerId,
+    key: data.idempotencyKey,
+    cell: cells.get(data.idempotencyKey ?? '') ?? null,
+    position,
+    requestedAt: Date.parse(data.at),
+    ends: ofType(events, 'ExecutionFinished').map(({ event }) => ({
+      ...event.data,
+      at: Date.parse(event.data.at),
+    })),
+    outputs,
+    text,
+    mark: runMarkOf(text),
+    hasGap: outputs.some(({ kind }) => kind === 'gap'),
+  };
+}
+
+/** The user's calls of these kinds that may have taken effect between two times. */
+export function callsWithin(
+  { history }: Facts,
+  user: string,
+  operations: readonly CallRecord['operation'][],
+  [from, to]: readonly [number, number],
+): CallRecord[] {
+  return history.calls.filter(
+    (call) =>
+      call.user === user &&
+      operations.includes(call.operation) &&
+      call.startedAt <= to &&
+      call.endedAt + LATE_EFFECT_MS >= from,
+  );
+}
+
+/** An attempt that a client gave up may still be under way in a gateway that waits for its database, which it does for 30 s. */
+const LATE_EFFECT_MS = 35_000;

@@ -1,0 +1,102 @@
+/**
+ * The code that clients run. Each piece begins with the same prologue, which makes its run visible to all later ones of the
+ * same kernel: it notes its key in a list that lives as long as the kernel and prints one line
+ * `@<kernel's life> <its place in the list> <the key before it>`. So a run that nobody recorded, and one that happened
+ * twice, both show in the next.
+ */
+import { type CellKind, FILLER } from '../history.ts';
+
+export interface Cell {
+  readonly kind: CellKind;
+  readonly key: string;
+  readonly code: string;
+  readonly timeoutMs: number;
+}
+
+/** Far more than anything takes whose worker is not paused: a time limit that hits is an effect, not a habit. */
+const AMPLE_TIMEOUT_MS = 30_000;
+const RUNAWAY_TIMEOUT_MS = 300;
+const DEAF_TIMEOUT_MS = 500;
+
+/** @see streamLines */
+export const STREAM_LINES = 30;
+const STREAM_PAUSE_S = 0.06;
+/** More than the smallest replay buffer (1 MiB), within a few seconds: with nobody to store it, it overflows. */
+export const LOUD_LINES = 500;
+export const LOUD_FILLER_CHARS = 4_000;
+const LOUD_PAUSE_S = 0.004;
+
+const prologue = (key: string): string => `try:
+    ran
+except NameError:
+    import os, time
+    life = os.urandom(8).hex()
+    ran = []
+ran.append('${key}')
+print(f'@{life} {len(ran)} {ran[-2] if len(ran) > 1 else "-"}')
+`;
+
+const BODIES: Readonly<Record<CellKind, string>> = {
+  counter: 'len(ran)',
+  batch: 'len(ran)',
+  stream: `for i in range(${STREAM_LINES}):
+    print(f'{i}:')
+    time.sleep(${STREAM_PAUSE_S})`,
+  loud: `for i in range(${LOUD_LINES}):
+    print(f'{i}:' + '${FILLER}' * ${LOUD_FILLER_CHARS})
+    time.sleep(${LOUD_PAUSE_S})`,
+  endless: 'while True:\n    time.sleep(0.02)',
+  runaway: 'while True:\n    pass',
+  deaf: `while True:
+    try:
+        time.sleep(1)
+    except KeyboardInterrupt:
+        pass`,
+  audit: "print(' '.join(ran))",
+  fill: `try:
+    with open('/workspace/fill', 'wb') as file:
+        while True:
+            file.write(b'0' * 65536)
+except OSError as error:
+    print('errno', error.errno)`,
+  unfill: `try:
+    os.remove('/workspace/fill')
+except FileNotFoundError:
+    pass`,
+};
+
+const TIMEOUTS_MS: Partial<Readonly<Record<CellKind, number>>> = {
+  runaway: RUNAWAY_TIMEOUT_MS,
+  deaf: DEAF_TIMEOUT_MS,
+};
+
+/** @param key letters, digits and dashes; unique in the whole run */
+export function makeCell(kind: CellKind, key: string): Cell {
+  const code = prologue(key) + BODIES[kind];
+  return { kind, key, code, timeoutMs: TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS };
+}
+
+/** What a cell printed first; null if that never came. */
+export interface RunMark {
+  readonly life: string;
+  /** From 1: how many have run in this life, this one included. */
+  readonly place: number;
+  readonly previousKey: string | null;
+}
+
+export function runMarkOf(stdout: string): RunMark | null {
+  const match = /^@([0-9a-f]+) (\d+) (\S+)\n/.exec(stdout);
+  if (!match?.[1] || !match[3]) return null;
+  return {
+    life: match[1],
+    place: Number(match[2]),
+    previousKey: match[3] === '-' ? null : match[3],
+  };
+}
+
+/** How many lines a cell of this kind prints after its mark, each `<number from 0>:` and then so much filler. */
+export function linesOf(kind: CellKind): { count: number; fillerChars: number } {
+  if (kind === 'stream') return { count: STREAM_LINES, fillerChars: 0 };
+  if (kind === 'loud') return { count: LOUD_LINES, fillerChars: LOUD_FILLER_CHARS };
+  return { count: 0, fillerChars: 0 };
+}

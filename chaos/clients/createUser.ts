@@ -1,0 +1,124 @@
+/** One user: a client that does one thing after the other, as its seed says, until it is told to stop. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CallRecord, CellKind, StreamRecord } from '../history.ts';
+import type { Random } from '../random.ts';
+import { type Calls, type CallsDeps, createCalls } from './calls.ts';
+import { makeCell } from './cells.ts';
+import { followOutput } from './followOutput.ts';
+
+const THINK_MEAN_MS = 150;
+/** Code that is to be interrupted runs about so long before that. */
+const MAX_RUN_BEFORE_INTERRUPT_MS = 600;
+const MIN_BATCH = 3;
+const MAX_BATCH = 6;
+/** What this share of a batch's cells is sent twice at once: both must get the same execution. */
+const TWICE_SHARE = 0.4;
+
+export interface UserDeps extends CallsDeps {
+  readonly name: string;
+  readonly recordStream: (stream: StreamRecord) => void;
+}
+
+export interface User {
+  readonly name: string;
+  /** Runs one cell of this kind at the user's next turn. Null: the user has stopped before. */
+  ask(kind: CellKind): Promise<CallRecord | null>;
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+  /** A last cell that says what has run in the kernel. */
+  audit(): Promise<CallRecord>;
+  release(): Promise<CallRecord>;
+}
+
+interface Asked {
+  readonly kind: CellKind;
+  readonly resolve: (call: CallRecord | null) => void;
+}
+
+type Act = (user: Acting) => Promise<unknown>;
+
+interface Acting {
+  readonly name: string;
+  readonly calls: Calls;
+  readonly random: Random;
+  readonly cell: (kind: CellKind) => ReturnType<typeof makeCell>;
+  readonly follow: (executionId: string) => Promise<void>;
+}
+
+const ACTS: readonly { readonly weight: number; readonly act: Act }[] = [
+  { weight: 40, act: ({ name, calls, cell }) => calls.execute(name, cell('counter')) },
+  { weight: 16, act: runBatch },
+  { weight: 14, act: (user) => stream(user, 'stream') },
+  { weight: 5, act: (user) => stream(user, 'loud') },
+  { weight: 8, act: interruptEndless },
+  { weight: 5, act: ({ name, calls, cell }) => calls.execute(name, cell('runaway')) },
+  { weight: 2, act: ({ name, calls, cell }) => calls.execute(name, cell('deaf')) },
+  { weight: 4, act: ({ name, calls }) => calls.release(name) },
+  { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
+];
+
+/** Begins at once. */
+export function createUser(deps: UserDeps): User {
+  const { name, random, signal } = deps;
+  const calls = createCalls(deps);
+  const asked: Asked[] = [];
+  const stopping = new AbortController();
+  let made = 0;
+  const cell = (kind: CellKind) => {
+    made += 1;
+    return makeCell(kind, `${name}-${made}`);
+  };
+  const follow = async (executionId: string) =>
+    deps.recordStream(await followOutput(deps, name, executionId));
+  const acting: Acting = { name, calls, random, cell, follow };
+
+  async function live(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const next = asked.shift();
+      if (next) next.resolve(await calls.execute(name, cell(next.kind)));
+      else await random.pickWeighted(ACTS)?.act(acting);
+      const pause = { signal: AbortSignal.any([signal, stopping.signal]) };
+      await delay(random.waitMs(THINK_MEAN_MS), undefined, pause).catch(() => undefined);
+    }
+    for (const { resolve } of asked.splice(0)) resolve(null);
+  }
+
+  const living = live();
+  // Whoever stops the user hears of it.
+  living.catch(() => undefined);
+  return {
+    name,
+    ask: (kind) =>
+      new Promise((resolve) => {
+        if (stopping.signal.aborted) resolve(null);
+        else asked.push({ kind, resolve });
+      }),
+    stop: async () => {
+      stopping.abort();
+      await living;
+    },
+    audit: () => calls.execute(name, cell('audit')),
+    release: () => calls.release(name),
+  };
+}
+
+/** Several at once; some of them twice, at two gateways. Then the same keys again, which must give what there is. */
+async function runBatch({ name, calls, random, cell }: Acting): Promise<void> {
+  const cells = Array.from({ length: random.between(MIN_BATCH, MAX_BATCH) }, () => cell('batch'));
+  const sent = cells.flatMap((each) => (random.next() < TWICE_SHARE ? [each, each] : [each]));
+  await Promise.all(sent.map((each) => calls.submit(name, each)));
+  for (const each of cells) await calls.execute(name, each);
+}
+
+async function stream({ name, calls, cell, follow }: Acting, kind: CellKind): Promise<void> {
+  const { answer } = await calls.submit(name, cell(kind));
+  if (answer?.id) await follow(answer.id);
+}
+
+/** Interrupts until the end has come: an interrupt that arrives before the code has begun to run is one that cancels it. */
+async function interruptEndless({ name, calls, random, cell }: Acting): Promise<void> {
+  const { answer } = await calls.submit(name, cell('endless'));
+  if (!answer?.id) return;
+  await delay(random.between(0, MAX_RUN_BEFORE_INTERRUPT_MS));
+  await calls.interrupt(name, answer.id);
+}

@@ -1,0 +1,120 @@
+/**
+ * Strikes at random, several things at once, and undoes what it did: a process is started again, a wire opened. What is healed
+ * beyond that is the product's own doing.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultRecord } from '../history.ts';
+import { diskFault } from './diskFault.ts';
+import type { Candidate, FaultKind, Scene, WorkerContainer } from './fault.ts';
+import { gatewayFaults } from './gatewayFaults.ts';
+import { serviceFaults } from './serviceFaults.ts';
+import { wireFaults } from './wireFaults.ts';
+import { workerFaults } from './workerFaults.ts';
+
+const PAUSE_MEAN_MS = 1_100;
+/** More at once, and nobody would be served between. */
+const MAX_AT_ONCE = 3;
+/** An engine that starts has containers to restore; a PostgreSQL, to recover. */
+const FAULT_LIMIT_MS = 150_000;
+
+const KINDS: readonly FaultKind[] = [
+  ...gatewayFaults,
+  ...workerFaults,
+  ...serviceFaults,
+  ...wireFaults,
+  diskFault,
+];
+
+export interface NemesisDeps {
+  readonly scene: Omit<Scene, 'workers'>;
+  readonly record: (fault: FaultRecord) => void;
+  readonly say: (line: string) => void;
+}
+
+/** Strikes until the signal; resolves when all is healed. @throws Error when something of its own does not come back */
+export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<void> {
+  const { random } = deps.scene;
+  const running = new Map<Promise<void>, Candidate>();
+  const failures: unknown[] = [];
+  while (!signal.aborted) {
+    await delay(random.waitMs(PAUSE_MEAN_MS), undefined, { signal }).catch(() => undefined);
+    if (running.size >= MAX_AT_ONCE) await Promise.race(running.keys());
+    if (signal.aborted) break;
+    const busy = [...running.values()];
+    const choice = choose({ ...deps.scene, workers: await workersOf(deps, busy) }, busy);
+    if (!choice) continue;
+    const fault = runFault(deps, choice, signal)
+      .catch((error: unknown) => {
+        failures.push(new Error(`${choice.kind.name}: ${String(error)}`, { cause: error }));
+      })
+      .finally(() => running.delete(fault));
+    running.set(fault, choice.candidate);
+  }
+  await Promise.all(running.keys());
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('; '));
+}
+
+interface Choice {
+  readonly kind: FaultKind;
+  readonly candidate: Candidate;
+}
+
+function choose(scene: Scene, busy: readonly Candidate[]): Choice | null {
+  const isFree = ({ resource, needs }: Candidate) =>
+    busy.every((other) => ![resource, needs].includes(other.resource) && other.needs !== resource);
+  const possible = KINDS.map((kind) => ({
+    kind,
+    weight: kind.weight,
+    candidates: kind.candidates(scene).filter(isFree),
+  })).filter(({ candidates }) => candidates.length > 0);
+  const chosen = scene.random.pickWeighted(possible);
+  const candidate = chosen && scene.random.pick(chosen.candidates);
+  return candidate ? { kind: chosen.kind, candidate } : null;
+}
+
+async function runFault(
+  { record, say }: NemesisDeps,
+  { kind, candidate }: Choice,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedAt = Date.now();
+  const strike = await within(candidate.strike());
+  if (strike === null) return;
+  say(`${kind.name} ${candidate.resource}${strike.holdMs > 0 ? ` for ${strike.holdMs} ms` : ''}`);
+  const struckAt = Date.now();
+  if (strike.holdMs > 0) {
+    await delay(strike.holdMs, undefined, { signal }).catch(() => undefined);
+    await within(strike.heal());
+  }
+  const { gateway = null, workerId = null, user = null } = candidate.on;
+  const healedAt = strike.holdMs > 0 ? Date.now() : struckAt;
+  record({ name: kind.name, startedAt, healedAt, gateway, workerId, user });
+}
+
+/** Empty while the engine is away. */
+async function workersOf(
+  { scene }: NemesisDeps,
+  busy: readonly Candidate[],
+): Promise<readonly WorkerContainer[]> {
+  if (busy.some(({ resource }) => resource === 'engine')) return [];
+  const containers = await scene.world.engine.docker.listContainers({
+    filters: { label: ['cellhouse.worker'], status: ['running'] },
+  });
+  return containers.map(({ Id, Labels }) => ({
+    containerId: Id,
+    workerId: Labels['cellhouse.worker'] ?? '',
+  }));
+}
+
+async function within<T>(work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const limit = delay(FAULT_LIMIT_MS, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`Not within ${FAULT_LIMIT_MS} ms.`);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    over.abort();
+    limit.catch(() => undefined);
+  }
+}

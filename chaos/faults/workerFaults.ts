@@ -1,0 +1,101 @@
+/** What happens to a container, to the agent in it, and to the kernel. */
+import { signal } from '../../src/postgres/processes.ts';
+import { containerProcesses } from '../world/containerProcesses.ts';
+import {
+  type Candidate,
+  type FaultKind,
+  NOTHING_TO_HEAL,
+  type Scene,
+  type Strike,
+} from './fault.ts';
+
+/** Within what the gateway bears, and beyond it: then the worker is given up as unreachable. */
+const PAUSED_MS = [200, 8_000] as const;
+
+type Container = ReturnType<Scene['world']['engine']['docker']['getContainer']>;
+
+export const workerFaults: readonly FaultKind[] = [
+  {
+    name: 'container: removed',
+    weight: 5,
+    candidates: byEngine(async (container) => {
+      await container.remove({ force: true });
+      return NOTHING_TO_HEAL;
+    }),
+  },
+  {
+    name: 'container: killed',
+    weight: 5,
+    candidates: byEngine(async (container) => {
+      await container.kill();
+      return NOTHING_TO_HEAL;
+    }),
+  },
+  {
+    name: 'container: paused',
+    weight: 6,
+    candidates: byEngine(async (container, { random }) => {
+      await container.pause();
+      // Given up meanwhile, it is gone.
+      const heal = async () => void (await orGone(container.unpause()));
+      return { holdMs: random.between(...PAUSED_MS), heal };
+    }),
+  },
+  {
+    name: 'kernel: kill -9',
+    weight: 9,
+    candidates: byProcess(({ kernel }) => {
+      for (const pid of kernel) signal(pid, 'SIGKILL');
+      return kernel.length > 0 ? NOTHING_TO_HEAL : null;
+    }),
+  },
+  {
+    name: 'agent: kill -9',
+    weight: 4,
+    candidates: byProcess(({ agent }) => {
+      if (agent === null) return null;
+      return signal(agent, 'SIGKILL') ? NOTHING_TO_HEAL : null;
+    }),
+  },
+  {
+    name: 'agent: SIGSTOP, SIGCONT',
+    weight: 4,
+    candidates: byProcess(({ agent }, { random }) => {
+      if (agent === null || !signal(agent, 'SIGSTOP')) return null;
+      const heal = async () => void signal(agent, 'SIGCONT');
+      return { holdMs: random.between(...PAUSED_MS), heal };
+    }),
+  },
+];
+
+function byEngine(strike: (container: Container, scene: Scene) => Promise<Strike>) {
+  return (scene: Scene): Candidate[] =>
+    scene.workers.map(({ workerId, containerId }) => ({
+      resource: `worker ${workerId}`,
+      needs: 'engine',
+      on: { workerId },
+      strike: () => orGone(strike(scene.world.engine.docker.getContainer(containerId), scene)),
+    }));
+}
+
+function byProcess(
+  strike: (processes: ReturnType<typeof containerProcesses>, scene: Scene) => Strike | null,
+) {
+  return (scene: Scene): Candidate[] =>
+    scene.workers.map(({ workerId, containerId }) => ({
+      resource: `worker ${workerId}`,
+      on: { workerId },
+      strike: async () => strike(containerProcesses(containerId), scene),
+    }));
+}
+
+/** 404: it is gone. 409: it has ended, or is being removed. */
+async function orGone<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error: unknown) {
+    const status = error instanceof Error && 'statusCode' in error ? error.statusCode : null;
+    if (status === 404 || status === 409) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * `npm run chaos [-- --minutes N --seed S --gateways G --users U]`. Ends with 0 only if nothing was lost, doubled or left over.
+ */
+import { setMaxListeners } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkHistory } from './check/checkHistory.ts';
+import type { History } from './history.ts';
+import { parseOptions } from './options.ts';
+import { faultTable, summary } from './report.ts';
+import { runChaos } from './runChaos.ts';
+
+const MAX_SEED = 2 ** 32 - 1;
+/** Enough to see what is wrong; the whole history is kept. */
+const MAX_SHOWN = 30;
+/** By the shells' convention: 128 + SIGINT. */
+const INTERRUPTED = 130;
+
+const workerImage = process.env.WORKER_IMAGE;
+if (!workerImage) throw new Error('WORKER_IMAGE is not set. npm run chaos sets it.');
+if (process.getuid?.() !== 0) throw new Error('It needs root, for an engine of its own.');
+
+const options = parseOptions(process.argv.slice(2), Math.floor(Math.random() * MAX_SEED));
+const say = (line: string) => console.log(line);
+say(
+  `seed ${options.seed}, ${options.minutes} minutes, ${options.gateways} gateways, ${options.users} users`,
+);
+
+const interruption = new AbortController();
+// Everything that waits listens to it.
+setMaxListeners(0, interruption.signal);
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.abort());
+
+try {
+  const history = await runChaos({
+    options,
+    workerImage,
+    signal: interruption.signal,
+    say,
+    onLogs,
+  });
+  const violations = checkHistory(history);
+  for (const line of faultTable(history)) say(line);
+  for (const { type, what } of violations.slice(0, MAX_SHOWN)) say(`${type}: ${what}`);
+  if (violations.length > MAX_SHOWN) say(`and ${violations.length - MAX_SHOWN} more`);
+  say(summary(history, violations));
+  process.exitCode = violations.length === 0 ? 0 : 1;
+} catch (error: unknown) {
+  if (!interruption.signal.aborted) throw error;
+  say('interrupted; everything is cleaned up');
+  process.exitCode = INTERRUPTED;
+}
+
+/** A run that has found something leaves what is needed to see why. */
+async function onLogs(history: History, root: string): Promise<void> {
+  if (checkHistory(history).length === 0) return;
+  const folder = mkdtempSync(join(tmpdir(), 'ch-chaos-found-'));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'history.json'), JSON.stringify(history));
+  for (const name of readdirSync(root).filter((each) => each.endsWith('.log'))) {
+    cpSync(join(root, name), join(folder, name));
+  }
+  say(`history and logs are in ${folder}`);
+}

@@ -1,0 +1,88 @@
+/** What a run comes to: a table by kind of fault, then one line. */
+import { endOfKernel, endOfWorker } from './check/causes.ts';
+import { factsOf, ofType } from './check/facts.ts';
+import { groupBy } from './check/groupBy.ts';
+import type { Violation } from './check/violation.ts';
+import type { CallRecord, FaultRecord, History } from './history.ts';
+
+/** Answers to these are those of a healthy service within milliseconds; a stream's take as long as its code. */
+const QUICK_CELLS = ['counter', 'batch', 'audit'];
+/** Failed attempts this long after the healing still count to a fault. */
+const AFTERMATH_MS = 2_000;
+
+/** Lines of a table, worst recovery first. */
+export function faultTable(history: History): string[] {
+  const rows = [...groupBy(history.faults, ({ name }) => name)].map(([name, faults]) => {
+    const worst = Math.max(...faults.map((fault) => recoveryMs(history, fault)));
+    const seconds = Number.isFinite(worst) ? (worst / 1_000).toFixed(1) : '-';
+    return [name, String(faults.length), effectOf(history, faults), seconds];
+  });
+  const header = ['fault', 'count', 'effect', 'worst recovery, s'];
+  const all = [header, ...rows.sort((a, b) => Number(b[3]) - Number(a[3]))];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(header), rule, ...all.slice(1).map(line)];
+}
+
+/** The last line of a run. */
+export function summary(history: History, violations: readonly Violation[]): string {
+  const count = (type: Violation['type']) => violations.filter((each) => each.type === type).length;
+  return `${history.faults.length} faults, ${count('lost')} lost, ${count('doubled')} doubled, ${count('orphan')} orphans`;
+}
+
+/**
+ * From when the nemesis had undone it until every user it could touch has had an answer again. Other faults that overlap
+ * count in: it is an upper bound.
+ */
+function recoveryMs({ calls, events }: History, { healedAt, workerId, user }: FaultRecord): number {
+  const owner =
+    user ??
+    ofType(events, 'SessionOpened').find(({ event }) => event.data.workerId === workerId)?.event
+      .data.userUuid;
+  // A worker that was idle: nobody noticed.
+  if (workerId !== null && owner === undefined) return 0;
+  const quick = calls.filter(
+    (call) =>
+      isQuick(call) && call.endedAt >= healedAt && (owner === undefined || call.user === owner),
+  );
+  const firsts = [...groupBy(quick, (call) => call.user).values()].map((all) =>
+    Math.min(...all.map(({ endedAt }) => endedAt)),
+  );
+  return Math.max(0, ...firsts.map((at) => at - healedAt));
+}
+
+function isQuick({ cell, answer, operation }: CallRecord): boolean {
+  return operation === 'execute' && answer !== null && QUICK_CELLS.includes(cell ?? '');
+}
+
+function effectOf(history: History, faults: readonly FaultRecord[]): string {
+  const { workers, sessions } = factsOf(history);
+  const has = (fault: FaultRecord | null) => fault !== null && faults.includes(fault);
+  const losses = workers.flatMap(({ id, losses: [loss] }) => (loss ? [{ id, at: loss.at }] : []));
+  const lostWorkers = losses.filter(({ id, at }) => has(endOfWorker(history, id, at)));
+  const lostIds = lostWorkers.map(({ id }) => id);
+  const ended = sessions.filter(({ workerId }) => lostIds.includes(workerId)).length;
+  const restarts = ofType(history.events, 'KernelRestarted').filter(({ streamId, event }) => {
+    const workerId = sessions.find(({ id }) => id === streamId)?.workerId ?? '';
+    const at = Date.parse(event.data.at);
+    return event.data.reason !== 'user' && has(endOfKernel(history, workerId, [at, at]));
+  }).length;
+  const isNear = (call: CallRecord) =>
+    faults.some(
+      (fault) => fault.startedAt <= call.endedAt && fault.healedAt + AFTERMATH_MS >= call.startedAt,
+    );
+  const isWide = faults.every(({ workerId, user }) => workerId === null && user === null);
+  const again = isWide
+    ? history.calls
+        .filter(isNear)
+        .reduce((sum, { failures }) => sum + Object.values(failures).reduce((a, b) => a + b, 0), 0)
+    : 0;
+  const parts = [
+    ...(lostIds.length > 0 ? [`${lostIds.length} workers lost`, `${ended} sessions ended`] : []),
+    ...(restarts > 0 ? [`${restarts} kernels replaced`] : []),
+    ...(again > 0 ? [`${again} attempts repeated`] : []),
+  ];
+  return parts.join(', ') || 'none seen';
+}

@@ -1,0 +1,92 @@
+/** One run: makes the world, lets users and nemesis at it, heals it, awaits rest, takes it down, and gives the history. */
+
+import { bringToRest } from './bringToRest.ts';
+import { createUser, type User } from './clients/createUser.ts';
+import { runNemesis } from './faults/runNemesis.ts';
+import type { CallRecord, ExitRecord, FaultRecord, History, StreamRecord } from './history.ts';
+import type { Options } from './options.ts';
+import { createRandom } from './random.ts';
+import { createWorld, type World } from './world/createWorld.ts';
+import { readEvents, readOutputs } from './world/readStore.ts';
+
+const MS_A_MINUTE = 60_000;
+
+export interface RunDeps {
+  readonly options: Options;
+  readonly workerImage: string;
+  /** Ends the run early and cleans up. */
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+  /** Called with the folder of the gateways' logs before it is removed. */
+  readonly onLogs: (history: History, root: string) => Promise<void>;
+}
+
+interface Logs {
+  readonly calls: CallRecord[];
+  readonly streams: StreamRecord[];
+  readonly faults: FaultRecord[];
+  readonly exits: ExitRecord[];
+}
+
+/** Resolves when all is cleaned up. @throws what kept the run itself from going on; a violation is no error here */
+export async function runChaos(deps: RunDeps): Promise<History> {
+  const { options, signal, say } = deps;
+  const logs: Logs = { calls: [], streams: [], faults: [], exits: [] };
+  const world = await createWorld({
+    ...deps,
+    ...options,
+    onCrash: (gateway, how) => logs.exits.push({ gateway, at: Date.now(), how }),
+  });
+  try {
+    signal.throwIfAborted();
+    const users = createUsers(deps, world, logs);
+    await strike(deps, world, users, logs);
+    const rest = await bringToRest(world, users, { signal, say });
+    const events = await readEvents(world.postgres.client);
+    const ids = events.flatMap(({ streamKind, streamId, version }) =>
+      streamKind === 'execution' && version === 1 ? [streamId] : [],
+    );
+    const outputs = await readOutputs(world.postgres.client, ids);
+    const history = { ...logs, events, outputs, rest };
+    await deps.onLogs(history, world.root);
+    return history;
+  } finally {
+    say('cleaning up');
+    await world.close();
+  }
+}
+
+function createUsers({ options, signal }: RunDeps, world: World, logs: Logs): User[] {
+  const random = createRandom(options.seed).fork();
+  return Array.from({ length: options.users }, (_, index) =>
+    createUser({
+      name: `user${index}`,
+      urls: world.gateways.map(({ url }) => url),
+      token: world.token,
+      random: random.fork(),
+      signal,
+      record: (call) => logs.calls.push(call),
+      recordStream: (stream) => logs.streams.push(stream),
+    }),
+  );
+}
+
+async function strike(
+  { options, signal, say }: RunDeps,
+  world: World,
+  users: readonly User[],
+  logs: Logs,
+): Promise<void> {
+  const scene = { world, users, random: createRandom(options.seed) };
+  const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
+  const startedAt = Date.now();
+  await runNemesis(
+    {
+      scene,
+      record: (fault) => logs.faults.push(fault),
+      say: (line) => say(`${((Date.now() - startedAt) / 1_000).toFixed(1).padStart(7)} s  ${line}`),
+    },
+    AbortSignal.any([time, signal]),
+  );
+  signal.throwIfAborted();
+}

@@ -1,0 +1,60 @@
+/** The run's own PostgreSQL: the embedded one, started and stopped from here, for gateways that know it by a URL. */
+import { pino } from 'pino';
+import { type Client, createClient } from '../../src/events/client.ts';
+import type { DatabaseAddress } from '../../src/events/database.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import { layoutOf, socketOf } from '../../src/postgres/layout.ts';
+import { findClusterProcesses, signal } from '../../src/postgres/processes.ts';
+
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export interface Postgres {
+  readonly socketPath: string;
+  readonly user: string;
+  readonly database: string;
+  /** For the run's own questions; shows as `cellhouse chaos`. */
+  readonly client: Client;
+  /** Resolves when it takes connections. */
+  start(): Promise<void>;
+  /** kill -9 of the first process: the others see it and end. */
+  kill(): void;
+  /** An orderly stop. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param dataDir made if it is not there */
+export async function createPostgres(dataDir: string): Promise<Postgres> {
+  const deps = { dataDir, logger: pino({ level: 'silent' }) };
+  const address = await ensureEmbeddedPostgres(deps);
+  const layout = layoutOf(dataDir);
+  const client = createClient(address satisfies DatabaseAddress, {
+    name: 'chaos',
+    maxConnections: 2,
+    statementTimeoutMs: 0,
+    answerTimeoutMs: 60_000,
+  });
+  return {
+    socketPath: socketOf(layout),
+    user: address.username,
+    database: address.database,
+    client,
+    start: async () => {
+      await ensureEmbeddedPostgres(deps);
+    },
+    kill: () => {
+      const { postmaster } = findClusterProcesses(layout.data);
+      if (postmaster !== null) signal(postmaster, 'SIGKILL');
+    },
+    stop: async () => {
+      await stopEmbeddedPostgres(deps);
+    },
+    close: async () => {
+      await client.close(CLOSE_TIMEOUT_MS);
+      await stopEmbeddedPostgres(deps);
+    },
+  };
+}

@@ -1,0 +1,119 @@
+/** Everything that a run works with, all of it the run's own: PostgreSQL, an engine, gateways, and the wires between. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createOwnEngine, type OwnEngine } from '../../test/support/ownEngine.ts';
+import { createGateway, type Gateway } from './createGateway.ts';
+import { createPostgres, type Postgres } from './createPostgres.ts';
+import { createWire, type Wire } from './createWire.ts';
+import { makeRootFolder, removeRootFolder } from './rootFolder.ts';
+
+export interface World {
+  readonly root: string;
+  readonly token: string;
+  readonly postgres: Postgres;
+  readonly engine: OwnEngine;
+  readonly wires: readonly Wire[];
+  readonly gateways: readonly Gateway[];
+  readonly socketDir: string;
+  /** Ends all of it, however it is. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface WorldDeps {
+  readonly gateways: number;
+  readonly users: number;
+  readonly workerImage: string;
+  readonly say: (line: string) => void;
+  readonly onCrash: (gateway: number, how: string) => void;
+}
+
+/** Room for every user, for idle workers, and for those that replace what the nemesis takes before it is noticed. */
+const SPARE_WORKERS = 8;
+
+/** Limits of a worker are small, so that a disk is full at once and many fit on a small machine. */
+const SETTINGS = {
+  LOG_LEVEL: 'info',
+  MIN_IDLE_WORKERS: '2',
+  WORKER_MEMORY_MB: '256',
+  WORKER_DISK_MB: '16',
+  // The smallest: output must be able to overflow it while nobody stores it.
+  REPLAY_BUFFER_BYTES: '1048576',
+};
+
+export async function createWorld(deps: WorldDeps): Promise<World> {
+  const root = await makeRootFolder();
+  const closers: (() => Promise<unknown>)[] = [() => removeRootFolder(root)];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) {
+      await closer().catch((error: unknown) => deps.say(`clean-up: ${String(error)}`));
+    }
+  };
+  try {
+    return { ...(await open(deps, root, closers)), root, close };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  deps: WorldDeps,
+  root: string,
+  closers: (() => Promise<unknown>)[],
+): Promise<Omit<World, 'root' | 'close'>> {
+  const engine = await createOwnEngine();
+  closers.push(() => engine.destroy());
+  await engine.start();
+  await engine.load(deps.workerImage);
+  const postgres = await createPostgres(join(root, 'database'));
+  closers.push(() => postgres.close());
+  const token = randomUUID();
+  const socketDir = join(root, 's');
+  mkdirSync(socketDir);
+  const wires: Wire[] = [];
+  const gateways: Gateway[] = [];
+  for (let index = 0; index < deps.gateways; index += 1) {
+    const wire = await createWire(postgres.socketPath);
+    wires.push(wire);
+    closers.push(() => wire.close());
+    const port = await freePort();
+    const env = {
+      ...SETTINGS,
+      PATH: process.env.PATH ?? '',
+      HOME: process.env.HOME ?? '',
+      AUTH_TOKEN: token,
+      DATABASE_URL: `postgres://${postgres.user}@127.0.0.1:${wire.port}/${postgres.database}`,
+      DATA_DIR: join(root, `gateway-${index}`),
+      DOCKER_HOST: engine.host,
+      MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
+      PORT: String(port),
+      SOCKET_DIR: socketDir,
+      WORKER_IMAGE: deps.workerImage,
+    };
+    const gateway = createGateway({
+      index,
+      port,
+      env,
+      logFile: join(root, `gateway-${index}.log`),
+      onCrash: (how) => deps.onCrash(index, how),
+    });
+    gateways.push(gateway);
+    closers.push(() => gateway.close());
+  }
+  await Promise.all(gateways.map((gateway) => gateway.untilReady()));
+  return { token, postgres, engine, wires, gateways, socketDir };
+}
+
+/** A gateway that starts again must be found at the same address. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

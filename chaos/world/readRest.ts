@@ -1,0 +1,52 @@
+/** What is there now: asked of the engine, the database, the gateways and the file system. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RestSnapshot } from '../history.ts';
+import type { World } from './createWorld.ts';
+
+const ANSWER_LIMIT_MS = 5_000;
+
+export async function readRest(world: World): Promise<RestSnapshot> {
+  const { sql } = world.postgres.client;
+  const [containers, workers, unfinished, leases, connections] = await Promise.all([
+    world.engine.docker.listContainers({ all: true, filters: { label: ['cellhouse.pool'] } }),
+    sql<{ id: string }[]>`SELECT id FROM workers WHERE state <> 'REMOVED'`,
+    sql<{ id: string }[]>`SELECT id FROM executions WHERE finished_at IS NULL`,
+    sql<{ name: string }[]>`SELECT name FROM leases WHERE expires_at > clock_timestamp()`,
+    sql<{ name: string }[]>`SELECT application_name AS name FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name <> 'cellhouse chaos'`,
+  ]);
+  return {
+    containers: containers.map(({ Labels }) => Labels['cellhouse.worker'] ?? '').sort(),
+    workers: workers.map(({ id }) => id).sort(),
+    unfinished: unfinished.map(({ id }) => id).sort(),
+    leases: leases.map(({ name }) => name).sort(),
+    connections: connections.map(({ name }) => name).sort(),
+    waiting: await waitingCalls(world),
+    socketFolders: socketFolders(world.socketDir),
+  };
+}
+
+async function waitingCalls({ gateways, token }: World): Promise<number> {
+  const running = gateways.filter(({ pid }) => pid !== null);
+  const counts = running.map(async ({ url }) => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+      body: JSON.stringify({ query: '{ poolStatus { waitingRequests } }' }),
+      signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
+    });
+    const body = (await response.json()) as { data: { poolStatus: { waitingRequests: number } } };
+    return body.data.poolStatus.waitingRequests;
+  });
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+/** As ids with dashes, as everything else names workers. */
+function socketFolders(socketDir: string): string[] {
+  const pools = readdirSync(socketDir);
+  const folders = pools.flatMap((pool) => readdirSync(join(socketDir, pool)));
+  return folders
+    .map((name) => name.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+    .sort();
+}

@@ -1,0 +1,38 @@
+/** All that the database recorded, for the checker. */
+import type { Client } from '../../src/events/client.ts';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import { readAfter } from '../../src/events/store/readEvents.ts';
+import type { Finish, Output } from '../../src/output.ts';
+import { compact, type StoredOutput } from '../history.ts';
+
+const PAGE = 2_000;
+
+export async function readEvents(client: Client): Promise<RecordedEvent[]> {
+  const events: RecordedEvent[] = [];
+  for (;;) {
+    const page = await readAfter(client, events.at(-1)?.position ?? 0, PAGE);
+    events.push(...page);
+    if (page.length < PAGE) return events;
+  }
+}
+
+/** An execution at a time: the filler of the loud ones is dropped on the way. */
+export async function readOutputs(
+  { sql }: Client,
+  executionIds: readonly string[],
+): Promise<StoredOutput[]> {
+  const outputs: StoredOutput[] = [];
+  for (const executionId of executionIds) {
+    const rows = await sql<{ seq: number; body: Output | Finish }[]>`
+      SELECT seq, body FROM output_events WHERE execution_id = ${executionId} ORDER BY seq`;
+    outputs.push(...rows.map(({ seq, body }) => ({ executionId, seq, ...contentOf(body) })));
+  }
+  return outputs;
+}
+
+function contentOf(body: Output | Finish): Pick<StoredOutput, 'kind' | 'text' | 'chars'> {
+  if (body.kind === 'stream')
+    return { kind: body.kind, text: compact(body.text), chars: body.text.length };
+  const text = body.kind === 'gap' ? body.reason : '';
+  return { kind: body.kind, text, chars: 0 };
+}

@@ -1,0 +1,266 @@
+/**
+ * A history as a run of chaos leaves it, made by hand: two users, every kind of cell, and faults with all their consequences,
+ * each told as it should be. Tests spoil it in one way at a time.
+ */
+import { linesOf, makeCell } from '../../chaos/clients/cells.ts';
+import {
+  type CallRecord,
+  type CellKind,
+  compact,
+  type FaultRecord,
+  FILLER,
+  type History,
+  type RestSnapshot,
+  type StoredOutput,
+  type StreamRecord,
+} from '../../chaos/history.ts';
+import type {
+  DomainEvent,
+  EndStatus,
+  RecordedEvent,
+  StreamKind,
+} from '../../src/events/eventTypes.ts';
+import {
+  type EventId,
+  type ExecutionId,
+  newId,
+  type PoolId,
+  type SessionId,
+  type WorkerId,
+} from '../../src/ids.ts';
+
+const START = Date.parse('2026-01-31T12:00:00Z');
+const STEP_MS = 100;
+
+/** What happens to one execution. */
+interface Run {
+  readonly status?: EndStatus;
+  readonly errorName?: string;
+  readonly stateLost?: boolean;
+  /** Its kernel is gone before it could print anything. */
+  readonly isSilent?: boolean;
+  /** How many of its lines come before a gap. */
+  readonly linesBeforeGap?: number;
+}
+
+interface Seat {
+  readonly workerId: WorkerId;
+  readonly sessionId: SessionId;
+  life: string;
+  ran: string[];
+}
+
+const NOTHING: RestSnapshot = {
+  containers: [],
+  workers: [],
+  unfinished: [],
+  leases: [],
+  connections: [],
+  waiting: 0,
+  socketFolders: [],
+};
+
+export function soundHistory(): History {
+  const log = createLog();
+  const ann = log.open('ann');
+  log.run('ann', ann, 'counter');
+  log.run('ann', ann, 'batch');
+  log.run('ann', ann, 'batch');
+  log.callAgain('ann', 'ann-2');
+  log.run('ann', ann, 'stream');
+  log.fault({ name: 'PostgreSQL: kill -9' });
+  log.run('ann', ann, 'loud', { linesBeforeGap: 300 });
+  log.fault({ name: 'kernel: kill -9', workerId: ann.workerId });
+  log.run('ann', ann, 'counter', { status: 'ERROR', errorName: 'KernelDied', stateLost: true });
+  log.newLife(ann);
+  log.run('ann', ann, 'counter');
+  log.run('ann', ann, 'endless', { status: 'INTERRUPTED' });
+  log.run('ann', ann, 'runaway', { status: 'TIMEOUT' });
+  log.run('ann', ann, 'fill');
+  log.fault({ name: 'container: killed', workerId: ann.workerId });
+  log.run('ann', ann, 'counter', { status: 'WORKER_LOST', stateLost: true, isSilent: true });
+  log.lose(ann);
+  const next = log.open('ann');
+  log.run('ann', next, 'counter', { stateLost: true });
+  log.run('ann', next, 'audit');
+
+  const bob = log.open('bob');
+  log.run('bob', bob, 'counter');
+  log.release('bob', bob);
+  const again = log.open('bob');
+  log.run('bob', again, 'counter');
+  log.run('bob', again, 'audit');
+  return log.history([next.workerId, again.workerId]);
+}
+
+function createLog() {
+  const events: RecordedEvent[] = [];
+  const outputs: StoredOutput[] = [];
+  const calls: CallRecord[] = [];
+  const streams: StreamRecord[] = [];
+  const faults: FaultRecord[] = [];
+  const versions = new Map<string, number>();
+  const made = new Map<string, number>();
+  let now = START;
+  const tick = () => {
+    now += STEP_MS;
+    return now;
+  };
+
+  function record(streamKind: StreamKind, streamId: string, event: Untimed): void {
+    const version = (versions.get(streamId) ?? 0) + 1;
+    versions.set(streamId, version);
+    const at = new Date(tick());
+    events.push({
+      position: events.length + 1,
+      streamKind,
+      streamId,
+      version,
+      schemaVersion: 1,
+      event: { ...event, data: { ...event.data, at: at.toISOString() } } as DomainEvent,
+      metadata: { eventId: newId<EventId>(), gatewayId: 'gateway', causationId: null },
+      recordedAt: at,
+    });
+  }
+
+  function call(given: Partial<CallRecord> & Pick<CallRecord, 'user' | 'operation'>): void {
+    const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
+    const none = { cell: null, key: null, executionId: null, failures: {}, answer: null };
+    calls.push({ ...none, refusal: null, ...times, ...given });
+  }
+
+  const fault = (given: Partial<FaultRecord> & Pick<FaultRecord, 'name'>): void => {
+    const at = tick();
+    const on = { gateway: null, workerId: null, user: null };
+    faults.push({ startedAt: at, healedAt: at, ...on, ...given });
+  };
+
+  function open(userUuid: string): Seat {
+    const [workerId, sessionId] = [newId<WorkerId>(), newId<SessionId>()];
+    const limits = { memoryMb: 1, diskMb: 1, cpus: 1, pids: 1 };
+    record('worker', workerId, {
+      type: 'WorkerRequested',
+      data: { workerId, poolId: newId<PoolId>(), name: 'w', imageId: 'i', runtime: 'r', limits },
+    });
+    record('worker', workerId, { type: 'WorkerReady', data: { readyMs: 1 } });
+    record('worker', workerId, { type: 'WorkerAssigned', data: { sessionId } });
+    record('session', sessionId, {
+      type: 'SessionOpened',
+      data: { sessionId, tenant: 'default', userUuid, workerId, followsLoss: false },
+    });
+    return { workerId, sessionId, life: lifeOf(sessionId, 1), ran: [] };
+  }
+
+  function run(user: string, seat: Seat, kind: CellKind, how: Run = {}): void {
+    made.set(user, (made.get(user) ?? 0) + 1);
+    const key = `${user}-${made.get(user)}`;
+    const id = newId<ExecutionId>();
+    const { status = 'OK', errorName = null, stateLost = false } = how;
+    const { code, timeoutMs } = makeCell(kind, key);
+    record('execution', id, {
+      type: 'ExecutionRequested',
+      data: {
+        ...{ executionId: id, sessionId: seat.sessionId, workerId: seat.workerId },
+        ...{ tenant: 'default', userUuid: user, code, codeSha256: '', codeBytes: code.length },
+        ...{ timeoutMs, maxOutputBytes: 1, idempotencyKey: key, stateLost: false },
+      },
+    });
+    if (kind === 'endless')
+      call({ user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) });
+    if (how.isSilent !== true) seat.ran.push(key);
+    const printed = printedBy(kind, seat, how);
+    const truncated = how.linesBeforeGap !== undefined;
+    outputs.push(...printed.map((each, index) => ({ ...each, executionId: id, seq: index + 1 })));
+    record('execution', id, {
+      type: 'ExecutionFinished',
+      data: {
+        ...{ status, errorName, errorValue: null, stateLost, truncated, executionCount: null },
+        ...{ queuedMs: 1, runMs: 1, cpuMs: 1, peakMemoryBytes: 1, outputBytes: 1, exitCode: null },
+      },
+    });
+    const own = outputs.filter(({ executionId }) => executionId === id);
+    const isFollowed = kind === 'stream' || kind === 'loud';
+    const stdout = own.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
+    const answer = { ...answerOf(id, status), stateLost, stdout, result: String(seat.ran.length) };
+    call({ user, operation: isFollowed ? 'submit' : 'execute', cell: kind, key, answer });
+    if (!isFollowed) return;
+    const items = own.map(({ executionId: _, ...item }) => item);
+    streams.push({ user, executionId: id, items, connections: 2, isEnded: true, refusal: null });
+  }
+
+  return {
+    open,
+    run,
+    fault,
+    newLife: (seat: Seat) => {
+      seat.life = lifeOf(seat.sessionId, 2);
+      seat.ran = [];
+    },
+    /** The same key once more, at another gateway. */
+    callAgain: (user: string, key: string) => {
+      const first = calls.find((each) => each.key === key);
+      call({ ...first, user, operation: 'submit', failures: { ECONNRESET: 1 } });
+    },
+    lose: ({ workerId, sessionId }: Seat) => {
+      const data = { reason: 'exited', exitCode: 137, detail: null } as const;
+      record('worker', workerId, { type: 'WorkerLost', data });
+      record('session', sessionId, { type: 'SessionClosed', data: { reason: 'worker-lost' } });
+      record('worker', workerId, { type: 'WorkerRemoved', data: {} });
+    },
+    release: (user: string, { workerId, sessionId }: Seat) => {
+      const startedAt = tick();
+      record('worker', workerId, { type: 'WorkerRetired', data: { reason: 'released' } });
+      record('session', sessionId, { type: 'SessionClosed', data: { reason: 'released' } });
+      record('worker', workerId, { type: 'WorkerRemoved', data: {} });
+      call({ user, operation: 'release', startedAt, answer: answerOf(sessionId, 'released') });
+    },
+    history: (workers: readonly string[]): History => {
+      const leases = ['upkeep', ...workers.map((id) => `worker-${id}`)];
+      const present = { containers: workers, workers, socketFolders: workers };
+      const serving = { ...NOTHING, ...present, leases, connections: ['commits', 'reads'] };
+      const stopped = { ...NOTHING, ...present };
+      const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
+      return { calls, streams, faults, exits: [], events, outputs, rest };
+    },
+  };
+}
+
+/** An event whose time the log gives it. */
+type Untimed = DomainEvent extends infer E
+  ? E extends { type: infer T; data: infer D }
+    ? { type: T; data: Omit<D, 'at'> }
+    : never
+  : never;
+
+function lifeOf(sessionId: string, kernel: number): string {
+  return `${sessionId.replaceAll('-', '').slice(-15)}${kernel}`;
+}
+
+function answerOf(id: string, status: string) {
+  return { id, status, stateLost: false, stdout: '', result: null };
+}
+
+type Printed = Pick<StoredOutput, 'kind' | 'text' | 'chars'>;
+
+function printedBy(kind: CellKind, { life, ran }: Seat, how: Run): Printed[] {
+  const finish = { kind: 'finish', text: '', chars: 0 };
+  if (how.isSilent) return [finish];
+  const { count, fillerChars } = linesOf(kind);
+  const lines = Array.from(
+    { length: count },
+    (_, line) => `${line}:${FILLER.repeat(fillerChars)}\n`,
+  );
+  if (kind === 'audit') lines.push(`${ran.join(' ')}\n`);
+  if (kind === 'fill') lines.push('errno 28\n');
+  const texts = [
+    `@${life} ${ran.length} ${ran.at(-2) ?? '-'}\n`,
+    ...lines.slice(0, how.linesBeforeGap),
+  ];
+  const printed = texts.map((text) => ({
+    kind: 'stream',
+    text: compact(text),
+    chars: text.length,
+  }));
+  const gap = { kind: 'gap', text: 'replay_overflow', chars: 0 };
+  return how.linesBeforeGap === undefined ? [...printed, finish] : [...printed, gap, finish];
+}

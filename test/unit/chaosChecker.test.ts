@@ -1,0 +1,282 @@
+/** The judge of a chaos run is itself tried: it finds nothing in a sound history, and each bug that is planted in one. */
+import { describe, expect, it } from 'vitest';
+import { checkHistory } from '../../chaos/check/checkHistory.ts';
+import type { History, StreamRecord } from '../../chaos/history.ts';
+import { faultTable, summary } from '../../chaos/report.ts';
+import type { DomainEvent } from '../../src/events/eventTypes.ts';
+import { soundHistory } from '../support/chaosHistory.ts';
+
+const sound = soundHistory();
+
+/** What it says of the sound history with these parts replaced. */
+function found(change: Partial<History>): string[] {
+  return checkHistory({ ...sound, ...change }).map(({ type, what }) => `${type}: ${what}`);
+}
+
+const idOf = (key: string): string => {
+  const call = sound.calls.find((each) => each.key === key && each.answer !== null);
+  if (!call?.answer?.id) throw new Error(`There is no ${key}.`);
+  return call.answer.id;
+};
+const firstStream = (): StreamRecord => {
+  const [stream] = sound.streams;
+  if (!stream) throw new Error('There is no stream.');
+  return stream;
+};
+const withStream = (change: Partial<StreamRecord>): Partial<History> => ({
+  streams: [{ ...firstStream(), ...change }, ...sound.streams.slice(1)],
+});
+/** The history's events without those of a stream, positions and all as if they had never been. */
+const withoutStreams = (...ids: string[]) =>
+  sound.events
+    .filter(({ streamId }) => !ids.includes(streamId))
+    .map((event, index) => ({ ...event, position: index + 1 }));
+const withEvent = (streamId: string, change: (event: DomainEvent) => DomainEvent | null) =>
+  sound.events
+    .flatMap((each) => {
+      const event = each.streamId === streamId ? change(each.event) : each.event;
+      return event ? [{ ...each, event }] : [];
+    })
+    .map((event, index) => ({ ...event, position: index + 1 }));
+
+describe('a sound history', () => {
+  it('has every kind of thing in it, and nothing wrong', () => {
+    expect(found({})).toEqual([]);
+    expect(sound.outputs.some(({ kind }) => kind === 'gap')).toBe(true);
+    expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(4);
+  });
+
+  it('is summed up in one line and a table', () => {
+    expect(summary(sound, checkHistory(sound))).toBe('3 faults, 0 lost, 0 doubled, 0 orphans');
+    expect(faultTable(sound)).toHaveLength(2 + 3);
+    expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
+  });
+});
+
+describe('a lost batch', () => {
+  it('shows because a client was told of it', () => {
+    const lost = ['ann-2', 'ann-3'].map(idOf);
+    const outputs = sound.outputs.filter(({ executionId }) => !lost.includes(executionId));
+    const all = found({ events: withoutStreams(...lost), outputs });
+    expect(all).toContain(
+      `lost: execute of ann, key ann-3 was told execution ${lost[1]}, which is not recorded`,
+    );
+  });
+
+  it('shows in the counter, though no client was told', () => {
+    const outputs = sound.outputs.filter(({ executionId }) => executionId !== idOf('ann-2'));
+    const calls = sound.calls.filter(({ key }) => key !== 'ann-2');
+    expect(found({ events: withoutStreams(idOf('ann-2')), outputs, calls })).toEqual([
+      expect.stringMatching(/^lost: 1 more ran before ann-3 .* the last was ann-2$/),
+    ]);
+  });
+
+  it('shows when its end is missing', () => {
+    const events = withEvent(idOf('ann-2'), (event) =>
+      event.type === 'ExecutionFinished' ? null : event,
+    );
+    expect(found({ events })).toContain(`lost: execution ${idOf('ann-2')} has no end`);
+  });
+});
+
+describe('a doubled run', () => {
+  /** The history as it would be had this key run twice: the place of each later run of its kernel is one higher. */
+  function ranTwice(key: string) {
+    const from = sound.outputs.findIndex(({ executionId }) => executionId === idOf(key));
+    const life = /^@(\w+)/.exec(sound.outputs[from]?.text ?? '')?.[1];
+    return (text: string, index: number) => {
+      const mark = new RegExp(`^@${life} (\\d+)`).exec(text);
+      return mark && index > from ? text.replace(mark[0], `@${life} ${Number(mark[1]) + 1}`) : text;
+    };
+  }
+
+  it('shows in the counter that follows', () => {
+    const raise = ranTwice('ann-2');
+    const outputs = sound.outputs.map((each, index) => ({
+      ...each,
+      text: raise(each.text, index),
+    }));
+    expect(found({ outputs })).toContainEqual(
+      expect.stringMatching(/^doubled: 1 more ran before ann-3/),
+    );
+  });
+
+  it("shows in the kernel's own list", () => {
+    const outputs = sound.outputs.map((each) =>
+      each.executionId === idOf('bob-3')
+        ? { ...each, text: each.text.replace(/^bob-2 /, 'bob-2 bob-2 ') }
+        : each,
+    );
+    expect(found({ outputs })).toContainEqual(
+      expect.stringMatching(/^doubled: bob-2 ran twice in life/),
+    );
+  });
+
+  it('shows when a key was answered with two executions', () => {
+    const calls = sound.calls.map((call, index) =>
+      call.key === 'ann-2' && index === sound.calls.findLastIndex(({ key }) => key === 'ann-2')
+        ? { ...call, answer: call.answer && { ...call.answer, id: idOf('ann-3') } }
+        : call,
+    );
+    expect(found({ calls })).toContainEqual(
+      expect.stringMatching(/^doubled: key ann-2 was answered with/),
+    );
+  });
+
+  it('shows when an execution ends twice', () => {
+    const id = idOf('ann-3');
+    const ends = sound.events.filter(
+      ({ streamId, event }) => streamId === id && event.type === 'ExecutionFinished',
+    );
+    const position = sound.events.length;
+    const events = [
+      ...sound.events,
+      ...ends.map((end) => ({ ...end, position: position + 1, version: end.version + 1 })),
+    ];
+    expect(found({ events })).toEqual([
+      `doubled: stream execution-${id} goes on after its end`,
+      `doubled: execution ${id} has 2 ends`,
+    ]);
+  });
+});
+
+describe('an orphan', () => {
+  const withServing = (change: Partial<History['rest']['serving']>): Partial<History> => ({
+    rest: { ...sound.rest, serving: { ...sound.rest.serving, ...change } },
+  });
+  const stranger = 'dddddddd-0000-7000-8000-000000000000';
+
+  it.each([
+    ['containers', [...sound.rest.serving.containers, stranger], 'container of'],
+    ['workers', [...sound.rest.serving.workers, stranger], 'has no container'],
+    ['leases', [`worker-${stranger}`], 'lease worker-'],
+    ['socketFolders', [...sound.rest.serving.workers, stranger], 'folder of'],
+    ['unfinished', [stranger], 'goes on'],
+    ['waiting', 2, 'calls wait for a worker'],
+  ])('shows at rest, in %s', (name, value, what) => {
+    expect(found(withServing({ [name]: value }))).toEqual([
+      expect.stringMatching(new RegExp(`^orphan: .*${what}`)),
+    ]);
+  });
+
+  it('shows after all gateways have stopped, and after down', () => {
+    const stopped = { ...sound.rest.stopped, connections: ['commits'] };
+    const down = { ...sound.rest.down, containers: [stranger], leases: ['upkeep'] };
+    expect(found({ rest: { ...sound.rest, stopped, down } })).toEqual([
+      'orphan: connection commits with all gateways stopped',
+      'orphan: lease upkeep after down',
+      `orphan: container of ${stranger} after down`,
+    ]);
+  });
+});
+
+describe('a wrong order', () => {
+  it('shows in what a subscriber saw', () => {
+    const [first, second, third, ...rest] = firstStream().items;
+    const items = [first, third, second, ...rest].flatMap((item) => item ?? []);
+    expect(found(withStream({ items }))).toEqual([
+      expect.stringMatching(/^lost: what ann saw of .* has seq 3 out of order/),
+    ]);
+  });
+
+  it('shows in the lines that are stored, though they are numbered well', () => {
+    const swap: Readonly<Record<string, string>> = { '4:\n': '5:\n', '5:\n': '4:\n' };
+    const spoil = <Item extends { text: string }>(item: Item) => ({
+      ...item,
+      text: swap[item.text] ?? item.text,
+    });
+    const outputs = sound.outputs.map(spoil);
+    const streams = sound.streams.map((stream) => ({ ...stream, items: stream.items.map(spoil) }));
+    expect(found({ outputs, streams })).toContainEqual(
+      expect.stringMatching(/^lost: the stored output of .* out of order, and no gap says so$/),
+    );
+  });
+
+  it('shows when what was accepted later ran before', () => {
+    const [one, two] = [idOf('ann-2'), idOf('ann-3')];
+    const other: Readonly<Record<string, string>> = { [one]: two, [two]: one };
+    const outputs = sound.outputs.map((each) => ({
+      ...each,
+      executionId: other[each.executionId] ?? each.executionId,
+    }));
+    expect(found({ outputs })).toContainEqual(
+      expect.stringMatching(/^lost: ann-3 .* ran before ann-2/),
+    );
+  });
+});
+
+describe('a silent gap', () => {
+  it('shows in what a subscriber saw', () => {
+    const items = firstStream()
+      .items.filter(({ text }) => text !== '7:\n')
+      .map((item, index) => ({ ...item, seq: index + 1 }));
+    expect(found(withStream({ items }))).toEqual([
+      expect.stringMatching(/^lost: what ann saw of .* is not what is stored$/),
+    ]);
+  });
+
+  it('shows in what is stored', () => {
+    const drop = <Item extends { text: string; seq: number }>(items: readonly Item[]) =>
+      items
+        .filter(({ text }) => text !== '7:\n')
+        .map((item, index) => ({ ...item, seq: index + 1 }));
+    const id = firstStream().executionId;
+    const own = drop(sound.outputs.filter(({ executionId }) => executionId === id));
+    const outputs = [...sound.outputs.filter(({ executionId }) => executionId !== id), ...own];
+    expect(found({ outputs, ...withStream({ items: drop(firstStream().items) }) })).toEqual([
+      `lost: the stored output of ${id} lacks lines, or has them out of order, and no gap says so`,
+    ]);
+  });
+
+  it('shows when a gap is told that no fault explains', () => {
+    expect(found({ faults: sound.faults.slice(1) })).toEqual([
+      expect.stringMatching(/has a gap \(replay_overflow\) that no fault explains$/),
+    ]);
+  });
+});
+
+describe('an end without a cause', () => {
+  it('shows when a session, its worker and its code are lost and nobody struck', () => {
+    const faults = sound.faults.filter(({ name }) => name !== 'container: killed');
+    expect(found({ faults })).toEqual([
+      expect.stringMatching(/^lost: session .* of ann ended as worker-lost without a cause$/),
+      expect.stringMatching(/^lost: worker .* was lost \(exited\) without a cause$/),
+    ]);
+  });
+
+  it('shows when a kernel died and nobody struck', () => {
+    const faults = sound.faults.filter(({ name }) => name === 'PostgreSQL: kill -9');
+    expect(found({ faults })).toContainEqual(
+      expect.stringMatching(/^lost: execution .* ended as ERROR \(KernelDied\) without a cause$/),
+    );
+  });
+
+  it('shows when variables are lost and nobody is told', () => {
+    const events = sound.events.map((each) =>
+      each.event.type === 'ExecutionFinished'
+        ? {
+            ...each,
+            event: { ...each.event, data: { ...each.event.data, stateLost: false } },
+          }
+        : each,
+    );
+    expect(found({ events })).toContainEqual(
+      expect.stringMatching(/^lost: variables were lost between .*, and nobody was told$/),
+    );
+  });
+
+  it('shows when a session was released and nobody asked for it', () => {
+    const calls = sound.calls.filter(({ operation }) => operation !== 'release');
+    expect(found({ calls })).toContainEqual(
+      expect.stringMatching(/^lost: session .* of bob ended as released without a cause$/),
+    );
+  });
+
+  it('shows when a gateway ended by itself, or did not end well', () => {
+    const exits = [{ gateway: 1, at: 0, how: 'SIGSEGV' }];
+    expect(found({ exits, rest: { ...sound.rest, exitCodes: [0, 1] } })).toEqual([
+      'lost: gateway 1 ended by itself: SIGSEGV',
+      'lost: a gateway, or down, ended with 1 instead of 0',
+    ]);
+  });
+});
