@@ -43,9 +43,11 @@ export function closeSocket(socket: WebSocket): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
+    if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+    // One that is closing already needs nothing, and `ws` throws if it is resumed when its upgrade was refused.
+    if (socket.readyState !== WebSocket.OPEN) return;
     // A paused socket would never see the other side's goodbye.
     socket.resume();
-    if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-    else socket.close(1000);
+    socket.close(1000);
   });
 }

@@ -253,6 +253,15 @@ describe('the end', () => {
     expect(agent.attempts).toHaveLength(1);
   });
 
+  it('may be closed by its owner the moment the worker refuses it', async () => {
+    agent.refuseWith = 409;
+    const closed = new Promise<void>((resolve) => {
+      const { channel } = open({ onFenced: () => resolve(channel.close()) });
+    });
+    await closed;
+    expect(recorded.channel.state).toBe('closed');
+  });
+
   it('close says goodbye after what was sent, is final, and may be repeated', async () => {
     const { channel, until, told } = open();
     agent.say('a');
