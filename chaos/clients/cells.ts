@@ -18,12 +18,11 @@ const AMPLE_TIMEOUT_MS = 30_000;
 const RUNAWAY_TIMEOUT_MS = 300;
 const DEAF_TIMEOUT_MS = 500;
 
-/** @see streamLines */
-export const STREAM_LINES = 30;
+const STREAM_LINES = 30;
 const STREAM_PAUSE_S = 0.06;
 /** More than the smallest replay buffer (1 MiB), within a few seconds: with nobody to store it, it overflows. */
-export const LOUD_LINES = 500;
-export const LOUD_FILLER_CHARS = 4_000;
+const LOUD_LINES = 500;
+const LOUD_FILLER_CHARS = 4_000;
 const LOUD_PAUSE_S = 0.004;
 
 const prologue = (key: string): string => `try:

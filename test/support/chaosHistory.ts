@@ -118,7 +118,12 @@ function createLog() {
       version,
       schemaVersion: 1,
       event: { ...event, data: { ...event.data, at: at.toISOString() } } as DomainEvent,
-      metadata: { eventId: newId<EventId>(), gatewayId: 'gateway', causationId: null },
+      metadata: {
+        eventId: newId<EventId>(),
+        gatewayId: 'gateway',
+        causationId: null,
+        correlationId: null,
+      },
       recordedAt: at,
     });
   }
