@@ -2,11 +2,11 @@
  * What an `execute` costs: the whole way of `1+1` through HTTP, the token, GraphQL, durable events and a worker, beside a
  * stock ipykernel's own round trip in the same image. Both take turns in one run, so that a busy machine slows both alike.
  */
-import { cpus } from 'node:os';
 import { startTestGateway } from '../test/support/gateway.ts';
 import { httpExecute } from './support/httpExecute.ts';
-import { percentile } from './support/percentile.ts';
+import { printComparison } from './support/printComparison.ts';
 import { startStockKernel } from './support/stockKernel.ts';
+import { workerImage } from './support/workerImage.ts';
 
 const CODE = '1+1';
 const RESULT = '2';
@@ -15,12 +15,9 @@ const SAMPLES = 400;
 /** Left out: compilers and caches are still warming up. */
 const WARM_UP = 50;
 
-const workerImage = process.env.WORKER_IMAGE;
-if (!workerImage) throw new Error('WORKER_IMAGE is not set. npm run bench sets it.');
-
 const gateway = await startTestGateway({ LOG_LEVEL: 'warn' });
 try {
-  const stock = await startStockKernel(workerImage);
+  const stock = await startStockKernel(workerImage());
   try {
     const execute = httpExecute({ url: gateway.url, token: gateway.token, userUuid: 'bench' });
     const stockMs: number[] = [];
@@ -32,29 +29,14 @@ try {
       stockMs.push(inStock);
       executeMs.push(inExecute);
     }
-    print(stockMs, executeMs);
+    printComparison(
+      `${CODE}, ms`,
+      { name: "stock ipykernel's own round trip", values: stockMs },
+      { name: 'execute over HTTP, durable', values: executeMs },
+    );
   } finally {
     await stock.close();
   }
 } finally {
   await gateway.destroy();
-}
-
-function print(stockMs: readonly number[], executeMs: readonly number[]): void {
-  const row = (name: string, values: readonly number[], unit = '') =>
-    console.log(
-      name.padEnd(36) + values.map((value) => (value.toFixed(2) + unit).padStart(10)).join(''),
-    );
-  const [stock, execute] = [stockMs, executeMs].map((samples) =>
-    [50, 95].map((percent) => percentile(samples, percent)),
-  );
-  console.log(
-    `\n${CODE}, ms`.padEnd(37) + ['p50', 'p95'].map((name) => name.padStart(10)).join(''),
-  );
-  row("stock ipykernel's own round trip", stock ?? []);
-  row('execute over HTTP, durable', execute ?? []);
-  row('ratio', execute?.map((value, index) => value / (stock?.[index] ?? Number.NaN)) ?? [], 'x');
-  console.log(
-    `${SAMPLES} samples each in turns, after ${WARM_UP} to warm up; ${cpus().length} CPUs, Node ${process.version}`,
-  );
 }

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
-from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 
 COMMAND = [
@@ -33,7 +32,7 @@ COMMAND = [
 ]
 
 
-async def exec_kernel(connection: JsonObject, environment: Mapping[str, str]) -> KernelProcess:
+async def exec_kernel(environment: Mapping[str, str]) -> KernelProcess:
     """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
     pipes = KernelPipes()
     try:
@@ -54,7 +53,7 @@ async def exec_kernel(connection: JsonObject, environment: Mapping[str, str]) ->
     except OSError:
         pipes.abandon()
         raise
-    process = KernelProcess(child.pid, pipes.commit(connection))
+    process = KernelProcess(child.pid, *pipes.commit())
     process.watch_with(_report_exit(child, process))
     return process
 

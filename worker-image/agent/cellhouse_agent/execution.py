@@ -32,6 +32,7 @@ class Execution:
     ) -> None:
         self.request = request
         self._writer = writer
+        self._parent = dump(request.header)
         self._clock = clock
         self._wake = wake
         self.deadline = clock() + BUSY_ALLOWANCE_SECONDS + request.timeout_ms / 1000
@@ -92,7 +93,7 @@ class Execution:
         if self.started_at is None:
             self.started_at = time.time() * 1000
             self.deadline = self._clock() + self.request.timeout_ms / 1000
-            self._writer.status("busy", self.request.header)
+            self._writer.status("busy", self._parent)
             self._wake()
 
     def _accept_output(self, message: KernelMessage) -> None:
@@ -105,7 +106,8 @@ class Execution:
             if message.msg_type == "stream":
                 self._keep_stream(str(content["name"]), utf8(str(content["text"])))
             else:
-                self._keep(message.msg_type, content, len(dump(content)))
+                body = dump(content)
+                self._keep(message.msg_type, body, len(body))
         except MalformedMessage:
             self.output_bytes += message.size_bytes
             self._drop("malformed", message.size_bytes)
@@ -114,7 +116,7 @@ class Execution:
         """Keep the head that fits the limit; what is over is dropped."""
         head = cut_utf8(data, self._room())
         for piece in split_utf8(head):
-            self._keep("stream", {"name": name, "text": piece}, len(utf8(piece)))
+            self._keep("stream", dump({"name": name, "text": piece}), len(utf8(piece)))
         if len(head) < len(data):
             self.output_bytes += len(data) - len(head)
             self._stop_keeping("output_limit", len(data) - len(head))
@@ -125,11 +127,11 @@ class Execution:
             return 0
         return max(0, self.request.max_output_bytes - self._kept_bytes)
 
-    def _keep(self, msg_type: str, content: JsonObject, size: int) -> None:
+    def _keep(self, msg_type: str, content: bytes, size: int) -> None:
         self.output_bytes += size
         if size > self._room():
             self._stop_keeping("output_limit", size)
-        elif not self._writer.output(msg_type, self.request.header, content):
+        elif not self._writer.output(msg_type, self._parent, content):
             self._stop_keeping("replay_overflow", size)
         else:
             self._kept_bytes += size
@@ -148,12 +150,12 @@ class Execution:
         for reason, dropped in self._dropped_bytes.items():
             if dropped:
                 self._writer.gap(
-                    self.request.header,
+                    self._parent,
                     {
                         "reason": reason,
                         "dropped_bytes": dropped,
                         "dropped_messages": self._dropped_messages[reason],
                     },
                 )
-        self._writer.status("idle", self.request.header)
-        self._writer.reply(self.request.header, reply, report)
+        self._writer.status("idle", self._parent)
+        self._writer.reply(self._parent, reply, report)

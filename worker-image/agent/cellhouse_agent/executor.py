@@ -19,7 +19,7 @@ from collections import deque
 from typing import NamedTuple
 
 from cellhouse_agent.execution import Execution
-from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.frames import NO_PARENT, FrameWriter
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.log import log_event
@@ -79,6 +79,7 @@ class Executor:
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._restart_waiters = RestartWaiters()
         self._changed = asyncio.Event()
+        self._exit_watch: asyncio.Task[None] | None = None
         self._idle_oom_kills = 0
         self.stray_messages = 0
 
@@ -151,6 +152,7 @@ class Executor:
     async def run(self, kernel: Kernel) -> None:
         """Serve for ever with a kernel that is ready. Raises KernelStartError when no other can be had."""
         self._kernel = kernel
+        self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
         while True:
             self._changed.clear()
@@ -163,19 +165,19 @@ class Executor:
             elif self._queue:
                 await self._execute(kernel, *self._queue.popleft())
             else:
-                await self._wait_for_change(kernel, None)
+                await self._changed.wait()
 
-    async def _wait_for_change(self, kernel: Kernel, timeout: float | None) -> None:
-        """Return when word was left, the kernel ended or the time is over."""
-        waits = [
-            asyncio.ensure_future(self._changed.wait()),
-            asyncio.ensure_future(kernel.wait_exited()),
-        ]
+    async def _wait_for_change(self, seconds: float) -> None:
+        """Return when word was left, the kernel ended or the time is over. No tasks: it is on every execution's way."""
+        timer = self._loop.call_later(seconds, self._changed.set)
         try:
-            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await self._changed.wait()
         finally:
-            for wait in waits:
-                wait.cancel()
+            timer.cancel()
+
+    async def _tell_exit(self, kernel: Kernel) -> None:
+        await kernel.wait_exited()
+        self._changed.set()
 
     async def _execute(self, kernel: Kernel, request: ExecuteRequest, generation: int) -> None:
         execution = Execution(request, self._writer, self._loop.time, self._changed.set)
@@ -183,13 +185,14 @@ class Executor:
         self._is_interrupted = self._is_interrupt_due = False
         self._running = execution
         kernel.execute(request.msg_id, request.code)
+        sampler.watch()
         verdict = await self._supervise(kernel, execution, sampler)
         finished_at = time.time() * 1000
         if verdict.restart_reason:
             await kernel.end()
         execution.start()
         if verdict.restart_reason:
-            self._writer.status("restarting", {}, verdict.restart_reason)
+            self._writer.status("restarting", NO_PARENT, verdict.restart_reason)
         self._running = None
         cpu_ms, peak_memory_bytes = sampler.stop()
         self._idle_oom_kills = self._usage.oom_kills()
@@ -231,7 +234,7 @@ class Executor:
             until = grace_until if grace_until is not None else execution.deadline
             if execution.idle_since is not None:
                 until = min(until, execution.idle_since + REPLY_AFTER_IDLE_SECONDS)
-            await self._wait_for_change(kernel, max(0.0, until - self._loop.time()))
+            await self._wait_for_change(max(0.0, until - self._loop.time()))
 
     def _verdict(
         self, kernel: Kernel, execution: Execution, sampler: UsageSampler, is_timeout: bool
@@ -255,13 +258,14 @@ class Executor:
         """Replace a kernel that runs nothing."""
         if self._kernel:
             await self._kernel.end()
-            self._writer.status("restarting", {}, reason)
+            self._writer.status("restarting", NO_PARENT, reason)
             await self._start_kernel(self._kernel, reason)
 
     async def _start_kernel(self, kernel: Kernel, reason: str) -> None:
         waiters = self._restart_waiters.take()
         started = self._loop.time()
         await kernel.start()
+        self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
         duration_ms = round((self._loop.time() - started) * 1000)
         log_event("kernel_replaced", reason=reason, generation=kernel.generation, ms=duration_ms)

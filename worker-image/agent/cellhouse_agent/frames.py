@@ -1,4 +1,8 @@
-"""Jupyter messages to the gateway, written into the replay buffer."""
+"""Jupyter messages to the gateway, written into the replay buffer.
+
+Frames are put together from bytes: what is the same in all of an execution's messages is encoded once. The parts that
+are not encoded here are constants, or hexadecimal.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,15 @@ from datetime import UTC, datetime
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.wire import JsonObject, dump
 
+# The parent header of what is about the kernel and no execution.
+NO_PARENT = b"{}"
+
 
 class FrameWriter:
-    """Makes frames. Status, gaps and replies always go in; output only where there is room."""
+    """Makes frames. Status, gaps and replies always go in; output only where there is room.
+
+    `parent` and `content` are JSON objects, encoded.
+    """
 
     def __init__(self, buffer: ReplayBuffer, boot_id: str, max_message_bytes: int) -> None:
         self._buffer = buffer
@@ -18,54 +28,38 @@ class FrameWriter:
         self._numbers = itertools.count(1)
         self.max_message_bytes = max_message_bytes
 
-    def status(self, state: str, parent: JsonObject, reason: str | None = None) -> None:
-        """An iopub `status`; an empty parent means it is about the kernel, not an execution."""
+    def status(self, state: str, parent: bytes, reason: str | None = None) -> None:
+        """An iopub `status`; NO_PARENT means it is about the kernel, not an execution."""
         content: JsonObject = {"execution_state": state}
         if reason is not None:
             content["reason"] = reason
-        self._buffer.append(self._frame("iopub", "status", parent, content, {}))
+        self._buffer.append(self._frame("iopub", "status", parent, dump(content)))
 
-    def output(self, msg_type: str, parent: JsonObject, content: JsonObject) -> bool:
+    def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
         """An output of an execution; false when the replay buffer has no room for it."""
-        frame = self._frame("iopub", msg_type, parent, content, {})
+        frame = self._frame("iopub", msg_type, parent, content)
         if not self._buffer.has_room(len(frame)):
             return False
         self._buffer.append(frame)
         return True
 
-    def gap(self, parent: JsonObject, content: JsonObject) -> None:
+    def gap(self, parent: bytes, content: JsonObject) -> None:
         """What of an execution's output could not be kept."""
-        self._buffer.append(self._frame("iopub", "cellhouse_gap", parent, content, {}))
+        self._buffer.append(self._frame("iopub", "cellhouse_gap", parent, dump(content)))
 
-    def reply(self, parent: JsonObject, content: JsonObject, report: JsonObject) -> None:
+    def reply(self, parent: bytes, content: JsonObject, report: JsonObject) -> None:
         """The `execute_reply`, with how it went."""
-        self._buffer.append(
-            self._frame("shell", "execute_reply", parent, content, {"cellhouse": report})
-        )
+        metadata = dump({"cellhouse": report})
+        frame = self._frame("shell", "execute_reply", parent, dump(content), metadata)
+        self._buffer.append(frame)
 
     def _frame(
-        self,
-        channel: str,
-        msg_type: str,
-        parent: JsonObject,
-        content: JsonObject,
-        metadata: JsonObject,
+        self, channel: str, msg_type: str, parent: bytes, content: bytes, metadata: bytes = b"{}"
     ) -> bytes:
-        header: JsonObject = {
-            "msg_id": f"{self._boot_id}-{next(self._numbers)}",
-            "msg_type": msg_type,
-            "session": self._boot_id,
-            "username": "cellhouse",
-            "date": datetime.now(UTC).isoformat(),
-            "version": "5.3",
-        }
-        return dump(
-            {
-                "channel": channel,
-                "header": header,
-                "parent_header": parent,
-                "metadata": metadata,
-                "content": content,
-                "buffers": [],
-            }
-        )
+        header = (
+            f'{{"channel":"{channel}","header":{{"msg_id":"{self._boot_id}-{next(self._numbers)}",'
+            f'"msg_type":"{msg_type}","session":"{self._boot_id}","username":"cellhouse",'
+            f'"date":"{datetime.now(UTC).isoformat()}","version":"5.3"}},"parent_header":'
+        ).encode()
+        end = b',"metadata":', metadata, b',"content":', content, b',"buffers":[]}'
+        return b"".join((header, parent, *end))

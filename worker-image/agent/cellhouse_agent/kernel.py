@@ -8,9 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import zmq
-
-from cellhouse_agent.connection import new_connection
 from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
@@ -40,7 +37,6 @@ class Kernel:
         self._launcher = launcher
         self._max_message_bytes = max_message_bytes
         self._on_message = on_message
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
         self.generation = 0
@@ -76,15 +72,15 @@ class Kernel:
 
     async def _try_start(self) -> str | None:
         """One attempt; the reason if it failed."""
-        connection = new_connection()
         try:
-            process = await self._launcher.launch(connection.to_jupyter())
+            process = await self._launcher.launch()
         except OSError as error:
             return f"no process can be made: {error.strerror}"
         self._process = process
         self._exited = asyncio.Event()
         self._watch = asyncio.create_task(self._watch_exit(process, self._exited))
-        link = KernelLink(self._context, connection, self._max_message_bytes, self._on_message)
+        # A kernel that has closed its link can be asked nothing any more.
+        link = KernelLink(process.link, self._max_message_bytes, self._on_message, process.kill)
         self._link = link
         probe = asyncio.create_task(link.probe())
         await asyncio.wait(
@@ -113,7 +109,7 @@ class Kernel:
         if process:
             await process.wait()
         if self._link:
-            await self._link.drain_rest()
+            self._link.drain_rest()
             if self._link.malformed_messages:
                 log_event("malformed_messages", count=self._link.malformed_messages)
             self._link.close()

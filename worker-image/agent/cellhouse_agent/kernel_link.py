@@ -1,150 +1,137 @@
-"""The ZeroMQ side: requests to one kernel, and its messages."""
+"""The agent's end of the link to one kernel: requests there, messages back (cellhouse_kernel/packets.py)."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import uuid
+from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-import zmq
-from zmq.utils.monitor import recv_monitor_message
+from cellhouse_agent.assembler import Assembler
+from cellhouse_agent.wire import (
+    JsonObject,
+    KernelMessage,
+    MalformedMessage,
+    pack_request,
+    read_message,
+)
+from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, packets
 
-from cellhouse_agent.connection import IOPUB_PORT, SHELL_PORT, Connection
-from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, Signer
+# Packets handled before other work of the agent gets a turn.
+BATCH_PACKETS = 64
+# Asked for; Linux gives what it allows (twice net.core.wmem_max). What does not fit makes the kernel wait, never drop.
+SEND_BUFFER_BYTES = 4 * 1024 * 1024
 
-# Messages that wait in the agent. At this mark the agent's ZeroMQ stops reading and the kernel keeps the rest (its own
-# send mark is lifted): nothing is dropped on either side, and the agent's memory stays bounded.
-RECEIVE_MARK_MESSAGES = 256
-# Messages handled before other work of the agent gets a turn.
-BATCH_MESSAGES = 64
-# The kernel's sockets appear some 0.5 s after its start; asking often costs little and finds them at once.
-RECONNECT_MS = 5
-# An answer whose `idle` did not come with it: the subscription was not yet there, ask again.
-PROBE_IDLE_SECONDS = 0.03
-# How long the last output of a dead kernel may take to be read. It is in socket buffers: it takes milliseconds.
-LAST_OUTPUT_SECONDS = 0.5
-LAST_OUTPUT_POLL_SECONDS = 0.002
+
+def new_link() -> tuple[socket.socket, socket.socket]:
+    """The agent's and the kernel's end of a link. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return ours, theirs
 
 
 class KernelLink:
-    """A connection to one kernel. `on_message` gets each message that is signed and whole, in order per channel."""
+    """A connection to one kernel. `on_message` gets each message, with its channel, in the order sent.
+
+    `on_end` is called once if the kernel's processes have all closed their end.
+    """
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        connection: Connection,
+        link: socket.socket,
         max_message_bytes: int,
         on_message: Callable[[str, KernelMessage], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._signer = Signer(connection.key.encode("ascii"))
-        self._max_message_bytes = max_message_bytes
+        self._link = link
+        self._assembler = Assembler(max_message_bytes)
         self._on_message = on_message
-        self._session = uuid.uuid4().hex
+        self._on_end = on_end
         self._is_closed = False
-        self._is_drain_planned = False
+        self._has_ended = False
         self._probe_id = ""
-        self._probe_answers: dict[str, asyncio.Event] = {}
+        self._is_ready = asyncio.Event()
+        self._unsent: deque[bytes] = deque()
+        self._sent_number = 0
         self.malformed_messages = 0
-        self._shell = context.socket(zmq.DEALER)
-        self._iopub = context.socket(zmq.SUB)
-        for socket in (self._shell, self._iopub):
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        self._shell.setsockopt(zmq.RCVHWM, RECEIVE_MARK_MESSAGES)
-        self._iopub.setsockopt(zmq.RCVHWM, RECEIVE_MARK_MESSAGES)
-        self._iopub.setsockopt(zmq.SUBSCRIBE, b"")
-        self._monitor = self._iopub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._shell.connect(connection.endpoint(SHELL_PORT))
-        self._iopub.connect(connection.endpoint(IOPUB_PORT))
-        self._channels = (("shell", self._shell), ("iopub", self._iopub))
-        for _, socket in self._channels:
-            self._loop.add_reader(int(socket.getsockopt(zmq.FD)), self._drain)
+        self._loop.add_reader(link, self._read)
 
     async def probe(self) -> None:
-        """Return when the kernel answers requests and its output arrives. It waits for ever; the caller has a limit."""
-        while True:
-            self._probe_id = uuid.uuid4().hex
-            self._probe_answers = {"shell": asyncio.Event(), "iopub": asyncio.Event()}
-            self.send(self._probe_id, "kernel_info_request", {})
-            await self._probe_answers["shell"].wait()
-            try:
-                async with asyncio.timeout(PROBE_IDLE_SECONDS):
-                    await self._probe_answers["iopub"].wait()
-                    return
-            except TimeoutError:
-                continue
+        """Return when the kernel answers requests. It waits for ever; the caller has a limit."""
+        self._probe_id = uuid.uuid4().hex
+        self.send(self._probe_id, "kernel_info_request", {})
+        await self._is_ready.wait()
 
     def send(self, msg_id: str, msg_type: str, content: JsonObject) -> None:
-        """Send a request on shell; it waits in ZeroMQ until the kernel is there."""
-        header: JsonObject = {
-            "msg_id": msg_id,
-            "msg_type": msg_type,
-            "session": self._session,
-            "username": "cellhouse",
-            "date": datetime.now(UTC).isoformat(),
-            "version": "5.3",
-        }
-        self._shell.send_multipart(self._signer.pack(header, content))
-        # Sending may use up the wake-up of a message that has just come in.
-        self._plan_drain()
+        """Send a request; it waits in the socket, or here, until the kernel takes it."""
+        data = pack_request(msg_id, msg_type, content)
+        for number, packet in packets(data, os.getpid(), self._sent_number + 1):
+            self._unsent.append(packet)
+            self._sent_number = number
+        self._write()
 
-    async def drain_rest(self) -> None:
-        """Read everything that a kernel which has ended still sent."""
-        deadline = self._loop.time() + LAST_OUTPUT_SECONDS
-        is_disconnected = False
-        while not is_disconnected and self._loop.time() < deadline:
-            while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                recv_monitor_message(self._monitor)
-                is_disconnected = True
-            self._drain()
-            await asyncio.sleep(0 if is_disconnected else LAST_OUTPUT_POLL_SECONDS)
-        while self._drain():
-            await asyncio.sleep(0)
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                self._link.send(self._unsent[0])
+                self._unsent.popleft()
+        except BlockingIOError:
+            self._loop.add_writer(self._link, self._write)
+            return
+        except OSError:
+            # The kernel is gone; reading tells.
+            self._unsent.clear()
+        self._loop.remove_writer(self._link)
+
+    def drain_rest(self) -> None:
+        """Read everything that a kernel which has ended, with all its children, still sent."""
+        while not self._has_ended and not self._is_closed and self._read_packet():
+            pass
 
     def close(self) -> None:
-        """Close the sockets; no message is handed on afterwards."""
+        """Close the socket; no message is handed on afterwards."""
         if self._is_closed:
             return
         self._is_closed = True
-        for _, socket in self._channels:
-            self._loop.remove_reader(int(socket.getsockopt(zmq.FD)))
-        self._iopub.disable_monitor()
-        self._monitor.close(0)
-        self._shell.close(0)
-        self._iopub.close(0)
+        self._loop.remove_reader(self._link)
+        self._loop.remove_writer(self._link)
+        self._link.close()
 
-    def _plan_drain(self) -> None:
-        if not self._is_drain_planned:
-            self._is_drain_planned = True
-            self._loop.call_soon(self._planned_drain)
+    def _read(self) -> None:
+        for _ in range(BATCH_PACKETS):
+            if self._is_closed or self._has_ended or not self._read_packet():
+                return
 
-    def _planned_drain(self) -> None:
-        self._is_drain_planned = False
-        self._drain()
-
-    def _drain(self) -> bool:
-        """Handle a batch of what has arrived; true if there was anything. ZeroMQ's fd tells of changes only once."""
-        handled = 0
-        for channel, socket in self._channels:
-            while not self._is_closed and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                if handled == BATCH_MESSAGES:
-                    self._plan_drain()
-                    return True
-                handled += 1
-                self._handle(channel, socket.recv_multipart(zmq.NOBLOCK))
-        return handled > 0
-
-    def _handle(self, channel: str, frames: list[bytes]) -> None:
+    def _read_packet(self) -> bool:
+        """Take what has arrived; false if there was nothing."""
         try:
-            message = self._signer.unpack(frames, self._max_message_bytes)
+            packet = self._link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            packet = b""
+        if not packet:
+            self._has_ended = True
+            self._loop.remove_reader(self._link)
+            self._on_end()
+            return False
+        try:
+            assembled = self._assembler.take(packet)
+            if assembled:
+                self._hand_on(*read_message(assembled))
         except MalformedMessage:
             self.malformed_messages += 1
-            return
+        return True
+
+    def _hand_on(self, channel: str, message: KernelMessage) -> None:
         if message.parent_msg_id == self._probe_id:
-            state = message.content.get("execution_state")
-            if channel == "shell" or state == "idle":
-                self._probe_answers[channel].set()
+            # `idle` is the last that a request brings.
+            if message.content.get("execution_state") == "idle":
+                self._is_ready.set()
             return
         self._on_message(channel, message)

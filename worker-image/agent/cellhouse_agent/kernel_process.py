@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Coroutine
 from typing import Any
 
@@ -26,10 +27,11 @@ def start_time(pid: int) -> int | None:
 
 
 class KernelProcess:
-    """A started kernel. Its process id is also that of its session and process group."""
+    """A started kernel. Its process id is also that of its session and process group; `link` leads to it."""
 
-    def __init__(self, pid: int, output: OutputTail) -> None:
+    def __init__(self, pid: int, link: socket.socket, output: OutputTail) -> None:
         self.pid = pid
+        self.link = link
         self.start_time = start_time(pid)
         self._output = output
         self._exit: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()

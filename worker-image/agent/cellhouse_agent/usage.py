@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from cellhouse_agent.counter_file import CounterFile
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 # cgroup v1 writes "no limit" as the largest multiple of a page.
@@ -31,26 +33,23 @@ class Usage(Protocol):
         """How many processes the kernel has killed here for want of memory."""
 
 
-def read_fields(text: str) -> dict[str, int]:
-    """`name number` a line, as in memory.stat; other lines are left out."""
-    fields: dict[str, int] = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(" ")
-        if value.isdigit():
-            fields[name] = int(value)
-    return fields
+def read_field(text: str, name: str) -> int:
+    """The number on the line `name number`, as in memory.stat; 0 if there is none."""
+    _, _, rest = f"\n{text}".partition(f"\n{name} ")
+    value = rest.partition("\n")[0]
+    return int(value) if value.isdigit() else 0
 
 
 class CgroupV1Usage:
     """Control groups version 1: one folder a controller."""
 
     def __init__(self, root: Path) -> None:
-        self._cpu = root / "cpuacct" / "cpuacct.usage"
+        self._cpu = CounterFile(root / "cpuacct" / "cpuacct.usage")
         memory = root / "memory"
-        self._usage = memory / "memory.usage_in_bytes"
-        self._stat = memory / "memory.stat"
-        self._limit = memory / "memory.limit_in_bytes"
-        self._oom = memory / "memory.oom_control"
+        self._usage = CounterFile(memory / "memory.usage_in_bytes")
+        self._stat = CounterFile(memory / "memory.stat")
+        self._limit = CounterFile(memory / "memory.limit_in_bytes")
+        self._oom = CounterFile(memory / "memory.oom_control")
 
     def cpu_ms(self) -> float:
         """See Usage."""
@@ -58,7 +57,7 @@ class CgroupV1Usage:
 
     def memory_bytes(self) -> int:
         """See Usage."""
-        inactive = read_fields(self._stat.read_text()).get("total_inactive_file", 0)
+        inactive = read_field(self._stat.read_text(), "total_inactive_file")
         return max(0, int(self._usage.read_text()) - inactive)
 
     def memory_limit_bytes(self) -> int | None:
@@ -68,7 +67,7 @@ class CgroupV1Usage:
 
     def oom_kills(self) -> int:
         """See Usage."""
-        return read_fields(self._oom.read_text()).get("oom_kill", 0)
+        return read_field(self._oom.read_text(), "oom_kill")
 
 
 class GvisorUsage:
@@ -105,19 +104,19 @@ class CgroupV2Usage:
     """Control groups version 2: one folder for all."""
 
     def __init__(self, root: Path) -> None:
-        self._cpu = root / "cpu.stat"
-        self._current = root / "memory.current"
-        self._stat = root / "memory.stat"
-        self._limit = root / "memory.max"
-        self._events = root / "memory.events"
+        self._cpu = CounterFile(root / "cpu.stat")
+        self._current = CounterFile(root / "memory.current")
+        self._stat = CounterFile(root / "memory.stat")
+        self._limit = CounterFile(root / "memory.max")
+        self._events = CounterFile(root / "memory.events")
 
     def cpu_ms(self) -> float:
         """See Usage."""
-        return read_fields(self._cpu.read_text()).get("usage_usec", 0) / 1e3
+        return read_field(self._cpu.read_text(), "usage_usec") / 1e3
 
     def memory_bytes(self) -> int:
         """See Usage."""
-        inactive = read_fields(self._stat.read_text()).get("inactive_file", 0)
+        inactive = read_field(self._stat.read_text(), "inactive_file")
         return max(0, int(self._current.read_text()) - inactive)
 
     def memory_limit_bytes(self) -> int | None:
@@ -127,21 +126,21 @@ class CgroupV2Usage:
 
     def oom_kills(self) -> int:
         """See Usage."""
-        return read_fields(self._events.read_text()).get("oom_kill", 0)
+        return read_field(self._events.read_text(), "oom_kill")
 
 
 def find_usage(root: Path = CGROUP_ROOT, meminfo: Path = MEMINFO) -> Usage:
     """The counters of whichever kind this container shows; raises UsageUnavailable."""
-    usage: Usage
-    if (root / "memory.current").exists():
-        usage = CgroupV2Usage(root)
-    elif (root / "memory" / "memory.stat").exists():
-        usage = CgroupV1Usage(root)
-    elif (root / "memory" / "memory.usage_in_bytes").exists():
-        usage = GvisorUsage(root, meminfo)
-    else:
-        raise UsageUnavailable(f"no memory controller in {root}")
     try:
+        usage: Usage
+        if (root / "memory.current").exists():
+            usage = CgroupV2Usage(root)
+        elif (root / "memory" / "memory.stat").exists():
+            usage = CgroupV1Usage(root)
+        elif (root / "memory" / "memory.usage_in_bytes").exists():
+            usage = GvisorUsage(root, meminfo)
+        else:
+            raise UsageUnavailable(f"no memory controller in {root}")
         usage.cpu_ms(), usage.memory_bytes(), usage.memory_limit_bytes(), usage.oom_kills()
     except (OSError, ValueError) as error:
         raise UsageUnavailable(f"{type(error).__name__} while reading {root}") from error

@@ -1,15 +1,15 @@
-"""Starts a kernel by itself: `python3 -I -m cellhouse_kernel`, with the connection on standard input."""
+"""Starts a kernel by itself: `python3 -I -m cellhouse_kernel`, with its link to the agent as standard input."""
 
 from __future__ import annotations
 
-from cellhouse_kernel.serve import read_connection, serve_kernel
+from cellhouse_kernel.serve import serve_kernel, take_link
 
 
 def main() -> None:
     """Serve, unless whoever started this has gone without a word."""
-    connection = read_connection()
-    if connection:
-        serve_kernel(connection)
+    link = take_link()
+    if link:
+        serve_kernel(link)
 
 
 if __name__ == "__main__":

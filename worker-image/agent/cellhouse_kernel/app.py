@@ -1,24 +1,28 @@
-"""ipykernel's application, started from a connection in memory."""
+"""ipykernel's application, with a link to the agent instead of ZeroMQ sockets."""
 
 from __future__ import annotations
 
-from typing import Any
+import atexit
+import socket
 
-import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import default
+from jupyter_client.session import Session
+from traitlets import Instance, default
 from traitlets.config import Config
 
 from cellhouse_kernel.kernel import Kernel
+from cellhouse_kernel.link import Channel, LinkSession, LinkThread
+from cellhouse_kernel.outbox import Outbox
 
 IMAGE_IPYTHON_DIR = "/usr/share/cellhouse/ipython"
 
 
 class KernelApp(IPKernelApp):
-    """Serves one kernel on the endpoints that `use_connection` gave it."""
+    """Serves one kernel on the link that `use_link` gave it."""
 
     kernel_class = Kernel  # type: ignore[assignment]
     outstream_class = "cellhouse_kernel.streams.OrderedOutStream"  # type: ignore[assignment]
+    link = Instance(socket.socket)
 
     @default("ipython_dir")
     def _default_ipython_dir(self) -> str:
@@ -26,31 +30,58 @@ class KernelApp(IPKernelApp):
         # next kernel.
         return IMAGE_IPYTHON_DIR
 
-    def use_connection(self, connection: dict[str, Any]) -> None:
-        """Take transport, address, ports and key from a Jupyter connection object."""
-        self.transport = connection["transport"]
-        self.ip = connection["ip"]
-        for name in ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"):
-            setattr(self, name, connection[name])
+    @default("session")
+    def _default_session(self) -> Session:
+        return LinkSession(parent=self)
+
+    def use_link(self, link: socket.socket) -> None:
+        """Take the kernel's end of the link."""
+        self.link = link
         settings = Config()
-        settings.Session.key = connection["key"].encode("ascii")
-        settings.Session.packer = "cellhouse_kernel.packing.pack"
-        settings.Session.signature_scheme = connection["signature_scheme"]
+        # No signatures: nobody else can get at the link. What signed them would lie in user code's reach anyway.
+        settings.Session.key = b""
         # Nobody asks for history over the wire, and SQLite would want a writable home.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
         self.update_config(settings)
 
     def init_connection_file(self) -> None:
-        """There is none: see `use_connection`."""
+        """There is none: there is one client, and it is connected."""
 
-    def write_connection_file(self, **_kwargs: Any) -> None:
-        """There is none: see `use_connection`."""
+    def write_connection_file(self, **_kwargs: object) -> None:
+        """There is none."""
 
     def init_heartbeat(self) -> None:
-        """The agent is the parent process and sees the kernel end; a heartbeat thread would tell it less."""
+        """The agent is the parent process and sees the kernel end; a heartbeat would tell it less."""
 
-    def init_iopub(self, context: zmq.Context[Any]) -> None:
-        """Bind the output socket with no send mark: at a mark, a PUB socket drops messages without a word."""
-        context.setsockopt(zmq.SNDHWM, 0)
-        super().init_iopub(context)
+    def init_sockets(self) -> None:
+        """The link takes their place."""
+        outbox = Outbox(self.link)
+        self.shell_channel = Channel(outbox, b"shell")
+        self.iopub_thread = LinkThread(outbox)
+        self.iopub_thread.start()
+        atexit.register(self.close)
+        self.iopub_socket = self.iopub_thread.background_socket
+        self.configure_tornado_logger()
+
+    def init_kernel(self) -> None:
+        """Make the kernel; nothing in it knows of ZeroMQ."""
+        self.kernel = kernel = Kernel.instance(
+            parent=self,
+            session=self.session,
+            link=self.link,
+            shell_channel=self.shell_channel,
+            iopub_thread=self.iopub_thread,
+            iopub_socket=self.iopub_socket,
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        # Allow the displayhook to get the execution count, as ipykernel does.
+        self.displayhook.get_execution_count = lambda: kernel.execution_count
+
+    def close(self) -> None:
+        """Send what is left."""
+        self.reset_io()
+        self.iopub_thread.stop()
+        self.iopub_thread.close()

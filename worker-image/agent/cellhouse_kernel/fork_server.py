@@ -4,14 +4,14 @@ It is executed with a kernel's environment, so that it holds nothing of the agen
 with no more capabilities than that has. It talks to the agent over its standard input, a SOCK_SEQPACKET socket. Each
 packet is one JSON object:
 
-    agent: {"fork": {}} with two descriptors   the pipes that become the kernel's standard input and its output
+    agent: {"fork": {}} with two descriptors   the link that becomes the kernel's standard input, and its output
     here:  {"ready": {}}                       everything is imported
            {"forked": {"pid": 12}}             the kernel exists
            {"failed": {"errno": 11}}           it could not be made
            {"exited": {"pid": 12, "code": -9}} it has ended, and its number may go to another process
 
-The kernel waits for its connection on its standard input, and ends if that closes without a word: when this process
-dies with a fork half done, the agent has only to close its end.
+The kernel waits for a first word on its link, and ends if that closes without one: when this process dies with a fork
+half done, the agent has only to close its end.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from cellhouse_kernel.privileges import give_up_privileges
 from cellhouse_kernel.seeds import refresh_seeds
-from cellhouse_kernel.serve import read_connection, serve_kernel
+from cellhouse_kernel.serve import serve_kernel, take_link
 
 FIRST_OTHER_DESCRIPTOR = 3
 
@@ -17,7 +17,7 @@ FIRST_OTHER_DESCRIPTOR = 3
 class ForkedStart(NamedTuple):
     """The descriptors that a kernel starts with."""
 
-    connection: int
+    link: int
     output: int
 
 
@@ -27,10 +27,10 @@ def run_forked(start: ForkedStart) -> None:
     _take_descriptors(start)
     give_up_privileges(KERNEL_UID)
     _yield_to_agent()
-    connection = read_connection()
-    if connection:
+    link = take_link()
+    if link:
         refresh_seeds()
-        serve_kernel(connection)
+        serve_kernel(link)
 
 
 def _leave_server() -> None:
@@ -43,7 +43,7 @@ def _leave_server() -> None:
 
 def _take_descriptors(start: ForkedStart) -> None:
     """Have the given descriptors as the three standard ones, and no other."""
-    os.dup2(start.connection, 0)
+    os.dup2(start.link, 0)
     os.dup2(start.output, 1)
     os.dup2(start.output, 2)
     os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))

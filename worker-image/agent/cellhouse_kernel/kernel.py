@@ -1,4 +1,4 @@
-"""The IPython kernel with the waits and the frailties taken out that a supervised kernel does not need."""
+"""The IPython kernel with the frailties taken out that a supervised kernel must not have."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from IPython.core import page
-from ipykernel.ipkernel import IPythonKernel
-from traitlets import Float
+
+from cellhouse_kernel.dispatch import LinkKernel
 
 # The whole error is an output of its own; a reply only names it, and must never be too large to pass.
 MAX_EVALUE_CHARACTERS = 65_536
@@ -16,11 +16,8 @@ MAX_TRACEBACK_CHARACTERS = 262_144
 PAGER_PRIORITY = 90
 
 
-class Kernel(IPythonKernel):
-    """IPythonKernel whose replies do not wait, and which outlives user code that takes its streams away."""
-
-    # ipykernel sleeps before each reply so that output overtakes it. The agent waits for `idle`, which comes after.
-    _execute_sleep = Float(0.0)
+class Kernel(LinkKernel):
+    """A kernel that outlives user code that takes its streams away."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

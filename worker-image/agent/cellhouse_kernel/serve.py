@@ -1,39 +1,37 @@
-"""From a connection to a serving kernel: the same for a kernel that was executed and one that was forked."""
+"""From a link to a serving kernel: the same for a kernel that was executed and one that was forked."""
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
+import socket
 
 from cellhouse_kernel.prepare import prepare_environment, prepare_imports
 
 HOME = "/workspace"
+MAX_FIRST_WORD_BYTES = 64
 
 
-def read_connection() -> dict[str, Any] | None:
-    """The Jupyter connection object on standard input, None if there was nothing; standard input is empty from then on.
+def take_link() -> socket.socket | None:
+    """The link that is standard input, once the agent has said a first word on it; None if it never did.
 
-    It comes through a pipe and not through a file, an argument or the environment: nothing is left on a disk that user
-    code may fill, and no other process can read the key.
+    It has no name, so nothing can connect to it or take its place. It moves to another descriptor, which no program
+    that user code starts gets, and standard input is empty from then on.
     """
-    text = b""
-    while data := os.read(0, 65_536):
-        text += data
+    link = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    return dict(json.loads(text)) if text else None
+    return link if link.recv(MAX_FIRST_WORD_BYTES) else None
 
 
-def serve_kernel(connection: dict[str, Any]) -> None:
-    """Serve a kernel on this connection until told to stop."""
+def serve_kernel(link: socket.socket) -> None:
+    """Serve a kernel on this link until told to stop."""
     os.chdir(HOME)
     prepare_environment()
     with prepare_imports():
         from cellhouse_kernel.app import KernelApp
 
         app = KernelApp.instance()
-        app.use_connection(connection)
+        app.use_link(link)
         app.initialize([])
     app.start()

@@ -5,73 +5,83 @@ from __future__ import annotations
 import json
 import unittest
 
-from cellhouse_agent.wire import DELIMITER, MAX_JSON_VALUES, MalformedMessage, Signer, dump
+from cellhouse_agent.wire import (
+    MAX_JSON_VALUES,
+    Assembled,
+    MalformedMessage,
+    dump,
+    pack_request,
+    read_message,
+)
+from cellhouse_kernel.packets import pack_parts, unpack_parts
 
-MAX_BYTES = 1_000
+
+def whole(parts: list[bytes]) -> Assembled:
+    """A message that came whole."""
+    data = pack_parts(parts)
+    return Assembled(data, len(data), True)
 
 
-def message(signer: Signer, parts: list[bytes]) -> list[bytes]:
-    """A message on the wire, rightly signed."""
-    return [b"topic", DELIMITER, signer.sign(parts), *parts]
-
-
-class UnpackTest(unittest.TestCase):
-    """Signer.unpack."""
+class ReadTest(unittest.TestCase):
+    """read_message."""
 
     def setUp(self) -> None:
-        self.signer = Signer(b"key")
-        self.parts = [b'{"msg_type":"stream"}', b'{"msg_id":"m1"}', b"{}", b'{"text":"x"}']
+        self.parts = [b"iopub", b"stream", b"m1", b"{}", b'{"text":"x"}']
 
-    def test_reads_a_signed_message(self) -> None:
-        got = self.signer.unpack(message(self.signer, self.parts), MAX_BYTES)
+    def test_reads_a_message(self) -> None:
+        channel, got = read_message(whole([*self.parts, b"a buffer"]))
+        self.assertEqual(channel, "iopub")
         self.assertEqual(
             (got.msg_type, got.parent_msg_id, got.content), ("stream", "m1", {"text": "x"})
         )
 
-    def test_reads_what_it_packs(self) -> None:
-        got = self.signer.unpack(self.signer.pack({"msg_type": "a"}, {"code": "\ud800"}), MAX_BYTES)
-        self.assertEqual(got.content, {"code": "\ud800"})
-
-    def test_reads_only_the_headers_of_a_message_that_is_too_large(self) -> None:
-        self.parts[3] = b'{"text":"' + b"x" * MAX_BYTES + b'"}'
-        got = self.signer.unpack(message(self.signer, self.parts), MAX_BYTES)
-        self.assertEqual(got.content, {})
-        self.assertGreater(got.size_bytes, MAX_BYTES)
+    def test_reads_only_the_head_of_a_message_that_was_too_large(self) -> None:
+        self.parts[4] = b'{"text":"' + b"x" * 1_000 + b'"}'
+        data = pack_parts(self.parts)
+        _, got = read_message(Assembled(data[:100], len(data), False))
+        self.assertEqual((got.msg_type, got.parent_msg_id, got.content), ("stream", "m1", {}))
+        self.assertEqual(got.size_bytes, len(data))
 
     def test_keeps_of_malformed_content_only_whose_it_was(self) -> None:
         many = b'{"a":[' + b",".join([b"{}"] * MAX_JSON_VALUES) + b"]}"
         deep = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
         digits = b'{"a":' + b"9" * 5_000 + b"}"
         for content in (b"[]", b"\xff", b'{"a":NaN}', b'{"a":', b"", many, deep, digits):
-            self.parts[3] = content
+            self.parts[4] = content
             with self.subTest(content[:10]):
-                got = self.signer.unpack(message(self.signer, self.parts), 10_000_000)
+                _, got = read_message(whole(self.parts))
                 self.assertEqual((got.msg_type, got.content), ("stream", {}))
 
     def test_refuses_what_is_malformed(self) -> None:
-        good = message(self.signer, self.parts)
-        head, parent, metadata, content = self.parts
+        channel, msg_type, parent, metadata, content = self.parts
+        good = pack_parts(self.parts)
         cases = {
-            "nothing": [],
-            "no delimiter": [b"x"] * 10,
-            "a delimiter too late": [b"x"] * 9 + good,
-            "too few parts": good[:-1],
-            "another key": message(Signer(b"other"), self.parts),
-            "a changed part": [*good[:-1], b"{}"],
-            "no type": message(self.signer, [b"{}", parent, metadata, content]),
-            "a type that is no text": message(
-                self.signer, [b'{"msg_type":1}', parent, metadata, content]
-            ),
-            "a parent that is no text": message(
-                self.signer, [head, b'{"msg_id":[]}', metadata, content]
-            ),
-            "headers that are too large": message(
-                self.signer, [head, b'{"x":"' + b"x" * MAX_BYTES + b'"}', metadata, content]
+            "nothing": Assembled(b"", 0, True),
+            "too few parts": whole(self.parts[:-1]),
+            "cut short": Assembled(good[:-1], len(good) - 1, True),
+            "bytes too many": Assembled(good + b"x", len(good) + 1, True),
+            "a head that does not fit": Assembled(good[:45], 10**6, False),
+            "lengths beyond all": Assembled(b"\5\0" + b"\xff" * 60, 62, True),
+            "another channel": whole([b"control", msg_type, parent, metadata, content]),
+            "a type that is no text": whole([channel, b"\xff", parent, metadata, content]),
+            "a parent that is no text": whole([channel, msg_type, b"\xff", metadata, content]),
+            "a parent that is too long": whole(
+                [channel, msg_type, b"x" * 5_000, metadata, content]
             ),
         }
-        for name, frames in cases.items():
+        for name, assembled in cases.items():
             with self.subTest(name), self.assertRaises(MalformedMessage):
-                self.signer.unpack(frames, MAX_BYTES)
+                read_message(assembled)
+
+
+class RequestTest(unittest.TestCase):
+    """pack_request."""
+
+    def test_carries_lone_surrogates(self) -> None:
+        data = pack_request("m1", "execute_request", {"code": "\ud800"})
+        channel, msg_type, msg_id, _, content = unpack_parts(data)
+        self.assertEqual((channel, msg_type, msg_id), (b"shell", b"execute_request", b"m1"))
+        self.assertEqual(json.loads(content), {"code": "\ud800"})
 
 
 class DumpTest(unittest.TestCase):

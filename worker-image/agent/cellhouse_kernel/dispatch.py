@@ -1,0 +1,139 @@
+"""Takes requests from the link and has them handled, one at a time, with as little in between as can be.
+
+ipykernel hops for each request to its control thread and back, sleeps before it replies, and hands each message it
+sends to another thread. Here requests, replies and outputs take one ordered way, so none of that is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from ipykernel.ipkernel import IPythonKernel
+from jupyter_client.session import extract_header
+from tornado.ioloop import IOLoop
+from traitlets import Instance
+
+from cellhouse_kernel.link import Channel
+from cellhouse_kernel.outbox import pack_message
+from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
+
+Message = dict[str, Any]
+
+# Made before any user code runs, which may replace json.loads.
+_decode = json.JSONDecoder().decode
+
+
+class LinkKernel(IPythonKernel):
+    """An IPythonKernel whose only client is the agent."""
+
+    link = Instance(socket.socket)
+    shell_channel = Instance(Channel)
+
+    def start(self) -> None:
+        """Begin to serve. Called once, before the event loop runs."""
+        self._pid = os.getpid()
+        self._fragments: list[bytes] = []
+        self.io_loop = IOLoop.current()
+        # ipykernel's own queue wakes the loop through a pipe each time.
+        self.msg_queue: Any = asyncio.Queue()
+        self.io_loop.add_callback(self.dispatch_queue)
+        self.io_loop.add_handler(self.link, self._receive, IOLoop.READ)
+        if self.shell:
+            self.shell.exit_now = False
+        self._publish_status("starting", "shell")
+
+    def _receive(self, *_event: Any) -> None:
+        """Take a packet; the last of a request completes it."""
+        packet = self.link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
+        if not packet:
+            # The agent is gone, and with it the worker.
+            os._exit(0)
+        _, _, has_more = PACKET_HEAD.unpack_from(packet)
+        self._fragments.append(packet[PACKET_HEAD.size :])
+        if not has_more:
+            request = read_request(b"".join(self._fragments))
+            self._fragments = []
+            self.msg_queue.put_nowait((0, self.dispatch_shell, (request,)))
+
+    async def dispatch_shell(self, msg: Message) -> None:
+        """Have a request handled, between its `busy` and its `idle`."""
+        self.set_parent([], msg, channel="shell")
+        self._publish_status("busy", "shell")
+        handler = self.shell_handlers.get(msg["msg_type"])
+        if handler:
+            self.pre_handler_hook()
+            try:
+                result = handler(self.shell_channel, [], msg)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                self.log.exception("a handler failed")
+            except KeyboardInterrupt:
+                self.log.warning("interrupted outside of a cell")
+            finally:
+                signal.signal(signal.SIGINT, self.saved_sigint_handler)
+        flush_streams()
+        self._publish_status("idle", "shell")
+
+    async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
+        """Run a cell and reply."""
+        content = parent["content"]
+        silent = content.get("silent", False)
+        self._associate_new_top_level_threads_with(extract_header(parent))
+        if not silent:
+            self._publish_execute_input(content["code"], parent, self.execution_count)
+        reply = await self.do_execute(
+            content["code"],
+            silent,
+            content.get("store_history", not silent),
+            content.get("user_expressions", {}),
+            content.get("allow_stdin", False),
+        )
+        flush_streams()
+        if os.getpid() != self._pid:
+            # The cell forked, and its child came back as well: only one of the two may go on as the kernel.
+            os._exit(0)
+        session: Any = self.session
+        session.send(stream, "execute_reply", reply, parent)
+
+    def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
+        parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
+        content = b'{"execution_state":"%s"}' % status.encode()
+        outbox = self.shell_channel.outbox
+        outbox.add_message(pack_message(b"iopub", "status", parent_id, content))
+
+
+def flush_streams() -> None:
+    """Flush what code may have put in place of stdout and stderr."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def read_request(data: bytes) -> Message:
+    """A request as ipykernel knows it. The agent made it: it is well-formed."""
+    channel, msg_type, msg_id, metadata, content, *buffers = unpack_parts(data)
+    header = {
+        "msg_id": msg_id.decode("utf-8", "surrogatepass"),
+        "msg_type": msg_type.decode(),
+        "username": "cellhouse",
+        "session": "",
+        "date": datetime.now(UTC),
+        "version": "5.3",
+    }
+    return {
+        "header": header,
+        "msg_id": header["msg_id"],
+        "msg_type": header["msg_type"],
+        "parent_header": {},
+        "metadata": _decode(metadata.decode()),
+        "content": _decode(content.decode()),
+        "buffers": [memoryview(buffer) for buffer in buffers],
+    }

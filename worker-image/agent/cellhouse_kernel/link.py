@@ -1,0 +1,93 @@
+"""What ipykernel takes for its sockets: the kernel's end of the link to the agent.
+
+ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. Both find
+the outbox here, which sends from whichever thread speaks: no message waits for another thread to get its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ipykernel.iostream import IOPubThread
+from jupyter_client.session import Session
+
+from cellhouse_kernel.outbox import Outbox, pack_message
+from cellhouse_kernel.packing import pack
+
+
+class Channel:
+    """In place of a ZeroMQ socket: `shell` for replies, `iopub` for all else."""
+
+    def __init__(self, outbox: Outbox, name: bytes) -> None:
+        self.outbox = outbox
+        self.name = name
+
+
+class LinkThread(IOPubThread):
+    """In place of ipykernel's sending thread, of which only the interface is left."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        # Not the base's: it makes sockets and an event loop.
+        self.outbox = outbox
+        self.background_socket: Any = Channel(outbox, b"iopub")
+        self.io_loop: Any = None
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begin to send late text too."""
+        self.outbox.start()
+
+    def stop(self) -> None:
+        """Send what is left."""
+        self.outbox.flush()
+
+    def close(self) -> None:
+        """Nothing is open."""
+        self._is_closed = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether the kernel is ending."""
+        return self._is_closed
+
+    def schedule(self, f: Callable[[], Any]) -> None:
+        """Do it now: nothing needs a certain thread."""
+        f()
+
+
+class LinkSession(Session):
+    """Sends messages over the link, and as ever when it is given another socket."""
+
+    def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
+        """Pack and send a message; returns it."""
+        if not isinstance(stream, Channel):
+            return super().send(stream, msg_or_type, *args, **kwargs)
+        return self._send(stream, msg_or_type, *args, **kwargs)
+
+    def _send(
+        self,
+        channel: Channel,
+        msg_or_type: Any,
+        content: Any = None,
+        parent: Any = None,
+        ident: Any = None,
+        buffers: Any = None,
+        track: bool = False,
+        header: Any = None,
+        metadata: Any = None,
+    ) -> Any:
+        """The parameters are those of Session.send; there is one peer, and nothing to track."""
+        message = msg_or_type
+        if isinstance(msg_or_type, str):
+            message = self.msg(msg_or_type, content, parent, header, metadata)
+        packed = pack_message(
+            channel.name,
+            message["header"]["msg_type"],
+            message["parent_header"].get("msg_id", ""),
+            pack(message["content"]),
+            pack(message["metadata"]),
+            tuple(bytes(buffer) for buffer in buffers or message.get("buffers", ())),
+        )
+        channel.outbox.add_message(packed)
+        return message

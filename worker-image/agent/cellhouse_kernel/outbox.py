@@ -1,0 +1,168 @@
+"""Everything this process has to say, in the order said, sent exactly once.
+
+Code prints from any thread, from signal handlers and from forked children, and is interrupted between any two
+instructions. So each step below can be repeated: what was not noted as sent is sent again under the same number, and
+the agent drops a number that it has seen (see packets.py). A send hands the packet to Linux: it arrives even if this
+process is killed at the next instruction.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+
+from cellhouse_kernel.packets import pack_parts, packets
+from cellhouse_kernel.packing import pack
+
+# How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
+# person sees no delay. After so long a silence, a whole line leaves at once.
+FLUSH_SECONDS = 0.005
+# The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
+# agent's limit for a message.
+MAX_TEXT_CHARACTERS = 65_536
+# Text that may wait. A loop that prints faster then sends by itself, and waits for the agent if need be.
+MAX_WAITING_CHARACTERS = 262_144
+
+# The stream's name, the id of the parent, and the text; or a message, packed.
+Item = tuple[str, str, str] | bytes
+# Index of an item, and how many characters of it were sent.
+Position = tuple[int, int]
+
+
+def pack_message(
+    channel: bytes,
+    msg_type: str,
+    parent_id: str,
+    content: bytes,
+    metadata: bytes = b"{}",
+    buffers: tuple[bytes, ...] = (),
+) -> bytes:
+    """A message for the agent; `content` and `metadata` are JSON."""
+    parent = parent_id.encode("utf-8", "surrogatepass")
+    return pack_parts((channel, msg_type.encode(), parent, metadata, content, *buffers))
+
+
+def next_message(batch: list[Item], start: Position) -> tuple[bytes, Position]:
+    """The message that begins there, and where the next one does. Neighbours of one stream and execution are one."""
+    index, offset = start
+    first = batch[index]
+    if isinstance(first, bytes):
+        return first, (index + 1, 0)
+    name, parent_id, _ = first
+    room = MAX_TEXT_CHARACTERS
+    texts: list[str] = []
+    while room and index < len(batch):
+        item = batch[index]
+        if isinstance(item, bytes) or item[0] != name or item[1] != parent_id:
+            break
+        text = item[2][offset : offset + room] if offset or len(item[2]) > room else item[2]
+        texts.append(text)
+        room -= len(text)
+        offset += len(text)
+        if offset == len(item[2]):
+            index, offset = index + 1, 0
+    content = pack({"name": name, "text": "".join(texts)})
+    return pack_message(b"iopub", "stream", parent_id, content), (index, offset)
+
+
+class Outbox:
+    """The sending side of the link to the agent."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._timer = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_CLOEXEC)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        """Begin anew: a forked child must neither send its parent's text again nor wait for its locks."""
+        # Reentrant: a signal handler, or a `__del__`, may print while this very thread sends.
+        self._lock = threading.RLock()
+        self._sender = os.getpid()
+        self._late: threading.Thread | None = None
+        self._pending: list[Item] = []
+        self._waiting_characters = 0
+        self._quiet_until = 0.0
+        self._timer_until = 0.0
+        self._is_sending = False
+        self._batch: list[Item] | None = None
+        self._position: Position = (0, 0)
+        # The message being sent, the number of its first packet, and the position after it.
+        self._message: tuple[bytes, int, Position] | None = None
+        self._sent_number = 0
+
+    def start(self) -> None:
+        """Begin to send what nothing else sends in time. A forked child sends everything at once instead."""
+        self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
+        self._late.start()
+
+    def add_text(self, name: str, parent_id: str, text: str) -> None:
+        """Send text soon: within FLUSH_SECONDS, or at once when that is due."""
+        with self._lock:
+            self._pending.append((name, parent_id, text))
+            self._waiting_characters += len(text)
+            now = time.monotonic()
+            is_line_due = now >= self._quiet_until and text[-1] == "\n"
+            is_full = self._waiting_characters > MAX_WAITING_CHARACTERS
+            if is_line_due or is_full or not self._late:
+                self._quiet_until = now + FLUSH_SECONDS
+                self.flush()
+            elif now >= self._timer_until:
+                os.timerfd_settime(self._timer, initial=FLUSH_SECONDS)
+                self._timer_until = now + FLUSH_SECONDS
+
+    def add_message(self, message: bytes) -> None:
+        """Send a message now, after all that was said before it."""
+        with self._lock:
+            self._pending.append(message)
+            self.flush()
+
+    def flush(self) -> None:
+        """Send everything that waits. On return it is the agent's, unless this very thread is already sending."""
+        if not self._pending and self._batch is None:
+            return
+        with self._lock:
+            if self._is_sending:
+                return
+            try:
+                self._is_sending = True
+                self._send_all()
+            finally:
+                self._is_sending = False
+
+    def _send_all(self) -> None:
+        # Not in `flush` itself: at a loop's jump back, CPython lets an interrupt out past `with` and `finally`.
+        while self._pending or self._batch is not None:
+            self._send_batch(self._next_batch())
+            self._batch = None
+
+    def _next_batch(self) -> list[Item]:
+        """What waits, taken; or what was left when an exception came in between."""
+        if self._batch is None:
+            self._message = None
+            self._position = (0, 0)
+            self._waiting_characters = 0
+            self._batch = self._pending
+        if self._batch is self._pending:
+            self._pending = []
+        return self._batch
+
+    def _send_batch(self, batch: list[Item]) -> None:
+        while self._position[0] < len(batch):
+            if self._message is None:
+                data, after = next_message(batch, self._position)
+                self._message = (data, self._sent_number + 1, after)
+            data, first_number, after = self._message
+            for number, packet in packets(data, self._sender, first_number):
+                if number > self._sent_number:
+                    self._link.send(packet)
+                    self._sent_number = number
+            self._position = after
+            self._message = None
+
+    def _send_late(self) -> None:
+        while True:
+            os.read(self._timer, 8)
+            self.flush()
