@@ -10,6 +10,8 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** The server should have answered or given up by then (STATEMENT_TIMEOUT_MS): the path to it is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
+/** A process that was paused reads what has come meanwhile before it holds the server to be late. */
+const WAKING_ALLOWANCE_MS = 100;
 /** A destroyed socket is closed in no time. */
 const CLOSING_TIMEOUT_MS = 1_000;
 /** `code` of the error when there was no answer. */
@@ -137,7 +139,9 @@ async function withDeadline<T>(
       onDeadline();
       timers.push(setTimeout(() => reject(new Error('The query was lost.')), CLOSING_TIMEOUT_MS));
     };
-    timers.push(setTimeout(onLate, timeoutMs));
+    // If it was this process that slept, the answer lies in the socket, which is read only after the timers that are due.
+    const onTime = () => timers.push(setTimeout(onLate, WAKING_ALLOWANCE_MS));
+    timers.push(setTimeout(onTime, timeoutMs));
   });
   try {
     return await Promise.race([query, givenUp]);

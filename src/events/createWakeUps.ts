@@ -11,15 +11,13 @@ import type { Client } from './client.ts';
 import type { OnCommitted, OutputsAdded } from './eventStore.ts';
 import type { RecordedEvent } from './eventTypes.ts';
 import { createOutputListeners } from './outputListeners.ts';
-import { type Notification, parseNotification } from './parseNotification.ts';
+import { CHANNEL, type Notification, parseNotification } from './parseNotification.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 /** What a lost notification costs at most; also how long a half-open connection goes unnoticed. */
 const POLL_INTERVAL_MS = 1_000;
 /** Catching up goes on until a page is not full. */
 const PAGE_EVENTS = 200;
-/** As in `cellhouse_commit`. */
-const CHANNEL = 'cellhouse';
 
 export interface WakeUpsDeps {
   /** Of its own: its connection does nothing but LISTEN. */
@@ -40,6 +38,7 @@ export interface FedWakeUps extends WakeUps {
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
   const listeners = new Set<(event: RecordedEvent) => void>();
+  const waitingListeners = new Set<() => void>();
   const outputs = createOutputListeners();
   let position = 0;
   let catchingUp: Promise<void> | null = null;
@@ -88,6 +87,11 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     if (notification?.gatewayId === gatewayId) return;
     if (notification === null || notification.position > position) catchUp();
     wakeOutputs(notification);
+    if (notification === null || notification.isOfWaiting) wakeWaiting();
+  }
+
+  function wakeWaiting(): void {
+    for (const listener of waitingListeners) listener();
   }
 
   function wakeOutputs(notification: Notification | null): void {
@@ -98,6 +102,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   function poll(): void {
     catchUp();
     outputs.wakeAll();
+    wakeWaiting();
   }
 
   return {
@@ -110,6 +115,10 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     },
     onOutput: outputs.onExecution,
     onSessionOutput: outputs.onSession,
+    onWaiting: (listener) => {
+      waitingListeners.add(listener);
+      return () => waitingListeners.delete(listener);
+    },
     onCommitted: (events: readonly RecordedEvent[], added: OutputsAdded) => {
       const first = events[0];
       if (first !== undefined) {
@@ -129,6 +138,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
       isClosed = true;
       if (timer) clearInterval(timer);
       listeners.clear();
+      waitingListeners.clear();
       outputs.clear();
       await catchingUp;
     },

@@ -4,6 +4,7 @@ import type { GatewayId, NewId } from '../ids.ts';
 import type { EventStore } from './eventStore.ts';
 import type { Leases } from './leases.ts';
 import type { Queries } from './queries/queries.ts';
+import type { WaitingRequests } from './waitingRequests.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 /** A connection URL, or its parts (`host` may be the folder of a Unix socket). */
@@ -28,6 +29,7 @@ export interface Database {
   readonly queries: Queries;
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
+  readonly waiting: WaitingRequests;
   /** One cheap round trip, for readiness. @throws Error if the database does not answer within a named limit */
   ping(): Promise<void>;
   /** Idempotent: gives up the leases, stops waking, and ends all connections once the waiting commits are done. */

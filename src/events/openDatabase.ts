@@ -8,6 +8,7 @@ import { migrate } from './migrate.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
+import { createWaitingRequests } from './waitingRequests.ts';
 
 /** Reads of all requests share these; more would not be faster on the machines this runs on. */
 const READ_CONNECTIONS = 6;
@@ -65,6 +66,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const { onCommitted } = wakeUps;
   const store = createEventStore({ commits, reads, gatewayId, newId, logger, onCommitted });
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
+  const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
   const { answered, sql } = reads;
   let closed: Promise<void> | null = null;
   return {
@@ -72,12 +74,14 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
     queries: createQueries(reads, newId),
     leases,
     wakeUps,
+    waiting,
     ping: async () => {
       await answered(sql`SELECT 1`);
     },
     close: () => {
       closed ??= closeAll([
         () => store.close(),
+        () => waiting.close(),
         () => leases.close(),
         () => wakeUps.close(),
         () => Promise.all(Object.values(clients).map((client) => client.close(CLOSE_TIMEOUT_MS))),

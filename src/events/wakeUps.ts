@@ -12,6 +12,8 @@ export interface WakeUps {
   onOutput(executionId: ExecutionId, wake: () => void): () => void;
   /** Called when outputs of any execution of the session may have been added, and at each poll. */
   onSessionOutput(sessionId: SessionId, wake: () => void): () => void;
+  /** Called when more or fewer calls may wait for a worker at other gateways, and at each poll. */
+  onWaiting(wake: () => void): () => void;
   /** The position up to which `onEvent` has told everything. */
   readonly position: number;
   close(): Promise<void>;

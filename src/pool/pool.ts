@@ -85,7 +85,10 @@ export function createPool(deps: PoolDeps): Pool {
   const queue = createWorkerQueue({
     candidates: (limit) => claimable(database, poolId, hosts, limit),
     onWaiting: () => refill.look(),
-    onChange: changed,
+    onChange: () => {
+      database.waiting.set(queue.waiting);
+      changed();
+    },
     onError: (error) =>
       logger.error({ error: messageOf(error) }, 'could not look for idle workers'),
     exhausted: (waitedMs) => poolExhausted(config.maxTotalWorkers, waitedMs, refill.lastFailure),
@@ -126,6 +129,8 @@ export function createPool(deps: PoolDeps): Pool {
     if (event.event.type === 'WorkerReady') queue.wake();
     else refill.look();
   });
+
+  const offWaiting = database.wakeUps.onWaiting(changed);
 
   const reconciling: ReconcileDeps = {
     ...ending,
@@ -190,7 +195,7 @@ export function createPool(deps: PoolDeps): Pool {
     closeSession: (session, reason) => closeSession(ending, session, reason),
     status: async () => ({
       ...statusOf(await queries.poolCounts(poolId)),
-      waitingRequests: queue.waiting,
+      waitingRequests: await database.waiting.total(),
       minIdleWorkers: config.minIdleWorkers,
       maxTotalWorkers: config.maxTotalWorkers,
       isInitializing,
@@ -210,6 +215,7 @@ export function createPool(deps: PoolDeps): Pool {
       await refill.close();
       await hosts.close(drainMs);
       offEvents();
+      offWaiting();
     },
   };
 }

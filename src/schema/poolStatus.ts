@@ -10,7 +10,7 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
     idleWorkers: t.exposeInt('idleWorkers', { description: 'Ready for a session.' }),
     startingWorkers: t.exposeInt('startingWorkers', { description: 'Requested or starting.' }),
     waitingRequests: t.exposeInt('waitingRequests', {
-      description: 'Calls that wait for a worker, on the gateway that answers.',
+      description: 'Calls that wait for a worker, over all gateways.',
     }),
     minIdleWorkers: t.exposeInt('minIdleWorkers', {
       description: 'MIN_IDLE_WORKERS: how many are kept ready.',

@@ -43,6 +43,18 @@ describe('a connection', () => {
     await close(0);
   });
 
+  it('is not given up for an answer that came while this process was paused', async () => {
+    const limits = { name: 'paused', maxConnections: 1, answerTimeoutMs: 200 };
+    const { sql, answered, close } = createClient(address, limits);
+    await answered(sql`SELECT 1`);
+    const answer = answered(sql`SELECT 2 AS two`);
+    // The query is on its way when nothing of this process runs any more.
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    expect([...(await answer)]).toEqual([{ two: 2 }]);
+    await close(0);
+  });
+
   it('that is reset loses no query, not even one sent the moment the last one failed', async () => {
     const limits = { name: 'reset', maxConnections: 1, answerTimeoutMs: 5_000 };
     const { sql, answered, close } = createClient(address, limits);

@@ -82,16 +82,65 @@ function isBrokenConnection(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && 'reason' in error;
 }
 
+export async function interrupt(gateway: TestGateway, id: string): Promise<string> {
+  const answer = await gateway.graphql<{ interrupt: { status: string } }>(
+    'mutation Stop($id: ID!) { interrupt(executionId: $id) { status } }',
+    { id },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.interrupt.status;
+}
+
+export interface RestartedSession {
+  readonly id: string;
+  readonly kernelRestarts: number;
+  readonly closedAt: string | null;
+}
+
+export async function restartKernel(
+  gateway: TestGateway,
+  userUuid: string,
+): Promise<RestartedSession> {
+  const answer = await gateway.graphql<{ restartKernel: RestartedSession }>(
+    'mutation Fresh($user: String!) { restartKernel(userUuid: $user) { id kernelRestarts closedAt } }',
+    { user: userUuid },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.restartKernel;
+}
+
+export async function release(gateway: TestGateway, userUuid: string): Promise<boolean> {
+  const answer = await gateway.graphql<{ release: { released: boolean } }>(
+    'mutation Release($user: String!) { release(input: { userUuid: $user }) { released } }',
+    { user: userUuid },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.release.released;
+}
+
+/** Resolves when the execution has put out that many lines. */
+export async function printed(client: Client, id: string, lines: number): Promise<void> {
+  const query =
+    'subscription Printed($id: ID!) { output(executionId: $id) { ... on StreamOutput { text } } }';
+  let count = 0;
+  const events = client.iterate<{ output: { text?: string } }>({ query, variables: { id } });
+  for await (const { data } of events) {
+    count += (data?.output.text ?? '').split('\n').length - 1;
+    if (count >= lines) return;
+  }
+}
+
 export interface PoolStatus {
   readonly totalWorkers: number;
   readonly idleWorkers: number;
   readonly busyWorkers: number;
   readonly startingWorkers: number;
+  readonly waitingRequests: number;
 }
 
 export async function poolStatus(gateway: TestGateway): Promise<PoolStatus> {
   const answer = await gateway.graphql<{ poolStatus: PoolStatus }>(
-    '{ poolStatus { totalWorkers idleWorkers busyWorkers startingWorkers } }',
+    '{ poolStatus { totalWorkers idleWorkers busyWorkers startingWorkers waitingRequests } }',
   );
   if (!answer.data) throw new Error(JSON.stringify(answer.errors));
   return answer.data.poolStatus;

@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { type GatewayId, newId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
+
+/** Well below the poll's second: whatever arrives by then came by notification. */
+const NOTIFIED_WITHIN_MS = 700;
+
+let db: TestDatabase;
+let here: Database;
+let there: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  [here, there] = [await db.open(), await db.open()];
+});
+afterAll(() => db.close());
+
+describe('waiting requests', () => {
+  it('are added up, and others are told of a change at once', async () => {
+    const woken = new EventTarget();
+    const off = there.wakeUps.onWaiting(() => woken.dispatchEvent(new Event('waiting')));
+    there.waiting.set(2);
+    here.waiting.set(3);
+    expect(await here.waiting.total()).toBeGreaterThanOrEqual(3);
+    await once(woken, 'waiting', { signal: AbortSignal.timeout(NOTIFIED_WITHIN_MS) });
+    for (const gateway of [here, there]) await expect.poll(() => gateway.waiting.total()).toBe(5);
+    here.waiting.set(0);
+    await expect.poll(() => there.waiting.total()).toBe(2);
+    there.waiting.set(0);
+    await expect.poll(() => here.waiting.total()).toBe(0);
+    off();
+  });
+
+  it('end at the number that was set last, however fast it changes', async () => {
+    for (let count = 1; count <= 50; count += 1) here.waiting.set(count % 7);
+    await expect.poll(() => there.waiting.total()).toBe(50 % 7);
+    here.waiting.set(0);
+    await expect.poll(() => there.waiting.total()).toBe(0);
+  });
+
+  it('of a gateway that closed do not count, nor those of one that died', async () => {
+    const proxy = await createDatabaseProxy(db.address);
+    const closing = await db.open();
+    const dying = await db.open(newId<GatewayId>(), proxy.address);
+    closing.waiting.set(4);
+    dying.waiting.set(8);
+    await expect.poll(() => here.waiting.total()).toBe(12);
+    await closing.close();
+    await expect.poll(() => here.waiting.total()).toBe(8);
+    await proxy.refuse();
+    await expect.poll(() => here.waiting.total(), { timeout: 5_000 }).toBe(0);
+    await proxy.open();
+    await dying.close();
+    await proxy.close();
+  });
+
+  it('are told when the database is back', async () => {
+    const proxy = await createDatabaseProxy(db.address);
+    const cut = await db.open(newId<GatewayId>(), proxy.address);
+    await proxy.refuse();
+    cut.waiting.set(1);
+    await proxy.open();
+    await expect.poll(() => here.waiting.total(), { timeout: 5_000 }).toBe(1);
+    await cut.close();
+    await proxy.close();
+  });
+});

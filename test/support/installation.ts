@@ -1,0 +1,76 @@
+/** Several gateways of one installation, as the README has them: one PostgreSQL, one engine, a data directory each. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { createClient, type Sql } from '../../src/events/client.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import { createDatabaseProxy } from './databaseProxy.ts';
+import { startTestGateway, type TestGateway } from './gateway.ts';
+import { until } from './until.ts';
+
+export interface TestInstallation {
+  /** One more gateway. Resolves when it serves. */
+  start(settings?: Readonly<Record<string, string>>): Promise<TestGateway>;
+  /** Past every gateway. Columns in camelCase. */
+  readonly sql: Sql;
+  /** The gateway that holds the lease of this name now. @throws Error if none of those started here does */
+  holderOf(lease: string): Promise<TestGateway>;
+  /** The one that acts for the user's session. */
+  holderOfUser(userUuid: string): Promise<TestGateway>;
+  /** Ends everything of it. */
+  destroy(): Promise<void>;
+}
+
+export async function createInstallation(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestInstallation> {
+  const root = mkdtempSync(join(tmpdir(), 'ch-many-'));
+  const postgres = { dataDir: root, logger: pino({ level: 'silent' }) };
+  const address = await ensureEmbeddedPostgres(postgres);
+  // It listens on a Unix socket alone; DATABASE_URL is a way over TCP.
+  const way = await createDatabaseProxy(address);
+  const client = createClient(address, { name: 'test', maxConnections: 2 });
+  const { sql } = client;
+  const shared = { DATABASE_URL: way.url, SOCKET_DIR: join(root, 's'), AUTH_TOKEN: 'of-all' };
+  const gateways: TestGateway[] = [];
+
+  async function holderOf(lease: string): Promise<TestGateway> {
+    return await until(`a holder of ${lease}`, async () => {
+      const [row] = await sql<{ holder: string }[]>`
+        SELECT holder FROM leases WHERE name = ${lease} AND expires_at > clock_timestamp()`;
+      return gateways.find((gateway) => gatewayIdOf(gateway) === row?.holder);
+    });
+  }
+
+  return {
+    sql,
+    start: async (more = {}) => {
+      const gateway = await startTestGateway({ ...shared, ...settings, ...more });
+      gateways.push(gateway);
+      return gateway;
+    },
+    holderOf,
+    holderOfUser: async (userUuid) => {
+      const [session] = await sql<{ workerId: string }[]>`
+        SELECT worker_id FROM sessions WHERE user_uuid = ${userUuid} AND closed_at IS NULL`;
+      return await holderOf(`worker-${session?.workerId}`);
+    },
+    destroy: async () => {
+      // All at once: a live one would make good what is ended.
+      await Promise.all(gateways.map((gateway) => gateway.kill('SIGKILL')));
+      for (const gateway of gateways) await gateway.destroy();
+      await client.close(1_000);
+      await way.close();
+      await stopEmbeddedPostgres(postgres);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+export function gatewayIdOf({ dataDir }: TestGateway): string {
+  return readFileSync(join(dataDir, 'gateway-id'), 'utf8').trim();
+}
