@@ -83,7 +83,13 @@ describe('parseNotification', () => {
       gatewayId: 'gw',
       position: 7,
       outputs: { executionIds: ['e1'], sessionIds: ['s1'] },
+      isOfWaiting: false,
     });
+  });
+
+  it('reads that more or fewer calls wait', () => {
+    const payload = '{"g":"gw","p":0,"x":[],"s":[],"w":true}';
+    expect(parseNotification(payload)).toMatchObject({ position: 0, isOfWaiting: true });
   });
 
   it('reads that there were too many to name', () => {
