@@ -1,7 +1,8 @@
 """Times a stock ipykernel from within the worker image.
 
 For each line on stdin it runs that line as code and answers with the milliseconds of the round trip, as a client of the
-kernel sees it: from sending the request until the reply and the kernel's `idle` have both come. Ends with its stdin.
+kernel sees it: from sending the request until the reply and the kernel's `idle` have both come. For the line `%restart`
+it restarts the kernel, and answers with the milliseconds until the next code was answered. Ends with its stdin.
 """
 
 import sys
@@ -29,13 +30,24 @@ def run(client, code):
             return
 
 
+def wait_for_answer(client):
+    """Returns when the kernel has replied to code. Without its output, of which a client that comes early misses some."""
+    msg_id = client.execute("1+1")
+    while client.get_shell_msg(timeout=TIMEOUT_S)["parent_header"].get("msg_id") != msg_id:
+        pass
+
+
 def main():
     manager, client = start_new_kernel(startup_timeout=TIMEOUT_S, kernel_name="python3")
     try:
         print("ready", flush=True)
         for line in sys.stdin:
             started_at = time.perf_counter()
-            run(client, line.rstrip("\n"))
+            if line == "%restart\n":
+                manager.restart_kernel(now=True)
+                wait_for_answer(client)
+            else:
+                run(client, line.rstrip("\n"))
             print((time.perf_counter() - started_at) * 1000, flush=True)
     finally:
         client.stop_channels()

@@ -1,5 +1,6 @@
 /** A stock ipykernel in a container of the worker image, to compare with. */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -7,6 +8,9 @@ import { createInterface } from 'node:readline';
 export interface StockKernel {
   /** Runs one line of code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
   roundTrip(line: string): Promise<number>;
+  /** Restarts it; resolves with the milliseconds until it had answered the next code. */
+  restart(): Promise<number>;
+  readonly containerName: string;
   close(): Promise<void>;
 }
 
@@ -15,10 +19,12 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
   // From the project's root: what is compiled lies elsewhere.
   const script = readFileSync('bench/stockKernel.py', 'utf8');
   const user = ['--user', '64002:64002', '--env', 'HOME=/tmp', '--workdir', '/tmp'];
+  const containerName = `cellhouse-bench-${randomUUID()}`;
+  const name = ['--name', containerName];
   const command = ['--entrypoint', 'python3', image, '-u', '-c', script];
   const child = spawn(
     'docker',
-    ['run', '--interactive', '--rm', '--network', 'none', ...user, ...command],
+    ['run', '--interactive', '--rm', '--network', 'none', ...name, ...user, ...command],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   const ended = once(child, 'exit');
@@ -28,12 +34,15 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
     if (done) throw new Error('The stock kernel ended; what it said is above.');
     return value;
   };
+  const timeOf = async (line: string): Promise<number> => {
+    child.stdin.write(`${line}\n`);
+    return Number(await nextLine());
+  };
   await nextLine();
   return {
-    roundTrip: async (line) => {
-      child.stdin.write(`${line}\n`);
-      return Number(await nextLine());
-    },
+    roundTrip: timeOf,
+    restart: () => timeOf('%restart'),
+    containerName,
     close: async () => {
       child.stdin.end();
       await ended;

@@ -85,7 +85,7 @@ function startKernel(socketPath: string): Promise<string> {
 }
 
 /** Our agent, in a container exactly as the pool makes them. */
-export async function startAgent(): Promise<KernelServer> {
+export async function startAgent(): Promise<KernelServer & { readonly containerId: string }> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
@@ -110,7 +110,7 @@ export async function startAgent(): Promise<KernelServer> {
   try {
     const agentSocket = join(socketDir, 'agent.sock');
     await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
-    return { target: { kind: 'agent', socketPath: agentSocket }, close };
+    return { target: { kind: 'agent', socketPath: agentSocket }, containerId, close };
   } catch (error: unknown) {
     await close();
     throw error;
