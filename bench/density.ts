@@ -20,7 +20,10 @@ interface Started {
   close(): Promise<void>;
 }
 
-const started: { readonly stock: Started[]; readonly worker: Started[] } = { stock: [], worker: [] };
+const started: { readonly stock: Started[]; readonly worker: Started[] } = {
+  stock: [],
+  worker: [],
+};
 try {
   for (let turn = 0; turn < COUNT; turn += 1) {
     started.stock.push(await startStock());

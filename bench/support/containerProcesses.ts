@@ -10,5 +10,8 @@ export interface ProcessInfo {
 export async function listProcesses(container: string): Promise<ProcessInfo[]> {
   const columns = '-eo pid,args';
   const { Processes } = await new Docker().getContainer(container).top({ ps_args: columns });
-  return (Processes as string[][]).map(([pid = '', command = '']) => ({ pid: Number(pid), command }));
+  return (Processes as string[][]).map(([pid = '', command = '']) => ({
+    pid: Number(pid),
+    command,
+  }));
 }

@@ -19,7 +19,18 @@ from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prep
 # What a forked kernel finds imported. A module that is not here is imported by the user's code, as everywhere. Nothing
 # can be here that starts a thread or keeps a file open when it is imported (a fork copies neither well), or that reads
 # from where user code can write (it would do so with the fork server's privileges).
-PRELOADED_MODULES = ("cellhouse_kernel.app", "numpy", "pandas", "matplotlib.pyplot")
+PRELOADED_MODULES = (
+    "cellhouse_kernel.app",
+    "cellhouse_kernel.streams",
+    # What ipykernel imports only when a kernel starts.
+    "IPython.core.completerlib",
+    "faulthandler",
+    "ipykernel.debugger",
+    # What most code imports.
+    "numpy",
+    "pandas",
+    "matplotlib.pyplot",
+)
 
 
 def preload() -> None:
