@@ -3,6 +3,7 @@
  * limit and the grace time are over) until the next code has answered. Beside a stock kernel that its own manager
  * restarts. All take turns in one run.
  */
+import { randomUUID } from 'node:crypto';
 import { createAgentHttp } from '../src/kernel/agentHttp.ts';
 import { createKernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
@@ -51,7 +52,7 @@ try {
 
 async function restartByUser(): Promise<number> {
   const askedAt = performance.now();
-  await http.restart();
+  await http.restart(randomUUID());
   await answer();
   return performance.now() - askedAt;
 }
