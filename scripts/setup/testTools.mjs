@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { aptInstall } from './aptInstall.mjs';
 import { findProgram } from './findProgram.mjs';
+import { ensureRunsc } from './runsc.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -12,7 +13,7 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/** What only the tests need: a browser, the docker program and its `compose`, what the examples are run with. */
+/** What only the tests need: a browser, the docker program and its `compose`, gVisor, what the examples are run with. */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));
@@ -23,4 +24,5 @@ export async function ensureTestTools() {
   const forExamples = ['curl', 'python3'].filter((name) => findProgram(name) === null);
   if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
+  await ensureRunsc();
 }

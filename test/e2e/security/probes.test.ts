@@ -1,0 +1,69 @@
+/**
+ * Hostile code against the cell, under each runtime: in a session like anybody's, and none of it may get through. A probe
+ * that fails for a reason of its own counts as failed, too.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { type HostTargets, openHostTargets } from '../../support/hostTargets.ts';
+import { execute } from '../../support/interpreter.ts';
+import {
+  parseVerdicts,
+  probeCode,
+  probeNames,
+  probeThemes,
+  TIERS,
+  type Verdict,
+} from '../../support/probes.ts';
+
+/** Of one theme; the longest reads every file of the image, under gVisor on a busy machine. */
+const THEME_TIMEOUT_MS = 90_000;
+const MIN_PROBES = 60;
+
+it(`is at least ${MIN_PROBES} different attacks under each runtime`, () => {
+  for (const tier of TIERS) {
+    const names = probeThemes().flatMap((theme) => probeNames(theme, tier));
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.length).toBeGreaterThanOrEqual(MIN_PROBES);
+  }
+});
+
+describe.each(TIERS)('under %s, hostile code that', (tier) => {
+  let gateway: TestGateway;
+  let targets: HostTargets;
+
+  beforeAll(async () => {
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    targets = await openHostTargets(gateway, tier);
+  });
+  afterAll(async () => {
+    await targets?.close();
+    await gateway?.destroy();
+  });
+
+  describe.each(probeThemes())('(%s)', (theme) => {
+    let verdicts: Map<string, Verdict>;
+
+    beforeAll(async () => {
+      const code = probeCode(theme, targets.parameters);
+      const ran = await execute(gateway, 'mallory', code, { timeoutMs: THEME_TIMEOUT_MS });
+      expect(ran).toMatchObject({ status: 'OK', stderr: '' });
+      verdicts = parseVerdicts(ran.stdout);
+    });
+
+    it.each(probeNames(theme, tier))('%s, is refused', (name) => {
+      expect(verdicts.get(name)).toEqual({ probe: name, held: expect.stringMatching(/./) });
+    });
+  });
+
+  it('has reached no server of the host', () => {
+    expect(targets.connections()).toBe(0);
+  });
+
+  it('has left the session in order', async () => {
+    expect(await execute(gateway, 'mallory', '6 * 7')).toMatchObject({
+      status: 'OK',
+      resultText: '42',
+      stateLost: false,
+    });
+  });
+});

@@ -1,0 +1,293 @@
+"""Tampering with whatever keeps the worker going: init, the agent, and what starts kernels. And their socket and keys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import struct
+from collections.abc import Callable
+from errno import EBUSY, EINVAL, ENODEV, ENOENT, ENOSYS, ENOTEMPTY, ENXIO, EPERM, ESRCH, EXDEV
+
+from harness import (
+    ABSENT,
+    DENIED,
+    PARAMETERS,
+    PERM,
+    READ_ONLY,
+    Numbers,
+    bytes_of,
+    call,
+    demand,
+    every,
+    in_child,
+    is_gvisor,
+    probe,
+    refused,
+    strangers,
+)
+
+AGENT_UID = 64001
+SOCKET = "/run/cellhouse/socket/agent.sock"
+SOCKET_FOLDER = "/run/cellhouse/socket"
+P_PID = 1
+IOPRIO_WHO_PROCESS = 1
+PTRACE_ATTACH = 16
+PTRACE_SEIZE = 0x4206
+
+
+def each(numbers: Numbers, attack: Callable[[int], object]) -> str:
+    """One attack on each process that user code did not make."""
+    return every(*(refused(str(pid), numbers, attack, pid) for pid in strangers()))
+
+
+@probe("signals the agent or init")
+def kill() -> str:
+    numbers = (0, signal.SIGTERM, signal.SIGSTOP, signal.SIGINT, signal.SIGKILL)
+    return every(*(each(PERM, lambda pid, n=number: os.kill(pid, n)) for number in numbers))  # type: ignore[misc]
+
+
+@probe("signals the agent or init by other calls")
+def kill_otherwise() -> str:
+    information = struct.pack("=iii116x", signal.SIGTERM, 0, -1)
+
+    def through_handle(pid: int) -> int:
+        return call("pidfd_send_signal", call("pidfd_open", pid, 0), signal.SIGTERM, 0, 0)
+
+    return every(
+        each(PERM, lambda pid: call("tgkill", pid, pid, signal.SIGTERM)),
+        each(PERM, lambda pid: call("rt_sigqueueinfo", pid, signal.SIGTERM, information)),
+        # gVisor has no pidfd_open.
+        each((EPERM, ENOSYS), through_handle),
+        *(
+            refused(f"group {group}", PERM, os.killpg, group, signal.SIGTERM)
+            for group in _groups()
+        ),
+    )
+
+
+def _groups() -> set[int]:
+    """Process groups of strangers. A minus before 1 would mean every process, so init's own is left to the next probe."""
+    return {os.getpgid(pid) for pid in strangers()} - {0, 1}
+
+
+@probe("signals all processes at once, the agent among them")
+def kill_all() -> str:
+    """From a child in a session of its own that does nothing else: all that it may signal is user code's own."""
+    before = strangers()
+
+    def attack() -> None:
+        # The kernel and this probe ignore it for a moment; what is asked is whom it reaches.
+        os.kill(-1, 0)
+
+    code = in_child(attack)
+    return every(
+        demand(code in (0, ESRCH), f"asked all: {code}"),
+        each(PERM, lambda pid: os.kill(pid, 0)),
+        demand(strangers() == before, f"all there: {before}"),
+    )
+
+
+@probe("traces the agent or init")
+def trace() -> str:
+    return every(
+        each(PERM, lambda pid: call("ptrace", PTRACE_ATTACH, pid, 0, 0)),
+        each(PERM, lambda pid: call("ptrace", PTRACE_SEIZE, pid, 0, 0)),
+    )
+
+
+@probe("reads or writes the memory of the agent or init")
+def memory() -> str:
+    vector = struct.pack("=QQ", 0x400000, 8)
+
+    def write(pid: int) -> None:
+        with open(f"/proc/{pid}/mem", "r+b", buffering=0) as file:
+            file.seek(0x400000)
+            file.write(b"\xcc")
+
+    def read(pid: int) -> bytes:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+            file.seek(0x400000)
+            return file.read(8)
+
+    numbers = (*DENIED, *ABSENT)
+    return every(
+        each(numbers, read),
+        each(numbers, write),
+        each(PERM, lambda pid: call("process_vm_readv", pid, vector, 1, vector, 1, 0)),
+        each(PERM, lambda pid: call("process_vm_writev", pid, vector, 1, vector, 1, 0)),
+    )
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(4096)
+
+
+@probe("reads the environment of the agent or init")
+def environment() -> str:
+    if not is_gvisor():
+        return each((*DENIED, *ABSENT), lambda pid: _read(f"/proc/{pid}/environ"))
+    # gVisor shows it to everyone, so there must be nothing in it but settings that anyone may know.
+    seen = b"".join(_read(f"/proc/{pid}/environ") for pid in strangers())
+    names = {entry.partition("=")[0] for entry in seen.decode().split("\0") if entry}
+    harmless = {"PATH", "HOME", "HOSTNAME"}
+    left = {name for name in names - harmless if name not in PARAMETERS["settings"]}
+    return demand(bool(names) and not left, f"settings: {sorted(names)}, others: {sorted(left)}")
+
+
+@probe("reads where the memory of the agent or init lies", only="runc")
+def memory_map() -> str:
+    names = ("maps", "smaps", "pagemap", "auxv", "syscall", "stack")
+    return every(*(each((*DENIED, *ABSENT), lambda pid, n=name: _read(f"/proc/{pid}/{n}")) for name in names))  # type: ignore[misc]
+
+
+@probe("takes the files of the agent or init")
+def files() -> str:
+    def take(path: str, flags: int) -> None:
+        taken = os.open(path, flags | os.O_NONBLOCK)
+        # gVisor opens the null device again for anyone.
+        if stat.S_ISCHR(os.fstat(taken).st_mode) and os.read(os.open(path, os.O_RDONLY), 1) == b"":
+            raise OSError(ENXIO, "the null device")
+
+    numbers = (*DENIED, *ABSENT, ENXIO, ENODEV)
+    descriptors = range(64)
+    return every(
+        *(
+            refused(f"{pid}/{number}", numbers, take, f"/proc/{pid}/fd/{number}", flags)
+            for pid in strangers()
+            for number in descriptors
+            for flags in (os.O_RDONLY, os.O_WRONLY)
+        ),
+        *([] if is_gvisor() else [each(DENIED, lambda pid: os.listdir(f"/proc/{pid}/fd"))]),
+        each(numbers, lambda pid: os.listdir(f"/proc/{pid}/root/run/cellhouse")),
+        each(numbers, lambda pid: os.listdir(f"/proc/{pid}/cwd/run/cellhouse/socket")),
+        # gVisor has no pidfd_open.
+        each((EPERM, ENOSYS), lambda pid: call("pidfd_getfd", call("pidfd_open", pid, 0), 0, 0)),
+    )
+
+
+@probe("slows the agent or init down")
+def priorities() -> str:
+    limit = struct.pack("=QQ", 10, 10)
+    fixed = every(
+        each((EPERM, EINVAL), lambda pid: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))),
+        each(PERM, lambda pid: call("ioprio_set", IOPRIO_WHO_PROCESS, pid, 3 << 13)),
+        each(PERM, lambda pid: call("prlimit64", pid, 7, limit, 0)),
+    )
+    if is_gvisor():
+        # There niceness and affinity are numbers that nothing reads.
+        return fixed
+    return every(
+        fixed,
+        each(PERM, lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19)),
+        *(refused(f"group {group}", DENIED, os.setpriority, os.PRIO_PGRP, group, 19) for group in _groups()),
+        refused("all of its user", (EPERM, ESRCH), os.setpriority, os.PRIO_USER, AGENT_UID, 19),
+        each(PERM, lambda pid: os.sched_setaffinity(pid, {0})),
+    )
+
+
+@probe("has the agent or init chosen when memory is short")
+def out_of_memory_score() -> str:
+    def write(pid: int, name: str, text: bytes) -> None:
+        with open(f"/proc/{pid}/{name}", "wb", buffering=0) as file:
+            file.write(text)
+
+    names = {"oom_score_adj": b"1000", "comm": b"x", "timerslack_ns": b"1", "coredump_filter": b"0"}
+    return every(
+        *(
+            each(READ_ONLY + ABSENT, lambda pid, n=name, t=text: write(pid, n, t))  # type: ignore[misc]
+            for name, text in names.items()
+        )
+    )
+
+
+@probe("makes itself safer than the agent when memory is short", only="runc")
+def own_score() -> str:
+    """It may go down to the agent's own score (docs/security.md, "What is left"), but no further than what it started at."""
+
+    def lower(score: int) -> None:
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+            file.write(str(score).encode())
+
+    return every(refused("-1", DENIED, lower, -1), refused("-1000", DENIED, lower, -1000))
+
+
+@probe("moves the agent to another process group")
+def process_group() -> str:
+    return each((EPERM, ESRCH), lambda pid: os.setpgid(pid, os.getpid()))
+
+
+@probe("enters the folder of the agent's socket")
+def socket_folder() -> str:
+    return every(
+        refused("list its parent", DENIED, os.listdir, "/run/cellhouse"),
+        refused("list it", DENIED, os.listdir, SOCKET_FOLDER),
+        refused("look at the socket", DENIED, os.stat, SOCKET),
+        refused("go there", DENIED, os.chdir, SOCKET_FOLDER),
+        refused("by way of init", (*DENIED, ENOENT), os.listdir, f"/proc/1/root{SOCKET_FOLDER}"),
+    )
+
+
+@probe("talks to the agent over its socket")
+def connect() -> str:
+    def attack(path: str, kind: int) -> None:
+        with socket.socket(socket.AF_UNIX, kind) as client:
+            client.connect(path)
+
+    os.symlink(SOCKET, "/workspace/agent-link")
+    try:
+        return every(
+            refused("stream", DENIED, attack, SOCKET, socket.SOCK_STREAM),
+            refused("datagram", DENIED, attack, SOCKET, socket.SOCK_DGRAM),
+            refused("by a link", DENIED, attack, "/workspace/agent-link", socket.SOCK_STREAM),
+            refused("by the kernel's root", DENIED, attack, f"/proc/self/root{SOCKET}", socket.SOCK_STREAM),
+        )
+    finally:
+        os.unlink("/workspace/agent-link")
+
+
+@probe("puts another socket in the place of the agent's")
+def replace_socket() -> str:
+    def bind(path: str) -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+
+    return every(
+        refused("bind it", READ_ONLY, bind, SOCKET),
+        refused("bind beside it", READ_ONLY, bind, f"{SOCKET_FOLDER}/other.sock"),
+        refused("remove it", READ_ONLY, os.unlink, SOCKET),
+        refused("rename it", READ_ONLY, os.rename, SOCKET, f"{SOCKET_FOLDER}/old.sock"),
+        refused("rename another over it", (*READ_ONLY, EXDEV), os.rename, "/workspace", SOCKET_FOLDER),
+        refused("rename its folder", (*READ_ONLY, EBUSY), os.rename, "/run/cellhouse", "/run/x"),
+        refused("link it", (*READ_ONLY, EXDEV), os.link, SOCKET, "/workspace/agent.sock"),
+        refused("open the folder", READ_ONLY, os.chmod, "/run/cellhouse", 0o777),
+        refused("own the folder", READ_ONLY, os.chown, "/run/cellhouse", 64002, 64002),
+        refused("replace /run", (*READ_ONLY, EBUSY, ENOTEMPTY), os.rename, "/run", "/old-run"),
+    )
+
+
+@probe("speaks to kernels without their key")
+def sockets_without_key() -> str:
+    """The names of all sockets are seen; what listens under the abstract ones must not take orders from whoever connects."""
+    names = set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+        for line in table:
+            fields = line.split()
+            if len(fields) > 7 and fields[7].startswith("@"):
+                names.add(fields[7])
+    seen = []
+    for name in names:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            try:
+                client.connect(b"\0" + name[1:].encode())
+            except ConnectionRefusedError:
+                seen.append(f"{name}: not listening")
+                continue
+            # A ZeroMQ greeting; then a message with no valid signature could follow, which tests of the kernel send.
+            greeting = client.recv(64)
+            seen.append(demand(greeting.startswith(b"\xff"), f"{name}: {greeting[:1]!r}"))
+    listening = [name for name in names if "kernel" in name]
+    return every(*seen) if seen else demand(not listening, "gVisor lists none")
