@@ -44,6 +44,10 @@ describe('the container of a worker', () => {
     expect(sizes.reduce((sum, size) => sum + size)).toBe(256);
   });
 
+  it('gets what gVisor itself takes on top as well', () => {
+    expect(hostConfig('runsc').host.Memory).toBe((512 + 256 + 128) * MIB);
+  });
+
   it('has its limit on processes from the host under runc, from within under gVisor', () => {
     expect(hostConfig('runc').host.PidsLimit).toBe(128);
     expect(hostConfig('runc').environment).toEqual(['CELLHOUSE_CPUS=1']);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 
 from cellhouse_agent.kernel_link import new_link
 from cellhouse_agent.output_tail import OutputTail
@@ -22,8 +23,10 @@ class KernelPipes:
         self._link, self._their_link = new_link()
         self.kernel_stdin = self._their_link.fileno()
         self._output, self.kernel_output = os.pipe2(os.O_CLOEXEC)
-        # Its owner is the agent's user, and user code opens /dev/stdout.
-        os.fchmod(self.kernel_output, 0o666)
+        # Its owner is the agent's user, and user code opens /dev/stdout. gVisor changes the mode of no pipe: there user
+        # code has only the descriptor.
+        with suppress(PermissionError):
+            os.fchmod(self.kernel_output, 0o666)
 
     def commit(self) -> tuple[socket.socket, OutputTail]:
         """Let the kernel begin; returns its link and its output."""

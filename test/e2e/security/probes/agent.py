@@ -129,12 +129,17 @@ def _read(path: str) -> bytes:
 def environment() -> str:
     if not is_gvisor():
         return each((*DENIED, *ABSENT), lambda pid: _read(f"/proc/{pid}/environ"))
-    # gVisor shows it to everyone, so there must be nothing in it but settings that anyone may know.
-    seen = b"".join(_read(f"/proc/{pid}/environ") for pid in strangers())
-    names = {entry.partition("=")[0] for entry in seen.decode().split("\0") if entry}
-    harmless = {"PATH", "HOME", "HOSTNAME"}
-    left = {name for name in names - harmless if name not in PARAMETERS["settings"]}
-    return demand(bool(names) and not left, f"settings: {sorted(names)}, others: {sorted(left)}")
+    # gVisor shows it to everyone, so there must be nothing in it but settings that anyone may know, and what the kernel
+    # itself has.
+    seen = {entry for pid in strangers() for entry in _entries(pid)}
+    own = _entries(PARAMETERS["kernel_pid"])
+    known = {"PATH", "HOME", "HOSTNAME", *PARAMETERS["settings"]}
+    secret = [entry for entry in seen - own if entry.partition("=")[0] not in known]
+    return demand(bool(seen) and not secret, f"{sorted(seen - own)}")
+
+
+def _entries(pid: int) -> set[str]:
+    return {entry for entry in _read(f"/proc/{pid}/environ").decode().split("\0") if entry}
 
 
 @probe("reads where the memory of the agent or init lies", only="runc")
