@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'QUOTA_EXCEEDED'
   | 'WORKER_START_FAILED'
+  | 'DATABASE_UNAVAILABLE'
   | 'SHUTTING_DOWN'
   | 'INTERNAL';
 
@@ -22,8 +23,13 @@ export class DomainError extends Error {
   /** Further machine-readable facts, e.g. `{ retryAfterMs: 1000 }`, `{ field: 'code', limit: 1048576 }`. */
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
-    super(message);
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.name = 'DomainError';
     this.code = code;
     this.details = details;

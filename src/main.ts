@@ -17,7 +17,7 @@ import { createFinishWaiters } from './pool/finishWaiters.ts';
 import { createInterpreterService } from './pool/interpreterService.ts';
 import { createOpenSessions } from './pool/openSessions.ts';
 import { createPool, type Pool } from './pool/pool.ts';
-import type { Runtime } from './pool/runtime.ts';
+import type { Engine, Runtime } from './pool/runtime.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
 import { createServer } from './server/createServer.ts';
@@ -25,6 +25,9 @@ import type { Readiness } from './server/health.ts';
 
 /** What stopping gives the last outputs to be stored; the rest stays with the agents. */
 const DRAIN_OUTPUT_MS = 1_000;
+
+const NO_LIVE_RESTORE =
+  'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
 
 export interface Gateway {
   readonly address: string;
@@ -42,7 +45,12 @@ export async function startGateway(config: Config): Promise<Gateway> {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const { database, pool, messageCounts } = await openInstallation(config, logger, closers);
+    const { database, pool, engine, messageCounts } = await openInstallation(
+      config,
+      logger,
+      closers,
+    );
+    if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
     const sessions = createOpenSessions(database.queries);
     const finishWaiters = createFinishWaiters(database.queries);
     const ended = new Map<EndStatus, number>();
@@ -91,12 +99,19 @@ export async function startGateway(config: Config): Promise<Gateway> {
   }
 }
 
+interface Installation {
+  readonly database: Database;
+  readonly pool: Pool;
+  readonly engine: Engine;
+  readonly messageCounts: MessageCounts;
+}
+
 /** Database, engine and pool, without a server: what serving and ending have in common. */
 export async function openInstallation(
   config: Config,
   logger: Logger,
   closers: (() => Promise<unknown>)[],
-): Promise<{ database: Database; pool: Pool; messageCounts: MessageCounts }> {
+): Promise<Installation> {
   const address = await databaseAddress(config, logger);
   if (config.databaseUrl === null) {
     const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
@@ -110,7 +125,8 @@ export async function openInstallation(
   const gatewayId = gatewayIdOf(config.dataDir);
   const database = await openDatabase(address, { gatewayId, logger, newId });
   closers.push(() => database.close());
-  const poolId = await poolOfEngine(database, runtime, config);
+  const engine = await engineOf(runtime, config);
+  const poolId = await poolOfEngine(database, engine, config);
   const messageCounts = createMessageCounts();
   const pool = createPool({
     config,
@@ -124,7 +140,7 @@ export async function openInstallation(
     now: () => new Date(),
     random: Math.random,
   });
-  return { database, pool, messageCounts };
+  return { database, pool, engine, messageCounts };
 }
 
 /** DATABASE_URL, else the embedded server, started if it does not run. */
@@ -133,14 +149,21 @@ export async function databaseAddress(config: Config, logger: Logger): Promise<D
   return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
 }
 
-/** A pool's containers live on one engine; on another they would all look lost. */
-async function poolOfEngine(database: Database, runtime: Runtime, config: Config): Promise<PoolId> {
-  const engineId = await runtime.engineId().catch((cause: unknown) => {
+function engineOf(runtime: Runtime, config: Config): Promise<Engine> {
+  return runtime.engine().catch((cause: unknown) => {
     throw new Error(
       `The Docker engine at ${config.dockerSocketPath} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
       { cause },
     );
   });
+}
+
+/** A pool's containers live on one engine; on another they would all look lost. */
+async function poolOfEngine(
+  database: Database,
+  { id: engineId }: Engine,
+  config: Config,
+): Promise<PoolId> {
   const identity = await database.queries.poolIdentity(engineId);
   if (identity.engineId !== engineId) {
     throw new Error(
@@ -154,7 +177,10 @@ async function readiness(database: Database, pool: Pool): Promise<Readiness> {
   const reasons: string[] = [];
   if (pool.isInitializing) reasons.push('The workers are not adopted yet.');
   await database.ping().catch(() => reasons.push('The database does not answer.'));
-  return { isReady: reasons.length === 0, reasons };
+  if (reasons.length > 0) return { status: 'not ready', reasons };
+  const { degradation } = pool;
+  if (degradation !== null) return { status: 'degraded', reasons: [degradation.message] };
+  return { status: 'ready', reasons };
 }
 
 /** In reverse order of opening; one that fails does not keep the others open. */

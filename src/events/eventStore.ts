@@ -2,6 +2,7 @@
  * The door to everything durable. A commit is one atomic step: events of any number of streams, the projection rows they
  * fold into, output, a worker's cursor, an idempotency key. It either happens whole or throws.
  */
+import { DomainError } from '../errors.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../ids.ts';
 import type { Finish, Output } from '../output.ts';
 import type {
@@ -119,12 +120,28 @@ export class LimitError extends Error {
   }
 }
 
+/** What a caller is told to wait before it asks again: a database that is back is found within about that. */
+const RETRY_AFTER_MS = 1_000;
+
+/** The database has not answered for a named time. What should have been written may have been written or not. */
+export class DatabaseAwayError extends DomainError {
+  constructor(waitedMs: number, options?: ErrorOptions) {
+    super(
+      'DATABASE_UNAVAILABLE',
+      `The database has not answered for ${waitedMs} ms. What this call asked for may have been done or not: send it again, and with the same \`idempotencyKey\` it is done once.`,
+      { retryAfterMs: RETRY_AFTER_MS },
+      options,
+    );
+    this.name = 'DatabaseAwayError';
+  }
+}
+
 export interface EventStore {
   /**
    * Appends. Commits that wait at the same time share one transaction; each still succeeds or fails on its own. Resolves
    * once the commit is durable (`synchronous_commit`). Safe to repeat after a lost connection: events are recognised by
    * their ids.
-   * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) Error
+   * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
    */
   commit(commit: Commit): Promise<Committed>;
   /** Events with a position above `position`, in order; at most `limit`. */

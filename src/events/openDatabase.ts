@@ -1,4 +1,5 @@
 /** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { GatewayId } from '../ids.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
 import { createLeases } from './createLeases.ts';
@@ -6,6 +7,7 @@ import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
 import type { Database, DatabaseAddress, DatabaseDeps } from './database.ts';
 import { migrate } from './migrate.ts';
 import { createQueries } from './queries/createQueries.ts';
+import { patientQueries } from './queries/patientQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
 import { createWaitingRequests } from './waitingRequests.ts';
@@ -47,6 +49,9 @@ const COMMIT_LIMITS = { statementTimeoutMs: 7_500, answerTimeoutMs: 10_000 };
 /** A lease lives for 2 s: a renewal that takes longer has failed, and a half-open connection must not cost all leases. */
 const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
 
+/** Whoever asks whether the database is there gives up after a few seconds; over a half-open connection nothing ever comes. */
+const PING_TIMEOUT_MS = 2_000;
+
 type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
 
 function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients {
@@ -68,17 +73,19 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
   const { answered, sql } = reads;
+  const closing = new AbortController();
   let closed: Promise<void> | null = null;
   return {
     store,
-    queries: createQueries(reads, newId),
+    queries: patientQueries(createQueries(reads, newId), { logger, closing: closing.signal }),
     leases,
     wakeUps,
     waiting,
     ping: async () => {
-      await answered(sql`SELECT 1`);
+      await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`));
     },
     close: () => {
+      closing.abort();
       closed ??= closeAll([
         () => store.close(),
         () => waiting.close(),
@@ -89,6 +96,19 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
       return closed;
     },
   };
+}
+
+async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
+  const isOver = new AbortController();
+  const expired = delay(limitMs, undefined, { signal: isOver.signal, ref: false }).then(() => {
+    throw new Error(`The database has not answered for ${limitMs} ms.`);
+  });
+  try {
+    return await Promise.race([answer, expired]);
+  } finally {
+    expired.catch(() => undefined);
+    isOver.abort();
+  }
 }
 
 /** One after the other, each whatever became of those before. @throws AggregateError of all that failed */

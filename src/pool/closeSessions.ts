@@ -1,19 +1,19 @@
 /** Ends sessions on purpose, with the workers that serve them. */
 import type { RetireReason } from '../events/eventTypes.ts';
 import type { Session } from '../events/states.ts';
-import { type EndWorkerDeps, endAndSettle, UNSETTLED_STATES } from './endWorker.ts';
+import { type EndWorkerDeps, endAndSettle, endWorker, UNSETTLED_STATES } from './endWorker.ts';
 
-/** Resolves when the worker is removed, with the session as closed; null: it was closed already. */
+/** Resolves with the session as closed, its worker removed if the engine answers; null: it was closed already. */
 export async function closeSession(
   deps: EndWorkerDeps,
   session: Session,
   reason: RetireReason,
 ): Promise<Session | null> {
   const worker = await deps.database.queries.worker(session.workerId);
-  return worker && (await endAndSettle(deps, worker, { type: 'retire', reason }));
+  return worker && (await endWorker(deps, worker, { type: 'retire', reason }));
 }
 
-/** Ends every session and worker of the pool, of whichever gateway, and removes whatever else bears its label. */
+/** Ends every session and worker of the pool, of whichever gateway, and removes whatever else bears its label. @throws if anything is left */
 export async function shutDownPool(deps: EndWorkerDeps): Promise<void> {
   const { database, poolId, runtime } = deps;
   const workers = await database.queries.workersInStates(poolId, UNSETTLED_STATES);

@@ -106,7 +106,9 @@ async function reachable(
     // `undefined`: the engine is away just now, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
     died.abort(
-      new Error(`Its container ended while it started (exit code ${seen?.exitCode ?? 'unknown'}).`),
+      new Error(
+        `Its container ended while it started (exit code ${seen?.end?.exitCode ?? 'unknown'}).`,
+      ),
     );
   }, LOOK_INTERVAL_MS);
   try {

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import type { PoolId } from '../ids.ts';
 import { POOL_LABEL } from './containerSpec.ts';
+import { RuntimeError, type RuntimeListener } from './runtime.ts';
 
 /** Pause before the stream is opened anew; an engine that restarts takes seconds. */
 const RECONNECT_DELAY_MS = 250;
@@ -14,43 +15,50 @@ interface Watch {
   readonly docker: Docker;
   readonly logger: Logger;
   readonly poolId: PoolId;
-  readonly onEnd: (containerId: string) => void;
-  readonly onGap: () => void;
+  readonly listener: RuntimeListener;
   readonly stopped: AbortController;
   /** Seconds since the epoch of the last event seen: the next stream resumes there. */
   since: number;
+  isOpen: boolean;
 }
 
 /**
- * Watches the pool's containers until `close()`. `onGap` is called each time the stream has been opened, the first time
+ * Watches the pool's containers until `close()`. `onBack` is called each time the stream has been opened, the first time
  * included, so that the caller's listing covers whatever came before. Events may be told twice after a reconnect.
  */
 export function watchContainers(
   deps: { readonly socketPath: string; readonly logger: Logger },
   poolId: PoolId,
-  onEnd: (containerId: string) => void,
-  onGap: () => void,
+  listener: RuntimeListener,
 ): { close(): void } {
   // A client of its own without a time limit: a quiet engine sends nothing for hours.
   const docker = new Docker({ socketPath: deps.socketPath });
   const stopped = new AbortController();
   const since = Math.floor(Date.now() / 1000);
-  const watch: Watch = { docker, logger: deps.logger, poolId, onEnd, onGap, stopped, since };
-  void follow(watch);
+  const { logger } = deps;
+  void follow({ docker, logger, poolId, listener, stopped, since, isOpen: true });
   return { close: () => stopped.abort() };
 }
 
 async function follow(watch: Watch): Promise<void> {
   const { signal } = watch.stopped;
   while (!signal.aborted) {
-    try {
-      await readEvents(watch);
-    } catch (error: unknown) {
-      if (signal.aborted) return;
-      watch.logger.warn({ error: messageOf(error) }, 'lost the Docker event stream; reconnecting');
-    }
+    const end = await readEvents(watch).catch((error: unknown) => error);
+    if (signal.aborted) return;
+    lost(watch, end);
     await delay(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Told, and logged, once for each time that it is away. */
+function lost(watch: Watch, cause: unknown): void {
+  if (!watch.isOpen) return;
+  watch.isOpen = false;
+  const why = cause === undefined ? 'it ended its event stream' : messageOf(cause);
+  watch.logger.warn({ error: why }, 'the Docker engine is away; trying again');
+  watch.listener.onAway(
+    new RuntimeError('engine-away', `The Docker engine does not answer (${why}).`, { cause }),
+  );
 }
 
 async function readEvents(watch: Watch): Promise<void> {
@@ -64,7 +72,9 @@ async function readEvents(watch: Watch): Promise<void> {
       label: [`${POOL_LABEL}=${watch.poolId}`],
     },
   })) as Readable;
-  watch.onGap();
+  if (!watch.isOpen) watch.logger.info('the Docker engine is back');
+  watch.isOpen = true;
+  watch.listener.onBack();
   let rest = '';
   for await (const chunk of stream) {
     const lines = (rest + String(chunk)).split('\n');
@@ -73,9 +83,16 @@ async function readEvents(watch: Watch): Promise<void> {
   }
 }
 
+interface EngineEvent {
+  readonly time?: number;
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: { readonly exitCode?: string } };
+}
+
 /** The engine is trusted; a line that is no event still must not end the watch silently: it throws, and is reopened. */
 function tell(watch: Watch, line: string): void {
-  const event = JSON.parse(line) as { time?: number; Actor?: { ID?: string } };
-  if (typeof event.time === 'number') watch.since = event.time;
-  if (typeof event.Actor?.ID === 'string') watch.onEnd(event.Actor.ID);
+  const { time, Actor } = JSON.parse(line) as EngineEvent;
+  if (typeof time === 'number') watch.since = time;
+  if (typeof Actor?.ID !== 'string') return;
+  const exitCode = Number(Actor.Attributes?.exitCode ?? Number.NaN);
+  watch.listener.onEnd(Actor.ID, Number.isInteger(exitCode) ? exitCode : null);
 }

@@ -1,16 +1,30 @@
 /** Workers as containers of a local Docker engine. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
+import { uptime } from 'node:os';
 import { dirname } from 'node:path';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import { type PoolId, parseId, type WorkerId } from '../ids.ts';
 import { containerSpec, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
+import { engineCall, runtimeError, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
-import type { RunningWorker, Runtime, WorkerSpec } from './runtime.ts';
+import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
+import {
+  type ContainerEnd,
+  type Engine,
+  type InspectedWorker,
+  type ListedWorker,
+  type Runtime,
+  RuntimeError,
+  type RuntimeListener,
+  type WorkerSpec,
+} from './runtime.ts';
 
 /** An engine that has not answered one call by then is taken for away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;
+/** Past dockerode's own limit, for the answers that break off in the middle, which it never reports. */
+const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
   readonly socketPath: string;
@@ -19,47 +33,67 @@ export interface DockerRuntimeDeps {
   readonly logger: Logger;
 }
 
+interface Parts extends DockerRuntimeDeps {
+  readonly docker: Docker;
+  readonly outages: EngineOutages;
+}
+
 export function createDockerRuntime(deps: DockerRuntimeDeps): Runtime {
   const docker = new Docker({ socketPath: deps.socketPath, timeout: ENGINE_CALL_TIMEOUT_MS });
+  const parts = { ...deps, docker, outages: createEngineOutages(() => new Date()) };
   return {
     name: `docker/${deps.ociRuntime}`,
-    engineId: async () => ((await docker.info()) as { ID: string }).ID,
+    engine: () => engine(docker),
     imageId: (reference) => imageId(docker, reference),
-    create: (spec) => create(docker, spec, deps.ociRuntime),
+    create: (spec) => create(parts, spec),
     list: (poolId) => list(docker, poolId),
-    inspect: (containerId) => inspect(docker, containerId),
+    inspect: (containerId) => inspect(parts, containerId),
     remove: (containerId) => remove(docker, containerId),
-    watch: (poolId, onEnd, onGap) =>
-      watchContainers({ socketPath: deps.socketPath, logger: deps.logger }, poolId, onEnd, onGap),
+    watch: (poolId, listener) => watch(parts, poolId, listener),
   };
+}
+
+function answerOf<T>(call: Promise<T>): Promise<T> {
+  return engineCall(BROKEN_ANSWER_TIMEOUT_MS, call);
+}
+
+async function engine(docker: Docker): Promise<Engine> {
+  const info = (await answerOf(docker.info())) as { ID: string; LiveRestoreEnabled: boolean };
+  return { id: info.ID, keepsContainers: info.LiveRestoreEnabled };
 }
 
 async function imageId(docker: Docker, reference: string): Promise<string> {
   try {
-    return (await docker.getImage(reference).inspect()).Id;
+    return (await answerOf(docker.getImage(reference).inspect())).Id;
   } catch (cause: unknown) {
-    if (statusOf(cause) !== 404) throw cause;
-    throw new Error(
+    if (!(cause instanceof RuntimeError) || cause.kind !== 'image-missing') throw cause;
+    throw new RuntimeError(
+      'image-missing',
       `The worker image ${reference} does not exist on this Docker engine. Build it: npm start does.`,
       { cause },
     );
   }
 }
 
-async function create(docker: Docker, spec: WorkerSpec, ociRuntime: string): Promise<string> {
-  await makeSocketDir(spec.socketDir);
+async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): Promise<string> {
+  const undo: (() => Promise<void>)[] = [];
   try {
-    const container = await docker.createContainer(containerSpec(spec, ociRuntime));
-    try {
-      await container.start();
-      return container.id;
-    } catch (error: unknown) {
-      await remove(docker, container.id);
-      throw error;
-    }
+    undo.push(() => rm(spec.socketDir, { recursive: true, force: true }));
+    await makeSocketDir(spec.socketDir);
+    const container = await answerOf(docker.createContainer(containerSpec(spec, ociRuntime)));
+    undo.push(() => remove(docker, container.id));
+    await answerOf(container.start());
+    return container.id;
   } catch (error: unknown) {
-    await rm(spec.socketDir, { recursive: true, force: true });
-    throw error;
+    for (const step of undo.reverse()) {
+      await step().catch((failure: unknown) =>
+        logger.warn(
+          { error: messageOf(failure), workerId: spec.workerId },
+          'something of a worker that could not be made is left; a sweep removes it',
+        ),
+      );
+    }
+    throw runtimeError(error);
   }
 }
 
@@ -75,29 +109,24 @@ async function makeSocketDir(socketDir: string): Promise<void> {
   await chmod(socketDir, 0o777);
 }
 
-async function list(docker: Docker, poolId: PoolId): Promise<RunningWorker[]> {
-  const containers = await docker.listContainers({
-    all: true,
-    filters: { label: [`${POOL_LABEL}=${poolId}`] },
-  });
+async function list(docker: Docker, poolId: PoolId): Promise<ListedWorker[]> {
+  const filters = { label: [`${POOL_LABEL}=${poolId}`] };
+  const containers = await answerOf(docker.listContainers({ all: true, filters }));
   return containers.map((container) => ({
     containerId: container.Id,
     workerId: parseId<WorkerId>(container.Labels[WORKER_LABEL] ?? ''),
     isRunning: ['running', 'paused', 'restarting'].includes(container.State),
-    exitCode: null,
-    wasOutOfMemory: false,
   }));
 }
 
-async function inspect(docker: Docker, containerId: string): Promise<RunningWorker | null> {
+async function inspect(parts: Parts, containerId: string): Promise<InspectedWorker | null> {
   try {
-    const { Id, Config, State } = await docker.getContainer(containerId).inspect();
+    const { Id, Config, State } = await answerOf(parts.docker.getContainer(containerId).inspect());
     return {
       containerId: Id,
       workerId: parseId<WorkerId>(Config.Labels[WORKER_LABEL] ?? ''),
       isRunning: State.Running,
-      exitCode: State.Running ? null : State.ExitCode,
-      wasOutOfMemory: State.OOMKilled,
+      end: State.Running ? null : await endOf(parts, State),
     };
   } catch (error: unknown) {
     if (statusOf(error) === 404) return null;
@@ -105,10 +134,20 @@ async function inspect(docker: Docker, containerId: string): Promise<RunningWork
   }
 }
 
+type State = Docker.ContainerInspectInfo['State'];
+
+async function endOf({ docker, outages }: Parts, state: State): Promise<ContainerEnd> {
+  const { ExitCode: exitCode, OOMKilled, StartedAt, FinishedAt } = state;
+  if (OOMKilled) return { reason: 'oom', exitCode };
+  const wasMachine = Date.parse(StartedAt) < Date.now() - uptime() * 1_000;
+  const wasEngine = outages.covers(new Date(FinishedAt)) && !(await engine(docker)).keepsContainers;
+  return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
+}
+
 /** 404: gone already. 409: its removal is under way, which is as good. */
 async function remove(docker: Docker, containerId: string): Promise<void> {
   try {
-    await docker.getContainer(containerId).remove({ force: true, v: true });
+    await answerOf(docker.getContainer(containerId).remove({ force: true, v: true }));
   } catch (error: unknown) {
     if (statusOf(error) === 404) return;
     if (statusOf(error) === 409 && /already in progress/.test(messageOf(error))) return;
@@ -116,8 +155,20 @@ async function remove(docker: Docker, containerId: string): Promise<void> {
   }
 }
 
-function statusOf(error: unknown): number | null {
-  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
-    ? error.statusCode
-    : null;
+function watch(
+  { outages, socketPath, logger }: Parts,
+  poolId: PoolId,
+  listener: RuntimeListener,
+): { close(): void } {
+  return watchContainers({ socketPath, logger }, poolId, {
+    ...listener,
+    onAway: (error) => {
+      outages.began();
+      listener.onAway(error);
+    },
+    onBack: () => {
+      outages.ended();
+      listener.onBack();
+    },
+  });
 }

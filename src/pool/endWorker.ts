@@ -34,6 +34,8 @@ export interface EndWorkerDeps {
   readonly now: () => Date;
   readonly poolId: PoolId;
   readonly socketDir: string;
+  /** Its end is recorded, and something of it could not be removed now: the next sweep does it. */
+  readonly onUnsettled: (workerId: WorkerId, error: unknown) => void;
 }
 
 /** Of workers that are not over, or of which something may be left. */
@@ -99,7 +101,7 @@ function closeReason(end: WorkerEnd): CloseReason {
   return end.reason === 'recycled' ? 'idle' : end.reason;
 }
 
-/** Records the loss of a worker and removes what is left of it. */
+/** Records the loss of a worker and removes what is left of it, as {@link endWorker} does. */
 export async function loseWorker(
   deps: EndWorkerDeps,
   worker: Worker,
@@ -107,7 +109,7 @@ export async function loseWorker(
   exitCode: number | null,
   detail: string | null,
 ): Promise<void> {
-  await endAndSettle(deps, worker, { type: 'lose', reason, exitCode, detail });
+  await endWorker(deps, worker, { type: 'lose', reason, exitCode, detail });
 }
 
 /** Loses a worker whose container has ended or is gone. False: it runs. */
@@ -115,24 +117,41 @@ export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<
   const { containerId } = worker;
   const seen = containerId === null ? null : await deps.runtime.inspect(containerId);
   if (seen?.isRunning) return false;
-  const reason = seen?.wasOutOfMemory ? 'oom' : 'exited';
+  const { reason, exitCode } = seen?.end ?? { reason: 'exited', exitCode: null };
   const detail = seen === null ? 'Its container is gone.' : null;
-  await loseWorker(deps, worker, reason, seen?.exitCode ?? null, detail);
+  await loseWorker(deps, worker, reason, exitCode, detail);
   return true;
 }
 
-/** Records the end of a worker, then carries it out. @returns the session that this ended, if it was open */
-export async function endAndSettle(
+/**
+ * Records the end of a worker, then carries it out as far as that is possible now (the engine may be away).
+ * @returns the session that this ended, if it was open
+ */
+export async function endWorker(
   deps: EndWorkerDeps,
   worker: Worker,
   end: WorkerEnd,
 ): Promise<Session | null> {
   const closed = await recordEnd(deps, worker.id, end);
+  await settleEnded(deps, worker).catch((error: unknown) => deps.onUnsettled(worker.id, error));
+  return closed;
+}
+
+/** {@link endWorker}, and throws if anything of it is left. */
+export async function endAndSettle(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  end: WorkerEnd,
+): Promise<void> {
+  await recordEnd(deps, worker.id, end);
+  await settleEnded(deps, worker);
+}
+
+async function settleEnded(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   const ended = await deps.database.queries.worker(worker.id);
   if (ended && ended.state !== 'REMOVED') {
     await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
   }
-  return closed;
 }
 
 /** Carries out the end of a worker that is recorded as retired or lost: nothing of it is left afterwards. */

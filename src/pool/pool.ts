@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { DomainError, messageOf } from '../errors.ts';
 import type { Database } from '../events/database.ts';
+import { DatabaseAwayError } from '../events/eventStore.ts';
 import type { CloseReason } from '../events/eventTypes.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
 import type { Session, Worker } from '../events/states.ts';
@@ -15,10 +16,11 @@ import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
 import { userKey } from './openSessions.ts';
 import { poolExhausted } from './poolExhausted.ts';
+import { createPoolHealth } from './poolHealth.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import { createRefill, type Refill } from './refill.ts';
 import type { Runtime } from './runtime.ts';
-import type { PoolStatus } from './service.ts';
+import type { PoolDegradation, PoolStatus } from './service.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createWorkerDeaths } from './workerDeaths.ts';
 import { createWorkerHosts, type WorkerHosts } from './workerHosts.ts';
@@ -45,7 +47,8 @@ export interface Pool {
   /** Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted. */
   start(): Promise<void>;
   readonly isInitializing: boolean;
-  /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED */
+  readonly degradation: PoolDegradation | null;
+  /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Ends a session and removes its worker. Resolves with the session as closed; null: it was closed already. */
   closeSession(
@@ -78,7 +81,17 @@ export function createPool(deps: PoolDeps): Pool {
     onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
     onOpen: () => queue.wake(),
   });
-  const ending: EndWorkerDeps = { ...deps, hosts, socketDir: config.socketDir };
+  const health = createPoolHealth({ now: deps.now, onChange: changed });
+  const ending: EndWorkerDeps = {
+    ...deps,
+    hosts,
+    socketDir: config.socketDir,
+    onUnsettled: (workerId, error) => {
+      const details = { error: messageOf(error), workerId };
+      logger.warn(details, 'something of a worker that is over is left; the next sweep removes it');
+      upkeep.sweepSoon();
+    },
+  };
   const making = createWorkerMaking({ ...deps, ...ending });
   const deaths = createWorkerDeaths({ ...ending, logger, isInTheMaking: making.isUnderWay });
 
@@ -91,14 +104,17 @@ export function createPool(deps: PoolDeps): Pool {
     },
     onError: (error) =>
       logger.error({ error: messageOf(error) }, 'could not look for idle workers'),
-    exhausted: (waitedMs) => poolExhausted(config.maxTotalWorkers, waitedMs, refill.lastFailure),
+    exhausted: (waitedMs) => poolExhausted(config.maxTotalWorkers, waitedMs, health.degradation),
+    unanswered: (waitedMs) => new DatabaseAwayError(waitedMs),
   });
   const refill: Refill = createRefill({
     ...making,
     ...config,
     counts: () => queries.poolCounts(poolId),
-    waiting: () => queue.waiting,
+    waiting: () => queue.waitingUsers,
     isKeeper: () => upkeep.isKeeper,
+    onSuccess: health.creationSucceeded,
+    onFailure: health.creationFailed,
     random: deps.random,
     logger,
   });
@@ -171,6 +187,9 @@ export function createPool(deps: PoolDeps): Pool {
     get isInitializing() {
       return isInitializing;
     },
+    get degradation() {
+      return health.degradation;
+    },
     start: async () => {
       await upkeep.start();
       // One worker that cannot be reconciled does not keep the others from serving.
@@ -183,11 +202,15 @@ export function createPool(deps: PoolDeps): Pool {
       });
       isInitializing = false;
       changed();
-      watch = runtime.watch(
-        poolId,
-        (containerId) => background(deaths.containerEnded(containerId)),
-        () => upkeep.sweepSoon(),
-      );
+      watch = runtime.watch(poolId, {
+        onEnd: (id, exitCode) => background(deaths.containerEnded(id, exitCode)),
+        onAway: health.engineAway,
+        onBack: () => {
+          health.engineBack();
+          upkeep.sweepSoon();
+          refill.retryNow();
+        },
+      });
       queue.wake();
       refill.look();
     },
@@ -199,6 +222,7 @@ export function createPool(deps: PoolDeps): Pool {
       minIdleWorkers: config.minIdleWorkers,
       maxTotalWorkers: config.maxTotalWorkers,
       isInitializing,
+      degradation: health.degradation,
     }),
     onChange: (listener) => {
       listeners.add(listener);

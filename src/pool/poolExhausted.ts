@@ -1,18 +1,19 @@
 import { DomainError } from '../errors.ts';
+import type { PoolDegradation } from './service.ts';
 
 /** What a caller is told to wait before it asks a full pool again: about one worker's start. */
 const RETRY_AFTER_MS = 1_000;
 
-/** What a request is told whose time to wait for a worker is over. @param failure why the last worker could not be made */
+/** What a request is told whose time to wait for a worker is over. @param degradation why workers cannot be made */
 export function poolExhausted(
   maxTotalWorkers: number,
   waitedMs: number,
-  failure: string | null,
+  degradation: PoolDegradation | null,
 ): DomainError {
-  if (failure !== null) {
+  if (degradation !== null) {
     return new DomainError(
       'WORKER_START_FAILED',
-      `No worker was ready within ${waitedMs} ms, and the last one could not be started. The operator finds the reason in the log.`,
+      `No worker was ready within ${waitedMs} ms. ${degradation.message} The operator finds the details in the log.`,
       { retryAfterMs: RETRY_AFTER_MS },
     );
   }

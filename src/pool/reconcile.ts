@@ -24,7 +24,7 @@ import {
   settleWorker,
   UNSETTLED_STATES,
 } from './endWorker.ts';
-import type { RunningWorker } from './runtime.ts';
+import type { ListedWorker } from './runtime.ts';
 
 export interface ReconcileDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -56,7 +56,7 @@ export async function reconcile(deps: ReconcileDeps): Promise<void> {
 export async function reconcileWorker(
   deps: ReconcileDeps,
   worker: Worker,
-  container: RunningWorker | null,
+  container: ListedWorker | null,
 ): Promise<void> {
   if (deps.isInTheMaking(worker.id)) return;
   switch (worker.state) {
@@ -66,7 +66,7 @@ export async function reconcileWorker(
       return await reconcileStarting(deps, worker);
     case 'IDLE':
     case 'ASSIGNED':
-      return await reconcileLive(deps, worker);
+      return await reconcileLive(deps, worker, container);
     case 'RETIRED':
     case 'LOST':
       return await settleWorker(deps, {
@@ -83,7 +83,7 @@ export async function reconcileWorker(
 async function reconcileRequested(
   deps: ReconcileDeps,
   worker: Worker,
-  container: RunningWorker | null,
+  container: ListedWorker | null,
 ): Promise<void> {
   if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
   const detail = 'The gateway that made it ended before its container was recorded.';
@@ -101,8 +101,13 @@ async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<v
   if (!(await loseIfEnded(deps, worker))) deps.bringUp(worker);
 }
 
-async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void> {
-  if (await loseIfEnded(deps, worker)) return;
+async function reconcileLive(
+  deps: ReconcileDeps,
+  worker: Worker,
+  container: ListedWorker | null,
+): Promise<void> {
+  // One that ran when it was listed is asked about no more: its end would be told.
+  if (!container?.isRunning && (await loseIfEnded(deps, worker))) return;
   const host = await deps.hosts.adopt(worker);
   // Whoever was told that it does not answer could not record it then.
   if (host?.isSuspect)
@@ -111,7 +116,7 @@ async function reconcileLive(deps: ReconcileDeps, worker: Worker): Promise<void>
 
 async function removeStranger(
   deps: ReconcileDeps,
-  { containerId, workerId }: RunningWorker,
+  { containerId, workerId }: ListedWorker,
 ): Promise<void> {
   // Recorded since the list was read, or removed just now: the second read tells.
   const worker = workerId === null ? null : await deps.database.queries.worker(workerId);

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
+import { DatabaseAwayError } from '../events/eventStore.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
 import type { Worker } from '../events/states.ts';
 
@@ -12,8 +13,6 @@ import type { Worker } from '../events/states.ts';
 const MAX_PARALLEL_CREATIONS = 4;
 const FIRST_BACK_OFF_MS = 500;
 const MAX_BACK_OFF_MS = 30_000;
-/** A failure older than this no longer explains why somebody waits in vain. */
-const FAILURE_MEMORY_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface RefillDeps {
@@ -28,6 +27,8 @@ export interface RefillDeps {
   /** Starts a requested worker and awaits it; an aborted signal ends the waiting, and the next start goes on with it. */
   readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
+  readonly onSuccess: () => void;
+  readonly onFailure: (error: unknown) => void;
   readonly random: () => number;
   readonly logger: Logger;
 }
@@ -35,8 +36,8 @@ export interface RefillDeps {
 export interface Refill {
   /** Look now whether workers are missing. Cheap; looks that are asked for meanwhile are one. */
   look(): void;
-  /** Why the last creation failed; null once one has succeeded. */
-  readonly lastFailure: string | null;
+  /** What made creations fail may be over: look now, whatever the back-off. */
+  retryNow(): void;
   /** Begins no further creation and lets go of those under way: they are found again. */
   close(): Promise<void>;
 }
@@ -46,9 +47,8 @@ export function createRefill(deps: RefillDeps): Refill {
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   const closing = new AbortController();
+  /** In a row; those of creations that ran beside each other are one. */
   let failures = 0;
-  let lastFailure: string | null = null;
-  let failedAt = 0;
   let backOff: NodeJS.Timeout | null = null;
 
   async function missing(): Promise<number> {
@@ -76,7 +76,7 @@ export function createRefill(deps: RefillDeps): Refill {
     try {
       await deps.bringUp(worker, closing.signal);
       failures = 0;
-      lastFailure = null;
+      deps.onSuccess();
     } catch (error: unknown) {
       if (closing.signal.aborted) return;
       failed(error);
@@ -93,16 +93,20 @@ export function createRefill(deps: RefillDeps): Refill {
 
   function failed(error: unknown): void {
     if (closing.signal.aborted) return;
+    // Its absence is told in its own way, and says nothing of workers.
+    if (!(error instanceof DatabaseAwayError)) deps.onFailure(error);
+    deps.logger.error({ error: messageOf(error), failures }, 'a worker could not be made');
+    if (backOff !== null) return;
     failures += 1;
-    lastFailure = messageOf(error);
-    failedAt = performance.now();
     const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
     const pauseMs = limit * (0.5 + deps.random() / 2);
-    deps.logger.error({ error: lastFailure, failures, pauseMs }, 'a worker could not be made');
-    backOff ??= setTimeout(() => {
-      backOff = null;
-      look();
-    }, pauseMs);
+    backOff = setTimeout(endBackOff, pauseMs);
+  }
+
+  function endBackOff(): void {
+    if (backOff !== null) clearTimeout(backOff);
+    backOff = null;
+    look();
   }
 
   function look(): void {
@@ -119,18 +123,16 @@ export function createRefill(deps: RefillDeps): Refill {
 
   return {
     look,
-    get lastFailure() {
-      return performance.now() - failedAt < FAILURE_MEMORY_MS ? lastFailure : null;
+    retryNow: () => {
+      failures = 0;
+      endBackOff();
     },
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
       if (backOff !== null) clearTimeout(backOff);
-      await looking;
       // One that the engine is just making is found by the next start.
-      await Promise.race([
-        Promise.all(creations),
-        delay(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
-      ]);
+      const done = Promise.resolve(looking).then(() => Promise.all(creations));
+      await Promise.race([done, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     },
   };
 }

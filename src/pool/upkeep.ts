@@ -2,6 +2,7 @@
  * What one gateway of a pool does for all: finds workers that died unnoticed, recycles sessions nobody uses, ends those
  * that are too old, forgets old idempotency keys. Whoever holds the lease `upkeep` is the keeper; each look tries for it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import type { Database } from '../events/database.ts';
@@ -12,6 +13,8 @@ const LOOK_INTERVAL_MS = 500;
 /** Deaths are told by the engine at once; this catches what it did not tell. */
 const SWEEP_INTERVAL_MS = 30_000;
 const MAX_SESSIONS_A_ROUND = 100;
+/** A look that waits for the database or the engine is left behind: what it does is repeatable. */
+const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
 export interface UpkeepDeps {
@@ -89,7 +92,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     close: async () => {
       if (timer !== null) clearTimeout(timer);
       timer = null;
-      await looking;
+      await Promise.race([looking, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     },
   };
 }

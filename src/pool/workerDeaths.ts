@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Worker } from '../events/states.ts';
 import type { WorkerId } from '../ids.ts';
 import { type EndWorkerDeps, loseIfEnded, loseWorker } from './endWorker.ts';
+import { RuntimeError } from './runtime.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -11,8 +12,11 @@ export interface WorkerDeathsDeps extends EndWorkerDeps {
 }
 
 export interface WorkerDeaths {
-  /** The engine tells of a container's end: if it was a live worker's, that worker is lost. */
-  containerEnded(containerId: string): Promise<void>;
+  /**
+   * The engine tells of a container's end: if it was a live worker's, that worker is lost. An engine that takes no calls any
+   * more is stopping, and has ended it.
+   */
+  containerEnded(containerId: string, exitCode: number | null): Promise<void>;
   /** Its agent does not answer. Dead: lost. Alive but deaf: lost too, for nobody can use it. */
   suspect(workerId: WorkerId, why: string): Promise<void>;
 }
@@ -27,10 +31,15 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
   }
 
   return {
-    containerEnded: async (containerId) => {
+    containerEnded: async (containerId, exitCode) => {
       const live = await queries.workersInStates(deps.poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
       const worker = live.find((each) => each.containerId === containerId);
-      if (worker && !deps.isInTheMaking(worker.id)) await loseEnded(worker);
+      if (!worker || deps.isInTheMaking(worker.id)) return;
+      await loseEnded(worker).catch(async (error: unknown) => {
+        if (!(error instanceof RuntimeError) || error.kind !== 'engine-away') throw error;
+        deps.logger.warn({ workerId: worker.id }, 'the engine ended a worker as it stopped');
+        await loseWorker(deps, worker, 'engine-restarted', exitCode, 'The engine was stopped.');
+      });
     },
     suspect: async (workerId, why) => {
       const worker = await queries.worker(workerId);

@@ -1,8 +1,13 @@
 /**
  * Requests that wait for an idle worker, served in the order they came: whoever comes while others wait goes behind them.
+ * A user has one place in the line however many requests wait there, for the session that the first of them opens serves
+ * them all.
  */
 import { ConcurrencyError } from '../events/eventStore.ts';
 import type { Worker } from '../events/states.ts';
+
+/** A round is a few short questions to the database; one that takes longer than this finds nobody who answers. */
+const LAST_CHANCE_MS = 2_000;
 
 export interface WorkerQueueDeps {
   /** Idle workers that can be claimed now, best first, at most `limit`. */
@@ -12,16 +17,21 @@ export interface WorkerQueueDeps {
   readonly onChange: () => void;
   /** A round failed (the database is away): those who wait go on waiting, and the next wake tries again. */
   readonly onError: (error: unknown) => void;
-  /** What a request is told when its time is over. */
+  /** What a request is told when its time is over: nothing was free, ... */
   readonly exhausted: (waitedMs: number) => Error;
+  /** ... or nobody could say whether something was. */
+  readonly unanswered: (waitedMs: number) => Error;
 }
 
 export interface WorkerQueue {
+  /** Requests. */
   readonly waiting: number;
+  readonly waitingUsers: number;
   /**
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves as it does. A worker that somebody
-   * else took first (a ConcurrencyError on its stream) costs nothing but another try.
-   * @throws what `attempt` throws otherwise; after `waitMs`, `exhausted`
+   * else took first (a ConcurrencyError on its stream) costs nothing but another try. Without a `user`, the request is one
+   * of its own.
+   * @throws what `attempt` throws otherwise; after `waitMs`, `exhausted` or `unanswered`
    */
   claim<T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string): Promise<T>;
   /** The user has a session now: whoever else waits for one of theirs is told so (a ConcurrencyError on `open-session`). */
@@ -33,17 +43,17 @@ export interface WorkerQueue {
 }
 
 interface Waiter {
+  readonly user: string | symbol;
   /** Leaves the queue unless somebody else took the worker first. */
   readonly serve: (worker: Worker) => Promise<void>;
   readonly giveUp: (error: Error) => void;
-  readonly user: string | undefined;
   isBeingServed: boolean;
   isOver: boolean;
 }
 
 export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   const waiters: Waiter[] = [];
-  let pumping: Promise<void> | null = null;
+  let pumping: Promise<boolean> | null = null;
   let isWoken = false;
 
   function leave(waiter: Waiter): void {
@@ -54,21 +64,12 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   }
 
   async function serveRound(): Promise<boolean> {
-    const idle = await deps.candidates(waiters.length);
-    const pairs = waiters.slice(0, idle.length).flatMap((waiter, index) => {
+    const idle = await deps.candidates(line(waiters).length);
+    const pairs = line(waiters).flatMap((waiter, index) => {
       const worker = idle[index];
       return worker ? [{ waiter, worker }] : [];
     });
-    await Promise.all(
-      pairs.map(async ({ waiter, worker }) => {
-        try {
-          waiter.isBeingServed = true;
-          await waiter.serve(worker);
-        } finally {
-          waiter.isBeingServed = false;
-        }
-      }),
-    );
+    await Promise.all(pairs.map(({ waiter, worker }) => waiter.serve(worker)));
     return pairs.length > 0;
   }
 
@@ -79,11 +80,17 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     }
   }
 
-  /** Resolves when everybody who waited had their chance. */
-  function pump(): Promise<void> {
+  /** Resolves when everybody who waited had their chance; false: nobody could say what is idle. */
+  function pump(): Promise<boolean> {
     isWoken = true;
     pumping ??= serveAll()
-      .catch(deps.onError)
+      .then(
+        () => true,
+        (error: unknown) => {
+          deps.onError(error);
+          return false;
+        },
+      )
       .finally(() => {
         pumping = null;
         if (waiters.length === 0) return;
@@ -93,43 +100,72 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     return pumping;
   }
 
+  /** Even a request that will not wait has one chance, and one that is just being served is not told otherwise. */
+  async function lastChance(waiter: Waiter, waitedMs: () => number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const expired = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), LAST_CHANCE_MS);
+    });
+    const isAnswered = await Promise.race([pump(), expired]);
+    clearTimeout(timer);
+    if (!isAnswered && waiter.isBeingServed) await pumping;
+    waiter.giveUp(isAnswered ? deps.exhausted(waitedMs()) : deps.unanswered(waitedMs()));
+  }
+
+  function newWaiter<T>(
+    user: string | symbol,
+    attempt: (worker: Worker) => Promise<T>,
+    outcome: { resolve: (value: T) => void; reject: (error: unknown) => void },
+  ): Waiter {
+    const settle = (tell: () => void) => {
+      if (waiter.isOver) return;
+      leave(waiter);
+      tell();
+    };
+    const waiter: Waiter = {
+      user,
+      isOver: false,
+      isBeingServed: false,
+      giveUp: (error) => settle(() => outcome.reject(error)),
+      serve: async (worker) => {
+        waiter.isBeingServed = true;
+        try {
+          const value = await attempt(worker);
+          settle(() => outcome.resolve(value));
+        } catch (error: unknown) {
+          const isTaken = error instanceof ConcurrencyError && error.on === 'stream';
+          if (!isTaken) settle(() => outcome.reject(error));
+        } finally {
+          waiter.isBeingServed = false;
+        }
+      },
+    };
+    return waiter;
+  }
+
   return {
     get waiting() {
       return waiters.length;
     },
-    claim: <T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string) =>
-      new Promise<T>((resolve, reject) => {
-        const startedAt = Date.now();
-        // Even a request that will not wait has one chance, and one that is just being served is not told otherwise.
-        const timer = setTimeout(async () => {
-          await pump();
-          waiter.giveUp(deps.exhausted(Date.now() - startedAt));
-        }, waitMs);
-        const settle = (outcome: () => void) => {
-          if (waiter.isOver) return;
-          clearTimeout(timer);
-          leave(waiter);
-          outcome();
-        };
-        const waiter: Waiter = {
-          isOver: false,
-          isBeingServed: false,
-          user,
-          giveUp: (error) => settle(() => reject(error)),
-          serve: async (worker) => {
-            try {
-              const value = await attempt(worker);
-              settle(() => resolve(value));
-            } catch (error: unknown) {
-              const isTaken = error instanceof ConcurrencyError && error.on === 'stream';
-              if (!isTaken) settle(() => reject(error));
-            }
-          },
-        };
-        waiters.push(waiter);
-        deps.onChange();
-        void pump();
-      }),
+    get waitingUsers() {
+      return line(waiters).length;
+    },
+    claim: async <T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string) => {
+      const startedAt = Date.now();
+      let timer: NodeJS.Timeout | undefined;
+      try {
+        return await new Promise<T>((resolve, reject) => {
+          const waiter = newWaiter(user ?? Symbol('nobody'), attempt, { resolve, reject });
+          const isOver = () => void lastChance(waiter, () => Date.now() - startedAt);
+          timer = setTimeout(isOver, waitMs);
+          waiters.push(waiter);
+          deps.onChange();
+          void pump();
+        });
+      } finally {
+        clearTimeout(timer);
+      }
+    },
     served: (user) => {
       const others = waiters.filter((waiter) => waiter.user === user && !waiter.isBeingServed);
       for (const waiter of others) waiter.giveUp(new ConcurrencyError('open-session'));
@@ -139,4 +175,14 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
       for (const waiter of [...waiters]) waiter.giveUp(error);
     },
   };
+}
+
+/** Each user's first request. */
+function line(waiters: readonly Waiter[]): Waiter[] {
+  const users = new Set<string | symbol>();
+  return waiters.filter(({ user }) => {
+    const isFirst = !users.has(user);
+    users.add(user);
+    return isFirst;
+  });
 }

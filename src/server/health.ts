@@ -2,8 +2,12 @@
 import type { ServerResponse } from 'node:http';
 
 export interface Readiness {
-  readonly isReady: boolean;
-  /** Why not, each a sentence; empty when ready. */
+  /**
+   * `degraded`: sessions are served, and new users only as far as there are idle workers. It counts as ready: the cause (the
+   * engine, the image, the disk) is shared by all gateways, and taking this one away would cut off its sessions for nothing.
+   */
+  readonly status: 'ready' | 'degraded' | 'not ready';
+  /** Why not ready, each a sentence; empty when ready. */
   readonly reasons: readonly string[];
 }
 
@@ -12,16 +16,16 @@ export function serveLivez(res: ServerResponse): void {
   sendJson(res, 200, { status: 'ok' });
 }
 
-/** 200 when calls can be served, 503 with reasons when not. */
+/** 200 when calls can be served, degraded or not; 503 when not. With the reasons. */
 export async function serveReadyz(
   res: ServerResponse,
   readiness: () => Promise<Readiness>,
   isStopping: boolean,
 ): Promise<void> {
-  const { isReady, reasons } = isStopping
-    ? { isReady: false, reasons: ['The gateway is stopping.'] }
+  const { status, reasons }: Readiness = isStopping
+    ? { status: 'not ready', reasons: ['The gateway is stopping.'] }
     : await readiness();
-  sendJson(res, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', reasons });
+  sendJson(res, status === 'not ready' ? 503 : 200, { status, reasons });
 }
 
 function sendJson(res: ServerResponse, status: number, value: unknown): void {

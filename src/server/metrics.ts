@@ -2,12 +2,19 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { EndStatus } from '../events/eventTypes.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
-import type { InterpreterService } from '../pool/service.ts';
+import type { InterpreterService, PoolDegradation } from '../pool/service.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** How finely the event loop's delay is sampled. */
 const LOOP_RESOLUTION_MS = 20;
+
+const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
+  'engine-away',
+  'image-missing',
+  'disk-full',
+  'worker-start-failed',
+];
 
 export interface MetricsDeps {
   readonly service: Pick<InterpreterService, 'poolStatus'>;
@@ -63,6 +70,17 @@ async function poolSamples(service: MetricsDeps['service']): Promise<Sample[]> {
     gauge('cellhouse_workers_max', 'MAX_TOTAL_WORKERS.', status.maxTotalWorkers),
     gauge('cellhouse_workers_idle_min', 'MIN_IDLE_WORKERS.', status.minIdleWorkers),
     gauge('cellhouse_waiting_requests', 'Calls that wait for a worker.', status.waitingRequests),
+    {
+      name: 'cellhouse_pool_degraded',
+      type: 'gauge',
+      help: 'Whether workers cannot be made, by reason.',
+      values: new Map(
+        DEGRADATION_REASONS.map((reason) => [
+          `{reason="${reason}"}`,
+          Number(status.degradation?.reason === reason),
+        ]),
+      ),
+    },
   ];
 }
 

@@ -317,7 +317,10 @@ describe('server-sent events', () => {
 describe('other paths', () => {
   it('/livez and /readyz need no token', async () => {
     const { origin } = await startTransport(memoryService(), {
-      readiness: async () => ({ isReady: false, reasons: ['The database does not answer.'] }),
+      readiness: async () => ({
+        status: 'not ready',
+        reasons: ['The database does not answer.'],
+      }),
     });
     expect((await fetch(`${origin}/livez`)).status).toBe(200);
     const ready = await fetch(`${origin}/readyz`);

@@ -132,7 +132,7 @@ describe('listening', () => {
       config: { host: '127.0.0.1', port, maxBodyBytes: 1_024, maxResponseBytes: 1_024 },
       service: memoryService(),
       token: TOKEN,
-      readiness: async () => ({ isReady: true, reasons: [] }),
+      readiness: async () => ({ status: 'ready', reasons: [] }),
       endedExecutions: () => new Map(),
       messageCounts: createMessageCounts,
       logger: pino({ level: 'silent' }),

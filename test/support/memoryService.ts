@@ -49,6 +49,7 @@ export const POOL_STATUS: PoolStatus = {
   minIdleWorkers: 2,
   maxTotalWorkers: 30,
   isInitializing: false,
+  degradation: null,
 };
 
 /** An execution that ended well, a second after it was requested. */

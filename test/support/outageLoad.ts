@@ -10,7 +10,7 @@ const COUNTING_USERS = 3;
 /** Between two calls of one user: work, not a flood. */
 const PAUSE_MS = 100;
 /** How often a new user comes, and how long each is ready to wait for a worker. */
-const NEWCOMER_INTERVAL_MS = 1_000;
+const NEWCOMER_INTERVAL_MS = 2_000;
 export const NEWCOMER_WAIT_MS = 3_000;
 const LINE_INTERVAL_MS = 100;
 
@@ -28,7 +28,7 @@ export interface Call {
 export interface OutageLoad {
   /** The execution that prints `line 0`, `line 1`, ... */
   readonly printing: string;
-  /** Ends it, once every user has had an answer. */
+  /** Ends it, once every user has had an answer. May be called again. */
   stop(): Promise<OutageReport>;
 }
 

@@ -56,7 +56,7 @@ export async function startTransport(
     },
     service,
     token: TOKEN,
-    readiness: options.readiness ?? (async () => ({ isReady: true, reasons: [] })),
+    readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     endedExecutions: options.endedExecutions ?? (() => new Map()),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     logger: pino({ level: 'warn' }, intoList(log)),

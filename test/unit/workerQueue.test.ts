@@ -14,10 +14,11 @@ afterEach(() => void vi.useRealTimers());
 function setUp() {
   const idle: Worker[] = [];
   const seen = { needed: 0, changes: 0, errors: [] as unknown[] };
-  const source = { failure: null as Error | null };
+  const source = { failure: null as Error | null, isSilent: false };
   const queue = createWorkerQueue({
     candidates: async (limit) => {
       if (source.failure) throw source.failure;
+      if (source.isSilent) return await new Promise(() => undefined);
       return idle.slice(0, limit);
     },
     onWaiting: () => {
@@ -28,6 +29,7 @@ function setUp() {
     },
     onError: (error) => void seen.errors.push(error),
     exhausted: (waitedMs) => new Error(`exhausted after ${waitedMs}`),
+    unanswered: (waitedMs) => new Error(`unanswered after ${waitedMs}`),
   });
   const add = (count = 1): WorkerId[] => {
     const workers = Array.from({ length: count }, () => idleWorker());
@@ -184,6 +186,52 @@ describe('the worker queue', () => {
     source.failure = null;
     const [worker] = add();
     expect(await claim).toBe(worker);
+  });
+
+  it.each([
+    [
+      'fails',
+      (source: ReturnType<typeof setUp>['source']) => {
+        source.failure = new Error('the database is away');
+      },
+    ],
+    [
+      'never ends',
+      (source: ReturnType<typeof setUp>['source']) => {
+        source.isSilent = true;
+      },
+    ],
+  ])('says so when the last look %s: nobody knows whether a worker is free', async (_, strike) => {
+    const { queue, source, take } = setUp();
+    strike(source);
+    const refused = expect(queue.claim(take, WAIT_MS)).rejects.toThrow('unanswered after');
+    await vi.advanceTimersByTimeAsync(5 * WAIT_MS);
+    await refused;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('gives a user one place in the line, however many of their requests wait', async () => {
+    const { queue, add, take } = setUp();
+    const served: string[] = [];
+    const claim = (user: string) =>
+      queue.claim(
+        async (worker) => {
+          const id = await take(worker);
+          served.push(user);
+          return id;
+        },
+        WAIT_MS,
+        user,
+      );
+    const greedy = ['ann', 'ann', 'ann'].map((user) => claim(user).catch(() => 'told otherwise'));
+    const other = claim('bob');
+    await settled();
+    expect([queue.waiting, queue.waitingUsers]).toEqual([4, 2]);
+    add(2);
+    await other;
+    expect(served).toEqual(['ann', 'bob']);
+    queue.served('ann');
+    expect((await Promise.all(greedy)).slice(1)).toEqual(['told otherwise', 'told otherwise']);
   });
 
   it('tells everybody who waits when it closes', async () => {

@@ -40,6 +40,11 @@ export function isTransient(error: unknown): boolean {
   return CONNECTION_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
+/** Whether there is no database to answer, for now. One that has ended a query for its length is there. */
+export function isAway(error: unknown): boolean {
+  return isTransient(error) && !(error instanceof postgres.PostgresError && error.code === '57014');
+}
+
 /** A failure of `cellhouse_commit` in the words of the contract; anything unexpected stays what it is. */
 export function commitError(error: unknown): unknown {
   if (!(error instanceof postgres.PostgresError)) return error;

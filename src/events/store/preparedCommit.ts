@@ -17,6 +17,8 @@ export interface PreparedCommit {
   /** What it writes or guards, by name: of two commits that share an exclusive one, the later waits for the next group. */
   readonly exclusive: ReadonlySet<string>;
   readonly shared: ReadonlySet<string>;
+  /** When it was asked for, by `performance.now()`. */
+  readonly askedAt: number;
   /** Roughly what it sends. */
   readonly bytes: number;
 }
@@ -51,6 +53,7 @@ export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
     events,
     states: commit.streams.map(foldAppend),
     outputBodies,
+    askedAt: performance.now(),
     exclusive: exclusiveNames(commit),
     shared: new Set((commit.openSessions ?? []).map(({ id }) => streamIdOf('session', id))),
     bytes: sizes.reduce((sum, size) => sum + size, 0),

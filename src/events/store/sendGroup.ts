@@ -1,17 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from '../../errors.ts';
 import type { Client } from '../client.ts';
+import { DatabaseAwayError } from '../eventStore.ts';
+import { pause } from '../pause.ts';
 import { COMMIT_SQL, type CommitRow, commitParameters } from './commitParameters.ts';
 import { isRefusal, isTransient } from './databaseErrors.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** How long a commit waits for a database that is away; whoever waits for it hears of it within about this. */
+/** How long a commit waits for a database that is away, at most: those that share a group hear with the one that waits longest. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
 /** While closing: what cannot be written by then is left to the successor, which has it from the agent again. */
 const CLOSING_RETRY_LIMIT_MS = 2_000;
-const FIRST_RETRY_DELAY_MS = 20;
-const MAX_RETRY_DELAY_MS = 1_000;
 
 export interface SendGroupDeps {
   readonly client: Client;
@@ -24,13 +22,13 @@ export interface SendGroupDeps {
 /**
  * Sends a group until the database has answered, at most for a named time. After a lost connection the outcome is unknown:
  * the very same group goes again, marked as repeated, so that what was done is found by its event ids and not done twice.
- * @throws the server's refusal as it is, or Error when the database stays away (then it may or may not have been done)
+ * @throws the server's refusal as it is, DatabaseAwayError when it stays away (then it may or may not have been done)
  */
 export async function sendGroup(
   group: readonly PreparedCommit[],
   { client, gatewayId, logger, closing }: SendGroupDeps,
 ): Promise<CommitRow> {
-  const startedAt = performance.now();
+  const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
   for (let attempt = 0; ; attempt += 1) {
@@ -39,12 +37,9 @@ export async function sendGroup(
     } catch (error: unknown) {
       if (isTransient(error)) {
         isRepeated ||= !isRefusal(error);
-        const waitedMs = performance.now() - startedAt;
+        const waitedMs = Math.round(performance.now() - askedAt);
         if (waitedMs > (closing.aborted ? CLOSING_RETRY_LIMIT_MS : COMMIT_RETRY_LIMIT_MS)) {
-          throw new Error(
-            `The database is away (for ${Math.round(waitedMs)} ms): ${messageOf(error)}`,
-            { cause: error },
-          );
+          throw new DatabaseAwayError(waitedMs, { cause: error });
         }
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
         await pause(attempt, closing);
@@ -71,15 +66,4 @@ async function send(
   const [row] = await client.answered(query);
   if (!row) throw new Error('cellhouse_commit gave no row.');
   return row;
-}
-
-/** Doubles up to a limit, with jitter so that gateways do not come back in step. Ends early when the store closes. */
-async function pause(attempt: number, closing: AbortSignal): Promise<void> {
-  const full = Math.min(FIRST_RETRY_DELAY_MS * 2 ** attempt, MAX_RETRY_DELAY_MS);
-  const waitMs = full * (0.5 + Math.random() / 2);
-  if (closing.aborted) {
-    await delay(waitMs);
-    return;
-  }
-  await delay(waitMs, undefined, { signal: closing }).catch(() => undefined);
 }
