@@ -83,7 +83,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     sql,
     answered: (query) =>
       withDeadline(query, answerTimeoutMs, () => {
-        for (const socket of sockets) socket.destroy(new Error('No answer in time.'));
+        for (const socket of sockets) socket.destroy(noAnswer('No answer in time.'));
       }),
     close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
   };
@@ -147,9 +147,13 @@ async function withDeadline<T>(
     return await Promise.race([query, givenUp]);
   } catch (cause: unknown) {
     if (!isLate) throw cause;
-    const error = new Error(`The database has not answered for ${timeoutMs} ms.`, { cause });
-    throw Object.assign(error, { code: NO_ANSWER });
+    throw noAnswer(`The database has not answered for ${timeoutMs} ms.`, { cause });
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }
+}
+
+/** Whoever shared the connection is told with this code, too, and may ask again. */
+function noAnswer(message: string, options?: ErrorOptions): Error {
+  return Object.assign(new Error(message, options), { code: NO_ANSWER });
 }

@@ -1,13 +1,15 @@
 /** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GatewayId } from '../ids.ts';
+import { allPatient } from './allPatient.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
 import { createLeases } from './createLeases.ts';
 import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
 import type { Database, DatabaseAddress, DatabaseDeps } from './database.ts';
+import type { EventStore } from './eventStore.ts';
+import type { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
 import { createQueries } from './queries/createQueries.ts';
-import { patientQueries } from './queries/patientQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
 import { createWaitingRequests } from './waitingRequests.ts';
@@ -74,11 +76,12 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
   const { answered, sql } = reads;
   const closing = new AbortController();
+  const patience = { logger, closing: closing.signal };
   let closed: Promise<void> | null = null;
   return {
-    store,
-    queries: patientQueries(createQueries(reads, newId), { logger, closing: closing.signal }),
-    leases,
+    store: { ...store, ...allPatient(reading(store), patience) },
+    queries: allPatient(createQueries(reads, newId), patience),
+    leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,
     ping: async () => {
@@ -96,6 +99,15 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
       return closed;
     },
   };
+}
+
+/** What asks the database, and may ask again. Commits wait by themselves. */
+function reading({ readAfter, readStream, lastPosition }: EventStore) {
+  return { readAfter, readStream, lastPosition };
+}
+
+function asked({ acquire, acquireWorker, release, releaseWorker, orphanedWorkers }: Leases) {
+  return { acquire, acquireWorker, release, releaseWorker, orphanedWorkers };
 }
 
 async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {

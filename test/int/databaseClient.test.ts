@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createClient } from '../../src/events/client.ts';
 import type { DatabaseAddress } from '../../src/events/database.ts';
@@ -36,8 +37,13 @@ describe('a connection', () => {
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
     isStalled = true;
-    const both = await Promise.allSettled([answered(sql`SELECT 2`), answered(sql`SELECT 3`)]);
-    for (const result of both) expect(result).toMatchObject({ reason: { code: 'NO_ANSWER' } });
+    // The last shares a connection with one that waits longer, and goes with it.
+    const all = await Promise.allSettled([
+      answered(sql`SELECT 2`),
+      answered(sql`SELECT 3`),
+      delay(100).then(() => answered(sql`SELECT 5`)),
+    ]);
+    for (const result of all) expect(result).toMatchObject({ reason: { code: 'NO_ANSWER' } });
     isStalled = false;
     expect([...(await answered(sql`SELECT 4 AS four`))]).toEqual([{ four: 4 }]);
     await close(0);

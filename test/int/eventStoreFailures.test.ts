@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import type { OutputItem } from '../../src/events/eventStore.ts';
-import type { ExecutionId } from '../../src/ids.ts';
+import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {
@@ -119,12 +119,37 @@ describe('a database that is away', () => {
     await expect.poll(() => gateway.ping()).toBeUndefined();
   });
 
+  it('is waited for by whoever asks, too, however it was lost', async () => {
+    const worker = await commitOne<'worker'>(gateway.store, workerRequested());
+    await proxy.refuse();
+    const asked = gateway.queries.worker(worker.id);
+    await expect(gateway.ping()).rejects.toThrow();
+    await proxy.open();
+    expect(await asked).toEqual(worker);
+    proxy.cut();
+    expect(await gateway.queries.worker(worker.id)).toEqual(worker);
+    proxy.delay(20);
+    expect(await gateway.queries.worker(worker.id)).toEqual(worker);
+  });
+
+  it('is not waited for by a question that the database refuses', async () => {
+    await db.sql`ALTER TABLE workers RENAME TO hidden`;
+    try {
+      await expect(gateway.queries.worker(newId<WorkerId>())).rejects.toMatchObject({
+        code: '42P01',
+      });
+    } finally {
+      await db.sql`ALTER TABLE hidden RENAME TO workers`;
+    }
+  });
+
   it('is given up when the store closes, and nothing is taken any more', async () => {
     const { store } = gateway;
     await proxy.refuse();
-    const refused = expect(store.commit({ streams: [workerRequested()] })).rejects.toThrow(
-      /database is away/,
-    );
+    const refused = expect(store.commit({ streams: [workerRequested()] })).rejects.toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+      details: { retryAfterMs: expect.any(Number) },
+    });
     await gateway.close();
     await refused;
     await expect(store.commit({ streams: [workerRequested()] })).rejects.toThrow(/closed/);

@@ -2,6 +2,7 @@
  * Users at work while something is away: some count in their sessions, one prints for as long as the load lasts, and new ones
  * come all the time. Each call is kept with what it was answered, for the test to judge.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestGateway } from './gateway.ts';
 import { submit } from './interpreter.ts';
@@ -67,8 +68,9 @@ export async function startOutageLoad(gateway: TestGateway, lastsMs: number): Pr
 
 async function count(gateway: TestGateway, user: string, stopped: AbortSignal): Promise<Call[]> {
   const calls: Call[] = [];
+  const load = randomUUID();
   for (let number = 1; !stopped.aborted || calls.at(-1)?.code !== null; ) {
-    const idempotencyKey = `count-${number}`;
+    const idempotencyKey = `${load}-${number}`;
     const answer = await call(gateway, user, 'n += 1\nn', { idempotencyKey });
     calls.push(answer);
     if (answer.code === null) number += 1;

@@ -1,0 +1,111 @@
+/**
+ * PostgreSQL is away, under load: running code goes on in the workers, requests wait up to a limit and are told what to do
+ * then, and afterwards nothing that was acknowledged is missing or was done twice.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute, follow } from '../support/interpreter.ts';
+import { type Call, type OutageReport, startOutageLoad } from '../support/outageLoad.ts';
+import { type OwnPostgres, startOwnPostgres } from '../support/ownPostgres.ts';
+import { until } from '../support/until.ts';
+
+/** Long enough for a lease to expire and each connection to be tried many times. A minute takes the same ways, and CI has better uses for it. */
+const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
+const BEFORE_MS = 2_000;
+const AFTER_MS = 3_000;
+const TIMEOUT_MS = OUTAGE_MS + 120_000;
+/** How long calls wait for the database (the README says so), and what a busy machine may take beyond. */
+const WAIT_LIMIT_MS = 30_000;
+const ANSWER_ALLOWANCE_MS = 8_000;
+/** A half-open connection of the commits is given up after 10 s, one of the reads after 20 s. */
+const HALF_OPEN_LIMIT_MS = 25_000;
+
+let postgres: OwnPostgres;
+let gateway: TestGateway;
+beforeAll(async () => {
+  postgres = await startOwnPostgres();
+  gateway = await startTestGateway({ DATABASE_URL: postgres.wire.url, MAX_TOTAL_WORKERS: '8' });
+});
+afterAll(async () => {
+  await gateway.destroy();
+  await postgres.destroy();
+});
+
+describe('a PostgreSQL that is away', () => {
+  it(
+    'killed with -9 and back after a while, costs no session, no output and no execution',
+    async () => {
+      const load = await startOutageLoad(gateway, BEFORE_MS + OUTAGE_MS + AFTER_MS);
+      await strike().finally(() => load.stop());
+      const report = await load.stop();
+      await expectWhole(load.printing, report);
+      const calls = [...report.counting.flat(), ...report.newcomers];
+      for (const { tookMs } of calls) {
+        expect(tookMs).toBeLessThan(WAIT_LIMIT_MS + ANSWER_ALLOWANCE_MS);
+      }
+      // Whoever names a shorter limit is told after that.
+      expect(report.newcomers.map(({ code }) => code)).toContain('DATABASE_UNAVAILABLE');
+      const isToldToRepeat = report.counting.flat().some(({ code }) => code !== null);
+      expect(isToldToRepeat).toBe(OUTAGE_MS > WAIT_LIMIT_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'behind connections that fell silent, is reached over new ones',
+    async () => {
+      const load = await startOutageLoad(gateway, HALF_OPEN_LIMIT_MS);
+      await delay(BEFORE_MS);
+      postgres.wire.stall();
+      const startedAt = performance.now();
+      const served = await execute(gateway, 'counting-0', '"served"').finally(() => load.stop());
+      const tookMs = performance.now() - startedAt;
+      expect(served).toMatchObject({ resultText: "'served'", stateLost: false });
+      expect(tookMs).toBeLessThan(HALF_OPEN_LIMIT_MS);
+      await expectWhole(load.printing, await load.stop());
+    },
+    TIMEOUT_MS,
+  );
+});
+
+async function strike(): Promise<void> {
+  await delay(BEFORE_MS);
+  await postgres.kill();
+  await until('it is told', async () => (await readiness()).status === 503);
+  expect((await readiness()).reasons).toEqual(['The database does not answer.']);
+  await delay(OUTAGE_MS);
+  await postgres.start();
+  await until('it is ready again', async () => (await readiness()).status === 200);
+  await delay(AFTER_MS);
+}
+
+async function readiness(): Promise<{ status: number; reasons: string[] }> {
+  const answer = await fetch(`${gateway.url}/readyz`);
+  const { reasons } = (await answer.json()) as { reasons: string[] };
+  return { status: answer.status, reasons };
+}
+
+/** Every call of the counting users ran once, in its turn, in the same kernel; the printing user's output is all there. */
+async function expectWhole(printing: string, { counting, printed, newcomers }: OutageReport) {
+  for (const calls of counting) {
+    const executed = calls.filter(({ code }) => code === null);
+    expect(executed.map(({ resultText }) => resultText)).toEqual(
+      executed.map((_, index) => String(index + 1)),
+    );
+    expect(executed.filter(({ stateLost }) => stateLost)).toEqual([]);
+    expectClear(calls);
+  }
+  expectClear(newcomers);
+  const outputs = await follow(gateway.socket(), printing);
+  expect(outputs.map(({ seq }) => seq)).toEqual(outputs.map((_, index) => index + 1));
+  expect(outputs.map(({ text }) => text ?? '').join('')).toBe(printed);
+  expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
+}
+
+/** Whoever is not served is told a code that says to try again. */
+function expectClear(calls: readonly Call[]): void {
+  const codes = calls.flatMap(({ code }) => code ?? []);
+  const allowed = ['DATABASE_UNAVAILABLE', 'POOL_EXHAUSTED', 'POOL_INITIALIZING'];
+  expect(codes.filter((code) => !allowed.includes(code))).toEqual([]);
+}
