@@ -84,8 +84,14 @@ function startKernel(socketPath: string): Promise<string> {
   });
 }
 
+export interface AgentServer extends KernelServer {
+  readonly containerId: string;
+  /** Resident memory of the agent's own process, in bytes. */
+  agentBytes(): Promise<number>;
+}
+
 /** Our agent, in a container exactly as the pool makes them. */
-export async function startAgent(): Promise<KernelServer & { readonly containerId: string }> {
+export async function startAgent(): Promise<AgentServer> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
@@ -110,9 +116,22 @@ export async function startAgent(): Promise<KernelServer & { readonly containerI
   try {
     const agentSocket = join(socketDir, 'agent.sock');
     await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
-    return { target: { kind: 'agent', socketPath: agentSocket }, containerId, close };
+    const agentBytes = () => residentBytes(containerId, 'cellhouse_agent');
+    return { target: { kind: 'agent', socketPath: agentSocket }, containerId, agentBytes, close };
   } catch (error: unknown) {
     await close();
     throw error;
   }
+}
+
+/** Of the first process of a container whose command names `module`. */
+async function residentBytes(containerId: string, module: string): Promise<number> {
+  const { Processes } = await new Docker()
+    .getContainer(containerId)
+    .top({ ps_args: '-o pid,rss,args' });
+  const found = (Processes as string[][]).find(
+    ([, , command]) => command?.startsWith('/usr/bin/python3') && command.includes(module),
+  );
+  if (!found) throw new Error(`No ${module} in ${JSON.stringify(Processes)}`);
+  return Number(found[1]) * 1_024;
 }

@@ -15,8 +15,8 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# How long a kernel may take to say `busy` before its time counts all the same: it is stuck in what an earlier execution
-# left behind (a task or a thread that never yields).
+# How long a kernel may take to say `busy` before it counts as stuck in what an earlier execution left behind (code that
+# only pretended to be over, a task or a thread that never yields), and the time of this one counts all the same.
 BUSY_ALLOWANCE_SECONDS = 1.0
 
 
@@ -35,7 +35,8 @@ class Execution:
         self._parent = dump(request.header)
         self._clock = clock
         self._wake = wake
-        self.deadline = clock() + BUSY_ALLOWANCE_SECONDS + request.timeout_ms / 1000
+        self.stuck_at = clock() + BUSY_ALLOWANCE_SECONDS
+        self.deadline = self.stuck_at + request.timeout_ms / 1000
         self.started_at: float | None = None
         self.idle_since: float | None = None
         self.is_interruptible = False

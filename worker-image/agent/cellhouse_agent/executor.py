@@ -1,14 +1,7 @@
 """Runs requests one at a time, in order, each at most once, within its limits; keeps a kernel ready for the next.
 
 States of the worker: restarting (no kernel answers) -> idle -> busy -> idle ...
-An execution ends in one of these ways, tried in this order whenever something has changed:
-
-    done          reply and `idle` are there                -> finished | timeout | interrupted
-    died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
-    restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    limit         its time is over: SIGINT, then `grace`    -> timeout
-    grace over    the code ignored SIGINT                   -> timeout, fresh kernel
-    no reply      `idle` came but never a reply (SIGINT hit the kernel itself)
+How an execution ends is supervision.py's business.
 """
 
 from __future__ import annotations
@@ -28,24 +21,16 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.reply import made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import RestartWaiters
+from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.usage_sampler import UsageSampler
-from cellhouse_agent.verdict import (
-    Verdict,
-    died,
-    restarted,
-    was_out_of_memory,
-    went_on,
-    without_reply,
-)
+from cellhouse_agent.verdict import was_out_of_memory
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
 MAX_QUEUED_REQUESTS = 64
 # Interrupts that are remembered. A gateway sends one again only while it has not stored the end, so these are many.
 MAX_REMEMBERED_INTERRUPTS = 10_000
-# ipykernel replies before it says `idle`, but on another socket.
-REPLY_AFTER_IDLE_SECONDS = 0.5
 
 
 class QueueFull(Exception):
@@ -72,9 +57,7 @@ class Executor:
         self._kernel: Kernel | None = None
         self._known = KnownRequests()
         self._queue: deque[tuple[ExecuteRequest, int]] = deque()
-        self._running: Execution | None = None
-        self._is_interrupted = False
-        self._is_interrupt_due = False
+        self._running: Supervision | None = None
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._restart_waiters = RestartWaiters()
@@ -119,11 +102,9 @@ class Executor:
         Interrupt this request if it runs, or take it out of the queue. One that has not come will not be run.
         The same request_id interrupts once, however often it is sent.
         """
-        if self._running and self._running.request.msg_id == msg_id:
+        if self._running and self._running.execution.request.msg_id == msg_id:
             if request_id is None or self._interrupts.add(request_id):
-                self._is_interrupted = True
-                self._is_interrupt_due = True
-                self._changed.set()
+                self._running.interrupt()
             return Interrupted(True, True)
         for entry in self._queue:
             if entry[0].msg_id == msg_id:
@@ -143,11 +124,13 @@ class Executor:
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
         """A message from the kernel; it counts only for the execution that runs."""
-        execution = self._running
-        if not execution or message.parent_msg_id != execution.request.msg_id:
+        running = self._running
+        if running:
+            running.heard()
+        if running and message.parent_msg_id == running.execution.request.msg_id:
+            running.execution.accept(channel, message)
+        else:
             self.stray_messages += 1
-            return
-        execution.accept(channel, message)
 
     async def run(self, kernel: Kernel) -> None:
         """Serve for ever with a kernel that is ready. Raises KernelStartError when no other can be had."""
@@ -167,14 +150,6 @@ class Executor:
             else:
                 await self._changed.wait()
 
-    async def _wait_for_change(self, seconds: float) -> None:
-        """Return when word was left, the kernel ended or the time is over. No tasks: it is on every execution's way."""
-        timer = self._loop.call_later(seconds, self._changed.set)
-        try:
-            await self._changed.wait()
-        finally:
-            timer.cancel()
-
     async def _tell_exit(self, kernel: Kernel) -> None:
         await kernel.wait_exited()
         self._changed.set()
@@ -182,11 +157,12 @@ class Executor:
     async def _execute(self, kernel: Kernel, request: ExecuteRequest, generation: int) -> None:
         execution = Execution(request, self._writer, self._loop.time, self._changed.set)
         sampler = UsageSampler(self._usage)
-        self._is_interrupted = self._is_interrupt_due = False
-        self._running = execution
+        self._running = Supervision(
+            kernel, execution, sampler, self._changed, lambda: bool(self._restart_waiters)
+        )
         kernel.execute(request.msg_id, request.code)
         sampler.watch()
-        verdict = await self._supervise(kernel, execution, sampler)
+        verdict = await self._running.run()
         finished_at = time.time() * 1000
         if verdict.restart_reason:
             await kernel.end()
@@ -200,7 +176,7 @@ class Executor:
             "outcome": verdict.outcome,
             "state_lost": verdict.restart_reason is not None or kernel.generation != generation,
             "started_at": execution.started_at,
-            "finished_at": finished_at,
+            "finished_at": max(finished_at, execution.started_at or 0),
             "cpu_ms": cpu_ms,
             "peak_memory_bytes": peak_memory_bytes,
             "output_bytes": execution.output_bytes,
@@ -211,48 +187,6 @@ class Executor:
         self._known.ended(request.msg_id, self._buffer.last_seq)
         if verdict.restart_reason:
             await self._start_kernel(kernel, verdict.restart_reason)
-
-    async def _supervise(
-        self, kernel: Kernel, execution: Execution, sampler: UsageSampler
-    ) -> Verdict:
-        """Wait for the end of an execution, enforcing its time limit (states: see the module)."""
-        grace_until: float | None = None
-        while True:
-            self._changed.clear()
-            if verdict := self._verdict(kernel, execution, sampler, grace_until is not None):
-                return verdict
-            now = self._loop.time()
-            if grace_until is None and now >= execution.deadline:
-                grace_until = now + execution.request.grace_ms / 1000
-                kernel.interrupt()
-            elif grace_until is not None and now >= grace_until:
-                return went_on()
-            if self._is_interrupt_due and execution.is_interruptible:
-                # Before it takes up the code, ipykernel ignores SIGINT: one sent then would be lost.
-                self._is_interrupt_due = False
-                kernel.interrupt()
-            until = grace_until if grace_until is not None else execution.deadline
-            if execution.idle_since is not None:
-                until = min(until, execution.idle_since + REPLY_AFTER_IDLE_SECONDS)
-            await self._wait_for_change(max(0.0, until - self._loop.time()))
-
-    def _verdict(
-        self, kernel: Kernel, execution: Execution, sampler: UsageSampler, is_timeout: bool
-    ) -> Verdict | None:
-        """How the execution has ended, None while it goes on."""
-        outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
-        if execution.is_done and execution.reply is not None:
-            # After quit() the kernel would take one more request and die on it.
-            reason = "died" if execution.wants_exit else None
-            return Verdict(outcome, execution.reply, reason)
-        if kernel.has_exited:
-            return died(kernel.exit_code, sampler.has_oom_kill, is_timeout)
-        if self._restart_waiters:
-            return restarted(is_timeout)
-        idle_since = execution.idle_since
-        if idle_since is not None and self._loop.time() >= idle_since + REPLY_AFTER_IDLE_SECONDS:
-            return without_reply(outcome)
-        return None
 
     async def _replace_kernel(self, reason: str) -> None:
         """Replace a kernel that runs nothing."""

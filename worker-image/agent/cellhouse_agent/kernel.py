@@ -117,6 +117,11 @@ class Kernel:
         if process:
             process.close()
 
+    async def answer(self) -> None:
+        """Return when the kernel has answered a question, so when it has done all it was asked before; maybe never."""
+        if self._link:
+            await self._link.probe()
+
     def execute(self, msg_id: str, code: str) -> None:
         """Send code to a ready kernel."""
         content: JsonObject = {

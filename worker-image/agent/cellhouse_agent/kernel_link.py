@@ -55,17 +55,18 @@ class KernelLink:
         self._is_closed = False
         self._has_ended = False
         self._probe_id = ""
-        self._is_ready = asyncio.Event()
+        self._answered = asyncio.Event()
         self._unsent: deque[bytes] = deque()
         self._sent_number = 0
         self.malformed_messages = 0
         self._loop.add_reader(link, self._read)
 
     async def probe(self) -> None:
-        """Return when the kernel answers requests. It waits for ever; the caller has a limit."""
+        """Return when the kernel answers requests, so has done those before. It waits for ever; the caller has a limit."""
         self._probe_id = uuid.uuid4().hex
+        self._answered.clear()
         self.send(self._probe_id, "kernel_info_request", {})
-        await self._is_ready.wait()
+        await self._answered.wait()
 
     def send(self, msg_id: str, msg_type: str, content: JsonObject) -> None:
         """Send a request; it waits in the socket, or here, until the kernel takes it."""
@@ -132,6 +133,6 @@ class KernelLink:
         if message.parent_msg_id == self._probe_id:
             # `idle` is the last that a request brings.
             if message.content.get("execution_state") == "idle":
-                self._is_ready.set()
+                self._answered.set()
             return
         self._on_message(channel, message)

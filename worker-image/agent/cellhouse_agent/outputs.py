@@ -20,8 +20,8 @@ OUTPUT_TYPES = frozenset(
 )
 
 
-def _object(content: JsonObject, name: str) -> JsonObject:
-    value = content.get(name, {})
+def _object(content: JsonObject, name: str, default: Json = None) -> JsonObject:
+    value = content.get(name, default)
     if not isinstance(value, dict) or is_deeper_than(value, MAX_JSON_DEPTH):
         raise MalformedMessage(f"{name} is not a plain object")
     return value
@@ -57,12 +57,15 @@ def check_output(msg_type: str, content: JsonObject) -> JsonObject:
                 raise MalformedMessage("unknown stream")
             return {"name": name, "text": _text(content, "text")}
         case "display_data" | "update_display_data":
-            fields = ("data", "metadata", "transient")
-            return {field: _object(content, field) for field in fields}
+            return {
+                "data": _object(content, "data"),
+                "metadata": _object(content, "metadata", {}),
+                "transient": _object(content, "transient", {}),
+            }
         case "execute_result":
             return {
                 "data": _object(content, "data"),
-                "metadata": _object(content, "metadata"),
+                "metadata": _object(content, "metadata", {}),
                 "execution_count": _count(content, "execution_count"),
             }
         case "error":

@@ -49,7 +49,14 @@ def went_on() -> Verdict:
     return Verdict("timeout", reply, "timeout")
 
 
+def never_taken_up(is_interrupted: bool) -> Verdict:
+    """The kernel was still busy with what an earlier execution left behind when this one's time was over."""
+    reply = made_reply("KernelReplaced", "The kernel did not take up the code")
+    outcome = "interrupted" if is_interrupted else "timeout"
+    return Verdict(outcome, reply, "timeout")
+
+
 def without_reply(outcome: str) -> Verdict:
-    """The kernel said `idle` but never replied: an interrupt hit the kernel itself, or the code tampered with it."""
+    """The kernel is free again but never replied: an interrupt hit the kernel itself, or the code tampered with it."""
     ename = "KernelError" if outcome == "finished" else "KeyboardInterrupt"
     return Verdict(outcome, made_reply(ename, "The kernel gave no reply"))

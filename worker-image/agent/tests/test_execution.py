@@ -137,7 +137,7 @@ class ExecutionTest(unittest.TestCase):
         self.assertEqual([gap["reason"] for gap in self.gaps(frames)], ["message_too_large"])
 
     def test_tells_of_output_that_cannot_be_kept_as_it_is_and_goes_on(self) -> None:
-        self.iopub("display_data", {"data": [1]})
+        self.iopub("display_data", {})
         self.iopub("display_data", {"data": {"application/json": float("inf")}})
         self.iopub("stream", {"name": "stdlog", "text": "x"})
         self.print("after")

@@ -20,6 +20,24 @@ PATIENCE_SECONDS = 60.0
 LONG_GRACE_MS = 20_000
 SHORT_GRACE_MS = 200
 
+# Speaks in the kernel's name, at once.
+FORGERY = """
+import signal, time
+kernel = get_ipython().kernel
+def forge(channel, msg_type, content):
+    socket = kernel.shell_channel if channel == "shell" else kernel.iopub_socket
+    kernel.session.send(socket, msg_type, content, parent=kernel.get_parent("shell"))
+"""
+# Says that it is over, and runs on.
+PRETENDER = (
+    FORGERY
+    + """
+forge("iopub", "status", {"execution_state": "idle"})
+forge("shell", "execute_reply", {"status": "ok", "execution_count": 1})
+time.sleep(50)
+"""
+)
+
 
 def request(
     msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
@@ -188,6 +206,34 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         await self.run_code("1", task)
         self.assertEqual((await self.run_code("2", "1", 300, SHORT_GRACE_MS))[0], "timeout")
         self.assertEqual((await self.run_code("3", "1"))[0], "finished")
+
+    async def test_code_that_only_said_it_was_over_does_not_end_the_next(self) -> None:
+        self.assertEqual((await self.run_code("1", PRETENDER))[0], "finished")
+        self.assertEqual(await self.run_code("2", "print('mine')"), ("finished", "mine\n"))
+        report = (await self.reply("2"))["metadata"]["cellhouse"]
+        self.assertFalse(report["state_lost"])
+
+    async def test_code_that_says_idle_and_runs_on_is_not_over(self) -> None:
+        code = (
+            FORGERY
+            + "forge('iopub', 'status', {'execution_state': 'idle'}); time.sleep(1.2); 1 / 0"
+        )
+        self.assertEqual((await self.run_code("1", code))[0], "finished")
+        reply = await self.reply("1")
+        self.assertEqual(reply["content"]["ename"], "ZeroDivisionError")
+        report = reply["metadata"]["cellhouse"]
+        self.assertGreater(report["finished_at"] - report["started_at"], 1_200)
+
+    async def test_a_request_that_never_began_ends_after_it_began(self) -> None:
+        stubborn = PRETENDER.replace(
+            "time.sleep(50)", "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(50)"
+        )
+        self.assertEqual((await self.run_code("1", stubborn))[0], "finished")
+        self.assertEqual((await self.run_code("2", "print('never')", 300)), ("timeout", ""))
+        report = (await self.reply("2"))["metadata"]["cellhouse"]
+        self.assertTrue(report["state_lost"])
+        self.assertGreaterEqual(report["finished_at"], report["started_at"])
+        self.assertEqual(await self.run_code("3", "print(1)"), ("finished", "1\n"))
 
     async def test_the_queue_is_bounded(self) -> None:
         with self.assertRaises(QueueFull):

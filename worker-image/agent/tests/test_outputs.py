@@ -26,6 +26,7 @@ class CheckOutput(unittest.TestCase):
         bad: list[tuple[str, JsonObject]] = [
             ("stream", {"name": "stdlog", "text": "a"}),
             ("stream", {"name": "stdout", "text": 1}),
+            ("display_data", {}),
             ("display_data", {"data": []}),
             ("display_data", {"data": {"a": deep}}),
             ("execute_result", {"data": {}, "metadata": {}, "execution_count": -1}),

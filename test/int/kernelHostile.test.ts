@@ -1,0 +1,234 @@
+/**
+ * User code that owns its kernel and speaks in its name (test/fixtures/hostileKernel.py), in a real worker: it can spoil its
+ * own execution, never another, and never the agent.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type ExecutionId, newId } from '../../src/ids.ts';
+import { createKernelRunner, type KernelRunner, textOf } from '../support/kernelRunner.ts';
+import { type AgentServer, startAgent } from '../support/kernelServers.ts';
+
+const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
+const PREPARE_TIMEOUT_MS = 60_000;
+/** Floods take their time on a busy machine. */
+const FLOOD = { timeout: 120_000 };
+/** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
+const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
+/** What an execution without output is told in: busy, idle, reply. */
+const BARE_MESSAGES = 3;
+
+let server: AgentServer;
+let runner: KernelRunner;
+let firstAgentBytes: number;
+
+beforeAll(async () => {
+  server = await startAgent();
+  runner = createKernelRunner(server.target);
+  firstAgentBytes = await server.agentBytes();
+}, PREPARE_TIMEOUT_MS);
+afterAll(async () => {
+  await runner?.close();
+  await server?.close();
+});
+afterEach(async () => {
+  const honest = await runner.run('import sys; _ = sys.stdout.write("as ever")');
+  expect(honest.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'as ever' }]);
+  expect(honest.outcome).toMatchObject({ status: 'OK', truncated: false });
+  expect((await server.agentBytes()) - firstAgentBytes).toBeLessThan(MAX_AGENT_GROWTH_BYTES);
+  // Nothing of it broke the protocol, or looked strange to the gateway.
+  expect(runner.recorded.counts).toMatchObject({ connections: 1, invalid: 0, ignored: 0 });
+});
+
+const attack = (code: string, limits: Parameters<KernelRunner['run']>[1] = {}) =>
+  runner.run(`${HOSTILE}\n${code}`, limits);
+
+const messagesOf = (id: string | null) =>
+  runner.recorded.messages.filter(({ parentId }) => parentId === id);
+
+describe('in the name of another', () => {
+  it('an earlier execution is told of no more', async () => {
+    const earlier = await runner.run('print("mine")');
+    const before = messagesOf(earlier.id).length;
+    const ran = await attack(`whole_end({"msg_id": "${earlier.id}"})\nprint("done")`);
+    expect(textOf(ran)).toBe('done\n');
+    expect(ran.outcome.status).toBe('OK');
+    await runner.run('1');
+    expect(messagesOf(earlier.id)).toHaveLength(before);
+  });
+
+  it('a later one is not ended before it began, though its id is known and it waits in the queue', async () => {
+    const msgId = newId<ExecutionId>();
+    const attacking = attack(
+      `for _ in range(5):\n whole_end({"msg_id": "${msgId}"})\n time.sleep(0.1)\nprint("done")`,
+    );
+    const later = runner.run('import sys; _ = sys.stdout.write("my own words")', { msgId });
+    expect(textOf(await attacking)).toBe('done\n');
+    const ran = await later;
+    expect(ran.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'my own words' }]);
+    expect(ran.outcome).toMatchObject({ status: 'OK', errorName: null });
+    expect(messagesOf(msgId)).toHaveLength(BARE_MESSAGES + 1);
+  });
+
+  it('whatever stands in the place of a parent', async () => {
+    const before = runner.recorded.messages.length;
+    const ran = await attack(`
+parents = [{}, {"msg_id": ""}, {"msg_id": None}, {"msg_id": [MINE["msg_id"]]}, {"id": 1}, None, [], "x", 7]
+parents += [{"msg_id": id} for id in (MINE["msg_id"] + " ", MINE["msg_id"].upper(), "x" * 2_000_000, "\\ud800", "\\0")]
+for parent in parents:
+    try:
+        whole_end(parent)
+    except Exception:
+        # It could not even be said.
+        pass`);
+    expect(ran).toMatchObject({ outputs: [], outcome: { status: 'OK' } });
+    expect(runner.recorded.messages.length - before).toBe(BARE_MESSAGES);
+  });
+
+  it('of the agent: seqs, times, verdicts, gaps and restarts that only it can tell of', async () => {
+    const before = messagesOf(null).length;
+    const ran = await attack(`
+verdict = {"outcome": "timeout", "state_lost": True, "exit_code": -9, "peak_memory_bytes": 1e300, "dropped_bytes": 9}
+for parent in (MINE, {}):
+    stream("x", parent, metadata={"cellhouse": verdict, "seq": 1}, seq=1, at=1)
+    status("restarting", parent, reason="oom")
+    status("dead", parent)
+    status({"a": 1}, parent)
+    iopub("cellhouse_gap", {"reason": "output_limit", "dropped_bytes": 1e308}, parent)
+    iopub("hello", {"boot_id": "mine", "first_seq": 1, "last_seq": 1}, parent)
+    forge("shell", "kernel_info_reply", {}, parent)
+    forge("shell", "status", {"execution_state": "idle"}, parent)
+    forge("shell", "stream", {"name": "stdout", "text": "on shell"}, parent)
+    iopub("execute_reply", {"status": "ok", "execution_count": 1}, parent)
+reply({"status": "ok", "execution_count": 2**40}, metadata={"cellhouse": verdict})`);
+    expect(ran.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'x' }]);
+    expect(ran.outcome).toMatchObject({
+      status: 'OK',
+      stateLost: false,
+      exitCode: null,
+      truncated: false,
+      outputBytes: 1,
+    });
+    // A count that is none: GraphQL and PostgreSQL end at 2^31.
+    expect(ran.outcome.executionCount).toBeNull();
+    expect(messagesOf(null)).toHaveLength(before);
+  });
+});
+
+describe('its own end', () => {
+  it('is told once: the first reply, however many there are', async () => {
+    const ran = await attack(`
+reply({"status": "error", "ename": "First", "evalue": "", "traceback": []})
+for _ in range(100):
+    reply({"status": "ok", "execution_count": 99})
+print("x")`);
+    expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'First' });
+    expect(textOf(ran)).toBe('x\n');
+    expect(messagesOf(ran.id).filter(({ type }) => type === 'reply')).toHaveLength(1);
+  });
+
+  it('is not where it says "idle": that is when the kernel is free again', async () => {
+    const ran = await attack('status("idle")\nstream("late")\ntime.sleep(1.5)\n1 / 0');
+    expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'ZeroDivisionError' });
+    expect(ran.outcome.finishedAt - (ran.outcome.startedAt ?? 0)).toBeGreaterThan(1_500);
+  });
+
+  it('comes at its limit if it says "idle" and never ends', async () => {
+    const ran = await attack('status("idle")\nwhile True: pass', { timeoutMs: 1_000 });
+    expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: false });
+  });
+
+  it('said too early takes nothing from the next: its own time, its own words', async () => {
+    const ran = await attack('whole_end(MINE)\ntime.sleep(60)\nstream("from the past")');
+    expect(ran.outcome.status).toBe('OK');
+    const next = await runner.run('import sys; _ = sys.stdout.write("mine")', {
+      timeoutMs: 10_000,
+    });
+    expect(next.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'mine' }]);
+    expect(next.outcome).toMatchObject({ status: 'OK', stateLost: false });
+  });
+
+  it('said too early by code that cannot be stopped costs the kernel', async () => {
+    await attack(
+      'import signal\nsignal.signal(2, signal.SIG_IGN)\nwhole_end(MINE)\nwhile True: pass',
+    );
+    const next = await runner.run('print("never")', { timeoutMs: 300 });
+    expect(next).toMatchObject({ outputs: [], outcome: { status: 'TIMEOUT', stateLost: true } });
+  });
+});
+
+describe('what cannot be kept as it is', () => {
+  it('becomes one gap, and what can be is exact', async () => {
+    const ran = await attack(String.raw`
+deep = wide = []
+for _ in range(900):
+    deep = [deep]
+wide = {"application/json": [[]] * 600_000}
+for content in (
+    {"data": {"application/json": deep}}, {"data": wide}, {"data": []}, {"data": None},
+    {"data": {}, "metadata": 1}, {"data": {}, "transient": []},
+):
+    iopub("display_data", content)
+for content in ({"name": "stdin", "text": "x"}, {"name": "stdout"}, {"name": "stdout", "text": ["x"]}, {"text": "x"}):
+    iopub("stream", content)
+iopub("error", {"ename": 1, "evalue": 2, "traceback": 3})
+iopub("execute_result", {"data": {}, "metadata": {}, "execution_count": 10**400})
+iopub("display_data", {"data": {"text/plain": "kept \ud800 \0 \u2028", "n": [2**53, -0.0, 1e300]}, "more": 1})
+stream("\udfff\0")`);
+    expect(ran.outputs).toEqual([
+      {
+        kind: 'display',
+        data: { 'text/plain': 'kept \ud800 \0 \u2028', n: [2 ** 53, -0, 1e300] },
+        metadata: {},
+        displayId: null,
+        executionCount: null,
+      },
+      { kind: 'stream', name: 'stdout', text: '\udfff\0' },
+      { kind: 'gap', reason: 'malformed', droppedBytes: expect.any(Number) },
+    ]);
+    expect(ran.outcome).toMatchObject({ status: 'OK', truncated: true });
+    expect(ran.outcome.outputBytes).toBeGreaterThan(1_200_000);
+  });
+
+  it('is a gap too when it is huge, and a reply still comes', FLOOD, async () => {
+    const ran = await attack(`
+for size in (17, 100):
+    stream("x" * size * 1_048_576)
+    iopub("x" * size * 1_048_576, {})
+    stream("", {"msg_id": "y" * size * 1_048_576})
+iopub("display_data", {"data": {"text/plain": "x" * 20 * 1_048_576}})
+stream("after")
+reply({"status": "error", "ename": "E" * 20_000_000, "evalue": "v" * 20_000_000, "traceback": ["t"] * 5_000_000})`);
+    expect(textOf(ran)).toBe('after');
+    expect(ran.outputs.filter(({ kind }) => kind === 'gap')).toMatchObject([
+      { reason: 'message_too_large' },
+    ]);
+    expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'KernelError' });
+  });
+});
+
+describe('floods', () => {
+  const flood = (body: string) => `
+for number in range(30_000):
+    ${body}
+print("end")`;
+
+  it.each([
+    ['for nobody', 'iopub("stream", {"name": "stdout", "text": "x"}, {"msg_id": "e0"})'],
+    ['of a type that nobody knows', 'iopub("comm_msg", {"data": {}})'],
+    ['of nonsense', 'iopub("stream", {"name": number})'],
+    ['of replies', 'reply({"status": "ok"}, {"msg_id": "e0"})'],
+    ['of empty outputs', 'iopub("clear_output", {})'],
+  ])('%s', FLOOD, async (_name, body) => {
+    const ran = await attack(flood(body), { timeoutMs: 100_000, maxOutputBytes: 1_000_000 });
+    expect(ran.outcome.status).toBe('OK');
+    expect(ran.outputs.length).toBeLessThan(16_000);
+  });
+
+  it('without end stop at the limit', FLOOD, async () => {
+    const ran = await attack(
+      'while True: iopub("stream", {"name": "stdout", "text": "x"}, {"msg_id": "e0"})',
+      { timeoutMs: 1_500 },
+    );
+    expect(ran.outcome.status).toBe('TIMEOUT');
+  });
+});

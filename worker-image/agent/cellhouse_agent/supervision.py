@@ -1,0 +1,140 @@
+"""Watches one execution from when it was sent to its end, and enforces its limits.
+
+It ends in one of these ways, tried in this order whenever something has changed:
+
+    done          reply and `idle` are there                -> finished | timeout | interrupted
+    died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
+    restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
+    no reply      `idle` came and the kernel answers again, but never replied (SIGINT hit the kernel itself)
+    stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and the
+                  SIGINT after BUSY_ALLOWANCE_SECONDS did not end that -> timeout, fresh kernel
+    limit         its time is over: SIGINT, then `grace`    -> timeout
+    grace over    the code ignored SIGINT                   -> timeout, fresh kernel
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from cellhouse_agent.execution import Execution
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.usage_sampler import UsageSampler
+from cellhouse_agent.verdict import (
+    Verdict,
+    died,
+    never_taken_up,
+    restarted,
+    went_on,
+    without_reply,
+)
+
+# A kernel that has said nothing for so long has no `busy` on the way behind other messages.
+SILENCE_SECONDS = 0.1
+
+
+class Supervision:
+    """One execution on its kernel. `changed` is set by whatever it must look at."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        execution: Execution,
+        sampler: UsageSampler,
+        changed: asyncio.Event,
+        must_restart: Callable[[], bool],
+    ) -> None:
+        self.execution = execution
+        self._kernel = kernel
+        self._sampler = sampler
+        self._changed = changed
+        self._must_restart = must_restart
+        self._loop = asyncio.get_running_loop()
+        self._is_interrupted = False
+        self._is_interrupt_due = False
+        self._has_freed = False
+        self._heard_at = self._loop.time()
+        self._grace_until: float | None = None
+        self._answer: asyncio.Task[None] | None = None
+
+    def interrupt(self) -> None:
+        """End it as `interrupted`, as soon as it can be."""
+        self._is_interrupted = self._is_interrupt_due = True
+        self._changed.set()
+
+    def heard(self) -> None:
+        """The kernel has said something, for this execution or not."""
+        self._heard_at = self._loop.time()
+
+    async def run(self) -> Verdict:
+        """Wait for its end."""
+        try:
+            while True:
+                self._changed.clear()
+                if verdict := self._verdict():
+                    return verdict
+                await self._wait_for_change(self._act() - self._loop.time())
+        finally:
+            if self._answer:
+                self._answer.cancel()
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        """Return when something has changed or the time is over. No tasks: it is on every execution's way."""
+        timer = self._loop.call_later(max(0.0, seconds), self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
+
+    def _verdict(self) -> Verdict | None:
+        """How the execution has ended, None while it goes on."""
+        kernel, execution, now = self._kernel, self.execution, self._loop.time()
+        is_timeout = self._grace_until is not None
+        outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
+        if execution.is_done and execution.reply is not None:
+            # After quit() the kernel would take one more request and die on it.
+            reason = "died" if execution.wants_exit else None
+            return Verdict(outcome, execution.reply, reason)
+        if kernel.has_exited:
+            return died(kernel.exit_code, self._sampler.has_oom_kill, is_timeout)
+        if self._must_restart():
+            return restarted(is_timeout)
+        if self._answer and self._answer.done():
+            return without_reply(outcome)
+        if execution.started_at is None and now >= execution.deadline:
+            return never_taken_up(self._is_interrupted)
+        if self._grace_until is not None and now >= self._grace_until:
+            return went_on()
+        return None
+
+    def _act(self) -> float:
+        """Do what is due; returns when to look again at the latest."""
+        execution, now = self.execution, self._loop.time()
+        if execution.idle_since is not None and self._answer is None:
+            # The reply comes before `idle`. But code can say `idle` in the kernel's name and run on.
+            self._answer = asyncio.create_task(self._kernel.answer())
+            self._answer.add_done_callback(lambda _: self._changed.set())
+        if execution.started_at is None:
+            return self._free_kernel(now)
+        if self._is_interrupt_due and execution.is_interruptible:
+            # Before it takes up the code, ipykernel ignores SIGINT: one sent then would be lost.
+            self._is_interrupt_due = False
+            self._kernel.interrupt()
+        if self._grace_until is None and now >= execution.deadline:
+            self._grace_until = now + execution.request.grace_ms / 1000
+            self._kernel.interrupt()
+        return execution.deadline if self._grace_until is None else self._grace_until
+
+    def _free_kernel(self, now: float) -> float:
+        """Interrupt what an earlier execution left running, once; returns when to look again at the latest.
+
+        It can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
+        """
+        due_at = max(self.execution.stuck_at, self._heard_at + SILENCE_SECONDS)
+        if self._has_freed or due_at > self.execution.deadline:
+            return self.execution.deadline
+        if now < due_at:
+            return due_at
+        self._has_freed = True
+        self._kernel.interrupt()
+        return self.execution.deadline
