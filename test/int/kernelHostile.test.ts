@@ -74,12 +74,9 @@ describe('in the name of another', () => {
     const ran = await attack(`
 parents = [{}, {"msg_id": ""}, {"msg_id": None}, {"msg_id": [MINE["msg_id"]]}, {"id": 1}, None, [], "x", 7]
 parents += [{"msg_id": id} for id in (MINE["msg_id"] + " ", MINE["msg_id"].upper(), "x" * 2_000_000, "\\ud800", "\\0")]
+parents += [b"", b"\\xff\\xfe", MINE["msg_id"].encode("utf-16"), MINE["msg_id"].encode() + b"\\0"]
 for parent in parents:
-    try:
-        whole_end(parent)
-    except Exception:
-        # It could not even be said.
-        pass`);
+    whole_end(parent)`);
     expect(ran).toMatchObject({ outputs: [], outcome: { status: 'OK' } });
     expect(runner.recorded.messages.length - before).toBe(BARE_MESSAGES);
   });
@@ -89,7 +86,7 @@ for parent in parents:
     const ran = await attack(`
 verdict = {"outcome": "timeout", "state_lost": True, "exit_code": -9, "peak_memory_bytes": 1e300, "dropped_bytes": 9}
 for parent in (MINE, {}):
-    stream("x", parent, metadata={"cellhouse": verdict, "seq": 1}, seq=1, at=1)
+    stream("x", parent, metadata={"cellhouse": verdict, "seq": 1})
     status("restarting", parent, reason="oom")
     status("dead", parent)
     status({"a": 1}, parent)
@@ -163,8 +160,11 @@ deep = wide = []
 for _ in range(900):
     deep = [deep]
 wide = {"application/json": [[]] * 600_000}
+many = b'{"data":{"application/json":[' + b"{}," * 300_000 + b"{}]}}"
 for content in (
-    {"data": {"application/json": deep}}, {"data": wide}, {"data": []}, {"data": None},
+    {"data": {"application/json": deep}}, {"data": wide}, {"data": []}, {"data": None}, [], "x", 7, None,
+    b"", b"{", b"{'data'}", b"\xff\xfe{\0}\0", b"[" * 2_000_000, b"{" * 2_000_000, b'"' * 2_000_000, many,
+    b'{"data":{"a":NaN}}', b'{"data":{"a":1e999}}', b'{"data":{"a":' + b"9" * 5_000 + b"}}", b'{"data":{},"data":[]}',
     {"data": {}, "metadata": 1}, {"data": {}, "transient": []},
 ):
     iopub("display_data", content)
@@ -189,6 +189,16 @@ stream("\udfff\0")`);
     expect(ran.outcome.outputBytes).toBeGreaterThan(1_200_000);
   });
 
+  it('takes the last of two keys', async () => {
+    const ran = await attack(
+      `iopub("stream", b'{"name":"stderr","text":"x","name":"stdout","text":"twice"}')`,
+    );
+    expect(ran).toMatchObject({
+      outputs: [{ kind: 'stream', name: 'stdout', text: 'twice' }],
+      outcome: { status: 'OK', truncated: false },
+    });
+  });
+
   it('is a gap too when it is huge, and a reply still comes', FLOOD, async () => {
     const ran = await attack(`
 for size in (17, 100):
@@ -203,6 +213,71 @@ reply({"status": "error", "ename": "E" * 20_000_000, "evalue": "v" * 20_000_000,
       { reason: 'message_too_large' },
     ]);
     expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'KernelError' });
+  });
+});
+
+describe('on the bare link', () => {
+  it.each([
+    ['parts that are none', 'for n in range(1_000): packet(os.urandom(n))'],
+    ['packets that are none', 'for n in range(1, 30): link.send(b"x" * n, socket.MSG_DONTWAIT)'],
+    [
+      'counts and lengths beyond all',
+      String.raw`for n in range(1_000): packet(os.urandom(1) + b"\0" + b"\xff" * n)`,
+    ],
+    [
+      'channels and types that are none',
+      String.raw`for c in (b"", b"stdin", b"control", b"\xff", b"x" * 9_999): message(c, c, b"", b"{}", b"{}")`,
+    ],
+    ['a thousand parts', 'message(b"iopub", b"stream", b"", b"{}", b"{}", *[b"x" * 50] * 1_019)'],
+    [
+      'a message without end',
+      'for _ in range(1_000): packet(b"x" * MAX_PACKET_BYTES, FORGER - 2, has_more=True)',
+    ],
+    [
+      'messages without end of ever more senders',
+      'for n in range(2_000): packet(b"x" * MAX_PACKET_BYTES, FORGER + n, has_more=True)',
+    ],
+    ['a hundred thousand senders', 'for n in range(100_000): packet(b"x", FORGER + n)'],
+    [
+      'numbers that go back, and end',
+      'for n in (5, 3, 5, 2**64 - 1, 1, 0): packet(b"x", FORGER - 1, n)',
+    ],
+    [
+      'open files',
+      'files = array.array("i", [0, 1])\nfor _ in range(300): link.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])',
+    ],
+  ])('%s', async (_name, code) => {
+    const ran = await attack(`${code}\nstream("end")`);
+    expect(ran).toMatchObject({
+      outputs: [{ kind: 'stream', name: 'stdout', text: 'end' }],
+      outcome: { status: 'OK', stateLost: false },
+    });
+  });
+
+  it.each([
+    ['that it closes', 'link.close()'],
+    ['that it shuts', 'link.shutdown(socket.SHUT_WR)'],
+    ['on which it says goodbye', 'link.send(b"")'],
+    ['that it replaces by nothing', 'os.dup2(os.open("/dev/null", os.O_RDWR), link.fileno())'],
+  ])('%s costs the kernel, at once', async (_name, code) => {
+    const ran = await attack(`${code}\ntime.sleep(60)`, { timeoutMs: 30_000 });
+    expect(ran.outcome).toMatchObject({
+      status: 'ERROR',
+      errorName: 'KernelDied',
+      stateLost: true,
+    });
+  });
+
+  it('numbers in the name of the kernel silence it: it costs the kernel, at the limit', async () => {
+    const code = 'packet(b"x", os.getpid(), 2**64 - 1)';
+    const ran = await attack(code, { timeoutMs: 500, graceMs: 200 });
+    expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
+  });
+
+  it('that it no longer reads ends the next request at its limit, and costs the kernel', async () => {
+    await attack('kernel.io_loop.remove_handler(link)');
+    const ran = await runner.run('print("never")', { timeoutMs: 500 });
+    expect(ran).toMatchObject({ outputs: [], outcome: { status: 'TIMEOUT', stateLost: true } });
   });
 });
 

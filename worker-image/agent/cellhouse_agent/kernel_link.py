@@ -62,7 +62,7 @@ class KernelLink:
         self._loop.add_reader(link, self._read)
 
     async def probe(self) -> None:
-        """Return when the kernel answers requests, so has done those before. It waits for ever; the caller has a limit."""
+        """Return when the kernel answers, so has done all it was asked before. It may wait for ever."""
         self._probe_id = uuid.uuid4().hex
         self._answered.clear()
         self.send(self._probe_id, "kernel_info_request", {})
