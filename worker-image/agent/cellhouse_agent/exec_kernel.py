@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 
 COMMAND = [
@@ -32,7 +33,9 @@ COMMAND = [
 ]
 
 
-async def exec_kernel(environment: Mapping[str, str]) -> KernelProcess:
+async def exec_kernel(
+    environment: Mapping[str, str], connection: JsonObject | None
+) -> KernelProcess:
     """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
     pipes = KernelPipes()
     try:
@@ -53,7 +56,7 @@ async def exec_kernel(environment: Mapping[str, str]) -> KernelProcess:
     except OSError:
         pipes.abandon()
         raise
-    process = KernelProcess(child.pid, *pipes.commit())
+    process = KernelProcess(child.pid, *pipes.commit(connection))
     process.watch_with(_report_exit(child, process))
     return process
 

@@ -17,6 +17,7 @@ from typing import Any
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
+from cellhouse_agent.wire import JsonObject
 
 # Isolated, as the kernel is.
 COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
@@ -34,6 +35,7 @@ class _Order:
     """A kernel that is being made."""
 
     pipes: KernelPipes
+    connection: JsonObject | None
     made: asyncio.Future[KernelProcess]
     has_begun: bool = False
 
@@ -98,10 +100,10 @@ class ForkServer:
         """Return when it has ended."""
         await self._child.wait()
 
-    async def fork(self) -> KernelProcess:
+    async def fork(self, connection: JsonObject | None) -> KernelProcess:
         """Make a kernel, one at a time. Raises ForkFailed; then a half-made one ends by itself."""
         pipes = KernelPipes()
-        order = self._order = _Order(pipes, self._loop.create_future())
+        order = self._order = _Order(pipes, connection, self._loop.create_future())
         try:
             socket.send_fds(
                 self._control, [b'{"fork": {}}'], [pipes.kernel_stdin, pipes.kernel_output]
@@ -170,7 +172,7 @@ class ForkServer:
         """Let the kernel that was just made begin. Here, not where it is awaited: its end may be the next packet."""
         order = self._order
         if order and not order.made.done():
-            process = KernelProcess(pid, *order.pipes.commit())
+            process = KernelProcess(pid, *order.pipes.commit(order.connection))
             order.has_begun = True
             self.kernels[pid] = process
             order.made.set_result(process)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from contextlib import suppress
 
 from cellhouse_agent.kernel_link import new_link
 from cellhouse_agent.output_tail import OutputTail
-
-BEGIN = b"begin"
+from cellhouse_agent.wire import JsonObject
 
 
 class KernelPipes:
@@ -28,10 +28,10 @@ class KernelPipes:
         with suppress(PermissionError):
             os.fchmod(self.kernel_output, 0o666)
 
-    def commit(self) -> tuple[socket.socket, OutputTail]:
-        """Let the kernel begin; returns its link and its output."""
+    def commit(self, connection: JsonObject | None) -> tuple[socket.socket, OutputTail]:
+        """Let the kernel begin, on the link or on this Jupyter connection; returns its link and its output."""
         # Nothing has been sent yet, and a reader is there at least here: it neither blocks nor fails.
-        self._link.send(BEGIN)
+        self._link.send(json.dumps({"connection": connection}).encode())
         self._close_kernel_ends()
         return self._link, OutputTail(self._output)
 

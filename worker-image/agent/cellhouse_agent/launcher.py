@@ -16,6 +16,7 @@ from cellhouse_agent.fork_server import ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.log import log_event
 from cellhouse_agent.orphan_watch import watch_orphan
+from cellhouse_agent.wire import JsonObject
 
 # A dead fork server is replaced after the first pause, so that a kernel which must start now comes first. Each time
 # that the next one does not even become ready, the pause doubles: more tries will not mend what is wrong then.
@@ -45,15 +46,18 @@ class KernelLauncher:
         """Return when a kernel would be forked."""
         await self._is_ready.wait()
 
-    async def launch(self) -> KernelProcess:
-        """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
+    async def launch(self, connection: JsonObject | None = None) -> KernelProcess:
+        """Start a kernel, on a link or on a Jupyter connection; it is ready only when it answers.
+
+        Raises OSError when no process can be made.
+        """
         await self._is_decided.wait()
         if self._server and self._is_ready.is_set():
             try:
-                return await self._server.fork()
+                return await self._server.fork(connection)
             except ForkFailed as error:
                 log_event("fork_failed", reason=str(error))
-        return await exec_kernel(self._environment)
+        return await exec_kernel(self._environment, connection)
 
     async def close(self) -> None:
         """End the fork server. Its kernels go on, and are watched as long as this process lives."""

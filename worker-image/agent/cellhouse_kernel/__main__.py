@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cellhouse_kernel.serve import serve_kernel, take_link
+from cellhouse_kernel.serve import serve_kernel, wait_for_start
 
 
 def main() -> None:
     """Serve, unless whoever started this has gone without a word."""
-    link = take_link()
-    if link:
-        serve_kernel(link)
+    start = wait_for_start()
+    if start:
+        serve_kernel(start)
 
 
 if __name__ == "__main__":

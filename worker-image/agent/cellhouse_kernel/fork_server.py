@@ -24,7 +24,7 @@ import signal
 import socket
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
-from cellhouse_kernel.forked import ForkedStart, run_forked
+from cellhouse_kernel.forked import Descriptors, run_forked
 from cellhouse_kernel.preload import preload
 
 MAX_PACKET_BYTES = 4_096
@@ -42,7 +42,7 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
-    def serve(self) -> ForkedStart:
+    def serve(self) -> Descriptors:
         """Fork a kernel for each request; end the process when the agent is gone."""
         self._say("ready")
         poll = select.poll()
@@ -57,7 +57,7 @@ class ForkServer:
                 if start:
                     return start
 
-    def _handle_request(self) -> ForkedStart | None:
+    def _handle_request(self) -> Descriptors | None:
         """Fork; what the child shall start with, in the child."""
         try:
             packet, descriptors, *_ = socket.recv_fds(self._control, MAX_PACKET_BYTES, DESCRIPTORS)
@@ -75,7 +75,7 @@ class ForkServer:
         if pid == 0:
             # Or the socket object would close whatever has its number then.
             self._control.detach()
-            return ForkedStart(*descriptors)
+            return Descriptors(*descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
@@ -116,8 +116,7 @@ def main() -> None:
     # A user's interrupt is for kernels.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
-    start = ForkServer(socket.socket(fileno=0)).serve()
-    run_forked(start)
+    run_forked(ForkServer(socket.socket(fileno=0)).serve())
 
 
 if __name__ == "__main__":

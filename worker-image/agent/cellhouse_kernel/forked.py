@@ -9,28 +9,28 @@ from typing import NamedTuple
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from cellhouse_kernel.privileges import give_up_privileges
 from cellhouse_kernel.seeds import refresh_seeds
-from cellhouse_kernel.serve import serve_kernel, take_link
+from cellhouse_kernel.serve import serve_kernel, wait_for_start
 
 FIRST_OTHER_DESCRIPTOR = 3
 
 
-class ForkedStart(NamedTuple):
+class Descriptors(NamedTuple):
     """The descriptors that a kernel starts with."""
 
     link: int
     output: int
 
 
-def run_forked(start: ForkedStart) -> None:
+def run_forked(descriptors: Descriptors) -> None:
     """Be a kernel until told to stop."""
     _leave_server()
-    _take_descriptors(start)
+    _take_descriptors(descriptors)
     give_up_privileges(KERNEL_UID)
     _yield_to_agent()
-    link = take_link()
-    if link:
+    start = wait_for_start()
+    if start:
         refresh_seeds()
-        serve_kernel(link)
+        serve_kernel(start)
 
 
 def _leave_server() -> None:
@@ -41,11 +41,11 @@ def _leave_server() -> None:
     os.setsid()
 
 
-def _take_descriptors(start: ForkedStart) -> None:
-    """Have the given descriptors as the three standard ones, and no other."""
-    os.dup2(start.link, 0)
-    os.dup2(start.output, 1)
-    os.dup2(start.output, 2)
+def _take_descriptors(given: Descriptors) -> None:
+    """Have these as the three standard ones, and no other."""
+    os.dup2(given.link, 0)
+    os.dup2(given.output, 1)
+    os.dup2(given.output, 2)
     os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
 
 

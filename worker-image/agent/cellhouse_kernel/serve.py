@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from typing import Any, NamedTuple
 
 from cellhouse_kernel.prepare import prepare_environment, prepare_imports
 
 HOME = "/workspace"
-MAX_FIRST_WORD_BYTES = 64
+# Far more than the addresses and the key of a Jupyter connection take.
+MAX_FIRST_WORD_BYTES = 4_096
 
 
-def take_link() -> socket.socket | None:
-    """The link that is standard input, once the agent has said a first word on it; None if it never did.
+class Start(NamedTuple):
+    """How to serve: on the link, or where the Jupyter connection object says, if there is one."""
+
+    link: socket.socket
+    connection: dict[str, Any] | None
+
+
+def wait_for_start() -> Start | None:
+    """The start that the first word on standard input, the link, tells; None if the link closes without one.
 
     It has no name, so nothing can connect to it or take its place. It moves to another descriptor, which no program
     that user code starts gets, and standard input is empty from then on.
@@ -21,17 +31,31 @@ def take_link() -> socket.socket | None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    return link if link.recv(MAX_FIRST_WORD_BYTES) else None
+    word = link.recv(MAX_FIRST_WORD_BYTES)
+    return Start(link, json.loads(word).get("connection")) if word else None
 
 
-def serve_kernel(link: socket.socket) -> None:
-    """Serve a kernel on this link until told to stop."""
+def serve_kernel(start: Start) -> None:
+    """Serve a kernel until told to stop."""
     os.chdir(HOME)
     prepare_environment()
     with prepare_imports():
-        from cellhouse_kernel.app import KernelApp
-
-        app = KernelApp.instance()
-        app.use_link(link)
+        app = _jupyter_app(start.connection) if start.connection else _link_app(start.link)
         app.initialize([])
     app.start()
+
+
+def _link_app(link: socket.socket) -> Any:
+    from cellhouse_kernel.app import KernelApp
+
+    app = KernelApp.instance()
+    app.use_link(link)
+    return app
+
+
+def _jupyter_app(connection: dict[str, Any]) -> Any:
+    from cellhouse_kernel.jupyter_app import JupyterApp
+
+    app = JupyterApp.instance()
+    app.connection = connection
+    return app

@@ -1,0 +1,145 @@
+"""A forked kernel is, to user code, what an executed one is: run as root in the worker image."""
+
+import os
+import signal
+
+from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
+from tests.with_kernels import PrintingKernel, WithKernels, fork_server_pid, was_forked
+
+# All that user code can see of its own process which a start can get wrong. What is different by nature is left out.
+SEEN = """
+import json, multiprocessing, os, resource, signal, stat, subprocess, sys, threading, psutil
+
+def attempt(what):
+    try:
+        return what()
+    except Exception as error:
+        return repr(error)
+
+def written(path):
+    with open(path, "w") as file:
+        file.write("")
+    return "written"
+
+def stat_of(path):
+    found = os.stat(path)
+    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid]
+
+def in_child(method):
+    queue = multiprocessing.get_context(method).SimpleQueue()
+    child = multiprocessing.get_context(method).Process(target=queue.put, args=(os.getuid(),))
+    child.start()
+    child.join()
+    return queue.get()
+
+def lines_of(path, *names):
+    with open(path) as file:
+        return [line.split() for line in file if line.partition(":")[0] in names]
+
+process = psutil.Process()
+traced = subprocess.Popen(["sleep", "60"])
+seen = {
+    "ids": [os.getresuid(), os.getresgid(), os.getgroups()],
+    "is its own session and group": os.getsid(0) == os.getpgid(0) == os.getpid(),
+    "priority": os.getpriority(os.PRIO_PROCESS, 0),
+    "oom": open("/proc/self/oom_score_adj").read().strip(),
+    "folder": os.getcwd(),
+    "umask": os.umask(0o22),
+    "limits": [resource.getrlimit(getattr(resource, n)) for n in sorted(dir(resource)) if n.startswith("RLIMIT_")],
+    "environ": {k: v for k, v in os.environ.items() if k != "MPLCONFIGDIR"},
+    "/proc/self/environ": sorted(open("/proc/self/environ").read().split("\\0")),
+    "status": lines_of("/proc/self/status", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
+                       "Seccomp", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "SigPnd", "TracerPid"),
+    "owner of /proc/self": stat_of("/proc/self"),
+    "standard descriptors": [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in range(3)],
+    "descriptors": sorted(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0]
+                          for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")),
+    "stdin": sys.__stdin__.read(),
+    "/dev/stdout": attempt(lambda: written("/dev/stdout")),
+    "/dev/stderr": attempt(lambda: written("/dev/stderr")),
+    "own memory": attempt(lambda: open("/proc/self/mem", "rb").close()),
+    "own io": attempt(lambda: bool(process.io_counters())),
+    "threads": threading.active_count(),
+    "psutil": [attempt(lambda: process.name() != ""), attempt(lambda: len(process.environ()) > 5),
+               attempt(lambda: process.username()), attempt(lambda: len(process.open_files()) >= 0)],
+    "child's fds": attempt(lambda: len(os.listdir(f"/proc/{traced.pid}/fd"))),
+    "subprocess": subprocess.run(["id", "-u"], capture_output=True, text=True).stdout,
+    "multiprocessing": [attempt(lambda: in_child(m)) for m in ("fork", "spawn", "forkserver")],
+    "flags": [str(sys.flags), sys.path, sys.executable, __name__],
+    "signals": [str(signal.getsignal(n)) for n in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE)],
+}
+traced.kill()
+print(json.dumps(seen))
+"""
+# Everything preloaded that draws random numbers, and what it will draw.
+DRAWN = """
+import gc, json, multiprocessing, random, tempfile, uuid
+import numpy as np
+gc.unfreeze()
+objects = gc.get_objects()
+states = [repr(o.getstate()) for o in objects if type(o) is random.Random]
+states += [repr(o.get_state()) for o in objects if isinstance(o, np.random.RandomState)]
+print(json.dumps(states + [
+    repr(random.random()), repr(np.random.random()), repr(np.random.default_rng().random()), str(uuid.uuid4()),
+    str(uuid.uuid1()), tempfile.mktemp(), multiprocessing.current_process().authkey.hex(),
+]))
+"""
+
+
+class TestForkedKernel(WithKernels):
+    """With real processes."""
+
+    async def test_user_code_sees_what_it_sees_in_an_executed_kernel(self) -> None:
+        forked = await self.kernel()
+        self.assertTrue(was_forked(await forked.pid()))
+        in_forked = await forked.ask(SEEN)
+        os.kill(fork_server_pid(), signal.SIGKILL)
+        executed = await self.kernel()
+        self.assertFalse(was_forked(await executed.pid()))
+        in_executed = await executed.ask(SEEN)
+        assert isinstance(in_forked, dict) and isinstance(in_executed, dict)
+        for name, seen in in_executed.items():
+            with self.subTest(name):
+                self.assertEqual(in_forked[name], seen)
+        ids = [KERNEL_UID] * 3
+        self.assertEqual(in_forked["ids"], [ids, ids, []])
+        self.assertEqual(in_forked["oom"], str(KERNEL_OOM_SCORE))
+        self.assertEqual(in_forked["priority"], KERNEL_NICENESS)
+        self.assertEqual(in_forked["owner of /proc/self"][1], KERNEL_UID)
+        self.assertEqual(in_forked["/dev/stdout"], "written")
+        self.assertEqual(in_forked["multiprocessing"], [KERNEL_UID] * 3)
+
+    async def test_two_kernels_draw_different_numbers(self) -> None:
+        first, second = [await (await self.kernel()).ask(DRAWN) for _ in range(2)]
+        assert isinstance(first, list) and isinstance(second, list)
+        # Python's, numpy's and tempfile's at least, and seven draws.
+        self.assertGreater(len(first), 9)
+        self.assertEqual(set(first) & set(second), set())
+
+    async def test_numerical_threads_work_after_the_fork(self) -> None:
+        launcher = KernelLauncher(cpus=2)
+        self.addAsyncCleanup(launcher.close)
+        launcher.start()
+        kernel = PrintingKernel(launcher)
+        self.addAsyncCleanup(kernel.end)
+        await kernel.start()
+        code = "import numpy as np; a = np.ones((600, 600)); print((a @ a).sum())"
+        self.assertEqual(await kernel.ask(code), 600.0**3)
+
+    async def test_a_figure_needs_no_font_search_and_warns_of_nothing(self) -> None:
+        kernel = await self.kernel()
+        code = """
+        import json, logging, os, warnings
+        said = []
+        logging.getLogger().addHandler(logging.Handler())
+        logging.getLogger("matplotlib").addFilter(said.append)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            import matplotlib, matplotlib.pyplot as plt
+            plt.plot([1, 2])
+            plt.close()
+            folder = matplotlib.get_configdir()
+        print(json.dumps([len(said), len(caught), os.access(folder, os.W_OK), os.environ["MPLCONFIGDIR"] == folder]))
+        """
+        self.assertEqual(await kernel.ask(code), [0, 0, True, True])
