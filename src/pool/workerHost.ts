@@ -83,6 +83,8 @@ export interface WorkerHost {
   carryOut(command: PendingCommand, recorded: RecordedEvent): void;
   /** The session is closed: ends all its executions, keeping what they put out. Repeating it awaits the same end. */
   end(reason: CloseReason): Promise<void>;
+  /** Its lease is another gateway's: stops acting at once, and stores and sends nothing more. */
+  lose(): void;
   /** Stops acting, ends nothing. Stores what has come if `drainMs` allows it; the agent keeps the rest. */
   close(drainMs: number): Promise<void>;
 }
@@ -228,6 +230,10 @@ class Host implements WorkerHost {
     }
     await this.#writer.drained();
     this.#writer.stop();
+  }
+
+  lose(): void {
+    this.#fenced();
   }
 
   async close(drainMs: number): Promise<void> {

@@ -5,6 +5,7 @@ import type { RecordedEvent } from '../events/eventTypes.ts';
 import { evolveExecution } from '../events/projections/evolveExecution.ts';
 import { evolveSession } from '../events/projections/evolveSession.ts';
 import type { Worker } from '../events/states.ts';
+import { streamIdOf } from '../events/streamId.ts';
 import type { ExecutionId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { createWorkerHost, type WorkerHost } from './workerHost.ts';
@@ -41,6 +42,12 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
     WorkerId,
     { promise: Promise<WorkerHost | null>; missed: RecordedEvent[] }
   >();
+
+  const offLost = deps.database.leases.onLost((name) => {
+    for (const host of hosts.values()) {
+      if (streamIdOf('worker', host.workerId) === name) host.lose();
+    }
+  });
 
   /** The position first: whatever was committed up to it is in the others. */
   async function read(id: WorkerId) {
@@ -120,6 +127,7 @@ export function createWorkerHosts(deps: WorkerHostsDeps): WorkerHosts {
       else for (const { missed } of adopting.values()) missed.push(event);
     },
     close: async (drainMs) => {
+      offLost();
       await Promise.all([...hosts.values()].map((host) => host.close(drainMs)));
       hosts.clear();
     },
