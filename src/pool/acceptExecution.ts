@@ -32,6 +32,8 @@ export interface AcceptDeps {
   readonly sessions: OpenSessions;
   readonly newId: NewId;
   readonly now: () => Date;
+  /** Called right before the request is recorded. */
+  readonly onAccepting: () => void;
 }
 
 /**
@@ -90,6 +92,7 @@ async function requestIn(
   const unfinished = deps.pool.hosts.get(session.workerId)?.unfinished ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   const append = requestAppend(deps, session.tenant, session, request, false);
+  deps.onAccepting();
   try {
     const { states } = await deps.database.store.commit({
       streams: [append],
@@ -146,6 +149,7 @@ async function openAndRequest(
     { stream: 'session', id: sessionId, state: null, events: opened },
     append,
   ];
+  deps.onAccepting();
   const { states } = await deps.database.store.commit({
     streams,
     ...idempotency(tenant, request, append.id),

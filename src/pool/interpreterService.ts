@@ -39,17 +39,21 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     const execution = id === null ? null : await queries.execution(id);
     return execution?.tenant === principal.tenant ? execution : null;
   };
-  const submit: InterpreterService['submit'] = async (principal, request) => {
+  const submit: InterpreterService['submit'] = async (
+    principal,
+    request,
+    onAccepting = () => undefined,
+  ) => {
     const valid = validateRequest(request, config);
     if (pool.isInitializing) throw initializing();
-    return await acceptExecution(deps, principal.tenant, valid);
+    return await acceptExecution({ ...deps, onAccepting }, principal.tenant, valid);
   };
 
   return {
     history: createHistory({ queries, poolId: pool.id }),
     submit,
-    execute: async (principal, request) => {
-      const execution = await submit(principal, request);
+    execute: async (principal, request, onAccepting) => {
+      const execution = await submit(principal, request, onAccepting);
       return await deps.finishWaiters.wait(execution, new AbortController().signal);
     },
     interrupt: async (principal, id) => {

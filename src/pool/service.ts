@@ -82,10 +82,21 @@ export interface History {
 export interface InterpreterService {
   readonly history: History;
 
-  /** Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing. */
-  execute(principal: Principal, request: ExecuteRequest): Promise<Execution>;
+  /**
+   * Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing.
+   * @param onAccepting called right before the request is recorded: until then nothing has happened
+   */
+  execute(
+    principal: Principal,
+    request: ExecuteRequest,
+    onAccepting?: () => void,
+  ): Promise<Execution>;
   /** Resolves when the request is durable. */
-  submit(principal: Principal, request: ExecuteRequest): Promise<Execution>;
+  submit(
+    principal: Principal,
+    request: ExecuteRequest,
+    onAccepting?: () => void,
+  ): Promise<Execution>;
   /** Idempotent; resolves with the execution as it is once the interrupt has taken effect or the grace time is over. */
   interrupt(principal: Principal, executionId: string): Promise<Execution>;
   restartKernel(principal: Principal, userUuid: string): Promise<Session>;

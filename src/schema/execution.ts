@@ -1,5 +1,8 @@
 /** What can be asked of, and done to, executions. */
+import type { Execution as ExecutionRow } from '../events/states.ts';
+import type { ExecuteRequest } from '../pool/service.ts';
 import { builder } from './builder.ts';
+import type { SchemaContext } from './context.ts';
 import { Execution } from './executionType.ts';
 import { unlessStopping } from './unlessStopping.ts';
 
@@ -30,6 +33,19 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
   }),
 });
 
+function run(
+  how: 'execute' | 'submit',
+  input: ExecuteRequest,
+  { service, principal, stopping }: SchemaContext,
+): Promise<ExecutionRow> {
+  let isUnaccepted = true;
+  const running = service[how](principal, input, () => {
+    isUnaccepted = false;
+  });
+  const hasKey = typeof input.idempotencyKey === 'string';
+  return unlessStopping(stopping, running, () => isUnaccepted || hasKey);
+}
+
 builder.queryField('execution', (t) =>
   t.field({
     type: Execution,
@@ -46,16 +62,14 @@ builder.mutationFields((t) => ({
     description:
       "Runs code in the user's session (opened if there is none) and answers when it has finished.",
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
-    resolve: (_root, { input }, { service, principal, stopping }) =>
-      unlessStopping(stopping, service.execute(principal, input)),
+    resolve: (_root, { input }, context) => run('execute', input, context),
   }),
   submit: t.field({
     type: Execution,
     description:
       'The same, answering as soon as the session has a worker and the request is durable; follow it with `output`, or poll `execution`.',
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
-    resolve: (_root, { input }, { service, principal, stopping }) =>
-      unlessStopping(stopping, service.submit(principal, input)),
+    resolve: (_root, { input }, context) => run('submit', input, context),
   }),
   interrupt: t.field({
     type: Execution,

@@ -1,22 +1,30 @@
-/** Lets a gateway that stops answer the calls it will not wait for. */
+/** What becomes of a call that a gateway which stops will not wait for any longer. */
 import { DomainError } from '../errors.ts';
 
 /**
- * The promise's outcome, or SHUTTING_DOWN once the signal is aborted: the work itself goes on in its worker.
+ * The promise's outcome. Once the signal is aborted: nothing at all, if the very same call can be sent again elsewhere and
+ * nothing is done twice, for its connection is closed then, and that says so. SHUTTING_DOWN, if its caller has to think first: the
+ * work itself goes on in its worker.
  * @throws DomainError SHUTTING_DOWN
  */
-export function unlessStopping<T>(stopping: AbortSignal, working: Promise<T>): Promise<T> {
+export function unlessStopping<T>(
+  stopping: AbortSignal,
+  working: Promise<T>,
+  isRepeatable: () => boolean,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const stop = () =>
-      reject(
-        new DomainError(
-          'SHUTTING_DOWN',
-          'The gateway is stopping before this call has ended. Code that was accepted goes on in its worker: ' +
-            'send the same call with the same `idempotencyKey` again to get its outcome.',
-        ),
-      );
+    const stop = () => {
+      if (!isRepeatable()) reject(shuttingDown());
+    };
     if (stopping.aborted) stop();
     else stopping.addEventListener('abort', stop, { once: true });
     working.then(resolve, reject).finally(() => stopping.removeEventListener('abort', stop));
   });
+}
+
+function shuttingDown(): DomainError {
+  return new DomainError(
+    'SHUTTING_DOWN',
+    'The gateway is stopping before this call has ended. The code goes on in its worker; the call had no idempotencyKey, so sending it again would run it again.',
+  );
 }

@@ -1,10 +1,15 @@
 /**
  * The HTTP and WebSocket server.
  *
- * States: new -> listening -> stopping -> closed. Stopping takes no new operations (SHUTTING_DOWN), waits for the calls
- * in flight, answers those that take too long, then ends every connection.
+ * States: new -> listening -> stopping -> closed. Stopping takes no new connections, and ends each there is as soon as no call
+ * is in flight on it: whoever comes back to another gateway then loses nothing. Calls that take too long are answered with
+ * SHUTTING_DOWN; then every connection is ended.
  */
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -66,7 +71,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
     errorMask,
     logger,
   });
-  const shared = { graphql, authenticate, inFlight, isStopping: () => isStopping, logger };
+  const shared = { graphql, authenticate, inFlight, logger };
   const webSockets = createWebSockets({
     ...shared,
     errorMask,
@@ -88,7 +93,15 @@ export function createServer(deps: ServerDeps): GatewayServer {
     staticFiles: createStaticFiles(),
     metrics,
     readiness,
+    isStopping: () => isStopping,
   });
+  const answering = new Set<ServerResponse>();
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
+    answering.add(res);
+    res.once('close', () => answering.delete(res));
+    if (isStopping) endAfter(res);
+    routes(req, res);
+  };
   const server = createHttpServer(
     {
       noDelay: true,
@@ -96,15 +109,17 @@ export function createServer(deps: ServerDeps): GatewayServer {
       headersTimeout: HEADERS_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     },
-    routes,
+    serve,
   );
   // Refusals come before the body is asked for (Expect: 100-continue), so that a client need not send it in vain.
-  server.on('checkContinue', routes);
+  server.on('checkContinue', serve);
   server.on('upgrade', (req, socket, head) => upgrade(webSockets, isStopping, req, socket, head));
 
   async function drain(signal: AbortSignal | undefined): Promise<void> {
     isStopping = true;
     server.close();
+    for (const res of answering) endAfter(res);
+    webSockets.retire();
     await inFlight.untilNone(within(DRAIN_TIMEOUT_MS, signal));
     stopping.abort();
     await inFlight.untilNone(AbortSignal.timeout(FLUSH_TIMEOUT_MS));
@@ -121,6 +136,11 @@ export function createServer(deps: ServerDeps): GatewayServer {
       return closing;
     },
   };
+}
+
+/** Its connection ends with this answer, so that no further request comes on it. */
+function endAfter(res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader('Connection', 'close');
 }
 
 function upgrade(

@@ -13,22 +13,19 @@ export interface GraphqlRouteDeps {
   readonly graphiql: GraphiqlPage;
   readonly authenticate: Authenticate;
   readonly inFlight: InFlight;
-  readonly isStopping: () => boolean;
   readonly maxBodyBytes: number;
 }
 
 export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 /**
- * In this order: the page for browsers, the token (401), stopping (503), the media type (415), the body's size (413);
- * then GraphQL. A client that goes away ends none of this: its code runs to the end.
+ * In this order: the page for browsers, the token (401), the media type (415), the body's size (413); then GraphQL. A client that goes away ends none of this: its code runs to the end.
  */
 export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
     const principal = deps.authenticate(req.headers);
     if (!principal) return refuse(req, res, unauthenticated(req));
-    if (deps.isStopping()) return refuse(req, res, SHUTTING_DOWN);
     if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
     await answer(deps, principal, req, res);
   };
@@ -76,14 +73,6 @@ export function unauthenticated(req: IncomingMessage): Refusal {
     headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
   };
 }
-
-const SHUTTING_DOWN: Refusal = {
-  status: 503,
-  code: 'SHUTTING_DOWN',
-  message: 'The gateway is stopping. Connect again in a moment.',
-  details: { retryAfterMs: 1_000 },
-  headers: { 'Retry-After': '1', Connection: 'close' },
-};
 
 const UNSUPPORTED_MEDIA_TYPE: Refusal = {
   status: 415,

@@ -17,7 +17,6 @@ export interface OperationsDeps {
   readonly graphql: GraphqlHttp;
   readonly errorMask: ErrorMask;
   readonly inFlight: InFlight;
-  readonly isStopping: () => boolean;
 }
 
 /** What belongs to one connection. */
@@ -26,6 +25,8 @@ export interface SocketExtra {
   principal: Principal | null;
   /** Ends the count of the calls in flight, by operation id. */
   readonly calls: Map<string, () => void>;
+  /** A call has ended; its answer is not sent yet. */
+  readonly onCallEnd: () => void;
 }
 
 type Params = Record<string, unknown>;
@@ -43,7 +44,7 @@ interface Pipeline {
 }
 
 export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params, SocketExtra> {
-  const { graphql, errorMask, inFlight, isStopping } = deps;
+  const { graphql, errorMask, inFlight } = deps;
 
   async function prepare(
     { extra, subscriptions }: SocketContext,
@@ -52,7 +53,6 @@ export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params,
   ): Promise<ExecutionArgs | GraphQLError[]> {
     const { principal } = extra;
     if (!principal) throw new Error('An operation on a connection without a principal.');
-    if (isStopping()) return [errorMask.mask(shuttingDown())];
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)
       return [errorMask.mask(tooManyOperations())];
 
@@ -87,21 +87,15 @@ export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params,
       if (errors) return { errors: toWire(errors, errorMask), ...(data !== undefined && { data }) };
     },
     onError: (_context, _id, _payload, errors) => toWire(errors, errorMask),
-    onComplete({ extra: { calls } }, id) {
+    onComplete({ extra: { calls, onCallEnd } }, id) {
       calls.get(id)?.();
-      calls.delete(id);
+      if (calls.delete(id)) onCallEnd();
     },
   };
 }
 
 function toWire(errors: readonly GraphQLError[], errorMask: ErrorMask): GraphQLFormattedError[] {
   return errors.map((error) => withoutHttp(errorMask.mask(error)).toJSON());
-}
-
-function shuttingDown(): DomainError {
-  return new DomainError('SHUTTING_DOWN', 'The gateway is stopping. Connect again in a moment.', {
-    retryAfterMs: 1_000,
-  });
 }
 
 function tooManyOperations(): DomainError {

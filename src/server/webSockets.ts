@@ -36,6 +36,8 @@ export interface WebSockets {
   /** Takes over an upgrade request. */
   handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   readonly count: number;
+  /** From now on closes each connection with 1012 as soon as no call is in flight on it; streams go on elsewhere. */
+  retire(): void;
   /** Closes every connection with 1012; idempotent. */
   close(): Promise<void>;
 }
@@ -57,9 +59,23 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     handleProtocols,
   });
 
+  const connections = new Map<WebSocket, SocketExtra>();
+  let isRetiring = false;
+
+  function retireIfQuiet(socket: WebSocket, { calls }: SocketExtra): void {
+    if (isRetiring && calls.size === 0) socket.close(SERVICE_RESTART, 'Service restart');
+  }
+
   function serve(socket: WebSocket, req: IncomingMessage): void {
     socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
-    const extra: SocketExtra = { headers: req.headers, principal: null, calls: new Map() };
+    const extra: SocketExtra = {
+      headers: req.headers,
+      principal: null,
+      calls: new Map(),
+      // After the answer that is just about to be sent.
+      onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
+    };
+    connections.set(socket, extra);
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -72,6 +88,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     const stopKeepAlive = keepAlive(socket);
     socket.once('close', (code, reason) => {
       stopKeepAlive();
+      connections.delete(socket);
       for (const end of extra.calls.values()) end();
       closed(code, reason.toString()).catch((err: unknown) =>
         logger.error({ err }, 'Cleaning up after a WebSocket failed.'),
@@ -83,6 +100,10 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     handleUpgrade: (req, socket, head) => server.handleUpgrade(req, socket, head, serve),
     get count() {
       return server.clients.size;
+    },
+    retire() {
+      isRetiring = true;
+      for (const [socket, extra] of connections) retireIfQuiet(socket, extra);
     },
     async close() {
       await Promise.all([...server.clients].map(closeForRestart));
@@ -102,6 +123,8 @@ function send(socket: WebSocket, data: string): Promise<void> {
 
 function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {
   socket.on('message', (data) => {
+    // Nobody could be told what became of an operation that comes when we have said goodbye.
+    if (socket.readyState !== socket.OPEN) return;
     take(String(data)).catch((err: unknown) => {
       logger.error({ err }, 'Handling a WebSocket message failed.');
       socket.close(INTERNAL_ERROR, 'Internal error');

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { createServer as createTcpServer } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { OutputItem } from '../../src/events/eventStore.ts';
 import type { Execution } from '../../src/events/states.ts';
 import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
+import type { InterpreterService } from '../../src/pool/service.ts';
 import { createServer } from '../../src/server/createServer.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
@@ -14,8 +16,8 @@ import { type Connection, startTransport, TOKEN } from '../support/transportServ
 const EXECUTE = 'mutation { execute(input: { userUuid: "x", code: "1" }) { status } }';
 const FOLLOW = 'subscription { output(executionId: "x") { seq } }';
 
-/** A service whose one execution ends when the test says so. */
-function heldExecution() {
+/** A service whose one execution, accepted or not, ends when the test says so. */
+function heldExecution(isAccepted = true) {
   let finish: () => void = () => undefined;
   let announce: () => void = () => undefined;
   const started = new Promise<void>((resolve) => {
@@ -24,7 +26,8 @@ function heldExecution() {
   const execution = new Promise<Execution>((resolve) => {
     finish = () => resolve(executionRow());
   });
-  const execute = () => {
+  const execute: InterpreterService['execute'] = (_principal, _request, onAccepting) => {
+    if (isAccepted) onAccepting?.();
     announce();
     return execution;
   };
@@ -54,26 +57,78 @@ describe('stopping', () => {
     expect(await connection.closed).toBe(1012);
   });
 
-  it('takes no new operation meanwhile', async () => {
+  it('takes no new connection, and serves what still comes on one that is busy', async () => {
     const held = heldExecution();
     const { server, connect, query, origin } = await startTransport(
       memoryService({ execute: held.execute }),
     );
     const connection = await connect();
-    const answer = query(EXECUTE);
+    subscribe(connection, EXECUTE, '1');
     await held.started;
     const closed = server.close();
     subscribe(connection, '{ __typename }', '2');
-    const refused = await connection.take();
-    expect(refused.type).toBe('error');
-    expect(JSON.stringify(refused)).toContain('"code":"SHUTTING_DOWN"');
+    expect(await connection.take()).toMatchObject({ id: '2', type: 'next' });
+    expect(await connection.take()).toMatchObject({ id: '2', type: 'complete' });
     const socket = new WebSocket(origin.replace('http', 'ws'));
     await once(socket, 'error');
+    await expect(query('{ __typename }')).rejects.toThrow();
     held.finish();
-    await Promise.all([answer, closed]);
+    expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
+    expect(await connection.take()).toMatchObject({ id: '1', type: 'complete' });
+    expect(await connection.closed).toBe(1012);
+    await closed;
   });
 
-  it('answers SHUTTING_DOWN to a call it will not wait for', async () => {
+  it('ends at once what nobody waits on: other WebSockets, with their streams, and idle connections', async () => {
+    const held = heldExecution();
+    const stream = pulledStream<OutputItem>(() => null);
+    const { server, connect, query, port } = await startTransport(
+      memoryService({ execute: held.execute, followOutput: async () => stream }),
+    );
+    const [busy, following] = [await connect(), await connect()];
+    subscribe(busy, EXECUTE, '1');
+    subscribe(following, FOLLOW, '1');
+    while (stream.pulls === 0) await query('{ __typename }');
+    await held.started;
+    const idle = connectTcp(port, '127.0.0.1');
+    idle.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(idle, 'data');
+    const isEnded = once(idle.resume(), 'close');
+    const closed = server.close();
+    expect(await following.closed).toBe(1012);
+    await isEnded;
+    expect(busy.socket.readyState).toBe(WebSocket.OPEN);
+    held.finish();
+    await closed;
+    expect(await busy.closed).toBe(1012);
+  });
+
+  it('ends an HTTP connection with the answer that it owes, and serves a request that is half-way there', async () => {
+    const held = heldExecution();
+    const { server, port } = await startTransport(memoryService({ execute: held.execute }));
+    const request = (query: string) => {
+      const body = JSON.stringify({ query });
+      const head = `POST /graphql HTTP/1.1\r\nHost: x\r\nX-Auth-Token: ${TOKEN}\r\n`;
+      return `${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    };
+    const [waiting, halfWay] = [connectTcp(port, '127.0.0.1'), connectTcp(port, '127.0.0.1')];
+    const answers = Promise.all([waiting, halfWay].map((socket) => text(socket)));
+    const late = request('{ __typename }');
+    halfWay.write(late.slice(0, 60));
+    waiting.write(request(EXECUTE));
+    await held.started;
+    const closed = server.close();
+    halfWay.write(late.slice(60));
+    await once(halfWay, 'end');
+    held.finish();
+    for (const answer of await answers) {
+      expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+      expect(answer).toMatch(/\r\nConnection: close\r\n/i);
+    }
+    await closed;
+  });
+
+  it('answers SHUTTING_DOWN to an accepted call that it will not wait for', async () => {
     const held = heldExecution();
     const { server, query } = await startTransport(memoryService({ execute: held.execute }));
     const answer = query(EXECUTE);
@@ -84,6 +139,31 @@ describe('stopping', () => {
     await closed;
     expect((await answer).errors).toMatchObject([{ extensions: { code: 'SHUTTING_DOWN' } }]);
   });
+
+  it.each([
+    ['has a key', EXECUTE.replace('code:', 'idempotencyKey: "k", code:'), true],
+    ['is not accepted yet', EXECUTE, false],
+  ])(
+    'closes the connection of a call that %s: it can be sent again elsewhere',
+    async (_what, call, isAccepted) => {
+      const held = heldExecution(isAccepted);
+      const { server, connect, query } = await startTransport(
+        memoryService({ execute: held.execute }),
+      );
+      const answer = query(call);
+      const connection = await connect();
+      subscribe(connection, call, '1');
+      await held.started;
+      await query('{ __typename }');
+      const isClosed = expect(connection.take()).rejects.toThrow('1012');
+      const patience = new AbortController();
+      const closed = server.close(patience.signal);
+      patience.abort();
+      await expect(answer).rejects.toThrow('fetch failed');
+      await isClosed;
+      await closed;
+    },
+  );
 
   it('never completes a stream that is not over: it closes with 1012', async () => {
     const stream = pulledStream<OutputItem>(() => null);

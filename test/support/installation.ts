@@ -71,6 +71,6 @@ export async function createInstallation(
   };
 }
 
-function gatewayIdOf({ dataDir }: TestGateway): string {
+export function gatewayIdOf({ dataDir }: TestGateway): string {
   return readFileSync(join(dataDir, 'gateway-id'), 'utf8').trim();
 }
