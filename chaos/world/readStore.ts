@@ -11,8 +11,8 @@ export async function readEvents(client: Client): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   for (;;) {
     const page = await readAfter(client, events.at(-1)?.position ?? 0, PAGE);
+    if (page.length === 0) return events;
     events.push(...page);
-    if (page.length < PAGE) return events;
   }
 }
 

@@ -51,6 +51,8 @@ export interface Client {
    * this client is destroyed, for one that is half open never says so.
    */
   answered<T>(query: PromiseLike<T>): Promise<T>;
+  /** Destroys all connections, as if they had been lost: whatever waits on them fails, and new ones are made. */
+  reset(): void;
   /** Ends all connections, at the latest after `timeoutMs`. Idempotent. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -79,12 +81,13 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
   };
   const sql =
     'url' in address ? postgres(address.url, settings) : postgres({ ...settings, ...address });
+  const reset = () => {
+    for (const socket of sockets) socket.destroy(noAnswer('No answer in time.'));
+  };
   return {
     sql,
-    answered: (query) =>
-      withDeadline(query, answerTimeoutMs, () => {
-        for (const socket of sockets) socket.destroy(noAnswer('No answer in time.'));
-      }),
+    answered: (query) => withDeadline(query, answerTimeoutMs, reset),
+    reset,
     close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
   };
 }

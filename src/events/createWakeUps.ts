@@ -16,8 +16,10 @@ import type { WakeUps } from './wakeUps.ts';
 
 /** What a lost notification costs at most; also how long a half-open connection goes unnoticed. */
 const POLL_INTERVAL_MS = 1_000;
-/** Catching up goes on until a page is not full. */
+/** Catching up goes on until there is no more. */
 const PAGE_EVENTS = 200;
+/** PostgreSQL notifies within milliseconds; what has not come after so many polls never will: the connection is half open. */
+const DEAF_AFTER_POLLS = 3;
 
 export interface WakeUpsDeps {
   /** Of its own: its connection does nothing but LISTEN. */
@@ -43,6 +45,9 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   let position = 0;
   let catchingUp: Promise<void> | null = null;
   let isBehind = false;
+  /** The highest position that a notification told of; and where `position` was at the last polls, oldest first. */
+  let heard = 0;
+  let polled: number[] = [];
   let isClosed = false;
   let timer: NodeJS.Timeout | null = null;
 
@@ -60,12 +65,13 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     }
   }
 
-  /** One reader at a time; whoever asks meanwhile makes it look once more. */
-  function catchUp(): void {
+  /** One reader at a time; whoever asks meanwhile makes it look once more. Resolves when all there is has been told. */
+  function catchUp(): Promise<void> {
     isBehind = true;
     catchingUp ??= readOn().finally(() => {
       catchingUp = null;
     });
+    return catchingUp;
   }
 
   async function readOn(): Promise<void> {
@@ -74,7 +80,8 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
         isBehind = false;
         const events = await deps.readAfter(position, PAGE_EVENTS);
         tell(events);
-        isBehind ||= events.length === PAGE_EVENTS;
+        // A page may be short and yet not the last; what was notified is a sure end.
+        isBehind ||= events.length > 0 && position !== heard;
       }
     } catch (error: unknown) {
       // The poll asks again.
@@ -84,8 +91,9 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
 
   function onNotification(payload: string): void {
     const notification = parseNotification(payload);
+    heard = Math.max(heard, notification?.position ?? 0);
     if (notification?.gatewayId === gatewayId) return;
-    if (notification === null || notification.position > position) catchUp();
+    if (notification === null || notification.position > position) void catchUp();
     wakeOutputs(notification);
     if (notification === null || notification.isOfWaiting) wakeWaiting();
   }
@@ -99,8 +107,28 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     else outputs.wake(notification.outputs);
   }
 
+  /** Each commit is notified, this process's own as well. */
+  function checkHearing(): void {
+    polled = [...polled, position].slice(-DEAF_AFTER_POLLS);
+    const [long] = polled;
+    if (long === undefined || polled.length < DEAF_AFTER_POLLS || heard >= long) return;
+    logger.warn({ position, heard }, 'Nothing is notified any more; listening anew');
+    polled = [];
+    client.reset();
+  }
+
+  /** What was committed before LISTEN was in force is not notified. */
+  async function listening(): Promise<void> {
+    polled = [];
+    await catchUp();
+    heard = Math.max(heard, position);
+    outputs.wakeAll();
+    wakeWaiting();
+  }
+
   function poll(): void {
-    catchUp();
+    checkHearing();
+    void catchUp();
     outputs.wakeAll();
     wakeWaiting();
   }
@@ -123,14 +151,14 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
       const first = events[0];
       if (first !== undefined) {
         if (first.position === position + 1) tell(events);
-        else if (first.position > position) catchUp();
+        else if (first.position > position) void catchUp();
       }
       outputs.wake(added);
     },
     start: async () => {
       position = await deps.lastPosition();
       // Called again after each reconnect: what came between was never notified.
-      await client.sql.listen(CHANNEL, onNotification, poll);
+      await client.sql.listen(CHANNEL, onNotification, () => void listening());
       timer = setInterval(poll, POLL_INTERVAL_MS);
       timer.unref();
     },

@@ -75,6 +75,8 @@ export interface Commit {
   readonly maxUnfinished?: number;
   /** How many workers the pool may have that are not over, with the new ones ({@link LimitError}). */
   readonly maxWorkers?: number;
+  /** Sessions that this changes must have nothing unfinished, and nothing that finished at this time or later. */
+  readonly idleSince?: Date;
   /** What caused these events. `first-event`: the first of this very commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
 }
@@ -88,8 +90,8 @@ export interface Committed {
 
 /** Somebody else was first. Read again and decide again. */
 export class ConcurrencyError extends Error {
-  /** What was contended: a stream's version, a guarded session, the user's one open session, an idempotency key. */
-  readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key';
+  /** What was contended: a stream's version, a guarded session, one that should be idle, the user's one open session, an idempotency key. */
+  readonly on: 'stream' | 'session' | 'idle-session' | 'open-session' | 'idempotency-key';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
     super(`Another writer was first (${on}).`, options);
     this.name = 'ConcurrencyError';
@@ -144,7 +146,10 @@ export interface EventStore {
    * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
    */
   commit(commit: Commit): Promise<Committed>;
-  /** Events with a position above `position`, in order; at most `limit`. */
+  /**
+   * Events with a position above `position`, in order; at most `limit`, and fewer where those hold a few megabytes. None:
+   * there are no more.
+   */
   readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
   readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
   /** The last position there is; 0 if none. */

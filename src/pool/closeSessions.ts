@@ -3,14 +3,19 @@ import type { RetireReason } from '../events/eventTypes.ts';
 import type { Session } from '../events/states.ts';
 import { type EndWorkerDeps, endAndSettle, endWorker, UNSETTLED_STATES } from './endWorker.ts';
 
-/** Resolves with the session as closed, its worker removed if the engine answers; null: it was closed already. */
+/**
+ * Resolves with the session as closed, its worker removed if the engine answers; null: it was closed already, or used since
+ * `idleSince`.
+ */
 export async function closeSession(
   deps: EndWorkerDeps,
   session: Session,
   reason: RetireReason,
+  idleSince?: Date,
 ): Promise<Session | null> {
   const worker = await deps.database.queries.worker(session.workerId);
-  return worker && (await endWorker(deps, worker, { type: 'retire', reason }));
+  const end = { type: 'retire', reason, ...(idleSince && { idleSince }) } as const;
+  return worker && (await endWorker(deps, worker, end));
 }
 
 /** Ends every session and worker of the pool, of whichever gateway, and removes whatever else bears its label. @throws if anything is left */

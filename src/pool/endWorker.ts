@@ -49,7 +49,12 @@ export const UNSETTLED_STATES = [
 ] as const;
 
 export type WorkerEnd =
-  | { readonly type: 'retire'; readonly reason: RetireReason }
+  | {
+      readonly type: 'retire';
+      readonly reason: RetireReason;
+      /** Only if its session was not used since then: a request that comes in between wins. */
+      readonly idleSince?: Date;
+    }
   | {
       readonly type: 'lose';
       readonly reason: LostReason;
@@ -82,9 +87,14 @@ async function recordEnd(
     if (session && closing.length > 0)
       streams.push({ stream: 'session', id: session.id, state: session, events: closing });
     try {
-      const { states } = await store.commit({ streams, causationId: 'first-event' });
+      const { states } = await store.commit({
+        streams,
+        causationId: 'first-event',
+        ...(end.type === 'retire' && end.idleSince && { idleSince: end.idleSince }),
+      });
       return session && closing.length > 0 ? (states.at(-1) as Session) : null;
     } catch (error: unknown) {
+      if (error instanceof ConcurrencyError && error.on === 'idle-session') return null;
       if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
     }
   }
@@ -149,7 +159,8 @@ export async function endAndSettle(
 
 async function settleEnded(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   const ended = await deps.database.queries.worker(worker.id);
-  if (ended && ended.state !== 'REMOVED') {
+  // One whose session was used in the last moment goes on.
+  if (ended?.state === 'RETIRED' || ended?.state === 'LOST') {
     await settleWorker(deps, { ...ended, containerId: ended.containerId ?? worker.containerId });
   }
 }

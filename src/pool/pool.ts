@@ -10,7 +10,7 @@ import { DatabaseAwayError } from '../events/eventStore.ts';
 import type { CloseReason } from '../events/eventTypes.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
 import type { Session, Worker } from '../events/states.ts';
-import type { NewId, PoolId } from '../ids.ts';
+import type { NewId, PoolId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
@@ -69,6 +69,7 @@ export function createPool(deps: PoolDeps): Pool {
   const { queries } = database;
   const listeners = new Set<() => void>();
   const closing = new AbortController();
+  const settling = new Set<WorkerId>();
   let isInitializing = true;
   let watch: { close(): void } | null = null;
   const changed = () => {
@@ -125,8 +126,8 @@ export function createPool(deps: PoolDeps): Pool {
     now: deps.now,
     adoptOrphans,
     sweep: () => reconcile(reconciling),
-    closeSession: async (session, reason) => {
-      await closeSession(ending, session, reason);
+    closeSession: async (session, reason, idleSince) => {
+      await closeSession(ending, session, reason, idleSince);
     },
     onLook: () => {
       queue.wake();
@@ -164,12 +165,20 @@ export function createPool(deps: PoolDeps): Pool {
       if (worker === null) return;
       // Without a look at the engine: while that is away, code goes on and so does its output.
       if (['IDLE', 'ASSIGNED'].includes(worker.state)) await hosts.adopt(worker);
-      else await reconcileWorker(reconciling, worker, null);
+      else settleOrphan(worker);
     });
     for (const outcome of await Promise.allSettled(adoptions)) {
       if (outcome.status === 'fulfilled') continue;
       logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
     }
+  }
+
+  /** In the background, for it asks the engine. */
+  function settleOrphan(worker: Worker): void {
+    if (settling.has(worker.id)) return;
+    settling.add(worker.id);
+    const settled = reconcileWorker(reconciling, worker, null);
+    background(settled.finally(() => settling.delete(worker.id)));
   }
 
   function background(work: Promise<void>): void {

@@ -1,35 +1,31 @@
 /**
  * What one gateway of a pool does for all: finds workers that died unnoticed, recycles sessions nobody uses, ends those
  * that are too old, forgets old idempotency keys. Whoever holds the lease `upkeep` is the keeper; each look tries for it.
+ * What needs the engine goes on beside the looks: an engine that does not answer keeps nobody from taking over workers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import type { Database } from '../events/database.ts';
-import type { Session } from '../events/states.ts';
+import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 
 /** A dead gateway is followed within a lease's life (2 s) and one look: together they stay under the 3 s that it may take. */
 const LOOK_INTERVAL_MS = 500;
 /** Deaths are told by the engine at once; this catches what it did not tell. */
 const SWEEP_INTERVAL_MS = 30_000;
-const MAX_SESSIONS_A_ROUND = 100;
-/** A look that waits for the database or the engine is left behind: what it does is repeatable. */
+/** What waits for the database or the engine is left behind: all of it is repeatable. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
-export interface UpkeepDeps {
+export interface UpkeepDeps extends Omit<RecycleDeps, 'queries' | 'isOver'> {
   readonly database: Database;
   readonly logger: Logger;
-  readonly now: () => Date;
-  readonly sessionIdleTimeoutMs: number;
-  readonly sessionMaxLifeMs: number;
   readonly recyclingIntervalMs: number;
   readonly idempotencyTtlMs: number;
   /** Every gateway, each look: take over workers that nobody acts for. */
   readonly adoptOrphans: () => Promise<void>;
   /** The keeper only. */
   readonly sweep: () => Promise<void>;
-  readonly closeSession: (session: Session, reason: 'idle' | 'expired') => Promise<void>;
   readonly onLook: () => void;
 }
 
@@ -42,26 +38,26 @@ export interface Upkeep {
 }
 
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
-  const { leases } = deps.database;
+  const { leases, queries } = deps.database;
   let timer: NodeJS.Timeout | null = null;
   let looking: Promise<void> = Promise.resolve();
-  let sweptAt = 0;
-  let recycledAt = 0;
+  const isKeeper = () => leases.isHeld(UPKEEP_LEASE);
+  const isOver = () => timer === null || !isKeeper();
+  const sweeping = createChore(deps.logger, SWEEP_INTERVAL_MS, deps.sweep);
+  const recycling = createChore(deps.logger, deps.recyclingIntervalMs, async () => {
+    await recycleSessions({ ...deps, queries, isOver });
+    if (isOver()) return;
+    await queries.deleteIdempotencyKeys(new Date(deps.now().getTime() - deps.idempotencyTtlMs));
+    await queries.deleteRemovedWorkersCursors();
+  });
 
   async function look(): Promise<void> {
-    if (!leases.isHeld(UPKEEP_LEASE)) await leases.acquire(UPKEEP_LEASE);
+    if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
     deps.onLook();
-    if (!leases.isHeld(UPKEEP_LEASE)) return;
-    const now = Date.now();
-    if (now - sweptAt >= SWEEP_INTERVAL_MS) {
-      sweptAt = now;
-      await deps.sweep();
-    }
-    if (now - recycledAt >= deps.recyclingIntervalMs) {
-      recycledAt = now;
-      await recycle(deps);
-    }
+    if (isOver()) return;
+    sweeping.doIfDue();
+    recycling.doIfDue();
   }
 
   function lookAgain(): void {
@@ -78,38 +74,43 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 
   return {
     get isKeeper() {
-      return leases.isHeld(UPKEEP_LEASE);
+      return isKeeper();
     },
-    sweepSoon: () => {
-      sweptAt = 0;
-    },
+    sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      recycledAt = Date.now();
-      sweptAt = Date.now();
       lookAgain();
     },
     close: async () => {
       if (timer !== null) clearTimeout(timer);
       timer = null;
-      await Promise.race([looking, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+      const all = Promise.all([looking, sweeping.done(), recycling.done()]);
+      await Promise.race([all, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     },
   };
 }
 
-async function recycle(deps: UpkeepDeps): Promise<void> {
-  const { queries } = deps.database;
-  const now = deps.now().getTime();
-  const idle = await queries.sessionsIdleSince(
-    new Date(now - deps.sessionIdleTimeoutMs),
-    MAX_SESSIONS_A_ROUND,
-  );
-  for (const session of idle) await deps.closeSession(session, 'idle');
-  const old = await queries.sessionsOpenedBefore(
-    new Date(now - deps.sessionMaxLifeMs),
-    MAX_SESSIONS_A_ROUND,
-  );
-  for (const session of old) await deps.closeSession(session, 'expired');
-  await queries.deleteIdempotencyKeys(new Date(now - deps.idempotencyTtlMs));
-  await queries.deleteRemovedWorkersCursors();
+/** Something to be done every so often, never twice at once. The first time is due after one interval. */
+function createChore(logger: Logger, intervalMs: number, work: () => Promise<void>) {
+  let dueAt = performance.now() + intervalMs;
+  let doing: Promise<void> | null = null;
+  return {
+    doIfDue: () => {
+      if (doing !== null || performance.now() < dueAt) return;
+      dueAt = performance.now() + intervalMs;
+      doing = work()
+        .catch((error: unknown) =>
+          logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on'),
+        )
+        .finally(() => {
+          doing = null;
+        });
+    },
+    soon: () => {
+      dueAt = 0;
+    },
+    done: async () => {
+      await doing;
+    },
+  };
 }

@@ -12,6 +12,9 @@ import {
   workerRequested,
 } from '../support/events.ts';
 
+/** Whatever arrives so soon twice in a row did not wait for the look that is made each second. */
+const HALF_A_POLL_MS = 450;
+
 let db: TestDatabase;
 let proxy: DatabaseProxy;
 let gateway: Database;
@@ -201,5 +204,24 @@ describe('a half-open LISTEN connection', () => {
     gateway.wakeUps.onEvent(({ position }) => heard.push(position));
     const { events } = await writer.store.commit({ streams: [workerRequested()] });
     await expect.poll(() => heard, { timeout: 3_000 }).toEqual([events[0]?.position]);
+  });
+
+  it('is found out, and from then on events are notified again', async () => {
+    const writer = await db.open();
+    proxy.stallListening();
+    let heard = 0;
+    gateway.wakeUps.onEvent(({ position }) => {
+      heard = position;
+    });
+    const isNotified = async (): Promise<boolean> => {
+      const { events } = await writer.store.commit({ streams: [workerRequested()] });
+      const committedAt = performance.now();
+      await expect.poll(() => heard, { timeout: 3_000, interval: 5 }).toBe(events[0]?.position);
+      return performance.now() - committedAt < HALF_A_POLL_MS;
+    };
+    // One may come just before a look, and two in a row cannot.
+    await expect
+      .poll(async () => (await isNotified()) && (await isNotified()), { timeout: 15_000 })
+      .toBe(true);
   });
 });

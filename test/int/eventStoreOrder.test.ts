@@ -88,6 +88,29 @@ describe('two gateways that append to the same stream', () => {
   });
 });
 
+describe('a page of events', () => {
+  it('is bounded by what they hold, too, and those that follow are given next', async () => {
+    const { store } = gateways[0];
+    const before = await store.lastPosition();
+    // Compressed in the database to next to nothing; in memory it is what it is.
+    const code = '#'.repeat(2_000_000);
+    for (let count = 0; count < 9; count += 1) {
+      await store.commit({ streams: [executionRequested({ code }), workerRequested()] });
+    }
+    const positions: number[] = [];
+    const sizes: number[] = [];
+    for (;;) {
+      const page = await store.readAfter(positions.at(-1) ?? before);
+      if (page.length === 0) break;
+      positions.push(...page.map(({ position }) => position));
+      sizes.push(Buffer.byteLength(JSON.stringify(page)));
+    }
+    expect(positions).toEqual(Array.from({ length: 18 }, (_, index) => before + index + 1));
+    // What is full is given whole, with the piece that filled it.
+    expect(Math.max(...sizes)).toBeLessThan(7_000_000);
+  });
+});
+
 describe('causes', () => {
   it('lead from every event of a commit to its first, where the commit says so', async () => {
     const { store } = gateways[0];

@@ -82,7 +82,10 @@ function projectionRows(group: readonly PreparedCommit[]): Record<string, unknow
         if (state === null) {
           rows[stream].added.push(projectionRow(after, besides(stream, commit, number)));
         } else {
-          rows[stream].changed.push(projectionRow(after, { expected_version: state.version }));
+          const idle = stream === 'session' ? { idle_since: commit.idleSince?.toISOString() } : {};
+          rows[stream].changed.push(
+            projectionRow(after, { expected_version: state.version, ...idle }),
+          );
         }
       }
       number += events.length;

@@ -55,6 +55,8 @@ export function commitError(error: unknown): unknown {
       return new ConcurrencyError('session', { cause: error });
     case 'CH003':
       return new ConcurrencyError('stream', { cause: error });
+    case 'CH006':
+      return new ConcurrencyError('idle-session', { cause: error });
     case 'CH004':
       return new LimitError('maxUnfinished', Number(error.detail), { cause: error });
     case 'CH005':

@@ -3,10 +3,11 @@ import { decodeEvent, type EventRow } from '../eventCodec.ts';
 import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
 import { streamIdOf } from '../streamId.ts';
 
-/** One page; an event holds at most one piece of code, so this bounds memory well enough. */
 const DEFAULT_PAGE_EVENTS = 500;
+/** Of a page, as JSON in the database; one event alone may hold more. A piece of code can be megabytes. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
-/** Events after `position` in commit order, at most `limit`. */
+/** Events after `position` in commit order: at most `limit`, and fewer where they are large. None: there are no more. */
 export async function readAfter(
   { sql, answered }: Client,
   position: number,
@@ -14,7 +15,7 @@ export async function readAfter(
 ): Promise<RecordedEvent[]> {
   const rows = await answered(sql<EventRow[]>`
     SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at
-    FROM events WHERE position > ${position} ORDER BY position LIMIT ${limit}`);
+    FROM cellhouse_read_after(${position}, ${limit}, ${MAX_PAGE_BYTES})`);
   return rows.map(decodeEvent);
 }
 

@@ -1,0 +1,86 @@
+/** A session is ended as idle only if nobody used it by then: a request that comes in between wins, on whichever gateway. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { Commit } from '../../src/events/eventStore.ts';
+import type { Execution, Session } from '../../src/events/states.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  sessionOpened,
+} from '../support/events.ts';
+
+const HOUR_MS = 3_600_000;
+const RACES = 40;
+
+let db: TestDatabase;
+let keeper: Database;
+let other: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  keeper = await db.open();
+  other = await db.open();
+});
+afterAll(() => db.close());
+
+const open = (userUuid: string) => commitOne<'session'>(keeper.store, sessionOpened({ userUuid }));
+
+const closeAsIdle = (session: Session, idleSince: Date): Commit => ({
+  streams: [
+    {
+      stream: 'session',
+      id: session.id,
+      state: session,
+      events: [{ type: 'SessionClosed', data: { at: new Date().toISOString(), reason: 'idle' } }],
+    },
+  ],
+  idleSince,
+});
+
+const request = ({ id, version, workerId }: Session): Commit => ({
+  streams: [executionRequested({ sessionId: id, workerId })],
+  openSessions: [{ id, version }],
+});
+
+describe('the end of an idle session', () => {
+  it('is recorded when nobody used it', async () => {
+    const session = await open('nobody');
+    const { states } = await keeper.store.commit(closeAsIdle(session, new Date()));
+    expect(states).toMatchObject([{ closeReason: 'idle' }]);
+  });
+
+  it('is refused while something is queued or runs, and after something ended since', async () => {
+    const session = await open('somebody');
+    const { states } = await keeper.store.commit(request(session));
+    const past = new Date(Date.now() - HOUR_MS);
+    const refusal = { name: 'ConcurrencyError', on: 'idle-session' };
+    await expect(keeper.store.commit(closeAsIdle(session, new Date()))).rejects.toMatchObject(
+      refusal,
+    );
+    await commitOne(keeper.store, onExecution(states[0] as Execution, executionFinished()));
+    await expect(keeper.store.commit(closeAsIdle(session, past))).rejects.toMatchObject(refusal);
+    const soon = new Date(Date.now() + HOUR_MS);
+    await keeper.store.commit(closeAsIdle(session, soon));
+    expect(await keeper.queries.session(session.id)).toMatchObject({ closeReason: 'idle' });
+  });
+
+  it('and a request at another gateway at the same time never both succeed', async () => {
+    const sessions = await Promise.all(
+      Array.from({ length: RACES }, (_, index) => open(`race-${index}`)),
+    );
+    const ends: string[] = [];
+    for (const [index, session] of sessions.entries()) {
+      const closing = () => keeper.store.commit(closeAsIdle(session, new Date(Date.now() - 1)));
+      const requesting = () => other.store.commit(request(session));
+      // Each begins half of the races.
+      const [first, second] = index % 2 === 0 ? [closing, requesting] : [requesting, closing];
+      const outcomes = await Promise.allSettled([first(), second()]);
+      const done = outcomes.map(({ status }) => status === 'fulfilled');
+      expect(done.filter(Boolean)).toHaveLength(1);
+      ends.push(done[index % 2] ? 'closed' : 'used');
+    }
+    expect(new Set(ends)).toEqual(new Set(['closed', 'used']));
+  });
+});
