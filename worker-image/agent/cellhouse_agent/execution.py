@@ -10,7 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, cut_utf8, split_utf8, utf8
+from cellhouse_agent.outputs import (
+    OUTPUT_TYPES,
+    check_output,
+    cut_utf8,
+    dropped_bytes,
+    split_utf8,
+    utf8,
+)
 from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
@@ -109,9 +116,16 @@ class Execution:
             else:
                 body = dump(content)
                 self._keep(message.msg_type, body, len(body))
+                self._count_cut(dropped_bytes(message.content))
         except MalformedMessage:
             self.output_bytes += message.size_bytes
             self._drop("malformed", message.size_bytes)
+
+    def _count_cut(self, size: int) -> None:
+        """The kernel cut so much from an output, for no message could have held it."""
+        if size:
+            self.output_bytes += size
+            self._drop("message_too_large", size)
 
     def _keep_stream(self, name: str, data: bytes) -> None:
         """Keep the head that fits the limit; what is over is dropped."""

@@ -80,6 +80,12 @@ def check_output(msg_type: str, content: JsonObject) -> JsonObject:
             raise MalformedMessage("not an output")
 
 
+def dropped_bytes(content: JsonObject) -> int:
+    """What the kernel itself cut from an output that no message could hold."""
+    name = "cellhouse_dropped_bytes"
+    return _count(content, name) if name in content else 0
+
+
 def utf8(text: str) -> bytes:
     """UTF-8 of text that may hold lone surrogates; the length is what counts as output."""
     return text.encode("utf-8", "surrogatepass")

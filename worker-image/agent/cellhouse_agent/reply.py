@@ -28,10 +28,13 @@ def _cut_traceback(value: Json) -> list[Json]:
 
 
 def is_exit_reply(content: JsonObject) -> bool:
-    """Whether the code called quit() or exit(): the kernel then ends 0.1 s after its reply."""
+    """Whether the code called quit() or exit() and not with `keep_kernel`: the kernel ends 0.1 s after its reply."""
     payload = content.get("payload")
     return isinstance(payload, list) and any(
-        isinstance(item, dict) and item.get("source") == "ask_exit" for item in payload
+        isinstance(item, dict)
+        and item.get("source") == "ask_exit"
+        and item.get("keepkernel") is not True
+        for item in payload
     )
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import os
 import socket
+import sys
+from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
 from jupyter_client.session import Session
@@ -13,6 +17,9 @@ from traitlets.config import Config
 from cellhouse_kernel.kernel import Kernel
 from cellhouse_kernel.link import Channel, LinkSession, LinkThread
 from cellhouse_kernel.outbox import Outbox
+from cellhouse_kernel.parents import follow_submitters
+from cellhouse_kernel.raw_output import RAW_OUTPUT
+from cellhouse_kernel.streams import DESCRIPTORS
 
 IMAGE_IPYTHON_DIR = "/usr/share/cellhouse/ipython"
 
@@ -43,6 +50,8 @@ class KernelApp(IPKernelApp):
         # Nobody asks for history over the wire, and SQLite would want a writable home.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
+        # See raw_output.py.
+        settings.KernelApp.capture_fd_output = False
         self.update_config(settings)
 
     def parse_command_line(self, argv: object = None) -> None:
@@ -67,6 +76,17 @@ class KernelApp(IPKernelApp):
         self.iopub_socket = self.iopub_thread.background_socket
         self.configure_tornado_logger()
 
+    def init_io(self) -> None:
+        """Take over the standard streams and what lies behind them. The kernel's own log goes where stderr went."""
+        log_stream = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+        for handler in self.log.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(log_stream)
+        super().init_io()
+        streams: Any = (sys.stdout, sys.stderr)
+        follow_submitters([stream._parent_header for stream in streams])
+        RAW_OUTPUT.start({DESCRIPTORS[stream.name]: stream.add for stream in streams})
+
     def init_kernel(self) -> None:
         """Make the kernel; nothing in it knows of ZeroMQ."""
         self.kernel = kernel = Kernel.instance(
@@ -82,6 +102,16 @@ class KernelApp(IPKernelApp):
         )
         # Allow the displayhook to get the execution count, as ipykernel does.
         self.displayhook.get_execution_count = lambda: kernel.execution_count
+
+    def start(self) -> None:
+        """Serve until told to stop, also when user code stops the event loop, or an interrupt hits it."""
+        super().start()
+        shell: Any = self.kernel.shell
+        while not shell.exit_now:
+            try:
+                self.io_loop.start()
+            except KeyboardInterrupt:
+                continue
 
     def close(self) -> None:
         """Send what is left."""

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +38,6 @@ class LinkKernel(IPythonKernel):
 
     def start(self) -> None:
         """Begin to serve. Called once, before the event loop runs."""
-        self._pid = os.getpid()
         self._fragments: list[bytes] = []
         self.io_loop = IOLoop.current()
         # ipykernel's own queue wakes the loop through a pipe each time.
@@ -80,7 +78,7 @@ class LinkKernel(IPythonKernel):
                 self.log.warning("interrupted outside of a cell")
             finally:
                 signal.signal(signal.SIGINT, self.saved_sigint_handler)
-        flush_streams()
+        self.finish_output()
         self._publish_status("idle", "shell")
 
     async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
@@ -97,24 +95,17 @@ class LinkKernel(IPythonKernel):
             content.get("user_expressions", {}),
             content.get("allow_stdin", False),
         )
-        flush_streams()
-        if os.getpid() != self._pid:
-            # The cell forked, and its child came back as well: only one of the two may go on as the kernel.
-            os._exit(0)
         session: Any = self.session
         session.send(stream, "execute_reply", reply, parent)
+
+    def finish_output(self) -> None:
+        """A request has been handled, and SIGINT does nothing any more: send what is left of its output."""
 
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
         content = b'{"execution_state":"%s"}' % status.encode()
         outbox = self.shell_channel.outbox
         outbox.add_message(pack_message(b"iopub", "status", parent_id, content))
-
-
-def flush_streams() -> None:
-    """Flush what code may have put in place of stdout and stderr."""
-    sys.stdout.flush()
-    sys.stderr.flush()
 
 
 def read_request(data: bytes) -> Message:

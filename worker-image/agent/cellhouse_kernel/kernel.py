@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+import asyncio
+from typing import Any, NoReturn
 
 from IPython.core import page
+from IPython.core.error import StdinNotImplementedError
+from traitlets import Type
 
 from cellhouse_kernel.dispatch import LinkKernel
+from cellhouse_kernel.errors import name_of, text_of
+from cellhouse_kernel.forked_child import watch_forks
+from cellhouse_kernel.interrupts import cancelled_by_sigint
+from cellhouse_kernel.raw_output import RAW_OUTPUT
+from cellhouse_kernel.shell import Shell
 
 # The whole error is an output of its own; a reply only names it, and must never be too large to pass.
 MAX_EVALUE_CHARACTERS = 65_536
@@ -17,7 +24,9 @@ PAGER_PRIORITY = 90
 
 
 class Kernel(LinkKernel):
-    """A kernel that outlives user code that takes its streams away."""
+    """A kernel that outlives what user code does to its process."""
+
+    shell_class = Type(Shell)  # type: ignore[arg-type]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -25,15 +34,56 @@ class Kernel(LinkKernel):
         shell: Any = self.shell
         shell.set_hook("show_in_pager", page.as_hook(page.display_page), PAGER_PRIORITY)
 
+    def start(self) -> None:
+        """Begin to serve."""
+        super().start()
+        watch_forks(asyncio.get_event_loop())
+
+    def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
+        """A request begins."""
+        super().set_parent(ident, parent, channel)
+        stdout: Any = self._stdout
+        RAW_OUTPUT.begin(stdout.parent_header)
+
+    def finish_output(self) -> None:
+        """See LinkKernel."""
+        RAW_OUTPUT.end()
+        shell: Any = self.shell
+        shell.restore_streams()
+        # Not only sys.stdout: the code may have another in its place by now.
+        self._stdout.flush()
+        # Not before `idle` has been said, which somebody waits for.
+        asyncio.get_running_loop().call_soon(RAW_OUTPUT.renew)
+
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a cell, then see that there are streams to flush: `sys.stdout = None` must not lose the reply."""
+        """Run a cell."""
+        shell: Any = self.shell
+        shell.last_error = None
         try:
-            return bounded(await super().do_execute(*args, **kwargs))
-        finally:
-            if not callable(getattr(sys.stdout, "flush", None)):
-                sys.stdout = self._stdout
-            if not callable(getattr(sys.stderr, "flush", None)):
-                sys.stderr = self._stderr
+            reply = await super().do_execute(*args, **kwargs)
+        except Exception as error:
+            # ipykernel asks the exception for its text once more, and that raises; or the code could not be taken up.
+            told = shell.last_error or {"ename": name_of(type(error)), "evalue": text_of(error)}
+            reply = {
+                "status": "error",
+                "execution_count": shell.execution_count - 1,
+                "payload": [],
+                "user_expressions": {},
+                "traceback": [],
+                **told,
+            }
+        return bounded(reply)
+
+    def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Any:
+        return cancelled_by_sigint(future)
+
+    def raw_input(self, prompt: str = "") -> NoReturn:
+        """`input()`: nobody can answer."""
+        raise StdinNotImplementedError("input() was called, and nobody can answer here")
+
+    def getpass(self, prompt: str = "", stream: Any = None) -> NoReturn:
+        """`getpass.getpass()`: nobody can answer."""
+        raise StdinNotImplementedError("getpass() was called, and nobody can answer here")
 
 
 def bounded(reply: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Outbox:
         self._sent_number = 0
 
     def start(self) -> None:
-        """Begin to send what nothing else sends in time. A forked child sends everything at once instead."""
+        """Begin to send what nothing else sends in time. A forked child sends by lines instead."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
         self._late.start()
 
@@ -106,10 +106,12 @@ class Outbox:
             now = time.monotonic()
             is_line_due = now >= self._quiet_until and text[-1] == "\n"
             is_full = self._waiting_characters > MAX_WAITING_CHARACTERS
-            if is_line_due or is_full or not self._late:
+            # Nothing sends late in a forked child: it sends line by line.
+            is_child_line = not self._late and "\n" in text
+            if is_line_due or is_full or is_child_line:
                 self._quiet_until = now + FLUSH_SECONDS
                 self.flush()
-            elif now >= self._timer_until:
+            elif self._late and now >= self._timer_until:
                 os.timerfd_settime(self._timer, initial=FLUSH_SECONDS)
                 self._timer_until = now + FLUSH_SECONDS
 

@@ -6,26 +6,64 @@ first line comes late. Here both streams write into the outbox, as everything el
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from ipykernel.iostream import OutStream
+
+from cellhouse_kernel.parents import unknown_thread_parent
+from cellhouse_kernel.raw_output import RAW_OUTPUT
+
+# What lies behind each stream: see raw_output.py.
+DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
 class OrderedOutStream(OutStream):
     """ipykernel's stream, writing into the common outbox."""
 
+    @property
+    def parent_header(self) -> dict[str, Any]:
+        """The header of the request that the calling thread or task works for."""
+        try:
+            return self._parent_header.get()
+        except LookupError:
+            return self._thread_parent(threading.get_ident())
+
+    @parent_header.setter
+    def parent_header(self, header: dict[str, Any]) -> None:
+        self._parent_header_global = header
+        self._parent_header.set(header)
+
+    def _thread_parent(self, thread: int) -> dict[str, Any]:
+        while thread in self._thread_to_parent:
+            thread = self._thread_to_parent[thread]
+        header = self._thread_to_parent_header.get(thread)
+        return unknown_thread_parent(self._parent_header_global) if header is None else header
+
     def write(self, string: str) -> int:
         """Send text, soon."""
         if not isinstance(string, str):
             raise TypeError(f"write() argument must be str, not {type(string).__name__}")
-        thread: Any = self.pub_thread
-        if thread is None:
+        if self.pub_thread is None:
             raise ValueError("I/O operation on closed file")
+        # Nothing can have come between a line and its end, which `print` writes apart.
+        if string != "\n":
+            RAW_OUTPUT.take()
         if string:
-            thread.outbox.add_text(self.name, self.parent_header.get("msg_id", ""), string)
+            self.add(self.parent_header, string)
         return len(string)
+
+    def add(self, parent: dict[str, Any], text: str) -> None:
+        """Send text that belongs to the request with this header."""
+        thread: Any = self.pub_thread
+        thread.outbox.add_text(self.name, parent.get("msg_id", ""), text)
 
     def flush(self) -> None:
         """Send now. On return the text has left this process, and arrives even if that ends at once."""
         if self.pub_thread is not None:
+            RAW_OUTPUT.take()
             self.pub_thread.outbox.flush()
+
+    def fileno(self) -> int:
+        """The descriptor whose output becomes this stream's: what C code or a child writes there."""
+        return DESCRIPTORS[self.name]

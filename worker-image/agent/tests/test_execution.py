@@ -146,6 +146,19 @@ class ExecutionTest(unittest.TestCase):
         gap = {"reason": "malformed", "dropped_bytes": 300, "dropped_messages": 3}
         self.assertEqual(self.gaps(frames), [gap])
 
+    def test_counts_what_the_kernel_itself_cut(self) -> None:
+        cut: JsonObject = {
+            "ename": "E",
+            "evalue": "v",
+            "traceback": [],
+            "cellhouse_dropped_bytes": 7,
+        }
+        self.iopub("error", cut)
+        frames = self.end()
+        gap = {"reason": "message_too_large", "dropped_bytes": 7, "dropped_messages": 1}
+        self.assertEqual(self.gaps(frames), [gap])
+        self.assertNotIn("cellhouse_dropped_bytes", frames[1]["content"])
+
     def test_may_be_interrupted_once_the_kernel_has_taken_up_the_code(self) -> None:
         self.iopub("status", {"execution_state": "busy"})
         self.assertFalse(self.execution.is_interruptible)

@@ -75,5 +75,6 @@ class Replies(unittest.TestCase):
 
     def test_quit_is_seen(self) -> None:
         self.assertTrue(is_exit_reply({"payload": [{"source": "ask_exit", "keepkernel": False}]}))
+        self.assertFalse(is_exit_reply({"payload": [{"source": "ask_exit", "keepkernel": True}]}))
         self.assertFalse(is_exit_reply({"payload": [{"source": "page"}, 1]}))
         self.assertFalse(is_exit_reply({"payload": "ask_exit"}))

@@ -1,0 +1,109 @@
+/**
+ * Holds the table of odd behaviours in docs/kernel.md to what really happens: each of its rows is run, on one worker for
+ * each heading, and what it says of status, error and variables is what the test expects.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createKernelRunner, type KernelRunner, type Ran, textOf } from './kernelRunner.ts';
+import { type KernelServer, startAgent } from './kernelServers.ts';
+
+export interface Behaviour {
+  readonly code: string;
+  /** Run first, and expected to end well. */
+  readonly before?: string;
+  readonly timeoutMs?: number;
+  readonly graceMs?: number;
+  readonly maxOutputBytes?: number;
+  /** All of stdout. */
+  readonly stdout?: string;
+  readonly stderr?: string;
+  readonly sees?: (ran: Ran) => void;
+  /** Run next, with what it prints. The last thing run is always a plain print. */
+  readonly next?: string;
+  readonly nextStdout?: string;
+}
+
+interface Row {
+  readonly behaviour: string;
+  readonly status: string;
+  readonly errorName: string | null;
+  readonly stateLost: boolean;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_GRACE_MS = 500;
+const CELL = /(?<!\\)\|/;
+
+/** The rows below a heading of docs/kernel.md. */
+function documentedRows(heading: string): Row[] {
+  const doc = readFileSync(new URL('../../docs/kernel.md', import.meta.url), 'utf8');
+  const section = doc.split(`\n### ${heading}\n`)[1]?.split('\n#')[0] ?? '';
+  const lines = section.split('\n').filter((line) => line.startsWith('|'));
+  return lines.slice(2).map((line) => {
+    const [, behaviour = '', status = '', error = '', variables = ''] = line
+      .split(CELL)
+      .map((cell) => cell.trim());
+    const errorName = error === '' ? null : error.replaceAll('`', '');
+    return { behaviour, status, errorName, stateLost: variables === 'lost' };
+  });
+}
+
+/** Tests every row below a heading. @param behaviours by the text of the row's first cell, in the order of the rows */
+export function testBehaviours(
+  heading: string,
+  behaviours: Readonly<Record<string, Behaviour>>,
+): void {
+  describe(heading, () => {
+    let server: KernelServer;
+    let runner: KernelRunner;
+    beforeAll(async () => {
+      server = await startAgent();
+      runner = createKernelRunner(server.target);
+    });
+    afterAll(async () => {
+      await runner?.close();
+      await server?.close();
+    });
+
+    const rows = documentedRows(heading);
+
+    it('is what the table in docs/kernel.md tells', () => {
+      expect(rows.map(({ behaviour }) => behaviour)).toEqual(Object.keys(behaviours));
+    });
+
+    it.each(rows)('$behaviour', async ({ behaviour, status, errorName, stateLost }) => {
+      const test = behaviours[behaviour];
+      if (!test) throw new Error('The table has a row that nothing tests.');
+      const { timeoutMs = DEFAULT_TIMEOUT_MS, graceMs = DEFAULT_GRACE_MS } = test;
+      await expectOk(runner, `variable = 1\n${test.before ?? ''}`);
+      const ran = await runner.run(test.code, { ...test, timeoutMs, graceMs });
+      const { outcome } = ran;
+      expect(outcome).toMatchObject({ status, errorName, stateLost });
+      if (test.stdout !== undefined) expect(textOf(ran)).toBe(test.stdout);
+      if (test.stderr !== undefined) expect(textOf(ran, 'stderr')).toBe(test.stderr);
+      test.sees?.(ran);
+      if (errorName !== null)
+        expect(ran.outputs.filter(({ kind }) => kind === 'error')).toMatchObject([
+          { name: errorName },
+        ]);
+      await expectTrueState(runner, test, stateLost);
+    });
+  });
+}
+
+/** The next executions work, and have the variables or not, as was said. */
+async function expectTrueState(
+  runner: KernelRunner,
+  { next, nextStdout = '' }: Behaviour,
+  stateLost: boolean,
+): Promise<void> {
+  if (next !== undefined) expect(textOf(await expectOk(runner, next))).toBe(nextStdout);
+  const last = await expectOk(runner, "print('variable' in globals())");
+  expect(textOf(last)).toBe(stateLost ? 'False\n' : 'True\n');
+}
+
+async function expectOk(runner: KernelRunner, code: string): Promise<Ran> {
+  const ran = await runner.run(code);
+  expect(ran.outcome).toMatchObject({ status: 'OK', errorName: null });
+  return ran;
+}

@@ -1,0 +1,37 @@
+"""How values are shown: for the execution that shows them, and with a failure of theirs told as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.zmqshell import ZMQDisplayPublisher
+
+
+class DisplayPublisher(ZMQDisplayPublisher):
+    """`display` and `clear_output`."""
+
+    @property  # type: ignore[override]
+    def parent_header(self) -> dict[str, Any]:
+        """The header of the request that the calling thread or task works for, as for what it prints."""
+        shell: Any = self.shell
+        return dict(shell.kernel._stdout.parent_header)
+
+    @parent_header.setter
+    def parent_header(self, header: dict[str, Any]) -> None:
+        """The streams are told it too."""
+
+
+class DisplayHook(ZMQShellDisplayHook):
+    """The value of a cell's last line."""
+
+    def compute_format_data(self, result: Any) -> Any:
+        """A value's representations. Raises what its `__repr__` raised: without a text there is nothing to show."""
+        shell: Any = self.shell
+        with shell.collected_errors() as errors:
+            data, metadata = super().compute_format_data(result)
+        if errors and "text/plain" not in data:
+            raise errors[-1]
+        for error in errors:
+            shell.showtraceback((type(error), error, error.__traceback__))
+        return data, metadata

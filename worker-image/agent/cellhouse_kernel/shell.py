@@ -1,0 +1,124 @@
+"""IPython's shell, telling errors truly whatever user code has done to its surroundings."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from ipykernel.zmqshell import ZMQInteractiveShell
+
+from traitlets import Type
+
+from cellhouse_kernel.display import DisplayHook, DisplayPublisher
+from cellhouse_kernel.errors import DROPPED_BYTES_KEY, error_content, name_of, text_of
+from cellhouse_kernel.forked_child import is_forked_child, leave_forked_child
+from cellhouse_kernel.tracebacks import chain_of, short_chain
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class Shell(ZMQInteractiveShell):
+    """ZMQInteractiveShell that can show every error, and whose forked children end with their code."""
+
+    displayhook_class = Type(DisplayHook)
+    display_pub_class = Type(DisplayPublisher)
+
+    # What was told of the last error of the running cell.
+    last_error: dict[str, Any] | None = None
+    # Of the traceback that is being shown.
+    _left_out_frames = 0
+    # Where errors go that shall not be shown yet.
+    _collected: list[BaseException] | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # IPython's advice for whoever calls sys.exit(); quit() costs the session its variables.
+        where = "IPython.core.interactiveshell"
+        warnings.filterwarnings("ignore", message="To exit: use", module=where)
+
+    def restore_streams(self) -> None:
+        """Have a stdout and a stderr that can be flushed: user code may have put anything else in their place."""
+        for name, stream in (("stdout", self.kernel._stdout), ("stderr", self.kernel._stderr)):
+            try:
+                getattr(sys, name).flush()
+            except Exception:
+                setattr(sys, name, stream)
+
+    async def run_cell_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a cell. A child that the cell forked, and that has come back from it, ends here."""
+        result = await super().run_cell_async(*args, **kwargs)
+        if is_forked_child():
+            self.restore_streams()
+            leave_forked_child(result.error_before_exec, result.error_in_exec)
+        return result
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show an exception, the one being handled if none is given."""
+        self.restore_streams()
+        try:
+            kind, value, trace = self._get_exc_info(exc_tuple)
+        except ValueError:
+            # There is none, which the original says.
+            super().showtraceback(exc_tuple, *args, **kwargs)
+            return
+        if is_forked_child():
+            if not isinstance(value, SystemExit):
+                traceback.print_exception(value)
+            return
+        if self._collected is not None:
+            self._collected.append(value)
+            return
+        with short_chain(value) as self._left_out_frames:
+            short = (kind, value, value.__traceback__ if self._left_out_frames else trace)
+            if any(isinstance(link, BaseExceptionGroup) for link in chain_of(value)):
+                self._show_group(*short)
+            else:
+                self._show_one(short, args, kwargs)
+        self._left_out_frames = 0
+
+    def _show_one(self, error: ExceptionInfo, args: Any, kwargs: Any) -> None:
+        kind, value, _ = error
+        try:
+            super().showtraceback(error, *args, **kwargs)
+        except Exception:
+            # IPython could not format it.
+            self._showtraceback(kind, value, [f"{name_of(kind)}: {text_of(value)}\n"])
+
+    def _show_group(self, kind: Any, value: BaseException, trace: TracebackType | None) -> None:
+        """IPython knows no groups: it prints them on stderr."""
+        # The outermost frame is IPython's own.
+        inner = trace.tb_next if trace and trace.tb_next else trace
+        self._showtraceback(kind, value, traceback.format_exception(kind, value, inner))
+
+    @contextmanager
+    def collected_errors(self) -> Iterator[list[BaseException]]:
+        """While it is entered, errors are collected and not shown."""
+        errors: list[BaseException] = []
+        self._collected = errors
+        try:
+            yield errors
+        finally:
+            self._collected = None
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        """Send an exception that has been formatted."""
+        self.restore_streams()
+        if left_out := self._left_out_frames:
+            stb = [*stb[:1], f"[{left_out} frames are left out]\n", *stb[1:]]
+        content = error_content(etype, evalue, stb)
+        hook: Any = self.displayhook
+        topic = hook.topic.replace(b"execute_result", b"error") if hook.topic else None
+        hook.session.send(hook.pub_socket, "error", content, hook.parent_header, ident=topic)
+        self._last_traceback = content["traceback"]
+        self.last_error = {name: content[name] for name in content if name != DROPPED_BYTES_KEY}
+
+    def set_parent(self, parent: dict[str, Any]) -> None:
+        """Tell whom output is for, also the streams that user code has replaced for a while."""
+        super().set_parent(parent)
+        self.kernel._stdout.set_parent(parent)
+        self.kernel._stderr.set_parent(parent)

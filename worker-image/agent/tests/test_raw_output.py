@@ -1,0 +1,95 @@
+"""Descriptors are read in order, for one request at a time, and never for another."""
+
+import os
+import subprocess
+import threading
+import time
+import unittest
+from typing import Any
+
+from cellhouse_kernel.raw_output import RawOutput
+
+FIRST = {"msg_id": "first"}
+SECOND = {"msg_id": "second"}
+PATIENCE_SECONDS = 20.0
+
+
+class RawOutputTest(unittest.TestCase):
+    """On a descriptor of the test's own."""
+
+    def setUp(self) -> None:
+        self.descriptor = os.open(os.devnull, os.O_WRONLY)
+        self.taken: list[tuple[str, str]] = []
+        self.grown = threading.Event()
+        self.raw = RawOutput()
+        self.raw.start({self.descriptor: self.take})
+
+    def tearDown(self) -> None:
+        os.close(self.descriptor)
+
+    def take(self, parent: dict[str, Any], text: str) -> None:
+        """What the kernel's streams do with it."""
+        self.taken.append((parent["msg_id"], text))
+        self.grown.set()
+
+    def text(self, name: str) -> str:
+        """All that was taken for a request."""
+        return "".join(text for owner, text in self.taken if owner == name)
+
+    def test_hands_on_what_was_written_before(self) -> None:
+        self.raw.begin(FIRST)
+        os.write(self.descriptor, b"a")
+        self.raw.take()
+        self.assertEqual(self.text("first"), "a")
+
+    def test_hands_on_what_nobody_asks_for(self) -> None:
+        self.raw.begin(FIRST)
+        os.write(self.descriptor, b"a")
+        self.assertTrue(self.grown.wait(PATIENCE_SECONDS))
+        self.assertEqual(self.taken, [("first", "a")])
+
+    def test_joins_the_halves_of_a_character(self) -> None:
+        self.raw.begin(FIRST)
+        for half in (b"\xc3", b"\xa9\xff", b"\xc3"):
+            os.write(self.descriptor, half)
+            self.raw.take()
+        self.raw.end()
+        self.assertEqual(self.text("first"), "é\ufffd\ufffd")
+
+    def test_gives_the_output_of_a_process_left_behind_to_nobody(self) -> None:
+        self.raw.begin(FIRST)
+        command = ["sh", "-c", "read line; echo late"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.descriptor) as child:
+            self.raw.end()
+            self.raw.renew()
+            self.raw.begin(SECOND)
+            child.communicate(b"go\n")
+        os.write(self.descriptor, b"mine")
+        self.raw.end()
+        self.assertEqual((self.text("first"), self.text("second")), ("", "mine"))
+        self.assertEqual(child.returncode, 0)
+
+    def test_gives_what_is_written_between_two_requests_to_nobody(self) -> None:
+        self.raw.begin(FIRST)
+        self.raw.end()
+        self.raw.renew()
+        os.write(self.descriptor, b"between")
+        self.raw.begin(SECOND)
+        self.raw.end()
+        self.assertEqual(self.taken, [])
+
+    def test_does_not_spin_when_user_code_closes_the_descriptor(self) -> None:
+        self.raw.begin(FIRST)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.descriptor)
+        before = time.process_time()
+        time.sleep(0.2)
+        self.assertLess(time.process_time() - before, 0.1)
+        self.raw.renew()
+        self.raw.begin(SECOND)
+        os.write(self.descriptor, b"again")
+        self.raw.end()
+        self.assertEqual(self.text("second"), "again")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,73 @@
+"""Tracebacks lose their middle while they are shown, and only then."""
+
+import sys
+import unittest
+from types import TracebackType
+
+from cellhouse_kernel.tracebacks import (
+    INNER_FRAMES,
+    MAX_CHAINED,
+    OUTER_FRAMES,
+    chain_of,
+    short_chain,
+    shortened,
+)
+
+
+def frames(trace: TracebackType | None) -> int:
+    """How many frames a traceback has."""
+    count = 0
+    while trace is not None:
+        count += 1
+        trace = trace.tb_next
+    return count
+
+
+def raised(depth: int) -> ValueError:
+    """An exception with so many frames, and one more."""
+
+    def down(left: int) -> None:
+        if left == 1:
+            raise ValueError("deep")
+        down(left - 1)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 1_000)
+    try:
+        down(depth)
+    except ValueError as error:
+        return error
+    finally:
+        sys.setrecursionlimit(limit)
+    raise AssertionError
+
+
+class TracebacksTest(unittest.TestCase):
+    """Long ones, and chains."""
+
+    def test_leaves_a_short_one_alone(self) -> None:
+        error = raised(100)
+        self.assertEqual(shortened(error.__traceback__), (error.__traceback__, 0))
+
+    def test_keeps_both_ends_of_a_long_one(self) -> None:
+        error = raised(5_000)
+        trace, left_out = shortened(error.__traceback__)
+        self.assertEqual(frames(trace), OUTER_FRAMES + INNER_FRAMES)
+        self.assertEqual(left_out, 5_001 - OUTER_FRAMES - INNER_FRAMES)
+
+    def test_restores_everything(self) -> None:
+        error = raised(5_000)
+        last = error
+        for _ in range(2 * MAX_CHAINED):
+            last.__context__ = ValueError("older")
+            last = last.__context__
+        with short_chain(error) as left_out:
+            self.assertGreater(left_out, 0)
+            self.assertLess(frames(error.__traceback__), 2_000)
+            self.assertIsNone(list(chain_of(error))[-1].__context__)
+        self.assertEqual(frames(error.__traceback__), 5_001)
+        self.assertIsNotNone(list(chain_of(error))[-1].__context__)
+
+
+if __name__ == "__main__":
+    unittest.main()
