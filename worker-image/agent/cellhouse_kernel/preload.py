@@ -40,6 +40,7 @@ def preload() -> None:
     with prepare_imports(), _private_matplotlib_folder():
         for name in PRELOADED_MODULES:
             importlib.import_module(name)
+        importlib.import_module("cellhouse_kernel.warm_up").warm_up()
     _forget_matplotlib_folder()
     gc.collect()
     # What the collector would look at, it would write to: from now on it leaves all of this alone, in every kernel.

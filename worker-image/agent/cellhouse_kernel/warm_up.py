@@ -1,0 +1,20 @@
+"""Does once, ahead of any kernel, what is slow the first time: a forked kernel finds it done."""
+
+from __future__ import annotations
+
+import sys
+
+from IPython.core.ultratb import AutoFormattedTB
+
+
+def warm_up() -> None:
+    """Format a traceback as the shell does.
+
+    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. It is
+    the interrupt at a time limit that would have to wait for it.
+    """
+    formatter = AutoFormattedTB(mode="Context", color_scheme="Linux", tb_offset=1)
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        formatter.structured_traceback(*sys.exc_info())
