@@ -46,7 +46,7 @@ class Shell(ZMQInteractiveShell):
         for name, stream in (("stdout", self.kernel._stdout), ("stderr", self.kernel._stderr)):
             try:
                 getattr(sys, name).flush()
-            except Exception:
+            except BaseException:
                 setattr(sys, name, stream)
 
     async def run_cell_async(self, *args: Any, **kwargs: Any) -> Any:

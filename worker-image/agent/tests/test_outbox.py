@@ -206,11 +206,12 @@ class WithPeer(unittest.TestCase):
         self.outbox.add_text("stdout", "1", "parent,")
         child = os.fork()
         if child == 0:
-            self.outbox.add_text("stdout", "1", "child,")
+            self.outbox.add_text("stdout", "1", "chi")
+            self.outbox.add_text("stdout", "1", "ld\n")
             os._exit(0)
         os.waitpid(child, 0)
         self.outbox.flush()
-        self.assertEqual(sorted(self.await_text(13).split(",")), ["", "child", "parent"])
+        self.assertIn(self.await_text(13), ("parent,child\n", "child\nparent,"))
 
     def test_text_that_was_flushed_arrives_though_the_process_is_killed_at_once(self) -> None:
         child = os.fork()
