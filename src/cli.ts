@@ -8,6 +8,7 @@ import { openArchive } from './archiveFile.ts';
 import { type Config, ConfigError, loadConfig, loadServeConfig } from './config.ts';
 import { makeDataDir } from './dataDir.ts';
 import { explain } from './errors.ts';
+import { LEASE_TTL_MS, type Leases } from './events/leases.ts';
 import { rebuildProjections } from './events/projections/rebuildProjections.ts';
 import { pruneHistory } from './events/retention/pruneHistory.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
@@ -52,7 +53,8 @@ async function down(): Promise<void> {
     try {
       const lock = await lockDataDir(config.dataDir);
       closers.push(() => lock.release());
-      const { pool } = await openInstallation(config, logger, closers);
+      const { database, pool } = await openInstallation(config, logger, closers);
+      await refuseBesideOthers(database.leases);
       await pool.shutDown();
       await pool.close(0);
     } finally {
@@ -103,6 +105,20 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
   while ((await liveGateway(config.dataDir)) !== null) {
     if (Date.now() > limit)
       throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
+    await delay(GATEWAY_STOP_LOOK_MS);
+  }
+}
+
+/** A gateway that lives would make good what is ended here. One that died just now is held to live until its lease expires. */
+async function refuseBesideOthers(leases: Leases): Promise<void> {
+  const limit = Date.now() + LEASE_TTL_MS + GATEWAY_STOP_LOOK_MS;
+  for (;;) {
+    const others = await leases.otherGateways();
+    if (others.length === 0) return;
+    if (Date.now() > limit)
+      throw new Error(
+        `Other gateways of this installation run (${others.join(', ')}: what gateway-id in a DATA_DIR says). Stop those first, then repeat this; nothing is ended yet but the gateway here.`,
+      );
     await delay(GATEWAY_STOP_LOOK_MS);
   }
 }

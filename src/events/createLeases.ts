@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { WorkerId } from '../ids.ts';
+import type { GatewayId, WorkerId } from '../ids.ts';
 import type { Client } from './client.ts';
 import type { Cursor } from './eventStore.ts';
 import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases, SETTLE_LIMIT_MS } from './leases.ts';
@@ -74,20 +74,23 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
     await expireLeases(client, gatewayId, epochsOf(new Map([[name, lease]])));
   }
 
+  const isHeld = (name: string) => performance.now() < (held.get(name)?.validUntil ?? 0);
+  const acquire = (name: string) =>
+    hold(
+      name,
+      () => acquireLease(client, gatewayId, name),
+      (epoch) => epoch,
+    );
+
   return {
-    acquire: (name) =>
-      hold(
-        name,
-        () => acquireLease(client, gatewayId, name),
-        (epoch) => epoch,
-      ),
+    acquire,
     acquireWorker: (workerId) =>
       hold(
         streamIdOf('worker', workerId),
         () => acquireWorkerLease(client, gatewayId, workerId),
         ({ epoch }) => epoch,
       ),
-    isHeld: (name) => performance.now() < (held.get(name)?.validUntil ?? 0),
+    isHeld,
     release,
     releaseWorker: (workerId) => release(streamIdOf('worker', workerId)),
     onLost: (listener) => {
@@ -95,6 +98,11 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
       return () => listeners.delete(listener);
     },
     orphanedWorkers: () => readOrphanedWorkers(client),
+    announce: async () => {
+      const name = `gateway-${gatewayId}`;
+      if (!isHeld(name)) await acquire(name);
+    },
+    otherGateways: () => readOtherGateways(client, gatewayId),
     close: async () => {
       if (isClosed) return;
       isClosed = true;
@@ -187,4 +195,12 @@ async function readOrphanedWorkers({ sql, answered }: Client): Promise<WorkerId[
         AND EXISTS (SELECT FROM executions x WHERE x.worker_id = w.id AND x.finished_at IS NULL))
     ORDER BY w.requested_at, w.id`);
   return rows.map(({ id }) => id);
+}
+
+async function readOtherGateways({ sql, answered }: Client, own: string): Promise<GatewayId[]> {
+  const rows = await answered(sql<{ holder: GatewayId }[]>`
+    SELECT holder FROM leases
+    WHERE name = 'gateway-' || holder AND holder <> ${own} AND expires_at > clock_timestamp()
+    ORDER BY holder`);
+  return rows.map(({ holder }) => holder);
 }

@@ -3,7 +3,7 @@
  * holder, and each restart of the same holder, raises the epoch. A holder that is late loses nothing but the right to act:
  * its writes carry the old epoch and are refused.
  */
-import type { WorkerId } from '../ids.ts';
+import type { GatewayId, WorkerId } from '../ids.ts';
 import type { Cursor } from './eventStore.ts';
 
 export interface Leases {
@@ -28,6 +28,10 @@ export interface Leases {
    * those that are for {@link SETTLE_LIMIT_MS} and whose executions have not ended.
    */
   orphanedWorkers(): Promise<WorkerId[]>;
+  /** Tells others that this gateway lives (lease `gateway-<id>`), until it is closed or dies. Idempotent. */
+  announce(): Promise<void>;
+  /** The ids of those that live and have announced it, but for this one. */
+  otherGateways(): Promise<GatewayId[]>;
   /** Stops renewing and gives up all (they expire at once), so that another gateway need not wait. */
   close(): Promise<void>;
 }

@@ -106,8 +106,8 @@ function reading({ readAfter, readStream, lastPosition }: EventStore) {
   return { readAfter, readStream, lastPosition };
 }
 
-function asked({ acquire, acquireWorker, release, releaseWorker, orphanedWorkers }: Leases) {
-  return { acquire, acquireWorker, release, releaseWorker, orphanedWorkers };
+function asked({ isHeld, onLost, close, ...asking }: Leases) {
+  return asking;
 }
 
 async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /**
  * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row; those of gateways that
- * live (lease `gateway-<id>`) count.
+ * live count.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -19,7 +19,7 @@ export interface WaitingRequests {
 export interface WaitingRequestsDeps {
   readonly client: Client;
   readonly gatewayId: string;
-  readonly leases: Pick<Leases, 'acquire' | 'isHeld'>;
+  readonly leases: Pick<Leases, 'announce'>;
   readonly logger: Logger;
 }
 
@@ -31,7 +31,6 @@ export function createWaitingRequests(
   deps: WaitingRequestsDeps,
 ): WaitingRequests & { close(): Promise<void> } {
   const { client, gatewayId, leases } = deps;
-  const lease = `gateway-${gatewayId}`;
   const closing = new AbortController();
   let count = 0;
   let told = 0;
@@ -45,7 +44,7 @@ export function createWaitingRequests(
     while (count !== told && !closing.signal.aborted) {
       const now = count;
       try {
-        if (!leases.isHeld(lease)) await leases.acquire(lease);
+        await leases.announce();
         await writeWaiting(client, gatewayId, now);
         told = now;
         await pause(TELL_DELAY_MS);

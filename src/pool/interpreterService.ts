@@ -14,10 +14,8 @@ import type { Pool } from './pool.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
 import { requestKernelRestart } from './requestKernelRestart.ts';
 import type { InterpreterService, Principal } from './service.ts';
+import { untilInitialized } from './untilInitialized.ts';
 import { validateRequest, validateUserUuid } from './validateRequest.ts';
-
-/** A take-over is a matter of seconds. */
-const RETRY_AFTER_MS = 1_000;
 
 export interface InterpreterServiceDeps {
   readonly config: Config;
@@ -45,7 +43,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     onAccepting = () => undefined,
   ) => {
     const valid = validateRequest(request, config);
-    if (pool.isInitializing) throw initializing();
+    await untilInitialized(pool);
     return await acceptExecution({ ...deps, onAccepting }, principal.tenant, valid);
   };
 
@@ -97,14 +95,6 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     poolStatus: () => pool.status(),
     followPoolStatus: () => followPoolStatus(pool),
   };
-}
-
-function initializing(): DomainError {
-  return new DomainError(
-    'POOL_INITIALIZING',
-    'This gateway is still taking over its workers. Send the request again.',
-    { retryAfterMs: RETRY_AFTER_MS },
-  );
 }
 
 function notFound(what: string, id: string): DomainError {

@@ -200,6 +200,7 @@ export function createPool(deps: PoolDeps): Pool {
       return health.degradation;
     },
     start: async () => {
+      await database.leases.announce();
       await upkeep.start();
       // One worker that cannot be reconciled does not keep the others from serving.
       await reconcile(reconciling).catch((error: unknown) => {

@@ -1,15 +1,18 @@
 /** One of three gateways dies, or sleeps and wakes: the others go on with what it held, and nothing is lost or done twice. */
 import { setTimeout as delay } from 'node:timers/promises';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../support/gateway.ts';
 import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 import {
+  containerOf,
   execute,
   follow,
   interrupt,
   type Output,
   poolStatus,
   printed,
+  release,
   restartKernel,
   submit,
 } from '../support/interpreter.ts';
@@ -22,6 +25,10 @@ const ASLEEP_MS = Number(process.env.CELLHOUSE_ASLEEP_MS ?? 6_000);
 /** A call that nothing stands in the way of, on a machine that is busy with other tests. */
 const PROMPT_MS = 2_000;
 const LONG = { timeoutMs: 120_000 };
+
+const docker = new Docker(
+  process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
+);
 
 let installation: TestInstallation;
 let gateways: TestGateway[];
@@ -165,6 +172,53 @@ describe('a gateway that is stopped and goes on later', () => {
       expect(answer.resultText).toBe(String(count + 1));
     }
     return slowest;
+  }
+});
+
+describe('what a gateway leaves half done', () => {
+  it('a release while the holder is stopped: the code ends, and nothing of it is left', async () => {
+    const [one, two] = others;
+    const { id } = await submit(one, user, 'print("on")\nimport time\ntime.sleep(100)', LONG);
+    await printed(one.socket(), id, 1);
+    const container = docker.getContainer(await containerOf(one, user));
+    const following = follow(two.socket(), id);
+    process.kill(holder.pid, 'SIGSTOP');
+    expect(await release(one, user)).toBe(true);
+    expect((await following).at(-1)).toMatchObject({ execution: { status: 'CANCELLED' } });
+    await expect(container.inspect()).rejects.toMatchObject({ statusCode: 404 });
+    process.kill(holder.pid, 'SIGCONT');
+    expect(await execute(holder, user, 'globals().get("n")')).toMatchObject({
+      status: 'OK',
+      resultText: null,
+      stateLost: false,
+    });
+  });
+
+  it('workers in the making are another’s within the limit, or over', async () => {
+    const maker = others[0];
+    const crowd = Array.from({ length: 6 }, (_, index) =>
+      execute(maker, `${user} ${index}`, '1', { waitForWorkerMs: 60_000 }).catch(() => 'cut off'),
+    );
+    await until('workers in the making', async () => (await inTheMaking(maker)) > 0);
+    await maker.kill('SIGKILL');
+    await Promise.all(crowd);
+    await until(
+      'them to be another’s, or over',
+      async () => (await inTheMaking(maker)) === 0,
+      2 * TAKE_OVER_LIMIT_MS,
+    );
+    await maker.restart();
+  });
+
+  /** How many workers are being made that this gateway asked for, and that no other has taken over. */
+  async function inTheMaking(maker: TestGateway): Promise<number> {
+    const id = gatewayIdOf(maker);
+    const workers = await installation.sql`
+      SELECT w.id FROM workers w
+      JOIN events e ON e.stream_id = 'worker-' || w.id AND e.version = 1 AND e.metadata ->> 'gatewayId' = ${id}
+      LEFT JOIN leases l ON l.name = 'worker-' || w.id AND l.expires_at > clock_timestamp()
+      WHERE w.state IN ('REQUESTED', 'STARTING') AND coalesce(l.holder, ${id}) = ${id}`;
+    return workers.length;
   }
 });
 

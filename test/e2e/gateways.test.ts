@@ -1,7 +1,7 @@
 /** Two gateways on one PostgreSQL: whichever is asked answers, wherever the session's worker is held. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../support/gateway.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 import {
   execute,
   follow,
@@ -12,6 +12,7 @@ import {
   restartKernel,
   submit,
 } from '../support/interpreter.ts';
+import { runCli } from '../support/runCli.ts';
 import { until } from '../support/until.ts';
 
 let installation: TestInstallation;
@@ -167,6 +168,18 @@ describe('MAX_TOTAL_WORKERS', () => {
         SELECT sum(change) OVER (ORDER BY position) AS total FROM changes) totals`;
     expect(most[0]).toEqual({ most: MAX_TOTAL_WORKERS });
     await Promise.all(users.map((user) => release(gateways[0], user)));
+  });
+});
+
+describe('down', () => {
+  it('ends nothing while another gateway runs', async () => {
+    const [leaving, staying] = gateways;
+    await execute(staying, 'stays', 'n = 1');
+    const { code, output } = await runCli(['down'], leaving.env);
+    expect(output).toContain(gatewayIdOf(staying));
+    expect(code).toBe(1);
+    await leaving.restart();
+    expect((await execute(leaving, 'stays', 'n')).resultText).toBe('1');
   });
 });
 

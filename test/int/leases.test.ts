@@ -103,6 +103,22 @@ describe('a lease', () => {
   });
 });
 
+describe('otherGateways', () => {
+  it('are those that have announced themselves and live', async () => {
+    const [ids, living] = [[newId<GatewayId>(), newId<GatewayId>()] as const, await db.open()];
+    const [closing, dying] = [await db.open(ids[0]), await db.open(ids[1])];
+    expect(await living.leases.otherGateways()).toEqual([]);
+    for (const { leases } of [living, closing, dying]) await leases.announce();
+    expect(await living.leases.otherGateways()).toEqual([...ids].sort());
+    expect(await closing.leases.otherGateways()).toHaveLength(2);
+    await closing.close();
+    expect(await living.leases.otherGateways()).toEqual([ids[1]]);
+    await dying.close();
+    expect(await living.leases.otherGateways()).toEqual([]);
+    await living.close();
+  });
+});
+
 describe('isHeld', () => {
   it('is true only as long as no other gateway can have it', async () => {
     const held = await db.open();

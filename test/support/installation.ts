@@ -1,4 +1,4 @@
-/** Several gateways of one installation, as the README has them: one PostgreSQL, one engine, a data directory each. */
+/** Several gateways of one installation, with the settings that the README gives for that, and no others. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ import {
 import { createDatabaseProxy } from './databaseProxy.ts';
 import { startTestGateway, type TestGateway } from './gateway.ts';
 import { until } from './until.ts';
+
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
 export interface TestInstallation {
   /** One more gateway. Resolves when it serves. */
@@ -35,7 +37,10 @@ export async function createInstallation(
   const way = await createDatabaseProxy(address);
   const client = createClient(address, { name: 'test', maxConnections: 2 });
   const { sql } = client;
-  const shared = { DATABASE_URL: way.url, SOCKET_DIR: join(root, 's'), AUTH_TOKEN: 'of-all' };
+  const shared = {
+    ...sharedSettings({ DATABASE_URL: way.url, AUTH_TOKEN: 'of-all' }),
+    SOCKET_DIR: join(root, 's'),
+  };
   const gateways: TestGateway[] = [];
 
   async function holderOf(lease: string): Promise<TestGateway> {
@@ -69,6 +74,21 @@ export async function createInstallation(
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+/** Those of `values` that the README tells all gateways to share. @throws Error if it names another, or another way */
+function sharedSettings(values: Readonly<Record<string, string>>): Record<string, string> {
+  const section = README.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
+  const shared = [...section.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);
+  const own = [...section.matchAll(/^DATA_DIR=\S+ PORT=\d+ npm start$/gm)];
+  if (shared.length === 0 || own.length < 2) throw new Error('The README has another way.');
+  return Object.fromEntries(shared.map((name) => [name, sharedValue(values, name)]));
+}
+
+function sharedValue(values: Readonly<Record<string, string>>, name: string): string {
+  const value = values[name];
+  if (value === undefined) throw new Error(`The README shares ${name}, and the tests do not.`);
+  return value;
 }
 
 export function gatewayIdOf({ dataDir }: TestGateway): string {
