@@ -1,4 +1,7 @@
-/** The agent's own checks (black, flake8, mypy, its unit tests on a real kernel), run where it runs: in the worker image. */
+/**
+ * The agent's own checks (black, flake8, mypy, its unit tests on a real kernel), run where it runs: in the worker image. And
+ * the same checkers on the probes, which are Python as well.
+ */
 
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -9,6 +12,7 @@ import { builtImage } from '../support/builtImage.ts';
 /** Installs the checkers the first time; afterwards the builder's cache answers. */
 const BUILD_TIMEOUT_MS = 300_000;
 const TAG = 'cellhouse-test-agent';
+const PROBES = new URL('security/probes', import.meta.url).pathname;
 
 it(
   'is formatted, linted, typed and tested',
@@ -23,16 +27,30 @@ it(
       { t: TAG, dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
     );
     await builtImage(docker, build);
-    const output = new PassThrough();
-    const report = text(output);
-    // A terminal, so that what it prints is not framed.
-    await docker.run(TAG, [], output, {
-      Tty: true,
-      Entrypoint: ['cat', '/report.txt'],
-      HostConfig: { AutoRemove: true },
-    });
-    output.end();
-    expect(await report).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
+    expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
   },
   BUILD_TIMEOUT_MS,
 );
+
+it('and so are the probes, but for the tests', async () => {
+  const settings = '--config=/src/agent/.flake8';
+  const command = `cp -r /probes /tmp && cd /tmp/probes && black --check --quiet --diff --config /src/agent/pyproject.toml . &&
+    python3 -m flake8 ${settings} . && mypy --strict *.py`;
+  const report = await run(['sh', '-c', `(${command}) 2>&1`], [`${PROBES}:/probes:ro`]);
+  expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files$/);
+});
+
+/** Runs a command in the image of the checks, and resolves with what it printed. */
+async function run(entrypoint: string[], binds: string[] = []): Promise<string> {
+  const output = new PassThrough();
+  const report = text(output);
+  // A terminal, so that what it prints is not framed.
+  await new Docker().run(TAG, [], output, {
+    Tty: true,
+    Entrypoint: entrypoint,
+    Env: ['NO_COLOR=1', 'TERM=dumb'],
+    HostConfig: { AutoRemove: true, Binds: binds, NetworkMode: 'none' },
+  });
+  output.end();
+  return await report;
+}

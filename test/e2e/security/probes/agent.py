@@ -1,4 +1,4 @@
-"""Tampering with whatever keeps the worker going: init, the agent, and what starts kernels. And their socket and keys."""
+"""Tampering with whatever keeps the worker going: init, the agent, what starts kernels, and the agent's socket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 import struct
 from collections.abc import Callable
 from errno import EBUSY, EINVAL, ENODEV, ENOENT, ENOSYS, ENOTEMPTY, ENXIO, EPERM, ESRCH, EXDEV
+from typing import Any
 
 from harness import (
     ABSENT,
@@ -17,7 +18,6 @@ from harness import (
     PERM,
     READ_ONLY,
     Numbers,
-    bytes_of,
     call,
     demand,
     every,
@@ -34,18 +34,19 @@ SOCKET_FOLDER = "/run/cellhouse/socket"
 P_PID = 1
 IOPRIO_WHO_PROCESS = 1
 PTRACE_ATTACH = 16
+PTRACE_DETACH = 17
 PTRACE_SEIZE = 0x4206
 
 
-def each(numbers: Numbers, attack: Callable[[int], object]) -> str:
-    """One attack on each process that user code did not make."""
-    return every(*(refused(str(pid), numbers, attack, pid) for pid in strangers()))
+def each(numbers: Numbers, attack: Callable[..., object], *arguments: Any) -> str:
+    """One attack on each process that user code did not make; the attack gets its number, then the arguments."""
+    return every(*(refused(str(pid), numbers, attack, pid, *arguments) for pid in strangers()))
 
 
 @probe("signals the agent or init")
 def kill() -> str:
     numbers = (0, signal.SIGTERM, signal.SIGSTOP, signal.SIGINT, signal.SIGKILL)
-    return every(*(each(PERM, lambda pid, n=number: os.kill(pid, n)) for number in numbers))  # type: ignore[misc]
+    return every(*(each(PERM, os.kill, number) for number in numbers))
 
 
 @probe("signals the agent or init by other calls")
@@ -56,19 +57,18 @@ def kill_otherwise() -> str:
         return call("pidfd_send_signal", call("pidfd_open", pid, 0), signal.SIGTERM, 0, 0)
 
     return every(
+        # The first is no signal, and asks only whether one might be sent.
+        each(PERM, lambda pid: call("tgkill", pid, pid, 0)),
         each(PERM, lambda pid: call("tgkill", pid, pid, signal.SIGTERM)),
         each(PERM, lambda pid: call("rt_sigqueueinfo", pid, signal.SIGTERM, information)),
         # gVisor has no pidfd_open.
         each((EPERM, ENOSYS), through_handle),
-        *(
-            refused(f"group {group}", PERM, os.killpg, group, signal.SIGTERM)
-            for group in _groups()
-        ),
+        *(refused(f"group {group}", PERM, os.killpg, group, signal.SIGTERM) for group in _groups()),
     )
 
 
 def _groups() -> set[int]:
-    """Process groups of strangers. A minus before 1 would mean every process, so init's own is left to the next probe."""
+    """Process groups of strangers. A minus before 1 would mean every process, so init's is left to the next probe."""
     return {os.getpgid(pid) for pid in strangers()} - {0, 1}
 
 
@@ -91,8 +91,14 @@ def kill_all() -> str:
 
 @probe("traces the agent or init")
 def trace() -> str:
+    def attach(pid: int) -> int:
+        call("ptrace", PTRACE_ATTACH, pid, 0, 0)
+        os.waitpid(pid, 0)
+        # Whoever could be traced is let go again: init must go on, or nothing ends.
+        return call("ptrace", PTRACE_DETACH, pid, 0, 0)
+
     return every(
-        each(PERM, lambda pid: call("ptrace", PTRACE_ATTACH, pid, 0, 0)),
+        each(PERM, attach),
         each(PERM, lambda pid: call("ptrace", PTRACE_SEIZE, pid, 0, 0)),
     )
 
@@ -120,15 +126,15 @@ def memory() -> str:
     )
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
+def _read_of(pid: int, name: str) -> bytes:
+    with open(f"/proc/{pid}/{name}", "rb") as file:
         return file.read(4096)
 
 
 @probe("reads the environment of the agent or init")
 def environment() -> str:
     if not is_gvisor():
-        return each((*DENIED, *ABSENT), lambda pid: _read(f"/proc/{pid}/environ"))
+        return each((*DENIED, *ABSENT), _read_of, "environ")
     # gVisor shows it to everyone, so there must be nothing in it but settings that anyone may know, and what the kernel
     # itself has.
     seen = {entry for pid in strangers() for entry in _entries(pid)}
@@ -139,13 +145,13 @@ def environment() -> str:
 
 
 def _entries(pid: int) -> set[str]:
-    return {entry for entry in _read(f"/proc/{pid}/environ").decode().split("\0") if entry}
+    return {entry for entry in _read_of(pid, "environ").decode().split("\0") if entry}
 
 
 @probe("reads where the memory of the agent or init lies", only="runc")
 def memory_map() -> str:
     names = ("maps", "smaps", "pagemap", "auxv", "syscall", "stack")
-    return every(*(each((*DENIED, *ABSENT), lambda pid, n=name: _read(f"/proc/{pid}/{n}")) for name in names))  # type: ignore[misc]
+    return every(*(each((*DENIED, *ABSENT), _read_of, name) for name in names))
 
 
 @probe("takes the files of the agent or init")
@@ -153,7 +159,8 @@ def files() -> str:
     def take(path: str, flags: int) -> None:
         taken = os.open(path, flags | os.O_NONBLOCK)
         # gVisor opens the null device again for anyone.
-        if stat.S_ISCHR(os.fstat(taken).st_mode) and os.read(os.open(path, os.O_RDONLY), 1) == b"":
+        is_device = is_gvisor() and stat.S_ISCHR(os.fstat(taken).st_mode)
+        if is_device and os.read(os.open(path, os.O_RDONLY), 1) == b"":
             raise OSError(ENXIO, "the null device")
 
     numbers = (*DENIED, *ABSENT, ENXIO, ENODEV)
@@ -177,7 +184,10 @@ def files() -> str:
 def priorities() -> str:
     limit = struct.pack("=QQ", 10, 10)
     fixed = every(
-        each((EPERM, EINVAL), lambda pid: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))),
+        each(
+            (EPERM, EINVAL),
+            lambda pid: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+        ),
         each(PERM, lambda pid: call("ioprio_set", IOPRIO_WHO_PROCESS, pid, 3 << 13)),
         each(PERM, lambda pid: call("prlimit64", pid, 7, limit, 0)),
     )
@@ -187,7 +197,10 @@ def priorities() -> str:
     return every(
         fixed,
         each(PERM, lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19)),
-        *(refused(f"group {group}", DENIED, os.setpriority, os.PRIO_PGRP, group, 19) for group in _groups()),
+        *(
+            refused(f"group {group}", DENIED, os.setpriority, os.PRIO_PGRP, group, 19)
+            for group in _groups()
+        ),
         refused("all of its user", (EPERM, ESRCH), os.setpriority, os.PRIO_USER, AGENT_UID, 19),
         each(PERM, lambda pid: os.sched_setaffinity(pid, {0})),
     )
@@ -201,16 +214,13 @@ def out_of_memory_score() -> str:
 
     names = {"oom_score_adj": b"1000", "comm": b"x", "timerslack_ns": b"1", "coredump_filter": b"0"}
     return every(
-        *(
-            each(READ_ONLY + ABSENT, lambda pid, n=name, t=text: write(pid, n, t))  # type: ignore[misc]
-            for name, text in names.items()
-        )
+        *(each(READ_ONLY + ABSENT, write, name, text) for name, text in names.items()),
     )
 
 
 @probe("makes itself safer than the agent when memory is short", only="runc")
 def own_score() -> str:
-    """It may go down to the agent's own score (docs/security.md, "What is left"), but no further than what it started at."""
+    """It may go down to the agent's own score (docs/security.md, "What is left"), but not below."""
 
     def lower(score: int) -> None:
         with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
@@ -247,7 +257,13 @@ def connect() -> str:
             refused("stream", DENIED, attack, SOCKET, socket.SOCK_STREAM),
             refused("datagram", DENIED, attack, SOCKET, socket.SOCK_DGRAM),
             refused("by a link", DENIED, attack, "/workspace/agent-link", socket.SOCK_STREAM),
-            refused("by the kernel's root", DENIED, attack, f"/proc/self/root{SOCKET}", socket.SOCK_STREAM),
+            refused(
+                "by the kernel's root",
+                DENIED,
+                attack,
+                f"/proc/self/root{SOCKET}",
+                socket.SOCK_STREAM,
+            ),
         )
     finally:
         os.unlink("/workspace/agent-link")
@@ -264,7 +280,9 @@ def replace_socket() -> str:
         refused("bind beside it", READ_ONLY, bind, f"{SOCKET_FOLDER}/other.sock"),
         refused("remove it", READ_ONLY, os.unlink, SOCKET),
         refused("rename it", READ_ONLY, os.rename, SOCKET, f"{SOCKET_FOLDER}/old.sock"),
-        refused("rename another over it", (*READ_ONLY, EXDEV), os.rename, "/workspace", SOCKET_FOLDER),
+        refused(
+            "rename another over it", (*READ_ONLY, EXDEV), os.rename, "/workspace", SOCKET_FOLDER
+        ),
         refused("rename its folder", (*READ_ONLY, EBUSY), os.rename, "/run/cellhouse", "/run/x"),
         refused("link it", (*READ_ONLY, EXDEV), os.link, SOCKET, "/workspace/agent.sock"),
         refused("open the folder", READ_ONLY, os.chmod, "/run/cellhouse", 0o777),

@@ -123,7 +123,7 @@ _probes: dict[str, Probe] = {}
 
 
 def probe(name: str, only: str | None = None) -> Callable[[Probe], Probe]:
-    """Register an attack under a name that says what it attempts; `only` for one runtime, where the other has no such thing."""
+    """Register an attack under a name that says what it attempts; `only` if one runtime alone has such a thing."""
 
     def register(attack: Probe) -> Probe:
         if only in (None, PARAMETERS["tier"]):

@@ -104,13 +104,13 @@ def sysrq() -> str:
 @probe("writes a setting of the kernel")
 def settings() -> str:
     names = (
-        "kernel/core_pattern kernel/modprobe kernel/hostname kernel/hotplug kernel/poweroff_cmd kernel/yama/ptrace_scope "
-        "kernel/randomize_va_space kernel/unprivileged_bpf_disabled kernel/panic kernel/ns_last_pid kernel/shmmax "
-        "kernel/keys/maxkeys vm/overcommit_memory vm/drop_caches vm/panic_on_oom vm/mmap_min_addr fs/file-max "
-        "fs/suid_dumpable fs/protected_symlinks fs/binfmt_misc/register net/ipv4/ip_forward net/core/somaxconn "
+        "kernel/core_pattern kernel/modprobe kernel/hostname kernel/hotplug kernel/poweroff_cmd "
+        "kernel/yama/ptrace_scope kernel/randomize_va_space kernel/unprivileged_bpf_disabled "
+        "kernel/panic kernel/ns_last_pid kernel/shmmax kernel/keys/maxkeys vm/overcommit_memory "
+        "vm/drop_caches vm/panic_on_oom vm/mmap_min_addr fs/file-max fs/suid_dumpable "
+        "fs/protected_symlinks fs/binfmt_misc/register net/ipv4/ip_forward net/core/somaxconn "
         "user/max_user_namespaces"
     )
-    # The null device stands in for nothing here: each name must be refused for writing.
     return every(
         *(
             refused(name, (*READ_ONLY, *ABSENT), _write, f"/proc/sys/{name}", b"1")
@@ -123,7 +123,10 @@ def settings() -> str:
 def proc_files() -> str:
     names = "acpi/wakeup bus/pci/00/00.0 irq/0/smp_affinity irq/default_smp_affinity fs/xfs/stat mtrr scsi/scsi"
     return every(
-        *(refused(name, (*READ_ONLY, *ABSENT), _write, f"/proc/{name}", b"1") for name in names.split()),
+        *(
+            refused(name, (*READ_ONLY, *ABSENT), _write, f"/proc/{name}", b"1")
+            for name in names.split()
+        ),
         refused("new", (*READ_ONLY, *ABSENT), os.mkdir, "/proc/probe"),
     )
 
@@ -158,7 +161,10 @@ def sys_files() -> str:
     names = "power/state kernel/uevent_helper kernel/mm/ksm/run devices/system/cpu/cpu0/online bus/pci/rescan"
     return every(
         demand(len(paths) > 10 and not writable, f"{writable[:5]} of {len(paths)}"),
-        *(refused(name, (*READ_ONLY, *ABSENT), _write, f"/sys/{name}", b"1") for name in names.split()),
+        *(
+            refused(name, (*READ_ONLY, *ABSENT), _write, f"/sys/{name}", b"1")
+            for name in names.split()
+        ),
         refused("new", (*READ_ONLY, *ABSENT), os.mkdir, "/sys/probe"),
     )
 
@@ -176,7 +182,10 @@ def control_group() -> str:
             refused(name, (*READ_ONLY, *ABSENT), _write, f"/sys/fs/cgroup/{name}", b"1")
             for name in files.split()
         ),
-        *(refused(f"new in {folder}", READ_ONLY, os.mkdir, f"{folder}/probe") for folder in folders),
+        *(
+            refused(f"new in {folder}", READ_ONLY, os.mkdir, f"{folder}/probe")
+            for folder in folders
+        ),
         refused("new", READ_ONLY, os.mkdir, "/sys/fs/cgroup/probe"),
     )
 
@@ -199,14 +208,35 @@ def other_groups() -> str:
 
 @probe("finds a file system of the host among its mounts")
 def mounts() -> str:
-    allowed = {"/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/workspace", "/tmp"}
+    allowed = {
+        "/",
+        "/proc",
+        "/dev",
+        "/dev/pts",
+        "/dev/shm",
+        "/dev/mqueue",
+        "/sys",
+        "/workspace",
+        "/tmp",
+    }
     of_engine = {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
     socket_folder = "/run/cellhouse/socket"
     unexpected = []
     with open("/proc/self/mounts", encoding="utf-8") as file:
         for line in file:
             source, point, kind, options, *_ = line.split()
-            is_pseudo = kind in ("tmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay", "9p", "devtmpfs")
+            is_pseudo = kind in (
+                "tmpfs",
+                "proc",
+                "sysfs",
+                "devpts",
+                "mqueue",
+                "cgroup",
+                "cgroup2",
+                "overlay",
+                "9p",
+                "devtmpfs",
+            )
             is_mask = point.startswith(("/proc/", "/sys/")) and kind != "9p"
             is_known = point in allowed | of_engine | {socket_folder} or is_mask
             if not is_known or (not is_pseudo and point not in of_engine | {socket_folder}):
@@ -260,7 +290,9 @@ def hard_links() -> str:
     numbers = (*READ_ONLY, EXDEV)
     return every(
         refused("/etc/passwd", numbers, os.link, "/etc/passwd", "/workspace/hard-link"),
-        refused("/usr/bin/python3.13", numbers, os.link, "/usr/bin/python3.13", "/workspace/hard-link"),
+        refused(
+            "/usr/bin/python3.13", numbers, os.link, "/usr/bin/python3.13", "/workspace/hard-link"
+        ),
         refused("/etc/hosts", numbers, os.link, "/etc/hosts", "/workspace/hard-link"),
         refused("move /etc/passwd", numbers, os.rename, "/etc/passwd", "/workspace/moved"),
     )
@@ -299,7 +331,14 @@ def open_folders() -> str:
 
 @probe("looks for files of the host by their paths")
 def host_paths() -> str:
-    paths = ("/var/lib/docker", "/var/run/docker.pid", "/host", "/rootfs", "/mnt/host", *PARAMETERS["host_paths"])
+    paths = (
+        "/var/lib/docker",
+        "/var/run/docker.pid",
+        "/host",
+        "/rootfs",
+        "/mnt/host",
+        *PARAMETERS["host_paths"],
+    )
     return every(*(refused(path, (*ABSENT, EACCES), os.stat, path) for path in paths))
 
 
@@ -315,5 +354,3 @@ def container_log() -> str:
         refused("init's errors", (*DENIED, ENOENT, ENOTDIR), _write, "/proc/1/fd/2", b"x"),
         refused("console", (*DENIED, ENOENT, 6), _write, "/dev/console", b"x"),
     )
-
-

@@ -1,4 +1,4 @@
-"""Escapes through the kernel's own doors: namespaces, mounts, devices, modules, and calls that history advises against."""
+"""Escapes through the kernel's own doors: namespaces, mounts, devices, modules, calls that history advises against."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import struct
-from errno import EINVAL, ENODEV, ENOENT, ENOSYS, ENOTTY, ENXIO, EPERM, errorcode
+from errno import EINVAL, ENODEV, ENOSYS, ENOTTY, ENXIO, EPERM, errorcode
 from fcntl import ioctl
 
 from harness import (
@@ -84,7 +84,10 @@ def setns() -> str:
 
     return every(
         refused("its own", PERM, enter, "/proc/self/ns/user"),
-        *(refused(f"init's {kind}", DENIED, enter, f"/proc/1/ns/{kind}") for kind in ("mnt", "net")),
+        *(
+            refused(f"init's {kind}", DENIED, enter, f"/proc/1/ns/{kind}")
+            for kind in ("mnt", "net")
+        ),
     )
 
 
@@ -286,7 +289,9 @@ def trace_child() -> str:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     code = in_child(trace_me)
-    return every(attach, read, write, demand(code == EPERM, f"trace me: {errorcode.get(code, code)}"))
+    return every(
+        attach, read, write, demand(code == EPERM, f"trace me: {errorcode.get(code, code)}")
+    )
 
 
 @probe("keeps memory in the kernel past the end of its processes (System V, message queues)")

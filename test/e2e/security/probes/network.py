@@ -94,10 +94,26 @@ def interfaces() -> str:
 def gateway() -> str:
     port = PARAMETERS["gateway_port"]
     return every(
-        refused("127.0.0.1", (ECONNREFUSED,), _connect, socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port)),
-        refused("::1", (ECONNREFUSED, *UNREACHABLE), _connect, socket.AF_INET6, socket.SOCK_STREAM, ("::1", port)),
+        refused(
+            "127.0.0.1",
+            (ECONNREFUSED,),
+            _connect,
+            socket.AF_INET,
+            socket.SOCK_STREAM,
+            ("127.0.0.1", port),
+        ),
+        refused(
+            "::1",
+            (ECONNREFUSED, *UNREACHABLE),
+            _connect,
+            socket.AF_INET6,
+            socket.SOCK_STREAM,
+            ("::1", port),
+        ),
         *(
-            refused(address, UNREACHABLE, _connect, socket.AF_INET, socket.SOCK_STREAM, (address, port))
+            refused(
+                address, UNREACHABLE, _connect, socket.AF_INET, socket.SOCK_STREAM, (address, port)
+            )
             for address in PARAMETERS["host_addresses"]
         ),
     )
@@ -105,10 +121,24 @@ def gateway() -> str:
 
 @probe("reaches any IPv4 address")
 def ipv4() -> str:
-    addresses = [*PARAMETERS["host_addresses"], "169.254.169.254", "10.0.0.1", "192.168.0.1", "8.8.8.8", "255.255.255.255"]
+    addresses = [
+        *PARAMETERS["host_addresses"],
+        "169.254.169.254",
+        "10.0.0.1",
+        "192.168.0.1",
+        "8.8.8.8",
+        "255.255.255.255",
+    ]
     return every(
         *(
-            refused(f"{address} {kind.name}", (*UNREACHABLE, 13), _connect, socket.AF_INET, kind, (address, 53))
+            refused(
+                f"{address} {kind.name}",
+                (*UNREACHABLE, 13),
+                _connect,
+                socket.AF_INET,
+                kind,
+                (address, 53),
+            )
             for address in addresses
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
         )
@@ -117,7 +147,13 @@ def ipv4() -> str:
 
 @probe("reaches any IPv6 address")
 def ipv6() -> str:
-    addresses = ("2001:4860:4860::8888", "fe80::1%1", "fd00:ec2::254", "ff02::1%1", "::ffff:8.8.8.8")
+    addresses = (
+        "2001:4860:4860::8888",
+        "fe80::1%1",
+        "fd00:ec2::254",
+        "ff02::1%1",
+        "::ffff:8.8.8.8",
+    )
     # gVisor sends what is for a link to lo, where nobody answers.
     numbers = (*UNREACHABLE, EINVAL, ECONNREFUSED, ETIMEDOUT)
     return every(
@@ -162,7 +198,12 @@ def other_families() -> str:
         *(
             refused(f"{family}/{kind}", PERM, socket.socket, family, kind, 0)
             for family in families
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET)
+            for kind in (
+                socket.SOCK_STREAM,
+                socket.SOCK_DGRAM,
+                socket.SOCK_RAW,
+                socket.SOCK_SEQPACKET,
+            )
         )
     )
 
@@ -235,9 +276,23 @@ def change_network() -> str:
         refused("new link", numbers, _ask_route, 16, struct.pack("=BxHiII", 0, 0, 0, 0, 0)),
         refused("link down", numbers, _ask_route, 16, struct.pack("=BxHiII", 0, 0, 1, 0, 1)),
         refused("new address", numbers, _ask_route, 20, struct.pack("=BBBBI", 2, 8, 0, 0, 1)),
-        refused("new route", numbers, _ask_route, 24, struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0)),
-        refused("flags by ioctl", (*numbers, ENOTTY), request, SIOCSIFFLAGS, struct.pack("H22x", 0)),
-        refused("address by ioctl", (*numbers, ENOTTY), request, SIOCSIFADDR, struct.pack("HH4s16x", 2, 0, bytes(4))),
+        refused(
+            "new route",
+            numbers,
+            _ask_route,
+            24,
+            struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0),
+        ),
+        refused(
+            "flags by ioctl", (*numbers, ENOTTY), request, SIOCSIFFLAGS, struct.pack("H22x", 0)
+        ),
+        refused(
+            "address by ioctl",
+            (*numbers, ENOTTY),
+            request,
+            SIOCSIFADDR,
+            struct.pack("HH4s16x", 2, 0, bytes(4)),
+        ),
     )
 
 
@@ -254,14 +309,19 @@ def host_sockets() -> str:
         *PARAMETERS["host_paths"],
     )
     return every(
-        *(refused(path, (*ABSENT, *DENIED), _connect, socket.AF_UNIX, socket.SOCK_STREAM, path) for path in paths)
+        *(
+            refused(path, (*ABSENT, *DENIED), _connect, socket.AF_UNIX, socket.SOCK_STREAM, path)
+            for path in paths
+        )
     )
 
 
 @probe("reaches a socket of the host that has no file")
 def abstract_sockets() -> str:
     name = "\0" + PARAMETERS["abstract_socket"]
-    return refused(name[1:], (ECONNREFUSED, *PERM), _connect, socket.AF_UNIX, socket.SOCK_STREAM, name)
+    return refused(
+        name[1:], (ECONNREFUSED, *PERM), _connect, socket.AF_UNIX, socket.SOCK_STREAM, name
+    )
 
 
 @probe("reaches a server of the host that listens everywhere")
@@ -276,5 +336,3 @@ def host_server() -> str:
             for address in addresses
         )
     )
-
-

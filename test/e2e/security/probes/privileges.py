@@ -52,7 +52,9 @@ def _system_files() -> Iterator[str]:
 def capabilities() -> str:
     with open("/proc/self/status", encoding="utf-8") as status:
         sets = dict(line.split() for line in status if line.startswith("Cap"))
-    bounding = [n for n in range(LAST_CAPABILITY + 1) if LIBC.prctl(PR_CAPBSET_READ, n, 0, 0, 0) == 1]
+    bounding = [
+        n for n in range(LAST_CAPABILITY + 1) if LIBC.prctl(PR_CAPBSET_READ, n, 0, 0, 0) == 1
+    ]
     ambient = [n for n in range(LAST_CAPABILITY + 1) if LIBC.prctl(PR_CAP_AMBIENT, 1, n, 0, 0) == 1]
     names = {"CapInh:", "CapPrm:", "CapEff:", "CapBnd:"}
     return every(
@@ -140,12 +142,20 @@ def own_setuid_file() -> str:
 def _write_capability() -> None:
     path = "/workspace/capability-probe"
     with open(path, "wb"):
-        os.setxattr(path, "security.capability", struct.pack("=IIIII", 0x02000001, 1 << 21, 0, 0, 0))
+        os.setxattr(
+            path, "security.capability", struct.pack("=IIIII", 0x02000001, 1 << 21, 0, 0, 0)
+        )
 
 
 @probe("runs a program that would make it root")
 def root_programs() -> str:
-    commands = ("su -c id root", "mount -t tmpfs x /workspace", "/usr/sbin/chroot / id", "unshare -r id", "newgrp root")
+    commands = (
+        "su -c id root",
+        "mount -t tmpfs x /workspace",
+        "/usr/sbin/chroot / id",
+        "unshare -r id",
+        "newgrp root",
+    )
     seen = []
     for command in commands:
         ended = subprocess.run(
@@ -174,10 +184,23 @@ def writable_system() -> str:
             found.append(path)
     if seen < MIN_FILES:
         raise AssertionError(f"only {seen} files were seen")
-    folders = ("/", "/etc", "/usr/bin", "/usr/lib/python3/dist-packages", "/var/tmp", "/run", "/home", "/opt", "/root")
+    folders = (
+        "/",
+        "/etc",
+        "/usr/bin",
+        "/usr/lib/python3/dist-packages",
+        "/var/tmp",
+        "/run",
+        "/home",
+        "/opt",
+        "/root",
+    )
     return every(
         demand(not found, f"writable: {found} of {seen}"),
-        *(refused(f"new in {folder}", READ_ONLY, _make_file, f"{folder}/probe") for folder in folders),
+        *(
+            refused(f"new in {folder}", READ_ONLY, _make_file, f"{folder}/probe")
+            for folder in folders
+        ),
         refused("change a module", (*READ_ONLY, ETXTBSY), open, "/usr/lib/python3.13/os.py", "r+b"),
         refused("remove one", READ_ONLY, os.unlink, "/usr/lib/python3.13/os.py"),
         refused("new device folder", READ_ONLY, os.mkdir, "/dev/probe"),
@@ -200,7 +223,9 @@ def mount_options() -> str:
         flags = set() if is_gvisor() else {"nosuid", "nodev"}
         given = set(options.split(","))
         sized = any(option.startswith("size=") for option in given)
-        seen.append(demand(kind == "tmpfs" and flags <= given and sized, f"{point}: {kind} {options}"))
+        seen.append(
+            demand(kind == "tmpfs" and flags <= given and sized, f"{point}: {kind} {options}")
+        )
     return every(*seen)
 
 
@@ -219,8 +244,19 @@ def limits() -> str:
         refused("more open files", PERM, lift, "NOFILE", (4096, 4096)),
         refused("real-time priority", PERM, lift, "RTPRIO", (99, 99)),
         # gVisor keeps a niceness as a number and schedules without it.
-        *([] if is_gvisor() else [refused("niceness", DENIED, os.setpriority, os.PRIO_PROCESS, 0, -20)]),
-        refused("real-time scheduling", (EPERM, EINVAL), os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(50)),
+        *(
+            []
+            if is_gvisor()
+            else [refused("niceness", DENIED, os.setpriority, os.PRIO_PROCESS, 0, -20)]
+        ),
+        refused(
+            "real-time scheduling",
+            (EPERM, EINVAL),
+            os.sched_setscheduler,
+            0,
+            os.SCHED_FIFO,
+            os.sched_param(50),
+        ),
         refused("locked memory", PERM, lift, "MEMLOCK", (1 << 40, 1 << 40)),
     )
 
@@ -267,7 +303,11 @@ def inherited() -> str:
     with open(f"/proc/{PARAMETERS['kernel_pid']}/environ", "rb") as file:
         given = [entry.decode() for entry in file.read().split(b"\0") if entry]
     names = sorted(entry.partition("=")[0] for entry in given)
-    suspicious = [name for name in names if any(word in name for word in ("TOKEN", "KEY", "SECRET", "CELLHOUSE", "DATABASE"))]
+    suspicious = [
+        name
+        for name in names
+        if any(word in name for word in ("TOKEN", "KEY", "SECRET", "CELLHOUSE", "DATABASE"))
+    ]
     with open(f"/proc/{PARAMETERS['kernel_pid']}/cmdline", "rb") as file:
         arguments = file.read().decode().split("\0")
     folders = []
@@ -287,5 +327,3 @@ def _target(link: str) -> str:
         return os.readlink(link)
     except FileNotFoundError:
         return ""
-
-

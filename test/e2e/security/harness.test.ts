@@ -1,0 +1,175 @@
+/**
+ * The probes can fail. They attack a container that only looks like a worker, in which doors are open that a worker keeps
+ * shut; and they refuse to run where they do not belong.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type ProbeParameters,
+  parseVerdicts,
+  probeCode,
+  probeNames,
+  type Verdict,
+} from '../../support/probes.ts';
+
+const USER = '64002';
+/** What a command line can hold is more than a theme's code. */
+const PYTHON = ['/usr/bin/python3', '-I', '-c'];
+
+/** Not root, no network, read-only root: as far as the harness asks. The rest is as open as Docker can make it. */
+const WEAK: Docker.HostConfig = {
+  NetworkMode: 'none',
+  ReadonlyRootfs: true,
+  SecurityOpt: ['seccomp=unconfined'],
+  MaskedPaths: [],
+  ReadonlyPaths: [],
+  Tmpfs: { '/workspace': 'rw,mode=1777', '/tmp': 'rw,mode=1777' },
+  Ulimits: [{ Name: 'core', Soft: -1, Hard: -1 }],
+  // Its init runs as the same user: an agent without a user of its own.
+  Init: true,
+};
+
+const parameters: ProbeParameters = {
+  tier: 'runc',
+  settings: [],
+  gateway_port: 9,
+  open_port: 9,
+  host_addresses: [],
+  host_paths: ['/host'],
+  host_cmdline: '',
+  abstract_socket: 'nobody',
+};
+
+const docker = new Docker();
+const hostFolder = mkdtempSync(join(tmpdir(), 'ch-weak-'));
+afterAll(() => rmSync(hostFolder, { recursive: true, force: true }));
+
+describe('in a container that is no worker', () => {
+  it.each([
+    ['runs as root', WEAK, '0', 'root'],
+    ['has a writable root', { ...WEAK, ReadonlyRootfs: false }, USER, 'root file system'],
+    ['has a network', { ...WEAK, NetworkMode: 'bridge' }, USER, 'interfaces'],
+  ])('because it %s, nothing is attacked', async (_, host, user, reason) => {
+    const printed = await run(probeCode('agent', parameters), host, user);
+    expect(printed).toContain('NotAWorker');
+    expect(printed).toContain(reason);
+    expect(printed).not.toContain('"probe"');
+  });
+});
+
+describe('in a container with open doors', () => {
+  it.each([
+    [
+      'agent',
+      [
+        'signals the agent or init',
+        'traces the agent or init',
+        'reads or writes the memory of the agent or init',
+        'reads the environment of the agent or init',
+        'takes the files of the agent or init',
+        'slows the agent or init down',
+      ],
+    ],
+    [
+      'kernelCalls',
+      [
+        'makes a user namespace with unshare',
+        'makes a user namespace with clone',
+        'makes a user namespace with clone3',
+        "uses the kernel's keyrings",
+        'traces its own child',
+        'keeps memory in the kernel past the end of its processes (System V, message queues)',
+        'makes calls that only other programs need',
+      ],
+    ],
+    ['network', ['sends packets of its own making']],
+    [
+      'privileges',
+      [
+        'has a capability in any of its five sets',
+        'gains privileges by an exec (no_new_privs is off)',
+        'lifts its own limits',
+        "leaves a core dump, or wakes the host's crash handler",
+        'finds a secret in its environment, arguments or inherited files',
+        'has a writable file system without nosuid, nodev and a size',
+      ],
+    ],
+    [
+      'hostFiles',
+      [
+        'reads how the host was started',
+        'reads what the host and others on it do',
+        'reads what hardware the host has',
+        'finds a file system of the host among its mounts',
+        'looks for files of the host by their paths',
+      ],
+    ],
+  ])('the probes of %s say which they went through', async (theme, open) => {
+    const host = { ...WEAK, Binds: [`${hostFolder}:/host`] };
+    const printed = await run(probeCode(theme, parameters), host, USER);
+    // Programs that ask for a password write to the terminal as well.
+    const lines = printed.split('\n').filter((line) => line.startsWith('{"probe"'));
+    const verdicts = parseVerdicts(lines.join('\n'));
+    const through = [...verdicts.values()].filter((verdict) => verdict.through !== undefined);
+    expect([...verdicts.keys()]).toEqual(probeNames(theme, 'runc'));
+    expect(through.map(({ probe }) => probe)).toEqual(expect.arrayContaining(open));
+  });
+});
+
+describe('a probe', () => {
+  let verdicts: Map<string, Verdict>;
+  beforeAll(async () => {
+    const source = `
+import os, time
+from harness import PERM, probe, refused
+@probe("is refused")
+def held(): return refused("chown", PERM, os.chown, "/workspace", 0, 0)
+@probe("gets through")
+def through(): return refused("list", PERM, os.listdir, "/")
+@probe("fails for another reason")
+def broken(): return refused("open", PERM, open, "/nowhere")
+@probe("raises something")
+def raises(): return undefined
+@probe("says nothing")
+def silent(): return ""
+@probe("dies")
+def dies(): os.kill(os.getpid(), 9)
+`;
+    verdicts = parseVerdicts(await run(probeCode('own', parameters, source), WEAK, USER));
+  });
+
+  it.each([
+    ['is refused', 'held'],
+    ['gets through', 'through'],
+    ['fails for another reason', 'broken'],
+    ['raises something', 'broken'],
+    ['says nothing', 'broken'],
+    ['dies', 'broken'],
+  ])('that %s counts as %s', (name, kind) => {
+    expect(Object.keys(verdicts.get(name) ?? {})).toEqual(['probe', kind]);
+  });
+});
+
+async function run(code: string, host: Docker.HostConfig, user: string): Promise<string> {
+  const image = process.env.WORKER_IMAGE;
+  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const output = new PassThrough();
+  const printed = text(output);
+  await docker.run(image, [...PYTHON, code], output, {
+    // A terminal, so that what it prints is not framed.
+    Tty: true,
+    Entrypoint: [],
+    User: user,
+    WorkingDir: '/workspace',
+    Env: ['AUTH_TOKEN=not-a-real-one'],
+    Labels: { 'cellhouse.test': 'weak' },
+    HostConfig: { ...host, AutoRemove: true },
+  });
+  output.end();
+  return (await printed).replaceAll('\r', '');
+}
