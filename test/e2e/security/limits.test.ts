@@ -1,0 +1,204 @@
+/** Code that takes all it can get of one resource gets its share and no more; afterwards the session works. Every bomb has a bound. */
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import {
+  containerOf,
+  type ExecutionResult,
+  execute,
+  restartKernel,
+} from '../../support/interpreter.ts';
+import { TIERS } from '../../support/probes.ts';
+
+const docker = new Docker(
+  process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
+);
+
+const MAX_PIDS = 96;
+const DISK_MB = 64;
+/** gVisor counts a thread that it is just making or ending a little late. */
+const SLACK_PIDS = 32;
+const MIB = 1024 * 1024;
+const TIMEOUT = { timeoutMs: 60_000 };
+
+describe.each(TIERS)('under %s', (tier) => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({
+      DOCKER_RUNTIME: tier,
+      MIN_IDLE_WORKERS: '1',
+      WORKER_PIDS: String(MAX_PIDS),
+      WORKER_DISK_MB: String(DISK_MB),
+    });
+  });
+  afterAll(() => gateway?.destroy());
+
+  const run = async (code: string, user = 'mallory'): Promise<ExecutionResult> =>
+    await execute(gateway, user, code, TIMEOUT);
+  const works = async (user = 'mallory'): Promise<void> => {
+    const ran = await run('import pandas; print(pandas.DataFrame({"a": [6 * 7]}).a[0])', user);
+    expect(ran).toMatchObject({ status: 'OK', stdout: '42\n', stderr: '' });
+  };
+
+  it('processes end at their number, and a kernel can be replaced while none is free', async () => {
+    // Small programs: a copy of the kernel would take its memory as well, under gVisor some 40 MB each.
+    const forked = await run(`
+import errno, os
+count = 0
+try:
+    for count in range(400):
+        os.posix_spawn("/usr/bin/sleep", ["sleep", "60"], {})
+except OSError as error:
+    print(errno.errorcode[error.errno])
+print(count)`);
+    expect(forked).toMatchObject({
+      status: 'OK',
+      stdout: expect.stringMatching(/^EAGAIN\n\d+\n$/),
+    });
+    expect(Number(forked.stdout.split('\n')[1])).toBeLessThan(MAX_PIDS);
+    await restartKernel(gateway, 'mallory');
+    await works();
+  });
+
+  it('threads count as well', async () => {
+    const started = await run(`
+import threading
+stop = threading.Event()
+count = 0
+try:
+    for _ in range(400):
+        threading.Thread(target=stop.wait, daemon=True).start()
+        count += 1
+except RuntimeError as error:
+    print(error)
+stop.set()
+print(count)`);
+    expect(started.stdout).toMatch(/^can't start new thread\n\d+\n$/);
+    expect(Number(started.stdout.split('\n')[1])).toBeLessThan(MAX_PIDS + SLACK_PIDS);
+    await works();
+  });
+
+  it('open files end at their number', async () => {
+    const opened = await run(`
+import os, errno
+files = []
+try:
+    for _ in range(4000):
+        files.append(os.open("/dev/null", os.O_RDONLY))
+except OSError as error:
+    print(errno.errorcode[error.errno], len(files) < 1024)
+for file in files:
+    os.close(file)`);
+    expect(opened).toMatchObject({ status: 'OK', stdout: 'EMFILE True\n' });
+    await works();
+  });
+
+  it.each([
+    ['/workspace', DISK_MB / 2],
+    ['/tmp', DISK_MB / 4],
+    ['/dev/shm', DISK_MB / 4],
+  ])(
+    '%s ends with ENOSPC at %i MiB; code still runs on a full disk, and can empty it',
+    async (folder, sizeMb) => {
+      const filled = await run(`
+import errno, os
+size = 0
+try:
+    with open("${folder}/bomb", "wb", buffering=0) as file:
+        while size < 4 * ${sizeMb * MIB}:
+            size += file.write(bytes(65536))
+except OSError as error:
+    print(errno.errorcode[error.errno])
+print(size)`);
+      expect(filled.stdout).toMatch(/^ENOSPC\n/);
+      expect(Number(filled.stdout.split('\n')[1])).toBeLessThanOrEqual(sizeMb * MIB);
+      await works();
+      expect(await run(`os.unlink("${folder}/bomb")`)).toMatchObject({ status: 'OK' });
+    },
+  );
+
+  // gVisor has no such limit: there a file costs memory, and that ends the sandbox.
+  if (tier === 'runc')
+    it('files that hold nothing end with ENOSPC, too', async () => {
+      const made = await run(`
+import errno, os
+os.mkdir("/workspace/empty")
+count = 0
+try:
+    for count in range(100_000):
+        os.close(os.open(f"/workspace/empty/{count}", os.O_CREAT | os.O_WRONLY))
+except OSError as error:
+    print(errno.errorcode[error.errno], count < 65_536)
+import shutil
+shutil.rmtree("/workspace/empty")`);
+      expect(made).toMatchObject({ status: 'OK', stdout: 'ENOSPC True\n' });
+      await works();
+    });
+
+  it('four processes that compute get one CPU', async () => {
+    await works();
+    const container = docker.getContainer(await containerOf(gateway, 'mallory'));
+    const before = await cpuOf(container);
+    const ran = await run(`
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            pass
+        os._exit(0)
+for _ in range(4):
+    os.wait()`);
+    expect(ran.status).toBe('OK');
+    const after = await cpuOf(container);
+    expect((after.cpuMs - before.cpuMs) / (after.atMs - before.atMs)).toBeLessThan(1.15);
+  });
+
+  it("what it writes past Jupyter stays out of the container's log", async () => {
+    const ran = await run(`
+import os
+for _ in range(200):
+    os.write(1, b"log bomb " * 4096)
+    os.write(2, b"log bomb " * 4096)`);
+    expect(ran.status).toBe('OK');
+    const container = docker.getContainer(await containerOf(gateway, 'mallory'));
+    const log = await container.logs({ stdout: true, stderr: true });
+    expect(log.length).toBeLessThan(16_384);
+    expect(log.toString()).not.toContain('log bomb');
+  });
+
+  it('memory ends at its limit; what is told is true, and the user can go on', async () => {
+    await works('victim');
+    await run('open("/workspace/kept", "w").close()');
+    const ran = await run('bombs = [bytes(1) * 50_000_000 for _ in range(40)]');
+    const end = await endOfSession(gateway, 'mallory');
+    const next = await run('import os; print(os.path.exists("/workspace/kept"))');
+    expect(next.stateLost).toBe(true);
+    if (tier === 'runc') {
+      expect(ran).toMatchObject({ status: 'ERROR', error: { name: 'OutOfMemory' } });
+      expect(next.stdout).toBe('True\n');
+    } else {
+      // The host's kernel ends the sandbox as a whole.
+      expect(ran).toMatchObject({ status: 'WORKER_LOST' });
+      expect(next.stdout).toBe('False\n');
+      expect(end).toEqual({ closeReason: 'worker-lost', worker: { endReason: 'oom' } });
+    }
+    await works();
+    await works('victim');
+  });
+});
+
+/** CPU that a container has used, as the host counts it. */
+async function cpuOf(container: Docker.Container): Promise<{ cpuMs: number; atMs: number }> {
+  const { cpu_stats } = await container.stats({ stream: false, 'one-shot': true });
+  return { cpuMs: cpu_stats.cpu_usage.total_usage / 1e6, atMs: performance.now() };
+}
+
+/** How the user's last session ended. */
+async function endOfSession(gateway: TestGateway, userUuid: string): Promise<unknown> {
+  const answer = await gateway.graphql<{ session: unknown }>(
+    'query End($user: String!) { session(userUuid: $user) { closeReason worker { endReason } } }',
+    { user: userUuid },
+  );
+  return answer.data?.session;
+}
