@@ -3,69 +3,87 @@ import { expect } from 'vitest';
 import { testBehaviours } from '../support/behaviours.ts';
 import { textOf } from '../support/kernelRunner.ts';
 
-const LATER = 'import time\ntime.sleep(0.4)\nprint("mine")';
+/** What is left says something, waits until the next execution runs, speaks again, and says that it has. */
+const GO_ON = 'go.set()\ndone = spoken.wait()\nprint("mine")';
 const MINE = 'mine\n';
 
 testBehaviours('What goes on after its execution', {
   'an asyncio task left running': {
     code: `import asyncio
+first, go, spoken = asyncio.Event(), asyncio.Event(), asyncio.Event()
 async def work():
-    for number in range(5):
-        print("task", number)
-        await asyncio.sleep(0.1)
+    print("task 0")
+    first.set()
+    await go.wait()
+    print("task 1")
+    spoken.set()
 task = asyncio.ensure_future(work())
-await asyncio.sleep(0.05)`,
+done = await first.wait()`,
     stdout: 'task 0\n',
-    next: 'await asyncio.sleep(0.3)\nprint("mine")',
+    next: 'go.set()\ndone = await spoken.wait()\nprint("mine")',
     nextStdout: MINE,
   },
   'a thread that prints for ever': {
-    code: `import threading, time
-is_over = threading.Event()
+    code: `import threading
+first, is_over = threading.Event(), threading.Event()
 def work():
-    while not is_over.is_set(): print("spam")
-threading.Thread(target=work, daemon=True).start()
-time.sleep(0.05)`,
+    while not is_over.is_set():
+        print("spam")
+        first.set()
+thread = threading.Thread(target=work)
+thread.start()
+done = first.wait()`,
     sees: (ran) => expect(textOf(ran)).toMatch(/^(spam\n)+(spam)?$/),
-    next: `${LATER}\nis_over.set()`,
+    next: 'import time\ntime.sleep(0.1)\nprint("mine")\nis_over.set()\nthread.join()',
     nextStdout: MINE,
   },
   'a thread that displays': {
-    code: `import threading, time
+    code: `import threading
+first, go, spoken = threading.Event(), threading.Event(), threading.Event()
 def work():
-    for number in range(5):
-        display(number)
-        time.sleep(0.1)
+    display(0)
+    first.set()
+    go.wait()
+    display(1)
+    spoken.set()
 threading.Thread(target=work).start()
-time.sleep(0.05)`,
-    sees: ({ outputs }) => expect(outputs).toHaveLength(1),
-    next: LATER,
+done = first.wait()`,
+    sees: ({ outputs }) => expect(outputs).toMatchObject([{ data: { 'text/plain': '0' } }]),
+    next: GO_ON,
     nextStdout: MINE,
   },
   'a thread made with `_thread`': {
-    code: `import _thread, time
+    code: `import _thread, threading
+first, go, spoken = threading.Event(), threading.Event(), threading.Event()
 def work():
-    for number in range(5):
-        print("thread", number)
-        time.sleep(0.1)
-_ = _thread.start_new_thread(work, ())
-time.sleep(0.05)`,
+    print("thread 0")
+    first.set()
+    go.wait()
+    print("thread 1")
+    spoken.set()
+number = _thread.start_new_thread(work, ())
+done = first.wait()`,
     stdout: 'thread 0\n',
-    next: LATER,
+    next: GO_ON,
     nextStdout: MINE,
   },
   'a child process that prints': {
-    code: 'import subprocess\nchild = subprocess.Popen(["sh", "-c", "sleep 0.2; echo late"])',
+    code: `import subprocess
+child = subprocess.Popen(["sh", "-c", "read line; echo late"], stdin=subprocess.PIPE)`,
     stdout: '',
-    next: `${LATER}\nprint(child.wait())`,
-    nextStdout: `${MINE}0\n`,
+    next: 'nothing = child.communicate(b"go\\n")\nprint("mine", child.returncode)',
+    nextStdout: 'mine 0\n',
   },
   'a daemon that was forked twice': {
     code: `import subprocess
-done = subprocess.run(["sh", "-c", "(sleep 0.2; echo late; echo lived > /workspace/lived) &"])`,
+script = "while ! [ -e go ]; do sleep 0.02; done; echo late; echo lived > lived"
+done = subprocess.run(["sh", "-c", f"({script}) &"])`,
     stdout: '',
-    next: `${LATER}\nprint(open("/workspace/lived").read(), end="")`,
-    nextStdout: `${MINE}lived\n`,
+    next: `import os, time
+open("go", "w").close()
+while not (os.path.exists("lived") and os.path.getsize("lived")): time.sleep(0.02)
+print("mine")`,
+    nextStdout: MINE,
   },
   'a thread pool of an earlier execution': {
     before: `from concurrent.futures import ThreadPoolExecutor

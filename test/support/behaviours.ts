@@ -30,6 +30,8 @@ interface Row {
   readonly stateLost: boolean;
 }
 
+/** A worker starts on a machine that runs other tests too. */
+const START_TIMEOUT_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_GRACE_MS = 500;
 const CELL = /(?<!\\)\|/;
@@ -59,7 +61,7 @@ export function testBehaviours(
     beforeAll(async () => {
       server = await startAgent();
       runner = createKernelRunner(server.target);
-    });
+    }, START_TIMEOUT_MS);
     afterAll(async () => {
       await runner?.close();
       await server?.close();

@@ -17,7 +17,7 @@ from traitlets.config import Config
 from cellhouse_kernel.kernel import Kernel
 from cellhouse_kernel.link import Channel, LinkSession, LinkThread
 from cellhouse_kernel.outbox import Outbox
-from cellhouse_kernel.parents import follow_submitters
+from cellhouse_kernel.parents import follow_starters
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.streams import DESCRIPTORS
 
@@ -84,7 +84,7 @@ class KernelApp(IPKernelApp):
                 handler.setStream(log_stream)
         super().init_io()
         streams: Any = (sys.stdout, sys.stderr)
-        follow_submitters([stream._parent_header for stream in streams])
+        follow_starters([stream._parent_header for stream in streams])
         RAW_OUTPUT.start({DESCRIPTORS[stream.name]: stream.add for stream in streams})
 
     def init_kernel(self) -> None:

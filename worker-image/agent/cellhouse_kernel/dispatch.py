@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
-from jupyter_client.session import extract_header
 from tornado.ioloop import IOLoop
 from traitlets import Instance
 
@@ -85,7 +84,6 @@ class LinkKernel(IPythonKernel):
         """Run a cell and reply."""
         content = parent["content"]
         silent = content.get("silent", False)
-        self._associate_new_top_level_threads_with(extract_header(parent))
         if not silent:
             self._publish_execute_input(content["code"], parent, self.execution_count)
         reply = await self.do_execute(

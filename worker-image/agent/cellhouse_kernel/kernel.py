@@ -74,6 +74,9 @@ class Kernel(LinkKernel):
             }
         return bounded(reply)
 
+    def _initialize_thread_hooks(self) -> None:
+        """See parents.py."""
+
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Any:
         return cancelled_by_sigint(future)
 

@@ -22,24 +22,58 @@ def unknown_thread_parent(current: Header) -> Header:
     return parent
 
 
-def follow_submitters(variables: list[ContextVar[Header]]) -> None:
-    """Let a thread of a pool print for whoever submitted its task, and not for whoever made the pool."""
+def follow_starters(variables: list[ContextVar[Header]]) -> None:
+    """Let each thread print for whoever starts it, and a thread of a pool for whoever submits its task.
+
+    ipykernel goes by the number of a thread, which Linux gives to the next one, and by its class.
+    """
+    start: Any = threading.Thread.start
+
+    @functools.wraps(start)
+    def start_for_caller(thread: threading.Thread) -> None:
+        _bind_run(thread, _current(variables))
+        start(thread)
+
+    threading.Thread.start = start_for_caller  # type: ignore[assignment,method-assign]
     submit: Any = ThreadPoolExecutor.submit
 
     @functools.wraps(submit)
     def submit_for_caller(
         pool: ThreadPoolExecutor, task: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any:
-        parents = [(variable, parent) for variable in variables if (parent := variable.get(None))]
-
-        def run() -> Any:
-            tokens = [(variable, variable.set(parent)) for variable, parent in parents]
-            try:
-                return task(*args, **kwargs)
-            finally:
-                for variable, token in tokens:
-                    variable.reset(token)
-
-        return submit(pool, run)
+        return submit(pool, _bound(task, _current(variables)), *args, **kwargs)
 
     ThreadPoolExecutor.submit = submit_for_caller  # type: ignore[assignment,method-assign]
+
+
+Parents = list[tuple[ContextVar[Header], Header]]
+
+
+def _current(variables: list[ContextVar[Header]]) -> Parents:
+    return [(variable, parent) for variable in variables if (parent := variable.get(None))]
+
+
+def _bind_run(thread: Any, parents: Parents) -> None:
+    run = thread.run
+
+    def run_bound() -> None:
+        # A thread that holds itself would never be collected.
+        del thread.run
+        for variable, parent in parents:
+            variable.set(parent)
+        run()
+
+    thread.run = run_bound
+
+
+def _bound(task: Callable[..., Any], parents: Parents) -> Callable[..., Any]:
+    @functools.wraps(task)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        tokens = [(variable, variable.set(parent)) for variable, parent in parents]
+        try:
+            return task(*args, **kwargs)
+        finally:
+            for variable, token in tokens:
+                variable.reset(token)
+
+    return bound

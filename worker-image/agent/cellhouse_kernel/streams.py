@@ -6,7 +6,6 @@ first line comes late. Here both streams write into the outbox, as everything el
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from ipykernel.iostream import OutStream
@@ -27,18 +26,12 @@ class OrderedOutStream(OutStream):
         try:
             return self._parent_header.get()
         except LookupError:
-            return self._thread_parent(threading.get_ident())
+            return unknown_thread_parent(self._parent_header_global)
 
     @parent_header.setter
     def parent_header(self, header: dict[str, Any]) -> None:
         self._parent_header_global = header
         self._parent_header.set(header)
-
-    def _thread_parent(self, thread: int) -> dict[str, Any]:
-        while thread in self._thread_to_parent:
-            thread = self._thread_to_parent[thread]
-        header = self._thread_to_parent_header.get(thread)
-        return unknown_thread_parent(self._parent_header_global) if header is None else header
 
     def write(self, string: str) -> int:
         """Send text, soon."""
