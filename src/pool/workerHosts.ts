@@ -8,7 +8,8 @@ import type { Worker } from '../events/states.ts';
 import { streamIdOf } from '../events/streamId.ts';
 import type { ExecutionId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
-import { createWorkerHost, type WorkerHost } from './workerHost.ts';
+import { createWorkerHost } from './createWorkerHost.ts';
+import type { WorkerHost } from './workerHost.ts';
 
 export interface WorkerHostsDeps {
   readonly database: Database;

@@ -140,6 +140,30 @@ describe('an interrupt', () => {
     expect(second).toEqual({ ...first, body: { ...first?.body, epoch: 2 } });
   });
 
+  it('whose gateway died before the agent had answered stops code that was never sent from being sent', async () => {
+    let isDeaf = true;
+    recordCalls(scripted.agent, () => (isDeaf ? null : NEVER_GOT_IT));
+    const [before, execution] = [
+      await scripted.request(observer),
+      await scripted.request(observer),
+    ];
+    await holder.adopt(scripted.worker);
+    await scripted.untilSent(before.id);
+    scripted.begin(before.id);
+    const interrupted = other.interrupt(execution);
+    await told(holder.database, 'InterruptRequested');
+    // It is this one's turn now, and its gateway waits for the agent: as far as is stored, it is under way.
+    scripted.finish(before.id, 'finished');
+    await expect.poll(() => statusOf(before.id)).toBe('OK');
+    isDeaf = false;
+    await holder.die();
+    const next = await scripted.request(observer);
+    await other.adopt(scripted.worker);
+    expect(await interrupted).toMatchObject({ status: 'CANCELLED' });
+    await scripted.untilSent(next.id);
+    expect(scripted.sent()).toEqual([before.id, next.id]);
+  });
+
   it('of queued code is stored before the next is sent: a successor finds the same order', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const slow = actingGateway(await db.open(newId<GatewayId>(), proxy.address));

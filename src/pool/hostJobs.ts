@@ -1,0 +1,101 @@
+/** The executions that a worker's host has accepted and that have not ended, in order, and how far the first of them is. */
+import type { ExecutionEvent, KernelRestartReason, RecordedEvent } from '../events/eventTypes.ts';
+import { evolveExecution } from '../events/projections/evolveExecution.ts';
+import type { UnfinishedExecution } from '../events/queries/queries.ts';
+import type { Session } from '../events/states.ts';
+import type { ExecutionId } from '../ids.ts';
+import { type ExecutionProgress, startProgress } from '../kernel/executionProgress.ts';
+import type { Job } from './hostBatch.ts';
+import { type HostProgress, hostProgress, progressIn } from './hostProgress.ts';
+import type { HostStart } from './workerHost.ts';
+
+/** Far more than can be told of late: what is told was committed within seconds. */
+const MAX_REMEMBERED = 1_000;
+
+export interface HostJobs {
+  /** For the cursor. */
+  readonly progress: HostProgress;
+  readonly count: number;
+  readonly first: Job | undefined;
+  /** In order; a copy. */
+  all(): Job[];
+  find(id: string): Job | undefined;
+  /** False: it was added before. Told of late, an execution that is over must not be sent again: nobody would answer. */
+  add(next: UnfinishedExecution): boolean;
+  /** Null: it is not under way. */
+  progressOf(job: Job): ExecutionProgress | null;
+  /** It is under way from now on. */
+  begin(job: Job): void;
+  advance(progress: ExecutionProgress): void;
+  remove(job: Job): void;
+  /** Resolves with the one that was under way. */
+  kernelReplaced(reason: KernelRestartReason): ExecutionId | null;
+  /** Folds in what others recorded, so that the next commit is decided on the version that there is now. */
+  fold(recorded: RecordedEvent): void;
+}
+
+export function createHostJobs(
+  start: Pick<HostStart, 'cursor' | 'session' | 'unfinished'>,
+): HostJobs {
+  let jobs = start.unfinished.map((each) => takenOver(each, start.session));
+  let progress = hostProgress(start.cursor);
+  const added = new Set<ExecutionId>(jobs.map(({ execution }) => execution.id));
+
+  const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
+  const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
+
+  return {
+    get progress() {
+      return progress;
+    },
+    get count() {
+      return jobs.length;
+    },
+    get first() {
+      return jobs[0];
+    },
+    all: () => [...jobs],
+    find,
+    add: ({ execution, code, lastSeq }) => {
+      if (added.has(execution.id)) return false;
+      added.add(execution.id);
+      const [oldest] = added;
+      if (added.size > MAX_REMEMBERED && oldest) added.delete(oldest);
+      jobs.push({ execution, code, isTakenOver: false, nextSeq: lastSeq + 1, stateLost: false });
+      return true;
+    },
+    progressOf,
+    begin: (job) => {
+      if (progress.hasUntoldLoss) job.stateLost = true;
+      progress = { ...progress, execution: startProgress(job.execution.id) };
+    },
+    advance: (execution) => {
+      progress = { ...progress, execution };
+    },
+    remove: (job) => {
+      if (progressOf(job) !== null) progress = { execution: null, hasUntoldLoss: false };
+      jobs = jobs.filter((each) => each !== job);
+    },
+    kernelReplaced: (reason) => {
+      for (const job of jobs) job.stateLost = true;
+      const [first] = jobs;
+      if (!first && reason !== 'user') progress = { ...progress, hasUntoldLoss: true };
+      return first && progressOf(first) !== null ? first.execution.id : null;
+    },
+    fold: ({ streamId, version, event }) => {
+      const job = find(streamId);
+      if (job?.execution.version === version - 1)
+        job.execution = evolveExecution(job.execution, event as ExecutionEvent);
+    },
+  };
+}
+
+/** A predecessor may have sent it, and have seen the kernel replaced since it was accepted. */
+function takenOver(
+  { execution, code, lastSeq }: UnfinishedExecution,
+  session: Session | null,
+): Job {
+  const restartedAt = session?.kernelRestartedAt?.getTime() ?? 0;
+  const stateLost = restartedAt > execution.requestedAt.getTime();
+  return { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
+}
