@@ -20,8 +20,11 @@ class Verdict:
 
 
 def was_out_of_memory(exit_code: int | None, has_oom_kill: bool) -> bool:
-    """Whether a kernel that ended so was the one killed for want of memory, and not a child of it."""
-    return exit_code == -signal.SIGKILL and has_oom_kill
+    """Whether a kernel that ended so was the one killed for want of memory, and not a child of it.
+
+    Without an exit code (orphan_watch.py) the kill is the likelier reason of the two.
+    """
+    return exit_code in (-signal.SIGKILL, None) and has_oom_kill
 
 
 def died(exit_code: int | None, has_oom_kill: bool, is_timeout: bool) -> Verdict:
@@ -30,11 +33,15 @@ def died(exit_code: int | None, has_oom_kill: bool, is_timeout: bool) -> Verdict
     if was_oom:
         reply = made_reply("OutOfMemory", "The memory limit was reached; the kernel was killed")
     else:
-        is_signal = exit_code is not None and exit_code < 0
-        how = f"by signal {-(exit_code or 0)}" if is_signal else f"with code {exit_code}"
-        reply = made_reply("KernelDied", f"The kernel ended {how}")
+        reply = made_reply("KernelDied", f"The kernel ended{_how(exit_code)}")
     outcome = "timeout" if is_timeout else "out_of_memory" if was_oom else "kernel_died"
     return Verdict(outcome, reply, "oom" if was_oom else "died", exit_code)
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is None:
+        return ""
+    return f" by signal {-exit_code}" if exit_code < 0 else f" with code {exit_code}"
 
 
 def restarted(is_timeout: bool) -> Verdict:

@@ -11,7 +11,7 @@ class DiedTest(unittest.TestCase):
     """died, by exit code and the container's count of OOM kills."""
 
     def test_tells_why(self) -> None:
-        cases = [
+        cases: list[tuple[tuple[int | None, bool, bool], tuple[str, str, str, int | None]]] = [
             ((3, False, False), ("kernel_died", "KernelDied", "died", 3)),
             ((-11, False, False), ("kernel_died", "KernelDied", "died", -11)),
             ((-9, False, False), ("kernel_died", "KernelDied", "died", -9)),
@@ -20,12 +20,25 @@ class DiedTest(unittest.TestCase):
             ((1, True, False), ("kernel_died", "KernelDied", "died", 1)),
             ((3, False, True), ("timeout", "KernelDied", "died", 3)),
             ((-9, True, True), ("timeout", "OutOfMemory", "oom", -9)),
+            ((None, False, False), ("kernel_died", "KernelDied", "died", None)),
+            ((None, True, False), ("out_of_memory", "OutOfMemory", "oom", None)),
         ]
         for given, expected in cases:
             with self.subTest(given):
                 verdict = died(*given)
                 said = (verdict.outcome, verdict.reply["ename"], verdict.restart_reason)
                 self.assertEqual((*said, verdict.exit_code), expected)
+
+    def test_says_how_as_far_as_it_is_known(self) -> None:
+        said = {code: died(code, False, False).reply["evalue"] for code in (3, -9, None)}
+        self.assertEqual(
+            said,
+            {
+                3: "The kernel ended with code 3",
+                -9: "The kernel ended by signal 9",
+                None: "The kernel ended",
+            },
+        )
 
     def test_a_missing_reply_keeps_the_kernel(self) -> None:
         self.assertIsNone(without_reply("interrupted").restart_reason)
