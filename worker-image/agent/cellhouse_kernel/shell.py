@@ -17,7 +17,7 @@ from traitlets import Type
 from cellhouse_kernel.display import DisplayHook, DisplayPublisher
 from cellhouse_kernel.errors import DROPPED_BYTES_KEY, error_content, name_of, text_of
 from cellhouse_kernel.forked_child import is_forked_child, leave_forked_child
-from cellhouse_kernel.tracebacks import chain_of, short_chain
+from cellhouse_kernel.tracebacks import chain_of, inner_frames, short_chain
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -82,12 +82,20 @@ class Shell(ZMQInteractiveShell):
         self._left_out_frames = 0
 
     def _show_one(self, error: ExceptionInfo, args: Any, kwargs: Any) -> None:
-        kind, value, _ = error
+        kind, value, trace = error
+        shown = trace
+        if not args:
+            # IPython leaves its own frames out when it has formatted them, for which it parses its own 4,000 lines.
+            offset = kwargs.get("tb_offset")
+            shown = inner_frames(trace, self.InteractiveTB.tb_offset if offset is None else offset)
+            kwargs = {**kwargs, "tb_offset": 0}
         try:
-            super().showtraceback(error, *args, **kwargs)
+            super().showtraceback((kind, value, shown), *args, **kwargs)
         except Exception:
             # IPython could not format it.
             self._showtraceback(kind, value, [f"{name_of(kind)}: {text_of(value)}\n"])
+        # For `%tb` and `%debug`.
+        sys.last_traceback = trace
 
     def _show_group(self, kind: Any, value: BaseException, trace: TracebackType | None) -> None:
         """IPython knows no groups: it prints them on stderr."""

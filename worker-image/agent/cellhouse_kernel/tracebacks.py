@@ -30,6 +30,14 @@ def shortened(trace: TracebackType | None) -> tuple[TracebackType | None, int]:
     return joined, left_out
 
 
+def inner_frames(trace: TracebackType | None, offset: int) -> TracebackType | None:
+    """A traceback without its `offset` outermost frames; whole if it has no others."""
+    inner = trace
+    for _ in range(offset):
+        inner = inner.tb_next if inner else None
+    return inner or trace
+
+
 @contextmanager
 def short_chain(error: BaseException) -> Iterator[int]:
     """While it is entered, an exception and those it is chained to have short tracebacks, and no chain is long.

@@ -9,6 +9,7 @@ from cellhouse_kernel.tracebacks import (
     MAX_CHAINED,
     OUTER_FRAMES,
     chain_of,
+    inner_frames,
     short_chain,
     shortened,
 )
@@ -48,6 +49,11 @@ class TracebacksTest(unittest.TestCase):
     def test_leaves_a_short_one_alone(self) -> None:
         error = raised(100)
         self.assertEqual(shortened(error.__traceback__), (error.__traceback__, 0))
+
+    def test_leaves_out_outer_frames_unless_there_are_no_others(self) -> None:
+        trace = raised(2).__traceback__
+        self.assertEqual([frames(inner_frames(trace, offset)) for offset in range(4)], [3, 2, 1, 3])
+        self.assertIsNone(inner_frames(None, 1))
 
     def test_keeps_both_ends_of_a_long_one(self) -> None:
         error = raised(5_000)
