@@ -1,15 +1,16 @@
-/** The main job: stateful Python for several users. */
+/** The main job: stateful Python for several users, under each runtime. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute, follow, submit } from '../support/interpreter.ts';
+import { TIERS } from '../support/probes.ts';
 
-let gateway: TestGateway;
-beforeAll(async () => {
-  gateway = await startTestGateway();
-});
-afterAll(() => gateway.destroy());
+describe.each(TIERS)('a session under %s', (tier) => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier });
+  });
+  afterAll(() => gateway?.destroy());
 
-describe('a session', () => {
   it('keeps variables from one execute to the next, for its user only', async () => {
     expect(await execute(gateway, 'ann', 'a = 10')).toMatchObject({
       status: 'OK',

@@ -32,6 +32,8 @@ const STOP_TIMEOUT_MS = 30_000;
 export interface OwnEngine {
   /** For DOCKER_HOST. */
   readonly host: string;
+  /** Where it listens, is configured and names its process. */
+  readonly places: { readonly socket: string; readonly config: string; readonly pidFile: string };
   readonly docker: Docker;
   /** Resolves when it answers. @param liveRestore whether containers outlive it from now on. @default true */
   start(liveRestore?: boolean): Promise<void>;
@@ -82,6 +84,7 @@ function engineIn(root: string): OwnEngine {
 
   return {
     host: `unix://${socketPath}`,
+    places: { socket: socketPath, config: join(root, 'daemon.json'), pidFile },
     docker,
     start,
     kill,

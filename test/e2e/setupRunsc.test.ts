@@ -1,0 +1,109 @@
+/** `node scripts/setup-runsc.mjs`, on an engine of the test's own: gVisor becomes a runtime, and nothing else changes. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createOwnEngine, type OwnEngine } from '../support/ownEngine.ts';
+
+const run = promisify(execFile);
+const SCRIPT = new URL('../../scripts/setup/runsc.mjs', import.meta.url).pathname;
+const IMAGE = 'cellhouse-test-sleep';
+
+/** Root alone can start an engine; `npm test` installs gVisor as root only, too. */
+describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
+  let engine: OwnEngine;
+  beforeAll(async () => {
+    engine = await createOwnEngine();
+    await engine.start();
+    await importSleep(engine);
+  });
+  afterAll(() => engine?.destroy());
+
+  it('adds the runtime, keeps all other settings, and touches neither engine nor containers', async () => {
+    const { places, docker } = engine;
+    writeFileSync(places.config, JSON.stringify({ 'live-restore': true, labels: ['kept=yes'] }));
+    const sleeper = await startSleep(engine, 'runc');
+    const pid = readFileSync(places.pidFile, 'utf8');
+
+    expect(await setUp(engine)).toContain('runsc');
+
+    const { runtimes, ...rest } = JSON.parse(readFileSync(places.config, 'utf8'));
+    expect(rest).toEqual({ 'live-restore': true, labels: ['kept=yes'] });
+    expect(runtimes.runsc.runtimeArgs).toEqual(
+      expect.arrayContaining(['--network=none', '--host-uds=all', '--platform=systrap']),
+    );
+    expect(readFileSync(places.pidFile, 'utf8')).toBe(pid);
+    expect((await docker.getContainer(sleeper).inspect()).State.Running).toBe(true);
+  });
+
+  it('makes it one that runs containers', async () => {
+    const { State, HostConfig } = await engine.docker
+      .getContainer(await startSleep(engine, 'runsc'))
+      .inspect();
+    expect(State.Running).toBe(true);
+    expect(HostConfig.Runtime).toBe('runsc');
+  });
+
+  it('does and says nothing the second time', async () => {
+    const { mtimeMs } = statSync(engine.places.config);
+    expect(await setUp(engine)).toBe('');
+    expect(statSync(engine.places.config).mtimeMs).toBe(mtimeMs);
+  });
+
+  it("leaves an operator's own entry of that name, and says what it would have to be", async () => {
+    const own = JSON.stringify({ runtimes: { runsc: { path: '/usr/bin/runsc' } } });
+    await restartWith(engine, own);
+    await expect(setUp(engine)).rejects.toThrow(/already[\s\S]*--host-uds=all/);
+    expect(readFileSync(engine.places.config, 'utf8')).toBe(own);
+  });
+
+  it('leaves a configuration that it cannot read', async () => {
+    await restartWith(engine, '{"live-restore": true');
+    await expect(setUp(engine)).rejects.toThrow(/is not JSON/);
+    expect(readFileSync(engine.places.config, 'utf8')).toBe('{"live-restore": true');
+  });
+});
+
+/** What it printed. @throws Error with what it said when it failed */
+async function setUp({ host, places }: OwnEngine): Promise<string> {
+  const code = `import { ensureRunsc } from ${JSON.stringify(SCRIPT)};
+    import { runScript } from ${JSON.stringify(SCRIPT.replace('runsc.mjs', 'setupError.mjs'))};
+    await runScript(() => ensureRunsc(${JSON.stringify(places)}));`;
+  const env = { ...process.env, DOCKER_HOST: host };
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { env });
+  return stdout;
+}
+
+/** The engine does not know the runtime any more, and finds this when it is asked to look. */
+async function restartWith(engine: OwnEngine, config: string): Promise<void> {
+  await engine.kill('SIGTERM');
+  await engine.start();
+  writeFileSync(engine.places.config, config);
+}
+
+async function startSleep({ docker }: OwnEngine, runtime: string): Promise<string> {
+  const container = await docker.createContainer({
+    Image: IMAGE,
+    Cmd: ['/bin/sleep', '600'],
+    HostConfig: { NetworkMode: 'none', Runtime: runtime },
+  });
+  await container.start();
+  return container.id;
+}
+
+/** An image of one program of this machine, with the libraries that it is linked to. */
+async function importSleep({ docker }: OwnEngine): Promise<void> {
+  const { stdout } = await run('ldd', ['/bin/sleep']);
+  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
+  const tar = spawn(
+    'tar',
+    ['--create', '--dereference', '--absolute-names', '/bin/sleep', ...libraries],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  const progress = await docker.importImage(tar.stdout, { repo: IMAGE, tag: 'latest' });
+  progress.resume();
+  await once(progress, 'end');
+}
