@@ -14,6 +14,8 @@ export interface History {
   /** All of the database's, by execution and seq. */
   readonly outputs: readonly StoredOutput[];
   readonly rest: RestRecord;
+  /** What the nemesis could not do or undo: then the run proves nothing. */
+  readonly mishaps: readonly string[];
 }
 
 export type Operation = 'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel';
@@ -93,6 +95,7 @@ export type FaultName =
   | 'container: killed'
   | 'container: paused'
   | 'kernel: kill -9'
+  | 'fork server: kill -9'
   | 'agent: kill -9'
   | 'agent: SIGSTOP, SIGCONT'
   | 'engine: kill -9'

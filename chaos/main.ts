@@ -42,10 +42,11 @@ try {
   });
   const violations = checkHistory(history);
   for (const line of faultTable(history)) say(line);
+  for (const mishap of history.mishaps) say(`the run itself: ${mishap}`);
   for (const { type, what } of violations.slice(0, MAX_SHOWN)) say(`${type}: ${what}`);
   if (violations.length > MAX_SHOWN) say(`and ${violations.length - MAX_SHOWN} more`);
   say(summary(history, violations));
-  process.exitCode = violations.length === 0 ? 0 : 1;
+  process.exitCode = violations.length + history.mishaps.length === 0 ? 0 : 1;
 } catch (error: unknown) {
   if (!interruption.signal.aborted) throw error;
   say('interrupted; everything is cleaned up');

@@ -40,14 +40,14 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   try {
     signal.throwIfAborted();
     const users = createUsers(deps, world, logs);
-    await strike(deps, world, users, logs);
+    const mishaps = await strike(deps, world, users, logs);
     const rest = await bringToRest(world, users, { signal, say });
     const events = await readEvents(world.postgres.client);
     const ids = events.flatMap(({ streamKind, streamId, version }) =>
       streamKind === 'execution' && version === 1 ? [streamId] : [],
     );
     const outputs = await readOutputs(world.postgres.client, ids);
-    const history = { ...logs, events, outputs, rest };
+    const history = { ...logs, events, outputs, rest, mishaps };
     await deps.onLogs(history, world.root);
     return history;
   } finally {
@@ -76,11 +76,11 @@ async function strike(
   world: World,
   users: readonly User[],
   logs: Logs,
-): Promise<void> {
+): Promise<string[]> {
   const scene = { world, users, random: createRandom(options.seed) };
   const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
   const startedAt = Date.now();
-  await runNemesis(
+  const mishaps = await runNemesis(
     {
       scene,
       record: (fault) => logs.faults.push(fault),
@@ -89,4 +89,5 @@ async function strike(
     AbortSignal.any([time, signal]),
   );
   signal.throwIfAborted();
+  return mishaps;
 }

@@ -31,11 +31,11 @@ export interface NemesisDeps {
   readonly say: (line: string) => void;
 }
 
-/** Strikes until the signal; resolves when all is healed. @throws Error when something of its own does not come back */
-export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<void> {
+/** Strikes until the signal. Resolves when all is healed, with what it could not do or undo. */
+export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<string[]> {
   const { random } = deps.scene;
   const running = new Map<Promise<void>, Candidate>();
-  const failures: unknown[] = [];
+  const failures: string[] = [];
   while (!signal.aborted) {
     await delay(random.waitMs(PAUSE_MEAN_MS), undefined, { signal }).catch(() => undefined);
     if (running.size >= MAX_AT_ONCE) await Promise.race(running.keys());
@@ -45,13 +45,13 @@ export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promis
     if (!choice) continue;
     const fault = runFault(deps, choice, signal)
       .catch((error: unknown) => {
-        failures.push(new Error(`${choice.kind.name}: ${String(error)}`, { cause: error }));
+        failures.push(`${choice.kind.name}: ${String(error)}`);
       })
       .finally(() => running.delete(fault));
     running.set(fault, choice.candidate);
   }
   await Promise.all(running.keys());
-  if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('; '));
+  return failures;
 }
 
 interface Choice {

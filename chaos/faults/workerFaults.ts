@@ -1,4 +1,5 @@
 /** What happens to a container, to the agent in it, and to the kernel. */
+import { messageOf } from '../../src/errors.ts';
 import { signal } from '../../src/postgres/processes.ts';
 import { containerProcesses } from '../world/containerProcesses.ts';
 import {
@@ -35,9 +36,9 @@ export const workerFaults: readonly FaultKind[] = [
     name: 'container: paused',
     weight: 6,
     candidates: byEngine(async (container, { random }) => {
-      await container.pause();
+      if ((await orRefused(container.pause())) === null) return null;
       // Given up meanwhile, it is gone.
-      const heal = async () => void (await orGone(container.unpause()));
+      const heal = async () => void (await orRefused(container.unpause()));
       return { holdMs: random.between(...PAUSED_MS), heal };
     }),
   },
@@ -48,6 +49,13 @@ export const workerFaults: readonly FaultKind[] = [
       for (const pid of kernel) signal(pid, 'SIGKILL');
       return kernel.length > 0 ? NOTHING_TO_HEAL : null;
     }),
+  },
+  {
+    name: 'fork server: kill -9',
+    weight: 3,
+    candidates: byProcess(({ forkServer }) =>
+      forkServer !== null && signal(forkServer, 'SIGKILL') ? NOTHING_TO_HEAL : null,
+    ),
   },
   {
     name: 'agent: kill -9',
@@ -68,13 +76,13 @@ export const workerFaults: readonly FaultKind[] = [
   },
 ];
 
-function byEngine(strike: (container: Container, scene: Scene) => Promise<Strike>) {
+function byEngine(strike: (container: Container, scene: Scene) => Promise<Strike | null>) {
   return (scene: Scene): Candidate[] =>
     scene.workers.map(({ workerId, containerId }) => ({
       resource: `worker ${workerId}`,
       needs: 'engine',
       on: { workerId },
-      strike: () => orGone(strike(scene.world.engine.docker.getContainer(containerId), scene)),
+      strike: () => orRefused(strike(scene.world.engine.docker.getContainer(containerId), scene)),
     }));
 }
 
@@ -89,13 +97,17 @@ function byProcess(
     }));
 }
 
-/** 404: it is gone. 409: it has ended, or is being removed. */
-async function orGone<T>(work: Promise<T>): Promise<T | null> {
+/**
+ * 404: it is gone. 409: it has ended, or is being removed. 500: runc cannot freeze a container that keeps forking (it thaws it
+ * then).
+ */
+async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;
   } catch (error: unknown) {
     const status = error instanceof Error && 'statusCode' in error ? error.statusCode : null;
     if (status === 404 || status === 409) return null;
+    if (status === 500 && /unable to freeze/.test(messageOf(error))) return null;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** The processes of one container, found as the machine sees them: that needs no engine. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { hasCode } from '../../src/errors.ts';
 
 /** The users of `worker-image/Dockerfile`. */
 const AGENT_UID = 64_001;
@@ -8,34 +9,37 @@ const KERNEL_UID = 64_002;
 export interface ContainerProcesses {
   /** Python's, not the init process above it. */
   readonly agent: number | null;
+  /** What kernels are forked from. */
+  readonly forkServer: number | null;
   readonly kernel: readonly number[];
 }
 
 export function containerProcesses(containerId: string): ContainerProcesses {
-  let agent: number | null = null;
-  const kernel: number[] = [];
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const facts = factsOf(pid);
-    if (!facts?.cgroup.includes(containerId)) continue;
-    if (facts.uid === KERNEL_UID) kernel.push(Number(pid));
-    if (facts.uid === AGENT_UID && /\bcellhouse_agent\b/.test(facts.command) && !facts.isInit)
-      agent = Number(pid);
-  }
-  return { agent, kernel };
+  const found = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => factsOf(pid) ?? [])
+    .filter(({ cgroup }) => cgroup.includes(containerId));
+  const ofAgent = (module: RegExp) =>
+    found.find(({ uid, command }) => uid === AGENT_UID && module.test(command))?.pid ?? null;
+  return {
+    agent: ofAgent(/^\S*python3 .*\bcellhouse_agent\b/),
+    forkServer: ofAgent(/\bcellhouse_kernel\.fork_server\b/),
+    kernel: found.filter(({ uid }) => uid === KERNEL_UID).map(({ pid }) => pid),
+  };
 }
 
 function factsOf(pid: string) {
   try {
     const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8');
-    const command = read('cmdline').replaceAll('\0', ' ');
     return {
+      pid: Number(pid),
       cgroup: read('cgroup'),
-      command,
-      isInit: /^\S*(tini|docker-init) /.test(command),
+      command: read('cmdline').replaceAll('\0', ' '),
       uid: Number(/^Uid:\s+(\d+)/m.exec(read('status'))?.[1]),
     };
-  } catch {
+  } catch (error: unknown) {
     // Gone meanwhile.
-    return null;
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return null;
+    throw error;
   }
 }

@@ -225,7 +225,7 @@ function createLog() {
       const serving = { ...NOTHING, ...present, leases, connections: ['commits', 'reads'] };
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
-      return { calls, streams, faults, exits: [], events, outputs, rest };
+      return { calls, streams, faults, exits: [], events, outputs, rest, mishaps: [] };
     },
   };
 }
