@@ -7,6 +7,7 @@ import type { RecordedEvent } from '../src/events/eventTypes.ts';
 export interface History {
   readonly calls: readonly CallRecord[];
   readonly streams: readonly StreamRecord[];
+  readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
   readonly exits: readonly ExitRecord[];
   /** All of the database's, in order of position. */
@@ -81,6 +82,16 @@ export interface StreamItem {
   readonly text: string;
   /** Of the whole text. */
   readonly chars: number;
+}
+
+/** What a subscriber saw of all of one user's executions. */
+export interface WatchRecord {
+  readonly user: string;
+  readonly items: readonly (StreamItem & { readonly executionId: string })[];
+  readonly connections: number;
+  readonly refusal: string | null;
+  /** The execution whose end was to come last; null if there was none. */
+  readonly last: string | null;
 }
 
 export interface StoredOutput extends StreamItem {

@@ -3,7 +3,14 @@
 import { bringToRest } from './bringToRest.ts';
 import { createUser, type User } from './clients/createUser.ts';
 import { runNemesis } from './faults/runNemesis.ts';
-import type { CallRecord, ExitRecord, FaultRecord, History, StreamRecord } from './history.ts';
+import type {
+  CallRecord,
+  ExitRecord,
+  FaultRecord,
+  History,
+  StreamRecord,
+  WatchRecord,
+} from './history.ts';
 import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
 import { createWorld, type World } from './world/createWorld.ts';
@@ -24,6 +31,7 @@ export interface RunDeps {
 interface Logs {
   readonly calls: CallRecord[];
   readonly streams: StreamRecord[];
+  readonly watches: WatchRecord[];
   readonly faults: FaultRecord[];
   readonly exits: ExitRecord[];
 }
@@ -31,7 +39,7 @@ interface Logs {
 /** Resolves when all is cleaned up. @throws what kept the run itself from going on; a violation is no error here */
 export async function runChaos(deps: RunDeps): Promise<History> {
   const { options, signal, say } = deps;
-  const logs: Logs = { calls: [], streams: [], faults: [], exits: [] };
+  const logs: Logs = { calls: [], streams: [], watches: [], faults: [], exits: [] };
   const world = await createWorld({
     ...deps,
     ...options,
@@ -67,6 +75,7 @@ function createUsers({ options, signal }: RunDeps, world: World, logs: Logs): Us
       signal,
       record: (call) => logs.calls.push(call),
       recordStream: (stream) => logs.streams.push(stream),
+      recordWatch: (watch) => logs.watches.push(watch),
     }),
   );
 }

@@ -1,6 +1,6 @@
 /** Each output is whole, in order and told once, or says where a gap is, and the nemesis knows why. */
 import { linesOf } from '../clients/cells.ts';
-import type { StreamItem, StreamRecord } from '../history.ts';
+import type { StoredOutput, StreamItem, StreamRecord, WatchRecord } from '../history.ts';
 import { obstacleToStoring } from './causes.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
@@ -12,6 +12,7 @@ export function checkStreams(facts: Facts): Violation[] {
   return [
     ...facts.executions.flatMap((execution) => checkStored(facts, execution)),
     ...facts.history.streams.flatMap((stream) => checkFollowed(facts, stream)),
+    ...facts.history.watches.flatMap((watch) => checkWatched(facts, watch)),
   ];
 }
 
@@ -40,12 +41,42 @@ function checkFollowed({ executionOf }: Facts, stream: StreamRecord): Violation[
   if (!execution) return [lost(`${name} is of an execution that is not recorded`)];
   const order = checkOrder(name, items);
   if (order.length > 0) return order;
-  const isSame = items.every((item, index) => {
-    const stored = execution.outputs[index];
-    return stored?.kind === item.kind && stored.text === item.text && stored.chars === item.chars;
-  });
-  if (isSame && items.length === execution.outputs.length) return [];
+  const isStored = items.every((item, index) =>
+    isSame({ ...item, executionId }, execution.outputs[index]),
+  );
+  if (isStored && items.length === execution.outputs.length) return [];
   return [lost(`${name} is not what is stored`)];
+}
+
+/** From the first thing that was seen: everything of every execution of the user's, in the order in which they were accepted. */
+function checkWatched({ executions }: Facts, watch: WatchRecord): Violation[] {
+  const { user, items, refusal, last } = watch;
+  const name = `what ${user} watched`;
+  if (refusal !== null) return [lost(`${name}: ${refusal}`)];
+  const all = executions.filter((each) => each.user === user).flatMap(({ outputs }) => outputs);
+  const place = ({ executionId, seq }: { executionId: string; seq: number }) =>
+    all.findIndex((each) => each.executionId === executionId && each.seq === seq);
+  const start = items[0] ? place(items[0]) : 0;
+  const end = all.findIndex((each) => each.executionId === last && each.kind === 'finish');
+  const wrong = items.findIndex((item, index) => !isSame(item, all[start + index]));
+  if (wrong < 0) {
+    return last === null || start + items.length > end
+      ? []
+      : [lost(`${name} ends before the end of ${last}`)];
+  }
+  const item = items[wrong];
+  const what = `${name} has ${item?.executionId}:${item?.seq} out of order`;
+  return item && place(item) < start + wrong && place(item) >= 0 ? [doubled(what)] : [lost(what)];
+}
+
+function isSame(item: StoredOutput, stored: StoredOutput | undefined): boolean {
+  return (
+    stored?.executionId === item.executionId &&
+    stored.seq === item.seq &&
+    stored.kind === item.kind &&
+    stored.text === item.text &&
+    stored.chars === item.chars
+  );
 }
 
 function checkOrder(name: string, items: readonly StreamItem[]): Violation[] {

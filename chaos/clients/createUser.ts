@@ -1,10 +1,11 @@
 /** One user: a client that does one thing after the other, as its seed says, until it is told to stop. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CallRecord, CellKind, StreamRecord } from '../history.ts';
+import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
 import type { Random } from '../random.ts';
 import { type Calls, type CallsDeps, createCalls } from './calls.ts';
 import { makeCell } from './cells.ts';
 import { followOutput } from './followOutput.ts';
+import { watchUser } from './watchUser.ts';
 
 const THINK_MEAN_MS = 150;
 /** Code that is to be interrupted runs about so long before that. */
@@ -17,6 +18,7 @@ const TWICE_SHARE = 0.4;
 export interface UserDeps extends CallsDeps {
   readonly name: string;
   readonly recordStream: (stream: StreamRecord) => void;
+  readonly recordWatch: (watch: WatchRecord) => void;
 }
 
 export interface User {
@@ -25,7 +27,7 @@ export interface User {
   ask(kind: CellKind): Promise<CallRecord | null>;
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>;
-  /** A last cell that says what has run in the kernel. */
+  /** A last cell that says what has run in the kernel; with its output, what was watched throughout ends. */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;
 }
@@ -70,6 +72,7 @@ export function createUser(deps: UserDeps): User {
   };
   const follow = async (executionId: string) =>
     deps.recordStream(await followOutput(deps, name, executionId));
+  const watch = watchUser(deps, name);
   const acting: Acting = { name, calls, random, cell, follow };
 
   async function live(): Promise<void> {
@@ -97,7 +100,11 @@ export function createUser(deps: UserDeps): User {
       stopping.abort();
       await living;
     },
-    audit: () => calls.execute(name, cell('audit')),
+    audit: async () => {
+      const call = await calls.execute(name, cell('audit'));
+      deps.recordWatch(await watch.end(call.answer?.id ?? null));
+      return call;
+    },
     release: () => calls.release(name),
   };
 }

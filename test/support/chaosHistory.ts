@@ -13,6 +13,7 @@ import {
   type RestSnapshot,
   type StoredOutput,
   type StreamRecord,
+  type WatchRecord,
 } from '../../chaos/history.ts';
 import type {
   DomainEvent,
@@ -193,6 +194,18 @@ function createLog() {
     streams.push({ user, executionId: id, items, connections: 2, isEnded: true, refusal: null });
   }
 
+  /** All of the user's outputs but the first: the watch began late. */
+  function watched(user: string): WatchRecord {
+    const ids = events.flatMap(({ event }) =>
+      event.type === 'ExecutionRequested' && event.data.userUuid === user
+        ? event.data.executionId
+        : [],
+    );
+    const items = ids.flatMap((id) => outputs.filter(({ executionId }) => executionId === id));
+    const last = ids.at(-1) ?? null;
+    return { user, items: items.slice(1), connections: 3, refusal: null, last };
+  }
+
   return {
     open,
     run,
@@ -225,7 +238,8 @@ function createLog() {
       const serving = { ...NOTHING, ...present, leases, connections: ['commits', 'reads'] };
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
-      return { calls, streams, faults, exits: [], events, outputs, rest, mishaps: [] };
+      const watches = ['ann', 'bob'].map((user) => watched(user));
+      return { calls, streams, watches, faults, exits: [], events, outputs, rest, mishaps: [] };
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The judge of a chaos run is itself tried: it finds nothing in a sound history, and each bug that is planted in one. */
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
-import type { History, StreamRecord } from '../../chaos/history.ts';
+import type { History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/events/eventTypes.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
@@ -66,7 +66,7 @@ describe('a lost batch', () => {
   it('shows in the counter, though no client was told', () => {
     const outputs = sound.outputs.filter(({ executionId }) => executionId !== idOf('ann-2'));
     const calls = sound.calls.filter(({ key }) => key !== 'ann-2');
-    expect(found({ events: withoutStreams(idOf('ann-2')), outputs, calls })).toEqual([
+    expect(found({ events: withoutStreams(idOf('ann-2')), outputs, calls, watches: [] })).toEqual([
       expect.stringMatching(/^lost: 1 more ran before ann-3 .* the last was ann-2$/),
     ]);
   });
@@ -205,6 +205,27 @@ describe('a wrong order', () => {
   });
 });
 
+describe('a subscriber of all of a user', () => {
+  const withItems = (change: (items: WatchRecord['items']) => WatchRecord['items']) =>
+    found({ watches: sound.watches.map((watch) => ({ ...watch, items: change(watch.items) })) });
+
+  it('may have come late', () => {
+    expect(withItems((items) => items.slice(2))).toEqual([]);
+  });
+
+  it.each<[string, (items: WatchRecord['items']) => WatchRecord['items'], string]>([
+    ['something is left out', (items) => items.toSpliced(1, 1), 'lost: what ann watched has'],
+    [
+      'something comes twice',
+      (items) => items.flatMap((item, index) => (index === 1 ? [item, item] : item)),
+      'doubled: what ann watched has',
+    ],
+    ['the end does not come', (items) => items.slice(0, -1), 'lost: what ann watched ends before'],
+  ])('shows when %s', (_name, change, what) => {
+    expect(withItems(change)).toContainEqual(expect.stringContaining(what));
+  });
+});
+
 describe('a silent gap', () => {
   it('shows in what a subscriber saw', () => {
     const items = firstStream()
@@ -223,7 +244,9 @@ describe('a silent gap', () => {
     const id = firstStream().executionId;
     const own = drop(sound.outputs.filter(({ executionId }) => executionId === id));
     const outputs = [...sound.outputs.filter(({ executionId }) => executionId !== id), ...own];
-    expect(found({ outputs, ...withStream({ items: drop(firstStream().items) }) })).toEqual([
+    expect(
+      found({ outputs, watches: [], ...withStream({ items: drop(firstStream().items) }) }),
+    ).toEqual([
       `lost: the stored output of ${id} lacks lines, or has them out of order, and no gap says so`,
     ]);
   });
