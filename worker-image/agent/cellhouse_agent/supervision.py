@@ -116,12 +116,12 @@ class Supervision:
             self._answer.add_done_callback(lambda _: self._changed.set())
         if execution.started_at is None:
             return self._free_kernel(now)
-        if self._is_interrupt_due and execution.is_interruptible:
-            # Before it takes up the code, ipykernel ignores SIGINT: one sent then would be lost.
-            self._is_interrupt_due = False
-            self._kernel.interrupt()
         if self._grace_until is None and now >= execution.deadline:
             self._grace_until = now + execution.request.grace_ms / 1000
+            self._is_interrupt_due = True
+        if self._is_interrupt_due and execution.is_interruptible:
+            # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.
+            self._is_interrupt_due = False
             self._kernel.interrupt()
         return execution.deadline if self._grace_until is None else self._grace_until
 

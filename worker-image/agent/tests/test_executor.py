@@ -122,6 +122,16 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         self.assertFalse((await self.reply("1"))["metadata"]["cellhouse"]["state_lost"])
         self.assertEqual(await self.run_code("2", "print(b)"), ("finished", "5\n"))
 
+    async def test_a_limit_that_is_over_before_the_code_is_taken_up_keeps_the_variables(
+        self,
+    ) -> None:
+        for attempt in range(20):
+            msg_id = str(attempt)
+            loop = "while True: pass"
+            self.assertEqual((await self.run_code(msg_id, loop, timeout_ms=1))[0], "timeout")
+            report = (await self.reply(msg_id))["metadata"]["cellhouse"]
+            self.assertFalse(report["state_lost"])
+
     async def test_code_that_ignores_the_interrupt_loses_its_kernel(self) -> None:
         stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
         outcome, _ = await self.run_code("1", stubborn, 300, SHORT_GRACE_MS)
