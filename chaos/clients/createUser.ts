@@ -54,7 +54,7 @@ const ACTS: readonly { readonly weight: number; readonly act: Act }[] = [
   { weight: 5, act: (user) => stream(user, 'loud') },
   { weight: 8, act: interruptEndless },
   { weight: 5, act: ({ name, calls, cell }) => calls.execute(name, cell('runaway')) },
-  { weight: 2, act: ({ name, calls, cell }) => calls.execute(name, cell('deaf')) },
+  { weight: 1, act: ({ name, calls, cell }) => calls.execute(name, cell('deaf')) },
   { weight: 4, act: ({ name, calls }) => calls.release(name) },
   { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
 ];

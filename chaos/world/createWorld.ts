@@ -43,7 +43,7 @@ const SETTINGS = {
   // The smallest: output must be able to overflow it while nobody stores it.
   REPLAY_BUFFER_BYTES: '1048576',
   // On a machine that is swamped, code must have the time to heed an interrupt.
-  INTERRUPT_GRACE_MS: '4000',
+  INTERRUPT_GRACE_MS: '15000',
 };
 
 export async function createWorld(deps: WorldDeps): Promise<World> {

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import postgres from 'postgres';
+import { arrayTypes } from './arrayTypes.ts';
 import type { DatabaseAddress } from './database.ts';
 
 /** Longest wait for a row lock; longer than any commit takes, and short enough that nobody waits on a stuck one. */
@@ -63,7 +64,8 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
   const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const settings = {
     max: options.maxConnections,
-    types: { bigint },
+    types: { bigint, ...arrayTypes },
+    fetch_types: false,
     transform: { column: { from: postgres.toCamel } },
     connect_timeout: CONNECT_TIMEOUT_S,
     keep_alive: KEEP_ALIVE_S,
@@ -79,7 +81,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     // An option that its types leave out: our own sockets, so that dead ones can be destroyed.
     socket: (target: SocketTarget) => openSocket(target, sockets),
   };
-  const sql =
+  const sql: Sql =
     'url' in address ? postgres(address.url, settings) : postgres({ ...settings, ...address });
   const reset = () => {
     for (const socket of sockets) socket.destroy(noAnswer('No answer in time.'));

@@ -7,6 +7,8 @@ import type { DatabaseAddress } from '../../src/events/database.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
+/** Cuts the next connection when the client has sent so many times. */
+let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {
   const server = inject('database');
@@ -14,7 +16,9 @@ const relay = net.createServer((client) => {
   const upstream = net.connect(`${server.host}/.s.PGSQL.${server.port}`);
   for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
   client.on('data', (chunk) => {
-    if (!isStalled) upstream.write(chunk);
+    cutAfter -= 1;
+    if (cutAfter === 0) client.resetAndDestroy();
+    else if (!isStalled) upstream.write(chunk);
     if (chunk.includes('pg_sleep')) relay.emit('sleep', client);
   });
   upstream.on('data', (chunk) => client.write(chunk));
@@ -32,6 +36,44 @@ afterAll(() => {
 });
 
 describe('a connection', () => {
+  it.each([1, 2, 3])(
+    'that is lost at step %i of its making costs the process nothing',
+    async (step) => {
+      const unhandled: unknown[] = [];
+      const note = (reason: unknown) => unhandled.push(reason);
+      process.on('unhandledRejection', note);
+      const { sql, answered, close } = createClient(address, { name: 'cut', maxConnections: 1 });
+      cutAfter = step;
+      await Promise.allSettled([answered(sql`SELECT 1`)]);
+    cutAfter = Number.POSITIVE_INFINITY;
+      expect([...(await answered(sql`SELECT 2 AS two`))]).toEqual([{ two: 2 }]);
+      await close(0);
+      process.off('unhandledRejection', note);
+      expect(unhandled).toEqual([]);
+    },
+  );
+
+  it('passes arrays of texts and numbers as they are', async () => {
+    const { sql, answered, close } = createClient(address, { name: 'arrays', maxConnections: 1 });
+    const texts = ['', 'a,b', '{c}', '"d" \\e\n', 'NULL', 'null', 'é😀'];
+    const ids = ['0197a000-0000-7000-8000-000000000001', '0197a000-0000-7000-8000-000000000002'];
+    const rows = await answered(sql`SELECT ${texts}::text[] AS texts, ${[]}::text[] AS none,
+      ${ids}::uuid[] AS ids, ${[1, -2]}::int[] AS integers, ${[2 ** 40]}::bigint[] AS bigints,
+      array['x', NULL] AS holes, ${['2026-01-31T12:00:00.000Z']}::timestamptz[] = array['2026-01-31 12:00Z'::timestamptz] AS "isSame"`);
+    expect([...rows]).toEqual([
+      {
+        texts,
+        none: [],
+        ids,
+        integers: [1, -2],
+        bigints: [2 ** 40],
+        holes: ['x', null],
+        isSame: true,
+      },
+    ]);
+    await close(0);
+  });
+
   it('that is half open ends its queries within the limit, and the next goes on a new one', async () => {
     const limits = { name: 'half-open', maxConnections: 2, answerTimeoutMs: 200 };
     const { sql, answered, close } = createClient(address, limits);
