@@ -45,7 +45,7 @@ describe('a connection', () => {
       const { sql, answered, close } = createClient(address, { name: 'cut', maxConnections: 1 });
       cutAfter = step;
       await Promise.allSettled([answered(sql`SELECT 1`)]);
-    cutAfter = Number.POSITIVE_INFINITY;
+      cutAfter = Number.POSITIVE_INFINITY;
       expect([...(await answered(sql`SELECT 2 AS two`))]).toEqual([{ two: 2 }]);
       await close(0);
       process.off('unhandledRejection', note);
