@@ -68,12 +68,15 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
     socketDir,
     environment: deps.environment,
   });
-  return await record(deps, worker, worker.id, {
+  const started = record(deps, worker, worker.id, {
     type: 'RecordStart',
     at: deps.now().toISOString(),
     containerId,
     socketPath: join(socketDir, SOCKET_NAME),
   });
+  // Another gateway took this one for gone (it was paused), and has recorded that the worker is over.
+  await started.catch(() => deps.runtime.remove(containerId));
+  return await started;
 }
 
 /** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `signal` is aborted */

@@ -1,0 +1,100 @@
+/** What a gateway that sweeps makes of workers that others are making, or have given up. The engine is the real one. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import type { Database } from '../../src/events/database.ts';
+import type { Worker } from '../../src/events/states.ts';
+import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
+import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
+import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
+import { type ReconcileDeps, reconcile } from '../../src/pool/reconcile.ts';
+import { createWorkerHosts } from '../../src/pool/workerHosts.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { commitOne, onWorker, POOL_ID, workerRequested } from '../support/events.ts';
+
+const logger = pino({ level: 'silent' });
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));
+let db: TestDatabase;
+let maker: Database;
+let sweeper: Database;
+let broughtUp: WorkerId[];
+beforeAll(async () => {
+  db = await createTestDatabase();
+  sweeper = await db.open();
+});
+beforeEach(async () => {
+  maker = await db.open();
+  broughtUp = [];
+});
+afterAll(async () => {
+  await db.close();
+  rmSync(socketDir, { recursive: true });
+});
+
+function sweep(): Promise<void> {
+  const now = () => new Date();
+  const hosts = createWorkerHosts({
+    database: sweeper,
+    logger,
+    messageCounts: createMessageCounts(),
+    now,
+    interruptGraceMs: 1_000,
+    onSuspect: () => undefined,
+    onOpen: () => undefined,
+  });
+  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
+  const deps: ReconcileDeps = {
+    database: sweeper,
+    runtime: createDockerRuntime({ socketPath, ociRuntime: 'runc', logger }),
+    hosts,
+    now,
+    poolId: POOL_ID satisfies PoolId,
+    socketDir,
+    logger,
+    onUnsettled: (_id, error) => {
+      throw error;
+    },
+    isInTheMaking: () => false,
+    bringUp: ({ id }) => broughtUp.push(id),
+  };
+  return reconcile(deps);
+}
+
+/** A worker that `maker` has asked for, as it does. */
+async function requested(): Promise<Worker> {
+  const id = newId<WorkerId>();
+  await maker.leases.acquireWorker(id);
+  return await commitOne<'worker'>(maker.store, workerRequested(id));
+}
+
+/** One whose container is gone by now. */
+async function started(): Promise<Worker> {
+  const at = new Date().toISOString();
+  const containerId = 'f'.repeat(64);
+  const data = { containerId, socketPath: join(socketDir, 'agent.sock'), at };
+  const worker = await requested();
+  return await commitOne<'worker'>(maker.store, onWorker(worker, { type: 'WorkerStarted', data }));
+}
+
+describe.each([
+  ['requested', requested, { state: 'REMOVED', endReason: 'create-failed' }],
+  ['started', started, { state: 'REMOVED', endReason: 'exited' }],
+])('a worker that is %s', (_state, make, end) => {
+  it('is its maker’s as long as that lives', async () => {
+    const worker = await make();
+    await sweep();
+    expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
+    expect(broughtUp).toEqual([]);
+    await maker.close();
+  });
+
+  it('is over when its maker is gone and no container of it is left', async () => {
+    const worker = await make();
+    await maker.close();
+    await sweep();
+    expect(await sweeper.queries.worker(worker.id)).toMatchObject(end);
+  });
+});
