@@ -16,6 +16,7 @@ from cellhouse_agent.wire import (
     MalformedMessage,
     pack_request,
     read_message,
+    split_messages,
 )
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, packets
 
@@ -123,13 +124,18 @@ class KernelLink:
             return False
         try:
             assembled = self._assembler.take(packet)
-            if assembled:
-                self._hand_on(*read_message(assembled))
+            for parts, size_bytes in split_messages(assembled) if assembled else ():
+                self._hand_on(parts, size_bytes)
         except MalformedMessage:
             self.malformed_messages += 1
         return True
 
-    def _hand_on(self, channel: str, message: KernelMessage) -> None:
+    def _hand_on(self, parts: list[bytes], size_bytes: int) -> None:
+        try:
+            channel, message = read_message(parts, size_bytes)
+        except MalformedMessage:
+            self.malformed_messages += 1
+            return
         if message.parent_msg_id == self._probe_id:
             # `idle` is the last that a request brings.
             if message.content.get("execution_state") == "idle":

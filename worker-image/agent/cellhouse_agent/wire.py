@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -28,7 +29,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class Assembled:
-    """A message's bytes; of one that was too large only its first packet, and its size."""
+    """The bytes of messages; of what was too large only the first packet, and the size."""
 
     data: bytes
     size_bytes: int
@@ -96,25 +97,39 @@ def pack_request(msg_id: str, msg_type: str, content: JsonObject) -> bytes:
     return pack_parts((b"shell", msg_type.encode(), identifier, b"{}", body))
 
 
-def read_message(assembled: Assembled) -> tuple[str, KernelMessage]:
-    """The channel and the message; raises MalformedMessage.
+def split_messages(assembled: Assembled) -> Iterator[tuple[list[bytes], int]]:
+    """The parts of each message, and its size. Of what was too large there is only the head of the first.
 
-    Content that was too large (then it is not whole) or is malformed comes out empty, so that whoever it is for learns
-    that there was something.
+    Raises MalformedMessage where there is none.
     """
     try:
-        count = None if assembled.is_whole else HEAD_PARTS
-        channel, msg_type, parent_id, *rest = unpack_parts(assembled.data, count)
-        if (
-            channel not in (b"shell", b"iopub")
-            or max(len(msg_type), len(parent_id)) > MAX_NAME_BYTES
-        ):
-            raise MalformedMessage("malformed head")
-        name, parent = msg_type.decode(), parent_id.decode("utf-8", "surrogatepass")
-    except (MalformedParts, UnicodeDecodeError) as error:
+        if not assembled.is_whole:
+            yield unpack_parts(assembled.data, count=HEAD_PARTS)[0], assembled.size_bytes
+            return
+        start = 0
+        while start < len(assembled.data):
+            parts, end = unpack_parts(assembled.data, start)
+            yield parts, end - start
+            start = end
+    except MalformedParts as error:
         raise MalformedMessage("malformed parts") from error
+
+
+def read_message(parts: list[bytes], size_bytes: int) -> tuple[str, KernelMessage]:
+    """The channel and the message; raises MalformedMessage.
+
+    Content that was too large (then there is only the head) or is malformed comes out empty, so that whoever it is for
+    learns that there was something.
+    """
+    channel, msg_type, parent_id, *rest = parts
+    if channel not in (b"shell", b"iopub") or max(len(msg_type), len(parent_id)) > MAX_NAME_BYTES:
+        raise MalformedMessage("malformed head")
     try:
-        content = load_object(rest[1]) if assembled.is_whole else {}
+        name, parent = msg_type.decode(), parent_id.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise MalformedMessage("malformed head") from error
+    try:
+        content = load_object(rest[1]) if rest else {}
     except MalformedMessage:
         content = {}
-    return channel.decode(), KernelMessage(name, parent, content, assembled.size_bytes)
+    return channel.decode(), KernelMessage(name, parent, content, size_bytes)

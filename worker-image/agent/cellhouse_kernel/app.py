@@ -45,8 +45,6 @@ class KernelApp(IPKernelApp):
         """Take the kernel's end of the link."""
         self.link = link
         settings = Config()
-        # No signatures: nobody else can get at the link. What signed them would lie in user code's reach anyway.
-        settings.Session.key = b""
         # Nobody asks for history over the wire, and SQLite would want a writable home.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
@@ -62,6 +60,9 @@ class KernelApp(IPKernelApp):
 
     def write_connection_file(self, **_kwargs: object) -> None:
         """There is none."""
+
+    def log_connection_info(self) -> None:
+        """There is nothing to connect to."""
 
     def init_heartbeat(self) -> None:
         """The agent is the parent process and sees the kernel end; a heartbeat would tell it less."""

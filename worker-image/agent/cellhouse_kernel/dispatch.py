@@ -30,7 +30,7 @@ _decode = json.JSONDecoder().decode
 
 
 class LinkKernel(IPythonKernel):
-    """An IPythonKernel whose only client is the agent."""
+    """An IPythonKernel whose only client is the agent. Its shell is a QuickShell."""
 
     link = Instance(socket.socket)
     shell_channel = Instance(Channel)
@@ -83,6 +83,8 @@ class LinkKernel(IPythonKernel):
     async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
         """Run a cell and reply."""
         content = parent["content"]
+        shell: Any = self.shell
+        shell.begin_cell(content["code"])
         silent = content.get("silent", False)
         if not silent:
             self._publish_execute_input(content["code"], parent, self.execution_count)
@@ -102,13 +104,14 @@ class LinkKernel(IPythonKernel):
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
         content = b'{"execution_state":"%s"}' % status.encode()
-        outbox = self.shell_channel.outbox
-        outbox.add_message(pack_message(b"iopub", "status", parent_id, content))
+        message = pack_message(b"iopub", "status", parent_id, content)
+        # `busy` travels with what follows at once: the input of a cell, or a reply.
+        self.shell_channel.outbox.add_message(message, can_wait=status == "busy")
 
 
 def read_request(data: bytes) -> Message:
     """A request as ipykernel knows it. The agent made it: it is well-formed."""
-    channel, msg_type, msg_id, metadata, content, *buffers = unpack_parts(data)
+    channel, msg_type, msg_id, metadata, content, *buffers = unpack_parts(data)[0]
     header = {
         "msg_id": msg_id.decode("utf-8", "surrogatepass"),
         "msg_type": msg_type.decode(),

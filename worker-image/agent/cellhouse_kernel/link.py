@@ -16,6 +16,10 @@ from cellhouse_kernel.outbox import Outbox, pack_message
 from cellhouse_kernel.packing import pack
 
 
+# These come last in a cell, and travel with the reply, and that with the `idle` that follows it.
+LAST_TYPES = frozenset({"execute_result", "error"})
+
+
 class Channel:
     """In place of a ZeroMQ socket: `shell` for replies, `iopub` for all else."""
 
@@ -89,5 +93,6 @@ class LinkSession(Session):
             pack(message["metadata"]),
             tuple(bytes(buffer) for buffer in buffers or message.get("buffers", ())),
         )
-        channel.outbox.add_message(packed)
+        is_last = channel.name == b"shell" or message["header"]["msg_type"] in LAST_TYPES
+        channel.outbox.add_message(packed, can_wait=is_last)
         return message

@@ -25,6 +25,9 @@ MAX_TEXT_CHARACTERS = 65_536
 # Text that may wait. A loop that prints faster then sends by itself, and waits for the agent if need be.
 MAX_WAITING_CHARACTERS = 262_144
 
+# So much is sent together rather than one by one: each send wakes the agent.
+TOGETHER_BYTES = 16_384
+
 # The stream's name, the id of the parent, and the text; or a message, packed.
 Item = tuple[str, str, str] | bytes
 # Index of an item, and how many characters of it were sent.
@@ -67,6 +70,18 @@ def next_message(batch: list[Item], start: Position) -> tuple[bytes, Position]:
     return pack_message(b"iopub", "stream", parent_id, content), (index, offset)
 
 
+def next_messages(batch: list[Item], start: Position) -> tuple[bytes, Position]:
+    """The next message, and small ones after it, and where what follows begins."""
+    data, position = next_message(batch, start)
+    while len(data) < TOGETHER_BYTES and position[0] < len(batch):
+        item = batch[position[0]]
+        if isinstance(item, bytes) and len(item) > TOGETHER_BYTES:
+            break
+        more, position = next_message(batch, position)
+        data += more
+    return data, position
+
+
 class Outbox:
     """The sending side of the link to the agent."""
 
@@ -89,8 +104,8 @@ class Outbox:
         self._is_sending = False
         self._batch: list[Item] | None = None
         self._position: Position = (0, 0)
-        # The message being sent, the number of its first packet, and the position after it.
-        self._message: tuple[bytes, int, Position] | None = None
+        # What is being sent, the number of its first packet, and the position after it.
+        self._messages: tuple[bytes, int, Position] | None = None
         self._sent_number = 0
 
     def start(self) -> None:
@@ -101,8 +116,8 @@ class Outbox:
     def add_text(self, name: str, parent_id: str, text: str) -> None:
         """Send text soon: within FLUSH_SECONDS, or at once when that is due."""
         with self._lock:
-            self._pending.append((name, parent_id, text))
             self._waiting_characters += len(text)
+            self._pending.append((name, parent_id, text))
             now = time.monotonic()
             is_line_due = now >= self._quiet_until and text[-1] == "\n"
             is_full = self._waiting_characters > MAX_WAITING_CHARACTERS
@@ -111,14 +126,21 @@ class Outbox:
             if is_line_due or is_full or is_child_line:
                 self._quiet_until = now + FLUSH_SECONDS
                 self.flush()
-            elif self._late and now >= self._timer_until:
-                os.timerfd_settime(self._timer, initial=FLUSH_SECONDS)
-                self._timer_until = now + FLUSH_SECONDS
+            elif self._late:
+                self._send_soon(now)
 
-    def add_message(self, message: bytes) -> None:
-        """Send a message now, after all that was said before it."""
+    def add_message(self, message: bytes, can_wait: bool = False) -> None:
+        """Send a message, after all that was said before it: now or, if it can wait, soon, with what follows."""
         with self._lock:
             self._pending.append(message)
+            if can_wait and self._late:
+                self._send_soon(time.monotonic())
+            else:
+                self.flush()
+
+    def flush_text(self) -> None:
+        """Send text that waits, and what was said before it. A message that can wait alone goes on waiting."""
+        if self._waiting_characters or self._batch is not None:
             self.flush()
 
     def flush(self) -> None:
@@ -140,10 +162,15 @@ class Outbox:
             self._send_batch(self._next_batch())
             self._batch = None
 
+    def _send_soon(self, now: float) -> None:
+        if now >= self._timer_until:
+            os.timerfd_settime(self._timer, initial=FLUSH_SECONDS)
+            self._timer_until = now + FLUSH_SECONDS
+
     def _next_batch(self) -> list[Item]:
         """What waits, taken; or what was left when an exception came in between."""
         if self._batch is None:
-            self._message = None
+            self._messages = None
             self._position = (0, 0)
             self._waiting_characters = 0
             self._batch = self._pending
@@ -153,16 +180,16 @@ class Outbox:
 
     def _send_batch(self, batch: list[Item]) -> None:
         while self._position[0] < len(batch):
-            if self._message is None:
-                data, after = next_message(batch, self._position)
-                self._message = (data, self._sent_number + 1, after)
-            data, first_number, after = self._message
+            if self._messages is None:
+                data, after = next_messages(batch, self._position)
+                self._messages = (data, self._sent_number + 1, after)
+            data, first_number, after = self._messages
             for number, packet in packets(data, self._sender, first_number):
                 if number > self._sent_number:
                     self._link.send(packet)
                     self._sent_number = number
             self._position = after
-            self._message = None
+            self._messages = None
 
     def _send_late(self) -> None:
         while True:

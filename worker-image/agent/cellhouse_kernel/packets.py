@@ -1,7 +1,7 @@
 """How messages travel between a kernel and its agent: over a pair of connected Unix sockets (SOCK_SEQPACKET).
 
-A message is a list of parts, packed into one or more packets. A packet arrives whole or not at all, in order, and with
-its sender's number, so that
+A message is a list of parts. Small ones travel together in one packet, a large one in several. A packet arrives whole
+or not at all, in order, and with its sender's number, so that
 
 - a send that user code interrupts can be repeated: the agent drops a number that it has seen;
 - a forked child may send on the same socket: packets of several processes come mixed, never torn.
@@ -32,29 +32,30 @@ def pack_parts(parts: Sequence[bytes]) -> bytes:
     return b"".join((struct.pack(f"<H{len(parts)}Q", len(parts), *map(len, parts)), *parts))
 
 
-def unpack_parts(data: bytes, count: int | None = None) -> list[bytes]:
-    """The parts, or only the first `count` of a message that is not there to its end. Raises MalformedParts."""
+def unpack_parts(data: bytes, start: int = 0, count: int | None = None) -> tuple[list[bytes], int]:
+    """The parts of the message that begins there, and where the next one does. Raises MalformedParts.
+
+    With `count`, only the first so many, of a message that need not be there to its end.
+    """
     try:
-        (total,) = struct.unpack_from("<H", data)
+        (total,) = struct.unpack_from("<H", data, start)
         if not MIN_PARTS <= total <= MAX_PARTS:
             raise MalformedParts("number of parts")
-        lengths = struct.unpack_from(f"<{total}Q", data, 2)
+        lengths = struct.unpack_from(f"<{total}Q", data, start + 2)
     except struct.error as error:
         raise MalformedParts("too short") from error
-    start = 2 + 8 * total
-    if count is None and start + sum(lengths) != len(data):
-        raise MalformedParts("lengths")
+    end = start + 2 + 8 * total
     parts = []
     for length in lengths[:count]:
-        parts.append(data[start : start + length])
-        start += length
-    if start > len(data):
+        parts.append(data[end : end + length])
+        end += length
+    if end > len(data):
         raise MalformedParts("too short")
-    return parts
+    return parts, end
 
 
 def packets(data: bytes, sender: int, first_number: int) -> Iterator[tuple[int, bytes]]:
-    """The packets of a message, each with its number."""
+    """The packets that carry these bytes, each with its number."""
     number = first_number
     for start in range(0, len(data), MAX_PACKET_BYTES):
         end = start + MAX_PACKET_BYTES

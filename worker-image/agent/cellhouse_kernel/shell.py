@@ -10,20 +10,19 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-from ipykernel.zmqshell import ZMQInteractiveShell
-
 from traitlets import Type
 
 from cellhouse_kernel.display import DisplayHook, DisplayPublisher
 from cellhouse_kernel.errors import DROPPED_BYTES_KEY, error_content, name_of, text_of
 from cellhouse_kernel.forked_child import is_forked_child, leave_forked_child
+from cellhouse_kernel.quick_shell import QuickShell
 from cellhouse_kernel.tracebacks import chain_of, inner_frames, short_chain
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-class Shell(ZMQInteractiveShell):
-    """ZMQInteractiveShell that can show every error, and whose forked children end with their code."""
+class Shell(QuickShell):
+    """A shell that can show every error, and whose forked children end with their code."""
 
     displayhook_class = Type(DisplayHook)
     display_pub_class = Type(DisplayPublisher)

@@ -55,7 +55,7 @@ class OrderedOutStream(OutStream):
         """Send now. On return the text has left this process, and arrives even if that ends at once."""
         if self.pub_thread is not None:
             RAW_OUTPUT.take()
-            self.pub_thread.outbox.flush()
+            self.pub_thread.outbox.flush_text()
 
     def fileno(self) -> int:
         """The descriptor whose output becomes this stream's: what C code or a child writes there."""

@@ -11,17 +11,18 @@ import threading
 import time
 import unittest
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from cellhouse_agent.assembler import Assembler
-from cellhouse_agent.wire import KernelMessage, read_message
+from cellhouse_agent.wire import Assembled, KernelMessage, read_message, split_messages
 from cellhouse_kernel.outbox import (
     FLUSH_SECONDS,
     MAX_TEXT_CHARACTERS,
+    TOGETHER_BYTES,
     Item,
     Outbox,
     next_message,
+    next_messages,
     pack_message,
 )
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
@@ -68,7 +69,7 @@ class NextMessage(unittest.TestCase):
         position = (0, 0)
         while position[0] < len(batch):
             data, position = next_message(batch, position)
-            _, msg_type, parent, _, content = unpack_parts(data)
+            (_, msg_type, parent, _, content), _ = unpack_parts(data)
             got.append((msg_type.decode(), parent.decode(), json.loads(content).get("text")))
         self.assertEqual(
             got,
@@ -87,8 +88,23 @@ class NextMessage(unittest.TestCase):
         position = (0, 0)
         while position[0] < len(batch):
             data, position = next_message(batch, position)
-            lengths.append(len(json.loads(unpack_parts(data)[4])["text"]))
+            lengths.append(len(json.loads(unpack_parts(data)[0][4])["text"]))
         self.assertEqual(lengths, [MAX_TEXT_CHARACTERS, MAX_TEXT_CHARACTERS, 1])
+
+
+class NextMessages(unittest.TestCase):
+    """next_messages."""
+
+    def test_sends_small_messages_together_and_large_ones_alone(self) -> None:
+        small = pack_message(b"iopub", "status", "1", b"{}")
+        large = pack_message(b"iopub", "display_data", "1", b'"%s"' % (b"x" * TOGETHER_BYTES))
+        batch: list[Item] = [small, ("stdout", "1", "a"), small, large, small]
+        counts = []
+        position = (0, 0)
+        while position[0] < len(batch):
+            data, position = next_messages(batch, position)
+            counts.append(len(list(split_messages(Assembled(data, len(data), True)))))
+        self.assertEqual(counts, [3, 1, 1])
 
 
 class WithPeer(unittest.TestCase):
@@ -111,9 +127,9 @@ class WithPeer(unittest.TestCase):
         while packet := link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES):
             assembled = assembler.take(packet)
             if assembled:
+                for parts, _ in split_messages(assembled):
+                    self.messages.append(read_message(parts, 0)[1])
                 with self.arrived:
-                    message = read_message(assembled)[1]
-                    self.messages.append(replace(message, size_bytes=0))
                     self.arrived.notify_all()
 
     def text(self) -> str:
@@ -152,6 +168,13 @@ class WithPeer(unittest.TestCase):
         self.assertEqual(texts[0], "0\n")
         self.assertLess(len(texts), 10)
         self.assertEqual("".join(map(str, texts)), "".join(f"{n}\n" for n in range(10)))
+
+    def test_a_message_that_can_wait_leaves_with_the_next_or_by_itself(self) -> None:
+        self.outbox.start()
+        self.outbox.add_message(pack_message(b"iopub", "error", "1", b"{}"), can_wait=True)
+        self.outbox.flush_text()
+        with self.arrived:
+            self.assertTrue(self.arrived.wait_for(lambda: self.messages, SOON_SECONDS))
 
     def test_a_message_comes_after_the_text_before_it(self) -> None:
         self.outbox.start()

@@ -8,10 +8,12 @@ import unittest
 from cellhouse_agent.wire import (
     MAX_JSON_VALUES,
     Assembled,
+    KernelMessage,
     MalformedMessage,
     dump,
     pack_request,
     read_message,
+    split_messages,
 )
 from cellhouse_kernel.packets import pack_parts, unpack_parts
 
@@ -22,6 +24,11 @@ def whole(parts: list[bytes]) -> Assembled:
     return Assembled(data, len(data), True)
 
 
+def read(assembled: Assembled) -> list[tuple[str, KernelMessage]]:
+    """The messages in it."""
+    return [read_message(parts, size) for parts, size in split_messages(assembled)]
+
+
 class ReadTest(unittest.TestCase):
     """read_message."""
 
@@ -29,16 +36,21 @@ class ReadTest(unittest.TestCase):
         self.parts = [b"iopub", b"stream", b"m1", b"{}", b'{"text":"x"}']
 
     def test_reads_a_message(self) -> None:
-        channel, got = read_message(whole([*self.parts, b"a buffer"]))
+        ((channel, got),) = read(whole([*self.parts, b"a buffer"]))
         self.assertEqual(channel, "iopub")
         self.assertEqual(
             (got.msg_type, got.parent_msg_id, got.content), ("stream", "m1", {"text": "x"})
         )
 
+    def test_reads_messages_that_came_together(self) -> None:
+        data = pack_parts(self.parts) * 3
+        got = read(Assembled(data, len(data), True))
+        self.assertEqual([message.size_bytes for _, message in got], [len(data) // 3] * 3)
+
     def test_reads_only_the_head_of_a_message_that_was_too_large(self) -> None:
         self.parts[4] = b'{"text":"' + b"x" * 1_000 + b'"}'
         data = pack_parts(self.parts)
-        _, got = read_message(Assembled(data[:100], len(data), False))
+        ((_, got),) = read(Assembled(data[:100], len(data), False))
         self.assertEqual((got.msg_type, got.parent_msg_id, got.content), ("stream", "m1", {}))
         self.assertEqual(got.size_bytes, len(data))
 
@@ -49,14 +61,13 @@ class ReadTest(unittest.TestCase):
         for content in (b"[]", b"\xff", b'{"a":NaN}', b'{"a":', b"", many, deep, digits):
             self.parts[4] = content
             with self.subTest(content[:10]):
-                _, got = read_message(whole(self.parts))
+                ((_, got),) = read(whole(self.parts))
                 self.assertEqual((got.msg_type, got.content), ("stream", {}))
 
     def test_refuses_what_is_malformed(self) -> None:
         channel, msg_type, parent, metadata, content = self.parts
         good = pack_parts(self.parts)
         cases = {
-            "nothing": Assembled(b"", 0, True),
             "too few parts": whole(self.parts[:-1]),
             "cut short": Assembled(good[:-1], len(good) - 1, True),
             "bytes too many": Assembled(good + b"x", len(good) + 1, True),
@@ -71,7 +82,7 @@ class ReadTest(unittest.TestCase):
         }
         for name, assembled in cases.items():
             with self.subTest(name), self.assertRaises(MalformedMessage):
-                read_message(assembled)
+                read(assembled)
 
 
 class RequestTest(unittest.TestCase):
@@ -79,7 +90,7 @@ class RequestTest(unittest.TestCase):
 
     def test_carries_lone_surrogates(self) -> None:
         data = pack_request("m1", "execute_request", {"code": "\ud800"})
-        channel, msg_type, msg_id, _, content = unpack_parts(data)
+        (channel, msg_type, msg_id, _, content), _ = unpack_parts(data)
         self.assertEqual((channel, msg_type, msg_id), (b"shell", b"execute_request", b"m1"))
         self.assertEqual(json.loads(content), {"code": "\ud800"})
 

@@ -1,0 +1,78 @@
+"""IPython's shell without what is done twice, or more slowly than need be, for each cell."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ipykernel.compiler import XCachingCompiler, get_tmp_directory
+from ipykernel.zmqshell import ZMQInteractiveShell
+
+from cellhouse_kernel.quick_format import QuickFormatter
+
+# Of a hash that only has to tell cells apart.
+CELL_NAME_BYTES = 8
+
+
+class QuickCompiler(XCachingCompiler):
+    """Names cells by a hash that is not computed in Python: for a megabyte of code that took a second."""
+
+    def get_code_name(self, raw_code: str, code: str, number: int) -> str:
+        """A file name for this code, the same for the same code."""
+        digest = hashlib.blake2b(
+            raw_code.encode("utf-8", "surrogatepass"), digest_size=CELL_NAME_BYTES
+        )
+        return os.path.join(get_tmp_directory(), f"{digest.hexdigest()}.py")
+
+
+@dataclass
+class _Cell:
+    """The cell that is about to run: its code, that code transformed, and whether it awaits, as far as was asked."""
+
+    raw: str
+    transformed: str | None = None
+    is_async: bool | None = None
+
+
+class QuickShell(ZMQInteractiveShell):
+    """ZMQInteractiveShell that looks at each cell once."""
+
+    # None while one runs: code may itself run cells, and change how they are transformed.
+    _cell: _Cell | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs | {"compiler_class": QuickCompiler})
+
+    def init_display_formatter(self) -> None:
+        """As IPython's, with another class."""
+        self.display_formatter: Any = QuickFormatter(parent=self)
+        self.configurables.append(self.display_formatter)
+
+    def begin_cell(self, raw_cell: str) -> None:
+        """Both ipykernel and IPython will ask the two questions below of the cell that comes next."""
+        self._cell = _Cell(raw_cell)
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """The cell as plain Python. Raises what a transformer of the user's raises."""
+        cell = self._cell
+        if cell is None or cell.raw is not raw_cell:
+            return str(super().transform_cell(raw_cell))
+        if cell.transformed is None:
+            cell.transformed = str(super().transform_cell(raw_cell))
+        return cell.transformed
+
+    def should_run_async(self, raw_cell: str, **kwargs: Any) -> bool:
+        """Whether the cell awaits."""
+        cell = self._cell
+        if cell is None or cell.transformed is None or cell.raw is not raw_cell:
+            return bool(super().should_run_async(raw_cell, **kwargs))
+        if cell.is_async is None:
+            cell.is_async = bool(super().should_run_async(raw_cell, **kwargs))
+        return cell.is_async
+
+    async def run_cell_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the cell."""
+        self._cell = None
+        return await super().run_cell_async(*args, **kwargs)
