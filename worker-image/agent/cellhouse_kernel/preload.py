@@ -35,16 +35,16 @@ PRELOADED_MODULES = (
 
 def preload() -> None:
     """Import PRELOADED_MODULES, and leave memory so that kernels write to as little of it as can be."""
-    # What is imported stays: looking for garbage in between would only cost time.
+    # What is imported stays: looking for garbage, in between or at the end, would find 1 MB and cost 0.15 s.
     gc.disable()
     with prepare_imports(), _private_matplotlib_folder():
         for name in PRELOADED_MODULES:
             importlib.import_module(name)
         importlib.import_module("cellhouse_kernel.warm_up").warm_up()
     _forget_matplotlib_folder()
-    gc.collect()
     # What the collector would look at, it would write to: from now on it leaves all of this alone, in every kernel.
     gc.freeze()
+    gc.enable()
     ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -9,7 +9,7 @@ from tests.with_kernels import PrintingKernel, WithKernels, fork_server_pid, was
 
 # All that user code can see of its own process which a start can get wrong. What is different by nature is left out.
 SEEN = """
-import json, multiprocessing, os, resource, signal, stat, subprocess, sys, threading, psutil
+import gc, json, multiprocessing, os, resource, signal, stat, subprocess, sys, threading, psutil
 
 def attempt(what):
     try:
@@ -67,6 +67,7 @@ seen = {
     "subprocess": subprocess.run(["id", "-u"], capture_output=True, text=True).stdout,
     "multiprocessing": [attempt(lambda: in_child(m)) for m in ("fork", "spawn", "forkserver")],
     "flags": [str(sys.flags), sys.path, sys.executable, __name__],
+    "garbage collector": [gc.isenabled(), gc.get_threshold(), gc.get_debug()],
     "signals": [str(signal.getsignal(n)) for n in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE)],
 }
 traced.kill()
