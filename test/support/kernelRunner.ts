@@ -37,7 +37,7 @@ export function createKernelRunner(target: KernelTarget): KernelRunner {
   });
   const { channel } = recorded;
   const run = async (code: string, limits: Partial<RunLimits> = {}): Promise<Ran> => {
-    const { timeoutMs = 20_000, graceMs = 5_000, maxOutputBytes = 50_000_000 } = limits;
+    const { timeoutMs = 60_000, graceMs = 5_000, maxOutputBytes = 50_000_000 } = limits;
     const id = limits.msgId ?? newId<ExecutionId>();
     await recorded.until(() => channel.state === 'open');
     const ran = new Promise<Ran>((resolve) => {

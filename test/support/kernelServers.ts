@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
+import { createAgentHttp } from '../../src/kernel/agentHttp.ts';
 import type { KernelTarget } from '../../src/kernel/kernelTarget.ts';
 import { waitForSocket } from '../../src/kernel/waitForSocket.ts';
 import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
@@ -14,6 +15,11 @@ import { jupyterServerImage } from './jupyterServerImage.ts';
 
 export interface KernelServer {
   readonly target: KernelTarget;
+  readonly socketPath: string;
+  /** The same server through another socket that leads to its own, as another client. */
+  targetAt(socketPath: string): KernelTarget;
+  interrupt(msgId: string): Promise<void>;
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,31 +60,45 @@ export async function startJupyterServer(): Promise<KernelServer> {
   try {
     await container.start();
     await waitForSocket(socketPath, AbortSignal.timeout(START_TIMEOUT_MS));
-    const kernel = await startKernel(socketPath);
-    const path = `/api/kernels/${kernel}/channels?session_id=${randomUUID()}`;
+    const kernel = JSON.parse(await post(socketPath, '', '{"name":"python3"}')) as { id: string };
+    const path = `/api/kernels/${kernel.id}/channels`;
     const headers = { authorization: `token ${TOKEN}` };
-    return { target: { kind: 'jupyter', url: `ws+unix:${socketPath}:${path}`, headers }, close };
+    const targetAt = (at: string): KernelTarget => ({
+      kind: 'jupyter',
+      url: `ws+unix:${at}:${path}?session_id=${randomUUID()}`,
+      headers,
+    });
+    const ask = (what: string) => post(socketPath, `/${kernel.id}/${what}`, '');
+    return {
+      target: targetAt(socketPath),
+      socketPath,
+      targetAt,
+      interrupt: async () => void (await ask('interrupt')),
+      restart: async () => void (await ask('restart')),
+      close,
+    };
   } catch (error: unknown) {
     await close();
     throw error;
   }
 }
 
-function startKernel(socketPath: string): Promise<string> {
-  const body = '{"name":"python3"}';
+/** A call to jupyter-server's kernels. @returns the answer's body @throws if it is no success */
+function post(socketPath: string, path: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request({
       socketPath,
       method: 'POST',
-      path: '/api/kernels',
+      path: `/api/kernels${path}`,
       headers: { authorization: `token ${TOKEN}`, 'content-length': body.length },
       signal: AbortSignal.timeout(START_TIMEOUT_MS),
     });
     call.on('error', reject);
     call.on('response', async (response) => {
       const answer = Buffer.concat(await response.toArray()).toString('utf8');
-      if (response.statusCode !== 201) return reject(new Error(`${response.statusCode} ${answer}`));
-      resolve((JSON.parse(answer) as { id: string }).id);
+      if ((response.statusCode ?? 0) >= 300)
+        return reject(new Error(`${response.statusCode} ${answer}`));
+      resolve(answer);
     });
     call.end(body);
   });
@@ -117,7 +137,19 @@ export async function startAgent(): Promise<AgentServer> {
     const agentSocket = join(socketDir, 'agent.sock');
     await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
     const agentBytes = () => residentBytes(containerId, 'cellhouse_agent');
-    return { target: { kind: 'agent', socketPath: agentSocket }, containerId, agentBytes, close };
+    const targetAt = (at: string): KernelTarget => ({ kind: 'agent', socketPath: at });
+    const target = targetAt(agentSocket);
+    const http = createAgentHttp({ target, epoch: 1, signal: new AbortController().signal });
+    return {
+      target,
+      socketPath: agentSocket,
+      targetAt,
+      containerId,
+      agentBytes,
+      interrupt: async (msgId) => void (await http.interrupt(msgId, randomUUID())),
+      restart: async () => void (await http.restart(randomUUID())),
+      close,
+    };
   } catch (error: unknown) {
     await close();
     throw error;

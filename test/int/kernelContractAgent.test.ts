@@ -1,0 +1,93 @@
+/** What only our agent does for the pool: a plain Jupyter Server has no limits, no numbers, no epochs and no measure. */
+import { describe, expect, it } from 'vitest';
+import { type ExecutionId, newId } from '../../src/ids.ts';
+import { recordChannel } from '../support/channelRecorder.ts';
+import { KERNELS, useKernel } from '../support/kernelContract.ts';
+import { textOf } from '../support/kernelRunner.ts';
+
+const [, ours] = KERNELS;
+
+describe('what only our agent does', () => {
+  const kernel = useKernel(ours);
+
+  it('measures', async () => {
+    const { outcome } = await kernel.runner.run(
+      'print("abc")\nx = sum(i for i in range(2_000_000))',
+    );
+    expect(outcome.outputBytes).toBe(4);
+    expect(outcome.cpuMs).toBeGreaterThan(10);
+    expect(outcome.peakMemoryBytes).toBeGreaterThan(10_000_000);
+    expect(outcome.finishedAt).toBeGreaterThan(outcome.startedAt ?? Number.POSITIVE_INFINITY);
+  });
+
+  it('ends code at its limit and keeps the state', async () => {
+    await kernel.runner.run('kept = 5');
+    const ran = await kernel.runner.run('while True: pass', { timeoutMs: 300 });
+    expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', errorName: null, stateLost: false });
+    expect(textOf(await kernel.runner.run('print(kept)'))).toBe('5\n');
+  });
+
+  it('replaces the kernel of code that ignores it', async () => {
+    const code = 'while True:\n try:\n  while True: pass\n except KeyboardInterrupt: pass';
+    const ran = await kernel.runner.run(code, { timeoutMs: 200, graceMs: 200 });
+    expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
+    expect((await kernel.runner.run('kept')).outcome).toMatchObject({ errorName: 'NameError' });
+  });
+
+  it('interrupts the very execution that was asked for', async () => {
+    const { channel } = kernel.runner.recorded;
+    const msgId = newId<ExecutionId>();
+    const running = kernel.runner.run('print("go", flush=True)\nimport time\ntime.sleep(15)', {
+      msgId,
+    });
+    await kernel.runner.recorded.until(() =>
+      kernel.runner.recorded.messages.some(
+        ({ type, parentId }) => type === 'output' && parentId === msgId,
+      ),
+    );
+    const another = newId<ExecutionId>();
+    const [stop, stopAnother] = [newId(), newId()];
+    expect(await channel.http.interrupt(another, stopAnother)).toEqual({
+      interrupted: false,
+      known: false,
+    });
+    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: true, known: true });
+    expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: false });
+    const refused = (await kernel.runner.run('print("never")', { msgId: another })).outcome;
+    expect(refused).toMatchObject({ status: 'INTERRUPTED', startedAt: null, outputBytes: 0 });
+    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: false, known: true });
+  });
+
+  it('runs one msg_id once, however often it is sent', async () => {
+    const msgId = newId<ExecutionId>();
+    await kernel.runner.run('count = 0');
+    const running = kernel.runner.run('count += 1\nimport time; time.sleep(0.3)', { msgId });
+    const request = { msgId, code: 'count += 1', timeoutMs: 999, graceMs: 9, maxOutputBytes: 999 };
+    expect(kernel.runner.recorded.channel.execute(request)).toBe(true);
+    await running;
+    expect(kernel.runner.recorded.channel.execute(request)).toBe(true);
+    expect(textOf(await kernel.runner.run('print(count)'))).toBe('1\n');
+  });
+
+  it('hands over to a successor in the middle, nothing lost or doubled', async () => {
+    const msgId = newId<ExecutionId>();
+    const code = 'import time\nfor i in range(20):\n print(i, flush=True)\n time.sleep(0.02)';
+    void kernel.runner.run(code, { msgId });
+    const { messages } = kernel.runner.recorded;
+    const mine = () => messages.filter(({ parentId }) => parentId === msgId);
+    await kernel.runner.recorded.until(() => mine().length >= 8);
+    const after = mine()[4]?.seq ?? 0;
+    const seen = mine().slice(0, 5);
+    kernel.runner.recorded.channel.ack(after);
+    const bootId = kernel.runner.recorded.channel.hello?.bootId ?? '';
+    const successor = recordChannel({ target: kernel.server.target, epoch: 2, after, bootId });
+    await successor.until(() => successor.messages.at(-1)?.type === 'reply');
+    await kernel.runner.recorded.until(() => kernel.runner.recorded.told.includes('fenced'));
+    const texts = [...seen, ...successor.messages].flatMap((message) =>
+      message.type === 'output' && message.output.kind === 'stream' ? [message.output.text] : [],
+    );
+    expect(texts.join('')).toBe(Array.from({ length: 20 }, (_, i) => `${i}\n`).join(''));
+    await expect(kernel.runner.recorded.channel.http.interrupt(msgId, newId())).rejects.toThrow();
+    await successor.channel.close();
+  });
+});

@@ -1,0 +1,96 @@
+/**
+ * How kernels are interrupted, restarted, die, and are met again, for every kernel (see test/support/kernelContract.ts).
+ * Where a plain Jupyter Server does it otherwise, the test's name says so and why.
+ */
+import { expect, it } from 'vitest';
+import { type ExecutionId, newId } from '../../src/ids.ts';
+import type { KernelMessage } from '../../src/kernel/messages.ts';
+import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
+import { type Ran, textOf } from '../support/kernelRunner.ts';
+
+/** Starts code that says "go", and resolves when it has. */
+async function begin(
+  { runner }: ContractKernel,
+  code: string,
+): Promise<{ readonly id: ExecutionId; readonly ended: Promise<Ran> }> {
+  const id = newId<ExecutionId>();
+  const ended = runner.run(`print("go", flush=True)\n${code}`, { msgId: id });
+  const hasBegun = (message: KernelMessage) => message.type === 'output' && message.parentId === id;
+  await runner.recorded.until(() => runner.recorded.messages.some(hasBegun));
+  return { id, ended };
+}
+
+describeKernels((kernel) => {
+  it('is interrupted and keeps its state', async () => {
+    await kernel.runner.run('kept = 5');
+    const { id, ended } = await begin(kernel, 'import time\ntime.sleep(60)');
+    await kernel.server.interrupt(id);
+    const { outcome } = await ended;
+    // A plain Jupyter Server cannot say that it was somebody else who interrupted: it looks like an error of the code.
+    expect(outcome).toMatchObject(
+      kernel.isOurs
+        ? { status: 'INTERRUPTED', stateLost: false }
+        : { status: 'ERROR', errorName: 'KeyboardInterrupt', stateLost: false },
+    );
+    expect(textOf(await kernel.runner.run('print(kept)'))).toBe('5\n');
+  });
+
+  it('lets code heed the interrupt in its own way', async () => {
+    const code = 'import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print("tidied up")';
+    const { id, ended } = await begin(kernel, code);
+    await kernel.server.interrupt(id);
+    expect(textOf(await ended)).toBe('go\ntidied up\n');
+  });
+
+  it('is restarted under running code, and nothing of the old kernel is heard again', async () => {
+    await kernel.runner.run('kept = 6');
+    const { id, ended } = await begin(
+      kernel,
+      'import time\nfor i in range(1_000): print(i); time.sleep(0.01)',
+    );
+    await kernel.server.restart();
+    const { outcome } = await ended;
+    // A plain Jupyter Server interrupts first, and then says only that there is another kernel, not that it was asked for.
+    expect(outcome).toMatchObject(
+      kernel.isOurs
+        ? { status: 'INTERRUPTED', stateLost: true }
+        : { status: 'ERROR', errorName: expect.stringMatching(/KernelDied|KeyboardInterrupt/) },
+    );
+    const after = kernel.runner.recorded.messages.length;
+    const next = await kernel.runner.run('kept');
+    expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
+    const heard = kernel.runner.recorded.messages.slice(after);
+    expect(heard.filter(({ type, parentId }) => type === 'output' && parentId === id)).toEqual([]);
+  });
+
+  it('dies once, and a fresh one takes over', async () => {
+    await kernel.runner.run('survivor = 1');
+    const ran = await kernel.runner.run(
+      'print("last words", flush=True)\nimport os\nos.kill(os.getpid(), 9)',
+    );
+    expect(ran.outcome).toMatchObject({
+      status: 'ERROR',
+      errorName: 'KernelDied',
+      stateLost: true,
+      // A plain Jupyter Server does not tell how its kernels ended.
+      exitCode: kernel.isOurs ? -9 : null,
+    });
+    expect(ran.outputs.at(-1)).toMatchObject({ kind: 'error', name: 'KernelDied' });
+    const next = await kernel.runner.run('survivor');
+    expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
+  });
+
+  it('is met again when the connection was cut, and what it said meanwhile arrives once', async () => {
+    const { connections } = kernel.runner.recorded.counts;
+    const { ended } = await begin(kernel, 'import time\ntime.sleep(1)\nprint("meanwhile")\n6 * 7');
+    kernel.relay.cut();
+    const ran = await ended;
+    expect(ran.outputs).toMatchObject([
+      { text: 'go\n' },
+      { text: 'meanwhile\n' },
+      { kind: 'result', data: { 'text/plain': '42' } },
+    ]);
+    expect(ran.outcome.status).toBe('OK');
+    expect(kernel.runner.recorded.counts.connections).toBe(connections + 1);
+  });
+});

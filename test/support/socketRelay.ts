@@ -1,0 +1,43 @@
+/** A wire between a client and a Unix socket that a test can cut. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface SocketRelay {
+  readonly socketPath: string;
+  /** Ends every connection without a word; new ones are taken. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+export async function startSocketRelay(targetPath: string): Promise<SocketRelay> {
+  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-relay-'));
+  const socketPath = join(directory, 'relay.sock');
+  const ends = new Set<Socket>();
+  const relay = (from: Socket, to: Socket): void => {
+    ends.add(from);
+    // Ends the other side too, once it has passed on what came last.
+    from.pipe(to);
+    from.on('error', () => to.destroy());
+    from.on('close', () => ends.delete(from));
+  };
+  const server = createServer((client) => {
+    const upstream = connect({ path: targetPath });
+    relay(client, upstream);
+    relay(upstream, client);
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const cut = (): void => {
+    for (const end of ends) end.destroy();
+  };
+  return {
+    socketPath,
+    cut,
+    close: async () => {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
