@@ -98,6 +98,7 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
       return () => listeners.delete(listener);
     },
     orphanedWorkers: () => readOrphanedWorkers(client),
+    othersExpireInMs: () => readNextExpiry(client, gatewayId),
     announce: async () => {
       const name = `gateway-${gatewayId}`;
       if (!isHeld(name)) await acquire(name);
@@ -203,4 +204,12 @@ async function readOtherGateways({ sql, answered }: Client, own: string): Promis
     WHERE name = 'gateway-' || holder AND holder <> ${own} AND expires_at > clock_timestamp()
     ORDER BY holder`);
   return rows.map(({ holder }) => holder);
+}
+
+/** Rounded up: by then it has expired. */
+async function readNextExpiry({ sql, answered }: Client, own: string): Promise<number | null> {
+  const [row] = await answered(sql<{ ms: number | null }[]>`
+    SELECT ceil(extract(epoch FROM min(expires_at) - clock_timestamp()) * 1000)::int AS ms FROM leases
+    WHERE holder <> ${own} AND expires_at > clock_timestamp()`);
+  return row?.ms ?? null;
 }

@@ -28,6 +28,8 @@ export interface Leases {
    * those that are for {@link SETTLE_LIMIT_MS} and whose executions have not ended.
    */
   orphanedWorkers(): Promise<WorkerId[]>;
+  /** How long the first lease of another gateway still lives if it is not renewed; null: none does. */
+  othersExpireInMs(): Promise<number | null>;
   /** Tells others that this gateway lives (lease `gateway-<id>`), until it is closed or dies. Idempotent. */
   announce(): Promise<void>;
   /** The ids of those that live and have announced it, but for this one. */

@@ -51,9 +51,14 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     await queries.deleteRemovedWorkersCursors();
   });
 
+  let nextLookMs = LOOK_INTERVAL_MS;
+
   async function look(): Promise<void> {
+    nextLookMs = LOOK_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
+    // Live gateways renew long before; what a dead one held is taken the moment it can be.
+    nextLookMs = Math.min(LOOK_INTERVAL_MS, (await leases.othersExpireInMs()) ?? LOOK_INTERVAL_MS);
     deps.onLook();
     if (isOver()) return;
     sweeping.doIfDue();
@@ -69,7 +74,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
         .finally(() => {
           if (timer !== null) lookAgain();
         });
-    }, LOOK_INTERVAL_MS);
+    }, nextLookMs);
   }
 
   return {

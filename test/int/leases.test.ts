@@ -119,6 +119,26 @@ describe('otherGateways', () => {
   });
 });
 
+describe('othersExpireInMs', () => {
+  it('tells when the first lease of another could be taken, and nothing of one’s own', async () => {
+    const dead = newId<GatewayId>();
+    const leave = (name: string, ms: number) => db.sql`
+      INSERT INTO leases VALUES (${name}, ${dead}, 1, clock_timestamp() + ${ms} * interval '1 ms')`;
+    const fresh = await createTestDatabase();
+    const only = await fresh.open();
+    await only.leases.acquire('mine');
+    expect(await only.leases.othersExpireInMs()).toBeNull();
+    await fresh.close();
+    await leave('expired', -1);
+    await leave('soon', 600);
+    await leave('later', 60_000);
+    const ms = await other.leases.othersExpireInMs();
+    expect(ms).toBeGreaterThan(0);
+    expect(ms).toBeLessThanOrEqual(600);
+    await db.sql`DELETE FROM leases WHERE holder = ${dead}`;
+  });
+});
+
 describe('isHeld', () => {
   it('is true only as long as no other gateway can have it', async () => {
     const held = await db.open();
