@@ -50,6 +50,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       logger,
       closers,
     );
+    requireRuntime(engine, config);
     if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
     const sessions = createOpenSessions(database.queries);
     const finishWaiters = createFinishWaiters(database.queries);
@@ -156,6 +157,17 @@ function engineOf(runtime: Runtime, config: Config): Promise<Engine> {
       { cause },
     );
   });
+}
+
+/** A shim's full name need not be configured; any other name must be. @throws Error that says what to do */
+function requireRuntime(
+  { ociRuntimes }: Engine,
+  { dockerRuntime, dockerSocketPath }: Config,
+): void {
+  if (ociRuntimes.includes(dockerRuntime) || dockerRuntime.startsWith('io.containerd.')) return;
+  throw new Error(
+    `DOCKER_RUNTIME is ${dockerRuntime}, but the Docker engine at ${dockerSocketPath} has only: ${ociRuntimes.join(', ')}. For runsc (gVisor) run, as root: node scripts/setup-runsc.mjs`,
+  );
 }
 
 /** A pool's containers live on one engine; on another they would all look lost. */

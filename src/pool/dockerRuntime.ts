@@ -57,9 +57,19 @@ function answerOf<T>(call: Promise<T>): Promise<T> {
   return engineCall(BROKEN_ANSWER_TIMEOUT_MS, call);
 }
 
+interface EngineInfo {
+  readonly ID: string;
+  readonly LiveRestoreEnabled: boolean;
+  readonly Runtimes: Readonly<Record<string, unknown>>;
+}
+
 async function engine(docker: Docker): Promise<Engine> {
-  const info = (await answerOf(docker.info())) as { ID: string; LiveRestoreEnabled: boolean };
-  return { id: info.ID, keepsContainers: info.LiveRestoreEnabled };
+  const info = (await answerOf(docker.info())) as EngineInfo;
+  return {
+    id: info.ID,
+    keepsContainers: info.LiveRestoreEnabled,
+    ociRuntimes: Object.keys(info.Runtimes),
+  };
 }
 
 async function imageId(docker: Docker, reference: string): Promise<string> {

@@ -43,6 +43,8 @@ export interface Engine {
   readonly id: string;
   /** Containers run on while it is away, and are taken up again when it is back. */
   readonly keepsContainers: boolean;
+  /** Names of what it can run containers with. */
+  readonly ociRuntimes: readonly string[];
 }
 
 /** Why a runtime cannot do what it is asked, where that is known. */

@@ -77,6 +77,12 @@ describe('cellhouse serve', () => {
     expect(message).toContain('DOCKER_HOST');
   });
 
+  it('says that the engine does not have the runtime, and which it has', async () => {
+    const message = await failedStart({ DOCKER_RUNTIME: 'no-such-runtime' });
+    expect(message).toMatch(/DOCKER_RUNTIME is no-such-runtime, but .* has only: .*\brunc\b/);
+    expect(message).toContain('node scripts/setup-runsc.mjs');
+  });
+
   it('says where no database answers', async () => {
     const message = await failedStart({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
     expect(message).toContain('PostgreSQL could not be reached');
