@@ -14,7 +14,7 @@ const IMAGE = 'cellhouse-test-sleep';
 describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
   let engine: OwnEngine;
   beforeAll(async () => {
-    engine = await createOwnEngine();
+    engine = await createOwnEngine({});
     await engine.start();
     await importSleep(engine);
   });

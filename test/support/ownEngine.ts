@@ -45,25 +45,35 @@ export interface OwnEngine {
   destroy(): Promise<void>;
 }
 
-/** An engine that is not started yet. Those of test runs that were killed are ended first. */
-export async function createOwnEngine(): Promise<OwnEngine> {
+type Runtimes = Readonly<Record<string, unknown>>;
+
+/**
+ * An engine that is not started yet. Those of test runs that were killed are ended first.
+ * @param runtimes what it runs containers with, besides runc. @default what the machine's engine has
+ */
+export async function createOwnEngine(runtimes = machineRuntimes()): Promise<OwnEngine> {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined;
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
-      await engineIn(join(tmpdir(), name)).destroy();
+      await engineIn(join(tmpdir(), name), {}).destroy();
     }
   }
-  return engineIn(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)));
+  return engineIn(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)), runtimes);
 }
 
-function engineIn(root: string): OwnEngine {
+function machineRuntimes(): Runtimes {
+  const config = '/etc/docker/daemon.json';
+  return existsSync(config) ? (JSON.parse(readFileSync(config, 'utf8')).runtimes ?? {}) : {};
+}
+
+function engineIn(root: string, runtimes: Runtimes): OwnEngine {
   const socketPath = join(root, 'docker.sock');
   const docker = new Docker({ socketPath });
   const pidFile = join(root, 'pid');
 
   async function start(liveRestore = true): Promise<void> {
     await clearRemains(root);
-    const child = await spawnEngine(root, liveRestore);
+    const child = await spawnEngine(root, { 'live-restore': liveRestore, runtimes });
     await until(
       'the engine answers',
       async () => {
@@ -108,14 +118,17 @@ function engineIn(root: string): OwnEngine {
 }
 
 /** In a process session of its own: no Ctrl-C is meant for it. */
-async function spawnEngine(root: string, liveRestore: boolean): Promise<ChildProcess> {
+async function spawnEngine(
+  root: string,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<ChildProcess> {
   const { stdout } = await run('sh', ['-c', 'command -v dockerd || echo /usr/sbin/dockerd']);
   const folder = (name: string) => {
     mkdirSync(join(root, name), { recursive: true });
     return join(root, name);
   };
   const config = join(root, 'daemon.json');
-  writeFileSync(config, JSON.stringify({ 'live-restore': liveRestore }));
+  writeFileSync(config, JSON.stringify(settings));
   const args = [
     `--data-root=${folder('data')}`,
     `--exec-root=${folder('exec')}`,
