@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cpuStallMs } from './cpuStall.ts';
 import { createKernelRunner, type KernelRunner, type Ran, textOf } from './kernelRunner.ts';
 import { type KernelServer, startAgent } from './kernelServers.ts';
 
@@ -32,6 +33,8 @@ interface Row {
 
 /** A worker starts on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
+/** Beyond limit and grace; then every execution has ended, whatever its code does. */
+const MAX_OVERTIME_MS = 200;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_GRACE_MS = 500;
 const CELL = /(?<!\\)\|/;
@@ -78,7 +81,10 @@ export function testBehaviours(
       if (!test) throw new Error('The table has a row that nothing tests.');
       const { timeoutMs = DEFAULT_TIMEOUT_MS, graceMs = DEFAULT_GRACE_MS } = test;
       await expectOk(runner, `variable = 1\n${test.before ?? ''}`);
+      const [startedAt, stallAt] = [performance.now(), cpuStallMs()];
       const ran = await runner.run(test.code, { ...test, timeoutMs, graceMs });
+      const tookMs = performance.now() - startedAt - (cpuStallMs() - stallAt);
+      expect(tookMs).toBeLessThan(timeoutMs + graceMs + MAX_OVERTIME_MS);
       const { outcome } = ran;
       expect(outcome).toMatchObject({ status, errorName, stateLost });
       if (test.stdout !== undefined) expect(textOf(ran)).toBe(test.stdout);

@@ -22,9 +22,10 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# How long a kernel may take to say `busy` before it counts as stuck in what an earlier execution left behind (code that
-# only pretended to be over, a task or a thread that never yields), and the time of this one counts all the same.
-BUSY_ALLOWANCE_SECONDS = 1.0
+# How long a kernel may take to say `busy` before it counts as stuck in what an earlier execution left behind: code that
+# only pretended to be over, a task that never yields. But not longer than this part of the time that the new one has.
+MAX_BUSY_SECONDS = 1.0
+MAX_BUSY_SHARE = 0.5
 
 
 class Execution:
@@ -42,8 +43,11 @@ class Execution:
         self._parent = dump(request.header)
         self._clock = clock
         self._wake = wake
-        self.stuck_at = clock() + BUSY_ALLOWANCE_SECONDS
-        self.deadline = self.stuck_at + request.timeout_ms / 1000
+        # Time counts from when the request is sent, to a kernel that is ready: whatever holds that kernel, nobody waits
+        # longer than the limit.
+        limit = request.timeout_ms / 1000
+        self.stuck_at = clock() + min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
+        self.deadline = clock() + limit
         self.started_at: float | None = None
         self.idle_since: float | None = None
         self.is_interruptible = False
@@ -100,7 +104,6 @@ class Execution:
         """Write `busy`, once. The executor calls it too: code can end the kernel before its own `busy` has left it."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
-            self.deadline = self._clock() + self.request.timeout_ms / 1000
             self._writer.status("busy", self._parent)
             self._wake()
 

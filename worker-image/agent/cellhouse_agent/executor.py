@@ -165,7 +165,7 @@ class Executor:
         verdict = await self._running.run()
         finished_at = time.time() * 1000
         if verdict.restart_reason:
-            await kernel.end()
+            kernel.halt()
         execution.start()
         if verdict.restart_reason:
             self._writer.status("restarting", NO_PARENT, verdict.restart_reason)
@@ -191,13 +191,14 @@ class Executor:
     async def _replace_kernel(self, reason: str) -> None:
         """Replace a kernel that runs nothing."""
         if self._kernel:
-            await self._kernel.end()
+            self._kernel.halt()
             self._writer.status("restarting", NO_PARENT, reason)
             await self._start_kernel(self._kernel, reason)
 
     async def _start_kernel(self, kernel: Kernel, reason: str) -> None:
         waiters = self._restart_waiters.take()
         started = self._loop.time()
+        await kernel.end()
         await kernel.start()
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()

@@ -12,11 +12,13 @@ from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
-from cellhouse_agent.user_processes import kill_user_processes
+from cellhouse_agent.user_processes import kill_user_processes, user_processes_ended
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A cold kernel takes about a second on an idle machine; thirty starting together on two cores take far longer.
 START_TIMEOUT_SECONDS = 60.0
+# A process that ends closes its link first. One that lives on for longer has lost its link while it runs.
+EXIT_AFTER_LINK_SECONDS = 0.05
 # A start may fail when memory is short for a moment. More tries would not help.
 MAX_START_ATTEMPTS = 3
 
@@ -40,6 +42,8 @@ class Kernel:
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
         self.generation = 0
+        # The kernel's process closed its link, or became another program, and was killed for it.
+        self.has_lost_link = False
         self.is_ready = False
         self._exited = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -79,8 +83,13 @@ class Kernel:
         self._process = process
         self._exited = asyncio.Event()
         self._watch = asyncio.create_task(self._watch_exit(process, self._exited))
-        # A kernel that has closed its link can be asked nothing any more.
-        link = KernelLink(process.link, self._max_message_bytes, self._on_message, process.kill)
+        self.has_lost_link = False
+        link = KernelLink(
+            process.link,
+            self._max_message_bytes,
+            self._on_message,
+            lambda: self._watch_deaf(process),
+        )
         self._link = link
         probe = asyncio.create_task(link.probe())
         await asyncio.wait(
@@ -94,28 +103,43 @@ class Kernel:
             return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
         return f"it ended with {process.exit_code}: {process.output_tail}"
 
+    def _watch_deaf(self, process: KernelProcess) -> None:
+        """The link has ended: the process ends, too, or it can be asked nothing any more."""
+        asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._end_deaf, process)
+
+    def _end_deaf(self, process: KernelProcess) -> None:
+        if not process.has_exited:
+            self.has_lost_link = True
+            process.kill()
+
     async def _watch_exit(self, process: KernelProcess, exited: asyncio.Event) -> None:
         await process.wait()
         self.is_ready = False
         exited.set()
 
-    async def end(self) -> None:
-        """End the kernel and every process of its user; what it had sent by then is still handed on."""
+    def halt(self) -> None:
+        """Let neither the kernel nor any process of its user run on; what it had sent by then is still handed on.
+
+        That takes no time, but to free their memory may: `end` waits for it.
+        """
         self.is_ready = False
-        process = self._process
-        if process:
-            process.kill()
-        await kill_user_processes()
-        if process:
-            await process.wait()
+        if self._process:
+            self._process.kill()
+        kill_user_processes()
         if self._link:
             self._link.drain_rest()
             if self._link.malformed_messages:
                 log_event("malformed_messages", count=self._link.malformed_messages)
             self._link.close()
             self._link = None
-        if process:
-            process.close()
+
+    async def end(self) -> None:
+        """End the kernel and every process of its user."""
+        self.halt()
+        await user_processes_ended()
+        if self._process:
+            await self._process.wait()
+            self._process.close()
 
     async def answer(self) -> None:
         """Return when the kernel has answered a question, so when it has done all it was asked before; maybe never."""

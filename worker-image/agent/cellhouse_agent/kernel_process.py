@@ -66,8 +66,9 @@ class KernelProcess:
         return await asyncio.shield(self._exit)
 
     def interrupt(self) -> None:
-        """SIGINT to the kernel and the children in its process group, as Jupyter does."""
+        """SIGINT to the kernel and the children in its process group, as Jupyter does; also if they are stopped."""
         self.signal_group(signal.SIGINT)
+        self.signal_group(signal.SIGCONT)
 
     def signal_group(self, number: int) -> None:
         """Send a signal to its process group, unless it has ended."""

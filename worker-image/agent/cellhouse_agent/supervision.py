@@ -7,7 +7,7 @@ It ends in one of these ways, tried in this order whenever something has changed
     restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
     no reply      `idle` came and the kernel answers again, but never replied (SIGINT hit the kernel itself)
     stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and the
-                  SIGINT after BUSY_ALLOWANCE_SECONDS did not end that -> timeout, fresh kernel
+                  SIGINT that was to end that did not -> timeout, fresh kernel
     limit         its time is over: SIGINT, then `grace`    -> timeout
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 """
@@ -22,6 +22,7 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import (
     Verdict,
+    cut_off,
     died,
     never_taken_up,
     restarted,
@@ -95,6 +96,8 @@ class Supervision:
             # After quit() the kernel would take one more request and die on it.
             reason = "died" if execution.wants_exit else None
             return Verdict(outcome, execution.reply, reason)
+        if kernel.has_exited and kernel.has_lost_link:
+            return cut_off(is_timeout)
         if kernel.has_exited:
             return died(kernel.exit_code, self._sampler.has_oom_kill, is_timeout)
         if self._must_restart():
@@ -117,7 +120,7 @@ class Supervision:
         if execution.started_at is None:
             return self._free_kernel(now)
         if self._grace_until is None and now >= execution.deadline:
-            self._grace_until = now + execution.request.grace_ms / 1000
+            self._grace_until = execution.deadline + execution.request.grace_ms / 1000
             self._is_interrupt_due = True
         if self._is_interrupt_due and execution.is_interruptible:
             # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.

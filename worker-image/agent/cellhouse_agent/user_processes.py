@@ -17,6 +17,8 @@ KILL_DEADLINE_SECONDS = 10.0
 # How long what has ended may take to be reaped before the next kernel is tried all the same.
 REAP_DEADLINE_SECONDS = 1.0
 KILL_POLL_SECONDS = 0.002
+# At least so many times as long as a look takes.
+KILL_POLL_SHARE = 3
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
 
@@ -71,24 +73,33 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-async def kill_user_processes(uid: int = KERNEL_UID) -> None:
-    """Return when no process of this user is left; raises UnkillableProcesses.
+def kill_user_processes(uid: int = KERNEL_UID) -> None:
+    """Let no process of this user do anything any more. That they are gone is for `user_processes_ended` to await."""
+    _stop_all(uid)
+    for pid in user_processes(uid):
+        _signal(pid, signal.SIGKILL)
+
+
+async def user_processes_ended(uid: int = KERNEL_UID) -> None:
+    """Kill the processes of this user, and return when none is left; raises UnkillableProcesses.
 
     What has ended still counts against the container's limit of processes until it is reaped, by init or by whoever
     started it: a kernel that follows could not be made.
     """
-    _stop_all(uid)
+    kill_user_processes(uid)
     clock = asyncio.get_running_loop().time
-    started = clock()
+    started = looked = clock()
     while remaining := dict(_processes(uid)):
         alive = [pid for pid, state in remaining.items() if state not in ENDED_STATES]
-        if not alive and clock() > started + REAP_DEADLINE_SECONDS:
+        if not alive and looked > started + REAP_DEADLINE_SECONDS:
             break
-        if clock() > started + KILL_DEADLINE_SECONDS:
+        if looked > started + KILL_DEADLINE_SECONDS:
             raise UnkillableProcesses(f"{len(alive)} processes survived SIGKILL")
         for pid in alive:
             _signal(pid, signal.SIGKILL)
-        await asyncio.sleep(KILL_POLL_SECONDS)
+        # To look at many takes a while, and they need the CPU to end.
+        await asyncio.sleep(max(KILL_POLL_SECONDS, KILL_POLL_SHARE * (clock() - looked)))
+        looked = clock()
 
 
 def _stop_all(uid: int) -> None:

@@ -44,6 +44,14 @@ def _how(exit_code: int | None) -> str:
     return f" by signal {-exit_code}" if exit_code < 0 else f" with code {exit_code}"
 
 
+def cut_off(is_timeout: bool) -> Verdict:
+    """The kernel's process closed its link to the agent, or executed another program."""
+    reply = made_reply(
+        "KernelDied", "The kernel cut itself off: it closed its files or became another program"
+    )
+    return Verdict("timeout" if is_timeout else "kernel_died", reply, "died")
+
+
 def restarted(is_timeout: bool) -> Verdict:
     """Someone asked for a fresh kernel."""
     reply = made_reply("KernelReplaced", "The kernel was restarted")

@@ -12,7 +12,7 @@ from traitlets import Type
 from cellhouse_kernel.dispatch import LinkKernel
 from cellhouse_kernel.errors import name_of, text_of
 from cellhouse_kernel.forked_child import watch_forks
-from cellhouse_kernel.interrupts import cancelled_by_sigint
+from cellhouse_kernel.interrupts import cancelled_by_sigint, interrupt_leftovers
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.shell import Shell
 
@@ -27,6 +27,8 @@ class Kernel(LinkKernel):
     """A kernel that outlives what user code does to its process."""
 
     shell_class = Type(Shell)  # type: ignore[arg-type]
+    # The task that handles requests, once there was one.
+    _dispatcher: asyncio.Task[Any] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,10 +40,12 @@ class Kernel(LinkKernel):
         """Begin to serve."""
         super().start()
         watch_forks(asyncio.get_event_loop())
+        interrupt_leftovers(lambda: self._dispatcher)
 
     def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
         """A request begins."""
         super().set_parent(ident, parent, channel)
+        self._dispatcher = asyncio.current_task()
         stdout: Any = self._stdout
         RAW_OUTPUT.begin(stdout.parent_header)
 

@@ -17,8 +17,11 @@ from cellhouse_kernel.packets import pack_parts, packets
 from cellhouse_kernel.packing import pack
 
 # How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
-# person sees no delay. After so long a silence, a whole line leaves at once.
+# person sees no delay.
 FLUSH_SECONDS = 0.005
+# Whole lines that leave at once, and so arrive whatever the code does next: crash, fill the memory, hold the
+# interpreter. For each that left, one more may after FLUSH_SECONDS, so that only a flood is gathered.
+LINES_AT_ONCE = 32
 # The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
 # agent's limit for a message.
 MAX_TEXT_CHARACTERS = 65_536
@@ -99,7 +102,8 @@ class Outbox:
         self._late: threading.Thread | None = None
         self._pending: list[Item] = []
         self._waiting_characters = 0
-        self._quiet_until = 0.0
+        self._lines_at_once = float(LINES_AT_ONCE)
+        self._line_at = 0.0
         self._timer_until = 0.0
         self._is_sending = False
         self._batch: list[Item] | None = None
@@ -119,15 +123,24 @@ class Outbox:
             self._waiting_characters += len(text)
             self._pending.append((name, parent_id, text))
             now = time.monotonic()
-            is_line_due = now >= self._quiet_until and text[-1] == "\n"
+            is_line_due = text[-1] == "\n" and self._may_leave(now)
             is_full = self._waiting_characters > MAX_WAITING_CHARACTERS
             # Nothing sends late in a forked child: it sends line by line.
             is_child_line = not self._late and "\n" in text
             if is_line_due or is_full or is_child_line:
-                self._quiet_until = now + FLUSH_SECONDS
                 self.flush()
             elif self._late:
                 self._send_soon(now)
+
+    def _may_leave(self, now: float) -> bool:
+        """Whether a line may leave at once; then it counts as one that did."""
+        earned = (now - self._line_at) / FLUSH_SECONDS
+        self._lines_at_once = min(LINES_AT_ONCE, self._lines_at_once + earned)
+        self._line_at = now
+        if self._lines_at_once < 1:
+            return False
+        self._lines_at_once -= 1
+        return True
 
     def add_message(self, message: bytes, can_wait: bool = False) -> None:
         """Send a message, after all that was said before it: now or, if it can wait, soon, with what follows."""

@@ -6,7 +6,7 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.execution import BUSY_ALLOWANCE_SECONDS, Execution
+from cellhouse_agent.execution import MAX_BUSY_SECONDS, Execution
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
@@ -23,10 +23,10 @@ class ExecutionTest(unittest.TestCase):
         self.wakes = 0
         self.make()
 
-    def make(self, capacity_bytes: int = 1_000_000) -> None:
+    def make(self, capacity_bytes: int = 1_000_000, timeout_ms: int = 2_000) -> None:
         """A fresh execution, writing into a fresh buffer."""
         self.buffer = ReplayBuffer(capacity_bytes)
-        request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, 2_000, 500, 100)
+        request = ExecuteRequest("m1", "code", {"msg_id": "m1"}, timeout_ms, 500, 100)
         writer = FrameWriter(self.buffer, "boot", MAX_MESSAGE_BYTES)
         self.execution = Execution(request, writer, lambda: self.time, self.wake)
 
@@ -76,14 +76,15 @@ class ExecutionTest(unittest.TestCase):
         self.assertTrue(all(frame["parent_header"] == {"msg_id": "m1"} for frame in frames))
         self.assertEqual([frame["seq"] for frame in frames], [1, 2, 3, 4])
 
-    def test_counts_time_from_busy_or_soon_after_it_was_sent(self) -> None:
-        self.assertEqual(self.execution.deadline, 50 + BUSY_ALLOWANCE_SECONDS + 2)
+    def test_counts_time_from_when_it_was_sent(self) -> None:
         self.time = 50.25
         self.iopub("status", {"execution_state": "busy"})
-        self.assertEqual(self.execution.deadline, 52.25)
-        self.time = 51
-        self.iopub("status", {"execution_state": "busy"})
-        self.assertEqual(self.execution.deadline, 52.25)
+        self.assertEqual(self.execution.deadline, 52)
+
+    def test_gives_a_kernel_that_is_held_half_of_the_time_at_most(self) -> None:
+        self.assertEqual(self.execution.stuck_at, 50 + MAX_BUSY_SECONDS)
+        self.make(timeout_ms=500)
+        self.assertEqual(self.execution.stuck_at, 50.25)
 
     def test_writes_busy_once(self) -> None:
         self.iopub("status", {"execution_state": "busy"})

@@ -17,6 +17,7 @@ from cellhouse_agent.assembler import Assembler
 from cellhouse_agent.wire import Assembled, KernelMessage, read_message, split_messages
 from cellhouse_kernel.outbox import (
     FLUSH_SECONDS,
+    LINES_AT_ONCE,
     MAX_TEXT_CHARACTERS,
     TOGETHER_BYTES,
     Item,
@@ -158,16 +159,17 @@ class WithPeer(unittest.TestCase):
         self.assertEqual(self.await_text(7), "no line")
         self.assertGreaterEqual(time.monotonic() - before, FLUSH_SECONDS)
 
-    def test_a_first_line_leaves_at_once_and_what_follows_is_gathered(self) -> None:
+    def test_lines_leave_at_once_and_a_flood_of_them_is_gathered(self) -> None:
         self.outbox.start()
-        for number in range(10):
-            self.outbox.add_text("stdout", "1", f"{number}\n")
+        lines = [f"{number:04}\n" for number in range(10_000)]
+        for line in lines:
+            self.outbox.add_text("stdout", "1", line)
         self.outbox.flush()
-        self.await_text(20)
+        self.await_text(50_000)
         texts = [message.content["text"] for message in self.messages]
-        self.assertEqual(texts[0], "0\n")
-        self.assertLess(len(texts), 10)
-        self.assertEqual("".join(map(str, texts)), "".join(f"{n}\n" for n in range(10)))
+        self.assertEqual(texts[:LINES_AT_ONCE], lines[:LINES_AT_ONCE])
+        self.assertLess(len(texts), 5_000)
+        self.assertEqual("".join(map(str, texts)), "".join(lines))
 
     def test_a_message_that_can_wait_leaves_with_the_next_or_by_itself(self) -> None:
         self.outbox.start()

@@ -5,7 +5,7 @@ import signal
 import unittest
 from asyncio.subprocess import PIPE
 
-from cellhouse_agent.user_processes import kill_user_processes, user_processes
+from cellhouse_agent.user_processes import user_processes, user_processes_ended
 
 # Nobody else's in this container.
 UID = 64_123
@@ -29,13 +29,13 @@ PROCESSES = 32
 
 
 class KillUserProcesses(unittest.IsolatedAsyncioTestCase):
-    """kill_user_processes."""
+    """user_processes_ended."""
 
     async def test_ends_processes_that_never_stop_making_others(self) -> None:
         bomb = await asyncio.create_subprocess_exec("python3", "-c", BOMB, stdout=PIPE)
         for _ in range(PROCESSES):
             self.assertEqual(bomb.stdout and await bomb.stdout.readline(), b"there\n")
-        await kill_user_processes(UID)
+        await user_processes_ended(UID)
         self.assertEqual(list(user_processes(UID)), [])
         self.assertEqual(await bomb.wait(), -signal.SIGKILL)
 

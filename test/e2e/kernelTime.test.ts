@@ -1,0 +1,102 @@
+/** Nothing that code does holds a session longer than its limit and its grace. */
+import { expect } from 'vitest';
+import { type Behaviour, testBehaviours } from '../support/behaviours.ts';
+import { type Ran, textOf } from '../support/kernelRunner.ts';
+
+const TIMEOUT_MS = 300;
+/** What `subprocess.run` needs to end a child after an interrupt, and then some. */
+const LONG_GRACE_MS = 1_000;
+const LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: LONG_GRACE_MS };
+const STUBBORN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: 200 };
+
+/** Code that says something first: what was printed arrives, however the code ends. */
+const endless = (code: string, limits = LIMITS): Behaviour => ({
+  ...limits,
+  code: `print("before")\n${code}`,
+  stdout: 'before\n',
+});
+const stubborn = (code: string): Behaviour => endless(code, STUBBORN_LIMITS);
+
+const shows =
+  (text: string) =>
+  ({ outputs }: Ran) =>
+    expect(JSON.stringify(outputs)).toContain(text);
+
+const BLOCKING_TASK = `import asyncio
+async def block():
+    await asyncio.sleep(0)
+    while True: pass
+task = asyncio.ensure_future(block())`;
+
+testBehaviours('Code that does not stop', {
+  '`while True: pass`': { ...endless('while True: pass'), sees: shows('KeyboardInterrupt') },
+  'a regular expression that backtracks for ever': endless(
+    'import re\nre.match("(a+)+$", "a" * 40 + "b")',
+  ),
+  'a `__repr__` that never ends': endless(
+    'class Endless:\n  def __repr__(self):\n    while True: pass\nEndless()',
+  ),
+  'threads that sleep, and are waited for': endless(`import threading, time
+threads = [threading.Thread(target=time.sleep, args=(60,), daemon=True) for _ in range(5)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()`),
+  '`subprocess.run(["sleep", "60"])`': endless(
+    'import subprocess\nsubprocess.run(["sleep", "60"])',
+  ),
+  'the same with a child that ignores SIGINT': endless(
+    `import subprocess\nsubprocess.run(["sh", "-c", "trap '' INT; sleep 60"])`,
+  ),
+  '`!sleep 60`': {
+    ...LIMITS,
+    code: '!sleep 60',
+    sees: (ran) => expect(textOf(ran)).toMatch(/\^C/),
+  },
+  '`await asyncio.sleep(60)`': {
+    ...endless('import asyncio\nawait asyncio.sleep(60)'),
+    sees: shows('CancelledError'),
+  },
+  '`while True: pass` after an `await`': {
+    ...endless('import asyncio\nawait asyncio.sleep(0)\nwhile True: pass'),
+    sees: shows('KeyboardInterrupt'),
+  },
+  'a task that computes, and is awaited': {
+    ...endless(
+      'import asyncio\nasync def work():\n  while True: pass\nawait asyncio.gather(work())',
+    ),
+    sees: shows('CancelledError'),
+  },
+  'a kernel that stops itself with SIGSTOP': endless(
+    'import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass',
+  ),
+  'a daemon that was forked twice, then a loop': endless(
+    'import subprocess\nsubprocess.run(["sh", "-c", "setsid sleep 60 &"])\nwhile True: pass',
+  ),
+  '`except BaseException` in a loop': stubborn(
+    'while True:\n  try:\n    while True: pass\n  except BaseException: pass',
+  ),
+  'SIGINT ignored': stubborn(
+    'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass',
+  ),
+  '`CancelledError` caught in a loop': stubborn(`import asyncio
+while True:
+  try: await asyncio.sleep(60)
+  except BaseException: pass`),
+  'C code that holds the interpreter': stubborn('3 ** 100_000_000'),
+  'a fork bomb': stubborn(`import os, sys
+while True:
+  try: os.fork()
+  except OSError: pass`),
+  'code that a task of an earlier execution blocks': {
+    before: BLOCKING_TASK,
+    code: 'print("mine")',
+    timeoutMs: 2_000,
+    stdout: 'mine\n',
+    next: 'print(task.cancelled())',
+    nextStdout: 'True\n',
+  },
+  'code that a thread of an earlier execution blocks': {
+    ...STUBBORN_LIMITS,
+    before: 'import threading\nthreading.Timer(0.02, lambda: 3 ** 100_000_000).start()',
+    code: 'import time\ntime.sleep(0.1)\nprint("never")',
+  },
+});
