@@ -11,7 +11,7 @@ import { createAgentHttp } from '../../src/kernel/agentHttp.ts';
 import type { KernelTarget } from '../../src/kernel/kernelTarget.ts';
 import { waitForSocket } from '../../src/kernel/waitForSocket.ts';
 import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
-import { jupyterServerImage } from './jupyterServerImage.ts';
+import { imageWithPackage } from './imageWithPackage.ts';
 
 export interface KernelServer {
   readonly target: KernelTarget;
@@ -36,7 +36,7 @@ function workerImage(): string {
 /** Debian's jupyter-server with one stock IPython kernel. */
 export async function startJupyterServer(): Promise<KernelServer> {
   const docker = new Docker();
-  const image = await jupyterServerImage(docker, workerImage());
+  const image = await imageWithPackage(docker, workerImage(), 'jupyter-server');
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-jupyter-'));
   const socketPath = join(directory, 'jupyter.sock');
   const container = await docker.createContainer({

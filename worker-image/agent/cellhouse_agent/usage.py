@@ -101,7 +101,11 @@ class GvisorUsage:
 
 
 class CgroupV2Usage:
-    """Control groups version 2: one folder for all."""
+    """Control groups version 2: one folder for all, the root of the container's own namespace.
+
+    `memory.events` counts what is below the group too; there is nothing below. `memory.peak` is of no use: it is for
+    the container's life, and to reset it (Linux 6.12) one must be able to write.
+    """
 
     def __init__(self, root: Path) -> None:
         self._cpu = CounterFile(root / "cpu.stat")

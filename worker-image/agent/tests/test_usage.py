@@ -26,16 +26,17 @@ class UsageTest(unittest.TestCase):
 
     def test_reads_version_1(self) -> None:
         usage = find_usage(FIXTURES / "cgroup_v1")
-        self.assertAlmostEqual(usage.cpu_ms(), 5072.018722)
-        self.assertEqual(usage.memory_bytes(), 100_000_000)
-        self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
+        self.assertAlmostEqual(usage.cpu_ms(), 72.134161)
+        # With the groups below it, and without what is only cached.
+        self.assertEqual(usage.memory_bytes(), 12_042_240 - 10_485_760)
+        self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
         self.assertEqual(usage.oom_kills(), 3)
 
     def test_reads_version_2(self) -> None:
         usage = find_usage(FIXTURES / "cgroup_v2")
-        self.assertAlmostEqual(usage.cpu_ms(), 5072.018)
-        self.assertEqual(usage.memory_bytes(), 100_000_000)
-        self.assertEqual(usage.memory_limit_bytes(), 805_306_368)
+        self.assertAlmostEqual(usage.cpu_ms(), 10_570.0)
+        self.assertEqual(usage.memory_bytes(), 15_949_824 - 4_059_136)
+        self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
         self.assertEqual(usage.oom_kills(), 2)
 
     def test_reads_gvisor(self) -> None:
@@ -54,6 +55,25 @@ class UsageTest(unittest.TestCase):
             with self.subTest(version):
                 usage = find_usage(self.copy(version, name, text))
                 self.assertIsNone(usage.memory_limit_bytes())
+
+    def test_does_without_lines_that_this_linux_does_not_write(self) -> None:
+        for version, name in (
+            ("cgroup_v1", "memory/memory.oom_control"),
+            ("cgroup_v2", "memory.events"),
+        ):
+            with self.subTest(version):
+                self.assertEqual(find_usage(self.copy(version, name, "")).oom_kills(), 0)
+
+    def test_takes_no_name_for_another_that_it_ends(self) -> None:
+        text = "workingset_inactive_file 7\ninactive_file_x 8\ninactive_file 9\n"
+        usage = find_usage(self.copy("cgroup_v2", "memory.stat", text))
+        self.assertEqual(usage.memory_bytes(), 15_949_824 - 9)
+
+    def test_reads_anew_each_time(self) -> None:
+        root = self.copy("cgroup_v2", "memory.current", "9000000\n")
+        usage = find_usage(root)
+        (root / "memory.current").write_text("8000000\n")
+        self.assertEqual(usage.memory_bytes(), 8_000_000 - 4_059_136)
 
     def test_never_tells_negative_memory(self) -> None:
         usage = find_usage(self.copy("cgroup_v2", "memory.current", "1000\n"))

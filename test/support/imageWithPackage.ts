@@ -1,4 +1,4 @@
-/** The worker image with Debian's jupyter-server on top: a kernel client must also get on with a server that is not ours. */
+/** The worker image with one more of Debian's packages on top: what only tests need never gets into a worker. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,20 +6,16 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { builtImage } from './builtImage.ts';
 
-/** Without the folder apt refuses to log, and the worker image has none. */
-const INSTALL = [
-  'mkdir -p /var/log/apt',
-  'apt-get update',
-  'DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends jupyter-server',
-  'rm -rf /var/lib/apt/lists/*',
-].join(' && ');
-
 /** Builds the image unless it exists: its tag is the hash of what it is made of. @returns the tag */
-export async function jupyterServerImage(docker: Docker, workerImage: string): Promise<string> {
+export async function imageWithPackage(
+  docker: Docker,
+  workerImage: string,
+  debianPackage: string,
+): Promise<string> {
   const base = (await docker.getImage(workerImage).inspect()).Id;
-  const dockerfile = `FROM ${base}\nRUN ${INSTALL}\n`;
+  const dockerfile = `FROM ${base}\nRUN ${installation(debianPackage)}\n`;
   const hash = createHash('sha256').update(dockerfile).digest('hex').slice(0, 16);
-  const tag = `cellhouse-test-jupyter:${hash}`;
+  const tag = `cellhouse-test-${debianPackage}:${hash}`;
   if (await exists(docker, tag)) return tag;
   const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
   try {
@@ -30,6 +26,16 @@ export async function jupyterServerImage(docker: Docker, workerImage: string): P
     rmSync(context, { recursive: true });
   }
   return tag;
+}
+
+function installation(debianPackage: string): string {
+  return [
+    // Without the folder apt refuses to log, and the worker image has none.
+    'mkdir -p /var/log/apt',
+    'apt-get update',
+    `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackage}`,
+    'rm -rf /var/lib/apt/lists/*',
+  ].join(' && ');
 }
 
 async function exists(docker: Docker, tag: string): Promise<boolean> {
