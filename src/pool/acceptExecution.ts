@@ -32,8 +32,8 @@ export interface AcceptDeps {
   readonly sessions: OpenSessions;
   readonly newId: NewId;
   readonly now: () => Date;
-  /** Called right before the request is recorded. */
-  readonly onAccepting: () => void;
+  /** Called right before the request is recorded; again, if somebody was first and it is recorded under another id. */
+  readonly onAccepting: (id: ExecutionId) => void;
 }
 
 /**
@@ -92,7 +92,7 @@ async function requestIn(
   const unfinished = deps.pool.hosts.get(session.workerId)?.unfinished ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   const append = requestAppend(deps, session.tenant, session, request, false);
-  deps.onAccepting();
+  deps.onAccepting(append.id);
   try {
     const { states } = await deps.database.store.commit({
       streams: [append],
@@ -149,7 +149,7 @@ async function openAndRequest(
     { stream: 'session', id: sessionId, state: null, events: opened },
     append,
   ];
-  deps.onAccepting();
+  deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
     streams,
     ...idempotency(tenant, request, append.id),

@@ -51,8 +51,17 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     history: createHistory({ queries, poolId: pool.id }),
     submit,
     execute: async (principal, request, onAccepting) => {
-      const execution = await submit(principal, request, onAccepting);
-      return await deps.finishWaiters.wait(execution, new AbortController().signal);
+      let unfollow = () => {};
+      try {
+        const execution = await submit(principal, request, (id) => {
+          onAccepting?.(id);
+          unfollow();
+          unfollow = deps.finishWaiters.follow(id);
+        });
+        return await deps.finishWaiters.wait(execution, new AbortController().signal);
+      } finally {
+        unfollow();
+      }
     },
     interrupt: async (principal, id) => {
       const execution = await findExecution(principal, id);

@@ -84,18 +84,19 @@ export interface InterpreterService {
 
   /**
    * Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing.
-   * @param onAccepting called right before the request is recorded: until then nothing has happened
+   * @param onAccepting called right before the request is recorded, with its id (again with another, if somebody was first):
+   * until then nothing has happened
    */
   execute(
     principal: Principal,
     request: ExecuteRequest,
-    onAccepting?: () => void,
+    onAccepting?: (id: ExecutionId) => void,
   ): Promise<Execution>;
   /** Resolves when the request is durable. */
   submit(
     principal: Principal,
     request: ExecuteRequest,
-    onAccepting?: () => void,
+    onAccepting?: (id: ExecutionId) => void,
   ): Promise<Execution>;
   /** Idempotent; resolves with the execution as it is once the interrupt has taken effect or the grace time is over. */
   interrupt(principal: Principal, executionId: string): Promise<Execution>;

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { OutputItem } from '../../src/events/eventStore.ts';
 import type { Execution } from '../../src/events/states.ts';
+import { newId } from '../../src/ids.ts';
 import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
 import type { InterpreterService } from '../../src/pool/service.ts';
 import { createServer } from '../../src/server/createServer.ts';
@@ -27,7 +28,7 @@ function heldExecution(isAccepted = true) {
     finish = () => resolve(executionRow());
   });
   const execute: InterpreterService['execute'] = (_principal, _request, onAccepting) => {
-    if (isAccepted) onAccepting?.();
+    if (isAccepted) onAccepting?.(newId());
     announce();
     return execution;
   };
