@@ -11,8 +11,8 @@ import type { WorkerHosts } from './workerHosts.ts';
 
 /** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
 const WORKER_START_TIMEOUT_MS = 60_000;
-/** How often a start that is awaited looks whether its container has died. */
-const LOOK_INTERVAL_MS = 500;
+/** The engine tells of a container that dies while it starts; this catches what it did not tell. */
+const LOOK_INTERVAL_MS = 5_000;
 /** The file the agent makes in the worker's socket folder. */
 const SOCKET_NAME = 'agent.sock';
 
@@ -104,16 +104,15 @@ async function reachable(
   if (socketPath === null || containerId === null) throw new Error('The worker was never started.');
   const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
   const died = new AbortController();
-  const looker = setInterval(async () => {
+  const look = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     // `undefined`: the engine is away just now, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
-    died.abort(
-      new Error(
-        `Its container ended while it started (exit code ${seen?.end?.exitCode ?? 'unknown'}).`,
-      ),
-    );
-  }, LOOK_INTERVAL_MS);
+    died.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
+  };
+  // At once, too: it may have died before anybody listened for that.
+  void look();
+  const looker = setInterval(look, LOOK_INTERVAL_MS);
   try {
     await waitForSocket(socketPath, AbortSignal.any([given, died.signal, signal]));
   } catch (cause: unknown) {
@@ -122,6 +121,11 @@ async function reachable(
   } finally {
     clearInterval(looker);
   }
+}
+
+/** Why a worker could not be made. @param exitCode null: not known */
+export function endedWhileStarting(exitCode: number | null): Error {
+  return new Error(`Its container ended while it started (exit code ${exitCode ?? 'unknown'}).`);
 }
 
 async function record(

@@ -2,6 +2,7 @@
  * All workers of one installation: makes them, hands them out, watches them, ends them. The composition of this folder's
  * parts; each does one of these things.
  */
+import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { DomainError, messageOf } from '../errors.ts';
@@ -114,6 +115,7 @@ export function createPool(deps: PoolDeps): Pool {
     counts: () => queries.poolCounts(poolId),
     waiting: () => queue.waitingUsers,
     isKeeper: () => upkeep.isKeeper,
+    cpus: availableParallelism(),
     onSuccess: health.creationSucceeded,
     onFailure: health.creationFailed,
     random: deps.random,
@@ -213,7 +215,10 @@ export function createPool(deps: PoolDeps): Pool {
       isInitializing = false;
       changed();
       watch = runtime.watch(poolId, {
-        onEnd: (id, exitCode) => background(deaths.containerEnded(id, exitCode)),
+        onEnd: (id, exitCode) => {
+          making.containerEnded(id, exitCode);
+          background(deaths.containerEnded(id, exitCode));
+        },
         onAway: health.engineAway,
         onBack: () => {
           health.engineBack();

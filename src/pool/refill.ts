@@ -1,5 +1,5 @@
 /**
- * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each request that waits here.
+ * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each user who waits here.
  * Creations run beside each other up to a limit, in the background; failures back off.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,8 +9,13 @@ import { DatabaseAwayError } from '../events/eventStore.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
 import type { Worker } from '../events/states.ts';
 
-/** More at once only slows each: a start is bound by the CPU. */
-const MAX_PARALLEL_CREATIONS = 4;
+/**
+ * A start is a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy; more would
+ * only slow each, and all else on the machine.
+ */
+const PARALLEL_CREATIONS_PER_CPU = 3;
+/** What one engine can be asked at a time, however many CPUs there are. */
+const MAX_PARALLEL_CREATIONS = 32;
 const FIRST_BACK_OFF_MS = 500;
 const MAX_BACK_OFF_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -20,6 +25,8 @@ export interface RefillDeps {
   readonly waiting: () => number;
   readonly minIdleWorkers: number;
   readonly maxTotalWorkers: number;
+  /** Of the machine. */
+  readonly cpus: number;
   /** Whether this gateway keeps the pool now. */
   readonly isKeeper: () => boolean;
   /** Null: the pool is full by now. */
@@ -50,26 +57,32 @@ export function createRefill(deps: RefillDeps): Refill {
   /** In a row; those of creations that ran beside each other are one. */
   let failures = 0;
   let backOff: NodeJS.Timeout | null = null;
+  const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
 
   async function missing(): Promise<number> {
     const { starting, idle, assigned } = await deps.counts();
-    const wanted = (deps.isKeeper() ? deps.minIdleWorkers : 0) + deps.waiting();
+    // What other gateways are making is for those who wait there.
+    const forWaiting = deps.waiting() - idle - creations.size;
+    const forIdle = deps.isKeeper() ? deps.minIdleWorkers + deps.waiting() - idle - starting : 0;
     const room = deps.maxTotalWorkers - starting - idle - assigned;
-    return Math.min(wanted - starting - idle, room, MAX_PARALLEL_CREATIONS - creations.size);
+    return Math.min(Math.max(forWaiting, forIdle), room, maxParallel - creations.size);
   }
 
   async function lookOnce(): Promise<void> {
     const count = await missing();
-    // Requested one after the other, so that the next look counts them; brought up beside each other.
-    for (let made = 0; made < count && !closing.signal.aborted && backOff === null; made += 1) {
-      const worker = await deps.request();
-      if (worker === null) return;
-      const creation = bringUp(worker).finally(() => {
-        creations.delete(creation);
-        look();
-      });
-      creations.add(creation);
-    }
+    // The next look counts what this one has requested, so it waits for that, and not for what becomes of it.
+    await Promise.all(Array.from({ length: Math.max(0, count) }, makeOne));
+  }
+
+  async function makeOne(): Promise<void> {
+    if (closing.signal.aborted || backOff !== null) return;
+    const worker = await deps.request();
+    if (worker === null) return;
+    const creation = bringUp(worker).finally(() => {
+      creations.delete(creation);
+      look();
+    });
+    creations.add(creation);
   }
 
   async function bringUp(worker: Worker): Promise<void> {

@@ -4,7 +4,13 @@ import { messageOf } from '../errors.ts';
 import { LimitError } from '../events/eventStore.ts';
 import type { Worker } from '../events/states.ts';
 import type { NewId, WorkerId } from '../ids.ts';
-import { awaitWorker, type CreateWorkerDeps, requestWorker, startWorker } from './createWorker.ts';
+import {
+  awaitWorker,
+  type CreateWorkerDeps,
+  endedWhileStarting,
+  requestWorker,
+  startWorker,
+} from './createWorker.ts';
 import { type EndWorkerDeps, loseWorker } from './endWorker.ts';
 
 export interface WorkerMakingDeps extends EndWorkerDeps {
@@ -24,11 +30,26 @@ export interface WorkerMaking {
   /** Goes on with a started worker whose maker is gone; one that cannot be brought up is lost. */
   bringUpFound(worker: Worker, signal: AbortSignal): Promise<void>;
   fail(worker: Worker, error: unknown): Promise<void>;
+  /** A container has ended: whoever awaits it need not wait any longer. */
+  containerEnded(containerId: string, exitCode: number | null): void;
 }
 
 export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
   const making = createDeps(deps);
   const underWay = new Set<WorkerId>();
+  const awaited = new Map<string, AbortController>();
+
+  async function awaitStarted(worker: Worker, signal: AbortSignal): Promise<void> {
+    const containerId = worker.containerId ?? '';
+    const died = new AbortController();
+    awaited.set(containerId, died);
+    try {
+      await awaitWorker(making, worker, AbortSignal.any([signal, died.signal]));
+    } finally {
+      awaited.delete(containerId);
+    }
+    underWay.delete(worker.id);
+  }
 
   async function fail(worker: Worker, error: unknown): Promise<void> {
     underWay.delete(worker.id);
@@ -52,19 +73,19 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
       }
     },
     bringUp: async (worker, signal) => {
-      await awaitWorker(making, await startWorker(making, worker), signal);
-      underWay.delete(worker.id);
+      await awaitStarted(await startWorker(making, worker), signal);
     },
     bringUpFound: async (worker, signal) => {
       underWay.add(worker.id);
       try {
-        await awaitWorker(making, worker, signal);
-        underWay.delete(worker.id);
+        await awaitStarted(worker, signal);
       } catch (error: unknown) {
         if (!signal.aborted) await fail(worker, error);
       }
     },
     fail,
+    containerEnded: (containerId, exitCode) =>
+      awaited.get(containerId)?.abort(endedWhileStarting(exitCode)),
   };
 }
 
