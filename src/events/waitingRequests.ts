@@ -33,7 +33,8 @@ export function createWaitingRequests(
   const { client, gatewayId, leases } = deps;
   const closing = new AbortController();
   let count = 0;
-  let told = 0;
+  /** What a predecessor with this id wrote before it was killed is not known, so the first thing is to correct it. */
+  let told: number | null = null;
   let telling: Promise<void> | null = null;
 
   const pause = (ms: number) =>
@@ -44,7 +45,7 @@ export function createWaitingRequests(
     while (count !== told && !closing.signal.aborted) {
       const now = count;
       try {
-        await leases.announce();
+        if (now > 0) await leases.announce();
         await writeWaiting(client, gatewayId, now);
         told = now;
         await pause(TELL_DELAY_MS);
@@ -63,6 +64,7 @@ export function createWaitingRequests(
     });
   }
 
+  tell();
   return {
     set: (now) => {
       count = now;

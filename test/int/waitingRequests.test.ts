@@ -56,6 +56,22 @@ describe('waiting requests', () => {
     await proxy.close();
   });
 
+  it('of a gateway that was killed do not count when it is back, though nobody waits there since', async () => {
+    const gatewayId = newId<GatewayId>();
+    const proxy = await createDatabaseProxy(db.address);
+    const killed = await db.open(gatewayId, proxy.address);
+    killed.waiting.set(8);
+    await expect.poll(() => here.waiting.total()).toBe(8);
+    await proxy.refuse();
+    const successor = await db.open(gatewayId);
+    await successor.leases.announce();
+    await expect.poll(() => here.waiting.total()).toBe(0);
+    await successor.close();
+    await proxy.open();
+    await killed.close();
+    await proxy.close();
+  });
+
   it('are told when the database is back', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const cut = await db.open(newId<GatewayId>(), proxy.address);
