@@ -85,7 +85,8 @@ async function reconcileRequested(
   worker: Worker,
   container: ListedWorker | null,
 ): Promise<void> {
-  if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
+  const { leases } = deps.database;
+  if ((await leases.acquireWorker(worker.id)) === null) return;
   const detail = 'The gateway that made it ended before its container was recorded.';
   await loseWorker(
     deps,
@@ -94,6 +95,8 @@ async function reconcileRequested(
     null,
     detail,
   );
+  // If its maker was only slow, it is a live worker, and whoever finds it without a lease adopts it.
+  await leases.releaseWorker(worker.id);
 }
 
 async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<void> {

@@ -9,7 +9,8 @@
  *                                                +---- retire -----+------------------+--> RETIRED -+
  * ```
  * A worker serves one session in its life: nothing leads from ASSIGNED back to IDLE. REMOVED (the container is gone) ends
- * the stream. Repeating what already happened decides nothing, so every caller may be late; what can never follow is a
+ * the stream. Repeating what already happened decides nothing, so every caller may be late (`create-failed` comes too late for
+ * one that is IDLE); what can never follow is a
  * {@link WrongStateError}.
  */
 import type { LostReason, RetireReason, WorkerEvent, WorkerLimits } from '../events/eventTypes.ts';
@@ -74,6 +75,9 @@ function decideExisting(
       return ended ? [] : [{ type: 'WorkerRetired', data: { at, reason: command.reason } }];
     case 'RecordLoss': {
       const { reason, exitCode, detail } = command;
+      // Whoever gave up on its making was slower than its maker.
+      const isMade = worker.state === 'IDLE' || worker.state === 'ASSIGNED';
+      if (reason === 'create-failed' && isMade) return [];
       return ended ? [] : [{ type: 'WorkerLost', data: { at, reason, exitCode, detail } }];
     }
     case 'RecordRemoval':

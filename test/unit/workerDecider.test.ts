@@ -111,6 +111,15 @@ describe('a worker', () => {
     else expect(decide().map(({ type }) => type)).toEqual(expected === null ? [] : [expected]);
   });
 
+  it.each(states)('given %s, is not given up as never made once it has been', (state) => {
+    const giveUp: WorkerCommand = { ...lose, reason: 'create-failed' };
+    const isMade = state === 'IDLE' || state === 'ASSIGNED';
+    const expected = isMade ? null : TABLE[state].RecordLoss;
+    const decide = () => decideWorker(giveUp, given(...GIVEN[state]));
+    if (expected === REFUSED) expect(decide).toThrow(WrongStateError);
+    else expect(decide().map(({ type }) => type)).toEqual(expected === null ? [] : [expected]);
+  });
+
   it('records the facts it is told', () => {
     const { type: _, ...asked } = request;
     expect(decideWorker(request, null)).toEqual([{ type: 'WorkerRequested', data: asked }]);
