@@ -5,9 +5,17 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
+export interface StockRun {
+  /** As the kernel's own client measured it. */
+  readonly ms: number;
+  readonly printedCharacters: number;
+}
+
 export interface StockKernel {
   /** Runs one line of code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
   roundTrip(line: string): Promise<number>;
+  /** The same, and how much was printed. */
+  run(line: string): Promise<StockRun>;
   /** Restarts it; resolves with the milliseconds until it had answered the next code. */
   restart(): Promise<number>;
   readonly containerName: string;
@@ -34,13 +42,17 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
     if (done) throw new Error('The stock kernel ended; what it said is above.');
     return value;
   };
-  const timeOf = async (line: string): Promise<number> => {
+  const run = async (line: string): Promise<StockRun> => {
     child.stdin.write(`${line}\n`);
-    return Number(await nextLine());
+    const [ms, printedCharacters] = (await nextLine()).split(' ').map(Number);
+    if (ms === undefined || printedCharacters === undefined) throw new Error('It said nonsense.');
+    return { ms, printedCharacters };
   };
+  const timeOf = async (line: string): Promise<number> => (await run(line)).ms;
   await nextLine();
   return {
     roundTrip: timeOf,
+    run,
     restart: () => timeOf('%restart'),
     containerName,
     close: async () => {

@@ -10,6 +10,7 @@ import asyncio
 import json
 from typing import Any
 
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from cellhouse_agent.executor import QueueFull
@@ -18,12 +19,16 @@ from cellhouse_agent.http_api import MAX_EPOCH
 from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import Ack, parse_frame, whole_number
 from cellhouse_agent.services import Services
+from cellhouse_agent.text_frame import text_frames
 from cellhouse_agent.wire import MalformedMessage
 
 # WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
 POLICY_CODE = 1008
 OVERLOADED_CODE = 1013
 TOO_BIG_CODE = 1009
+# So much is written at once, unless a single frame is longer. With the copy in tornado's buffer it is all that sending
+# costs beside the replay buffer.
+MAX_WRITE_BYTES = 262_144
 # One frame from a gateway holds one piece of code (docs/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -79,14 +84,22 @@ class ChannelsHandler(WebSocketHandler):
             await self.write_message(json.dumps({"hello": hello}))
             while True:
                 await buffer.wait_for(seq)
+                # Whatever else is handled in this turn of the loop goes along.
+                await asyncio.sleep(0)
                 # What was acknowledged in the meantime is gone, and needs no sending.
                 seq = max(seq, buffer.first_seq)
-                frame = buffer.get(seq)
-                if frame is not None:
-                    await self.write_message(frame)
-                    seq += 1
-        except WebSocketClosedError:
+                frames = buffer.frames_from(seq, MAX_WRITE_BYTES)
+                await self._write(frames)
+                seq += len(frames)
+        except (WebSocketClosedError, StreamClosedError):
             return
+
+    async def _write(self, frames: list[bytes]) -> None:
+        """Write frames at once: tornado's own way is one write for each, and two turns of the loop."""
+        connection: Any = self.ws_connection
+        if connection is None or connection.is_closing():
+            raise WebSocketClosedError
+        await connection.stream.write(text_frames(frames))
 
     def on_message(self, message: str | bytes) -> None:
         """Take a frame, unless another connection has taken this one's place."""

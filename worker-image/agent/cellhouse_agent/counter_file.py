@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# The longest, version 1's memory.stat, has about 1 KB.
-MAX_COUNTER_BYTES = 65_536
+# The longest, memory.stat, has about 2 KB.
+MAX_COUNTER_BYTES = 8_192
 
 
 class CounterFile:

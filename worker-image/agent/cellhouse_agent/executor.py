@@ -58,6 +58,9 @@ class Executor:
         self._known = KnownRequests()
         self._queue: deque[tuple[ExecuteRequest, int]] = deque()
         self._running: Supervision | None = None
+        # The kernel's generation when it was accepted.
+        self._running_since = 0
+        self._is_waiting = False
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._restart_waiters = RestartWaiters()
@@ -89,6 +92,10 @@ class Executor:
             self._end_unstarted(request, self.generation)
             return
         self._queue.append((request, self.generation))
+        is_idle = self._is_waiting and not self._changed.is_set()
+        if is_idle and self._kernel and self._kernel.is_ready:
+            # At once, not when `run` gets its turn.
+            self._begin(self._kernel)
         self._changed.set()
 
     def ack(self, seq: int) -> None:
@@ -139,30 +146,47 @@ class Executor:
         self._idle_oom_kills = self._usage.oom_kills()
         while True:
             self._changed.clear()
-            if self._restart_waiters:
+            if self._running:
+                await self._finish(kernel, self._running)
+            elif self._restart_waiters:
                 await self._replace_kernel("user")
             elif kernel.has_exited:
                 has_oom_kill = self._usage.oom_kills() > self._idle_oom_kills
                 was_oom = was_out_of_memory(kernel.exit_code, has_oom_kill)
                 await self._replace_kernel("oom" if was_oom else "died")
             elif self._queue:
-                await self._execute(kernel, *self._queue.popleft())
+                self._begin(kernel)
             else:
-                await self._changed.wait()
+                await self._wait_for_word()
 
     async def _tell_exit(self, kernel: Kernel) -> None:
         await kernel.wait_exited()
         self._changed.set()
 
-    async def _execute(self, kernel: Kernel, request: ExecuteRequest, generation: int) -> None:
+    async def _wait_for_word(self) -> None:
+        self._is_waiting = True
+        try:
+            await self._changed.wait()
+        finally:
+            self._is_waiting = False
+
+    def _begin(self, kernel: Kernel) -> None:
+        """Send the first request of the queue to a kernel that is ready."""
+        request, self._running_since = self._queue.popleft()
         execution = Execution(request, self._writer, self._loop.time, self._changed.set)
-        sampler = UsageSampler(self._usage)
-        self._running = Supervision(
-            kernel, execution, sampler, self._changed, lambda: bool(self._restart_waiters)
-        )
         kernel.execute(request.msg_id, request.code)
-        sampler.watch()
-        verdict = await self._running.run()
+        self._running = Supervision(
+            kernel,
+            execution,
+            UsageSampler(self._usage),
+            self._changed,
+            lambda: bool(self._restart_waiters),
+        )
+
+    async def _finish(self, kernel: Kernel, running: Supervision) -> None:
+        """See what was begun to its end."""
+        execution, sampler = running.execution, running.sampler
+        verdict = await running.run()
         finished_at = time.time() * 1000
         if verdict.restart_reason:
             kernel.halt()
@@ -174,7 +198,8 @@ class Executor:
         self._idle_oom_kills = self._usage.oom_kills()
         report: JsonObject = {
             "outcome": verdict.outcome,
-            "state_lost": verdict.restart_reason is not None or kernel.generation != generation,
+            "state_lost": verdict.restart_reason is not None
+            or kernel.generation != self._running_since,
             "started_at": execution.started_at,
             "finished_at": max(finished_at, execution.started_at or 0),
             "cpu_ms": cpu_ms,
@@ -184,7 +209,7 @@ class Executor:
             "exit_code": verdict.exit_code,
         }
         execution.write_end(verdict.reply, report)
-        self._known.ended(request.msg_id, self._buffer.last_seq)
+        self._known.ended(execution.request.msg_id, self._buffer.last_seq)
         if verdict.restart_reason:
             await self._start_kernel(kernel, verdict.restart_reason)
 

@@ -69,6 +69,17 @@ class ReplayBuffer:
         """The frame with this seq, if it is held."""
         return self._frames.get(seq)
 
+    def frames_from(self, seq: int, max_bytes: int) -> list[bytes]:
+        """Frames from the one with this seq on, which is held: at least one, more while they are within `max_bytes`."""
+        frames: list[bytes] = []
+        size = 0
+        while (frame := self._frames.get(seq + len(frames))) is not None:
+            size += len(frame)
+            if frames and size > max_bytes:
+                break
+            frames.append(frame)
+        return frames
+
     async def wait_for(self, seq: int) -> None:
         """Return once the frame with this seq has been made."""
         while self._last_seq < seq:

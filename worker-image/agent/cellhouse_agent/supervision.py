@@ -47,7 +47,7 @@ class Supervision:
     ) -> None:
         self.execution = execution
         self._kernel = kernel
-        self._sampler = sampler
+        self.sampler = sampler
         self._changed = changed
         self._must_restart = must_restart
         self._loop = asyncio.get_running_loop()
@@ -99,7 +99,7 @@ class Supervision:
         if kernel.has_exited and kernel.has_lost_link:
             return cut_off(is_timeout)
         if kernel.has_exited:
-            return died(kernel.exit_code, self._sampler.has_oom_kill, is_timeout)
+            return died(kernel.exit_code, self.sampler.has_oom_kill, is_timeout)
         if self._must_restart():
             return restarted(is_timeout)
         if self._answer and self._answer.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from cellhouse_agent.counter_file import CounterFile
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
+# Below the time between two samples of memory, so that only what comes in between them uses an old number.
+FILE_CACHE_SECONDS = 0.04
 # cgroup v1 writes "no limit" as the largest multiple of a page.
 V1_UNLIMITED_BYTES = 1 << 62
 
@@ -40,6 +43,24 @@ def read_field(text: str, name: str) -> int:
     return int(value) if value.isdigit() else 0
 
 
+class InactiveFile:
+    """The file cache that could be given back: it changes slowly, and is looked up in a long list."""
+
+    def __init__(self, stat: CounterFile, name: str) -> None:
+        self._stat = stat
+        self._name = name
+        self._bytes = 0
+        self._good_until = 0.0
+
+    def bytes(self) -> int:
+        """Its size, as it was at most FILE_CACHE_SECONDS ago."""
+        now = time.monotonic()
+        if now >= self._good_until:
+            self._bytes = read_field(self._stat.read_text(), self._name)
+            self._good_until = now + FILE_CACHE_SECONDS
+        return self._bytes
+
+
 class CgroupV1Usage:
     """Control groups version 1: one folder a controller."""
 
@@ -47,7 +68,8 @@ class CgroupV1Usage:
         self._cpu = CounterFile(root / "cpuacct" / "cpuacct.usage")
         memory = root / "memory"
         self._usage = CounterFile(memory / "memory.usage_in_bytes")
-        self._stat = CounterFile(memory / "memory.stat")
+        stat = CounterFile(memory / "memory.stat")
+        self._inactive = InactiveFile(stat, "total_inactive_file")
         self._limit = CounterFile(memory / "memory.limit_in_bytes")
         self._oom = CounterFile(memory / "memory.oom_control")
 
@@ -57,8 +79,7 @@ class CgroupV1Usage:
 
     def memory_bytes(self) -> int:
         """See Usage."""
-        inactive = read_field(self._stat.read_text(), "total_inactive_file")
-        return max(0, int(self._usage.read_text()) - inactive)
+        return max(0, int(self._usage.read_text()) - self._inactive.bytes())
 
     def memory_limit_bytes(self) -> int | None:
         """See Usage."""
@@ -110,7 +131,7 @@ class CgroupV2Usage:
     def __init__(self, root: Path) -> None:
         self._cpu = CounterFile(root / "cpu.stat")
         self._current = CounterFile(root / "memory.current")
-        self._stat = CounterFile(root / "memory.stat")
+        self._inactive = InactiveFile(CounterFile(root / "memory.stat"), "inactive_file")
         self._limit = CounterFile(root / "memory.max")
         self._events = CounterFile(root / "memory.events")
 
@@ -120,8 +141,7 @@ class CgroupV2Usage:
 
     def memory_bytes(self) -> int:
         """See Usage."""
-        inactive = read_field(self._stat.read_text(), "inactive_file")
-        return max(0, int(self._current.read_text()) - inactive)
+        return max(0, int(self._current.read_text()) - self._inactive.bytes())
 
     def memory_limit_bytes(self) -> int | None:
         """See Usage."""

@@ -12,7 +12,7 @@ SAMPLE_SECONDS = 0.05
 
 
 class UsageSampler:
-    """Counts CPU from its making, looks at memory from `watch`, both until `stop`."""
+    """Samples from its making until `stop`. Make it when the code is on its way: no code waits for a counter."""
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
@@ -21,11 +21,11 @@ class UsageSampler:
         self._start_oom_kills = usage.oom_kills()
         self._peak_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._sample()
 
-    def watch(self) -> None:
-        """Look at memory now and then. Call it when the code is on its way: no code waits for a counter."""
+    def _sample(self) -> None:
         self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
-        self._timer = self._loop.call_later(SAMPLE_SECONDS, self.watch)
+        self._timer = self._loop.call_later(SAMPLE_SECONDS, self._sample)
 
     @property
     def has_oom_kill(self) -> bool:

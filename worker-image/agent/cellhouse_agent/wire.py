@@ -12,6 +12,8 @@ from cellhouse_kernel.packets import MalformedParts, pack_parts, unpack_parts
 
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
+# Their content is nobody's business: the code of a cell comes back with it.
+UNREAD_TYPES = frozenset({b"execute_input"})
 # Longest type and parent id that are looked at: ours have far less.
 MAX_NAME_BYTES = 1_024
 # Deepest nesting accepted of an output's JSON; what reads it later recurses too.
@@ -129,7 +131,7 @@ def read_message(parts: list[bytes], size_bytes: int) -> tuple[str, KernelMessag
     except UnicodeDecodeError as error:
         raise MalformedMessage("malformed head") from error
     try:
-        content = load_object(rest[1]) if rest else {}
+        content = load_object(rest[1]) if rest and msg_type not in UNREAD_TYPES else {}
     except MalformedMessage:
         content = {}
     return channel.decode(), KernelMessage(name, parent, content, size_bytes)
