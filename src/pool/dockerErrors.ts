@@ -18,16 +18,15 @@ export async function engineCall<T>(limitMs: number, call: Promise<T>): Promise<
   try {
     return await Promise.race([call, expired]);
   } catch (error: unknown) {
-    throw runtimeError(error);
+    throw error instanceof RuntimeError ? error : engineError(error);
   } finally {
     expired.catch(() => undefined);
     answered.abort();
   }
 }
 
-/** The same error, as a {@link RuntimeError} if its kind is known. */
-export function runtimeError(error: unknown): unknown {
-  if (error instanceof RuntimeError) return error;
+/** An error of the engine, as a {@link RuntimeError} if its kind is known. */
+function engineError(error: unknown): unknown {
   const message = messageOf(error);
   const options = { cause: error };
   if (statusOf(error) === null && AWAY_CODES.some((code) => hasCode(error, code))) {
@@ -37,13 +36,19 @@ export function runtimeError(error: unknown): unknown {
       options,
     );
   }
-  if (/no space left on device/i.test(message) || hasCode(error, 'EDQUOT')) {
-    return new RuntimeError('disk-full', `The disk is full (${message}).`, options);
-  }
+  if (/no space left on device/i.test(message)) return diskError(error);
   if (statusOf(error) === 404 && /no such image/i.test(message)) {
     return new RuntimeError('image-missing', message, options);
   }
   return error;
+}
+
+/** An error of the file system, as a {@link RuntimeError} if the disk is full. */
+export function diskError(error: unknown): unknown {
+  const isFull = /no space left on device|quota exceeded/i.test(messageOf(error));
+  if (!isFull) return error;
+  const message = `The disk is full (${messageOf(error)}).`;
+  return new RuntimeError('disk-full', message, { cause: error });
 }
 
 /** Of the engine's answer; null: there was none. */

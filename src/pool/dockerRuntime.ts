@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import { type PoolId, parseId, type WorkerId } from '../ids.ts';
 import { containerSpec, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
-import { engineCall, runtimeError, statusOf } from './dockerErrors.ts';
+import { diskError, engineCall, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
 import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
 import {
@@ -103,7 +103,7 @@ async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): 
         ),
       );
     }
-    throw runtimeError(error);
+    throw error;
   }
 }
 
@@ -113,10 +113,15 @@ async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): 
  */
 async function makeSocketDir(socketDir: string): Promise<void> {
   const poolDir = dirname(socketDir);
-  await mkdir(poolDir, { recursive: true, mode: 0o700 });
-  await chmod(poolDir, 0o700);
-  await mkdir(socketDir, { recursive: true });
-  await chmod(socketDir, 0o777);
+  try {
+    await mkdir(poolDir, { recursive: true, mode: 0o700 });
+    await chmod(poolDir, 0o700);
+    // Not recursive: Node then says ENOENT where the disk is full.
+    await mkdir(socketDir);
+    await chmod(socketDir, 0o777);
+  } catch (error: unknown) {
+    throw diskError(error);
+  }
 }
 
 async function list(docker: Docker, poolId: PoolId): Promise<ListedWorker[]> {

@@ -1,0 +1,118 @@
+/** Workers cannot be made: everybody is told why, sessions go on, and whoever waits is served once the cause is gone. */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute, poolStatus } from '../support/interpreter.ts';
+import { until } from '../support/until.ts';
+
+const run = promisify(execFile);
+/** Both causes are noticed at the next attempt, which follows at most 30 s after the last. */
+const PATIENCE = { waitForWorkerMs: 60_000 };
+
+async function degradation(gateway: TestGateway): Promise<string | null | undefined> {
+  const { data } = await gateway.graphql<{
+    poolStatus: { degradation: { reason: string } | null };
+  }>('{ poolStatus { degradation { reason } } }');
+  return data && (data.poolStatus.degradation?.reason ?? null);
+}
+
+/** It is told, by all ways there are, and a call that will not wait is refused for it. */
+async function expectTold(gateway: TestGateway, reason: string, words: string): Promise<void> {
+  await until('it is told', async () => (await degradation(gateway)) === reason);
+  const ready = await fetch(`${gateway.url}/readyz`);
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    { status: 'degraded', reasons: [expect.stringContaining(words)] },
+  ]);
+  const metrics = await fetch(`${gateway.url}/metrics`, {
+    headers: { 'X-Auth-Token': gateway.token },
+  });
+  expect(await metrics.text()).toContain(
+    `cellhouse_pool_degraded{reason="${reason.toLowerCase().replaceAll('_', '-')}"} 1`,
+  );
+  const { errors } = await gateway.graphql(
+    'mutation { execute(input: { userUuid: "hasty", code: "1", waitForWorkerMs: 0 }) { id } }',
+  );
+  expect(errors).toMatchObject([
+    {
+      message: expect.stringContaining(words),
+      extensions: { code: 'WORKER_START_FAILED', retryAfterMs: expect.any(Number) },
+    },
+  ]);
+}
+
+/** Whoever waits is served, and nothing is told any more. */
+async function expectHealed(
+  gateway: TestGateway,
+  waiting: readonly Promise<unknown>[],
+): Promise<void> {
+  for (const served of await Promise.all(waiting)) {
+    expect(served).toMatchObject({ status: 'OK', resultText: '2' });
+  }
+  expect(await degradation(gateway)).toBe(null);
+  expect(await (await fetch(`${gateway.url}/readyz`)).json()).toEqual({
+    status: 'ready',
+    reasons: [],
+  });
+}
+
+describe('a worker image', () => {
+  it('that is missing is told, and used as soon as it is there', async () => {
+    const docker = new Docker();
+    const repo = `cellhouse-test-missing-${randomUUID()}`;
+    const gateway = await startTestGateway({ WORKER_IMAGE: `${repo}:1` });
+    try {
+      const waiting = execute(gateway, 'patient', '1 + 1', PATIENCE);
+      await expectTold(gateway, 'IMAGE_MISSING', 'image does not exist');
+      await docker.getImage(process.env.WORKER_IMAGE ?? '').tag({ repo, tag: '1' });
+      await expectHealed(gateway, [waiting]);
+    } finally {
+      await gateway.destroy();
+      // Only this name of it.
+      await docker.getImage(`${repo}:1`).remove();
+    }
+  });
+});
+
+/** Root alone can mount. */
+describe.runIf(process.getuid?.() === 0)('a disk', () => {
+  it('that is full is told; sessions go on, and new users are served when there is room', async () => {
+    const socketDir = mkdtempSync(join(tmpdir(), 'ch-full-'));
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=1000', 'tmpfs', socketDir]);
+    try {
+      const gateway = await startTestGateway({ SOCKET_DIR: socketDir, MIN_IDLE_WORKERS: '1' });
+      try {
+        await execute(gateway, 'early', 'n = 1');
+        await until('nothing is being made', async () => {
+          const { idleWorkers, startingWorkers } = await poolStatus(gateway);
+          return idleWorkers === 1 && startingWorkers === 0;
+        });
+        // Room for what is there, and no more.
+        await run('mount', ['-o', `remount,nr_inodes=${await inodesOf(socketDir)}`, socketDir]);
+        const waiting = ['one', 'two', 'three'].map((user) =>
+          execute(gateway, user, '1 + 1', PATIENCE),
+        );
+        await expectTold(gateway, 'DISK_FULL', 'disk is full');
+        expect(await execute(gateway, 'early', 'n')).toMatchObject({ resultText: '1' });
+        await run('mount', ['-o', 'remount,nr_inodes=1000', socketDir]);
+        await expectHealed(gateway, waiting);
+      } finally {
+        await gateway.destroy();
+      }
+    } finally {
+      await run('umount', [socketDir]);
+      rmSync(socketDir, { recursive: true, force: true });
+    }
+  });
+});
+
+async function inodesOf(folder: string): Promise<number> {
+  const { stdout } = await run('df', ['--output=iused', folder]);
+  return Number(stdout.trim().split('\n').at(-1));
+}
