@@ -55,8 +55,14 @@ class _Pipe:
 
     def renew(self) -> int:
         """Put a fresh pipe behind the descriptor; returns the reading end of the former, -1 if nobody writes there."""
-        former = self._reading
-        self._reading, writing = map(_above_standard, os.pipe())
+        self._parent = {}
+        try:
+            reading, writing = map(_above_standard, os.pipe())
+        except OSError:
+            # User code has all descriptors open. The pipe that there is has to do: no execution may fail for want of
+            # another, and least of all one that would close some.
+            return -1
+        former, self._reading = self._reading, reading
         os.set_blocking(self._reading, False)
         try:
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -66,7 +72,6 @@ class _Pipe:
         os.dup2(writing, self._descriptor)
         os.close(writing)
         self._ready.register(self._reading, select.EPOLLIN)
-        self._parent = {}
         if former >= 0:
             self._ready.unregister(former)
         return former

@@ -1,6 +1,7 @@
 """Descriptors are read in order, for one request at a time, and never for another."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -77,6 +78,20 @@ class RawOutputTest(unittest.TestCase):
         self.raw.begin(SECOND)
         self.raw.end()
         self.assertEqual(self.taken, [])
+
+    def test_goes_on_when_user_code_has_all_descriptors_open(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.raw.begin(FIRST)
+        self.raw.end()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            self.raw.renew()
+            self.raw.begin(SECOND)
+            os.write(self.descriptor, b"mine")
+            self.raw.end()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(self.text("second"), "mine")
 
     def test_does_not_spin_when_user_code_closes_the_descriptor(self) -> None:
         self.raw.begin(FIRST)

@@ -1,0 +1,113 @@
+/** What a user sees who meets a limit of the container, or of the output. That the limits hold is security/limits.test.ts. */
+import { expect } from 'vitest';
+import { testBehaviours } from '../support/behaviours.ts';
+import { type Ran, textOf } from '../support/kernelRunner.ts';
+
+const MIB = 1_048_576;
+/** The container's memory without its disk, and with it. */
+const [MEMORY_BYTES, ALL_BYTES] = [512 * MIB, 768 * MIB];
+
+const fill = (path: string): string => `with open("${path}", "wb", buffering=0) as file:
+    while file.write(bytes(1 << 20)): pass`;
+const FILL_DISKS = `for folder in ("/workspace", "/tmp"):
+    try:
+        with open(f"{folder}/full", "wb", buffering=0) as file:
+            while file.write(bytes(1 << 12)): pass
+    except OSError: pass`;
+const EMPTY_DISKS = 'import os\nfor folder in ("/workspace", "/tmp"): os.remove(f"{folder}/full")';
+const CHART = 'import matplotlib.pyplot as plt\nlines = plt.plot([0, 1])\nplt.show()';
+
+const isFull = ({ outcome }: Ran): void =>
+  expect(outcome.errorValue).toContain('No space left on device');
+const isChart = ({ outputs }: Ran): void =>
+  expect(outputs).toMatchObject([{ kind: 'display', data: { 'image/png': expect.any(String) } }]);
+const kindsOf = ({ outputs }: Ran): string[] => outputs.map(({ kind }) => kind);
+
+testBehaviours('Limits of the container', {
+  'more memory than there is': {
+    before: 'open("/workspace/kept", "w").write("kept")',
+    code: 'print("before")\nhuge = bytearray(1_500_000_000)',
+    stdout: 'before\n',
+    sees: ({ outcome }) => {
+      expect(outcome.peakMemoryBytes).toBeGreaterThan(MEMORY_BYTES);
+      expect(outcome.peakMemoryBytes).toBeLessThanOrEqual(ALL_BYTES);
+    },
+    next: 'print(open("/workspace/kept").read())',
+    nextStdout: 'kept\n',
+  },
+  'a child process that takes more memory than there is': {
+    code: `import subprocess
+child = subprocess.run(["python3", "-c", "huge = bytearray(1_500_000_000)"])
+print(child.returncode)`,
+    stdout: '-9\n',
+  },
+  '`/workspace` full': {
+    code: fill('/workspace/full'),
+    sees: isFull,
+    next: 'import os\nos.remove("/workspace/full")',
+  },
+  '`/tmp` full': {
+    code: fill('/tmp/full'),
+    sees: isFull,
+    next: 'import os\nos.remove("/tmp/full")',
+  },
+  '`/dev/shm` full': {
+    code: fill('/dev/shm/full'),
+    sees: isFull,
+    next: 'import os\nos.remove("/dev/shm/full")',
+  },
+  'a chart while `/workspace` and `/tmp` are full': {
+    before: FILL_DISKS,
+    code: CHART,
+    stderr: '',
+    sees: isChart,
+    next: `${EMPTY_DISKS}\nprint("emptied")`,
+    nextStdout: 'emptied\n',
+  },
+  'a fresh kernel, and a chart, on full disks': {
+    before: `${FILL_DISKS}\nquit()`,
+    code: CHART,
+    stderr: '',
+    sees: isChart,
+    next: EMPTY_DISKS,
+  },
+  'too many threads': {
+    code: `import threading
+is_over = threading.Event()
+for _ in range(500): threading.Thread(target=is_over.wait, daemon=True).start()`,
+    sees: ({ outcome }) => expect(outcome.errorValue).toContain("can't start new thread"),
+    next: 'is_over.set()',
+  },
+  'too many open files': {
+    code: 'files = []\nwhile True: files.append(open("/dev/null"))',
+    sees: ({ outcome }) => expect(outcome.errorValue).toContain('Too many open files'),
+    next: 'for file in files: file.close()',
+  },
+  'one output of more than 16 MiB': {
+    code: 'display("before")\ndisplay("x" * 17_000_000)\ndisplay("after")',
+    sees: (ran) => {
+      expect(ran.outcome.truncated).toBe(true);
+      expect(kindsOf(ran).sort()).toEqual(['display', 'display', 'gap']);
+      const gap = ran.outputs.find(({ kind }) => kind === 'gap');
+      expect(gap).toMatchObject({ reason: 'message_too_large' });
+    },
+  },
+  'one print of more than 16 MiB': {
+    code: 'print("x" * 17_000_000)',
+    sees: (ran) => {
+      expect(textOf(ran).length).toBe(17_000_001);
+      expect(ran.outcome.truncated).toBe(false);
+    },
+  },
+  'more output than `MAX_OUTPUT_BYTES`': {
+    code: 'for number in range(10_000): print(f"{number:09}")',
+    maxOutputBytes: 50_000,
+    sees: (ran) => {
+      expect(textOf(ran)).toBe(
+        Array.from({ length: 5_000 }, (_, line) => `${String(line).padStart(9, '0')}\n`).join(''),
+      );
+      const gaps = ran.outputs.filter(({ kind }) => kind === 'gap');
+      expect(gaps).toMatchObject([{ reason: 'output_limit', droppedBytes: 50_000 }]);
+    },
+  },
+});
