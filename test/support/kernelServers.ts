@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
@@ -156,14 +157,19 @@ export async function startAgent(): Promise<AgentServer> {
   }
 }
 
-/** Of the first process of a container whose command names `module`. */
+/** Of the first process of a container whose command names `module`; seen from inside, for gVisor shows the host no processes. */
 async function residentBytes(containerId: string, module: string): Promise<number> {
-  const { Processes } = await new Docker()
-    .getContainer(containerId)
-    .top({ ps_args: '-o pid,rss,args' });
-  const found = (Processes as string[][]).find(
-    ([, , command]) => command?.startsWith('/usr/bin/python3') && command.includes(module),
-  );
-  if (!found) throw new Error(`No ${module} in ${JSON.stringify(Processes)}`);
-  return Number(found[1]) * 1_024;
+  const look = `for folder in /proc/[0-9]*; do
+    case "$(tr '\\0' ' ' < $folder/cmdline)" in */python3*${module}*) grep VmRSS $folder/status; exit;; esac
+  done`;
+  const exec = await new Docker().getContainer(containerId).exec({
+    Cmd: ['sh', '-c', look],
+    AttachStdout: true,
+    // A terminal, so that what it prints is not framed.
+    Tty: true,
+  });
+  const printed = await text(await exec.start({ Tty: true }));
+  const kilobytes = /^VmRSS:\s+(\d+) kB/.exec(printed)?.[1];
+  if (kilobytes === undefined) throw new Error(`No ${module} in ${containerId}: ${printed}`);
+  return Number(kilobytes) * 1_024;
 }
