@@ -1,0 +1,149 @@
+"""Whatever bytes come over the link: messages or a refusal, in bounded memory, and honest processes are heard."""
+
+from __future__ import annotations
+
+import json
+import random
+import unittest
+
+from cellhouse_agent.assembler import MAX_SENDERS, Assembler
+from cellhouse_agent.wire import (
+    MAX_JSON_VALUES,
+    MAX_NAME_BYTES,
+    Assembled,
+    MalformedMessage,
+    read_message,
+    split_messages,
+)
+from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, pack_parts, packets
+from tests.random_json import any_content, any_text
+
+KERNEL = 7
+MAX_BYTES = 3 * MAX_PACKET_BYTES
+
+
+def any_message(source: random.Random) -> bytes:
+    """A message as a kernel packs it, with anything in it."""
+    content = json.dumps(any_content(source), ensure_ascii=source.random() < 0.5)
+    return pack_parts(
+        (
+            source.choice((b"iopub", b"shell", b"control", b"")),
+            any_text(source).encode("utf-8", "surrogatepass"),
+            any_text(source).encode("utf-8", "surrogatepass"),
+            b"{}",
+            content.encode("utf-8", "surrogatepass"),
+            *[b"buffer"] * source.randrange(3),
+        )
+    )
+
+
+def damaged(source: random.Random, data: bytes) -> bytes:
+    """The same with bytes changed, lost or added."""
+    changed = bytearray(data)
+    for _ in range(source.randrange(6)):
+        at = source.randrange(len(changed) + 1)
+        changed[at : at + source.randrange(3)] = source.randbytes(source.randrange(3))
+    return bytes(changed)
+
+
+class RandomMessageTest(unittest.TestCase):
+    """split_messages and read_message."""
+
+    def test_bytes_are_messages_or_refused(self) -> None:
+        read = 0
+        for seed in range(10_000):
+            source = random.Random(seed)
+            data = any_message(source)
+            if source.random() < 0.7:
+                data = damaged(source, data)
+            elif source.random() < 0.3:
+                data = source.randbytes(source.randrange(200))
+            size = len(data) + source.choice((0, 0, 10**9))
+            with self.subTest(seed=seed):
+                read += self.read(Assembled(data, size, size == len(data)))
+        self.assertGreater(read, 1_000)
+
+    def read(self, assembled: Assembled) -> int:
+        """How many messages there are in it."""
+        try:
+            messages = [read_message(*each) for each in split_messages(assembled)]
+        except MalformedMessage:
+            return 0
+        for channel, message in messages:
+            self.assertIn(channel, ("shell", "iopub"))
+            self.assertLessEqual(len(message.msg_type), MAX_NAME_BYTES)
+            self.assertLessEqual(len(message.parent_msg_id), MAX_NAME_BYTES)
+            self.assertIsInstance(message.content, dict)
+        return len(messages)
+
+    def test_content_of_any_count_of_values_is_parsed_or_left_out(self) -> None:
+        for values in (MAX_JSON_VALUES // 3, MAX_JSON_VALUES + 1):
+            for value in (b"1", b'"x"', b"{}", b'{"a":[]}'):
+                content = b'{"data":[' + b",".join([value] * values) + b"]}"
+                data = pack_parts((b"iopub", b"display_data", b"m", b"{}", content))
+                with self.subTest(values=values, value=value):
+                    ((parts, size),) = split_messages(Assembled(data, len(data), True))
+                    _, message = read_message(parts, size)
+                    # An object with a list in it is three, and its list is empty: four.
+                    is_left_out = values > MAX_JSON_VALUES or value == b'{"a":[]}'
+                    self.assertEqual(message.content == {}, is_left_out)
+
+
+class RandomPacketTest(unittest.TestCase):
+    """Assembler."""
+
+    def test_an_honest_process_is_heard_once_and_in_order_among_any_others(self) -> None:
+        for seed in range(300):
+            with self.subTest(seed=seed):
+                self.play(random.Random(seed))
+
+    def play(self, source: random.Random) -> None:
+        """A kernel whose packets come mixed with others', and twice now and then."""
+        assembler = Assembler(MAX_BYTES)
+        sent: list[bytes] = []
+        heard: list[bytes] = []
+        number = 1
+        for index in range(source.randrange(1, 12)):
+            # Of one packet or of two; all together may never be unfinished, so the others leave nothing to hold.
+            data = b"%d:" % index + source.randbytes(8) * source.choice(
+                (1, 1, MAX_PACKET_BYTES // 6)
+            )
+            sent.append(data)
+            for packet_number, packet in packets(data, KERNEL, number):
+                number = packet_number + 1
+                for each in (packet,) * source.choice((1, 1, 2)):
+                    heard += self.heard(assembler, each)
+                for _ in range(source.randrange(4)):
+                    self.heard(assembler, self.noise(source))
+        self.assertEqual(heard, sent)
+
+    def heard(self, assembler: Assembler, packet: bytes) -> list[bytes]:
+        """The messages that a packet completes."""
+        try:
+            assembled = assembler.take(packet)
+        except MalformedMessage:
+            return []
+        bound = MAX_BYTES + MAX_SENDERS * MAX_PACKET_BYTES
+        self.assertLessEqual(assembler.held_bytes, bound)
+        return [assembled.data] if assembled else []
+
+    def noise(self, source: random.Random) -> bytes:
+        """A packet of somebody else, or none."""
+        if source.random() < 0.3:
+            return source.randbytes(source.randrange(PACKET_HEAD.size))
+        sender = source.randrange(1_000, 1_000 + MAX_SENDERS // 2)
+        number = source.choice((0, 1, 5, source.randrange(2**64), 2**64 - 1))
+        has_more = source.random() < 0.5
+        return PACKET_HEAD.pack(sender, number, has_more) + source.randbytes(source.randrange(50))
+
+    def test_holds_no_more_than_its_bound_whoever_sends(self) -> None:
+        source = random.Random(1)
+        assembler = Assembler(MAX_BYTES)
+        body = bytes(MAX_PACKET_BYTES)
+        for _ in range(5_000):
+            head = PACKET_HEAD.pack(source.randrange(2**32), source.randrange(2**64), True)
+            self.heard(assembler, head + body[: source.choice((0, 1, MAX_PACKET_BYTES))])
+
+
+if __name__ == "__main__":
+    unittest.main()
