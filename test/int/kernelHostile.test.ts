@@ -14,6 +14,8 @@ const PREPARE_TIMEOUT_MS = 60_000;
 const FLOOD = { timeout: 120_000 };
 /** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
+/** What a loaded machine may add to a limit of two seconds; without a bound it was fifteen. */
+const SLOW_MACHINE_MS = 2_000;
 /** What an execution without output is told in: busy, idle, reply. */
 const BARE_MESSAGES = 3;
 
@@ -297,6 +299,28 @@ print("end")`;
     const ran = await attack(flood(body), { timeoutMs: 100_000, maxOutputBytes: 1_000_000 });
     expect(ran.outcome.status).toBe('OK');
     expect(ran.outputs.length).toBeLessThan(16_000);
+  });
+
+  // Each message is small, and the agent has to look at every one of them.
+  it.each([
+    ['in every packet as many as fit', 'packet(many)'],
+    [
+      'in messages of all that is allowed',
+      'for part in range(170): packet(many, has_more=part < 169)',
+    ],
+    ['of values', 'iopub("display_data", b\'{"data":{"a":[\' + b"[],"  * 30_000 + b"1]}}")'],
+  ])('without end, %s, put no limit off', FLOOD, async (_name, body) => {
+    const ran = await attack(
+      `
+tiny = pack_parts((b"iopub", b"x", b"y", b"{}", b"{}"))
+many = tiny * (MAX_PACKET_BYTES // len(tiny))
+while True:
+    ${body}`,
+      { timeoutMs: 1_000, graceMs: 1_000 },
+    );
+    expect(ran.outcome.status).toBe('TIMEOUT');
+    const ranMs = ran.outcome.finishedAt - (ran.outcome.startedAt ?? 0);
+    expect(ranMs).toBeLessThan(1_000 + 1_000 + SLOW_MACHINE_MS);
   });
 
   it('without end stop at the limit', FLOOD, async () => {

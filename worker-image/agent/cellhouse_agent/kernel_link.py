@@ -20,8 +20,8 @@ from cellhouse_agent.wire import (
 )
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, packets
 
-# Packets handled before other work of the agent gets a turn.
-BATCH_PACKETS = 64
+# How long messages are handled before other work of the agent gets its turn: a flood must not put off a time limit.
+TURN_SECONDS = 0.005
 # Asked for; Linux gives what it allows (twice net.core.wmem_max). What does not fit makes the kernel wait, never drop.
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -105,8 +105,9 @@ class KernelLink:
         self._link.close()
 
     def _read(self) -> None:
-        for _ in range(BATCH_PACKETS):
-            if self._is_closed or self._has_ended or not self._read_packet():
+        until = self._loop.time() + TURN_SECONDS
+        while not self._is_closed and not self._has_ended and self._read_packet():
+            if self._loop.time() >= until:
                 return
 
     def _read_packet(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from cellhouse_agent.json_values import holds_more_than
-from cellhouse_kernel.packets import MalformedParts, pack_parts, unpack_parts
+from cellhouse_kernel.packets import MAX_TOGETHER, MalformedParts, pack_parts, unpack_parts
 
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
@@ -102,14 +102,17 @@ def pack_request(msg_id: str, msg_type: str, content: JsonObject) -> bytes:
 def split_messages(assembled: Assembled) -> Iterator[tuple[list[bytes], int]]:
     """The parts of each message, and its size. Of what was too large there is only the head of the first.
 
-    Raises MalformedMessage where there is none.
+    Raises MalformedMessage where there is none, or one too many.
     """
     try:
         if not assembled.is_whole:
             yield unpack_parts(assembled.data, count=HEAD_PARTS)[0], assembled.size_bytes
             return
-        start = 0
+        start = count = 0
         while start < len(assembled.data):
+            count += 1
+            if count > MAX_TOGETHER:
+                raise MalformedMessage("too many together")
             parts, end = unpack_parts(assembled.data, start)
             yield parts, end - start
             start = end

@@ -21,6 +21,9 @@ PACKET_HEAD = struct.Struct("<IQ?")
 # Channel, type, id of the parent, metadata, content; then buffers.
 MIN_PARTS = 5
 MAX_PARTS = 1_024
+# Messages that travel together. Ours have more than a hundred bytes each and stop at 16 KB, so are far fewer; the agent
+# handles them without a pause.
+MAX_TOGETHER = 512
 
 
 class MalformedParts(ValueError):

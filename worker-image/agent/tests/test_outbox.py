@@ -26,7 +26,7 @@ from cellhouse_kernel.outbox import (
     next_messages,
     pack_message,
 )
-from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
+from cellhouse_kernel.packets import MAX_PACKET_BYTES, MAX_TOGETHER, PACKET_HEAD, unpack_parts
 
 SOON_SECONDS = 20.0
 INTERRUPT_EVERY_SECONDS = 0.000_2
@@ -106,6 +106,12 @@ class NextMessages(unittest.TestCase):
             data, position = next_messages(batch, position)
             counts.append(len(list(split_messages(Assembled(data, len(data), True)))))
         self.assertEqual(counts, [3, 1, 1])
+
+    def test_sends_no_more_together_than_the_agent_takes(self) -> None:
+        smallest = pack_message(b"iopub", "", "", b"")
+        data, _ = next_messages([smallest] * (2 * MAX_TOGETHER), (0, 0))
+        self.assertLessEqual(len(data) // len(smallest), MAX_TOGETHER)
+        self.assertGreater(len(data) // len(smallest), 100)
 
 
 class WithPeer(unittest.TestCase):

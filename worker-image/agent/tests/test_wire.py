@@ -73,6 +73,7 @@ class ReadTest(unittest.TestCase):
             "bytes too many": Assembled(good + b"x", len(good) + 1, True),
             "a head that does not fit": Assembled(good[:45], 10**6, False),
             "lengths beyond all": Assembled(b"\5\0" + b"\xff" * 60, 62, True),
+            "too many together": Assembled(good * 513, len(good) * 513, True),
             "another channel": whole([b"control", msg_type, parent, metadata, content]),
             "a type that is no text": whole([channel, b"\xff", parent, metadata, content]),
             "a parent that is no text": whole([channel, msg_type, b"\xff", metadata, content]),
