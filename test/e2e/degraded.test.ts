@@ -13,7 +13,9 @@ import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 /** Both causes are noticed at the next attempt, which follows at most 30 s after the last. */
-const PATIENCE = { waitForWorkerMs: 60_000 };
+const PATIENCE = { waitForWorkerMs: 120_000 };
+/** A busy machine takes its time for each start. */
+const TIMEOUT_MS = 240_000;
 
 async function degradation(gateway: TestGateway): Promise<string | null | undefined> {
   const { data } = await gateway.graphql<{
@@ -62,7 +64,7 @@ async function expectHealed(
   });
 }
 
-describe('a worker image', () => {
+describe('a worker image', { timeout: TIMEOUT_MS }, () => {
   it('that is missing is told, and used as soon as it is there', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-missing-${randomUUID()}`;
@@ -80,8 +82,31 @@ describe('a worker image', () => {
   });
 });
 
+describe('a container', { timeout: TIMEOUT_MS }, () => {
+  it('that ends while it starts is told, and no reason to give up', async () => {
+    const docker = new Docker();
+    const repo = `cellhouse-test-ending-${randomUUID()}`;
+    const template = await docker.createContainer({ Image: process.env.WORKER_IMAGE ?? '' });
+    const changes = 'ENTRYPOINT ["/bin/false"]';
+    const { Id } = (await template.commit({ repo, tag: '1', changes })) as { Id: string };
+    await template.remove();
+    const gateway = await startTestGateway({ WORKER_IMAGE: `${repo}:1` });
+    try {
+      const waiting = execute(gateway, 'patient', '1 + 1', PATIENCE);
+      await expectTold(gateway, 'WORKER_START_FAILED', 'could not be started');
+      expect(gateway.log()).toContain('Its container ended while it started (exit code 1)');
+      await docker.getImage(process.env.WORKER_IMAGE ?? '').tag({ repo, tag: '1' });
+      await expectHealed(gateway, [waiting]);
+    } finally {
+      await gateway.destroy();
+      await docker.getImage(`${repo}:1`).remove();
+      await docker.getImage(Id).remove();
+    }
+  });
+});
+
 /** Root alone can mount. */
-describe.runIf(process.getuid?.() === 0)('a disk', () => {
+describe.runIf(process.getuid?.() === 0)('a disk', { timeout: TIMEOUT_MS }, () => {
   it('that is full is told; sessions go on, and new users are served when there is room', async () => {
     const socketDir = mkdtempSync(join(tmpdir(), 'ch-full-'));
     await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=1000', 'tmpfs', socketDir]);
