@@ -44,6 +44,10 @@ export function createHostJobs(
   const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
   const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
 
+  // The answer of what a predecessor began tells of the loss before it; only the cursor remembers that.
+  for (const job of jobs)
+    if (progress.hasUntoldLoss && progressOf(job) !== null) job.stateLost = true;
+
   return {
     get progress() {
       return progress;
