@@ -8,13 +8,16 @@ import type { KernelMessage } from '../../src/kernel/messages.ts';
 import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
 import { type Ran, textOf } from '../support/kernelRunner.ts';
 
-/** Starts code that says "go", and resolves when it has. */
+/** What code says from where on it may be interrupted: an interrupt can come with the very next instruction. */
+const GO = 'print("go", flush=True)';
+
+/** Starts code that says {@link GO}, and resolves when it has. */
 async function begin(
   { runner }: ContractKernel,
   code: string,
 ): Promise<{ readonly id: ExecutionId; readonly ended: Promise<Ran> }> {
   const id = newId<ExecutionId>();
-  const ended = runner.run(`print("go", flush=True)\n${code}`, { msgId: id });
+  const ended = runner.run(code, { msgId: id });
   const hasBegun = (message: KernelMessage) => message.type === 'output' && message.parentId === id;
   await runner.recorded.until(() => runner.recorded.messages.some(hasBegun));
   return { id, ended };
@@ -23,7 +26,7 @@ async function begin(
 describeKernels((kernel) => {
   it('is interrupted and keeps its state', async () => {
     await kernel.runner.run('kept = 5');
-    const { id, ended } = await begin(kernel, 'import time\ntime.sleep(60)');
+    const { id, ended } = await begin(kernel, `import time\n${GO}\ntime.sleep(60)`);
     await kernel.server.interrupt(id);
     const { outcome } = await ended;
     // A plain Jupyter Server cannot say that it was somebody else who interrupted: it looks like an error of the code.
@@ -36,7 +39,7 @@ describeKernels((kernel) => {
   });
 
   it('lets code heed the interrupt in its own way', async () => {
-    const code = 'import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print("tidied up")';
+    const code = `import time\ntry:\n ${GO}\n time.sleep(60)\nexcept KeyboardInterrupt: print("tidied up")`;
     const { id, ended } = await begin(kernel, code);
     await kernel.server.interrupt(id);
     expect(textOf(await ended)).toBe('go\ntidied up\n');
@@ -46,7 +49,7 @@ describeKernels((kernel) => {
     await kernel.runner.run('kept = 6');
     const { id, ended } = await begin(
       kernel,
-      'import time\nfor i in range(1_000): print(i); time.sleep(0.01)',
+      `import time\n${GO}\nfor i in range(1_000): print(i); time.sleep(0.01)`,
     );
     await kernel.server.restart();
     const { outcome } = await ended;
