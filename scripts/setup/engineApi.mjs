@@ -30,6 +30,16 @@ export async function ask(path) {
 }
 
 /**
+ * Has the engine remove something; what is gone already, or is just being used again, is no failure.
+ * @param {string} path e.g. `/images/name:tag`
+ */
+export async function remove(path) {
+  const response = await send({ method: 'DELETE', path, timeout: QUESTION_TIMEOUT_MS });
+  const text = await textOf(response);
+  if (![200, 204, 404, 409].includes(response.statusCode)) throw refusal(path, response, text);
+}
+
+/**
  * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: it does.
  * @returns {Promise<string | null>}
  */

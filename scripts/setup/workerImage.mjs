@@ -4,9 +4,11 @@ import { buildImage } from './buildImage.mjs';
 import { ask } from './engineApi.mjs';
 import { hashFiles } from './hashFiles.mjs';
 import { projectRoot } from './projectRoot.mjs';
+import { pruneImages } from './pruneImages.mjs';
 import { step } from './steps.mjs';
 
 const FOLDER = 'worker-image';
+const REPOSITORY = 'cellhouse-worker';
 /** Tests and checks are not part of the image; the rest is made by running things. */
 const LEFT_OUT =
   /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
@@ -20,7 +22,7 @@ export async function ensureWorkerImage() {
     salt: BASE_IMAGE,
     skip: (path) => LEFT_OUT.test(path),
   });
-  const image = `cellhouse-worker:${inputs.slice(0, 16)}`;
+  const image = `${REPOSITORY}:${inputs.slice(0, 16)}`;
   if ((await ask(`/images/${image}/json`)) !== null) return image;
   const base = await ensureBaseImage();
   await step(`Building the worker image ${image} (some minutes the first time)`, () =>
@@ -31,5 +33,6 @@ export async function ensureWorkerImage() {
       args: { BASE_IMAGE: base },
     }),
   );
+  await pruneImages(REPOSITORY);
   return image;
 }
