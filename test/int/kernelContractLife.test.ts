@@ -85,7 +85,10 @@ describeKernels((kernel) => {
 
   it('is met again when the connection was cut, and what it said meanwhile arrives once', async () => {
     const { connections } = kernel.runner.recorded.counts;
-    const { ended } = await begin(kernel, 'import time\ntime.sleep(1)\nprint("meanwhile")\n6 * 7');
+    const { ended } = await begin(
+      kernel,
+      `import time\n${GO}\ntime.sleep(1)\nprint("meanwhile")\n6 * 7`,
+    );
     kernel.relay.cut();
     const ran = await ended;
     expect(ran.outputs).toMatchObject([
