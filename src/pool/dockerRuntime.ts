@@ -159,14 +159,23 @@ async function endOf({ docker, outages }: Parts, state: State): Promise<Containe
   return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
 }
 
-/** 404: gone already. 409: its removal is under way, which is as good. */
+/** Resolves when it is gone. 404: it was already. 409: its removal is under way, and is waited for. */
 async function remove(docker: Docker, containerId: string): Promise<void> {
+  const container = docker.getContainer(containerId);
   try {
-    await answerOf(docker.getContainer(containerId).remove({ force: true, v: true }));
+    await answerOf(container.remove({ force: true, v: true }));
   } catch (error: unknown) {
     if (statusOf(error) === 404) return;
-    if (statusOf(error) === 409 && /already in progress/.test(messageOf(error))) return;
-    throw error;
+    if (statusOf(error) !== 409 || !/already in progress/.test(messageOf(error))) throw error;
+    await untilRemoved(container);
+  }
+}
+
+async function untilRemoved(container: Docker.Container): Promise<void> {
+  try {
+    await answerOf(container.wait({ condition: 'removed' }));
+  } catch (error: unknown) {
+    if (statusOf(error) !== 404) throw error;
   }
 }
 

@@ -5,7 +5,12 @@
  */
 import { rm } from 'node:fs/promises';
 import type { Database } from '../events/database.ts';
-import { ConcurrencyError, type Cursor, type StreamAppend } from '../events/eventStore.ts';
+import {
+  ConcurrencyError,
+  type Cursor,
+  FencedError,
+  type StreamAppend,
+} from '../events/eventStore.ts';
 import type { CloseReason, LostReason, RetireReason } from '../events/eventTypes.ts';
 import type { Session, Worker } from '../events/states.ts';
 import type { PoolId, WorkerId } from '../ids.ts';
@@ -187,8 +192,8 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
       await deps.hosts.get(worker.id)?.end(worker.state === 'LOST' ? 'worker-lost' : 'released');
       if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
       const cursor = await leases.acquireWorker(worker.id);
-      if (cursor !== null) return await endUnattended(deps, worker, cursor);
-      // Another live gateway holds it: it is told of the session's end, and does this itself.
+      if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
+      // Another live gateway holds it, or has just taken it: it is told of the session's end, and does this itself.
       if (performance.now() > limit) throw new Error('Its executions have not been ended in time.');
       await news.next(HOLDER_LOOK_INTERVAL_MS);
     }
@@ -197,7 +202,12 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
   }
 }
 
-async function endUnattended(deps: EndWorkerDeps, worker: Worker, cursor: Cursor): Promise<void> {
+/** False: another gateway was first, with them or with the lease. */
+async function endUnattended(
+  deps: EndWorkerDeps,
+  worker: Worker,
+  cursor: Cursor,
+): Promise<boolean> {
   const { queries, store } = deps.database;
   const batch = emptyBatch();
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
@@ -207,7 +217,13 @@ async function endUnattended(deps: EndWorkerDeps, worker: Worker, cursor: Cursor
     const ending = endingWithoutAnswer(status, job.stateLost, progressIn(cursor, execution.id));
     segmentOf(batch, job).end = { at: deps.now(), ending };
   }
-  await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
+  try {
+    await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
+    return true;
+  } catch (error: unknown) {
+    if (error instanceof ConcurrencyError || error instanceof FencedError) return false;
+    throw error;
+  }
 }
 
 async function recordRemoval(deps: EndWorkerDeps, workerId: WorkerId): Promise<void> {
