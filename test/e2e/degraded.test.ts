@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 /** Both causes are noticed at the next attempt, which follows at most 30 s after the last. */
-const PATIENCE = { waitForWorkerMs: 120_000 };
+const PATIENCE = { waitForWorkerMs: 60_000 };
 /** A busy machine takes its time for each start. */
 const TIMEOUT_MS = 240_000;
 
