@@ -211,10 +211,10 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["state_lost"]), ("interrupted", True))
 
-    async def test_a_leftover_that_blocks_the_kernel_does_not_stop_the_clock(self) -> None:
+    async def test_a_leftover_that_blocks_the_kernel_is_ended_within_the_limit(self) -> None:
         task = "import asyncio\nasync def f():\n  while True: pass\nt = asyncio.ensure_future(f())"
         await self.run_code("1", task)
-        self.assertEqual((await self.run_code("2", "1", 300, SHORT_GRACE_MS))[0], "timeout")
+        self.assertEqual((await self.run_code("2", "1", 3_000, SHORT_GRACE_MS))[0], "finished")
         self.assertEqual((await self.run_code("3", "1"))[0], "finished")
 
     async def test_code_that_only_said_it_was_over_does_not_end_the_next(self) -> None:
