@@ -109,6 +109,8 @@ export interface AgentServer extends KernelServer {
   readonly containerId: string;
   /** Resident memory of the agent's own process, in bytes. */
   agentBytes(): Promise<number>;
+  /** The most it ever was, where the system keeps count of that (gVisor does not). */
+  agentPeakBytes(): Promise<number>;
 }
 
 /** Our agent, in a container exactly as the pool makes them. */
@@ -137,7 +139,7 @@ export async function startAgent(): Promise<AgentServer> {
   try {
     const agentSocket = join(socketDir, 'agent.sock');
     await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
-    const agentBytes = () => residentBytes(containerId, 'cellhouse_agent');
+    const agentMemory = () => residentMemory(containerId, 'cellhouse_agent');
     const targetAt = (at: string): KernelTarget => ({ kind: 'agent', socketPath: at });
     const target = targetAt(agentSocket);
     const http = createAgentHttp({ target, epoch: 1, signal: new AbortController().signal });
@@ -146,7 +148,8 @@ export async function startAgent(): Promise<AgentServer> {
       socketPath: agentSocket,
       targetAt,
       containerId,
-      agentBytes,
+      agentBytes: async () => (await agentMemory()).bytes,
+      agentPeakBytes: async () => (await agentMemory()).peakBytes,
       interrupt: async (msgId) => void (await http.interrupt(msgId, randomUUID())),
       restart: async () => void (await http.restart(randomUUID())),
       close,
@@ -157,10 +160,16 @@ export async function startAgent(): Promise<AgentServer> {
   }
 }
 
-/** Of the first process of a container whose command names `module`; seen from inside, for gVisor shows the host no processes. */
-async function residentBytes(containerId: string, module: string): Promise<number> {
+/**
+ * Of the process of a container that runs this Python module; seen from inside, for gVisor shows the host no processes. The
+ * command must begin with Python: that of tini, which started it, names the module as well.
+ */
+async function residentMemory(
+  containerId: string,
+  module: string,
+): Promise<{ bytes: number; peakBytes: number }> {
   const look = `for folder in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' < $folder/cmdline)" in */python3*${module}*) grep VmRSS $folder/status; exit;; esac
+    case "$(tr '\\0' ' ' < $folder/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' $folder/status; exit;; esac
   done`;
   const exec = await new Docker().getContainer(containerId).exec({
     Cmd: ['sh', '-c', look],
@@ -169,7 +178,9 @@ async function residentBytes(containerId: string, module: string): Promise<numbe
     Tty: true,
   });
   const printed = await text(await exec.start({ Tty: true }));
-  const kilobytes = /^VmRSS:\s+(\d+) kB/.exec(printed)?.[1];
-  if (kilobytes === undefined) throw new Error(`No ${module} in ${containerId}: ${printed}`);
-  return Number(kilobytes) * 1_024;
+  const bytesOf = (field: string) =>
+    1_024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(printed)?.[1] ?? Number.NaN);
+  const bytes = bytesOf('VmRSS');
+  if (Number.isNaN(bytes)) throw new Error(`No ${module} in ${containerId}: ${printed}`);
+  return { bytes, peakBytes: Math.max(bytes, bytesOf('VmHWM') || 0) };
 }

@@ -8,6 +8,8 @@ export interface SocketRelay {
   readonly socketPath: string;
   /** Ends every connection without a word; new ones are taken. */
   cut(): void;
+  /** Cuts, and ends new connections too until it is told otherwise, as if the client's machine were gone. */
+  setAway(isAway: boolean): void;
   close(): Promise<void>;
 }
 
@@ -22,7 +24,12 @@ export async function startSocketRelay(targetPath: string): Promise<SocketRelay>
     from.on('error', () => to.destroy());
     from.on('close', () => ends.delete(from));
   };
+  let isGone = false;
   const server = createServer((client) => {
+    if (isGone) {
+      client.destroy();
+      return;
+    }
     const upstream = connect({ path: targetPath });
     relay(client, upstream);
     relay(upstream, client);
@@ -34,6 +41,10 @@ export async function startSocketRelay(targetPath: string): Promise<SocketRelay>
   return {
     socketPath,
     cut,
+    setAway: (isAway) => {
+      isGone = isAway;
+      if (isAway) cut();
+    },
     close: async () => {
       cut();
       await new Promise((resolve) => server.close(resolve));

@@ -38,7 +38,7 @@ class FrameWriter:
     def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
         """An output of an execution; false when the replay buffer has no room for it."""
         frame = self._frame("iopub", msg_type, parent, content)
-        if not self._buffer.has_room(len(frame)):
+        if not self._buffer.has_room(sum(map(len, frame))):
             return False
         self._buffer.append(frame)
         return True
@@ -55,11 +55,11 @@ class FrameWriter:
 
     def _frame(
         self, channel: str, msg_type: str, parent: bytes, content: bytes, metadata: bytes = b"{}"
-    ) -> bytes:
+    ) -> tuple[bytes, ...]:
         header = (
-            f'{{"channel":"{channel}","header":{{"msg_id":"{self._boot_id}-{next(self._numbers)}",'
+            f'"channel":"{channel}","header":{{"msg_id":"{self._boot_id}-{next(self._numbers)}",'
             f'"msg_type":"{msg_type}","session":"{self._boot_id}","username":"cellhouse",'
             f'"date":"{datetime.now(UTC).isoformat()}","version":"5.3"}},"parent_header":'
         ).encode()
         end = b',"metadata":', metadata, b',"content":', content, b',"buffers":[]}'
-        return b"".join((header, parent, *end))
+        return header, parent, *end

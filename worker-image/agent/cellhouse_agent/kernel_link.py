@@ -131,7 +131,7 @@ class KernelLink:
             self.malformed_messages += 1
         return True
 
-    def _hand_on(self, parts: list[bytes], size_bytes: int) -> None:
+    def _hand_on(self, parts: list[memoryview], size_bytes: int) -> None:
         try:
             channel, message = read_message(parts, size_bytes)
         except MalformedMessage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 # What a frame costs beside its bytes (object headers, the table entry), so that many small ones are counted rightly.
 FRAME_OVERHEAD_BYTES = 150
@@ -46,11 +46,14 @@ class ReplayBuffer:
         """Whether output of this size may be appended."""
         return self._size_bytes + body_bytes + FRAME_OVERHEAD_BYTES <= self._capacity_bytes
 
-    def append(self, body: bytes) -> int:
-        """Append a JSON object as a frame, giving it `seq` and `at`; returns its seq. Never refuses."""
+    def append(self, body: Iterable[bytes]) -> int:
+        """Append a frame, given as the parts of a JSON object after its first brace; returns its seq. Never refuses.
+
+        `seq` and `at` come first. The parts are joined here, once: each copy of a large frame counts.
+        """
         self._last_seq += 1
         head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)
-        frame = head + body[1:]
+        frame = b"".join((head, *body))
         self._frames[self._last_seq] = frame
         self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
         self._grown.set()

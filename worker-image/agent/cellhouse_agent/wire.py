@@ -13,7 +13,7 @@ from cellhouse_kernel.packets import MAX_TOGETHER, MalformedParts, pack_parts, u
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
 # Their content is nobody's business: the code of a cell comes back with it.
-UNREAD_TYPES = frozenset({b"execute_input"})
+UNREAD_TYPES = frozenset({"execute_input"})
 # Longest type and parent id that are looked at: ours have far less.
 MAX_NAME_BYTES = 1_024
 # Deepest nesting accepted of an output's JSON; what reads it later recurses too.
@@ -58,10 +58,10 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
-def load_object(data: bytes | str) -> JsonObject:
+def load_object(data: bytes | memoryview | str) -> JsonObject:
     """Parse a JSON object; raises MalformedMessage for all else (also NaN, too deep, too many digits or values)."""
     try:
-        text = data if isinstance(data, str) else data.decode("utf-8", "surrogatepass")
+        text = data if isinstance(data, str) else str(data, "utf-8", "surrogatepass")
         if holds_more_than(MAX_JSON_VALUES, text):
             raise MalformedMessage("too many values")
         value = _DECODER.decode(text)
@@ -99,28 +99,29 @@ def pack_request(msg_id: str, msg_type: str, content: JsonObject) -> bytes:
     return pack_parts((b"shell", msg_type.encode(), identifier, b"{}", body))
 
 
-def split_messages(assembled: Assembled) -> Iterator[tuple[list[bytes], int]]:
+def split_messages(assembled: Assembled) -> Iterator[tuple[list[memoryview], int]]:
     """The parts of each message, and its size. Of what was too large there is only the head of the first.
 
-    Raises MalformedMessage where there is none, or one too many.
+    Views, for each copy of a large message counts. Raises MalformedMessage where there is none, or one too many.
     """
+    data = memoryview(assembled.data)
     try:
         if not assembled.is_whole:
-            yield unpack_parts(assembled.data, count=HEAD_PARTS)[0], assembled.size_bytes
+            yield unpack_parts(data, count=HEAD_PARTS)[0], assembled.size_bytes
             return
         start = count = 0
-        while start < len(assembled.data):
+        while start < len(data):
             count += 1
             if count > MAX_TOGETHER:
                 raise MalformedMessage("too many together")
-            parts, end = unpack_parts(assembled.data, start)
+            parts, end = unpack_parts(data, start)
             yield parts, end - start
             start = end
     except MalformedParts as error:
         raise MalformedMessage("malformed parts") from error
 
 
-def read_message(parts: list[bytes], size_bytes: int) -> tuple[str, KernelMessage]:
+def read_message(parts: list[memoryview], size_bytes: int) -> tuple[str, KernelMessage]:
     """The channel and the message; raises MalformedMessage.
 
     Content that was too large (then there is only the head) or is malformed comes out empty, so that whoever it is for
@@ -130,11 +131,11 @@ def read_message(parts: list[bytes], size_bytes: int) -> tuple[str, KernelMessag
     if channel not in (b"shell", b"iopub") or max(len(msg_type), len(parent_id)) > MAX_NAME_BYTES:
         raise MalformedMessage("malformed head")
     try:
-        name, parent = msg_type.decode(), parent_id.decode("utf-8", "surrogatepass")
+        name, parent = str(msg_type, "utf-8"), str(parent_id, "utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise MalformedMessage("malformed head") from error
     try:
-        content = load_object(rest[1]) if rest and msg_type not in UNREAD_TYPES else {}
+        content = load_object(rest[1]) if rest and name not in UNREAD_TYPES else {}
     except MalformedMessage:
         content = {}
-    return channel.decode(), KernelMessage(name, parent, content, size_bytes)
+    return str(channel, "utf-8"), KernelMessage(name, parent, content, size_bytes)

@@ -35,10 +35,13 @@ def pack_parts(parts: Sequence[bytes]) -> bytes:
     return b"".join((struct.pack(f"<H{len(parts)}Q", len(parts), *map(len, parts)), *parts))
 
 
-def unpack_parts(data: bytes, start: int = 0, count: int | None = None) -> tuple[list[bytes], int]:
+def unpack_parts[Data: (
+    bytes,
+    memoryview,
+)](data: Data, start: int = 0, count: int | None = None) -> tuple[list[Data], int]:
     """The parts of the message that begins there, and where the next one does. Raises MalformedParts.
 
-    With `count`, only the first so many, of a message that need not be there to its end.
+    With `count`, only the first so many, of a message that need not be there to its end. Of a view, they are views.
     """
     try:
         (total,) = struct.unpack_from("<H", data, start)

@@ -28,7 +28,7 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
             if source.random() < 0.7:
                 body: dict[str, int | str] = {"x": "y" * source.randrange(300), "n": len(bodies)}
                 bodies.append(body)
-                self.assertEqual(buffer.append(json.dumps(body).encode()), len(bodies))
+                self.assertEqual(buffer.append([json.dumps(body).encode()[1:]]), len(bodies))
             else:
                 # Also of the past, and of another agent's life.
                 seq = source.randrange(len(bodies) + 5)

@@ -17,15 +17,15 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_numbers_frames_from_one_and_stamps_them(self) -> None:
         self.assertEqual((self.buffer.first_seq, self.buffer.last_seq), (1, 0))
-        self.assertEqual(self.buffer.append(b'{"a":1}'), 1)
-        self.assertEqual(self.buffer.append(b'{"a":2}'), 2)
+        self.assertEqual(self.buffer.append([b'"a":1}']), 1)
+        self.assertEqual(self.buffer.append([b'"a":2}']), 2)
         frame = self.buffer.get(2)
         self.assertIsNotNone(frame)
         self.assertEqual(json.loads(frame or b""), {"seq": 2, "at": 12500.0, "a": 2})
 
     async def test_frees_what_is_acknowledged_and_only_that(self) -> None:
         for _ in range(5):
-            self.buffer.append(b'{"a":1}')
+            self.buffer.append([b'"a":1}'])
         self.buffer.ack(3)
         self.assertEqual((self.buffer.first_seq, self.buffer.last_seq), (4, 5))
         self.assertIsNone(self.buffer.get(3))
@@ -36,21 +36,21 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((self.buffer.first_seq, self.buffer.size_bytes), (6, 0))
 
     async def test_ignores_the_seq_of_another_life(self) -> None:
-        self.buffer.append(b'{"a":1}')
+        self.buffer.append([b'"a":1}'])
         self.buffer.ack(2)
         self.assertEqual(self.buffer.first_seq, 1)
 
     async def test_has_room_up_to_its_capacity_and_again_after_an_acknowledgement(self) -> None:
         self.assertTrue(self.buffer.has_room(1_000 - FRAME_OVERHEAD_BYTES))
         self.assertFalse(self.buffer.has_room(1_001 - FRAME_OVERHEAD_BYTES))
-        self.buffer.append(b'{"a":"' + b"x" * 800 + b'"}')
+        self.buffer.append([b'"a":"', b"x" * 800, b'"}'])
         self.assertFalse(self.buffer.has_room(100))
         self.buffer.ack(1)
         self.assertTrue(self.buffer.has_room(800))
 
     async def test_gives_several_frames_at_once_and_at_least_one(self) -> None:
         for _ in range(4):
-            self.buffer.append(b'{"a":1}')
+            self.buffer.append([b'"a":1}'])
         length = len(self.buffer.get(1) or b"")
         self.assertEqual(len(self.buffer.frames_from(1, 1)), 1)
         self.assertEqual(len(self.buffer.frames_from(2, 2 * length)), 2)
@@ -60,7 +60,7 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_never_refuses_status_and_replies(self) -> None:
         for _ in range(20):
-            self.buffer.append(b'{"a":"' + b"x" * 200 + b'"}')
+            self.buffer.append([b'"a":"', b"x" * 200, b'"}'])
         self.assertEqual(self.buffer.last_seq, 20)
         self.assertGreater(self.buffer.size_bytes, 1_000)
 
@@ -68,7 +68,7 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         waiting = asyncio.create_task(self.buffer.wait_for(1))
         await asyncio.sleep(0)
         self.assertFalse(waiting.done())
-        self.buffer.append(b'{"a":1}')
+        self.buffer.append([b'"a":1}'])
         await asyncio.wait_for(waiting, 1)
 
 
