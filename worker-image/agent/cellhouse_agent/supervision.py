@@ -32,6 +32,9 @@ from cellhouse_agent.verdict import (
 
 # A kernel that has said nothing for so long has no `busy` on the way behind other messages.
 SILENCE_SECONDS = 0.1
+# A kernel that is free takes code up within a few milliseconds, on a busy machine within some tens. However short the
+# limit, it gets so long before it counts as held by something; it is less than a session may be held beyond its limit.
+TAKE_UP_SECONDS = 0.15
 
 
 class Supervision:
@@ -55,6 +58,7 @@ class Supervision:
         self._is_interrupt_due = False
         self._has_freed = False
         self._heard_at = self._loop.time()
+        self._give_up_at = max(execution.deadline, self._heard_at + TAKE_UP_SECONDS)
         self._grace_until: float | None = None
         self._answer: asyncio.Task[None] | None = None
 
@@ -104,7 +108,7 @@ class Supervision:
             return restarted(is_timeout)
         if self._answer and self._answer.done():
             return without_reply(outcome)
-        if execution.started_at is None and now >= execution.deadline:
+        if execution.started_at is None and now >= self._give_up_at:
             return never_taken_up(self._is_interrupted)
         if self._grace_until is not None and now >= self._grace_until:
             return went_on()
@@ -135,9 +139,9 @@ class Supervision:
         """
         due_at = max(self.execution.stuck_at, self._heard_at + SILENCE_SECONDS)
         if self._has_freed or due_at > self.execution.deadline:
-            return self.execution.deadline
+            return self._give_up_at
         if now < due_at:
             return due_at
         self._has_freed = True
         self._kernel.interrupt()
-        return self.execution.deadline
+        return self._give_up_at
