@@ -15,7 +15,7 @@ import type { Output } from '../output.ts';
 import { cutText } from './errorFacts.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import type { KernelMessage, OutputMessage, ReplyMessage } from './messages.ts';
-import { outputBytes } from './outputBytes.ts';
+import { outputBytes, outputItems } from './outputBytes.ts';
 import { isPlainKernelDeath, kernelDiedReply } from './plainKernelDeath.ts';
 
 export interface ExecutionProgress {
@@ -29,6 +29,7 @@ export interface ExecutionProgress {
   readonly lastErrorNameJson: string | null;
   readonly producedBytes: number;
   readonly keptBytes: number;
+  /** And the values in their data: see {@link outputItems}. */
   readonly keptOutputs: number;
   /** The limit is passed: nothing more is kept. */
   readonly isFull: boolean;
@@ -48,10 +49,11 @@ export interface Received {
 }
 
 /**
- * For so many bytes of the limit one output may be kept: a row in the database costs about that, so a million empty
- * outputs must not pass as zero bytes. Their contents alone may still fill the limit exactly.
+ * For so many bytes of the limit one output may be kept, or one value in the data of one: a row in the database costs about
+ * that, and so does a list in memory, of which JSON needs four bytes to tell. A million empty outputs must not pass as zero
+ * bytes, nor eight million lists as 32 MB. Their contents alone may still fill the limit exactly.
  */
-const LIMIT_BYTES_PER_OUTPUT = 64;
+const LIMIT_BYTES_PER_ITEM = 64;
 /** Longest error text in the outcome, which goes into an event; the output has the longer form. */
 const MAX_OUTCOME_ERROR_CHARS = 10_000;
 
@@ -113,17 +115,18 @@ function becomeIdle(progress: ExecutionProgress): Received {
 function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
   const { output } = message;
   const bytes = outputBytes(output);
+  const items = outputItems(output);
   const isFull =
     before.isFull ||
     before.keptBytes + bytes > maxBytes ||
-    (before.keptOutputs + 1) * LIMIT_BYTES_PER_OUTPUT > maxBytes;
+    (before.keptOutputs + items) * LIMIT_BYTES_PER_ITEM > maxBytes;
   const lost = output.kind === 'gap' ? (output.droppedBytes ?? 0) : bytes;
   const progress: ExecutionProgress = {
     ...before,
     startedAt: before.startedAt ?? message.at,
     producedBytes: sum(before.producedBytes, lost),
     keptBytes: isFull ? before.keptBytes : before.keptBytes + bytes,
-    keptOutputs: isFull ? before.keptOutputs : before.keptOutputs + 1,
+    keptOutputs: isFull ? before.keptOutputs : before.keptOutputs + items,
     isFull,
     droppedBytes: isFull ? sum(before.droppedBytes, lost) : before.droppedBytes,
     isTruncated: before.isTruncated || isFull || output.kind === 'gap',

@@ -232,6 +232,17 @@ describe('the output limit', () => {
     expect(outcomes).toMatchObject([{ truncated: false, outputBytes: 1_000 }]);
   });
 
+  it('counts each value in the data of an output, for in memory it takes far more than in JSON', () => {
+    const lists = { 'application/json': Array.from({ length: 7 }, () => [0]) };
+    const shown = (data: object) => frame('display_data', { data, metadata: {} }, mine);
+    // 1 output and 14 values take 15 x 64 bytes, whatever their JSON takes.
+    const { outputs, progress } = told([shown(lists), shown(lists)], { maxOutputBytes: 1_024 });
+    expect(outputs).toHaveLength(1);
+    expect(progress).toMatchObject({ isFull: true, isTruncated: true });
+    const texts = { 'text/plain': 'x'.repeat(400) };
+    expect(told([shown(texts), shown(texts)], { maxOutputBytes: 1_024 }).outputs).toHaveLength(2);
+  });
+
   it('bounds the number of outputs that hold nothing', () => {
     const clears = Array.from({ length: 100 }, () => frame('clear_output', {}, mine));
     const { outputs } = told([...clears, okReply(mine), status('idle', mine)], limits);

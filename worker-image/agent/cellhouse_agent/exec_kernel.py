@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.wire import JsonObject
@@ -39,20 +40,7 @@ async def exec_kernel(
     """Start a kernel; it is ready only when it answers. Raises OSError when no process can be made."""
     pipes = KernelPipes()
     try:
-        child = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            stdin=pipes.kernel_stdin,
-            stdout=pipes.kernel_output,
-            stderr=asyncio.subprocess.STDOUT,
-            # An exec keeps capabilities only as root, and setpriv needs them to become the kernel's user.
-            user=0,
-            group=0,
-            extra_groups=[],
-            # The kernel goes to its own folder itself: the agent may not even enter it.
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-        )
+        child = await execute(COMMAND, environment, pipes.kernel_stdin, pipes.kernel_output)
     except OSError:
         pipes.abandon()
         raise

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
@@ -68,20 +69,7 @@ class ForkServer:
         control.setblocking(False)
         output, their_output = os.pipe2(os.O_CLOEXEC)
         try:
-            child = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                stdin=theirs.fileno(),
-                stdout=their_output,
-                stderr=asyncio.subprocess.STDOUT,
-                # An exec keeps capabilities only as root; its first act is to give that up.
-                user=0,
-                group=0,
-                extra_groups=[],
-                # Python looks for settings of some modules in the working directory: not where user code writes.
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
+            child = await execute(COMMAND, environment, theirs.fileno(), their_output)
         except OSError:
             control.close()
             os.close(output)
