@@ -57,6 +57,16 @@ export interface Config {
   readonly maxOutputBytes: number;
   readonly maxResponseBytes: number;
   readonly replayBufferBytes: number;
+
+  /** Of one GraphQL document: levels of fields, aliases, directives, lexical tokens, and GraphQL Armor's cost. */
+  readonly maxQueryDepth: number;
+  readonly maxQueryAliases: number;
+  readonly maxQueryDirectives: number;
+  readonly maxQueryTokens: number;
+  readonly maxQueryCost: number;
+  readonly introspection: 'on' | 'off';
+  /** Origins whose pages may call the API; empty: none, and a browser refuses them. */
+  readonly corsOrigins: readonly string[];
 }
 
 /** What `serve` needs beyond the other commands. */
@@ -107,6 +117,7 @@ function readAll(env: Env, reader: ConfigReader, uid: number | undefined): Confi
     ...readPlaces(env, reader, uid),
     ...readPool(reader),
     ...readLimits(reader),
+    ...readQueryLimits(reader),
   };
   reader.check(
     ['MIN_IDLE_WORKERS', 'MAX_TOTAL_WORKERS'],
@@ -203,6 +214,20 @@ function readLimits(reader: ConfigReader) {
   };
 }
 
+function readQueryLimits(reader: ConfigReader) {
+  const limit = (name: string, fallback: number) =>
+    reader.integer(name, { fallback, min: 1, max: 1_000_000 });
+  return {
+    maxQueryDepth: limit('MAX_QUERY_DEPTH', 12),
+    maxQueryAliases: limit('MAX_QUERY_ALIASES', 30),
+    maxQueryDirectives: limit('MAX_QUERY_DIRECTIVES', 50),
+    maxQueryTokens: limit('MAX_QUERY_TOKENS', 5_000),
+    maxQueryCost: limit('MAX_QUERY_COST', 10_000),
+    introspection: readIntrospection(reader),
+    corsOrigins: readCorsOrigins(reader),
+  };
+}
+
 function milliseconds(reader: ConfigReader, name: string, fallback: number, min: number): number {
   return reader.integer(name, { fallback, min, max: MAX_MS });
 }
@@ -218,6 +243,29 @@ function readLogLevel(reader: ConfigReader): LogLevel {
     isAllowed: (value) => LOG_LEVELS.some((level) => level === value),
   });
   return LOG_LEVELS.find((level) => level === text) ?? 'info';
+}
+
+function readIntrospection(reader: ConfigReader): 'on' | 'off' {
+  const text = reader.text('INTROSPECTION', {
+    fallback: 'on',
+    allowed: 'on or off',
+    isAllowed: (value) => ['on', 'off'].includes(value),
+  });
+  return text === 'off' ? 'off' : 'on';
+}
+
+function readCorsOrigins(reader: ConfigReader): string[] {
+  const text = reader.optionalText('CORS_ORIGINS', {
+    allowed: 'origins such as https://app.example.com, with commas between them',
+    isAllowed: (value) => value.split(',').every((part) => isOrigin(part.trim())),
+  });
+  return text === null ? [] : text.split(',').map((part) => part.trim());
+}
+
+/** Scheme, host and port, as a browser sends it. */
+function isOrigin(text: string): boolean {
+  const url = parseUrl(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
 }
 
 /** `/run/cellhouse` for root; else `cellhouse` below the user's runtime directory. */

@@ -2,6 +2,7 @@
 import type { OutputItem } from '../events/eventStore.ts';
 import type { RichOutput } from '../output.ts';
 import type { PythonError } from './executionError.ts';
+import { renderedText } from './renderedText.ts';
 
 /** All text of one stream, joined. */
 export function streamText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): string {
@@ -9,6 +10,19 @@ export function streamText(items: readonly OutputItem[], name: 'stdout' | 'stder
   for (const { output } of items)
     if (output.kind === 'stream' && output.name === name) text += output.text;
   return text;
+}
+
+/** The same as a person would see it: what `clear_output` cleared is gone, and progress bars are one line. */
+export function shownText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): string {
+  let text = '';
+  let isClearedNext = false;
+  for (const { output } of items) {
+    if (output.kind === 'finish') continue;
+    if (isClearedNext || (output.kind === 'clear' && !output.wait)) text = '';
+    isClearedNext = output.kind === 'clear' && output.wait;
+    if (output.kind === 'stream' && output.name === name) text += output.text;
+  }
+  return renderedText(text);
 }
 
 /** stdout, then the last result's text/plain, nothing between; null if both are empty. */

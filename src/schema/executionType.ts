@@ -1,6 +1,6 @@
 /** The type `Execution`. */
 import type { Execution as ExecutionRow } from '../events/states.ts';
-import { lastError, resultBase64, resultText, streamText } from './assembledOutput.ts';
+import { lastError, resultBase64, resultText, shownText, streamText } from './assembledOutput.ts';
 import { builder } from './builder.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
@@ -111,6 +111,15 @@ builder.objectFields(Execution, (t) => ({
       const response = context.response(info.rootValue);
       const items = await response.outputs(execution);
       return response.charge(execution, 'stderr', streamText(items, 'stderr'));
+    },
+  }),
+  stdoutRendered: t.string({
+    description:
+      'stdout as a terminal shows it: what `clear_output` cleared is gone, progress bars are one line, colours are left out.',
+    resolve: async (execution, _args, context, info) => {
+      const response = context.response(info.rootValue);
+      const items = await response.outputs(execution);
+      return response.charge(execution, 'stdoutRendered', shownText(items, 'stdout'));
     },
   }),
   resultText: t.string({

@@ -19,6 +19,8 @@ import type { EndStatus } from '../events/eventTypes.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import type { InterpreterService } from '../pool/service.ts';
 import { createAuthenticate } from './authenticate.ts';
+import { createCompress } from './compress.ts';
+import { createCors } from './cors.ts';
 import { createGraphiqlPage } from './graphiqlPage.ts';
 import { createGraphqlHttp } from './graphqlHttp.ts';
 import { createGraphqlRoute } from './graphqlRoute.ts';
@@ -28,6 +30,7 @@ import { createInFlight } from './inFlight.ts';
 import { listen } from './listen.ts';
 import { createErrorMask } from './maskErrors.ts';
 import { createMetrics } from './metrics.ts';
+import type { QueryLimits } from './queryLimits.ts';
 import { createStaticFiles } from './staticFiles.ts';
 import { createWebSockets, type WebSockets } from './webSockets.ts';
 
@@ -42,7 +45,11 @@ const DRAIN_TIMEOUT_MS = 7_000;
 const FLUSH_TIMEOUT_MS = 500;
 
 export interface ServerDeps {
-  readonly config: Pick<Config, 'host' | 'port' | 'maxBodyBytes' | 'maxResponseBytes'>;
+  readonly config: Pick<
+    Config,
+    'host' | 'port' | 'maxBodyBytes' | 'maxResponseBytes' | 'corsOrigins'
+  > &
+    QueryLimits;
   readonly service: InterpreterService;
   readonly token: string;
   readonly readiness: () => Promise<Readiness>;
@@ -69,6 +76,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
   const graphql = createGraphqlHttp({
     schemaDeps: { service, stopping: stopping.signal, maxResponseBytes: config.maxResponseBytes },
     errorMask,
+    limits: config,
     logger,
   });
   const shared = { graphql, authenticate, inFlight, logger };
@@ -88,6 +96,8 @@ export function createServer(deps: ServerDeps): GatewayServer {
     graphqlRoute: createGraphqlRoute({
       ...shared,
       graphiql: createGraphiqlPage(),
+      cors: createCors(config.corsOrigins),
+      compress: createCompress(),
       maxBodyBytes: config.maxBodyBytes,
     }),
     staticFiles: createStaticFiles(),

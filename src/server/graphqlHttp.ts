@@ -8,6 +8,7 @@ import type { Principal } from '../pool/service.ts';
 import { createSchemaContext, type SchemaContext, type SchemaDeps } from '../schema/context.ts';
 import { schema } from '../schema/index.ts';
 import type { ErrorMask } from './maskErrors.ts';
+import { type QueryLimits, queryLimits } from './queryLimits.ts';
 
 /** What our side of the server tells Yoga about an operation. */
 export interface ServerContext {
@@ -26,6 +27,7 @@ export type GraphqlHttp = YogaServerInstance<ServerContext, SchemaContext>;
 export interface GraphqlHttpDeps {
   readonly schemaDeps: SchemaDeps;
   readonly errorMask: ErrorMask;
+  readonly limits: QueryLimits;
   readonly logger: Logger;
 }
 
@@ -33,7 +35,8 @@ export interface GraphqlHttpDeps {
 const MAX_CACHED_DOCUMENT_CHARACTERS = 16_384;
 const MAX_CACHED_DOCUMENTS = 512;
 
-export function createGraphqlHttp({ schemaDeps, errorMask, logger }: GraphqlHttpDeps): GraphqlHttp {
+export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
+  const { schemaDeps, errorMask, logger } = deps;
   return createYoga<ServerContext, SchemaContext>({
     schema,
     context: ({ principal }) => createSchemaContext(schemaDeps, principal),
@@ -62,6 +65,8 @@ export function createGraphqlHttp({ schemaDeps, errorMask, logger }: GraphqlHttp
     plugins: [
       useCSRFPrevention({ requestHeaders: ['x-auth-token', 'authorization'] }),
       useReadBody(),
+      ...queryLimits(deps.limits),
+      useOneCode(),
       useStreamEnd(),
     ],
   });
@@ -92,6 +97,16 @@ function badBody(message: string): GraphQLError {
   return new GraphQLError(message, {
     extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
   });
+}
+
+/** Validation's errors do not pass the mask, and Yoga has a code of its own for them. */
+function useOneCode(): Plugin {
+  return {
+    onValidate: () => (validation) => {
+      if (validation.valid) return;
+      for (const { extensions } of validation.result) extensions.code = 'BAD_USER_INPUT';
+    },
+  };
 }
 
 /** Ends a server-sent stream's iterator when its connection closes: Yoga itself waits for the next item. */

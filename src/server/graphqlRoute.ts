@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../pool/service.ts';
 import { type Authenticate, tokenIn } from './authenticate.ts';
+import type { Compress } from './compress.ts';
+import type { Cors } from './cors.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
 import type { GraphqlHttp } from './graphqlHttp.ts';
 import type { InFlight } from './inFlight.ts';
@@ -13,16 +15,21 @@ export interface GraphqlRouteDeps {
   readonly graphiql: GraphiqlPage;
   readonly authenticate: Authenticate;
   readonly inFlight: InFlight;
+  readonly cors: Cors;
+  readonly compress: Compress;
   readonly maxBodyBytes: number;
 }
 
 export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 /**
- * In this order: the page for browsers, the token (401), the media type (415), the body's size (413); then GraphQL. A client that goes away ends none of this: its code runs to the end.
+ * In this order: other origins, the page for browsers, the token (401), the media type (415), the body's size (413); then
+ * GraphQL. A client that goes away ends none of this: its code runs to the end.
  */
 export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
+    if (deps.cors(req, res)) return;
+    deps.compress(req, res);
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
     const principal = deps.authenticate(req.headers);
     if (!principal) return refuse(req, res, unauthenticated(req));

@@ -71,9 +71,16 @@ function ofDomain(
   });
 }
 
-/** GraphQL's own errors are about the caller's document and variables; those without a code get one. */
+/** Codes that Yoga gives some of the errors below, depending on where it meets them. */
+const YOGA_CODES: ReadonlySet<unknown> = new Set([
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+]);
+
+/** GraphQL's own errors are about the caller's document and variables; all get the same code. */
 function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError {
-  if (error.extensions.code) return error;
+  const { code } = error.extensions;
+  if (code && !YOGA_CODES.has(code)) return error;
   return new GraphQLError(error.message, {
     ...placeOf(error),
     ...(place.path && { path: place.path }),

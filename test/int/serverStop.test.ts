@@ -12,7 +12,12 @@ import type { InterpreterService } from '../../src/pool/service.ts';
 import { createServer } from '../../src/server/createServer.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
-import { type Connection, startTransport, TOKEN } from '../support/transportServer.ts';
+import {
+  type Connection,
+  SERVER_CONFIG,
+  startTransport,
+  TOKEN,
+} from '../support/transportServer.ts';
 
 const EXECUTE = 'mutation { execute(input: { userUuid: "x", code: "1" }) { status } }';
 const FOLLOW = 'subscription { output(executionId: "x") { seq } }';
@@ -210,7 +215,7 @@ describe('listening', () => {
     const address = other.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     const server = createServer({
-      config: { host: '127.0.0.1', port, maxBodyBytes: 1_024, maxResponseBytes: 1_024 },
+      config: { ...SERVER_CONFIG, port },
       service: memoryService(),
       token: TOKEN,
       readiness: async () => ({ status: 'ready', reasons: [] }),

@@ -5,7 +5,11 @@ import { WebSocket } from 'ws';
 import type { EndStatus } from '../../src/events/eventTypes.ts';
 import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
 import type { InterpreterService } from '../../src/pool/service.ts';
-import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
+import {
+  createServer,
+  type GatewayServer,
+  type ServerDeps,
+} from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/health.ts';
 
 export const TOKEN = 'a-token-for-tests';
@@ -36,9 +40,41 @@ export interface AnsweredError {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
+/** Limits low enough to reach in a test, but for those that a test sets. */
+export const SERVER_CONFIG: ServerDeps['config'] = {
+  host: '127.0.0.1',
+  port: 0,
+  maxBodyBytes: MAX_BODY_BYTES,
+  maxResponseBytes: MAX_RESPONSE_BYTES,
+  maxQueryDepth: 12,
+  maxQueryAliases: 30,
+  maxQueryDirectives: 50,
+  maxQueryTokens: 5_000,
+  maxQueryCost: 10_000,
+  introspection: 'on',
+  corsOrigins: [],
+};
+
 export interface TransportOptions {
+  readonly config?: Partial<ServerDeps['config']>;
   readonly readiness?: () => Promise<Readiness>;
   readonly endedExecutions?: () => ReadonlyMap<EndStatus, number>;
+}
+
+/** What the server needs beside the given service, silent. */
+export function serverDeps(
+  service: InterpreterService,
+  options: TransportOptions = {},
+): ServerDeps {
+  return {
+    config: { ...SERVER_CONFIG, ...options.config },
+    service,
+    token: TOKEN,
+    readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
+    endedExecutions: options.endedExecutions ?? (() => new Map()),
+    messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
+    logger: pino({ level: 'silent' }),
+  };
 }
 
 /** The real server on a free port, over the given service; closed when the test is over. */
@@ -48,17 +84,7 @@ export async function startTransport(
 ): Promise<TransportServer> {
   const log: Record<string, unknown>[] = [];
   const server = createServer({
-    config: {
-      host: '127.0.0.1',
-      port: 0,
-      maxBodyBytes: MAX_BODY_BYTES,
-      maxResponseBytes: MAX_RESPONSE_BYTES,
-    },
-    service,
-    token: TOKEN,
-    readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
-    endedExecutions: options.endedExecutions ?? (() => new Map()),
-    messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
+    ...serverDeps(service, options),
     logger: pino({ level: 'warn' }, intoList(log)),
   });
   const { port } = await server.listen();

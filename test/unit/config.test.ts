@@ -49,6 +49,13 @@ describe('the configuration', () => {
       maxOutputBytes: 33_554_432,
       maxResponseBytes: 134_217_728,
       replayBufferBytes: 33_554_432,
+      maxQueryDepth: 12,
+      maxQueryAliases: 30,
+      maxQueryDirectives: 50,
+      maxQueryTokens: 5_000,
+      maxQueryCost: 10_000,
+      introspection: 'on',
+      corsOrigins: [],
     });
   });
 

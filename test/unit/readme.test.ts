@@ -22,6 +22,7 @@ function variableOf(field: string): string {
 
 /** A documented default as the configuration holds it. */
 function defaultOf(field: string, text: string | null): Config[keyof Config] {
+  if (field === 'corsOrigins') return [];
   if (text === null) return null;
   if (field === 'dataDir') return resolve(text);
   if (field === 'dockerSocketPath') return text.replace('unix://', '');

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { OutputItem } from '../../src/events/eventStore.ts';
+import { type ExecutionId, newId } from '../../src/ids.ts';
+import { shownText } from '../../src/schema/assembledOutput.ts';
+import { renderedText } from '../../src/schema/renderedText.ts';
+
+describe('renderedText', () => {
+  it.each([
+    ['plain\ntext\n', 'plain\ntext\n'],
+    ['  0%|   \r 50%|#  \r100%|###\n', '100%|###\n'],
+    ['long line\rshort\n', 'shortline\n'],
+    ['windows\r\nlines\r\n', 'windows\nlines\n'],
+    ['abc\b\bX', 'aXc'],
+    ['\b\bstart', 'start'],
+    ['working...\r\u001b[Kdone\n', 'done\n'],
+    ['working...\r\u001b[2Kdone', 'done'],
+    ['one\ntwo\n\u001b[A\rTWO\n', 'one\nTWO\n'],
+    ['outer\ninner\u001b[A\rOUTER\n', 'OUTER\ninner'],
+    ['\u001b[31mred\u001b[0m', 'red'],
+    ['\u001b]0;title\u0007text', 'text'],
+    ['cut \u001b[3', 'cut '],
+    ['héllo 😀\rH', 'Héllo 😀'],
+    ['😀😀\r😎', '😎😀'],
+  ])('shows %j as %j', (text, shown) => {
+    expect(renderedText(text)).toBe(shown);
+  });
+
+  it('leaves text alone that moves no cursor', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+        const still = text.replaceAll(/[\r\b\u001b]/g, '');
+        expect(renderedText(still)).toBe(still);
+      }),
+    );
+  });
+
+  it('never fails and never grows, whatever is written', () => {
+    const part = fc.constantFrom(
+      '\r',
+      '\b',
+      '\n',
+      '\u001b[A',
+      '\u001b[K',
+      '\u001b[1K',
+      '\u001b',
+      'ab',
+      '😀',
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 60 }), (parts) => {
+        const text = parts.join('');
+        expect(renderedText(text).length).toBeLessThanOrEqual(text.length);
+      }),
+    );
+  });
+
+  it('takes a bar that was drawn ten thousand times in no time', () => {
+    const bar = Array.from({ length: 10_000 }, (_, n) => `\r${String(n).padStart(80)}`).join('');
+    const startedAt = performance.now();
+    expect(renderedText(bar)).toBe('9999'.padStart(80));
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it.each(['\r', '\b', '\u001b[A', '\u001b[A\n', '\u001b[Ax', '\rx', '\u001b[K', '\u001b'])(
+    'takes a long line with a hundred thousand %j after it in no time',
+    (control) => {
+      const text = `${'line\n'.repeat(1_000)}${'a'.repeat(1_000_000)}${control.repeat(100_000)}`;
+      const startedAt = performance.now();
+      expect(renderedText(text).length).toBeLessThanOrEqual(text.length);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
+    },
+  );
+});
+
+describe('shownText', () => {
+  const item = (output: OutputItem['output']): OutputItem => ({
+    executionId: newId<ExecutionId>(),
+    seq: 1,
+    at: new Date(),
+    output,
+  });
+  const line = (text: string) => item({ kind: 'stream', name: 'stdout', text });
+  const clear = (wait: boolean) => item({ kind: 'clear', wait });
+
+  it.each([
+    ['clears at once', [line('a'), clear(false), line('b')], 'b'],
+    ['clears at once, also without more', [line('a'), clear(false)], ''],
+    ['waits for more before it clears', [line('a'), clear(true)], 'a'],
+    ['clears when there is more', [line('a'), clear(true), line('b'), line('c')], 'bc'],
+    ['draws a bar over several messages', [line('\r 10%'), line('\r100%\n')], '100%\n'],
+  ])('%s', (_name, items, shown) => {
+    expect(shownText(items, 'stdout')).toBe(shown);
+  });
+});
