@@ -1,15 +1,12 @@
 /** What was true at an earlier time, and how it came to be, read from events. */
 
-import { DomainError } from '../errors.ts';
+import type { RecordedEvent } from '../events/eventTypes.ts';
 import type { Queries } from '../events/queries/queries.ts';
 import type { Worker } from '../events/states.ts';
 import { type PoolId, parseId, type SessionId, type WorkerId } from '../ids.ts';
-import type { EventPage, History, PageRequest } from './service.ts';
+import { parsePosition, readPage } from './page.ts';
+import type { History, ListPage, PageRequest } from './service.ts';
 import { validateUserUuid } from './validateRequest.ts';
-
-/** Events of one page. A stream of a worker or session is short; this bounds one that is not. */
-const MAX_PAGE_EVENTS = 1_000;
-const DEFAULT_PAGE_EVENTS = 100;
 
 export function createHistory(deps: {
   readonly queries: Queries;
@@ -21,11 +18,11 @@ export function createHistory(deps: {
     kind: 'worker' | 'session',
     id: string,
     request: PageRequest,
-  ): Promise<EventPage> {
-    const { first, after } = validPage(request);
-    // One more than asked for tells whether there is a next page.
-    const events = await queries.streamPage(kind, id, after, first + 1);
-    return { events: events.slice(0, first), hasNextPage: events.length > first };
+  ): Promise<ListPage<RecordedEvent>> {
+    return await readPage(request, parsePosition, async (after, limit) => {
+      const events = await queries.streamPage(kind, id, after ?? 0, limit);
+      return events.map((item) => ({ item, cursor: String(item.version) }));
+    });
   }
 
   return {
@@ -64,23 +61,4 @@ export function createHistory(deps: {
       return await page('session', session.id, request);
     },
   };
-}
-
-function validPage({ first, after }: PageRequest): { first: number; after: number } {
-  const limit = first ?? DEFAULT_PAGE_EVENTS;
-  if (limit < 1 || limit > MAX_PAGE_EVENTS) {
-    throw new DomainError(
-      'BAD_USER_INPUT',
-      `first is ${limit}, but must be from 1 to ${MAX_PAGE_EVENTS}.`,
-      { field: 'first', max: MAX_PAGE_EVENTS },
-    );
-  }
-  if (after != null && !/^\d{1,9}$/.test(after)) {
-    throw new DomainError(
-      'BAD_USER_INPUT',
-      `after must be a cursor of an earlier page, not ${JSON.stringify(after.slice(0, 200))}.`,
-      { field: 'after' },
-    );
-  }
-  return { first: limit, after: Number(after ?? 0) };
 }

@@ -9,6 +9,7 @@ import type { FinishWaiters } from './finishWaiters.ts';
 import { followOutput, followSessionOutput } from './followOutput.ts';
 import { followPoolStatus } from './followPoolStatus.ts';
 import { createHistory } from './history.ts';
+import { createLists, createMany } from './lists.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { Pool } from './pool.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
@@ -49,6 +50,8 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
 
   return {
     history: createHistory({ queries, poolId: pool.id }),
+    lists: createLists({ queries, poolId: pool.id }),
+    many: createMany({ queries, config }),
     submit,
     execute: async (principal, request, onAccepting) => {
       let unfollow = () => {};
@@ -80,14 +83,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     },
     session: (principal, userUuid) =>
       queries.lastSession(principal.tenant, validateUserUuid(userUuid)),
-    sessionById: async (principal, id) => {
-      const session = await queries.session(id);
-      return session?.tenant === principal.tenant ? session : null;
-    },
-    lastActiveAt: (session) => queries.sessionLastActiveAt(session),
-    workerById: (id) => queries.worker(id),
     execution: findExecution,
-    code: async (id) => (await queries.executionCode(id)) ?? '',
     outputs: (id, after, first) =>
       queries.outputs(id, after, {
         limit: first ?? Number.MAX_SAFE_INTEGER,

@@ -4,6 +4,7 @@
  */
 import type { OutputItem } from '../events/eventStore.ts';
 import type { RecordedEvent } from '../events/eventTypes.ts';
+import type { Placed } from '../events/queries/queries.ts';
 import type { Execution, Session, Worker } from '../events/states.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
 
@@ -62,25 +63,74 @@ export interface PageRequest {
   readonly after?: string | null | undefined;
 }
 
-export interface EventPage {
-  readonly events: readonly RecordedEvent[];
+export interface ListPage<T> {
+  readonly edges: readonly Placed<T>[];
   readonly hasNextPage: boolean;
+}
+
+export interface ExecutionFilter {
+  readonly userUuid?: string | null | undefined;
+  readonly status?: Execution['status'] | null | undefined;
+  /** Requested at this time or later. */
+  readonly from?: Date | null | undefined;
+  /** Requested before this time. */
+  readonly to?: Date | null | undefined;
+}
+
+export interface SessionFilter {
+  readonly userUuid?: string | null | undefined;
+  readonly isOpen?: boolean | null | undefined;
+}
+
+/** Newest first, but for events, which are read in the order in which they were recorded. @throws BAD_USER_INPUT */
+export interface Lists {
+  executions(
+    principal: Principal,
+    filter: ExecutionFilter,
+    page: PageRequest,
+  ): Promise<ListPage<Execution>>;
+  sessions(
+    principal: Principal,
+    filter: SessionFilter,
+    page: PageRequest,
+  ): Promise<ListPage<Session>>;
+  workers(
+    filter: { readonly states?: readonly Worker['state'][] | null | undefined },
+    page: PageRequest,
+  ): Promise<ListPage<Worker>>;
+  events(
+    filter: { readonly types?: readonly string[] | null | undefined },
+    page: PageRequest,
+  ): Promise<ListPage<RecordedEvent>>;
+}
+
+/** Many things in one read each; what is not there is left out. */
+export interface Many {
+  sessions(principal: Principal, ids: readonly SessionId[]): Promise<Session[]>;
+  workers(ids: readonly WorkerId[]): Promise<Worker[]>;
+  lastActiveAt(sessions: readonly Session[]): Promise<ReadonlyMap<SessionId, Date>>;
+  /** Of pruned executions there is none. */
+  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string>>;
+  /** All outputs of each, the finish included, up to MAX_RESPONSE_BYTES of all together. */
+  outputs(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, readonly OutputItem[]>>;
 }
 
 /** What was true at a time, and how it came to be, from the events. Null: there is, or was, no such thing. */
 export interface History {
   sessionAt(principal: Principal, userUuid: string, at: Date): Promise<SessionAt | null>;
   poolAt(at: Date): Promise<PoolAt>;
-  workerEvents(workerId: string, page: PageRequest): Promise<EventPage | null>;
+  workerEvents(workerId: string, page: PageRequest): Promise<ListPage<RecordedEvent> | null>;
   sessionEvents(
     principal: Principal,
     sessionId: string,
     page: PageRequest,
-  ): Promise<EventPage | null>;
+  ): Promise<ListPage<RecordedEvent> | null>;
 }
 
 export interface InterpreterService {
   readonly history: History;
+  readonly lists: Lists;
+  readonly many: Many;
 
   /**
    * Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing.
@@ -106,12 +156,8 @@ export interface InterpreterService {
 
   /** The user's open session, else the last one that was, else null. */
   session(principal: Principal, userUuid: string): Promise<Session | null>;
-  sessionById(principal: Principal, id: SessionId): Promise<Session | null>;
-  lastActiveAt(session: Session): Promise<Date>;
-  workerById(id: WorkerId): Promise<Worker | null>;
   /** Null for an unknown or malformed id, and for another tenant's. */
   execution(principal: Principal, id: string): Promise<Execution | null>;
-  code(executionId: ExecutionId): Promise<string>;
   /** Stored outputs with a seq above `after`, in order, at most `first` (null: all, up to MAX_RESPONSE_BYTES). */
   outputs(executionId: ExecutionId, after: number, first: number | null): Promise<OutputItem[]>;
 

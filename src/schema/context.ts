@@ -1,5 +1,6 @@
 /** What resolvers get with each request. They know the service and nothing below it. */
 import type { InterpreterService, Principal } from '../pool/service.ts';
+import { createLoaders } from './loaders.ts';
 import { createResponse, type Response } from './response.ts';
 
 export interface SchemaDeps {
@@ -21,7 +22,9 @@ export interface SchemaContext extends SchemaDeps {
 /** One per operation. */
 export function createSchemaContext(deps: SchemaDeps, principal: Principal): SchemaContext {
   const perEvent = new WeakMap<object, Response>();
-  const whole = createResponse(deps.service, deps.maxResponseBytes);
+  const newResponse = () =>
+    createResponse(createLoaders(deps.service, principal), deps.maxResponseBytes);
+  const whole = newResponse();
 
   return {
     ...deps,
@@ -30,7 +33,7 @@ export function createSchemaContext(deps: SchemaDeps, principal: Principal): Sch
       if (typeof rootValue !== 'object' || rootValue === null) return whole;
       const known = perEvent.get(rootValue);
       if (known) return known;
-      const response = createResponse(deps.service, deps.maxResponseBytes);
+      const response = newResponse();
       perEvent.set(rootValue, response);
       return response;
     },

@@ -1,7 +1,7 @@
-/** Events as they are recorded, in pages: `workerEvents`, `sessionEvents`. */
+/** Events as they are recorded, in pages: `events`, `workerEvents`, `sessionEvents`. */
 import type { RecordedEvent } from '../events/eventTypes.ts';
-import type { EventPage } from '../pool/service.ts';
 import { builder } from './builder.ts';
+import { connectionOf, PAGE_ARGS } from './connection.ts';
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
   description: 'A fact, recorded once and never changed. docs/events.md tells all types.',
@@ -47,67 +47,28 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
   }),
 });
 
-const EventEdge = builder.objectRef<RecordedEvent>('EventEdge').implement({
-  description: 'An event and its place in the list.',
-  fields: (t) => ({
-    cursor: t.string({ description: 'For `after`.', resolve: cursorOf }),
-    node: t.field({ type: Event, description: 'The event.', resolve: (event) => event }),
-  }),
-});
-
-const PageInfo = builder.objectRef<EventPage>('PageInfo').implement({
-  description: 'Where a page ends.',
-  fields: (t) => ({
-    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether there is more after it.' }),
-    hasPreviousPage: t.boolean({
-      description: 'Always false: these lists are read forwards.',
-      resolve: () => false,
-    }),
-    startCursor: t.string({
-      nullable: true,
-      description: 'The cursor of its first edge; null if it is empty.',
-      resolve: ({ events: [first] }) => (first ? cursorOf(first) : null),
-    }),
-    endCursor: t.string({
-      nullable: true,
-      description: 'The cursor of its last edge; null if it is empty.',
-      resolve: ({ events }) => cursorOrNull(events.at(-1)),
-    }),
-  }),
-});
-
-const EventConnection = builder.objectRef<EventPage>('EventConnection').implement({
-  description: 'A page of events, oldest first.',
-  fields: (t) => ({
-    edges: t.expose('events', { type: [EventEdge], description: 'The events of this page.' }),
-    pageInfo: t.field({
-      type: PageInfo,
-      description: 'Whether there is more.',
-      resolve: (page) => page,
-    }),
-  }),
-});
-
-function cursorOf({ version }: RecordedEvent): string {
-  return String(version);
-}
-
-function cursorOrNull(event: RecordedEvent | undefined): string | null {
-  return event ? cursorOf(event) : null;
-}
-
-const first = { description: 'At most so many, 1 to 1,000; 100 if it is left out.' } as const;
-const after = { description: 'Only those after this cursor.' } as const;
+const EventConnection = connectionOf('Event', Event);
 
 builder.queryFields((t) => ({
+  events: t.field({
+    type: EventConnection,
+    description:
+      'Everything that was recorded, in the order in which it was: whoever has read on to a position will never find a smaller one later.',
+    args: {
+      types: t.arg.stringList({ description: 'Only these types, e.g. ["SessionOpened"].' }),
+      first: t.arg.int(PAGE_ARGS.first),
+      after: t.arg.string(PAGE_ARGS.after),
+    },
+    resolve: (_root, { types, ...page }, { service }) => service.lists.events({ types }, page),
+  }),
   workerEvents: t.field({
     type: EventConnection,
     nullable: true,
     description: "A worker's life as it was recorded. Null: there is no such worker.",
     args: {
       workerId: t.arg.id({ required: true, description: 'The worker.' }),
-      first: t.arg.int(first),
-      after: t.arg.string(after),
+      first: t.arg.int(PAGE_ARGS.first),
+      after: t.arg.string(PAGE_ARGS.after),
     },
     resolve: (_root, { workerId, ...page }, { service }) =>
       service.history.workerEvents(String(workerId), page),
@@ -118,8 +79,8 @@ builder.queryFields((t) => ({
     description: "A session's life as it was recorded. Null: there is no such session.",
     args: {
       sessionId: t.arg.id({ required: true, description: 'The session.' }),
-      first: t.arg.int(first),
-      after: t.arg.string(after),
+      first: t.arg.int(PAGE_ARGS.first),
+      after: t.arg.string(PAGE_ARGS.after),
     },
     resolve: (_root, { sessionId, ...page }, { service, principal }) =>
       service.history.sessionEvents(principal, String(sessionId), page),

@@ -7,7 +7,7 @@ import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
 import { outputPage } from './outputPage.ts';
 import { Session } from './session.ts';
 
-const ExecutionStatus = builder.enumType('ExecutionStatus', {
+export const ExecutionStatus = builder.enumType('ExecutionStatus', {
   description: 'How far an execution is, or how it ended.',
   values: {
     QUEUED: { description: 'Accepted; runs when those before it in the session are over.' },
@@ -47,8 +47,8 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     session: t.field({
       type: Session,
       description: 'The session it belongs to.',
-      resolve: async ({ id, sessionId }, _args, { service, principal }) => {
-        const session = await service.sessionById(principal, sessionId);
+      resolve: async ({ id, sessionId }, _args, context, { rootValue }) => {
+        const session = await context.response(rootValue).load.session.load(sessionId);
         if (!session) throw new Error(`The session ${sessionId} of execution ${id} is not there.`);
         return session;
       },
@@ -92,10 +92,10 @@ builder.objectFields(Execution, (t) => ({
 builder.objectFields(Execution, (t) => ({
   code: t.string({
     description: 'The code, as it was sent; empty once its events were pruned.',
-    resolve: async (execution, _args, context, info) =>
-      context
-        .response(info.rootValue)
-        .charge(execution, 'code', await context.service.code(execution.id)),
+    resolve: async (execution, _args, context, { rootValue }) => {
+      const response = context.response(rootValue);
+      return response.charge(execution, 'code', await response.load.code.load(execution.id));
+    },
   }),
   stdout: t.string({
     description: 'All text written to standard output so far, joined.',

@@ -5,6 +5,7 @@ import './events.ts';
 import './execution.ts';
 import './executionType.ts';
 import './history.ts';
+import './lists.ts';
 import './outputEvent.ts';
 import './poolStatus.ts';
 import './scalars.ts';

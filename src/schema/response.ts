@@ -2,9 +2,10 @@
 import { DomainError } from '../errors.ts';
 import type { OutputItem } from '../events/eventStore.ts';
 import type { Execution } from '../events/states.ts';
-import type { InterpreterService } from '../pool/service.ts';
+import type { Loaders } from './loaders.ts';
 
 export interface Response {
+  readonly load: Loaders;
   /**
    * Everything the execution put out so far, the finish included; read once, when the first field needs it.
    * @throws DomainError BAD_USER_INPUT if that alone is more than MAX_RESPONSE_BYTES
@@ -17,15 +18,17 @@ export interface Response {
   charge<T>(execution: Execution, field: string, value: T): T;
 }
 
-export function createResponse(service: InterpreterService, maxBytes: number): Response {
+export function createResponse(load: Loaders, maxBytes: number): Response {
   const loaded = new WeakMap<Execution, Promise<readonly OutputItem[]>>();
   let bytes = 0;
 
   return {
+    load,
+
     outputs(execution) {
       const known = loaded.get(execution);
       if (known) return known;
-      const loading = loadAll(service, execution, maxBytes);
+      const loading = loadAll(load, execution, maxBytes);
       loaded.set(execution, loading);
       return loading;
     },
@@ -39,11 +42,11 @@ export function createResponse(service: InterpreterService, maxBytes: number): R
 }
 
 async function loadAll(
-  service: InterpreterService,
+  load: Loaders,
   execution: Execution,
   maxBytes: number,
 ): Promise<readonly OutputItem[]> {
-  const items = await service.outputs(execution.id, 0, null);
+  const items = await load.outputs.load(execution.id);
   // The service stops at MAX_RESPONSE_BYTES; a part must not pass for the whole.
   const isWhole = execution.finishedAt === null || items.at(-1)?.output.kind === 'finish';
   if (!isWhole) throw tooLarge(execution, 'outputs', maxBytes);

@@ -13,7 +13,8 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       type: 'DateTime',
       description:
         'The last sign of use: idle time counts from here. A running execution is never idle.',
-      resolve: (session, _args, { service }) => service.lastActiveAt(session),
+      resolve: (session, _args, context, { rootValue }) =>
+        context.response(rootValue).load.lastActiveAt.load(session),
     }),
     closedAt: t.expose('closedAt', {
       type: 'DateTime',
@@ -31,7 +32,8 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       type: Worker,
       nullable: true,
       description: 'The worker it is, or was, bound to.',
-      resolve: (session, _args, { service }) => service.workerById(session.workerId),
+      resolve: (session, _args, context, { rootValue }) =>
+        context.response(rootValue).load.worker.load(session.workerId),
     }),
   }),
 });

@@ -67,7 +67,8 @@ describe('commit', () => {
     expect(events).toEqual(committed.events);
     expect(events[0]?.event).toEqual(append.events[0]);
     expect(events[0]).toMatchObject({ version: 1, metadata: { causationId } });
-    expect(await gateway.queries.executionCode(append.id as ExecutionId)).toBe(code);
+    const id = append.id as ExecutionId;
+    expect(await gateway.queries.codes([id])).toEqual(new Map([[id, code]]));
   });
 
   it('refuses a stream that moved on, and a second beginning', async () => {

@@ -148,11 +148,13 @@ describe('sessions', () => {
     expect(ids(await queries.sessionsIdleSince(msLater(100), 1))).toEqual([unused.id]);
     const old = await queries.sessionsOpenedBefore(msLater(3), 10);
     expect(ids(old)).toEqual([unused.id, idle.id, busy.id]);
-    const lastActive = async (session: Session) => await queries.sessionLastActiveAt(session);
-    expect(await lastActive(unused)).toEqual(msLater(0));
-    expect(await lastActive(idle)).toEqual(msLater(20));
-    expect(await lastActive(busy)).toEqual(msLater(10));
-    expect(await lastActive(young)).toEqual(msLater(150));
+    expect(await queries.lastActivity(ids([unused, idle, busy]))).toEqual(
+      new Map([
+        [unused.id, null],
+        [idle.id, msLater(20)],
+        [busy.id, msLater(10)],
+      ]),
+    );
     expect(ids(await queries.openSessions())).toEqual(
       expect.arrayContaining(ids([unused, idle, busy, lately, young])),
     );
@@ -177,7 +179,7 @@ describe('executions', () => {
     ]);
     expect(await queries.outputEnd(first.id)).toEqual({ lastSeq: 2, isFinished: true });
     expect(await queries.outputEnd(second.id)).toEqual({ lastSeq: 2, isFinished: false });
-    expect(await queries.executionCode(newId<ExecutionId>())).toBeNull();
+    expect(await queries.codes([newId<ExecutionId>()])).toEqual(new Map());
     expect(await queries.execution(newId<ExecutionId>())).toBeNull();
   });
 });

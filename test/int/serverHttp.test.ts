@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/errors.ts';
-import { executionRow, memoryService, outputItems, sessionRow } from '../support/memoryService.ts';
+import { executionRow, memoryService, outputItems } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import {
   MAX_BODY_BYTES,
@@ -208,7 +208,6 @@ describe('what an execution gives', () => {
     const server = await startTransport(
       memoryService({
         execution: async () => execution,
-        sessionById: async () => sessionRow(),
         outputs: async () => {
           reads += 1;
           return outputItems(execution, [

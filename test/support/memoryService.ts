@@ -11,7 +11,18 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
   const refuse = (): never => {
     throw new Error('Not part of this test.');
   };
-  return {
+  const service: InterpreterService = {
+    lists: { executions: refuse, sessions: refuse, workers: refuse, events: refuse },
+    many: {
+      sessions: async (_principal, ids) => ids.map((id) => sessionRow({ id })),
+      workers: refuse,
+      lastActiveAt: refuse,
+      codes: refuse,
+      outputs: async (ids) => {
+        const all = ids.map(async (id) => [id, await service.outputs(id, 0, null)] as const);
+        return new Map(await Promise.all(all));
+      },
+    },
     history: {
       sessionAt: refuse,
       poolAt: refuse,
@@ -24,11 +35,7 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
     restartKernel: refuse,
     release: refuse,
     session: refuse,
-    sessionById: refuse,
-    lastActiveAt: refuse,
-    workerById: refuse,
     execution: refuse,
-    code: refuse,
     outputs: async (executionId) => [
       { executionId, seq: 1, at: new Date(), output: { kind: 'finish' } },
     ],
@@ -38,6 +45,7 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
     followPoolStatus: refuse,
     ...parts,
   };
+  return service;
 }
 
 export const POOL_STATUS: PoolStatus = {

@@ -3,6 +3,8 @@ import type { Client } from '../client.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
+import { createListQueries } from './listQueries.ts';
+import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
 import type { Queries } from './queries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
@@ -18,6 +20,8 @@ export function createQueries(client: Client, newId: NewId): Queries {
     ...createOutputQueries(client),
     ...createCommandQueries(client),
     ...createHistoryQueries(client),
+    ...createListQueries(client),
+    ...createManyQueries(client),
     ...createUpkeepQueries(client, newId),
   };
 }

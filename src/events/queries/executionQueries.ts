@@ -1,7 +1,6 @@
 import type { ExecutionId } from '../../ids.ts';
 import type { Client } from '../client.ts';
 import { decodeJson } from '../jsonText.ts';
-import { streamIdOf } from '../streamId.ts';
 import type { ExecutionQueries } from './queries.ts';
 import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
 
@@ -10,13 +9,6 @@ export function createExecutionQueries({ sql, answered }: Client): ExecutionQuer
     execution: async (id) => {
       const [row] = await answered(sql<ExecutionRow[]>`SELECT * FROM executions WHERE id = ${id}`);
       return row ? toExecution(row) : null;
-    },
-
-    executionCode: async (id) => {
-      const [row] = await answered(sql<{ code: unknown }[]>`
-        SELECT data -> 'code' AS code FROM events
-        WHERE stream_id = ${streamIdOf('execution', id)} AND version = 1`);
-      return row ? String(decodeJson(row.code)) : null;
     },
 
     unfinishedExecutions: async (workerId) => {

@@ -15,6 +15,8 @@ export interface Queries
     OutputQueries,
     CommandQueries,
     HistoryQueries,
+    ListQueries,
+    ManyQueries,
     UpkeepQueries {}
 
 export interface WorkerQueries {
@@ -53,14 +55,10 @@ export interface SessionQueries {
   sessionsIdleSince(before: Date, limit: number): Promise<Session[]>;
   /** Open, and opened before `before`; oldest first. */
   sessionsOpenedBefore(before: Date, limit: number): Promise<Session[]>;
-  /** The latest of: opened, an execution requested, an execution finished. */
-  sessionLastActiveAt(session: Session): Promise<Date>;
 }
 
 export interface ExecutionQueries {
   execution(id: ExecutionId): Promise<Execution | null>;
-  /** The code as it was requested, every character of it; null for an unknown execution. */
-  executionCode(id: ExecutionId): Promise<string | null>;
   /** Queued and running ones of the worker with their code, in the order they were accepted (commit order). */
   unfinishedExecutions(workerId: WorkerId): Promise<UnfinishedExecution[]>;
   /** The execution that holds the key; null if the key is unused (or expired and deleted). */
@@ -145,6 +143,63 @@ export interface HistoryQueries {
     afterVersion: number,
     limit: number,
   ): Promise<RecordedEvent[]>;
+}
+
+/** An item and where it stands in its list. */
+export interface Placed<T> {
+  readonly item: T;
+  readonly cursor: string;
+}
+
+/** Pages of lists, newest first (events: oldest first). A filter that is null filters nothing. */
+export interface ListQueries {
+  /** `before`: the position of an ExecutionRequested. `from` is included, `to` is not. */
+  executionPage(
+    filter: {
+      readonly tenant: string;
+      readonly userUuid: string | null;
+      readonly status: Execution['status'] | null;
+      readonly from: Date | null;
+      readonly to: Date | null;
+    },
+    before: number | null,
+    limit: number,
+  ): Promise<Placed<Execution>[]>;
+  /** By id, thus by the time of their making. */
+  sessionPage(
+    filter: {
+      readonly tenant: string;
+      readonly userUuid: string | null;
+      readonly isOpen: boolean | null;
+    },
+    before: string | null,
+    limit: number,
+  ): Promise<Placed<Session>[]>;
+  workerPage(
+    filter: { readonly poolId: PoolId; readonly states: readonly Worker['state'][] | null },
+    before: string | null,
+    limit: number,
+  ): Promise<Placed<Worker>[]>;
+  eventPage(
+    types: readonly string[] | null,
+    after: number,
+    limit: number,
+  ): Promise<Placed<RecordedEvent>[]>;
+}
+
+/** Many things by their ids in one read each, in no order; what is not there is left out. */
+export interface ManyQueries {
+  sessions(ids: readonly SessionId[]): Promise<Session[]>;
+  workers(ids: readonly WorkerId[]): Promise<Worker[]>;
+  /** The latest of: an execution requested, an execution finished; null: there was none. */
+  lastActivity(ids: readonly SessionId[]): Promise<ReadonlyMap<SessionId, Date | null>>;
+  /** The code as it was requested, every character of it. */
+  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string>>;
+  /** All outputs of each, in order, the finish included; of all together at most `maxBytes` (and one more). */
+  allOutputs(
+    ids: readonly ExecutionId[],
+    maxBytes: number,
+  ): Promise<ReadonlyMap<ExecutionId, readonly OutputItem[]>>;
 }
 
 export interface UpkeepQueries {

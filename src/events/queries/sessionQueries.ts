@@ -9,7 +9,7 @@ export function createSessionQueries(client: Client): SessionQueries {
 }
 
 type OfUser = 'session' | 'openSession' | 'lastSession' | 'previousCloseReason';
-type OpenOnes = 'openSessionOfWorker' | 'openSessions' | 'sessionLastActiveAt';
+type OpenOnes = 'openSessionOfWorker' | 'openSessions';
 
 function ofUser({ sql, answered }: Client): Pick<SessionQueries, OfUser> {
   return {
@@ -51,16 +51,6 @@ function openOnes({ sql, answered }: Client): Pick<SessionQueries, OpenOnes> {
     openSessions: async () =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
-
-    sessionLastActiveAt: async ({ id, openedAt }) => {
-      // A finished execution ended after it was requested; an unfinished one has only its request.
-      const [row] = await answered(sql<{ at: Date | null }[]>`
-        SELECT greatest(
-          (SELECT max(finished_at) FROM executions WHERE session_id = ${id}),
-          (SELECT max(requested_at) FROM executions WHERE session_id = ${id} AND finished_at IS NULL)
-        ) AS at`);
-      return row?.at && row.at > openedAt ? row.at : openedAt;
-    },
   };
 }
 

@@ -1,0 +1,73 @@
+/** Lists of what is recorded, in pages; and many things at once, so that a list costs one read for each kind of thing. */
+import type { Config } from '../config.ts';
+import type { Queries } from '../events/queries/queries.ts';
+import type { Session } from '../events/states.ts';
+import type { PoolId, SessionId } from '../ids.ts';
+import { parseIdCursor, parsePosition, readPage } from './page.ts';
+import type { Lists, Many } from './service.ts';
+import { validateUserUuid } from './validateRequest.ts';
+
+export function createLists(deps: { readonly queries: Queries; readonly poolId: PoolId }): Lists {
+  const { queries, poolId } = deps;
+  return {
+    executions: (principal, filter, request) => {
+      const of = {
+        tenant: principal.tenant,
+        userUuid: filter.userUuid == null ? null : validateUserUuid(filter.userUuid),
+        status: filter.status ?? null,
+        from: filter.from ?? null,
+        to: filter.to ?? null,
+      };
+      return readPage(request, parsePosition, (before, limit) =>
+        queries.executionPage(of, before, limit),
+      );
+    },
+    sessions: (principal, filter, request) => {
+      const of = {
+        tenant: principal.tenant,
+        userUuid: filter.userUuid == null ? null : validateUserUuid(filter.userUuid),
+        isOpen: filter.isOpen ?? null,
+      };
+      return readPage(request, parseIdCursor, (before, limit) =>
+        queries.sessionPage(of, before, limit),
+      );
+    },
+    workers: (filter, request) => {
+      const of = { poolId, states: filter.states ?? null };
+      return readPage(request, parseIdCursor, (before, limit) =>
+        queries.workerPage(of, before, limit),
+      );
+    },
+    events: (filter, request) =>
+      readPage(request, parsePosition, (after, limit) =>
+        queries.eventPage(filter.types ?? null, after ?? 0, limit),
+      ),
+  };
+}
+
+export interface ManyDeps {
+  readonly queries: Queries;
+  readonly config: Pick<Config, 'maxResponseBytes'>;
+}
+
+export function createMany({ queries, config }: ManyDeps): Many {
+  return {
+    sessions: async ({ tenant }, ids) => {
+      const sessions = await queries.sessions(ids);
+      return sessions.filter((session) => session.tenant === tenant);
+    },
+    workers: (ids) => queries.workers(ids),
+    lastActiveAt: async (sessions) => {
+      const at = await queries.lastActivity(sessions.map((session) => session.id));
+      return new Map<SessionId, Date>(
+        sessions.map((session) => [session.id, later(session, at.get(session.id) ?? null)]),
+      );
+    },
+    codes: (ids) => queries.codes(ids),
+    outputs: (ids) => queries.allOutputs(ids, config.maxResponseBytes),
+  };
+}
+
+function later({ openedAt }: Session, at: Date | null): Date {
+  return at !== null && at > openedAt ? at : openedAt;
+}

@@ -1,0 +1,217 @@
+/** Lists over GraphQL on a real database: filters, pages that miss and repeat nothing, and one read for each kind of thing. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { type ExecutionId, newId } from '../../src/ids.ts';
+import { createLists, createMany } from '../../src/pool/lists.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  becomesIdle,
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  onWorker,
+  POOL_ID,
+  sessionOpened,
+  workerRequested,
+} from '../support/events.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { startTransport } from '../support/transportServer.ts';
+
+const USERS = 3;
+const EXECUTIONS_EACH = 8;
+
+let db: TestDatabase;
+let gateway: Database;
+/** What the queries were asked, by name. */
+let asked: string[];
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+  for (let user = 0; user < USERS; user += 1) await live(user);
+});
+afterAll(() => db.close());
+
+async function live(user: number): Promise<void> {
+  const { store } = gateway;
+  const userUuid = `user-${user}`;
+  const requested = await commitOne<'worker'>(store, workerRequested());
+  const worker = await commitOne<'worker'>(store, onWorker(requested, ...becomesIdle()));
+  const session = await commitOne<'session'>(
+    store,
+    sessionOpened({ userUuid, workerId: worker.id }),
+  );
+  for (let n = 0; n < EXECUTIONS_EACH; n += 1) {
+    const at = new Date(Date.UTC(2026, 0, 1 + n)).toISOString();
+    const append = executionRequested({
+      userUuid,
+      sessionId: session.id,
+      workerId: worker.id,
+      code: `${user}.${n}`,
+      at,
+    });
+    const execution = await commitOne<'execution'>(store, append);
+    if (n % 2 === 0) await finish(execution.id, onExecution(execution, executionFinished({ at })));
+  }
+  const at = new Date().toISOString();
+  if (user === 0)
+    await commitOne(
+      store,
+      onSession(session, { type: 'SessionClosed', data: { at, reason: 'released' } }),
+    );
+}
+
+async function finish(executionId: ExecutionId, end: ReturnType<typeof onExecution>) {
+  const at = new Date();
+  await gateway.store.commit({
+    streams: [end],
+    outputs: [
+      { executionId, seq: 1, at, output: { kind: 'stream', name: 'stdout', text: executionId } },
+      { executionId, seq: 2, at, output: { kind: 'finish' } },
+    ],
+  });
+}
+
+async function ask(query: string) {
+  asked = [];
+  const queries = new Proxy(gateway.queries, {
+    get: (target, name) => {
+      asked.push(String(name));
+      return Reflect.get(target, name);
+    },
+  });
+  const service = memoryService({
+    lists: createLists({ queries, poolId: POOL_ID }),
+    many: createMany({ queries, config: { maxResponseBytes: 1_000_000 } }),
+  });
+  return await (await startTransport(service)).query(query);
+}
+
+interface Page {
+  readonly edges: { readonly cursor: string; readonly node: Record<string, unknown> }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+async function pageOf(field: string, node: string): Promise<Page> {
+  const { data, errors } = await ask(
+    `{ page: ${field} { edges { cursor node { ${node} } } pageInfo { hasNextPage endCursor } } }`,
+  );
+  expect(errors).toBeUndefined();
+  return data?.page as Page;
+}
+
+/** All of a list, page by page. */
+async function all(field: string, args: string, node: string, first: number): Promise<unknown[]> {
+  const nodes: unknown[] = [];
+  let after = '';
+  for (;;) {
+    const page = await pageOf(`${field}(first: ${first} ${after} ${args})`, node);
+    nodes.push(...page.edges.map((edge) => edge.node));
+    expect(page.pageInfo.endCursor).toBe(page.edges.at(-1)?.cursor ?? null);
+    if (!page.pageInfo.hasNextPage) return nodes;
+    after = `after: "${page.pageInfo.endCursor}"`;
+  }
+}
+
+describe('executions', () => {
+  it.each([1, 5, 100])('are given newest first, each once, in pages of %i', async (first) => {
+    const codes = (await all('executions', '', 'code', first)) as { code: string }[];
+    const expected = [2, 1, 0].flatMap((user) =>
+      [7, 6, 5, 4, 3, 2, 1, 0].map((n) => ({ code: `${user}.${n}` })),
+    );
+    expect(codes).toEqual(expected);
+  });
+
+  it.each([
+    ['userUuid: "user-1"', 8],
+    ['status: OK', 12],
+    ['userUuid: "user-1" status: QUEUED', 4],
+    ['from: "2026-01-03T00:00:00Z"', 18],
+    ['to: "2026-01-03T00:00:00Z"', 6],
+    ['from: "2026-01-03T01:00:00+01:00" to: "2026-01-04T00:00:00Z"', 3],
+    ['userUuid: "nobody"', 0],
+  ])('are filtered by %s', async (filter, count) => {
+    expect(await all('executions', filter, 'id', 7)).toHaveLength(count);
+  });
+
+  it('go on where they were while new ones come', async () => {
+    const cursor = (await pageOf('executions(first: 2)', 'id')).pageInfo.endCursor;
+    await commitOne(gateway.store, executionRequested({ userUuid: 'late', code: 'late' }));
+    const next = await ask(
+      `{ executions(first: 1 after: "${cursor}") { edges { node { code } } } }`,
+    );
+    expect(next.data).toEqual({ executions: { edges: [{ node: { code: '2.5' } }] } });
+  });
+});
+
+describe('other lists', () => {
+  it('give sessions by user and whether they are open', async () => {
+    const users = async (filter: string) =>
+      (await all('sessions', filter, 'userUuid', 2)).map(
+        (node) => (node as { userUuid: string }).userUuid,
+      );
+    expect(await users('')).toEqual(['user-2', 'user-1', 'user-0']);
+    expect(await users('isOpen: true')).toEqual(['user-2', 'user-1']);
+    expect(await users('isOpen: false')).toEqual(['user-0']);
+    expect(await users('userUuid: "user-1"')).toEqual(['user-1']);
+  });
+
+  it('give workers by state', async () => {
+    expect(await all('workers', '', 'id state', 2)).toHaveLength(USERS);
+    expect(await all('workers', 'states: [IDLE, ASSIGNED]', 'id', 2)).toHaveLength(USERS);
+    expect(await all('workers', 'states: [LOST]', 'id', 2)).toHaveLength(0);
+  });
+
+  it('give events in the order recorded, by type', async () => {
+    const positions = (await all('events', '', 'position', 10)).map(
+      (node) => (node as { position: number }).position,
+    );
+    expect(positions).toEqual(positions.map((_, index) => index + 1));
+    const types = await all('events', 'types: ["SessionOpened", "SessionClosed"]', 'type', 2);
+    expect(types).toHaveLength(USERS + 1);
+  });
+});
+
+describe('a list with all that hangs on it', () => {
+  it('is one read for each kind of thing, however long it is', async () => {
+    const { edges } = await pageOf(
+      'executions(first: 24 to: "2026-02-01T00:00:00Z")',
+      'code stdout resultText session { userUuid lastActiveAt worker { name } }',
+    );
+    expect(edges).toHaveLength(24);
+    expect(asked.toSorted()).toEqual([
+      'allOutputs',
+      'codes',
+      'executionPage',
+      'lastActivity',
+      'sessions',
+      'workers',
+    ]);
+  });
+});
+
+it('says who the token is', async () => {
+  expect((await ask('{ viewer { tenant } }')).data).toEqual({ viewer: { tenant: 'default' } });
+});
+
+describe('bad pages', () => {
+  it.each([
+    ['executions(first: 0)', 'first is 0, but must be from 1 to 1000'],
+    ['sessions(first: 1001)', 'first is 1001'],
+    ['executions(after: "x")', 'after must be a cursor of an earlier page, not "x"'],
+    ['sessions(after: "7")', 'after must be a cursor of an earlier page, not "7"'],
+    ['events(after: "-1")', 'after must be a cursor'],
+    ['executions(userUuid: "")', 'userUuid must not be empty'],
+  ])('%s is refused', async (field, message) => {
+    const { errors } = await ask(`{ ${field} { pageInfo { endCursor } } }`);
+    expect(errors).toMatchObject([
+      { message: expect.stringContaining(message), extensions: { code: 'BAD_USER_INPUT' } },
+    ]);
+  });
+
+  it('an id that is none is just the start of nothing', async () => {
+    const { data } = await ask(`{ sessions(after: "${newId()}") { pageInfo { hasNextPage } } }`);
+    expect(data).toEqual({ sessions: { pageInfo: { hasNextPage: false } } });
+  });
+});
