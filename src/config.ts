@@ -57,6 +57,8 @@ export interface Config {
   readonly maxOutputBytes: number;
   readonly maxResponseBytes: number;
   readonly replayBufferBytes: number;
+  /** How long a subscriber may take nothing before it is cut. */
+  readonly slowReaderTimeoutMs: number;
 
   /** Of one GraphQL document: levels of fields, aliases, directives, lexical tokens, and GraphQL Armor's cost. */
   readonly maxQueryDepth: number;
@@ -210,6 +212,7 @@ function readLimits(reader: ConfigReader) {
       min: 65_536,
       max: 402_653_184,
     }),
+    slowReaderTimeoutMs: milliseconds(reader, 'SLOW_READER_TIMEOUT_MS', 30_000, 100),
     replayBufferBytes: bytes(reader, 'REPLAY_BUFFER_BYTES', 33_554_432, 1_048_576),
   };
 }

@@ -5,6 +5,7 @@ import type { Database } from '../events/database.ts';
 import type { Execution } from '../events/states.ts';
 import { type ExecutionId, type NewId, parseId } from '../ids.ts';
 import { acceptExecution } from './acceptExecution.ts';
+import { executeBatch } from './executeBatch.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
 import { followOutput, followSessionOutput } from './followOutput.ts';
 import { followPoolStatus } from './followPoolStatus.ts';
@@ -48,24 +49,28 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     return await acceptExecution({ ...deps, onAccepting }, principal.tenant, valid);
   };
 
+  const execute: InterpreterService['execute'] = async (principal, request, onAccepting) => {
+    let unfollow = () => {};
+    try {
+      const execution = await submit(principal, request, (id) => {
+        onAccepting?.(id);
+        unfollow();
+        unfollow = deps.finishWaiters.follow(id);
+      });
+      return await deps.finishWaiters.wait(execution, new AbortController().signal);
+    } finally {
+      unfollow();
+    }
+  };
+
   return {
     history: createHistory({ queries, poolId: pool.id }),
     lists: createLists({ queries, poolId: pool.id }),
     many: createMany({ queries, config }),
     submit,
-    execute: async (principal, request, onAccepting) => {
-      let unfollow = () => {};
-      try {
-        const execution = await submit(principal, request, (id) => {
-          onAccepting?.(id);
-          unfollow();
-          unfollow = deps.finishWaiters.follow(id);
-        });
-        return await deps.finishWaiters.wait(execution, new AbortController().signal);
-      } finally {
-        unfollow();
-      }
-    },
+    execute,
+    executeBatch: (principal, request, onAccepting) =>
+      executeBatch({ config, execute: (cell) => execute(principal, cell, onAccepting) }, request),
     interrupt: async (principal, id) => {
       const execution = await findExecution(principal, id);
       if (!execution) throw notFound('execution', id);

@@ -21,6 +21,19 @@ export interface ExecuteRequest {
   readonly waitForWorkerMs?: number | null | undefined;
 }
 
+export interface BatchCell {
+  readonly code: string;
+  readonly timeoutMs?: number | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+export interface BatchRequest {
+  readonly userUuid: string;
+  readonly cells: readonly BatchCell[];
+  readonly stopOnError: boolean;
+  readonly waitForWorkerMs?: number | null | undefined;
+}
+
 export interface PoolStatus {
   readonly totalWorkers: number;
   readonly busyWorkers: number;
@@ -142,6 +155,12 @@ export interface InterpreterService {
     request: ExecuteRequest,
     onAccepting?: (id: ExecutionId) => void,
   ): Promise<Execution>;
+  /** Runs cells one after the other; resolves with those that were run, in order. */
+  executeBatch(
+    principal: Principal,
+    request: BatchRequest,
+    onAccepting?: () => void,
+  ): Promise<Execution[]>;
   /** Resolves when the request is durable. */
   submit(
     principal: Principal,

@@ -46,6 +46,28 @@ function run(
   return unlessStopping(stopping, running, () => isUnaccepted || hasKey);
 }
 
+const BatchCell = builder.inputType('BatchCell', {
+  description: 'One cell of a batch.',
+  fields: (t) => ({
+    code: t.string({ required: true, description: 'As in ExecuteInput.' }),
+    timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
+    idempotencyKey: t.string({ description: 'As in ExecuteInput; each cell has its own.' }),
+  }),
+});
+
+const ExecuteBatchInput = builder.inputType('ExecuteBatchInput', {
+  description: 'Cells of one user, to be run in order.',
+  fields: (t) => ({
+    userUuid: t.string({ required: true, description: 'As in ExecuteInput.' }),
+    cells: t.field({ type: [BatchCell], required: true, description: '1 to 64 cells.' }),
+    stopOnError: t.boolean({
+      defaultValue: true,
+      description: 'Whether the first cell that does not end with OK is the last that is run.',
+    }),
+    waitForWorkerMs: t.int({ description: 'As in ExecuteInput.' }),
+  }),
+});
+
 builder.queryField('execution', (t) =>
   t.field({
     type: Execution,
@@ -63,6 +85,23 @@ builder.mutationFields((t) => ({
       "Runs code in the user's session (opened if there is none) and answers when it has finished.",
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
     resolve: (_root, { input }, context) => run('execute', input, context),
+  }),
+  executeBatch: t.field({
+    type: [Execution],
+    description:
+      'Runs cells one after the other and answers when the last has ended, with those that were run. Other calls of the user may run in between. Sent again with the same keys, it goes on where it was.',
+    args: {
+      input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
+    },
+    resolve: (_root, { input }, { service, principal, stopping }) => {
+      const batch = { ...input, stopOnError: input.stopOnError ?? true };
+      const hasKeys = batch.cells.every(({ idempotencyKey }) => typeof idempotencyKey === 'string');
+      let isUnaccepted = true;
+      const running = service.executeBatch(principal, batch, () => {
+        isUnaccepted = false;
+      });
+      return unlessStopping(stopping, running, () => isUnaccepted || hasKeys);
+    },
   }),
   submit: t.field({
     type: Execution,

@@ -47,7 +47,7 @@ const FLUSH_TIMEOUT_MS = 500;
 export interface ServerDeps {
   readonly config: Pick<
     Config,
-    'host' | 'port' | 'maxBodyBytes' | 'maxResponseBytes' | 'corsOrigins'
+    'host' | 'port' | 'maxBodyBytes' | 'maxResponseBytes' | 'corsOrigins' | 'slowReaderTimeoutMs'
   > &
     QueryLimits;
   readonly service: InterpreterService;
@@ -84,6 +84,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
     ...shared,
     errorMask,
     maxMessageBytes: config.maxBodyBytes,
+    slowReaderTimeoutMs: config.slowReaderTimeoutMs,
   });
   const metrics = createMetrics({
     service,

@@ -2,7 +2,7 @@
  * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
  *
  * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
- * by TCP and nothing piles up here. A stream that is not over is never completed: connections that the server ends
+ * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while. A stream that is not over is never completed: connections that the server ends
  * close with 1012, and the client resubscribes from its last seq.
  */
 import type { IncomingMessage } from 'node:http';
@@ -24,11 +24,15 @@ const INIT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 500;
 /** "Service Restart" (RFC 6455 registry): graphql-ws clients take it for a reason to come back. */
 const SERVICE_RESTART = 1012;
+/** "Try Again Later" (the same registry): of a connection that takes nothing; clients come back and go on after their last seq. */
+const TRY_AGAIN_LATER = 1013;
 const INTERNAL_ERROR = 4500;
 
 export interface WebSocketsDeps extends OperationsDeps {
   readonly authenticate: Authenticate;
   readonly maxMessageBytes: number;
+  /** A connection that has taken nothing of a message for so long is closed. */
+  readonly slowReaderTimeoutMs: number;
   readonly logger: Logger;
 }
 
@@ -79,7 +83,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) => send(socket, data),
+        send: (data) => send(socket, data, deps.slowReaderTimeoutMs),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) => onMessage(socket, take, logger),
       },
@@ -113,11 +117,23 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
 }
 
 /** Resolves when the operating system has taken the data: that is what holds a subscription back. */
-function send(socket: WebSocket, data: string): Promise<void> {
-  if (socket.readyState !== socket.OPEN) return Promise.resolve();
+function send(socket: WebSocket, data: string, timeoutMs: number): Promise<void> {
+  // Its streams wait for the end, and do not run on into nothing.
+  if (socket.readyState !== socket.OPEN) return untilClosed(socket);
   return new Promise((resolve) => {
+    const timer = setTimeout(() => socket.close(TRY_AGAIN_LATER, 'Reads too slowly'), timeoutMs);
     // A failed send means that the connection is gone, which its `close` event deals with.
-    socket.send(data, () => resolve());
+    socket.send(data, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+function untilClosed(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.readyState === socket.CLOSED) resolve();
+    else socket.once('close', () => resolve());
   });
 }
 

@@ -30,6 +30,7 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
       sessionEvents: refuse,
     },
     execute: refuse,
+    executeBatch: refuse,
     submit: refuse,
     interrupt: refuse,
     restartKernel: refuse,

@@ -46,6 +46,7 @@ export const SERVER_CONFIG: ServerDeps['config'] = {
   port: 0,
   maxBodyBytes: MAX_BODY_BYTES,
   maxResponseBytes: MAX_RESPONSE_BYTES,
+  slowReaderTimeoutMs: 30_000,
   maxQueryDepth: 12,
   maxQueryAliases: 30,
   maxQueryDirectives: 50,

@@ -49,6 +49,7 @@ describe('the configuration', () => {
       maxOutputBytes: 33_554_432,
       maxResponseBytes: 134_217_728,
       replayBufferBytes: 33_554_432,
+      slowReaderTimeoutMs: 30_000,
       maxQueryDepth: 12,
       maxQueryAliases: 30,
       maxQueryDirectives: 50,

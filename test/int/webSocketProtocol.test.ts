@@ -1,0 +1,233 @@
+/**
+ * The graphql-transport-ws protocol (PROTOCOL.md of graphql-ws), message by message: every close code, and what leaves the
+ * socket open.
+ */
+import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import type { OutputItem } from '../../src/events/eventStore.ts';
+import { newId } from '../../src/ids.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { pulledStream } from '../support/pulledStream.ts';
+import {
+  type Connection,
+  opened,
+  openSocket,
+  startTransport,
+  TOKEN,
+} from '../support/transportServer.ts';
+
+const QUERY = '{ poolStatus { totalWorkers } }';
+const FOLLOW = 'subscription { output(executionId: "x") { seq } }';
+const ACK = { type: 'connection_ack' };
+/** Longer than the server gives a client to send connection_init. */
+const INIT_TEST_TIMEOUT_MS = 15_000;
+
+const quiet = () =>
+  memoryService({ followOutput: async () => pulledStream<OutputItem>(() => null) });
+
+async function raw(): Promise<Connection> {
+  const { port } = await startTransport(quiet());
+  const connection = openSocket(port);
+  await opened(connection);
+  return connection;
+}
+
+async function acknowledged(): Promise<Connection> {
+  return await (await startTransport(quiet())).connect();
+}
+
+const init = (connection: Connection, payload: unknown = { 'X-Auth-Token': TOKEN }) =>
+  connection.send({ type: 'connection_init', payload });
+const subscribe = (connection: Connection, id: string, query: string) =>
+  connection.send({ id, type: 'subscribe', payload: { query } });
+
+describe('the handshake', () => {
+  it('speaks graphql-transport-ws', async () => {
+    const connection = await raw();
+    expect(connection.socket.protocol).toBe('graphql-transport-ws');
+    init(connection);
+    expect(await connection.take()).toEqual(ACK);
+  });
+
+  it.each([[['graphql-ws']], [['something', 'else']], [[]]])(
+    'closes with 4406 where the client speaks %j',
+    async (protocols) => {
+      const { port } = await startTransport(quiet());
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, protocols);
+      const code = await new Promise((resolve) => {
+        socket.on('close', resolve);
+        socket.on('error', () => resolve('refused'));
+      });
+      // A client that offered protocols refuses the answer by itself when none of them was taken.
+      expect([4406, 'refused']).toContain(code);
+      if (protocols.length === 0) expect(code).toBe(4406);
+    },
+  );
+
+  it('closes with 4408 when connection_init does not come', {
+    timeout: INIT_TEST_TIMEOUT_MS,
+  }, async () => {
+    expect(await (await raw()).closed).toBe(4408);
+  });
+
+  it('closes with 4429 on a second connection_init', async () => {
+    const connection = await acknowledged();
+    init(connection);
+    expect(await connection.closed).toBe(4429);
+  });
+
+  it('closes with 4401 on an operation before the acknowledgement', async () => {
+    const connection = await raw();
+    subscribe(connection, '1', QUERY);
+    expect(await connection.closed).toBe(4401);
+  });
+
+  it('closes with 4403 on a wrong token, and runs nothing that came along', async () => {
+    const connection = await raw();
+    init(connection, { 'X-Auth-Token': 'wrong' });
+    subscribe(connection, '1', QUERY);
+    expect([4401, 4403]).toContain(await connection.closed);
+    const alone = await raw();
+    init(alone, { 'X-Auth-Token': 'wrong' });
+    expect(await alone.closed).toBe(4403);
+  });
+});
+
+describe('what is no message of the protocol closes with 4400', () => {
+  it.each([
+    ['no JSON', 'garbage'],
+    ['no object', '7'],
+    ['null', 'null'],
+    ['no type', '{}'],
+    ['an unknown type', '{"type":"start"}'],
+    ['a payload that is none', '{"type":"connection_init","payload":"x"}'],
+    ['no id', '{"type":"subscribe","payload":{"query":"{ __typename }"}}'],
+    ['an empty id', '{"id":"","type":"subscribe","payload":{"query":"{ __typename }"}}'],
+    ['an id that is no text', '{"id":7,"type":"subscribe","payload":{"query":"{ __typename }"}}'],
+    ['no payload', '{"id":"1","type":"subscribe"}'],
+    ['no query', '{"id":"1","type":"subscribe","payload":{}}'],
+    [
+      'variables that are none',
+      '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","variables":[]}}',
+    ],
+    ['a complete of nothing', '{"type":"complete"}'],
+  ])('%s', async (_name, message) => {
+    const connection = await acknowledged();
+    connection.socket.send(message);
+    expect(await connection.closed).toBe(4400);
+  });
+
+  it('a binary frame that holds none', async () => {
+    const connection = await acknowledged();
+    connection.socket.send(Buffer.from([1, 2, 3]));
+    expect(await connection.closed).toBe(4400);
+  });
+});
+
+describe('operations', () => {
+  it('close with 4409 when their id is taken, and the id is free again once it is over', async () => {
+    const connection = await acknowledged();
+    for (let turn = 0; turn < 2; turn += 1) {
+      subscribe(connection, '1', QUERY);
+      expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
+      expect(await connection.take()).toEqual({ id: '1', type: 'complete' });
+    }
+    subscribe(connection, '1', FOLLOW);
+    subscribe(connection, '1', FOLLOW);
+    expect(await connection.closed).toBe(4409);
+  });
+
+  it.each([
+    ['a document that cannot be parsed', '{'],
+    ['a field that is not there', '{ nothing }'],
+    [
+      'a subscription to two fields',
+      'subscription { a: poolStatus { totalWorkers } b: poolStatus { totalWorkers } }',
+    ],
+  ])('answer %s with an error for that id, and the socket stays open', async (_name, query) => {
+    const connection = await acknowledged();
+    subscribe(connection, 'bad', query);
+    expect(await connection.take()).toMatchObject({ id: 'bad', type: 'error' });
+    subscribe(connection, 'bad', QUERY);
+    expect(await connection.take()).toMatchObject({ id: 'bad', type: 'next' });
+  });
+
+  it('run side by side, each completed by itself', async () => {
+    const connection = await acknowledged();
+    subscribe(connection, 'stream', FOLLOW);
+    subscribe(connection, 'one', QUERY);
+    expect(await connection.take()).toMatchObject({ id: 'one', type: 'next' });
+    expect(await connection.take()).toEqual({ id: 'one', type: 'complete' });
+    connection.send({ type: 'ping', payload: { at: 1 } });
+    expect(await connection.take()).toEqual({ type: 'pong', payload: { at: 1 } });
+  });
+
+  it('ignore the completion of an unknown id', async () => {
+    const connection = await acknowledged();
+    connection.send({ id: newId(), type: 'complete' });
+    connection.send({ type: 'pong' });
+    subscribe(connection, '1', QUERY);
+    expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
+  });
+
+  it('are refused beyond the limit of a connection, each by itself, and the others live', async () => {
+    const connection = await acknowledged();
+    const wanted = 10_000;
+    for (let n = 0; n < wanted; n += 1) subscribe(connection, `s${n}`, FOLLOW);
+    subscribe(connection, 'last', QUERY);
+    let refused = 0;
+    for (;;) {
+      const message = await connection.take();
+      if (message.id === 'last') {
+        expect(message.type).toBe('error');
+        break;
+      }
+      expect(message).toMatchObject({
+        type: 'error',
+        payload: [{ extensions: { code: 'QUOTA_EXCEEDED', limit: 256 } }],
+      });
+      refused += 1;
+    }
+    expect(refused).toBe(wanted - 256);
+    connection.send({ id: 's0', type: 'complete' });
+    subscribe(connection, 'again', QUERY);
+    expect(await connection.take()).toMatchObject({ id: 'again', type: 'next' });
+  });
+});
+
+describe('a reader that takes nothing', () => {
+  it('is closed with 1013 after a while, and others notice nothing', async () => {
+    const text = 'x'.repeat(65_536);
+    let seq = 0;
+    const endless = () =>
+      pulledStream<OutputItem>(() => {
+        seq += 1;
+        return {
+          executionId: newId(),
+          seq,
+          at: new Date(),
+          output: { kind: 'stream', name: 'stdout', text },
+        };
+      });
+    const server = await startTransport(memoryService({ followOutput: async () => endless() }), {
+      config: { slowReaderTimeoutMs: 300 },
+    });
+    const slow = await server.connect();
+    subscribe(
+      slow,
+      '1',
+      'subscription { output(executionId: "x") { ... on StreamOutput { text } } }',
+    );
+    await slow.take();
+    slow.socket.pause();
+    const startedAt = performance.now();
+    const other = await server.connect();
+    while (performance.now() - startedAt < 1_000) {
+      subscribe(other, 'q', QUERY);
+      expect(await other.take()).toMatchObject({ type: 'next' });
+      expect(await other.take()).toEqual({ id: 'q', type: 'complete' });
+    }
+    slow.socket.resume();
+    expect(await slow.closed).toBe(1013);
+  });
+});
