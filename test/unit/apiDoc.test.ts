@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const doc = read('docs/api.md');
+const errors = read('src/errors.ts');
+
+describe('docs/api.md', () => {
+  it('has a row for each code of an error', () => {
+    const union = /export type ErrorCode =([^;]*);/.exec(errors)?.[1] ?? '';
+    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
+    expect(codes.length).toBeGreaterThan(10);
+    const rows = [...doc.matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm)].map(
+      ([, code]) => code,
+    );
+    // FORBIDDEN is kept for roles, which there are none of.
+    expect(rows.toSorted()).toEqual(codes.filter((code) => code !== 'FORBIDDEN').toSorted());
+  });
+
+  it('has a row for each status', () => {
+    const statuses =
+      /enum ExecutionStatus \{([\s\S]*?)\n\}/.exec(read('schema.graphql'))?.[1] ?? '';
+    const names = [...statuses.matchAll(/^ {2}([A-Z_]+)$/gm)].map(([, name]) => name);
+    expect(names).toHaveLength(8);
+    for (const name of names) expect(doc).toMatch(new RegExp(`^\\| \`${name}\` `, 'm'));
+  });
+});
