@@ -54,7 +54,7 @@ async def follow(execution):
 async def main():
     execution = graphql(SUBMIT, {"input": {"userUuid": "follow", "code": CODE}})["submit"]["id"]
     async for event in follow(execution):
-        print(event.get("text", ""), end="")
+        print(event.get("text", ""), end="", flush=True)
         if "execution" in event:
             print(event["execution"]["status"])
 

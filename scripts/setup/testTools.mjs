@@ -22,6 +22,8 @@ export async function ensureTestTools() {
     ...(hasCompose ? [] : ['docker-compose']),
   ];
   const forExamples = ['curl', 'python3'].filter((name) => findProgram(name) === null);
+  if (!existsSync('/usr/lib/python3/dist-packages/websockets'))
+    forExamples.push('python3-websockets');
   if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
   await ensureRunsc();

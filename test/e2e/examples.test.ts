@@ -9,7 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const PAGES = ['README.md', 'docs/api.md']
+  .map((page) => readFileSync(join(ROOT, page), 'utf8'))
+  .join('\n');
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -19,8 +21,8 @@ afterAll(() => gateway.destroy());
 
 /** The README's command that runs an example, as words. */
 function commandOf(name: string): string[] {
-  const command = new RegExp(`^\\w+ examples/${name}$`, 'm').exec(README)?.[0];
-  if (command === undefined) throw new Error(`The README does not say how to run ${name}.`);
+  const command = new RegExp(`^\\w+ examples/${name}$`, 'm').exec(PAGES)?.[0];
+  if (command === undefined) throw new Error(`No page says how to run ${name}.`);
   return command.split(' ');
 }
 
@@ -63,26 +65,32 @@ describe('the examples', () => {
     }
   });
 
-  it('work with Node, also when the gateway is killed while output comes', async () => {
-    const [program = '', ...words] = commandOf('execute.mjs');
-    const child = spawn(program, words, {
-      cwd: ROOT,
-      env: environment(),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const closed = once(child, 'close');
-    let printed = '';
-    let restarted: Promise<void> | null = null;
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      printed += text;
-      if (printed.includes('line 2\n')) restarted ??= killAndRestart();
-    });
-    expect(await closed).toEqual([0, null]);
-    await restarted;
-    const lines = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
-    expect(restarted).not.toBeNull();
-    expect(printed).toBe(`${lines}OK\n`);
-  });
+  it.each([
+    ['Node', 'execute.mjs'],
+    ['Python', 'follow.py'],
+  ])(
+    'work with %s, also when the gateway is killed while output comes',
+    async (_language, name) => {
+      const [program = '', ...words] = commandOf(name);
+      const child = spawn(program, words, {
+        cwd: ROOT,
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const closed = once(child, 'close');
+      let printed = '';
+      let restarted: Promise<void> | null = null;
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        printed += text;
+        if (printed.includes('line 2\n')) restarted ??= killAndRestart();
+      });
+      expect(await closed).toEqual([0, null]);
+      await restarted;
+      const lines = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
+      expect(restarted).not.toBeNull();
+      expect(printed).toBe(`${lines}OK\n`);
+    },
+  );
 });
 
 async function killAndRestart(): Promise<void> {

@@ -93,7 +93,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
   };
 }
 
-export function sessionRow(facts: Partial<Session> = {}): Session {
+function sessionRow(facts: Partial<Session> = {}): Session {
   return {
     id: newId(),
     version: 1,

@@ -5,6 +5,7 @@ import { type Config, loadConfig } from '../../src/config.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const README = readFileSync(`${ROOT}README.md`, 'utf8');
+const PAGES = README + readFileSync(`${ROOT}docs/api.md`, 'utf8');
 const ROOT_UID = 0;
 
 /** Variable -> default, as the README's table of settings has them; null: none, what happens then is said in brackets. */
@@ -29,7 +30,7 @@ function defaultOf(field: string, text: string | null): Config[keyof Config] {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
-describe('the README', () => {
+describe('the README, or docs/api.md,', () => {
   it('lists every setting with the default that it has', () => {
     const settings = documentedSettings();
     const config = loadConfig({}, ROOT_UID);
@@ -45,8 +46,8 @@ describe('the README', () => {
   it.each(readdirSync(`${ROOT}examples`))(
     'shows examples/%s as it is, and how to run it',
     (name) => {
-      expect(README).toContain(`\n${readFileSync(`${ROOT}examples/${name}`, 'utf8')}\`\`\``);
-      expect(README).toMatch(new RegExp(`^\\w+ examples/${name}$`, 'm'));
+      expect(PAGES).toContain(`\n${readFileSync(`${ROOT}examples/${name}`, 'utf8')}\`\`\``);
+      expect(PAGES).toMatch(new RegExp(`^\\w+ examples/${name}$`, 'm'));
     },
   );
 });
