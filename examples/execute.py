@@ -6,6 +6,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from typing import Any
 
 URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874")
 TOKEN = os.environ.get("CELLHOUSE_TOKEN") or open(".cellhouse/auth-token").read().strip()
@@ -25,7 +26,7 @@ plt.show()
 """
 
 
-def graphql(query, variables):
+def graphql(query: str, variables: dict[str, Any]) -> Any:
     body = json.dumps({"query": query, "variables": variables}).encode()
     headers = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
     request = urllib.request.Request(f"{URL}/graphql", body, headers)
@@ -39,7 +40,7 @@ def graphql(query, variables):
     return answer["data"]
 
 
-def execute(code, **options):
+def execute(code: str, **options: Any) -> Any:
     return graphql(EXECUTE, {"input": {"userUuid": USER, "code": code, **options}})["execute"]
 
 

@@ -1,62 +1,53 @@
-"""Shows output as it comes. If the connection breaks or the gateway restarts, it goes on after the last event it has."""
+"""Follows an execution to its end, whatever happens to connection or gateway: `python3 examples/follow.py ID`."""
 
 import asyncio
 import json
 import os
-import urllib.request
+import sys
 
 import websockets
 
-URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874")
+URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874").replace("http", "ws", 1) + "/graphql"
 TOKEN = os.environ.get("CELLHOUSE_TOKEN") or open(".cellhouse/auth-token").read().strip()
-
-SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }'
-OUTPUT = """subscription ($id: ID!, $after: Int!) { output(executionId: $id, after: $after) {
+PROTOCOLS = ["graphql-transport-ws"]
+INIT = {"type": "connection_init", "payload": {"X-Auth-Token": TOKEN}}
+QUERY = """subscription ($id: ID!, $after: Int!) { output(executionId: $id, after: $after) {
   seq ... on StreamOutput { text } ... on ExecutionFinished { execution { status } } } }"""
-CODE = "import time\nfor i in range(10):\n    print('line', i)\n    time.sleep(0.3)\n"
 
 
-def graphql(query, variables):
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    headers = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
-    with urllib.request.urlopen(urllib.request.Request(f"{URL}/graphql", body, headers)) as response:
-        return json.load(response)["data"]
+async def follow(execution: str, after: int) -> int | None:
+    """Prints what follows a seq. The seq to go on after, or None when the execution is over."""
+    try:
+        async with websockets.connect(URL, subprotocols=PROTOCOLS, max_size=None) as ws:
+            await ws.send(json.dumps(INIT))
+            await ws.recv()
+            operation = {"query": QUERY, "variables": {"id": execution, "after": after}}
+            await ws.send(json.dumps({"id": "1", "type": "subscribe", "payload": operation}))
+            async for text in ws:
+                message = json.loads(text)
+                payload = message.get("payload")
+                if message["type"] == "error" or (payload and "errors" in payload):
+                    sys.exit(f"Refused: {payload}")
+                if message["type"] == "next":
+                    event = payload["data"]["output"]
+                    after = event["seq"]
+                    print(event.get("text", ""), end="", flush=True)
+                    if "execution" in event:
+                        print(event["execution"]["status"])
+                        return None
+    except (OSError, websockets.exceptions.WebSocketException) as problem:
+        close = getattr(problem, "rcvd", None)
+        if close and close.code >= 4000:  # a refusal (4403: the token), not a connection that broke
+            raise
+    return after
 
 
-async def events(execution, after):
-    """The events after a seq, until the connection breaks (then it raises) or the execution has ended."""
-    address = URL.replace("http", "ws", 1) + "/graphql"
-    async with websockets.connect(address, subprotocols=["graphql-transport-ws"]) as socket:
-        await socket.send(json.dumps({"type": "connection_init", "payload": {"X-Auth-Token": TOKEN}}))
-        await socket.recv()
-        payload = {"query": OUTPUT, "variables": {"id": execution, "after": after}}
-        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
-        async for text in socket:
-            message = json.loads(text)
-            if message["type"] == "next":
-                yield message["payload"]["data"]["output"]
-            elif message["type"] == "complete":
-                return
-
-
-async def follow(execution):
-    after = 0
-    while True:
-        try:
-            async for event in events(execution, after):
-                after = event["seq"]
-                yield event
-            return
-        except (OSError, websockets.exceptions.WebSocketException):
+async def main() -> None:
+    after: int | None = 0
+    while after is not None:
+        after = await follow(sys.argv[1], after)
+        if after is not None:
             await asyncio.sleep(0.5)
-
-
-async def main():
-    execution = graphql(SUBMIT, {"input": {"userUuid": "follow", "code": CODE}})["submit"]["id"]
-    async for event in follow(execution):
-        print(event.get("text", ""), end="", flush=True)
-        if "execution" in event:
-            print(event["execution"]["status"])
 
 
 asyncio.run(main())

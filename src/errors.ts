@@ -1,4 +1,4 @@
-/** Every `extensions.code` a caller can meet (the README lists what to do about each). */
+/** Every `extensions.code` a caller can meet (docs/api.md says what to do about each). */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'

@@ -22,8 +22,9 @@ export async function ensureTestTools() {
     ...(hasCompose ? [] : ['docker-compose']),
   ];
   const forExamples = ['curl', 'python3'].filter((name) => findProgram(name) === null);
-  if (!existsSync('/usr/lib/python3/dist-packages/websockets'))
-    forExamples.push('python3-websockets');
+  for (const name of ['websockets', 'nbformat']) {
+    if (!existsSync(`/usr/lib/python3/dist-packages/${name}`)) forExamples.push(`python3-${name}`);
+  }
   if (forExamples.length > 0) await aptInstall(forExamples, 'what the examples are run with');
   if (missing.length > 0) await aptInstall(missing, 'docker compose, for the tests');
   await ensureRunsc();

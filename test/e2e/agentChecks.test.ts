@@ -1,6 +1,6 @@
 /**
  * The agent's own checks (black, flake8, mypy, its unit tests on a real kernel), run where it runs: in the worker image. And
- * the same checkers on the probes, which are Python as well.
+ * the same checkers on the probes and the examples, which are Python as well.
  */
 
 import { PassThrough } from 'node:stream';
@@ -12,7 +12,6 @@ import { builtImage } from '../support/builtImage.ts';
 /** Installs the checkers the first time; afterwards the builder's cache answers. */
 const BUILD_TIMEOUT_MS = 300_000;
 const TAG = 'cellhouse-test-agent';
-const PROBES = new URL('security/probes', import.meta.url).pathname;
 
 it(
   'is formatted, linted, typed and tested',
@@ -32,11 +31,16 @@ it(
   BUILD_TIMEOUT_MS,
 );
 
-it('and so are the probes, but for the tests', async () => {
+it.each([
+  ['the probes', 'security/probes', ''],
+  // What a client needs is not in a worker's image.
+  ['the examples', '../../examples', '--ignore-missing-imports'],
+])('and so are %s, but for the tests', async (_name, path, allowance) => {
+  const folder = new URL(path, import.meta.url).pathname;
   const settings = '--config=/src/agent/.flake8';
-  const command = `cp -r /probes /tmp && cd /tmp/probes && black --check --quiet --diff --config /src/agent/pyproject.toml . &&
-    python3 -m flake8 ${settings} . && mypy --strict *.py`;
-  const report = await run(['sh', '-c', `(${command}) 2>&1`], [`${PROBES}:/probes:ro`]);
+  const command = `cp -r /checked /tmp && cd /tmp/checked && black --check --quiet --diff --config /src/agent/pyproject.toml *.py &&
+    python3 -m flake8 ${settings} *.py && mypy --strict ${allowance} *.py`;
+  const report = await run(['sh', '-c', `(${command}) 2>&1`], [`${folder}:/checked:ro`]);
   expect(report.trim()).toMatch(/^Success: no issues found in [1-9]\d* source files$/);
 });
 

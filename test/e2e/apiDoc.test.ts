@@ -1,16 +1,17 @@
 /** docs/api.md, from top to bottom: each operation gives the answer that stands below it. */
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const doc = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const pairs = [...doc.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)```/g)].map(
-  ([, operation = '', answer = '']) => ({ operation, answer: JSON.parse(answer) as unknown }),
+  ([, operation = '', answer = '']) => ({ operation, answer }),
 );
 
 let gateway: TestGateway;
-/** What `$id` stands for: the last execution that was submitted. */
-let id = '';
+/** What `$id`, `$session`, `$worker` and `$at` stand for, once an answer has said so. */
+const known = new Map<string, string>();
 beforeAll(async () => {
   gateway = await startTestGateway();
 });
@@ -28,16 +29,52 @@ function pattern(answer: unknown): unknown {
 
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-async function run(operation: string): Promise<unknown> {
-  const query = operation.replaceAll('$id', id);
+/** A text of the page with what is known by now. */
+function filledIn(text: string): string {
+  return text.replaceAll(/\$\w+/g, (name) => known.get(name) ?? name);
+}
+
+interface Told {
+  readonly submit?: { readonly id: string };
+  readonly session?: { readonly id: string; readonly worker: { readonly id: string } };
+}
+
+function remember({ submit, session }: Told): void {
+  if (submit) known.set('$id', submit.id);
+  if (!session) return;
+  known.set('$session', session.id).set('$worker', session.worker.id);
+  known.set('$at', new Date().toISOString());
+}
+
+/** @param wanted how many events are taken of a subscription that does not end */
+async function run(query: string, wanted: number): Promise<unknown> {
   if (query.startsWith('subscription')) {
     const events: unknown[] = [];
-    for await (const { data } of gateway.socket().iterate({ query })) events.push(data);
+    for await (const { data } of gateway.socket().iterate({ query })) {
+      events.push(data);
+      if (query.includes('sessionOutput') && events.length === wanted) break;
+    }
     return events;
   }
-  const { data, errors } = await gateway.graphql<Record<string, { id?: string }>>(query);
-  if (data?.submit?.id) id = data.submit.id;
+  const { data, errors } = await gateway.graphql<Told>(query);
+  remember(data ?? {});
   return errors ? { errors } : data;
+}
+
+/** The command that follows server-sent events, run until it has printed what stands below it. */
+async function runCommand(command: string, expected: string): Promise<string> {
+  const child = spawn('sh', ['-c', command], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    printed += text;
+    if (printed.includes(expected)) break;
+  }
+  // The shell and what it runs.
+  if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+  return printed;
 }
 
 describe('docs/api.md', () => {
@@ -49,9 +86,20 @@ describe('docs/api.md', () => {
   it.each(pairs.map(({ operation, answer }) => [operation, answer] as const))(
     '%s',
     async (operation, answer) => {
-      const given = await run(operation);
-      if (Array.isArray(answer)) expect(given).toEqual(pattern(answer));
-      else expect(given).toMatchObject(pattern(answer) as object);
+      const expected = JSON.parse(filledIn(answer)) as unknown;
+      const given = await run(filledIn(operation), Array.isArray(expected) ? expected.length : 0);
+      if (Array.isArray(expected)) expect(given).toEqual(pattern(expected));
+      else expect(given).toMatchObject(pattern(expected) as object);
     },
   );
+
+  it('follows events with curl as it says', async () => {
+    const [, command = '', events = ''] =
+      /```sh\n(printf [\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(doc) ?? [];
+    const here = command
+      .replace('.cellhouse/auth-token', `${gateway.dataDir}/auth-token`)
+      .replace('http://127.0.0.1:3874', gateway.url);
+    expect(events).toMatch(/^event: next\ndata: /);
+    expect(await runCommand(here, events)).toContain(events);
+  });
 });

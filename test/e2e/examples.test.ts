@@ -1,48 +1,56 @@
-/** The README's examples, run as it prints them. */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+/** The programs in examples/, run as the README and docs/api.md say. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { poolStatus, submit } from '../support/interpreter.ts';
+import { type ExampleEnd, type ExampleOptions, runExample } from '../support/runExample.ts';
 
-const ROOT = new URL('../../', import.meta.url).pathname;
-const PAGES = ['README.md', 'docs/api.md']
-  .map((page) => readFileSync(join(ROOT, page), 'utf8'))
-  .join('\n');
+const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
+const PRINT_SLOWLY =
+  "import time\nfor i in range(10):\n    print('line', i)\n    time.sleep(0.3)\n";
 
 let gateway: TestGateway;
+let folder: string;
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'cellhouse-example-'));
   gateway = await startTestGateway();
 });
-afterAll(() => gateway.destroy());
+afterAll(async () => {
+  await gateway.destroy();
+  rmSync(folder, { recursive: true });
+});
 
-/** The README's command that runs an example, as words. */
-function commandOf(name: string): string[] {
-  const command = new RegExp(`^\\w+ examples/${name}$`, 'm').exec(PAGES)?.[0];
-  if (command === undefined) throw new Error(`No page says how to run ${name}.`);
-  return command.split(' ');
-}
-
-function environment(): NodeJS.ProcessEnv {
-  return {
-    PATH: process.env.PATH,
-    CELLHOUSE_URL: gateway.url,
-    CELLHOUSE_TOKEN: gateway.token,
-    PYTHONIOENCODING: 'utf-8',
-  };
-}
-
+/** What it printed. */
 async function run(name: string, ...more: string[]): Promise<string> {
-  const [program = '', ...words] = commandOf(name);
-  const options = { cwd: ROOT, env: environment() };
-  const { stdout } = await promisify(execFile)(program, [...words, ...more], options);
+  const { exitCode, stdout, stderr } = await runExample(gateway, name, { more });
+  expect(stderr).toBe('');
+  expect(exitCode).toBe(0);
   return stdout;
 }
 
-describe('the examples', () => {
+async function runThroughKill(name: string, options: ExampleOptions = {}): Promise<ExampleEnd> {
+  let printed = '';
+  let restarted: Promise<void> | null = null;
+  const end = await runExample(gateway, name, {
+    ...options,
+    onText: (piece) => {
+      printed += piece;
+      if (printed.includes('line 2\n')) restarted ??= killAndRestart();
+    },
+  });
+  expect(restarted).not.toBeNull();
+  await restarted;
+  return end;
+}
+
+async function killAndRestart(): Promise<void> {
+  await gateway.kill('SIGKILL');
+  await gateway.restart();
+}
+
+describe('the first examples', () => {
   it('work with curl', async () => {
     const answers = (await run('execute.sh')).trim().split('\n');
     expect(answers.map((line) => JSON.parse(line) as unknown)).toEqual([
@@ -53,47 +61,67 @@ describe('the examples', () => {
   });
 
   it('work with Python alone', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'cellhouse-example-'));
-    try {
-      const file = join(folder, 'chart.png');
-      expect(await run('execute.py', file)).toBe(
-        "200\nERROR name 'b' is not defined after 'before\\n'\na chart: PNG\n",
-      );
-      expect(readFileSync(file).subarray(1, 4).toString()).toBe('PNG');
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const file = join(folder, 'chart.png');
+    expect(await run('execute.py', file)).toBe(
+      "200\nERROR name 'b' is not defined after 'before\\n'\na chart: PNG\n",
+    );
+    expect(readFileSync(file).subarray(1, 4).toString()).toBe('PNG');
   });
 
-  it.each([
-    ['Node', 'execute.mjs'],
-    ['Python', 'follow.py'],
-  ])(
-    'work with %s, also when the gateway is killed while output comes',
-    async (_language, name) => {
-      const [program = '', ...words] = commandOf(name);
-      const child = spawn(program, words, {
-        cwd: ROOT,
-        env: environment(),
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const closed = once(child, 'close');
-      let printed = '';
-      let restarted: Promise<void> | null = null;
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        printed += text;
-        if (printed.includes('line 2\n')) restarted ??= killAndRestart();
-      });
-      expect(await closed).toEqual([0, null]);
-      await restarted;
-      const lines = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
-      expect(restarted).not.toBeNull();
-      expect(printed).toBe(`${lines}OK\n`);
-    },
-  );
+  it('work with Node, also when the gateway is killed while output comes', async () => {
+    const end = await runThroughKill('execute.mjs');
+    expect(end).toEqual({ exitCode: 0, stdout: `${TEN_LINES}OK\n`, stderr: '' });
+  });
 });
 
-async function killAndRestart(): Promise<void> {
-  await gateway.kill('SIGKILL');
-  await gateway.restart();
+describe.each([['follow.mjs'], ['follow.py']])('%s', (name) => {
+  it('shows each line once, also when the gateway is killed while output comes', async () => {
+    const { id } = await submit(gateway, `user-of-${name}`, PRINT_SLOWLY);
+    const end = await runThroughKill(name, { words: { EXECUTION_ID: id } });
+    expect(end).toEqual({ exitCode: 0, stdout: `${TEN_LINES}OK\n`, stderr: '' });
+  });
+
+  it('ends with an error where there is nothing to follow, or the token is wrong', async () => {
+    const unknown = await runExample(gateway, name, { words: { EXECUTION_ID: 'nothing' } });
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain('There is no execution "nothing".');
+    const refused = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN: 'wrong' } });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('4403');
+  });
+});
+
+describe('the chat', () => {
+  it("gives the model its code's text, errors and pictures, and releases the session", async () => {
+    const before = (await poolStatus(gateway)).busyWorkers;
+    const printed = await run('chat.py', folder);
+    expect(printed).toMatch(/I add the quarters up\.\n>>> import pandas as pd\n[\s\S]*\n44\n/);
+    expect(printed).toContain(">>> sales['Q4']\nKeyError: 'Q4'\n");
+    expect(printed).toMatch(/\n\[a picture\]\n44 in all, and the second quarter was the best\.\n$/);
+    const pictures = readdirSync(folder).filter((file) => file.startsWith('chat-'));
+    expect(pictures).toEqual(['chat-call_3.png']);
+    expect(readFileSync(join(folder, 'chat-call_3.png')).subarray(1, 4).toString()).toBe('PNG');
+    expect((await poolStatus(gateway)).busyWorkers).toBe(before);
+  });
+});
+
+describe('the load generator', () => {
+  it('makes as many calls as it was told to, and counts how they ended', async () => {
+    const printed = await run('load.mjs');
+    const [, users, rate, seconds] =
+      /load\.mjs --users (\d+) --rate (\d+) --seconds (\d+)$/m.exec(pageOfLoad()) ?? [];
+    const calls = Number(rate) * Number(seconds);
+    expect(printed).toMatch(new RegExp(`^${users} sessions in \\d+ ms\n${calls} calls in `));
+    expect(printed).toMatch(/\n[\d.]+ OK\/s, p50 [\d.]+ ms, p95 [\d.]+ ms, p99 [\d.]+ ms\n/);
+    expect(printed).toMatch(new RegExp(`\nOK: ${calls}\n$`));
+  });
+
+  it('counts what is refused by its code', async () => {
+    const printed = await run('load.mjs', '--seconds', '1', '--code', '');
+    expect(printed).toMatch(/\n0\.0 OK\/s, p50 - ms, p95 - ms, p99 - ms\nBAD_USER_INPUT: \d+\n$/);
+  });
+});
+
+function pageOfLoad(): string {
+  return readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 }

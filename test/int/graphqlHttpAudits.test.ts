@@ -1,4 +1,4 @@
-/** The audits of the GraphQL-over-HTTP specification (package graphql-http), and the same manners without a token. */
+/** The audits of the GraphQL-over-HTTP specification (package graphql-http), and its manners without a token. */
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
@@ -33,35 +33,56 @@ describe('GraphQL over HTTP', () => {
   });
 });
 
-describe('without a token', () => {
-  it.each([
-    ['POST', 'application/graphql-response+json', 'application/graphql-response+json'],
-    ['POST', 'application/json', 'application/json'],
-    ['POST', '*/*', 'application/json'],
-    ['GET', 'application/graphql-response+json', 'application/graphql-response+json'],
-    ['GET', 'application/json', 'application/json'],
-    ['GET', '*/*', 'application/json'],
-  ])('a %s that accepts %s is told so in that form', async (method, accept, type) => {
-    const response =
-      method === 'GET'
-        ? await fetch(`${url}?query=${encodeURIComponent('{ __typename }')}`, {
-            headers: { Accept: accept },
-          })
-        : await fetch(url, {
-            method,
-            headers: { Accept: accept, 'Content-Type': 'application/json' },
-            body: '{"query":"{ __typename }"}',
-          });
-    expect(response.status).toBe(401);
-    expect(response.headers.get('content-type')).toBe(`${type}; charset=utf-8`);
-    expect(response.headers.get('www-authenticate')).toBe('Bearer realm="cellhouse"');
-    expect(await response.json()).toEqual({
-      errors: [
-        {
-          message: 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.',
-          extensions: { code: 'UNAUTHENTICATED' },
-        },
-      ],
+const RESPONSE = 'application/graphql-response+json';
+const JSON_TYPE = 'application/json';
+const QUERY = '{ __typename }';
+const MISSING = 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.';
+const WRONG = 'The token is wrong.';
+
+/** What a client may accept -> the media type of the answer. */
+const ACCEPTED = [
+  [RESPONSE, RESPONSE],
+  [JSON_TYPE, JSON_TYPE],
+  ['*/*', JSON_TYPE],
+  [`${RESPONSE}; charset=utf-8, ${JSON_TYPE}; q=0.9`, RESPONSE],
+  [`${JSON_TYPE}, */*; q=0.1`, JSON_TYPE],
+  ['text/event-stream', JSON_TYPE],
+] as const;
+
+const REQUESTS = [
+  ['a GET', `?query=${encodeURIComponent(QUERY)}`, { method: 'GET' }],
+  ['a GET of nothing', '', { method: 'GET' }],
+  ['a POST', '', { method: 'POST', ...withBody(JSON_TYPE, JSON.stringify({ query: QUERY })) }],
+  ['a POST of no GraphQL', '', { method: 'POST', ...withBody(JSON_TYPE, 'garbage') }],
+  ['a form', '', { method: 'POST', ...withBody('application/x-www-form-urlencoded', 'query=x') }],
+  ['another method', '', { method: 'PUT', ...withBody(JSON_TYPE, '{}') }],
+] as const;
+
+const TOKENS = [
+  ['no token', {}, MISSING],
+  ['a wrong token', { 'X-Auth-Token': 'wrong' }, WRONG],
+  ['a wrong bearer', { Authorization: 'Bearer wrong' }, WRONG],
+  ['another scheme', { Authorization: 'Basic d3Jvbmc6d3Jvbmc=' }, MISSING],
+] as const;
+
+function withBody(type: string, body: string) {
+  return { headers: { 'Content-Type': type }, body };
+}
+
+describe.each(REQUESTS)('%s', (_request, search, init) => {
+  describe.each(TOKENS)('with %s', (_token, token, message) => {
+    it.each(ACCEPTED)('is told so as a client wants it that accepts %s', async (accept, type) => {
+      const given = 'headers' in init ? init.headers : {};
+      const headers = { ...given, ...token, Accept: accept };
+      const response = await fetch(`${url}${search}`, { ...init, headers });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('content-type')).toBe(`${type}; charset=utf-8`);
+      // RFC 9110, 15.5.2: a 401 names a way to authenticate.
+      expect(response.headers.get('www-authenticate')).toBe('Bearer realm="cellhouse"');
+      // No `data`: the specification's form of a request that was not executed.
+      expect(await response.json()).toEqual({
+        errors: [{ message, extensions: { code: 'UNAUTHENTICATED' } }],
+      });
     });
   });
 });

@@ -2,7 +2,9 @@
  * The graphql-transport-ws protocol (PROTOCOL.md of graphql-ws), message by message: every close code, and what leaves the
  * socket open.
  */
-import { describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { connect as connectTcp } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { OutputItem } from '../../src/events/eventStore.ts';
 import { newId } from '../../src/ids.ts';
@@ -64,6 +66,14 @@ describe('the handshake', () => {
     },
   );
 
+  it.each(['graphql-ws', 'something, else'])(
+    'answers a client that offers %s alone with 4406, whatever its library makes of that',
+    async (offered) => {
+      const { port } = await startTransport(quiet());
+      expect(await closeCodeOnWire(port, offered)).toBe(4406);
+    },
+  );
+
   it('closes with 4408 when connection_init does not come', {
     timeout: INIT_TEST_TIMEOUT_MS,
   }, async () => {
@@ -72,6 +82,13 @@ describe('the handshake', () => {
 
   it('closes with 4429 on a second connection_init', async () => {
     const connection = await acknowledged();
+    init(connection);
+    expect(await connection.closed).toBe(4429);
+  });
+
+  it('closes with 4429 when both come at once', async () => {
+    const connection = await raw();
+    init(connection);
     init(connection);
     expect(await connection.closed).toBe(4429);
   });
@@ -110,6 +127,15 @@ describe('what is no message of the protocol closes with 4400', () => {
       'variables that are none',
       '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","variables":[]}}',
     ],
+    [
+      'an operation name that is none',
+      '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","operationName":7}}',
+    ],
+    [
+      'extensions that are none',
+      '{"id":"1","type":"subscribe","payload":{"query":"{ __typename }","extensions":"x"}}',
+    ],
+    ['a ping whose payload is none', '{"type":"ping","payload":"x"}'],
     ['a complete of nothing', '{"type":"complete"}'],
   ])('%s', async (_name, message) => {
     const connection = await acknowledged();
@@ -140,6 +166,9 @@ describe('operations', () => {
   it.each([
     ['a document that cannot be parsed', '{'],
     ['a field that is not there', '{ nothing }'],
+    ['a document of types', 'type Query { a: Int }'],
+    ['nothing', ''],
+    ['operations of which none is named', 'query A { __typename } query B { __typename }'],
     [
       'a subscription to two fields',
       'subscription { a: poolStatus { totalWorkers } b: poolStatus { totalWorkers } }',
@@ -150,6 +179,27 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: 'bad', type: 'error' });
     subscribe(connection, 'bad', QUERY);
     expect(await connection.take()).toMatchObject({ id: 'bad', type: 'next' });
+  });
+
+  it('answer a name that the document does not have with an error, and the socket stays open', async () => {
+    const connection = await acknowledged();
+    const payload = { query: 'query A { __typename }', operationName: 'B' };
+    connection.send({ id: 'bad', type: 'subscribe', payload });
+    expect(await connection.take()).toMatchObject({
+      id: 'bad',
+      type: 'error',
+      payload: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+    });
+    subscribe(connection, 'bad', QUERY);
+    expect(await connection.take()).toMatchObject({ id: 'bad', type: 'next' });
+  });
+
+  it('free their id when the client completes them', async () => {
+    const connection = await acknowledged();
+    subscribe(connection, '1', FOLLOW);
+    connection.send({ id: '1', type: 'complete' });
+    subscribe(connection, '1', QUERY);
+    expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
   it('run side by side, each completed by itself', async () => {
@@ -195,6 +245,20 @@ describe('operations', () => {
   });
 });
 
+describe('a server that stops', () => {
+  it('closes with 1012, and completes no stream that is not over', async () => {
+    const { server, connect } = await startTransport(quiet());
+    const connection = await connect();
+    subscribe(connection, 'stream', FOLLOW);
+    subscribe(connection, 'one', QUERY);
+    expect(await connection.take()).toMatchObject({ id: 'one', type: 'next' });
+    expect(await connection.take()).toEqual({ id: 'one', type: 'complete' });
+    const last = connection.take();
+    await Promise.all([server.close(), expect(last).rejects.toThrow('Closed with 1012.')]);
+    expect(await connection.closed).toBe(1012);
+  });
+});
+
 describe('a reader that takes nothing', () => {
   it('is closed with 1013 after a while, and others notice nothing', async () => {
     const text = 'x'.repeat(65_536);
@@ -231,3 +295,24 @@ describe('a reader that takes nothing', () => {
     expect(await slow.closed).toBe(1013);
   });
 });
+
+/** The code of the close frame that the server sends first, to a client that offers these sub-protocols. */
+async function closeCodeOnWire(port: number, protocols: string): Promise<number> {
+  const socket = connectTcp(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(
+    `GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nSec-WebSocket-Protocol: ${protocols}\r\n\r\n`,
+  );
+  let received = Buffer.alloc(0);
+  for await (const chunk of socket) {
+    received = Buffer.concat([received, chunk]);
+    const head = received.indexOf('\r\n\r\n');
+    const frame = received.subarray(head + 4);
+    // RFC 6455, 5.5.1: FIN and opcode 8, the length, then the code.
+    if (head >= 0 && frame.length >= 4) {
+      expect(frame[0]).toBe(0x88);
+      return frame.readUInt16BE(2);
+    }
+  }
+  throw new Error('The connection ended without a close frame.');
+}

@@ -24,4 +24,16 @@ describe('docs/api.md', () => {
     expect(names).toHaveLength(8);
     for (const name of names) expect(doc).toMatch(new RegExp(`^\\| \`${name}\` `, 'm'));
   });
+
+  it.each(['Query', 'Mutation', 'Subscription'])('shows how each field of %s is used', (type) => {
+    const fields = new RegExp(`^type ${type} \\{([\\s\\S]*?)^\\}`, 'm').exec(
+      read('schema.graphql'),
+    );
+    const names = [...(fields?.[1] ?? '').matchAll(/^ {2}(\w+)[(:]/gm)].map(([, name]) => name);
+    expect(names.length).toBeGreaterThanOrEqual(3);
+    const shown = [...doc.matchAll(/^```(?:graphql|sh)\n([\s\S]*?)^```$/gm)]
+      .map(([, text]) => text)
+      .join('\n');
+    for (const name of names) expect(shown).toMatch(new RegExp(`[{\\s:]${name}\\b`));
+  });
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, loadConfig } from '../../src/config.ts';
@@ -6,7 +6,23 @@ import { type Config, loadConfig } from '../../src/config.ts';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const README = readFileSync(`${ROOT}README.md`, 'utf8');
 const PAGES = README + readFileSync(`${ROOT}docs/api.md`, 'utf8');
+const EXAMPLES = `${ROOT}examples/`;
 const ROOT_UID = 0;
+
+/** How a printed command begins -> what runs it. */
+const RUN_BY = [
+  ['npm start\n', 'test/e2e/readme.test.ts'],
+  ['npm stop\n', 'test/e2e/readme.test.ts'],
+  ['npm test\n', '.ci/run'],
+  ['sh examples/', 'test/e2e/examples.test.ts'],
+  ['node examples/', 'test/e2e/examples.test.ts'],
+  ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
+  ['python3 examples/', 'test/e2e/examples.test.ts'],
+  ['printf ', 'test/e2e/apiDoc.test.ts'],
+  ['docker compose ', 'test/e2e/compose.test.ts'],
+  ['export DATABASE_URL=', 'test/e2e/gateways.test.ts'],
+  ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
+] as const;
 
 /** Variable -> default, as the README's table of settings has them; null: none, what happens then is said in brackets. */
 function documentedSettings(): Map<string, string | null> {
@@ -43,11 +59,35 @@ describe('the README, or docs/api.md,', () => {
     expect(Object.fromEntries(documented)).toEqual(config);
   });
 
-  it.each(readdirSync(`${ROOT}examples`))(
-    'shows examples/%s as it is, and how to run it',
-    (name) => {
-      expect(PAGES).toContain(`\n${readFileSync(`${ROOT}examples/${name}`, 'utf8')}\`\`\``);
-      expect(PAGES).toMatch(new RegExp(`^\\w+ examples/${name}$`, 'm'));
-    },
-  );
+  it.each(readdirSync(EXAMPLES))('says how to run examples/%s', (name) => {
+    const lines = fences('sh').flatMap((snippet) => snippet.split('\n'));
+    expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
+  });
+
+  it('prints programs that are examples, as they are', () => {
+    const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
+    const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
+    expect(programs.length).toBeGreaterThanOrEqual(5);
+    for (const program of programs) expect(examples).toContain(program);
+  });
+
+  it('prints no command that no test runs', () => {
+    const commands = fences('sh').filter((snippet) => !isScript(snippet));
+    expect(commands.length).toBeGreaterThan(10);
+    for (const command of commands) {
+      const runner = RUN_BY.find(([start]) => command.startsWith(start))?.[1];
+      expect(runner, `what runs ${command}`).toBeDefined();
+      expect(existsSync(`${ROOT}${runner}`)).toBe(true);
+    }
+  });
 });
+
+/** The contents of the fences in a language. */
+function fences(language: string): string[] {
+  const found = PAGES.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
+  return [...found].map(([, text = '']) => text);
+}
+
+function isScript(snippet: string): boolean {
+  return snippet.startsWith('#!');
+}

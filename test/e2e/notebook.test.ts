@@ -1,0 +1,149 @@
+/** examples/notebook.py: a notebook in, the executed one out, in the form that nbformat asks for. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { poolStatus } from '../support/interpreter.ts';
+import { runExample } from '../support/runExample.ts';
+
+const SAMPLE = 'examples/notebook.ipynb';
+const VALIDATE = 'import nbformat, sys; nbformat.validate(nbformat.read(sys.argv[1], 4))';
+
+let gateway: TestGateway;
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'cellhouse-notebook-'));
+  gateway = await startTestGateway();
+});
+afterAll(async () => {
+  await gateway.destroy();
+  rmSync(folder, { recursive: true });
+});
+
+interface Cell {
+  readonly cell_type: string;
+  readonly execution_count?: number | null;
+  readonly outputs?: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Runs the given code cells, and gives them back as they came out. */
+async function runCells(sources: readonly (string | readonly string[])[], ...more: string[]) {
+  const cells = sources.map((source, n) => ({
+    cell_type: 'code',
+    execution_count: 99,
+    id: `cell-${n}`,
+    metadata: {},
+    outputs: [{ output_type: 'stream', name: 'stdout', text: 'of an earlier run' }],
+    source,
+  }));
+  const source = join(folder, 'in.ipynb');
+  const notebook = { cells, metadata: { kept: true }, nbformat: 4, nbformat_minor: 5 };
+  writeFileSync(source, JSON.stringify(notebook));
+  return await runNotebook(source, more);
+}
+
+async function runNotebook(source: string, more: readonly string[] = []) {
+  const target = join(folder, 'out.ipynb');
+  const words = { [SAMPLE]: source, 'executed.ipynb': target };
+  const { exitCode, stderr } = await runExample(gateway, 'notebook.py', { words, more });
+  expect(stderr).toBe('');
+  await promisify(execFile)('/usr/bin/python3', ['-c', VALIDATE, target]);
+  const executed = JSON.parse(readFileSync(target, 'utf8')) as {
+    readonly cells: readonly Cell[];
+    readonly metadata: unknown;
+  };
+  return { exitCode, ...executed };
+}
+
+/** A cell's outputs without what differs from run to run. */
+const kinds = ({ outputs = [] }: Cell) => outputs.map((output) => output.output_type);
+
+describe('a notebook', () => {
+  it('of the examples comes back executed', async () => {
+    const { exitCode, cells } = await runNotebook(SAMPLE);
+    expect(exitCode).toBe(0);
+    const [text, walk, plot] = cells;
+    expect(text).toEqual(expect.not.objectContaining({ outputs: expect.anything() }));
+    expect(walk).toMatchObject({
+      execution_count: 1,
+      outputs: [
+        { output_type: 'stream', name: 'stdout', text: 'steps: 1000\n' },
+        { output_type: 'execute_result', execution_count: 1, metadata: {} },
+      ],
+    });
+    expect(plot?.execution_count).toBe(2);
+    expect(plot?.outputs?.at(-1)).toMatchObject({
+      output_type: 'display_data',
+      data: { 'image/png': expect.stringMatching(/^iVBOR/), 'text/plain': expect.any(String) },
+    });
+  });
+
+  it('has each kind of output as nbformat writes it', async () => {
+    const { cells, metadata, exitCode } = await runCells([
+      ['import sys\n', "print('one')\n", "print('two', file=sys.stderr)\n", "'three'"],
+      "from IPython.display import JSON, display\ndisplay(JSON({'a': [1]}))",
+      '',
+      '# nothing',
+    ]);
+    expect(exitCode).toBe(0);
+    expect(metadata).toEqual({ kept: true });
+    expect(cells[0]?.outputs).toEqual(
+      expect.arrayContaining([
+        { output_type: 'stream', name: 'stdout', text: 'one\n' },
+        { output_type: 'stream', name: 'stderr', text: 'two\n' },
+        {
+          output_type: 'execute_result',
+          execution_count: 1,
+          data: { 'text/plain': "'three'" },
+          metadata: {},
+        },
+      ]),
+    );
+    expect(cells[1]?.outputs).toMatchObject([
+      { output_type: 'display_data', data: { 'application/json': { a: [1] } } },
+    ]);
+    expect(cells[2]).toMatchObject({ execution_count: null, outputs: [] });
+    expect(cells[3]?.outputs).toEqual([]);
+  });
+
+  it('shows what clear_output and updates leave, whichever cell they come from', async () => {
+    const { cells } = await runCells([
+      "from IPython.display import clear_output, display\nh = display('first', display_id='h')",
+      "print('gone'); clear_output(); print('stays')",
+      "print('gone, too'); clear_output(wait=True); print('instead')\nclear_output(wait=True)",
+      "h.update('second')\nprint('a', end=''); print('b')",
+    ]);
+    expect(cells[0]?.outputs).toMatchObject([{ data: { 'text/plain': "'second'" } }]);
+    expect(cells[1]?.outputs).toMatchObject([{ text: 'stays\n' }]);
+    expect(cells[2]?.outputs).toMatchObject([{ text: 'instead\n' }]);
+    expect(cells[3]?.outputs).toMatchObject([{ text: 'ab\n' }]);
+  });
+
+  it('stops at the first cell that fails, and releases its session', async () => {
+    const before = (await poolStatus(gateway)).busyWorkers;
+    const { exitCode, cells } = await runCells(['x = 1', "print('before')\nx / 0", 'x']);
+    expect(exitCode).toBe(1);
+    expect(cells[1]?.outputs).toMatchObject([
+      { output_type: 'stream', text: 'before\n' },
+      {
+        output_type: 'error',
+        ename: 'ZeroDivisionError',
+        evalue: 'division by zero',
+        traceback: expect.arrayContaining([expect.stringContaining('ZeroDivisionError')]),
+      },
+    ]);
+    expect(cells[2]).toMatchObject({ execution_count: null, outputs: [] });
+    expect((await poolStatus(gateway)).busyWorkers).toBe(before);
+  });
+
+  it('goes on if told to, also where the kernel died', async () => {
+    const code = ['1 / 0', 'import os; os._exit(1)', "'alive'"];
+    const { exitCode, cells } = await runCells(code, '--keep-going');
+    expect(exitCode).toBe(1);
+    expect(cells.map(kinds)).toEqual([['error'], ['error'], ['execute_result']]);
+    expect(cells[1]?.outputs).toMatchObject([{ ename: 'KernelDied' }]);
+  });
+});

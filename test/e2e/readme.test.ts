@@ -1,0 +1,78 @@
+/** `npm start` and `npm stop`, as a new user meets them in the README, in this folder but with a DATA_DIR and a port of its own. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../support/until.ts';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const START_LIMIT_MS = 100_000;
+
+let folder: string;
+let env: NodeJS.ProcessEnv;
+let started: ChildProcess;
+let printed = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ch-readme-'));
+  const { AUTH_TOKEN, DATABASE_URL, ...rest } = process.env;
+  env = {
+    ...rest,
+    DATA_DIR: join(folder, 'data'),
+    SOCKET_DIR: join(folder, 's'),
+    PORT: '0',
+    MIN_IDLE_WORKERS: '1',
+  };
+});
+afterAll(async () => {
+  // Whatever failed before: nothing of it may be left.
+  await promisify(execFile)(process.execPath, ['dist/cli.js', 'down'], { cwd: ROOT, env });
+  rmSync(folder, { recursive: true });
+});
+
+/** The one command of a fence. @throws Error if the README has none like it */
+function command(text: string): string[] {
+  if (!README.includes(`\n\`\`\`sh\n${text}\n\`\`\`\n`))
+    throw new Error(`It does not say ${text}.`);
+  return text.split(' ');
+}
+
+describe('the README', () => {
+  it('starts the server, says where it is and where the token is, and that one works', async () => {
+    const [program = '', ...words] = command('npm start');
+    started = spawn(program, words, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    started.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    const [, url = '', file = ''] = await until(
+      'both lines',
+      async () => {
+        if (started.exitCode !== null) throw new Error(`It ended: ${printed}`);
+        return /^Cellhouse serves (\S+)\/graphql$[\s\S]*^The token is in (\S+)$/m.exec(printed);
+      },
+      START_LIMIT_MS,
+    );
+    expect(README).toContain('Cellhouse serves http://127.0.0.1:3874/graphql\nThe token is in /');
+    const token = readFileSync(file, 'utf8').trim();
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+      body: JSON.stringify({
+        query: 'mutation { execute(input: { userUuid: "new", code: "1 + 1" }) { resultText } }',
+      }),
+    });
+    expect(await response.json()).toEqual({ data: { execute: { resultText: '2' } } });
+  });
+
+  it('stops all of it', async () => {
+    const ended = once(started, 'exit');
+    const [program = '', ...words] = command('npm stop');
+    const { stdout } = await promisify(execFile)(program, words, { cwd: ROOT, env });
+    expect(stdout).toMatch(/Cellhouse is down: no session, no container, no database process/);
+    expect(await ended).toEqual([0, null]);
+  });
+});

@@ -1,0 +1,71 @@
+/** Runs a file of examples/ with the command that the README or docs/api.md prints for it, against a test's gateway. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { TestGateway } from './gateway.ts';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const PAGES = ['README.md', 'docs/api.md']
+  .map((page) => readFileSync(join(ROOT, page), 'utf8'))
+  .join('\n');
+/** Debian's Python has Debian's packages, whatever else is first on the tester's PATH. */
+const DEBIAN_PROGRAMS = '/usr/bin';
+
+export interface ExampleOptions {
+  /** Word of the printed command -> what stands for it in the test. */
+  readonly words?: Readonly<Record<string, string>>;
+  /** Words to add. */
+  readonly more?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with each piece of standard output. */
+  readonly onText?: (piece: string) => void;
+}
+
+export interface ExampleEnd {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Resolves when it has ended, however that was. @throws Error if no page says how to run it */
+export async function runExample(
+  gateway: TestGateway,
+  name: string,
+  options: ExampleOptions = {},
+): Promise<ExampleEnd> {
+  const printed = commandOf(name).map((word) => options.words?.[word] ?? word);
+  const [program = '', ...words] = [...printed, ...(options.more ?? [])];
+  const child = spawn(program === 'node' ? process.execPath : program, words, {
+    cwd: ROOT,
+    env: { ...environment(gateway), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    stdout += piece;
+    options.onText?.(piece);
+  });
+  const [stderr, [exitCode]] = await Promise.all([
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { exitCode, stdout, stderr };
+}
+
+/** The words of the line that runs an example. */
+function commandOf(name: string): string[] {
+  const command = new RegExp(`^\\w+ examples/${name}(?: .*)?$`, 'm').exec(PAGES)?.[0];
+  if (command === undefined) throw new Error(`No page says how to run ${name}.`);
+  return command.split(' ');
+}
+
+function environment(gateway: TestGateway): NodeJS.ProcessEnv {
+  return {
+    PATH: [DEBIAN_PROGRAMS, dirname(process.execPath), process.env.PATH].join(':'),
+    CELLHOUSE_URL: gateway.url,
+    CELLHOUSE_TOKEN: gateway.token,
+    PYTHONIOENCODING: 'utf-8',
+  };
+}
