@@ -1,11 +1,16 @@
 /** Lists of what is recorded, in pages; and many things at once, so that a list costs one read for each kind of thing. */
 import type { Config } from '../config.ts';
+import { DomainError } from '../errors.ts';
+import { EVENT_TYPES } from '../events/eventTypeNames.ts';
 import type { Queries } from '../events/queries/queries.ts';
 import type { Session } from '../events/states.ts';
 import type { PoolId, SessionId } from '../ids.ts';
 import { parseIdCursor, parsePosition, readPage } from './page.ts';
 import type { Lists, Many } from './service.ts';
 import { validateUserUuid } from './validateRequest.ts';
+
+/** An error names what it refuses, and is no echo of a whole body. */
+const MAX_QUOTED_CHARS = 200;
 
 export function createLists(deps: { readonly queries: Queries; readonly poolId: PoolId }): Lists {
   const { queries, poolId } = deps;
@@ -38,11 +43,24 @@ export function createLists(deps: { readonly queries: Queries; readonly poolId: 
         queries.workerPage(of, before, limit),
       );
     },
-    events: (filter, request) =>
-      readPage(request, parsePosition, (after, limit) =>
-        queries.eventPage(filter.types ?? null, after ?? 0, limit),
-      ),
+    events: (filter, request) => {
+      const types = filter.types == null ? null : validateEventTypes(filter.types);
+      return readPage(request, parsePosition, (after, limit) =>
+        queries.eventPage(types, after ?? 0, limit),
+      );
+    },
   };
+}
+
+/** @throws BAD_USER_INPUT: a name that is misspelt would look like a past in which nothing happened */
+function validateEventTypes(types: readonly string[]): readonly string[] {
+  const unknown = types.find((type) => !EVENT_TYPES.has(type));
+  if (unknown === undefined) return types;
+  throw new DomainError(
+    'BAD_USER_INPUT',
+    `types has ${JSON.stringify(unknown.slice(0, MAX_QUOTED_CHARS))}, which is no type of event; docs/events.md names them all.`,
+    { field: 'types' },
+  );
 }
 
 export interface ManyDeps {

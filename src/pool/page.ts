@@ -37,7 +37,7 @@ function badSize(size: number): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',
     `first is ${size}, but must be from 1 to ${MAX_PAGE_SIZE}.`,
-    { field: 'first', max: MAX_PAGE_SIZE },
+    { field: 'first', limit: MAX_PAGE_SIZE },
   );
 }
 

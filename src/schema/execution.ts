@@ -113,7 +113,7 @@ builder.mutationFields((t) => ({
   interrupt: t.field({
     type: Execution,
     description:
-      'Interrupts a queued or running execution; the session keeps its variables. One that is over is left as it is.',
+      'Interrupts a queued or running execution; the session keeps its variables. Its status then says what was done: INTERRUPTED, CANCELLED if it was queued, how it ended if it was over already, and RUNNING if its code takes no notice (restartKernel ends that). Asking again changes nothing.',
     args: { executionId: t.arg.id({ required: true, description: 'Which execution.' }) },
     resolve: (_root, { executionId }, { service, principal }) =>
       service.interrupt(principal, executionId),

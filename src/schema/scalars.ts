@@ -4,6 +4,10 @@ import { builder } from './builder.ts';
 /** RFC 3339 with its offset: a time without one would mean another instant on each machine. */
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
+/** What PostgreSQL and four digits of a year can both say, less a day: queries look a little around a time. */
+const FIRST_TIME_MS = Date.parse('0001-01-02T00:00:00.000Z');
+const LAST_TIME_MS = Date.parse('9999-12-30T23:59:59.999Z');
+
 builder.scalarType('DateTime', {
   description:
     'A point in time: RFC 3339, given in UTC with milliseconds (`2026-01-31T12:00:00.000Z`), taken with any offset.',
@@ -18,11 +22,22 @@ builder.scalarType('JSON', {
 });
 
 function parseTime(value: unknown): Date {
-  const time = typeof value === 'string' && RFC_3339.test(value) ? new Date(value) : null;
-  if (time !== null && !Number.isNaN(time.getTime())) return time;
-  throw new GraphQLError('A DateTime is text such as "2026-01-31T12:00:00Z", with its offset.', {
-    extensions: { code: 'BAD_USER_INPUT' },
-  });
+  const ms =
+    typeof value === 'string' && RFC_3339.test(value) && isDay(value)
+      ? Date.parse(value)
+      : Number.NaN;
+  if (ms >= FIRST_TIME_MS && ms <= LAST_TIME_MS) return new Date(ms);
+  throw new GraphQLError(
+    'A DateTime is text such as "2026-01-31T12:00:00Z", with its offset, of a day that there is.',
+    { extensions: { code: 'BAD_USER_INPUT' } },
+  );
+}
+
+/** `Date` takes the 30th of February for a day in March. */
+function isDay(text: string): boolean {
+  const day = text.slice(0, 'yyyy-mm-dd'.length);
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
 }
 
 function refuseInput(): never {

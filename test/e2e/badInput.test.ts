@@ -1,230 +1,209 @@
 /** What bad input gets, over HTTP and over WebSocket alike: a stable code, the field and the limit, and nothing happens. */
 import { randomUUID } from 'node:crypto';
-import { createClient } from 'graphql-ws';
+import { readFileSync } from 'node:fs';
+import { buildSchema, isInputObjectType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
-import { userEventCount } from '../support/eventCount.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute } from '../support/interpreter.ts';
+import { type Ask, askOverHttp, askOverWebSocket } from '../support/bothTransports.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { execute, poolStatus, release } from '../support/interpreter.ts';
+import { OVERSIZED_DOCUMENTS } from '../support/oversizedDocuments.ts';
+import type { Known } from '../support/refusal.ts';
+import { REFUSALS } from '../support/refusals.ts';
+import { until } from '../support/until.ts';
 
-const MAX_CODE_BYTES = 1_048_576;
-const MAX_BODY_BYTES = 8_388_608;
-const MAX_EXECUTION_TIMEOUT_MS = 300_000;
-const MAX_USER_UUID_CHARACTERS = 128;
-
-const EXECUTE = 'mutation ($input: ExecuteInput!) { execute(input: $input) { status } }';
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { status } }';
 
-interface Outcome {
-  readonly data?: Readonly<Record<string, unknown>> | null | undefined;
-  readonly errors?: readonly unknown[] | undefined;
-}
-type Ask = (query: string, variables?: Record<string, unknown>) => Promise<Outcome>;
-
+let installation: TestInstallation;
 let gateway: TestGateway;
+let known: Known;
+/** With the pool at rest: from then on nothing is recorded unless somebody asks for it. */
 beforeAll(async () => {
-  gateway = await startTestGateway({
+  installation = await createInstallation({
     MIN_IDLE_WORKERS: '1',
     MAX_TOTAL_WORKERS: '1',
     MAX_QUEUED_EXECUTIONS: '1',
   });
+  gateway = await installation.start();
+  const { id } = await execute(gateway, 'someone', '1');
+  await release(gateway, 'someone');
+  await atRest();
+  const [row] = await installation.sql<Known[]>`
+    SELECT id AS execution_id, session_id, worker_id FROM executions WHERE id = ${id}`;
+  if (!row) throw new Error('The execution is not there.');
+  known = row;
 });
-afterAll(() => gateway.destroy());
+afterAll(() => installation.destroy());
 
-const overHttp: Ask = (query, variables) => gateway.graphql(query, variables);
-
-/** The first answer, whether the protocol brings it as a result or as an error. */
-const overWebSocket: Ask = (query, variables = {}) =>
-  new Promise((resolve, reject) => {
-    const client = gateway.socket();
-    client.subscribe<Record<string, unknown>>(
-      { query, variables },
-      {
-        next: resolve,
-        error: (error) => (Array.isArray(error) ? resolve({ errors: error }) : reject(error)),
-        complete: () => void client.dispose(),
-      },
-    );
+async function atRest(): Promise<void> {
+  await until('an idle worker and nothing else', async () => {
+    const { idleWorkers, totalWorkers } = await poolStatus(gateway);
+    const [row] = await installation.sql`
+      SELECT 1 FROM workers WHERE state NOT IN ('IDLE', 'REMOVED')`;
+    return idleWorkers === 1 && totalWorkers === 1 && !row;
   });
+}
 
-const good = { userUuid: 'someone', code: '1' };
+/** Every row there is of what a request can leave behind. */
+async function recorded(): Promise<unknown> {
+  const [row] = await installation.sql`
+    SELECT (SELECT count(*) FROM events)::int AS events,
+      (SELECT count(*) FROM output_events)::int AS outputs,
+      (SELECT count(*) FROM idempotency_keys)::int AS keys`;
+  return row;
+}
 
-const refusedInputs: readonly (readonly [string, object, object])[] = [
-  ['empty code', { ...good, code: '' }, { field: 'code' }],
-  [
-    'code over the limit, in bytes of UTF-8',
-    { ...good, code: '波'.repeat(MAX_CODE_BYTES / 3 + 1) },
-    { field: 'code', limit: MAX_CODE_BYTES },
-  ],
-  ['an empty userUuid', { ...good, userUuid: '' }, { field: 'userUuid' }],
-  [
-    'an over-long userUuid',
-    { ...good, userUuid: 'x'.repeat(MAX_USER_UUID_CHARACTERS + 1) },
-    { field: 'userUuid', limit: MAX_USER_UUID_CHARACTERS },
-  ],
-  ['U+0000 in a userUuid', { ...good, userUuid: 'a\u0000' }, { field: 'userUuid' }],
-  ['U+0000 in a key', { ...good, idempotencyKey: 'a\u0000' }, { field: 'idempotencyKey' }],
-  ['no time', { ...good, timeoutMs: 0 }, { field: 'timeoutMs' }],
-  ['negative time', { ...good, timeoutMs: -1 }, { field: 'timeoutMs' }],
-  [
-    'too much time',
-    { ...good, timeoutMs: MAX_EXECUTION_TIMEOUT_MS + 1 },
-    { field: 'timeoutMs', limit: MAX_EXECUTION_TIMEOUT_MS },
-  ],
-  ['a negative wait', { ...good, waitForWorkerMs: -1 }, { field: 'waitForWorkerMs' }],
-  ['a time that is no number', { ...good, timeoutMs: 'soon' }, {}],
-  ['no code at all', { userUuid: 'someone' }, {}],
-];
-
-describe.each([
+const overHttp: Ask = (query, variables) => askOverHttp(gateway, query, variables);
+const overWebSocket: Ask = (query, variables) => askOverWebSocket(gateway, query, variables);
+const TRANSPORTS = [
   ['HTTP', overHttp],
   ['WebSocket', overWebSocket],
-])('over %s', (_name, ask) => {
-  it.each(refusedInputs)('refuses %s, and nothing is recorded', async (_case, input, details) => {
-    const before = await userEventCount(gateway.dataDir);
-    for (const query of [EXECUTE, SUBMIT]) {
-      const { data, errors } = await ask(query, { input });
-      expect(data ?? null).toBeNull();
-      expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', ...details } }]);
-      for (const named of Object.values(details))
-        expect(errors).toMatchObject([{ message: expect.stringContaining(String(named)) }]);
-    }
-    expect(await userEventCount(gateway.dataDir)).toBe(before);
-    expect((await ask('{ poolStatus { busyWorkers } }')).data).toEqual({
-      poolStatus: { busyWorkers: 0 },
+] as const;
+
+it('there is a row for every argument and input field of the schema, and for no other', () => {
+  const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
+  const coordinates = Object.values(schema.getTypeMap()).flatMap((type) => {
+    if (type.name.startsWith('__')) return [];
+    if (isInputObjectType(type))
+      return Object.keys(type.getFields()).map((field) => `${type.name}.${field}`);
+    if (!isObjectType(type)) return [];
+    return Object.values(type.getFields()).flatMap(({ name, args }) =>
+      args.map((argument) => `${type.name}.${name}(${argument.name}:)`),
+    );
+  });
+  expect([...new Set(REFUSALS.map(({ at }) => at))].sort()).toEqual(coordinates.sort());
+});
+
+describe.each(TRANSPORTS)('over %s', (transport, ask) => {
+  it.each(REFUSALS)('$at: refused if it $what, and nothing is recorded', async (refusal) => {
+    const { query, given, beside, field, limit } = refusal;
+    const before = await recorded();
+    const { data, errors } = await ask(query, {
+      value: given,
+      ...(beside && { known: known[beside] }),
+    });
+    expect(Object.values(data ?? {}).filter((each) => each !== null)).toEqual([]);
+    const named = { ...(field && { field }), ...(limit && { limit }) };
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', ...named } }]);
+    for (const part of Object.values(named))
+      expect(errors).toMatchObject([{ message: expect.stringContaining(String(part)) }]);
+    expect(await recorded()).toEqual(before);
+  });
+
+  it('takes what is at the edge of what it takes', async () => {
+    const { data, errors } = await ask(
+      `query ($worker: ID!, $after: String!, $first: DateTime!, $last: DateTime!) {
+        workerEvents(workerId: $worker, after: $after, first: 1000) { edges { cursor } }
+        events(after: $after) { edges { cursor } }
+        executions(from: $first, to: $last, first: 1) { edges { node { id } } }
+        sessionAt(userUuid: "someone", at: $first) { id }
+        poolAt(at: $last) { idleWorkers } }`,
+      {
+        worker: known.workerId,
+        after: '9'.repeat(15),
+        first: '0001-01-02T00:00:00Z',
+        last: '9999-12-30T23:59:59Z',
+      },
+    );
+    expect(errors).toBeUndefined();
+    expect(data).toMatchObject({
+      workerEvents: { edges: [] },
+      events: { edges: [] },
+      executions: { edges: [{}] },
+      sessionAt: null,
+      poolAt: { idleWorkers: 1 },
     });
   });
 
-  it.each([randomUUID(), 'no-uuid', ''])('does not know the execution %j', async (id) => {
-    const query = 'query ($id: ID!) { execution(id: $id) { id } }';
-    expect((await ask(query, { id })).data).toEqual({ execution: null });
-    const interrupt = 'mutation ($id: ID!) { interrupt(executionId: $id) { id } }';
-    expect((await ask(interrupt, { id })).errors).toMatchObject([
-      { extensions: { code: 'NOT_FOUND' } },
-    ]);
+  it.each(OVERSIZED_DOCUMENTS)('refuses a document over the limit of $of', async (document) => {
+    const before = await recorded();
+    const { data, errors } = await ask(document.query);
+    expect(data ?? null).toBeNull();
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringMatching(document.message),
+      extensions: { code: 'BAD_USER_INPUT' },
+    });
+    expect(await recorded()).toEqual(before);
   });
 
-  it('knows no session of a stranger', async () => {
-    expect((await ask('{ session(userUuid: "stranger") { id } }')).data).toEqual({ session: null });
-    expect(
-      (await ask('mutation { restartKernel(userUuid: "stranger") { id } }')).errors,
-    ).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+  it.each([randomUUID(), 'no-uuid', '', '\u0000'])('does not know the id %j', async (id) => {
+    const before = await recorded();
+    const query = `query ($id: ID!) { execution(id: $id) { id }
+      workerEvents(workerId: $id) { edges { cursor } } sessionEvents(sessionId: $id) { edges { cursor } } }`;
+    expect((await ask(query, { id })).data).toEqual({
+      execution: null,
+      workerEvents: null,
+      sessionEvents: null,
+    });
+    for (const refused of [
+      'mutation ($id: ID!) { interrupt(executionId: $id) { id } }',
+      'subscription ($id: ID!) { output(executionId: $id) { seq } }',
+    ])
+      expect((await ask(refused, { id })).errors).toMatchObject([
+        { extensions: { code: 'NOT_FOUND' } },
+      ]);
+    expect(await recorded()).toEqual(before);
+  });
+
+  it('knows no session of a stranger, and no output of theirs', async () => {
+    const before = await recorded();
+    const { data } = await ask(`{ session(userUuid: "stranger") { id }
+      sessionAt(userUuid: "stranger", at: "2026-01-31T12:00:00Z") { id } }`);
+    expect(data).toEqual({ session: null, sessionAt: null });
+    for (const refused of [
+      'mutation { restartKernel(userUuid: "stranger") { id } }',
+      `subscription { sessionOutput(userUuid: "stranger", after: "${known.executionId}:1") { seq } }`,
+    ])
+      expect((await ask(refused)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
     expect(
       (await ask('mutation { release(input: { userUuid: "stranger" }) { released } }')).data,
     ).toEqual({ release: { released: false } });
+    expect(await recorded()).toEqual(before);
   });
 
-  it.each(['{', '{ nothing }', 'mutation { execute { id } }', ''])(
+  it.each(['{', '{ nothing }', 'mutation { execute { id } }', '', '\u0000', '"\ud800"'])(
     'answers the document %j with a code',
     async (query) => {
       expect((await ask(query)).errors).toEqual(
         expect.arrayContaining([
           expect.objectContaining({
-            extensions: expect.objectContaining({ code: expect.any(String) }),
+            extensions: expect.objectContaining({ code: 'BAD_USER_INPUT' }),
           }),
         ]),
       );
     },
   );
-});
 
-describe('subscriptions', () => {
-  it.each([
-    [`output(executionId: "${randomUUID()}") { seq }`, 'NOT_FOUND'],
-    ['output(executionId: "no-uuid") { seq }', 'NOT_FOUND'],
-    [`output(executionId: "${randomUUID()}", after: -1) { seq }`, 'BAD_USER_INPUT'],
-    ['sessionOutput(userUuid: "") { seq }', 'BAD_USER_INPUT'],
-    ['sessionOutput(userUuid: "someone", after: "garbage") { seq }', 'BAD_USER_INPUT'],
-  ])('%s gets %s', async (field, code) => {
-    const { errors } = await overWebSocket(`subscription { ${field} }`);
-    expect(errors).toMatchObject([{ extensions: { code } }]);
-  });
-});
-
-describe('callers without the token', () => {
-  it.each<Record<string, string>>([
-    {},
-    { 'X-Auth-Token': 'wrong' },
-    { 'X-Auth-Token': '' },
-    { Authorization: 'Bearer wrong' },
-  ])('%j: HTTP 401', async (token) => {
-    const response = await fetch(`${gateway.url}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', ...token },
-      body: JSON.stringify({ query: '{ __typename }' }),
-    });
-    expect(response.status).toBe(401);
-    expect(await response.json()).toMatchObject({
-      errors: [{ extensions: { code: 'UNAUTHENTICATED' } }],
-    });
-  });
-
-  it.each([undefined, 'wrong'])('%j: the WebSocket closes with 4403', async (token) => {
-    const client = createClient({
-      url: `${gateway.url.replace('http', 'ws')}/graphql`,
-      webSocketImpl: WebSocket,
-      ...(token && { connectionParams: { 'X-Auth-Token': token } }),
-      retryAttempts: 0,
-    });
-    const failed = new Promise((resolve) => {
-      client.subscribe(
-        { query: '{ __typename }' },
-        { next: resolve, error: resolve, complete: () => resolve('completed') },
-      );
-    });
-    expect(await failed).toMatchObject({ code: 4403 });
-  });
-});
-
-describe('a body over the limit', () => {
-  it('gets HTTP 413 with errors', async () => {
-    const response = await fetch(`${gateway.url}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': gateway.token },
-      body: JSON.stringify({ query: `{ __typename } # ${'x'.repeat(MAX_BODY_BYTES)}` }),
-    });
-    expect(response.status).toBe(413);
-    expect(await response.json()).toMatchObject({
-      errors: [{ message: expect.stringContaining('MAX_BODY_BYTES') }],
-    });
-  });
-
-  it('closes a WebSocket with 1009', async () => {
-    const query = `{ __typename } # ${'x'.repeat(MAX_BODY_BYTES)}`;
-    await expect(overWebSocket(query)).rejects.toMatchObject({ code: 1009 });
-  });
-});
-
-describe('a service at its limits', () => {
-  it.each([
-    ['HTTP', overHttp],
-    ['WebSocket', overWebSocket],
-  ])('says POOL_EXHAUSTED with a hint when to come back, over %s', async (_name, ask) => {
+  it('says POOL_EXHAUSTED with a hint when to come back', async () => {
     await execute(gateway, 'first', '1');
-    const before = await userEventCount(gateway.dataDir);
-    const { errors } = await ask(EXECUTE, {
-      input: { userUuid: 'second', code: '1', waitForWorkerMs: 300 },
-    });
-    expect(await userEventCount(gateway.dataDir)).toBe(before);
-    expect(errors).toMatchObject([
+    const before = await recorded();
+    const input = { userUuid: 'second', code: '1', idempotencyKey: 'k', waitForWorkerMs: 300 };
+    expect((await ask(SUBMIT, { input })).errors).toMatchObject([
       { extensions: { code: 'POOL_EXHAUSTED', retryAfterMs: expect.any(Number) } },
     ]);
-    expect((await overHttp('{ session(userUuid: "second") { id } }')).data).toEqual({
-      session: null,
-    });
+    expect(await recorded()).toEqual(before);
+    expect((await ask('{ session(userUuid: "second") { id } }')).data).toEqual({ session: null });
+    await release(gateway, 'first');
+    await atRest();
   });
 
-  it('says QUEUE_FULL, and IDEMPOTENCY_CONFLICT for other code under a key', async () => {
+  it('says QUEUE_FULL with the depth, and IDEMPOTENCY_CONFLICT for other code under a key', async () => {
     const submit = (code: string, idempotencyKey: string) =>
-      overHttp(SUBMIT, { input: { userUuid: 'first', code, idempotencyKey } });
+      ask(SUBMIT, { input: { userUuid: transport, code, idempotencyKey } });
     await submit('import time; time.sleep(60)', 'running');
     await submit('2', 'queued');
+    // The running one is told of its start whenever that comes; executions and keys are what a refusal could add.
+    const accepted = () => installation.sql`
+        SELECT id FROM executions WHERE user_uuid = ${transport} ORDER BY id`;
+    const before = await accepted();
     expect((await submit('3', 'one too many')).errors).toMatchObject([
-      { extensions: { code: 'QUEUE_FULL' } },
+      { extensions: { code: 'QUEUE_FULL', limit: 1, queued: 1 } },
     ]);
     expect((await submit('other', 'queued')).errors).toMatchObject([
-      { extensions: { code: 'IDEMPOTENCY_CONFLICT' } },
+      { extensions: { code: 'IDEMPOTENCY_CONFLICT', field: 'idempotencyKey' } },
     ]);
-    await overHttp('mutation { release(input: { userUuid: "first" }) { released } }');
+    expect(await accepted()).toEqual(before);
+    await release(gateway, transport);
+    await atRest();
   });
 });

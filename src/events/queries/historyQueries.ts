@@ -48,7 +48,7 @@ export function createHistoryQueries(client: Client): HistoryQueries {
 
     streamPage: async (kind, id, afterVersion, limit) => {
       const rows = await answered(sql<EventRow[]>`
-        SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}
+        SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
         ORDER BY version LIMIT ${limit}`);
       return rows.map(decodeEvent);
     },

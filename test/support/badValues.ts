@@ -1,0 +1,91 @@
+/** Bad values by what they are bad for, and what the refusal names. */
+
+/** Of the settings as they are by default. */
+export const LIMITS = {
+  codeBytes: 1_048_576,
+  bodyBytes: 8_388_608,
+  executionTimeoutMs: 300_000,
+  workerWaitMs: 60_000,
+  userUuidChars: 128,
+  keyChars: 256,
+  cells: 64,
+  page: 1_000,
+} as const;
+
+export interface BadValue {
+  readonly what: string;
+  readonly value: unknown;
+  /** Named in the message and in the extensions; undefined: GraphQL's own validation says it in its words. */
+  readonly field?: string;
+  /** Named in both, too. */
+  readonly limit?: number;
+}
+
+function badText(field: string, limit: number): readonly BadValue[] {
+  return [
+    { what: 'is empty', value: '', field },
+    { what: 'is too long', value: 'x'.repeat(limit + 1), field, limit },
+    { what: 'holds U+0000', value: 'a\u0000', field },
+    { what: 'holds a lone surrogate', value: 'a\ud800', field },
+    { what: 'is no text', value: 7 },
+  ];
+}
+
+/** For what must be there. */
+export const MISSING: BadValue = { what: 'is missing', value: undefined };
+
+export const BAD_USER_UUIDS = badText('userUuid', LIMITS.userUuidChars);
+export const BAD_KEYS = badText('idempotencyKey', LIMITS.keyChars);
+
+export const BAD_CODES: readonly BadValue[] = [
+  MISSING,
+  { what: 'is empty', value: '', field: 'code' },
+  {
+    what: 'is over the limit, in bytes of UTF-8',
+    value: '波'.repeat(LIMITS.codeBytes / 3 + 1),
+    field: 'code',
+    limit: LIMITS.codeBytes,
+  },
+  { what: 'is no text', value: { code: '1' } },
+];
+
+function badNumber(field: string, least: number, limit: number): readonly BadValue[] {
+  return [
+    { what: 'is too little', value: least - 1, field },
+    { what: 'is too much', value: limit + 1, field, limit },
+    { what: 'is no Int', value: 2 ** 31 },
+    { what: 'is no whole number', value: 1.5 },
+    { what: 'is no number', value: 'soon' },
+  ];
+}
+
+export const BAD_TIMEOUTS = badNumber('timeoutMs', 1, LIMITS.executionTimeoutMs);
+export const BAD_WAITS = badNumber('waitForWorkerMs', 0, LIMITS.workerWaitMs);
+export const BAD_PAGE_SIZES = badNumber('first', 1, LIMITS.page);
+
+export const BAD_CURSORS: readonly BadValue[] = [
+  { what: 'is empty', value: '', field: 'after' },
+  { what: 'is no cursor', value: 'x', field: 'after' },
+  { what: 'is negative', value: '-1', field: 'after' },
+  { what: 'holds U+0000', value: '1\u0000', field: 'after' },
+  { what: 'is no text', value: ['1'] },
+];
+
+export const BAD_TIMES: readonly BadValue[] = [
+  { what: 'is no time', value: 'yesterday' },
+  { what: 'is a number', value: 1_700_000_000 },
+  { what: 'has no offset', value: '2026-01-31T12:00:00' },
+  { what: 'is a day that there is not', value: '2026-02-30T12:00:00Z' },
+  { what: 'is before all times', value: '0000-01-01T00:00:00Z' },
+  { what: 'is after all times', value: '9999-12-31T23:59:59-10:00' },
+  { what: 'holds U+0000', value: '2026-01-31T12:00:00Z\u0000' },
+];
+
+/** Of a seq after which something is to begin. */
+export const BAD_SEQS: readonly BadValue[] = [
+  { what: 'is negative', value: -1, field: 'after' },
+  { what: 'is no Int', value: 2 ** 31 },
+  { what: 'is no number', value: 'x' },
+];
+
+export const BAD_IDS: readonly BadValue[] = [{ what: 'is no id', value: { id: 'x' } }];

@@ -1,0 +1,47 @@
+/** Documents that are valid, and over one of the default limits each (src/config.ts). */
+
+export interface OversizedDocument {
+  readonly of: string;
+  readonly query: string;
+  readonly message: RegExp;
+}
+
+/** An execution's outputs lead back to it, so they nest as deep as one likes. */
+function nested(levels: number, leaf: string): string {
+  if (levels === 0) return leaf;
+  return `outputs { ... on ExecutionFinished { execution { ${nested(levels - 1, leaf)} } } }`;
+}
+
+const repeated = (count: number, field: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => field(index)).join(' ');
+
+export const OVERSIZED_DOCUMENTS: readonly OversizedDocument[] = [
+  {
+    of: 'MAX_QUERY_DEPTH',
+    query: `{ execution(id: "x") { ${nested(6, 'status')} } }`,
+    message: /depth limit of 12 exceeded, found 14/,
+  },
+  {
+    of: 'MAX_QUERY_ALIASES',
+    query: `{ ${repeated(31, (index) => `a${index}: viewer { tenant }`)} }`,
+    message: /Aliases limit of 30 exceeded, found 31/,
+  },
+  {
+    of: 'MAX_QUERY_DIRECTIVES',
+    query: `{ viewer { ${repeated(51, () => 'tenant @include(if: true)')} } }`,
+    message: /Directives limit of 50 exceeded, found 51/,
+  },
+  {
+    of: 'MAX_QUERY_TOKENS',
+    query: `{ viewer { ${repeated(5_000, () => 'tenant')} } }`,
+    message: /5000 tokens/,
+  },
+  {
+    of: 'MAX_QUERY_COST',
+    query: `{ execution(id: "x") { ${nested(
+      5,
+      repeated(1_000, () => 'status'),
+    )} } }`,
+    message: /Cost limit of 10000 exceeded, found \d+/,
+  },
+];

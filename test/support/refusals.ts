@@ -1,0 +1,202 @@
+/**
+ * Bad input for every argument and input field of the schema. `at` is the schema coordinate that a row is about
+ * (`Type.field(argument:)`, `Input.field`), by which test/e2e/badInput.test.ts tells which ones have no row.
+ */
+import {
+  BAD_CODES,
+  BAD_CURSORS,
+  BAD_IDS,
+  BAD_KEYS,
+  BAD_PAGE_SIZES,
+  BAD_SEQS,
+  BAD_TIMEOUTS,
+  BAD_TIMES,
+  BAD_USER_UUIDS,
+  BAD_WAITS,
+  type BadValue,
+  LIMITS,
+  MISSING,
+} from './badValues.ts';
+import { type Known, type Refusal, rows } from './refusal.ts';
+
+const SOMEONE = { userUuid: 'someone', code: '1' };
+const RUN = (how: string) =>
+  `mutation ($value: ExecuteInput!) { ${how}(input: $value) { status } }`;
+const BATCH = 'mutation ($value: ExecuteBatchInput!) { executeBatch(input: $value) { status } }';
+const RELEASE = 'mutation ($value: ReleaseInput!) { release(input: $value) { released } }';
+
+const run = (field: string, bad: readonly BadValue[]) =>
+  ['execute', 'submit'].flatMap((how) =>
+    rows(`ExecuteInput.${field}`, RUN(how), bad, {
+      given: (value) => ({ ...SOMEONE, [field]: value }),
+    }),
+  );
+const batch = (field: string, bad: readonly BadValue[]) =>
+  rows(`ExecuteBatchInput.${field}`, BATCH, bad, {
+    given: (value) => ({ userUuid: 'someone', cells: [{ code: '1' }], [field]: value }),
+  });
+/** The second cell is bad: the first must not run either. */
+const cell = (field: string, bad: readonly BadValue[]) =>
+  rows(`BatchCell.${field}`, BATCH, bad, {
+    given: (value) => ({
+      userUuid: 'someone',
+      cells: [{ code: '1' }, { code: '2', [field]: value }],
+    }),
+  });
+
+const mutations: readonly Refusal[] = [
+  ...rows('Mutation.execute(input:)', RUN('execute'), [MISSING]),
+  ...rows('Mutation.submit(input:)', RUN('submit'), [MISSING]),
+  ...run('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...run('code', BAD_CODES),
+  ...run('timeoutMs', BAD_TIMEOUTS),
+  ...run('idempotencyKey', BAD_KEYS),
+  ...run('waitForWorkerMs', BAD_WAITS),
+  ...rows('Mutation.executeBatch(input:)', BATCH, [MISSING]),
+  ...batch('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...batch('waitForWorkerMs', BAD_WAITS),
+  ...batch('stopOnError', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...batch('cells', [
+    MISSING,
+    { what: 'is empty', value: [], field: 'cells', limit: LIMITS.cells },
+    {
+      what: 'is too long',
+      value: Array.from({ length: LIMITS.cells + 1 }, () => ({ code: '1' })),
+      field: 'cells',
+      limit: LIMITS.cells,
+    },
+    { what: 'holds null', value: [null] },
+  ]),
+  ...cell('code', BAD_CODES),
+  ...cell('timeoutMs', BAD_TIMEOUTS),
+  ...cell('idempotencyKey', BAD_KEYS),
+  ...rows('Mutation.release(input:)', RELEASE, [MISSING]),
+  ...rows('ReleaseInput.userUuid', RELEASE, [MISSING, ...BAD_USER_UUIDS], {
+    given: (userUuid) => ({ userUuid }),
+  }),
+  ...rows(
+    'Mutation.restartKernel(userUuid:)',
+    'mutation ($value: String!) { restartKernel(userUuid: $value) { id } }',
+    [MISSING, ...BAD_USER_UUIDS],
+  ),
+  ...rows(
+    'Mutation.interrupt(executionId:)',
+    'mutation ($value: ID!) { interrupt(executionId: $value) { id } }',
+    [MISSING, ...BAD_IDS],
+  ),
+];
+
+const PAGE = '{ pageInfo { endCursor } }';
+
+/** What every list takes; `call` is the list without its end, e.g. `sessions(`. */
+function pages(field: string, call: string, beside?: keyof Known): Refusal[] {
+  const declared = beside ? ', $known: ID!' : '';
+  const more = beside ? { beside } : {};
+  return [
+    ...rows(
+      `Query.${field}(first:)`,
+      `query ($value: Int${declared}) { ${call}first: $value) ${PAGE} }`,
+      BAD_PAGE_SIZES,
+      more,
+    ),
+    ...rows(
+      `Query.${field}(after:)`,
+      `query ($value: String${declared}) { ${call}after: $value) ${PAGE} }`,
+      BAD_CURSORS,
+      more,
+    ),
+  ];
+}
+
+const list = (field: string, argument: string, type: string, bad: readonly BadValue[]) =>
+  rows(
+    `Query.${field}(${argument}:)`,
+    `query ($value: ${type}) { ${field}(${argument}: $value) ${PAGE} }`,
+    bad,
+  );
+const single = (call: string, type: string, at: string, bad: readonly BadValue[]) =>
+  rows(at, `query ($value: ${type}) { ${call} { __typename } }`, bad);
+
+const BAD_ENUM: readonly BadValue[] = [{ what: 'is none of its values', value: 'NONE' }];
+
+const queries: readonly Refusal[] = [
+  ...pages('executions', 'executions('),
+  ...pages('sessions', 'sessions('),
+  ...pages('workers', 'workers('),
+  ...pages('events', 'events('),
+  ...pages('workerEvents', 'workerEvents(workerId: $known, ', 'workerId'),
+  ...pages('sessionEvents', 'sessionEvents(sessionId: $known, ', 'sessionId'),
+  ...list('executions', 'userUuid', 'String', BAD_USER_UUIDS),
+  ...list('executions', 'status', 'ExecutionStatus', BAD_ENUM),
+  ...list('executions', 'from', 'DateTime', BAD_TIMES),
+  ...list('executions', 'to', 'DateTime', BAD_TIMES),
+  ...list('sessions', 'userUuid', 'String', BAD_USER_UUIDS),
+  ...list('sessions', 'isOpen', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...list('workers', 'states', '[WorkerState!]', BAD_ENUM),
+  ...list('events', 'types', '[String!]', [
+    { what: 'has what is no type', value: ['SessionOpened', 'Opened'], field: 'types' },
+    { what: 'holds U+0000', value: ['\u0000'], field: 'types' },
+    { what: 'holds null', value: [null] },
+  ]),
+  ...list('workerEvents', 'workerId', 'ID!', BAD_IDS),
+  ...list('sessionEvents', 'sessionId', 'ID!', BAD_IDS),
+  ...single('execution(id: $value)', 'ID!', 'Query.execution(id:)', BAD_IDS),
+  ...single('session(userUuid: $value)', 'String!', 'Query.session(userUuid:)', BAD_USER_UUIDS),
+  ...single('poolAt(at: $value)', 'DateTime!', 'Query.poolAt(at:)', BAD_TIMES),
+  ...single(
+    'sessionAt(userUuid: "someone", at: $value)',
+    'DateTime!',
+    'Query.sessionAt(at:)',
+    BAD_TIMES,
+  ),
+  ...single(
+    'sessionAt(userUuid: $value, at: "2026-01-31T12:00:00Z")',
+    'String!',
+    'Query.sessionAt(userUuid:)',
+    BAD_USER_UUIDS,
+  ),
+];
+
+const OUTPUTS = (argument: string) =>
+  `query ($value: Int, $known: ID!) { execution(id: $known) { outputs(${argument}: $value) { seq } } }`;
+const executionId = { beside: 'executionId' } as const;
+
+const outputs: readonly Refusal[] = [
+  ...rows('Execution.outputs(after:)', OUTPUTS('after'), BAD_SEQS, executionId),
+  ...rows(
+    'Execution.outputs(first:)',
+    OUTPUTS('first'),
+    [
+      { what: 'is negative', value: -1, field: 'first' },
+      { what: 'is no Int', value: 2 ** 31 },
+    ],
+    executionId,
+  ),
+  ...rows(
+    'Subscription.output(after:)',
+    'subscription ($value: Int, $known: ID!) { output(executionId: $known, after: $value) { seq } }',
+    BAD_SEQS,
+    executionId,
+  ),
+  ...rows(
+    'Subscription.output(executionId:)',
+    'subscription ($value: ID!) { output(executionId: $value) { seq } }',
+    BAD_IDS,
+  ),
+  ...rows(
+    'Subscription.sessionOutput(userUuid:)',
+    'subscription ($value: String!) { sessionOutput(userUuid: $value) { seq } }',
+    BAD_USER_UUIDS,
+  ),
+  ...rows(
+    'Subscription.sessionOutput(after:)',
+    'subscription ($value: String) { sessionOutput(userUuid: "someone", after: $value) { seq } }',
+    [
+      { what: 'is empty', value: '', field: 'after' },
+      { what: 'is no cursor', value: 'garbage', field: 'after' },
+      { what: 'holds U+0000', value: 'x:\u0000', field: 'after' },
+    ],
+  ),
+];
+
+export const REFUSALS: readonly Refusal[] = [...mutations, ...queries, ...outputs];
