@@ -52,8 +52,10 @@ export interface ScriptedAgent {
   close(): Promise<void>;
 }
 
-export async function startScriptedAgent(): Promise<ScriptedAgent> {
-  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-'));
+/** @param directory where its socket is to be; else one of its own. It is removed with the agent. */
+export async function startScriptedAgent(
+  directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-')),
+): Promise<ScriptedAgent> {
   const socketPath = join(directory, 'agent.sock');
   const bus = new EventEmitter();
   const raw = new WeakMap<WebSocket, Duplex>();

@@ -1,0 +1,166 @@
+/**
+ * Calls at two gateways' services, on one PostgreSQL, in whatever order they come: what a key has run, and what each caller
+ * was told (issue 5, acceptance 5). The workers are programmed ones; everything from the service down to their sockets is real.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DomainError } from '../../src/errors.ts';
+import { newId } from '../../src/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  createProgrammedRuntime,
+  HOLD,
+  type ProgrammedRuntime,
+} from '../support/programmedRuntime.ts';
+import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
+
+/** Each is a few dozen calls. */
+const RUNS = 100;
+const TIMEOUT_MS = 120_000;
+const PRINCIPAL = { tenant: 'default' };
+const CODES = [HOLD, 'quick'] as const;
+
+let db: TestDatabase;
+let workers: ProgrammedRuntime;
+let gateways: ServingGateway[];
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-keys-'));
+beforeAll(async () => {
+  db = await createTestDatabase();
+  workers = createProgrammedRuntime();
+  const start = async () =>
+    startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+  gateways = [await start(), await start()];
+});
+afterAll(async () => {
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  await db.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const gateway = fc.nat({ max: 1 });
+const user = fc.constantFrom('ann', 'bob');
+const key = fc.constantFrom('k1', 'k2');
+const operation = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constantFrom('execute' as const, 'submit' as const),
+      gateway,
+      user,
+      key,
+      code: fc.constantFrom(...CODES),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('interrupt' as const), gateway, user, key }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('release' as const), gateway, user }) },
+);
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+/** All of a wave come at once; the next one comes when they have been answered. */
+const waves = fc.array(fc.array(operation, { minLength: 1, maxLength: 12 }), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+interface Told {
+  readonly user: string;
+  readonly key: string;
+  readonly code: string;
+  /** An execution's id, or an error's code. */
+  readonly answer: string;
+}
+
+/** Users of its own for each run, so that its keys are new. */
+function createHistory() {
+  const name = newId();
+  const told: Told[] = [];
+  const userUuid = (of: string) => `${of}-${name}`;
+
+  async function call(op: Extract<Operation, { type: 'execute' | 'submit' }>): Promise<void> {
+    const { user, key, code } = op;
+    const request = { userUuid: userUuid(user), code, idempotencyKey: key };
+    const answer = await serviceOf(op)
+      [op.type](PRINCIPAL, request)
+      .then(({ id }) => id, codeOf);
+    told.push({ user, key, code, answer });
+  }
+
+  async function interrupt(op: Extract<Operation, { type: 'interrupt' }>): Promise<void> {
+    const [row] = await db.sql<{ id: string }[]>`
+      SELECT id FROM executions WHERE user_uuid = ${userUuid(op.user)} AND idempotency_key = ${op.key}`;
+    if (row) await serviceOf(op).interrupt(PRINCIPAL, row.id);
+  }
+
+  return {
+    told,
+    userUuid,
+    run: async (op: Operation): Promise<void> => {
+      if (op.type === 'interrupt') await interrupt(op);
+      else if (op.type === 'release') await serviceOf(op).release(PRINCIPAL, userUuid(op.user));
+      else await call(op);
+    },
+    release: async () => {
+      for (const of of ['ann', 'bob']) await gateways[0]?.service.release(PRINCIPAL, userUuid(of));
+    },
+  };
+}
+
+function serviceOf({ gateway: index }: { readonly gateway: number }) {
+  const found = gateways[index];
+  if (!found) throw new Error('There are two gateways.');
+  return found.service;
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof DomainError) return error.code;
+  throw error;
+}
+
+async function runWaves(history: ReturnType<typeof createHistory>, all: readonly Operation[][]) {
+  for (const wave of all) {
+    workers.hold();
+    const running = wave.map((op) => ({ op, done: history.run(op) }));
+    // Those that wait for the end of what is held are answered when it is let go.
+    await Promise.all(running.map(({ op, done }) => (op.type === 'execute' ? null : done)));
+    workers.letGo();
+    await Promise.all(running.map(({ done }) => done));
+  }
+}
+
+async function expectOncePerKey({ told, userUuid }: ReturnType<typeof createHistory>) {
+  const rows = await db.sql<{ id: string; userUuid: string; key: string; ends: number }[]>`
+    SELECT x.id, x.user_uuid, x.idempotency_key AS key,
+      (SELECT count(*)::int FROM events e
+       WHERE e.stream_id = 'execution-' || x.id AND e.type = 'ExecutionFinished') AS ends
+    FROM executions x WHERE x.user_uuid IN (${userUuid('ann')}, ${userUuid('bob')})`;
+  const names = rows.map((row) => `${row.userUuid} ${row.key}`);
+  expect(new Set(names).size).toBe(names.length);
+  for (const { id, ends } of rows) {
+    expect(ends).toBe(1);
+    expect(workers.begun.filter((begun) => begun === id).length).toBeLessThanOrEqual(1);
+  }
+  for (const { user, key, code, answer } of told) {
+    const row = rows.find((each) => each.userUuid === userUuid(user) && each.key === key);
+    const isSameCode = told.some((each) => each.answer === row?.id && each.code === code);
+    // Whoever sent the code that runs under the key is told its id, everybody else that it is taken.
+    expect(answer).toBe(isSameCode ? row?.id : 'IDEMPOTENCY_CONFLICT');
+  }
+}
+
+it('a key runs once, and whoever sent it is told so', { timeout: TIMEOUT_MS }, async () => {
+  await fc.assert(
+    fc.asyncProperty(waves, async (all) => {
+      const history = createHistory();
+      await runWaves(history, all);
+      await history.release();
+      await expectOncePerKey(history);
+    }),
+    { numRuns: RUNS },
+  );
+});

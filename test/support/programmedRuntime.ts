@@ -1,0 +1,132 @@
+/**
+ * A runtime whose workers are in this process: real sockets and the real protocol, no container and no Python. So a property
+ * test can have hundreds. They run one "program", {@link HOLD}, and take any other code for one that is done at once.
+ */
+import { mkdirSync } from 'node:fs';
+import { newId } from '../../src/ids.ts';
+import type { ListedWorker, Runtime } from '../../src/pool/runtime.ts';
+import { okReply, status, verdict } from './frames.ts';
+import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
+
+/** Code that runs until it is interrupted, or let go. */
+export const HOLD = 'hold';
+
+export interface ProgrammedRuntime {
+  readonly runtime: Runtime;
+  /** Ids of the executions that a kernel began, over all workers; one that it began twice is there twice. */
+  readonly begun: readonly string[];
+  /** From now on holds everything that is {@link HOLD}. */
+  hold(): void;
+  /** Ends what is held, and holds nothing any more. */
+  letGo(): void;
+  close(): Promise<void>;
+}
+
+interface Kernel {
+  readonly agent: ScriptedAgent;
+  letGo(): void;
+}
+
+export function createProgrammedRuntime(): ProgrammedRuntime {
+  const containers = new Map<string, { readonly listed: ListedWorker; readonly kernel: Kernel }>();
+  const begun: string[] = [];
+  let isHolding = false;
+
+  const runtime: Runtime = {
+    name: 'programmed',
+    engine: async () => ({ id: 'here', keepsContainers: true, ociRuntimes: [] }),
+    imageId: async (reference) => reference,
+    create: async ({ workerId, socketDir }) => {
+      mkdirSync(socketDir, { recursive: true });
+      const agent = await startScriptedAgent(socketDir);
+      const kernel = runKernel(agent, {
+        isHeld: (code) => isHolding && code === HOLD,
+        onBegin: (id) => begun.push(id),
+      });
+      const containerId = newId();
+      const listed = { containerId, workerId, isRunning: true };
+      containers.set(containerId, { listed, kernel });
+      return containerId;
+    },
+    list: async () => [...containers.values()].map(({ listed }) => listed),
+    inspect: async (id) => {
+      const found = containers.get(id);
+      return found ? { ...found.listed, end: null } : null;
+    },
+    remove: async (id) => {
+      const found = containers.get(id);
+      containers.delete(id);
+      await found?.kernel.agent.close();
+    },
+    watch: () => ({ close: () => undefined }),
+  };
+  return {
+    runtime,
+    begun,
+    hold: () => {
+      isHolding = true;
+    },
+    letGo: () => {
+      isHolding = false;
+      for (const { kernel } of containers.values()) kernel.letGo();
+    },
+    close: async () => {
+      await Promise.all([...containers.keys()].map((id) => runtime.remove(id)));
+    },
+  };
+}
+
+interface KernelRules {
+  readonly isHeld: (code: string) => boolean;
+  readonly onBegin: (id: string) => void;
+}
+
+/** What an agent does with what it is sent (docs/worker-protocol.md): each msg_id once, interrupts by msg_id. */
+function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kernel {
+  const known = new Set<string>();
+  let running: string | null = null;
+
+  function end(parent: string, outcome: 'finished' | 'interrupted'): void {
+    running = null;
+    const at = Date.now();
+    const metadata = verdict(outcome, { started_at: at, finished_at: at });
+    agent.append((seq) => status('idle', { parent, seq, at }));
+    agent.append((seq) => okReply({ parent, seq, at, metadata }));
+  }
+
+  function execute(id: string, code: string): void {
+    if (known.has(id)) return;
+    known.add(id);
+    onBegin(id);
+    running = id;
+    agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
+    if (!isHeld(code)) end(id, 'finished');
+  }
+
+  agent.answer = (_request, response, body) => {
+    const { msg_id: id = '' } = JSON.parse(body || '{}') as { readonly msg_id?: string };
+    const isKnown = known.has(id);
+    const isRunning = running === id;
+    // One that never came is not to be run when it comes.
+    known.add(id);
+    response.end(JSON.stringify({ interrupted: isRunning, known: isKnown }));
+    if (isRunning) end(id, 'interrupted');
+  };
+  void readRequests(agent, execute);
+  return { agent, letGo: () => running !== null && end(running, 'finished') };
+}
+
+/** Ends with the agent, which then receives nothing any more. */
+async function readRequests(
+  agent: ScriptedAgent,
+  execute: (id: string, code: string) => void,
+): Promise<void> {
+  for (let count = 0; ; count += 1) {
+    await agent.receivedAtLeast(count + 1);
+    const { header, content } = agent.received[count] as {
+      readonly header?: { readonly msg_type: string; readonly msg_id: string };
+      readonly content?: { readonly code: string };
+    };
+    if (header?.msg_type === 'execute_request') execute(header.msg_id, content?.code ?? '');
+  }
+}
