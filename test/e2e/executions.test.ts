@@ -1,0 +1,146 @@
+/** How executions end that somebody ends: interrupts, releases, and clients that go away. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute, follow, interrupt, printed, release, submit } from '../support/interpreter.ts';
+import { until } from '../support/until.ts';
+
+const LONG = { timeoutMs: 60_000 };
+const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startTestGateway();
+});
+afterAll(() => gateway.destroy());
+
+async function executionOf(id: string) {
+  const { data } = await gateway.graphql<{
+    execution: { status: string; stdout: string; outputs: readonly { seq: number }[] };
+  }>('query ($id: ID!) { execution(id: $id) { status stdout outputs { seq } } }', { id });
+  return data?.execution;
+}
+
+/** Types of what was recorded of an execution after it was accepted. */
+async function eventsOf(id: string): Promise<string[]> {
+  const { data, errors } = await gateway.graphql<{
+    events: { edges: { node: { type: string; correlationId: string } }[] };
+  }>(`{ events(first: 100, types: ["InterruptRequested", "ExecutionStarted", "ExecutionFinished"]) {
+    edges { node { type correlationId } } } }`);
+  if (!data) throw new Error(JSON.stringify(errors));
+  const nodes = data.events.edges.map(({ node }) => node);
+  return nodes.filter(({ correlationId }) => correlationId === id).map(({ type }) => type);
+}
+
+describe('interrupt', () => {
+  it('says what it did: INTERRUPTED, however often and by however many it is asked', async () => {
+    const { id } = await submit(gateway, 'ann', SLEEP, LONG);
+    await printed(gateway.socket(), id, 1);
+    const asked = Array.from({ length: 5 }, () => interrupt(gateway, id));
+    expect(await Promise.all(asked)).toEqual(asked.map(() => 'INTERRUPTED'));
+    expect(await executionOf(id)).toMatchObject({ status: 'INTERRUPTED', stdout: 'on\n' });
+    const events = await eventsOf(id);
+    expect(await interrupt(gateway, id)).toBe('INTERRUPTED');
+    expect(await eventsOf(id)).toEqual(events);
+    expect(events.filter((type) => type === 'ExecutionFinished')).toHaveLength(1);
+  });
+
+  it('of what has ended by itself changes and records nothing', async () => {
+    const ended = await execute(gateway, 'ann', 'n = 1\nprint(n)');
+    const failed = await execute(gateway, 'ann', '1 / 0');
+    expect(await interrupt(gateway, ended.id)).toBe('OK');
+    expect(await interrupt(gateway, failed.id)).toBe('ERROR');
+    expect(await eventsOf(ended.id)).toEqual(['ExecutionStarted', 'ExecutionFinished']);
+    expect((await execute(gateway, 'ann', 'n')).resultText).toBe('1');
+  });
+
+  it('of queued code says CANCELLED; what is before and behind it runs, in order', async () => {
+    await execute(gateway, 'ann', 'order = []');
+    const first = await submit(gateway, 'ann', `order.append(1)\n${SLEEP}`, LONG);
+    const codes = ['order.append(2)', 'order.append(3)', 'order.append(4)'];
+    const queued = [];
+    for (const code of codes) queued.push(await submit(gateway, 'ann', code));
+    await printed(gateway.socket(), first.id, 1);
+    const cancelled = queued[1]?.id ?? '';
+    expect(await interrupt(gateway, cancelled)).toBe('CANCELLED');
+    expect(await interrupt(gateway, cancelled)).toBe('CANCELLED');
+    expect(await executionOf(cancelled)).toMatchObject({ stdout: '', outputs: [] });
+    expect(await interrupt(gateway, first.id)).toBe('INTERRUPTED');
+    expect((await execute(gateway, 'ann', 'order')).resultText).toBe('[1, 2, 4]');
+  });
+});
+
+describe('release while code runs', () => {
+  it('ends it and what is queued as CANCELLED, and keeps what was printed', async () => {
+    const running = await submit(gateway, 'bob', `for i in range(1000): print(i)\n${SLEEP}`, LONG);
+    const queued = await submit(gateway, 'bob', 'print("never")');
+    await printed(gateway.socket(), running.id, 1_001);
+    const following = [running, queued].map(({ id }) => follow(gateway.socket(), id));
+    expect(await release(gateway, 'bob')).toBe(true);
+    for (const outputs of await Promise.all(following)) {
+      expect(outputs.at(-1)).toMatchObject({ execution: { status: 'CANCELLED' } });
+      expect(outputs.map(({ seq }) => seq)).toEqual(outputs.map((_, index) => index + 1));
+    }
+    const lines = Array.from({ length: 1_000 }, (_, index) => `${index}\n`).join('');
+    expect(await executionOf(running.id)).toMatchObject({ stdout: `${lines}on\n` });
+    expect(await executionOf(queued.id)).toMatchObject({ status: 'CANCELLED', stdout: '' });
+    expect(await interrupt(gateway, running.id)).toBe('CANCELLED');
+  });
+});
+
+describe('a client that goes away', () => {
+  const QUERY = 'mutation ($input: ExecuteInput!) { execute(input: $input) { status } }';
+  const CODE = 'import time\nprint("on")\ntime.sleep(1)\nprint("off")';
+
+  /** Calls, and gives a function that leaves without waiting for the answer. */
+  type Call = (variables: { readonly input: object }) => () => Promise<void>;
+  const overHttp: Call = (variables) => {
+    const client = new AbortController();
+    const answer = fetch(`${gateway.url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': gateway.token },
+      body: JSON.stringify({ query: QUERY, variables }),
+      signal: client.signal,
+    });
+    const gone = expect(answer).rejects.toThrow();
+    return () => {
+      client.abort();
+      return gone;
+    };
+  };
+  const overWebSocket: Call = (variables) => {
+    const client = gateway.socket();
+    const gone = new Promise<void>((resolve, reject) => {
+      const answered = () => reject(new Error('It was answered.'));
+      client.subscribe(
+        { query: QUERY, variables },
+        { next: answered, complete: answered, error: () => resolve() },
+      );
+    });
+    return () => {
+      client.terminate();
+      return gone;
+    };
+  };
+
+  it.each([
+    ['HTTP', overHttp],
+    ['WebSocket', overWebSocket],
+  ])('over %s does not end its execution, nor does one that follows it', async (user, call) => {
+    const leave = call({ input: { userUuid: user, code: CODE } });
+    const id = await until(`an execution of ${user} that runs`, async () => {
+      const { data } = await gateway.graphql<{ executions: { edges: { node: { id: string } }[] } }>(
+        `query ($user: String!) { executions(userUuid: $user, status: RUNNING, first: 1) {
+          edges { node { id } } } }`,
+        { user },
+      );
+      return data?.executions.edges[0]?.node.id;
+    });
+    const follower = gateway.socket();
+    await printed(follower, id, 1);
+    follower.terminate();
+    await leave();
+    const outputs = await follow(gateway.socket(), id);
+    expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK' } });
+    expect(await executionOf(id)).toMatchObject({ status: 'OK', stdout: 'on\noff\n' });
+  });
+});
