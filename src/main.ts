@@ -18,6 +18,7 @@ import { createInterpreterService } from './pool/interpreterService.ts';
 import { createOpenSessions } from './pool/openSessions.ts';
 import { createPool, type Pool } from './pool/pool.ts';
 import type { Engine, Runtime } from './pool/runtime.ts';
+import { createSharedOutput, type SharedOutput } from './pool/sharedOutput.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
 import { createServer } from './server/createServer.ts';
@@ -45,11 +46,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const { database, pool, engine, messageCounts } = await openInstallation(
-      config,
-      logger,
-      closers,
-    );
+    const installation = await openInstallation(config, logger, closers);
+    const { database, pool, engine, messageCounts, sharedOutput } = installation;
     requireRuntime(engine, config);
     if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
     const sessions = createOpenSessions(database.queries);
@@ -69,6 +67,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       pool,
       sessions,
       finishWaiters,
+      sharedOutput,
       newId,
       now: () => new Date(),
     });
@@ -105,6 +104,7 @@ interface Installation {
   readonly pool: Pool;
   readonly engine: Engine;
   readonly messageCounts: MessageCounts;
+  readonly sharedOutput: SharedOutput;
 }
 
 /** Database, engine and pool, without a server: what serving and ending have in common. */
@@ -129,6 +129,7 @@ export async function openInstallation(
   const engine = await engineOf(runtime, config);
   const poolId = await poolOfEngine(database, engine, config);
   const messageCounts = createMessageCounts();
+  const sharedOutput = createSharedOutput();
   const pool = createPool({
     config,
     database,
@@ -137,11 +138,12 @@ export async function openInstallation(
     workerImage: config.workerImage ?? '',
     logger,
     messageCounts,
+    sharedOutput,
     newId,
     now: () => new Date(),
     random: Math.random,
   });
-  return { database, pool, engine, messageCounts };
+  return { database, pool, engine, messageCounts, sharedOutput };
 }
 
 /** DATABASE_URL, else the embedded server, started if it does not run. */

@@ -144,7 +144,7 @@ class Host implements WorkerHost {
   }
 
   #writerDeps(): Parameters<typeof createHostWriter>[0] {
-    const { store, logger } = this.#deps;
+    const { store, logger, followers } = this.#deps;
     return {
       store,
       logger,
@@ -161,6 +161,7 @@ class Host implements WorkerHost {
         if (seq !== null) this.#channel.ack(seq);
       },
       onFenced: () => this.lose(),
+      followers: () => (this.#jobs.first ? followers(this.#jobs.first.execution) : 0),
       holdBack: (isHeld) => (isHeld ? this.#channel.pause() : this.#channel.resume()),
     };
   }

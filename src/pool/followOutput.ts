@@ -3,64 +3,79 @@ import { DomainError } from '../errors.ts';
 import type { Database } from '../events/database.ts';
 import type { OutputItem } from '../events/eventStore.ts';
 import type { OutputBounds, OutputCursor } from '../events/queries/queries.ts';
-import type { Session } from '../events/states.ts';
+import type { Execution, Session } from '../events/states.ts';
 import type { WakeUps } from '../events/wakeUps.ts';
 import { type ExecutionId, parseId } from '../ids.ts';
-import type { OpenSessions } from './openSessions.ts';
-import { pullIterator } from './pullIterator.ts';
+import { type OpenSessions, userKey } from './openSessions.ts';
+import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 
-/** What one follower holds in memory at most (and one item, if that alone is larger). */
+/** A page, of which a follower holds one in memory (and one item, if that alone is larger). */
 const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
+
+export interface FollowDeps {
+  readonly database: Database;
+  readonly sharedOutput: SharedOutput;
+}
 
 /** Ends with the execution's finish; at or beyond it, at once. */
 export function followOutput(
-  { queries, wakeUps }: Database,
+  { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
   after: number,
 ): AsyncIterableIterator<OutputItem> {
-  let seq = after;
-  return pullIterator({
-    read: async () => {
+  const source: OutputSource = {
+    key: executionKey(executionId),
+    read: async (cursor) => {
+      const seq = cursor?.seq ?? 0;
       const items = await queries.outputs(executionId, seq, PAGE);
       const last = items.at(-1);
-      if (last === undefined) {
-        const end = await queries.outputEnd(executionId);
-        return { items, isEnd: end.isFinished && end.lastSeq <= seq };
-      }
-      seq = last.seq;
-      return { items, isEnd: last.output.kind === 'finish' };
+      if (last) return { items, isEnd: last.output.kind === 'finish' };
+      const end = await queries.outputEnd(executionId);
+      return { items, isEnd: end.isFinished && end.lastSeq <= seq };
     },
     onWake: (wake) => wakeUps.onOutput(executionId, wake),
-  });
+  };
+  return sharedOutput.follow(source, { executionId, seq: after });
 }
 
-export interface FollowSessionDeps {
-  readonly database: Database;
+export interface FollowSessionDeps extends FollowDeps {
   readonly sessions: OpenSessions;
 }
 
 /** Never ends by itself: a user's next session goes on where the last ended. @throws BAD_USER_INPUT, NOT_FOUND */
 export async function followSessionOutput(
-  { database, sessions }: FollowSessionDeps,
+  { database, sharedOutput, sessions }: FollowSessionDeps,
   tenant: string,
   userUuid: string,
   after: string | null,
 ): Promise<AsyncIterableIterator<OutputItem>> {
-  const { queries } = database;
-  let cursor: OutputCursor | null =
+  const { queries, wakeUps } = database;
+  const cursor =
     after === null
       ? await queries.userOutputEnd(tenant, userUuid)
       : await checkedCursor(database, tenant, userUuid, after);
-  return pullIterator({
-    read: async () => {
-      const items = await queries.userOutputs(tenant, userUuid, cursor, PAGE);
-      const last = items.at(-1);
-      if (last) cursor = { executionId: last.executionId, seq: last.seq };
-      return { items, isEnd: false };
-    },
+  const source: OutputSource = {
+    key: userKey(tenant, userUuid),
+    read: async (last) => ({
+      items: await queries.userOutputs(tenant, userUuid, last, PAGE),
+      isEnd: false,
+    }),
     onWake: (wake) =>
-      onUserOutput(database.wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
-  });
+      onUserOutput(wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
+  };
+  return sharedOutput.follow(source, cursor);
+}
+
+/** How many follow the execution's output on this gateway, or that of its user. */
+export function countFollowers(
+  { followers }: SharedOutput,
+  { id, tenant, userUuid }: Pick<Execution, 'id' | 'tenant' | 'userUuid'>,
+): number {
+  return followers(executionKey(id)) + followers(userKey(tenant, userUuid));
+}
+
+function executionKey(id: ExecutionId): string {
+  return `execution ${id}`;
 }
 
 /** Follows the user from session to session. */

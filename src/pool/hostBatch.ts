@@ -7,12 +7,10 @@ import type { Execution } from '../events/states.ts';
 import type { ExecutionId } from '../ids.ts';
 import type { Output } from '../output.ts';
 import type { Ending } from './executionDecider.ts';
+import { outputSize } from './outputSize.ts';
 
 /** A stored stream piece does not grow beyond this many characters by joining. */
 const MAX_JOINED_CHARS = 64 * 1024;
-
-/** What holds nothing still takes a row, and memory until then: a flood of these must hold the channel back, too. */
-const EMPTY_OUTPUT_BYTES = 64;
 
 /** One execution under way in a host. */
 export interface Job {
@@ -63,7 +61,7 @@ export function segmentOf(batch: HostBatch, job: Job): Segment {
 
 export function addOutput(batch: HostBatch, job: Job, output: Output, at: Date): void {
   const { outputs } = segmentOf(batch, job);
-  batch.size += sizeOf(output);
+  batch.size += outputSize(output);
   const last = outputs.at(-1);
   if (
     last &&
@@ -81,27 +79,4 @@ type Stream = Extract<Output, { kind: 'stream' }>;
 
 function canJoin(first: Stream, second: Stream): boolean {
   return first.name === second.name && first.text.length + second.text.length <= MAX_JOINED_CHARS;
-}
-
-/** An estimate: exact bytes would cost another serialisation of every output. */
-function sizeOf(output: Output): number {
-  switch (output.kind) {
-    case 'stream':
-      return output.text.length;
-    case 'error':
-      return output.value.length + output.traceback.reduce((sum, line) => sum + line.length, 0);
-    case 'result':
-    case 'display':
-    case 'update':
-      return Object.values(output.data).reduce<number>((sum, value) => sum + roughSize(value), 0);
-    case 'clear':
-    case 'gap':
-      return EMPTY_OUTPUT_BYTES;
-    default:
-      return output satisfies never;
-  }
-}
-
-function roughSize(value: unknown): number {
-  return typeof value === 'string' ? value.length : (JSON.stringify(value)?.length ?? 0);
 }

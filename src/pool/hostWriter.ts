@@ -1,6 +1,6 @@
 /**
  * Stores what a host gathers, one commit after another. When: at once for an end; after a blink for the first output of a
- * quiet worker; at most {@link FLUSH_DELAY_MS} or {@link FLUSH_BYTES} late otherwise. While the database is away it keeps
+ * quiet worker; at most {@link FLUSH_DELAY_MS} (longer where very many listen) or {@link FLUSH_BYTES} late otherwise. While the database is away it keeps
  * the batch, holds the channel back, and tries again: nothing is dropped here.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +20,10 @@ import { hostCommit } from './hostCommit.ts';
 /** The contract's bound on how late output is stored (design, "Events"). */
 const FLUSH_DELAY_MS = 25;
 const FLUSH_BYTES = 64 * 1024;
+/** To send an event to one follower takes about 0.1 ms: with so much time for each, it leaves most of it to others. */
+const FLUSH_DELAY_PER_FOLLOWER_MS = 0.25;
+/** What people still take for at once. */
+const MAX_FLUSH_DELAY_MS = 250;
 /** A quiet worker's first output waits this long, so that a short run's output and end share one commit. */
 const FIRST_FLUSH_DELAY_MS = 2;
 /** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. */
@@ -42,6 +46,8 @@ export interface HostWriterDeps {
   }) => void;
   /** Another gateway holds the worker now; nothing more is written. */
   readonly onFenced: () => void;
+  /** How many follow what is stored here. */
+  readonly followers: () => number;
   readonly holdBack: (isHeld: boolean) => void;
 }
 
@@ -131,7 +137,7 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
     if (what === 'end' || batch.size >= FLUSH_BYTES) {
       flush();
     } else if (storing === null) {
-      flushWithin(what === 'start' ? FLUSH_DELAY_MS : flushDelay(lastFlushAt));
+      flushWithin(what === 'start' ? FLUSH_DELAY_MS : flushDelay(lastFlushAt, deps.followers()));
     }
   }
 
@@ -163,9 +169,11 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
   };
 }
 
-function flushDelay(lastFlushAt: number): number {
-  const isQuiet = Date.now() - lastFlushAt >= FLUSH_DELAY_MS;
-  return isQuiet ? FIRST_FLUSH_DELAY_MS : FLUSH_DELAY_MS;
+function flushDelay(lastFlushAt: number, followers: number): number {
+  const wide = Math.min(followers * FLUSH_DELAY_PER_FOLLOWER_MS, MAX_FLUSH_DELAY_MS);
+  const delayMs = Math.max(FLUSH_DELAY_MS, wide);
+  const isQuiet = Date.now() - lastFlushAt >= delayMs;
+  return isQuiet ? FIRST_FLUSH_DELAY_MS : delayMs;
 }
 
 async function storeOnce(deps: HostWriterDeps, taken: HostBatch, cursor: Cursor): Promise<void> {

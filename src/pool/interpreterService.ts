@@ -16,6 +16,7 @@ import type { Pool } from './pool.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
 import { requestKernelRestart } from './requestKernelRestart.ts';
 import type { InterpreterService, Principal } from './service.ts';
+import type { SharedOutput } from './sharedOutput.ts';
 import { untilInitialized } from './untilInitialized.ts';
 import { validateRequest, validateUserUuid } from './validateRequest.ts';
 
@@ -25,6 +26,7 @@ export interface InterpreterServiceDeps {
   readonly pool: Pool;
   readonly sessions: OpenSessions;
   readonly finishWaiters: FinishWaiters;
+  readonly sharedOutput: SharedOutput;
   readonly newId: NewId;
   readonly now: () => Date;
 }
@@ -98,7 +100,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
       if (after < 0) throw badAfter(`is ${after}; it must not be negative`);
       const execution = await findExecution(principal, id);
       if (!execution) throw notFound('execution', id);
-      return followOutput(database, execution.id, after);
+      return followOutput(deps, execution.id, after);
     },
     followSessionOutput: (principal, userUuid, after) =>
       followSessionOutput(deps, principal.tenant, validateUserUuid(userUuid), after),

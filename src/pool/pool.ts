@@ -15,6 +15,7 @@ import type { NewId, PoolId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
+import { countFollowers } from './followOutput.ts';
 import { userKey } from './openSessions.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
@@ -22,6 +23,7 @@ import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import { createRefill, type Refill } from './refill.ts';
 import type { Runtime } from './runtime.ts';
 import type { PoolDegradation, PoolStatus } from './service.ts';
+import type { SharedOutput } from './sharedOutput.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createWorkerDeaths } from './workerDeaths.ts';
 import { createWorkerHosts, type WorkerHosts } from './workerHosts.ts';
@@ -37,6 +39,7 @@ export interface PoolDeps {
   readonly logger: Logger;
   /** Counted in, over all workers' channels. */
   readonly messageCounts: MessageCounts;
+  readonly sharedOutput: SharedOutput;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly random: () => number;
@@ -80,6 +83,7 @@ export function createPool(deps: PoolDeps): Pool {
   const hosts = createWorkerHosts({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
+    followers: (execution) => countFollowers(deps.sharedOutput, execution),
     onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
     onOpen: () => queue.wake(),
   });

@@ -7,10 +7,14 @@ export interface PullSource<T> {
   read(): Promise<{ readonly items: readonly T[]; readonly isEnd: boolean }>;
   /** Registers for wake-ups; the returned function ends that. A wake-up may be for nothing. */
   onWake(wake: () => void): () => void;
+  /** Awaited before each item is given: where many iterators have something at the same time, they take turns. */
+  readonly turn?: () => Promise<void>;
 }
 
 export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T> {
-  const page: T[] = [];
+  /** Others may read the same page: it is never changed. */
+  let page: readonly T[] = [];
+  let given = 0;
   let isEnd = false;
   let isClosed = false;
   let isWoken = true;
@@ -24,14 +28,14 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
 
   function close(): IteratorResult<T> {
     isClosed = true;
-    page.length = 0;
+    page = [];
     off();
     awaken?.();
     return { done: true, value: undefined };
   }
 
   async function fill(): Promise<void> {
-    while (page.length === 0 && !isEnd && !isClosed) {
+    while (given === page.length && !isEnd && !isClosed) {
       if (!isWoken) {
         await new Promise<void>((resolve) => {
           awaken = resolve;
@@ -41,7 +45,8 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
       }
       isWoken = false;
       const read = await source.read();
-      page.push(...read.items);
+      page = read.items;
+      given = 0;
       isEnd = read.isEnd;
       // A full page may have more behind it.
       if (read.items.length > 0) isWoken = true;
@@ -55,11 +60,13 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
     next: async () => {
       try {
         await fill();
+        if (given < page.length) await source.turn?.();
       } catch (error: unknown) {
         close();
         throw error;
       }
-      const value = isClosed ? undefined : page.shift();
+      const value = isClosed ? undefined : page[given];
+      given += 1;
       return value === undefined ? close() : { done: false, value };
     },
     return: async () => close(),

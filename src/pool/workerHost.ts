@@ -24,6 +24,8 @@ export interface WorkerHostDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  /** How many follow the execution's output on this gateway. */
+  readonly followers: (execution: Execution) => number;
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
   /** Of its stored outputs; 0 if none. */
   readonly lastSeq: (id: ExecutionId) => Promise<number>;

@@ -4,7 +4,7 @@ import type { Database } from '../events/database.ts';
 import type { RecordedEvent } from '../events/eventTypes.ts';
 import { evolveExecution } from '../events/projections/evolveExecution.ts';
 import { evolveSession } from '../events/projections/evolveSession.ts';
-import type { Worker } from '../events/states.ts';
+import type { Execution, Worker } from '../events/states.ts';
 import { streamIdOf } from '../events/streamId.ts';
 import type { ExecutionId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
@@ -17,6 +17,7 @@ export interface WorkerHostsDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  readonly followers: (execution: Execution) => number;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }

@@ -100,6 +100,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
       cors: createCors(config.corsOrigins),
       compress: createCompress(),
       maxBodyBytes: config.maxBodyBytes,
+      slowReaderTimeoutMs: config.slowReaderTimeoutMs,
     }),
     staticFiles: createStaticFiles(),
     metrics,

@@ -9,6 +9,7 @@ import { createSchemaContext, type SchemaContext, type SchemaDeps } from '../sch
 import { schema } from '../schema/index.ts';
 import type { ErrorMask } from './maskErrors.ts';
 import { type QueryLimits, queryLimits } from './queryLimits.ts';
+import { useSentStreams } from './sentStreams.ts';
 
 /** What our side of the server tells Yoga about an operation. */
 export interface ServerContext {
@@ -67,7 +68,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
       useReadBody(),
       ...queryLimits(deps.limits),
       useOneCode(),
-      useStreamEnd(),
+      useSentStreams(errorMask),
     ],
   });
 }
@@ -105,23 +106,6 @@ function useOneCode(): Plugin {
     onValidate: () => (validation) => {
       if (validation.valid) return;
       for (const { extensions } of validation.result) extensions.code = 'BAD_USER_INPUT';
-    },
-  };
-}
-
-/** Ends a server-sent stream's iterator when its connection closes: Yoga itself waits for the next item. */
-function useStreamEnd(): Plugin<ServerContext> {
-  return {
-    onSubscribe({ args }) {
-      const { res, onStream }: ServerContext = args.contextValue;
-      onStream?.();
-      return {
-        onSubscribeResult({ result }) {
-          if (!res || !(Symbol.asyncIterator in result)) return;
-          const iterator = result[Symbol.asyncIterator]();
-          res.once('close', () => void iterator.return?.());
-        },
-      };
     },
   };
 }

@@ -18,6 +18,8 @@ export interface GraphqlRouteDeps {
   readonly cors: Cors;
   readonly compress: Compress;
   readonly maxBodyBytes: number;
+  /** A caller that has taken nothing of what waits for it for so long is cut. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
@@ -39,13 +41,14 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
 }
 
 async function answer(
-  { graphql, inFlight, maxBodyBytes }: GraphqlRouteDeps,
+  { graphql, inFlight, maxBodyBytes, slowReaderTimeoutMs }: GraphqlRouteDeps,
   principal: Principal,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
   const end = inFlight.begin();
   res.once('close', end);
+  cutIfStuck(res, slowReaderTimeoutMs);
   try {
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
     await graphql(req, res, {
@@ -58,6 +61,17 @@ async function answer(
     if (!(error instanceof BodyTooLargeError)) throw error;
     refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));
   }
+}
+
+/** For so long the connection takes nothing of what waits for it: cut. If nothing waits, there is just nothing to say yet. */
+function cutIfStuck(res: ServerResponse, timeoutMs: number): void {
+  const watch = () => res.setTimeout(timeoutMs);
+  res.on('timeout', () => {
+    if (res.writableLength > 0) res.destroy();
+  });
+  watch();
+  // Yoga takes the time limit off a connection that it is about to stream into.
+  res.on('pipe', watch);
 }
 
 function wantsPage({ method, headers }: IncomingMessage): boolean {

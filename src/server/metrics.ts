@@ -6,7 +6,7 @@ import type { InterpreterService, PoolDegradation } from '../pool/service.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** How finely the event loop's delay is sampled. */
+/** How finely the event loop's delay is sampled; each sample holds this much more than the delay. */
 const LOOP_RESOLUTION_MS = 20;
 
 const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
@@ -49,7 +49,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
         executionSample(deps.endedExecutions()),
         ...kernelSamples(deps.messageCounts()),
         ...connectionSamples(deps.connections()),
-        ...processSamples(loopDelay.percentile(99) / 1e9),
+        ...processSamples(Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS) / 1e3),
       ];
       loopDelay.reset();
       return samples.map(print).join('');

@@ -2,8 +2,8 @@
  * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
  *
  * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
- * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while. A stream that is not over is never completed: connections that the server ends
- * close with 1012, and the client resubscribes from its last seq.
+ * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while. A stream that is not
+ * over is never completed: connections that the server ends close with 1012, and the client resubscribes from its last seq.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Authenticate } from './authenticate.ts';
 import { keepAlive } from './keepAlive.ts';
+import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
 import {
   type OperationsDeps,
   type SocketExtra,
@@ -80,10 +81,13 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
     };
     connections.set(socket, extra);
+    const watch = createReaderWatch(deps.slowReaderTimeoutMs, () =>
+      socket.close(TRY_AGAIN_LATER, 'Reads too slowly'),
+    );
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) => send(socket, data, deps.slowReaderTimeoutMs),
+        send: (data) => send(socket, data, watch),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) => onMessage(socket, take, logger),
       },
@@ -117,17 +121,14 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
 }
 
 /** Resolves when the operating system has taken the data: that is what holds a subscription back. */
-function send(socket: WebSocket, data: string, timeoutMs: number): Promise<void> {
+function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void> {
   // Its streams wait for the end, and do not run on into nothing.
   if (socket.readyState !== socket.OPEN) return untilClosed(socket);
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => socket.close(TRY_AGAIN_LATER, 'Reads too slowly'), timeoutMs);
-    // A failed send means that the connection is gone, which its `close` event deals with.
-    socket.send(data, () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  const { isTaken, taken } = watch.sending();
+  // No closure may hold `data` until then: what waits is bytes, and the text of a thousand subscribers would wait beside them.
+  // A failed send means that the connection is gone, which its `close` event deals with.
+  socket.send(data, taken);
+  return isTaken;
 }
 
 function untilClosed(socket: WebSocket): Promise<void> {

@@ -42,6 +42,7 @@ function sweep(): Promise<void> {
     messageCounts: createMessageCounts(),
     now,
     interruptGraceMs: 1_000,
+    followers: () => 0,
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });

@@ -94,6 +94,7 @@ export function actingGateway(database: Database) {
     messageCounts: createMessageCounts(),
     now: () => new Date(),
     interruptGraceMs: 1_000,
+    followers: () => 0,
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });

@@ -10,6 +10,7 @@ import { createOpenSessions } from '../../src/pool/openSessions.ts';
 import { createPool } from '../../src/pool/pool.ts';
 import type { Runtime } from '../../src/pool/runtime.ts';
 import type { InterpreterService } from '../../src/pool/service.ts';
+import { createSharedOutput } from '../../src/pool/sharedOutput.ts';
 
 export interface ServingGatewayDeps {
   readonly database: Database;
@@ -28,6 +29,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   const config = loadConfig({ SOCKET_DIR: deps.socketDir, DATA_DIR: deps.socketDir });
   const { poolId } = await database.queries.poolIdentity((await runtime.engine()).id);
   const now = () => new Date();
+  const sharedOutput = createSharedOutput();
   const pool = createPool({
     config,
     database,
@@ -36,6 +38,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     workerImage: 'none',
     logger: pino({ level: 'silent' }),
     messageCounts: createMessageCounts(),
+    sharedOutput,
     newId,
     now,
     random: Math.random,
@@ -52,6 +55,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     pool,
     sessions,
     finishWaiters,
+    sharedOutput,
     newId,
     now,
   });

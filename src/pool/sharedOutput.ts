@@ -1,0 +1,152 @@
+/**
+ * Output that many follow at a time. Whatever one follower of a stream has read, the others get from here: a page is read once,
+ * however many ask for it at the same time, and the last pages are kept for those who are a little behind. Output only grows,
+ * so a page that was read stays true. A stream is known here as long as somebody follows it.
+ */
+import type { OutputItem } from '../events/eventStore.ts';
+import type { OutputCursor } from '../events/queries/queries.ts';
+import { outputSize } from './outputSize.ts';
+import { pullIterator } from './pullIterator.ts';
+import { createTurns } from './turns.ts';
+
+/** What is kept of one stream: enough for followers that are seconds apart; who is further behind reads by itself. */
+const KEPT_BYTES = 2 * 1024 * 1024;
+
+export interface OutputPage {
+  /** What follows the cursor, in order; none: nothing yet. */
+  readonly items: readonly OutputItem[];
+  /** Nothing will ever follow them. */
+  readonly isEnd: boolean;
+}
+
+export interface OutputSource {
+  /** The stream's name: those with the same follow the same. */
+  readonly key: string;
+  /** @param after null: from the very first */
+  read(after: OutputCursor | null): Promise<OutputPage>;
+  /** Registers for wake-ups; the returned function ends that. */
+  onWake(wake: () => void): () => void;
+}
+
+export interface SharedOutput {
+  /** Live output after a cursor, pulled page by page. Ends with the stream's end. */
+  follow(source: OutputSource, after: OutputCursor | null): AsyncIterableIterator<OutputItem>;
+  /** How many follow the stream here. */
+  followers(key: string): number;
+}
+
+export function createSharedOutput(): SharedOutput {
+  const streams = new Map<string, SharedStream>();
+  const turn = createTurns();
+
+  function streamOf(source: OutputSource): SharedStream {
+    const known = streams.get(source.key);
+    if (known) return known;
+    const stream = createSharedStream(source, () => streams.delete(source.key));
+    streams.set(source.key, stream);
+    return stream;
+  }
+
+  return {
+    follow: (source, after) => {
+      const stream = streamOf(source);
+      let cursor = after;
+      return pullIterator({
+        read: async () => {
+          const page = await stream.read(cursor);
+          const last = page.items.at(-1);
+          if (last) cursor = { executionId: last.executionId, seq: last.seq };
+          return page;
+        },
+        onWake: stream.join,
+        turn,
+      });
+    },
+    followers: (key) => streams.get(key)?.followers ?? 0,
+  };
+}
+
+interface SharedStream {
+  readonly followers: number;
+  read(after: OutputCursor | null): Promise<OutputPage>;
+  join(wake: () => void): () => void;
+}
+
+/** @param onLeft called when the last follower has left */
+function createSharedStream(source: OutputSource, onLeft: () => void): SharedStream {
+  const wakes = new Map<symbol, () => void>();
+  const kept = createKeptPages();
+  const reading = new Map<string, Promise<OutputPage>>();
+  /** What the last look behind a cursor said, where there was nothing; forgotten at each wake-up. */
+  const nothing = new Map<string, OutputPage>();
+  let wakeUps = 0;
+
+  const off = source.onWake(() => {
+    wakeUps += 1;
+    nothing.clear();
+    // A copy: a follower may leave, or another come, while it is woken.
+    for (const wake of [...wakes.values()]) wake();
+  });
+
+  async function look(key: string, after: OutputCursor | null): Promise<OutputPage> {
+    try {
+      const before = wakeUps;
+      const page = await source.read(after);
+      // Woken meanwhile: there may be something by now.
+      if (page.items.length === 0 && before === wakeUps) nothing.set(key, page);
+      if (page.items.length > 0 && wakes.size > 1) kept.add(key, page);
+      return page;
+    } finally {
+      reading.delete(key);
+    }
+  }
+
+  return {
+    get followers() {
+      return wakes.size;
+    },
+    read: async (after) => {
+      const key = after === null ? '' : `${after.executionId}:${after.seq}`;
+      for (;;) {
+        const known = kept.get(key) ?? nothing.get(key);
+        if (known) return known;
+        // One that is under way may have begun before the wake-up that made this follower ask.
+        const under = reading.get(key) ?? look(key, after);
+        reading.set(key, under);
+        const page = await under;
+        if (page.items.length > 0 || page.isEnd) return page;
+      }
+    },
+    join: (wake) => {
+      const follower = Symbol('follower');
+      wakes.set(follower, wake);
+      return () => {
+        if (!wakes.delete(follower) || wakes.size > 0) return;
+        off();
+        onLeft();
+      };
+    },
+  };
+}
+
+/** The last pages, by the cursor that they follow, oldest first. */
+function createKeptPages() {
+  const pages = new Map<string, OutputPage>();
+  let size = 0;
+  return {
+    get: (key: string): OutputPage | undefined => pages.get(key),
+    add: (key: string, page: OutputPage): void => {
+      pages.set(key, page);
+      size += sizeOf(page);
+      for (const [oldest, { items }] of pages) {
+        if (size <= KEPT_BYTES || oldest === key) return;
+        pages.delete(oldest);
+        size -= sizeOf({ items });
+      }
+    },
+  };
+}
+
+function sizeOf({ items }: Pick<OutputPage, 'items'>): number {
+  return items.reduce((sum, { output }) => sum + outputSize(output), 0);
+}

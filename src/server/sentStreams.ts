@@ -1,0 +1,64 @@
+/** What server-sent events need beyond what Yoga does: an end when the client has gone, and one when the stream fails. */
+import type { ServerResponse } from 'node:http';
+import type { ExecutionResult } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { ServerContext } from './graphqlHttp.ts';
+import { type ErrorMask, withoutHttp } from './maskErrors.ts';
+
+type Results = AsyncIterator<ExecutionResult>;
+
+/**
+ * Ends a stream's source as soon as its connection is closed, where Yoga would wait for the next event. Tells a failure as a
+ * last event and then cuts the connection, where Yoga would leave it open and silent: the stream is not over, so it is not
+ * completed, and the client resubscribes from its last seq.
+ */
+export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
+  return {
+    onSubscribe({ args }) {
+      const { res, onStream }: ServerContext = args.contextValue;
+      onStream?.();
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (!res || !(Symbol.asyncIterator in result)) return;
+          const source: Results = result[Symbol.asyncIterator]();
+          res.once('close', () => void source.return?.());
+          setResult(tellingFailure(source, errorMask, res));
+        },
+      };
+    },
+  };
+}
+
+function tellingFailure(
+  source: Results,
+  errorMask: ErrorMask,
+  res: ServerResponse,
+): AsyncIterableIterator<ExecutionResult> {
+  let hasFailed = false;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      if (hasFailed) return await cut(res);
+      try {
+        return await source.next();
+      } catch (error: unknown) {
+        hasFailed = true;
+        return { done: false, value: { errors: [withoutHttp(errorMask.mask(error))] } };
+      }
+    },
+    async return() {
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** Asked for what follows the last event: that has been written by then, or is when the connection drains. */
+function cut(res: ServerResponse): Promise<never> {
+  const end = () => setImmediate(() => res.destroy());
+  if (res.writableNeedDrain) res.once('drain', end);
+  else end();
+  return new Promise(() => undefined);
+}

@@ -1,0 +1,221 @@
+/**
+ * Streams that are cut at random points, by clients that leave and by kill -9 of the gateway, and resumed after the last event:
+ * each client ends with exactly what was printed. `RESUME_FUZZ_SEED=7` makes other decisions.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRandom, type Random } from '../../chaos/random.ts';
+import {
+  type CutPoint,
+  EVENT_FIELDS,
+  followOnce,
+  type StreamEnd,
+  type StreamedEvent,
+  type Subscription,
+} from '../support/cutStream.ts';
+import { type GraphqlAnswer, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute } from '../support/interpreter.ts';
+
+const SEED = Number(process.env.RESUME_FUZZ_SEED ?? 1);
+const CUTS = 500;
+const KILLS = 5;
+const USERS = 4;
+/** Of each execution; there is one more for each user, over all executions. */
+const FOLLOWERS = 2;
+const MAX_PIECES = 60;
+const MAX_PAUSE_MS = 40;
+/** What a user's last execution prints. */
+const FAREWELL = 'that was all';
+const LIMIT_MS = 90_000;
+
+const OUTPUT = `subscription ($id: ID!, $after: Int!) { output(executionId: $id, after: $after) ${EVENT_FIELDS} }`;
+const SESSION = `subscription ($user: String!, $after: String!) { sessionOutput(userUuid: $user, after: $after) ${EVENT_FIELDS} }`;
+const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }';
+
+interface Piece {
+  readonly name: 'stdout' | 'stderr';
+  readonly text: string;
+}
+
+let gateway: TestGateway;
+/** Resolves when the gateway runs, or runs again. */
+let up: Promise<void> = Promise.resolve();
+let cuts = 0;
+let kills = 0;
+beforeAll(async () => {
+  gateway = await startTestGateway({ MAX_TOTAL_WORKERS: String(USERS + 2) });
+});
+afterAll(() => gateway.destroy());
+
+/** Counts a cut. Every so many of them the gateway is killed, too. */
+function cutOff(): void {
+  cuts += 1;
+  if (cuts < ((kills + 1) * CUTS) / (KILLS + 1) || kills === KILLS) return;
+  kills += 1;
+  up = up.then(async () => {
+    await gateway.kill('SIGKILL');
+    await gateway.restart();
+  });
+}
+
+describe(`${CUTS} cuts of random streams (seed ${SEED})`, () => {
+  it(
+    'leave each client with exactly the output',
+    async () => {
+      const random = createRandom(SEED);
+      const users = Array.from({ length: USERS }, (_, n) => `user ${n}`);
+      // What each user's stream begins after; nothing is killed before all have it.
+      const first = await Promise.all(users.map((user) => execute(gateway, user, '1')));
+      const lives = users.map((user, n) => live(user, first[n]?.id ?? '', random.fork()));
+      const executions = (await Promise.all(lives)).flat();
+      expect({ kills, isCutEnough: cuts >= CUTS }).toEqual({ kills: KILLS, isCutEnough: true });
+      expect(executions.length).toBeGreaterThan(2 * USERS);
+    },
+    LIMIT_MS,
+  );
+});
+
+/** Runs one random program after the other until there were enough cuts. Resolves with the executions' ids. */
+async function live(user: string, firstId: string, random: Random): Promise<string[]> {
+  const printed = new Map<string, readonly Piece[]>();
+  const session = followSession(user, firstId, random.fork());
+  while (cuts < CUTS) {
+    const pieces = randomPieces(random);
+    const id = await submit(user, programOf(pieces, random), `${user} ${printed.size}`);
+    printed.set(id, pieces);
+    const followers = Array.from({ length: FOLLOWERS }, () => followExecution(id, random.fork()));
+    for (const events of await Promise.all(followers)) expectExactly(events, pieces);
+  }
+  // One more, which ends the session's stream, for that never ends by itself.
+  const last = await submit(user, `print('${FAREWELL}', end='')`, `${user} last`);
+  printed.set(last, [{ name: 'stdout', text: FAREWELL }]);
+  const all = await session;
+  for (const [id, pieces] of printed)
+    expectExactly(
+      all.filter(({ executionId }) => executionId === id),
+      pieces,
+    );
+  expect([...new Set(all.map(({ executionId }) => executionId))]).toEqual([...printed.keys()]);
+  return [...printed.keys()];
+}
+
+async function followExecution(id: string, random: Random): Promise<StreamedEvent[]> {
+  const events: StreamedEvent[] = [];
+  const subscription = () => {
+    return { query: OUTPUT, variables: { id, after: events.at(-1)?.seq ?? 0 } };
+  };
+  const end = await untilOver(random, subscription, (event) => {
+    events.push(event);
+    return 'more';
+  });
+  expect(end).toBe('completed');
+  return events;
+}
+
+/** Over all executions of a user after the first, up to the finish of the one that says farewell. */
+async function followSession(
+  user: string,
+  firstId: string,
+  random: Random,
+): Promise<StreamedEvent[]> {
+  const events: StreamedEvent[] = [];
+  const subscription = () => {
+    const last = events.at(-1);
+    const after = last ? `${last.executionId}:${last.seq}` : `${firstId}:1000`;
+    return { query: SESSION, variables: { user, after } };
+  };
+  const end = await untilOver(random, subscription, (event) => {
+    events.push(event);
+    return event.execution && events.at(-2)?.text === FAREWELL ? 'enough' : 'more';
+  });
+  expect(end).toBe('enough');
+  return events;
+}
+
+/** Connects, is cut at random, and connects again with what it has then, until the stream is over. Resolves with how. */
+async function untilOver(
+  random: Random,
+  subscription: () => Subscription,
+  take: (event: StreamedEvent) => 'more' | 'enough',
+): Promise<StreamEnd> {
+  for (;;) {
+    await up;
+    const cut = cuts < CUTS ? randomCut(random) : null;
+    const end = await followOnce(gateway, subscription(), cut, take);
+    if (end === 'completed' || end === 'enough') return end;
+    cutOff();
+  }
+}
+
+function randomCut(random: Random): CutPoint {
+  const kind = random.pick(['close', 'complete', 'terminate'] as const) ?? 'terminate';
+  return random.next() < 0.5
+    ? { afterEvents: random.between(1, 8), kind }
+    : { afterMs: random.between(0, 300), kind };
+}
+
+function randomPieces(random: Random): Piece[] {
+  const texts = [
+    '.',
+    '\r50%',
+    'line\n',
+    '正弦波\n',
+    '😀'.repeat(40),
+    '\u0000\n',
+    'x'.repeat(5_000),
+  ];
+  return Array.from({ length: random.between(1, MAX_PIECES) }, (_, n) => ({
+    name: random.next() < 0.8 ? 'stdout' : 'stderr',
+    text: `${n}${random.pick(texts)}`,
+  }));
+}
+
+/** Writes the pieces in order, some at once and some after a while. */
+function programOf(pieces: readonly Piece[], random: Random): string {
+  const steps = pieces.map(({ name, text }) => {
+    const pauseMs = random.next() < 0.4 ? 0 : random.between(0, MAX_PAUSE_MS);
+    return [name, text, pauseMs / 1_000];
+  });
+  return `import json, sys, time
+for name, text, pause in json.loads(${JSON.stringify(JSON.stringify(steps))}):
+    getattr(sys, name).write(text)
+    time.sleep(pause)`;
+}
+
+/** Whatever becomes of the gateway meanwhile: with its key the same call can be sent again. */
+async function submit(user: string, code: string, idempotencyKey: string): Promise<string> {
+  const input = { userUuid: user, code, idempotencyKey, timeoutMs: 60_000 };
+  for (;;) {
+    await up;
+    let answer: GraphqlAnswer<{ submit: { id: string } }>;
+    try {
+      answer = await gateway.graphql(SUBMIT, { input });
+    } catch (error: unknown) {
+      // How fetch says that the connection is gone or refused.
+      if (!(error instanceof TypeError)) throw error;
+      continue;
+    }
+    if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+    return answer.data.submit.id;
+  }
+}
+
+function expectExactly(events: readonly StreamedEvent[], pieces: readonly Piece[]): void {
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+  expect(events.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
+  const said = events.slice(0, -1).map(({ name, text }) => ({
+    name: name === 'STDOUT' ? 'stdout' : 'stderr',
+    text: text ?? '',
+  }));
+  expect(joined(said)).toEqual(joined(pieces));
+}
+
+/** Adjacent pieces of one stream as one: where they are cut means nothing. */
+function joined(pieces: readonly { name: string; text: string }[]): string[] {
+  const runs: { name: string; text: string }[] = [];
+  for (const { name, text } of pieces) {
+    const last = runs.at(-1);
+    if (last?.name === name) last.text += text;
+    else runs.push({ name, text });
+  }
+  return runs.map(({ name, text }) => `${name}: ${text}`);
+}

@@ -1,0 +1,180 @@
+/** A thousand that watch one execution: all of it for each of them, in bounded time and memory, and one that reads nothing is cut. */
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { execute, interrupt, printed, submit } from '../support/interpreter.ts';
+import { LIVE_MEMORY_ENV, liveMemoryMb } from '../support/liveMemory.ts';
+
+const SUBSCRIBERS = 1_000;
+const LINES = 4_000;
+const PRINTING_S = 10;
+const SLOW_READER_TIMEOUT_MS = 3_000;
+
+/** The issue's bounds. */
+const LIMIT_MS = 60_000;
+const MAX_MEMORY_GROWTH_MB = 150;
+const MAX_LOOP_DELAY_S = 0.1;
+
+const FOLLOW = `subscription ($id: ID!) { output(executionId: $id) {
+  seq ... on StreamOutput { text } ... on ExecutionFinished { execution { status } } } }`;
+const LONG = { timeoutMs: 120_000 };
+
+const lineOf = (n: number) => `line ${n} ${'-'.repeat(30)}\n`;
+const CODE = `import time
+start = time.perf_counter()
+for n in range(${LINES}):
+    print(f'line {n} ${'-'.repeat(30)}')
+    time.sleep(max(0, start + (n + 1) * ${PRINTING_S / LINES} - time.perf_counter()))`;
+const ALL_TEXT = Array.from({ length: LINES }, (_, n) => lineOf(n)).join('');
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startTestGateway({
+    ...LIVE_MEMORY_ENV,
+    SLOW_READER_TIMEOUT_MS: String(SLOW_READER_TIMEOUT_MS),
+  });
+});
+afterAll(() => gateway.destroy());
+
+describe.each([[10], [SUBSCRIBERS]])(
+  `${SUBSCRIBERS} subscribers of ${LINES} lines in ${PRINTING_S} s, on %i sockets`,
+  (sockets) => {
+    it('all get all of it, and one that reads nothing is cut', async () => {
+      const user = `${sockets} sockets`;
+      // It is followed before it begins: what the user runs first holds it up.
+      const before = await submit(gateway, user, 'print()\nimport time\ntime.sleep(100)', LONG);
+      await printed(gateway.socket(), before.id, 1);
+      const { id } = await submit(gateway, user, CODE, LONG);
+
+      const memoryBefore = await liveMemoryMb(gateway);
+      const perSocket = SUBSCRIBERS / sockets;
+      const readers = await Promise.all(
+        Array.from({ length: sockets }, () => openReader(id, perSocket)),
+      );
+      const idler = await openReader(id, 100);
+      idler.socket.pause();
+      await loopDelayP99();
+
+      await interrupt(gateway, before.id);
+      const memoryAmid = Promise.all(readers.map(({ halfway }) => halfway)).then(() =>
+        liveMemoryMb(gateway),
+      );
+      const outcomes = (await Promise.all(readers.map(({ outcomes }) => outcomes))).flat();
+      const loopDelay = await loopDelayP99();
+      const growth = (await memoryAmid) - memoryBefore;
+      const firstAt = Math.min(...outcomes.map(({ firstAt }) => firstAt));
+      const lastAt = Math.max(...outcomes.map(({ lastAt }) => lastAt));
+      const events = Math.max(...outcomes.map(({ events }) => events));
+      console.info(
+        `${sockets} sockets: last done ${Math.round(lastAt - firstAt)} ms after the first line, ${events} events each, memory +${growth.toFixed(0)} MB, loop delay p99 ${(loopDelay * 1_000).toFixed(0)} ms`,
+      );
+      expect(outcomes).toHaveLength(SUBSCRIBERS);
+      expect(new Set(outcomes.map(({ hash }) => hash))).toEqual(new Set([hashOf(ALL_TEXT)]));
+      expect(lastAt - firstAt).toBeLessThan(LIMIT_MS);
+      expect(growth).toBeLessThan(MAX_MEMORY_GROWTH_MB);
+      expect(loopDelay).toBeLessThan(MAX_LOOP_DELAY_S);
+
+      idler.socket.resume();
+      expect(await idler.closed).toBe(1013);
+      expect(await execute(gateway, user, '1')).toMatchObject({ status: 'OK' });
+    });
+  },
+);
+
+interface Outcome {
+  readonly hash: string;
+  readonly events: number;
+  /** When its first line and its end came, by `performance.now()`. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+interface Reader {
+  readonly socket: WebSocket;
+  /** Resolves when one of them has had half of the lines. */
+  readonly halfway: Promise<void>;
+  /** One for each subscription, once all of them are completed. */
+  readonly outcomes: Promise<Outcome[]>;
+  readonly closed: Promise<number>;
+}
+
+/** A socket with so many subscriptions to the execution's output. Keeps a hash of what comes, not the text. */
+async function openReader(executionId: string, subscriptions: number): Promise<Reader> {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, [
+    'graphql-transport-ws',
+  ]);
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const acknowledged = new Promise((resolve) => socket.once('message', resolve));
+  send({ type: 'connection_init', payload: { 'X-Auth-Token': gateway.token } });
+  await acknowledged;
+  let isHalfway: () => void = () => undefined;
+  const halfway = new Promise<void>((resolve) => {
+    isHalfway = resolve;
+  });
+  const outcomes = new Promise<Outcome[]>((resolve, reject) => {
+    const streams = Array.from({ length: subscriptions }, createStream);
+    const done: Outcome[] = [];
+    socket.on('message', (data) => {
+      const { id, type, payload } = JSON.parse(String(data));
+      const stream = streams[Number(id)];
+      if (type === 'next' && payload.data) {
+        stream?.take(payload.data.output);
+        if (stream && stream.length >= ALL_TEXT.length / 2) isHalfway();
+      } else if (type === 'complete' && stream) done.push(stream.outcome());
+      else if (type !== 'ping') reject(new Error(`The stream said ${String(data)}`));
+      if (done.length === subscriptions) resolve(done);
+    });
+    void closed.then((code) => reject(new Error(`Closed with ${code}`)));
+  });
+  // Of one that is cut nobody asks.
+  outcomes.catch(() => undefined);
+  for (let n = 0; n < subscriptions; n += 1)
+    send({
+      id: String(n),
+      type: 'subscribe',
+      payload: { query: FOLLOW, variables: { id: executionId } },
+    });
+  return { socket, halfway, outcomes, closed };
+}
+
+/** What one subscriber has so far. Anything but the next seq makes its hash another one. */
+function createStream() {
+  const hash = createHash('sha256');
+  let seq = 0;
+  let firstAt = 0;
+  let length = 0;
+  return {
+    get length() {
+      return length;
+    },
+    take(output: { seq: number; text?: string }) {
+      if (output.seq !== seq + 1) hash.update(`a hole before ${output.seq}`);
+      if (seq === 0) firstAt = performance.now();
+      seq = output.seq;
+      length += output.text?.length ?? 0;
+      hash.update(output.text ?? '');
+    },
+    outcome: (): Outcome => ({
+      hash: hash.digest('hex'),
+      events: seq,
+      firstAt,
+      lastAt: performance.now(),
+    }),
+  };
+}
+
+/** Of the gateway since this was asked last, in seconds: its `monitorEventLoopDelay`. */
+async function loopDelayP99(): Promise<number> {
+  const response = await fetch(`${gateway.url}/metrics`, {
+    headers: { 'X-Auth-Token': gateway.token },
+  });
+  const found = /^cellhouse_event_loop_delay_p99_seconds (\S+)$/m.exec(await response.text());
+  return Number(found?.[1]);
+}

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { OutputItem } from '../../src/events/eventStore.ts';
+import type { ExecutionId } from '../../src/ids.ts';
+import { createSharedOutput, type OutputSource } from '../../src/pool/sharedOutput.ts';
+
+const executionId = 'e' as ExecutionId;
+const at = new Date(0);
+const KEPT_BYTES = 2 * 1024 * 1024;
+
+function textItem(seq: number, text: string): OutputItem {
+  return { executionId, seq, at, output: { kind: 'stream', name: 'stdout', text } };
+}
+
+/** Lets everything happen that waits for nothing but promises and turns. */
+const settled = async () => {
+  for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** Output that grows by hand; reads answer with what was there when they began. */
+function growingOutput(pageItems = 100) {
+  const items: OutputItem[] = [];
+  const wakes = new Set<() => void>();
+  const seen = { reads: 0, isEnded: false };
+  const source: OutputSource = {
+    key: 'x',
+    read: async (after) => {
+      seen.reads += 1;
+      const from = after?.seq ?? 0;
+      const page = items.slice(from, from + pageItems);
+      const isEnd = seen.isEnded && from + page.length >= items.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      return { items: page, isEnd };
+    },
+    onWake: (wake) => {
+      wakes.add(wake);
+      return () => wakes.delete(wake);
+    },
+  };
+  const wake = () => {
+    for (const each of wakes) each();
+  };
+  return {
+    source,
+    wake,
+    get reads() {
+      return seen.reads;
+    },
+    get watchers() {
+      return wakes.size;
+    },
+    add: (...texts: string[]) => {
+      for (const text of texts) items.push(textItem(items.length + 1, text));
+    },
+    end: () => {
+      seen.isEnded = true;
+      wake();
+    },
+  };
+}
+
+/** Reads to the end, and tells what it has. */
+function reading(follower: AsyncIterableIterator<OutputItem>) {
+  const seqs: number[] = [];
+  const done = (async () => {
+    for await (const { seq } of follower) seqs.push(seq);
+  })();
+  return { seqs, done };
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+describe('shared output', () => {
+  it('is read once for all who follow it, and not at all for what they know already', async () => {
+    const output = growingOutput();
+    const shared = createSharedOutput();
+    const readers = range(1_000).map(() => reading(shared.follow(output.source, null)));
+    await settled();
+    expect(shared.followers('x')).toBe(1_000);
+    expect(output.watchers).toBe(1);
+    for (let commit = 0; commit < 10; commit += 1) {
+      output.add('a', 'b');
+      output.wake();
+      await settled();
+    }
+    output.end();
+    await Promise.all(readers.map(({ done }) => done));
+    for (const { seqs } of readers) expect(seqs).toEqual(range(20));
+    // For each commit its page, and the look behind that.
+    expect(output.reads).toBeLessThanOrEqual(2 * 12);
+    expect(output.watchers).toBe(0);
+    expect(shared.followers('x')).toBe(0);
+  });
+
+  it('loses nothing that is added while somebody else’s read is under way', async () => {
+    const output = growingOutput();
+    const shared = createSharedOutput();
+    const first = shared.follow(output.source, null).next();
+    const second = shared.follow(output.source, null);
+    await Promise.resolve();
+    // The read of the first has begun, and will find nothing.
+    output.add('a');
+    output.wake();
+    expect((await second.next()).value).toMatchObject({ seq: 1 });
+    expect((await first).value).toMatchObject({ seq: 1 });
+  });
+
+  it('keeps the last pages for those who are behind, up to a size', async () => {
+    const output = growingOutput(1);
+    const shared = createSharedOutput();
+    const [quick, slow] = [shared.follow(output.source, null), shared.follow(output.source, null)];
+    const pages = 8;
+    output.add(...range(pages).map(() => 'x'.repeat(KEPT_BYTES / 4)));
+    for (let n = 0; n < pages; n += 1) await quick.next();
+    expect(output.reads).toBe(pages);
+    for (const seq of range(pages)) expect((await slow.next()).value).toMatchObject({ seq });
+    // The first four were gone, and reading them anew pushed out the others in turn.
+    expect(output.reads).toBeGreaterThan(pages);
+    await quick.return?.();
+    await slow.return?.();
+    expect(output.watchers).toBe(0);
+  });
+
+  it('keeps nothing where one alone follows', async () => {
+    const output = growingOutput();
+    const shared = createSharedOutput();
+    output.add('a');
+    const alone = shared.follow(output.source, null);
+    await alone.next();
+    const other = shared.follow(output.source, null);
+    await other.next();
+    expect(output.reads).toBe(2);
+  });
+
+  it('fails for all who waited for the read that failed, and begins anew after that', async () => {
+    const output = growingOutput();
+    const shared = createSharedOutput();
+    const { read } = output.source;
+    const failing: OutputSource = {
+      ...output.source,
+      read: async () => {
+        throw new Error('the database is away');
+      },
+    };
+    const readers = range(3).map(() => shared.follow(failing, null).next());
+    for (const next of readers) await expect(next).rejects.toThrow('the database is away');
+    expect(shared.followers('x')).toBe(0);
+    output.add('a');
+    const again = await shared.follow({ ...output.source, read }, null).next();
+    expect(again.value).toMatchObject({ seq: 1 });
+  });
+
+  it('ends at once for one that begins at the end', async () => {
+    const output = growingOutput();
+    output.add('a');
+    output.end();
+    const shared = createSharedOutput();
+    expect(await shared.follow(output.source, { executionId, seq: 1 }).next()).toMatchObject({
+      done: true,
+    });
+    expect(await shared.follow(output.source, { executionId, seq: 9 }).next()).toMatchObject({
+      done: true,
+    });
+  });
+
+  it('lets the event loop run while it serves many', async () => {
+    const output = growingOutput();
+    const shared = createSharedOutput();
+    let given = 0;
+    const followers = range(200).map(() => shared.follow(output.source, null));
+    const waiting = followers.map((follower) => follower.next().then(() => (given += 1)));
+    await settled();
+    output.add('a');
+    output.wake();
+    let most = 0;
+    for (let before = 0; before < 200; before = given) {
+      await new Promise((resolve) => setImmediate(resolve));
+      most = Math.max(most, given - before);
+    }
+    await Promise.all(waiting);
+    expect(most).toBeLessThanOrEqual(16);
+  });
+
+  it('gives each follower what comes after its cursor, whatever happens when', async () => {
+    const step = fc.oneof(
+      fc.record({ type: fc.constant('add' as const), count: fc.nat({ max: 4 }) }),
+      fc.record({ type: fc.constant('follow' as const), behind: fc.nat({ max: 6 }) }),
+      fc.record({ type: fc.constant('turn' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (steps, pageItems) => {
+          const output = growingOutput(pageItems);
+          const shared = createSharedOutput();
+          const readers: { after: number; seqs: number[]; done: Promise<void> }[] = [];
+          let total = 0;
+          const follow = (after: number) => {
+            const follower = shared.follow(output.source, { executionId, seq: after });
+            readers.push({ after, ...reading(follower) });
+          };
+          follow(0);
+          for (const each of steps) {
+            if (each.type === 'turn') await new Promise((resolve) => setImmediate(resolve));
+            else if (each.type === 'follow') follow(Math.max(0, total - each.behind));
+            else {
+              output.add(...range(each.count).map(String));
+              total += each.count;
+              output.wake();
+            }
+          }
+          output.end();
+          await Promise.all(readers.map(({ done }) => done));
+          for (const { after, seqs } of readers)
+            expect(seqs).toEqual(range(total - after).map((n) => n + after));
+          expect(output.watchers).toBe(0);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
