@@ -1,0 +1,26 @@
+/** What a soak watches, and how much of it may come to be in one run. */
+
+/** One kind of figure. */
+export interface Figure {
+  readonly name: string;
+  readonly unit: string;
+  /**
+   * How much the fitted line may rise after the warm-up, whatever the length of the run: so a longer one asks for a smaller
+   * leak. More than what noise and caches that fill up late have been seen to make, and no more.
+   */
+  readonly allowedGrowth: number;
+}
+
+export const FIGURES = {
+  heap: { name: 'gateway: heap after collection', unit: 'MiB', allowedGrowth: 3 },
+  rss: { name: 'gateway: resident memory', unit: 'MiB', allowedGrowth: 16 },
+  handles: { name: 'gateway: active handles', unit: '', allowedGrowth: 4 },
+  fds: { name: 'gateway: file descriptors', unit: '', allowedGrowth: 4 },
+  agentMemory: { name: 'agents: anonymous memory, mean', unit: 'MiB', allowedGrowth: 2 },
+  agentFds: { name: 'agents: file descriptors, mean', unit: '', allowedGrowth: 1 },
+} as const satisfies Record<string, Figure>;
+
+export type FigureName = keyof typeof FIGURES;
+
+/** One look at everything, at a moment when nothing is under way. */
+export type Look = Readonly<Record<FigureName, number>> & { readonly minute: number };

@@ -1,0 +1,79 @@
+/** A gateway under a mixed load for a long time, looked at again and again while it is at rest. */
+import { startTestGateway } from '../../test/support/gateway.ts';
+import { containerOf, execute } from '../../test/support/interpreter.ts';
+import { FIGURES, type FigureName, type Look } from './figures.ts';
+import { openInspector } from './inspector.ts';
+import { createMixedLoad } from './mixedLoad.ts';
+import { takeLook } from './takeLook.ts';
+import { type Trend, trendOf } from './trend.ts';
+
+const MS_PER_MINUTE = 60_000;
+/** Compilers, caches and connection pools fill up meanwhile. */
+const MAX_WARM_UP_MINUTES = 3;
+/** Of a run that is too short for that. */
+const WARM_UP_SHARE = 0.3;
+/** So many looks make a trend, and the load is still under way most of the time. */
+const LOOKS = 60;
+const MIN_LOOK_INTERVAL_MS = 4_000;
+/** Two cores are busy with these, and with the visitors beside them. */
+const USERS = ['soak-1', 'soak-2', 'soak-3'];
+
+export interface FigureVerdict extends Trend {
+  readonly figure: FigureName;
+  readonly isFlat: boolean;
+}
+
+export interface SoakResult {
+  /** All looks, those of the warm-up included. */
+  readonly looks: readonly Look[];
+  readonly warmUpMinutes: number;
+  /** On what came after the warm-up. */
+  readonly verdicts: readonly FigureVerdict[];
+  /** How often each kind of step was done. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/**
+ * @param onLook is told of each look as it is taken
+ * @throws Error when a call was not answered as it must be
+ */
+export async function runSoak(
+  minutes: number,
+  onLook: (look: Look) => void = () => undefined,
+): Promise<SoakResult> {
+  const gateway = await startTestGateway({
+    LOG_LEVEL: 'warn',
+    MIN_IDLE_WORKERS: '1',
+    NODE_OPTIONS: '--inspect=127.0.0.1:0',
+  });
+  try {
+    const inspector = await openInspector(gateway.log());
+    for (const user of USERS) await execute(gateway, user, '1');
+    const containers = await Promise.all(USERS.map((user) => containerOf(gateway, user)));
+    const load = createMixedLoad(gateway, USERS);
+    const startedAt = performance.now();
+    const durationMs = minutes * MS_PER_MINUTE;
+    const intervalMs = Math.max(MIN_LOOK_INTERVAL_MS, durationMs / LOOKS);
+    const looks: Look[] = [];
+    while (performance.now() - startedAt < durationMs) {
+      await load.run(intervalMs);
+      const look = await takeLook({ gateway, inspector, containers, startedAt });
+      looks.push(look);
+      onLook(look);
+    }
+    inspector.close();
+    const warmUpMinutes = Math.min(MAX_WARM_UP_MINUTES, minutes * WARM_UP_SHARE);
+    const steady = looks.filter(({ minute }) => minute >= warmUpMinutes);
+    return { looks, warmUpMinutes, verdicts: judge(steady), counts: load.counts };
+  } finally {
+    await gateway.destroy();
+  }
+}
+
+/** Whether each figure is flat over all these looks. */
+function judge(looks: readonly Look[]): FigureVerdict[] {
+  return (Object.keys(FIGURES) as FigureName[]).map((figure) => {
+    const trend = trendOf(looks.map((look) => ({ minute: look.minute, value: look[figure] })));
+    return { figure, ...trend, isFlat: trend.growth <= FIGURES[figure].allowedGrowth };
+  });
+}

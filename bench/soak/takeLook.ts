@@ -1,0 +1,52 @@
+/** All figures of a soak at one moment. */
+import { readdirSync } from 'node:fs';
+import { containerProcesses } from '../../chaos/world/containerProcesses.ts';
+import type { TestGateway } from '../../test/support/gateway.ts';
+import type { Look } from './figures.ts';
+import type { Inspector } from './inspector.ts';
+import { residentMib } from './residentMib.ts';
+
+const BYTES_PER_MIB = 1_048_576;
+
+export interface LookDeps {
+  readonly gateway: TestGateway;
+  readonly inspector: Inspector;
+  /** Those whose agents are looked at. */
+  readonly containers: readonly string[];
+  /** `performance.now()` of the beginning. */
+  readonly startedAt: number;
+}
+
+/** @throws Error as anybody but root: agents are other users' processes */
+export async function takeLook({
+  gateway,
+  inspector,
+  containers,
+  startedAt,
+}: LookDeps): Promise<Look> {
+  const { liveBytes, handles } = await inspector.look();
+  const pids = containers.flatMap(agentPids);
+  const mean = (of: (pid: number) => number) =>
+    pids.reduce((sum, pid) => sum + of(pid), 0) / containers.length;
+  return {
+    minute: (performance.now() - startedAt) / 60_000,
+    heap: liveBytes / BYTES_PER_MIB,
+    rss: residentMib(gateway.pid, 'VmRSS'),
+    handles,
+    fds: openFiles(gateway.pid),
+    agentMemory: mean((pid) => residentMib(pid, 'RssAnon')),
+    agentFds: mean(openFiles),
+  };
+}
+
+/** The agent itself and its fork server; what the user's kernel holds is the user's. */
+function agentPids(container: string): number[] {
+  const { agent, forkServer } = containerProcesses(container);
+  if (agent === null || forkServer === null)
+    throw new Error(`Container ${container} has no agent, or no fork server.`);
+  return [agent, forkServer];
+}
+
+function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}

@@ -1,0 +1,26 @@
+/** The short form of `npm run bench -- soak` (bench/soak.ts): what a gateway and its agents hold does not grow with use. */
+import { expect, it } from 'vitest';
+import { FIGURES } from '../../bench/soak/figures.ts';
+import { plotSvg } from '../../bench/soak/plotSvg.ts';
+import { runSoak } from '../../bench/soak/runSoak.ts';
+import { STEPS } from '../../bench/soak/steps.ts';
+
+const MINUTES = 2;
+/** With the start, the end, and what each round takes until it is at rest. */
+const LIMIT_MS = 300_000;
+
+it(
+  'memory, handles and file descriptors are flat after the warm-up of a mixed load',
+  async () => {
+    const result = await runSoak(MINUTES);
+    for (const name of [...Object.keys(STEPS), 'visit'])
+      expect(result.counts.get(name), name).toBeGreaterThan(1);
+    expect(result.looks.at(-1)?.minute).toBeGreaterThanOrEqual(MINUTES);
+    const names = result.verdicts.map(({ figure }) => figure);
+    expect(names).toEqual(Object.keys(FIGURES));
+    expect(result.verdicts.filter(({ isFlat }) => !isFlat)).toEqual([]);
+    const plot = plotSvg(result, 'title');
+    expect(plot.match(/<polyline points="[^"NI]+"/g)).toHaveLength(names.length);
+  },
+  LIMIT_MS,
+);
