@@ -12,6 +12,9 @@ const TITLE_HEIGHT = 34;
 const HEADROOM = 1.15;
 const COLOURS = { line: '#1f5fa8', axis: '#777777', text: '#222222', warmUp: '#eeeeee' };
 
+/** Of the labels below an axis: at its beginning, middle and end, none outside. */
+const ANCHORS = ['start', 'middle', 'end'];
+
 const PLOT_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
 const PLOT_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
 
@@ -54,14 +57,10 @@ function plotFigure(
     ...[0, highest / 2, highest].map((value) =>
       text(MARGIN.left - 6, y(value) + 4, value.toFixed(highest < 10 ? 1 : 0), 'text-anchor="end"'),
     ),
-    ...[0, minutes / 2, minutes].map((minute) =>
-      text(
-        x(minute),
-        bottom + 16,
-        `${minute.toFixed(minutes < 10 ? 1 : 0)} min`,
-        'text-anchor="middle"',
-      ),
-    ),
+    ...[0, minutes / 2, minutes].map((minute, n) => {
+      const label = `${minute.toFixed(minutes < 10 ? 1 : 0)} min`;
+      return text(x(minute), bottom + 16, label, `text-anchor="${ANCHORS[n]}"`);
+    }),
     `<path d="M${MARGIN.left} ${MARGIN.top}V${bottom}H${right}" fill="none" stroke="${COLOURS.axis}"/>`,
     `<polyline points="${points.join(' ')}" fill="none" stroke="${COLOURS.line}" stroke-width="1.5"/>`,
   ].join('');
