@@ -1,7 +1,7 @@
 /**
  * Stores what a host gathers, one commit after another. When: at once for an end; after a blink for the first output of a
- * quiet worker; at most {@link FLUSH_DELAY_MS} (longer where very many listen) or {@link FLUSH_BYTES} late otherwise. While the database is away it keeps
- * the batch, holds the channel back, and tries again: nothing is dropped here.
+ * quiet worker; at most as late as {@link flushDelayMs} says, or {@link FLUSH_BYTES}, otherwise. While the database is away it
+ * keeps the batch, holds the channel back, and tries again: nothing is dropped here.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -14,18 +14,12 @@ import {
 } from '../events/eventStore.ts';
 import type { Execution, Session } from '../events/states.ts';
 import type { ExecutionId } from '../ids.ts';
+import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
 import { emptyBatch, type HostBatch, type Segment } from './hostBatch.ts';
 import { hostCommit } from './hostCommit.ts';
 
-/** The contract's bound on how late output is stored (design, "Events"). */
-const FLUSH_DELAY_MS = 25;
+/** More than this unstored is stored at once. */
 const FLUSH_BYTES = 64 * 1024;
-/** To send an event to one follower takes about 0.1 ms: with so much time for each, it leaves most of it to others. */
-const FLUSH_DELAY_PER_FOLLOWER_MS = 0.25;
-/** What people still take for at once. */
-const MAX_FLUSH_DELAY_MS = 250;
-/** A quiet worker's first output waits this long, so that a short run's output and end share one commit. */
-const FIRST_FLUSH_DELAY_MS = 2;
 /** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. */
 const HOLD_BACK_BYTES = 4 * 1024 * 1024;
 const RETRY_DELAY_MS = 500;
@@ -137,9 +131,11 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
     if (what === 'end' || batch.size >= FLUSH_BYTES) {
       flush();
     } else if (storing === null) {
-      flushWithin(what === 'start' ? FLUSH_DELAY_MS : flushDelay(lastFlushAt, deps.followers()));
+      flushWithin(what === 'start' ? FLUSH_DELAY_MS : laterMs());
     }
   }
+
+  const laterMs = () => flushDelayMs(Date.now() - lastFlushAt, deps.followers());
 
   function flushWithin(ms: number): void {
     const at = Date.now() + ms;
@@ -167,13 +163,6 @@ export function createHostWriter(deps: HostWriterDeps, storedSeq: number): HostW
       if (timer !== null) clearTimeout(timer);
     },
   };
-}
-
-function flushDelay(lastFlushAt: number, followers: number): number {
-  const wide = Math.min(followers * FLUSH_DELAY_PER_FOLLOWER_MS, MAX_FLUSH_DELAY_MS);
-  const delayMs = Math.max(FLUSH_DELAY_MS, wide);
-  const isQuiet = Date.now() - lastFlushAt >= delayMs;
-  return isQuiet ? FIRST_FLUSH_DELAY_MS : delayMs;
 }
 
 async function storeOnce(deps: HostWriterDeps, taken: HostBatch, cursor: Cursor): Promise<void> {

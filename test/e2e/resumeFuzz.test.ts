@@ -57,6 +57,24 @@ function cutOff(): void {
   });
 }
 
+describe('a stream that is resumed at its end, or beyond it', () => {
+  it.each([0, 1, 1_000_000])('is completed at once (%i beyond)', async (beyond) => {
+    const { id, outputs } = await execute(gateway, 'ended', "print('over')\n1");
+    const seen: number[] = [];
+    const take = ({ seq }: StreamedEvent): 'more' => {
+      seen.push(seq);
+      return 'more';
+    };
+    // The finish is not among the outputs.
+    const end = outputs.length + 1;
+    const from = (after: number) => ({ query: OUTPUT, variables: { id, after } });
+    expect(await followOnce(gateway, from(end + beyond), null, take)).toBe('completed');
+    expect(seen).toEqual([]);
+    expect(await followOnce(gateway, from(end - 1), null, take)).toBe('completed');
+    expect(seen).toEqual([end]);
+  });
+});
+
 describe(`${CUTS} cuts of random streams (seed ${SEED})`, () => {
   it(
     'leave each client with exactly the output',
