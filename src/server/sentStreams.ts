@@ -8,7 +8,7 @@ import { type ErrorMask, withoutHttp } from './maskErrors.ts';
 type Results = AsyncIterator<ExecutionResult>;
 
 /**
- * Ends a stream's source as soon as its connection is closed, where Yoga would wait for the next event. Tells a failure as a
+ * Ends a stream's source when its connection is closed, or was before there was a source. Tells a failure as a
  * last event and then cuts the connection, where Yoga would leave it open and silent: the stream is not over, so it is not
  * completed, and the client resubscribes from its last seq.
  */
@@ -21,7 +21,8 @@ export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
         onSubscribeResult({ result, setResult }) {
           if (!res || !(Symbol.asyncIterator in result)) return;
           const source: Results = result[Symbol.asyncIterator]();
-          res.once('close', () => void source.return?.());
+          if (res.closed) void source.return?.();
+          else res.once('close', () => void source.return?.());
           setResult(tellingFailure(source, errorMask, res));
         },
       };

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { createGate } from '../support/gate.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute, interrupt, printed, submit } from '../support/interpreter.ts';
 import { LIVE_MEMORY_ENV, liveMemoryMb } from '../support/liveMemory.ts';
@@ -114,10 +115,7 @@ async function openReader(executionId: string, subscriptions: number): Promise<R
   const acknowledged = new Promise((resolve) => socket.once('message', resolve));
   send({ type: 'connection_init', payload: { 'X-Auth-Token': gateway.token } });
   await acknowledged;
-  let isHalfway: () => void = () => undefined;
-  const halfway = new Promise<void>((resolve) => {
-    isHalfway = resolve;
-  });
+  const halfway = createGate();
   const outcomes = new Promise<Outcome[]>((resolve, reject) => {
     const streams = Array.from({ length: subscriptions }, createStream);
     const done: Outcome[] = [];
@@ -126,7 +124,7 @@ async function openReader(executionId: string, subscriptions: number): Promise<R
       const stream = streams[Number(id)];
       if (type === 'next' && payload.data) {
         stream?.take(payload.data.output);
-        if (stream && stream.length >= ALL_TEXT.length / 2) isHalfway();
+        if (stream && stream.length >= ALL_TEXT.length / 2) halfway.open();
       } else if (type === 'complete' && stream) done.push(stream.outcome());
       else if (type !== 'ping') reject(new Error(`The stream said ${String(data)}`));
       if (done.length === subscriptions) resolve(done);
@@ -141,7 +139,7 @@ async function openReader(executionId: string, subscriptions: number): Promise<R
       type: 'subscribe',
       payload: { query: FOLLOW, variables: { id: executionId } },
     });
-  return { socket, halfway, outcomes, closed };
+  return { socket, halfway: halfway.isOpen, outcomes, closed };
 }
 
 /** What one subscriber has so far. Anything but the next seq makes its hash another one. */

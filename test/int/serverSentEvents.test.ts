@@ -1,10 +1,11 @@
 /** Subscriptions over server-sent events, for clients without WebSocket. */
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/errors.ts';
 import type { OutputItem } from '../../src/events/eventStore.ts';
+import { createGate } from '../support/gate.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { type PulledStream, pulledStream } from '../support/pulledStream.ts';
 import { startTransport, TOKEN, type TransportServer } from '../support/transportServer.ts';
@@ -12,6 +13,8 @@ import { startTransport, TOKEN, type TransportServer } from '../support/transpor
 const FOLLOW = 'subscription { output(executionId: "x") { seq ... on StreamOutput { text } } }';
 const POOL = '{ poolStatus { totalWorkers } }';
 const SLOW_READER_TIMEOUT_MS = 400;
+/** Shorter than the time between Yoga's pings in tests. */
+const SHORT_TIMEOUT_MS = 90;
 /** Enough for the sender's side to notice. */
 const TAKEN_AT_A_TIME = 2 * 1024 * 1024;
 /** Far more of them than a connection's buffers hold. */
@@ -27,14 +30,17 @@ function textItem(seq: number, text: string): OutputItem {
 const endless = () => pulledStream((n) => textItem(n, LARGE));
 
 /** A server whose output is the given stream. */
-function startWith(stream: PulledStream<OutputItem>): Promise<TransportServer> {
+function startWith(
+  stream: PulledStream<OutputItem>,
+  slowReaderTimeoutMs = SLOW_READER_TIMEOUT_MS,
+): Promise<TransportServer> {
   return startTransport(memoryService({ followOutput: async () => stream }), {
-    config: { slowReaderTimeoutMs: SLOW_READER_TIMEOUT_MS },
+    config: { slowReaderTimeoutMs },
   });
 }
 
-/** The answer to a subscription, of which nothing is read yet. */
-async function subscribe({ port }: TransportServer, query = FOLLOW): Promise<IncomingMessage> {
+/** A request for a subscription, under way. */
+function ask({ port }: TransportServer): ClientRequest {
   const sent = request({
     port,
     host: '127.0.0.1',
@@ -46,9 +52,14 @@ async function subscribe({ port }: TransportServer, query = FOLLOW): Promise<Inc
       'X-Auth-Token': TOKEN,
     },
   });
-  sent.on('error', () => undefined).end(JSON.stringify({ query }));
+  sent.on('error', () => undefined).end(JSON.stringify({ query: FOLLOW }));
   onTestFinished(() => void sent.destroy());
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return sent;
+}
+
+/** The answer to a subscription, of which nothing is read yet. */
+async function subscribe(server: TransportServer): Promise<IncomingMessage> {
+  const [response] = (await once(ask(server), 'response')) as [IncomingMessage];
   return response.setEncoding('utf8');
 }
 
@@ -145,6 +156,27 @@ describe('a subscription over server-sent events', () => {
     response.destroy();
     await stream.returned;
   });
+
+  it('ends its source when the client has left before there was one', async () => {
+    const stream = pulledStream<OutputItem>(() => null);
+    const [asked, gone] = [createGate(), createGate()];
+    const server = await startTransport(
+      memoryService({
+        followOutput: async () => {
+          asked.open();
+          await gone.isOpen;
+          return stream;
+        },
+      }),
+    );
+    const sent = ask(server);
+    await asked.isOpen;
+    sent.destroy();
+    // Two calls later the server has heard of it.
+    for (let call = 0; call < 2; call += 1) await server.query(POOL);
+    gone.open();
+    await stream.returned;
+  });
 });
 
 describe('a reader of server-sent events', () => {
@@ -184,9 +216,9 @@ describe('a reader of server-sent events', () => {
 
   it('that waits for what is not there yet is not cut', async () => {
     const stream = pulledStream<OutputItem>(() => null);
-    const server = await startWith(stream);
+    const server = await startWith(stream, SHORT_TIMEOUT_MS);
     const response = await subscribe(server);
-    await delay(3 * SLOW_READER_TIMEOUT_MS);
+    await delay(3 * SHORT_TIMEOUT_MS);
     expect(stream.isReturned).toBe(false);
     response.destroy();
     await stream.returned;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/errors.ts';
 import type { OutputItem } from '../../src/events/eventStore.ts';
+import { createGate } from '../support/gate.ts';
 import { executionRow, memoryService, outputItems, POOL_STATUS } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import {
@@ -118,6 +119,32 @@ describe('operations over WebSocket', () => {
     connection.socket.terminate();
     await streams[1]?.returned;
   });
+
+  it.each(['unsubscribes', 'leaves'])(
+    'end a source that comes only when the client %s already',
+    async (how) => {
+      const stream = pulledStream<OutputItem>(() => null);
+      const [asked, gone] = [createGate(), createGate()];
+      const { connect, query } = await startTransport(
+        memoryService({
+          followOutput: async () => {
+            asked.open();
+            await gone.isOpen;
+            return stream;
+          },
+        }),
+      );
+      const connection = await connect();
+      subscribe(connection, FOLLOW, 'a');
+      await asked.isOpen;
+      if (how === 'leaves') connection.socket.terminate();
+      else connection.send({ id: 'a', type: 'complete' });
+      // Two calls later the server has heard of it.
+      for (let call = 0; call < 2; call += 1) await query(POOL_QUERY);
+      gone.open();
+      await stream.returned;
+    },
+  );
 
   it('pull no faster than the client reads', async () => {
     const total = 4_000;
