@@ -44,7 +44,12 @@ let kills = 0;
 beforeAll(async () => {
   gateway = await startTestGateway({ MAX_TOTAL_WORKERS: String(USERS + 2) });
 });
-afterAll(() => gateway.destroy());
+afterAll(async () => {
+  // Whoever is still at it, after a failure, ends with this.
+  up = Promise.reject(new Error('The test is over.'));
+  up.catch(() => undefined);
+  await gateway.destroy();
+});
 
 /** Counts a cut. Every so many of them the gateway is killed, too. */
 function cutOff(): void {
