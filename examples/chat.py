@@ -79,7 +79,9 @@ def run_tool(call: Block, user: str) -> Block:
         text += f"[{result['status']}]"
     if result["stateLost"]:
         text += "\n[The variables are gone: Python had to be started anew.]"
-    content: list[Block] = [{"type": "text", "text": text or "[no output]"}]
+    content: list[Block] = []
+    if text or not result["resultBase64"]:
+        content.append({"type": "text", "text": text or "[no output]"})
     if result["resultBase64"]:
         source = {"type": "base64", "media_type": "image/png", "data": result["resultBase64"]}
         content.append({"type": "image", "source": source})

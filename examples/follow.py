@@ -43,6 +43,8 @@ async def follow(execution: str, after: int) -> int | None:
 
 
 async def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     after: int | None = 0
     while after is not None:
         after = await follow(sys.argv[1], after)
