@@ -1,0 +1,75 @@
+/**
+ * What ten users who print without end cost an eleventh: its `1+1` beside them and without them. Both take turns in one run,
+ * so that a busy machine slows both alike. And whether anything grows while they print: the gateway's memory, and what of
+ * the flood is stored later than it was printed.
+ *
+ * `npm run bench -- fairness [--users N] [--rounds N]`
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { startFlood } from '../test/support/flood.ts';
+import { startTestGateway } from '../test/support/gateway.ts';
+import { httpExecute } from './support/httpExecute.ts';
+import { percentile } from './support/percentile.ts';
+import { printComparison } from './support/printComparison.ts';
+
+const { values } = parseArgs({
+  options: {
+    users: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '6' },
+  },
+});
+const users = Number(values.users);
+const rounds = Number(values.rounds);
+/** In each round, of each kind: together enough for the 95th percentile to rest on some twenty. */
+const SAMPLES = 80;
+/** Left out: compilers and caches are still warming up. */
+const WARM_UP = 50;
+/** Until the flood is what it will be. */
+const IN_FULL_FLOW_MS = 1_000;
+const BYTES_PER_MIB = 1_048_576;
+
+const gateway = await startTestGateway({ LOG_LEVEL: 'warn', MAX_TOTAL_WORKERS: String(users + 3) });
+try {
+  const execute = httpExecute({ url: gateway.url, token: gateway.token, userUuid: 'quiet' });
+  await samples(execute, WARM_UP);
+  const quietMs: number[] = [];
+  const floodMs: number[] = [];
+  const residentMib: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    quietMs.push(...(await samples(execute, SAMPLES)));
+    const flood = await startFlood(gateway, users);
+    await delay(IN_FULL_FLOW_MS);
+    floodMs.push(...(await samples(execute, SAMPLES)));
+    residentMib.push(residentBytes(gateway.pid) / BYTES_PER_MIB);
+    await flood.stop();
+    console.log(
+      `round ${round + 1}: p95 ${p95(quietMs, -SAMPLES)} ms quiet, ${p95(floodMs, -SAMPLES)} ms beside the flood`,
+    );
+  }
+  printComparison(
+    '1+1 of one user, ms',
+    { name: 'alone', values: quietMs },
+    { name: `beside ${users} who print`, values: floodMs },
+  );
+  const mib = residentMib.map((each) => each.toFixed(0)).join(', ');
+  console.log(`the gateway's memory at the end of each round, MiB: ${mib}`);
+} finally {
+  await gateway.destroy();
+}
+
+async function samples(execute: ReturnType<typeof httpExecute>, count: number): Promise<number[]> {
+  const tookMs: number[] = [];
+  for (let turn = 0; turn < count; turn += 1) tookMs.push(await execute('1+1', '2'));
+  return tookMs;
+}
+
+function p95(all: readonly number[], from: number): string {
+  return percentile(all.slice(from), 95).toFixed(1);
+}
+
+function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) * 1_024;
+}
