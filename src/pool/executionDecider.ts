@@ -6,7 +6,8 @@
  *                         |                                     ^
  *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
  * ```
- * A request to interrupt it is recorded for whoever acts for its worker, and changes no state: how it ends is what tells. It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
+ * A request to interrupt it is recorded for whoever acts for its worker, and changes no state: how it ends is what tells.
+ * It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
  * an execution whose kernel began it, but whose start was never recorded, gets both events, in order.
  */
 import type { EndStatus, ExecutionEvent } from '../events/eventTypes.ts';

@@ -4,7 +4,8 @@
  * ```
  *  (none) --open--> open --[restart requested]--kernel restarted--> open ... --close--> closed
  * ```
- * A user's request for a fresh kernel is recorded for whoever acts for the worker. Closing what is closed decides nothing. A restart reported after the close is dropped: the kernel is gone anyway.
+ * A user's request for a fresh kernel is recorded for whoever acts for the worker. Closing what is closed decides nothing. A
+ * restart reported after the close is dropped: the kernel is gone anyway.
  */
 import type { CloseReason, KernelRestartReason, SessionEvent } from '../events/eventTypes.ts';
 import type { Session } from '../events/states.ts';

@@ -10,8 +10,7 @@
  * ```
  * A worker serves one session in its life: nothing leads from ASSIGNED back to IDLE. REMOVED (the container is gone) ends
  * the stream. Repeating what already happened decides nothing, so every caller may be late (`create-failed` comes too late for
- * one that is IDLE); what can never follow is a
- * {@link WrongStateError}.
+ * one that is IDLE); what can never follow is a {@link WrongStateError}.
  */
 import type { LostReason, RetireReason, WorkerEvent, WorkerLimits } from '../events/eventTypes.ts';
 import type { Worker } from '../events/states.ts';

@@ -1,0 +1,115 @@
+/**
+ * The proof that nothing acknowledged is ever lost: `npm run chaos`, as anybody can run it. What its checker finds when
+ * there is something to find is tested in test/unit/chaosChecker.test.ts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
+import { describe, expect, it } from 'vitest';
+
+const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
+const MINUTES = 3;
+/** Faults of every kind, in all orders that fit into the time: what this seed struck once it strikes again. */
+const SEED = 20_260_131;
+const MIN_FAULTS = 60;
+/** Beyond the minutes themselves: an engine that loads an image, and a rest that is awaited for as long as it may take. */
+const RUN_LIMIT_MS = (MINUTES + 10) * 60_000;
+const START_LIMIT_MS = 180_000;
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly lines: string[];
+  readonly ended: Promise<number | null>;
+}
+
+function start(...words: string[]): Run {
+  const child = spawn(process.execPath, [SCRIPT, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines: string[] = [];
+  for (const input of [child.stdout, child.stderr])
+    createInterface({ input }).on('line', (line) => lines.push(line));
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  return { child, lines, ended };
+}
+
+/** Resolves when the first fault has struck: everything is up by then. */
+async function struck({ child, lines, ended }: Run): Promise<void> {
+  while (!lines.some((line) => /^ +[\d.]+ s {2}\w/.test(line))) {
+    const isOver = await Promise.race([
+      ended.then(() => true),
+      once(child.stdout ?? child, 'data').then(() => false),
+    ]);
+    if (isOver) throw new Error(`The run ended before it struck:\n${lines.join('\n')}`);
+  }
+}
+
+/** The folders that a run with this process id has made, and the processes that work in them. */
+function leftBy(pid: number | undefined): string[] {
+  const folders = readdirSync(tmpdir()).filter((name) =>
+    new RegExp(`^ch-(chaos|own-engine)-${pid}-`).test(name),
+  );
+  const processes = readdirSync('/proc').filter((name) => {
+    const path = `/proc/${name}/cmdline`;
+    return (
+      /^\d+$/.test(name) &&
+      existsSync(path) &&
+      folders.some((folder) => readIfThere(path).includes(folder))
+    );
+  });
+  return [...folders, ...processes];
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Root alone can start an engine of its own. */
+describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
+  let killed: number | undefined;
+
+  it(
+    'ends at once when it is interrupted, and leaves nothing',
+    async () => {
+      const run = start('--minutes', '3', '--users', '3', '--gateways', '1');
+      await struck(run);
+      run.child.kill('SIGINT');
+      expect(await run.ended).toBe(130);
+      expect(run.lines.at(-1)).toBe('interrupted; everything is cleaned up');
+      expect(leftBy(run.child.pid)).toEqual([]);
+    },
+    START_LIMIT_MS,
+  );
+
+  it(
+    'leaves what it has when it is killed',
+    async () => {
+      const run = start('--minutes', '3', '--users', '3', '--gateways', '1');
+      await struck(run);
+      run.child.kill('SIGKILL');
+      await run.ended;
+      killed = run.child.pid;
+      expect(leftBy(killed)).not.toEqual([]);
+    },
+    START_LIMIT_MS,
+  );
+
+  it(
+    'removes what a killed run has left, strikes, and finds nothing lost, doubled or left over',
+    async () => {
+      const run = start('--minutes', String(MINUTES), '--seed', String(SEED));
+      const code = await run.ended;
+      const last = run.lines.at(-1) ?? '';
+      expect(last, run.lines.join('\n')).toMatch(/^\d+ faults, 0 lost, 0 doubled, 0 orphans$/);
+      expect(Number.parseInt(last, 10)).toBeGreaterThanOrEqual(MIN_FAULTS);
+      expect(code).toBe(0);
+      expect(leftBy(run.child.pid)).toEqual([]);
+      expect(leftBy(killed)).toEqual([]);
+    },
+    RUN_LIMIT_MS,
+  );
+});
