@@ -38,11 +38,12 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
   });
 
   it('makes it one that runs containers', async () => {
-    const { State, HostConfig } = await engine.docker
-      .getContainer(await startSleep(engine, 'runsc'))
-      .inspect();
+    const sleeper = engine.docker.getContainer(await startSleep(engine, 'runsc'));
+    const { State, HostConfig } = await sleeper.inspect();
     expect(State.Running).toBe(true);
     expect(HostConfig.Runtime).toBe('runsc');
+    // Below, the engine is started without that runtime: it could not end what runs in it.
+    await sleeper.remove({ force: true });
   });
 
   it('does and says nothing the second time', async () => {
