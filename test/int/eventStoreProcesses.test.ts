@@ -52,16 +52,28 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Runs one process of writers, by way of the proxy; `onLine` hears of each acknowledged commit. */
-async function writers(onLine: (line: Acknowledged) => void): Promise<void> {
+interface Writers {
+  /** Lets them write; resolves when all is written. */
+  run(): Promise<void>;
+}
+
+/** One process of writers, connected by way of the proxy; `onLine` hears of each acknowledged commit. */
+async function openWriters(onLine: (line: Acknowledged) => void): Promise<Writers> {
   const args = [JSON.stringify(proxy.address), String(WRITERS_EACH), String(COMMITS_EACH)];
-  const child = spawn(process.execPath, [WRITER, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(process.execPath, [WRITER, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout });
+  const [first] = await Promise.race([once(lines, 'line'), exited]);
+  expect(first).toBe('open');
   lines.on('line', (line) => onLine(JSON.parse(line) as Acknowledged));
-  const [[code]] = await Promise.all([once(child, 'exit'), once(lines, 'close')]);
-  expect(code).toBe(0);
+  return {
+    run: async () => {
+      const closed = once(lines, 'close');
+      child.stdin.write('write\n');
+      const [[code]] = await Promise.all([exited, closed]);
+      expect(code).toBe(0);
+    },
+  };
 }
 
 it('gives every acknowledged commit its places once, and a reader sees each once, in order', {
@@ -85,7 +97,10 @@ it('gives every acknowledged commit its places once, and a reader sees each once
     const harm = harms.get(acknowledged.length);
     if (harm) harmed.push(Promise.resolve(harm()));
   };
-  await Promise.all(Array.from({ length: PROCESSES }, () => writers(onLine)));
+  const processes = Array.from({ length: PROCESSES }, () => openWriters(onLine));
+  // All are connected before the first harm: this is about commits, not about opening a database.
+  const writers = await Promise.all(processes);
+  await Promise.all(writers.map((each) => each.run()));
   await Promise.all(harmed);
   expect(harmed).toHaveLength(harms.size);
   expect(proxy.lost).toBe(3);

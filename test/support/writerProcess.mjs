@@ -1,7 +1,9 @@
 /**
  * Several writers in a process of their own, on the built event store: `node writerProcess.mjs <address> <writers> <commits>`. Prints
- * each acknowledged commit as `{"eventIds": [...], "positions": [...]}` a line. Ends with 1 if any commit fails.
+ * `open` once it is connected, and begins when it is told a line. Prints each acknowledged commit as
+ * `{"eventIds": [...], "positions": [...]}` a line. Ends with 1 if any commit fails.
  */
+import { once } from 'node:events';
 import { pino } from 'pino';
 import { openDatabase } from '../../dist/events/openDatabase.js';
 import { newId } from '../../dist/ids.js';
@@ -44,5 +46,8 @@ async function write() {
   }
 }
 
+process.stdout.write('open\n');
+await once(process.stdin, 'data');
+process.stdin.destroy();
 await Promise.all(Array.from({ length: Number(writers) }, write));
 await database.close();
