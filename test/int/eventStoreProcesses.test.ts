@@ -1,6 +1,6 @@
 /**
  * The whole contract at once: 16 writers in four processes on one server, a reader that follows, while connections are cut in
- * the middle of commits, answers are lost, and the server ends every connection.
+ * the middle of commits, answers are lost, the server is restarted, and it ends every connection.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,6 +21,7 @@ import {
 } from '../../src/postgres/embeddedPostgres.ts';
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
+import { ownedFolder } from '../support/provideDatabase.ts';
 
 const PROCESSES = 4;
 const WRITERS_EACH = 4;
@@ -35,12 +36,12 @@ interface Acknowledged {
 }
 
 const logger = pino({ level: 'silent' });
-const dataDir = mkdtempSync(join(tmpdir(), 'cellhouse-test-postgres-own-'));
+const dataDir = mkdtempSync(join(tmpdir(), ownedFolder(process.pid)));
 let address: SocketAddress;
 let proxy: DatabaseProxy;
 let reader: Database;
 beforeAll(async () => {
-  // A server of its own: every connection to it is ended in the middle.
+  // A server of its own: it is restarted in the middle.
   address = await ensureEmbeddedPostgres({ dataDir, logger });
   proxy = await createDatabaseProxy(address);
   reader = await openDatabase(address, { gatewayId: newId(), logger, newId });
@@ -87,7 +88,8 @@ it('gives every acknowledged commit its places once, and a reader sees each once
     [100, () => proxy.cut()],
     [200, () => proxy.loseNextAnswer()],
     [300, () => proxy.loseNextCommit()],
-    [400, endConnections],
+    [400, restartServer],
+    [500, endConnections],
     [600, () => proxy.loseNextAnswer()],
     [700, () => proxy.cut()],
   ]);
@@ -113,6 +115,11 @@ it('gives every acknowledged commit its places once, and a reader sees each once
   for (const { eventIds, positions } of acknowledged)
     expect(positions.map((position) => stored.get(position))).toEqual(eventIds);
 });
+
+async function restartServer(): Promise<void> {
+  await stopEmbeddedPostgres({ dataDir, logger });
+  await ensureEmbeddedPostgres({ dataDir, logger });
+}
 
 /** As an administrator, or a crashed backend, does it. */
 async function endConnections(): Promise<void> {

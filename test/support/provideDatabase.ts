@@ -19,12 +19,14 @@ declare module 'vitest' {
   }
 }
 
-const PREFIX = 'cellhouse-test-postgres-';
+/** With the number of the process that it belongs to: what has none that lives is removed, by any run of tests. */
+export const ownedFolder = (pid: number): string => `cellhouse-test-postgres-${pid}-`;
+const OWNED = /^cellhouse-test-postgres-(\d+)-/;
 const logger = pino({ level: 'silent' });
 
 export default async function provideDatabase(project: TestProject): Promise<() => Promise<void>> {
   await removeAbandoned();
-  const dataDir = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  const dataDir = mkdtempSync(join(tmpdir(), ownedFolder(process.pid)));
   project.provide('database', await ensureEmbeddedPostgres({ dataDir, logger }));
   return () => remove(dataDir);
 }
@@ -32,7 +34,7 @@ export default async function provideDatabase(project: TestProject): Promise<() 
 /** A test run that was killed cannot stop its server, which outlives it by design. */
 async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {
-    const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined;
+    const pid = OWNED.exec(name)?.[1];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) await remove(join(tmpdir(), name));
   }
 }
