@@ -12,6 +12,7 @@ import { LEASE_TTL_MS, type Leases } from './events/leases.ts';
 import { rebuildProjections } from './events/projections/rebuildProjections.ts';
 import { pruneHistory } from './events/retention/pruneHistory.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
+import { limitHeapGrowth } from './limitHeapGrowth.ts';
 import { closeAll, databaseAddress, openInstallation, startGateway } from './main.ts';
 import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { pruneArguments } from './pruneArguments.ts';
@@ -35,6 +36,7 @@ const GATEWAY_STOP_LOOK_MS = 50;
 const MS_PER_DAY = 86_400_000;
 
 async function serve(): Promise<void> {
+  limitHeapGrowth();
   const config = loadServeConfig(process.env);
   const gateway = await startGateway(config);
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
