@@ -1,7 +1,15 @@
 /** How executions end that somebody ends: interrupts, releases, and clients that go away. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, follow, interrupt, printed, release, submit } from '../support/interpreter.ts';
+import {
+  execute,
+  executeBatch,
+  follow,
+  interrupt,
+  printed,
+  release,
+  submit,
+} from '../support/interpreter.ts';
 import { until } from '../support/until.ts';
 
 const LONG = { timeoutMs: 60_000 };
@@ -84,6 +92,29 @@ describe('release while code runs', () => {
     expect(await executionOf(running.id)).toMatchObject({ stdout: `${lines}on\n` });
     expect(await executionOf(queued.id)).toMatchObject({ status: 'CANCELLED', stdout: '' });
     expect(await interrupt(gateway, running.id)).toBe('CANCELLED');
+  });
+});
+
+describe('executeBatch', () => {
+  const cells = ['n = 1\nn', 'n += 1\n1 / 0', 'n += 1\nn'].map((code) => ({ code }));
+
+  it('runs cells in order, each with its own outcome, up to the first that fails', async () => {
+    const done = await executeBatch(gateway, 'eve', cells);
+    expect(done.map(({ status }) => status)).toEqual(['OK', 'ERROR']);
+    expect(done.map(({ resultText }) => resultText)).toEqual(['1', null]);
+    expect((await execute(gateway, 'eve', 'n')).resultText).toBe('2');
+  });
+
+  it('runs all of them if that is asked for', async () => {
+    const done = await executeBatch(gateway, 'eve', cells, { stopOnError: false });
+    expect(done.map(({ status }) => status)).toEqual(['OK', 'ERROR', 'OK']);
+    expect(done.map(({ resultText }) => resultText)).toEqual(['1', null, '3']);
+  });
+
+  it('ends with the cell that takes too long', async () => {
+    const slow = [{ code: 'while True: pass', timeoutMs: 300 }, { code: 'n = "never"' }];
+    const done = await executeBatch(gateway, 'eve', slow);
+    expect(done.map(({ status }) => status)).toEqual(['TIMEOUT']);
   });
 });
 

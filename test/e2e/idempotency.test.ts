@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../support/gateway.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { type ExecutionResult, execute, printed, release, submit } from '../support/interpreter.ts';
+import {
+  type ExecutionResult,
+  execute,
+  executeBatch,
+  printed,
+  release,
+  submit,
+} from '../support/interpreter.ts';
+import { until } from '../support/until.ts';
 
 const CALLS = 50;
 const LONG = { timeoutMs: 60_000 };
@@ -53,6 +61,32 @@ describe(`${CALLS} calls with one key, over two gateways`, () => {
     await expectRanOnce(await callAll(COUNT, 'k'));
     const sessions = await installation.sql`SELECT 1 FROM sessions WHERE user_uuid = ${user}`;
     expect(sessions).toHaveLength(1);
+  });
+});
+
+describe('a batch whose cells have keys', () => {
+  it('goes on where it was when it is sent again, after kill -9 in the middle of a cell', async () => {
+    const cells = [
+      { idempotencyKey: 'a', code: 'runs = ["a"]' },
+      { idempotencyKey: 'b', code: 'print("on")\nimport time\ntime.sleep(2)\nruns.append("b")' },
+      { idempotencyKey: 'c', code: 'runs.append("c")\nruns' },
+    ];
+    const [gateway, other] = gateways;
+    const broken = executeBatch(gateway, user, cells).catch(() => null);
+    const second = await until('the second cell', async () => {
+      const [row] = await installation.sql<{ id: string }[]>`
+        SELECT id FROM executions
+        WHERE user_uuid = ${user} AND idempotency_key = 'b' AND status = 'RUNNING'`;
+      return row;
+    });
+    await gateway.kill('SIGKILL');
+    expect(await broken).toBeNull();
+    const done = await executeBatch(other, user, cells);
+    await gateway.restart();
+    expect(done.map(({ status }) => status)).toEqual(['OK', 'OK', 'OK']);
+    expect(done[1]?.id).toBe(second.id);
+    expect(done[2]?.resultText).toBe("['a', 'b', 'c']");
+    expect(await executeBatch(gateway, user, cells)).toEqual(done);
   });
 });
 

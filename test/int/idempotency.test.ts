@@ -16,6 +16,7 @@ import {
   type ProgrammedRuntime,
 } from '../support/programmedRuntime.ts';
 import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
+import { until } from '../support/until.ts';
 
 /** Each is a few dozen calls. */
 const RUNS = 100;
@@ -163,4 +164,31 @@ it('a key runs once, and whoever sent it is told so', { timeout: TIMEOUT_MS }, a
     }),
     { numRuns: RUNS },
   );
+});
+
+it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {
+  const own = await createTestDatabase();
+  const runtime = createProgrammedRuntime();
+  const gateway = await startServingGateway({
+    database: await own.open(),
+    runtime: runtime.runtime,
+    socketDir,
+    settings: { IDEMPOTENCY_TTL_MS: '5000', RECYCLING_INTERVAL_MS: '100' },
+  });
+  const run = (code: string) =>
+    gateway.service
+      .execute(PRINCIPAL, { userUuid: 'ann', code, idempotencyKey: 'k' })
+      .then(({ id }) => id, codeOf);
+  const first = await run('1');
+  expect(await run('1')).toBe(first);
+  expect(await run('2')).toBe('IDEMPOTENCY_CONFLICT');
+  const later = await until('a free key', async () => {
+    const answer = await run('2');
+    return answer !== 'IDEMPOTENCY_CONFLICT' && answer;
+  });
+  expect(later).not.toBe(first);
+  expect(runtime.begun).toEqual([first, later]);
+  await gateway.close();
+  await runtime.close();
+  await own.close();
 });

@@ -48,6 +48,27 @@ async function run(gateway: TestGateway, name: string, input: Options): Promise<
   return result;
 }
 
+interface Cell {
+  readonly code: string;
+  readonly timeoutMs?: number;
+  readonly idempotencyKey?: string;
+}
+
+/** Resolves with those that were run. @throws Error when the call itself failed */
+export async function executeBatch(
+  gateway: TestGateway,
+  userUuid: string,
+  cells: readonly Cell[],
+  options: Options = {},
+): Promise<readonly ExecutionResult[]> {
+  const { data, errors } = await gateway.graphql<{ executeBatch: readonly ExecutionResult[] }>(
+    `mutation Batch($input: ExecuteBatchInput!) { executeBatch(input: $input) { ${FIELDS} } }`,
+    { input: { userUuid, cells, ...options } },
+  );
+  if (!data) throw new Error(`executeBatch failed: ${JSON.stringify(errors)}`);
+  return data.executeBatch;
+}
+
 export interface Output {
   readonly __typename: string;
   readonly seq: number;

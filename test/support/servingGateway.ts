@@ -16,6 +16,8 @@ export interface ServingGatewayDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly socketDir: string;
+  /** Beyond the defaults, as the environment names them. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface ServingGateway {
@@ -26,7 +28,11 @@ export interface ServingGateway {
 
 export async function startServingGateway(deps: ServingGatewayDeps): Promise<ServingGateway> {
   const { database, runtime } = deps;
-  const config = loadConfig({ SOCKET_DIR: deps.socketDir, DATA_DIR: deps.socketDir });
+  const config = loadConfig({
+    SOCKET_DIR: deps.socketDir,
+    DATA_DIR: deps.socketDir,
+    ...deps.settings,
+  });
   const { poolId } = await database.queries.poolIdentity((await runtime.engine()).id);
   const now = () => new Date();
   const sharedOutput = createSharedOutput();
