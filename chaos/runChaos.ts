@@ -17,6 +17,7 @@ import { createWorld, type World } from './world/createWorld.ts';
 import { readEvents, readOutputs } from './world/readStore.ts';
 
 const MS_A_MINUTE = 60_000;
+const LONG_RUN_MINUTES = 10;
 
 export interface RunDeps {
   readonly options: Options;
@@ -86,7 +87,8 @@ async function strike(
   users: readonly User[],
   logs: Logs,
 ): Promise<string[]> {
-  const scene = { world, users, random: createRandom(options.seed) };
+  const isLong = options.minutes >= LONG_RUN_MINUTES;
+  const scene = { world, users, isLong, random: createRandom(options.seed) };
   const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
   const startedAt = Date.now();
   const mishaps = await runNemesis(

@@ -1,8 +1,8 @@
 /** Which faults explain what. Whatever none of them explains is a violation. */
 import type { FaultName, FaultRecord, History } from '../history.ts';
 
-/** A worker is given up within seconds, but recorded as lost only when there is a gateway, a database, an engine. */
-const REACH_MS = 40_000;
+/** A worker is given up within seconds, but recorded as lost only when there is a gateway, a database, an engine: minutes later. */
+const REACH_MS = 100_000;
 /** Two processes' clocks are one here, but what is struck first may be noted last. */
 const SLACK_MS = 1_000;
 

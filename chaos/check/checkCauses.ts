@@ -6,6 +6,7 @@ import {
   callsWithin,
   type ExecutionFacts,
   type Facts,
+  ofType,
   type SessionFacts,
   type WorkerFacts,
 } from './facts.ts';
@@ -104,7 +105,10 @@ function checkStep(
   );
   const name = `between ${last.key} and ${next.key}`;
   if (last.mark?.life === next.mark?.life) {
-    const isFalse = last.ends[0]?.stateLost && isSameLifeBefore(executions, last);
+    const isFalse =
+      last.ends[0]?.stateLost &&
+      isSameLifeBefore(executions, last) &&
+      !isReplacedMeanwhile(facts, last);
     return isFalse ? [lost(`${last.key} was told that its state is lost; it is not`)] : [];
   }
   const period = [last.requestedAt, next.ends[0]?.at ?? Infinity] as const;
@@ -125,4 +129,15 @@ function isSameLifeBefore(
 ) {
   const before = executions.findLast((each) => each.mark !== null && each.position < position);
   return before?.mark?.life === mark?.life;
+}
+
+/** All that waited when a kernel was replaced are told, not only the one that runs first afterwards. */
+function isReplacedMeanwhile(
+  { streams }: Facts,
+  { id, sessionId, position }: ExecutionFacts,
+): boolean {
+  const end = ofType(streams.get(id) ?? [], 'ExecutionFinished')[0]?.position ?? Infinity;
+  return ofType(streams.get(sessionId) ?? [], 'KernelRestarted').some(
+    (restart) => restart.position > position && restart.position <= end,
+  );
 }

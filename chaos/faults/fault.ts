@@ -31,6 +31,8 @@ export interface Scene {
   readonly world: World;
   readonly users: readonly User[];
   readonly random: Random;
+  /** There is time for faults that stop everything for a minute. */
+  readonly isLong: boolean;
   /** Workers' containers that run, as last listed. */
   readonly workers: readonly WorkerContainer[];
 }

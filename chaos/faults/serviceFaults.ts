@@ -2,6 +2,8 @@
 import type { FaultKind, Scene, Strike } from './fault.ts';
 
 const AWAY_MS = [200, 5_000] as const;
+/** Twice as long as a gateway waits for its database before it tells its callers. Only a long run has the time for it. */
+const LONG_AWAY_MS = 60_000;
 
 export const serviceFaults: readonly FaultKind[] = [
   {
@@ -29,6 +31,26 @@ export const serviceFaults: readonly FaultKind[] = [
     }),
   },
   {
+    name: 'engine: away for a minute',
+    weight: 0.2,
+    candidates: inLongRuns(
+      engine(async ({ world: { engine } }) => {
+        await engine.kill('SIGKILL');
+        return { holdMs: LONG_AWAY_MS, heal: () => engine.start() };
+      }),
+    ),
+  },
+  {
+    name: 'PostgreSQL: away for a minute',
+    weight: 0.2,
+    candidates: inLongRuns(
+      postgres(async ({ world }) => {
+        world.postgres.kill();
+        return { holdMs: LONG_AWAY_MS, heal: () => world.postgres.start() };
+      }),
+    ),
+  },
+  {
     name: 'PostgreSQL: restarted',
     weight: 3,
     candidates: postgres(async ({ world, random }) => {
@@ -37,6 +59,10 @@ export const serviceFaults: readonly FaultKind[] = [
     }),
   },
 ];
+
+function inLongRuns(candidates: FaultKind['candidates']): FaultKind['candidates'] {
+  return (scene) => (scene.isLong ? candidates(scene) : []);
+}
 
 function engine(strike: (scene: Scene) => Promise<Strike>) {
   return (scene: Scene) => [{ resource: 'engine', on: {}, strike: () => strike(scene) }];

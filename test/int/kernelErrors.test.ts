@@ -18,6 +18,11 @@ raise first`;
 testBehaviours('Errors', {
   '`raise KeyboardInterrupt`': { code: 'raise KeyboardInterrupt' },
   'SIGINT to itself': { code: 'import os, signal\nos.kill(os.getpid(), signal.SIGINT)' },
+  'a coroutine of a cell, dropped before it starts': {
+    code: 'get_ipython().run_cell_async("1")\nNone',
+    stdout: '',
+    stderr: '',
+  },
   'an exception whose `__str__` raises': {
     code: 'class Unspeakable(Exception):\n  def __str__(self): raise ValueError\nraise Unspeakable',
     sees: (ran) => expect(told(ran).value).toBe('<exception Unspeakable: its str() failed>'),

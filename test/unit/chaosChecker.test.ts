@@ -288,6 +288,42 @@ describe('an end without a cause', () => {
     );
   });
 
+  describe('a loss told to one that lost nothing', () => {
+    const id = idOf('ann-3');
+    const told = withEvent(id, (event) =>
+      event.type === 'ExecutionFinished'
+        ? { ...event, data: { ...event.data, stateLost: true } }
+        : event,
+    );
+
+    it('shows', () => {
+      expect(found({ events: told })).toContain(
+        'lost: ann-3 was told that its state is lost; it is not',
+      );
+    });
+
+    it('is true of all that waited when the kernel was replaced', () => {
+      const end = told.findIndex((each) => each.streamId === id && each.version === 2);
+      const [asked, finished] = [told[end - 1], told[end]];
+      if (asked?.event.type !== 'ExecutionRequested' || !finished) throw new Error('No ann-3.');
+      const { sessionId, at } = asked.event.data;
+      const data = { at, reason: 'died', executionId: null } as const;
+      const restarted = {
+        ...finished,
+        streamKind: 'session' as const,
+        streamId: sessionId,
+        version: 2,
+        event: { type: 'KernelRestarted' as const, data },
+      };
+      const events = told
+        .toSpliced(end, 0, restarted)
+        .map((event, index) => ({ ...event, position: index + 1 }));
+      expect(found({ events })).not.toContain(
+        'lost: ann-3 was told that its state is lost; it is not',
+      );
+    });
+  });
+
   it('shows when a session was released and nobody asked for it', () => {
     const calls = sound.calls.filter(({ operation }) => operation !== 'release');
     expect(found({ calls })).toContainEqual(

@@ -39,6 +39,9 @@ class Shell(QuickShell):
         # IPython's advice for whoever calls sys.exit(); quit() costs the session its variables.
         where = "IPython.core.interactiveshell"
         warnings.filterwarnings("ignore", message="To exit: use", module=where)
+        # An interrupt may come between the making of this coroutine and its start: nothing that concerns the user.
+        never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
+        warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
 
     def restore_streams(self) -> None:
         """Have a stdout and a stderr that can be flushed: user code may have put anything else in their place."""
