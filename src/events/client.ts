@@ -1,7 +1,7 @@
 import net from 'node:net';
 import postgres from 'postgres';
 import { arrayTypes } from './arrayTypes.ts';
-import type { DatabaseAddress } from './database.ts';
+import type { DatabaseAddress } from './databaseAddress.ts';
 
 /** Longest wait for a row lock; longer than any commit takes, and short enough that nobody waits on a stuck one. */
 const LOCK_TIMEOUT_MS = 5_000;

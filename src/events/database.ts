@@ -7,17 +7,6 @@ import type { Queries } from './queries/queries.ts';
 import type { WaitingRequests } from './waitingRequests.ts';
 import type { WakeUps } from './wakeUps.ts';
 
-/** A connection URL, or its parts (`host` may be the folder of a Unix socket). */
-export type DatabaseAddress =
-  | { readonly url: string }
-  | {
-      readonly host: string;
-      readonly port: number;
-      readonly database: string;
-      readonly username: string;
-      readonly password?: string;
-    };
-
 export interface DatabaseDeps {
   readonly gatewayId: GatewayId;
   readonly logger: Logger;

@@ -1,27 +1,14 @@
 /** GraphQL Yoga, set up for this service; used by HTTP as a handler and by WebSockets for its pipeline. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type DocumentNode, GraphQLError } from 'graphql';
 import { createLRUCache, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Logger } from 'pino';
-import type { Principal } from '../pool/service.ts';
 import { createSchemaContext, type SchemaContext, type SchemaDeps } from '../schema/context.ts';
 import { schema } from '../schema/index.ts';
 import type { ErrorMask } from './maskErrors.ts';
 import { type QueryLimits, queryLimits } from './queryLimits.ts';
 import { useSentStreams } from './sentStreams.ts';
-
-/** What our side of the server tells Yoga about an operation. */
-export interface ServerContext {
-  readonly principal: Principal;
-  /** The body, already read and bounded; HTTP POST only. */
-  readonly body?: string;
-  /** HTTP only. */
-  readonly res?: ServerResponse;
-  readonly req?: IncomingMessage;
-  /** Called when the operation turns out to be a subscription: a stopping server does not wait for those. */
-  readonly onStream?: () => void;
-}
+import type { ServerContext } from './serverContext.ts';
 
 export type GraphqlHttp = YogaServerInstance<ServerContext, SchemaContext>;
 

@@ -2,8 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { ServerContext } from './graphqlHttp.ts';
 import { type ErrorMask, withoutHttp } from './maskErrors.ts';
+import type { ServerContext } from './serverContext.ts';
 
 type Results = AsyncIterator<ExecutionResult>;
 

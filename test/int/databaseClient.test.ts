@@ -3,7 +3,7 @@ import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createClient } from '../../src/events/client.ts';
-import type { DatabaseAddress } from '../../src/events/database.ts';
+import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;

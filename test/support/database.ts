@@ -4,7 +4,8 @@ import { pino } from 'pino';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { createClient } from '../../src/events/client.ts';
-import type { Database, DatabaseAddress } from '../../src/events/database.ts';
+import type { Database } from '../../src/events/database.ts';
+import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
 import { type GatewayId, newId } from '../../src/ids.ts';
 

@@ -8,7 +8,7 @@
  */
 
 import { type Client, createClient } from '../client.ts';
-import type { DatabaseAddress } from '../database.ts';
+import type { DatabaseAddress } from '../databaseAddress.ts';
 import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';

@@ -6,7 +6,7 @@
  * alone. The stream of the newest event stays: positions count on from it.
  */
 import { type Client, createClient, type Sql } from '../client.ts';
-import type { DatabaseAddress } from '../database.ts';
+import type { DatabaseAddress } from '../databaseAddress.ts';
 import type { StreamKind } from '../eventTypes.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { streamIdOf } from '../streamId.ts';

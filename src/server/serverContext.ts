@@ -1,0 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../pool/service.ts';
+
+/** What our side of the server tells Yoga about an operation. */
+export interface ServerContext {
+  readonly principal: Principal;
+  /** The body, already read and bounded; HTTP POST only. */
+  readonly body?: string;
+  /** HTTP only. */
+  readonly res?: ServerResponse;
+  readonly req?: IncomingMessage;
+  /** Called when the operation turns out to be a subscription: a stopping server does not wait for those. */
+  readonly onStream?: () => void;
+}
