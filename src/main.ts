@@ -79,6 +79,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
       readiness: () => readiness(database, pool),
       endedExecutions: () => ended,
       messageCounts: () => messageCounts,
+      outputFollowers: () => sharedOutput.count,
       logger,
     });
     const { port } = await server.listen();

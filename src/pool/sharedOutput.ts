@@ -33,6 +33,8 @@ export interface SharedOutput {
   follow(source: OutputSource, after: OutputCursor | null): AsyncIterableIterator<OutputItem>;
   /** How many follow the stream here. */
   followers(key: string): number;
+  /** How many follow anything here. */
+  readonly count: number;
 }
 
 export function createSharedOutput(): SharedOutput {
@@ -63,6 +65,9 @@ export function createSharedOutput(): SharedOutput {
       });
     },
     followers: (key) => streams.get(key)?.followers ?? 0,
+    get count() {
+      return [...streams.values()].reduce((sum, { followers }) => sum + followers, 0);
+    },
   };
 }
 

@@ -56,6 +56,8 @@ export interface ServerDeps {
   /** How executions ended since the start, for /metrics. */
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
   readonly messageCounts: () => Readonly<MessageCounts>;
+  /** How many subscriptions follow output here. */
+  readonly outputFollowers: () => number;
   readonly logger: Logger;
 }
 
@@ -90,7 +92,11 @@ export function createServer(deps: ServerDeps): GatewayServer {
     service,
     endedExecutions,
     messageCounts,
-    connections: () => ({ inFlightCalls: inFlight.count, webSockets: webSockets.count }),
+    connections: () => ({
+      inFlightCalls: inFlight.count,
+      webSockets: webSockets.count,
+      outputFollowers: deps.outputFollowers(),
+    }),
   });
   const routes = createHttpRoutes({
     ...shared,

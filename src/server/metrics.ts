@@ -22,7 +22,13 @@ export interface MetricsDeps {
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
   readonly messageCounts: () => Readonly<MessageCounts>;
   /** Calls and connections of this gateway. */
-  readonly connections: () => { readonly inFlightCalls: number; readonly webSockets: number };
+  readonly connections: () => Connections;
+}
+
+interface Connections {
+  readonly inFlightCalls: number;
+  readonly webSockets: number;
+  readonly outputFollowers: number;
 }
 
 export interface Metrics {
@@ -105,10 +111,11 @@ function kernelSamples({ connections, ...messages }: Readonly<MessageCounts>): S
   ];
 }
 
-function connectionSamples({ inFlightCalls, webSockets }: ReturnType<MetricsDeps['connections']>) {
+function connectionSamples({ inFlightCalls, webSockets, outputFollowers }: Connections): Sample[] {
   return [
     gauge('cellhouse_calls_in_flight', 'Queries and mutations being answered.', inFlightCalls),
     gauge('cellhouse_websocket_connections', 'Open WebSocket connections.', webSockets),
+    gauge('cellhouse_output_followers', 'Subscriptions that follow output.', outputFollowers),
   ];
 }
 

@@ -221,6 +221,7 @@ describe('listening', () => {
       readiness: async () => ({ status: 'ready', reasons: [] }),
       endedExecutions: () => new Map(),
       messageCounts: createMessageCounts,
+      outputFollowers: () => 0,
       logger: pino({ level: 'silent' }),
     });
     await expect(server.listen()).rejects.toMatchObject({

@@ -74,6 +74,7 @@ export function serverDeps(
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     endedExecutions: options.endedExecutions ?? (() => new Map()),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
+    outputFollowers: () => 0,
     logger: pino({ level: 'silent' }),
   };
 }

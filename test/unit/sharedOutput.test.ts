@@ -77,6 +77,7 @@ describe('shared output', () => {
     const readers = range(1_000).map(() => reading(shared.follow(output.source, null)));
     await settled();
     expect(shared.followers('x')).toBe(1_000);
+    expect(shared.count).toBe(1_000);
     expect(output.watchers).toBe(1);
     for (let commit = 0; commit < 10; commit += 1) {
       output.add('a', 'b');
@@ -90,6 +91,7 @@ describe('shared output', () => {
     expect(output.reads).toBeLessThanOrEqual(2 * 12);
     expect(output.watchers).toBe(0);
     expect(shared.followers('x')).toBe(0);
+    expect(shared.count).toBe(0);
   });
 
   it('loses nothing that is added while somebody else’s read is under way', async () => {
