@@ -6,16 +6,16 @@ export interface Figure {
   readonly unit: string;
   /**
    * How much the fitted line may rise after the warm-up, whatever the length of the run: so a longer one asks for a smaller
-   * leak. More than what noise and caches that fill up late have been seen to make, and no more.
+   * leak. More than what was seen of noise, of caches that fill up late and of connections that are kept for a while, and no more.
    */
   readonly allowedGrowth: number;
 }
 
 export const FIGURES = {
-  heap: { name: 'gateway: heap after collection', unit: 'MiB', allowedGrowth: 3 },
+  heap: { name: 'gateway: data after collection', unit: 'MiB', allowedGrowth: 3 },
   rss: { name: 'gateway: resident memory', unit: 'MiB', allowedGrowth: 16 },
-  handles: { name: 'gateway: active handles', unit: '', allowedGrowth: 4 },
-  fds: { name: 'gateway: file descriptors', unit: '', allowedGrowth: 4 },
+  handles: { name: 'gateway: active handles', unit: '', allowedGrowth: 8 },
+  fds: { name: 'gateway: file descriptors', unit: '', allowedGrowth: 8 },
   agentMemory: { name: 'agents: anonymous memory, mean', unit: 'MiB', allowedGrowth: 2 },
   agentFds: { name: 'agents: file descriptors, mean', unit: '', allowedGrowth: 1 },
 } as const satisfies Record<string, Figure>;

@@ -86,3 +86,23 @@ describe.each(REQUESTS)('%s', (_request, search, init) => {
     });
   });
 });
+
+describe('what is not valid', () => {
+  it.each([
+    [RESPONSE, { query: '{' }, 400],
+    [RESPONSE, { query: '{ nothing }' }, 400],
+    [RESPONSE, { query: 'query ($a: Int!) { __typename @skip(if: $a) }' }, 400],
+    [RESPONSE, { query: 'query ($id: ID!) { execution(id: $id) { id } }' }, 400],
+    [JSON_TYPE, { query: '{' }, 200],
+    [JSON_TYPE, { query: '{ nothing }' }, 200],
+    [JSON_TYPE, { query: 'query ($id: ID!) { execution(id: $id) { id } }' }, 200],
+  ])('is answered to a client that accepts %s: %j with %i', async (accept, body, status) => {
+    const init = { method: 'POST', ...withBody(JSON_TYPE, JSON.stringify(body)) };
+    const headers = { ...init.headers, Accept: accept };
+    const response = await withToken(url, { ...init, headers });
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({
+      errors: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+    });
+  });
+});

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
@@ -81,6 +82,15 @@ describe('the agent over HTTP', () => {
   it('does not read an answer without end', async () => {
     answerWith(200, `{"interrupted":true,"x":"${'x'.repeat(1_000_000)}"}`);
     await expect(http.interrupt('e1', 'r1')).rejects.toThrow('too long');
+  });
+
+  it('leaves nothing on its signal, however many there were', async () => {
+    answerWith(200, '{"interrupted":true}');
+    for (let n = 0; n < 20; n += 1) await http.interrupt('e1', `r${n}`);
+    answerWith(409, '{"error":"stale_epoch","epoch":9}');
+    await expect(http.interrupt('e1', 'r')).rejects.toThrow(FencedByWorkerError);
+    // The last one's connection closes after its answer.
+    await expect.poll(() => getEventListeners(aborter.signal, 'abort')).toEqual([]);
   });
 
   it('ends with its signal', async () => {
