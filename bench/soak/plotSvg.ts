@@ -32,6 +32,7 @@ export function plotSvg({ looks, warmUpMinutes }: SoakResult, title: string): st
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     text(14, 22, title, 'font-size="14" font-weight="bold"'),
     ...plots,
@@ -67,7 +68,10 @@ function plotFigure(
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
-  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   const place = `x="${x.toFixed(1)}" y="${y.toFixed(1)}"`;
-  return `<text ${place} fill="${COLOURS.text}" ${attributes}>${escaped}</text>`;
+  return `<text ${place} fill="${COLOURS.text}" ${attributes}>${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
