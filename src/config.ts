@@ -225,7 +225,7 @@ function readQueryLimits(reader: ConfigReader) {
     maxQueryAliases: limit('MAX_QUERY_ALIASES', 30),
     maxQueryDirectives: limit('MAX_QUERY_DIRECTIVES', 50),
     maxQueryTokens: limit('MAX_QUERY_TOKENS', 5_000),
-    maxQueryCost: limit('MAX_QUERY_COST', 10_000),
+    maxQueryCost: limit('MAX_QUERY_COST', 100_000),
     introspection: readIntrospection(reader),
     corsOrigins: readCorsOrigins(reader),
   };

@@ -11,6 +11,12 @@ const nested = (depth: number): string =>
   depth === 1 ? '__typename' : `session { ${nested(depth - 1)} }`;
 const POOL_FIELDS = 'totalWorkers busyWorkers idleWorkers startingWorkers';
 
+/** The most that a page may have, with all that there is of each. */
+const WHOLE_PAGE = `{ events(first: 1000) {
+  pageInfo { hasNextPage endCursor }
+  edges { cursor node { at causationId correlationId data gatewayId id position recordedAt type version } }
+} }`;
+
 const cases = [
   [
     'depth',
@@ -72,9 +78,13 @@ describe.each(cases)('a document over the limit of %s', (_name, config, document
 });
 
 it('lets through what is asked for in practice', async () => {
-  const { query } = await startTransport(memoryService());
+  const events = async () => ({ edges: [], hasNextPage: false });
+  const { query } = await startTransport(
+    memoryService({ lists: { ...memoryService().lists, events } }),
+  );
   expect((await query(getIntrospectionQuery())).errors).toBeUndefined();
   expect((await query(`{ poolStatus { ${POOL_FIELDS} } }`)).errors).toBeUndefined();
+  expect((await query(WHOLE_PAGE)).errors).toBeUndefined();
 });
 
 describe('pages of other origins', () => {

@@ -38,10 +38,7 @@ export const OVERSIZED_DOCUMENTS: readonly OversizedDocument[] = [
   },
   {
     of: 'MAX_QUERY_COST',
-    query: `{ execution(id: "x") { ${nested(
-      5,
-      repeated(1_000, () => 'status'),
-    )} } }`,
-    message: /Cost limit of 10000 exceeded, found \d+/,
+    query: `{ executions(userUuid: "x", first: 1000) { edges { node { ${repeated(50, () => 'status')} } } } }`,
+    message: /Cost limit of 100000 exceeded, found \d+/,
   },
 ];

@@ -51,7 +51,7 @@ export const SERVER_CONFIG: ServerDeps['config'] = {
   maxQueryAliases: 30,
   maxQueryDirectives: 50,
   maxQueryTokens: 5_000,
-  maxQueryCost: 10_000,
+  maxQueryCost: 100_000,
   introspection: 'on',
   corsOrigins: [],
 };

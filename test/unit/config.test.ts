@@ -54,7 +54,7 @@ describe('the configuration', () => {
       maxQueryAliases: 30,
       maxQueryDirectives: 50,
       maxQueryTokens: 5_000,
-      maxQueryCost: 10_000,
+      maxQueryCost: 100_000,
       introspection: 'on',
       corsOrigins: [],
     });
