@@ -140,6 +140,7 @@ export const executions = pgTable(
       .where(sql`${table.finishedAt} is null`),
     index('executions_session_idx').on(table.sessionId, table.finishedAt),
     index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
+    index('executions_tenant_idx').on(table.tenant, table.requestedPosition),
   ],
 );
 

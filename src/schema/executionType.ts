@@ -114,8 +114,9 @@ builder.objectFields(Execution, (t) => ({
     },
   }),
   stdoutRendered: t.string({
+    nullable: true,
     description:
-      'stdout as a terminal shows it: what `clear_output` cleared is gone, progress bars are one line, colours are left out.',
+      'stdout as a terminal shows it: what `clear_output` cleared is gone, progress bars are one line, colours are left out. Null, with an error, if there are more than 1,048,576 characters to be drawn so.',
     resolve: async (execution, _args, context, info) => {
       const response = context.response(info.rootValue);
       const items = await response.outputs(execution);

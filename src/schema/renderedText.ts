@@ -3,15 +3,31 @@
  * backspace, and of ECMA-48 "cursor up" and "erase in line" (what tqdm and pip use); all other escape sequences, colours among
  * them, show nothing and are left out. Lines do not wrap. Pure.
  */
+import { DomainError } from '../errors.ts';
 
-/** ESC [ parameters letter; or ESC ] text BEL; or ESC and one character. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-const SEQUENCE = /\u001b(?:\[([\d;?]*)([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[^[\]])/y;
+/**
+ * ECMA-48: ESC [ parameters, intermediate and final byte; ESC ] text BEL (or ESC \); ESC, intermediate bytes and a final one. What is
+ * cut off at the end of the text counts as whole.
+ */
+const SEQUENCE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  /\u001b(?:\[([0-?]*)[ -/]*([@-~]|$)|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*(?:[0-~]|$))/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const NEEDS_CARE = /[\r\b\u001b]/;
 
+/** Drawing so much takes some 25 ms and 11 MB; a token's holder may ask for it many times in one document. */
+const MAX_DRAWN_CHARS = 1_048_576;
+
+/** @throws DomainError BAD_USER_INPUT for more than a million characters that have to be drawn; plain text may be of any length */
 export function renderedText(text: string): string {
   if (!NEEDS_CARE.test(text)) return text;
+  if (text.length > MAX_DRAWN_CHARS) {
+    throw new DomainError(
+      'BAD_USER_INPUT',
+      `The text has ${text.length} characters and control sequences in it; up to ${MAX_DRAWN_CHARS} are drawn. Ask for stdout itself.`,
+      { limit: MAX_DRAWN_CHARS },
+    );
+  }
   const screen = createScreen();
   for (const [index, line] of text.split('\n').entries()) {
     if (index > 0) screen.newLine();
@@ -45,8 +61,8 @@ function control(screen: Screen, line: string, at: number): number {
   else {
     SEQUENCE.lastIndex = at;
     const match = SEQUENCE.exec(line);
-    // Cut off in the middle: nothing to show.
-    if (!match) return line.length - at;
+    // No sequence at all: only the escape itself shows nothing.
+    if (!match) return 1;
     const [all, parameters = '', letter] = match;
     if (letter === 'A') screen.up(Number(parameters) || 1);
     if (letter === 'K') screen.erase(parameters);
@@ -56,7 +72,7 @@ function control(screen: Screen, line: string, at: number): number {
 }
 
 /**
- * Lines are text until the cursor goes back in them, then characters as people count them. Each step costs what it writes,
+ * Lines are text until the cursor goes back in them, then code points. Each step costs what it writes,
  * so that no text, however hostile, costs more than its length; for the same reason nothing is written beyond a line's end.
  */
 function createScreen() {
@@ -93,10 +109,11 @@ function createScreen() {
       column = Math.min(column, cells().length);
       row = Math.max(0, row - by);
     },
-    /** All of the line (2), or what is right of the cursor. */
+    /** All of the line (2), what is left of the cursor and under it (1), or the rest. */
     erase: (what: string) => {
       const line = cells();
-      line.length = what === '2' ? 0 : Math.min(line.length, column);
+      if (what === '1') line.fill(' ', 0, Math.min(line.length, column + 1));
+      else line.length = what === '2' ? 0 : Math.min(line.length, column);
     },
     write: (text: string) => {
       if (text === '') return;

@@ -26,5 +26,6 @@ function shuttingDown(): DomainError {
   return new DomainError(
     'SHUTTING_DOWN',
     'The gateway is stopping before this call has ended. The code goes on in its worker; the call had no idempotencyKey, so sending it again would run it again.',
+    { accepted: true },
   );
 }

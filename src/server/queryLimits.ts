@@ -17,7 +17,7 @@ export type QueryLimits = Pick<
   | 'introspection'
 >;
 
-/** Plugins for parsing and validation, over HTTP and WebSocket alike. Introspection counts for none but the tokens. */
+/** Plugins for parsing and validation, over HTTP and WebSocket alike. `__schema` counts for neither depth nor cost. */
 export function queryLimits(limits: QueryLimits): Plugin[] {
   const plugins: Plugin[] = [
     { onParse: ({ setParseFn }) => setParseFn(boundedParse(limits.maxQueryTokens)) },

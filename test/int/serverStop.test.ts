@@ -143,7 +143,9 @@ describe('stopping', () => {
     const closed = server.close(patience.signal);
     patience.abort();
     await closed;
-    expect((await answer).errors).toMatchObject([{ extensions: { code: 'SHUTTING_DOWN' } }]);
+    expect((await answer).errors).toMatchObject([
+      { extensions: { code: 'SHUTTING_DOWN', accepted: true } },
+    ]);
   });
 
   it.each([

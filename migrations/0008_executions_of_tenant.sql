@@ -1,0 +1,1 @@
+CREATE INDEX "executions_tenant_idx" ON "executions" USING btree ("tenant","requested_position");
