@@ -2,8 +2,9 @@
 import type { Config } from '../config.ts';
 import { DomainError } from '../errors.ts';
 import type { Database } from '../events/database.ts';
+import type { Queries } from '../events/queries/queries.ts';
 import type { Execution } from '../events/states.ts';
-import { type ExecutionId, type NewId, parseId } from '../ids.ts';
+import { type ExecutionId, type NewId, parseId, type SessionId } from '../ids.ts';
 import { acceptExecution } from './acceptExecution.ts';
 import { executeBatch } from './executeBatch.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
@@ -15,7 +16,7 @@ import type { OpenSessions } from './openSessions.ts';
 import type { Pool } from './pool.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
 import { requestKernelRestart } from './requestKernelRestart.ts';
-import type { InterpreterService, Principal } from './service.ts';
+import type { ExecuteRequest, InterpreterService, Principal } from './service.ts';
 import type { SharedOutput } from './sharedOutput.ts';
 import { untilInitialized } from './untilInitialized.ts';
 import { validateRequest, validateUserUuid } from './validateRequest.ts';
@@ -71,8 +72,16 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     many: createMany({ queries, config }),
     submit,
     execute,
-    executeBatch: (principal, request, onAccepting) =>
-      executeBatch({ config, execute: (cell) => execute(principal, cell, onAccepting) }, request),
+    executeBatch: (principal, request, { stopping, onAccepting }) =>
+      executeBatch(
+        {
+          config,
+          execute: (cell) => execute(principal, cell, onAccepting),
+          canFollowIn: (cell, sessionId) => canFollowIn(queries, principal, cell, sessionId),
+          stopping,
+        },
+        request,
+      ),
     interrupt: async (principal, id) => {
       const execution = await findExecution(principal, id);
       if (!execution) throw notFound('execution', id);
@@ -107,6 +116,18 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     poolStatus: () => pool.status(),
     followPoolStatus: () => followPoolStatus(pool),
   };
+}
+
+/** Asks the database: another gateway may have ended the session a moment ago. */
+async function canFollowIn(
+  queries: Queries,
+  { tenant }: Principal,
+  { userUuid, idempotencyKey: key }: ExecuteRequest,
+  sessionId: SessionId,
+): Promise<boolean> {
+  const open = await queries.openSession(tenant, userUuid);
+  if (open?.id === sessionId) return true;
+  return typeof key === 'string' && (await queries.idempotencyKey(tenant, userUuid, key)) !== null;
 }
 
 function notFound(what: string, id: string): DomainError {

@@ -155,11 +155,14 @@ export interface InterpreterService {
     request: ExecuteRequest,
     onAccepting?: (id: ExecutionId) => void,
   ): Promise<Execution>;
-  /** Runs cells one after the other; resolves with those that were run, in order. */
+  /**
+   * Runs cells one after the other, all in one session; resolves with those that were run, in order.
+   * @param run.stopping once aborted, no further cell is begun
+   */
   executeBatch(
     principal: Principal,
     request: BatchRequest,
-    onAccepting?: () => void,
+    run: { readonly stopping: AbortSignal; readonly onAccepting?: () => void },
   ): Promise<Execution[]>;
   /** Resolves when the request is durable. */
   submit(

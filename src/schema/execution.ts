@@ -62,7 +62,8 @@ const ExecuteBatchInput = builder.inputType('ExecuteBatchInput', {
     cells: t.field({ type: [BatchCell], required: true, description: '1 to 64 cells.' }),
     stopOnError: t.boolean({
       defaultValue: true,
-      description: 'Whether the first cell that does not end with OK is the last that is run.',
+      description:
+        'Whether the first cell that does not end with OK is the last that is run. Whatever it says, the batch ends with its session: nothing is run after a release or WORKER_LOST.',
     }),
     waitForWorkerMs: t.int({ description: 'As in ExecuteInput.' }),
   }),
@@ -89,7 +90,7 @@ builder.mutationFields((t) => ({
   executeBatch: t.field({
     type: [Execution],
     description:
-      'Runs cells one after the other and answers when the last has ended, with those that were run. Other calls of the user may run in between. Sent again with the same keys, it goes on where it was.',
+      'Runs cells one after the other, all in the session of the first, and answers when the last has ended, with those that were run. Other calls of the user may run in between. Sent again with the same keys, it goes on where it was. An error names the `cell` that was refused and the `executionIds` of those before it.',
     args: {
       input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
     },
@@ -97,9 +98,10 @@ builder.mutationFields((t) => ({
       const batch = { ...input, stopOnError: input.stopOnError ?? true };
       const hasKeys = batch.cells.every(({ idempotencyKey }) => typeof idempotencyKey === 'string');
       let isUnaccepted = true;
-      const running = service.executeBatch(principal, batch, () => {
+      const onAccepting = () => {
         isUnaccepted = false;
-      });
+      };
+      const running = service.executeBatch(principal, batch, { stopping, onAccepting });
       return unlessStopping(stopping, running, () => isUnaccepted || hasKeys);
     },
   }),
