@@ -44,6 +44,13 @@ export interface OutputItem {
   readonly output: Output | Finish;
 }
 
+/** Some outputs of one execution: those with a seq above `after`, at most `limit` (null: all), the finish included. */
+export interface OutputPage {
+  readonly executionId: ExecutionId;
+  readonly after: number;
+  readonly limit: number | null;
+}
+
 /** How far a worker's messages are stored, and by which lease epoch. */
 export interface Cursor {
   readonly workerId: WorkerId;

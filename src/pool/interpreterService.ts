@@ -68,7 +68,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
 
   return {
     history: createHistory({ queries, poolId: pool.id }),
-    lists: createLists({ queries, poolId: pool.id }),
+    lists: createLists({ queries, config, poolId: pool.id }),
     many: createMany({ queries, config }),
     submit,
     execute,
@@ -100,11 +100,6 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
     session: (principal, userUuid) =>
       queries.lastSession(principal.tenant, validateUserUuid(userUuid)),
     execution: findExecution,
-    outputs: (id, after, first) =>
-      queries.outputs(id, after, {
-        limit: first ?? Number.MAX_SAFE_INTEGER,
-        maxBytes: config.maxResponseBytes,
-      }),
     followOutput: async (principal, id, after) => {
       if (after < 0) throw badAfter(`is ${after}; it must not be negative`);
       const execution = await findExecution(principal, id);

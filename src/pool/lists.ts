@@ -5,15 +5,20 @@ import { EVENT_TYPES } from '../events/eventTypeNames.ts';
 import type { Queries } from '../events/queries/queries.ts';
 import type { Session } from '../events/states.ts';
 import type { PoolId, SessionId } from '../ids.ts';
-import { parseIdCursor, parsePosition, readPage } from './page.ts';
+import { parseIdCursor, parsePosition, readBoundedPage, readPage } from './page.ts';
 import type { Lists, Many } from './service.ts';
 import { validateUserUuid } from './validateRequest.ts';
 
 /** An error names what it refuses, and is no echo of a whole body. */
 const MAX_QUOTED_CHARS = 200;
 
-export function createLists(deps: { readonly queries: Queries; readonly poolId: PoolId }): Lists {
-  const { queries, poolId } = deps;
+export interface ListsDeps {
+  readonly queries: Queries;
+  readonly config: Pick<Config, 'maxResponseBytes'>;
+  readonly poolId: PoolId;
+}
+
+export function createLists({ queries, config, poolId }: ListsDeps): Lists {
   return {
     executions: (principal, filter, request) => {
       const of = {
@@ -45,8 +50,8 @@ export function createLists(deps: { readonly queries: Queries; readonly poolId: 
     },
     events: (filter, request) => {
       const types = filter.types == null ? null : validateEventTypes(filter.types);
-      return readPage(request, parsePosition, (after, limit) =>
-        queries.eventPage(types, after ?? 0, limit),
+      return readBoundedPage(request, parsePosition, (after, limit) =>
+        queries.eventPage(types, after ?? 0, { limit, maxBytes: config.maxResponseBytes }),
       );
     },
   };
@@ -81,8 +86,8 @@ export function createMany({ queries, config }: ManyDeps): Many {
         sessions.map((session) => [session.id, later(session, at.get(session.id) ?? null)]),
       );
     },
-    codes: (ids) => queries.codes(ids),
-    outputs: (ids) => queries.allOutputs(ids, config.maxResponseBytes),
+    codes: (ids) => queries.codes(ids, config.maxResponseBytes),
+    outputs: (pages) => queries.outputPages(pages, config.maxResponseBytes),
   };
 }
 

@@ -2,7 +2,7 @@
  * What Cellhouse does, as the schema sees it. Every method validates its input (BAD_USER_INPUT names the field and the
  * limit) and throws {@link DomainError} for what a caller can act on.
  */
-import type { OutputItem } from '../events/eventStore.ts';
+import type { OutputItem, OutputPage } from '../events/eventStore.ts';
 import type { RecordedEvent } from '../events/eventTypes.ts';
 import type { Placed } from '../events/queries/queries.ts';
 import type { Execution, Session, Worker } from '../events/states.ts';
@@ -122,10 +122,10 @@ export interface Many {
   sessions(principal: Principal, ids: readonly SessionId[]): Promise<Session[]>;
   workers(ids: readonly WorkerId[]): Promise<Worker[]>;
   lastActiveAt(sessions: readonly Session[]): Promise<ReadonlyMap<SessionId, Date>>;
-  /** Of pruned executions there is none. */
-  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string>>;
-  /** All outputs of each, the finish included, up to MAX_RESPONSE_BYTES of all together. */
-  outputs(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, readonly OutputItem[]>>;
+  /** Of pruned executions there is none; null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string | null>>;
+  /** Each page, in the order asked; null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  outputs(pages: readonly OutputPage[]): Promise<(readonly OutputItem[] | null)[]>;
 }
 
 /** What was true at a time, and how it came to be, from the events. Null: there is, or was, no such thing. */
@@ -180,8 +180,6 @@ export interface InterpreterService {
   session(principal: Principal, userUuid: string): Promise<Session | null>;
   /** Null for an unknown or malformed id, and for another tenant's. */
   execution(principal: Principal, id: string): Promise<Execution | null>;
-  /** Stored outputs with a seq above `after`, in order, at most `first` (null: all, up to MAX_RESPONSE_BYTES). */
-  outputs(executionId: ExecutionId, after: number, first: number | null): Promise<OutputItem[]>;
 
   /**
    * Outputs after `after`, first what is stored, then live, ending with the finish. Pulled, never pushed: nothing is

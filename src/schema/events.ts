@@ -27,7 +27,8 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     data: t.field({
       type: 'JSON',
       description: 'The facts.',
-      resolve: ({ event }) => event.data,
+      resolve: (event, _args, context, { rootValue }) =>
+        context.response(rootValue).eventData(event),
     }),
     gatewayId: t.id({
       description: 'The gateway that recorded it.',

@@ -92,10 +92,8 @@ builder.objectFields(Execution, (t) => ({
 builder.objectFields(Execution, (t) => ({
   code: t.string({
     description: 'The code, as it was sent; empty once its events were pruned.',
-    resolve: async (execution, _args, context, { rootValue }) => {
-      const response = context.response(rootValue);
-      return response.charge(execution, 'code', await response.load.code.load(execution.id));
-    },
+    resolve: (execution, _args, context, { rootValue }) =>
+      context.response(rootValue).code(execution),
   }),
   stdout: t.string({
     description: 'All text written to standard output so far, joined.',

@@ -9,13 +9,13 @@ interface PageArgs {
   readonly first?: number | null | undefined;
 }
 
-/** @throws DomainError BAD_USER_INPUT naming the argument that is negative */
+/** @throws DomainError BAD_USER_INPUT naming the argument that is negative, or when the response would be too large */
 export async function outputPage(
   execution: Execution,
   { after, first }: PageArgs,
   context: SchemaContext,
   { rootValue }: { readonly rootValue: unknown },
-): Promise<OutputItem[]> {
+): Promise<readonly OutputItem[]> {
   const afterSeq = atLeastZero('after', after ?? 0);
   const limit = first == null ? null : atLeastZero('first', first);
   if (limit === 0) return [];
@@ -23,7 +23,7 @@ export async function outputPage(
   const items =
     afterSeq === 0 && limit === null
       ? await response.outputs(execution)
-      : await context.service.outputs(execution.id, afterSeq, limit);
+      : await response.outputPage(execution, afterSeq, limit);
   const page = items.filter(({ output }) => output.kind !== 'finish');
   for (const { output } of page) response.charge(execution, 'outputs', output);
   return page;

@@ -68,7 +68,7 @@ describe('commit', () => {
     expect(events[0]?.event).toEqual(append.events[0]);
     expect(events[0]).toMatchObject({ version: 1, metadata: { causationId } });
     const id = append.id as ExecutionId;
-    expect(await gateway.queries.codes([id])).toEqual(new Map([[id, code]]));
+    expect(await gateway.queries.codes([id], 1e9)).toEqual(new Map([[id, code]]));
   });
 
   it('refuses a stream that moved on, and a second beginning', async () => {

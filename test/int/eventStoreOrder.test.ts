@@ -180,7 +180,7 @@ describe('outputs', () => {
     await store.commit({ streams: [], outputs: items });
     const bounds = { limit: 10, maxBytes: 100 * 1024 * 1024 };
     expect(await gateways[1].queries.outputs(execution.id, 0, bounds)).toEqual(items);
-    expect(await queries.codes([execution.id])).toEqual(new Map([[execution.id, text]]));
+    expect(await queries.codes([execution.id], 1e9)).toEqual(new Map([[execution.id, text]]));
   });
 
   it('are read in pages bounded by number and by bytes', async () => {

@@ -75,6 +75,7 @@ async function finish(executionId: ExecutionId, end: ReturnType<typeof onExecuti
 
 async function ask(query: string) {
   asked = [];
+  const config = { maxResponseBytes: 1_000_000 };
   const queries = new Proxy(gateway.queries, {
     get: (target, name) => {
       asked.push(String(name));
@@ -82,8 +83,8 @@ async function ask(query: string) {
     },
   });
   const service = memoryService({
-    lists: createLists({ queries, poolId: POOL_ID }),
-    many: createMany({ queries, config: { maxResponseBytes: 1_000_000 } }),
+    lists: createLists({ queries, config, poolId: POOL_ID }),
+    many: createMany({ queries, config }),
   });
   return await (await startTransport(service)).query(query);
 }
@@ -181,13 +182,24 @@ describe('a list with all that hangs on it', () => {
     );
     expect(edges).toHaveLength(24);
     expect(asked.toSorted()).toEqual([
-      'allOutputs',
       'codes',
       'executionPage',
       'lastActivity',
+      'outputPages',
       'sessions',
       'workers',
     ]);
+  });
+
+  it('is one read for pages of outputs too, whatever their arguments', async () => {
+    const { edges } = await pageOf(
+      'executions(first: 24 status: OK to: "2026-02-01T00:00:00Z")',
+      'id all: outputs { text: seq } one: outputs(first: 1) { seq } none: outputs(after: 1, first: 5) { seq }',
+    );
+    expect(edges.map(({ node }) => ({ ...node, id: undefined }))).toEqual(
+      Array.from({ length: 12 }, () => ({ all: [{ text: 1 }], one: [{ seq: 1 }], none: [] })),
+    );
+    expect(asked).toEqual(['executionPage', 'outputPages']);
   });
 });
 

@@ -179,7 +179,7 @@ describe('executions', () => {
     ]);
     expect(await queries.outputEnd(first.id)).toEqual({ lastSeq: 2, isFinished: true });
     expect(await queries.outputEnd(second.id)).toEqual({ lastSeq: 2, isFinished: false });
-    expect(await queries.codes([newId<ExecutionId>()])).toEqual(new Map());
+    expect(await queries.codes([newId<ExecutionId>()], 1e9)).toEqual(new Map());
     expect(await queries.execution(newId<ExecutionId>())).toBeNull();
   });
 });

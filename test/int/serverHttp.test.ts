@@ -194,7 +194,10 @@ describe('what an execution gives', () => {
     const execution = executionRow();
     const part = outputItems(execution, [{ kind: 'stream', name: 'stdout', text: 'part' }]);
     const server = await startTransport(
-      memoryService({ execution: async () => execution, outputs: async () => part }),
+      memoryService({
+        execution: async () => execution,
+        outputs: async ({ limit }) => (limit === 1 ? part : null),
+      }),
     );
     const { errors } = await server.query('{ execution(id: "x") { stdout } }');
     expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field: 'outputs' } }]);

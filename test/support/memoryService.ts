@@ -1,27 +1,29 @@
-import type { OutputItem } from '../../src/events/eventStore.ts';
+import type { OutputItem, OutputPage } from '../../src/events/eventStore.ts';
 import type { Execution, Session } from '../../src/events/states.ts';
 import { newId } from '../../src/ids.ts';
 import type { InterpreterService, PoolStatus } from '../../src/pool/service.ts';
+
+interface MemoryParts extends Partial<InterpreterService> {
+  /** Of each page in `many.outputs`. */
+  readonly outputs?: (page: OutputPage) => Promise<OutputItem[] | null>;
+}
 
 /**
  * An interpreter that runs nothing: it feeds the transport whatever a test wants to see carried. What the test does not
  * give it refuses.
  */
-export function memoryService(parts: Partial<InterpreterService> = {}): InterpreterService {
+export function memoryService({ outputs, ...parts }: MemoryParts = {}): InterpreterService {
   const refuse = (): never => {
     throw new Error('Not part of this test.');
   };
-  const service: InterpreterService = {
+  return {
     lists: { executions: refuse, sessions: refuse, workers: refuse, events: refuse },
     many: {
       sessions: async (_principal, ids) => ids.map((id) => sessionRow({ id })),
       workers: refuse,
       lastActiveAt: refuse,
       codes: refuse,
-      outputs: async (ids) => {
-        const all = ids.map(async (id) => [id, await service.outputs(id, 0, null)] as const);
-        return new Map(await Promise.all(all));
-      },
+      outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
     },
     history: {
       sessionAt: refuse,
@@ -37,16 +39,16 @@ export function memoryService(parts: Partial<InterpreterService> = {}): Interpre
     release: refuse,
     session: refuse,
     execution: refuse,
-    outputs: async (executionId) => [
-      { executionId, seq: 1, at: new Date(), output: { kind: 'finish' } },
-    ],
     followOutput: refuse,
     followSessionOutput: refuse,
     poolStatus: async () => POOL_STATUS,
     followPoolStatus: refuse,
     ...parts,
   };
-  return service;
+}
+
+async function onlyFinished({ executionId }: OutputPage): Promise<OutputItem[]> {
+  return [{ executionId, seq: 1, at: new Date(), output: { kind: 'finish' } }];
 }
 
 export const POOL_STATUS: PoolStatus = {

@@ -40,12 +40,22 @@ export function createListQueries({ sql, answered }: Client): ListQueries {
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 
-    eventPage: async (types, after, limit) => {
-      const rows = await answered(sql<EventRow[]>`
-        SELECT * FROM events WHERE position > ${after}
-          ${types === null ? sql`` : sql`AND type = ANY (${[...types]}::text[])`}
-        ORDER BY position LIMIT ${limit}`);
-      return rows.map(decodeEvent).map((item) => ({ item, cursor: String(item.position) }));
+    eventPage: async (types, after, { limit, maxBytes }) => {
+      // Sizes first, data only of what is given: code can be megabytes.
+      const rows = await answered(sql<(EventRow & { pageRows: number })[]>`
+        WITH sized AS (
+          SELECT position, row_number() OVER (ORDER BY position) AS nth, count(*) OVER () AS page_rows,
+            sum(octet_length(data::text)) OVER (ORDER BY position) AS bytes_until
+          FROM (
+            SELECT position, data FROM events WHERE position > ${after}
+              ${types === null ? sql`` : sql`AND type = ANY (${[...types]}::text[])`}
+            ORDER BY position LIMIT ${limit}
+          ) page
+        )
+        SELECT e.*, s.page_rows FROM sized s JOIN events e ON e.position = s.position
+        WHERE s.bytes_until <= ${maxBytes} OR s.nth = 1 ORDER BY e.position`);
+      const edges = rows.map(decodeEvent).map((item) => ({ item, cursor: String(item.position) }));
+      return { edges, isCut: edges.length < (rows[0]?.pageRows ?? 0) };
     },
   };
 }

@@ -6,7 +6,11 @@ import { decodeJson } from '../jsonText.ts';
 import type { Session, Worker } from '../states.ts';
 import type { ManyQueries } from './queries.ts';
 
-type OutputRow = Omit<OutputItem, 'output'> & { readonly body: Output | Finish };
+/** One of the `nth` page; with seq null: the page does not fit. */
+type PageRow = { readonly nth: number } & (
+  | (Omit<OutputItem, 'output'> & { readonly body: Output | Finish })
+  | { readonly seq: null }
+);
 
 export function createManyQueries({ sql, answered }: Client): ManyQueries {
   return {
@@ -26,26 +30,47 @@ export function createManyQueries({ sql, answered }: Client): ManyQueries {
       return new Map(rows.map(({ id, at }) => [id, at]));
     },
 
-    codes: async (ids) => {
-      const rows = await answered(sql<{ id: ExecutionId; code: unknown }[]>`
-        SELECT x.id, e.data -> 'code' AS code FROM unnest(${[...ids]}::uuid[]) x (id)
-        JOIN events e ON e.stream_id = 'execution-' || x.id AND e.version = 1`);
-      return new Map(rows.map(({ id, code }) => [id, String(decodeJson(code))]));
+    codes: async (ids, maxBytes) => {
+      const rows = await answered(sql<{ id: ExecutionId; isWhole: boolean; code: unknown }[]>`
+        WITH sized AS (
+          SELECT x.id, sum(x.code_bytes) OVER (ORDER BY asked.nth) <= ${maxBytes} AS is_whole
+          FROM unnest(${[...ids]}::uuid[]) WITH ORDINALITY asked (id, nth) JOIN executions x ON x.id = asked.id
+        )
+        SELECT s.id, s.is_whole, CASE WHEN s.is_whole THEN e.data -> 'code' END AS code FROM sized s
+        JOIN events e ON e.stream_id = 'execution-' || s.id AND e.version = 1`);
+      return new Map(
+        rows.map(({ id, isWhole, code }) => [id, isWhole ? String(decodeJson(code)) : null]),
+      );
     },
 
-    allOutputs: async (ids, maxBytes) => {
+    outputPages: async (pages, maxBytes) => {
       // Sizes first, bodies only of what is given: a body can be megabytes.
-      const rows = await answered(sql<OutputRow[]>`
+      const rows = await answered(sql<PageRow[]>`
         WITH sized AS (
-          SELECT execution_id, seq, sum(bytes) OVER (ORDER BY execution_id, seq) - bytes AS bytes_before
-          FROM output_events WHERE execution_id = ANY (${[...ids]}::uuid[])
+          SELECT asked.nth, page.execution_id, page.seq,
+            row_number() OVER (PARTITION BY asked.nth ORDER BY page.seq) AS nth_of_page,
+            sum(page.bytes) OVER (ORDER BY asked.nth, page.seq) AS bytes_until
+          FROM unnest(${pages.map(({ executionId }) => executionId)}::uuid[], ${pages.map(({ after }) => after)}::bigint[],
+            ${pages.map(({ limit }) => limit)}::bigint[]) WITH ORDINALITY asked (id, after, "limit", nth),
+          LATERAL (
+            SELECT execution_id, seq, bytes FROM output_events
+            WHERE execution_id = asked.id AND seq > asked.after ORDER BY seq LIMIT asked."limit"
+          ) page
+        ), judged AS (
+          SELECT *, max(bytes_until) OVER (PARTITION BY nth) <= ${maxBytes} AS is_whole FROM sized
         )
-        SELECT o.execution_id, o.seq, o.at, o.body FROM sized s
-        JOIN output_events o ON o.execution_id = s.execution_id AND o.seq = s.seq
-        WHERE s.bytes_before < ${maxBytes} ORDER BY o.execution_id, o.seq`);
-      const items = new Map<ExecutionId, OutputItem[]>(ids.map((id) => [id, []]));
-      for (const { executionId, seq, at, body } of rows)
-        items.get(executionId)?.push({ executionId, seq, at, output: body });
+        SELECT j.nth, o.execution_id, o.seq, o.at, o.body FROM judged j
+        LEFT JOIN output_events o ON j.is_whole AND o.execution_id = j.execution_id AND o.seq = j.seq
+        WHERE j.is_whole OR j.nth_of_page = 1 ORDER BY j.nth, j.seq`);
+      const items: (OutputItem[] | null)[] = pages.map(() => []);
+      for (const row of rows) {
+        const index = row.nth - 1;
+        if (row.seq === null) items[index] = null;
+        else {
+          const { executionId, seq, at, body } = row;
+          items[index]?.push({ executionId, seq, at, output: body });
+        }
+      }
       return items;
     },
   };

@@ -4,7 +4,7 @@
  * never folded from events, but for {@link HistoryQueries} and {@link CommandQueries}.
  */
 import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
-import type { OutputItem } from '../eventStore.ts';
+import type { OutputItem, OutputPage } from '../eventStore.ts';
 import type { CloseReason, RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
 
@@ -183,8 +183,21 @@ export interface ListQueries {
   eventPage(
     types: readonly string[] | null,
     after: number,
-    limit: number,
-  ): Promise<Placed<RecordedEvent>[]>;
+    bounds: EventBounds,
+  ): Promise<BoundedPage<RecordedEvent>>;
+}
+
+export interface EventBounds {
+  readonly limit: number;
+  /** Of the events' data as JSON (UTF-8). The first is given even if it alone is larger. */
+  readonly maxBytes: number;
+}
+
+/** At most `limit` items, and fewer when that would be more than `maxBytes`. */
+export interface BoundedPage<T> {
+  readonly edges: Placed<T>[];
+  /** Whether `maxBytes`, not `limit`, ended it. */
+  readonly isCut: boolean;
 }
 
 /** Many things by their ids in one read each, in no order; what is not there is left out. */
@@ -193,13 +206,22 @@ export interface ManyQueries {
   workers(ids: readonly WorkerId[]): Promise<Worker[]>;
   /** The latest of: an execution requested, an execution finished; null: there was none. */
   lastActivity(ids: readonly SessionId[]): Promise<ReadonlyMap<SessionId, Date | null>>;
-  /** The code as it was requested, every character of it. */
-  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string>>;
-  /** All outputs of each, in order, the finish included; of all together at most `maxBytes` (and one more). */
-  allOutputs(
+  /**
+   * The code as it was requested, every character of it. Of all together, in the order of `ids`, at most `maxBytes` of UTF-8;
+   * null: beyond that. Left out: its events were pruned.
+   */
+  codes(
     ids: readonly ExecutionId[],
     maxBytes: number,
-  ): Promise<ReadonlyMap<ExecutionId, readonly OutputItem[]>>;
+  ): Promise<ReadonlyMap<ExecutionId, string | null>>;
+  /**
+   * Each page in order, in the order of `pages`. Of all together at most `maxBytes` of the stored JSON bodies (UTF-8); a page
+   * that does not fit into what is left is null, never a part, whether its execution is over or not.
+   */
+  outputPages(
+    pages: readonly OutputPage[],
+    maxBytes: number,
+  ): Promise<(readonly OutputItem[] | null)[]>;
 }
 
 export interface UpkeepQueries {

@@ -1,0 +1,153 @@
+/** How much one answer reads and carries, over GraphQL on a real database: never more than MAX_RESPONSE_BYTES, and never a part that passes for the whole. */
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { ExecutionId } from '../../src/ids.ts';
+import { createLists, createMany } from '../../src/pool/lists.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  POOL_ID,
+} from '../support/events.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { startTransport } from '../support/transportServer.ts';
+
+const MAX_RESPONSE_BYTES = 10_000;
+/** Two fit, three do not. */
+const LARGE = 'x'.repeat(4_000);
+const TOO_MANY = { code: 'BAD_USER_INPUT', limit: MAX_RESPONSE_BYTES };
+
+let db: TestDatabase | undefined;
+let gateway: Database;
+beforeEach(async () => {
+  await db?.close();
+  db = await createTestDatabase();
+  gateway = await db.open();
+});
+afterAll(() => db?.close());
+
+/** An execution that put out `text`. */
+async function execution(code: string, text: string, isOver = true): Promise<ExecutionId> {
+  const requested = await commitOne<'execution'>(gateway.store, executionRequested({ code }));
+  const at = new Date();
+  const item = (seq: number) => ({ executionId: requested.id, seq, at });
+  await gateway.store.commit({
+    streams: isOver ? [onExecution(requested, executionFinished())] : [],
+    outputs: [
+      { ...item(1), output: { kind: 'stream', name: 'stdout', text } },
+      ...(isOver ? [{ ...item(2), output: { kind: 'finish' } as const }] : []),
+    ],
+  });
+  return requested.id;
+}
+
+async function ask(query: string) {
+  const { queries } = gateway;
+  const config = { maxResponseBytes: MAX_RESPONSE_BYTES };
+  const service = memoryService({
+    lists: createLists({ queries, config, poolId: POOL_ID }),
+    many: createMany({ queries, config }),
+    execution: (_principal, id) => queries.execution(id as ExecutionId),
+  });
+  return await (await startTransport(service, { config })).query(query);
+}
+
+describe('a list of executions', () => {
+  it.each([
+    ['over', true],
+    ['running', false],
+  ])('says so when the outputs of those that are %s are too many', async (_what, isOver) => {
+    const oldest = await execution('1', 'first', isOver);
+    for (const code of ['2', '3', '4']) await execution(code, LARGE, isOver);
+    for (const field of ['stdout', 'outputs { seq }', 'outputs(first: 9) { seq }']) {
+      const { data, errors } = await ask(`{ executions { edges { node { ${field} } } } }`);
+      expect(data ?? null).toBeNull();
+      expect(errors).toMatchObject([
+        {
+          message: expect.stringMatching(
+            /MAX_RESPONSE_BYTES.*fewer executions at once \(`first`\)/,
+          ),
+          extensions: { ...TOO_MANY, field: 'outputs' },
+        },
+      ]);
+    }
+    const { data } = await ask(`{ execution(id: "${oldest}") { stdout } }`);
+    expect(data).toEqual({ execution: { stdout: 'first' } });
+    expect((await ask('{ executions(first: 2) { edges { node { stdout } } } }')).data).toEqual({
+      executions: { edges: [{ node: { stdout: LARGE } }, { node: { stdout: LARGE } }] },
+    });
+  });
+
+  it('says so when their code is too long', async () => {
+    for (let n = 0; n < 3; n += 1) await execution(LARGE, '');
+    const codes = (first: number) =>
+      ask(`{ executions(first: ${first}) { edges { node { code } } } }`);
+    expect((await codes(2)).data).toEqual({
+      executions: { edges: [{ node: { code: LARGE } }, { node: { code: LARGE } }] },
+    });
+    expect((await codes(3)).errors).toMatchObject([
+      {
+        message: expect.stringMatching(/`code`.*fewer executions at once/),
+        extensions: { ...TOO_MANY, field: 'code' },
+      },
+    ]);
+  });
+});
+
+describe('events', () => {
+  interface Events {
+    readonly edges: readonly { readonly node: { readonly data: { readonly code: string } } }[];
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string };
+  }
+
+  async function page(args: string): Promise<Events> {
+    const { data, errors } = await ask(
+      `{ events(types: ["ExecutionRequested"] ${args}) { edges { node { data } } pageInfo { hasNextPage endCursor } } }`,
+    );
+    expect(errors).toBeUndefined();
+    return data?.events as Events;
+  }
+
+  it('come in pages bounded in bytes, none missed and none repeated', async () => {
+    const codes = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(4_000));
+    for (const code of codes) await execution(code, '');
+    const lengths: number[] = [];
+    const given: string[] = [];
+    for (let after = ''; ; ) {
+      const { edges, pageInfo } = await page(after);
+      lengths.push(edges.length);
+      given.push(...edges.map(({ node }) => node.data.code));
+      if (!pageInfo.hasNextPage) break;
+      after = `after: "${pageInfo.endCursor}"`;
+    }
+    expect(lengths).toEqual([2, 2, 1]);
+    expect(given).toEqual(codes);
+  });
+
+  it('that are too large alone are passed by, and their data is refused', async () => {
+    await execution('x'.repeat(MAX_RESPONSE_BYTES), '');
+    await execution('small', '');
+    const types = 'types: ["ExecutionRequested"]';
+    const { data } = await ask(
+      `{ events(${types}) { edges { cursor } pageInfo { hasNextPage endCursor } } }`,
+    );
+    const { edges, pageInfo } = (data as { events: Events }).events;
+    expect(edges).toHaveLength(1);
+    expect(pageInfo.hasNextPage).toBe(true);
+    const { errors } = await ask(`{ events(${types} first: 1) { edges { node { data } } } }`);
+    expect(errors).toMatchObject([{ extensions: { ...TOO_MANY, field: 'data' } }]);
+    const next = await page(`after: "${pageInfo.endCursor}"`);
+    expect(next.edges).toMatchObject([{ node: { data: { code: 'small' } } }]);
+  });
+
+  it('count as part of the answer, however often they are asked for', async () => {
+    for (let n = 0; n < 2; n += 1) await execution(LARGE, '');
+    const one = 'events(types: ["ExecutionRequested"]) { edges { node { data } } }';
+    const { errors } = await ask(`{ a: ${one} b: ${one} }`);
+    expect(errors).toMatchObject([
+      { message: expect.stringMatching(/fewer events at once/), extensions: TOO_MANY },
+    ]);
+  });
+});

@@ -1,0 +1,89 @@
+/** The fields of one mutation run one after the other: each tells what is so when it has run, on a real database. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import type { Execution } from '../../src/events/states.ts';
+import { newId } from '../../src/ids.ts';
+import { createMany } from '../../src/pool/lists.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  onSession,
+  sessionOpened,
+} from '../support/events.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { startTransport } from '../support/transportServer.ts';
+
+let db: TestDatabase;
+let gateway: Database;
+beforeAll(async () => {
+  db = await createTestDatabase();
+  gateway = await db.open();
+});
+afterAll(() => db.close());
+
+/** A session, and an execution in it that is submitted and finishes when it is executed. */
+async function start() {
+  const { store, queries } = gateway;
+  const session = await commitOne<'session'>(store, sessionOpened({ userUuid: newId() }));
+  let execution: Execution | undefined;
+  const finished = async (requested: Execution): Promise<Execution> => {
+    const item = { executionId: requested.id, at: new Date() };
+    const { states } = await store.commit({
+      streams: [onExecution(requested, executionFinished())],
+      outputs: [
+        { ...item, seq: 1, output: { kind: 'stream', name: 'stdout', text: 'done' } },
+        { ...item, seq: 2, output: { kind: 'finish' } },
+      ],
+    });
+    return states[0] as Execution;
+  };
+  const submit = async () => {
+    execution ??= await commitOne<'execution'>(
+      store,
+      executionRequested({ sessionId: session.id }),
+    );
+    return execution;
+  };
+  const service = memoryService({
+    many: createMany({ queries, config: { maxResponseBytes: 1_000_000 } }),
+    submit,
+    execute: async () => finished(await submit()),
+    release: async () => {
+      const data = { at: new Date().toISOString(), reason: 'released' as const };
+      return await commitOne<'session'>(store, onSession(session, { type: 'SessionClosed', data }));
+    },
+  });
+  return await startTransport(service);
+}
+
+const INPUT = 'input: { userUuid: "ann", code: "print()", idempotencyKey: "k" }';
+
+it('outputs that came after an earlier field had read them', async () => {
+  const { query } = await start();
+  const { data, errors } = await query(
+    `mutation { a: submit(${INPUT}) { stdout } b: execute(${INPUT}) { status stdout outputs(first: 1) { seq } } }`,
+  );
+  expect(errors).toBeUndefined();
+  expect(data).toEqual({
+    a: { stdout: '' },
+    b: { status: 'OK', stdout: 'done', outputs: [{ seq: 1 }] },
+  });
+});
+
+it('a session that was closed after an earlier field had read it', async () => {
+  const { query } = await start();
+  const { data, errors } = await query(
+    `mutation { a: submit(${INPUT}) { session { closeReason } }
+      release(input: { userUuid: "ann" }) { released }
+      b: submit(${INPUT}) { session { closeReason } } }`,
+  );
+  expect(errors).toBeUndefined();
+  expect(data).toEqual({
+    a: { session: { closeReason: null } },
+    release: { released: true },
+    b: { session: { closeReason: 'released' } },
+  });
+});
