@@ -44,7 +44,8 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
       edges: t.field({
         type: [Edge],
         description: 'What is on this page.',
-        resolve: ({ edges }) => edges,
+        resolve: ({ edges }, _args, context, { rootValue }) =>
+          context.response(rootValue).listItems(edges),
       }),
       pageInfo: t.field({
         type: PageInfo,

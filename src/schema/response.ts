@@ -1,11 +1,11 @@
 /** One response: what it has loaded, so that no output is read twice, and how large it may still become. */
 import { DomainError } from '../errors.ts';
 import type { OutputItem } from '../events/eventStore.ts';
-import type { RecordedEvent } from '../events/eventTypes.ts';
 import type { Execution } from '../events/states.ts';
 import type { Loaders } from './loaders.ts';
+import { createResponseBudget, type ResponseBudget } from './responseBudget.ts';
 
-export interface Response {
+export interface Response extends ResponseBudget {
   readonly load: Loaders;
   /**
    * Everything the execution put out so far, the finish included; read once, when the first field needs it.
@@ -24,84 +24,40 @@ export interface Response {
   ): Promise<readonly OutputItem[]>;
   /**
    * The code, empty once it was pruned, counted as part of the response.
-   * @throws DomainError BAD_USER_INPUT as {@link charge}
+   * @throws DomainError BAD_USER_INPUT if it makes the response larger than MAX_RESPONSE_BYTES
    */
   code(execution: Execution): Promise<string>;
-  /**
-   * Counts `value` as part of the response and gives it back.
-   * @throws DomainError BAD_USER_INPUT when the response would be larger than MAX_RESPONSE_BYTES
-   */
-  charge<T>(execution: Execution, field: string, value: T): T;
-  /** An event's data, counted. @throws DomainError BAD_USER_INPUT as {@link charge} */
-  eventData(event: RecordedEvent): RecordedEvent['event']['data'];
 }
 
 export function createResponse(load: Loaders, maxBytes: number): Response {
   const loaded = new WeakMap<Execution, Promise<readonly OutputItem[]>>();
-  let bytes = 0;
+  const budget = createResponseBudget(maxBytes);
 
-  /** Whether the response may become larger by `value`; it counts from now on. */
-  const fits = (value: unknown): boolean => {
-    bytes += Buffer.byteLength(JSON.stringify(value) ?? '');
-    return bytes <= maxBytes;
-  };
-  const read = async ({ id }: Execution, after: number, limit: number | null) => {
+  const outputPage = async ({ id }: Execution, after: number, limit: number | null) => {
     const items = await load.outputs.load({ executionId: id, after, limit });
     if (!items) throw tooManyAtOnce(id, 'outputs', maxBytes);
     return items;
   };
 
-  const charge = <T>({ id: executionId }: Execution, field: string, value: T): T => {
-    if (fits(value)) return value;
-    throw tooLarge(
-      `\`${field}\` of execution ${executionId}`,
-      'Ask for its `outputs` page by page (`after`, `first`), or follow the subscription `output`.',
-      { field, limit: maxBytes, executionId },
-    );
-  };
-
   return {
+    ...budget,
     load,
+    outputPage,
 
     outputs(execution) {
       const known = loaded.get(execution);
       if (known) return known;
-      const loading = read(execution, 0, null);
+      const loading = outputPage(execution, 0, null);
       loaded.set(execution, loading);
       return loading;
     },
 
-    outputPage: read,
-
     async code(execution) {
       const code = await load.code.load(execution.id);
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes);
-      return charge(execution, 'code', code);
-    },
-
-    charge,
-
-    eventData({ event: { data }, metadata: { eventId } }) {
-      if (fits(data)) return data;
-      throw tooLarge(`\`data\` of event ${eventId}`, 'Ask for fewer events at once (`first`).', {
-        field: 'data',
-        limit: maxBytes,
-        eventId,
-      });
+      return budget.charge(execution, 'code', code);
     },
   };
-}
-
-interface Facts extends Record<string, unknown> {
-  readonly limit: number;
-}
-
-function tooLarge(withWhat: string, advice: string, facts: Facts): DomainError {
-  return new DomainError(
-    'BAD_USER_INPUT',
-    `The response would be larger than ${facts.limit} bytes (MAX_RESPONSE_BYTES) with ${withWhat}. ${advice}`,
-    facts,
-  );
 }
 
 /** What was asked for at once is read up to the limit, whole executions only; this one is the first beyond it, or behind that. */

@@ -87,6 +87,25 @@ it('lets through what is asked for in practice', async () => {
   expect((await query(WHOLE_PAGE)).errors).toBeUndefined();
 });
 
+it('bounds the items of all lists of an answer, whatever their variables say', async () => {
+  const executions = async () => {
+    const edge = { item: executionRow(), cursor: '1' };
+    return { edges: Array.from({ length: 1_000 }, () => edge), hasNextPage: true };
+  };
+  const { query } = await startTransport(
+    memoryService({ lists: { ...memoryService().lists, executions } }),
+  );
+  const pages = (count: number) =>
+    `query ($first: Int) { ${Array.from({ length: count }, (_, n) => `p${n}: executions(first: $first) { edges { cursor } }`).join(' ')} }`;
+  expect((await query(pages(10), { first: 1_000 })).errors).toBeUndefined();
+  expect((await query(pages(11), { first: 1_000 })).errors).toMatchObject([
+    {
+      message: expect.stringContaining('at most 10000 items'),
+      extensions: { code: 'BAD_USER_INPUT', field: 'first', limit: 10_000 },
+    },
+  ]);
+});
+
 describe('pages of other origins', () => {
   const origin = 'https://app.example.com';
   const preflight = (at: string) =>
