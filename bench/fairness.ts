@@ -5,11 +5,11 @@
  *
  * `npm run bench -- fairness [--users N] [--rounds N]`
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startFlood } from '../test/support/flood.ts';
 import { startTestGateway } from '../test/support/gateway.ts';
+import { processMemory } from '../test/support/processMemory.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';
 import { printComparison } from './support/printComparison.ts';
@@ -28,7 +28,6 @@ const SAMPLES = 80;
 const WARM_UP = 50;
 /** Until the flood is what it will be. */
 const IN_FULL_FLOW_MS = 1_000;
-const BYTES_PER_MIB = 1_048_576;
 
 const gateway = await startTestGateway({ LOG_LEVEL: 'warn', MAX_TOTAL_WORKERS: String(users + 3) });
 try {
@@ -42,7 +41,7 @@ try {
     const flood = await startFlood(gateway, users);
     await delay(IN_FULL_FLOW_MS);
     floodMs.push(...(await samples(execute, SAMPLES)));
-    residentMib.push(residentBytes(gateway.pid) / BYTES_PER_MIB);
+    residentMib.push(processMemory(gateway.pid, 'VmRSS'));
     await flood.stop();
     console.log(
       `round ${round + 1}: p95 ${p95(quietMs, -SAMPLES)} ms quiet, ${p95(floodMs, -SAMPLES)} ms beside the flood`,
@@ -67,9 +66,4 @@ async function samples(execute: ReturnType<typeof httpExecute>, count: number): 
 
 function p95(all: readonly number[], from: number): string {
   return percentile(all.slice(from), 95).toFixed(1);
-}
-
-function residentBytes(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kib) * 1_024;
 }

@@ -2,9 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { containerProcesses } from '../../chaos/world/containerProcesses.ts';
 import type { TestGateway } from '../../test/support/gateway.ts';
+import { processMemory } from '../../test/support/processMemory.ts';
 import type { Look } from './figures.ts';
 import type { Inspector } from './inspector.ts';
-import { residentMib } from './residentMib.ts';
 
 const BYTES_PER_MIB = 1_048_576;
 
@@ -31,10 +31,10 @@ export async function takeLook({
   return {
     minute: (performance.now() - startedAt) / 60_000,
     heap: liveBytes / BYTES_PER_MIB,
-    rss: residentMib(gateway.pid, 'VmRSS'),
+    rss: processMemory(gateway.pid, 'VmRSS'),
     handles,
     fds: openFiles(gateway.pid),
-    agentMemory: mean((pid) => residentMib(pid, 'RssAnon')),
+    agentMemory: mean((pid) => processMemory(pid, 'RssAnon')),
     agentFds: mean(openFiles),
   };
 }

@@ -9,6 +9,7 @@ const MIN_BYTES = 16_384;
 const GZIP_LEVEL = 1;
 const BROTLI_QUALITY = 1;
 
+/** From now on the response is compressed if it is large and its request takes that. */
 export type Compress = (req: IncomingMessage, res: ServerResponse) => void;
 
 export function createCompress(): Compress {

@@ -1,10 +1,11 @@
 /** A thousand that watch one execution: all of it for each of them, in bounded time and memory, and one that reads nothing is cut. */
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { execute, interrupt, printed, submit } from '../support/interpreter.ts';
+import { processMemory } from '../support/processMemory.ts';
 
 const SUBSCRIBERS = 1_000;
 const LINES = 4_000;
@@ -48,7 +49,7 @@ describe.each([[10], [SUBSCRIBERS]])(
       await printed(gateway.socket(), before.id, 1);
       const { id } = await submit(gateway, user, CODE, LONG);
 
-      const memoryBefore = memoryMb('VmRSS');
+      const memoryBefore = processMemory(gateway.pid, 'VmRSS');
       resetPeakMemory();
       const perSocket = SUBSCRIBERS / sockets;
       const readers = await Promise.all(
@@ -61,7 +62,7 @@ describe.each([[10], [SUBSCRIBERS]])(
       await interrupt(gateway, before.id);
       const outcomes = (await Promise.all(readers.map(({ outcomes }) => outcomes))).flat();
       const loopDelay = await loopDelayP99();
-      const growth = memoryMb('VmHWM') - memoryBefore;
+      const growth = processMemory(gateway.pid, 'VmHWM') - memoryBefore;
       const firstAt = Math.min(...outcomes.map(({ firstAt }) => firstAt));
       const lastAt = Math.max(...outcomes.map(({ lastAt }) => lastAt));
       const events = Math.max(...outcomes.map(({ events }) => events));
@@ -159,12 +160,6 @@ async function loopDelayP99(): Promise<number> {
   });
   const found = /^cellhouse_event_loop_delay_p99_seconds (\S+)$/m.exec(await response.text());
   return Number(found?.[1]);
-}
-
-/** Of the gateway: what is resident now (VmRSS), or was at most (VmHWM). */
-function memoryMb(field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${gateway.pid}/status`, 'utf8');
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;
 }
 
 /** Makes VmHWM begin at what is resident now (proc(5), clear_refs). */
