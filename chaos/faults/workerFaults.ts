@@ -98,8 +98,8 @@ function byProcess(
 }
 
 /**
- * 404: it is gone. 409: it has ended, or is being removed. 500: runc cannot freeze a container that keeps forking (it thaws it
- * then).
+ * 404: it is gone. 409: it has ended, or is being removed. 500: it has ended and the engine has not heard of it yet; or runc
+ * cannot freeze it, for it keeps forking (it thaws it then).
  */
 async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   try {
@@ -107,7 +107,8 @@ async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   } catch (error: unknown) {
     const status = error instanceof Error && 'statusCode' in error ? error.statusCode : null;
     if (status === 404 || status === 409) return null;
-    if (status === 500 && /unable to freeze/.test(messageOf(error))) return null;
+    if (status === 500 && /container not running|unable to freeze/.test(messageOf(error)))
+      return null;
     throw error;
   }
 }
