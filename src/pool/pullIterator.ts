@@ -34,6 +34,9 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
     return { done: true, value: undefined };
   }
 
+  /** Several may be asked for at once: each waits for the one before, as with an `async function*`. */
+  let latest: Promise<IteratorResult<T>> | null = null;
+
   async function fill(): Promise<void> {
     while (given === page.length && !isEnd && !isClosed) {
       if (!isWoken) {
@@ -53,21 +56,31 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
     }
   }
 
+  async function take(): Promise<IteratorResult<T>> {
+    try {
+      await fill();
+      if (given < page.length) await source.turn?.();
+    } catch (error: unknown) {
+      close();
+      throw error;
+    }
+    const value = isClosed ? undefined : page[given];
+    given += 1;
+    return value === undefined ? close() : { done: false, value };
+  }
+
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
-    next: async () => {
-      try {
-        await fill();
-        if (given < page.length) await source.turn?.();
-      } catch (error: unknown) {
-        close();
-        throw error;
-      }
-      const value = isClosed ? undefined : page[given];
-      given += 1;
-      return value === undefined ? close() : { done: false, value };
+    next: () => {
+      const result = latest ? latest.then(take, take) : take();
+      latest = result;
+      const forget = () => {
+        if (latest === result) latest = null;
+      };
+      result.then(forget, forget);
+      return result;
     },
     return: async () => close(),
     throw: async (error: unknown) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { pullIterator } from '../../src/pool/pullIterator.ts';
 
 /** A log that grows, read in pages, whose readers are woken by hand. */
-function growingLog(pageSize = 2) {
+function growingLog(pageSize = 2, turn?: () => Promise<void>) {
   const items: number[] = [];
   let read = 0;
   let isOver = false;
@@ -34,6 +34,7 @@ function growingLog(pageSize = 2) {
             wake = null;
           };
         },
+        ...(turn && { turn }),
       }),
   };
   return log;
@@ -42,7 +43,7 @@ function growingLog(pageSize = 2) {
 const done = { done: true, value: undefined };
 const item = (value: number) => ({ done: false, value });
 /** Lets everything happen that waits for nothing but promises. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('pullIterator', () => {
   it('gives what is there page by page, and ends', async () => {
@@ -108,6 +109,23 @@ describe('pullIterator', () => {
     expect(await iterator.next()).toEqual(item(1));
     await iterator.return?.();
     expect(await iterator.next()).toEqual(done);
+  });
+
+  it.each([1, 2, 3])('gives each its own, where %i are asked for at once', async (pageSize) => {
+    const log = growingLog(pageSize, settled);
+    const iterator = log.iterator();
+    log.add(1, 2);
+    const asked = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
+    await settled();
+    log.add(3, 4);
+    log.wake();
+    expect(await Promise.all(asked)).toEqual([1, 2, 3, 4].map(item));
+    const [last, beyond] = [iterator.next(), iterator.next()];
+    log.add(5);
+    log.end();
+    log.wake();
+    expect(await last).toEqual(item(5));
+    expect(await beyond).toEqual(done);
   });
 
   it('passes on what its consumer throws into it, and is over', async () => {
