@@ -61,7 +61,6 @@ export function segmentOf(batch: HostBatch, job: Job): Segment {
 
 export function addOutput(batch: HostBatch, job: Job, output: Output, at: Date): void {
   const { outputs } = segmentOf(batch, job);
-  batch.size += outputSize(output);
   const last = outputs.at(-1);
   if (
     last &&
@@ -70,8 +69,10 @@ export function addOutput(batch: HostBatch, job: Job, output: Output, at: Date):
     canJoin(last.output, output)
   ) {
     last.output = { ...output, text: last.output.text + output.text };
+    batch.size += output.text.length;
   } else {
     outputs.push({ output, at });
+    batch.size += outputSize(output);
   }
 }
 

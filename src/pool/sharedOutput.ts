@@ -5,19 +5,9 @@
  */
 import type { OutputItem } from '../events/eventStore.ts';
 import type { OutputCursor } from '../events/queries/queries.ts';
-import { outputSize } from './outputSize.ts';
+import { createKeptPages, type OutputPage, type StreamPages } from './keptPages.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
-
-/** What is kept of one stream: enough for followers that are seconds apart; who is further behind reads by itself. */
-const KEPT_BYTES = 2 * 1024 * 1024;
-
-export interface OutputPage {
-  /** What follows the cursor, in order; none: nothing yet. */
-  readonly items: readonly OutputItem[];
-  /** Nothing will ever follow them. */
-  readonly isEnd: boolean;
-}
 
 export interface OutputSource {
   /** The stream's name: those with the same follow the same. */
@@ -39,12 +29,17 @@ export interface SharedOutput {
 
 export function createSharedOutput(): SharedOutput {
   const streams = new Map<string, SharedStream>();
+  const keptPages = createKeptPages();
   const turn = createTurns();
 
   function streamOf(source: OutputSource): SharedStream {
     const known = streams.get(source.key);
     if (known) return known;
-    const stream = createSharedStream(source, () => streams.delete(source.key));
+    const kept = keptPages.ofStream();
+    const stream = createSharedStream(source, kept, () => {
+      streams.delete(source.key);
+      kept.clear();
+    });
     streams.set(source.key, stream);
     return stream;
   }
@@ -78,9 +73,12 @@ interface SharedStream {
 }
 
 /** @param onLeft called when the last follower has left */
-function createSharedStream(source: OutputSource, onLeft: () => void): SharedStream {
+function createSharedStream(
+  source: OutputSource,
+  kept: StreamPages,
+  onLeft: () => void,
+): SharedStream {
   const wakes = new Map<symbol, () => void>();
-  const kept = createKeptPages();
   const reading = new Map<string, Promise<OutputPage>>();
   /** What the last look behind a cursor said, where there was nothing; forgotten at each wake-up. */
   const nothing = new Map<string, OutputPage>();
@@ -132,26 +130,4 @@ function createSharedStream(source: OutputSource, onLeft: () => void): SharedStr
       };
     },
   };
-}
-
-/** The last pages, by the cursor that they follow, oldest first. */
-function createKeptPages() {
-  const pages = new Map<string, OutputPage>();
-  let size = 0;
-  return {
-    get: (key: string): OutputPage | undefined => pages.get(key),
-    add: (key: string, page: OutputPage): void => {
-      pages.set(key, page);
-      size += sizeOf(page);
-      for (const [oldest, { items }] of pages) {
-        if (size <= KEPT_BYTES || oldest === key) return;
-        pages.delete(oldest);
-        size -= sizeOf({ items });
-      }
-    },
-  };
-}
-
-function sizeOf({ items }: Pick<OutputPage, 'items'>): number {
-  return items.reduce((sum, { output }) => sum + outputSize(output), 0);
 }

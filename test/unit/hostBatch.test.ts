@@ -5,6 +5,7 @@ import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/pool/hostB
 import { queuedExecution } from '../support/states.ts';
 
 const MAX_JOINED_CHARS = 64 * 1024;
+const ITEM_OVERHEAD_BYTES = 256;
 
 function job(): Job {
   return {
@@ -69,12 +70,17 @@ describe('a batch', () => {
 
   it.each<[Output, number]>([
     [out('four'), 4],
-    [result, 5 + '{"a":1}'.length],
+    [{ ...result, metadata: { a: 'four' } }, 5 + '{"a":1}'.length + 4],
     [{ kind: 'error', name: 'E', value: '123', traceback: ['45', '6'] }, 6],
-    [{ kind: 'clear', wait: true }, 64],
-    [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 64],
-  ])('counts %o', (output, size) => {
-    expect(gathered(output, output).batch.size).toBe(2 * size);
+    [{ kind: 'clear', wait: true }, 0],
+    [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 0],
+  ])('counts %o, and what an item costs', (output, size) => {
+    expect(gathered(output).batch.size).toBe(ITEM_OVERHEAD_BYTES + size);
+  });
+
+  it('counts what an item costs once for joined pieces, and for each that is not', () => {
+    expect(gathered(out('1'), out('2')).batch.size).toBe(ITEM_OVERHEAD_BYTES + 2);
+    expect(gathered(out('1'), err('2')).batch.size).toBe(2 * (ITEM_OVERHEAD_BYTES + 1));
   });
 
   it('says the same text in the same order, however it was cut', () => {

@@ -7,6 +7,8 @@ import { createSharedOutput, type OutputSource } from '../../src/pool/sharedOutp
 const executionId = 'e' as ExecutionId;
 const at = new Date(0);
 const KEPT_BYTES = 2 * 1024 * 1024;
+const TOTAL_STREAMS = 16;
+const ITEM_OVERHEAD_BYTES = 256;
 
 function textItem(seq: number, text: string): OutputItem {
   return { executionId, seq, at, output: { kind: 'stream', name: 'stdout', text } };
@@ -113,7 +115,9 @@ describe('shared output', () => {
     const pages = 8;
     const behind = shared.follow(output.source, { executionId, seq: pages / 2 });
     const quick = shared.follow(output.source, null);
-    output.add(...range(pages).map(() => 'x'.repeat(KEPT_BYTES / (pages / 2))));
+    output.add(
+      ...range(pages).map(() => 'x'.repeat(KEPT_BYTES / (pages / 2) - ITEM_OVERHEAD_BYTES)),
+    );
     for (const seq of range(pages)) expect((await quick.next()).value).toMatchObject({ seq });
     expect(output.reads).toBe(pages);
     for (const seq of range(pages).slice(pages / 2))
@@ -124,6 +128,41 @@ describe('shared output', () => {
     expect(output.reads).toBe(pages + 1);
     for (const follower of [quick, behind, farBehind]) await follower.return?.();
     expect(output.watchers).toBe(0);
+  });
+
+  it('counts tiny items for what they cost', async () => {
+    const output = growingOutput(1_000);
+    const shared = createSharedOutput();
+    const behind = shared.follow(output.source, null);
+    const quick = shared.follow(output.source, null);
+    output.add(...range(10_000).map(() => 'x'));
+    for (const seq of range(10_000)) expect((await quick.next()).value).toMatchObject({ seq });
+    expect(output.reads).toBe(10);
+    await behind.next();
+    expect(output.reads).toBe(11);
+  });
+
+  it('keeps so much of all streams together, the newest, and nothing of one that nobody follows', async () => {
+    const shared = createSharedOutput();
+    const text = 'x'.repeat(KEPT_BYTES - ITEM_OVERHEAD_BYTES);
+    /** Reads the streams one after the other, then each again: how often each was read. */
+    const readTwice = async (streams: number) => {
+      const outputs = range(streams).map(() => growingOutput());
+      const followers = outputs.map(({ source, add }, index) => {
+        add(text);
+        const own = { ...source, key: String(index) };
+        return [shared.follow(own, null), shared.follow(own, null)] as const;
+      });
+      for (const [quick] of followers) await quick.next();
+      const newestFirst = [...followers].reverse();
+      for (const [, behind] of newestFirst) await behind.next();
+      for (const both of followers) for (const follower of both) await follower.return?.();
+      return outputs.map(({ reads }) => reads);
+    };
+    const kept = range(TOTAL_STREAMS).map(() => 1);
+    expect(await readTwice(TOTAL_STREAMS)).toEqual(kept);
+    expect(await readTwice(TOTAL_STREAMS + 2)).toEqual([2, 2, ...kept]);
+    expect(await readTwice(TOTAL_STREAMS)).toEqual(kept);
   });
 
   it('keeps nothing where one alone follows', async () => {
