@@ -67,7 +67,7 @@ export interface Config {
   readonly maxQueryTokens: number;
   readonly maxQueryCost: number;
   readonly introspection: 'on' | 'off';
-  /** Origins whose pages may call the API; empty: none, and a browser refuses them. */
+  /** Origins whose pages may call the API, beside those of the host itself. Of others a browser refuses calls, and we WebSockets. */
   readonly corsOrigins: readonly string[];
 }
 

@@ -4,6 +4,20 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+/**
+ * Whether a page of the request's `Origin` may open a WebSocket: browsers let any page do so, and leave it to the server. Those of
+ * the host that the request itself goes to may, and those of the named origins; what says no origin is no browser.
+ */
+export type IsOriginAllowed = (req: IncomingMessage) => boolean;
+
+export function createOriginCheck(origins: readonly string[]): IsOriginAllowed {
+  const allowed = new Set(origins);
+  return ({ headers: { origin, host } }) => {
+    if (origin === undefined || allowed.has(origin)) return true;
+    return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+  };
+}
+
 /** How long a browser may keep what a preflight answered, in seconds; browsers allow at most hours. */
 const MAX_AGE_SECONDS = 600;
 const ALLOWED_METHODS = 'GET, POST, OPTIONS';

@@ -20,7 +20,7 @@ import type { MessageCounts } from '../kernel/messageCounts.ts';
 import type { InterpreterService } from '../pool/service.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { createCompress } from './compress.ts';
-import { createCors } from './cors.ts';
+import { createCors, createOriginCheck, type IsOriginAllowed } from './cors.ts';
 import { createGraphiqlPage } from './graphiqlPage.ts';
 import { createGraphqlHttp } from './graphqlHttp.ts';
 import { createGraphqlRoute } from './graphqlRoute.ts';
@@ -32,7 +32,7 @@ import { createErrorMask } from './maskErrors.ts';
 import { createMetrics } from './metrics.ts';
 import type { QueryLimits } from './queryLimits.ts';
 import { createStaticFiles } from './staticFiles.ts';
-import { createWebSockets, type WebSockets } from './webSockets.ts';
+import { createWebSockets } from './webSockets.ts';
 
 /** For a whole request to arrive, headers first: slow senders hold no connection for ever. Answers may take as long as they take. */
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -131,7 +131,13 @@ export function createServer(deps: ServerDeps): GatewayServer {
   );
   // Refusals come before the body is asked for (Expect: 100-continue), so that a client need not send it in vain.
   server.on('checkContinue', serve);
-  server.on('upgrade', (req, socket, head) => upgrade(webSockets, isStopping, req, socket, head));
+  const isOriginAllowed = createOriginCheck(config.corsOrigins);
+  server.on('upgrade', (req, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    const refusal = upgradeRefusal(req, { isStopping, isOriginAllowed });
+    if (refusal === null) webSockets.handleUpgrade(req, socket, head);
+    else refuseUpgrade(socket, refusal);
+  });
 
   async function drain(signal: AbortSignal | undefined): Promise<void> {
     isStopping = true;
@@ -161,17 +167,14 @@ function endAfter(res: ServerResponse): void {
   if (!res.headersSent) res.setHeader('Connection', 'close');
 }
 
-function upgrade(
-  webSockets: WebSockets,
-  isStopping: boolean,
+/** Null: it may be upgraded. */
+function upgradeRefusal(
   req: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): void {
-  socket.on('error', () => socket.destroy());
-  if (isStopping) refuseUpgrade(socket, '503 Service Unavailable');
-  else if (pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, '404 Not Found');
-  else webSockets.handleUpgrade(req, socket, head);
+  server: { readonly isStopping: boolean; readonly isOriginAllowed: IsOriginAllowed },
+): string | null {
+  if (server.isStopping) return '503 Service Unavailable';
+  if (pathOf(req) !== GRAPHQL_PATH) return '404 Not Found';
+  return server.isOriginAllowed(req) ? null : '403 Forbidden';
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

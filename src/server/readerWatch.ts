@@ -1,5 +1,8 @@
 /** Finds out about a reader that takes nothing, by what is sent and what of it has been taken. */
 
+/** In the time that a reader has: what moved between two looks came at an unknown moment, so the cut is that much late at most. */
+const LOOKS_PER_TIMEOUT = 4;
+
 export interface ReaderWatch {
   /** Something is being sent. */
   sending(): Sending;
@@ -12,24 +15,44 @@ export interface Sending {
   readonly isTaken: Promise<void>;
 }
 
-/**
- * One connection's. However much waits for it: as long as a part is taken now and then, it is merely slow.
- * @param onStuck called when for `timeoutMs` nothing was taken of what waits
- */
-export function createReaderWatch(timeoutMs: number, onStuck: () => void): ReaderWatch {
+export interface ReaderWatchDeps {
+  readonly timeoutMs: number;
+  /** Of what is being written: changes also while a part of one message is taken. */
+  readonly unsentBytes: () => number;
+  /** Called when for `timeoutMs`, or a quarter more, nothing was taken of what waits. */
+  readonly onStuck: () => void;
+}
+
+/** One connection's. However much waits for it: as long as a part is taken now and then, it is merely slow. */
+export function createReaderWatch({
+  timeoutMs,
+  unsentBytes,
+  onStuck,
+}: ReaderWatchDeps): ReaderWatch {
   let waiting = 0;
+  let unsentBefore = 0;
+  let looksWithoutMove = 0;
   let timer: NodeJS.Timeout | undefined;
+
+  function look(): void {
+    const unsent = unsentBytes();
+    looksWithoutMove = unsent === unsentBefore ? looksWithoutMove + 1 : 0;
+    unsentBefore = unsent;
+    if (looksWithoutMove < LOOKS_PER_TIMEOUT) return;
+    clearInterval(timer);
+    onStuck();
+  }
 
   function taken(): void {
     waiting -= 1;
-    if (waiting === 0) clearTimeout(timer);
-    else timer?.refresh();
+    looksWithoutMove = 0;
+    if (waiting === 0) clearInterval(timer);
   }
 
   return {
     sending() {
       waiting += 1;
-      if (waiting === 1) timer = setTimeout(onStuck, timeoutMs);
+      if (waiting === 1) timer = setInterval(look, timeoutMs / LOOKS_PER_TIMEOUT);
       let resolve: () => void = () => undefined;
       const isTaken = new Promise<void>((done) => {
         resolve = done;

@@ -2,10 +2,11 @@
  * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
  *
  * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
- * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while. A stream that is not
+ * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while, and cut if it does not take even that. A stream that is not
  * over is never completed: connections that the server ends close with 1012, and the client resubscribes from its last seq.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
@@ -21,7 +22,7 @@ import {
 
 /** Time for a client to send `connection_init`, its token in it. */
 const INIT_TIMEOUT_MS = 10_000;
-/** A client that does not answer our closing frame is cut off after this. */
+/** A client that does not take or answer our closing frame is cut off after this, when we stop or it has taken nothing for long. */
 const CLOSE_TIMEOUT_MS = 500;
 /** "Service Restart" (RFC 6455 registry): graphql-ws clients take it for a reason to come back. */
 const SERVICE_RESTART = 1012;
@@ -72,6 +73,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
   }
 
   function serve(socket: WebSocket, req: IncomingMessage): void {
+    const isClosed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
     const extra: SocketExtra = {
       headers: req.headers,
@@ -81,13 +83,16 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
     };
     connections.set(socket, extra);
-    const watch = createReaderWatch(deps.slowReaderTimeoutMs, () =>
-      socket.close(TRY_AGAIN_LATER, 'Reads too slowly'),
-    );
+    const watch = createReaderWatch({
+      timeoutMs: deps.slowReaderTimeoutMs,
+      unsentBytes: () => unsentBytes(req.socket),
+      onStuck: () => closeSoon(socket, TRY_AGAIN_LATER, 'Reads too slowly'),
+    });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) => send(socket, data, watch),
+        // Its streams wait for the end, and do not run on into nothing.
+        send: (data) => (socket.readyState === socket.OPEN ? send(socket, data, watch) : isClosed),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) => onMessage(socket, take, logger),
       },
@@ -122,8 +127,6 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
 
 /** Resolves when the operating system has taken the data: that is what holds a subscription back. */
 function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void> {
-  // Its streams wait for the end, and do not run on into nothing.
-  if (socket.readyState !== socket.OPEN) return untilClosed(socket);
   const { isTaken, taken } = watch.sending();
   // No closure may hold `data` until then: what waits is bytes, and the text of a thousand subscribers would wait beside them.
   // A failed send means that the connection is gone, which its `close` event deals with.
@@ -131,11 +134,21 @@ function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void
   return isTaken;
 }
 
-function untilClosed(socket: WebSocket): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.readyState === socket.CLOSED) resolve();
-    else socket.once('close', () => resolve());
-  });
+/**
+ * What the operating system has yet to take of the message being written. `bufferedAmount`, `writableLength` and `bytesWritten`
+ * change only when it has taken the whole of it; this is what Node's own time limit of sockets goes by, and has no public name.
+ */
+function unsentBytes(
+  socket: Socket & { readonly _handle?: { readonly writeQueueSize: number } | null },
+): number {
+  return socket._handle?.writeQueueSize ?? 0;
+}
+
+/** Closes; what the client has not taken by then, the closing frame included, is thrown away after a short time. */
+function closeSoon(socket: WebSocket, code: number, reason: string): void {
+  const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.close(code, reason);
 }
 
 function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {
@@ -151,12 +164,8 @@ function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, log
 
 function closeForRestart(socket: WebSocket): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
-    socket.once('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    if (socket.readyState === socket.CLOSED) socket.emit('close');
-    else socket.close(SERVICE_RESTART, 'Service restart');
+    if (socket.readyState === socket.CLOSED) return resolve();
+    socket.once('close', () => resolve());
+    closeSoon(socket, SERVICE_RESTART, 'Service restart');
   });
 }

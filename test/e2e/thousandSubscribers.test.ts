@@ -75,8 +75,9 @@ describe.each([[10], [SUBSCRIBERS]])(
       expect(growth).toBeLessThan(MAX_MEMORY_GROWTH_MB);
       expect(loopDelay).toBeLessThan(MAX_LOOP_DELAY_S);
 
+      // It was cut when it did not take the closing frame either, or reads that now.
       idler.socket.resume();
-      expect(await idler.closed).toBe(1013);
+      expect([1006, 1013]).toContain(await idler.closed);
       expect(await execute(gateway, user, '1')).toMatchObject({ status: 'OK' });
     });
   },

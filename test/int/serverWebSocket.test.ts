@@ -70,6 +70,43 @@ describe('the token over WebSocket', () => {
   });
 });
 
+describe('a WebSocket of a page', () => {
+  const config = { corsOrigins: ['https://app.example.com'] };
+  const outcome = async (port: number, headers: Record<string, string>) => {
+    const { socket, closed } = openSocket(port, headers);
+    closed.catch(() => undefined);
+    return await new Promise<string>((resolve) => {
+      socket.once('open', () => resolve('open'));
+      socket.once('error', ({ message }) => resolve(message));
+    });
+  };
+
+  it.each([
+    { Origin: 'https://app.example.com' },
+    { Origin: 'https://cells.example.com', Host: 'cells.example.com' },
+    { Origin: 'http://cells.example.com:8000', Host: 'Cells.example.com:8000' },
+    {},
+  ])('is opened for %o', async (headers) => {
+    const { port } = await startTransport(memoryService(), { config });
+    expect(await outcome(port, headers)).toBe('open');
+  });
+
+  it('is opened for one of the address itself', async () => {
+    const { port, origin } = await startTransport(memoryService());
+    expect(await outcome(port, { Origin: origin })).toBe('open');
+  });
+
+  it.each([
+    { Origin: 'https://evil.example.com' },
+    { Origin: 'https://app.example.com.evil.example.com' },
+    { Origin: 'https://cells.example.com:8000', Host: 'cells.example.com' },
+    { Origin: 'null' },
+  ])('is refused with 403 for %o', async (headers) => {
+    const { port } = await startTransport(memoryService(), { config });
+    expect(await outcome(port, headers)).toContain('403');
+  });
+});
+
 describe('operations over WebSocket', () => {
   it('run queries too', async () => {
     const { connect } = await startTransport(memoryService());

@@ -3,13 +3,16 @@
  * socket open.
  */
 import { randomBytes } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { DomainError } from '../../src/errors.ts';
 import type { OutputItem } from '../../src/events/eventStore.ts';
 import { newId } from '../../src/ids.ts';
 import { memoryService } from '../support/memoryService.ts';
-import { pulledStream } from '../support/pulledStream.ts';
+import { type PulledStream, pulledStream } from '../support/pulledStream.ts';
 import {
   type Connection,
   opened,
@@ -259,42 +262,140 @@ describe('a server that stops', () => {
   });
 });
 
+const FOLLOW_TEXT = 'subscription { output(executionId: "x") { ... on StreamOutput { text } } }';
+
+function textItem(seq: number, text: string): OutputItem {
+  return {
+    executionId: newId(),
+    seq,
+    at: new Date(),
+    output: { kind: 'stream', name: 'stdout', text },
+  };
+}
+
 describe('a reader that takes nothing', () => {
-  it('is closed with 1013 after a while, and others notice nothing', async () => {
+  const flooding = () => {
     const text = 'x'.repeat(65_536);
-    let seq = 0;
-    const endless = () =>
-      pulledStream<OutputItem>(() => {
-        seq += 1;
-        return {
-          executionId: newId(),
-          seq,
-          at: new Date(),
-          output: { kind: 'stream', name: 'stdout', text },
-        };
-      });
-    const server = await startTransport(memoryService({ followOutput: async () => endless() }), {
-      config: { slowReaderTimeoutMs: 300 },
-    });
+    const streams: PulledStream<OutputItem>[] = [];
+    const followOutput = async () => {
+      const stream = pulledStream((n) => textItem(n, text));
+      streams.push(stream);
+      return stream;
+    };
+    return { streams, service: memoryService({ followOutput }) };
+  };
+
+  it('is cut after a while without taking the close, and others notice nothing', async () => {
+    const { streams, service } = flooding();
+    const server = await startTransport(service, { config: { slowReaderTimeoutMs: 300 } });
     const slow = await server.connect();
-    subscribe(
-      slow,
-      '1',
-      'subscription { output(executionId: "x") { ... on StreamOutput { text } } }',
-    );
+    subscribe(slow, '1', FOLLOW_TEXT);
     await slow.take();
     slow.socket.pause();
-    const startedAt = performance.now();
+    let isCut = false;
+    void streams[0]?.returned.then(() => {
+      isCut = true;
+    });
     const other = await server.connect();
-    while (performance.now() - startedAt < 1_000) {
+    while (!isCut) {
       subscribe(other, 'q', QUERY);
       expect(await other.take()).toMatchObject({ type: 'next' });
       expect(await other.take()).toEqual({ id: 'q', type: 'complete' });
     }
     slow.socket.resume();
-    expect(await slow.closed).toBe(1013);
+    expect(await slow.closed).toBe(1006);
+  });
+
+  it('has streams that wait for its end together, and warn nobody', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    const { streams, service } = flooding();
+    const idle: PulledStream<OutputItem>[] = [];
+    const followSessionOutput = async () => {
+      const stream = pulledStream<OutputItem>(() => null);
+      idle.push(stream);
+      return stream;
+    };
+    const server = await startTransport(
+      { ...service, followSessionOutput },
+      { config: { slowReaderTimeoutMs: 300 } },
+    );
+    const slow = await server.connect();
+    for (let n = 0; n < 250; n += 1)
+      subscribe(slow, `s${n}`, 'subscription { sessionOutput(userUuid: "x") { seq } }');
+    subscribe(slow, 'flood', FOLLOW_TEXT);
+    await slow.take();
+    slow.socket.pause();
+    let isCut = false;
+    void streams[0]?.returned.then(() => {
+      isCut = true;
+    });
+    // Now and then one has something to say: a message that is never taken, or, once the connection is closing, not even sent.
+    while (!isCut) {
+      idle.pop()?.fail(new DomainError('NOT_FOUND', 'Gone.'));
+      await delay(5);
+    }
+    expect(warnings).toEqual([]);
   });
 });
+
+describe('a reader that is slow', () => {
+  it('has all of one large message, though that takes far longer than the limit', async () => {
+    const timeoutMs = 400;
+    const text = 'x'.repeat(16 * 1024 * 1024);
+    const followOutput = async () => pulledStream((n) => (n === 1 ? textItem(1, text) : null));
+    const { port } = await startTransport(memoryService({ followOutput }), {
+      config: { slowReaderTimeoutMs: timeoutMs, maxResponseBytes: 2 * text.length },
+    });
+    const relay = await throttledRelay(port, { bytesPerTick: 256 * 1024, tickMs: 50 });
+    const slow = openSocket(relay);
+    await opened(slow);
+    slow.send({ type: 'connection_init', payload: { 'X-Auth-Token': TOKEN } });
+    expect(await slow.take()).toEqual(ACK);
+    const startedAt = performance.now();
+    subscribe(slow, '1', FOLLOW_TEXT);
+    expect(await slow.take()).toEqual({
+      id: '1',
+      type: 'next',
+      payload: { data: { output: { text } } },
+    });
+    expect(performance.now() - startedAt).toBeGreaterThan(4 * timeoutMs);
+    expect(slow.socket.readyState).toBe(WebSocket.OPEN);
+  });
+});
+
+/** The port of a relay that passes on what the server sends no faster than this. */
+async function throttledRelay(
+  port: number,
+  { bytesPerTick, tickMs }: { readonly bytesPerTick: number; readonly tickMs: number },
+): Promise<number> {
+  const relay = createTcpServer((client) => {
+    const server = connectTcp(port, '127.0.0.1');
+    onTestFinished(() => {
+      client.destroy();
+      server.destroy();
+    });
+    client.pipe(server);
+    server.pause().on('end', () => client.end());
+    let room = 0;
+    const timer = setInterval(() => {
+      room = bytesPerTick;
+      server.resume();
+    }, tickMs);
+    server.on('data', (chunk) => {
+      client.write(chunk);
+      room -= chunk.length;
+      if (room <= 0) server.pause();
+    });
+    server.on('close', () => clearInterval(timer));
+  });
+  onTestFinished(() => void relay.close());
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return (relay.address() as AddressInfo).port;
+}
 
 /** The code of the close frame that the server sends first, to a client that offers these sub-protocols. */
 async function closeCodeOnWire(port: number, protocols: string): Promise<number> {
