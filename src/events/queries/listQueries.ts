@@ -41,21 +41,22 @@ export function createListQueries({ sql, answered }: Client): ListQueries {
     },
 
     eventPage: async (types, after, { limit, maxBytes }) => {
-      // Sizes first, data only of what is given: code can be megabytes.
-      const rows = await answered(sql<(EventRow & { pageRows: number })[]>`
-        WITH sized AS (
-          SELECT position, row_number() OVER (ORDER BY position) AS nth, count(*) OVER () AS page_rows,
-            sum(octet_length(data::text)) OVER (ORDER BY position) AS bytes_until
-          FROM (
-            SELECT position, data FROM events WHERE position > ${after}
+      // From one to the next and no further than the bytes allow: to measure a page of code takes longer than a statement may.
+      const rows = await answered(sql<(EventRow & { lastNth: number })[]>`
+        WITH RECURSIVE walk AS (
+          SELECT 0::bigint AS nth, ${after}::bigint AS position, 0::bigint AS bytes_until
+          UNION ALL
+          SELECT w.nth + 1, next.position, w.bytes_until + next.bytes FROM walk w, LATERAL (
+            SELECT position, octet_length(data::text) AS bytes FROM events WHERE position > w.position
               ${types === null ? sql`` : sql`AND type = ANY (${[...types]}::text[])`}
-            ORDER BY position LIMIT ${limit}
-          ) page
+            ORDER BY position LIMIT 1
+          ) next
+          WHERE w.nth < ${limit} AND (w.bytes_until <= ${maxBytes} OR w.nth = 1)
         )
-        SELECT e.*, s.page_rows FROM sized s JOIN events e ON e.position = s.position
-        WHERE s.bytes_until <= ${maxBytes} OR s.nth = 1 ORDER BY e.position`);
+        SELECT e.*, (SELECT max(nth) FROM walk) AS last_nth FROM walk w JOIN events e ON e.position = w.position
+        WHERE w.nth > 0 AND (w.bytes_until <= ${maxBytes} OR w.nth = 1) ORDER BY e.position`);
       const edges = rows.map(decodeEvent).map((item) => ({ item, cursor: String(item.position) }));
-      return { edges, isCut: edges.length < (rows[0]?.pageRows ?? 0) };
+      return { edges, isCut: edges.length < (rows[0]?.lastNth ?? 0) };
     },
   };
 }
