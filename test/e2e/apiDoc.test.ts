@@ -58,7 +58,14 @@ async function run(query: string, wanted: number): Promise<unknown> {
   }
   const { data, errors } = await gateway.graphql<Told>(query);
   remember(data ?? {});
+  if (data?.submit) await firstOutput(data.submit.id);
   return errors ? { errors } : data;
+}
+
+/** By then the code runs: a reader of the page would not be quick enough to interrupt it before. */
+async function firstOutput(id: string): Promise<void> {
+  const query = `subscription { output(executionId: "${id}", after: 0) { seq } }`;
+  for await (const _ of gateway.socket().iterate({ query })) return;
 }
 
 /** The command that follows server-sent events, run until it has printed what stands below it. */
