@@ -26,18 +26,20 @@ export async function requestInterrupt(
 ): Promise<Execution> {
   const { queries } = deps.database;
   const over = new AbortController();
-  const limit = AbortSignal.any([
-    over.signal,
-    AbortSignal.timeout(deps.interruptGraceMs + ALLOWANCE_MS),
-  ]);
+  // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
+  const limit = setTimeout(() => over.abort(), deps.interruptGraceMs + ALLOWANCE_MS);
   // Waiting begins first: the end may be told before the commit of the request has resolved.
-  const ended = deps.finishWaiters.wait(execution, limit).catch((error: unknown) => {
-    if (!limit.aborted) throw error;
+  const ended = deps.finishWaiters.wait(execution, over.signal).catch((error: unknown) => {
+    if (!over.signal.aborted) throw error;
     return null;
   });
   const recording = record(deps, execution.id).then((isAsked) => isAsked || over.abort());
-  const [end] = await Promise.all([ended, recording]);
-  return end ?? (await queries.execution(execution.id)) ?? execution;
+  try {
+    const [end] = await Promise.all([ended, recording]);
+    return end ?? (await queries.execution(execution.id)) ?? execution;
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 /** False: it has ended, so nothing was recorded. */
