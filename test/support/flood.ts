@@ -1,6 +1,6 @@
 /** Users who print as fast as their kernels can. */
 import type { TestGateway } from './gateway.ts';
-import { interrupt, printed, submit } from './interpreter.ts';
+import { interrupt, printed, restartKernel, submit } from './interpreter.ts';
 
 const FLOOD = `i = 0
 while True:
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 300_000;
 export interface Flood {
   /** Ids of the executions that print, one for each user. */
   readonly ids: readonly string[];
-  /** Interrupts all; resolves when they have ended. The sessions stay. */
+  /** Interrupts all, or replaces the kernel of one that takes no notice; resolves when they have ended. The sessions stay. */
   stop(): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export async function startFlood(gateway: TestGateway, users: number): Promise<F
   const client = gateway.socket();
   const ids = await Promise.all(
     Array.from({ length: users }, async (_, index) => {
-      const { id } = await submit(gateway, `flood-${index}`, FLOOD, { timeoutMs: TIMEOUT_MS });
+      const { id } = await submit(gateway, userOf(index), FLOOD, { timeoutMs: TIMEOUT_MS });
       await printed(client, id, 1);
       return id;
     }),
@@ -29,7 +29,14 @@ export async function startFlood(gateway: TestGateway, users: number): Promise<F
   return {
     ids,
     stop: async () => {
-      await Promise.all(ids.map((id) => interrupt(gateway, id)));
+      await Promise.all(
+        ids.map(async (id, index) => {
+          if ((await interrupt(gateway, id)) === 'RUNNING')
+            await restartKernel(gateway, userOf(index));
+        }),
+      );
     },
   };
 }
+
+const userOf = (index: number): string => `flood-${index}`;
