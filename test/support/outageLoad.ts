@@ -115,7 +115,8 @@ async function call(
     { input: { userUuid, code, ...options } },
   );
   const tookMs = performance.now() - startedAt;
-  if (data) return { startedAt, tookMs, code: null, ...data.execute };
+  // With an error beside its data an answer is not whole: the code ran, and a field of it could not be read.
+  if (data && !errors) return { startedAt, tookMs, code: null, ...data.execute };
   const said = errors?.[0]?.extensions?.code ?? 'NO_CODE';
   return { startedAt, tookMs, code: said, status: null, stateLost: false, resultText: null };
 }
