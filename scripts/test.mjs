@@ -1,37 +1,51 @@
 /**
  * `npm test`: the set-up of `npm start` and what only tests need, then every check and every test. Goes on after a failed
- * check, and ends with vitest's report on the tests with a database, an engine and a browser.
+ * check, and repeats at the end what the parts that failed said.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
 import { setUp } from './setup/setUp.mjs';
-import { runScript } from './setup/setupError.mjs';
+import { runScript, SetupError } from './setup/setupError.mjs';
 import { ensureTestTools } from './setup/testTools.mjs';
+
+/** Enough of what a failed part said to see why, when the beginning of a long output is lost. */
+const MAX_REPEATED_CHARS = 20_000;
 
 await runScript(async () => {
   const { workerImage } = await setUp();
   await ensureTestTools();
   process.env.WORKER_IMAGE = workerImage;
-  const isChecked = await succeeds('scripts/check.mjs');
+  const failures = [];
+  const check = async (title, script, ...args) => {
+    const { code, errors } = await runPart(script, ...args);
+    if (code !== 0) failures.push(`${title} failed (exit ${code}); it said last:\n\n${errors}`);
+  };
+  await check('npm run check', 'scripts/check.mjs');
   // One after the other: what builds images and what measures times would be in each other's way.
-  let isTested = true;
   for (const project of ['int', 'e2e']) {
     const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', project];
-    isTested = (await succeeds(...vitest, ...process.argv.slice(2))) && isTested;
+    await check(`npm run test:${project}`, ...vitest, ...process.argv.slice(2));
   }
-  if (!isChecked) console.error('\nA check failed; see above, before the tests.');
-  process.exitCode = isChecked && isTested ? 0 : 1;
+  if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
 });
 
-/** Runs a script of Node's with our own output. */
-function succeeds(script, ...args) {
+/**
+ * Runs a script of Node's with our own output.
+ * @returns {Promise<{ code: number | string, errors: string }>} its exit code or signal, and the end of its stderr
+ */
+function runPart(script, ...args) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(projectRoot, script), ...args], {
       cwd: projectRoot,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    let errors = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      errors = (errors + text).slice(-MAX_REPEATED_CHARS);
+      process.stderr.write(text);
     });
     child.on('error', reject);
-    child.on('close', (code) => resolve(code === 0));
+    child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 'unknown', errors }));
   });
 }
