@@ -30,6 +30,10 @@ task = asyncio.ensure_future(block())`;
 
 testBehaviours('Code that does not stop', {
   '`while True: pass`': { ...endless('while True: pass'), sees: shows('KeyboardInterrupt') },
+  'garbage collected in a loop': {
+    ...endless('import gc\nwhile True: gc.collect(0)'),
+    sees: shows('KeyboardInterrupt'),
+  },
   'a regular expression that backtracks for ever': endless(
     'import re\nre.match("(a+)+$", "a" * 40 + "b")',
   ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, NoReturn
 
 from IPython.core import page
@@ -32,6 +33,9 @@ class Kernel(LinkKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # It tidies what parents.py does without, and an interrupt that hits it is lost: Python ignores what a callback
+        # of the collector raises.
+        gc.callbacks.remove(self._clean_thread_parent_frames)
         # Help that was asked for (`len?`) is output like any other.
         shell: Any = self.shell
         shell.set_hook("show_in_pager", page.as_hook(page.display_page), PAGER_PRIORITY)
