@@ -2,7 +2,7 @@
  * The cell itself: what a worker's container may and may not do. Every line is a defence.
  */
 import type Docker from 'dockerode';
-import type { WorkerSpec } from './runtime.ts';
+import type { CpuShare, WorkerSpec } from './runtime.ts';
 import { seccompProfile } from './seccompProfile.ts';
 
 /** Label that holds the pool's id; only containers that bear it are ever touched. */
@@ -54,6 +54,15 @@ const SANDBOX_TASKS = 256;
 /** What an idle worker takes in gVisor beyond what it takes under runc: about 110 MiB were seen. */
 const SANDBOX_MEMORY_MB = 128;
 
+/**
+ * The engine's default for one container, and a quarter of it. Named for every worker, so that one whose share was changed and
+ * given back is like all others whatever the host's cgroups take for the default.
+ */
+export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Record<
+  CpuShare,
+  number
+>;
+
 /** Where the worker's socket folder is mounted; its parent is closed to user code. */
 const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
@@ -101,6 +110,7 @@ function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
     NanoCpus: Math.round(cpus * 1e9),
+    CpuShares: CPU_SHARES.full,
     Ulimits: [
       { Name: 'nofile', Soft: MAX_OPEN_FILES, Hard: MAX_OPEN_FILES },
       { Name: 'core', Soft: CORE_LIMIT, Hard: CORE_LIMIT },
@@ -120,6 +130,6 @@ function tmpfsLimits(sizeMb: number): string {
 }
 
 /** Whether that OCI runtime is gVisor, under its own name or one that begins so (`runsc-debug`). */
-function isGvisor(ociRuntime: string): boolean {
+export function isGvisor(ociRuntime: string): boolean {
   return /^runsc\b/.test(ociRuntime);
 }

@@ -6,12 +6,13 @@ import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
 import { type PoolId, parseId, type WorkerId } from '../ids.ts';
-import { containerSpec, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
+import { CPU_SHARES, containerSpec, isGvisor, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
 import { diskError, engineCall, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
 import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
 import {
   type ContainerEnd,
+  type CpuShare,
   type Engine,
   type InspectedWorker,
   type ListedWorker,
@@ -48,6 +49,7 @@ export function createDockerRuntime(deps: DockerRuntimeDeps): Runtime {
     create: (spec) => create(parts, spec),
     list: (poolId) => list(docker, poolId),
     inspect: (containerId) => inspect(parts, containerId),
+    setCpuShare: (containerId, share) => setCpuShare(parts, containerId, share),
     remove: (containerId) => remove(docker, containerId),
     watch: (poolId, listener) => watch(parts, poolId, listener),
   };
@@ -157,6 +159,22 @@ async function endOf({ docker, outages }: Parts, state: State): Promise<Containe
   const wasMachine = Date.parse(StartedAt) < Date.now() - uptime() * 1_000;
   const wasEngine = outages.covers(new Date(FinishedAt)) && !(await engine(docker)).keepsContainers;
   return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
+}
+
+/** 404: it is gone, and needs no CPU. */
+async function setCpuShare(
+  { docker, ociRuntime }: Parts,
+  containerId: string,
+  share: CpuShare,
+): Promise<void> {
+  // runsc changes nothing of a sandbox that runs.
+  if (isGvisor(ociRuntime)) return;
+  try {
+    const update = { CpuShares: CPU_SHARES[share] };
+    await answerOf(docker.getContainer(containerId).update(update));
+  } catch (error: unknown) {
+    if (statusOf(error) !== 404) throw error;
+  }
 }
 
 /** Resolves when it is gone. 404: it was already. 409: its removal is under way, and is waited for. */

@@ -20,8 +20,8 @@ import { hostCommit } from './hostCommit.ts';
 
 /** More than this unstored is stored at once. */
 const FLUSH_BYTES = 64 * 1024;
-/** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. */
-const HOLD_BACK_BYTES = 4 * 1024 * 1024;
+/** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. No commit is much larger. */
+const HOLD_BACK_BYTES = 256 * 1024;
 const RETRY_DELAY_MS = 500;
 /** Somebody else wrote, and is unlikely to again; a defect must not turn in a tight loop. */
 const CONFLICT_DELAY_MS = 20;

@@ -14,6 +14,7 @@ import type { Session, Worker } from '../events/states.ts';
 import type { NewId, PoolId, WorkerId } from '../ids.ts';
 import type { MessageCounts } from '../kernel/messageCounts.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
+import { createCpuYield } from './cpuYield.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
 import { countFollowers } from './followOutput.ts';
 import { userKey } from './openSessions.ts';
@@ -141,8 +142,18 @@ export function createPool(deps: PoolDeps): Pool {
     },
   });
 
+  const cpuYield = createCpuYield({
+    hosts,
+    logger,
+    setCpuShare: async (id, share) => {
+      const containerId = (await queries.worker(id))?.containerId;
+      if (containerId) await runtime.setCpuShare(containerId, share);
+    },
+  });
+
   const offEvents = database.wakeUps.onEvent((event) => {
     hosts.apply(event);
+    cpuYield.apply(event);
     if (event.event.type === 'SessionOpened') {
       const { tenant, userUuid } = event.event.data;
       queue.served(userKey(tenant, userUuid));
@@ -258,6 +269,7 @@ export function createPool(deps: PoolDeps): Pool {
       await refill.close();
       await hosts.close(drainMs);
       offEvents();
+      cpuYield.close();
       offWaiting();
     },
   };

@@ -68,6 +68,9 @@ export interface RuntimeListener {
   readonly onBack: () => void;
 }
 
+/** What a worker gets of CPUs that others want too: as much as any other, or a quarter of that beside those that have just come. */
+export type CpuShare = 'full' | 'yielding';
+
 /** Every method throws {@link RuntimeError} where the failure is of a known kind. */
 export interface Runtime {
   /** Recorded with each worker, e.g. `docker/runc`. */
@@ -81,6 +84,8 @@ export interface Runtime {
   list(poolId: PoolId): Promise<ListedWorker[]>;
   /** Null: there is no such container. */
   inspect(containerId: string): Promise<InspectedWorker | null>;
+  /** One that the runtime cannot change, or that is gone, is no error. */
+  setCpuShare(containerId: string, share: CpuShare): Promise<void>;
   /** Kills and removes; one that is gone already is no error. */
   remove(containerId: string): Promise<void>;
   /** Tells of the pool's containers until `close()` of the returned handle. The same end may be told twice. */

@@ -1,8 +1,11 @@
 /** What users who flood cost another: whatever makes its calls wait behind their output is seen. `npm run bench -- fairness` measures it. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CPU_SHARES } from '../../src/pool/containerSpec.ts';
 import { startFlood } from '../support/flood.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute } from '../support/interpreter.ts';
+import { containerOf, execute, interrupt, submit } from '../support/interpreter.ts';
+import { until } from '../support/until.ts';
 
 const FLOODING_USERS = 4;
 const ROUNDS = 2;
@@ -27,6 +30,36 @@ it('a call beside users who print without end takes a few times what it takes wi
     await flood.stop();
   }
   expect(median(floodMs) / median(quietMs)).toBeLessThan(MAX_RATIO);
+});
+
+describe('an execution that takes long', () => {
+  const user = 'long';
+  const cpuShares = async () => {
+    const container = new Docker().getContainer(await containerOf(gateway, user));
+    return (await container.inspect()).HostConfig.CpuShares;
+  };
+  const untilTheyAre = (shares: number) =>
+    until(`${shares} shares`, async () => (await cpuShares()) === shares);
+  const begin = async () => (await submit(gateway, user, 'import time; time.sleep(60)')).id;
+
+  it('yields its CPUs until it ends', async () => {
+    await execute(gateway, user, '1');
+    expect(await cpuShares()).toBe(CPU_SHARES.full);
+    const id = await begin();
+    await untilTheyAre(CPU_SHARES.yielding);
+    await interrupt(gateway, id);
+    await untilTheyAre(CPU_SHARES.full);
+  });
+
+  it('whose gateway is killed meanwhile has them back for the next one', async () => {
+    const id = await begin();
+    await untilTheyAre(CPU_SHARES.yielding);
+    await gateway.kill('SIGKILL');
+    await gateway.restart();
+    await interrupt(gateway, id);
+    await execute(gateway, user, '1');
+    await untilTheyAre(CPU_SHARES.full);
+  });
 });
 
 async function samples(): Promise<number[]> {

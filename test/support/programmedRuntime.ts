@@ -53,6 +53,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       const found = containers.get(id);
       return found ? { ...found.listed, end: null } : null;
     },
+    setCpuShare: async () => undefined,
     remove: async (id) => {
       const found = containers.get(id);
       containers.delete(id);

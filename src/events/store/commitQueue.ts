@@ -1,9 +1,10 @@
+import { createBulkPace, isBulk } from './bulkPace.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /** More would make one failing member cost the others much, and gains nothing measurable. */
 const MAX_GROUP_COMMITS = 64;
-/** Bounds the statement; one commit alone may be larger. */
-const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+/** Bounds how long the next group waits, some 5 ms; one commit alone may be larger. What is small always has room. */
+const MAX_GROUP_BYTES = 256 * 1024;
 
 export interface CommitQueue<R> {
   /** Resolves or rejects as this commit did, whatever became of others it shared a transaction with. */
@@ -20,7 +21,7 @@ interface Waiting<R> {
 
 /**
  * One group under way at a time; what comes meanwhile is the next group. Commits that touch the same thing never share a
- * group and never overtake each other.
+ * group and never overtake each other. Large ones make way for small ones: see bulkPace.ts.
  * @param run commits a group whole, with a result for each member in order, or rejects and has done nothing
  * @param canSplit whether a group that was rejected so may be tried again, each member alone
  */
@@ -30,16 +31,35 @@ export function createCommitQueue<R>(
 ): CommitQueue<R> {
   let waiting: Waiting<R>[] = [];
   let draining: Promise<void> | null = null;
+  let pushed = () => {};
+  const pace = createBulkPace();
 
   async function drain(): Promise<void> {
     // Commits made in the same tick share the first group.
     await null;
     while (waiting.length > 0) {
-      const { group, rest } = takeGroup(waiting);
+      const pauseMs = pace.pauseMs();
+      const { group, rest } = takeGroup(waiting, pauseMs <= 0);
+      if (group.length === 0) {
+        await nextPush(pauseMs);
+        continue;
+      }
       waiting = rest;
+      const beganAt = performance.now();
       await runGroup(group);
+      pace.committed(group.map(preparedOf), waiting.map(preparedOf), performance.now() - beganAt);
     }
     draining = null;
+  }
+
+  /** Resolves when there is another, and after `ms` at the latest. */
+  async function nextPush(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      pushed = resolve;
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
   }
 
   async function runGroup(group: readonly Waiting<R>[]): Promise<void> {
@@ -60,6 +80,7 @@ export function createCommitQueue<R>(
       new Promise((resolve, reject) => {
         waiting.push({ prepared, resolve, reject });
         draining ??= drain();
+        pushed();
       }),
     drained: async () => {
       await draining;
@@ -67,8 +88,12 @@ export function createCommitQueue<R>(
   };
 }
 
+function preparedOf<R>({ prepared }: Waiting<R>): PreparedCommit {
+  return prepared;
+}
+
 /** The first in line, and all after it that touch nothing which one before them (taken or left) touches. */
-function takeGroup<R>(waiting: readonly Waiting<R>[]) {
+function takeGroup<R>(waiting: readonly Waiting<R>[], canBulk: boolean) {
   const group: Waiting<R>[] = [];
   const rest: Waiting<R>[] = [];
   const exclusive = new Set<string>();
@@ -79,10 +104,10 @@ function takeGroup<R>(waiting: readonly Waiting<R>[]) {
     const isFree =
       ![...prepared.exclusive].some((name) => exclusive.has(name) || shared.has(name)) &&
       ![...prepared.shared].some((name) => exclusive.has(name));
-    const hasRoom =
-      group.length === 0 ||
-      (group.length < MAX_GROUP_COMMITS && bytes + prepared.bytes <= MAX_GROUP_BYTES);
-    if (isFree && hasRoom) {
+    const hasRoom = isBulk(prepared)
+      ? canBulk && (group.length === 0 || bytes + prepared.bytes <= MAX_GROUP_BYTES)
+      : true;
+    if (isFree && hasRoom && group.length < MAX_GROUP_COMMITS) {
       group.push(member);
       bytes += prepared.bytes;
     } else {
