@@ -108,7 +108,7 @@ class Kernel:
         asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._end_deaf, process)
 
     def _end_deaf(self, process: KernelProcess) -> None:
-        if not process.has_exited:
+        if process.is_running:
             self.has_lost_link = True
             process.kill()
 

@@ -43,6 +43,11 @@ class KernelProcess:
         return self._exit.done()
 
     @property
+    def is_running(self) -> bool:
+        """Whether it runs now. It may have ended before that is known: on a busy machine long before."""
+        return not self.has_exited and start_time(self.pid) == self.start_time is not None
+
+    @property
     def exit_code(self) -> int | None:
         """Negative for a signal. None while it runs, and when nobody could learn it."""
         return self._exit.result() if self._exit.done() else None

@@ -1,8 +1,10 @@
 """A forked kernel is, to user code, what an executed one is: run as root in the worker image."""
 
+import asyncio
 import os
 import signal
 
+from cellhouse_agent.kernel import EXIT_AFTER_LINK_SECONDS
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from tests.with_kernels import PrintingKernel, WithKernels, fork_server_pid, was_forked
@@ -110,6 +112,17 @@ class TestForkedKernel(WithKernels):
         self.assertEqual(in_forked["owner of /proc/self"][1], KERNEL_UID)
         self.assertEqual(in_forked["/dev/stdout"], "written")
         self.assertEqual(in_forked["multiprocessing"], [KERNEL_UID] * 3)
+
+    async def test_how_it_ended_is_known_however_late_that_is_told(self) -> None:
+        kernel = await self.kernel()
+        await kernel.pid()
+        os.kill(fork_server_pid(), signal.SIGSTOP)
+        kernel.execute("ends", "import os; os._exit(7)")
+        await asyncio.sleep(10 * EXIT_AFTER_LINK_SECONDS)
+        os.kill(fork_server_pid(), signal.SIGCONT)
+        await kernel.wait_exited()
+        self.assertEqual(kernel.exit_code, 7)
+        self.assertFalse(kernel.has_lost_link)
 
     async def test_two_kernels_draw_different_numbers(self) -> None:
         first, second = [await (await self.kernel()).ask(DRAWN) for _ in range(2)]
