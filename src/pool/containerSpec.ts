@@ -55,8 +55,8 @@ const SANDBOX_TASKS = 256;
 const SANDBOX_MEMORY_MB = 128;
 
 /**
- * The engine's default for one container, and a quarter of it. Named for every worker, so that one whose share was changed and
- * given back is like all others whatever the host's cgroups take for the default.
+ * Of a worker, and of one whose code has run for long. Named for every worker, so that one whose share was changed and given back is
+ * like all others: the engine cannot take a name away again (docs/decisions/0016-floods-make-way.md).
  */
 export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Record<
   CpuShare,

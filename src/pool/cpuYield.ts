@@ -5,8 +5,7 @@
  * ```
  *  full --an execution runs LONG_RUN_MS--> yielding --it ends--> full
  * ```
- * Best effort: what the engine does not do now changes nothing but who waits. A gateway cannot know what the one before it did to
- * a worker, so a worker that it took over gets its full share with the next request.
+ * Best effort: what the engine does not do now changes nothing but who waits.
  */
 import type { Logger } from 'pino';
 import { messageOf } from '../errors.ts';
@@ -20,7 +19,7 @@ import type { WorkerHosts } from './workerHosts.ts';
 const LONG_RUN_MS = 500;
 
 export interface CpuYieldDeps {
-  readonly hosts: WorkerHosts;
+  readonly hosts: Pick<WorkerHosts, 'get' | 'all'>;
   /** Of the worker's container. */
   readonly setCpuShare: (id: WorkerId, share: CpuShare) => Promise<void>;
   readonly logger: Logger;
@@ -29,71 +28,73 @@ export interface CpuYieldDeps {
 export interface CpuYield {
   /** Is told every event, after the hosts were. */
   apply(event: RecordedEvent): void;
+  /** This gateway has reached the worker, which may be at work for a predecessor. */
+  reached(id: WorkerId): void;
   close(): void;
 }
 
 interface Run {
-  readonly host: WorkerHost;
-  timer: NodeJS.Timeout | null;
+  readonly host: Pick<WorkerHost, 'workerId'>;
+  /** Until it has been a long one. */
+  readonly timer: NodeJS.Timeout;
+  /** Its worker's share is not full, or may not be. */
+  hasYielded: boolean;
 }
 
 export function createCpuYield({ hosts, setCpuShare, logger }: CpuYieldDeps): CpuYield {
-  /** By the execution's id. */
-  const runs = new Map<string, Run>();
-  /** Those whose share is full for sure, or will be when their run has ended. */
-  const known = new WeakSet<WorkerHost>();
-  const changing = new WeakMap<WorkerHost, Promise<void>>();
+  const runs = new Map<ExecutionId, Run>();
+  const changing = new WeakMap<Run['host'], Promise<void>>();
 
   /** Else it is over, or another gateway's business. */
-  const isHeld = (host: WorkerHost) => hosts.get(host.workerId) === host;
+  const isHeld = (host: Run['host']) => hosts.get(host.workerId) === host;
 
   /** One change after the other, so that the last one asked for is the one that stays. */
-  function change(host: WorkerHost, share: CpuShare): void {
-    known.add(host);
+  function change(host: Run['host'], share: CpuShare): void {
     const before = changing.get(host) ?? Promise.resolve();
     const changed = before
       .then(() => setCpuShare(host.workerId, share))
       .catch((error: unknown) => {
-        known.delete(host);
-        logger.debug(
-          { error: messageOf(error), workerId: host.workerId },
-          'the share of the CPUs could not be changed',
-        );
+        const details = { error: messageOf(error), workerId: host.workerId };
+        logger.debug(details, 'the share of the CPUs could not be changed');
       });
     changing.set(host, changed);
   }
 
-  function begin(executionId: ExecutionId): void {
-    const host = hosts.all().find((each) => each.has(executionId));
-    if (!host) return;
-    const run: Run = { host, timer: null };
-    run.timer = setTimeout(() => {
-      run.timer = null;
+  function begin(id: ExecutionId, host: Run['host'], hasYielded: boolean): void {
+    if (runs.has(id)) return;
+    const timer = setTimeout(() => {
+      run.hasYielded = true;
       if (isHeld(host)) change(host, 'yielding');
     }, LONG_RUN_MS);
-    runs.set(executionId, run);
+    const run: Run = { host, timer, hasYielded };
+    runs.set(id, run);
   }
 
-  function end(executionId: string): void {
-    const run = runs.get(executionId);
-    runs.delete(executionId);
-    if (run?.timer) clearTimeout(run.timer);
-    else if (run && isHeld(run.host)) change(run.host, 'full');
+  function end(id: ExecutionId): void {
+    const run = runs.get(id);
+    if (!run) return;
+    runs.delete(id);
+    clearTimeout(run.timer);
+    if (run.hasYielded && isHeld(run.host)) change(run.host, 'full');
   }
 
   return {
     apply: ({ event, streamId }) => {
-      if (event.type === 'WorkerReady') {
-        const host = hosts.get(streamId as WorkerId);
-        if (host) known.add(host);
-      } else if (event.type === 'ExecutionRequested') {
-        const host = hosts.get(event.data.workerId);
-        if (host && !known.has(host)) change(host, 'full');
-      } else if (event.type === 'ExecutionStarted') begin(streamId as ExecutionId);
-      else if (event.type === 'ExecutionFinished') end(streamId);
+      const id = streamId as ExecutionId;
+      if (event.type === 'ExecutionStarted') {
+        const host = hosts.all().find((each) => each.has(id));
+        if (host) begin(id, host, false);
+      } else if (event.type === 'ExecutionFinished') {
+        end(id);
+      }
+    },
+    reached: (workerId) => {
+      const host = hosts.get(workerId);
+      // The predecessor may have had it yield.
+      if (host?.running) begin(host.running, host, true);
     },
     close: () => {
-      for (const { timer } of runs.values()) if (timer) clearTimeout(timer);
+      for (const { timer } of runs.values()) clearTimeout(timer);
       runs.clear();
     },
   };

@@ -63,6 +63,11 @@ class Host implements WorkerHost {
     return this.#jobs.count;
   }
 
+  get running(): ExecutionId | null {
+    const { first } = this.#jobs;
+    return first && this.#jobs.progressOf(first) !== null ? first.execution.id : null;
+  }
+
   get sessionId(): SessionId | null {
     return this.#session?.id ?? null;
   }

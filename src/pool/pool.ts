@@ -86,7 +86,10 @@ export function createPool(deps: PoolDeps): Pool {
     interruptGraceMs: config.interruptGraceMs,
     followers: (execution) => countFollowers(deps.sharedOutput, execution),
     onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
-    onOpen: () => queue.wake(),
+    onOpen: (workerId) => {
+      queue.wake();
+      cpuYield.reached(workerId);
+    },
   });
   const health = createPoolHealth({ now: deps.now, onChange: changed });
   const ending: EndWorkerDeps = {

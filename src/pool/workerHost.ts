@@ -53,6 +53,8 @@ export interface WorkerHost {
   readonly isSuspect: boolean;
   /** Executions accepted and not finished. */
   readonly unfinished: number;
+  /** The one of them that its kernel was given; null: none. */
+  readonly running: ExecutionId | null;
   readonly sessionId: SessionId | null;
   opened(session: Session): void;
   /** Accepts an execution; known ones are ignored, so that every source may tell of it. */

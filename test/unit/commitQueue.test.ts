@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCommitQueue } from '../../src/events/store/commitQueue.ts';
 import { type PreparedCommit, prepareCommit } from '../../src/events/store/preparedCommit.ts';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
 
 const SMALL = 100;
 /** Two of them are more than one group takes. */
 const BULK = 200_000;
+/** So many of them, and their worker is a flood. */
+const BURST = 6;
 const TOOK_MS = 10;
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
@@ -25,15 +27,40 @@ function setUp() {
     },
     () => false,
   );
-  const push = (size: number, id = newId<ExecutionId>()) => void queue.push(ofSize(size, id));
-  return { groups, push, queue };
+  /** Output of this many characters. */
+  const push = (size: number, over: Partial<Of> = {}) =>
+    void queue.push(ofSize(size, { executionId: newId(), workerId: newId(), ...over }));
+  /** Ids of workers that have just stored more than a burst, one after the other. */
+  const flood = async (count: number): Promise<WorkerId[]> => {
+    const workers = Array.from({ length: count }, () => newId<WorkerId>());
+    for (const workerId of workers) for (let at = 0; at < BURST; at += 1) push(BULK, { workerId });
+    await pass(queue.drained());
+    return workers;
+  };
+  return { groups, push, flood, queue };
 }
 
-/** Output of this many characters, of this execution. */
-function ofSize(size: number, executionId: ExecutionId): PreparedCommit {
+/** Lets time pass until then. */
+async function pass(until: Promise<void>): Promise<void> {
+  let isOver = false;
+  const over = until.then(() => {
+    isOver = true;
+  });
+  while (!isOver) await vi.advanceTimersByTimeAsync(TOOK_MS);
+  await over;
+}
+
+interface Of {
+  readonly executionId: ExecutionId;
+  readonly workerId: WorkerId;
+}
+
+function ofSize(size: number, { executionId, workerId }: Of): PreparedCommit {
   const output = { kind: 'stream', name: 'stdout', text: 'x'.repeat(size) } as const;
   const at = new Date();
-  return prepareCommit({ streams: [], outputs: [{ executionId, seq: 1, at, output }] }, newId);
+  const outputs = [{ executionId, seq: 1, at, output }];
+  const cursor = { workerId, epoch: 1, bootId: 'b', seq: 1, progress: null };
+  return prepareCommit({ streams: [], outputs, cursor }, newId);
 }
 
 describe('a commit queue', () => {
@@ -49,47 +76,68 @@ describe('a commit queue', () => {
     for (const size of [BULK, BULK, SMALL]) push(size);
     await vi.advanceTimersByTimeAsync(2 * TOOK_MS);
     expect(groups[0]?.sizes).toEqual([BULK, SMALL]);
-    expect(groups.map(({ at }) => at)).toEqual([0]);
+    expect(groups.map(({ at }) => at)).toEqual([0, TOOK_MS]);
   });
 
   it('lets nothing overtake what it touches too', async () => {
     const { groups, push } = setUp();
-    const id = newId<ExecutionId>();
+    const executionId = newId<ExecutionId>();
     push(BULK);
-    push(BULK, id);
-    push(SMALL, id);
+    push(BULK, { executionId });
+    push(SMALL, { executionId });
     push(SMALL);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(groups.map(({ sizes }) => sizes)).toEqual([[BULK, SMALL], [BULK], [SMALL]]);
   });
 
-  it('has large commits pause after each other while somebody commits something small', async () => {
-    const { groups, push } = setUp();
-    for (const size of [BULK, BULK, BULK, SMALL]) push(size);
-    await vi.advanceTimersByTimeAsync(2 * TOOK_MS);
+  it('has floods pause after each other while somebody else commits something', async () => {
+    const { groups, push, flood } = setUp();
+    const workers = await flood(3);
+    const before = groups.length;
     push(SMALL);
+    for (const workerId of workers) push(BULK, { workerId });
+    await vi.advanceTimersByTimeAsync(2 * TOOK_MS);
+    push(BULK);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(groups).toEqual([
-      { sizes: [BULK, SMALL], at: 0 },
-      { sizes: [SMALL], at: 2 * TOOK_MS },
-      { sizes: [BULK], at: 8 * TOOK_MS },
-      { sizes: [BULK], at: 16 * TOOK_MS },
+    const from = groups[before]?.at ?? 0;
+    expect(groups.slice(before).map(({ sizes, at }) => [sizes, at - from])).toEqual([
+      [[SMALL, BULK], 0],
+      // Not a flood's: it need not wait.
+      [[BULK], 2 * TOOK_MS],
+      [[BULK], 8 * TOOK_MS],
+      [[BULK], 16 * TOOK_MS],
     ]);
   });
 
-  it('has them go one right after the other when nothing small came for a while', async () => {
-    const { groups, push } = setUp();
-    for (let count = 0; count < 3; count += 1) push(BULK);
+  it('has floods go one right after the other when nobody else has committed for a while', async () => {
+    const { groups, push, flood } = setUp();
+    const workers = await flood(2);
+    await vi.advanceTimersByTimeAsync(300);
+    const before = groups.length;
+    for (const workerId of [...workers, ...workers]) push(BULK, { workerId });
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(groups.map(({ at }) => at)).toEqual([0, TOOK_MS, 2 * TOOK_MS]);
+    const [first, ...others] = groups.slice(before).map(({ at }) => at);
+    expect(others.map((at) => at - (first ?? 0))).toEqual([TOOK_MS, 2 * TOOK_MS, 3 * TOOK_MS]);
+  });
+
+  it('forgives a flood that has been quiet for a while', async () => {
+    const { groups, push, flood } = setUp();
+    const workers = await flood(2);
+    await vi.advanceTimersByTimeAsync(9_000);
+    const before = groups.length;
+    push(SMALL);
+    for (const workerId of workers) push(BULK, { workerId });
+    await vi.advanceTimersByTimeAsync(2 * TOOK_MS);
+    expect(groups.slice(before)).toHaveLength(2);
   });
 
   it('is drained when the last that paused is committed', async () => {
-    const { groups, push, queue } = setUp();
-    for (const size of [SMALL, BULK, BULK]) push(size);
-    const drained = queue.drained();
-    await vi.advanceTimersByTimeAsync(1_000);
-    await drained;
-    expect(groups).toHaveLength(2);
+    const { groups, push, flood, queue } = setUp();
+    const workers = await flood(2);
+    const before = groups.length;
+    push(SMALL);
+    for (const workerId of workers) push(BULK, { workerId });
+    await pass(queue.drained());
+    expect(groups.length - before).toBe(2);
   });
 });

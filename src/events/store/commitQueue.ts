@@ -1,10 +1,12 @@
-import { createBulkPace, isBulk } from './bulkPace.ts';
+import { createBulkPace } from './bulkPace.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /** More would make one failing member cost the others much, and gains nothing measurable. */
 const MAX_GROUP_COMMITS = 64;
-/** Bounds how long the next group waits, some 5 ms; one commit alone may be larger. What is small always has room. */
+/** Bounds how long the next group waits, some 5 ms; one commit alone may be larger. */
 const MAX_GROUP_BYTES = 256 * 1024;
+/** Requests, starts and ends of runs, some lines: these have room beside whatever the group has. */
+const SMALL_BYTES = 16 * 1024;
 
 export interface CommitQueue<R> {
   /** Resolves or rejects as this commit did, whatever became of others it shared a transaction with. */
@@ -21,7 +23,7 @@ interface Waiting<R> {
 
 /**
  * One group under way at a time; what comes meanwhile is the next group. Commits that touch the same thing never share a
- * group and never overtake each other. Large ones make way for small ones: see bulkPace.ts.
+ * group and never overtake each other. Floods make way: see bulkPace.ts.
  * @param run commits a group whole, with a result for each member in order, or rejects and has done nothing
  * @param canSplit whether a group that was rejected so may be tried again, each member alone
  */
@@ -39,7 +41,8 @@ export function createCommitQueue<R>(
     await null;
     while (waiting.length > 0) {
       const pauseMs = pace.pauseMs();
-      const { group, rest } = takeGroup(waiting, pauseMs <= 0);
+      const isHeld = pauseMs > 0 ? pace.isFlood : () => false;
+      const { group, rest } = takeGroup(waiting, isHeld);
       if (group.length === 0) {
         await nextPush(pauseMs);
         continue;
@@ -92,8 +95,11 @@ function preparedOf<R>({ prepared }: Waiting<R>): PreparedCommit {
   return prepared;
 }
 
-/** The first in line, and all after it that touch nothing which one before them (taken or left) touches. */
-function takeGroup<R>(waiting: readonly Waiting<R>[], canBulk: boolean) {
+/** The first in line that is not held back, and all after it that touch nothing which one before them (taken or left) touches. */
+function takeGroup<R>(
+  waiting: readonly Waiting<R>[],
+  isHeld: (prepared: PreparedCommit) => boolean,
+) {
   const group: Waiting<R>[] = [];
   const rest: Waiting<R>[] = [];
   const exclusive = new Set<string>();
@@ -104,10 +110,11 @@ function takeGroup<R>(waiting: readonly Waiting<R>[], canBulk: boolean) {
     const isFree =
       ![...prepared.exclusive].some((name) => exclusive.has(name) || shared.has(name)) &&
       ![...prepared.shared].some((name) => exclusive.has(name));
-    const hasRoom = isBulk(prepared)
-      ? canBulk && (group.length === 0 || bytes + prepared.bytes <= MAX_GROUP_BYTES)
-      : true;
-    if (isFree && hasRoom && group.length < MAX_GROUP_COMMITS) {
+    const hasRoom =
+      group.length === 0 ||
+      prepared.bytes <= SMALL_BYTES ||
+      bytes + prepared.bytes <= MAX_GROUP_BYTES;
+    if (isFree && hasRoom && group.length < MAX_GROUP_COMMITS && !isHeld(prepared)) {
       group.push(member);
       bytes += prepared.bytes;
     } else {

@@ -1,0 +1,92 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import { createCpuYield } from '../../src/pool/cpuYield.ts';
+import type { CpuShare } from '../../src/pool/runtime.ts';
+import type { WorkerHost } from '../../src/pool/workerHost.ts';
+
+const LONG_MS = 600;
+const SHORT_MS = 400;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** One worker, and the shares that its container is given. */
+function setUp(running: ExecutionId | null = null) {
+  const shares: CpuShare[] = [];
+  const engine = { isAway: false };
+  const host = { workerId: newId<WorkerId>(), running, has: () => true } as Partial<WorkerHost>;
+  const held = { host: host as WorkerHost | undefined };
+  const cpuYield = createCpuYield({
+    hosts: { get: () => held.host, all: () => (held.host ? [held.host] : []) },
+    logger: pino({ level: 'silent' }),
+    setCpuShare: async (_id, share) => {
+      if (engine.isAway) throw new Error('The engine is away.');
+      shares.push(share);
+    },
+  });
+  const tell = (type: 'ExecutionStarted' | 'ExecutionFinished', id: ExecutionId) =>
+    cpuYield.apply({ event: { type }, streamId: id } as unknown as RecordedEvent);
+  const run = async (ms: number, id = newId<ExecutionId>()) => {
+    tell('ExecutionStarted', id);
+    await vi.advanceTimersByTimeAsync(ms);
+    tell('ExecutionFinished', id);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { cpuYield, shares, engine, held, tell, run };
+}
+
+describe('the share of the CPUs', () => {
+  it('of a worker is left alone by a short run', async () => {
+    const { shares, run } = setUp();
+    await run(SHORT_MS);
+    await vi.advanceTimersByTimeAsync(LONG_MS);
+    expect(shares).toEqual([]);
+  });
+
+  it('yields while a long one runs', async () => {
+    const { shares, run } = setUp();
+    await run(LONG_MS);
+    expect(shares).toEqual(['yielding', 'full']);
+  });
+
+  it('is given back for a run that a predecessor began, when that ends, be it long or short', async () => {
+    for (const [ms, seen] of [
+      [SHORT_MS, ['full']],
+      [LONG_MS, ['yielding', 'full']],
+    ] as const) {
+      const id = newId<ExecutionId>();
+      const { cpuYield, shares, tell, held } = setUp(id);
+      cpuYield.reached(held.host?.workerId ?? newId());
+      await vi.advanceTimersByTimeAsync(ms);
+      tell('ExecutionFinished', id);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(shares).toEqual(seen);
+    }
+  });
+
+  it('is left alone for a worker that was reached while nothing runs', async () => {
+    const { cpuYield, shares, held } = setUp();
+    cpuYield.reached(held.host?.workerId ?? newId());
+    await vi.advanceTimersByTimeAsync(LONG_MS);
+    expect(shares).toEqual([]);
+  });
+
+  it("is not this gateway's business when another has the worker by then", async () => {
+    const { shares, tell, held } = setUp();
+    tell('ExecutionStarted', newId());
+    held.host = undefined;
+    await vi.advanceTimersByTimeAsync(LONG_MS);
+    expect(shares).toEqual([]);
+  });
+
+  it('is tried again with the next long run when the engine was away', async () => {
+    const { shares, engine, run } = setUp();
+    engine.isAway = true;
+    await run(LONG_MS);
+    engine.isAway = false;
+    await run(LONG_MS);
+    expect(shares).toEqual(['yielding', 'full']);
+  });
+});
