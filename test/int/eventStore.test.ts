@@ -15,6 +15,7 @@ import {
   sessionOpened,
   workerRequested,
 } from '../support/events.ts';
+import { until } from '../support/until.ts';
 
 let db: TestDatabase;
 let gateway: Database;
@@ -30,6 +31,15 @@ const output = (executionId: ExecutionId, seq: number, text = `line ${seq}\n`): 
   at: new Date(),
   output: { kind: 'stream', name: 'stdout', text },
 });
+
+/** Rows of executions that were changed, and that were read by whole scans. */
+async function counts() {
+  const [row] = await db.sql<{ updated: number; readInScans: number }[]>`
+    SELECT n_tup_upd::int AS updated, seq_tup_read::int AS read_in_scans
+    FROM pg_stat_user_tables WHERE relname = 'executions'`;
+  if (!row) throw new Error('There is no such table.');
+  return row;
+}
 
 describe('commit', () => {
   it('gives a state that equals the row read back', async () => {
@@ -55,6 +65,22 @@ describe('commit', () => {
     );
     expect(done).toMatchObject({ status: 'ERROR', errorName: 'E\ufffd\ufffd', errorValue: '😀' });
     expect(await queries.execution(execution.id)).toEqual(done);
+  });
+
+  it('looks up the rows that it changes, though the table was small when that was planned', async () => {
+    const { store } = gateway;
+    const before = await counts();
+    for (let turn = 0; turn < 20; turn += 1) {
+      const execution = await commitOne<'execution'>(store, executionRequested());
+      await commitOne<'execution'>(store, onExecution(execution, executionFinished()));
+    }
+    const changed = async () => {
+      // A connection tells of its counts with a commit that comes a second after it last did.
+      await commitOne<'execution'>(store, executionRequested());
+      const after = await counts();
+      return after.updated >= before.updated + 20 && after;
+    };
+    expect((await until('the counts', changed)).readInScans).toBe(before.readInScans);
   });
 
   it('records events in order, with versions and metadata, as they were given', async () => {
