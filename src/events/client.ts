@@ -61,6 +61,7 @@ export interface Client {
 /** A pool of connections for raw SQL. Connects when it is first used, and again whenever a connection was lost. */
 export function createClient(address: DatabaseAddress, options: ClientOptions): Client {
   const sockets = new Set<net.Socket>();
+  let isClosed = false;
   const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const settings = {
     max: options.maxConnections,
@@ -79,7 +80,10 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
     // An option that its types leave out: our own sockets, so that dead ones can be destroyed.
-    socket: (target: SocketTarget) => openSocket(target, sockets),
+    socket: (target: SocketTarget) => {
+      if (isClosed) throw new Error('This client is closed.');
+      return openSocket(target, sockets);
+    },
   };
   const sql: Sql =
     'url' in address ? postgres(address.url, settings) : postgres({ ...settings, ...address });
@@ -90,7 +94,12 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     sql,
     answered: (query) => withDeadline(query, answerTimeoutMs, reset),
     reset,
-    close: (timeoutMs) => sql.end({ timeout: timeoutMs / 1_000 }),
+    close: async (timeoutMs) => {
+      await sql.end({ timeout: timeoutMs / 1_000 });
+      // What postgres.js was about to make, or had not made whole, it makes all the same, and keeps: it would keep this process.
+      isClosed = true;
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createClient } from '../../src/events/client.ts';
 import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
+import { until } from '../support/until.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
@@ -22,6 +23,7 @@ const relay = net.createServer((client) => {
     if (chunk.includes('pg_sleep')) relay.emit('sleep', client);
   });
   upstream.on('data', (chunk) => client.write(chunk));
+  client.on('close', () => upstream.destroy());
 });
 
 beforeAll(async () => {
@@ -113,6 +115,23 @@ describe('a connection', () => {
     client.resetAndDestroy();
     expect([...(await resent)]).toEqual([{ two: 2 }]);
     await close(0);
+  });
+
+  it('is not left behind by a client that is closed, however far its making has come', async () => {
+    for (let turn = 0; turn < 40; turn += 1) {
+      const { sql, answered, close } = createClient(address, { name: 'closed', maxConnections: 1 });
+      cutAfter = 1 + (turn % 4);
+      const asked = Promise.allSettled([answered(sql`SELECT 1`)]);
+      await delay(turn / 4);
+      await close(0);
+      await asked;
+    }
+    cutAfter = Number.POSITIVE_INFINITY;
+    const open = async () => [...sockets].every(({ destroyed }) => destroyed);
+    await until('all connections are closed', open, 2_000);
+    // What is made late is made within the longest pause between two attempts.
+    await delay(600);
+    await until('none is made late', open, 0);
   });
 
   it('that cannot be made says so at once', async () => {
