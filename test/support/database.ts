@@ -39,7 +39,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     close: async () => {
       await Promise.all(opened.map((database) => database.close()));
       await client.close(1_000);
-      await onServer(server, (sql) => sql`DROP DATABASE ${sql(name)} WITH (FORCE)`);
+      await onServer(server, async (sql) => {
+        // Not FORCE: that fails when PostgreSQL itself is vacuuming there, which a plain drop ends.
+        await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = ${name} AND usename = current_user`;
+        await sql`DROP DATABASE ${sql(name)}`;
+      });
     },
   };
 }
