@@ -111,7 +111,8 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
         await kill('SIGTERM');
       }
       // With live-restore the engine leaves its data folder mounted on itself.
-      for (const mount of mountsBelow(root).reverse()) await run('umount', [mount]);
+      // Lazily: whatever still has a file open there (a search, a process that is ending) must not keep it.
+      for (const mount of mountsBelow(root).reverse()) await run('umount', ['--lazy', mount]);
       rmSync(root, { recursive: true, force: true });
     },
   };
