@@ -23,7 +23,10 @@ async function begin(
   return { id, ended };
 }
 
-/** Cuts the connection, and resolves when there is another. */
+/**
+ * Cuts the connection, and resolves when there is another. A plain Jupyter Server may have code run before a fresh kernel's output
+ * reaches a connection that was there before it: what is said then is lost. For a new connection it makes sure.
+ */
 async function reconnect({ relay, runner: { recorded } }: ContractKernel): Promise<void> {
   const { counts } = recorded;
   const { connections } = counts;
@@ -67,6 +70,7 @@ describeKernels((kernel) => {
         ? { status: 'INTERRUPTED', stateLost: true }
         : { status: 'ERROR', errorName: expect.stringMatching(/KernelDied|KeyboardInterrupt/) },
     );
+    if (!kernel.isOurs) await reconnect(kernel);
     const after = kernel.runner.recorded.messages.length;
     const next = await kernel.runner.run('kept');
     expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
@@ -87,8 +91,6 @@ describeKernels((kernel) => {
       exitCode: kernel.isOurs ? -9 : null,
     });
     expect(ran.outputs.at(-1)).toMatchObject({ kind: 'error', name: 'KernelDied' });
-    // A plain Jupyter Server may have code run before a fresh kernel's output reaches a connection that was there before it:
-    // what is said then is lost. For a new connection it makes sure.
     if (!kernel.isOurs) await reconnect(kernel);
     const next = await kernel.runner.run('survivor');
     expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
