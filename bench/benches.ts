@@ -1,4 +1,23 @@
 /** All benches, in the order of the report. */
+import { burstBench } from './burst.ts';
+import { densityBench } from './density.ts';
+import { executeBench } from './execute.ts';
+import { fairnessBench } from './fairness.ts';
+import { recoveryBench } from './recovery.ts';
+import { restartBench } from './restart.ts';
+import { roundtripBench } from './roundtrip.ts';
+import { soakBench } from './soak.ts';
 import type { Bench } from './suite/bench.ts';
+import { workerBench } from './worker.ts';
 
-export const BENCHES: readonly Bench[] = [];
+export const BENCHES: readonly Bench[] = [
+  executeBench,
+  roundtripBench,
+  restartBench,
+  workerBench,
+  burstBench,
+  recoveryBench,
+  densityBench,
+  fairnessBench,
+  soakBench,
+];

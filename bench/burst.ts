@@ -7,6 +7,7 @@ import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
+import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';
 
@@ -19,67 +20,66 @@ const QUIET_MS = 3_000;
 /** A machine that does other things as well may take long for thirty. */
 const WAIT_MS = 300_000;
 
-const gateway = await startTestGateway({
-  LOG_LEVEL: 'warn',
-  MIN_IDLE_WORKERS: '0',
-  MAX_TOTAL_WORKERS: String(USERS + 1),
-  WORKER_WAIT_TIMEOUT_MS: String(WAIT_MS),
-});
-try {
+export const burstBench: Bench = {
+  name: 'burst',
+  about: 'thirty new users at once with no idle worker, beside thirty plain containers',
+  isInBareRun: false,
+  run: async ({ isShort, say }) => {
+    const gateway = await startTestGateway({
+      LOG_LEVEL: 'warn',
+      MIN_IDLE_WORKERS: '0',
+      MAX_TOTAL_WORKERS: String(USERS + 1),
+      WORKER_WAIT_TIMEOUT_MS: String(WAIT_MS),
+    });
+    try {
+      return await measure(gateway, isShort ? 1 : ROUNDS, say);
+    } finally {
+      await gateway.destroy();
+    }
+  },
+};
+
+async function measure(
+  gateway: TestGateway,
+  rounds: number,
+  say: (line: string) => void,
+): Promise<BenchResult> {
   const probe = httpExecute({ url: gateway.url, token: gateway.token, userUuid: 'live' });
   await probe('1+1', '2');
   const [quietMs] = await beside(probe, () => delay(QUIET_MS));
-  const plainMs: number[] = [];
-  const burstMs: number[] = [];
-  const besidePlainMs: number[] = [];
-  const besideBurstMs: number[] = [];
-  const worst = { plain: 0, burst: 0 };
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const [ofPlain, plain] = await beside(probe, startPlain);
-    const [ofBurst, burst] = await beside(probe, () => startUsers(gateway, round));
+  const took = { plain: [] as number[], burst: [] as number[] };
+  const last = { plain: [] as number[], burst: [] as number[] };
+  const probed = { plain: [] as number[], burst: [] as number[] };
+  for (let round = 0; round < rounds; round += 1) {
+    const [besidePlain, plain] = await beside(probe, startPlain);
+    const [besideBurst, burst] = await beside(probe, () => startUsers(gateway, round));
     await leave(gateway, round);
-    besidePlainMs.push(...ofPlain);
-    besideBurstMs.push(...ofBurst);
-    plainMs.push(...plain);
-    burstMs.push(...burst);
-    worst.plain += Math.max(...plain) / ROUNDS;
-    worst.burst += Math.max(...burst) / ROUNDS;
-    print(`round ${round + 1} of ${ROUNDS}, ms`, plain, burst);
+    took.plain.push(...plain);
+    took.burst.push(...burst);
+    last.plain.push(Math.max(...plain));
+    last.burst.push(Math.max(...burst));
+    probed.plain.push(...besidePlain);
+    probed.burst.push(...besideBurst);
+    say(`round ${round + 1} of ${rounds}: the last after ${Math.max(...burst).toFixed(0)} ms`);
   }
-  print(`all rounds, ms`, plainMs, burstMs);
-  console.log(
-    `the last of ${USERS}, mean of the rounds: ${worst.plain.toFixed(0)} and ${worst.burst.toFixed(0)} ms, ${(worst.burst / worst.plain).toFixed(2)}x`,
-  );
-  console.log(
-    `a call in a session, p50: ${p50(quietMs)} ms in quiet, ${p50(besidePlainMs)} ms beside plain containers, ${p50(besideBurstMs)} ms beside new users`,
-  );
-} finally {
-  await gateway.destroy();
+  return {
+    comparisons: [
+      compare(`each of ${USERS}`, took),
+      compare(`the last of ${USERS}`, last),
+      compare('a call in a session meanwhile', probed),
+    ],
+    figures: [
+      { name: 'a call in a session in quiet, p50', unit: 'ms', value: percentile(quietMs, 50) },
+    ],
+  };
 }
 
-function p50(values: readonly number[]): string {
-  return percentile(values, 50).toFixed(1);
-}
-
-function print(title: string, plain: readonly number[], burst: readonly number[]): void {
-  const cells = (values: readonly number[]) =>
-    [50, 95, 100].map((percent) => percentile(values, percent));
-  const row = (name: string, values: readonly string[]) =>
-    console.log(name.padEnd(36) + values.map((value) => value.padStart(10)).join(''));
-  row(`\n${title}`, ['p50', 'p95', 'last']);
-  row(
-    'plain containers, healthy',
-    cells(plain).map((ms) => ms.toFixed(0)),
-  );
-  row(
-    'new users, served',
-    cells(burst).map((ms) => ms.toFixed(0)),
-  );
-  const ratios = cells(burst).map((ms, index) => ms / (cells(plain)[index] ?? Number.NaN));
-  row(
-    'ratio',
-    ratios.map((ratio) => `${ratio.toFixed(2)}x`),
-  );
+function compare(
+  name: string,
+  { plain, burst }: Readonly<Record<'plain' | 'burst', readonly number[]>>,
+): Comparison {
+  const base = { name: 'plain containers', values: plain };
+  return { name, unit: 'ms', base, measured: { name: 'new users', values: burst } };
 }
 
 /** What the calls of the user with a session took while `work` went on, and its result. */

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createKernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
+import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
 import { listProcesses, type ProcessInfo } from './support/containerProcesses.ts';
 import { startStockKernel } from './support/stockKernel.ts';
 import { USUAL_IMPORTS } from './support/usualImports.ts';
@@ -14,25 +15,32 @@ import { workerImage } from './support/workerImage.ts';
 const COUNT = 4;
 const STOCK_KERNEL = 'ipykernel_launcher';
 const KIB_PER_MIB = 1024;
+/** Its end tells which it is. */
+const COMMAND_CHARS = 44;
 
 interface Started {
   readonly processes: readonly ProcessInfo[];
   close(): Promise<void>;
 }
 
-const started: { readonly stock: Started[]; readonly worker: Started[] } = {
-  stock: [],
-  worker: [],
+export const densityBench: Bench = {
+  name: 'density',
+  about: 'memory of idle workers beside as many stock kernels with the same imports; as root',
+  isInBareRun: true,
+  run: async () => {
+    const stock: Started[] = [];
+    const worker: Started[] = [];
+    try {
+      for (let turn = 0; turn < COUNT; turn += 1) {
+        stock.push(await startStock());
+        worker.push(await startWorker());
+      }
+      return measure(stock, worker);
+    } finally {
+      for (const { close } of [...stock, ...worker]) await close();
+    }
+  },
 };
-try {
-  for (let turn = 0; turn < COUNT; turn += 1) {
-    started.stock.push(await startStock());
-    started.worker.push(await startWorker());
-  }
-  print();
-} finally {
-  for (const { close } of [...started.stock, ...started.worker]) await close();
-}
 
 async function startStock(): Promise<Started> {
   const stock = await startStockKernel(workerImage());
@@ -56,18 +64,22 @@ async function startWorker(): Promise<Started> {
   return { processes: await listProcesses(agent.containerId), close };
 }
 
-function print(): void {
+function measure(stock: readonly Started[], worker: readonly Started[]): BenchResult {
   const mibOf = (all: readonly Started[]) =>
     all.map(({ processes }) => processes.reduce((sum, { pid }) => sum + pssMib(pid), 0));
-  const mean = (values: readonly number[]) => values.reduce((sum, one) => sum + one) / COUNT;
-  const [stock, worker] = [mean(mibOf(started.stock)), mean(mibOf(started.worker))];
-  const row = (name: string, cell: string) => console.log(name.padEnd(60) + cell.padStart(10));
-  console.log(`\n${COUNT} stock kernels and ${COUNT} workers alive; mean PSS, MiB`);
-  row('stock kernel', stock.toFixed(1));
-  row('worker', worker.toFixed(1));
-  for (const { pid, command } of started.worker[0]?.processes ?? [])
-    row(`  of the first: ${command.slice(-44)}`, pssMib(pid).toFixed(1));
-  row('ratio', `${(worker / stock).toFixed(2)}x`);
+  const comparison: Comparison = {
+    name: `PSS of each, ${COUNT} of both alive`,
+    unit: 'MiB',
+    base: { name: 'stock kernel', values: mibOf(stock) },
+    measured: { name: 'worker', values: mibOf(worker) },
+    target: { atMost: 1.3 },
+  };
+  const figures = (worker[0]?.processes ?? []).map(({ pid, command }) => ({
+    name: `of the first: ${command.slice(-COMMAND_CHARS)}`,
+    unit: 'MiB',
+    value: pssMib(pid),
+  }));
+  return { comparisons: [comparison], figures };
 }
 
 /** @throws Error as anybody but root, or when the process has ended */

@@ -8,20 +8,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startFlood } from '../test/support/flood.ts';
-import { startTestGateway } from '../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
 import { processMemory } from '../test/support/processMemory.ts';
+import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';
-import { printComparison } from './support/printComparison.ts';
 
-const { values } = parseArgs({
-  options: {
-    users: { type: 'string', default: '10' },
-    rounds: { type: 'string', default: '6' },
-  },
-});
-const users = Number(values.users);
-const rounds = Number(values.rounds);
 /** In each round, of each kind: together enough for the 95th percentile to rest on some twenty. */
 const SAMPLES = 80;
 /** Left out: compilers and caches are still warming up. */
@@ -29,8 +21,35 @@ const WARM_UP = 50;
 /** Until the flood is what it will be. */
 const IN_FULL_FLOW_MS = 1_000;
 
-const gateway = await startTestGateway({ LOG_LEVEL: 'warn', MAX_TOTAL_WORKERS: String(users + 3) });
-try {
+export const fairnessBench: Bench = {
+  name: 'fairness',
+  about: '1+1 of one user beside ten who print without end, and without them',
+  isInBareRun: false,
+  run: async ({ isShort, args, say }) => {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        users: { type: 'string', default: '10' },
+        rounds: { type: 'string', default: isShort ? '2' : '6' },
+      },
+    });
+    const users = Number(values.users);
+    const settings = { LOG_LEVEL: 'warn', MAX_TOTAL_WORKERS: String(users + 3) };
+    const gateway = await startTestGateway(settings);
+    try {
+      return await measure(gateway, { users, rounds: Number(values.rounds), say });
+    } finally {
+      await gateway.destroy();
+    }
+  },
+};
+
+interface Extent extends Pick<BenchRun, 'say'> {
+  readonly users: number;
+  readonly rounds: number;
+}
+
+async function measure(gateway: TestGateway, { users, rounds, say }: Extent): Promise<BenchResult> {
   const execute = httpExecute({ url: gateway.url, token: gateway.token, userUuid: 'quiet' });
   await samples(execute, WARM_UP);
   const quietMs: number[] = [];
@@ -43,19 +62,18 @@ try {
     floodMs.push(...(await samples(execute, SAMPLES)));
     residentMib.push(processMemory(gateway.pid, 'VmRSS'));
     await flood.stop();
-    console.log(
+    say(
       `round ${round + 1}: p95 ${p95(quietMs, -SAMPLES)} ms quiet, ${p95(floodMs, -SAMPLES)} ms beside the flood`,
     );
   }
-  printComparison(
-    '1+1 of one user, ms',
-    { name: 'alone', values: quietMs },
-    { name: `beside ${users} who print`, values: floodMs },
-  );
-  const mib = residentMib.map((each) => each.toFixed(0)).join(', ');
-  console.log(`the gateway's memory at the end of each round, MiB: ${mib}`);
-} finally {
-  await gateway.destroy();
+  const base = { name: 'alone', values: quietMs };
+  const measured = { name: `beside ${users} who print`, values: floodMs };
+  const figures = residentMib.map((value, round) => ({
+    name: `the gateway's memory after round ${round + 1}`,
+    unit: 'MiB',
+    value,
+  }));
+  return { comparisons: [{ name: '1+1 of one user', unit: 'ms', base, measured }], figures };
 }
 
 async function samples(execute: ReturnType<typeof httpExecute>, count: number): Promise<number[]> {

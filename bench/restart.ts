@@ -1,21 +1,25 @@
 /**
  * How long a user is without a kernel when it is replaced, from asking for it (or from when a runaway loop must end: its
  * limit and the grace time are over) until the next code has answered. Beside a stock kernel that its own manager
- * restarts. All take turns in one run.
+ * restarts.
  */
 import { randomUUID } from 'node:crypto';
 import { createAgentHttp } from '../src/kernel/agentHttp.ts';
-import { createKernelRunner } from '../test/support/kernelRunner.ts';
+import { createKernelRunner, type KernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
-import { printComparison } from './support/printComparison.ts';
+import type { Bench, Samples } from './suite/bench.ts';
+import { percentilesOf } from './suite/statistics.ts';
+import { takeTurns } from './suite/takeTurns.ts';
 import { startStockKernel } from './support/stockKernel.ts';
 import { workerImage } from './support/workerImage.ts';
 
-const SAMPLES = 50;
-/** Left out: caches are still warming up. */
-const WARM_UP = 3;
+/** Each turn takes seconds. */
+const TURNS = { samples: 50, warmUp: 3 };
+const SHORT_TURNS = { samples: 8, warmUp: 1 };
 /** Long enough for the loop to have begun on a busy machine: before that, the interrupt would end it. */
 const LIMITS = { timeoutMs: 1_000, graceMs: 100 };
+/** From a runaway loop's limit to the next answer. */
+const TARGET_MS = 200;
 const ENDLESS = `
 while True:
     try:
@@ -25,42 +29,61 @@ while True:
         pass
 `;
 
-const agent = await startAgent();
-const runner = createKernelRunner(agent.target);
-const ending = new AbortController();
-const http = createAgentHttp({ target: agent.target, epoch: 1, signal: ending.signal });
-const stock = await startStockKernel(workerImage());
-try {
-  const samples = { stock: [] as number[], user: [] as number[], runaway: [] as number[] };
-  for (let turn = 0; turn < WARM_UP + SAMPLES; turn += 1) {
-    const inStock = await stock.restart();
-    const byUser = await restartByUser();
-    const ofRunaway = await restartOfRunaway();
-    if (turn < WARM_UP) continue;
-    samples.stock.push(inStock);
-    samples.user.push(byUser);
-    samples.runaway.push(ofRunaway);
+export const restartBench: Bench = {
+  name: 'restart',
+  about: 'from asking for a fresh kernel, or from the limit of a runaway loop, to the next answer',
+  isInBareRun: true,
+  run: async ({ isShort }) => {
+    const [base, byUser, ofRunaway] = await measure(isShort);
+    return {
+      comparisons: [
+        { name: 'by the user', unit: 'ms', base, measured: byUser },
+        { name: 'after a runaway loop', unit: 'ms', base, measured: ofRunaway },
+      ],
+      figures: [
+        {
+          name: 'after a runaway loop, p50',
+          unit: 'ms',
+          value: percentilesOf(ofRunaway.values).p50,
+          target: { atMost: TARGET_MS },
+        },
+      ],
+    };
+  },
+};
+
+async function measure(isShort: boolean): Promise<readonly [Samples, Samples, Samples]> {
+  const agent = await startAgent();
+  const runner = createKernelRunner(agent.target);
+  const ending = new AbortController();
+  const http = createAgentHttp({ target: agent.target, epoch: 1, signal: ending.signal });
+  const stock = await startStockKernel(workerImage());
+  const byUser = async (): Promise<number> => {
+    const askedAt = performance.now();
+    await http.restart(randomUUID());
+    await answer(runner);
+    return performance.now() - askedAt;
+  };
+  try {
+    return await takeTurns(
+      [
+        { name: 'stock kernel, by its own manager', roundTrip: () => stock.restart() },
+        { name: 'worker, asked', roundTrip: byUser },
+        { name: 'worker, runaway loop', roundTrip: () => restartOfRunaway(runner) },
+      ],
+      isShort ? SHORT_TURNS : TURNS,
+    );
+  } finally {
+    ending.abort();
+    await stock.close();
+    await runner.close();
+    await agent.close();
   }
-  const base = { name: 'stock kernel, by its own manager', values: samples.stock };
-  printComparison('restart by the user, ms', base, { name: 'worker', values: samples.user });
-  printComparison('after a runaway loop, ms', base, { name: 'worker', values: samples.runaway });
-} finally {
-  ending.abort();
-  await stock.close();
-  await runner.close();
-  await agent.close();
 }
 
-async function restartByUser(): Promise<number> {
-  const askedAt = performance.now();
-  await http.restart(randomUUID());
-  await answer();
-  return performance.now() - askedAt;
-}
-
-async function restartOfRunaway(): Promise<number> {
+async function restartOfRunaway(runner: KernelRunner): Promise<number> {
   const { outcome } = await runner.run(ENDLESS, LIMITS);
-  await answer();
+  await answer(runner);
   const answeredAt = Date.now();
   if (outcome.status !== 'TIMEOUT' || !outcome.stateLost || outcome.startedAt === null)
     throw new Error(JSON.stringify(outcome));
@@ -68,7 +91,7 @@ async function restartOfRunaway(): Promise<number> {
   return answeredAt - (outcome.startedAt + LIMITS.timeoutMs + LIMITS.graceMs);
 }
 
-async function answer(): Promise<void> {
+async function answer(runner: KernelRunner): Promise<void> {
   const { outcome } = await runner.run('1+1');
   if (outcome.status !== 'OK') throw new Error(JSON.stringify(outcome));
 }

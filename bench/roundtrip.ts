@@ -1,45 +1,44 @@
 /**
  * What the agent and the channel cost: `1+1` from sending the request until its reply has come, over the WebSocket on the
- * worker's socket, beside a stock ipykernel's own round trip in the same image. Both take turns in one run, so that a
- * busy machine slows both alike.
+ * worker's socket, beside a stock ipykernel's own round trip in the same image.
  */
-import { createKernelRunner } from '../test/support/kernelRunner.ts';
+import { createKernelRunner, type KernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
-import { printComparison } from './support/printComparison.ts';
-import { startStockKernel } from './support/stockKernel.ts';
-import { workerImage } from './support/workerImage.ts';
+import { startStock } from './execute/contenders.ts';
+import type { Bench } from './suite/bench.ts';
+import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
 
 const CODE = '1+1';
 const RESULT = '2';
-const SAMPLES = 400;
-/** Left out: compilers and caches are still warming up. */
-const WARM_UP = 100;
+const TURNS = { samples: 400, warmUp: 100 };
+const SHORT_TURNS = { samples: 120, warmUp: 50 };
 
-const agent = await startAgent();
-const runner = createKernelRunner(agent.target);
-const stock = await startStockKernel(workerImage());
-try {
-  const stockMs: number[] = [];
-  const agentMs: number[] = [];
-  for (let turn = 0; turn < WARM_UP + SAMPLES; turn += 1) {
-    const inStock = await stock.roundTrip(CODE);
-    const inAgent = await roundTrip();
-    if (turn < WARM_UP) continue;
-    stockMs.push(inStock);
-    agentMs.push(inAgent);
-  }
-  printComparison(
-    `${CODE}, ms`,
-    { name: "stock ipykernel's own round trip", values: stockMs },
-    { name: 'through the agent and its channel', values: agentMs },
-  );
-} finally {
-  await stock.close();
-  await runner.close();
-  await agent.close();
+export const roundtripBench: Bench = {
+  name: 'roundtrip',
+  about: '1+1 through a worker and its channel, without a gateway, beside a stock kernel',
+  isInBareRun: true,
+  run: async ({ isShort }) => {
+    const [base, measured] = await withContenders([startStock, startChannel], (contenders) =>
+      takeTurns(contenders, isShort ? SHORT_TURNS : TURNS),
+    );
+    return { comparisons: [{ name: CODE, unit: 'ms', base, measured }], figures: [] };
+  },
+};
+
+async function startChannel(): Promise<Contender> {
+  const agent = await startAgent();
+  const runner = createKernelRunner(agent.target);
+  return {
+    name: 'through the agent and its channel',
+    roundTrip: () => roundTrip(runner),
+    close: async () => {
+      await runner.close();
+      await agent.close();
+    },
+  };
 }
 
-async function roundTrip(): Promise<number> {
+async function roundTrip(runner: KernelRunner): Promise<number> {
   const startedAt = performance.now();
   const { outcome, outputs } = await runner.run(CODE);
   const tookMs = performance.now() - startedAt;

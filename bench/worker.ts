@@ -1,36 +1,37 @@
 /**
  * How long a worker takes from the request to the engine until its socket accepts, which it does when its kernel has
  * answered; beside a stock kernel in a container of the same image until it has what a worker's kernel has by then: it
- * answers, and numpy, pandas and matplotlib are imported. Both take turns in one run.
+ * answers, and numpy, pandas and matplotlib are imported.
  */
 import { startAgent } from '../test/support/kernelServers.ts';
-import { printComparison } from './support/printComparison.ts';
+import type { Bench } from './suite/bench.ts';
+import { takeTurns } from './suite/takeTurns.ts';
 import { startStockKernel } from './support/stockKernel.ts';
 import { USUAL_IMPORTS } from './support/usualImports.ts';
 import { workerImage } from './support/workerImage.ts';
 
-const SAMPLES = 20;
-/** Left out: files are still read from the disk. */
-const WARM_UP = 2;
+/** Each turn takes seconds. In the first ones, files are still read from the disk. */
+const TURNS = { samples: 20, warmUp: 2 };
+const SHORT_TURNS = { samples: 5, warmUp: 1 };
 
-const image = workerImage();
-const stockMs: number[] = [];
-const workerMs: number[] = [];
-for (let turn = 0; turn < WARM_UP + SAMPLES; turn += 1) {
-  const inStock = await timeOf(() => startStock());
-  const inWorker = await timeOf(() => startAgent());
-  if (turn < WARM_UP) continue;
-  stockMs.push(inStock);
-  workerMs.push(inWorker);
-}
-printComparison(
-  'ready, ms',
-  { name: 'stock kernel, imports done', values: stockMs },
-  { name: 'worker', values: workerMs },
-);
+export const workerBench: Bench = {
+  name: 'worker',
+  about: 'from the request to the engine until a worker is ready, beside a stock kernel',
+  isInBareRun: true,
+  run: async ({ isShort }) => {
+    const [base, measured] = await takeTurns(
+      [
+        { name: 'stock kernel, imports done', roundTrip: () => timeOf(startStock) },
+        { name: 'worker', roundTrip: () => timeOf(startAgent) },
+      ],
+      isShort ? SHORT_TURNS : TURNS,
+    );
+    return { comparisons: [{ name: 'ready', unit: 'ms', base, measured }], figures: [] };
+  },
+};
 
 async function startStock(): Promise<{ close(): Promise<void> }> {
-  const stock = await startStockKernel(image);
+  const stock = await startStockKernel(workerImage());
   await stock.roundTrip(USUAL_IMPORTS);
   return stock;
 }

@@ -31,6 +31,8 @@ export interface Figure {
 export interface BenchResult {
   readonly comparisons: readonly Comparison[];
   readonly figures: readonly Figure[];
+  /** What must not be, though everything was measured: reported with the results, and the run ends with 1. */
+  readonly failure?: string;
 }
 
 export interface BenchRun {

@@ -1,0 +1,31 @@
+/** Who runs `1+1` in turns, each on the same worker image. */
+import { startTestGateway } from '../../test/support/gateway.ts';
+import type { Contender } from '../suite/takeTurns.ts';
+import { httpExecute } from '../support/httpExecute.ts';
+import { startStockKernel } from '../support/stockKernel.ts';
+import { workerImage } from '../support/workerImage.ts';
+
+const CODE = '1+1';
+const RESULT = '2';
+
+/** Through the kernel's own client, in the same container. */
+export async function startStock(): Promise<Contender> {
+  const stock = await startStockKernel(workerImage());
+  return {
+    name: "stock ipykernel's own client",
+    roundTrip: () => stock.roundTrip(CODE),
+    close: () => stock.close(),
+  };
+}
+
+/** The whole way: HTTP, the token, GraphQL, durable events, a worker. */
+export async function startCellhouse(): Promise<Contender> {
+  const gateway = await startTestGateway({ LOG_LEVEL: 'warn' });
+  const { url, token } = gateway;
+  const execute = httpExecute({ url, token, userUuid: 'bench' });
+  return {
+    name: 'execute over HTTP, durable',
+    roundTrip: () => execute(CODE, RESULT),
+    close: () => gateway.destroy(),
+  };
+}

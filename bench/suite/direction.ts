@@ -1,0 +1,10 @@
+import type { Target } from './bench.ts';
+
+/** Whether more of this unit is better: of a rate it is, of a time, a size or a count it is not. */
+export function isMoreBetter(unit: string): boolean {
+  return unit.endsWith('/s');
+}
+
+export function isMet(value: number, target: Target): boolean {
+  return 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
+}

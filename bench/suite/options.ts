@@ -1,0 +1,65 @@
+/** The words after `npm run bench --`. */
+import type { Bench } from './bench.ts';
+
+export interface Options {
+  readonly benches: readonly Bench[];
+  readonly isShort: boolean;
+  /** Where the results go, too. */
+  readonly json: string | null;
+  /** For the one bench that is named. */
+  readonly args: readonly string[];
+}
+
+/** What was typed cannot be meant; the message says what can be. */
+export class UsageError extends Error {}
+
+/** Of the short form: those by which 1.5x is seen within two minutes. */
+export const SHORT_NAMES: readonly string[] = ['execute', 'roundtrip', 'restart'];
+
+/**
+ * What is no option of the suite goes to the bench, from the first unknown option on.
+ * @throws UsageError with the list of benches
+ */
+export function parseOptions(words: readonly string[], all: readonly Bench[]): Options {
+  const names: string[] = [];
+  const args: string[] = [];
+  let isShort = false;
+  let json: string | null = null;
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? '';
+    if (word === '--short') isShort = true;
+    else if (word.startsWith('--json=')) json = word.slice('--json='.length);
+    else if (word === '--json') {
+      at += 1;
+      json = words[at] ?? '';
+    } else if (args.length > 0 || word.startsWith('-')) args.push(word);
+    else names.push(word);
+  }
+  if (json === '' || json?.startsWith('-'))
+    throw new UsageError(usage('--json needs a file.', all));
+  if (args.length > 0 && names.length !== 1)
+    throw new UsageError(usage(`${args[0]} is for one bench: name just that one.`, all));
+  return { benches: chooseBenches(names, isShort, all), isShort, json, args };
+}
+
+/** In the order of the report, whatever the order they were named in. */
+function chooseBenches(names: readonly string[], isShort: boolean, all: readonly Bench[]): Bench[] {
+  const unknown = names.find((name) => !all.some((bench) => bench.name === name));
+  if (unknown !== undefined) throw new UsageError(usage(`There is no benchmark ${unknown}.`, all));
+  if (names.length > 0) return all.filter(({ name }) => names.includes(name));
+  if (isShort) return all.filter(({ name }) => SHORT_NAMES.includes(name));
+  return all.filter(({ isInBareRun }) => isInBareRun);
+}
+
+function usage(problem: string, all: readonly Bench[]): string {
+  const width = Math.max(...all.map(({ name }) => name.length));
+  const lines = all.map(
+    ({ name, about, isInBareRun }) =>
+      `  ${name.padEnd(width)}  ${about}${isInBareRun ? '' : ' (by name only)'}`,
+  );
+  return [
+    problem,
+    'npm run bench [-- NAME... [--short] [--json FILE] [options of the one bench named]]',
+    ...lines,
+  ].join('\n');
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { BENCHES } from '../../bench/benches.ts';
+import type { Bench, BenchResult, BenchRun } from '../../bench/suite/bench.ts';
+import { formatReport } from '../../bench/suite/formatReport.ts';
+import { parseOptions, SHORT_NAMES, UsageError } from '../../bench/suite/options.ts';
+import { runBenches } from '../../bench/suite/runBenches.ts';
+
+const RESULT: BenchResult = {
+  comparisons: [
+    {
+      name: 'of twins',
+      unit: 'ms',
+      base: { name: 'the base', values: [2, 2, 2] },
+      measured: { name: 'the measured', values: [3, 3, 3] },
+      target: { atMost: 1 },
+    },
+  ],
+  figures: [{ name: 'a rate', unit: 'events/s', value: 12_345, target: { atLeast: 5_000 } }],
+};
+const PROVENANCE = { machine: 'a machine', versions: 'Node 1', commit: 'abc', date: 'today' };
+
+function bench(name: string, run: Bench['run'], isInBareRun = true): Bench {
+  return { name, about: `measures ${name}`, isInBareRun, run };
+}
+
+const good = bench('good', async () => RESULT);
+const bad = bench('bad', async () => Promise.reject(new Error('wrong answer')));
+const long = bench('long', async () => ({ ...RESULT, failure: 'it grows' }), false);
+const all = [good, bad, long];
+const run = (benches: readonly Bench[]) =>
+  runBenches({ benches, isShort: false, args: [] }, () => undefined);
+
+describe('a run', () => {
+  it('has the results of the others when one throws', async () => {
+    const benches = await run([good, bad, good]);
+    expect(benches.map(({ comparisons }) => comparisons.length)).toEqual([1, 0, 1]);
+    expect(benches[1]?.failure).toContain('wrong answer');
+  });
+
+  it('has the results of one that finds a fault', async () => {
+    const [reported] = await run([long]);
+    expect(reported).toMatchObject({ failure: 'it grows', figures: [{ isMet: true }] });
+  });
+
+  it('fails a bench whose series is empty, and tells a bench what it was given', async () => {
+    let given: Omit<BenchRun, 'say'> | null = null;
+    const empty = bench('empty', async ({ isShort, args }) => {
+      given = { isShort, args };
+      return {
+        ...RESULT,
+        comparisons: RESULT.comparisons.map((one) => ({
+          ...one,
+          measured: { name: '', values: [] },
+        })),
+      };
+    });
+    const [reported] = await runBenches(
+      { benches: [empty], isShort: true, args: ['--users', '3'] },
+      () => undefined,
+    );
+    expect(reported?.failure).toContain('no sample');
+    expect(given).toEqual({ isShort: true, args: ['--users', '3'] });
+  });
+});
+
+describe('the report', () => {
+  it('has ratios first, then both sides, then figures, then where it comes from and what failed', async () => {
+    const benches = await run([good, bad]);
+    const text = formatReport({ provenance: PROVENANCE, isShort: false, benches });
+    const places = [
+      /good: of twins +1\.50x +1\.50x - 1\.50x +1\.50x +1\.50x +<= 1x +NOT MET/,
+      /good: of twins: the base +ms +2\.00 +2\.00 +2\.00 +3/,
+      /good: of twins: the measured +ms +3\.00 +3\.00 +3\.00 +3/,
+      /good: a rate +events\/s +12345 +>= 5000 +met/,
+      /a machine/,
+      /Node 1/,
+      /commit abc, today; good 0 s, bad 0 s/,
+      /FAILED: bad: .*wrong answer/,
+    ].map((line) => text.search(line));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual([...places].sort((one, other) => one - other));
+  });
+
+  it('is readable when nothing was measured', () => {
+    const text = formatReport({ provenance: PROVENANCE, isShort: true, benches: [] });
+    expect(text).toContain('short form');
+  });
+});
+
+describe('the words after npm run bench', () => {
+  const parse = (...words: string[]) => {
+    const { benches, ...rest } = parseOptions(words, all);
+    return { names: benches.map(({ name }) => name), ...rest };
+  };
+
+  it('bare: every bench of the bare run', () => {
+    expect(parse()).toEqual({ names: ['good', 'bad'], isShort: false, json: null, args: [] });
+  });
+
+  it('names, in the order of the report', () => {
+    expect(parse('long', 'good', '--json', 'x.json', '--short')).toEqual({
+      names: ['good', 'long'],
+      isShort: true,
+      json: 'x.json',
+      args: [],
+    });
+  });
+
+  it('what the suite does not know is for the one bench named', () => {
+    expect(parse('long', '--minutes', '5', '--short', '--json=x', '--plot', 'y').args).toEqual([
+      '--minutes',
+      '5',
+      '--plot',
+      'y',
+    ]);
+    expect(() => parse('--minutes', '5')).toThrow(UsageError);
+    expect(() => parse('long', 'good', '--minutes', '5')).toThrow(UsageError);
+  });
+
+  it('an unknown name is told with those there are', () => {
+    expect(() => parse('lnog')).toThrow(
+      /no benchmark lnog[\s\S]*good +measures good\n[\s\S]*by name only/,
+    );
+    expect(() => parse('good', '--json')).toThrow(UsageError);
+    expect(() => parse('good', '--json', '--short')).toThrow(UsageError);
+  });
+
+  it('the short form has benches that there are, each name once', () => {
+    const names = BENCHES.map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)]);
+    expect(SHORT_NAMES.filter((name) => !names.includes(name))).toEqual([]);
+    expect(parseOptions(['--short'], BENCHES).benches).toHaveLength(SHORT_NAMES.length);
+  });
+});
