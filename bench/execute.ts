@@ -1,10 +1,12 @@
 /**
  * What an `execute` costs: the whole way of `1+1` through HTTP, the token, GraphQL, durable events and a worker, beside a
- * stock ipykernel's own round trip in the same image.
+ * stock ipykernel's own round trip in the same image. And where its time goes, stage by stage; `--stages`: only that.
  */
+import { parseArgs } from 'node:util';
 import { startCellhouse, startStock } from './execute/contenders.ts';
+import { traceStages } from './execute/traceStages.ts';
 import type { Bench, Comparison, Samples, Target } from './suite/bench.ts';
-import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
+import { type Contender, type Turns, takeTurns, withContenders } from './suite/takeTurns.ts';
 
 /** Enough for the 95th percentile to rest on twenty samples. */
 const TURNS = { samples: 400, warmUp: 50 };
@@ -26,14 +28,29 @@ export const executeBench: Bench = {
   name: 'execute',
   about: '1+1 through HTTP, the token, GraphQL, durable events and a worker, beside a stock kernel',
   isInBareRun: true,
-  run: async ({ isShort }) => {
-    const starts = [startCellhouse, ...RIVALS.map(({ start }) => start)];
-    const [measured, ...bases] = await withContenders(starts, (contenders) =>
-      takeTurns(contenders, isShort ? SHORT_TURNS : TURNS),
-    );
-    return { comparisons: measured ? compare(bases, measured) : [], figures: [] };
+  run: async ({ isShort, args }) => {
+    const options = { stages: { type: 'boolean', default: false } } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    const cellhouse = await startCellhouse();
+    try {
+      if (values.stages) return await traceStages(cellhouse);
+      const comparisons = await compareAll(cellhouse, isShort ? SHORT_TURNS : TURNS);
+      if (isShort) return { comparisons, figures: [] };
+      const traced = await traceStages(cellhouse);
+      return { ...traced, comparisons: [...comparisons, ...traced.comparisons] };
+    } finally {
+      await cellhouse.close();
+    }
   },
 };
+
+function compareAll(cellhouse: Contender, turns: Turns): Promise<Comparison[]> {
+  const starts = RIVALS.map(({ start }) => start);
+  return withContenders(starts, async (rivals) => {
+    const [measured, ...bases] = await takeTurns([cellhouse, ...rivals], turns);
+    return compare(bases, measured);
+  });
+}
 
 function compare(bases: readonly Samples[], measured: Samples): Comparison[] {
   return RIVALS.flatMap(({ name, target }, at) => {

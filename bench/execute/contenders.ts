@@ -1,5 +1,5 @@
 /** Who runs `1+1` in turns, each on the same worker image. */
-import { startTestGateway } from '../../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
 import type { Contender } from '../suite/takeTurns.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
@@ -20,7 +20,11 @@ export async function startStock(): Promise<Contender> {
 
 /** The whole way: HTTP, the token, GraphQL, durable events, a worker. */
 export async function startCellhouse(): Promise<Contender> {
-  const gateway = await startTestGateway({ LOG_LEVEL: 'warn' });
+  return contenderAt(await startTestGateway({ LOG_LEVEL: 'warn' }));
+}
+
+/** Through a gateway that runs already. */
+export function contenderAt(gateway: TestGateway): Contender {
   const { url, token } = gateway;
   const execute = httpExecute({ url, token, userUuid: 'bench' });
   return {

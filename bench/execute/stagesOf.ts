@@ -1,0 +1,86 @@
+/** Where the time of an execute goes, by what was read from and written to the gateway's sockets meanwhile. */
+import type { Figure } from '../suite/bench.ts';
+import type { Peer, TracedCall, TraceEvent } from './trace.ts';
+
+/** Each from the end of the one before it: together they are the whole call. */
+const STAGES = [
+  'the caller, to the gateway',
+  'token, body, GraphQL, decision',
+  'intent committed',
+  'hand-over to the agent',
+  'agent, to the kernel busy',
+  'kernel, to its reply and idle',
+  'agent, back to the gateway',
+  'folded, to the finish decided',
+  'finish committed',
+  'answer made',
+  'back to the caller',
+] as const;
+
+/** Of calls whose trace is not the usual (a ping, another commit in between), at most. */
+const MAX_ODD_SHARE = 0.5;
+
+/** Of all calls, by how long they took: those around the median. */
+const MIDDLE = { from: 0.4, to: 0.6 };
+
+/**
+ * What each stage took, in their order, in those calls that took about as long as the median: the mean of each, so that
+ * together they are the whole. Medians of the stages would leave out what is late now in this one, now in that one.
+ * @param calls one after the other, and nobody else's at the same time
+ * @throws Error when most calls did not leave a trace of the expected shape
+ */
+export function stagesOf(calls: readonly TracedCall[], events: readonly TraceEvent[]): Figure[] {
+  const timed = calls
+    .flatMap((call) => {
+      const stages = stagesOfCall(call, events);
+      return stages ? [{ stages, tookMs: call.answeredAt - call.sentAt }] : [];
+    })
+    .sort((one, other) => one.tookMs - other.tookMs);
+  if (timed.length <= calls.length * MAX_ODD_SHARE)
+    throw new Error(`Only ${timed.length} of ${calls.length} calls left the expected trace.`);
+  const [from, to] = [Math.floor(timed.length * MIDDLE.from), Math.ceil(timed.length * MIDDLE.to)];
+  const middle = timed.slice(from, to);
+  const mean = (of: (call: (typeof middle)[number]) => number) =>
+    middle.reduce((sum, call) => sum + of(call), 0) / middle.length;
+  const stages = STAGES.map((name, at) => ({
+    name: `stage: ${name}`,
+    unit: 'ms',
+    value: mean((call) => call.stages[at] ?? Number.NaN),
+  }));
+  return [
+    ...stages,
+    { name: 'all stages of these calls', unit: 'ms', value: mean(({ tookMs }) => tookMs) },
+    { name: 'calls traced, of which these are the middle fifth', unit: '', value: timed.length },
+  ];
+}
+
+/** Null if anything is missing or in another order. */
+function stagesOfCall(call: TracedCall, events: readonly TraceEvent[]): number[] | null {
+  const times = timesOfCall(call, events);
+  const stages = times.slice(1).map((time, at) => time - (times[at] ?? Number.NaN));
+  return stages.length === STAGES.length && stages.every((stage) => stage >= 0) ? stages : null;
+}
+
+/** When each stage began, and when the last one ended. */
+function timesOfCall({ sentAt, answeredAt }: TracedCall, events: readonly TraceEvent[]): number[] {
+  const during = events.filter(({ at }) => at >= sentAt && at <= answeredAt);
+  const agent = during.find(({ madeAt }) => madeAt.length > 0)?.socket;
+  const find = (peer: Peer, way: TraceEvent['way'], after: number) =>
+    during.find((event) => event.peer === peer && event.way === way && event.at >= after)?.at ??
+    Number.NaN;
+  const arrived = find('http', 'read', sentAt);
+  const intent = find('commits', 'write', arrived);
+  const intended = find('commits', 'read', intent);
+  const ofAgent = during.filter(({ socket, at }) => socket === agent && at >= intended);
+  const handed = ofAgent.find(({ way }) => way === 'write')?.at ?? Number.NaN;
+  const finish = find('commits', 'write', handed);
+  const said = ofAgent.filter(({ way, at }) => way === 'read' && at >= handed && at <= finish);
+  const madeAt = said.flatMap((event) => event.madeAt);
+  const finished = find('commits', 'read', finish);
+  const answer = during.findLast(({ peer, way }) => peer === 'http' && way === 'write')?.at;
+  return [
+    ...[sentAt, arrived, intent, intended, handed],
+    ...[madeAt[0], madeAt.at(-1), said.at(-1)?.at].map((time) => time ?? Number.NaN),
+    ...[finish, finished, answer ?? Number.NaN, answeredAt],
+  ];
+}
