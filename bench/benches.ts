@@ -1,8 +1,10 @@
 /** All benches, in the order of the report. */
 import { burstBench } from './burst.ts';
 import { densityBench } from './density.ts';
+import { eventsBench } from './events.ts';
 import { executeBench } from './execute.ts';
 import { fairnessBench } from './fairness.ts';
+import { growthBench } from './growth.ts';
 import { recoveryBench } from './recovery.ts';
 import { restartBench } from './restart.ts';
 import { roundtripBench } from './roundtrip.ts';
@@ -18,6 +20,8 @@ export const BENCHES: readonly Bench[] = [
   burstBench,
   recoveryBench,
   densityBench,
+  eventsBench,
+  growthBench,
   fairnessBench,
   soakBench,
 ];

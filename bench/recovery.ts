@@ -7,17 +7,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { createClient } from '../src/events/client.ts';
-import { ensureEmbeddedPostgres } from '../src/postgres/embeddedPostgres.ts';
-import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
+import type { TestGateway } from '../test/support/gateway.ts';
 import type { Bench, BenchResult, Figure } from './suite/bench.ts';
-import { generateHistory } from './support/generateHistory.ts';
+import { restartHard, startGatewayWithPast } from './support/gatewayWithPast.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';
 
-/** How often `/readyz` is asked; it bounds how exactly "ready" is known. */
-const LOOK_MS = 5;
 /** One line each: often enough to see when a stream goes on, for longer than the restart takes. */
 const TICKER = 'import time\nfor n in range(200): print(n, flush=True); time.sleep(0.05)';
 
@@ -48,12 +43,14 @@ export const recoveryBench: Bench = {
       sessions: Number(values.sessions),
       restarts: Number(values.restarts),
     };
-    const gateway = await startTestGateway({
+    const settings = {
       LOG_LEVEL: 'warn',
       MAX_TOTAL_WORKERS: String(extent.sessions + 2),
       MIN_IDLE_WORKERS: '0',
       WORKER_WAIT_TIMEOUT_MS: '300000',
-    });
+    };
+    say(`a past of ${extent.events} events, ${extent.executions} executions`);
+    const gateway = await startGatewayWithPast(extent, settings);
     try {
       return await measure(gateway, extent, say);
     } finally {
@@ -67,11 +64,7 @@ async function measure(
   extent: Extent,
   say: (line: string) => void,
 ): Promise<BenchResult> {
-  await gateway.kill('SIGKILL');
-  const generatedMs = await fill(gateway.dataDir, extent);
-  await gateway.restart();
-  const { events, executions, sessions, restarts } = extent;
-  say(`${events} events, ${executions} executions made in ${(generatedMs / 1_000).toFixed(1)} s`);
+  const { events, sessions, restarts } = extent;
   const executes = Array.from({ length: sessions }, (_, n) =>
     httpExecute({ ...gateway, userUuid: `live-${n}` }),
   );
@@ -100,23 +93,6 @@ async function measure(
   return { comparisons: [], figures };
 }
 
-async function fill(dataDir: string, extent: Extent): Promise<number> {
-  const address = await ensureEmbeddedPostgres({ dataDir, logger: pino({ level: 'silent' }) });
-  const client = createClient(address, {
-    name: 'bench',
-    maxConnections: 1,
-    statementTimeoutMs: 0,
-    answerTimeoutMs: 0,
-  });
-  const startedAt = performance.now();
-  try {
-    await generateHistory(client.sql, { events: extent.events, executions: extent.executions });
-  } finally {
-    await client.close(1_000);
-  }
-  return performance.now() - startedAt;
-}
-
 /** Kills the gateway while one session streams, starts it again, and takes the times. */
 async function restart(gateway: TestGateway, sessions: number, turn: number) {
   const user = `live-${turn % sessions}`;
@@ -125,11 +101,7 @@ async function restart(gateway: TestGateway, sessions: number, turn: number) {
   const answer = await gateway.graphql<{ submit: { id: string } }>(submit, { input });
   const id = answer.data?.submit.id ?? '';
   const before = await nextOutput(gateway, id, 0);
-  await gateway.kill('SIGKILL');
-  const startedAt = performance.now();
-  const starting = gateway.restart();
-  const readyMs = await ready(gateway, startedAt);
-  await starting;
+  const { startedAt, readyMs } = await restartHard(gateway);
   const other = httpExecute({ ...gateway, userUuid: `live-${(turn + 1) % sessions}` });
   await other('1+1', '2');
   const answerMs = performance.now() - startedAt;
@@ -137,18 +109,6 @@ async function restart(gateway: TestGateway, sessions: number, turn: number) {
   const streamMs = performance.now() - startedAt;
   await gateway.graphql('mutation ($id: ID!) { interrupt(executionId: $id) { status } }', { id });
   return { readyMs, answerMs, streamMs };
-}
-
-async function ready(gateway: TestGateway, startedAt: number): Promise<number> {
-  for (;;) {
-    const isReady = await fetch(`${gateway.url}/readyz`).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-    if (isReady) return performance.now() - startedAt;
-    if (performance.now() - startedAt > 60_000) throw new Error('Not ready within a minute.');
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
 }
 
 /** The seq of the first output after `after`, once there is one. */

@@ -7,7 +7,13 @@ export interface Samples {
 }
 
 /** A bound for a ratio or a figure, from the project's targets. */
-export type Target = { readonly atMost: number } | { readonly atLeast: number };
+export type Target = ({ readonly atMost: number } | { readonly atLeast: number }) & {
+  /**
+   * The end of a ratio's interval that is nearer to the bound's good side is judged, not its median: what is missed then is not
+   * missed by chance. @default false
+   */
+  readonly atNearEnd?: boolean;
+};
 
 /** Two series that were taken in turns in one run, so that a busy machine bears on both alike. */
 export interface Comparison {

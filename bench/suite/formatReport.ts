@@ -72,7 +72,7 @@ function figureRows({ name, figures }: ReportedBench): Row[] {
 function verdict(target: Target | undefined, isMet: boolean | undefined, unit: string): Row {
   if (target === undefined) return ['', ''];
   const bound = 'atMost' in target ? `<= ${target.atMost}${unit}` : `>= ${target.atLeast}${unit}`;
-  return [bound, isMet ? 'met' : 'NOT MET'];
+  return [target.atNearEnd ? `${bound}, near end` : bound, isMet ? 'met' : 'NOT MET'];
 }
 
 function times(ratio: number): string {

@@ -1,6 +1,6 @@
 /** A run in numbers, as it is printed and as it is written to a file. */
 import type { BenchResult, Comparison, Figure, Samples, Target } from './bench.ts';
-import { isMet } from './direction.ts';
+import { isMet, judgedEnd } from './direction.ts';
 import type { Provenance } from './provenance.ts';
 import { type Percentiles, percentilesOf, type Ratio, ratioOf } from './statistics.ts';
 
@@ -63,7 +63,7 @@ function reportComparison(comparison: Comparison): ReportedComparison {
     ratio,
     base: reportSamples(base),
     measured: reportSamples(measured),
-    ...judgement(ratio.p50, comparison),
+    ...judgement(judgedEnd(ratio, comparison.target), comparison),
   };
 }
 

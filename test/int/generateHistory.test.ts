@@ -6,6 +6,8 @@ import { rebuildProjections } from '../../src/events/projections/rebuildProjecti
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { commitOne, workerRequested } from '../support/events.ts';
 
+const HISTORY = { events: 1_000, executions: 100 };
+
 let db: TestDatabase;
 let gateway: Database;
 beforeAll(async () => {
@@ -18,7 +20,7 @@ afterAll(() => db.close());
 describe('generateHistory', () => {
   it('makes as many events as asked for, and rows that are what they say', async () => {
     await commitOne(gateway.store, workerRequested());
-    expect(await generateHistory(db.sql, { events: 1_000, executions: 100 })).toBe(1_000);
+    expect(await generateHistory(db.sql, HISTORY, { executionsPerBatch: 30 })).toBe(1_000);
     expect(await gateway.store.lastPosition()).toBe(1_001);
     const rebuilt = await rebuildProjections(db.address);
     expect(rebuilt).toMatchObject({

@@ -3,6 +3,7 @@ import { BENCHES } from '../../bench/benches.ts';
 import type { Bench, BenchResult, BenchRun } from '../../bench/suite/bench.ts';
 import { formatReport } from '../../bench/suite/formatReport.ts';
 import { parseOptions, SHORT_NAMES, UsageError } from '../../bench/suite/options.ts';
+import { reportBench } from '../../bench/suite/report.ts';
 import { runBenches } from '../../bench/suite/runBenches.ts';
 
 const RESULT: BenchResult = {
@@ -79,6 +80,18 @@ describe('the report', () => {
     ].map((line) => text.search(line));
     expect(places).not.toContain(-1);
     expect(places).toEqual([...places].sort((one, other) => one - other));
+  });
+
+  it('judges by the near end of the interval what is to be missed for certain only', () => {
+    const judge = (values: number[]) => {
+      const base = { name: 'the base', values: values.map(() => 2) };
+      const measured = { name: 'the measured', values };
+      const target = { atMost: 1, atNearEnd: true };
+      const comparisons = [{ name: 'of twins', unit: 'ms', base, measured, target }];
+      return reportBench('near', 1, { comparisons, figures: [] }).comparisons[0];
+    };
+    expect(judge([1, 3, 3, 3, 1, 3, 3, 1])).toMatchObject({ ratio: { p50: 1.5 }, isMet: true });
+    expect(judge([3, 3, 3, 3])).toMatchObject({ isMet: false });
   });
 
   it('is readable when nothing was measured', () => {

@@ -1,0 +1,70 @@
+/** An embedded PostgreSQL of a bench's own, set up as a gateway's is, and no gateway. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { type Client, createClient } from '../../src/events/client.ts';
+import type { Database } from '../../src/events/database.ts';
+import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
+import { openDatabase } from '../../src/events/openDatabase.ts';
+import { type GatewayId, newId } from '../../src/ids.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+
+const CLOSE_TIMEOUT_MS = 2_000;
+const logger = pino({ level: 'silent' });
+
+export interface BenchDatabase {
+  readonly address: DatabaseAddress;
+  /** As one gateway sees it; the first makes the tables. Whoever fills the tables otherwise closes it first: it reads along. */
+  open(): Promise<Database>;
+  /** Closes what is open, too. */
+  destroy(): Promise<void>;
+}
+
+export async function startBenchDatabase(): Promise<BenchDatabase> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'ch-bench-postgres-'));
+  const opened: Database[] = [];
+  const destroy = async (): Promise<void> => {
+    for (const database of opened) await database.close();
+    await stopEmbeddedPostgres({ dataDir, logger });
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const address = await ensureEmbeddedPostgres({ dataDir, logger });
+    const open = async (): Promise<Database> => {
+      const database = await openDatabase(address, {
+        gatewayId: newId<GatewayId>(),
+        logger,
+        newId,
+      });
+      opened.push(database);
+      await database.queries.poolIdentity('engine');
+      return database;
+    };
+    return { address, open, destroy };
+  } catch (error: unknown) {
+    await destroy();
+    throw error;
+  }
+}
+
+/** Raw SQL, on one connection and without any limit. */
+export async function withSql<T>(
+  address: DatabaseAddress,
+  use: (sql: Client['sql']) => Promise<T>,
+): Promise<T> {
+  const client = createClient(address, {
+    name: 'bench',
+    maxConnections: 1,
+    statementTimeoutMs: 0,
+    answerTimeoutMs: 0,
+  });
+  try {
+    return await use(client.sql);
+  } finally {
+    await client.close(CLOSE_TIMEOUT_MS);
+  }
+}

@@ -1,0 +1,61 @@
+/** A gateway whose database holds a long past, and what its restart takes. */
+import { pino } from 'pino';
+import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
+import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { withSql } from './benchDatabase.ts';
+import { generateHistory, type HistorySize } from './generateHistory.ts';
+
+/** How often `/readyz` is asked; it bounds how exactly "ready" is known. */
+const LOOK_MS = 5;
+const READY_TIMEOUT_MS = 60_000;
+
+/** Serves again when it resolves. @throws Error when it cannot be filled; it is destroyed then */
+export async function startGatewayWithPast(
+  size: HistorySize,
+  settings: Readonly<Record<string, string>>,
+  onAdded?: (executions: number) => void,
+): Promise<TestGateway> {
+  const gateway = await startTestGateway(settings);
+  try {
+    // Else it would read along.
+    await gateway.kill('SIGKILL');
+    const { dataDir } = gateway;
+    const address = await ensureEmbeddedPostgres({ dataDir, logger: pino({ level: 'silent' }) });
+    await withSql(address, (sql) =>
+      generateHistory(sql, size, onAdded === undefined ? {} : { onAdded }),
+    );
+    await gateway.restart();
+    return gateway;
+  } catch (error: unknown) {
+    await gateway.destroy();
+    throw error;
+  }
+}
+
+/**
+ * Kills it with SIGKILL and starts it again; PostgreSQL and the workers live on. Resolves with `performance.now()` of the
+ * start of its process, and the milliseconds from then until `/readyz` said 200 (every worker is adopted).
+ */
+export async function restartHard(
+  gateway: TestGateway,
+): Promise<{ startedAt: number; readyMs: number }> {
+  await gateway.kill('SIGKILL');
+  const startedAt = performance.now();
+  const starting = gateway.restart();
+  const readyMs = await untilReady(gateway, startedAt);
+  await starting;
+  return { startedAt, readyMs };
+}
+
+async function untilReady({ url }: TestGateway, startedAt: number): Promise<number> {
+  for (;;) {
+    const isReady = await fetch(`${url}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+    if (isReady) return performance.now() - startedAt;
+    if (performance.now() - startedAt > READY_TIMEOUT_MS)
+      throw new Error(`Not ready within ${READY_TIMEOUT_MS} ms.`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
