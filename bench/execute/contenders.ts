@@ -1,5 +1,8 @@
 /** Who runs `1+1` in turns, each on the same worker image. */
 import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { inTurns } from '../contenders/codeRunner.ts';
+import { startPlainJupyterServer } from '../contenders/jupyterServer.ts';
+import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
 import type { Contender } from '../suite/takeTurns.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
@@ -32,4 +35,13 @@ export function contenderAt(gateway: TestGateway): Contender {
     roundTrip: () => execute(CODE, RESULT),
     close: () => gateway.destroy(),
   };
+}
+
+/** REST and WebSocket, with nothing around them. */
+export async function startJupyter(): Promise<Contender> {
+  return inTurns(await startPlainJupyterServer(), CODE, RESULT);
+}
+
+export function predecessor(kind: PredecessorKind): () => Promise<Contender> {
+  return async () => inTurns(await startPredecessor({ kind, idleWorkers: 1 }), CODE, RESULT);
 }

@@ -1,6 +1,6 @@
 /**
  * The agent's own checks (black, flake8, mypy, its unit tests on a real kernel), run where it runs: in the worker image. And
- * the same checkers on the probes and the examples, which are Python as well.
+ * the same checkers on the probes, the examples and what benches compare with, which are Python as well.
  */
 
 import { PassThrough } from 'node:stream';
@@ -35,6 +35,12 @@ it.each([
   ['the probes', 'security/probes', ''],
   // What a client needs is not in a worker's image.
   ['the examples', '../../examples', '--ignore-missing-imports'],
+  // Of FastAPI, which the image of the checks has not, nothing is known.
+  [
+    'the contenders',
+    '../../bench/contenders/predecessor',
+    '--ignore-missing-imports --allow-untyped-decorators --allow-subclassing-any',
+  ],
 ])('and so are %s, but for the tests', async (_name, path, allowance) => {
   const folder = new URL(path, import.meta.url).pathname;
   const settings = '--config=/src/agent/.flake8';

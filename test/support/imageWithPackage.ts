@@ -1,4 +1,4 @@
-/** The worker image with one more of Debian's packages on top: what only tests need never gets into a worker. */
+/** The worker image with more of Debian's packages on top: what only tests and benches need never gets into a worker. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,9 +11,10 @@ export async function imageWithPackage(
   docker: Docker,
   workerImage: string,
   debianPackage: string,
+  ...furtherPackages: readonly string[]
 ): Promise<string> {
   const base = (await docker.getImage(workerImage).inspect()).Id;
-  const dockerfile = `FROM ${base}\nRUN ${installation(debianPackage)}\n`;
+  const dockerfile = `FROM ${base}\nRUN ${installation([debianPackage, ...furtherPackages])}\n`;
   const hash = createHash('sha256').update(dockerfile).digest('hex').slice(0, 16);
   const tag = `cellhouse-test-${debianPackage}:${hash}`;
   if (await exists(docker, tag)) return tag;
@@ -28,12 +29,12 @@ export async function imageWithPackage(
   return tag;
 }
 
-function installation(debianPackage: string): string {
+function installation(debianPackages: readonly string[]): string {
   return [
     // Without the folder apt refuses to log, and the worker image has none.
     'mkdir -p /var/log/apt',
     'apt-get update',
-    `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackage}`,
+    `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`,
     'rm -rf /var/lib/apt/lists/*',
   ].join(' && ');
 }

@@ -34,8 +34,8 @@ function workerImage(): string {
   return image;
 }
 
-/** Debian's jupyter-server with one stock IPython kernel. */
-export async function startJupyterServer(): Promise<KernelServer> {
+/** Debian's jupyter-server with one stock IPython kernel. @param settings of the server, as its command line has them */
+export async function startJupyterServer(settings: readonly string[] = []): Promise<KernelServer> {
   const docker = new Docker();
   const image = await imageWithPackage(docker, workerImage(), 'jupyter-server');
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-jupyter-'));
@@ -50,6 +50,7 @@ export async function startJupyterServer(): Promise<KernelServer> {
       `--IdentityProvider.token=${TOKEN}`,
       // By default it drops output that comes faster than a browser would like.
       '--ZMQChannelsWebsocketConnection.limit_rate=False',
+      ...settings,
     ],
     Labels: { 'cellhouse.test': 'jupyter-server' },
     HostConfig: { NetworkMode: 'none', Binds: [`${directory}:/server`], AutoRemove: true },

@@ -1,0 +1,28 @@
+/** One HTTP connection that is kept, as a client with a connection pool has it. */
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+export interface KeptConnection {
+  /** Resolves with the text of the answer, whatever its status. @throws Error when the connection broke */
+  post(path: string, body: unknown): Promise<string>;
+  close(): void;
+}
+
+/** @param url without a path. @param token goes along as `X-Auth-Token` */
+export function keptConnection(url: string, token: string): KeptConnection {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const send = (path: string, body: string): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const headers = {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(body),
+        'X-Auth-Token': token,
+      };
+      const sending = request(`${url}${path}`, { method: 'POST', agent, headers }, resolve);
+      sending.on('error', reject).end(body);
+    });
+  return {
+    post: async (path, body) => text(await send(path, JSON.stringify(body))),
+    close: () => agent.destroy(),
+  };
+}
