@@ -112,4 +112,17 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, signal.SIG_DFL)`,
     sees: (ran) => expect(textOf(ran)).toMatch(/^[.!]*!\.[.!]*$/),
   },
+  'a signal handler that prints while the code and a child process print': {
+    code: `import signal, subprocess, time
+signal.signal(signal.SIGALRM, lambda *_: print("!", end=""))
+child = subprocess.Popen(["sh", "-c", "while :; do echo c; sleep 0.0002; done"])
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+end = time.monotonic() + 1
+while time.monotonic() < end: print(".", end="")
+signal.setitimer(signal.ITIMER_REAL, 0)
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+child.kill()
+n = child.wait()`,
+    sees: (ran) => expect(textOf(ran)).toMatch(/^[.!c\n]*!\.[.!c\n]*$/),
+  },
 });

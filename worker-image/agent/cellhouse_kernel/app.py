@@ -86,7 +86,8 @@ class KernelApp(IPKernelApp):
         super().init_io()
         streams: Any = (sys.stdout, sys.stderr)
         follow_starters([stream._parent_header for stream in streams])
-        RAW_OUTPUT.start({DESCRIPTORS[stream.name]: stream.add for stream in streams})
+        takers = {DESCRIPTORS[stream.name]: stream.add for stream in streams}
+        RAW_OUTPUT.start(takers, self.iopub_thread.outbox.lock)
 
     def init_kernel(self) -> None:
         """Make the kernel; nothing in it knows of ZeroMQ."""

@@ -112,6 +112,11 @@ class Outbox:
         self._messages: tuple[bytes, int, Position] | None = None
         self._sent_number = 0
 
+    @property
+    def lock(self) -> threading.RLock:
+        """What is held while text is added and sent. Who holds it adds several texts with none of others in between."""
+        return self._lock
+
     def start(self) -> None:
         """Begin to send what nothing else sends in time. A forked child sends by lines instead."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)

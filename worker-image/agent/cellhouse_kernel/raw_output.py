@@ -117,14 +117,24 @@ class RawOutput:
         self._pipes: list[_Pipe] = []
         # Reentrant: a signal handler of the user's may print while its own thread reads here.
         self._lock = threading.RLock()
+        # Somebody has read, or is about to, and has not handed on yet.
+        self._is_reading = False
         self._ready: select.epoll | None = None
         self._watched: select.epoll | None = None
-        # Reading ends that something left behind may still write to.
+        # Reading ends that something left behind may still write to. With a lock of their own: who prints need not wait
+        # while such output is forgotten. It is taken last, or alone.
         self._former: set[int] = set()
+        self._former_lock = threading.Lock()
         self._is_fresh = False
 
-    def start(self, takers: dict[int, TakeText]) -> None:
-        """Hand on what is written to these descriptors, each to its taker."""
+    def start(self, takers: dict[int, TakeText], lock: threading.RLock) -> None:
+        """Hand on what is written to these descriptors, each to its taker.
+
+        `lock` is the one that the takers hold. It is held from a read until the text is handed on, so that nothing else
+        comes in between. With a second lock, a signal handler that prints while its thread holds the first could wait
+        for ever.
+        """
+        self._lock = lock
         self._ready = ready = select.epoll()
         self._watched = select.epoll()
         self._watched.register(ready, select.EPOLLIN)
@@ -143,7 +153,8 @@ class RawOutput:
 
     def take(self) -> None:
         """Hand on what was written until now. It comes before each write of Python's, so it must be quick."""
-        if self._ready and self._ready.poll(0, 1):
+        # In this order: what is not there any more was read after the flag was set.
+        if self._ready and (self._ready.poll(0, 1) or self._is_reading):
             self._read()
 
     def end(self) -> None:
@@ -154,7 +165,7 @@ class RawOutput:
 
     def renew(self) -> None:
         """Get ready for the next execution. Whatever comes through the former pipes from now on belongs to nobody."""
-        with self._lock:
+        with self._lock, self._former_lock:
             for pipe in self._pipes:
                 former = pipe.renew()
                 if former >= 0 and self._watched:
@@ -172,14 +183,18 @@ class RawOutput:
 
     def _read(self) -> None:
         with self._lock:
-            for pipe in self._pipes:
-                pipe.read()
+            try:
+                self._is_reading = True
+                for pipe in self._pipes:
+                    pipe.read()
+            finally:
+                self._is_reading = False
 
     def _on_ready(self, descriptor: int) -> None:
-        with self._lock:
-            if self._ready and descriptor == self._ready.fileno():
-                self._read()
-            else:
+        if self._ready and descriptor == self._ready.fileno():
+            self._read()
+        else:
+            with self._former_lock:
                 self._discard(descriptor)
 
 

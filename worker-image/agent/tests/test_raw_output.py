@@ -13,6 +13,7 @@ from cellhouse_kernel.raw_output import RawOutput
 FIRST = {"msg_id": "first"}
 SECOND = {"msg_id": "second"}
 PATIENCE_SECONDS = 20.0
+HELD_SECONDS = 0.1
 
 
 class RawOutputTest(unittest.TestCase):
@@ -22,15 +23,23 @@ class RawOutputTest(unittest.TestCase):
         self.descriptor = os.open(os.devnull, os.O_WRONLY)
         self.taken: list[tuple[str, str]] = []
         self.grown = threading.Event()
+        # What the outbox holds while text is added.
+        self.lock = threading.RLock()
+        self.may_take = threading.Event()
+        self.may_take.set()
+        self.is_taking = threading.Event()
         self.raw = RawOutput()
-        self.raw.start({self.descriptor: self.take})
+        self.raw.start({self.descriptor: self.take}, self.lock)
 
     def tearDown(self) -> None:
         os.close(self.descriptor)
 
     def take(self, parent: dict[str, Any], text: str) -> None:
         """What the kernel's streams do with it."""
-        self.taken.append((parent["msg_id"], text))
+        self.is_taking.set()
+        self.may_take.wait(PATIENCE_SECONDS)
+        with self.lock:
+            self.taken.append((parent["msg_id"], text))
         self.grown.set()
 
     def text(self, name: str) -> str:
@@ -48,6 +57,27 @@ class RawOutputTest(unittest.TestCase):
         os.write(self.descriptor, b"a")
         self.assertTrue(self.grown.wait(PATIENCE_SECONDS))
         self.assertEqual(self.taken, [("first", "a")])
+
+    def test_waits_for_what_another_thread_has_read_and_not_yet_handed_on(self) -> None:
+        self.raw.begin(FIRST)
+        self.may_take.clear()
+        os.write(self.descriptor, b"a")
+        self.assertTrue(self.is_taking.wait(PATIENCE_SECONDS))
+        threading.Timer(HELD_SECONDS, self.may_take.set).start()
+        self.raw.take()
+        self.assertEqual(self.taken, [("first", "a")])
+
+    def test_a_signal_handler_may_print_while_its_thread_sends(self) -> None:
+        self.raw.begin(FIRST)
+        for letter in (b"a", b"b"):
+            # The handler runs in the very thread that holds this.
+            with self.lock:
+                os.write(self.descriptor, letter)
+                # Time enough for the other thread to see that there is something.
+                time.sleep(HELD_SECONDS)
+                os.write(self.descriptor, letter)
+                self.raw.take()
+        self.assertEqual(self.text("first"), "aabb")
 
     def test_joins_the_halves_of_a_character(self) -> None:
         self.raw.begin(FIRST)
