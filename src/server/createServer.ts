@@ -144,9 +144,9 @@ export function createServer(deps: ServerDeps): GatewayServer {
     server.close();
     for (const res of answering) endAfter(res);
     webSockets.retire();
-    await inFlight.untilNone(within(DRAIN_TIMEOUT_MS, signal));
+    await inFlight.untilNone(DRAIN_TIMEOUT_MS, signal);
     stopping.abort();
-    await inFlight.untilNone(AbortSignal.timeout(FLUSH_TIMEOUT_MS));
+    await inFlight.untilNone(FLUSH_TIMEOUT_MS);
     await webSockets.close();
     server.closeAllConnections();
     metrics.close();
@@ -179,9 +179,4 @@ function upgradeRefusal(
 
 function refuseUpgrade(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-function within(timeoutMs: number, signal: AbortSignal | undefined): AbortSignal {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  return signal ? AbortSignal.any([timeout, signal]) : timeout;
 }

@@ -4,8 +4,8 @@ export interface InFlight {
   /** Counts a call; the function it gives back ends it, once. */
   begin(): () => void;
   readonly count: number;
-  /** Resolves as soon as no call is in flight, at the latest when the signal is aborted. */
-  untilNone(signal: AbortSignal): Promise<void>;
+  /** Resolves as soon as no call is in flight, at the latest after that time or when the signal is aborted. */
+  untilNone(timeoutMs: number, signal?: AbortSignal): Promise<void>;
 }
 
 export function createInFlight(): InFlight {
@@ -26,16 +26,19 @@ export function createInFlight(): InFlight {
       return calls.size;
     },
 
-    untilNone(signal) {
-      if (calls.size === 0 || signal.aborted) return Promise.resolve();
+    untilNone(timeoutMs, signal) {
+      if (calls.size === 0 || signal?.aborted) return Promise.resolve();
       return new Promise((resolve) => {
         const wake = () => {
           waiting.delete(wake);
-          signal.removeEventListener('abort', wake);
+          clearTimeout(limit);
+          signal?.removeEventListener('abort', wake);
           resolve();
         };
+        // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
+        const limit = setTimeout(wake, timeoutMs);
         waiting.add(wake);
-        signal.addEventListener('abort', wake, { once: true });
+        signal?.addEventListener('abort', wake, { once: true });
       });
     },
   };

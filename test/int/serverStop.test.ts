@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setInterval as every } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -10,6 +11,7 @@ import { newId } from '../../src/ids.ts';
 import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
 import type { InterpreterService } from '../../src/pool/service.ts';
 import { createServer } from '../../src/server/createServer.ts';
+import { collectGarbage } from '../support/collectGarbage.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import {
@@ -146,6 +148,29 @@ describe('stopping', () => {
     expect((await answer).errors).toMatchObject([
       { extensions: { code: 'SHUTTING_DOWN', accepted: true } },
     ]);
+  });
+
+  it('waits 7 s at most, whatever is collected as garbage meanwhile', {
+    timeout: 20_000,
+  }, async () => {
+    const held = heldExecution();
+    const { server, query } = await startTransport(memoryService({ execute: held.execute }));
+    const answer = query(EXECUTE);
+    await held.started;
+    const patience = new AbortController();
+    const began = performance.now();
+    let isClosed = false;
+    const closed = server.close(patience.signal).then(() => {
+      isClosed = true;
+    });
+    for await (const _ of every(500)) {
+      if (isClosed || performance.now() - began > 10_000) break;
+      collectGarbage();
+    }
+    expect(isClosed).toBe(true);
+    await closed;
+    expect(performance.now() - began).toBeGreaterThan(6_900);
+    expect((await answer).errors).toMatchObject([{ extensions: { code: 'SHUTTING_DOWN' } }]);
   });
 
   it.each([
