@@ -15,7 +15,7 @@ import { workerImage } from './support/workerImage.ts';
 
 /** Each turn takes seconds. */
 const TURNS = { samples: 50, warmUp: 3 };
-const SHORT_TURNS = { samples: 8, warmUp: 1 };
+const SHORT_TURNS = { samples: 12, warmUp: 1 };
 /** Long enough for the loop to have begun on a busy machine: before that, the interrupt would end it. */
 const LIMITS = { timeoutMs: 1_000, graceMs: 100 };
 /** From a runaway loop's limit to the next answer. */

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { judge } from '../../bench/suite/judge.ts';
+
+const report = (p50: number, rest: { unit?: string; name?: string; failure?: string } = {}) => {
+  const { unit = 'ms', name = 'of twins', ...failure } = rest;
+  return { benches: [{ name: 'a', comparisons: [{ name, unit, ratio: { p50 } }], ...failure }] };
+};
+
+describe('a run beside the committed one', () => {
+  it('passes when it is as good, better, or not far worse', () => {
+    for (const ratio of [0.1, 1, 1.2, 1.79]) expect(judge(report(1.2), report(ratio))).toEqual([]);
+  });
+
+  it('fails on a ratio that is far worse', () => {
+    expect(judge(report(1.2), report(1.9))).toEqual([
+      'a: of twins: 1.90x, which is 1.58 times worse than 1.20x',
+    ]);
+  });
+
+  it('takes less for worse where more is better', () => {
+    const rate = { unit: 'MB/s' };
+    expect(judge(report(0.9, rate), report(5, rate))).toEqual([]);
+    expect(judge(report(0.9, rate), report(0.7, rate))).toEqual([]);
+    expect(judge(report(0.9, rate), report(0.5, rate))).toHaveLength(1);
+  });
+
+  it('fails on what is no ratio', () => {
+    expect(judge(report(1.2), report(Number.NaN))).toHaveLength(1);
+  });
+
+  it('fails on a comparison that only one of them has', () => {
+    const one = judge(report(1), { benches: [{ name: 'a', comparisons: [] }] });
+    expect(one).toEqual(['nothing was compared', 'a: of twins: committed, and not compared now']);
+    expect(judge(report(1), report(1, { name: 'of others' }))).toHaveLength(2);
+  });
+
+  it('fails on a bench that failed', () => {
+    expect(judge(report(1), report(1, { failure: 'wrong answer' }))).toEqual([
+      'a failed: wrong answer',
+    ]);
+  });
+});
