@@ -1,13 +1,16 @@
 /** All benches, in the order of the report. */
 import { burstBench } from './burst.ts';
 import { densityBench } from './density.ts';
+import { enduranceBench } from './endurance.ts';
 import { eventsBench } from './events.ts';
 import { executeBench } from './execute.ts';
 import { fairnessBench } from './fairness.ts';
 import { growthBench } from './growth.ts';
+import { isolationBench } from './isolation.ts';
 import { recoveryBench } from './recovery.ts';
 import { restartBench } from './restart.ts';
 import { roundtripBench } from './roundtrip.ts';
+import { sessionStartBench } from './sessionStart.ts';
 import { soakBench } from './soak.ts';
 import type { Bench } from './suite/bench.ts';
 import { workerBench } from './worker.ts';
@@ -17,11 +20,14 @@ export const BENCHES: readonly Bench[] = [
   roundtripBench,
   restartBench,
   workerBench,
+  sessionStartBench,
   burstBench,
   recoveryBench,
   densityBench,
   eventsBench,
+  isolationBench,
   growthBench,
   fairnessBench,
+  enduranceBench,
   soakBench,
 ];

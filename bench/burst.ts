@@ -3,12 +3,11 @@
  * image with the same limits, all begun at once, until the health of each answers. Meanwhile a user with a session goes on
  * calling: what its calls cost beside the plain containers is what the load of the CPUs explains. Both take turns in one run.
  */
-import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
-import { startAgent } from '../test/support/kernelServers.ts';
 import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
+import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';
 import { percentile } from './support/percentile.ts';
 
 const USERS = 30;
@@ -17,8 +16,6 @@ const ROUNDS = 3;
 /** Between two calls of the user with a session. */
 const PROBE_PAUSE_MS = 50;
 const QUIET_MS = 3_000;
-/** A machine that does other things as well may take long for thirty. */
-const WAIT_MS = 300_000;
 
 export const burstBench: Bench = {
   name: 'burst',
@@ -51,9 +48,9 @@ async function measure(
   const last = { plain: [] as number[], burst: [] as number[] };
   const probed = { plain: [] as number[], burst: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    const [besidePlain, plain] = await beside(probe, startPlain);
-    const [besideBurst, burst] = await beside(probe, () => startUsers(gateway, round));
-    await leave(gateway, round);
+    const [besidePlain, plain] = await beside(probe, () => startPlainContainers(USERS));
+    const [besideBurst, burst] = await beside(probe, () => serveNewUsers(gateway, usersOf(round)));
+    await leave(gateway, usersOf(round), { busyWorkers: 1, idleWorkers: 0 });
     took.plain.push(...plain);
     took.burst.push(...burst);
     last.plain.push(Math.max(...plain));
@@ -103,48 +100,6 @@ async function beside<T>(
   }
 }
 
-/** Until the health of each answers, from when all were begun. */
-async function startPlain(): Promise<number[]> {
-  const startedAt = performance.now();
-  const started = await Promise.all(
-    Array.from({ length: USERS }, async () => {
-      const agent = await startAgent();
-      if (agent.target.kind !== 'agent') throw new Error('That is no agent.');
-      await healthOf(agent.target.socketPath);
-      return { agent, tookMs: performance.now() - startedAt };
-    }),
-  );
-  for (const { agent } of started) await agent.close();
-  return started.map(({ tookMs }) => tookMs);
-}
-
-function healthOf(socketPath: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get({ socketPath, path: '/health' }, (response) => {
-      response.resume();
-      if (response.statusCode === 200) resolve();
-      else reject(new Error(`Its health is ${response.statusCode}.`));
-    }).on('error', reject);
-  });
-}
-
 function usersOf(round: number): string[] {
   return Array.from({ length: USERS }, (_, index) => `user-${round}-${index}`);
-}
-
-/** Until each has its answer, from when all called. */
-function startUsers({ url, token }: TestGateway, round: number): Promise<number[]> {
-  return Promise.all(
-    usersOf(round).map((userUuid) => httpExecute({ url, token, userUuid })('1+1', '2')),
-  );
-}
-
-async function leave(gateway: TestGateway, round: number): Promise<void> {
-  for (const user of usersOf(round)) {
-    const { errors } = await gateway.graphql(
-      'mutation Leave($user: String!) { release(input: { userUuid: $user }) { released } }',
-      { user },
-    );
-    if (errors) throw new Error(JSON.stringify(errors));
-  }
 }

@@ -8,15 +8,14 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { FIGURES, type FigureName, type Look } from './soak/figures.ts';
+import { reportVerdicts } from './soak/judge.ts';
+import { headRow, lookRow } from './soak/lookRows.ts';
 import { plotSvg } from './soak/plotSvg.ts';
-import { runSoak, type SoakResult } from './soak/runSoak.ts';
-import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
+import { runSoak } from './soak/runSoak.ts';
+import type { Bench, BenchRun } from './suite/bench.ts';
 
 const MINUTES = '20';
 const SHORT_MINUTES = '2';
-const CELL_CHARS = 12;
-const NAMES = Object.keys(FIGURES) as FigureName[];
 
 export const soakBench: Bench = {
   name: 'soak',
@@ -32,32 +31,12 @@ export const soakBench: Bench = {
     });
     const minutes = Number(values.minutes);
     if (!(minutes > 0)) throw new Error('--minutes is a number above 0.');
-    const row = (cells: readonly string[]) =>
-      say(cells.map((cell) => cell.padStart(CELL_CHARS)).join(''));
-    row(['minute', ...NAMES]);
-    const result = await runSoak(minutes, (look: Look) =>
-      row([look.minute, ...NAMES.map((name) => look[name])].map((value) => value.toFixed(1))),
-    );
+    say(headRow('minute'));
+    const result = await runSoak(minutes, (look) => say(lookRow(look.minute.toFixed(1), look)));
     say([...result.counts].map(([name, n]) => `${name}: ${n}`).join(', '));
     const machine = `${cpus().length} CPUs, Node ${process.version}`;
     if (values.plot !== undefined)
       writeFileSync(values.plot, plotSvg(result, `${minutes} minutes of mixed load, ${machine}`));
-    return judged(result);
+    return reportVerdicts(result.verdicts, `after ${result.warmUpMinutes.toFixed(1)} minutes`);
   },
 };
-
-function judged({ verdicts, warmUpMinutes }: SoakResult): BenchResult {
-  const figures = verdicts.flatMap(({ figure, level, growth }) => {
-    const { name, unit, allowedGrowth } = FIGURES[figure];
-    const after = `after ${warmUpMinutes.toFixed(1)} minutes`;
-    return [
-      { name: `${name}, level ${after}`, unit, value: level },
-      { name: `${name}, growth ${after}`, unit, value: growth, target: { atMost: allowedGrowth } },
-    ];
-  });
-  const growing = verdicts
-    .filter(({ isFlat }) => !isFlat)
-    .map(({ figure }) => FIGURES[figure].name);
-  const result = { comparisons: [], figures };
-  return growing.length === 0 ? result : { ...result, failure: `it grows: ${growing.join(', ')}` };
-}

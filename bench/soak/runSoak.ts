@@ -1,11 +1,11 @@
 /** A gateway under a mixed load for a long time, looked at again and again while it is at rest. */
 import { startTestGateway } from '../../test/support/gateway.ts';
 import { containerOf, execute } from '../../test/support/interpreter.ts';
-import { FIGURES, type FigureName, type Look } from './figures.ts';
+import type { Look } from './figures.ts';
 import { openInspector } from './inspector.ts';
+import { type FigureVerdict, judge } from './judge.ts';
 import { createMixedLoad } from './mixedLoad.ts';
 import { takeLook } from './takeLook.ts';
-import { type Trend, trendOf } from './trend.ts';
 
 const MS_PER_MINUTE = 60_000;
 /** Compilers, caches and connection pools fill up meanwhile. */
@@ -19,11 +19,6 @@ const MIN_LOOK_INTERVAL_MS = 4_000;
 const MIN_STEADY_LOOKS = 6;
 /** Two cores are busy with these, and with the visitors beside them. */
 const USERS = ['soak-1', 'soak-2', 'soak-3'];
-
-export interface FigureVerdict extends Trend {
-  readonly figure: FigureName;
-  readonly isFlat: boolean;
-}
 
 export interface SoakResult {
   /** All looks, those of the warm-up included. */
@@ -70,12 +65,4 @@ export async function runSoak(
   } finally {
     await gateway.destroy();
   }
-}
-
-/** Whether each figure is flat over all these looks. */
-function judge(looks: readonly Look[]): FigureVerdict[] {
-  return (Object.keys(FIGURES) as FigureName[]).map((figure) => {
-    const trend = trendOf(looks.map((look) => ({ minute: look.minute, value: look[figure] })));
-    return { figure, ...trend, isFlat: trend.growth <= FIGURES[figure].allowedGrowth };
-  });
 }

@@ -1,0 +1,52 @@
+/**
+ * What gVisor costs: the `1+1` of `execute` through a gateway whose workers run under runsc, beside one whose workers run under
+ * runc. Makes runsc known to the engine, as `npm test` does.
+ *
+ * `npm run bench -- isolation [--samples N]`
+ */
+import { execFile } from 'node:child_process';
+import { parseArgs, promisify } from 'node:util';
+import { startTestGateway } from '../test/support/gateway.ts';
+import { contenderAt } from './execute/contenders.ts';
+import type { Bench } from './suite/bench.ts';
+import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
+
+const WARM_UP = 50;
+/** The first of a gateway's workers may be made on a machine that does other things as well. */
+const WAIT_MS = '120000';
+const SETTINGS = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '1', WORKER_WAIT_TIMEOUT_MS: WAIT_MS };
+
+export const isolationBench: Bench = {
+  name: 'isolation',
+  about: '1+1 through HTTP to workers under gVisor (runsc), beside the same under runc',
+  isInBareRun: true,
+  run: async ({ isShort, args, say }) => {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { samples: { type: 'string', default: isShort ? '100' : '400' } },
+    });
+    await ensureRunsc(say);
+    const starts = [() => start('runc'), () => start('runsc')] as const;
+    const [base, measured] = await withContenders(starts, (contenders) =>
+      takeTurns(contenders, { samples: Number(values.samples), warmUp: WARM_UP }),
+    );
+    return { comparisons: [{ name: '1+1', unit: 'ms', base, measured }], figures: [] };
+  },
+};
+
+async function start(runtime: string): Promise<Contender> {
+  const gateway = await startTestGateway({ ...SETTINGS, DOCKER_RUNTIME: runtime });
+  return { ...contenderAt(gateway), name: `under ${runtime}` };
+}
+
+/** The project's own set-up of it. @throws Error with what it said where it cannot, and what to do by hand */
+async function ensureRunsc(say: (line: string) => void): Promise<void> {
+  try {
+    const script = 'scripts/setup-runsc.mjs';
+    const { stdout } = await promisify(execFile)(process.execPath, [script]);
+    if (stdout.includes('•')) say(stdout.trim());
+  } catch (cause: unknown) {
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    throw new Error(`gVisor (runsc) cannot be used here.\n${said}`, { cause });
+  }
+}
