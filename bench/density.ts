@@ -1,18 +1,23 @@
 /**
  * What an idle worker takes of the machine's memory: the proportional set size (PSS: what is shared counts in parts) of
  * all its processes, beside the one process of a stock kernel. As many of both live at the same time, with numpy, pandas
- * and matplotlib imported. It reads other users' memory maps, so it runs as root.
+ * and matplotlib imported. Then what a gateway's heap holds more for each open session, and after each 1,000 executions. It
+ * reads other users' memory maps, so it runs as root.
+ *
+ * `npm run bench -- density [--count N]`
  */
 import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { createKernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
+import { measureGatewayMemory } from './density/gatewayMemory.ts';
 import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
 import { listProcesses, type ProcessInfo } from './support/containerProcesses.ts';
 import { startStockKernel } from './support/stockKernel.ts';
 import { USUAL_IMPORTS } from './support/usualImports.ts';
 import { workerImage } from './support/workerImage.ts';
 
-const COUNT = 4;
+const COUNT = '4';
 const STOCK_KERNEL = 'ipykernel_launcher';
 const KIB_PER_MIB = 1024;
 /** Its end tells which it is. */
@@ -27,20 +32,30 @@ export const densityBench: Bench = {
   name: 'density',
   about: 'memory of idle workers beside as many stock kernels with the same imports; as root',
   isInBareRun: true,
-  run: async () => {
-    const stock: Started[] = [];
-    const worker: Started[] = [];
-    try {
-      for (let turn = 0; turn < COUNT; turn += 1) {
-        stock.push(await startStock());
-        worker.push(await startWorker());
-      }
-      return measure(stock, worker);
-    } finally {
-      for (const { close } of [...stock, ...worker]) await close();
-    }
+  run: async (run) => {
+    const { values } = parseArgs({
+      args: [...run.args],
+      options: { count: { type: 'string', default: COUNT } },
+    });
+    const count = Number(values.count);
+    const { comparisons, figures } = await compareWorkers(count);
+    return { comparisons, figures: [...figures, ...(await measureGatewayMemory(count, run))] };
   },
 };
+
+async function compareWorkers(count: number): Promise<BenchResult> {
+  const stock: Started[] = [];
+  const worker: Started[] = [];
+  try {
+    for (let turn = 0; turn < count; turn += 1) {
+      stock.push(await startStock());
+      worker.push(await startWorker());
+    }
+    return measure(stock, worker);
+  } finally {
+    for (const { close } of [...stock, ...worker]) await close();
+  }
+}
 
 async function startStock(): Promise<Started> {
   const stock = await startStockKernel(workerImage());
@@ -68,7 +83,7 @@ function measure(stock: readonly Started[], worker: readonly Started[]): BenchRe
   const mibOf = (all: readonly Started[]) =>
     all.map(({ processes }) => processes.reduce((sum, { pid }) => sum + pssMib(pid), 0));
   const comparison: Comparison = {
-    name: `PSS of each, ${COUNT} of both alive`,
+    name: `PSS of each, ${worker.length} of both alive`,
     unit: 'MiB',
     base: { name: 'stock kernel', values: mibOf(stock) },
     measured: { name: 'worker', values: mibOf(worker) },
@@ -79,7 +94,9 @@ function measure(stock: readonly Started[], worker: readonly Started[]): BenchRe
     unit: 'MiB',
     value: pssMib(pid),
   }));
-  return { comparisons: [comparison], figures };
+  const all = mibOf(worker).reduce((sum, mib) => sum + mib, 0);
+  const total = { name: `PSS of all ${worker.length} workers`, unit: 'MiB', value: all };
+  return { comparisons: [comparison], figures: [total, ...figures] };
 }
 
 /** @throws Error as anybody but root, or when the process has ended */

@@ -7,13 +7,14 @@
 import { parseArgs } from 'node:util';
 import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
 import { containerOf } from '../test/support/interpreter.ts';
+import type { RoundTrip } from './contenders/codeRunner.ts';
 import type { Look } from './soak/figures.ts';
 import { openInspector } from './soak/inspector.ts';
 import { judge, reportVerdicts } from './soak/judge.ts';
 import { headRow, lookRow } from './soak/lookRows.ts';
 import { takeLook } from './soak/takeLook.ts';
 import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
-import { type HttpExecute, httpExecute } from './support/httpExecute.ts';
+import { httpExecute } from './support/httpExecute.ts';
 
 /** Of all: compilers, caches and connection pools fill up meanwhile. */
 const WARM_UP_SHARE = 1 / 6;
@@ -86,7 +87,7 @@ async function measure(
 }
 
 /** A session that knows how often it was called: none is lost, and none done twice. */
-function createCounter(execute: HttpExecute) {
+function createCounter(execute: RoundTrip) {
   let last = 0;
   return {
     begin: () => execute('n = 0; n', '0'),

@@ -6,7 +6,8 @@ import { measureAuditQueries } from './events/auditQueries.ts';
 import { measureTableGrowth } from './events/tableGrowth.ts';
 import type { Bench, BenchRun, Figure } from './suite/bench.ts';
 import { type BenchDatabase, startBenchDatabase, withSql } from './support/benchDatabase.ts';
-import { generateHistory, usualHistory } from './support/generateHistory.ts';
+import { generateHistory } from './support/generateHistory.ts';
+import { usualHistory } from './support/historySize.ts';
 
 const EXECUTIONS = 100_000;
 const SHORT_EXECUTIONS = 3_000;

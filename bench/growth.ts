@@ -9,7 +9,7 @@ import type { TestGateway } from '../test/support/gateway.ts';
 import type { Bench, BenchResult, BenchRun, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { restartHard, startGatewayWithPast } from './support/gatewayWithPast.ts';
-import { usualHistory } from './support/generateHistory.ts';
+import { usualHistory } from './support/historySize.ts';
 import { httpExecute } from './support/httpExecute.ts';
 
 const EXECUTIONS = '1000,100000,1000000';

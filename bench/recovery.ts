@@ -1,160 +1,122 @@
 /**
- * What a long past and a full pool cost a gateway that is killed: from its start to ready, to the first answer of an old
- * session, and to the next output of a stream that was running. Then `cellhouse rebuild` over all that past, beside users.
+ * What a gateway that is killed costs its users, by how many sessions are open and how long its past is: from the start of the
+ * new process to ready, to the first answer, and to the next output of a stream that was running.
  *
- * `npm run bench -- recovery [--events N] [--executions N] [--sessions N] [--restarts N]`
+ * `npm run bench -- recovery [--events N,N...] [--sessions N,N...] [--restarts N] [--rebuild]`
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import type { TestGateway } from '../test/support/gateway.ts';
-import type { Bench, BenchResult, Figure } from './suite/bench.ts';
-import { restartHard, startGatewayWithPast } from './support/gatewayWithPast.ts';
+import { type Recovered, restartBesideStream, restartEmpty } from './recovery/killAndRestart.ts';
+import { p50AndMax } from './recovery/p50AndMax.ts';
+import { rebuildBesideUsers } from './recovery/rebuildBesideUsers.ts';
+import type { Bench, BenchRun, Figure } from './suite/bench.ts';
+import { startGatewayWithPast } from './support/gatewayWithPast.ts';
+import { usualHistoryOf } from './support/historySize.ts';
 import { httpExecute } from './support/httpExecute.ts';
-import { percentile } from './support/percentile.ts';
+import { WAIT_MS } from './support/newUsers.ts';
 
-/** One line each: often enough to see when a stream goes on, for longer than the restart takes. */
-const TICKER = 'import time\nfor n in range(200): print(n, flush=True); time.sleep(0.05)';
+const AT_MOST_MS = 1_000;
 
 interface Extent {
-  readonly events: number;
-  readonly executions: number;
-  readonly sessions: number;
+  readonly sessions: readonly number[];
   readonly restarts: number;
+  readonly isRebuilding: boolean;
 }
 
 export const recoveryBench: Bench = {
   name: 'recovery',
-  about: 'what a long past and a full pool cost a gateway that is killed; rebuilding beside users',
-  isInBareRun: false,
+  about: 'from kill -9 to ready, the first answer and the resumed stream (--events, --sessions)',
+  isInBareRun: true,
   run: async ({ isShort, args, say }) => {
     const { values } = parseArgs({
       args: [...args],
       options: {
-        events: { type: 'string', default: isShort ? '10000' : '1000000' },
-        executions: { type: 'string', default: isShort ? '1000' : '100000' },
-        sessions: { type: 'string', default: isShort ? '3' : '30' },
+        events: { type: 'string', default: isShort ? '1000' : '1000,100000' },
+        sessions: { type: 'string', default: isShort ? '0,3' : '0,10' },
         restarts: { type: 'string', default: isShort ? '3' : '10' },
+        rebuild: { type: 'boolean', default: false },
       },
     });
-    const extent = {
-      events: Number(values.events),
-      executions: Number(values.executions),
-      sessions: Number(values.sessions),
+    const extent: Extent = {
+      sessions: values.sessions.split(',').map(Number),
       restarts: Number(values.restarts),
+      isRebuilding: values.rebuild,
     };
-    const settings = {
-      LOG_LEVEL: 'warn',
-      MAX_TOTAL_WORKERS: String(extent.sessions + 2),
-      MIN_IDLE_WORKERS: '0',
-      WORKER_WAIT_TIMEOUT_MS: '300000',
-    };
-    say(`a past of ${extent.events} events, ${extent.executions} executions`);
-    const gateway = await startGatewayWithPast(extent, settings);
-    try {
-      return await measure(gateway, extent, say);
-    } finally {
-      await gateway.destroy();
-    }
+    if (extent.sessions.includes(1))
+      throw new Error('--sessions: none, or two or more: one streams, and another calls.');
+    const figures: Figure[] = [];
+    for (const events of values.events.split(',').map(Number))
+      figures.push(...(await measure(events, extent, say)));
+    return { comparisons: [], figures };
   },
 };
 
+/** One gateway, whose sessions become more. */
 async function measure(
-  gateway: TestGateway,
-  extent: Extent,
-  say: (line: string) => void,
-): Promise<BenchResult> {
-  const { events, sessions, restarts } = extent;
-  const executes = Array.from({ length: sessions }, (_, n) =>
-    httpExecute({ ...gateway, userUuid: `live-${n}` }),
-  );
-  await Promise.all(executes.map((execute, n) => execute(`kept = ${n}; kept`, String(n))));
-  const samples = { ready: [] as number[], answer: [] as number[], stream: [] as number[] };
-  for (let turn = 0; turn < restarts; turn += 1) {
-    const { readyMs, answerMs, streamMs } = await restart(gateway, sessions, turn);
-    samples.ready.push(readyMs);
-    samples.answer.push(answerMs);
-    samples.stream.push(streamMs);
-  }
-  await Promise.all(executes.map((execute, n) => execute('kept', String(n))));
-  say(`all ${sessions} sessions have their variables after ${restarts} kills`);
-  const figures = [
-    ...figuresOf('from the start after kill -9 to ready, every worker adopted', samples.ready),
-    ...figuresOf(
-      'from the start after kill -9 to the first answer of an old session',
-      samples.answer,
-    ),
-    ...figuresOf(
-      'from the start after kill -9 to the next output of a running stream',
-      samples.stream,
-    ),
-    ...(await rebuild(gateway, events, say)),
-  ];
-  return { comparisons: [], figures };
-}
-
-/** Kills the gateway while one session streams, starts it again, and takes the times. */
-async function restart(gateway: TestGateway, sessions: number, turn: number) {
-  const user = `live-${turn % sessions}`;
-  const submit = `mutation ($input: ExecuteInput!) { submit(input: $input) { id } }`;
-  const input = { userUuid: user, code: TICKER, timeoutMs: 60_000 };
-  const answer = await gateway.graphql<{ submit: { id: string } }>(submit, { input });
-  const id = answer.data?.submit.id ?? '';
-  const before = await nextOutput(gateway, id, 0);
-  const { startedAt, readyMs } = await restartHard(gateway);
-  const other = httpExecute({ ...gateway, userUuid: `live-${(turn + 1) % sessions}` });
-  await other('1+1', '2');
-  const answerMs = performance.now() - startedAt;
-  await nextOutput(gateway, id, before);
-  const streamMs = performance.now() - startedAt;
-  await gateway.graphql('mutation ($id: ID!) { interrupt(executionId: $id) { status } }', { id });
-  return { readyMs, answerMs, streamMs };
-}
-
-/** The seq of the first output after `after`, once there is one. */
-async function nextOutput(gateway: TestGateway, id: string, after: number): Promise<number> {
-  const query = `subscription ($id: ID!, $after: Int) { output(executionId: $id, after: $after) { seq } }`;
-  const client = gateway.socket();
-  const stream = client.iterate<{ output: { seq: number } }>({ query, variables: { id, after } });
-  for await (const { data } of stream) return data?.output.seq ?? 0;
-  throw new Error('The stream ended.');
-}
-
-/** The command itself, in a process of its own, while a user works. */
-async function rebuild(
-  gateway: TestGateway,
   events: number,
-  say: (line: string) => void,
+  { sessions, restarts, isRebuilding }: Extent,
+  say: BenchRun['say'],
 ): Promise<Figure[]> {
-  const execute = httpExecute({ ...gateway, userUuid: 'live-0' });
-  const quiet: number[] = [];
-  for (let n = 0; n < 200; n += 1) quiet.push(await execute('1+1', '2'));
-  const startedAt = performance.now();
-  const cli = new URL('../dist/cli.js', import.meta.url).pathname;
-  const child = spawn(process.execPath, [cli, 'rebuild'], { env: { ...gateway.env } });
-  let printed = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    printed += text;
+  say(`a past of ${events} events`);
+  const gateway = await startGatewayWithPast(usualHistoryOf(events), {
+    LOG_LEVEL: 'warn',
+    MAX_TOTAL_WORKERS: String(Math.max(...sessions) + 1),
+    MIN_IDLE_WORKERS: '1',
+    WORKER_WAIT_TIMEOUT_MS: String(WAIT_MS),
   });
-  let isOver = false;
-  void once(child, 'exit').then(() => {
-    isOver = true;
-  });
-  const beside: number[] = [];
-  while (!isOver) beside.push(await execute('1+1', '2'));
-  const tookS = (performance.now() - startedAt) / 1_000;
-  say(printed.trim());
-  return [
-    { name: 'rebuild, with its start', unit: 's', value: tookS },
-    { name: 'rebuild', unit: 'events/s', value: events / tookS },
-    ...figuresOf('execute before it', quiet),
-    ...figuresOf('execute beside it', beside),
-  ];
+  try {
+    const figures: Figure[] = [];
+    for (const count of [...sessions].sort((one, other) => one - other)) {
+      const users = Array.from({ length: count }, (_, n) => `live-${n}`);
+      say(`${count} sessions`);
+      figures.push(
+        ...figuresOf(`${events} events, ${count} sessions`, await kill(gateway, users, restarts)),
+      );
+    }
+    if (isRebuilding) figures.push(...(await rebuildBesideUsers(gateway, 'live-0', events, say)));
+    return figures;
+  } finally {
+    await gateway.destroy();
+  }
 }
 
-function figuresOf(name: string, samples: readonly number[]): Figure[] {
+async function kill(
+  gateway: TestGateway,
+  users: readonly string[],
+  restarts: number,
+): Promise<Recovered[]> {
+  const executes = users.map((userUuid) => httpExecute({ ...gateway, userUuid }));
+  await Promise.all(executes.map((execute, n) => execute(`kept = ${n}; kept`, String(n))));
+  const recovered: Recovered[] = [];
+  for (let turn = 0; turn < restarts; turn += 1) {
+    const streaming = users[turn % users.length];
+    const calling = users[(turn + 1) % users.length];
+    recovered.push(
+      streaming === undefined || calling === undefined
+        ? await restartEmpty(gateway, `new-${turn}`)
+        : await restartBesideStream(gateway, streaming, calling),
+    );
+  }
+  // Each has its variables after all those kills. A connection to the gateway that was killed is of no use any more.
+  const after = users.map((userUuid) => httpExecute({ ...gateway, userUuid }));
+  await Promise.all(after.map((execute, n) => execute('kept', String(n))));
+  return recovered;
+}
+
+function figuresOf(name: string, recovered: readonly Recovered[]): Figure[] {
+  const target = { atMost: AT_MOST_MS };
+  const stream = recovered.flatMap(({ streamMs }) => streamMs ?? []);
   return [
-    { name: `${name}, p50`, unit: 'ms', value: percentile(samples, 50) },
-    { name: `${name}, max`, unit: 'ms', value: Math.max(...samples) },
+    ...p50AndMax(
+      `${name}: to ready`,
+      recovered.map(({ readyMs }) => readyMs),
+      target,
+    ),
+    ...p50AndMax(
+      `${name}: to the first answer`,
+      recovered.map(({ answerMs }) => answerMs),
+      target,
+    ),
+    ...(stream.length > 0 ? p50AndMax(`${name}: to the resumed stream`, stream, target) : []),
   ];
 }

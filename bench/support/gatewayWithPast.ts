@@ -3,7 +3,8 @@ import { pino } from 'pino';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
 import { withSql } from './benchDatabase.ts';
-import { generateHistory, type HistorySize } from './generateHistory.ts';
+import { generateHistory } from './generateHistory.ts';
+import type { HistorySize } from './historySize.ts';
 
 /** How often `/readyz` is asked; it bounds how exactly "ready" is known. */
 const LOOK_MS = 5;

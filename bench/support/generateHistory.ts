@@ -4,37 +4,19 @@
  * ends with a lost worker.
  */
 import type { createClient } from '../../src/events/client.ts';
+import { EVENTS_PER_EXECUTION, EVENTS_PER_SESSION, type HistorySize } from './historySize.ts';
 
 type Sql = ReturnType<typeof createClient>['sql'];
 
-/** A session with its worker: 6 events of the worker, 4 of the session. */
-const EVENTS_PER_SESSION = 10;
-const EVENTS_PER_EXECUTION = 3;
 /** So much is sorted in memory, and a batch that fails costs little. */
 const EXECUTIONS_PER_BATCH = 50_000;
 const SESSIONS_PER_BATCH = 10_000;
-/** What somebody does with one kernel before it is released or left. */
-const USUAL_EXECUTIONS_PER_SESSION = 30;
-
-export interface HistorySize {
-  readonly events: number;
-  readonly executions: number;
-}
 
 export interface HistoryOptions {
   /** Is told after each batch how many executions there are so far. */
   readonly onAdded?: (executions: number) => void;
   /** @default 50,000 */
   readonly executionsPerBatch?: number;
-}
-
-/** With as many sessions as so many executions usually need. */
-export function usualHistory(executions: number): HistorySize {
-  const sessions = Math.ceil(executions / USUAL_EXECUTIONS_PER_SESSION);
-  return {
-    executions,
-    events: executions * EVENTS_PER_EXECUTION + sessions * EVENTS_PER_SESSION,
-  };
 }
 
 /** Sessions `first` to `last` of all `sessions`, which share the executions equally. */
