@@ -28,11 +28,16 @@ export function formatReport({ provenance, isShort, benches }: Report): string {
   ].join('\n');
 }
 
+/** So few samples say nothing of how much others would differ. */
+const MIN_FOR_INTERVAL = 8;
+
 function ratioRows({ name, comparisons }: ReportedBench): Row[] {
-  return comparisons.map(({ name: of, ratio, target, isMet }) => [
+  return comparisons.map(({ name: of, ratio, base, measured, target, isMet }) => [
     `${name}: ${of}`,
     times(ratio.p50),
-    `${times(ratio.low)} - ${times(ratio.high)}`,
+    Math.min(base.n, measured.n) < MIN_FOR_INTERVAL
+      ? 'too few'
+      : `${times(ratio.low)} - ${times(ratio.high)}`,
     times(ratio.p95),
     times(ratio.p99),
     ...verdict(target, isMet, 'x'),

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Options } from './options.ts';
 import { type ReportedBench, reportBench, reportFailure } from './report.ts';
 
@@ -18,10 +19,15 @@ export async function runBenches(
       const result = await bench.run({ isShort, args, say: (line) => say(`${name}: ${line}`) });
       reported.push(reportBench(name, seconds(), result));
     } catch (error: unknown) {
-      const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      say(`${name} failed: ${failure}`);
-      reported.push(reportFailure(name, seconds(), failure));
+      say(`${name} failed: ${inspect(error)}`);
+      reported.push(reportFailure(name, seconds(), reasonOf(error)));
     }
   }
   return reported;
+}
+
+/** What it says, and what it says of its causes: where in the code is told while it runs. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message} ${reasonOf(error.cause)}`;
 }

@@ -11,8 +11,8 @@ const RESULT: BenchResult = {
     {
       name: 'of twins',
       unit: 'ms',
-      base: { name: 'the base', values: [2, 2, 2] },
-      measured: { name: 'the measured', values: [3, 3, 3] },
+      base: { name: 'the base', values: Array(8).fill(2) },
+      measured: { name: 'the measured', values: Array(8).fill(3) },
       target: { atMost: 1 },
     },
   ],
@@ -25,7 +25,9 @@ function bench(name: string, run: Bench['run'], isInBareRun = true): Bench {
 }
 
 const good = bench('good', async () => RESULT);
-const bad = bench('bad', async () => Promise.reject(new Error('wrong answer')));
+const bad = bench('bad', async () =>
+  Promise.reject(new Error('wrong answer', { cause: new Error('of it') })),
+);
 const long = bench('long', async () => ({ ...RESULT, failure: 'it grows' }), false);
 const all = [good, bad, long];
 const run = (benches: readonly Bench[]) =>
@@ -35,7 +37,7 @@ describe('a run', () => {
   it('has the results of the others when one throws', async () => {
     const benches = await run([good, bad, good]);
     expect(benches.map(({ comparisons }) => comparisons.length)).toEqual([1, 0, 1]);
-    expect(benches[1]?.failure).toContain('wrong answer');
+    expect(benches[1]?.failure).toBe('wrong answer of it');
   });
 
   it('has the results of one that finds a fault', async () => {
@@ -70,8 +72,8 @@ describe('the report', () => {
     const text = formatReport({ provenance: PROVENANCE, isShort: false, benches });
     const places = [
       /good: of twins +1\.50x +1\.50x - 1\.50x +1\.50x +1\.50x +<= 1x +NOT MET/,
-      /good: of twins: the base +ms +2\.00 +2\.00 +2\.00 +3/,
-      /good: of twins: the measured +ms +3\.00 +3\.00 +3\.00 +3/,
+      /good: of twins: the base +ms +2\.00 +2\.00 +2\.00 +8/,
+      /good: of twins: the measured +ms +3\.00 +3\.00 +3\.00 +8/,
       /good: a rate +events\/s +12345 +>= 5000 +met/,
       /a machine/,
       /Node 1/,
@@ -92,6 +94,16 @@ describe('the report', () => {
     };
     expect(judge([1, 3, 3, 3, 1, 3, 3, 1])).toMatchObject({ ratio: { p50: 1.5 }, isMet: true });
     expect(judge([3, 3, 3, 3])).toMatchObject({ isMet: false });
+  });
+
+  it('has no interval where samples are too few for one', async () => {
+    const few = { name: 'few', values: [1, 2] };
+    const comparison = { name: 'of few', unit: 's', base: few, measured: few };
+    const benches = await run([
+      bench('a', async () => ({ comparisons: [comparison], figures: [] })),
+    ]);
+    const text = formatReport({ provenance: PROVENANCE, isShort: false, benches });
+    expect(text).toMatch(/a: of few +1\.00x +too few +1\.00x/);
   });
 
   it('is readable when nothing was measured', () => {
