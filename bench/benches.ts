@@ -12,12 +12,14 @@ import { restartBench } from './restart.ts';
 import { roundtripBench } from './roundtrip.ts';
 import { sessionStartBench } from './sessionStart.ts';
 import { soakBench } from './soak.ts';
+import { streamBench } from './stream.ts';
 import type { Bench } from './suite/bench.ts';
 import { workerBench } from './worker.ts';
 
 export const BENCHES: readonly Bench[] = [
   executeBench,
   roundtripBench,
+  streamBench,
   restartBench,
   workerBench,
   sessionStartBench,

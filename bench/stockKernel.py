@@ -1,21 +1,28 @@
 """Times a stock ipykernel from within the worker image.
 
-For each line on stdin it runs that line as code and answers with the milliseconds of the round trip, as a client of the
-kernel sees it: from sending the request until the reply and the kernel's `idle` have both come; and with the number of
-characters that were printed meanwhile. For the line `%restart` it restarts the kernel, and answers with the
-milliseconds until the next code was answered. Ends with its stdin.
+Each line on stdin is a JSON object, answered with a line of three numbers: the milliseconds that it took, as a client of
+the kernel sees it; how many characters were printed and pictures shown; how often the code was run.
+
+`{"code": ...}` runs it once: from sending the request until the reply and the kernel's `idle` have both come.
+`{"code": ..., "seconds": ...}` runs it again and again for so long.
+`{"restart": true}` restarts the kernel, until the next code was answered.
+
+Ends with its stdin.
 """
 
+import json
 import sys
 import time
+from typing import Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
 
 TIMEOUT_S = 60.0
 
 
-def run(client, code):
-    """Runs `code` to its end; returns how many characters it printed.
+def run(client: BlockingKernelClient, code: str) -> int:
+    """Runs `code` to its end; returns how many characters it printed and pictures it showed.
 
     Raises RuntimeError if it fails, queue.Empty if the kernel does not answer.
     """
@@ -28,37 +35,45 @@ def run(client, code):
         content = message["content"]
         if message["msg_type"] == "stream":
             printed += len(content["text"])
+        elif message["msg_type"] == "display_data":
+            printed += "image/png" in content["data"]
         elif message["msg_type"] == "status" and content["execution_state"] == "idle":
             break
-    while True:
-        reply = client.get_shell_msg(timeout=TIMEOUT_S)
-        if reply["parent_header"].get("msg_id") == msg_id:
-            break
-    if reply["content"]["status"] != "ok":
-        raise RuntimeError(reply["content"]["evalue"])
+    reply = reply_to(client, msg_id)
+    if reply["status"] != "ok":
+        raise RuntimeError(reply["evalue"])
     return printed
 
 
-def wait_for_answer(client):
-    """Returns when the kernel has replied to code. Without its output, of which a client that comes early misses some."""
-    msg_id = client.execute("1+1")
-    while client.get_shell_msg(timeout=TIMEOUT_S)["parent_header"].get("msg_id") != msg_id:
-        pass
+def reply_to(client: BlockingKernelClient, msg_id: str) -> dict[str, Any]:
+    while True:
+        reply: dict[str, Any] = client.get_shell_msg(timeout=TIMEOUT_S)
+        if reply["parent_header"].get("msg_id") == msg_id:
+            content: dict[str, Any] = reply["content"]
+            return content
 
 
-def main():
+def obey(manager: KernelManager, client: BlockingKernelClient, order: dict[str, Any]) -> str:
+    printed = runs = 0
+    started_at = time.perf_counter()
+    if "restart" in order:
+        manager.restart_kernel(now=True)
+        # Without its output, of which a client that comes early misses some.
+        reply_to(client, client.execute("1+1"))
+    else:
+        until = started_at + order.get("seconds", 0)
+        while runs == 0 or time.perf_counter() < until:
+            printed += run(client, order["code"])
+            runs += 1
+    return f"{(time.perf_counter() - started_at) * 1000} {printed} {runs}"
+
+
+def main() -> None:
     manager, client = start_new_kernel(startup_timeout=TIMEOUT_S, kernel_name="python3")
     try:
         print("ready", flush=True)
         for line in sys.stdin:
-            printed = 0
-            started_at = time.perf_counter()
-            if line == "%restart\n":
-                manager.restart_kernel(now=True)
-                wait_for_answer(client)
-            else:
-                printed = run(client, line.rstrip("\n"))
-            print((time.perf_counter() - started_at) * 1000, printed, flush=True)
+            print(obey(manager, client, json.loads(line)), flush=True)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

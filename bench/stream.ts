@@ -1,61 +1,81 @@
 /**
- * How fast output arrives: 10 MB of prints, in lines of 100 bytes and in one print, from sending the request until the
- * last of it and the reply have come, through the agent and its channel, beside a stock ipykernel's own client in the same
- * image. Nothing may be missing. Both take turns in one run, so that a busy machine slows both alike.
+ * How fast output arrives: 10 MB as prints of 100 bytes, as one print and as 300 pictures, from sending the request until the
+ * last of it and the end have come: through the agent and its channel; through the whole gateway to a subscriber; until it is
+ * stored. Beside a stock ipykernel's own client in the same image. Nothing may be missing. And how soon after a print a
+ * subscriber has it.
  */
-import { createKernelRunner, textOf } from '../test/support/kernelRunner.ts';
-import { startAgent } from '../test/support/kernelServers.ts';
-import { printComparison } from './support/printComparison.ts';
-import { startStockKernel } from './support/stockKernel.ts';
-import { workerImage } from './support/workerImage.ts';
+import { CASES } from './stream/cases.ts';
+import { firstByteMs } from './stream/firstByte.ts';
+import {
+  type Receiver,
+  startChannelReceiver,
+  startPreparedGateway,
+  startStockReceiver,
+  store,
+  subscriber,
+} from './stream/receivers.ts';
+import type { Bench, Comparison, Figure } from './suite/bench.ts';
+import { type Turns, takeTurns } from './suite/takeTurns.ts';
+import { percentile } from './support/percentile.ts';
 
-const CHARACTERS = 10_000_000;
-const CASES = [
-  ['lines of 100 bytes', 'for _ in range(100_000): print("x" * 99)'],
-  ['one print', 'print("x" * 9_999_999)'],
-] as const;
-const SAMPLES = 15;
-/** Left out: compilers and caches are still warming up. */
-const WARM_UP = 3;
+/** Each is a second or so of a busy machine. */
+const TURNS = { samples: 8, warmUp: 2 };
+const SHORT_TURNS = { samples: 3, warmUp: 1 };
+const PRINTS = { samples: 400, warmUp: 20 };
+const SHORT_PRINTS = { samples: 100, warmUp: 20 };
+const LEAST_RATE_RATIO = 0.5;
+const FIRST_BYTE_MS = 30;
 
-const agent = await startAgent();
-const runner = createKernelRunner(agent.target);
-const stock = await startStockKernel(workerImage());
-try {
-  for (const [name, code] of CASES) {
-    const stockMs: number[] = [];
-    const agentMs: number[] = [];
-    for (let turn = 0; turn < WARM_UP + SAMPLES; turn += 1) {
-      const inStock = await inStockKernel(code);
-      const inAgent = await throughAgent(code);
-      if (turn < WARM_UP) continue;
-      stockMs.push(inStock);
-      agentMs.push(inAgent);
+export const streamBench: Bench = {
+  name: 'stream',
+  about: '10 MB of output to a subscriber, and until it is stored, beside a stock kernel',
+  isInBareRun: true,
+  run: async ({ isShort, say }) => {
+    const gateway = await startPreparedGateway();
+    const receivers: Receiver[] = [];
+    try {
+      const tookMs = await firstByteMs(gateway, 'prints', isShort ? SHORT_PRINTS : PRINTS);
+      receivers.push(await startStockReceiver(), await startChannelReceiver());
+      receivers.push(subscriber(gateway), store(gateway));
+      const comparisons = await compareAll(receivers, isShort ? SHORT_TURNS : TURNS, say);
+      return { comparisons, figures: firstByteFigures(tookMs) };
+    } finally {
+      for (const receiver of receivers.toReversed()) await receiver.close();
+      await gateway.destroy();
     }
-    printComparison(
-      `10 MB in ${name}, ms`,
-      { name: "stock ipykernel's own client", values: stockMs },
-      { name: 'through the agent and its channel', values: agentMs },
-    );
+  },
+};
+
+async function compareAll(
+  receivers: readonly Receiver[],
+  turns: Turns,
+  say: (line: string) => void,
+): Promise<Comparison[]> {
+  const comparisons: Comparison[] = [];
+  for (const wanted of CASES) {
+    say(wanted.name);
+    const contenders = receivers.map(({ name, rate }) => ({ name, roundTrip: () => rate(wanted) }));
+    const [base, ...others] = await takeTurns(contenders, turns);
+    if (!base) throw new Error('There is nobody to compare with.');
+    for (const measured of others) {
+      const name = `10 MB ${wanted.name}, ${measured.name}`;
+      comparisons.push({
+        name,
+        unit: 'MB/s',
+        base,
+        measured,
+        target: { atLeast: LEAST_RATE_RATIO },
+      });
+    }
   }
-} finally {
-  await stock.close();
-  await runner.close();
-  await agent.close();
+  return comparisons;
 }
 
-async function inStockKernel(code: string): Promise<number> {
-  const { ms, printedCharacters } = await stock.run(code);
-  if (printedCharacters !== CHARACTERS) throw new Error(`${printedCharacters} characters came.`);
-  return ms;
-}
-
-async function throughAgent(code: string): Promise<number> {
-  const startedAt = performance.now();
-  const ran = await runner.run(code);
-  const tookMs = performance.now() - startedAt;
-  const came = textOf(ran).length;
-  if (came !== CHARACTERS)
-    throw new Error(`${came} characters came: ${JSON.stringify(ran.outcome)}`);
-  return tookMs;
+function firstByteFigures(tookMs: readonly number[]): Figure[] {
+  return [50, 95, 99].map((percent) => ({
+    name: `from a print until a subscriber has it, p${percent}`,
+    unit: 'ms',
+    value: percentile(tookMs, percent),
+    target: { atMost: FIRST_BYTE_MS },
+  }));
 }

@@ -8,14 +8,16 @@ import { createInterface } from 'node:readline';
 export interface StockRun {
   /** As the kernel's own client measured it. */
   readonly ms: number;
-  readonly printedCharacters: number;
+  /** Characters that were printed, and pictures that were shown. */
+  readonly printed: number;
+  readonly runs: number;
 }
 
 export interface StockKernel {
-  /** Runs one line of code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
-  roundTrip(line: string): Promise<number>;
-  /** The same, and how much was printed. */
-  run(line: string): Promise<StockRun>;
+  /** Runs code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
+  roundTrip(code: string): Promise<number>;
+  /** The same, and how much came. @param seconds again and again for so long, instead of once */
+  run(code: string, seconds?: number): Promise<StockRun>;
   /** Restarts it; resolves with the milliseconds until it had answered the next code. */
   restart(): Promise<number>;
   readonly containerName: string;
@@ -42,18 +44,18 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
     if (done) throw new Error('The stock kernel ended; what it said is above.');
     return value;
   };
-  const run = async (line: string): Promise<StockRun> => {
-    child.stdin.write(`${line}\n`);
-    const [ms, printedCharacters] = (await nextLine()).split(' ').map(Number);
-    if (ms === undefined || printedCharacters === undefined) throw new Error('It said nonsense.');
-    return { ms, printedCharacters };
+  const obey = async (order: object): Promise<StockRun> => {
+    child.stdin.write(`${JSON.stringify(order)}\n`);
+    const [ms, printed, runs] = (await nextLine()).split(' ').map(Number);
+    if (ms === undefined || printed === undefined || runs === undefined)
+      throw new Error('It said nonsense.');
+    return { ms, printed, runs };
   };
-  const timeOf = async (line: string): Promise<number> => (await run(line)).ms;
   await nextLine();
   return {
-    roundTrip: timeOf,
-    run,
-    restart: () => timeOf('%restart'),
+    roundTrip: async (code) => (await obey({ code })).ms,
+    run: (code, seconds = 0) => obey({ code, seconds }),
+    restart: async () => (await obey({ restart: true })).ms,
     containerName,
     close: async () => {
       child.stdin.end();

@@ -35,6 +35,7 @@ it.each([
   ['the probes', 'security/probes', ''],
   // What a client needs is not in a worker's image.
   ['the examples', '../../examples', '--ignore-missing-imports'],
+  ["the stock kernel's client", '../../bench', ''],
   // Of FastAPI, which the image of the checks has not, nothing is known.
   [
     'the contenders',

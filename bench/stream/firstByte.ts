@@ -1,0 +1,33 @@
+/** How soon after a print a subscriber has it. Printed and received are read off the same machine's clock. */
+import type { TestGateway } from '../../test/support/gateway.ts';
+import { follow, submit } from '../../test/support/interpreter.ts';
+
+/** Nothing is under way any more when the next comes. */
+const PAUSE_S = 0.03;
+const TIMEOUT_MS = 60_000;
+const MS_PER_S = 1_000;
+
+/** @returns milliseconds, one for each print; the first few, which may have come before they were followed, left out */
+export async function firstByteMs(
+  gateway: TestGateway,
+  userUuid: string,
+  { samples, warmUp }: { readonly samples: number; readonly warmUp: number },
+): Promise<number[]> {
+  const code = `import time
+for _ in range(${samples + warmUp}):
+    time.sleep(${PAUSE_S})
+    print(time.time())`;
+  const { id } = await submit(gateway, userUuid, code, { timeoutMs: TIMEOUT_MS });
+  const outputs = await follow(gateway.socket(), id);
+  const tookMs = outputs.flatMap(({ text, receivedAt }) => {
+    const cameAt = performance.timeOrigin + receivedAt;
+    // One that comes late may come with the next.
+    return (text ?? '')
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((printedAt) => cameAt - Number(printedAt) * MS_PER_S);
+  });
+  if (tookMs.length !== samples + warmUp) throw new Error(`${tookMs.length} prints came.`);
+  return tookMs.slice(warmUp);
+}

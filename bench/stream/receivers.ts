@@ -1,0 +1,130 @@
+/** Who receives what is put out. */
+import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { execute, submit } from '../../test/support/interpreter.ts';
+import { createKernelRunner, type Ran } from '../../test/support/kernelRunner.ts';
+import { startAgent } from '../../test/support/kernelServers.ts';
+import { startStockKernel } from '../support/stockKernel.ts';
+import { workerImage } from '../support/workerImage.ts';
+import { LEAST_BYTES, PREPARATION, rateOf, type StreamCase } from './cases.ts';
+
+/** One with a session of its own. */
+export interface Receiver {
+  readonly name: string;
+  /** From sending the request until all has come, and the end of it. @returns MB/s. @throws Error when something is missing */
+  rate(wanted: StreamCase): Promise<number>;
+  close(): Promise<void>;
+}
+
+const USER = 'bench';
+const TIMEOUT_MS = 60_000;
+const FOLLOW = `subscription ($id: ID!) { output(executionId: $id) {
+  __typename ... on StreamOutput { text } ... on RichOutput { data } } }`;
+
+export async function startStockReceiver(): Promise<Receiver> {
+  const stock = await startStockKernel(workerImage());
+  await stock.run(PREPARATION);
+  return {
+    name: "stock ipykernel's own client",
+    rate: async (wanted) => {
+      const { printed, ms } = await stock.run(wanted.code);
+      return rateOf(wanted, printed, ms);
+    },
+    close: () => stock.close(),
+  };
+}
+
+export async function startChannelReceiver(): Promise<Receiver> {
+  const agent = await startAgent();
+  const runner = createKernelRunner(agent.target);
+  await runner.run(PREPARATION);
+  return {
+    name: 'through the agent and its channel',
+    rate: async (wanted) => {
+      const startedAt = performance.now();
+      const ran = await runner.run(wanted.code);
+      return rateOf(wanted, amountOf(ran), performance.now() - startedAt);
+    },
+    close: async () => {
+      await runner.close();
+      await agent.close();
+    },
+  };
+}
+
+function amountOf({ outputs }: Ran): number {
+  let amount = 0;
+  for (const output of outputs) {
+    if (output.kind === 'stream') amount += output.text.length;
+    if (output.kind === 'display' && 'image/png' in output.data) amount += 1;
+  }
+  return amount;
+}
+
+export async function startPreparedGateway(): Promise<TestGateway> {
+  const gateway = await startTestGateway({ LOG_LEVEL: 'warn' });
+  try {
+    const { status, error } = await execute(gateway, USER, PREPARATION);
+    if (status !== 'OK') throw new Error(JSON.stringify(error));
+    return gateway;
+  } catch (error: unknown) {
+    await gateway.destroy();
+    throw error;
+  }
+}
+
+/** One that follows over a WebSocket that is open already. */
+export function subscriber(gateway: TestGateway): Receiver {
+  const client = gateway.socket();
+  return {
+    name: 'to a subscriber of the gateway',
+    rate: async (wanted) => {
+      const startedAt = performance.now();
+      const { id } = await submit(gateway, USER, wanted.code, { timeoutMs: TIMEOUT_MS });
+      let amount = 0;
+      const events = client.iterate<{ output: FollowedOutput }>({
+        query: FOLLOW,
+        variables: { id },
+      });
+      for await (const { data } of events) {
+        amount += data?.output.text?.length ?? 0;
+        if (data?.output.data?.['image/png']) amount += 1;
+      }
+      return rateOf(wanted, amount, performance.now() - startedAt);
+    },
+    close: async () => await client.dispose(),
+  };
+}
+
+interface FollowedOutput {
+  readonly text?: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+const STORE = `mutation ($input: ExecuteInput!) { execute(input: $input) {
+  status truncated outputBytes } }`;
+
+interface Stored {
+  readonly status: string;
+  readonly truncated: boolean;
+  readonly outputBytes: number;
+}
+
+/** One that asks for the end alone, which is answered when it is committed. */
+export function store(gateway: TestGateway): Receiver {
+  return {
+    name: 'until the gateway has stored it',
+    rate: async (wanted) => {
+      const startedAt = performance.now();
+      const input = { userUuid: USER, code: wanted.code, timeoutMs: TIMEOUT_MS };
+      const { data, errors } = await gateway.graphql<{ execute: Stored }>(STORE, {
+        input,
+      });
+      const tookMs = performance.now() - startedAt;
+      const stored = data?.execute;
+      if (stored?.status !== 'OK' || stored.truncated || stored.outputBytes < LEAST_BYTES)
+        throw new Error(JSON.stringify(errors ?? data));
+      return rateOf(wanted, wanted.expected, tookMs);
+    },
+    close: async () => undefined,
+  };
+}
