@@ -5,6 +5,7 @@ import { enduranceBench } from './endurance.ts';
 import { eventsBench } from './events.ts';
 import { executeBench } from './execute.ts';
 import { fairnessBench } from './fairness.ts';
+import { fanOutBench } from './fan-out.ts';
 import { growthBench } from './growth.ts';
 import { isolationBench } from './isolation.ts';
 import { recoveryBench } from './recovery.ts';
@@ -14,12 +15,15 @@ import { sessionStartBench } from './sessionStart.ts';
 import { soakBench } from './soak.ts';
 import { streamBench } from './stream.ts';
 import type { Bench } from './suite/bench.ts';
+import { throughputBench } from './throughput.ts';
 import { workerBench } from './worker.ts';
 
 export const BENCHES: readonly Bench[] = [
   executeBench,
   roundtripBench,
+  throughputBench,
   streamBench,
+  fanOutBench,
   restartBench,
   workerBench,
   sessionStartBench,

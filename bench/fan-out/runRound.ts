@@ -1,0 +1,52 @@
+/** One execution that prints for some seconds, and so many that follow it. */
+import type { TestGateway } from '../../test/support/gateway.ts';
+import { interrupt, printed, submit } from '../../test/support/interpreter.ts';
+import { until } from '../../test/support/until.ts';
+import { cpuMs, readMetrics } from './gatewayLoad.ts';
+import { openFollowers } from './openFollowers.ts';
+
+export const PRINTS = 25;
+/** Enough for a thousand to have it before the next comes. */
+const PAUSE_S = 0.16;
+const USER = 'bench';
+const TIMEOUT_MS = 120_000;
+const MS_PER_S = 1_000;
+
+export interface Round {
+  /** For each print, milliseconds until the last follower had it. */
+  readonly lastMs: readonly number[];
+  readonly cpuMs: number;
+  readonly loopDelayMs: number;
+}
+
+/** @throws Error when a follower missed a print */
+export async function runRound(gateway: TestGateway, count: number): Promise<Round> {
+  // It is followed before it begins: what the user runs first holds it up.
+  const before = await submit(gateway, USER, 'print()\nimport time\ntime.sleep(100)', {
+    timeoutMs: TIMEOUT_MS,
+  });
+  const client = gateway.socket();
+  await printed(client, before.id, 1);
+  await client.dispose();
+  const code = `for _ in range(${PRINTS}):
+    time.sleep(${PAUSE_S})
+    print(time.time())`;
+  const { id } = await submit(gateway, USER, code, { timeoutMs: TIMEOUT_MS });
+  const followers = await openFollowers(gateway, id, count);
+  try {
+    await until('all follow', async () => (await readMetrics(gateway)).followers === count);
+    const cpuBefore = cpuMs(gateway);
+    await interrupt(gateway, before.id);
+    const arrivals = [...(await followers.arrivals)];
+    const missed = arrivals.filter(([, arrival]) => arrival.followers !== count);
+    if (arrivals.length !== PRINTS || missed.length > 0)
+      throw new Error(`${arrivals.length} prints came, ${missed.length} not to all.`);
+    return {
+      lastMs: arrivals.map(([printedAt, { lastAt }]) => lastAt - Number(printedAt) * MS_PER_S),
+      cpuMs: cpuMs(gateway) - cpuBefore,
+      loopDelayMs: (await readMetrics(gateway)).loopDelayMs,
+    };
+  } finally {
+    followers.close();
+  }
+}

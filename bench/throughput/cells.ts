@@ -1,0 +1,42 @@
+/** What users run again and again, each counting on what the last run left. */
+
+export interface Cell {
+  readonly name: string;
+  /** Run once, in every session. */
+  readonly preparation: string;
+  readonly code: string;
+  /** What the `n`th run gives, counted from 1. */
+  result(n: number): string;
+}
+
+const COUNT = 'x = x + 1; x';
+
+/** Statements that are compiled and run, some of them long. */
+const FIVE_KB = Array.from(
+  { length: 60 },
+  (_, n) =>
+    `value_${n} = x + ${n}\nif value_${n} < 0: raise ValueError("it was less than nothing: " + str(value_${n}))`,
+).join('\n');
+
+export const SMALL: Cell = {
+  name: 'small cells',
+  preparation: 'x = 0; x',
+  code: COUNT,
+  result: String,
+};
+
+export const LONG: Cell = {
+  name: '5 KB of code',
+  preparation: 'x = 0; x',
+  code: `${FIVE_KB}\n${COUNT}`,
+  result: String,
+};
+
+export const PANDAS: Cell = {
+  name: 'pandas cells',
+  preparation: `import pandas as pd
+frame = pd.DataFrame({"key": list("abcd") * 250, "value": range(1000)})
+x = 0; x`,
+  code: `sums = frame.groupby("key")["value"].sum()\n${COUNT}`,
+  result: String,
+};

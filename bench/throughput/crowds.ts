@@ -1,0 +1,104 @@
+/** So many users at once, each of whom runs the next cell when the last was answered. */
+import { cpus } from 'node:os';
+import { startTestGateway } from '../../test/support/gateway.ts';
+import type { RoundTrip } from '../contenders/codeRunner.ts';
+import { startPredecessor } from '../contenders/predecessor.ts';
+import { httpExecute } from '../support/httpExecute.ts';
+import { startStockKernel } from '../support/stockKernel.ts';
+import { workerImage } from '../support/workerImage.ts';
+import type { Cell } from './cells.ts';
+
+export interface Crowd {
+  readonly name: string;
+  prepare(cell: Cell): Promise<void>;
+  /** Of all together, for so long. @returns executions per second. @throws Error when an answer was wrong */
+  rate(cell: Cell, seconds: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+const MS_PER_S = 1_000;
+
+/** No limit of a worker's may be what holds it up: those that it is compared with have none. */
+export async function startCellhouseCrowd(users: number): Promise<Crowd> {
+  const gateway = await startTestGateway({
+    LOG_LEVEL: 'warn',
+    MIN_IDLE_WORKERS: '0',
+    MAX_TOTAL_WORKERS: String(users),
+    WORKER_CPUS: String(cpus().length),
+    WORKER_WAIT_TIMEOUT_MS: '120000',
+  });
+  const { url, token } = gateway;
+  const roundTrips = namesOf(users).map((userUuid) => httpExecute({ url, token, userUuid }));
+  return ofCallers('execute over HTTP, durable', roundTrips, () => gateway.destroy());
+}
+
+export async function startPredecessorCrowd(users: number): Promise<Crowd> {
+  const predecessor = await startPredecessor({ kind: 'as it was', idleWorkers: users });
+  const roundTrips = namesOf(users).map(predecessor.roundTripOf);
+  return ofCallers(predecessor.name, roundTrips, () => predecessor.close());
+}
+
+function namesOf(users: number): string[] {
+  return Array.from({ length: users }, (_, n) => `user-${n}`);
+}
+
+function ofCallers(
+  name: string,
+  roundTrips: readonly RoundTrip[],
+  close: () => Promise<void>,
+): Crowd {
+  let runs = roundTrips.map(() => 0);
+  return {
+    name,
+    prepare: async (cell) => {
+      runs = roundTrips.map(() => 0);
+      await Promise.all(roundTrips.map((roundTrip) => roundTrip(cell.preparation, '0')));
+    },
+    rate: async (cell, seconds) => {
+      const startedAt = performance.now();
+      const rates = roundTrips.map(async (roundTrip, user) => {
+        const before = runs[user] ?? 0;
+        let n = before;
+        while (performance.now() - startedAt < seconds * MS_PER_S) {
+          n += 1;
+          await roundTrip(cell.code, cell.result(n));
+        }
+        runs[user] = n;
+        return ((n - before) / (performance.now() - startedAt)) * MS_PER_S;
+      });
+      return sum(await Promise.all(rates));
+    },
+    close,
+  };
+}
+
+/** As many kernels as users, each with a client of its own beside it: what the cores have to give. */
+export async function startKernelCrowd(users: number): Promise<Crowd> {
+  const started = await Promise.allSettled(
+    namesOf(users).map(() => startStockKernel(workerImage())),
+  );
+  const kernels = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const close = async (): Promise<void> => {
+    await Promise.all(kernels.map((kernel) => kernel.close()));
+  };
+  const failed = started.find((each) => each.status === 'rejected');
+  if (failed) {
+    await close();
+    throw failed.reason;
+  }
+  return {
+    name: 'the kernels alone',
+    prepare: async ({ preparation }) => {
+      await Promise.all(kernels.map((kernel) => kernel.run(preparation)));
+    },
+    rate: async ({ code }, seconds) => {
+      const done = await Promise.all(kernels.map((kernel) => kernel.run(code, seconds)));
+      return sum(done.map((each) => (each.runs / each.ms) * MS_PER_S));
+    },
+    close,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
