@@ -1,7 +1,7 @@
 """Times a stock ipykernel from within the worker image.
 
-Each line on stdin is a JSON object, answered with a line of three numbers: the milliseconds that it took, as a client of
-the kernel sees it; how many characters were printed and pictures shown; how often the code was run.
+Each line on stdin is a JSON object, answered with a line of three numbers: the milliseconds that it took, as the client
+sees it; how many characters were printed and pictures shown; how often the code was run.
 
 `{"code": ...}` runs it once: from sending the request until the reply and the kernel's `idle` have both come.
 `{"code": ..., "seconds": ...}` runs it again and again for so long.

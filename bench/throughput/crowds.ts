@@ -2,7 +2,7 @@
 import { cpus } from 'node:os';
 import { startTestGateway } from '../../test/support/gateway.ts';
 import type { RoundTrip } from '../contenders/codeRunner.ts';
-import { startPredecessor } from '../contenders/predecessor.ts';
+import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
 import { workerImage } from '../support/workerImage.ts';
@@ -32,10 +32,12 @@ export async function startCellhouseCrowd(users: number): Promise<Crowd> {
   return ofCallers('execute over HTTP, durable', roundTrips, () => gateway.destroy());
 }
 
-export async function startPredecessorCrowd(users: number): Promise<Crowd> {
-  const predecessor = await startPredecessor({ kind: 'as it was', idleWorkers: users });
-  const roundTrips = namesOf(users).map(predecessor.roundTripOf);
-  return ofCallers(predecessor.name, roundTrips, () => predecessor.close());
+export function predecessorCrowd(kind: PredecessorKind): (users: number) => Promise<Crowd> {
+  return async (users) => {
+    const predecessor = await startPredecessor({ kind, idleWorkers: users });
+    const roundTrips = namesOf(users).map(predecessor.roundTripOf);
+    return ofCallers(predecessor.name, roundTrips, () => predecessor.close());
+  };
 }
 
 function namesOf(users: number): string[] {
