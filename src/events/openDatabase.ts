@@ -11,6 +11,7 @@ import type { EventStore } from './eventStore.ts';
 import type { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
 import { createQueries } from './queries/createQueries.ts';
+import { createRecentOutputs } from './recentOutputs.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
 import { createWaitingRequests } from './waitingRequests.ts';
@@ -72,7 +73,16 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const { gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
-  const store = createEventStore({ commits, reads, gatewayId, newId, logger, onCommitted });
+  const recentOutputs = createRecentOutputs();
+  const store = createEventStore({
+    commits,
+    reads,
+    gatewayId,
+    newId,
+    logger,
+    onCommitted,
+    recentOutputs,
+  });
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
   const { answered, sql } = reads;
@@ -81,7 +91,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   let closed: Promise<void> | null = null;
   return {
     store: { ...store, ...allPatient(reading(store), patience) },
-    queries: allPatient(createQueries(reads, newId), patience),
+    queries: allPatient(createQueries(reads, { newId, recentOutputs }), patience),
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,

@@ -1,5 +1,6 @@
 import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
+import type { RecentOutputs } from '../recentOutputs.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
@@ -11,8 +12,13 @@ import { createSessionQueries } from './sessionQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
 
+export interface QueriesDeps {
+  readonly newId: NewId;
+  readonly recentOutputs: RecentOutputs;
+}
+
 /** All queries on one client. */
-export function createQueries(client: Client, newId: NewId): Queries {
+export function createQueries(client: Client, { newId, recentOutputs }: QueriesDeps): Queries {
   return {
     ...createWorkerQueries(client),
     ...createSessionQueries(client),
@@ -21,7 +27,7 @@ export function createQueries(client: Client, newId: NewId): Queries {
     ...createCommandQueries(client),
     ...createHistoryQueries(client),
     ...createListQueries(client),
-    ...createManyQueries(client),
+    ...createManyQueries(client, recentOutputs),
     ...createUpkeepQueries(client, newId),
   };
 }

@@ -3,6 +3,7 @@ import type { Finish, Output } from '../../output.ts';
 import type { Client } from '../client.ts';
 import type { OutputItem } from '../eventStore.ts';
 import { decodeJson } from '../jsonText.ts';
+import type { RecentOutputs } from '../recentOutputs.ts';
 import type { Session, Worker } from '../states.ts';
 import type { ManyQueries } from './queries.ts';
 
@@ -12,7 +13,10 @@ type PageRow = { readonly nth: number } & (
   | { readonly seq: null }
 );
 
-export function createManyQueries({ sql, answered }: Client): ManyQueries {
+export function createManyQueries(
+  { sql, answered }: Client,
+  recentOutputs: RecentOutputs,
+): ManyQueries {
   return {
     sessions: async (ids) =>
       await answered(sql<Session[]>`SELECT * FROM sessions WHERE id = ANY (${[...ids]}::uuid[])`),
@@ -44,6 +48,8 @@ export function createManyQueries({ sql, answered }: Client): ManyQueries {
     },
 
     outputPages: async (pages, maxBytes) => {
+      const recent = recentOutputs.pages(pages, maxBytes);
+      if (recent !== null) return recent;
       // Sizes first, bodies only of what is given: a body can be megabytes.
       const rows = await answered(sql<PageRow[]>`
         WITH sized AS (

@@ -3,6 +3,7 @@ import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
 import type { Committed, EventStore, OnCommitted } from '../eventStore.ts';
 import type { RecordedEvent } from '../eventTypes.ts';
+import type { RecentOutputs } from '../recentOutputs.ts';
 import { schemaVersionOf } from '../schemaVersions.ts';
 import type { CommitRow } from './commitParameters.ts';
 import { createCommitQueue } from './commitQueue.ts';
@@ -19,6 +20,7 @@ export interface EventStoreDeps {
   readonly newId: NewId;
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
+  readonly recentOutputs: RecentOutputs;
 }
 
 export interface ClosableEventStore extends EventStore {
@@ -33,9 +35,10 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const queue = createCommitQueue(commitGroup, isRefusal);
 
   async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
-    const { commits: client, logger } = deps;
+    const { commits: client, logger, recentOutputs } = deps;
     const row = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
     const committed = toCommitted(group, row, gatewayId);
+    for (const prepared of group) recentOutputs.stored(prepared);
     deps.onCommitted(
       committed.flatMap(({ events }) => events),
       {
