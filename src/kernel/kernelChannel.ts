@@ -76,6 +76,8 @@ export interface KernelChannel {
   close(): Promise<void>;
 }
 
+/** Acknowledgements gather so long: one costs gateway and agent as much as a message, and nobody waits for it. */
+const ACK_DELAY_MS = 20;
 /** How long attempts may fail before the owner is told. */
 const UNREACHABLE_AFTER_MS = 10_000;
 
@@ -96,6 +98,7 @@ class Channel implements KernelChannel {
   readonly #deliver: Deliver;
   readonly #reconnector: Reconnector;
   #connection: Connection;
+  #ackTimer: NodeJS.Timeout | null = null;
   #isPaused = false;
 
   constructor(deps: KernelChannelDeps) {
@@ -124,7 +127,7 @@ class Channel implements KernelChannel {
   }
 
   ack(seq: number): void {
-    if (this.#sequence.ack(seq)) this.#connection.send(`{"ack":${seq}}`);
+    if (this.#sequence.ack(seq)) this.#ackTimer ??= setTimeout(() => this.#sendAck(), ACK_DELAY_MS);
   }
 
   pause(): void {
@@ -138,8 +141,20 @@ class Channel implements KernelChannel {
   }
 
   async close(): Promise<void> {
+    if (this.#ackTimer !== null) this.#sendAck();
     this.#stop();
     await this.#connection.close();
+  }
+
+  /** If it is lost with the connection, the next says what is stored when it dials. */
+  #sendAck(): void {
+    this.#dropAckTimer();
+    this.#connection.send(`{"ack":${this.#sequence.acked}}`);
+  }
+
+  #dropAckTimer(): void {
+    if (this.#ackTimer !== null) clearTimeout(this.#ackTimer);
+    this.#ackTimer = null;
   }
 
   #dial(): Connection {
@@ -211,6 +226,7 @@ class Channel implements KernelChannel {
 
   #stop(): void {
     this.#reconnector.close();
+    this.#dropAckTimer();
     this.#aborter.abort();
     this.state = 'closed';
   }

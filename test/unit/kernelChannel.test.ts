@@ -230,11 +230,21 @@ describe('sending', () => {
     for (const text of ['a', 'b']) agent.say(text);
     await until(() => recorded.messages.length === 2);
     for (const seq of [9, 2, 1, 2]) channel.ack(seq);
+    await agent.receivedAtLeast(1);
     agent.say('c');
     await until(() => recorded.messages.length === 3);
     channel.ack(3);
     await agent.receivedAtLeast(2);
     expect(agent.received).toEqual([{ ack: 2 }, { ack: 3 }]);
+  });
+
+  it('gathers what is acknowledged within a blink', async () => {
+    const { channel, until } = open();
+    for (const text of ['a', 'b', 'c']) agent.say(text);
+    await until(() => recorded.messages.length === 3);
+    for (const seq of [1, 2, 3]) channel.ack(seq);
+    await agent.receivedAtLeast(1);
+    expect(agent.received).toEqual([{ ack: 3 }]);
   });
 });
 

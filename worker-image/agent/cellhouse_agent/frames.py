@@ -33,7 +33,9 @@ class FrameWriter:
         content: JsonObject = {"execution_state": state}
         if reason is not None:
             content["reason"] = reason
-        self._buffer.append(self._frame("iopub", "status", parent, dump(content)))
+        # A short run's `busy` and `idle` travel with its output and reply.
+        can_wait = state != "restarting"
+        self._buffer.append(self._frame("iopub", "status", parent, dump(content)), can_wait)
 
     def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
         """An output of an execution; false when the replay buffer has no room for it."""

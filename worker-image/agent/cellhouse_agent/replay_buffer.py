@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 
 # What a frame costs beside its bytes (object headers, the table entry), so that many small ones are counted rightly.
 FRAME_OVERHEAD_BYTES = 150
+# How long a frame that can wait waits for one that cannot.
+WAIT_SECONDS = 0.002
 
 
 class ReplayBuffer:
@@ -26,6 +28,7 @@ class ReplayBuffer:
         self._last_seq = 0
         self._size_bytes = 0
         self._grown = asyncio.Event()
+        self._late: asyncio.TimerHandle | None = None
 
     @property
     def first_seq(self) -> int:
@@ -46,18 +49,33 @@ class ReplayBuffer:
         """Whether output of this size may be appended."""
         return self._size_bytes + body_bytes + FRAME_OVERHEAD_BYTES <= self._capacity_bytes
 
-    def append(self, body: Iterable[bytes]) -> int:
+    def append(self, body: Iterable[bytes], can_wait: bool = False) -> int:
         """Append a frame, given as the parts of a JSON object after its first brace; returns its seq. Never refuses.
 
-        `seq` and `at` come first. The parts are joined here, once: each copy of a large frame counts.
+        `seq` and `at` come first. The parts are joined here, once: each copy of a large frame counts. One that can wait
+        is told with the next that cannot, or after WAIT_SECONDS.
         """
         self._last_seq += 1
         head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)
         frame = b"".join((head, *body))
         self._frames[self._last_seq] = frame
         self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
-        self._grown.set()
+        if can_wait:
+            self._tell_late()
+        else:
+            self._tell()
         return self._last_seq
+
+    def _tell(self) -> None:
+        if self._late:
+            self._late.cancel()
+            self._late = None
+        self._grown.set()
+
+    def _tell_late(self) -> None:
+        if self._late is None and not self._grown.is_set():
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_later(WAIT_SECONDS, self._tell)
 
     def ack(self, seq: int) -> None:
         """Free every frame up to `seq`. A seq that was never made is another agent's and frees nothing."""
@@ -84,7 +102,7 @@ class ReplayBuffer:
         return frames
 
     async def wait_for(self, seq: int) -> None:
-        """Return once the frame with this seq has been made."""
+        """Return once the frame with this seq has been made, and need not wait."""
         while self._last_seq < seq:
             self._grown.clear()
             await self._grown.wait()

@@ -71,6 +71,22 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.buffer.append([b'"a":1}'])
         await asyncio.wait_for(waiting, 1)
 
+    async def test_tells_what_can_wait_with_what_cannot(self) -> None:
+        waiting = asyncio.create_task(self.buffer.wait_for(1))
+        await asyncio.sleep(0)
+        self.buffer.append([b'"a":1}'], can_wait=True)
+        await asyncio.sleep(0)
+        self.assertFalse(waiting.done())
+        self.buffer.append([b'"a":2}'])
+        await asyncio.sleep(0)
+        self.assertTrue(waiting.done())
+
+    async def test_tells_what_can_wait_soon_if_nothing_follows(self) -> None:
+        waiting = asyncio.create_task(self.buffer.wait_for(1))
+        await asyncio.sleep(0)
+        self.buffer.append([b'"a":1}'], can_wait=True)
+        await asyncio.wait_for(waiting, 1)
+
 
 if __name__ == "__main__":
     unittest.main()
