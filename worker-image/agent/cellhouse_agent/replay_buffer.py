@@ -28,6 +28,8 @@ class ReplayBuffer:
         self._last_seq = 0
         self._size_bytes = 0
         self._grown = asyncio.Event()
+        # Of whoever waits for a frame.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._late: asyncio.TimerHandle | None = None
 
     @property
@@ -60,10 +62,10 @@ class ReplayBuffer:
         frame = b"".join((head, *body))
         self._frames[self._last_seq] = frame
         self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
-        if can_wait:
-            self._tell_late()
-        else:
+        if not can_wait or self._loop is None:
             self._tell()
+        elif self._late is None:
+            self._late = self._loop.call_later(WAIT_SECONDS, self._tell)
         return self._last_seq
 
     def _tell(self) -> None:
@@ -71,11 +73,6 @@ class ReplayBuffer:
             self._late.cancel()
             self._late = None
         self._grown.set()
-
-    def _tell_late(self) -> None:
-        if self._late is None and not self._grown.is_set():
-            loop = asyncio.get_running_loop()
-            self._late = loop.call_later(WAIT_SECONDS, self._tell)
 
     def ack(self, seq: int) -> None:
         """Free every frame up to `seq`. A seq that was never made is another agent's and frees nothing."""
@@ -105,4 +102,5 @@ class ReplayBuffer:
         """Return once the frame with this seq has been made, and need not wait."""
         while self._last_seq < seq:
             self._grown.clear()
+            self._loop = asyncio.get_running_loop()
             await self._grown.wait()

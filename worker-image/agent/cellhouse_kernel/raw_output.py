@@ -69,11 +69,12 @@ class _Pipe:
         except OSError:
             # A user's pipes have a limit together, which processes left behind may have used up. A small one does too.
             pass
+        if former >= 0:
+            # Before its last writer may go, which would wake whoever watches.
+            self._ready.unregister(former)
         os.dup2(writing, self._descriptor)
         os.close(writing)
         self._ready.register(self._reading, select.EPOLLIN)
-        if former >= 0:
-            self._ready.unregister(former)
         return former
 
     def belong_to(self, parent: dict[str, Any]) -> None:
@@ -168,10 +169,14 @@ class RawOutput:
         with self._lock, self._former_lock:
             for pipe in self._pipes:
                 former = pipe.renew()
-                if former >= 0 and self._watched:
+                if former < 0 or not self._watched:
+                    continue
+                if _read_some(former) == b"":
+                    # The usual case: nothing was left behind that could write there.
+                    os.close(former)
+                else:
                     self._former.add(former)
                     self._watched.register(former, select.EPOLLIN)
-                    self._discard(former)
         self._is_fresh = True
 
     def _discard(self, former: int) -> None:

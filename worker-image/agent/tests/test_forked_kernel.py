@@ -40,7 +40,11 @@ def lines_of(path, *names):
         return [line.split() for line in file if line.partition(":")[0] in names]
 
 process = psutil.Process()
-traced = subprocess.Popen(["sleep", "60"])
+traced = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+# Before it answers, it may have its libraries open.
+traced.stdin.write(b"started\\n")
+traced.stdin.flush()
+traced.stdout.readline()
 seen = {
     "ids": [os.getresuid(), os.getresgid(), os.getgroups()],
     "is its own session and group": os.getsid(0) == os.getpgid(0) == os.getpid(),
