@@ -94,8 +94,8 @@ async function run(
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
 describe('docs/audit.md', () => {
-  it('shows six queries', () => {
-    expect(queries).toHaveLength(6);
+  it('shows seven queries', () => {
+    expect(queries).toHaveLength(7);
   });
 
   it('1: who ran what', async () => {
@@ -147,9 +147,14 @@ describe('docs/audit.md', () => {
   it('6: who ran this code', async () => {
     const rows = await answer(6);
     expect(rows.map(({ userUuid, times }) => [userUuid, times])).toEqual([
-      ['ada', 3],
+      ['ada', 2],
       ['bob', 1],
     ]);
+  });
+
+  it('7: who used this word', async () => {
+    const rows = await answer(7);
+    expect(rows.map(({ userUuid, times }) => [userUuid, times])).toEqual([['ada', 1]]);
   });
 });
 
