@@ -20,7 +20,9 @@ for _ in sys.stdin:
         if message['parent_header'].get('msg_id') == id and message['content'].get('execution_state') == 'idle': break
     while client.get_shell_msg(timeout=60)['parent_header'].get('msg_id') != id: pass
     print((time.perf_counter() - start) * 1000, flush=True)
-manager.shutdown_kernel(now=True)`;
+client.stop_channels()
+manager.shutdown_kernel(now=True)
+del client, manager`;
 
 const [url, user, image, turns = '300'] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -46,6 +48,7 @@ const execute = () =>
 
 const times = { stock: [], execute: [] };
 for (let turn = 0; turn < WARM_UP + Number(turns); turn += 1) {
+  if (turn === WARM_UP) console.log(`${turns} turns`);
   stock.stdin.write('\n');
   times.stock.push(Number((await lines.next()).value));
   times.execute.push(await execute());
