@@ -9,7 +9,7 @@ import { percentile } from './support/percentile.ts';
 
 const COUNTS = [1, 100, 1_000] as const;
 const SHORT_COUNTS = [1, 100] as const;
-/** Each is some four seconds and 25 prints: with twelve, 300 of each kind. */
+/** Each is some seconds and 25 prints: with twelve, 300 of each kind. */
 const ROUNDS = 12;
 const SHORT_ROUNDS = 3;
 const WARM_UP = 1;

@@ -2,20 +2,25 @@
 import type { TestGateway } from '../../test/support/gateway.ts';
 import { follow, submit } from '../../test/support/interpreter.ts';
 
-/** Nothing is under way any more when the next comes. */
-const PAUSE_S = 0.03;
 const TIMEOUT_MS = 60_000;
 const MS_PER_S = 1_000;
+
+export interface Prints {
+  /** Between two of them. */
+  readonly pauseS: number;
+  readonly samples: number;
+  readonly warmUp: number;
+}
 
 /** @returns milliseconds, one for each print; the first few, which may have come before they were followed, left out */
 export async function firstByteMs(
   gateway: TestGateway,
   userUuid: string,
-  { samples, warmUp }: { readonly samples: number; readonly warmUp: number },
+  { pauseS, samples, warmUp }: Prints,
 ): Promise<number[]> {
   const code = `import time
 for _ in range(${samples + warmUp}):
-    time.sleep(${PAUSE_S})
+    time.sleep(${pauseS})
     print(time.time())`;
   const { id } = await submit(gateway, userUuid, code, { timeoutMs: TIMEOUT_MS });
   const outputs = await follow(gateway.socket(), id);
