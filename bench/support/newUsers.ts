@@ -41,7 +41,7 @@ export function serveNewUsers(
   return Promise.all(users.map((userUuid) => httpExecute({ url, token, userUuid })('1+1', '2')));
 }
 
-/** Releases them, and waits until the pool is as it should be without them. */
+/** Releases them, and waits until the pool is at rest: nothing comes or goes, and at least so many are idle. */
 export async function leave(
   gateway: TestGateway,
   users: readonly string[],
@@ -49,13 +49,19 @@ export async function leave(
 ): Promise<void> {
   for (const user of users)
     if (!(await release(gateway, user))) throw new Error(`${user} had no session.`);
+  let seen = '';
   const isAtRest = async (): Promise<boolean> => {
     const { totalWorkers, busyWorkers, idleWorkers } = await poolStatus(gateway);
+    seen = JSON.stringify({ totalWorkers, busyWorkers, idleWorkers });
     return (
       busyWorkers === rest.busyWorkers &&
-      idleWorkers === rest.idleWorkers &&
+      idleWorkers >= rest.idleWorkers &&
       totalWorkers === busyWorkers + idleWorkers
     );
   };
-  await until('the pool at rest', isAtRest, WAIT_MS);
+  try {
+    await until('the pool at rest', isAtRest, WAIT_MS);
+  } catch (cause: unknown) {
+    throw new Error(`The pool does not come to rest, it has ${seen}.`, { cause });
+  }
 }
