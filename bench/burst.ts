@@ -92,6 +92,8 @@ async function beside<T>(
       await delay(PROBE_PAUSE_MS);
     }
   })();
+  // It is told when the work is over.
+  probing.catch(() => undefined);
   try {
     return [tookMs, await work()];
   } finally {

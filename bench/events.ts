@@ -47,7 +47,7 @@ async function measure(bench: BenchDatabase, { isShort, args, say }: BenchRun): 
     generateHistory(sql, usualHistory(executions), { onAdded: (count) => say(`  ${count}`) }),
   );
   say('audit queries');
-  const audit = await measureAuditQueries(address, isShort ? 3 : 10);
+  const audit = await measureAuditQueries(address, isShort ? 3 : 10, executions);
   say('rebuild');
   return [...appends, ...growth, ...audit, await measureRebuild(bench)];
 }

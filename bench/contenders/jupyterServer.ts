@@ -52,7 +52,7 @@ export async function startPlainJupyterServer(): Promise<CodeRunner> {
 /** Resolves with the text of its result when the reply and the kernel's `idle` have both come. @throws Error if the code failed */
 function execute(socket: WebSocket, code: string): Promise<string | undefined> {
   const msgId = randomUUID();
-  const content = { code, silent: false, store_history: true, allow_stdin: false };
+  const content = { code, silent: false, store_history: false, allow_stdin: false };
   return new Promise((resolve, reject) => {
     let result: string | undefined;
     let hasReply = false;

@@ -49,7 +49,7 @@ export async function measureGatewayMemory(
         value: ((worked - warm) / BYTES_PER_KIB / executes) * 1_000,
       },
       {
-        name: `gateway: more per open session, of ${sessions}`,
+        name: `gateway: more per open session and its connection, of ${sessions}`,
         unit: 'KiB',
         value: (open - worked) / BYTES_PER_KIB / sessions,
       },

@@ -9,10 +9,14 @@ const TARGET_MS = 1_000;
 /** A section of the page: its number and question, and then its query. */
 const SECTION = /^## (\d+\. .+)$[\s\S]*?```sql\n([\s\S]*?)```/gm;
 
-/** In turns, the first of each left out. The target is that of a million executions. */
+/** From so many on, the queries have to keep to it. */
+const TARGET_EXECUTIONS = 1_000_000;
+
+/** In turns, the first of each left out. @param executions how many there are */
 export async function measureAuditQueries(
   address: DatabaseAddress,
   rounds: number,
+  executions: number,
 ): Promise<Figure[]> {
   // From the project's root: what is compiled lies elsewhere.
   const page = readFileSync('docs/audit.md', 'utf8');
@@ -21,6 +25,7 @@ export async function measureAuditQueries(
     query,
     tookMs: [] as number[],
   }));
+  if (queries.length === 0) throw new Error('docs/audit.md has no queries.');
   await withSql(address, async (sql) => {
     for (let round = 0; round <= rounds; round += 1) {
       for (const { query, tookMs } of queries) {
@@ -34,6 +39,6 @@ export async function measureAuditQueries(
     name: `audit query ${question}`,
     unit: 'ms',
     value: percentile(tookMs, 50),
-    target: { atMost: TARGET_MS },
+    ...(executions >= TARGET_EXECUTIONS ? { target: { atMost: TARGET_MS } } : {}),
   }));
 }

@@ -35,8 +35,11 @@ export async function openFollowers(
     sockets.push(socket);
     ends.push(followOn(socket, executionId, Math.min(rest, PER_SOCKET), arrivals));
   }
+  const all = Promise.all(ends).then(() => arrivals);
+  // Whoever closes them before the end waits for nothing any more.
+  all.catch(() => undefined);
   return {
-    arrivals: Promise.all(ends).then(() => arrivals),
+    arrivals: all,
     close: () => {
       for (const socket of sockets) socket.terminate();
     },

@@ -33,21 +33,25 @@ export async function restartBesideStream(
   calling: string,
 ): Promise<Recovered> {
   const { id } = await submit(gateway, streaming, TICKER, { timeoutMs: TICKER_LIMIT_MS });
-  const before = await nextOutput(gateway, id, 0);
+  await untilPrintedAfter(gateway, id, 0);
+  const killedAt = Date.now();
   const { startedAt, readyMs } = await restartHard(gateway);
-  await httpExecute({ ...gateway, userUuid: calling })('1+1', '2');
-  const answerMs = performance.now() - startedAt;
-  await nextOutput(gateway, id, before);
-  const streamMs = performance.now() - startedAt;
+  const since = async (work: Promise<unknown>) => {
+    await work;
+    return performance.now() - startedAt;
+  };
+  const [answerMs, streamMs] = await Promise.all([
+    since(httpExecute({ ...gateway, userUuid: calling })('1+1', '2')),
+    since(untilPrintedAfter(gateway, id, killedAt)),
+  ]);
   await interrupt(gateway, id);
   return { readyMs, answerMs, streamMs };
 }
 
-/** The seq of the first output after `after`, once there is one. */
-async function nextOutput(gateway: TestGateway, id: string, after: number): Promise<number> {
-  const query = `subscription ($id: ID!, $after: Int) { output(executionId: $id, after: $after) { seq } }`;
-  const client = gateway.socket();
-  const stream = client.iterate<{ output: { seq: number } }>({ query, variables: { id, after } });
-  for await (const { data } of stream) return data?.output.seq ?? 0;
+/** Until a subscriber has something that was printed later than `at`, in milliseconds since 1970. */
+async function untilPrintedAfter(gateway: TestGateway, id: string, at: number): Promise<void> {
+  const query = `subscription ($id: ID!) { output(executionId: $id) { at } }`;
+  const stream = gateway.socket().iterate<{ output: { at: string } }>({ query, variables: { id } });
+  for await (const { data } of stream) if (Date.parse(data?.output.at ?? '') > at) return;
   throw new Error('The stream ended.');
 }

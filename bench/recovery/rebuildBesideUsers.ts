@@ -1,6 +1,7 @@
 /** `cellhouse rebuild` over a long past, and what users notice of it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import type { TestGateway } from '../../test/support/gateway.ts';
 import type { BenchRun, Figure } from '../suite/bench.ts';
 import { httpExecute } from '../support/httpExecute.ts';
@@ -19,18 +20,24 @@ export async function rebuildBesideUsers(
   const startedAt = performance.now();
   const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
   const child = spawn(process.execPath, [cli, 'rebuild'], { env: { ...gateway.env } });
-  let printed = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    printed += text;
-  });
+  const printed = Promise.all([text(child.stdout), text(child.stderr)]);
+  const exited = once(child, 'exit');
   let isOver = false;
-  void once(child, 'exit').then(() => {
+  const over = () => {
     isOver = true;
-  });
+  };
+  exited.then(over, over);
   const beside: number[] = [];
-  while (!isOver) beside.push(await execute('1+1', '2'));
+  try {
+    while (!isOver) beside.push(await execute('1+1', '2'));
+  } finally {
+    child.kill('SIGKILL');
+  }
   const tookS = (performance.now() - startedAt) / 1_000;
-  say(printed.trim());
+  const [code] = await exited;
+  const [said, complaint] = await printed;
+  if (code !== 0) throw new Error(`cellhouse rebuild ended with ${code}: ${complaint}`);
+  say(said.trim());
   return [
     { name: 'rebuild, with its start', unit: 's', value: tookS },
     { name: 'rebuild', unit: 'events/s', value: events / tookS },

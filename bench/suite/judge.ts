@@ -5,7 +5,7 @@ import type { ReportedComparison } from './report.ts';
 const MAX_TIMES_WORSE = 1.5;
 
 type Judged = Pick<ReportedComparison, 'name' | 'unit'> & {
-  readonly ratio: Pick<ReportedComparison['ratio'], 'p50'>;
+  readonly ratio: Pick<ReportedComparison['ratio'], 'p50' | 'low' | 'high'>;
 };
 interface JudgedReport {
   readonly benches: readonly {
@@ -17,7 +17,8 @@ interface JudgedReport {
 
 /**
  * What of a run is far worse than the committed one, each in a line; none if all is well. By ratios only: an absolute figure
- * is the machine's. Both runs must have compared the same things, or something would be watched by nobody.
+ * is the machine's. Of the run the near end of the interval counts, so that few samples complain of nothing but what they
+ * are sure of. Both runs must have compared the same things, or something would be watched by nobody.
  */
 export function judge(committed: JudgedReport, run: JudgedReport): string[] {
   const [wanted, found] = [comparisonsOf(committed), comparisonsOf(run)];
@@ -47,7 +48,9 @@ function comparisonsOf({ benches }: JudgedReport): Map<string, Judged> {
 }
 
 function complain(key: string, before: Judged, now: Judged): string[] {
-  const [was, is] = [before.ratio.p50, now.ratio.p50];
+  const { low, high } = now.ratio;
+  const was = before.ratio.p50;
+  const is = isMoreBetter(now.unit) ? high : low;
   const timesWorse = isMoreBetter(now.unit) ? was / is : is / was;
   // Not a number is no pass.
   if (timesWorse <= MAX_TIMES_WORSE) return [];

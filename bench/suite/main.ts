@@ -1,5 +1,5 @@
 /** `npm run bench [-- NAME...] [--short] [--json FILE]`. Ends with 1 if a bench failed, with 2 if the words are wrong. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { BENCHES } from '../benches.ts';
 import { formatReport } from './formatReport.ts';
 import { type Options, parseOptions, UsageError } from './options.ts';
@@ -19,8 +19,8 @@ try {
 
 async function main(options: Options): Promise<void> {
   const provenance = findProvenance();
-  // A file that cannot be written is better known now than after a quarter of an hour.
-  if (options.json !== null) writeFileSync(options.json, '');
+  // A file that cannot be written is better known now than after a quarter of an hour. What is in it stays until then.
+  if (options.json !== null) closeSync(openSync(options.json, 'a'));
   const benches = await runBenches(options, say);
   const report: Report = { provenance, isShort: options.isShort, benches };
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

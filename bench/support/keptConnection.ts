@@ -5,7 +5,6 @@ import { text } from 'node:stream/consumers';
 export interface KeptConnection {
   /** Resolves with the text of the answer, whatever its status. @throws Error when the connection broke */
   post(path: string, body: unknown): Promise<string>;
-  close(): void;
 }
 
 /** @param url without a path. @param token goes along as `X-Auth-Token` */
@@ -23,6 +22,5 @@ export function keptConnection(url: string, token: string): KeptConnection {
     });
   return {
     post: async (path, body) => text(await send(path, JSON.stringify(body))),
-    close: () => agent.destroy(),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What short executions put out, kept for some seconds by the gateway that stored it: whoever waits for their end is answered
- * without a read. Nothing stored ever changes, so it is what a read would give.
+ * without a read. What is stored does not change until it is pruned, so it is what a read would give.
  */
 import type { ExecutionId } from '../ids.ts';
 import type { Finish, Output } from '../output.ts';
@@ -9,6 +9,7 @@ import type { PreparedCommit } from './store/preparedCommit.ts';
 
 /** What is larger is read: then the read is not what takes long. */
 const MAX_BYTES_EACH = 64 * 1024;
+/** Of all together: some thousands of short runs, and little beside what a gateway needs anyway. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Answers are made at once; later, what is kept may have been pruned. */
 const MAX_AGE_MS = 5_000;
@@ -81,10 +82,11 @@ function wholeIn({ commit, outputBodies }: PreparedCommit, at: number): Map<Exec
   const outputs = commit.outputs ?? [];
   for (const [end, { executionId, seq, output }] of outputs.entries()) {
     const first = end - seq + 1;
+    if (output.kind !== 'finish' || first < 0) continue;
     const isWhole = outputs
-      .slice(Math.max(first, 0), end + 1)
+      .slice(first, end + 1)
       .every((item, index) => item.executionId === executionId && item.seq === index + 1);
-    if (output.kind !== 'finish' || !isWhole) continue;
+    if (!isWhole) continue;
     const bodies = outputBodies.slice(first, end + 1);
     const bytes = bodies.reduce((sum, body) => sum + body.bytes, 0);
     if (bytes > MAX_BYTES_EACH) continue;

@@ -99,6 +99,8 @@ class Channel implements KernelChannel {
   readonly #reconnector: Reconnector;
   #connection: Connection;
   #ackTimer: NodeJS.Timeout | null = null;
+  /** What the connection was asked to skip when it was made. */
+  #dialledAfter = 0;
   #isPaused = false;
 
   constructor(deps: KernelChannelDeps) {
@@ -127,7 +129,7 @@ class Channel implements KernelChannel {
   }
 
   ack(seq: number): void {
-    if (this.#sequence.ack(seq)) this.#ackTimer ??= setTimeout(() => this.#sendAck(), ACK_DELAY_MS);
+    if (this.#sequence.ack(seq) && !this.#isClosed()) this.#ackLater();
   }
 
   pause(): void {
@@ -146,7 +148,10 @@ class Channel implements KernelChannel {
     await this.#connection.close();
   }
 
-  /** If it is lost with the connection, the next says what is stored when it dials. */
+  #ackLater(): void {
+    this.#ackTimer ??= setTimeout(() => this.#sendAck(), ACK_DELAY_MS);
+  }
+
   #sendAck(): void {
     this.#dropAckTimer();
     this.#connection.send(`{"ack":${this.#sequence.acked}}`);
@@ -159,10 +164,11 @@ class Channel implements KernelChannel {
 
   #dial(): Connection {
     const { target, epoch, pingIntervalMs } = this.#deps;
+    this.#dialledAfter = this.#sequence.acked;
     return openConnection({
       target,
       epoch,
-      after: this.#sequence.acked,
+      after: this.#dialledAfter,
       now: this.#now,
       ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
       onOpen: (hello) => this.#opened(hello),
@@ -182,6 +188,8 @@ class Channel implements KernelChannel {
     } else {
       this.#deps.counts.connections += 1;
       this.hello = hello;
+      // What was stored since it dialled has not been said to anybody.
+      if (this.#sequence.acked > this.#dialledAfter) this.#ackLater();
       if (this.#isPaused) this.#connection.pause();
       this.#reconnector.opened();
       this.#tellOpen(hello, greeted === 'new-boot');

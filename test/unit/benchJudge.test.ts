@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../bench/suite/judge.ts';
 
-const report = (p50: number, rest: { unit?: string; name?: string; failure?: string } = {}) => {
-  const { unit = 'ms', name = 'of twins', ...failure } = rest;
-  return { benches: [{ name: 'a', comparisons: [{ name, unit, ratio: { p50 } }], ...failure }] };
+interface Rest {
+  readonly unit?: string;
+  readonly name?: string;
+  readonly failure?: string;
+  /** How far the interval reaches to both sides. */
+  readonly width?: number;
+}
+
+const report = (p50: number, { unit = 'ms', name = 'of twins', width = 0, ...rest }: Rest = {}) => {
+  const ratio = { p50, low: p50 - width, high: p50 + width };
+  return { benches: [{ name: 'a', comparisons: [{ name, unit, ratio }], ...rest }] };
 };
 
 describe('a run beside the committed one', () => {
@@ -22,6 +30,14 @@ describe('a run beside the committed one', () => {
     expect(judge(report(0.9, rate), report(5, rate))).toEqual([]);
     expect(judge(report(0.9, rate), report(0.7, rate))).toEqual([]);
     expect(judge(report(0.9, rate), report(0.5, rate))).toHaveLength(1);
+  });
+
+  it('complains of nothing that may be chance: the near end of the interval counts', () => {
+    expect(judge(report(1.2), report(1.9, { width: 0.2 }))).toEqual([]);
+    expect(judge(report(1.2), report(2.1, { width: 0.2 }))).toHaveLength(1);
+    const rate = { unit: 'MB/s', width: 0.2 };
+    expect(judge(report(0.9, rate), report(0.5, rate))).toEqual([]);
+    expect(judge(report(0.9, rate), report(0.3, rate))).toHaveLength(1);
   });
 
   it('fails on what is no ratio', () => {

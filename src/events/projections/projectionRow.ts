@@ -6,19 +6,8 @@ export function projectionRow(
   more: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   const row: Record<string, unknown> = { ...more };
-  for (const [key, value] of Object.entries(state)) row[columnOf(key)] = value;
+  for (const [key, value] of Object.entries(state)) row[toSnake(key)] = value;
   return row;
-}
-
-/** The states have some fifty keys, and each commit asks for twenty. */
-const columns = new Map<string, string>();
-
-function columnOf(key: string): string {
-  const known = columns.get(key);
-  if (known !== undefined) return known;
-  const column = toSnake(key);
-  columns.set(key, column);
-  return column;
 }
 
 function toSnake(key: string): string {
