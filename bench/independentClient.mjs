@@ -10,8 +10,12 @@ import { createInterface } from 'node:readline';
 
 const WARM_UP = 50;
 const STOCK = `import sys, time
-from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name='python3')
+from jupyter_client.manager import KernelManager
+manager = KernelManager(kernel_name='python3', transport='ipc')
+manager.start_kernel(extra_arguments=['--HistoryManager.enabled=False'])
+client = manager.client()
+client.start_channels()
+client.wait_for_ready(timeout=60)
 for _ in sys.stdin:
     start = time.perf_counter()
     id = client.execute('1+1')
