@@ -83,14 +83,13 @@ function wholeIn({ commit, outputBodies }: PreparedCommit, at: number): Map<Exec
   for (const [end, { executionId, seq, output }] of outputs.entries()) {
     const first = end - seq + 1;
     if (output.kind !== 'finish' || first < 0) continue;
-    const isWhole = outputs
-      .slice(first, end + 1)
-      .every((item, index) => item.executionId === executionId && item.seq === index + 1);
-    if (!isWhole) continue;
+    const all = outputs.slice(first, end + 1);
+    if (!all.every((item, index) => item.executionId === executionId && item.seq === index + 1))
+      continue;
     const bodies = outputBodies.slice(first, end + 1);
     const bytes = bodies.reduce((sum, body) => sum + body.bytes, 0);
     if (bytes > MAX_BYTES_EACH) continue;
-    const items = outputs.slice(first, end + 1).map(({ output: _, ...item }) => item);
+    const items = all.map(({ output: _, ...item }) => item);
     whole.set(executionId, { items, bodies: bodies.map(({ json }) => json), bytes, at });
   }
   return whole;
