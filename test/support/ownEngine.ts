@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
+import { hasCode } from '../../src/errors.ts';
 import { builtImage } from './builtImage.ts';
 import { until } from './until.ts';
 
@@ -86,10 +87,8 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
   }
 
   async function kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0;
-    if (!isProcessOf(pid, root)) return;
-    process.kill(pid, signal);
-    await until('the engine is gone', async () => !isProcessOf(pid, root), STOP_TIMEOUT_MS);
+    for (const pid of enginesOn(root)) process.kill(pid, signal);
+    await until('the engine is gone', async () => enginesOn(root).length === 0, STOP_TIMEOUT_MS);
   }
 
   return {
@@ -104,7 +103,11 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
     },
     destroy: async () => {
       if (existsSync(join(root, 'data'))) {
-        if (!(await docker.ping().catch(() => null))) await start();
+        if (!(await docker.ping().catch(() => null))) {
+          // One that is starting or ending would remove the files of the next.
+          await kill('SIGKILL');
+          await start();
+        }
         for (const { Id } of await docker.listContainers({ all: true })) {
           await docker.getContainer(Id).remove({ force: true });
         }
@@ -170,10 +173,21 @@ function endOfLog(root: string): string {
   return readFileSync(join(root, 'log'), 'utf8').trimEnd().split('\n').slice(-20).join('\n');
 }
 
+/** Also one that has not written its process id yet, or that is about to end. */
+function enginesOn(root: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => isProcessOf(pid, `--data-root=${join(root, 'data')}`));
+}
+
 /** A process that has ended and that nobody reaps has no command line any more. */
-function isProcessOf(pid: number, root: string): boolean {
-  const path = `/proc/${pid}/cmdline`;
-  return pid > 0 && existsSync(path) && readFileSync(path, 'utf8').includes(root);
+function isProcessOf(pid: number, words: string): boolean {
+  try {
+    return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(words);
+  } catch (error: unknown) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return false;
+    throw error;
+  }
 }
 
 function mountsBelow(root: string): string[] {
