@@ -9,9 +9,6 @@ import type { Job } from './hostBatch.ts';
 import { type HostProgress, hostProgress, progressIn } from './hostProgress.ts';
 import type { HostStart } from './workerHost.ts';
 
-/** Far more than can be told of late: what is told was committed within seconds. */
-const MAX_REMEMBERED = 1_000;
-
 export interface HostJobs {
   /** For the cursor. */
   readonly progress: HostProgress;
@@ -20,7 +17,7 @@ export interface HostJobs {
   /** In order; a copy. */
   all(): Job[];
   find(id: string): Job | undefined;
-  /** False: it was added before. Told of late, an execution that is over must not be sent again: nobody would answer. */
+  /** False: it was read at the start, and is told of late. By now it may be over, and must not be sent again: nobody would answer. */
   add(next: UnfinishedExecution): boolean;
   /** Null: it is not under way. */
   progressOf(job: Job): ExecutionProgress | null;
@@ -39,7 +36,8 @@ export function createHostJobs(
 ): HostJobs {
   let jobs = start.unfinished.map((each) => takenOver(each, start.session));
   let progress = hostProgress(start.cursor);
-  const added = new Set<ExecutionId>(jobs.map(({ execution }) => execution.id));
+  /** What is told was recorded later than these were read, or is one of them; and it is told once (`events/createWakeUps.ts`). */
+  const read = new Set<ExecutionId>(jobs.map(({ execution }) => execution.id));
 
   const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
   const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
@@ -61,10 +59,7 @@ export function createHostJobs(
     all: () => [...jobs],
     find,
     add: ({ execution, code, lastSeq }) => {
-      if (added.has(execution.id)) return false;
-      added.add(execution.id);
-      const [oldest] = added;
-      if (added.size > MAX_REMEMBERED && oldest) added.delete(oldest);
+      if (read.has(execution.id)) return false;
       jobs.push({ execution, code, isTakenOver: false, nextSeq: lastSeq + 1, stateLost: false });
       return true;
     },

@@ -57,7 +57,7 @@ export interface WorkerHost {
   readonly running: ExecutionId | null;
   readonly sessionId: SessionId | null;
   opened(session: Session): void;
-  /** Accepts an execution; known ones are ignored, so that every source may tell of it. */
+  /** Accepts an execution, told of once; those that the host began with are ignored: a feed that lags tells of them again. */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
   /**

@@ -49,3 +49,11 @@ describe('a loss that nobody was told of', () => {
     expect(successor.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
   });
 });
+
+it('takes no execution again that it began with and that has ended since', () => {
+  const first = unfinished();
+  const jobs = jobsFrom(null, first);
+  for (const job of jobs.all()) jobs.remove(job);
+  expect(jobs.add(first)).toBe(false);
+  expect(jobs.count).toBe(0);
+});
