@@ -121,7 +121,7 @@ export function createPool(deps: PoolDeps): Pool {
     ...making,
     ...config,
     counts: () => queries.poolCounts(poolId),
-    waiting: () => queue.waitingUsers,
+    waiting: () => queue.unservedUsers,
     isKeeper: () => upkeep.isKeeper,
     cpus: availableParallelism(),
     onSuccess: health.creationSucceeded,

@@ -26,7 +26,11 @@ export interface WorkerQueueDeps {
 export interface WorkerQueue {
   /** Requests. */
   readonly waiting: number;
-  readonly waitingUsers: number;
+  /**
+   * For whom no worker was found yet. Of one who is just being given a worker it is not known whether that counts as idle still:
+   * counting both would make a worker too many.
+   */
+  readonly unservedUsers: number;
   /**
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves as it does. A worker that somebody
    * else took first (a ConcurrencyError on its stream) costs nothing but another try. Without a `user`, the request is one
@@ -147,8 +151,8 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     get waiting() {
       return waiters.length;
     },
-    get waitingUsers() {
-      return line(waiters).length;
+    get unservedUsers() {
+      return line(waiters).filter(({ isBeingServed }) => !isBeingServed).length;
     },
     claim: async <T>(attempt: (worker: Worker) => Promise<T>, waitMs: number, user?: string) => {
       const startedAt = Date.now();

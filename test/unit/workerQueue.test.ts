@@ -64,6 +64,27 @@ describe('the worker queue', () => {
     expect(await other).toBe(next);
   });
 
+  it('makes nobody count as one without a worker while one is being given to them', async () => {
+    const { queue, add, take } = setUp();
+    add();
+    let commit = () => {};
+    const committed = new Promise<void>((resolve) => {
+      commit = resolve;
+    });
+    const taken = queue.claim(async (worker) => {
+      await committed;
+      return await take(worker);
+    }, WAIT_MS);
+    const other = queue.claim(take, WAIT_MS).catch((error: unknown) => error);
+    await settled();
+    expect([queue.waiting, queue.unservedUsers]).toEqual([2, 1]);
+    commit();
+    await taken;
+    expect([queue.waiting, queue.unservedUsers]).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(await other).toBeInstanceOf(Error);
+  });
+
   it('hands out a worker that is idle already, also to those who will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
@@ -226,7 +247,7 @@ describe('the worker queue', () => {
     const greedy = ['ann', 'ann', 'ann'].map((user) => claim(user).catch(() => 'told otherwise'));
     const other = claim('bob');
     await settled();
-    expect([queue.waiting, queue.waitingUsers]).toEqual([4, 2]);
+    expect([queue.waiting, queue.unservedUsers]).toEqual([4, 2]);
     add(2);
     await other;
     expect(served).toEqual(['ann', 'bob']);
