@@ -5,19 +5,17 @@ import { schemaVersionOf } from '../schemaVersions.ts';
 import { streamIdOf } from '../streamId.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** The call of `cellhouse_commit` (see its migration), parameters in its order. */
+/** The call of `cellhouse_commit` (see its migration), parameters in its order. JSON is made here, not by postgres.js. */
 export const COMMIT_SQL = `
-  SELECT first_position, committed_at, output_session_ids FROM cellhouse_commit($1, $2,
-    $3::uuid[], $4::int[], $5::text[], $6::bigint[], $7::text[], $8::uuid[], $9::int[],
-    $10::json, $11::json, $12::json, $13::json, $14::json, $15::json,
-    $16::uuid[], $17::int[], $18::text[], $19::text[], $20::int[], $21::timestamptz[],
-    $22::text[], $23::text[], $24::text[], $25::text[], $26::uuid[],
-    $27::uuid[], $28::text[], $29::int[], $30::text[], $31::int[], $32::text[], $33::text[])`;
+  SELECT first_position, committed_at, output_session_ids FROM cellhouse_commit($1, $2, $3::text::json, $4, $5,
+    $6::text::json, $7::text::json, $8::text::json, $9::text::json, $10::text::json, $11::text::json,
+    $12, $13, $14, $15, $16, $17, $18::text::json, $19::text::json)`;
 
 export interface CommitRow {
   readonly firstPosition: number | null;
   readonly committedAt: Date;
-  readonly outputSessionIds: readonly string[];
+  /** Null: it had no outputs. */
+  readonly outputSessionIds: readonly string[] | null;
 }
 
 type Column = string | number;
@@ -31,35 +29,26 @@ export function commitParameters(
   return [
     gatewayId,
     isRepeated,
-    ...cursorColumns(group),
+    json(cursorRows(group)),
     ...guardColumns(group),
     ...projectionRows(group),
     ...outputColumns(group),
-    ...keyColumns(group),
-    ...eventColumns(group, gatewayId),
+    json(keyRows(group)),
+    eventRows(group, gatewayId),
   ];
 }
 
-function cursorColumns(group: readonly PreparedCommit[]): Column[][] {
-  return columns(
-    5,
-    group.flatMap(({ commit: { cursor } }) =>
-      cursor
-        ? [
-            [
-              cursor.workerId,
-              cursor.epoch,
-              cursor.bootId,
-              cursor.seq,
-              JSON.stringify(cursor.progress ?? null),
-            ],
-          ]
-        : [],
-    ),
-  );
+function cursorRows(group: readonly PreparedCommit[]): object[] {
+  return group.flatMap(({ commit: { cursor } }) => {
+    if (!cursor) return [];
+    const { workerId, epoch, bootId, seq, progress } = cursor;
+    // JSON within JSON: PostgreSQL reads U+0000 in the inner one, and refuses it in the outer one.
+    const inner = JSON.stringify(progress ?? null);
+    return [{ worker_id: workerId, epoch, boot_id: bootId, seq, progress: inner }];
+  });
 }
 
-function guardColumns(group: readonly PreparedCommit[]): Column[][] {
+function guardColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
   const guards = group.flatMap(({ commit }) => commit.openSessions ?? []);
   return columns(
     2,
@@ -68,7 +57,7 @@ function guardColumns(group: readonly PreparedCommit[]): Column[][] {
 }
 
 /** For each projection: rows that are new, and rows that change, with the version they must be at. */
-function projectionRows(group: readonly PreparedCommit[]): Record<string, unknown>[][] {
+function projectionRows(group: readonly PreparedCommit[]): (string | null)[] {
   const rows: Record<StreamKind, { added: object[]; changed: object[] }> = {
     worker: { added: [], changed: [] },
     session: { added: [], changed: [] },
@@ -91,10 +80,7 @@ function projectionRows(group: readonly PreparedCommit[]): Record<string, unknow
       number += events.length;
     }
   }
-  return Object.values(rows).flatMap(({ added, changed }) => [added, changed]) as Record<
-    string,
-    unknown
-  >[][];
+  return Object.values(rows).flatMap(({ added, changed }) => [json(added), json(changed)]);
 }
 
 /** What `cellhouse_commit` takes beside a new row's columns. */
@@ -115,7 +101,7 @@ function besides(
   }
 }
 
-function outputColumns(group: readonly PreparedCommit[]): Column[][] {
+function outputColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
   return columns(
     6,
     group.flatMap(({ commit, outputBodies }) =>
@@ -134,33 +120,43 @@ function outputColumns(group: readonly PreparedCommit[]): Column[][] {
   );
 }
 
-function keyColumns(group: readonly PreparedCommit[]): Column[][] {
-  return columns(
-    5,
-    group.flatMap(({ commit: { idempotency: claim } }) =>
-      claim ? [[claim.tenant, claim.userUuid, claim.key, claim.codeSha256, claim.executionId]] : [],
-    ),
-  );
+function keyRows(group: readonly PreparedCommit[]): object[] {
+  return group.flatMap(({ commit: { idempotency } }) => {
+    if (!idempotency) return [];
+    const { tenant, userUuid, key, codeSha256, executionId } = idempotency;
+    return [
+      { tenant, user_uuid: userUuid, key, code_sha256: codeSha256, execution_id: executionId },
+    ];
+  });
 }
 
-function eventColumns(group: readonly PreparedCommit[], gatewayId: string): Column[][] {
-  return columns(
-    7,
-    group.flatMap(({ events }) =>
-      events.map(({ eventId, kind, id, version, event, causationId, correlationId, data }) => [
-        eventId,
-        streamIdOf(kind, id),
+/** An array as JSON. The events' data is JSON already. */
+function eventRows(group: readonly PreparedCommit[], gatewayId: string): string | null {
+  const rows: string[] = [];
+  for (const { events } of group) {
+    for (const { eventId, kind, id, version, event, causationId, correlationId, data } of events) {
+      const row = JSON.stringify({
+        number: rows.length + 1,
+        event_id: eventId,
+        stream_id: streamIdOf(kind, id),
         version,
-        event.type,
-        schemaVersionOf(event.type),
-        data,
-        JSON.stringify({ gatewayId, causationId, correlationId }),
-      ]),
-    ),
-  );
+        type: event.type,
+        schema_version: schemaVersionOf(event.type),
+        metadata: { gatewayId, causationId, correlationId },
+      });
+      rows.push(`${row.slice(0, -1)},"data":${data}}`);
+    }
+  }
+  return rows.length > 0 ? `[${rows.join(',')}]` : null;
 }
 
-/** Rows turned into `width` arrays, one for each column, as `unnest` takes them. */
-function columns(width: number, rows: readonly (readonly Column[])[]): Column[][] {
-  return Array.from({ length: width }, (_, column) => rows.map((row) => row[column] ?? ''));
+function json(rows: readonly object[]): string | null {
+  return rows.length > 0 ? JSON.stringify(rows) : null;
+}
+
+/** Rows turned into `width` arrays, one for each column, as `unnest` takes them; or into nulls, for none. */
+function columns(width: number, rows: readonly (readonly Column[])[]): (Column[] | null)[] {
+  return Array.from({ length: width }, (_, column) =>
+    rows.length > 0 ? rows.map((row) => row[column] ?? '') : null,
+  );
 }

@@ -45,7 +45,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
         executionIds: group.flatMap(({ commit }) =>
           (commit.outputs ?? []).map(({ executionId }) => executionId),
         ),
-        sessionIds: row.outputSessionIds,
+        sessionIds: row.outputSessionIds ?? [],
       },
     );
     return committed;

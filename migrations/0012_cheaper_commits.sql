@@ -1,0 +1,265 @@
+-- One group of commits, in one statement and so in one round trip and one transaction. Its order is its point:
+--   gate, fences, guards, projections, outputs, keys; only then the append lock, positions, events; NOTIFY; commit at once.
+-- The append lock is held from before a position is chosen until the transaction has ended, so positions are given in
+-- commit order and have no holes. Everything that can wait for another writer or fail comes before it.
+--
+-- SQLSTATEs of its own: CH001 fenced (DETAIL: the worker), CH002 a guarded session is not open at that version,
+-- CH003 a projection row is not at the expected version (DETAIL: the id), CH004 more unfinished executions of a session, and
+-- CH005 more workers, than a new row allows (DETAIL: how many there would be), CH006 a session that should be idle is not
+-- (DETAIL: the session).
+--
+-- New here: what each call does costs less. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside
+-- each other in a SELECT's list: as arguments of one unnest() they cost three times as much. Functions are called in assignments,
+-- which PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
+DROP FUNCTION cellhouse_commit;
+--> statement-breakpoint
+CREATE FUNCTION cellhouse_commit(
+  p_gateway_id text,
+  -- The same group was sent before and its answer was lost: it may have been done.
+  p_is_repeated boolean,
+  -- From here on, null: there are none.
+  p_cursors json,
+  p_guard_ids uuid[], p_guard_versions integer[],
+  -- Rows of projections: new ones, and changed ones with their expected_version beside the columns. A new execution may bring
+  -- max_unfinished, a new worker max_workers: how many there may be, with it. A changed session may bring idle_since: it must
+  -- have nothing unfinished and nothing that finished then or later.
+  p_new_workers json, p_workers json,
+  p_new_sessions json, p_sessions json,
+  -- requested_position of a new execution counts from 1 within p_events.
+  p_new_executions json, p_executions json,
+  p_output_execution_ids uuid[], p_output_seqs integer[], p_output_kinds text[], p_output_bodies text[],
+  p_output_bytes integer[], p_output_ats timestamptz[],
+  p_keys json,
+  -- In their order, each with its number in it, from 1.
+  p_events json,
+  -- The first event's position (the others follow without holes); null: there are no events.
+  OUT first_position bigint,
+  OUT committed_at timestamptz,
+  -- Of the outputs, for listeners; null: there are none.
+  OUT output_session_ids uuid[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+  -- Keys of advisory locks: "chou" and a number. The gate is shared by commits, and taken alone by a rebuild.
+  c_gate_class CONSTANT integer := 1667788661;
+  c_gate CONSTANT integer := 1;
+  c_append CONSTANT integer := 2;
+  -- Whoever adds a worker that is limited holds it until the end.
+  c_workers CONSTANT integer := 3;
+  -- 80 executions and sessions of 39 bytes each stay below NOTIFY's 8,000.
+  c_max_named CONSTANT integer := 80;
+  v_void text;
+  v_failed uuid;
+  v_count integer;
+  v_last bigint;
+  v_execution_ids uuid[];
+BEGIN
+  v_void := pg_advisory_xact_lock_shared(c_gate_class, c_gate)::text;
+
+  IF p_is_repeated AND p_events IS NOT NULL THEN
+    SELECT min(e.position), min(e.recorded_at) INTO first_position, committed_at
+    FROM json_to_recordset(p_events) AS g (event_id uuid) JOIN events e ON e.event_id = g.event_id;
+    IF first_position IS NOT NULL THEN
+      SELECT array_agg(DISTINCT x.session_id) INTO output_session_ids
+      FROM executions x WHERE x.id = ANY (p_output_execution_ids);
+      RETURN;
+    END IF;
+  END IF;
+
+  IF p_cursors IS NOT NULL THEN
+    UPDATE worker_cursors c SET boot_id = g.boot_id, seq = g.seq, progress = g.progress::json
+    FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer, boot_id text, seq bigint, progress text)
+    WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count < json_array_length(p_cursors) THEN
+      -- Epochs only grow: what was fenced a moment ago still is.
+      SELECT g.worker_id INTO v_failed FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer)
+      WHERE NOT EXISTS (SELECT FROM worker_cursors c WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch) LIMIT 1;
+      RAISE EXCEPTION 'fenced' USING ERRCODE = 'CH001', DETAIL = v_failed::text;
+    END IF;
+  END IF;
+
+  IF p_guard_ids IS NOT NULL THEN
+    WITH held AS (
+      SELECT s.id, s.version FROM sessions s
+      WHERE s.id = ANY (p_guard_ids) AND s.closed_at IS NULL
+      ORDER BY s.id FOR NO KEY UPDATE
+    )
+    SELECT g.id INTO v_failed
+    FROM (SELECT unnest(p_guard_ids) AS id, unnest(p_guard_versions) AS version) g
+      LEFT JOIN held h ON h.id = g.id AND h.version = g.version
+    WHERE h.id IS NULL LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'session not open' USING ERRCODE = 'CH002', DETAIL = v_failed::text;
+    END IF;
+  END IF;
+
+  IF p_new_executions IS NOT NULL THEN
+    SELECT together.count INTO v_count
+    FROM (
+      SELECT e.session_id, e.worker_id, count(*) AS count, min(e.max_unfinished) AS maximum
+      FROM json_to_recordset(p_new_executions) AS e (session_id uuid, worker_id uuid, max_unfinished integer) GROUP BY 1, 2
+    ) added CROSS JOIN LATERAL (
+      -- A session has one worker, and by it the few that are unfinished are found in their own index.
+      SELECT added.count + count(*) AS count FROM executions x
+      WHERE x.worker_id = added.worker_id AND x.session_id = added.session_id AND x.finished_at IS NULL
+    ) together
+    WHERE together.count > added.maximum LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'too many unfinished executions' USING ERRCODE = 'CH004', DETAIL = v_count::text;
+    END IF;
+  END IF;
+
+  IF p_workers IS NOT NULL THEN
+    WITH given AS (
+      SELECT r.*, (e ->> 'expected_version')::integer AS expected_version
+      FROM json_array_elements(p_workers) e, json_populate_record(NULL::workers, e) r
+    ), changed AS (
+      UPDATE workers t SET
+        version = g.version, state = g.state, container_id = g.container_id, socket_path = g.socket_path,
+        session_id = g.session_id, started_at = g.started_at, ready_at = g.ready_at, ready_ms = g.ready_ms,
+        assigned_at = g.assigned_at, ended_at = g.ended_at, end_reason = g.end_reason, exit_code = g.exit_code,
+        removed_at = g.removed_at
+      FROM given g WHERE t.id = g.id AND t.version = g.expected_version
+      RETURNING t.id
+    )
+    SELECT g.id INTO v_failed FROM given g WHERE g.id NOT IN (SELECT c.id FROM changed c) LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'worker changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
+    END IF;
+  END IF;
+  IF p_new_workers IS NOT NULL THEN
+    IF EXISTS (SELECT FROM json_array_elements(p_new_workers) e WHERE e ->> 'max_workers' IS NOT NULL) THEN
+      v_void := pg_advisory_xact_lock(c_gate_class, c_workers)::text;
+      SELECT together.count INTO v_count
+      FROM (
+        SELECT (e ->> 'pool_id')::uuid AS pool_id, count(*) AS count, min((e ->> 'max_workers')::integer) AS maximum
+        FROM json_array_elements(p_new_workers) e GROUP BY 1
+      ) added CROSS JOIN LATERAL (
+        SELECT added.count + count(*) AS count FROM workers w
+        WHERE w.pool_id = added.pool_id AND w.state IN ('REQUESTED', 'STARTING', 'IDLE', 'ASSIGNED')
+      ) together
+      WHERE together.count > added.maximum LIMIT 1;
+      IF FOUND THEN
+        RAISE EXCEPTION 'too many workers' USING ERRCODE = 'CH005', DETAIL = v_count::text;
+      END IF;
+    END IF;
+    INSERT INTO workers SELECT * FROM json_populate_recordset(NULL::workers, p_new_workers);
+  END IF;
+
+  IF p_sessions IS NOT NULL THEN
+    WITH given AS (
+      SELECT r.*, (e ->> 'expected_version')::integer AS expected_version
+      FROM json_array_elements(p_sessions) e, json_populate_record(NULL::sessions, e) r
+    ), changed AS (
+      UPDATE sessions t SET
+        version = g.version, kernel_restarts = g.kernel_restarts, kernel_restarted_at = g.kernel_restarted_at,
+        closed_at = g.closed_at, close_reason = g.close_reason
+      FROM given g WHERE t.id = g.id AND t.version = g.expected_version
+      RETURNING t.id
+    )
+    SELECT g.id INTO v_failed FROM given g WHERE g.id NOT IN (SELECT c.id FROM changed c) LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'session changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
+    END IF;
+    SELECT g.id INTO v_failed
+    FROM json_to_recordset(p_sessions) AS g (id uuid, idle_since timestamptz)
+    WHERE g.idle_since IS NOT NULL AND EXISTS (
+      SELECT FROM executions x
+      WHERE x.session_id = g.id AND (x.finished_at IS NULL OR x.finished_at >= g.idle_since)
+    ) LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'session in use' USING ERRCODE = 'CH006', DETAIL = v_failed::text;
+    END IF;
+  END IF;
+  IF p_new_sessions IS NOT NULL THEN
+    INSERT INTO sessions SELECT * FROM json_populate_recordset(NULL::sessions, p_new_sessions);
+  END IF;
+
+  IF p_executions IS NOT NULL THEN
+    UPDATE executions t SET
+      version = g.version, status = g.status, started_at = g.started_at, finished_at = g.finished_at,
+      execution_count = g.execution_count, error_name = g.error_name, error_value = g.error_value,
+      state_lost = g.state_lost, truncated = g.truncated, queued_ms = g.queued_ms, run_ms = g.run_ms,
+      cpu_ms = g.cpu_ms, peak_memory_bytes = g.peak_memory_bytes, output_bytes = g.output_bytes
+    FROM json_to_recordset(p_executions) AS g (
+      id uuid, expected_version integer, version integer, status text, started_at timestamptz, finished_at timestamptz,
+      execution_count integer, error_name text, error_value text, state_lost boolean, truncated boolean,
+      queued_ms double precision, run_ms double precision, cpu_ms double precision, peak_memory_bytes bigint,
+      output_bytes bigint)
+    WHERE t.id = g.id AND t.version = g.expected_version;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count < json_array_length(p_executions) THEN
+      -- Not those that this very transaction has changed.
+      SELECT g.id INTO v_failed FROM json_to_recordset(p_executions) AS g (id uuid)
+      WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = g.id AND x.xmin = pg_current_xact_id()::xid) LIMIT 1;
+      RAISE EXCEPTION 'execution changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
+    END IF;
+  END IF;
+
+  IF p_output_seqs IS NOT NULL THEN
+    IF p_is_repeated THEN
+      INSERT INTO output_events (execution_id, seq, kind, body, bytes, at)
+      SELECT unnest(p_output_execution_ids), unnest(p_output_seqs), unnest(p_output_kinds), unnest(p_output_bodies)::json,
+        unnest(p_output_bytes), unnest(p_output_ats)
+      ON CONFLICT (execution_id, seq) DO NOTHING;
+    ELSE
+      INSERT INTO output_events (execution_id, seq, kind, body, bytes, at)
+      SELECT unnest(p_output_execution_ids), unnest(p_output_seqs), unnest(p_output_kinds), unnest(p_output_bodies)::json,
+        unnest(p_output_bytes), unnest(p_output_ats);
+    END IF;
+  END IF;
+
+  IF p_keys IS NOT NULL THEN
+    INSERT INTO idempotency_keys (tenant, user_uuid, key, code_sha256, execution_id)
+    SELECT k.tenant, k.user_uuid, k.key, k.code_sha256, k.execution_id FROM json_populate_recordset(NULL::idempotency_keys, p_keys) k;
+  END IF;
+
+  IF p_events IS NULL THEN
+    committed_at := date_trunc('milliseconds', clock_timestamp());
+  ELSE
+    v_void := pg_advisory_xact_lock(c_gate_class, c_append)::text;
+    -- A statement of its own: its snapshot is younger than the lock, so it sees every event there is.
+    SELECT coalesce(max(e.position), 0) + 1 INTO first_position FROM events e;
+    committed_at := date_trunc('milliseconds', clock_timestamp());
+    INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
+    SELECT first_position - 1 + e.number, e.event_id, e.stream_id, e.version, e.type, e.schema_version, e.data, e.metadata, committed_at
+    FROM json_to_recordset(p_events) AS e (
+      number integer, event_id uuid, stream_id text, version integer, type text, schema_version integer, data jsonb, metadata jsonb);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    v_last := first_position - 1 + v_count;
+    -- The one projection that knows a position, so it is written after it.
+    IF p_new_executions IS NOT NULL THEN
+      INSERT INTO executions (
+        id, version, tenant, user_uuid, session_id, worker_id, status, code_sha256, code_bytes, timeout_ms, max_output_bytes,
+        idempotency_key, requested_at, started_at, finished_at, execution_count, error_name, error_value, state_lost, truncated,
+        queued_ms, run_ms, cpu_ms, peak_memory_bytes, output_bytes, requested_position)
+      SELECT
+        x.id, x.version, x.tenant, x.user_uuid, x.session_id, x.worker_id, x.status, x.code_sha256, x.code_bytes, x.timeout_ms,
+        x.max_output_bytes, x.idempotency_key, x.requested_at, x.started_at, x.finished_at, x.execution_count, x.error_name,
+        x.error_value, x.state_lost, x.truncated, x.queued_ms, x.run_ms, x.cpu_ms, x.peak_memory_bytes, x.output_bytes,
+        first_position - 1 + x.requested_position
+      FROM json_populate_recordset(NULL::executions, p_new_executions) x;
+    END IF;
+  END IF;
+
+  IF p_output_execution_ids IS NOT NULL THEN
+    SELECT array_agg(x.id), array_agg(DISTINCT x.session_id) INTO v_execution_ids, output_session_ids
+    FROM executions x WHERE x.id = ANY (p_output_execution_ids);
+  END IF;
+  -- g: the gateway, which need not be told of its own; p: last position; x: executions and s: sessions with new outputs.
+  IF v_last IS NOT NULL OR v_execution_ids IS NOT NULL THEN
+    v_void := pg_notify('cellhouse', CASE WHEN cardinality(v_execution_ids) > c_max_named
+      THEN json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0), 'x', '*', 's', '*')::text
+      ELSE json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0),
+        'x', coalesce(v_execution_ids, '{}'), 's', coalesce(output_session_ids, '{}'))::text END)::text;
+  END IF;
+END;
+$$;
+--> statement-breakpoint
+-- A commit changes rows that it names by their ids. In a table that was small when the statements were planned the planner would read
+-- all of it, and go on so while it grows (0009); it would take a commit's few rows for a hundred and read a whole index to join them
+-- (0010). And the first plan is as good as any.
+ALTER FUNCTION cellhouse_commit SET enable_seqscan = off;
+ALTER FUNCTION cellhouse_commit SET enable_hashjoin = off;
+ALTER FUNCTION cellhouse_commit SET enable_mergejoin = off;
+ALTER FUNCTION cellhouse_commit SET plan_cache_mode = force_generic_plan;
