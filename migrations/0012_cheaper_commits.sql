@@ -20,9 +20,11 @@ CREATE FUNCTION cellhouse_commit(
   -- From here on, null: there are none.
   p_cursors json,
   p_guard_ids uuid[], p_guard_versions integer[],
-  -- Rows of projections: new ones, and changed ones with their expected_version beside the columns. A new execution may bring
-  -- max_unfinished, a new worker max_workers: how many there may be, with it. A changed session may bring idle_since: it must
-  -- have nothing unfinished and nothing that finished then or later.
+  -- How many executions are added to a session, and how many of it may be unfinished, with them.
+  p_limits json,
+  -- Rows of projections: new ones, and changed ones with their expected_version beside the columns. A new worker may bring
+  -- max_workers: how many there may be, with it. A changed session may bring idle_since: it must have nothing unfinished and
+  -- nothing that finished then or later.
   p_new_workers json, p_workers json,
   p_new_sessions json, p_sessions json,
   -- requested_position of a new execution counts from 1 within p_events.
@@ -31,13 +33,10 @@ CREATE FUNCTION cellhouse_commit(
   p_output_bytes integer[], p_output_ats timestamptz[],
   p_keys json,
   -- In their order, each with its number in it, from 1.
-  p_events json,
-  -- The first event's position (the others follow without holes); null: there are no events.
-  OUT first_position bigint,
-  OUT committed_at timestamptz,
-  -- Of the outputs, for listeners; null: there are none.
-  OUT output_session_ids uuid[]
-) LANGUAGE plpgsql AS $$
+  p_events json
+-- firstPosition: of the events, which follow each other without holes; null: there are none. outputSessionIds: for listeners; null:
+-- there are no outputs. One value, for a row costs its caller more to take.
+) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
   -- Keys of advisory locks: "chou" and a number. The gate is shared by commits, and taken alone by a rebuild.
   c_gate_class CONSTANT integer := 1667788661;
@@ -50,18 +49,21 @@ DECLARE
   v_void text;
   v_failed uuid;
   v_count integer;
+  v_committed_at timestamptz;
+  v_first bigint;
   v_last bigint;
   v_execution_ids uuid[];
+  v_session_ids uuid[];
 BEGIN
   v_void := pg_advisory_xact_lock_shared(c_gate_class, c_gate)::text;
 
   IF p_is_repeated AND p_events IS NOT NULL THEN
-    SELECT min(e.position), min(e.recorded_at) INTO first_position, committed_at
+    SELECT min(e.position), min(e.recorded_at) INTO v_first, v_committed_at
     FROM json_to_recordset(p_events) AS g (event_id uuid) JOIN events e ON e.event_id = g.event_id;
-    IF first_position IS NOT NULL THEN
-      SELECT array_agg(DISTINCT x.session_id) INTO output_session_ids
+    IF v_first IS NOT NULL THEN
+      SELECT array_agg(DISTINCT x.session_id) INTO v_session_ids
       FROM executions x WHERE x.id = ANY (p_output_execution_ids);
-      RETURN;
+      RETURN json_build_object('firstPosition', v_first, 'committedAt', v_committed_at, 'outputSessionIds', v_session_ids);
     END IF;
   END IF;
 
@@ -93,17 +95,15 @@ BEGIN
     END IF;
   END IF;
 
-  IF p_new_executions IS NOT NULL THEN
+  IF p_limits IS NOT NULL THEN
     SELECT together.count INTO v_count
-    FROM (
-      SELECT e.session_id, e.worker_id, count(*) AS count, min(e.max_unfinished) AS maximum
-      FROM json_to_recordset(p_new_executions) AS e (session_id uuid, worker_id uuid, max_unfinished integer) GROUP BY 1, 2
-    ) added CROSS JOIN LATERAL (
-      -- A session has one worker, and by it the few that are unfinished are found in their own index.
-      SELECT added.count + count(*) AS count FROM executions x
-      WHERE x.worker_id = added.worker_id AND x.session_id = added.session_id AND x.finished_at IS NULL
-    ) together
-    WHERE together.count > added.maximum LIMIT 1;
+    FROM json_to_recordset(p_limits) AS l (session_id uuid, worker_id uuid, added integer, max_unfinished integer)
+      CROSS JOIN LATERAL (
+        -- A session has one worker, and by it the few that are unfinished are found in their own index.
+        SELECT l.added + count(*) AS count FROM executions x
+        WHERE x.worker_id = l.worker_id AND x.session_id = l.session_id AND x.finished_at IS NULL
+      ) together
+    WHERE together.count > l.max_unfinished LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'too many unfinished executions' USING ERRCODE = 'CH004', DETAIL = v_count::text;
     END IF;
@@ -215,18 +215,18 @@ BEGIN
   END IF;
 
   IF p_events IS NULL THEN
-    committed_at := date_trunc('milliseconds', clock_timestamp());
+    v_committed_at := date_trunc('milliseconds', clock_timestamp());
   ELSE
     v_void := pg_advisory_xact_lock(c_gate_class, c_append)::text;
     -- A statement of its own: its snapshot is younger than the lock, so it sees every event there is.
-    SELECT coalesce(max(e.position), 0) + 1 INTO first_position FROM events e;
-    committed_at := date_trunc('milliseconds', clock_timestamp());
+    SELECT coalesce(max(e.position), 0) + 1 INTO v_first FROM events e;
+    v_committed_at := date_trunc('milliseconds', clock_timestamp());
     INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
-    SELECT first_position - 1 + e.number, e.event_id, e.stream_id, e.version, e.type, e.schema_version, e.data, e.metadata, committed_at
+    SELECT v_first - 1 + e.number, e.event_id, e.stream_id, e.version, e.type, e.schema_version, e.data, e.metadata, v_committed_at
     FROM json_to_recordset(p_events) AS e (
       number integer, event_id uuid, stream_id text, version integer, type text, schema_version integer, data jsonb, metadata jsonb);
     GET DIAGNOSTICS v_count = ROW_COUNT;
-    v_last := first_position - 1 + v_count;
+    v_last := v_first - 1 + v_count;
     -- The one projection that knows a position, so it is written after it.
     IF p_new_executions IS NOT NULL THEN
       INSERT INTO executions (
@@ -237,13 +237,13 @@ BEGIN
         x.id, x.version, x.tenant, x.user_uuid, x.session_id, x.worker_id, x.status, x.code_sha256, x.code_bytes, x.timeout_ms,
         x.max_output_bytes, x.idempotency_key, x.requested_at, x.started_at, x.finished_at, x.execution_count, x.error_name,
         x.error_value, x.state_lost, x.truncated, x.queued_ms, x.run_ms, x.cpu_ms, x.peak_memory_bytes, x.output_bytes,
-        first_position - 1 + x.requested_position
+        v_first - 1 + x.requested_position
       FROM json_populate_recordset(NULL::executions, p_new_executions) x;
     END IF;
   END IF;
 
   IF p_output_execution_ids IS NOT NULL THEN
-    SELECT array_agg(x.id), array_agg(DISTINCT x.session_id) INTO v_execution_ids, output_session_ids
+    SELECT array_agg(x.id), array_agg(DISTINCT x.session_id) INTO v_execution_ids, v_session_ids
     FROM executions x WHERE x.id = ANY (p_output_execution_ids);
   END IF;
   -- g: the gateway, which need not be told of its own; p: last position; x: executions and s: sessions with new outputs.
@@ -251,8 +251,9 @@ BEGIN
     v_void := pg_notify('cellhouse', CASE WHEN cardinality(v_execution_ids) > c_max_named
       THEN json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0), 'x', '*', 's', '*')::text
       ELSE json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0),
-        'x', coalesce(v_execution_ids, '{}'), 's', coalesce(output_session_ids, '{}'))::text END)::text;
+        'x', coalesce(v_execution_ids, '{}'), 's', coalesce(v_session_ids, '{}'))::text END)::text;
   END IF;
+  RETURN json_build_object('firstPosition', v_first, 'committedAt', v_committed_at, 'outputSessionIds', v_session_ids);
 END;
 $$;
 --> statement-breakpoint

@@ -14,7 +14,7 @@ import type { Execution, Session, Worker } from '../states.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { readAfter } from '../store/readEvents.ts';
 import { foldRecorded } from './fold.ts';
-import { projectionRow } from './projectionRow.ts';
+import { projectionJson } from './projectionJson.ts';
 import { SHADOWS, type Shadow } from './shadows.ts';
 
 /** Large enough that statements cost little beside the fold, small enough to hold in memory with a megabyte of code each. */
@@ -133,12 +133,12 @@ async function writeShadow(
 ): Promise<void> {
   if (folded.length === 0) return;
   const rows = folded.map(({ state, first }) =>
-    projectionRow(state, hasPosition ? { requested_position: first } : {}),
+    projectionJson(state, hasPosition ? { requested_position: first } : {}),
   );
   await sql`DELETE FROM ${sql(shadow)} WHERE id = ANY (${folded.map(({ state }) => state.id)}::uuid[])`;
   await sql`
     INSERT INTO ${sql(shadow)}
-    SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${JSON.stringify(rows)}::text::json)`;
+    SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${`[${rows.join(',')}]`}::text::json)`;
 }
 
 /** Resolves with the number of rows that were wrong, missing or too many. Of pruned streams only the row is left: it stays. */

@@ -1,19 +1,20 @@
-import type { Commit } from '../eventStore.ts';
-import type { StreamKind } from '../eventTypes.ts';
-import { projectionRow } from '../projections/projectionRow.ts';
 import { schemaVersionOf } from '../schemaVersions.ts';
 import { streamIdOf } from '../streamId.ts';
+import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
+import { limitRows, projectionRows } from './projectionRows.ts';
 
 /** The call of `cellhouse_commit` (see its migration), parameters in its order. JSON is made here, not by postgres.js. */
 export const COMMIT_SQL = `
-  SELECT first_position, committed_at, output_session_ids FROM cellhouse_commit($1, $2, $3::text::json, $4, $5,
-    $6::text::json, $7::text::json, $8::text::json, $9::text::json, $10::text::json, $11::text::json,
-    $12, $13, $14, $15, $16, $17, $18::text::json, $19::text::json)`;
+  SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json,
+    $7::text::json, $8::text::json, $9::text::json, $10::text::json, $11::text::json, $12::text::json,
+    $13, $14, $15, $16, $17, $18, $19::text::json, $20::text::json) AS committed`;
 
-export interface CommitRow {
+export interface CommitResult {
+  /** Null: it had no events. */
   readonly firstPosition: number | null;
-  readonly committedAt: Date;
+  /** ISO 8601. */
+  readonly committedAt: string;
   /** Null: it had no outputs. */
   readonly outputSessionIds: readonly string[] | null;
 }
@@ -29,22 +30,23 @@ export function commitParameters(
   return [
     gatewayId,
     isRepeated,
-    json(cursorRows(group)),
+    jsonArray(cursorRows(group)),
     ...guardColumns(group),
+    jsonArray(limitRows(group)),
     ...projectionRows(group),
     ...outputColumns(group),
-    json(keyRows(group)),
-    eventRows(group, gatewayId),
+    jsonArray(keyRows(group)),
+    jsonArray(eventRows(group, gatewayId)),
   ];
 }
 
-function cursorRows(group: readonly PreparedCommit[]): object[] {
+function cursorRows(group: readonly PreparedCommit[]): string[] {
   return group.flatMap(({ commit: { cursor } }) => {
     if (!cursor) return [];
     const { workerId, epoch, bootId, seq, progress } = cursor;
     // JSON within JSON: PostgreSQL reads U+0000 in the inner one, and refuses it in the outer one.
     const inner = JSON.stringify(progress ?? null);
-    return [{ worker_id: workerId, epoch, boot_id: bootId, seq, progress: inner }];
+    return JSON.stringify({ worker_id: workerId, epoch, boot_id: bootId, seq, progress: inner });
   });
 }
 
@@ -54,51 +56,6 @@ function guardColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
     2,
     guards.map(({ id, version }) => [id, version]),
   );
-}
-
-/** For each projection: rows that are new, and rows that change, with the version they must be at. */
-function projectionRows(group: readonly PreparedCommit[]): (string | null)[] {
-  const rows: Record<StreamKind, { added: object[]; changed: object[] }> = {
-    worker: { added: [], changed: [] },
-    session: { added: [], changed: [] },
-    execution: { added: [], changed: [] },
-  };
-  let number = 1;
-  for (const { commit, states } of group) {
-    for (const [index, { stream, state, events }] of commit.streams.entries()) {
-      const after = states[index];
-      if (after && events.length > 0) {
-        if (state === null) {
-          rows[stream].added.push(projectionRow(after, besides(stream, commit, number)));
-        } else {
-          const idle = stream === 'session' ? { idle_since: commit.idleSince?.toISOString() } : {};
-          rows[stream].changed.push(
-            projectionRow(after, { expected_version: state.version, ...idle }),
-          );
-        }
-      }
-      number += events.length;
-    }
-  }
-  return Object.values(rows).flatMap(({ added, changed }) => [json(added), json(changed)]);
-}
-
-/** What `cellhouse_commit` takes beside a new row's columns. */
-function besides(
-  stream: StreamKind,
-  { maxUnfinished, maxWorkers }: Commit,
-  number: number,
-): Record<string, unknown> {
-  switch (stream) {
-    case 'worker':
-      return { max_workers: maxWorkers };
-    case 'session':
-      return {};
-    case 'execution':
-      return { requested_position: number, max_unfinished: maxUnfinished };
-    default:
-      return stream satisfies never;
-  }
 }
 
 function outputColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
@@ -120,18 +77,21 @@ function outputColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
   );
 }
 
-function keyRows(group: readonly PreparedCommit[]): object[] {
+function keyRows(group: readonly PreparedCommit[]): string[] {
   return group.flatMap(({ commit: { idempotency } }) => {
     if (!idempotency) return [];
     const { tenant, userUuid, key, codeSha256, executionId } = idempotency;
-    return [
-      { tenant, user_uuid: userUuid, key, code_sha256: codeSha256, execution_id: executionId },
-    ];
+    return JSON.stringify({
+      tenant,
+      user_uuid: userUuid,
+      key,
+      code_sha256: codeSha256,
+      execution_id: executionId,
+    });
   });
 }
 
-/** An array as JSON. The events' data is JSON already. */
-function eventRows(group: readonly PreparedCommit[], gatewayId: string): string | null {
+function eventRows(group: readonly PreparedCommit[], gatewayId: string): string[] {
   const rows: string[] = [];
   for (const { events } of group) {
     for (const { eventId, kind, id, version, event, causationId, correlationId, data } of events) {
@@ -144,14 +104,11 @@ function eventRows(group: readonly PreparedCommit[], gatewayId: string): string 
         schema_version: schemaVersionOf(event.type),
         metadata: { gatewayId, causationId, correlationId },
       });
+      // JSON already.
       rows.push(`${row.slice(0, -1)},"data":${data}}`);
     }
   }
-  return rows.length > 0 ? `[${rows.join(',')}]` : null;
-}
-
-function json(rows: readonly object[]): string | null {
-  return rows.length > 0 ? JSON.stringify(rows) : null;
+  return rows;
 }
 
 /** Rows turned into `width` arrays, one for each column, as `unnest` takes them; or into nulls, for none. */

@@ -5,7 +5,7 @@ import type { Committed, EventStore, OnCommitted } from '../eventStore.ts';
 import type { RecordedEvent } from '../eventTypes.ts';
 import type { RecentOutputs } from '../recentOutputs.ts';
 import { schemaVersionOf } from '../schemaVersions.ts';
-import type { CommitRow } from './commitParameters.ts';
+import type { CommitResult } from './commitParameters.ts';
 import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
 import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
@@ -36,8 +36,8 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
 
   async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
     const { commits: client, logger, recentOutputs } = deps;
-    const row = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
-    const committed = toCommitted(group, row, gatewayId);
+    const result = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
+    const committed = toCommitted(group, result, gatewayId);
     for (const prepared of group) recentOutputs.stored(prepared);
     deps.onCommitted(
       committed.flatMap(({ events }) => events),
@@ -45,7 +45,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
         executionIds: group.flatMap(({ commit }) =>
           (commit.outputs ?? []).map(({ executionId }) => executionId),
         ),
-        sessionIds: row.outputSessionIds ?? [],
+        sessionIds: result.outputSessionIds ?? [],
       },
     );
     return committed;
@@ -73,10 +73,11 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
 /** Positions follow each other from the first, in the order in which the group was sent. */
 function toCommitted(
   group: readonly PreparedCommit[],
-  row: CommitRow,
+  result: CommitResult,
   gatewayId: string,
 ): Committed[] {
-  let position = row.firstPosition ?? 0;
+  let position = result.firstPosition ?? 0;
+  const recordedAt = new Date(result.committedAt);
   return group.map(({ events, states }) => ({
     states,
     events: events.map(({ kind, id, version, event, ...ids }): RecordedEvent => {
@@ -89,7 +90,7 @@ function toCommitted(
         schemaVersion: schemaVersionOf(event.type),
         event,
         metadata: { eventId, gatewayId, causationId, correlationId },
-        recordedAt: row.committedAt,
+        recordedAt,
       };
       position += 1;
       return recorded;

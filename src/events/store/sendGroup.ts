@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Client } from '../client.ts';
 import { DatabaseAwayError } from '../eventStore.ts';
 import { pause } from '../pause.ts';
-import { COMMIT_SQL, type CommitRow, commitParameters } from './commitParameters.ts';
+import { COMMIT_SQL, type CommitResult, commitParameters } from './commitParameters.ts';
 import { isRefusal, isTransient } from './databaseErrors.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
@@ -27,7 +27,7 @@ export interface SendGroupDeps {
 export async function sendGroup(
   group: readonly PreparedCommit[],
   { client, gatewayId, logger, closing }: SendGroupDeps,
-): Promise<CommitRow> {
+): Promise<CommitResult> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
@@ -56,14 +56,13 @@ export async function sendGroup(
 async function send(
   client: Client,
   parameters: ReturnType<typeof commitParameters>,
-): Promise<CommitRow> {
-  const query = client.sql.unsafe<CommitRow[]>(
+): Promise<CommitResult> {
+  const query = client.sql.unsafe<{ committed: CommitResult }[]>(
     COMMIT_SQL,
-    // Its types know no arrays of objects; `json` parameters take them.
     parameters as Parameters<typeof client.sql.unsafe>[1],
     { prepare: true },
   );
   const [row] = await client.answered(query);
   if (!row) throw new Error('cellhouse_commit gave no row.');
-  return row;
+  return row.committed;
 }
