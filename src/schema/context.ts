@@ -21,16 +21,20 @@ export interface SchemaContext extends SchemaDeps {
 
 /** One per operation. */
 export function createSchemaContext(deps: SchemaDeps, principal: Principal): SchemaContext {
-  const perEvent = new WeakMap<object, Response>();
   const newResponse = () =>
     createResponse(createLoaders(deps.service, principal), deps.maxResponseBytes);
-  const whole = newResponse();
+  let perEvent: WeakMap<object, Response> | undefined;
+  let whole: Response | undefined;
 
   return {
     ...deps,
     principal,
     response(rootValue) {
-      if (typeof rootValue !== 'object' || rootValue === null) return whole;
+      if (typeof rootValue !== 'object' || rootValue === null) {
+        whole ??= newResponse();
+        return whole;
+      }
+      perEvent ??= new WeakMap();
       const known = perEvent.get(rootValue);
       if (known) return known;
       const response = newResponse();

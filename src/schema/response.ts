@@ -30,7 +30,7 @@ export interface Response extends ResponseBudget {
 }
 
 export function createResponse(load: Loaders, maxBytes: number): Response {
-  const loaded = new WeakMap<Execution, Promise<readonly OutputItem[]>>();
+  const loaded = new Map<Execution, Promise<readonly OutputItem[]>>();
   const budget = createResponseBudget(maxBytes);
 
   const outputPage = async ({ id }: Execution, after: number, limit: number | null) => {

@@ -1,5 +1,5 @@
 /** Who asks: by `X-Auth-Token`, or `Authorization: Bearer`, in headers or in a WebSocket's `connectionParams`. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Principal } from '../pool/service.ts';
 
 /** The one tenant there is while there is one token. */
@@ -38,5 +38,5 @@ function bearerIn(value: string | null): string | null {
 }
 
 function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

@@ -4,7 +4,7 @@ import { constants } from 'node:zlib';
 import compression from 'compression';
 
 /** Below it, compressing costs more time than it saves. */
-const MIN_BYTES = 16_384;
+export const MIN_COMPRESSED_BYTES = 16_384;
 /** Answers are made once each: the quickest levels, which already take most of the size off text. */
 const GZIP_LEVEL = 1;
 const BROTLI_QUALITY = 1;
@@ -14,7 +14,7 @@ export type Compress = (req: IncomingMessage, res: ServerResponse) => void;
 
 export function createCompress(): Compress {
   const handler = compression({
-    threshold: MIN_BYTES,
+    threshold: MIN_COMPRESSED_BYTES,
     level: GZIP_LEVEL,
     brotli: { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } },
     // A stream's events must leave at once, not when a block of them is full.

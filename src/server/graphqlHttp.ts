@@ -1,4 +1,5 @@
 /** GraphQL Yoga, set up for this service; used by HTTP as a handler and by WebSockets for its pipeline. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type DocumentNode, GraphQLError } from 'graphql';
 import { createLRUCache, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
@@ -10,7 +11,14 @@ import { type QueryLimits, queryLimits } from './queryLimits.ts';
 import { useSentStreams } from './sentStreams.ts';
 import type { ServerContext } from './serverContext.ts';
 
-export type GraphqlHttp = YogaServerInstance<ServerContext, SchemaContext>;
+type Yoga = YogaServerInstance<ServerContext, SchemaContext>;
+
+export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
+  /** Answers any request, through Yoga's adapter for Node. */
+  serve(req: IncomingMessage, res: ServerResponse, context: ServerContext): Promise<void>;
+  /** Yoga itself, without its adapter. */
+  handle(request: Request, context: ServerContext): Promise<Response>;
+}
 
 export interface GraphqlHttpDeps {
   readonly schemaDeps: SchemaDeps;
@@ -25,7 +33,8 @@ const MAX_CACHED_DOCUMENTS = 512;
 
 export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   const { schemaDeps, errorMask, logger } = deps;
-  return createYoga<ServerContext, SchemaContext>({
+  const inner = innerHandler();
+  const yoga: Yoga = createYoga<ServerContext, SchemaContext>({
     schema,
     context: ({ principal }) => createSchemaContext(schemaDeps, principal),
     graphqlEndpoint: '/graphql',
@@ -56,35 +65,41 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
       ...queryLimits(deps.limits),
       useOneCode(),
       useSentStreams(errorMask),
+      inner.plugin,
     ],
   });
+  return {
+    getEnveloped: yoga.getEnveloped,
+    serve: async (req, res, context) => yoga(req, res, context),
+    handle: async (request, context) => inner.handle(request, context),
+  };
+}
+
+/** What Yoga's adapter hides: the handler within it. */
+function innerHandler() {
+  type Handle = (request: Request, context: ServerContext) => Promise<Response> | Response;
+  let handle: Handle = () => {
+    throw new Error('Yoga is not made yet.');
+  };
+  const plugin: Plugin<object, ServerContext> = {
+    onYogaInit({ yoga }) {
+      handle = yoga.handle as Handle;
+    },
+  };
+  return { plugin, handle: (...asked: Parameters<Handle>) => handle(...asked) };
 }
 
 /** Takes the body that the HTTP handler has read already. */
 function useReadBody(): Plugin<object, ServerContext> {
   return {
-    onRequestParse({ serverContext: { body }, setRequestParser }) {
-      if (body !== undefined) setRequestParser(() => parseBody(body));
+    onRequestParse({ serverContext: { params }, setRequestParser }) {
+      if (params === undefined) return;
+      setRequestParser(() => {
+        if (params instanceof GraphQLError) throw params;
+        return params;
+      });
     },
   };
-}
-
-function parseBody(text: string): Record<string, unknown> {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (error: unknown) {
-    throw badBody(`The body is not JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw badBody('The body must be one JSON object with `query`; batches are not supported.');
-  return { ...body };
-}
-
-function badBody(message: string): GraphQLError {
-  return new GraphQLError(message, {
-    extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
-  });
 }
 
 /** Validation's errors do not pass the mask, and Yoga has a code of its own for them. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../pool/service.ts';
 import { type Authenticate, tokenIn } from './authenticate.ts';
+import { bodyParams } from './bodyParams.ts';
 import type { Compress } from './compress.ts';
 import type { Cors } from './cors.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
@@ -9,6 +10,7 @@ import type { GraphqlHttp } from './graphqlHttp.ts';
 import type { InFlight } from './inFlight.ts';
 import { BodyTooLargeError, readBody } from './readBody.ts';
 import { type Refusal, refuse } from './refuse.ts';
+import { asksForWhole, sendWhole, wholeAnswer } from './wholeAnswer.ts';
 
 export interface GraphqlRouteDeps {
   readonly graphql: GraphqlHttp;
@@ -31,7 +33,6 @@ export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
     if (deps.cors(req, res)) return;
-    deps.compress(req, res);
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
     const principal = deps.authenticate(req.headers);
     if (!principal) return refuse(req, res, unauthenticated(req));
@@ -41,22 +42,26 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
 }
 
 async function answer(
-  { graphql, inFlight, maxBodyBytes, slowReaderTimeoutMs }: GraphqlRouteDeps,
+  deps: GraphqlRouteDeps,
   principal: Principal,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
+  const { graphql, inFlight, compress, maxBodyBytes, slowReaderTimeoutMs } = deps;
   const end = inFlight.begin();
   res.once('close', end);
-  cutIfStuck(res, slowReaderTimeoutMs);
   try {
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
-    await graphql(req, res, {
-      principal,
-      res,
-      onStream: end,
-      ...(body !== undefined && { body }),
-    });
+    const params = body === undefined ? undefined : bodyParams(body);
+    const context = { principal, res, onStream: end, ...(params && { params }) };
+    if (asksForWhole(req, context)) {
+      sendWhole(req, res, await wholeAnswer(graphql, req, context), compress);
+      if (!res.writableFinished) cutIfStuck(res, slowReaderTimeoutMs);
+    } else {
+      compress(req, res);
+      cutIfStuck(res, slowReaderTimeoutMs);
+      await graphql.serve(req, res, context);
+    }
   } catch (error: unknown) {
     if (!(error instanceof BodyTooLargeError)) throw error;
     refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { GraphQLError } from 'graphql';
 import type { Principal } from '../pool/service.ts';
 
 /** What our side of the server tells Yoga about an operation. */
 export interface ServerContext {
   readonly principal: Principal;
-  /** The body, already read and bounded; HTTP POST only. */
-  readonly body?: string;
+  /** What the body says, or what is wrong with it; HTTP POST only. */
+  readonly params?: Record<string, unknown> | GraphQLError;
   /** HTTP only. */
   readonly res?: ServerResponse;
   readonly req?: IncomingMessage;

@@ -1,0 +1,20 @@
+import { GraphQLError } from 'graphql';
+
+/** The parameters that a request's body has as JSON, or the error that it is none. */
+export function bodyParams(text: string): Record<string, unknown> | GraphQLError {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error: unknown) {
+    return badBody(`The body is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return badBody('The body must be one JSON object with `query`; batches are not supported.');
+  return { ...body };
+}
+
+function badBody(message: string): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
+  });
+}
