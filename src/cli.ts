@@ -14,6 +14,7 @@ import { pruneHistory } from './events/retention/pruneHistory.ts';
 import { liveGateway, lockDataDir } from './gatewayLock.ts';
 import { limitHeapGrowth } from './limitHeapGrowth.ts';
 import { closeAll, databaseAddress, openInstallation, startGateway } from './main.ts';
+import { optimizeEarly } from './optimizeEarly.ts';
 import { stopEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { pruneArguments } from './pruneArguments.ts';
 import { onStopSignals } from './stopSignals.ts';
@@ -37,6 +38,7 @@ const MS_PER_DAY = 86_400_000;
 
 async function serve(): Promise<void> {
   limitHeapGrowth();
+  optimizeEarly();
   const config = loadServeConfig(process.env);
   const gateway = await startGateway(config);
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
