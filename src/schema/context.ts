@@ -27,7 +27,6 @@ export function createSchemaContext(deps: SchemaDeps, principal: Principal): Sch
   let whole: Response | undefined;
 
   return {
-    ...deps,
     principal,
     response(rootValue) {
       if (typeof rootValue !== 'object' || rootValue === null) {
@@ -41,5 +40,6 @@ export function createSchemaContext(deps: SchemaDeps, principal: Principal): Sch
       perEvent.set(rootValue, response);
       return response;
     },
+    ...deps,
   };
 }

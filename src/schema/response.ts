@@ -40,7 +40,6 @@ export function createResponse(load: Loaders, maxBytes: number): Response {
   };
 
   return {
-    ...budget,
     load,
     outputPage,
 
@@ -57,6 +56,7 @@ export function createResponse(load: Loaders, maxBytes: number): Response {
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes);
       return budget.charge(execution, 'code', code);
     },
+    ...budget,
   };
 }
 

@@ -61,6 +61,6 @@ export function sendWhole(
   const bytes = Buffer.byteLength(body);
   if (bytes >= MIN_COMPRESSED_BYTES) compress(req, res);
   else res.appendHeader('Vary', 'Accept-Encoding');
-  res.writeHead(status, { ...headers, 'content-length': bytes });
+  res.writeHead(status, { 'content-length': bytes, ...headers });
   res.end(body);
 }
