@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `cellhouse` command. */
+import './productionMode.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
