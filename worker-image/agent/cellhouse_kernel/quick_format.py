@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from IPython.core.formatters import DisplayFormatter
+from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
+from IPython.lib.pretty import _repr_pprint
 
 PLAIN_TEXT = "text/plain"
 # Exactly these, not what is derived from them: such objects have no methods but their class's, and those give no MIME
@@ -16,6 +17,11 @@ PLAIN_TEXT = "text/plain"
 PLAIN_TYPES = frozenset(
     {int, float, complex, bool, str, bytes, type(None), list, tuple, dict, set, frozenset, range}
 )
+
+# Of these, the text is `repr`, and one line.
+REPR_TYPES = frozenset({int, str, bytes})
+# Python has a limit for the digits of larger ones, which is the slow way's business.
+MAX_REPR_BITS = 1_024
 
 
 class QuickFormatter(DisplayFormatter):
@@ -26,16 +32,41 @@ class QuickFormatter(DisplayFormatter):
         kind = type(obj)
         if kind not in PLAIN_TYPES or include or exclude or self._has_printers(kind, obj):
             return super().format(obj, include, exclude)
-        text = self.formatters[PLAIN_TEXT](obj)
+        plain = self.formatters[PLAIN_TEXT]
+        text = repr(obj) if _shows_repr(plain, kind, obj) else plain(obj)
         return ({} if text is None else {PLAIN_TEXT: text}), {}
 
     def _has_printers(self, kind: type, obj: object) -> bool:
         """Whether somebody has something else to say about this object than the formatter for plain text."""
-        others = (formatter for name, formatter in self.formatters.items() if name != PLAIN_TEXT)
-        formatters = (self.ipython_display_formatter, self.mimebundle_formatter, *others)
-        return PLAIN_TEXT not in self.formatters or any(
-            formatter.deferred_printers
-            or id(obj) in formatter.singleton_printers
-            or not formatter.type_printers.keys().isdisjoint(kind.__mro__)
-            for formatter in formatters
-        )
+        formatters = self.formatters
+        if PLAIN_TEXT not in formatters:
+            return True
+        plain = formatters[PLAIN_TEXT]
+        for formatter in (
+            self.ipython_display_formatter,
+            self.mimebundle_formatter,
+            *formatters.values(),
+        ):
+            if formatter is plain:
+                continue
+            if (
+                formatter.deferred_printers
+                or id(obj) in formatter.singleton_printers
+                or not formatter.type_printers.keys().isdisjoint(kind.__mro__)
+            ):
+                return True
+        return False
+
+
+def _shows_repr(plain: Any, kind: Any, obj: Any) -> bool:
+    """Whether this formatter's text is nothing but `repr`: it always is, unless somebody changed it."""
+    if kind not in REPR_TYPES or type(plain) is not PlainTextFormatter:
+        return False
+    printers: Any = plain.type_printers
+    singletons: Any = plain.singleton_printers
+    return (
+        plain.enabled
+        and printers.get(kind) is _repr_pprint
+        and id(obj) not in singletons
+        and (kind is not int or obj.bit_length() <= MAX_REPR_BITS)
+    )

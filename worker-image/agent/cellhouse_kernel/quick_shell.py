@@ -7,13 +7,18 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from IPython.core.history import HistoryManager
 from ipykernel.compiler import XCachingCompiler, get_tmp_directory
 from ipykernel.zmqshell import ZMQInteractiveShell
+from traitlets import Instance
 
 from cellhouse_kernel.quick_format import QuickFormatter
+from cellhouse_kernel.quick_transform import QuickTransformerManager
 
 # Of a hash that only has to tell cells apart.
 CELL_NAME_BYTES = 8
+# Without one of these in it, no code awaits.
+ASYNC_WORDS = ("await", "async")
 
 
 class QuickCompiler(XCachingCompiler):
@@ -25,6 +30,15 @@ class QuickCompiler(XCachingCompiler):
             raw_code.encode("utf-8", "surrogatepass"), digest_size=CELL_NAME_BYTES
         )
         return os.path.join(get_tmp_directory(), f"{digest.hexdigest()}.py")
+
+
+class QuickHistory(HistoryManager):
+    """IPython's history. Nobody observes these, and they are set for every cell: no traits here."""
+
+    _i: Any = ""
+    _ii: Any = ""
+    _iii: Any = ""
+    _i00: Any = ""
 
 
 @dataclass
@@ -39,11 +53,17 @@ class _Cell:
 class QuickShell(ZMQInteractiveShell):
     """ZMQInteractiveShell that looks at each cell once."""
 
+    input_transformer_manager = Instance(QuickTransformerManager, ())
     # None while one runs: code may itself run cells, and change how they are transformed.
     _cell: _Cell | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs | {"compiler_class": QuickCompiler})
+
+    def init_history(self) -> None:
+        """As IPython's, with another class."""
+        self.history_manager: Any = QuickHistory(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
 
     def init_display_formatter(self) -> None:
         """As IPython's, with another class."""
@@ -68,6 +88,9 @@ class QuickShell(ZMQInteractiveShell):
         cell = self._cell
         if cell is None or cell.transformed is None or cell.raw is not raw_cell:
             return bool(super().should_run_async(raw_cell, **kwargs))
+        if cell.is_async is None and not any(word in cell.transformed for word in ASYNC_WORDS):
+            # Python is not asked to compile it, just for this.
+            cell.is_async = False
         if cell.is_async is None:
             cell.is_async = bool(super().should_run_async(raw_cell, **kwargs))
         return cell.is_async

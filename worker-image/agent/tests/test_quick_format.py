@@ -44,7 +44,8 @@ class QuickFormat(unittest.TestCase):
         self.assertEqual(self.quick.format(value, **kwargs), self.theirs.format(value, **kwargs))
 
     def test_shows_plain_values_as_ipython_does(self) -> None:
-        for value in (*PLAIN, "x" * 5_000, list(range(3_000)), Derived(1), object, [Derived(1)]):
+        values = (*PLAIN, "x" * 5_000, "a\n\u2028", 10**4_000, -(2**2_000), b"\n")
+        for value in (*values, list(range(3_000)), Derived(1), object, [Derived(1)]):
             with self.subTest(type(value)):
                 self.assert_same(value)
 
