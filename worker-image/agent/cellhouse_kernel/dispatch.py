@@ -15,13 +15,14 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from ipykernel.ipkernel import IPythonKernel
 from tornado.ioloop import IOLoop
 from traitlets import Instance
 
 from cellhouse_kernel.link import Channel
 from cellhouse_kernel.outbox import pack_message
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
+from cellhouse_kernel.packing import pack
+from cellhouse_kernel.run_cells import CellKernel
 
 Message = dict[str, Any]
 
@@ -29,7 +30,7 @@ Message = dict[str, Any]
 _decode = json.JSONDecoder().decode
 
 
-class LinkKernel(IPythonKernel):
+class LinkKernel(CellKernel):
     """An IPythonKernel whose only client is the agent. Its shell is a QuickShell."""
 
     link = Instance(socket.socket)
@@ -42,12 +43,12 @@ class LinkKernel(IPythonKernel):
         # ipykernel's own queue wakes the loop through a pipe each time.
         self.msg_queue: Any = asyncio.Queue()
         self.io_loop.add_callback(self.dispatch_queue)
-        self.io_loop.add_handler(self.link, self._receive, IOLoop.READ)
+        asyncio.get_event_loop().add_reader(self.link, self._receive)
         if self.shell:
             self.shell.exit_now = False
         self._publish_status("starting", "shell")
 
-    def _receive(self, *_event: Any) -> None:
+    def _receive(self) -> None:
         """Take a packet; the last of a request completes it."""
         packet = self.link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
         if not packet:
@@ -86,8 +87,12 @@ class LinkKernel(IPythonKernel):
         shell: Any = self.shell
         shell.begin_cell(content["code"])
         silent = content.get("silent", False)
+        outbox = self.shell_channel.outbox
         if not silent:
-            self._publish_execute_input(content["code"], parent, self.execution_count)
+            # Nobody looks at what is in it.
+            outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
+        else:
+            outbox.flush()
         reply = await self.do_execute(
             content["code"],
             silent,
@@ -95,8 +100,8 @@ class LinkKernel(IPythonKernel):
             content.get("user_expressions", {}),
             content.get("allow_stdin", False),
         )
-        session: Any = self.session
-        session.send(stream, "execute_reply", reply, parent)
+        message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))
+        outbox.add_message(message, can_wait=True)
 
     def finish_output(self) -> None:
         """A request has been handled, and SIGINT does nothing any more: send what is left of its output."""
@@ -105,8 +110,12 @@ class LinkKernel(IPythonKernel):
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
         content = b'{"execution_state":"%s"}' % status.encode()
         message = pack_message(b"iopub", "status", parent_id, content)
-        # `busy` travels with what follows at once: the input of a cell, or a reply.
-        self.shell_channel.outbox.add_message(message, can_wait=status == "busy")
+        outbox = self.shell_channel.outbox
+        if status == "busy":
+            # It travels with what follows at once: the input of a cell, or a reply.
+            outbox.hold(message)
+        else:
+            outbox.add_message(message)
 
 
 def read_request(data: bytes) -> Message:

@@ -25,6 +25,25 @@ class DisplayPublisher(ZMQDisplayPublisher):
 class DisplayHook(ZMQShellDisplayHook):
     """The value of a cell's last line."""
 
+    # Nobody observes these, and they are set for every cell: no traits here.
+    parent_header: Any = {}
+    exec_result: Any = None
+
+    def quiet(self) -> bool:
+        """Whether the cell ends in `;`. IPython looks at each token of any cell."""
+        shell: Any = self.shell
+        inputs = shell.history_manager.input_hist_parsed
+        return bool(inputs and ";" in inputs[-1] and super().quiet())
+
+    def start_displayhook(self) -> None:
+        """Begin a message, with no more of it than goes over the link."""
+        self.msg = {
+            "header": {"msg_type": "execute_result"},
+            "parent_header": self.parent_header,
+            "metadata": {},
+            "content": {},
+        }
+
     def compute_format_data(self, result: Any) -> Any:
         """A value's representations. Raises what its `__repr__` raised: without a text there is nothing to show."""
         shell: Any = self.shell

@@ -155,6 +155,12 @@ class Outbox:
                 self._send_soon(time.monotonic())
             else:
                 self.flush()
+                self._spare_late()
+
+    def hold(self, message: bytes) -> None:
+        """Have a message go along with the next, which this thread adds at once."""
+        with self._lock:
+            self._pending.append(message)
 
     def flush_text(self) -> None:
         """Send text that waits, and what was said before it. A message that can wait alone goes on waiting."""
@@ -184,6 +190,13 @@ class Outbox:
         if now >= self._timer_until:
             os.timerfd_settime(self._timer, initial=FLUSH_SECONDS)
             self._timer_until = now + FLUSH_SECONDS
+
+    def _spare_late(self) -> None:
+        """Let the late thread sleep on if all that it was to send has been sent: its waking costs more."""
+        if self._timer_until and not self._pending:
+            # In this order: an interrupt in between makes it wake for nothing, not sleep too long.
+            self._timer_until = 0.0
+            os.timerfd_settime(self._timer, initial=0)
 
     def _next_batch(self) -> list[Item]:
         """What waits, taken; or what was left when an exception came in between."""

@@ -26,6 +26,10 @@ class Shell(QuickShell):
 
     displayhook_class = Type(DisplayHook)
     display_pub_class = Type(DisplayPublisher)
+    # Nobody observes these, and they are set for every cell: no traits here.
+    parent_header: Any = None
+    last_execution_succeeded: Any = True
+    last_execution_result: Any = None
 
     # What was told of the last error of the running cell.
     last_error: dict[str, Any] | None = None
@@ -45,7 +49,7 @@ class Shell(QuickShell):
 
     def restore_streams(self) -> None:
         """Have a stdout and a stderr that can be flushed: user code may have put anything else in their place."""
-        for name, stream in (("stdout", self.kernel._stdout), ("stderr", self.kernel._stderr)):
+        for name, stream in self._own_streams():
             try:
                 getattr(sys, name).flush()
             except BaseException:
@@ -130,5 +134,10 @@ class Shell(QuickShell):
     def set_parent(self, parent: dict[str, Any]) -> None:
         """Tell whom output is for, also the streams that user code has replaced for a while."""
         super().set_parent(parent)
-        self.kernel._stdout.set_parent(parent)
-        self.kernel._stderr.set_parent(parent)
+        for name, stream in self._own_streams():
+            if getattr(sys, name, None) is not stream:
+                stream.set_parent(parent)
+
+    def _own_streams(self) -> tuple[tuple[str, Any], ...]:
+        kernel: Any = self.kernel
+        return ("stdout", kernel._stdout), ("stderr", kernel._stderr)
