@@ -277,7 +277,7 @@ describe('on the bare link', () => {
   });
 
   it('that it no longer reads ends the next request at its limit, and costs the kernel', async () => {
-    await attack('kernel.io_loop.remove_handler(link)');
+    await attack('kernel.io_loop.asyncio_loop.remove_reader(link)');
     const ran = await runner.run('print("never")', { timeoutMs: 500 });
     expect(ran).toMatchObject({ outputs: [], outcome: { status: 'TIMEOUT', stateLost: true } });
   });

@@ -7,11 +7,13 @@ sends to another thread. Here requests, replies and outputs take one ordered way
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import json
 import os
 import signal
 import socket
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,11 +41,16 @@ class LinkKernel(CellKernel):
     def start(self) -> None:
         """Begin to serve. Called once, before the event loop runs."""
         self._fragments: list[bytes] = []
+        self._requests: deque[Message] = deque()
+        self._is_serving = False
+        self._serving: asyncio.Task[None] | None = None
+        # What a cell sets of it, later ones find set.
+        self._context = contextvars.copy_context()
         self.io_loop = IOLoop.current()
-        # ipykernel's own queue wakes the loop through a pipe each time.
+        # For ipykernel: nothing is ever in it.
         self.msg_queue: Any = asyncio.Queue()
-        self.io_loop.add_callback(self.dispatch_queue)
-        asyncio.get_event_loop().add_reader(self.link, self._receive)
+        self._loop = asyncio.get_event_loop()
+        self._loop.add_reader(self.link, self._receive)
         if self.shell:
             self.shell.exit_now = False
         self._publish_status("starting", "shell")
@@ -59,7 +66,32 @@ class LinkKernel(CellKernel):
         if not has_more:
             request = read_request(b"".join(self._fragments))
             self._fragments = []
-            self.msg_queue.put_nowait((0, self.dispatch_shell, (request,)))
+            self._requests.append(request)
+            if not self._is_serving:
+                # It begins here, not in the loop's next turn.
+                self._serving = asyncio.Task(
+                    self._serve(), loop=self._loop, context=self._context, eager_start=True
+                )
+
+    async def _serve(self) -> None:
+        """Handle what waits, in order."""
+        self._is_serving = True
+        try:
+            while self._requests:
+                try:
+                    await self.dispatch_shell(self._requests.popleft())
+                except Exception:
+                    self.log.exception("a request failed")
+        finally:
+            self._is_serving = False
+
+    def own_task(self) -> asyncio.Task[Any] | None:
+        """The task that runs now, if it is the kernel's."""
+        # Asked by a signal handler, so maybe while no loop runs.
+        task = asyncio.current_task(self._loop)
+        coroutine: Any = task.get_coro() if task else None
+        is_own = getattr(coroutine, "cr_code", None) is LinkKernel._serve.__code__
+        return task if is_own else None
 
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""

@@ -28,8 +28,6 @@ class Kernel(LinkKernel):
     """A kernel that outlives what user code does to its process."""
 
     shell_class = Type(Shell)  # type: ignore[arg-type]
-    # The task that handles requests, once there was one.
-    _dispatcher: asyncio.Task[Any] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,12 +42,11 @@ class Kernel(LinkKernel):
         """Begin to serve."""
         super().start()
         watch_forks(asyncio.get_event_loop())
-        interrupt_leftovers(lambda: self._dispatcher)
+        interrupt_leftovers(self.own_task)
 
     def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
         """A request begins."""
         super().set_parent(ident, parent, channel)
-        self._dispatcher = asyncio.current_task()
         stdout: Any = self._stdout
         RAW_OUTPUT.begin(stdout.parent_header)
 
