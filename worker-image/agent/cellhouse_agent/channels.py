@@ -20,6 +20,7 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import Ack, parse_frame, whole_number
 from cellhouse_agent.services import Services
 from cellhouse_agent.text_frame import text_frames
+from cellhouse_agent.web_socket import WebSocket
 from cellhouse_agent.wire import MalformedMessage
 
 # WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
@@ -43,6 +44,11 @@ class ChannelsHandler(WebSocketHandler):
         self.services = services
         self._after = 0
         self._sender: asyncio.Task[None] | None = None
+
+    def get_websocket_protocol(self) -> WebSocket | None:
+        """tornado's, with another way to read."""
+        protocol: Any = super().get_websocket_protocol()
+        return protocol and WebSocket(self, False, protocol.params)
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Check the epoch before the upgrade."""
@@ -84,8 +90,6 @@ class ChannelsHandler(WebSocketHandler):
             await self.write_message(json.dumps({"hello": hello}))
             while True:
                 await buffer.wait_for(seq)
-                # Whatever else is handled in this turn of the loop goes along.
-                await asyncio.sleep(0)
                 # What was acknowledged in the meantime is gone, and needs no sending.
                 seq = max(seq, buffer.first_seq)
                 frames = buffer.frames_from(seq, MAX_WRITE_BYTES)
