@@ -29,20 +29,18 @@ MAX_BUSY_SHARE = 0.5
 
 
 class Execution:
-    """Collects one execution's messages. `wake` is called whenever something changed that the executor waits for."""
+    """Collects one execution's messages."""
 
     def __init__(
         self,
         request: ExecuteRequest,
         writer: FrameWriter,
         clock: Callable[[], float],
-        wake: Callable[[], None],
     ) -> None:
         self.request = request
         self._writer = writer
         self._parent = dump(request.header)
         self._clock = clock
-        self._wake = wake
         # Time counts from when the request is sent, to a kernel that is ready: whatever holds that kernel, nobody waits
         # longer than the limit.
         limit = request.timeout_ms / 1000
@@ -80,7 +78,6 @@ class Execution:
                     if is_too_large
                     else bounded_reply(message.content)
                 )
-                self._wake()
         elif message.msg_type == "status":
             self._accept_status(message.content.get("execution_state"))
         elif self.idle_since is not None:
@@ -88,7 +85,6 @@ class Execution:
             return
         elif message.msg_type == "execute_input":
             self.is_interruptible = True
-            self._wake()
         elif message.msg_type in OUTPUT_TYPES:
             self.start()
             self._accept_output(message)
@@ -98,14 +94,12 @@ class Execution:
             self.start()
         elif state == "idle" and self.idle_since is None:
             self.idle_since = self._clock()
-            self._wake()
 
     def start(self) -> None:
         """Write `busy`, once. The executor calls it too: code can end the kernel before its own `busy` has left it."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
             self._writer.status("busy", self._parent)
-            self._wake()
 
     def _accept_output(self, message: KernelMessage) -> None:
         if message.size_bytes > self._writer.max_message_bytes:

@@ -24,13 +24,15 @@ from cellhouse_agent.restart_waiters import RestartWaiters
 from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.usage_sampler import UsageSampler
-from cellhouse_agent.verdict import was_out_of_memory
+from cellhouse_agent.verdict import Verdict, was_out_of_memory
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
 MAX_QUEUED_REQUESTS = 64
 # Interrupts that are remembered. A gateway sends one again only while it has not stored the end, so these are many.
 MAX_REMEMBERED_INTERRUPTS = 10_000
+# An execution that is over sooner is seen to its end by its messages alone: no task wakes for it.
+SHORT_SECONDS = 0.02
 
 
 class QueueFull(Exception):
@@ -61,6 +63,8 @@ class Executor:
         # The kernel's generation when it was accepted.
         self._running_since = 0
         self._is_waiting = False
+        # Wakes `run` for an execution that is not short.
+        self._attention: asyncio.TimerHandle | None = None
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._restart_waiters = RestartWaiters()
@@ -92,11 +96,12 @@ class Executor:
             self._end_unstarted(request, self.generation)
             return
         self._queue.append((request, self.generation))
-        is_idle = self._is_waiting and not self._changed.is_set()
+        is_idle = self._is_waiting and not self._running and not self._changed.is_set()
         if is_idle and self._kernel and self._kernel.is_ready:
             # At once, not when `run` gets its turn.
             self._begin(self._kernel)
-        self._changed.set()
+        else:
+            self._changed.set()
 
     def ack(self, seq: int) -> None:
         """A gateway has stored everything up to seq."""
@@ -136,6 +141,11 @@ class Executor:
             running.heard()
         if running and message.parent_msg_id == running.execution.request.msg_id:
             running.execution.accept(channel, message)
+            verdict = running.verdict_of_messages()
+            if verdict:
+                self._end(running, verdict)
+            elif running.needs_look:
+                self._changed.set()
         else:
             self.stray_messages += 1
 
@@ -173,7 +183,7 @@ class Executor:
     def _begin(self, kernel: Kernel) -> None:
         """Send the first request of the queue to a kernel that is ready."""
         request, self._running_since = self._queue.popleft()
-        execution = Execution(request, self._writer, self._loop.time, self._changed.set)
+        execution = Execution(request, self._writer, self._loop.time)
         kernel.execute(request.msg_id, request.code)
         self._running = Supervision(
             kernel,
@@ -182,11 +192,21 @@ class Executor:
             self._changed,
             lambda: bool(self._restart_waiters),
         )
+        look_in = min(SHORT_SECONDS, request.timeout_ms / 1000)
+        self._attention = self._loop.call_later(look_in, self._changed.set)
 
     async def _finish(self, kernel: Kernel, running: Supervision) -> None:
         """See what was begun to its end."""
-        execution, sampler = running.execution, running.sampler
         verdict = await running.run()
+        if verdict:
+            self._end(running, verdict)
+            if verdict.restart_reason:
+                await self._start_kernel(kernel, verdict.restart_reason)
+
+    def _end(self, running: Supervision, verdict: Verdict) -> None:
+        """Write how it ended, and let the next one begin."""
+        kernel, execution, sampler = running.kernel, running.execution, running.sampler
+        running.has_ended = True
         finished_at = time.time() * 1000
         if verdict.restart_reason:
             kernel.halt()
@@ -194,6 +214,8 @@ class Executor:
         if verdict.restart_reason:
             self._writer.status("restarting", NO_PARENT, verdict.restart_reason)
         self._running = None
+        if self._attention:
+            self._attention.cancel()
         cpu_ms, peak_memory_bytes = sampler.stop()
         self._idle_oom_kills = self._usage.oom_kills()
         report: JsonObject = {
@@ -210,8 +232,8 @@ class Executor:
         }
         execution.write_end(verdict.reply, report)
         self._known.ended(execution.request.msg_id, self._buffer.last_seq)
-        if verdict.restart_reason:
-            await self._start_kernel(kernel, verdict.restart_reason)
+        if not self._is_waiting or self._queue or self._restart_waiters:
+            self._changed.set()
 
     async def _replace_kernel(self, reason: str) -> None:
         """Replace a kernel that runs nothing."""
@@ -235,7 +257,7 @@ class Executor:
 
     def _end_unstarted(self, request: ExecuteRequest, generation: int) -> None:
         """Answer a request that was interrupted in the queue."""
-        execution = Execution(request, self._writer, self._loop.time, self._changed.set)
+        execution = Execution(request, self._writer, self._loop.time)
         report: JsonObject = {
             "outcome": "interrupted",
             "state_lost": self.generation != generation,

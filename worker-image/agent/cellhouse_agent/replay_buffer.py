@@ -64,7 +64,7 @@ class ReplayBuffer:
         self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
         if not can_wait or self._loop is None:
             self._tell()
-        elif self._late is None:
+        elif self._late is None and not self._grown.is_set():
             self._late = self._loop.call_later(WAIT_SECONDS, self._tell)
         return self._last_seq
 

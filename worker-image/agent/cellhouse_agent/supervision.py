@@ -49,7 +49,9 @@ class Supervision:
         must_restart: Callable[[], bool],
     ) -> None:
         self.execution = execution
-        self._kernel = kernel
+        self.kernel = kernel
+        # Somebody has written its end.
+        self.has_ended = False
         self.sampler = sampler
         self._changed = changed
         self._must_restart = must_restart
@@ -57,6 +59,7 @@ class Supervision:
         self._is_interrupted = False
         self._is_interrupt_due = False
         self._has_freed = False
+        self._awaits_start = False
         self._heard_at = self._loop.time()
         self._give_up_at = max(execution.deadline, self._heard_at + TAKE_UP_SECONDS)
         self._grace_until: float | None = None
@@ -71,14 +74,32 @@ class Supervision:
         """The kernel has said something, for this execution or not."""
         self._heard_at = self._loop.time()
 
-    async def run(self) -> Verdict:
-        """Wait for its end."""
+    @property
+    def needs_look(self) -> bool:
+        """Whether what the kernel said is for `run` to act upon, now."""
+        execution = self.execution
+        has_begun = self._awaits_start and execution.started_at is not None
+        return has_begun or execution.idle_since is not None or self._is_interrupt_due
+
+    def verdict_of_messages(self) -> Verdict | None:
+        """How it has ended, if it has: by what the kernel said alone, which goes on to serve."""
+        execution = self.execution
+        if self.has_ended or execution.wants_exit or not execution.is_done:
+            return None
+        return self._verdict()
+
+    async def run(self) -> Verdict | None:
+        """Wait for its end; None if somebody has written that."""
         try:
-            while True:
+            self.sampler.watch()
+            while not self.has_ended:
                 self._changed.clear()
                 if verdict := self._verdict():
                     return verdict
-                await self._wait_for_change(self._act() - self._loop.time())
+                look_at = self._act()
+                self._awaits_start = self.execution.started_at is None
+                await self._wait_for_change(look_at - self._loop.time())
+            return None
         finally:
             if self._answer:
                 self._answer.cancel()
@@ -93,7 +114,7 @@ class Supervision:
 
     def _verdict(self) -> Verdict | None:
         """How the execution has ended, None while it goes on."""
-        kernel, execution, now = self._kernel, self.execution, self._loop.time()
+        kernel, execution, now = self.kernel, self.execution, self._loop.time()
         is_timeout = self._grace_until is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
         if execution.is_done and execution.reply is not None:
@@ -119,7 +140,7 @@ class Supervision:
         execution, now = self.execution, self._loop.time()
         if execution.idle_since is not None and self._answer is None:
             # The reply comes before `idle`. But code can say `idle` in the kernel's name and run on.
-            self._answer = asyncio.create_task(self._kernel.answer())
+            self._answer = asyncio.create_task(self.kernel.answer())
             self._answer.add_done_callback(lambda _: self._changed.set())
         if execution.started_at is None:
             return self._free_kernel(now)
@@ -129,7 +150,7 @@ class Supervision:
         if self._is_interrupt_due and execution.is_interruptible:
             # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.
             self._is_interrupt_due = False
-            self._kernel.interrupt()
+            self.kernel.interrupt()
         return execution.deadline if self._grace_until is None else self._grace_until
 
     def _free_kernel(self, now: float) -> float:
@@ -143,5 +164,5 @@ class Supervision:
         if now < due_at:
             return due_at
         self._has_freed = True
-        self._kernel.interrupt()
+        self.kernel.interrupt()
         return self._give_up_at

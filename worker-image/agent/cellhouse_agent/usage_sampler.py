@@ -12,16 +12,20 @@ SAMPLE_SECONDS = 0.05
 
 
 class UsageSampler:
-    """Samples from its making until `stop`. Make it when the code is on its way: no code waits for a counter."""
+    """Samples at its making, from `watch` on, and at `stop`. Make it when the code is on its way."""
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
         self._loop = asyncio.get_running_loop()
         self._start_cpu_ms = usage.cpu_ms()
         self._start_oom_kills = usage.oom_kills()
-        self._peak_bytes = 0
+        self._peak_bytes = usage.memory_bytes()
         self._timer: asyncio.TimerHandle | None = None
-        self._sample()
+
+    def watch(self) -> None:
+        """Begin to sample again and again."""
+        if self._timer is None:
+            self._sample()
 
     def _sample(self) -> None:
         self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())

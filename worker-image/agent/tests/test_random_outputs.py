@@ -104,7 +104,7 @@ class RandomExecutionTest(unittest.TestCase):
             "m", "", {"msg_id": "m"}, 1_000, 100, source.choice((0, 50, 5_000))
         )
         writer = FrameWriter(buffer, "boot", MAX_MESSAGE_BYTES)
-        execution = Execution(request, writer, lambda: 0.0, lambda: None)
+        execution = Execution(request, writer, lambda: 0.0)
         for _ in range(source.randrange(30)):
             channel, message = self.any_message(source)
             execution.accept(channel, message)
