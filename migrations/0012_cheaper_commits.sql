@@ -9,7 +9,7 @@
 -- (DETAIL: the session).
 --
 -- New here: what each call does costs less. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside
--- each other in a SELECT's list: as arguments of one unnest() they cost three times as much. Functions are called in assignments,
+-- each other in a SELECT's list: as arguments of one unnest() they cost more than twice as much. Functions are called in assignments,
 -- which PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
 DROP FUNCTION cellhouse_commit;
 --> statement-breakpoint
