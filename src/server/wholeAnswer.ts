@@ -1,6 +1,6 @@
 /**
- * The usual request, whose answer is one piece. It goes through all of Yoga with its rules, but not through Yoga's adapter for Node:
- * Fetch's objects, streams and abort signals around each request cost as much as everything within.
+ * The usual request, whose answer is one piece. It goes through all of Yoga with its rules, but not through Yoga's adapter for Node,
+ * which puts Fetch's objects, streams and abort signals around each request: nothing here makes use of them.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
