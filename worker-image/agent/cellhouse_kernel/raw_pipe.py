@@ -1,0 +1,121 @@
+"""A pipe behind descriptor 1 or 2: what is written there goes to one request, or to none."""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import select
+from collections.abc import Callable
+from typing import Any
+
+# So much can be written while nobody reads, as when C code holds the interpreter. Linux allows no more by default.
+PIPE_BYTES = 1_048_576
+READ_BYTES = 65_536
+# A process that writes without end must not keep whoever reads: the rest is for the next read.
+MAX_READS = PIPE_BYTES // READ_BYTES
+
+# Takes the header of the request that text belongs to, and the text.
+TakeText = Callable[[dict[str, Any], str], None]
+
+
+def read_some(descriptor: int) -> bytes | None:
+    """What is there now; None if nothing is, and b"" if nobody can write to it any more."""
+    try:
+        return os.read(descriptor, READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def _above_standard(descriptor: int) -> int:
+    """The same, with a number that is none of the three: user code may have closed those, and they go first."""
+    if descriptor > 2:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return moved
+
+
+def _inode(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+class RawPipe:
+    """One of the descriptors, with the pipe that lies behind it now."""
+
+    def __init__(self, descriptor: int, take: TakeText, ready: select.epoll) -> None:
+        self._descriptor = descriptor
+        self._take = take
+        self._ready = ready
+        self._reading = -1
+        self._inode = (-1, -1)
+        self._parent: dict[str, Any] = {}
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def renew(self) -> int:
+        """Put a fresh pipe behind the descriptor; returns the reading end of the former, -1 if nobody writes there."""
+        self._parent = {}
+        try:
+            reading, writing = map(_above_standard, os.pipe())
+        except OSError:
+            # User code has all descriptors open. The pipe that there is has to do: no execution may fail for want of
+            # another, and least of all one that would close some.
+            return -1
+        former, self._reading = self._reading, reading
+        os.set_blocking(self._reading, False)
+        try:
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        except OSError:
+            # A user's pipes have a limit together, which processes left behind may have used up. A small one does too.
+            pass
+        if former >= 0:
+            # Before its last writer may go, which would wake whoever watches.
+            self._ready.unregister(former)
+        os.dup2(writing, self._descriptor)
+        self._inode = _inode(writing)
+        os.close(writing)
+        self._ready.register(self._reading, select.EPOLLIN)
+        return former
+
+    def is_as_renewed(self) -> bool:
+        """Whether the descriptor is still what `renew` made it."""
+        try:
+            return (
+                self._reading >= 0
+                and _inode(self._descriptor) == self._inode
+                and fcntl.fcntl(self._descriptor, fcntl.F_GETFL) == os.O_WRONLY
+            )
+        except OSError:
+            return False
+
+    def belong_to(self, parent: dict[str, Any], has_more: bool) -> None:
+        """What is written from now on belongs to this request; what was written before, if there is more, to none."""
+        self._parent = {}
+        if has_more:
+            self.read()
+        self._decoder.reset()
+        self._parent = parent
+
+    def read(self) -> None:
+        """Hand on everything that is there."""
+        for _ in range(MAX_READS):
+            data = read_some(self._reading) if self._reading >= 0 else None
+            if data is None:
+                return
+            self._hand_on(self._decoder.decode(data, not data))
+            if not data:
+                # User code has closed the descriptor, and nobody else has it.
+                self._ready.unregister(self._reading)
+                os.close(self._reading)
+                self._reading = -1
+
+    def read_last(self, has_more: bool) -> None:
+        """Hand on everything that is there, if there is more, and half a character."""
+        if has_more:
+            self.read()
+        self._hand_on(self._decoder.decode(b"", True))
+
+    def _hand_on(self, text: str) -> None:
+        if text and self._parent:
+            self._take(self._parent, text)

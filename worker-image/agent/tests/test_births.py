@@ -1,0 +1,33 @@
+"""Pipes are kept from one execution to the next only if no process can have them."""
+
+from tests.with_kernels import WithKernels
+
+INODES = "import os\nprint(int(f'{os.fstat(1).st_ino}{os.fstat(2).st_ino}'))"
+
+ASKS = 20
+
+
+class BirthsTest(WithKernels):
+    """In a real kernel."""
+
+    async def test_pipes_stay_while_nothing_is_started(self) -> None:
+        kernel = await self.kernel()
+        # What else runs in the container that tests, starts processes too.
+        seen = [await kernel.ask(INODES) for _ in range(ASKS)]
+        self.assertLess(len(set(map(str, seen))), ASKS)
+
+    async def test_pipes_are_new_after_whatever_may_have_them_or_has_changed_them(self) -> None:
+        kernel = await self.kernel()
+        for code in (
+            "import subprocess\nsubprocess.run(['true'])",
+            "pid = os.fork()\nos._exit(0) if pid == 0 else os.waitpid(pid, 0)",
+            "import threading\nt = threading.Thread(target=int); t.start(); t.join()",
+            "os.dup2(os.open('/dev/null', os.O_WRONLY), 1)",
+            "os.close(2)",
+            "os.set_blocking(1, False)",
+        ):
+            with self.subTest(code):
+                before = await kernel.ask(INODES)
+                await kernel.ask(f"import sys\n{code}\nprint(1)")
+                self.assertNotEqual(await kernel.ask(INODES), before)
+                self.assertEqual(await kernel.ask("print(int(os.get_blocking(1)))"), 1)
