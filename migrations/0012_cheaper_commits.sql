@@ -11,8 +11,9 @@
 -- New here: what each call does costs less. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside
 -- each other in a SELECT's list: as arguments of one unnest() they cost more than twice as much. Functions are called in assignments,
 -- which PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
-DROP FUNCTION cellhouse_commit;
---> statement-breakpoint
+--
+-- The function of before stays: gateways of the version before call it until the last of them has stopped. The next migration that
+-- makes a new one drops it.
 CREATE FUNCTION cellhouse_commit(
   p_gateway_id text,
   -- The same group was sent before and its answer was lost: it may have been done.
@@ -36,7 +37,15 @@ CREATE FUNCTION cellhouse_commit(
   p_events json
 -- firstPosition: of the events, which follow each other without holes; null: there are none. outputSessionIds: for listeners; null:
 -- there are no outputs. One value, for a row costs its caller more to take.
-) RETURNS json LANGUAGE plpgsql AS $$
+) RETURNS json LANGUAGE plpgsql
+-- A commit changes rows that it names by their ids. In a table that was small when the statements were planned the planner would read
+-- all of it, and go on so while it grows (0009); it would take a commit's few rows for a hundred and read a whole index to join them
+-- (0010). And the first plan is as good as any.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
 DECLARE
   -- Keys of advisory locks: "chou" and a number. The gate is shared by commits, and taken alone by a rebuild.
   c_gate_class CONSTANT integer := 1667788661;
@@ -256,11 +265,3 @@ BEGIN
   RETURN json_build_object('firstPosition', v_first, 'committedAt', v_committed_at, 'outputSessionIds', v_session_ids);
 END;
 $$;
---> statement-breakpoint
--- A commit changes rows that it names by their ids. In a table that was small when the statements were planned the planner would read
--- all of it, and go on so while it grows (0009); it would take a commit's few rows for a hundred and read a whole index to join them
--- (0010). And the first plan is as good as any.
-ALTER FUNCTION cellhouse_commit SET enable_seqscan = off;
-ALTER FUNCTION cellhouse_commit SET enable_hashjoin = off;
-ALTER FUNCTION cellhouse_commit SET enable_mergejoin = off;
-ALTER FUNCTION cellhouse_commit SET plan_cache_mode = force_generic_plan;
