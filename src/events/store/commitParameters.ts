@@ -8,7 +8,7 @@ import { limitRows, projectionRows } from './projectionRows.ts';
 export const COMMIT_SQL = `
   SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json,
     $7::text::json, $8::text::json, $9::text::json, $10::text::json, $11::text::json, $12::text::json,
-    $13, $14, $15, $16, $17, $18, $19::text::json, $20::text::json) AS committed`;
+    $13, $14, $15, string_to_array($16, E'\\n'), $17, $18, $19::text::json, $20::text::json) AS committed`;
 
 export interface CommitResult {
   /** Null: it had no events. */
@@ -20,6 +20,9 @@ export interface CommitResult {
 }
 
 type Column = string | number;
+
+/** Where {@link outputColumns} has bodies. */
+const BODY = 3;
 
 /** Parameters of {@link COMMIT_SQL} for a group, the same however often they are made but for `isRepeated`. */
 export function commitParameters(
@@ -58,8 +61,12 @@ function guardColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
   );
 }
 
-function outputColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
-  return columns(
+/**
+ * Bodies are one text: JSON has no raw line breaks, so they can part it. In an array each quote and backslash of megabytes would be
+ * escaped here, and PostgreSQL would read it character by character.
+ */
+function outputColumns(group: readonly PreparedCommit[]): (Column[] | string | null)[] {
+  const outputs = columns(
     6,
     group.flatMap(({ commit, outputBodies }) =>
       (commit.outputs ?? []).map(({ executionId, seq, at, output }, index) => {
@@ -75,6 +82,7 @@ function outputColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
       }),
     ),
   );
+  return outputs.map((column, at) => (at === BODY ? (column?.join('\n') ?? null) : column));
 }
 
 function keyRows(group: readonly PreparedCommit[]): string[] {
