@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { GatewayId, NewId } from '../ids.ts';
 import type { EventStore } from './eventStore.ts';
+import type { FollowedOutputs } from './followedOutputs.ts';
 import type { Leases } from './leases.ts';
 import type { Queries } from './queries/queries.ts';
 import type { WaitingRequests } from './waitingRequests.ts';
@@ -16,6 +17,7 @@ export interface DatabaseDeps {
 export interface Database {
   readonly store: EventStore;
   readonly queries: Queries;
+  readonly followedOutputs: Pick<FollowedOutputs, 'after'>;
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;

@@ -8,6 +8,7 @@ import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import type { DatabaseAddress } from './databaseAddress.ts';
 import type { EventStore } from './eventStore.ts';
+import { createFollowedOutputs } from './followedOutputs.ts';
 import type { Leases } from './leases.ts';
 import { migrate } from './migrate.ts';
 import { createQueries } from './queries/createQueries.ts';
@@ -74,6 +75,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
   const recentOutputs = createRecentOutputs();
+  const followedOutputs = createFollowedOutputs();
   const store = createEventStore({
     commits,
     reads,
@@ -82,6 +84,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
     logger,
     onCommitted,
     recentOutputs,
+    followedOutputs,
   });
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
@@ -92,6 +95,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   return {
     store: { ...store, ...allPatient(reading(store), patience) },
     queries: allPatient(createQueries(reads, { newId, recentOutputs }), patience),
+    followedOutputs,
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,

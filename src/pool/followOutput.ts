@@ -19,7 +19,7 @@ export interface FollowDeps {
 
 /** Ends with the execution's finish; at or beyond it, at once. */
 export function followOutput(
-  { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
+  { database: { queries, followedOutputs, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
   after: number,
 ): AsyncIterableIterator<OutputItem> {
@@ -27,6 +27,8 @@ export function followOutput(
     key: executionKey(executionId),
     read: async (cursor) => {
       const seq = cursor?.seq ?? 0;
+      const known = followedOutputs.after(executionId, seq, PAGE);
+      if (known) return known;
       const items = await queries.outputs(executionId, seq, PAGE);
       const last = items.at(-1);
       if (last) return { items, isEnd: last.output.kind === 'finish' };

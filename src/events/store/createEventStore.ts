@@ -3,6 +3,7 @@ import type { NewId } from '../../ids.ts';
 import type { Client } from '../client.ts';
 import type { Committed, EventStore, OnCommitted } from '../eventStore.ts';
 import type { RecordedEvent } from '../eventTypes.ts';
+import type { FollowedOutputs } from '../followedOutputs.ts';
 import type { RecentOutputs } from '../recentOutputs.ts';
 import { schemaVersionOf } from '../schemaVersions.ts';
 import type { CommitResult } from './commitParameters.ts';
@@ -21,6 +22,7 @@ export interface EventStoreDeps {
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
   readonly recentOutputs: RecentOutputs;
+  readonly followedOutputs: FollowedOutputs;
 }
 
 export interface ClosableEventStore extends EventStore {
@@ -35,10 +37,13 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const queue = createCommitQueue(commitGroup, isRefusal);
 
   async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
-    const { commits: client, logger, recentOutputs } = deps;
+    const { commits: client, logger, recentOutputs, followedOutputs } = deps;
     const result = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
     const committed = toCommitted(group, result, gatewayId);
-    for (const prepared of group) recentOutputs.stored(prepared);
+    for (const prepared of group) {
+      recentOutputs.stored(prepared);
+      followedOutputs.stored(prepared);
+    }
     deps.onCommitted(
       committed.flatMap(({ events }) => events),
       {
