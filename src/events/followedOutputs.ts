@@ -93,6 +93,7 @@ export function createFollowedOutputs(now = () => performance.now()): FollowedOu
       keepWithinBounds();
     },
     after: (executionId, after, bounds) => {
+      dropUnasked();
       const followed = asked(executionId);
       const page = pageOf(followed.kept, after, bounds);
       if (page === null || page.items.length > 0) return page;
