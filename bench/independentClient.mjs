@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 
-const WARM_UP = 50;
+const WARM_UP = 1_000;
 const STOCK = `import sys, time
 from jupyter_client.manager import KernelManager
 manager = KernelManager(kernel_name='python3', transport='ipc')

@@ -41,7 +41,7 @@ const LOADS: readonly Load[] = [
   { users: 25, cells: [SMALL], rivals: [KERNELS] },
 ];
 const SHORT_LOADS: readonly Load[] = [{ users: 8, cells: [SMALL], rivals: [KERNELS] }];
-const ROUNDS = { samples: 5, warmUp: 1 };
+const ROUNDS = { samples: 5, warmUp: 2 };
 const SHORT_ROUNDS = { samples: 3, warmUp: 1 };
 const ROUND_S = 1.5;
 
