@@ -70,11 +70,12 @@ class LoopStream:
         """Send; what is returned is done when all of it, and all before it, has gone. Raises StreamClosedError."""
         if self.ended.done():
             raise StreamClosedError
-        if self._sent and not self._sent.done():
-            self._unsent = memoryview(bytes(self._unsent) + data)
+        is_sending = bool(self._unsent)
+        if self._sent is None or self._sent.done():
+            self._sent = self._loop.create_future()
+        self._unsent = memoryview(bytes(self._unsent) + data)
+        if is_sending:
             return self._sent
-        self._sent = self._loop.create_future()
-        self._unsent = memoryview(data)
         self._write()
         if self._unsent and not self.ended.done():
             self._loop.add_writer(self._socket, self._write)
@@ -90,7 +91,9 @@ class LoopStream:
             return
         if not self._unsent and self._sent:
             self._loop.remove_writer(self._socket)
-            self._sent.set_result(None)
+            # Whoever waited may have given up.
+            if not self._sent.done():
+                self._sent.set_result(None)
 
     def _read(self) -> None:
         try:
