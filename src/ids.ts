@@ -20,7 +20,7 @@ type AnyId = WorkerId | SessionId | ExecutionId | PoolId | GatewayId | EventId;
 /** Mints a fresh id. Injected wherever ids are made, so that tests can name them. */
 export type NewId = <T extends AnyId>() => T;
 
-/** Of an id; random bytes are asked for in so many times that, for the asking costs more than the rest of an id. */
+/** Of an id. Random bytes are asked for 256 ids at a time, for the asking costs more than the rest of an id. */
 const ID_BYTES = 16;
 const IDS_PER_ASKING = 256;
 

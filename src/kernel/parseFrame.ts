@@ -139,6 +139,8 @@ function readParentId(parent: unknown): string | null {
   return isJsonObject(parent) ? readId(parent.msg_id) : null;
 }
 
+/** Text that PostgreSQL keeps. */
 function readId(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_ID_CHARS ? value : null;
+  if (typeof value !== 'string' || value === '' || value.length > MAX_ID_CHARS) return null;
+  return value.isWellFormed() && !value.includes('\u0000') ? value : null;
 }

@@ -16,7 +16,7 @@ type Yoga = YogaServerInstance<ServerContext, SchemaContext>;
 export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
   /** Answers any request, through Yoga's adapter for Node. */
   serve(req: IncomingMessage, res: ServerResponse, context: ServerContext): Promise<void>;
-  /** Yoga itself, without its adapter. */
+  /** Yoga itself, without its adapter: hooks of plugins around that (`onRequest`, `onResponse`) are not called. */
   handle(request: Request, context: ServerContext): Promise<Response>;
 }
 
@@ -71,13 +71,13 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   return {
     getEnveloped: yoga.getEnveloped,
     serve: async (req, res, context) => yoga(req, res, context),
-    handle: async (request, context) => inner.handle(request, context),
+    handle: inner.handle,
   };
 }
 
 /** What Yoga's adapter hides: the handler within it. */
 function innerHandler() {
-  type Handle = (request: Request, context: ServerContext) => Promise<Response> | Response;
+  type Handle = GraphqlHttp['handle'];
   let handle: Handle = () => {
     throw new Error('Yoga is not made yet.');
   };
@@ -86,7 +86,7 @@ function innerHandler() {
       handle = yoga.handle as Handle;
     },
   };
-  return { plugin, handle: (...asked: Parameters<Handle>) => handle(...asked) };
+  return { plugin, handle: ((request, context) => handle(request, context)) satisfies Handle };
 }
 
 /** Takes the body that the HTTP handler has read already. */

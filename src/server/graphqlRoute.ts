@@ -50,16 +50,20 @@ async function answer(
   const { graphql, inFlight, compress, maxBodyBytes, slowReaderTimeoutMs } = deps;
   const end = inFlight.begin();
   res.once('close', end);
+  // From the start: on a connection that this answer shares with one before, that one's limit may be in force still.
+  res.on('timeout', () => {
+    if (res.writableLength > 0) res.destroy();
+  });
   try {
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
     const params = body === undefined ? undefined : bodyParams(body);
     const context = { principal, res, onStream: end, ...(params && { params }) };
     if (asksForWhole(req, context)) {
       sendWhole(req, res, await wholeAnswer(graphql, req, context), compress);
-      if (!res.writableFinished) cutIfStuck(res, slowReaderTimeoutMs);
+      if (!res.writableFinished) watchReader(res, slowReaderTimeoutMs);
     } else {
       compress(req, res);
-      cutIfStuck(res, slowReaderTimeoutMs);
+      watchReader(res, slowReaderTimeoutMs);
       await graphql.serve(req, res, context);
     }
   } catch (error: unknown) {
@@ -68,12 +72,9 @@ async function answer(
   }
 }
 
-/** For so long the connection takes nothing of what waits for it: cut. If nothing waits, there is just nothing to say yet. */
-function cutIfStuck(res: ServerResponse, timeoutMs: number): void {
+/** `timeout` comes when the connection has taken nothing for so long. If nothing waits for it, there is just nothing to say yet. */
+function watchReader(res: ServerResponse, timeoutMs: number): void {
   const watch = () => res.setTimeout(timeoutMs);
-  res.on('timeout', () => {
-    if (res.writableLength > 0) res.destroy();
-  });
   watch();
   // Yoga takes the time limit off a connection that it is about to stream into.
   res.on('pipe', watch);

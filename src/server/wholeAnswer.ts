@@ -18,8 +18,9 @@ export function asksForWhole(
 ): boolean {
   if (url !== '/graphql' || params === undefined) return false;
   if (STREAM_TYPES.test(headers.accept ?? '')) return false;
+  if (params instanceof GraphQLError || typeof params.query !== 'string') return true;
   // The word may be part of something else, too: that costs a little time.
-  return params instanceof GraphQLError || !String(params.query).includes('subscription');
+  return !params.query.includes('subscription');
 }
 
 export interface WholeAnswer {

@@ -44,6 +44,7 @@ describe('an answer in one piece', () => {
     ['no such operation', { query: 'query A { __typename }', operationName: 'B' }],
     ['no query', {}],
     ['a query that is no text', { query: 1 }],
+    ['a query that no text can be made of', { query: { toString: 1 } }],
     ['an unknown parameter', { query: '{ __typename }', more: 1 }],
     ['variables that are no object', { query: '{ __typename }', variables: 'x' }],
     ['no object', []],

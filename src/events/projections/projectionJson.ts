@@ -19,7 +19,9 @@ export function projectionJson(
 ): string {
   let text = JSON.stringify(more).slice(0, -1);
   for (const [key, value] of Object.entries(state)) {
-    text += `${text === '{' ? '' : ','}${COLUMNS.get(key)}${JSON.stringify(value)}`;
+    const column = COLUMNS.get(key);
+    if (column === undefined || value === undefined) continue;
+    text += `${text === '{' ? '' : ','}${column}${JSON.stringify(value)}`;
   }
   return `${text}}`;
 }

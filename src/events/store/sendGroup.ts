@@ -70,7 +70,7 @@ async function send(
 
 /**
  * Frees what was sent. V8's quick collections do not free what belongs to a query of postgres.js that is over (seen: 85 % of it lived
- * on): a flood made a full collection for each 10 MB, a third of the gateway's time.
+ * on): a flood made a full collection for each 10 MB.
  */
 function letGo(query: object, parameters: unknown[]): void {
   parameters.length = 0;
