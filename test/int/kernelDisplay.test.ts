@@ -74,6 +74,13 @@ print("drawn")`);
 });
 
 describe('what is displayed', () => {
+  it('is left to a result that displays itself', async () => {
+    const ran = await shown(`class Own:
+    def _ipython_display_(self): print("own")
+Own()`);
+    expect(order(ran)).toEqual(['own']);
+  });
+
   it('keeps every representation as it is', async () => {
     const ran = await shown(`from IPython.display import publish_display_data
 class All:

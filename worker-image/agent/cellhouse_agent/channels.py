@@ -20,13 +20,12 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import Ack, parse_frame, whole_number
 from cellhouse_agent.services import Services
 from cellhouse_agent.text_frame import text_frames
-from cellhouse_agent.web_socket import WebSocket
+from cellhouse_agent.web_socket import TOO_BIG_CODE, WebSocket
 from cellhouse_agent.wire import MalformedMessage
 
 # WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
 POLICY_CODE = 1008
 OVERLOADED_CODE = 1013
-TOO_BIG_CODE = 1009
 # So much is written at once, unless a single frame is longer. With the copy in tornado's buffer it is all that sending
 # costs beside the replay buffer.
 MAX_WRITE_BYTES = 262_144

@@ -49,7 +49,10 @@ class Interrupted(NamedTuple):
 
 
 class Executor:
-    """The queue in front of the kernel. `run` is its only task; everything else only leaves word for it."""
+    """The queue in front of the kernel.
+
+    `run` is its only task; whatever comes meanwhile begins and ends what is short, and leaves word for `run` otherwise.
+    """
 
     def __init__(self, buffer: ReplayBuffer, writer: FrameWriter, usage: Usage) -> None:
         self._buffer = buffer
@@ -71,6 +74,7 @@ class Executor:
         self._changed = asyncio.Event()
         self._exit_watch: asyncio.Task[None] | None = None
         self._idle_oom_kills = 0
+        self._failure: Exception | None = None
         self.stray_messages = 0
 
     @property
@@ -99,7 +103,10 @@ class Executor:
         is_idle = self._is_waiting and not self._running and not self._changed.is_set()
         if is_idle and self._kernel and self._kernel.is_ready:
             # At once, not when `run` gets its turn.
-            self._begin(self._kernel)
+            try:
+                self._begin(self._kernel)
+            except Exception as error:
+                self._fail(error)
         else:
             self._changed.set()
 
@@ -143,19 +150,32 @@ class Executor:
             running.execution.accept(channel, message)
             verdict = running.verdict_of_messages()
             if verdict:
-                self._end(running, verdict)
+                try:
+                    self._end(running, verdict)
+                except Exception as error:
+                    self._fail(error)
             elif running.needs_look:
                 self._changed.set()
         else:
             self.stray_messages += 1
 
+    def _fail(self, error: Exception) -> None:
+        """Have `run` raise it: the agent ends, for nobody would hear how this execution did."""
+        self._failure = error
+        self._changed.set()
+
     async def run(self, kernel: Kernel) -> None:
-        """Serve for ever with a kernel that is ready. Raises KernelStartError when no other can be had."""
+        """
+        Serve for ever with a kernel that is ready.
+        Raises KernelStartError when no other can be had, and what failed when an execution began or ended elsewhere.
+        """
         self._kernel = kernel
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
         while True:
             self._changed.clear()
+            if self._failure:
+                raise self._failure
             if self._running:
                 await self._finish(kernel, self._running)
             elif self._restart_waiters:

@@ -102,10 +102,18 @@ class LoopStream:
             return
         except OSError:
             data = b""
-        if data:
-            self._take(data)
-        else:
+        if not data:
             self.close()
+            return
+        try:
+            self._take(data)
+        except UnicodeDecodeError:
+            # Of a close frame's reason.
+            self.close()
+        except Exception:
+            # What it says next cannot be understood any more.
+            self.close()
+            raise
 
 
 class WebSocket(WebSocketProtocol13):
@@ -120,11 +128,13 @@ class WebSocket(WebSocketProtocol13):
         # Or tornado's would close it, too.
         theirs.socket = None
         self.stream: Any = ours
-        self._take(b"")
         try:
-            await ours.ended
+            self._take(b"")
+            # Whoever gives up waiting does not end it by that.
+            await asyncio.shield(ours.ended)
         finally:
             ours.close()
+            self._abort()
         self.handler.on_ws_connection_close(self.close_code, self.close_reason)
 
     def _take(self, data: bytes) -> None:

@@ -36,12 +36,12 @@ class DisplayHook(ZMQShellDisplayHook):
         return bool(inputs and ";" in inputs[-1] and super().quiet())
 
     def start_displayhook(self) -> None:
-        """Begin a message, with no more of it than goes over the link."""
+        """Begin a message, with no more of it than goes over the link; a value that displays itself leaves it empty."""
         self.msg = {
             "header": {"msg_type": "execute_result"},
             "parent_header": self.parent_header,
             "metadata": {},
-            "content": {},
+            "content": {"data": {}, "metadata": {}},
         }
 
     def compute_format_data(self, result: Any) -> Any:

@@ -71,7 +71,7 @@ class QuickShell(ZMQInteractiveShell):
         self.configurables.append(self.display_formatter)
 
     def begin_cell(self, raw_cell: str) -> None:
-        """Both ipykernel and IPython will ask the two questions below of the cell that comes next."""
+        """The two questions below will be asked of the cell that comes next, more than once."""
         self._cell = _Cell(raw_cell)
 
     def transform_cell(self, raw_cell: str) -> str:

@@ -22,7 +22,7 @@ def _read_quickly(trait: Any, owner: Any, kind: Any = None) -> Any:
 def _keep_own_way(kind: Any, /, **arguments: Any) -> None:
     """A kind of trait that reads in a way of its own goes on doing so."""
     super(TraitType, kind).__init_subclass__(**arguments)
-    if "get" in vars(kind):
+    if kind.get is not TraitType.get and kind.__get__ is _read_quickly:
         kind.__get__ = _read
 
 

@@ -10,7 +10,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 # prompt), `?`, `!` and `%` that are no operators, lines that begin with a mark, line ends that are not Python's.
 SPECIAL = re.compile(
     r"""
-    \A\s | ^[ \t]*(?:>>>|\.\.\.|[,;/%!]) | In[ ]\[
+    \A\s | ^[ \t]*(?:>>>|\.\.\.|[,;/%!]) | \.\.\.: | In[ ]\[
     | \? | !(?!=) | [=\\]\s*[%!]
     | [\t\r\v\f\x1c-\x1e\x85\u2028\u2029]
     """,

@@ -1,7 +1,8 @@
 """What is written to descriptors 1 and 2 behind Python's back: by C code, and by child processes.
 
 Each execution has pipes of its own there, so that what a process prints that an earlier execution left behind is never
-taken for output of the running one. (Pipes that no process can have go on to the next.) They are read before each write
+taken for output of the running one. (Pipes that no process can have go on to the next, and with them a
+duplicate that code has made of such a descriptor.) They are read before each write
 of Python's own, which keeps the order in which things were written, and by a thread meanwhile.
 """
 

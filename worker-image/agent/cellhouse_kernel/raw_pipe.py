@@ -60,7 +60,8 @@ class RawPipe:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
             # User code has all descriptors open. The pipe that there is has to do: no execution may fail for want of
-            # another, and least of all one that would close some.
+            # another, and least of all one that would close some. The next has one again.
+            self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading
         os.set_blocking(self._reading, False)

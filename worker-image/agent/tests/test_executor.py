@@ -4,6 +4,7 @@ import asyncio
 import json
 import unittest
 from typing import Any
+from unittest import mock
 
 from cellhouse_agent.executor import Executor, QueueFull
 from cellhouse_agent.frames import FrameWriter
@@ -12,6 +13,7 @@ from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import find_usage
+from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.user_processes import user_processes
 
 # Far beyond what any of these take; a hang shall fail, not block.
@@ -107,6 +109,13 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.run_code("2", "print(a * 20)"), ("finished", "200\n"))
         types = [frame["header"]["msg_type"] for frame in self.frames("2")]
         self.assertEqual(types, ["status", "stream", "status", "execute_reply"])
+
+    async def test_an_end_that_cannot_be_told_ends_the_agent(self) -> None:
+        with mock.patch.object(UsageSampler, "stop", side_effect=OSError("no counter")):
+            self.executor.submit(request("1", "pass"))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with self.assertRaisesRegex(OSError, "no counter"):
+                    await self.work
 
     async def test_an_id_runs_at_most_once(self) -> None:
         code = "n = globals().get('n', 0) + 1; print(n)"

@@ -112,6 +112,8 @@ class RawOutputTest(unittest.TestCase):
     def test_goes_on_when_user_code_has_all_descriptors_open(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.raw.begin(FIRST)
+        # It may have the pipe that there is.
+        subprocess.run(["true"], check=True)
         self.raw.end()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         try:
@@ -122,6 +124,9 @@ class RawOutputTest(unittest.TestCase):
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         self.assertEqual(self.text("second"), "mine")
+        before = os.fstat(self.descriptor).st_ino
+        self.raw.renew()
+        self.assertNotEqual(os.fstat(self.descriptor).st_ino, before)
 
     def test_does_not_spin_when_user_code_closes_the_descriptor(self) -> None:
         self.raw.begin(FIRST)

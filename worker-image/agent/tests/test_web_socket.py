@@ -118,6 +118,7 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
             frame(b"a" * 126, 0x89),
             frame(b"\xff"),
             frame(b"a", 0x83),
+            frame(b"\x03\xe8\xff\xfe", 0x88) + frame(b"a"),
         )
         for data in wrong:
             with self.subTest(data):
