@@ -24,8 +24,9 @@ export interface FollowedOutputs {
   after(executionId: ExecutionId, after: number, bounds: OutputBounds): FollowedPage | null;
 }
 
+/** What a follower is given. */
 export interface FollowedPage {
-  /** In order, without holes. */
+  /** What follows its last, in order, without holes; none: nothing yet. */
   readonly items: readonly OutputItem[];
   /** Nothing will ever follow them. */
   readonly isEnd: boolean;

@@ -1,5 +1,5 @@
 /** The last pages of followed output, for followers a little behind: so much of each stream, and so much of all together. */
-import type { OutputItem } from '../events/eventStore.ts';
+import type { FollowedPage } from '../events/followedOutputs.ts';
 import { outputSize } from './outputSize.ts';
 
 /** What is kept of one stream: enough for followers that are seconds apart; who is further behind reads by itself. */
@@ -7,18 +7,11 @@ const STREAM_BYTES = 2 * 1024 * 1024;
 /** Of all streams: 16 in full. Beyond that the followers that are behind read more, and memory stays what it is. */
 const TOTAL_BYTES = 32 * 1024 * 1024;
 
-export interface OutputPage {
-  /** What follows the cursor, in order; none: nothing yet. */
-  readonly items: readonly OutputItem[];
-  /** Nothing will ever follow them. */
-  readonly isEnd: boolean;
-}
-
 /** One stream's, by the cursor that they follow. */
 export interface StreamPages {
-  get(cursor: string): OutputPage | undefined;
+  get(cursor: string): FollowedPage | undefined;
   /** Keeps it, and lets go of older ones: first of this stream, then of whichever; never of this one itself. */
-  add(cursor: string, page: OutputPage): void;
+  add(cursor: string, page: FollowedPage): void;
   /** Lets go of all. */
   clear(): void;
 }
@@ -28,7 +21,7 @@ export interface KeptPages {
 }
 
 interface Kept {
-  readonly page: OutputPage;
+  readonly page: FollowedPage;
   letGo(): void;
 }
 
@@ -74,6 +67,6 @@ function letGoWhile(isTooMuch: () => boolean, oldestFirst: Iterable<Kept>, newes
   }
 }
 
-function sizeOf({ items }: OutputPage): number {
+function sizeOf({ items }: FollowedPage): number {
   return items.reduce((sum, { output }) => sum + outputSize(output), 0);
 }

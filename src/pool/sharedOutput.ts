@@ -3,9 +3,11 @@
  * however many ask for it at the same time, and the last pages are kept for those who are a little behind. Output only grows,
  * so a page that was read stays true. A stream is known here as long as somebody follows it.
  */
+
 import type { OutputItem } from '../events/eventStore.ts';
+import type { FollowedPage } from '../events/followedOutputs.ts';
 import type { OutputCursor } from '../events/queries/queries.ts';
-import { createKeptPages, type OutputPage, type StreamPages } from './keptPages.ts';
+import { createKeptPages, type StreamPages } from './keptPages.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 
@@ -13,7 +15,7 @@ export interface OutputSource {
   /** The stream's name: those with the same follow the same. */
   readonly key: string;
   /** @param after null: from the very first */
-  read(after: OutputCursor | null): Promise<OutputPage>;
+  read(after: OutputCursor | null): Promise<FollowedPage>;
   /** Registers for wake-ups; the returned function ends that. */
   onWake(wake: () => void): () => void;
 }
@@ -68,7 +70,7 @@ export function createSharedOutput(): SharedOutput {
 
 interface SharedStream {
   readonly followers: number;
-  read(after: OutputCursor | null): Promise<OutputPage>;
+  read(after: OutputCursor | null): Promise<FollowedPage>;
   join(wake: () => void): () => void;
 }
 
@@ -79,9 +81,9 @@ function createSharedStream(
   onLeft: () => void,
 ): SharedStream {
   const wakes = new Map<symbol, () => void>();
-  const reading = new Map<string, Promise<OutputPage>>();
+  const reading = new Map<string, Promise<FollowedPage>>();
   /** What the last look behind a cursor said, where there was nothing; forgotten at each wake-up. */
-  const nothing = new Map<string, OutputPage>();
+  const nothing = new Map<string, FollowedPage>();
   let wakeUps = 0;
 
   const off = source.onWake(() => {
@@ -91,7 +93,7 @@ function createSharedStream(
     for (const wake of [...wakes.values()]) wake();
   });
 
-  async function look(key: string, after: OutputCursor | null): Promise<OutputPage> {
+  async function look(key: string, after: OutputCursor | null): Promise<FollowedPage> {
     try {
       const before = wakeUps;
       const page = await source.read(after);

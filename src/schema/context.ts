@@ -40,6 +40,7 @@ export function createSchemaContext(deps: SchemaDeps, principal: Principal): Sch
       perEvent.set(rootValue, response);
       return response;
     },
+    // Last: V8 makes an object that begins with a spread much more slowly.
     ...deps,
   };
 }

@@ -56,6 +56,7 @@ export function createResponse(load: Loaders, maxBytes: number): Response {
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes);
       return budget.charge(execution, 'code', code);
     },
+    // Last: V8 makes an object that begins with a spread much more slowly.
     ...budget,
   };
 }

@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { hasCode } from '../../src/errors.ts';
+import { signal } from '../../src/postgres/processes.ts';
 import { builtImage } from './builtImage.ts';
 import { until } from './until.ts';
 
@@ -86,8 +87,8 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
     );
   }
 
-  async function kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    for (const pid of enginesOn(root)) process.kill(pid, signal);
+  async function kill(name: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    for (const pid of enginesOn(root)) signal(pid, name);
     await until('the engine is gone', async () => enginesOn(root).length === 0, STOP_TIMEOUT_MS);
   }
 

@@ -12,6 +12,7 @@ import type { DatabaseAddress } from '../databaseAddress.ts';
 import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
 import type { Execution, Session, Worker } from '../states.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
+import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';
 import { foldRecorded } from './fold.ts';
 import { projectionJson } from './projectionJson.ts';
@@ -138,7 +139,7 @@ async function writeShadow(
   await sql`DELETE FROM ${sql(shadow)} WHERE id = ANY (${folded.map(({ state }) => state.id)}::uuid[])`;
   await sql`
     INSERT INTO ${sql(shadow)}
-    SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${`[${rows.join(',')}]`}::text::json)`;
+    SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${jsonArray(rows)}::text::json)`;
 }
 
 /** Resolves with the number of rows that were wrong, missing or too many. Of pruned streams only the row is left: it stays. */
