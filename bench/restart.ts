@@ -4,7 +4,7 @@
  * code has answered, through the worker's agent and its channel. Beside a stock kernel that its own manager restarts.
  */
 import { randomUUID } from 'node:crypto';
-import { createAgentHttp } from '../src/kernel/agentHttp.ts';
+import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
 import { createKernelRunner, type KernelRunner } from '../test/support/kernelRunner.ts';
 import { startAgent } from '../test/support/kernelServers.ts';
 import type { Bench, Samples } from './suite/bench.ts';

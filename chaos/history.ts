@@ -2,7 +2,7 @@
  * What a run leaves behind, and all that the checker sees: what clients were told, what the nemesis did, what the database
  * recorded, what was left at rest. Times are milliseconds since the epoch; all clocks are this machine's.
  */
-import type { RecordedEvent } from '../src/events/eventTypes.ts';
+import type { RecordedEvent } from '../src/domain/events.ts';
 
 export interface History {
   readonly calls: readonly CallRecord[];

@@ -10,12 +10,8 @@ import { runScript, SetupError } from './setup/setupError.mjs';
 import { step } from './setup/steps.mjs';
 
 const CHECKS = [
-  [
-    'Format, lint, import arrows',
-    'node_modules/@biomejs/biome/bin/biome',
-    'check',
-    '--error-on-warnings',
-  ],
+  ['Format, lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
+  ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
   ['migrations are what the tables say', 'scripts/check-migrations.mjs'],

@@ -1,6 +1,6 @@
 /** What each query of docs/audit.md takes, as it is printed there. */
 import { readFileSync } from 'node:fs';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Figure } from '../suite/bench.ts';
 import { withSql } from '../support/benchDatabase.ts';
 import { percentile } from '../support/percentile.ts';

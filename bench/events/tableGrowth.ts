@@ -1,6 +1,7 @@
 /** What an execution leaves in PostgreSQL: rows, and bytes with their indexes. */
+
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
 import type { Figure } from '../suite/bench.ts';
 import { withSql } from '../support/benchDatabase.ts';
 import { createWriter } from './writer.ts';

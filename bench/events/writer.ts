@@ -1,7 +1,11 @@
 /** Somebody with a session whose executions are recorded as a gateway records them, though nothing runs. */
+
+import type { Execution } from '../../src/domain/execution.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import type { Session } from '../../src/domain/session.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Cursor, OutputItem } from '../../src/events/eventStore.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import type { Cursor } from '../../src/events/store/eventStore.ts';
 import {
   becomesIdle,
   commitOne,

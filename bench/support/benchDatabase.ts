@@ -3,15 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { type Client, createClient } from '../../src/events/client.ts';
+import type { GatewayId } from '../../src/domain/ids.ts';
+import { type Client, createClient } from '../../src/events/connection/client.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
-import { type GatewayId, newId } from '../../src/ids.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const CLOSE_TIMEOUT_MS = 2_000;
 const logger = pino({ level: 'silent' });

@@ -3,7 +3,7 @@
  * have made: `cellhouse rebuild` finds no row that differs. It ends now: sessions begin four minutes apart, one in fifty of them
  * ends with a lost worker.
  */
-import type { createClient } from '../../src/events/client.ts';
+import type { createClient } from '../../src/events/connection/client.ts';
 import { EVENTS_PER_EXECUTION, EVENTS_PER_SESSION, type HistorySize } from './historySize.ts';
 
 type Sql = ReturnType<typeof createClient>['sql'];

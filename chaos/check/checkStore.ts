@@ -1,5 +1,5 @@
 /** What holds of the event store whatever happened: order without holes, and nothing after an end. */
-import type { DomainEvent, RecordedEvent } from '../../src/events/eventTypes.ts';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import { type Facts, ofType } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
 

@@ -1,6 +1,7 @@
 /** The history, put in order: executions, sessions and workers as the events tell of them. */
 
-import type { DomainEvent, EndStatus, RecordedEvent } from '../../src/events/eventTypes.ts';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
+import type { EndStatus } from '../../src/domain/execution.ts';
 import { type RunMark, runMarkOf } from '../clients/cells.ts';
 import type { CallRecord, CellKind, History, StoredOutput } from '../history.ts';
 import { groupBy } from './groupBy.ts';

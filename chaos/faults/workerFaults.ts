@@ -1,5 +1,5 @@
 /** What happens to a container, to the agent in it, and to the kernel. */
-import { messageOf } from '../../src/errors.ts';
+import { messageOf } from '../../src/domain/errors.ts';
 import { signal } from '../../src/postgres/processes.ts';
 import { containerProcesses } from '../world/containerProcesses.ts';
 import {

@@ -1,6 +1,6 @@
 /** The processes of one container, found as the machine sees them: that needs no engine. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { hasCode } from '../../src/errors.ts';
+import { hasCode } from '../../src/domain/errors.ts';
 
 /** The users of `worker-image/Dockerfile`. */
 const AGENT_UID = 64_001;

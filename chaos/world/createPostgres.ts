@@ -1,7 +1,7 @@
 /** The run's own PostgreSQL: the embedded one, started and stopped from here, for gateways that know it by a URL. */
 import { pino } from 'pino';
-import { type Client, createClient } from '../../src/events/client.ts';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
+import { type Client, createClient } from '../../src/events/connection/client.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,

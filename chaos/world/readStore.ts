@@ -1,8 +1,9 @@
 /** All that the database recorded, for the checker. */
-import type { Client } from '../../src/events/client.ts';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
+
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { Finish, Output } from '../../src/domain/output.ts';
+import type { Client } from '../../src/events/connection/client.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
-import type { Finish, Output } from '../../src/output.ts';
 import { compact, type StoredOutput } from '../history.ts';
 
 const PAGE = 2_000;

@@ -1,12 +1,12 @@
 /** Everything durable, behind one value. {@link openDatabase} (openDatabase.ts) makes it. */
 import type { Logger } from 'pino';
-import type { GatewayId, NewId } from '../ids.ts';
-import type { EventStore } from './eventStore.ts';
-import type { FollowedOutputs } from './followedOutputs.ts';
-import type { Leases } from './leases.ts';
+import type { GatewayId, NewId } from '../domain/ids.ts';
+import type { Leases } from './leases/leases.ts';
+import type { FollowedOutputs } from './outputs/followedOutputs.ts';
 import type { Queries } from './queries/queries.ts';
-import type { WaitingRequests } from './waitingRequests.ts';
-import type { WakeUps } from './wakeUps.ts';
+import type { EventStore } from './store/eventStore.ts';
+import type { WaitingRequests } from './wakeUps/waitingRequests.ts';
+import type { WakeUps } from './wakeUps/wakeUps.ts';
 
 export interface DatabaseDeps {
   readonly gatewayId: GatewayId;

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
-import { createClient } from './client.ts';
-import type { DatabaseAddress } from './databaseAddress.ts';
+import { createClient } from './connection/client.ts';
+import type { DatabaseAddress } from './connection/databaseAddress.ts';
 
 /** Any number that nobody else uses: "cell" in ASCII. Gateways that start together migrate one after the other. */
 const MIGRATION_LOCK = 1_667_591_276;

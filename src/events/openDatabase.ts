@@ -1,21 +1,21 @@
 /** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GatewayId } from '../ids.ts';
-import { allPatient } from './allPatient.ts';
-import { type Client, type ClientOptions, createClient } from './client.ts';
-import { createLeases } from './createLeases.ts';
-import { createWakeUps, type FedWakeUps } from './createWakeUps.ts';
+import type { GatewayId } from '../domain/ids.ts';
+import { allPatient } from './connection/allPatient.ts';
+import { type Client, type ClientOptions, createClient } from './connection/client.ts';
+import type { DatabaseAddress } from './connection/databaseAddress.ts';
 import type { Database, DatabaseDeps } from './database.ts';
-import type { DatabaseAddress } from './databaseAddress.ts';
-import type { EventStore } from './eventStore.ts';
-import { createFollowedOutputs } from './followedOutputs.ts';
-import type { Leases } from './leases.ts';
+import { createLeases } from './leases/createLeases.ts';
+import type { Leases } from './leases/leases.ts';
 import { migrate } from './migrate.ts';
+import { createFollowedOutputs } from './outputs/followedOutputs.ts';
+import { createRecentOutputs } from './outputs/recentOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
-import { createRecentOutputs } from './recentOutputs.ts';
 import { createEventStore } from './store/createEventStore.ts';
+import type { EventStore } from './store/eventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
-import { createWaitingRequests } from './waitingRequests.ts';
+import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
+import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 
 /** Reads of all requests share these; more would not be faster on the machines this runs on. */
 const READ_CONNECTIONS = 6;

@@ -1,6 +1,7 @@
 /** Ends sessions on purpose, with the workers that serve them. */
-import type { RetireReason } from '../events/eventTypes.ts';
-import type { Session } from '../events/states.ts';
+
+import type { Session } from '../domain/session.ts';
+import type { RetireReason } from '../domain/worker.ts';
 import { type EndWorkerDeps, endAndSettle, endWorker, UNSETTLED_STATES } from './endWorker.ts';
 
 /**

@@ -1,13 +1,16 @@
 /** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
 import { join } from 'node:path';
+import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import {
+  decideWorker,
+  type Worker,
+  type WorkerCommand,
+  type WorkerLimits,
+} from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
-import type { WorkerLimits } from '../events/eventTypes.ts';
-import type { Worker } from '../events/states.ts';
-import type { NewId, PoolId, WorkerId } from '../ids.ts';
-import { waitForSocket } from '../kernel/waitForSocket.ts';
-import type { Runtime } from './runtime.ts';
-import { decideWorker, type WorkerCommand } from './workerDecider.ts';
-import type { WorkerHosts } from './workerHosts.ts';
+import { waitForSocket } from '../runtime/docker/waitForSocket.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { HeldWorkers } from '../worker/heldWorkers.ts';
 
 /** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
 const WORKER_START_TIMEOUT_MS = 60_000;
@@ -19,7 +22,7 @@ const SOCKET_NAME = 'agent.sock';
 export interface CreateWorkerDeps {
   readonly database: Database;
   readonly runtime: Runtime;
-  readonly hosts: WorkerHosts;
+  readonly heldWorkers: HeldWorkers;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly poolId: PoolId;
@@ -86,7 +89,7 @@ export async function awaitWorker(
   signal: AbortSignal,
 ): Promise<Worker> {
   await reachable(deps, worker, signal);
-  await deps.hosts.adopt(worker);
+  await deps.heldWorkers.adopt(worker);
   const now = deps.now();
   return await record(deps, worker, worker.id, {
     type: 'RecordReady',

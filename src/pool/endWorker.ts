@@ -4,26 +4,30 @@
  * wherever the last attempt stopped.
  */
 import { rm } from 'node:fs/promises';
+import type { PoolId, WorkerId } from '../domain/ids.ts';
+import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
+import {
+  decideWorker,
+  type LostReason,
+  type RetireReason,
+  type Worker,
+  type WorkerCommand,
+} from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import {
   ConcurrencyError,
   type Cursor,
   FencedError,
   type StreamAppend,
-} from '../events/eventStore.ts';
-import type { CloseReason, LostReason, RetireReason } from '../events/eventTypes.ts';
-import type { Session, Worker } from '../events/states.ts';
-import type { PoolId, WorkerId } from '../ids.ts';
+} from '../events/store/eventStore.ts';
+import { listenForNews } from '../events/wakeUps/eventNews.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { emptyBatch, segmentOf } from '../worker/batch.ts';
+import { batchCommit } from '../worker/batchCommit.ts';
+import { endingWithoutAnswer } from '../worker/endings.ts';
+import type { HeldWorkers } from '../worker/heldWorkers.ts';
+import { progressIn } from '../worker/progress.ts';
 import { workerSocketDir } from './createWorker.ts';
-import { endingWithoutAnswer } from './endings.ts';
-import { listenForNews } from './eventNews.ts';
-import { emptyBatch, segmentOf } from './hostBatch.ts';
-import { hostCommit } from './hostCommit.ts';
-import { progressIn } from './hostProgress.ts';
-import type { Runtime } from './runtime.ts';
-import { decideSession } from './sessionDecider.ts';
-import { decideWorker, type WorkerCommand } from './workerDecider.ts';
-import type { WorkerHosts } from './workerHosts.ts';
 
 /** Each attempt loses only to another writer's success, so a few are plenty; more would be a defect. */
 const MAX_ATTEMPTS = 20;
@@ -35,7 +39,7 @@ const HOLDER_LOOK_INTERVAL_MS = 250;
 export interface EndWorkerDeps {
   readonly database: Database;
   readonly runtime: Runtime;
-  readonly hosts: WorkerHosts;
+  readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
   readonly socketDir: string;
@@ -178,7 +182,7 @@ export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise
     recursive: true,
     force: true,
   });
-  await deps.hosts.drop(worker.id);
+  await deps.heldWorkers.drop(worker.id);
   await recordRemoval(deps, worker.id);
 }
 
@@ -189,7 +193,9 @@ async function endExecutions(deps: EndWorkerDeps, worker: Worker): Promise<void>
   const limit = performance.now() + HOLDER_LIMIT_MS;
   try {
     for (;;) {
-      await deps.hosts.get(worker.id)?.end(worker.state === 'LOST' ? 'worker-lost' : 'released');
+      await deps.heldWorkers
+        .get(worker.id)
+        ?.end(worker.state === 'LOST' ? 'worker-lost' : 'released');
       if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
       const cursor = await leases.acquireWorker(worker.id);
       if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
@@ -218,7 +224,7 @@ async function endUnattended(
     segmentOf(batch, job).end = { at: deps.now(), ending };
   }
   try {
-    await store.commit({ ...hostCommit(batch, null), cursor: { ...cursor, progress: null } });
+    await store.commit({ ...batchCommit(batch, null), cursor: { ...cursor, progress: null } });
     return true;
   } catch (error: unknown) {
     if (error instanceof ConcurrencyError || error instanceof FencedError) return false;

@@ -4,30 +4,28 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
-import { DomainError, messageOf } from '../errors.ts';
+import type { Config } from '../config/config.ts';
+import { DomainError, messageOf } from '../domain/errors.ts';
+import type { Execution } from '../domain/execution.ts';
+import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import type { MessageCounts } from '../domain/messageCounts.ts';
+import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
+import { type CloseReason, type Session, userKey } from '../domain/session.ts';
+import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
-import { DatabaseAwayError } from '../events/eventStore.ts';
-import type { CloseReason } from '../events/eventTypes.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
-import type { Session, Worker } from '../events/states.ts';
-import type { NewId, PoolId, WorkerId } from '../ids.ts';
-import type { MessageCounts } from '../kernel/messageCounts.ts';
+import { DatabaseAwayError } from '../events/store/eventStore.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { closeSession, shutDownPool } from './closeSessions.ts';
 import { createCpuYield } from './cpuYield.ts';
 import type { EndWorkerDeps } from './endWorker.ts';
-import { countFollowers } from './followOutput.ts';
-import { userKey } from './openSessions.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import { createRefill, type Refill } from './refill.ts';
-import type { Runtime } from './runtime.ts';
-import type { PoolDegradation, PoolStatus } from './service.ts';
-import type { SharedOutput } from './sharedOutput.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createWorkerDeaths } from './workerDeaths.ts';
-import { createWorkerHosts, type WorkerHosts } from './workerHosts.ts';
 import { createWorkerMaking } from './workerMaking.ts';
 import { createWorkerQueue } from './workerQueue.ts';
 
@@ -40,7 +38,8 @@ export interface PoolDeps {
   readonly logger: Logger;
   /** Counted in, over all workers' channels. */
   readonly messageCounts: MessageCounts;
-  readonly sharedOutput: SharedOutput;
+  /** How many follow the execution's output on this gateway, or that of its user. */
+  readonly followers: (execution: Execution) => number;
   readonly newId: NewId;
   readonly now: () => Date;
   readonly random: () => number;
@@ -48,7 +47,7 @@ export interface PoolDeps {
 
 export interface Pool {
   readonly id: PoolId;
-  readonly hosts: WorkerHosts;
+  readonly heldWorkers: HeldWorkers;
   /** Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted. */
   start(): Promise<void>;
   readonly isInitializing: boolean;
@@ -81,10 +80,9 @@ export function createPool(deps: PoolDeps): Pool {
     for (const listener of listeners) listener();
   };
 
-  const hosts = createWorkerHosts({
+  const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
-    followers: (execution) => countFollowers(deps.sharedOutput, execution),
     onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
     onOpen: (workerId) => {
       queue.wake();
@@ -94,7 +92,7 @@ export function createPool(deps: PoolDeps): Pool {
   const health = createPoolHealth({ now: deps.now, onChange: changed });
   const ending: EndWorkerDeps = {
     ...deps,
-    hosts,
+    heldWorkers,
     socketDir: config.socketDir,
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
@@ -106,7 +104,7 @@ export function createPool(deps: PoolDeps): Pool {
   const deaths = createWorkerDeaths({ ...ending, logger, isInTheMaking: making.isUnderWay });
 
   const queue = createWorkerQueue({
-    candidates: (limit) => claimable(database, poolId, hosts, limit),
+    candidates: (limit) => claimable(database, poolId, heldWorkers, limit),
     onWaiting: () => refill.look(),
     onChange: () => {
       database.waiting.set(queue.waiting);
@@ -146,7 +144,7 @@ export function createPool(deps: PoolDeps): Pool {
   });
 
   const cpuYield = createCpuYield({
-    hosts,
+    heldWorkers,
     logger,
     setCpuShare: async (id, share) => {
       const containerId = (await queries.worker(id))?.containerId;
@@ -155,7 +153,7 @@ export function createPool(deps: PoolDeps): Pool {
   });
 
   const offEvents = database.wakeUps.onEvent((event) => {
-    hosts.apply(event);
+    heldWorkers.apply(event);
     cpuYield.apply(event);
     if (event.event.type === 'SessionOpened') {
       const { tenant, userUuid } = event.event.data;
@@ -184,7 +182,7 @@ export function createPool(deps: PoolDeps): Pool {
       const worker = await queries.worker(id);
       if (worker === null) return;
       // Without a look at the engine: while that is away, code goes on and so does its output.
-      if (['IDLE', 'ASSIGNED'].includes(worker.state)) await hosts.adopt(worker);
+      if (['IDLE', 'ASSIGNED'].includes(worker.state)) await heldWorkers.adopt(worker);
       else settleOrphan(worker);
     });
     for (const outcome of await Promise.allSettled(adoptions)) {
@@ -212,7 +210,7 @@ export function createPool(deps: PoolDeps): Pool {
 
   return {
     id: poolId,
-    hosts,
+    heldWorkers,
     get isInitializing() {
       return isInitializing;
     },
@@ -270,7 +268,7 @@ export function createPool(deps: PoolDeps): Pool {
       watch?.close();
       await upkeep.close();
       await refill.close();
-      await hosts.close(drainMs);
+      await heldWorkers.close(drainMs);
       offEvents();
       cpuYield.close();
       offWaiting();
@@ -282,13 +280,13 @@ export function createPool(deps: PoolDeps): Pool {
 async function claimable(
   { queries }: Database,
   poolId: PoolId,
-  hosts: WorkerHosts,
+  heldWorkers: HeldWorkers,
   limit: number,
 ): Promise<Worker[]> {
-  const open = hosts.all().filter(({ isOpen, isSuspect }) => isOpen && !isSuspect);
+  const open = heldWorkers.all().filter(({ isOpen, isSuspect }) => isOpen && !isSuspect);
   const ids = open.map(({ workerId }) => workerId);
-  const idle = await queries.idleWorkers(poolId, ids, limit + hosts.all().length);
-  return idle.filter(({ id }) => ids.includes(id) || hosts.get(id) === undefined);
+  const idle = await queries.idleWorkers(poolId, ids, limit + heldWorkers.all().length);
+  return idle.filter(({ id }) => ids.includes(id) || heldWorkers.get(id) === undefined);
 }
 
 function statusOf({ starting, idle, assigned }: PoolCounts) {

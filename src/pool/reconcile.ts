@@ -15,8 +15,9 @@
  * Containers without this pool's label are never looked at.
  */
 import type { Logger } from 'pino';
-import type { Worker } from '../events/states.ts';
-import type { WorkerId } from '../ids.ts';
+import type { WorkerId } from '../domain/ids.ts';
+import type { Worker } from '../domain/worker.ts';
+import type { ListedWorker } from '../runtime/runtime.ts';
 import {
   type EndWorkerDeps,
   loseIfEnded,
@@ -24,7 +25,6 @@ import {
   settleWorker,
   UNSETTLED_STATES,
 } from './endWorker.ts';
-import type { ListedWorker } from './runtime.ts';
 
 export interface ReconcileDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -111,9 +111,9 @@ async function reconcileLive(
 ): Promise<void> {
   // One that ran when it was listed is asked about no more: its end would be told.
   if (!container?.isRunning && (await loseIfEnded(deps, worker))) return;
-  const host = await deps.hosts.adopt(worker);
+  const held = await deps.heldWorkers.adopt(worker);
   // Whoever was told that it does not answer could not record it then.
-  if (host?.isSuspect)
+  if (held?.isSuspect)
     await loseWorker(deps, worker, 'unreachable', null, 'Its agent does not answer.');
 }
 

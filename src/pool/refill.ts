@@ -4,10 +4,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from '../errors.ts';
-import { DatabaseAwayError } from '../events/eventStore.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Worker } from '../domain/worker.ts';
 import type { PoolCounts } from '../events/queries/queries.ts';
-import type { Worker } from '../events/states.ts';
+import { DatabaseAwayError } from '../events/store/eventStore.ts';
 
 /**
  * A start is a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy; more would

@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { Database } from '../events/database.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 

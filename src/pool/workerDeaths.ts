@@ -1,9 +1,9 @@
 /** Finds out about workers that ended by themselves, and ends what hung on them. */
 import type { Logger } from 'pino';
-import type { Worker } from '../events/states.ts';
-import type { WorkerId } from '../ids.ts';
+import type { WorkerId } from '../domain/ids.ts';
+import type { Worker } from '../domain/worker.ts';
+import { RuntimeError } from '../runtime/runtime.ts';
 import { type EndWorkerDeps, loseIfEnded, loseWorker } from './endWorker.ts';
-import { RuntimeError } from './runtime.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;

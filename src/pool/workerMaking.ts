@@ -1,9 +1,9 @@
 /** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
-import type { Config } from '../config.ts';
-import { messageOf } from '../errors.ts';
-import { LimitError } from '../events/eventStore.ts';
-import type { Worker } from '../events/states.ts';
-import type { NewId, WorkerId } from '../ids.ts';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { NewId, WorkerId } from '../domain/ids.ts';
+import type { Worker } from '../domain/worker.ts';
+import { LimitError } from '../events/store/eventStore.ts';
 import {
   awaitWorker,
   type CreateWorkerDeps,

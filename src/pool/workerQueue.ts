@@ -3,8 +3,9 @@
  * A user has one place in the line however many requests wait there, for the session that the first of them opens serves
  * them all.
  */
-import { ConcurrencyError } from '../events/eventStore.ts';
-import type { Worker } from '../events/states.ts';
+
+import type { Worker } from '../domain/worker.ts';
+import { ConcurrencyError } from '../events/store/eventStore.ts';
 
 /** A round is a few short questions to the database; one that takes longer than this finds nobody who answers. */
 const LAST_CHANCE_MS = 2_000;

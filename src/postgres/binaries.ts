@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { hasCode } from '../errors.ts';
+import { hasCode } from '../domain/errors.ts';
 
 export interface Binaries {
   readonly initdb: string;

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '../errors.ts';
+import { hasCode } from '../domain/errors.ts';
 import type { Binaries } from './binaries.ts';
 import type { Layout } from './layout.ts';
 import { runTool } from './runTool.ts';

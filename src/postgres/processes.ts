@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '../errors.ts';
+import { hasCode } from '../domain/errors.ts';
 
 /** The processes that work in one cluster. A server's processes all have its data folder as working directory. */
 export interface ClusterProcesses {

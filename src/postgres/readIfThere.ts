@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { hasCode } from '../errors.ts';
+import { hasCode } from '../domain/errors.ts';
 
 /** The text of a file; null if there is none. */
 export function readIfThere(path: string): string | null {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { hasCode } from '../errors.ts';
+import { hasCode } from '../domain/errors.ts';
 
 /** Who runs the server. Null: whoever runs the gateway. */
 export type ServerUser = { readonly uid: number; readonly gid: number } | null;

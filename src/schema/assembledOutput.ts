@@ -1,6 +1,6 @@
 /** What the convenience fields of `Execution` make of its outputs. Pure. */
-import type { OutputItem } from '../events/eventStore.ts';
-import type { RichOutput } from '../output.ts';
+
+import type { OutputItem, RichOutput } from '../domain/output.ts';
 import type { PythonError } from './executionError.ts';
 import { renderedText } from './renderedText.ts';
 

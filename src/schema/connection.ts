@@ -1,5 +1,5 @@
 /** Lists in pages, as Relay's connections: `edges { cursor node }` and `pageInfo`. They are read forwards only. */
-import type { ListPage } from '../pool/service.ts';
+import type { ListPage } from '../service/service.ts';
 import { builder } from './builder.ts';
 
 const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({

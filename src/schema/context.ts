@@ -1,5 +1,5 @@
 /** What resolvers get with each request. They know the service and nothing below it. */
-import type { InterpreterService, Principal } from '../pool/service.ts';
+import type { InterpreterService, Principal } from '../service/service.ts';
 import { createLoaders } from './loaders.ts';
 import { createResponse, type Response } from './response.ts';
 

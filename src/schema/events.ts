@@ -1,5 +1,5 @@
 /** Events as they are recorded, in pages: `events`, `workerEvents`, `sessionEvents`. */
-import type { RecordedEvent } from '../events/eventTypes.ts';
+import type { RecordedEvent } from '../domain/events.ts';
 import { builder } from './builder.ts';
 import { connectionOf, PAGE_ARGS } from './connection.ts';
 

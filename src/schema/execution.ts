@@ -1,6 +1,6 @@
 /** What can be asked of, and done to, executions. */
-import type { Execution as ExecutionRow } from '../events/states.ts';
-import type { ExecuteRequest } from '../pool/service.ts';
+import type { Execution as ExecutionRow } from '../domain/execution.ts';
+import type { ExecuteRequest } from '../service/service.ts';
 import { builder } from './builder.ts';
 import type { SchemaContext } from './context.ts';
 import { Execution } from './executionType.ts';

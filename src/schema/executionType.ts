@@ -1,5 +1,5 @@
 /** The type `Execution`. */
-import type { Execution as ExecutionRow } from '../events/states.ts';
+import type { Execution as ExecutionRow } from '../domain/execution.ts';
 import { lastError, resultBase64, resultText, shownText, streamText } from './assembledOutput.ts';
 import { builder } from './builder.ts';
 import { ExecutionError } from './executionError.ts';

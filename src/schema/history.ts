@@ -1,6 +1,6 @@
 /** What was true at an earlier time: `sessionAt`, `poolAt`. */
-import type { Worker as WorkerRow } from '../events/states.ts';
-import type { PoolAt, SessionAt } from '../pool/service.ts';
+import type { Worker as WorkerRow } from '../domain/worker.ts';
+import type { PoolAt, SessionAt } from '../service/service.ts';
 import { builder } from './builder.ts';
 import { Execution } from './executionType.ts';
 import { WorkerState } from './worker.ts';

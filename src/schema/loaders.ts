@@ -1,9 +1,10 @@
 /** Gathers what the fields of one response ask for one by one into one read for each kind of thing. */
 import DataLoader from 'dataloader';
-import type { OutputItem, OutputPage } from '../events/eventStore.ts';
-import type { Session, Worker } from '../events/states.ts';
-import type { ExecutionId, SessionId, WorkerId } from '../ids.ts';
-import type { InterpreterService, Principal } from '../pool/service.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
+import type { OutputItem, OutputPage } from '../domain/output.ts';
+import type { Session } from '../domain/session.ts';
+import type { Worker } from '../domain/worker.ts';
+import type { InterpreterService, Principal } from '../service/service.ts';
 
 /**
  * Of one request; what is not there is null (of code: empty, for it was pruned). What may change while a mutation's fields

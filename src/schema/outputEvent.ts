@@ -1,6 +1,6 @@
 /** `OutputEvent`, its kinds, and the two subscriptions that follow them. */
-import type { OutputItem } from '../events/eventStore.ts';
-import type { Finish, Output } from '../output.ts';
+
+import type { Finish, Output, OutputItem } from '../domain/output.ts';
 import { builder } from './builder.ts';
 import { ExecutionError } from './executionError.ts';
 

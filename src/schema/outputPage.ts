@@ -1,7 +1,7 @@
 /** `Execution.outputs(after, first)`. */
-import { DomainError } from '../errors.ts';
-import type { OutputItem } from '../events/eventStore.ts';
-import type { Execution } from '../events/states.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Execution } from '../domain/execution.ts';
+import type { OutputItem } from '../domain/output.ts';
 import type { SchemaContext } from './context.ts';
 
 interface PageArgs {

@@ -1,5 +1,5 @@
 /** `PoolStatus`, as a query and live. */
-import type { PoolDegradation as Degradation, PoolStatus as Status } from '../pool/service.ts';
+import type { PoolDegradation as Degradation, PoolStatus as Status } from '../domain/poolStatus.ts';
 import { builder } from './builder.ts';
 
 const PoolDegradationReason = builder.enumType('PoolDegradationReason', {

@@ -3,7 +3,7 @@
  * backspace, and of ECMA-48 "cursor up" and "erase in line" (what tqdm and pip use); all other escape sequences, colours among
  * them, show nothing and are left out. Lines do not wrap. Pure.
  */
-import { DomainError } from '../errors.ts';
+import { DomainError } from '../domain/errors.ts';
 
 /**
  * ECMA-48: ESC [ parameters, intermediate and final byte; ESC ] text BEL (or ESC \); ESC, intermediate bytes and a final one. What is

@@ -1,7 +1,7 @@
 /** One response: what it has loaded, so that no output is read twice, and how large it may still become. */
-import { DomainError } from '../errors.ts';
-import type { OutputItem } from '../events/eventStore.ts';
-import type { Execution } from '../events/states.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Execution } from '../domain/execution.ts';
+import type { OutputItem } from '../domain/output.ts';
 import type { Loaders } from './loaders.ts';
 import { createResponseBudget, type ResponseBudget } from './responseBudget.ts';
 

@@ -1,7 +1,7 @@
 /** How large one response may still become, in bytes and in items of lists. */
-import { DomainError } from '../errors.ts';
-import type { RecordedEvent } from '../events/eventTypes.ts';
-import type { Execution } from '../events/states.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { RecordedEvent } from '../domain/events.ts';
+import type { Execution } from '../domain/execution.ts';
 
 /** Ten whole pages. The limit of cost does not see how many items a page has that a variable asks for. */
 const MAX_LIST_ITEMS = 10_000;

@@ -1,5 +1,5 @@
 /** `Session`, and what can be done to one. */
-import type { Session as SessionRow } from '../events/states.ts';
+import type { Session as SessionRow } from '../domain/session.ts';
 import { builder } from './builder.ts';
 import { Worker } from './worker.ts';
 

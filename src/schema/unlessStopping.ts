@@ -1,5 +1,5 @@
 /** What becomes of a call that a gateway which stops will not wait for any longer. */
-import { DomainError } from '../errors.ts';
+import { DomainError } from '../domain/errors.ts';
 
 /**
  * The promise's outcome. Once the signal is aborted: no error at all, if the very same call can be sent again elsewhere and

@@ -1,5 +1,5 @@
 /** `Worker` and its states. */
-import type { Worker as WorkerRow } from '../events/states.ts';
+import type { Worker as WorkerRow } from '../domain/worker.ts';
 import { builder } from './builder.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {

@@ -1,7 +1,7 @@
 /** What users who flood cost another: whatever makes its calls wait behind their output is seen. `npm run bench -- fairness` measures it. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CPU_SHARES } from '../../src/pool/containerSpec.ts';
+import { CPU_SHARES } from '../../src/runtime/docker/containerSpec.ts';
 import { startFlood } from '../support/flood.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { containerOf, execute, interrupt, submit } from '../support/interpreter.ts';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type AgentHttp, createAgentHttp } from '../../src/kernel/agentHttp.ts';
+import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../support/kernelRunner.ts';
 import { startAgent } from '../support/kernelServers.ts';
 import { until } from '../support/until.ts';

@@ -1,8 +1,8 @@
 /** How much one answer reads and carries, over GraphQL on a real database: never more than MAX_RESPONSE_BYTES, and never a part that passes for the whole. */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { ExecutionId } from '../../src/ids.ts';
-import { createLists, createMany } from '../../src/pool/lists.ts';
+import { createLists, createMany } from '../../src/service/lists/lists.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ExecutionEvent } from '../../src/domain/execution.ts';
+import type { Session } from '../../src/domain/session.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { ExecutionEvent } from '../../src/events/eventTypes.ts';
-import type { Session, Worker } from '../../src/events/states.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,

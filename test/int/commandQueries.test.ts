@@ -1,9 +1,10 @@
 /** Which commands a gateway that takes a worker over has to carry out. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
+import type { WorkerId } from '../../src/domain/ids.ts';
+import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { ExecutionEvent, SessionEvent } from '../../src/events/eventTypes.ts';
-import type { Execution, Session } from '../../src/events/states.ts';
-import { newId, type WorkerId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -1,9 +1,9 @@
 /** Interrupts and fresh kernels, asked for at any gateway, carried out once by the one that holds the worker. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
-import type { GatewayId } from '../../src/ids.ts';
-import { newId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import { commitOne, onSession } from '../support/events.ts';

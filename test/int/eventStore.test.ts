@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import type { Session } from '../../src/domain/session.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import { ConcurrencyError, type OutputItem } from '../../src/events/eventStore.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
-import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,

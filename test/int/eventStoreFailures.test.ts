@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
-import type { Execution } from '../../src/events/states.ts';
-import type { ExecutionId } from '../../src/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -10,16 +10,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createClient } from '../../src/events/client.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import { createClient } from '../../src/events/connection/client.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
-import { newId } from '../../src/ids.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import type { SocketAddress } from '../../src/postgres/socketAddress.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import { ownedFolder } from '../support/provideDatabase.ts';
 

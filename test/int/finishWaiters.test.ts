@@ -1,9 +1,12 @@
 /** Whoever waits for an end is woken by it, whatever was told in which order; the look every 5 s is for a feed that was cut off. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Execution } from '../../src/events/states.ts';
-import type { ExecutionId } from '../../src/ids.ts';
-import { createFinishWaiters, type FinishWaiters } from '../../src/pool/finishWaiters.ts';
+import {
+  createFinishWaiters,
+  type FinishWaiters,
+} from '../../src/service/execute/finishWaiters.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -1,9 +1,9 @@
 /** The fields of one mutation run one after the other: each tells what is so when it has run, on a real database. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Execution } from '../../src/events/states.ts';
-import { newId } from '../../src/ids.ts';
-import { createMany } from '../../src/pool/lists.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createMany } from '../../src/service/lists/lists.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type GatewayLock, liveGateway, lockDataDir } from '../../src/gatewayLock.ts';
+import { type GatewayLock, liveGateway, lockDataDir } from '../../src/process/gatewayLock.ts';
 
 let dataDir: string;
 beforeEach(() => {

@@ -1,15 +1,19 @@
 /** What was true at any time is read back from events exactly as it was. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WrongStateError } from '../../src/domain/decider.ts';
+import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
+import type { Session } from '../../src/domain/session.ts';
+import {
+  decideWorker,
+  type Worker,
+  type WorkerCommand,
+  type WorkerEvent,
+} from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { WorkerEvent } from '../../src/events/eventTypes.ts';
-import type { Session, Worker } from '../../src/events/states.ts';
-import { newId, type SessionId, type WorkerId } from '../../src/ids.ts';
-import { createHistory } from '../../src/pool/history.ts';
-import type { History } from '../../src/pool/service.ts';
-import type { WorkerCommand } from '../../src/pool/workerDecider.ts';
-import { decideWorker } from '../../src/pool/workerDecider.ts';
-import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createHistory } from '../../src/service/lists/history.ts';
+import type { History } from '../../src/service/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

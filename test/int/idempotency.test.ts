@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DomainError } from '../../src/errors.ts';
-import { newId } from '../../src/ids.ts';
+import { DomainError } from '../../src/domain/errors.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createProgrammedRuntime,

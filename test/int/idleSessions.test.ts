@@ -1,8 +1,9 @@
 /** A session is ended as idle only if nobody used it by then: a request that comes in between wins, on whichever gateway. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Commit } from '../../src/events/eventStore.ts';
-import type { Execution, Session } from '../../src/events/states.ts';
+import type { Commit } from '../../src/events/store/eventStore.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

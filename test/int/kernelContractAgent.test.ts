@@ -1,6 +1,7 @@
 /** What only our agent does for the pool: a plain Jupyter Server has no limits, no numbers, no epochs and no measure. */
 import { describe, expect, it } from 'vitest';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { recordChannel } from '../support/channelRecorder.ts';
 import { KERNELS, useKernel } from '../support/kernelContract.ts';
 import { textOf } from '../support/kernelRunner.ts';

@@ -3,8 +3,9 @@
  * Where a plain Jupyter Server does it otherwise, the test's name says so and why.
  */
 import { expect, it } from 'vitest';
-import { type ExecutionId, newId } from '../../src/ids.ts';
-import type { KernelMessage } from '../../src/kernel/messages.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
+import { newId } from '../../src/process/newId.ts';
 import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
 import { type Ran, textOf } from '../support/kernelRunner.ts';
 

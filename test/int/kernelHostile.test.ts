@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../support/kernelRunner.ts';
 import { type AgentServer, startAgent } from '../support/kernelServers.ts';
 

@@ -1,9 +1,14 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GatewayId, WorkerId } from '../../src/domain/ids.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, SETTLE_LIMIT_MS } from '../../src/events/leases.ts';
-import type { Worker } from '../../src/events/states.ts';
-import { type GatewayId, newId, type WorkerId } from '../../src/ids.ts';
+import {
+  LEASE_RENEW_INTERVAL_MS,
+  LEASE_TTL_MS,
+  SETTLE_LIMIT_MS,
+} from '../../src/events/leases/leases.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import {

@@ -1,9 +1,11 @@
 /** Limits that hold over gateways: whoever comes together with another still finds no more room than there is. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { WorkerId } from '../../src/domain/ids.ts';
+import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Commit } from '../../src/events/eventStore.ts';
-import type { Execution, Session } from '../../src/events/states.ts';
-import { newId, type WorkerId } from '../../src/ids.ts';
+import type { Commit } from '../../src/events/store/eventStore.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

@@ -1,8 +1,9 @@
 /** Lists over GraphQL on a real database: filters, pages that miss and repeat nothing, and one read for each kind of thing. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import { type ExecutionId, newId } from '../../src/ids.ts';
-import { createLists, createMany } from '../../src/pool/lists.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createLists, createMany } from '../../src/service/lists/lists.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,

@@ -1,9 +1,9 @@
 /** Events as earlier releases stored them are read in the shape of today; the rows in the database stay as they are. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
-import type { ExecutionId } from '../../src/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

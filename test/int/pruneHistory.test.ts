@@ -2,12 +2,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { openArchive } from '../../src/archiveFile.ts';
+import { openArchive } from '../../src/cli/archiveFile.ts';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { Output } from '../../src/domain/output.ts';
+import type { Session } from '../../src/domain/session.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { type PruneOptions, pruneHistory } from '../../src/events/retention/pruneHistory.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
-import type { Output } from '../../src/output.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
+import type { Session, SessionEvent } from '../../src/domain/session.ts';
+import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { StreamAppend } from '../../src/events/eventStore.ts';
-import type { ExecutionEvent, SessionEvent, WorkerEvent } from '../../src/events/eventTypes.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
-import type { SessionId } from '../../src/ids.ts';
+import type { StreamAppend } from '../../src/events/store/eventStore.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

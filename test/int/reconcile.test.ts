@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
+import { createMessageCounts } from '../../src/domain/messageCounts.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Worker } from '../../src/events/states.ts';
-import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
-import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
-import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
 import { type ReconcileDeps, reconcile } from '../../src/pool/reconcile.ts';
-import { createWorkerHosts } from '../../src/pool/workerHosts.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { commitOne, onWorker, POOL_ID, workerRequested } from '../support/events.ts';
 
@@ -36,7 +37,7 @@ afterAll(async () => {
 
 function sweep(): Promise<void> {
   const now = () => new Date();
-  const hosts = createWorkerHosts({
+  const heldWorkers = createHeldWorkers({
     database: sweeper,
     logger,
     messageCounts: createMessageCounts(),
@@ -50,7 +51,7 @@ function sweep(): Promise<void> {
   const deps: ReconcileDeps = {
     database: sweeper,
     runtime: createDockerRuntime({ socketPath, ociRuntime: 'runc', logger }),
-    hosts,
+    heldWorkers,
     now,
     poolId: POOL_ID satisfies PoolId,
     socketDir,

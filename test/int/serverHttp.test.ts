@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { DomainError } from '../../src/errors.ts';
+import { DomainError } from '../../src/domain/errors.ts';
 import { executionRow, memoryService, outputItems } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DomainError } from '../../src/errors.ts';
-import type { OutputItem } from '../../src/events/eventStore.ts';
+import { DomainError } from '../../src/domain/errors.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
 import { createGate } from '../support/gate.ts';
 import { executionRow, memoryService, outputItems, POOL_STATUS } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';

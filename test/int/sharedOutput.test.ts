@@ -1,11 +1,11 @@
 /** A thousand that follow the same output, on a real database: what they read is read once, on whichever gateway. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import type { Execution } from '../../src/events/states.ts';
-import { followOutput, followSessionOutput } from '../../src/pool/followOutput.ts';
-import { createOpenSessions } from '../../src/pool/openSessions.ts';
-import { createSharedOutput } from '../../src/pool/sharedOutput.ts';
+import { createOpenSessions } from '../../src/service/openSessions.ts';
+import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
+import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,

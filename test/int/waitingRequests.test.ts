@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import { type GatewayId, newId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 

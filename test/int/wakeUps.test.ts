@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { ExecutionId, GatewayId, SessionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
-import { type ExecutionId, type GatewayId, newId, type SessionId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { commitOne, executionRequested, workerRequested } from '../support/events.ts';
 

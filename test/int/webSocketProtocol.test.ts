@@ -8,9 +8,9 @@ import { type AddressInfo, connect as connectTcp, createServer as createTcpServe
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { DomainError } from '../../src/errors.ts';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import { newId } from '../../src/ids.ts';
+import { DomainError } from '../../src/domain/errors.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import { newId } from '../../src/process/newId.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { type PulledStream, pulledStream } from '../support/pulledStream.ts';
 import {

@@ -15,20 +15,10 @@ import {
   type StreamRecord,
   type WatchRecord,
 } from '../../chaos/history.ts';
-import type {
-  DomainEvent,
-  EndStatus,
-  RecordedEvent,
-  StreamKind,
-} from '../../src/events/eventTypes.ts';
-import {
-  type EventId,
-  type ExecutionId,
-  newId,
-  type PoolId,
-  type SessionId,
-  type WorkerId,
-} from '../../src/ids.ts';
+import type { DomainEvent, RecordedEvent, StreamKind } from '../../src/domain/events.ts';
+import type { EndStatus } from '../../src/domain/execution.ts';
+import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const START = Date.parse('2026-01-31T12:00:00Z');
 const STEP_MS = 100;

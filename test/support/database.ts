@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import postgres from 'postgres';
 import { inject } from 'vitest';
-import { createClient } from '../../src/events/client.ts';
+import type { GatewayId } from '../../src/domain/ids.ts';
+import { createClient } from '../../src/events/connection/client.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
-import { type GatewayId, newId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 export interface TestDatabase {
   readonly address: DatabaseAddress;

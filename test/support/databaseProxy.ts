@@ -5,7 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { DatabaseAddress } from '../../src/events/databaseAddress.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 
 export interface DatabaseProxy {
   readonly address: DatabaseAddress;

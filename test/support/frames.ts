@@ -1,6 +1,6 @@
 /** Frames as a worker sends them (docs/worker-protocol.md), to be fed to what reads them. */
-import type { KernelMessage } from '../../src/kernel/messages.ts';
-import { parseFrame } from '../../src/kernel/parseFrame.ts';
+import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
+import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 
 export interface FrameOptions {
   readonly parent?: string | null;

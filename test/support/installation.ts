@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { createClient, type Sql } from '../../src/events/client.ts';
+import { createClient, type Sql } from '../../src/events/connection/client.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,

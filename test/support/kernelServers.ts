@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { pino } from 'pino';
-import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
-import { createAgentHttp } from '../../src/kernel/agentHttp.ts';
-import type { KernelTarget } from '../../src/kernel/kernelTarget.ts';
-import { waitForSocket } from '../../src/kernel/waitForSocket.ts';
-import { createDockerRuntime } from '../../src/pool/dockerRuntime.ts';
+import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
+import { createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
+import type { KernelTarget } from '../../src/kernel/channel/kernelTarget.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
+import { waitForSocket } from '../../src/runtime/docker/waitForSocket.ts';
 import { imageWithPackage } from './imageWithPackage.ts';
 
 export interface KernelServer {

@@ -1,7 +1,9 @@
-import type { OutputItem, OutputPage } from '../../src/events/eventStore.ts';
-import type { Execution, Session } from '../../src/events/states.ts';
-import { newId } from '../../src/ids.ts';
-import type { InterpreterService, PoolStatus } from '../../src/pool/service.ts';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { OutputItem, OutputPage } from '../../src/domain/output.ts';
+import type { PoolStatus } from '../../src/domain/poolStatus.ts';
+import type { Session } from '../../src/domain/session.ts';
+import { newId } from '../../src/process/newId.ts';
+import type { InterpreterService } from '../../src/service/service.ts';
 
 interface MemoryParts extends Partial<InterpreterService> {
   /** Of each page in `many.outputs`. */

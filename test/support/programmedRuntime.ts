@@ -3,8 +3,8 @@
  * test can have hundreds. They run one "program", {@link HOLD}, and take any other code for one that is done at once.
  */
 import { mkdirSync } from 'node:fs';
-import { newId } from '../../src/ids.ts';
-import type { ListedWorker, Runtime } from '../../src/pool/runtime.ts';
+import { newId } from '../../src/process/newId.ts';
+import type { ListedWorker, Runtime } from '../../src/runtime/runtime.ts';
 import { okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
 

@@ -1,15 +1,18 @@
 /** A worker in a session, as the database knows it, whose agent says what a test tells it to; and gateways that act for it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pino } from 'pino';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionId, SessionId } from '../../src/domain/ids.ts';
+import { createMessageCounts } from '../../src/domain/messageCounts.ts';
+import type { Session } from '../../src/domain/session.ts';
+import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
-import { type ExecutionId, newId, type SessionId } from '../../src/ids.ts';
-import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
-import { createFinishWaiters } from '../../src/pool/finishWaiters.ts';
-import { requestInterrupt } from '../../src/pool/requestInterrupt.ts';
-import { requestKernelRestart } from '../../src/pool/requestKernelRestart.ts';
-import type { WorkerHost } from '../../src/pool/workerHost.ts';
-import { createWorkerHosts } from '../../src/pool/workerHosts.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
+import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts';
+import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
+import type { HeldWorker } from '../../src/worker/heldWorker.ts';
+import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import {
   commitOne,
   executionRequested,
@@ -88,7 +91,7 @@ export async function startScriptedWorker({ store }: Database): Promise<Scripted
 
 /** What of a gateway acts for workers and takes what users ask for. */
 export function actingGateway(database: Database) {
-  const hosts = createWorkerHosts({
+  const heldWorkers = createHeldWorkers({
     database,
     logger: pino({ level: 'silent' }),
     messageCounts: createMessageCounts(),
@@ -100,14 +103,14 @@ export function actingGateway(database: Database) {
   });
   const finishWaiters = createFinishWaiters(database.queries);
   database.wakeUps.onEvent((event) => {
-    hosts.apply(event);
+    heldWorkers.apply(event);
     finishWaiters.apply(event);
   });
   const deps = { database, finishWaiters, interruptGraceMs: 1_000, now: () => new Date() };
   return {
     database,
-    adopt: async (worker: Worker): Promise<WorkerHost> => {
-      const host = await hosts.adopt(worker);
+    adopt: async (worker: Worker): Promise<HeldWorker> => {
+      const host = await heldWorkers.adopt(worker);
       if (!host) throw new Error('Another gateway has the worker.');
       return host;
     },
@@ -115,7 +118,7 @@ export function actingGateway(database: Database) {
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
     /** Ends it like a kill: nothing more is stored or sent, and its leases are free. */
     die: async () => {
-      await hosts.close(0);
+      await heldWorkers.close(0);
       await database.close();
     },
   };

@@ -1,16 +1,10 @@
-/** A gateway but for its server: pool and service as `src/main.ts` wires them, over a given database and runtime. */
+/** A gateway but for its server: pool and service as the product composes them, over a given database and runtime. */
 import { pino } from 'pino';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
-import { newId } from '../../src/ids.ts';
-import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
-import { createFinishWaiters } from '../../src/pool/finishWaiters.ts';
-import { createInterpreterService } from '../../src/pool/interpreterService.ts';
-import { createOpenSessions } from '../../src/pool/openSessions.ts';
-import { createPool } from '../../src/pool/pool.ts';
-import type { Runtime } from '../../src/pool/runtime.ts';
-import type { InterpreterService } from '../../src/pool/service.ts';
-import { createSharedOutput } from '../../src/pool/sharedOutput.ts';
+import { composePool, composeService } from '../../src/gateway.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import type { InterpreterService } from '../../src/service/service.ts';
 
 export interface ServingGatewayDeps {
   readonly database: Database;
@@ -34,38 +28,10 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     ...deps.settings,
   });
   const { poolId } = await database.queries.poolIdentity((await runtime.engine()).id);
-  const now = () => new Date();
-  const sharedOutput = createSharedOutput();
-  const pool = createPool({
-    config,
-    database,
-    runtime,
-    poolId,
-    workerImage: 'none',
-    logger: pino({ level: 'silent' }),
-    messageCounts: createMessageCounts(),
-    sharedOutput,
-    newId,
-    now,
-    random: Math.random,
-  });
-  const sessions = createOpenSessions(database.queries);
-  const finishWaiters = createFinishWaiters(database.queries);
-  database.wakeUps.onEvent((recorded) => {
-    sessions.apply(recorded);
-    finishWaiters.apply(recorded);
-  });
-  const service = createInterpreterService({
-    config,
-    database,
-    pool,
-    sessions,
-    finishWaiters,
-    sharedOutput,
-    newId,
-    now,
-  });
-  await sessions.load();
-  await pool.start();
-  return { service, close: () => pool.close(0) };
+  const logger = pino({ level: 'silent' });
+  const parts = composePool({ config, database, runtime, poolId, logger });
+  const { service, load } = composeService(config, { database, ...parts });
+  await load();
+  await parts.pool.start();
+  return { service, close: () => parts.pool.close(0) };
 }

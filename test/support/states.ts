@@ -1,8 +1,7 @@
 /** States as they are after events, without a database. */
-import { evolveExecution } from '../../src/events/projections/evolveExecution.ts';
-import { evolveSession } from '../../src/events/projections/evolveSession.ts';
-import { evolveWorker } from '../../src/events/projections/evolveWorker.ts';
-import type { Execution, Session, Worker } from '../../src/events/states.ts';
+import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
+import { evolveSession, type Session } from '../../src/domain/session.ts';
+import { evolveWorker, type Worker } from '../../src/domain/worker.ts';
 import { becomesIdle, executionRequested, sessionOpened, workerRequested } from './events.ts';
 
 export function idleWorker(): Worker {

@@ -2,15 +2,15 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import type { EndStatus } from '../../src/events/eventTypes.ts';
-import { createMessageCounts } from '../../src/kernel/messageCounts.ts';
-import type { InterpreterService } from '../../src/pool/service.ts';
+import type { EndStatus } from '../../src/domain/execution.ts';
+import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import {
   createServer,
   type GatewayServer,
   type ServerDeps,
 } from '../../src/server/createServer.ts';
-import type { Readiness } from '../../src/server/health.ts';
+import type { Readiness } from '../../src/server/http/health.ts';
+import type { InterpreterService } from '../../src/service/service.ts';
 
 export const TOKEN = 'a-token-for-tests';
 export const MAX_BODY_BYTES = 65_536;

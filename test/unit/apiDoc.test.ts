@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const doc = read('docs/api.md');
-const errors = read('src/errors.ts');
+const errors = read('src/domain/errors.ts');
 
 describe('docs/api.md', () => {
   it('has a row for each code of an error', () => {

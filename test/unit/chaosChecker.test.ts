@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary } from '../../chaos/report.ts';
-import type { DomainEvent } from '../../src/events/eventTypes.ts';
+import type { DomainEvent } from '../../src/domain/events.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();

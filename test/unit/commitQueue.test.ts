@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import { createCommitQueue } from '../../src/events/store/commitQueue.ts';
 import { type PreparedCommit, prepareCommit } from '../../src/events/store/preparedCommit.ts';
-import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const SMALL = 100;
 /** Two of them are more than one group takes. */

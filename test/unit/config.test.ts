@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig, loadServeConfig } from '../../src/config.ts';
+import { ConfigError, loadConfig, loadServeConfig } from '../../src/config/config.ts';
 
 const ROOT_UID = 0;
 const USER_UID = 1000;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { newId, type PoolId, type WorkerId } from '../../src/ids.ts';
-import { containerSpec } from '../../src/pool/containerSpec.ts';
+import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
+import { containerSpec } from '../../src/runtime/docker/containerSpec.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,10 +1,11 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RecordedEvent } from '../../src/events/eventTypes.ts';
-import { type ExecutionId, newId, type WorkerId } from '../../src/ids.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import { createCpuYield } from '../../src/pool/cpuYield.ts';
-import type { CpuShare } from '../../src/pool/runtime.ts';
-import type { WorkerHost } from '../../src/pool/workerHost.ts';
+import { newId } from '../../src/process/newId.ts';
+import type { CpuShare } from '../../src/runtime/runtime.ts';
+import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 
 const LONG_MS = 600;
 const SHORT_MS = 400;
@@ -16,10 +17,10 @@ afterEach(() => void vi.useRealTimers());
 function setUp(running: ExecutionId | null = null) {
   const shares: CpuShare[] = [];
   const engine = { isAway: false };
-  const host = { workerId: newId<WorkerId>(), running, has: () => true } as Partial<WorkerHost>;
-  const held = { host: host as WorkerHost | undefined };
+  const host = { workerId: newId<WorkerId>(), running, has: () => true } as Partial<HeldWorker>;
+  const held = { host: host as HeldWorker | undefined };
   const cpuYield = createCpuYield({
-    hosts: { get: () => held.host, all: () => (held.host ? [held.host] : []) },
+    heldWorkers: { get: () => held.host, all: () => (held.host ? [held.host] : []) },
     logger: pino({ level: 'silent' }),
     setCpuShare: async (_id, share) => {
       if (engine.isAway) throw new Error('The engine is away.');

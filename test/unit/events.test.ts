@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeJson, encodeJson, storableText } from '../../src/events/jsonText.ts';
-import { parseNotification } from '../../src/events/parseNotification.ts';
-import { parseStreamId, streamIdOf } from '../../src/events/streamId.ts';
+import { parseStreamId, streamIdOf } from '../../src/domain/events.ts';
+import { storableText } from '../../src/domain/storableText.ts';
+import { decodeJson, encodeJson } from '../../src/events/store/jsonText.ts';
+import { parseNotification } from '../../src/events/wakeUps/parseNotification.ts';
 
 /** What `jsonb` refuses, within a JSON text: the escape of U+0000, or of half a surrogate pair. */
 const REFUSED = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f]..)/i;

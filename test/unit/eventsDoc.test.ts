@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const doc = read('docs/events.md');
-const types = read('src/events/eventTypes.ts').replaceAll(/\/\*[\s\S]*?\*\//g, '');
+const types = ['worker', 'session', 'execution']
+  .map((entity) => read(`src/domain/${entity}.ts`).replaceAll(/\/\*[\s\S]*?\*\//g, ''))
+  .join('\n');
 const events = [...types.matchAll(/Event<\s*'(\w+)',([\s\S]*?)>(?=\n\s*\||;)/g)].map(
   ([, name = '', data = '']) => ({
     name,

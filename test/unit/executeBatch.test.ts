@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
-import { newId, type SessionId } from '../../src/ids.ts';
-import { executeBatch } from '../../src/pool/executeBatch.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { SessionId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
+import { executeBatch } from '../../src/service/execute/executeBatch.ts';
 import { executionRow } from '../support/memoryService.ts';
 
 const config = loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' });

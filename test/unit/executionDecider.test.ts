@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EndStatus, ExecutionEvent } from '../../src/events/eventTypes.ts';
-import { evolveExecution } from '../../src/events/projections/evolveExecution.ts';
-import type { Execution } from '../../src/events/states.ts';
-import { type ExecutionId, newId, type SessionId, type WorkerId } from '../../src/ids.ts';
+import { WrongStateError } from '../../src/domain/decider.ts';
 import {
   decideExecution,
   type Ending,
+  type EndStatus,
+  type Execution,
   type ExecutionCommand,
-} from '../../src/pool/executionDecider.ts';
-import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+  type ExecutionEvent,
+  evolveExecution,
+} from '../../src/domain/execution.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 /** So many milliseconds after the request. */

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import { createFollowedOutputs } from '../../src/events/followedOutputs.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import { createFollowedOutputs } from '../../src/events/outputs/followedOutputs.ts';
 import { prepareCommit } from '../../src/events/store/preparedCommit.ts';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
 const at = new Date(0);

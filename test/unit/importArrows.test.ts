@@ -1,145 +1,88 @@
 /**
- * The arrows between the folders of src/ are held by Biome (biome.json, `overrides`). A checker that looks at nothing
- * passes everything, so each forbidden import is planted in a copy of the layout, and must be found.
+ * The arrows between the rooms of src/ are data (scripts/arrows.mjs) that one rule holds every import to. A checker that
+ * looks at nothing passes everything, so each forbidden import is planted, and must be found.
  */
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { PACKAGES, ROOMS } from '../../scripts/arrows.mjs';
+import { wrongArrows } from '../../scripts/check-arrows.mjs';
 
-const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
-  events: [
-    '../kernel/messages.ts',
-    '../pool/pool.ts',
-    '../postgres/embeddedPostgres.ts',
-    '../schema/index.ts',
-    '../server/createServer.ts',
-    '../main.ts',
-    '../cli.ts',
-    'dockerode',
-    'ws',
-    '@pothos/core',
-  ],
-  'events/store': ['../../pool/pool.ts', '../../kernel/messages.ts'],
-  kernel: [
-    '../events/states.ts',
-    '../pool/pool.ts',
-    '../postgres/embeddedPostgres.ts',
-    '../schema/index.ts',
-    '../server/createServer.ts',
-    '../main.ts',
-    'postgres',
-    'drizzle-orm',
-    'drizzle-orm/pg-core',
-    'dockerode',
-    '@pothos/core',
-  ],
-  pool: [
-    '../postgres/embeddedPostgres.ts',
-    '../schema/index.ts',
-    '../server/createServer.ts',
-    '../main.ts',
-    'postgres',
-    'drizzle-orm',
-    'ws',
-    '@pothos/core',
-  ],
-  postgres: [
-    '../events/states.ts',
-    '../kernel/messages.ts',
-    '../pool/pool.ts',
-    '../schema/index.ts',
-    '../server/createServer.ts',
-    'postgres',
-    'dockerode',
-  ],
-  schema: [
-    '../events/openDatabase.ts',
-    '../events/queries/queries.ts',
-    '../kernel/messages.ts',
-    '../postgres/embeddedPostgres.ts',
-    '../server/createServer.ts',
-    '../main.ts',
-    'postgres',
-    'drizzle-orm',
-    'dockerode',
-    'ws',
-  ],
-  server: ['../main.ts', 'postgres', 'drizzle-orm', 'dockerode', '@pothos/core'],
-  '.': ['postgres', 'drizzle-orm', 'dockerode', 'ws', '@pothos/core'],
-};
+const FOLDERS = Object.keys(ROOMS).filter((room) => !room.endsWith('.ts'));
 
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  events: ['../ids.ts', './states.ts', 'postgres', 'drizzle-orm/pg-core'],
-  'events/store': ['../../ids.ts', '../states.ts', 'postgres'],
-  kernel: ['../output.ts', './messages.ts', 'ws'],
-  pool: ['../events/states.ts', '../kernel/messages.ts', 'dockerode'],
-  postgres: ['./layout.ts', 'pino'],
-  schema: ['../pool/service.ts', '../events/states.ts', '../events/eventStore.ts', '@pothos/core'],
-  server: ['../schema/index.ts', '../pool/pool.ts', '../events/database.ts', 'ws'],
-  '.': ['./postgres/embeddedPostgres.ts', './events/openDatabase.ts', './server/createServer.ts'],
-};
-
-/** The ways a module can be named. */
-const FORMS: Readonly<Record<string, (from: string) => string>> = {
-  import: (from) => `import * as planted from '${from}';\nexport const used = planted;\n`,
-  type: (from) => `import type { Planted } from '${from}';\nexport type Used = Planted;\n`,
-  export: (from) => `export * from '${from}';\n`,
-  dynamic: (from) => `export const used = await import('${from}');\n`,
-};
-
-const root = process.cwd();
-const tree = mkdtempSync(join(tmpdir(), 'cellhouse-arrows-'));
-afterAll(() => rmSync(tree, { recursive: true }));
-
-interface Plant {
-  readonly file: string;
-  readonly what: string;
+function planted(room: string, line: string, folder = ''): string[] {
+  const path = room.endsWith('.ts') ? room : `${room}/${folder}planted.ts`;
+  return wrongArrows({ [path]: `${line}\n` });
 }
 
-function plantAll(cases: Readonly<Record<string, readonly string[]>>, prefix: string): Plant[] {
-  const plants: Plant[] = [];
-  for (const [folder, imports] of Object.entries(cases)) {
-    for (const from of imports) {
-      for (const [form, write] of Object.entries(FORMS)) {
-        const file = join('src', folder, `${prefix}${plants.length}.ts`);
-        mkdirSync(dirname(join(tree, file)), { recursive: true });
-        writeFileSync(join(tree, file), write(from));
-        plants.push({ file, what: `${folder} -> ${from} (${form})` });
-      }
-    }
-  }
-  return plants;
+function specifier(from: string, to: string, depth = 0): string {
+  const up = from.endsWith('.ts') ? './' : '../'.repeat(depth + 1);
+  return to.endsWith('.ts') ? `${up}${to}` : `${up}${to}/thing.ts`;
 }
 
-/** The files in which Biome, with the project's own configuration, finds an import against the arrows. */
-function lint(folder: string): { checked: number; found: Set<string> } {
-  const args = ['lint', '--only=style/noRestrictedImports', '--max-diagnostics=none', 'src'];
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(root, 'node_modules/@biomejs/biome/bin/biome'), ...args],
-    { cwd: folder, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
-  );
-  const checked = Number(/Checked (\d+) files/.exec(stdout + stderr)?.[1] ?? 0);
-  const found = [...(stdout + stderr).matchAll(/^(src\/\S+?):\d+:\d+ lint\/style\/noRestricted/gm)];
-  return { checked, found: new Set(found.map((match) => match[1] ?? '')) };
-}
+describe.each(Object.entries(ROOMS))('%s', (room, { may, types = [] }) => {
+  const others = Object.keys(ROOMS).filter((each) => each !== room);
 
-describe('the arrows between the folders of src/', () => {
-  it('let no planted import against them pass, and hinder none along them', () => {
-    cpSync(join(root, 'biome.json'), join(tree, 'biome.json'));
-    const forbidden = plantAll(FORBIDDEN, 'forbidden');
-    const allowed = plantAll(ALLOWED, 'allowed');
-    const { checked, found } = lint(tree);
-    expect(checked).toBe(forbidden.length + allowed.length);
-    expect(forbidden.filter(({ file }) => !found.has(file))).toEqual([]);
-    expect(allowed.filter(({ file }) => found.has(file))).toEqual([]);
+  it.each(others.filter((each) => !may.includes(each)))('may not import from %s', (other) => {
+    const from = specifier(room, other);
+    expect(planted(room, `import { thing } from '${from}';`)).toHaveLength(1);
+    expect(planted(room, `export { thing } from '${from}';`)).toHaveLength(1);
+    expect(planted(room, `export * from '${from}';`)).toHaveLength(1);
+    expect(planted(room, `import '${from}';`)).toHaveLength(1);
+    expect(planted(room, `const thing = await import('${from}');`)).toHaveLength(1);
+    const typesOnly = planted(room, `import type { Thing } from '${from}';`);
+    expect(typesOnly).toHaveLength(types.includes(other) ? 0 : 1);
+    expect(planted(room, `import { type Thing, thing } from '${from}';`)).toHaveLength(1);
   });
 
-  it('hold in the project itself', () => {
-    const { checked, found } = lint(root);
-    expect(checked).toBeGreaterThan(50);
-    expect([...found]).toEqual([]);
+  it.each([...may])('may import from %s', (other) => {
+    expect(planted(room, `import { thing } from '${specifier(room, other)}';`)).toEqual([]);
+  });
+});
+
+describe.each(FOLDERS)('%s', (room) => {
+  it('is held in its sub-folders, too', () => {
+    const { may } = ROOMS[room] ?? { may: [] };
+    const forbidden = FOLDERS.find((each) => each !== room && !may.includes(each));
+    const line = `import { thing } from '${specifier(room, forbidden ?? '', 1)}';`;
+    expect(planted(room, line, 'deep/')).toHaveLength(1);
+    expect(planted(room, `import { other } from './other.ts';`, 'deep/')).toEqual([]);
+  });
+});
+
+describe.each(Object.entries(PACKAGES))('package %s', (name, places) => {
+  const rooms = Object.keys(ROOMS);
+
+  it.each(rooms.filter((room) => !places.some((place) => place.split('/')[0] === room)))(
+    'is not for %s',
+    (room) => {
+      expect(planted(room, `import thing from '${name}';`)).toHaveLength(1);
+      expect(planted(room, `import type { Thing } from '${name}/below';`)).toHaveLength(1);
+    },
+  );
+
+  it.each([...places])('is for %s', (place) => {
+    expect(planted(place, `import thing from '${name}';`)).toEqual([]);
+  });
+});
+
+describe('the rule', () => {
+  it('names file, import and what is allowed', () => {
+    const wrong = planted('worker', `import { thing } from '../pool/pool.ts';`);
+    expect(wrong).toEqual([
+      'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, events, kernel.',
+    ]);
+  });
+
+  it('refuses a package of one room in another of its folder', () => {
+    expect(wrongArrows({ 'runtime/runtime.ts': `import Docker from 'dockerode';` })).toHaveLength(
+      1,
+    );
+  });
+
+  it('takes a package of a similar name for another', () => {
+    expect(planted('worker', `import thing from 'postgres-date';`)).toEqual([]);
+  });
+
+  it('does not pass over a file that it cannot read', () => {
+    expect(() => planted('worker', 'import {')).toThrow('src/worker/planted.ts cannot be parsed');
   });
 });

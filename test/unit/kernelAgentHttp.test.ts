@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AgentHttp, createAgentHttp } from '../../src/kernel/agentHttp.ts';
-import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/kernelErrors.ts';
-import { waitForSocket } from '../../src/kernel/waitForSocket.ts';
+import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
+import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
+import { waitForSocket } from '../../src/runtime/docker/waitForSocket.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 let agent: ScriptedAgent;

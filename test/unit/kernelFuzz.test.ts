@@ -4,10 +4,10 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ExecutionId } from '../../src/ids.ts';
-import { receive, startProgress } from '../../src/kernel/executionProgress.ts';
-import type { KernelMessage } from '../../src/kernel/messages.ts';
-import type { Output } from '../../src/output.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { Output } from '../../src/domain/output.ts';
+import { receive, startProgress } from '../../src/kernel/execution/executionProgress.ts';
+import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseFrame } from '../../src/kernel/parseFrame.ts';
+import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
 
 const AT = 5_000;

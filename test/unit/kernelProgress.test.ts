@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ExecutionId } from '../../src/ids.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { Output } from '../../src/domain/output.ts';
 import {
   type ExecutionProgress,
   type Received,
   receive,
   startProgress,
-} from '../../src/kernel/executionProgress.ts';
-import type { KernelMessage } from '../../src/kernel/messages.ts';
-import type { Output } from '../../src/output.ts';
+} from '../../src/kernel/execution/executionProgress.ts';
+import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import {
   errorOutput,
   errorReply,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pruneArguments } from '../../src/pruneArguments.ts';
+import { pruneArguments } from '../../src/cli/pruneArguments.ts';
 
 describe('pruneArguments', () => {
   it('reads days and a file', () => {

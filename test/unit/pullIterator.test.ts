@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pullIterator } from '../../src/pool/pullIterator.ts';
+import { pullIterator } from '../../src/service/output/pullIterator.ts';
 
 /** A log that grows, read in pages, whose readers are woken by hand. */
 function growingLog(pageSize = 2, turn?: () => Promise<void>) {

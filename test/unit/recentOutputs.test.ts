@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import type { OutputItem, OutputPage } from '../../src/events/eventStore.ts';
-import { createRecentOutputs } from '../../src/events/recentOutputs.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { OutputItem, OutputPage } from '../../src/domain/output.ts';
+import { createRecentOutputs } from '../../src/events/outputs/recentOutputs.ts';
 import { prepareCommit } from '../../src/events/store/preparedCommit.ts';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const ENOUGH = 1_000_000;
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import { type ExecutionId, newId } from '../../src/ids.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import { newId } from '../../src/process/newId.ts';
 import { shownText } from '../../src/schema/assembledOutput.ts';
 import { renderedText } from '../../src/schema/renderedText.ts';
 

@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CloseReason, SessionEvent } from '../../src/events/eventTypes.ts';
-import { evolveSession } from '../../src/events/projections/evolveSession.ts';
-import type { Session } from '../../src/events/states.ts';
-import { type ExecutionId, newId, type SessionId, type WorkerId } from '../../src/ids.ts';
-import { decideSession, type SessionCommand } from '../../src/pool/sessionDecider.ts';
-import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { WrongStateError } from '../../src/domain/decider.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
+import {
+  type CloseReason,
+  decideSession,
+  evolveSession,
+  type Session,
+  type SessionCommand,
+  type SessionEvent,
+} from '../../src/domain/session.ts';
+import { newId } from '../../src/process/newId.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
 const executionId = newId<ExecutionId>();

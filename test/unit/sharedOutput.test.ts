@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OutputItem } from '../../src/events/eventStore.ts';
-import type { ExecutionId } from '../../src/ids.ts';
-import { createSharedOutput, type OutputSource } from '../../src/pool/sharedOutput.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { OutputItem } from '../../src/domain/output.ts';
+import { createSharedOutput, type OutputSource } from '../../src/service/output/sharedOutput.ts';
 
 const executionId = 'e' as ExecutionId;
 const at = new Date(0);

@@ -1,15 +1,16 @@
 /** The diagrams in docs/events.md are what the deciders do: every state is visited, every command tried there. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { EndStatus } from '../../src/events/eventTypes.ts';
-import { evolveExecution } from '../../src/events/projections/evolveExecution.ts';
-import { evolveSession } from '../../src/events/projections/evolveSession.ts';
-import { evolveWorker } from '../../src/events/projections/evolveWorker.ts';
-import { newId } from '../../src/ids.ts';
-import { decideExecution, type ExecutionCommand } from '../../src/pool/executionDecider.ts';
-import { decideSession, type SessionCommand } from '../../src/pool/sessionDecider.ts';
-import { decideWorker, type WorkerCommand } from '../../src/pool/workerDecider.ts';
-import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { WrongStateError } from '../../src/domain/decider.ts';
+import {
+  decideExecution,
+  type EndStatus,
+  type ExecutionCommand,
+  evolveExecution,
+} from '../../src/domain/execution.ts';
+import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
+import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
+import { newId } from '../../src/process/newId.ts';
 import { POOL_ID } from '../support/events.ts';
 
 const doc = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { untilInitialized } from '../../src/pool/untilInitialized.ts';
+import { untilInitialized } from '../../src/service/untilInitialized.ts';
 
 /** A pool that is initialized when the test says so. */
 function startingPool() {

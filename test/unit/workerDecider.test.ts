@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { WorkerEvent } from '../../src/events/eventTypes.ts';
-import { evolveWorker } from '../../src/events/projections/evolveWorker.ts';
-import type { Worker } from '../../src/events/states.ts';
-import { newId, type SessionId, type WorkerId } from '../../src/ids.ts';
-import { decideWorker, type WorkerCommand } from '../../src/pool/workerDecider.ts';
-import { WrongStateError } from '../../src/pool/wrongStateError.ts';
+import { WrongStateError } from '../../src/domain/decider.ts';
+import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
+import {
+  decideWorker,
+  evolveWorker,
+  type Worker,
+  type WorkerCommand,
+  type WorkerEvent,
+} from '../../src/domain/worker.ts';
+import { newId } from '../../src/process/newId.ts';
 import { POOL_ID } from '../support/events.ts';
 
 const at = '2026-01-02T03:04:05.678Z';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ConcurrencyError } from '../../src/events/eventStore.ts';
-import type { Worker } from '../../src/events/states.ts';
-import type { WorkerId } from '../../src/ids.ts';
+import type { WorkerId } from '../../src/domain/ids.ts';
+import type { Worker } from '../../src/domain/worker.ts';
+import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { createWorkerQueue } from '../../src/pool/workerQueue.ts';
 import { idleWorker } from '../support/states.ts';
 

@@ -1,9 +1,8 @@
-import type { StreamAppend } from '../eventStore.ts';
-import type { DomainEvent, RecordedEvent } from '../eventTypes.ts';
-import type { Execution, Session, Worker } from '../states.ts';
-import { evolveExecution } from './evolveExecution.ts';
-import { evolveSession } from './evolveSession.ts';
-import { evolveWorker } from './evolveWorker.ts';
+import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import { type Execution, evolveExecution } from '../../domain/execution.ts';
+import { evolveSession, type Session } from '../../domain/session.ts';
+import { evolveWorker, type Worker } from '../../domain/worker.ts';
+import type { StreamAppend } from '../store/eventStore.ts';
 
 /** The state after an append's events. @throws Error if there is no state and the events do not begin one */
 export function foldAppend(append: StreamAppend): Worker | Session | Execution {

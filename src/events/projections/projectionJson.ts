@@ -1,5 +1,7 @@
 import { getTableColumns } from 'drizzle-orm';
-import type { Execution, Session, Worker } from '../states.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
 import { executions, sessions, workers } from '../tables.ts';
 
 /** For each key of a state, its column as a key of JSON. */

@@ -7,10 +7,12 @@
  * and rename every constraint. The shadows are temporary tables: nothing is left behind by a rebuild that was killed.
  */
 
-import { type Client, createClient } from '../client.ts';
-import type { DatabaseAddress } from '../databaseAddress.ts';
-import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
-import type { Execution, Session, Worker } from '../states.ts';
+import type { RecordedEvent, StreamKind } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { type Client, createClient } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';

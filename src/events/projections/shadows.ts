@@ -1,4 +1,4 @@
-import type { StreamKind } from '../eventTypes.ts';
+import type { StreamKind } from '../../domain/events.ts';
 
 /** A projection's table, and the temporary one that a rebuild fills. */
 export interface Shadow {

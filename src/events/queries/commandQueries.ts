@@ -1,5 +1,5 @@
-import type { EventId, ExecutionId } from '../../ids.ts';
-import type { Client } from '../client.ts';
+import type { EventId, ExecutionId } from '../../domain/ids.ts';
+import type { Client } from '../connection/client.ts';
 import type { CommandQueries } from './queries.ts';
 
 export function createCommandQueries({ sql, answered }: Client): CommandQueries {

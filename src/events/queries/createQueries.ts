@@ -1,6 +1,6 @@
-import type { NewId } from '../../ids.ts';
-import type { Client } from '../client.ts';
-import type { RecentOutputs } from '../recentOutputs.ts';
+import type { NewId } from '../../domain/ids.ts';
+import type { Client } from '../connection/client.ts';
+import type { RecentOutputs } from '../outputs/recentOutputs.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';

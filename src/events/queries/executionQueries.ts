@@ -1,6 +1,6 @@
-import type { ExecutionId } from '../../ids.ts';
-import type { Client } from '../client.ts';
-import { decodeJson } from '../jsonText.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Client } from '../connection/client.ts';
+import { decodeJson } from '../store/jsonText.ts';
 import type { ExecutionQueries } from './queries.ts';
 import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
 

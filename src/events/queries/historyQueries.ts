@@ -1,9 +1,10 @@
-import type { Client } from '../client.ts';
-import { decodeEvent, type EventRow } from '../eventCodec.ts';
-import type { RecordedEvent } from '../eventTypes.ts';
+import { type RecordedEvent, streamIdOf } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Client } from '../connection/client.ts';
 import { foldRecorded } from '../projections/fold.ts';
-import type { Execution, Session, Worker } from '../states.ts';
-import { streamIdOf } from '../streamId.ts';
+import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
 import type { HistoryQueries } from './queries.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 

@@ -1,6 +1,7 @@
-import type { Client } from '../client.ts';
-import { decodeEvent, type EventRow } from '../eventCodec.ts';
-import type { Session, Worker } from '../states.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Client } from '../connection/client.ts';
+import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
 import type { ListQueries } from './queries.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 

@@ -1,10 +1,10 @@
-import type { ExecutionId, SessionId } from '../../ids.ts';
-import type { Finish, Output } from '../../output.ts';
-import type { Client } from '../client.ts';
-import type { OutputItem } from '../eventStore.ts';
-import { decodeJson } from '../jsonText.ts';
-import type { RecentOutputs } from '../recentOutputs.ts';
-import type { Session, Worker } from '../states.ts';
+import type { ExecutionId, SessionId } from '../../domain/ids.ts';
+import type { Finish, Output, OutputItem } from '../../domain/output.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Client } from '../connection/client.ts';
+import type { RecentOutputs } from '../outputs/recentOutputs.ts';
+import { decodeJson } from '../store/jsonText.ts';
 import type { ManyQueries } from './queries.ts';
 
 /** One of the `nth` page; with seq null: the page does not fit. */

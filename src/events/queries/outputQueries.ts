@@ -1,7 +1,6 @@
-import type { ExecutionId } from '../../ids.ts';
-import type { Finish, Output } from '../../output.ts';
-import type { Client } from '../client.ts';
-import type { OutputItem } from '../eventStore.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Finish, Output, OutputItem } from '../../domain/output.ts';
+import type { Client } from '../connection/client.ts';
 import type { OutputQueries } from './queries.ts';
 
 interface OutputRow {

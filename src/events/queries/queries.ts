@@ -3,10 +3,13 @@
  * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
  * never folded from events, but for {@link HistoryQueries} and {@link CommandQueries}.
  */
-import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../ids.ts';
-import type { OutputItem, OutputPage } from '../eventStore.ts';
-import type { CloseReason, RecordedEvent, StreamKind } from '../eventTypes.ts';
-import type { Execution, Session, Worker } from '../states.ts';
+
+import type { RecordedEvent, StreamKind } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { OutputItem, OutputPage } from '../../domain/output.ts';
+import type { CloseReason, Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
 
 export interface Queries
   extends WorkerQueries,

@@ -1,4 +1,4 @@
-import type { Execution } from '../states.ts';
+import type { Execution } from '../../domain/execution.ts';
 
 /** A row of `executions`: the state, and the position that is not of it. */
 export type ExecutionRow = Execution & { readonly requestedPosition: number };

@@ -1,6 +1,5 @@
-import type { Client } from '../client.ts';
-import type { CloseReason } from '../eventTypes.ts';
-import type { Session } from '../states.ts';
+import type { CloseReason, Session } from '../../domain/session.ts';
+import type { Client } from '../connection/client.ts';
 import type { SessionQueries } from './queries.ts';
 import { firstOrNull } from './rows.ts';
 

@@ -1,5 +1,5 @@
-import type { NewId, PoolId } from '../../ids.ts';
-import type { Client } from '../client.ts';
+import type { NewId, PoolId } from '../../domain/ids.ts';
+import type { Client } from '../connection/client.ts';
 import type { PoolIdentity, UpkeepQueries } from './queries.ts';
 
 export function createUpkeepQueries({ sql, answered }: Client, newId: NewId): UpkeepQueries {

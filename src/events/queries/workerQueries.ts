@@ -1,5 +1,5 @@
-import type { Client } from '../client.ts';
-import type { Worker } from '../states.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Client } from '../connection/client.ts';
 import type { PoolCounts, WorkerQueries } from './queries.ts';
 import { firstOrNull } from './rows.ts';
 

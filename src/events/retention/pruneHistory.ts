@@ -5,11 +5,11 @@
  * A stream goes whole or not at all, in one transaction with its outputs and with the note that a rebuild leaves its row
  * alone. The stream of the newest event stays: positions count on from it.
  */
-import { type Client, createClient, type Sql } from '../client.ts';
-import type { DatabaseAddress } from '../databaseAddress.ts';
-import type { StreamKind } from '../eventTypes.ts';
+
+import { type StreamKind, streamIdOf } from '../../domain/events.ts';
+import { type Client, createClient, type Sql } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
-import { streamIdOf } from '../streamId.ts';
 import { pruneOutputs } from './pruneOutputs.ts';
 
 /** Streams of one transaction: long enough to be quick, short enough to hold nobody up and to be read into memory. */

@@ -1,4 +1,4 @@
-import type { Sql } from '../client.ts';
+import type { Sql } from '../connection/client.ts';
 
 /** `GapOutput.reason` in the place of output that was pruned. */
 const REASON = 'pruned';

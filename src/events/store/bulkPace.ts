@@ -6,7 +6,7 @@
  * after each other while more of them wait and somebody else commits something. With nobody else about, or just one who
  * prints, they go as fast as they can; and so does everybody else: figures, long answers, large code.
  */
-import type { WorkerId } from '../../ids.ts';
+import type { WorkerId } from '../../domain/ids.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /** Some figures, a long table. */

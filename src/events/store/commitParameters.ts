@@ -1,5 +1,5 @@
-import { schemaVersionOf } from '../schemaVersions.ts';
-import { streamIdOf } from '../streamId.ts';
+import { streamIdOf } from '../../domain/events.ts';
+import { schemaVersionOf } from '../../domain/upcasts.ts';
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 import { limitRows, projectionRows } from './projectionRows.ts';

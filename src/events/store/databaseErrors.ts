@@ -1,7 +1,7 @@
 import postgres from 'postgres';
-import type { WorkerId } from '../../ids.ts';
-import { NO_ANSWER } from '../client.ts';
-import { ConcurrencyError, FencedError, LimitError } from '../eventStore.ts';
+import type { WorkerId } from '../../domain/ids.ts';
+import { NO_ANSWER } from '../connection/client.ts';
+import { ConcurrencyError, FencedError, LimitError } from './eventStore.ts';
 
 /** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
 const CONNECTION_CODES = new Set([

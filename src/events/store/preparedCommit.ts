@@ -1,10 +1,11 @@
-import type { EventId, NewId } from '../../ids.ts';
-import type { Commit, StreamAppend } from '../eventStore.ts';
-import type { DomainEvent, StreamKind } from '../eventTypes.ts';
-import { encodeJson } from '../jsonText.ts';
+import { type DomainEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { EventId, NewId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
 import { foldAppend } from '../projections/fold.ts';
-import type { Execution, Session, Worker } from '../states.ts';
-import { streamIdOf } from '../streamId.ts';
+import type { Commit, StreamAppend } from './eventStore.ts';
+import { encodeJson } from './jsonText.ts';
 
 /** A commit with everything fixed that must stay the same however often it is sent: event ids, versions, states, bytes. */
 export interface PreparedCommit {

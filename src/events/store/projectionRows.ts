@@ -1,7 +1,7 @@
-import type { Commit } from '../eventStore.ts';
-import type { StreamKind } from '../eventTypes.ts';
+import type { StreamKind } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
 import { projectionJson } from '../projections/projectionJson.ts';
-import type { Execution } from '../states.ts';
+import type { Commit } from './eventStore.ts';
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 

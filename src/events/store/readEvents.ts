@@ -1,7 +1,6 @@
-import type { Client } from '../client.ts';
-import { decodeEvent, type EventRow } from '../eventCodec.ts';
-import type { RecordedEvent, StreamKind } from '../eventTypes.ts';
-import { streamIdOf } from '../streamId.ts';
+import { type RecordedEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
+import type { Client } from '../connection/client.ts';
+import { decodeEvent, type EventRow } from './eventCodec.ts';
 
 const DEFAULT_PAGE_EVENTS = 500;
 /** Of a page, as JSON in the database; one event alone may hold more. A piece of code can be megabytes. */

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
-import type { Client } from '../client.ts';
-import { DatabaseAwayError } from '../eventStore.ts';
-import { pause } from '../pause.ts';
+import type { Client } from '../connection/client.ts';
+import { pause } from '../connection/pause.ts';
 import { COMMIT_SQL, type CommitResult, commitParameters } from './commitParameters.ts';
 import { isRefusal, isTransient } from './databaseErrors.ts';
+import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
 /** How long a commit waits for a database that is away, at most: those that share a group hear with the one that waits longest. */

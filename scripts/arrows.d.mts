@@ -1,0 +1,4 @@
+export const ROOMS: Readonly<
+  Record<string, { readonly may: readonly string[]; readonly types?: readonly string[] }>
+>;
+export const PACKAGES: Readonly<Record<string, readonly string[]>>;

@@ -1,0 +1,55 @@
+/**
+ * Which room of `src/` may import which, and which packages each has to itself. `scripts/check-arrows.mjs` holds every file
+ * to it; docs/architecture.md says what belongs in each room.
+ */
+
+/**
+ * A room is a folder of `src/` or a file in it. `types`: only types may be imported from there. Nothing is allowed by
+ * going through a third room.
+ */
+export const ROOMS = {
+  domain: { may: [] },
+  config: { may: ['domain'] },
+  process: { may: ['domain'] },
+  postgres: { may: ['domain'] },
+  events: { may: ['domain'], types: ['config'] },
+  runtime: { may: ['domain'], types: ['config'] },
+  kernel: { may: ['domain'], types: ['config'] },
+  worker: { may: ['domain', 'events', 'kernel'] },
+  pool: { may: ['domain', 'events', 'runtime', 'worker'], types: ['config'] },
+  service: { may: ['domain', 'events', 'pool', 'worker'], types: ['config'] },
+  schema: { may: ['domain', 'service'] },
+  doors: { may: ['domain', 'service'] },
+  server: { may: ['domain', 'service', 'schema', 'doors', 'config', 'process'] },
+  'gateway.ts': {
+    may: [
+      'domain',
+      'config',
+      'process',
+      'postgres',
+      'events',
+      'runtime',
+      'kernel',
+      'worker',
+      'pool',
+      'service',
+      'schema',
+      'doors',
+      'server',
+    ],
+  },
+  cli: { may: ['domain', 'config', 'process', 'postgres', 'events', 'gateway.ts'] },
+  'cli.ts': { may: ['cli', 'process'] },
+};
+
+/** A package (with everything below its name), and the only places that may import it. */
+export const PACKAGES = {
+  'drizzle-orm': ['events'],
+  postgres: ['events'],
+  dockerode: ['runtime/docker'],
+  ws: ['kernel', 'server'],
+  '@pothos/core': ['schema'],
+  'graphql-yoga': ['server'],
+  '@graphql-yoga': ['server'],
+  'graphql-ws': ['server'],
+};

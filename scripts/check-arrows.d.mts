@@ -1,0 +1,2 @@
+/** See check-arrows.mjs. */
+export function wrongArrows(sources: Readonly<Record<string, string>>): string[];

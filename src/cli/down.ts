@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Logger, pino } from 'pino';
+import { type Config, loadConfig } from '../config/config.ts';
+import { LEASE_TTL_MS, type Leases } from '../events/leases/leases.ts';
+import { openInstallation } from '../gateway.ts';
+import { stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
+import { type Closers, closeAll } from '../process/closeAll.ts';
+import { makeDataDir } from '../process/dataDir.ts';
+import { liveGateway, lockDataDir } from '../process/gatewayLock.ts';
+
+/** Longer than a gateway takes to drain. */
+const GATEWAY_STOP_TIMEOUT_MS = 15_000;
+const GATEWAY_STOP_LOOK_MS = 50;
+
+/** `cellhouse down`: ends everything of this installation. @throws Error if something of it is left */
+export async function down(): Promise<void> {
+  const config = loadConfig(process.env);
+  const logger = pino({ level: config.logLevel });
+  await stopGateway(config, logger);
+  const hasEmbedded = existsSync(join(config.dataDir, 'postgres'));
+  if (config.databaseUrl !== null || hasEmbedded) await endWorkers(config, logger);
+  if (config.databaseUrl === null) await stopEmbeddedPostgres({ dataDir: config.dataDir, logger });
+  console.log(
+    'Cellhouse is down: no session, no container, no database process of this installation is left.',
+  );
+}
+
+async function endWorkers(config: Config, logger: Logger): Promise<void> {
+  makeDataDir(config.dataDir);
+  const closers: Closers = [];
+  try {
+    const lock = await lockDataDir(config.dataDir);
+    closers.push(() => lock.release());
+    const { database, pool } = await openInstallation(config, logger, closers);
+    await refuseBesideOthers(database.leases);
+    await pool.shutDown();
+    await pool.close(0);
+  } finally {
+    await closeAll(closers);
+  }
+}
+
+/** Asks the gateway that runs on this DATA_DIR to stop, and waits until it has. */
+async function stopGateway(config: Config, logger: Logger): Promise<void> {
+  const live = existsSync(config.dataDir) ? await liveGateway(config.dataDir) : null;
+  if (live === null) return;
+  if (!live.isOfThisNamespace) {
+    throw new Error(
+      'The gateway runs in another container. Stop it first, e.g. docker compose stop gateway.',
+    );
+  }
+  logger.info({ gatewayPid: live.pid }, 'stopping the gateway');
+  process.kill(live.pid, 'SIGTERM');
+  const limit = Date.now() + GATEWAY_STOP_TIMEOUT_MS;
+  while ((await liveGateway(config.dataDir)) !== null) {
+    if (Date.now() > limit)
+      throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
+    await delay(GATEWAY_STOP_LOOK_MS);
+  }
+}
+
+/** A gateway that lives would make good what is ended here. One that died just now is held to live until its lease expires. */
+async function refuseBesideOthers(leases: Leases): Promise<void> {
+  const limit = Date.now() + LEASE_TTL_MS + GATEWAY_STOP_LOOK_MS;
+  for (;;) {
+    const others = await leases.otherGateways();
+    if (others.length === 0) return;
+    if (Date.now() > limit)
+      throw new Error(
+        `Other gateways of this installation run (${others.join(', ')}: what gateway-id in a DATA_DIR says). Stop those first, then repeat this; nothing is ended yet but the gateway here.`,
+      );
+    await delay(GATEWAY_STOP_LOOK_MS);
+  }
+}

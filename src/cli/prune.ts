@@ -1,0 +1,23 @@
+import { pino } from 'pino';
+import { loadConfig } from '../config/config.ts';
+import { pruneHistory } from '../events/retention/pruneHistory.ts';
+import { databaseAddress } from '../gateway.ts';
+import { openArchive } from './archiveFile.ts';
+import { pruneArguments } from './pruneArguments.ts';
+
+const MS_PER_DAY = 86_400_000;
+
+/** `cellhouse prune`: deletes output and events of what ended long ago. @param words what follows `prune` */
+export async function prune(words: readonly string[]): Promise<void> {
+  const { days, archivePath } = pruneArguments(words);
+  const config = loadConfig(process.env);
+  const address = await databaseAddress(config, pino({ level: config.logLevel }));
+  const before = new Date(Date.now() - days * MS_PER_DAY);
+  const archive = archivePath === null ? null : await openArchive(archivePath);
+  try {
+    const pruned = await pruneHistory(address, { before, archive: archive?.append ?? null });
+    console.log(`Pruned what ended before ${before.toISOString()}: ${JSON.stringify(pruned)}`);
+  } finally {
+    await archive?.close();
+  }
+}

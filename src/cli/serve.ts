@@ -1,0 +1,16 @@
+import { loadServeConfig } from '../config/config.ts';
+import { startGateway } from '../gateway.ts';
+import { limitHeapGrowth } from '../process/limitHeapGrowth.ts';
+import { optimizeEarly } from '../process/optimizeEarly.ts';
+import { onStopSignals } from '../process/stopSignals.ts';
+
+/** `cellhouse serve`: starts a gateway and returns while it serves; a stop signal ends it. */
+export async function serve(): Promise<void> {
+  limitHeapGrowth();
+  optimizeEarly();
+  const config = loadServeConfig(process.env);
+  const gateway = await startGateway(config);
+  console.log(`Cellhouse serves ${gateway.address}/graphql`);
+  if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
+  onStopSignals(() => gateway.close());
+}

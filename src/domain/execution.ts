@@ -1,0 +1,269 @@
+/**
+ * The life of an execution.
+ *
+ * ```
+ *  (none) --request--> QUEUED --start--> RUNNING --finish--> OK | ERROR | TIMEOUT | INTERRUPTED | WORKER_LOST | CANCELLED
+ *                         |                                     ^
+ *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
+ * ```
+ * A request to interrupt it is recorded for whoever acts for its worker, and changes no state: how it ends is what tells.
+ * It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
+ * an execution whose kernel began it, but whose start was never recorded, gets both events, in order.
+ */
+import { type Event, missingStart, WrongStateError } from './decider.ts';
+import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
+import { storableText } from './storableText.ts';
+
+export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
+
+export type ExecutionEvent =
+  | Event<
+      'ExecutionRequested',
+      {
+        executionId: ExecutionId;
+        sessionId: SessionId;
+        workerId: WorkerId;
+        tenant: string;
+        userUuid: string;
+        code: string;
+        codeSha256: string;
+        codeBytes: number;
+        timeoutMs: number;
+        maxOutputBytes: number;
+        idempotencyKey: string | null;
+        /** Variables were already gone when it was accepted (see SessionOpened.followsLoss). */
+        stateLost: boolean;
+      }
+    >
+  | Event<'InterruptRequested', Record<never, never>>
+  | Event<'ExecutionStarted', Record<never, never>>
+  | Event<
+      'ExecutionFinished',
+      {
+        status: EndStatus;
+        executionCount: number | null;
+        errorName: string | null;
+        /** Bounded: the whole is in the error output. */
+        errorValue: string | null;
+        stateLost: boolean;
+        truncated: boolean;
+        queuedMs: number;
+        /** From the kernel's start to its end; null if it never started. */
+        runMs: number | null;
+        cpuMs: number | null;
+        peakMemoryBytes: number | null;
+        outputBytes: number;
+        /** Of the kernel, if it died in it (negative: the signal); since schema version 2. */
+        exitCode: number | null;
+      }
+    >;
+
+/** What the events of an execution fold into, and the row of its table; `version` is the stream's. */
+export interface Execution {
+  readonly id: ExecutionId;
+  readonly version: number;
+  readonly tenant: string;
+  readonly userUuid: string;
+  readonly sessionId: SessionId;
+  readonly workerId: WorkerId;
+  readonly status: 'QUEUED' | 'RUNNING' | EndStatus;
+  /** The code itself is in ExecutionRequested only (it can be a megabyte). */
+  readonly codeSha256: string;
+  readonly codeBytes: number;
+  readonly timeoutMs: number;
+  readonly maxOutputBytes: number;
+  readonly idempotencyKey: string | null;
+  readonly requestedAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly executionCount: number | null;
+  readonly errorName: string | null;
+  readonly errorValue: string | null;
+  readonly stateLost: boolean;
+  readonly truncated: boolean;
+  readonly queuedMs: number | null;
+  readonly runMs: number | null;
+  readonly cpuMs: number | null;
+  readonly peakMemoryBytes: number | null;
+  readonly outputBytes: number;
+}
+
+/** How an execution ended, as its channel (or whoever declares it over) tells. */
+export interface Ending {
+  readonly status: EndStatus;
+  readonly executionCount: number | null;
+  readonly errorName: string | null;
+  readonly errorValue: string | null;
+  readonly stateLost: boolean;
+  readonly truncated: boolean;
+  readonly cpuMs: number | null;
+  readonly peakMemoryBytes: number | null;
+  readonly outputBytes: number;
+  readonly exitCode: number | null;
+}
+
+export type ExecutionCommand =
+  | {
+      readonly type: 'RequestExecution';
+      readonly at: string;
+      readonly executionId: ExecutionId;
+      readonly sessionId: SessionId;
+      readonly workerId: WorkerId;
+      readonly tenant: string;
+      readonly userUuid: string;
+      readonly code: string;
+      readonly codeSha256: string;
+      readonly codeBytes: number;
+      readonly timeoutMs: number;
+      readonly maxOutputBytes: number;
+      readonly idempotencyKey: string | null;
+      readonly stateLost: boolean;
+    }
+  | { readonly type: 'RequestInterrupt'; readonly at: string }
+  /** `at`: when the kernel began, by its own time. */
+  | { readonly type: 'RecordStart'; readonly at: string }
+  | {
+      readonly type: 'FinishExecution';
+      readonly at: string;
+      /** When the kernel began, where it did; used if no start is recorded yet. */
+      readonly startedAt: string | null;
+      readonly ending: Ending;
+    };
+
+/** Longest error text kept in the event and the row; the whole of it is in the error output. */
+const MAX_ERROR_VALUE_CHARS = 1_000;
+const MAX_ERROR_NAME_CHARS = 200;
+
+/** Decides what a command on an execution records. Pure. @throws WrongStateError */
+export function decideExecution(
+  command: ExecutionCommand,
+  execution: Execution | null,
+): ExecutionEvent[] {
+  if (command.type === 'RequestExecution') {
+    if (execution !== null) throw new WrongStateError('execution', execution.status, command.type);
+    const { type: _, ...data } = command;
+    return [{ type: 'ExecutionRequested', data }];
+  }
+  if (execution === null) throw new WrongStateError('execution', 'not requested', command.type);
+  if (execution.finishedAt !== null) return [];
+  switch (command.type) {
+    case 'RequestInterrupt':
+      return [{ type: 'InterruptRequested', data: { at: command.at } }];
+    case 'RecordStart':
+      return execution.startedAt === null
+        ? [{ type: 'ExecutionStarted', data: { at: notBefore(command.at, execution) } }]
+        : [];
+    case 'FinishExecution':
+      return finish(command, execution);
+    default:
+      return command satisfies never;
+  }
+}
+
+function finish(
+  command: Extract<ExecutionCommand, { type: 'FinishExecution' }>,
+  execution: Execution,
+): ExecutionEvent[] {
+  const started =
+    command.startedAt === null
+      ? []
+      : decideExecution({ type: 'RecordStart', at: command.startedAt }, execution);
+  const startedAt = execution.startedAt ?? (started[0] ? new Date(started[0].data.at) : null);
+  const at = notBefore(command.at, execution);
+  const endMs = Date.parse(at);
+  const { ending } = command;
+  return [
+    ...started,
+    {
+      type: 'ExecutionFinished',
+      data: {
+        at,
+        ...ending,
+        stateLost: ending.stateLost || execution.stateLost,
+        errorName: ending.errorName?.slice(0, MAX_ERROR_NAME_CHARS) ?? null,
+        errorValue: ending.errorValue?.slice(0, MAX_ERROR_VALUE_CHARS) ?? null,
+        queuedMs: (startedAt?.getTime() ?? endMs) - execution.requestedAt.getTime(),
+        runMs: startedAt === null ? null : Math.max(0, endMs - startedAt.getTime()),
+      },
+    },
+  ];
+}
+
+/** The worker's clock is the host's, but its user owns the kernel: no time lies before the request. */
+function notBefore(at: string, execution: Execution): string {
+  return Date.parse(at) >= execution.requestedAt.getTime()
+    ? at
+    : execution.requestedAt.toISOString();
+}
+
+/**
+ * The execution after `event`. Pure, and never refuses: what was recorded is so. Error texts are made storable here (the
+ * exact ones are in the event and the error output), so that this state equals the row read back.
+ * @throws Error if the stream has no start
+ */
+export function evolveExecution(state: Execution | null, event: ExecutionEvent): Execution {
+  if (event.type === 'ExecutionRequested') return requested(event.data, state?.version ?? 0);
+  if (state === null) throw missingStart(event.type);
+  const next = { ...state, version: state.version + 1 };
+  switch (event.type) {
+    case 'InterruptRequested':
+      return next;
+    case 'ExecutionStarted':
+      return { ...next, status: 'RUNNING', startedAt: new Date(event.data.at) };
+    case 'ExecutionFinished':
+      return finished(next, event.data);
+    default:
+      return event satisfies never;
+  }
+}
+
+type Requested = Extract<ExecutionEvent, { type: 'ExecutionRequested' }>['data'];
+type Finished = Extract<ExecutionEvent, { type: 'ExecutionFinished' }>['data'];
+
+function requested(data: Requested, version: number): Execution {
+  return {
+    id: data.executionId,
+    version: version + 1,
+    tenant: data.tenant,
+    userUuid: data.userUuid,
+    sessionId: data.sessionId,
+    workerId: data.workerId,
+    status: 'QUEUED',
+    codeSha256: data.codeSha256,
+    codeBytes: data.codeBytes,
+    timeoutMs: data.timeoutMs,
+    maxOutputBytes: data.maxOutputBytes,
+    idempotencyKey: data.idempotencyKey,
+    requestedAt: new Date(data.at),
+    startedAt: null,
+    finishedAt: null,
+    executionCount: null,
+    errorName: null,
+    errorValue: null,
+    stateLost: data.stateLost,
+    truncated: false,
+    queuedMs: null,
+    runMs: null,
+    cpuMs: null,
+    peakMemoryBytes: null,
+    outputBytes: 0,
+  };
+}
+
+function finished(state: Execution, data: Finished): Execution {
+  return {
+    ...state,
+    status: data.status,
+    finishedAt: new Date(data.at),
+    executionCount: data.executionCount,
+    errorName: data.errorName === null ? null : storableText(data.errorName),
+    errorValue: data.errorValue === null ? null : storableText(data.errorValue),
+    stateLost: data.stateLost,
+    truncated: data.truncated,
+    queuedMs: data.queuedMs,
+    runMs: data.runMs,
+    cpuMs: data.cpuMs,
+    peakMemoryBytes: data.peakMemoryBytes,
+    outputBytes: data.outputBytes,
+  };
+}

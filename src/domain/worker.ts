@@ -1,0 +1,196 @@
+/**
+ * The life of a worker.
+ *
+ * ```
+ *  (none) --request--> REQUESTED --started--> STARTING --ready--> IDLE --assign--> ASSIGNED
+ *                          |                     |                 |                  |
+ *                          +---------------------+----- lose ------+------------------+--> LOST ----+
+ *                                                |                 |                  |             +-- removed --> REMOVED
+ *                                                +---- retire -----+------------------+--> RETIRED -+
+ * ```
+ * A worker serves one session in its life: nothing leads from ASSIGNED back to IDLE. REMOVED (the container is gone) ends
+ * the stream. Repeating what already happened decides nothing, so every caller may be late (`create-failed` comes too late for
+ * one that is IDLE); what can never follow is a {@link WrongStateError}.
+ */
+import { type Event, missingStart, WrongStateError } from './decider.ts';
+import type { PoolId, SessionId, WorkerId } from './ids.ts';
+
+export interface WorkerLimits {
+  readonly memoryMb: number;
+  readonly diskMb: number;
+  readonly cpus: number;
+  readonly pids: number;
+}
+
+export type RetireReason = 'released' | 'idle' | 'expired' | 'shutdown' | 'recycled';
+export type LostReason = 'exited' | 'oom' | 'unreachable' | 'create-failed' | 'engine-restarted';
+
+export type WorkerEvent =
+  | Event<
+      'WorkerRequested',
+      {
+        workerId: WorkerId;
+        poolId: PoolId;
+        name: string;
+        imageId: string;
+        runtime: string;
+        limits: WorkerLimits;
+      }
+    >
+  | Event<'WorkerStarted', { containerId: string; socketPath: string }>
+  | Event<'WorkerReady', { readyMs: number }>
+  | Event<'WorkerAssigned', { sessionId: SessionId }>
+  | Event<'WorkerRetired', { reason: RetireReason }>
+  | Event<'WorkerLost', { reason: LostReason; exitCode: number | null; detail: string | null }>
+  | Event<'WorkerRemoved', Record<never, never>>;
+
+/** What the events of a worker fold into, and the row of its table; `version` is the stream's. */
+export interface Worker {
+  readonly id: WorkerId;
+  readonly version: number;
+  readonly poolId: PoolId;
+  readonly state: 'REQUESTED' | 'STARTING' | 'IDLE' | 'ASSIGNED' | 'RETIRED' | 'LOST' | 'REMOVED';
+  readonly name: string;
+  readonly imageId: string;
+  readonly runtime: string;
+  readonly limits: WorkerLimits;
+  readonly containerId: string | null;
+  readonly socketPath: string | null;
+  readonly sessionId: SessionId | null;
+  readonly requestedAt: Date;
+  readonly startedAt: Date | null;
+  readonly readyAt: Date | null;
+  readonly readyMs: number | null;
+  readonly assignedAt: Date | null;
+  /** Retired or lost. */
+  readonly endedAt: Date | null;
+  readonly endReason: RetireReason | LostReason | null;
+  readonly exitCode: number | null;
+  readonly removedAt: Date | null;
+}
+
+export type WorkerCommand = { readonly at: string } & (
+  | {
+      readonly type: 'RequestWorker';
+      readonly workerId: WorkerId;
+      readonly poolId: PoolId;
+      readonly name: string;
+      readonly imageId: string;
+      readonly runtime: string;
+      readonly limits: WorkerLimits;
+    }
+  | { readonly type: 'RecordStart'; readonly containerId: string; readonly socketPath: string }
+  | { readonly type: 'RecordReady'; readonly readyMs: number }
+  | { readonly type: 'AssignWorker'; readonly sessionId: SessionId }
+  | { readonly type: 'RetireWorker'; readonly reason: RetireReason }
+  | {
+      readonly type: 'RecordLoss';
+      readonly reason: LostReason;
+      readonly exitCode: number | null;
+      readonly detail: string | null;
+    }
+  | { readonly type: 'RecordRemoval' }
+);
+
+/** Decides what a command on a worker records. Pure. @throws WrongStateError */
+export function decideWorker(command: WorkerCommand, worker: Worker | null): WorkerEvent[] {
+  if (command.type === 'RequestWorker') {
+    if (worker !== null) throw new WrongStateError('worker', worker.state, command.type);
+    const { type: _, ...data } = command;
+    return [{ type: 'WorkerRequested', data }];
+  }
+  if (worker === null) throw new WrongStateError('worker', 'not requested', command.type);
+  return decideExisting(command, worker);
+}
+
+function decideExisting(
+  command: Exclude<WorkerCommand, { type: 'RequestWorker' }>,
+  worker: Worker,
+): WorkerEvent[] {
+  const { at } = command;
+  const ended = ['RETIRED', 'LOST', 'REMOVED'].includes(worker.state);
+  const refuse = () => new WrongStateError('worker', worker.state, command.type);
+  switch (command.type) {
+    case 'RecordStart': {
+      if (worker.state !== 'REQUESTED') throw refuse();
+      const { containerId, socketPath } = command;
+      return [{ type: 'WorkerStarted', data: { at, containerId, socketPath } }];
+    }
+    case 'RecordReady':
+      if (worker.state !== 'STARTING') throw refuse();
+      return [{ type: 'WorkerReady', data: { at, readyMs: command.readyMs } }];
+    case 'AssignWorker':
+      if (worker.state !== 'IDLE') throw refuse();
+      return [{ type: 'WorkerAssigned', data: { at, sessionId: command.sessionId } }];
+    case 'RetireWorker':
+      return ended ? [] : [{ type: 'WorkerRetired', data: { at, reason: command.reason } }];
+    case 'RecordLoss': {
+      const { reason, exitCode, detail } = command;
+      // Whoever gave up on its making was slower than its maker.
+      const isMade = worker.state === 'IDLE' || worker.state === 'ASSIGNED';
+      if (reason === 'create-failed' && isMade) return [];
+      return ended ? [] : [{ type: 'WorkerLost', data: { at, reason, exitCode, detail } }];
+    }
+    case 'RecordRemoval':
+      if (worker.state === 'REMOVED') return [];
+      if (!ended) throw refuse();
+      return [{ type: 'WorkerRemoved', data: { at } }];
+    default:
+      return command satisfies never;
+  }
+}
+
+/** The worker after `event`. Pure, and never refuses: what was recorded is so. @throws Error if the stream has no start */
+export function evolveWorker(state: Worker | null, event: WorkerEvent): Worker {
+  if (event.type === 'WorkerRequested') return requested(event.data, state?.version ?? 0);
+  if (state === null) throw missingStart(event.type);
+  const at = new Date(event.data.at);
+  const next = { ...state, version: state.version + 1 };
+  switch (event.type) {
+    case 'WorkerStarted': {
+      const { containerId, socketPath } = event.data;
+      return { ...next, state: 'STARTING', containerId, socketPath, startedAt: at };
+    }
+    case 'WorkerReady':
+      return { ...next, state: 'IDLE', readyAt: at, readyMs: event.data.readyMs };
+    case 'WorkerAssigned':
+      return { ...next, state: 'ASSIGNED', sessionId: event.data.sessionId, assignedAt: at };
+    case 'WorkerRetired':
+      return { ...next, state: 'RETIRED', endedAt: at, endReason: event.data.reason };
+    case 'WorkerLost': {
+      const { reason, exitCode } = event.data;
+      return { ...next, state: 'LOST', endedAt: at, endReason: reason, exitCode };
+    }
+    case 'WorkerRemoved':
+      return { ...next, state: 'REMOVED', removedAt: at };
+    default:
+      return event satisfies never;
+  }
+}
+
+type Requested = Extract<WorkerEvent, { type: 'WorkerRequested' }>['data'];
+
+function requested(data: Requested, version: number): Worker {
+  return {
+    id: data.workerId,
+    version: version + 1,
+    poolId: data.poolId,
+    state: 'REQUESTED',
+    name: data.name,
+    imageId: data.imageId,
+    runtime: data.runtime,
+    limits: data.limits,
+    containerId: null,
+    socketPath: null,
+    sessionId: null,
+    requestedAt: new Date(data.at),
+    startedAt: null,
+    readyAt: null,
+    readyMs: null,
+    assignedAt: null,
+    endedAt: null,
+    endReason: null,
+    exitCode: null,
+    removedAt: null,
+  };
+}

@@ -1,0 +1,45 @@
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import { isAway } from '../store/databaseErrors.ts';
+import { DatabaseAwayError } from '../store/eventStore.ts';
+import { pause } from './pause.ts';
+
+/** As long as a commit waits, so that whoever asks is told alike. */
+const RETRY_LIMIT_MS = 30_000;
+
+export interface PatienceDeps {
+  readonly logger: Logger;
+  /** Aborted when the database is being closed: nobody waits any more. */
+  readonly closing: AbortSignal;
+}
+
+type Ask = (...given: never[]) => Promise<unknown>;
+
+/**
+ * The same functions, each asking again while the database is away. For those that do no harm when they are repeated.
+ * @throws DatabaseAwayError after a named limit
+ */
+export function allPatient<T extends object>(functions: T, deps: PatienceDeps): T {
+  const entries = Object.entries(functions) as [string, Ask][];
+  return Object.fromEntries(entries.map(([name, ask]) => [name, patient(ask, deps)])) as T;
+}
+
+function patient<F extends Ask>(ask: F, { logger, closing }: PatienceDeps): F {
+  const askPatiently = async (...given: Parameters<F>): Promise<unknown> => {
+    const startedAt = performance.now();
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await ask(...given);
+      } catch (error: unknown) {
+        if (!isAway(error)) throw error;
+        const waitedMs = Math.round(performance.now() - startedAt);
+        if (closing.aborted || waitedMs > RETRY_LIMIT_MS) {
+          throw new DatabaseAwayError(waitedMs, { cause: error });
+        }
+        logger.debug({ error: messageOf(error), attempt }, 'The database is away; asking again');
+        await pause(attempt, closing);
+      }
+    }
+  };
+  return askPatiently as F;
+}

@@ -1,0 +1,48 @@
+import type { OutputsAdded } from '../store/eventStore.ts';
+
+type Wake = () => void;
+
+export interface OutputListeners {
+  onExecution(id: string, wake: Wake): () => void;
+  onSession(id: string, wake: Wake): () => void;
+  wake(added: OutputsAdded): void;
+  wakeAll(): void;
+  clear(): void;
+}
+
+/** Who waits for outputs of what. Holds an entry only while somebody listens. */
+export function createOutputListeners(): OutputListeners {
+  const byExecution = new Map<string, Set<Wake>>();
+  const bySession = new Map<string, Set<Wake>>();
+  return {
+    onExecution: (id, wake) => add(byExecution, id, wake),
+    onSession: (id, wake) => add(bySession, id, wake),
+    wake: ({ executionIds, sessionIds }) => {
+      for (const id of new Set(executionIds)) callAll(byExecution.get(id));
+      for (const id of new Set(sessionIds)) callAll(bySession.get(id));
+    },
+    wakeAll: () => {
+      for (const wakes of [...byExecution.values(), ...bySession.values()]) callAll(wakes);
+    },
+    clear: () => {
+      byExecution.clear();
+      bySession.clear();
+    },
+  };
+}
+
+function add(map: Map<string, Set<Wake>>, id: string, wake: Wake): () => void {
+  // A listener of its own for each call, so that the same function twice is two.
+  const own: Wake = () => wake();
+  const wakes = map.get(id) ?? new Set<Wake>();
+  map.set(id, wakes.add(own));
+  return () => {
+    wakes.delete(own);
+    if (wakes.size === 0 && map.get(id) === wakes) map.delete(id);
+  };
+}
+
+function callAll(wakes: ReadonlySet<Wake> | undefined): void {
+  // A copy: a listener may leave, or another come, while it is called.
+  for (const wake of [...(wakes ?? [])]) wake();
+}

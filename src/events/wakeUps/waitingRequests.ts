@@ -1,0 +1,101 @@
+/**
+ * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row; those of gateways that
+ * live count.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import type { Client } from '../connection/client.ts';
+import type { Leases } from '../leases/leases.ts';
+import { CHANNEL } from './parseNotification.ts';
+
+export interface WaitingRequests {
+  /** So many wait at this gateway now. Others hear of it a little later. */
+  set(count: number): void;
+  /** Here and elsewhere. */
+  total(): Promise<number>;
+}
+
+export interface WaitingRequestsDeps {
+  readonly client: Client;
+  readonly gatewayId: string;
+  readonly leases: Pick<Leases, 'announce'>;
+  readonly logger: Logger;
+}
+
+/** Most calls get a worker sooner, and are not worth telling of. */
+const TELL_DELAY_MS = 100;
+const RETRY_DELAY_MS = 1_000;
+
+export function createWaitingRequests(
+  deps: WaitingRequestsDeps,
+): WaitingRequests & { close(): Promise<void> } {
+  const { client, gatewayId, leases } = deps;
+  const closing = new AbortController();
+  let count = 0;
+  /** What a predecessor with this id wrote before it was killed is not known, so the first thing is to correct it. */
+  let told: number | null = null;
+  let telling: Promise<void> | null = null;
+
+  const pause = (ms: number) =>
+    delay(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+
+  async function tellOthers(): Promise<void> {
+    await pause(TELL_DELAY_MS);
+    while (count !== told && !closing.signal.aborted) {
+      const now = count;
+      try {
+        if (now > 0) await leases.announce();
+        await writeWaiting(client, gatewayId, now);
+        told = now;
+        await pause(TELL_DELAY_MS);
+      } catch (error: unknown) {
+        deps.logger.warn({ error: messageOf(error) }, 'others could not be told who waits here');
+        await pause(RETRY_DELAY_MS);
+      }
+    }
+  }
+
+  function tell(): void {
+    if (count === told || closing.signal.aborted) return;
+    telling ??= tellOthers().finally(() => {
+      telling = null;
+      tell();
+    });
+  }
+
+  tell();
+  return {
+    set: (now) => {
+      count = now;
+      tell();
+    },
+    total: async () => count + (await readWaitingElsewhere(client, gatewayId)),
+    close: async () => {
+      closing.abort();
+      await telling;
+    },
+  };
+}
+
+async function writeWaiting(
+  { sql, answered }: Client,
+  gatewayId: string,
+  count: number,
+): Promise<void> {
+  const notification = JSON.stringify({ g: gatewayId, p: 0, x: [], s: [], w: true });
+  await answered(sql`
+    WITH written AS (
+      INSERT INTO waiting_requests (gateway_id, count) VALUES (${gatewayId}, ${count})
+      ON CONFLICT (gateway_id) DO UPDATE SET count = excluded.count RETURNING gateway_id
+    )
+    SELECT pg_notify(${CHANNEL}, ${notification}) FROM written`);
+}
+
+async function readWaitingElsewhere({ sql, answered }: Client, gatewayId: string): Promise<number> {
+  const [row] = await answered(sql<{ count: number }[]>`
+    SELECT coalesce(sum(w.count), 0)::int AS count FROM waiting_requests w
+    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
+    WHERE w.gateway_id <> ${gatewayId}`);
+  return row?.count ?? 0;
+}

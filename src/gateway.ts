@@ -1,0 +1,222 @@
+/**
+ * The composition root: wires every part, starts them in order, and stops them in reverse. It is the one file that sees
+ * them all. The commands use it, and so do the tests.
+ */
+import { type Logger, pino } from 'pino';
+import type { Config } from './config/config.ts';
+import { messageOf } from './domain/errors.ts';
+import type { EndStatus } from './domain/execution.ts';
+import type { PoolId } from './domain/ids.ts';
+import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
+import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
+import type { Database } from './events/database.ts';
+import { openDatabase } from './events/openDatabase.ts';
+import { createPool, type Pool } from './pool/pool.ts';
+import { poolOfEngine } from './pool/poolOfEngine.ts';
+import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
+import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
+import { type Closers, closeAll } from './process/closeAll.ts';
+import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
+import { lockDataDir } from './process/gatewayLock.ts';
+import { newId } from './process/newId.ts';
+import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
+import type { Engine, Runtime } from './runtime/runtime.ts';
+import { createServer } from './server/createServer.ts';
+import type { Readiness } from './server/http/health.ts';
+import { createFinishWaiters } from './service/execute/finishWaiters.ts';
+import { createInterpreterService } from './service/interpreterService.ts';
+import { createOpenSessions } from './service/openSessions.ts';
+import { countFollowers } from './service/output/followOutput.ts';
+import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
+import type { InterpreterService } from './service/service.ts';
+
+/** What stopping gives the last outputs to be stored; the rest stays with the agents. */
+const DRAIN_OUTPUT_MS = 1_000;
+
+const NO_LIVE_RESTORE =
+  'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
+
+export interface Gateway {
+  readonly address: string;
+  /** Null: AUTH_TOKEN was given. */
+  readonly tokenFile: string | null;
+  /** Stops: no new work, sessions and running code go on in their workers. */
+  close(): Promise<void>;
+}
+
+/** Starts a gateway. Resolves when it serves and its workers are adopted. @throws Error with a message for the operator */
+export async function startGateway(config: Config): Promise<Gateway> {
+  const closers: Closers = [];
+  const logger: Logger = pino({ level: config.logLevel });
+  try {
+    makeDataDir(config.dataDir);
+    const lock = await lockDataDir(config.dataDir);
+    closers.push(() => lock.release());
+    const installation = await openInstallation(config, logger, closers);
+    const { database, pool, engine } = installation;
+    requireRuntime(engine, config);
+    if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
+    const { service, endedExecutions, load } = composeService(config, installation);
+    const server = createServer({
+      config,
+      service,
+      token: config.authToken ?? tokenOf(config.dataDir),
+      readiness: () => readiness(database, pool),
+      endedExecutions: () => endedExecutions,
+      messageCounts: () => installation.messageCounts,
+      outputFollowers: () => installation.sharedOutput.count,
+      logger,
+    });
+    const { port } = await server.listen();
+    closers.push(() => pool.close(DRAIN_OUTPUT_MS));
+    closers.push(() => server.close());
+    await load();
+    await pool.start();
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return {
+      address: `http://${host}:${port}`,
+      tokenFile: config.authToken === null ? tokenPath(config.dataDir) : null,
+      close: () => closeAll(closers),
+    };
+  } catch (error: unknown) {
+    await closeAll(closers).catch((cause: unknown) =>
+      logger.error({ err: cause }, 'the failed start left something open'),
+    );
+    throw error;
+  }
+}
+
+export interface Installation extends PoolParts {
+  readonly database: Database;
+  readonly engine: Engine;
+}
+
+/** Database, engine and pool, without a server: what serving and ending have in common. */
+export async function openInstallation(
+  config: Config,
+  logger: Logger,
+  closers: Closers,
+): Promise<Installation> {
+  const address = await databaseAddress(config, logger);
+  if (config.databaseUrl === null) {
+    const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
+    closers.push(() => keeper.close());
+  }
+  const runtime = createDockerRuntime({
+    socketPath: config.dockerSocketPath,
+    ociRuntime: config.dockerRuntime,
+    logger,
+  });
+  const gatewayId = gatewayIdOf(config.dataDir);
+  const database = await openDatabase(address, { gatewayId, logger, newId });
+  closers.push(() => database.close());
+  const engine = await engineOf(runtime, config);
+  const poolId = await poolOfEngine(database.queries, engine, config.dockerSocketPath);
+  return { database, engine, ...composePool({ config, database, runtime, poolId, logger }) };
+}
+
+export interface PoolParts {
+  readonly pool: Pool;
+  readonly messageCounts: MessageCounts;
+  readonly sharedOutput: SharedOutput;
+}
+
+/** The pool over a database and a runtime, not started yet. */
+export function composePool(deps: {
+  readonly config: Config;
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly poolId: PoolId;
+  readonly logger: Logger;
+}): PoolParts {
+  const messageCounts = createMessageCounts();
+  const sharedOutput = createSharedOutput();
+  const pool = createPool({
+    ...deps,
+    workerImage: deps.config.workerImage ?? '',
+    messageCounts,
+    followers: (execution) => countFollowers(sharedOutput, execution),
+    newId,
+    now: () => new Date(),
+    random: Math.random,
+  });
+  return { pool, messageCounts, sharedOutput };
+}
+
+export interface ServiceParts {
+  readonly service: InterpreterService;
+  /** How many ended here with each status, counted on. */
+  readonly endedExecutions: ReadonlyMap<EndStatus, number>;
+  /** Reads what the service keeps in memory; to be awaited before the pool starts. */
+  load(): Promise<void>;
+}
+
+/** The service over a pool. */
+export function composeService(
+  config: Config,
+  {
+    database,
+    pool,
+    sharedOutput,
+  }: Omit<PoolParts, 'messageCounts'> & { readonly database: Database },
+): ServiceParts {
+  const sessions = createOpenSessions(database.queries);
+  const finishWaiters = createFinishWaiters(database.queries);
+  const endedExecutions = new Map<EndStatus, number>();
+  // Sessions first: whoever is woken by a finished execution finds its session up to date.
+  database.wakeUps.onEvent((recorded) => {
+    sessions.apply(recorded);
+    finishWaiters.apply(recorded);
+    const { event } = recorded;
+    if (event.type !== 'ExecutionFinished') return;
+    const { status } = event.data;
+    endedExecutions.set(status, (endedExecutions.get(status) ?? 0) + 1);
+  });
+  const service = createInterpreterService({
+    config,
+    database,
+    pool,
+    sessions,
+    finishWaiters,
+    sharedOutput,
+    newId,
+    now: () => new Date(),
+  });
+  return { service, endedExecutions, load: () => sessions.load() };
+}
+
+/** DATABASE_URL, else the embedded server, started if it does not run. */
+export async function databaseAddress(config: Config, logger: Logger): Promise<DatabaseAddress> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl };
+  return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
+}
+
+function engineOf(runtime: Runtime, config: Config): Promise<Engine> {
+  return runtime.engine().catch((cause: unknown) => {
+    throw new Error(
+      `The Docker engine at ${config.dockerSocketPath} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
+      { cause },
+    );
+  });
+}
+
+/** A shim's full name need not be configured; any other name must be. @throws Error that says what to do */
+function requireRuntime(
+  { ociRuntimes }: Engine,
+  { dockerRuntime, dockerSocketPath }: Config,
+): void {
+  if (ociRuntimes.includes(dockerRuntime) || dockerRuntime.startsWith('io.containerd.')) return;
+  throw new Error(
+    `DOCKER_RUNTIME is ${dockerRuntime}, but the Docker engine at ${dockerSocketPath} has only: ${ociRuntimes.join(', ')}. For runsc (gVisor) run, as root: node scripts/setup-runsc.mjs`,
+  );
+}
+
+async function readiness(database: Database, pool: Pool): Promise<Readiness> {
+  const reasons: string[] = [];
+  if (pool.isInitializing) reasons.push('The workers are not adopted yet.');
+  await database.ping().catch(() => reasons.push('The database does not answer.'));
+  if (reasons.length > 0) return { status: 'not ready', reasons };
+  const { degradation } = pool;
+  if (degradation !== null) return { status: 'degraded', reasons: [degradation.message] };
+  return { status: 'ready', reasons };
+}

@@ -1,0 +1,172 @@
+/**
+ * One WebSocket to a worker, from dialling to its end; {@link openKernelChannel} makes a new one after each.
+ *
+ * ```
+ *  dialling --upgrade--> greeting --hello--> open --...--> ended (lost | fenced)
+ *                        (a plain Jupyter Server says no hello: open at the upgrade)
+ * ```
+ */
+import { WebSocket } from 'ws';
+import type { Hello } from '../frames/messages.ts';
+import { type Frame, parseFrame } from '../frames/parseFrame.ts';
+import type { DeliverableFrame } from './delivery.ts';
+import { FencedByWorkerError, KernelProtocolError } from './kernelErrors.ts';
+import type { KernelTarget } from './kernelTarget.ts';
+import { createLiveness, type Liveness } from './liveness.ts';
+import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
+
+/** From the upgrade to the hello, which the agent sends in the same breath. */
+const HELLO_TIMEOUT_MS = 5_000;
+/** Sent and not read by the peer. The agent reads whatever it does; a few requests of the largest size fit. */
+const MAX_UNREAD_BYTES = 32 * 1_048_576;
+/** Closed by the agent because another gateway connected with an equal or higher epoch (docs/worker-protocol.md). */
+const CLOSE_CODE_FENCED = 4409;
+
+export interface ConnectionDeps {
+  readonly target: KernelTarget;
+  readonly after: number;
+  readonly epoch: number;
+  readonly pingIntervalMs?: number;
+  readonly now: () => number;
+  /** Null from a plain Jupyter Server. May call `end`. */
+  readonly onOpen: (hello: Hello | null) => void;
+  /** Everything but the hello, in order, only while open. */
+  readonly onFrame: (frame: DeliverableFrame) => void;
+  /** Once, and nothing comes after it. Not called for `close()`. */
+  readonly onEnd: (error: Error) => void;
+}
+
+export interface Connection {
+  /** Hands the frame to the socket. False (nothing was done): not open. */
+  send(frame: string): boolean;
+  /** Stops reading, so that the peer has to wait; at most what is already read (64 KiB) still comes. */
+  pause(): void;
+  resume(): void;
+  /** Gives up at once and reports `error`. */
+  end(error: Error): void;
+  /** Says goodbye; resolves when the socket is closed. */
+  close(): Promise<void>;
+}
+
+/** Dials at once. {@link FencedByWorkerError} as the end's error means: never again with this epoch. */
+export function openConnection(deps: ConnectionDeps): Connection {
+  return new SocketConnection(deps);
+}
+
+class SocketConnection implements Connection {
+  readonly #deps: ConnectionDeps;
+  readonly #socket: WebSocket;
+  readonly #liveness: Liveness;
+  #phase: 'greeting' | 'open' | 'ended' = 'greeting';
+  #lastError: Error | null = null;
+  #isPaused = false;
+  #helloTimer: NodeJS.Timeout | undefined;
+
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps;
+    this.#socket = dialWorker(deps.target, deps.after, deps.epoch);
+    this.#liveness = createLiveness({
+      intervalMs: deps.pingIntervalMs,
+      ping: () => this.#socket.ping(),
+      isPaused: () => this.#isPaused,
+      onSilence: () => this.end(new Error('The worker gives no sign of life.')),
+    });
+    this.#listen();
+  }
+
+  send(frame: string): boolean {
+    if (this.#phase !== 'open' || this.#socket.readyState !== WebSocket.OPEN) return false;
+    if (this.#socket.bufferedAmount + frame.length > MAX_UNREAD_BYTES) {
+      this.end(new Error('The worker does not read what it is sent.'));
+      return false;
+    }
+    this.#socket.send(frame);
+    return true;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  end(error: Error): void {
+    if (this.#phase === 'ended') return;
+    this.#stop();
+    this.#socket.terminate();
+    this.#deps.onEnd(error);
+  }
+
+  close(): Promise<void> {
+    this.#stop();
+    return closeSocket(this.#socket);
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on('open', () => this.#upgraded());
+    socket.on('message', (data, isBinary) => {
+      this.#liveness.sign();
+      if (this.#phase === 'ended') return;
+      this.#take(isBinary ? BINARY_FRAME : parseFrame(textOf(data), this.#deps.now()));
+    });
+    socket.on('pong', () => this.#liveness.sign());
+    socket.on('unexpected-response', (_request, { statusCode }) =>
+      this.end(
+        statusCode === 409
+          ? new FencedByWorkerError()
+          : new Error(`The worker answered the upgrade with HTTP ${statusCode}.`),
+      ),
+    );
+    socket.on('error', (error) => {
+      this.#lastError = error;
+    });
+    socket.on('close', (code) => this.end(this.#reasonOf(code)));
+  }
+
+  #stop(): void {
+    this.#phase = 'ended';
+    clearTimeout(this.#helloTimer);
+    this.#liveness.close();
+  }
+
+  #upgraded(): void {
+    if (this.#phase === 'ended') return;
+    this.#liveness.start();
+    if (this.#deps.target.kind === 'jupyter') {
+      this.#open(null);
+    } else {
+      const expire = () => this.end(new KernelProtocolError('The worker said no hello.'));
+      this.#helloTimer = setTimeout(expire, HELLO_TIMEOUT_MS);
+    }
+  }
+
+  #open(hello: Hello | null): void {
+    clearTimeout(this.#helloTimer);
+    this.#phase = 'open';
+    this.#deps.onOpen(hello);
+  }
+
+  #take(frame: Frame): void {
+    if (this.#phase === 'greeting') {
+      if (frame.type === 'hello') this.#open(frame.hello);
+      else this.end(new KernelProtocolError('The worker did not say hello first.'));
+    } else if (frame.type === 'hello') {
+      this.end(new KernelProtocolError('The worker said hello twice.'));
+    } else {
+      this.#deps.onFrame(frame);
+    }
+  }
+
+  #reasonOf(closeCode: number): Error {
+    if (closeCode === CLOSE_CODE_FENCED) return new FencedByWorkerError();
+    return this.#lastError ?? new Error(`The worker closed the connection (${closeCode}).`);
+  }
+}
+
+/** Jupyter's binary frames carry buffers, which nothing here asks for. */
+const BINARY_FRAME: Frame = { type: 'dropped', seq: null, why: 'invalid' };

@@ -1,0 +1,44 @@
+import type { MessageCounts } from '../../domain/messageCounts.ts';
+import type { KernelMessage } from '../frames/messages.ts';
+import type { Frame } from '../frames/parseFrame.ts';
+import type { KernelTarget } from './kernelTarget.ts';
+import type { Sequence } from './sequence.ts';
+
+/** What comes over an open connection. */
+export type DeliverableFrame = Exclude<Frame, { type: 'hello' }>;
+
+/**
+ * Takes in a frame: hands its message on if it is the next one, and counts it either way. Returns whether it brought the
+ * channel on, or (an Error) that it cannot come here.
+ */
+export type Deliver = (frame: DeliverableFrame) => boolean | Error;
+
+export function createDelivery(deps: {
+  readonly target: KernelTarget;
+  readonly sequence: Sequence;
+  readonly counts: MessageCounts;
+  readonly onMessage: (message: KernelMessage) => void;
+}): Deliver {
+  const { target, sequence, counts, onMessage } = deps;
+  const placeOf = (frame: DeliverableFrame): ReturnType<Sequence['place']> => {
+    // A plain Jupyter Server numbers nothing.
+    if (target.kind === 'jupyter') return 'next';
+    return sequence.place(frame.type === 'message' ? frame.message.seq : frame.seq);
+  };
+  return (frame) => {
+    const place = placeOf(frame);
+    if (place instanceof Error) return place;
+    if (place === 'duplicate') {
+      counts.duplicates += 1;
+      return false;
+    }
+    if (frame.type === 'dropped') {
+      counts[frame.why] += 1;
+    } else {
+      if (frame.isMalformed) counts.invalid += 1;
+      counts.delivered += 1;
+      onMessage(frame.message);
+    }
+    return true;
+  };
+}

@@ -1,0 +1,51 @@
+import type { Output } from '../../domain/output.ts';
+
+/** How much of `MAX_OUTPUT_BYTES` an output's content takes: text as UTF-8, other values as JSON. */
+export function outputBytes(output: Output): number {
+  switch (output.kind) {
+    case 'stream':
+      return Buffer.byteLength(output.text);
+    case 'result':
+    case 'display':
+    case 'update':
+      return valuesBytes(output.data) + valuesBytes(output.metadata);
+    case 'error':
+      return output.traceback.reduce(
+        (sum, line) => sum + Buffer.byteLength(line),
+        Buffer.byteLength(output.name) + Buffer.byteLength(output.value),
+      );
+    case 'clear':
+    case 'gap':
+      return 0;
+    default:
+      return output satisfies never;
+  }
+}
+
+function valuesBytes(values: Readonly<Record<string, unknown>>): number {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(values))
+    bytes +=
+      key.length + Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+  return bytes;
+}
+
+/** How many things an output is, once it is parsed: itself, and each value in the lists and objects of its data. */
+export function outputItems(output: Output): number {
+  if (!('data' in output)) return 1;
+  return 1 + nestedValues(output.data) + nestedValues(output.metadata);
+}
+
+/** The values within the values: a MIME type's own text is its content alone. */
+function nestedValues(values: Readonly<Record<string, unknown>>): number {
+  return Object.values(values).reduce<number>((sum, value) => sum + countWithin(value), 0);
+}
+
+/** Its depth was bounded at the door. */
+function countWithin(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  for (const child of Array.isArray(value) ? value : Object.values(value))
+    count += 1 + countWithin(child);
+  return count;
+}

@@ -1,0 +1,117 @@
+import type { Output, RichOutput } from '../../domain/output.ts';
+import { readErrorFacts } from './errorFacts.ts';
+import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
+
+/** Most representations of one displayed object; rich libraries send about five. */
+const MAX_MIME_TYPES = 64;
+/** Longest MIME type; RFC 6838 allows 127 + 1 + 127. */
+const MAX_MIME_TYPE_CHARS = 255;
+/** Deepest JSON in data or metadata: chart specifications reach about 20, and stacks end at some thousands. */
+const MAX_JSON_DEPTH = 128;
+/** Most metadata kept with one output, as JSON: real ones hold a width and a height. */
+const MAX_METADATA_CHARS = 65_536;
+/** Longest display id; IPython's own have 32 characters. A longer one is no id. */
+const MAX_DISPLAY_ID_CHARS = 256;
+const MAX_GAP_REASON_CHARS = 64;
+
+const RICH_KINDS = {
+  execute_result: 'result',
+  display_data: 'display',
+  update_display_data: 'update',
+} as const satisfies Record<string, RichOutput['kind']>;
+
+type OutputType = keyof typeof RICH_KINDS | 'stream' | 'error' | 'clear_output' | 'cellhouse_gap';
+
+/** Whether an iopub `msg_type` carries output. */
+export function isOutputType(type: unknown): type is OutputType {
+  switch (type) {
+    case 'stream':
+    case 'execute_result':
+    case 'display_data':
+    case 'update_display_data':
+    case 'error':
+    case 'clear_output':
+    case 'cellhouse_gap':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * The output in a message's content. Text is kept exactly. Content that is no such output, or too deep or too wide to
+ * be kept, becomes a gap of the frame's size.
+ */
+export function readOutput(
+  type: OutputType,
+  content: JsonObject,
+  frameChars: number,
+): { readonly output: Output; readonly isMalformed: boolean } {
+  const output = readContent(type, content);
+  if (output !== null) return { output, isMalformed: false };
+  return {
+    output: { kind: 'gap', reason: 'malformed', droppedBytes: frameChars },
+    isMalformed: true,
+  };
+}
+
+function readContent(type: OutputType, content: JsonObject): Output | null {
+  switch (type) {
+    case 'stream':
+      return readStream(content);
+    case 'execute_result':
+    case 'display_data':
+    case 'update_display_data':
+      return readRich(RICH_KINDS[type], content);
+    case 'error':
+      return { kind: 'error', ...readErrorFacts(content) };
+    case 'clear_output':
+      return { kind: 'clear', wait: content.wait === true };
+    case 'cellhouse_gap':
+      return readGap(content);
+    default:
+      return type satisfies never;
+  }
+}
+
+function readStream({ name, text }: JsonObject): Output | null {
+  if (typeof text !== 'string' || (name !== 'stdout' && name !== 'stderr')) return null;
+  return { kind: 'stream', name, text };
+}
+
+function readRich(kind: RichOutput['kind'], content: JsonObject): RichOutput | null {
+  const { data, metadata, transient } = content;
+  if (!isJsonObject(data) || !isKeepableData(data)) return null;
+  return {
+    kind,
+    data,
+    metadata: isJsonObject(metadata) ? boundedMetadata(metadata) : {},
+    displayId: isJsonObject(transient) ? readDisplayId(transient.display_id) : null,
+    executionCount: readCount(content.execution_count),
+  };
+}
+
+function isKeepableData(data: JsonObject): boolean {
+  const types = Object.keys(data);
+  return (
+    types.length <= MAX_MIME_TYPES &&
+    types.every((type) => type.length <= MAX_MIME_TYPE_CHARS) &&
+    nestsAtMost(MAX_JSON_DEPTH, data)
+  );
+}
+
+/** Metadata beyond bounds is left out: it only advises how to show the data, which is kept. */
+function boundedMetadata(metadata: JsonObject): JsonObject {
+  const isKeepable =
+    nestsAtMost(MAX_JSON_DEPTH, metadata) && JSON.stringify(metadata).length <= MAX_METADATA_CHARS;
+  return isKeepable ? metadata : {};
+}
+
+function readDisplayId(value: unknown): string | null {
+  return typeof value === 'string' && value.length <= MAX_DISPLAY_ID_CHARS ? value : null;
+}
+
+function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | null {
+  if (typeof reason !== 'string' || reason.length > MAX_GAP_REASON_CHARS) return null;
+  return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
+}

@@ -1,0 +1,22 @@
+import type { PoolId } from '../domain/ids.ts';
+import type { Queries } from '../events/queries/queries.ts';
+import type { Engine } from '../runtime/runtime.ts';
+
+/**
+ * The installation's pool, made at the first call. Its containers live on one engine; on another they would all look lost.
+ * @param address where the engine answers, for the message
+ * @throws Error that says what to do if the pool was made on another engine
+ */
+export async function poolOfEngine(
+  queries: Queries,
+  { id: engineId }: Engine,
+  address: string,
+): Promise<PoolId> {
+  const identity = await queries.poolIdentity(engineId);
+  if (identity.engineId !== engineId) {
+    throw new Error(
+      `This installation's workers are on the Docker engine ${identity.engineId}; the one at ${address} is ${engineId}. Set DOCKER_HOST to the former, or start on another DATA_DIR or DATABASE_URL.`,
+    );
+  }
+  return identity.poolId;
+}

@@ -1,0 +1,31 @@
+/** The one place where ids are minted. */
+import { randomFillSync } from 'node:crypto';
+import { v7 } from 'uuid';
+import type { AnyId, NewId } from '../domain/ids.ts';
+
+/** Of an id. Random bytes are asked for 256 ids at a time, for the asking costs more than the rest of an id. */
+const ID_BYTES = 16;
+const IDS_PER_ASKING = 256;
+
+/** The production {@link NewId}. Ids of one process sort in the order in which they were made. */
+export const newId: NewId = createNewId();
+
+function createNewId(): NewId {
+  const random = Buffer.alloc(ID_BYTES * IDS_PER_ASKING);
+  let used = random.length;
+  let msecs = 0;
+  let seq = 0;
+
+  return <T extends AnyId>() => {
+    if (used === random.length) {
+      randomFillSync(random);
+      used = 0;
+    }
+    const now = Date.now();
+    // Within a millisecond, and while the clock is behind, they count on from a random number of 31 bits.
+    seq = now > msecs ? random.readUInt32BE(used) >>> 1 : seq + 1;
+    msecs = Math.max(msecs, now);
+    used += ID_BYTES;
+    return v7({ random: random.subarray(used - ID_BYTES, used), msecs, seq }) as T;
+  };
+}

@@ -1,0 +1,59 @@
+/** What the engine's failures mean. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, messageOf } from '../../domain/errors.ts';
+import { RuntimeError } from '../runtime.ts';
+
+/** The socket is not there, nobody listens on it, or whoever did is gone in the middle of a call. */
+const AWAY_CODES = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
+
+/**
+ * The engine's answer to a call.
+ * @throws RuntimeError where the kind of failure is known, `engine-away` also after `limitMs`
+ */
+export async function engineCall<T>(limitMs: number, call: Promise<T>): Promise<T> {
+  const answered = new AbortController();
+  const expired = delay(limitMs, undefined, { signal: answered.signal, ref: false }).then(() => {
+    throw new RuntimeError('engine-away', `The Docker engine has not answered for ${limitMs} ms.`);
+  });
+  try {
+    return await Promise.race([call, expired]);
+  } catch (error: unknown) {
+    throw error instanceof RuntimeError ? error : engineError(error);
+  } finally {
+    expired.catch(() => undefined);
+    answered.abort();
+  }
+}
+
+/** An error of the engine, as a {@link RuntimeError} if its kind is known. */
+function engineError(error: unknown): unknown {
+  const message = messageOf(error);
+  const options = { cause: error };
+  if (statusOf(error) === null && AWAY_CODES.some((code) => hasCode(error, code))) {
+    return new RuntimeError(
+      'engine-away',
+      `The Docker engine does not answer (${message}).`,
+      options,
+    );
+  }
+  if (/no space left on device/i.test(message)) return diskError(error);
+  if (statusOf(error) === 404 && /no such image/i.test(message)) {
+    return new RuntimeError('image-missing', message, options);
+  }
+  return error;
+}
+
+/** An error of the file system, as a {@link RuntimeError} if the disk is full. */
+export function diskError(error: unknown): unknown {
+  const isFull = /no space left on device|quota exceeded/i.test(messageOf(error));
+  if (!isFull) return error;
+  const message = `The disk is full (${messageOf(error)}).`;
+  return new RuntimeError('disk-full', message, { cause: error });
+}
+
+/** Of the engine's answer; null: there was none. */
+export function statusOf(error: unknown): number | null {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : null;
+}

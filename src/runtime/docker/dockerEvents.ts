@@ -1,0 +1,98 @@
+/** The engine's event stream: tells of deaths at once, and says so when it may have missed some. */
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import type { PoolId } from '../../domain/ids.ts';
+import { RuntimeError, type RuntimeListener } from '../runtime.ts';
+import { POOL_LABEL } from './containerSpec.ts';
+
+/** Pause before the stream is opened anew; an engine that restarts takes seconds. */
+const RECONNECT_DELAY_MS = 250;
+
+interface Watch {
+  readonly docker: Docker;
+  readonly logger: Logger;
+  readonly poolId: PoolId;
+  readonly listener: RuntimeListener;
+  readonly stopped: AbortController;
+  /** Seconds since the epoch of the last event seen: the next stream resumes there. */
+  since: number;
+  isOpen: boolean;
+}
+
+/**
+ * Watches the pool's containers until `close()`. `onBack` is called each time the stream has been opened, the first time
+ * included, so that the caller's listing covers whatever came before. Events may be told twice after a reconnect.
+ */
+export function watchContainers(
+  deps: { readonly socketPath: string; readonly logger: Logger },
+  poolId: PoolId,
+  listener: RuntimeListener,
+): { close(): void } {
+  // A client of its own without a time limit: a quiet engine sends nothing for hours.
+  const docker = new Docker({ socketPath: deps.socketPath });
+  const stopped = new AbortController();
+  const since = Math.floor(Date.now() / 1000);
+  const { logger } = deps;
+  void follow({ docker, logger, poolId, listener, stopped, since, isOpen: true });
+  return { close: () => stopped.abort() };
+}
+
+async function follow(watch: Watch): Promise<void> {
+  const { signal } = watch.stopped;
+  while (!signal.aborted) {
+    const end = await readEvents(watch).catch((error: unknown) => error);
+    if (signal.aborted) return;
+    lost(watch, end);
+    await delay(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Told, and logged, once for each time that it is away. */
+function lost(watch: Watch, cause: unknown): void {
+  if (!watch.isOpen) return;
+  watch.isOpen = false;
+  const why = cause === undefined ? 'it ended its event stream' : messageOf(cause);
+  watch.logger.warn({ error: why }, 'the Docker engine is away; trying again');
+  watch.listener.onAway(
+    new RuntimeError('engine-away', `The Docker engine does not answer (${why}).`, { cause }),
+  );
+}
+
+async function readEvents(watch: Watch): Promise<void> {
+  const { signal } = watch.stopped;
+  const stream = (await watch.docker.getEvents({
+    since: watch.since,
+    abortSignal: signal,
+    filters: {
+      type: ['container'],
+      event: ['die', 'destroy'],
+      label: [`${POOL_LABEL}=${watch.poolId}`],
+    },
+  })) as Readable;
+  if (!watch.isOpen) watch.logger.info('the Docker engine is back');
+  watch.isOpen = true;
+  watch.listener.onBack();
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = (rest + String(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') tell(watch, line);
+  }
+}
+
+interface EngineEvent {
+  readonly time?: number;
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: { readonly exitCode?: string } };
+}
+
+/** The engine is trusted; a line that is no event still must not end the watch silently: it throws, and is reopened. */
+function tell(watch: Watch, line: string): void {
+  const { time, Actor } = JSON.parse(line) as EngineEvent;
+  if (typeof time === 'number') watch.since = time;
+  if (typeof Actor?.ID !== 'string') return;
+  const exitCode = Number(Actor.Attributes?.exitCode ?? Number.NaN);
+  watch.listener.onEnd(Actor.ID, Number.isInteger(exitCode) ? exitCode : null);
+}

@@ -1,0 +1,216 @@
+/** Workers as containers of a local Docker engine. */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { uptime } from 'node:os';
+import { dirname } from 'node:path';
+import Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import { type PoolId, parseId, type WorkerId } from '../../domain/ids.ts';
+import {
+  type ContainerEnd,
+  type CpuShare,
+  type Engine,
+  type InspectedWorker,
+  type ListedWorker,
+  type Runtime,
+  RuntimeError,
+  type RuntimeListener,
+  type WorkerSpec,
+} from '../runtime.ts';
+import { CPU_SHARES, containerSpec, isGvisor, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
+import { diskError, engineCall, statusOf } from './dockerErrors.ts';
+import { watchContainers } from './dockerEvents.ts';
+import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
+
+/** An engine that has not answered one call by then is taken for away. Creating and killing take well under a second. */
+const ENGINE_CALL_TIMEOUT_MS = 30_000;
+/** Past dockerode's own limit, for the answers that break off in the middle, which it never reports. */
+const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
+
+export interface DockerRuntimeDeps {
+  readonly socketPath: string;
+  /** DOCKER_RUNTIME: `runc`, `runsc`. */
+  readonly ociRuntime: string;
+  readonly logger: Logger;
+}
+
+interface Parts extends DockerRuntimeDeps {
+  readonly docker: Docker;
+  readonly outages: EngineOutages;
+}
+
+export function createDockerRuntime(deps: DockerRuntimeDeps): Runtime {
+  const docker = new Docker({ socketPath: deps.socketPath, timeout: ENGINE_CALL_TIMEOUT_MS });
+  const parts = { ...deps, docker, outages: createEngineOutages(() => new Date()) };
+  return {
+    name: `docker/${deps.ociRuntime}`,
+    engine: () => engine(docker),
+    imageId: (reference) => imageId(docker, reference),
+    create: (spec) => create(parts, spec),
+    list: (poolId) => list(docker, poolId),
+    inspect: (containerId) => inspect(parts, containerId),
+    setCpuShare: (containerId, share) => setCpuShare(parts, containerId, share),
+    remove: (containerId) => remove(docker, containerId),
+    watch: (poolId, listener) => watch(parts, poolId, listener),
+  };
+}
+
+function answerOf<T>(call: Promise<T>): Promise<T> {
+  return engineCall(BROKEN_ANSWER_TIMEOUT_MS, call);
+}
+
+interface EngineInfo {
+  readonly ID: string;
+  readonly LiveRestoreEnabled: boolean;
+  readonly Runtimes: Readonly<Record<string, unknown>>;
+}
+
+async function engine(docker: Docker): Promise<Engine> {
+  const info = (await answerOf(docker.info())) as EngineInfo;
+  return {
+    id: info.ID,
+    keepsContainers: info.LiveRestoreEnabled,
+    ociRuntimes: Object.keys(info.Runtimes),
+  };
+}
+
+async function imageId(docker: Docker, reference: string): Promise<string> {
+  try {
+    return (await answerOf(docker.getImage(reference).inspect())).Id;
+  } catch (cause: unknown) {
+    if (!(cause instanceof RuntimeError) || cause.kind !== 'image-missing') throw cause;
+    throw new RuntimeError(
+      'image-missing',
+      `The worker image ${reference} does not exist on this Docker engine. Build it: npm start does.`,
+      { cause },
+    );
+  }
+}
+
+async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): Promise<string> {
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    undo.push(() => rm(spec.socketDir, { recursive: true, force: true }));
+    await makeSocketDir(spec.socketDir);
+    const container = await answerOf(docker.createContainer(containerSpec(spec, ociRuntime)));
+    undo.push(() => remove(docker, container.id));
+    await answerOf(container.start());
+    return container.id;
+  } catch (error: unknown) {
+    for (const step of undo.reverse()) {
+      await step().catch((failure: unknown) =>
+        logger.warn(
+          { error: messageOf(failure), workerId: spec.workerId },
+          'something of a worker that could not be made is left; a sweep removes it',
+        ),
+      );
+    }
+    throw error;
+  }
+}
+
+/**
+ * The pool's folder is closed to everybody else on the host; the worker's own is open, because its agent runs under a uid
+ * that the gateway may not be able to give folders to.
+ */
+async function makeSocketDir(socketDir: string): Promise<void> {
+  const poolDir = dirname(socketDir);
+  try {
+    await mkdir(poolDir, { recursive: true, mode: 0o700 });
+    await chmod(poolDir, 0o700);
+    // Not recursive: Node then says ENOENT where the disk is full.
+    await mkdir(socketDir);
+    await chmod(socketDir, 0o777);
+  } catch (error: unknown) {
+    throw diskError(error);
+  }
+}
+
+async function list(docker: Docker, poolId: PoolId): Promise<ListedWorker[]> {
+  const filters = { label: [`${POOL_LABEL}=${poolId}`] };
+  const containers = await answerOf(docker.listContainers({ all: true, filters }));
+  return containers.map((container) => ({
+    containerId: container.Id,
+    workerId: parseId<WorkerId>(container.Labels[WORKER_LABEL] ?? ''),
+    isRunning: ['running', 'paused', 'restarting'].includes(container.State),
+  }));
+}
+
+async function inspect(parts: Parts, containerId: string): Promise<InspectedWorker | null> {
+  try {
+    const { Id, Config, State } = await answerOf(parts.docker.getContainer(containerId).inspect());
+    return {
+      containerId: Id,
+      workerId: parseId<WorkerId>(Config.Labels[WORKER_LABEL] ?? ''),
+      isRunning: State.Running,
+      end: State.Running ? null : await endOf(parts, State),
+    };
+  } catch (error: unknown) {
+    if (statusOf(error) === 404) return null;
+    throw error;
+  }
+}
+
+type State = Docker.ContainerInspectInfo['State'];
+
+async function endOf({ docker, outages }: Parts, state: State): Promise<ContainerEnd> {
+  const { ExitCode: exitCode, OOMKilled, StartedAt, FinishedAt } = state;
+  if (OOMKilled) return { reason: 'oom', exitCode };
+  const wasMachine = Date.parse(StartedAt) < Date.now() - uptime() * 1_000;
+  const wasEngine = outages.covers(new Date(FinishedAt)) && !(await engine(docker)).keepsContainers;
+  return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
+}
+
+/** 404: it is gone, and needs no CPU. */
+async function setCpuShare(
+  { docker, ociRuntime }: Parts,
+  containerId: string,
+  share: CpuShare,
+): Promise<void> {
+  // runsc changes nothing of a sandbox that runs.
+  if (isGvisor(ociRuntime)) return;
+  try {
+    const update = { CpuShares: CPU_SHARES[share] };
+    await answerOf(docker.getContainer(containerId).update(update));
+  } catch (error: unknown) {
+    if (statusOf(error) !== 404) throw error;
+  }
+}
+
+/** Resolves when it is gone. 404: it was already. 409: its removal is under way, and is waited for. */
+async function remove(docker: Docker, containerId: string): Promise<void> {
+  const container = docker.getContainer(containerId);
+  try {
+    await answerOf(container.remove({ force: true, v: true }));
+  } catch (error: unknown) {
+    if (statusOf(error) === 404) return;
+    if (statusOf(error) !== 409 || !/already in progress/.test(messageOf(error))) throw error;
+    await untilRemoved(container);
+  }
+}
+
+async function untilRemoved(container: Docker.Container): Promise<void> {
+  try {
+    await answerOf(container.wait({ condition: 'removed' }));
+  } catch (error: unknown) {
+    if (statusOf(error) !== 404) throw error;
+  }
+}
+
+function watch(
+  { outages, socketPath, logger }: Parts,
+  poolId: PoolId,
+  listener: RuntimeListener,
+): { close(): void } {
+  return watchContainers({ socketPath, logger }, poolId, {
+    ...listener,
+    onAway: (error) => {
+      outages.began();
+      listener.onAway(error);
+    },
+    onBack: () => {
+      outages.ended();
+      listener.onBack();
+    },
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * Where workers run. Small on purpose: a further runtime implements these few calls and the rest of the pool stays as it
+ * is. All calls have a limit on the runtime's side; none of them retries.
+ */
+
+import type { PoolId, WorkerId } from '../domain/ids.ts';
+import type { LostReason, WorkerLimits } from '../domain/worker.ts';
+
+export interface WorkerSpec {
+  readonly workerId: WorkerId;
+  readonly poolId: PoolId;
+  readonly name: string;
+  readonly imageId: string;
+  readonly limits: WorkerLimits;
+  /** Folder that only this worker mounts; its agent puts `agent.sock` there. Made by {@link Runtime.create}. */
+  readonly socketDir: string;
+  /** The agent's settings (docs/worker-protocol.md, "Container environment"). */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** A container as a listing shows it. */
+export interface ListedWorker {
+  readonly containerId: string;
+  /** From its label; null if it bears none that is an id. */
+  readonly workerId: WorkerId | null;
+  readonly isRunning: boolean;
+}
+
+/** A container as the engine has it now. */
+export interface InspectedWorker extends ListedWorker {
+  /** Null while it runs. */
+  readonly end: ContainerEnd | null;
+}
+
+/** How a container ended. */
+export interface ContainerEnd {
+  /** `engine-restarted`: not by itself, but with the engine (or the machine) that ran it. */
+  readonly reason: Extract<LostReason, 'exited' | 'oom' | 'engine-restarted'>;
+  readonly exitCode: number | null;
+}
+
+export interface Engine {
+  /** What tells this engine from any other; changes when its data is wiped. */
+  readonly id: string;
+  /** Containers run on while it is away, and are taken up again when it is back. */
+  readonly keepsContainers: boolean;
+  /** Names of what it can run containers with. */
+  readonly ociRuntimes: readonly string[];
+}
+
+/** Why a runtime cannot do what it is asked, where that is known. */
+export type RuntimeFailure = 'engine-away' | 'image-missing' | 'disk-full';
+
+export class RuntimeError extends Error {
+  readonly kind: RuntimeFailure;
+  constructor(kind: RuntimeFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RuntimeError';
+    this.kind = kind;
+  }
+}
+
+export interface RuntimeListener {
+  /** A worker's container has ended, or is gone. @param exitCode null: not known */
+  readonly onEnd: (containerId: string, exitCode: number | null) => void;
+  /** The engine tells nothing any more. Tried again until it does. */
+  readonly onAway: (error: RuntimeError) => void;
+  /** The engine tells from now on; ends before now may have been missed, so the caller lists. */
+  readonly onBack: () => void;
+}
+
+/** What a worker gets of CPUs that others want too: as much as any other, or a quarter of that beside those that have just come. */
+export type CpuShare = 'full' | 'yielding';
+
+/** Every method throws {@link RuntimeError} where the failure is of a known kind. */
+export interface Runtime {
+  /** Recorded with each worker, e.g. `docker/runc`. */
+  readonly name: string;
+  engine(): Promise<Engine>;
+  /** The immutable id of the image that `reference` names now. */
+  imageId(reference: string): Promise<string>;
+  /** Creates and starts a worker. On failure nothing of it is left. @returns the container's id */
+  create(spec: WorkerSpec): Promise<string>;
+  /** All containers that bear the pool's label, whatever their state. */
+  list(poolId: PoolId): Promise<ListedWorker[]>;
+  /** Null: there is no such container. */
+  inspect(containerId: string): Promise<InspectedWorker | null>;
+  /** One that the runtime cannot change, or that is gone, is no error. */
+  setCpuShare(containerId: string, share: CpuShare): Promise<void>;
+  /** Kills and removes; one that is gone already is no error. */
+  remove(containerId: string): Promise<void>;
+  /** Tells of the pool's containers until `close()` of the returned handle. The same end may be told twice. */
+  watch(poolId: PoolId, listener: RuntimeListener): { close(): void };
+}

@@ -1,0 +1,101 @@
+/** What a caller sees of an error: expected ones as they are, everything else as INTERNAL with an id that is in the log. */
+import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
+import type { Logger } from 'pino';
+import { DomainError } from '../../domain/errors.ts';
+
+export interface ErrorMask {
+  /** Idempotent: a masked error comes back as it is. */
+  mask(error: unknown): GraphQLError;
+  /** Whether `mask` has dealt with it, and logged it if that was due. */
+  isHandled(error: unknown): boolean;
+}
+
+export interface ErrorMaskDeps {
+  readonly logger: Logger;
+  readonly newErrorId: () => string;
+}
+
+export function createErrorMask({ logger, newErrorId }: ErrorMaskDeps): ErrorMask {
+  const handled = new WeakSet<object>();
+  const masked = new WeakSet<object>();
+
+  function toCaller(error: unknown): GraphQLError {
+    const cause = rootOf(error);
+    const place = placeOf(error);
+    if (cause instanceof DomainError) return ofDomain(cause, place);
+    if (cause instanceof GraphQLError) return withCode(cause, place);
+    const errorId = newErrorId();
+    logger.error({ err: cause, errorId, path: place.path?.join('.') }, 'Unexpected error.');
+    return new GraphQLError('Internal error', {
+      ...place,
+      extensions: { code: 'INTERNAL', errorId, unexpected: true },
+    });
+  }
+
+  return {
+    mask(error) {
+      if (error instanceof GraphQLError && masked.has(error)) return error;
+      const result = toCaller(error);
+      if (typeof error === 'object' && error !== null) handled.add(error);
+      masked.add(result);
+      return result;
+    },
+    isHandled: (error) => typeof error === 'object' && error !== null && handled.has(error),
+  };
+}
+
+/** GraphQL wraps what a resolver throws to say where; below that is the error itself. */
+function rootOf(error: unknown): unknown {
+  let root = error;
+  while (root instanceof GraphQLError && root.originalError) root = root.originalError;
+  return root;
+}
+
+function placeOf(error: unknown): GraphQLErrorOptions {
+  if (!(error instanceof GraphQLError)) return {};
+  const { nodes = null, source = null, positions = null, path = null } = error;
+  return { nodes, source, positions, path };
+}
+
+function ofDomain(
+  { code, message, details }: DomainError,
+  place: GraphQLErrorOptions,
+): GraphQLError {
+  return new GraphQLError(message, {
+    ...place,
+    extensions: {
+      ...details,
+      code,
+      ...(code === 'UNAUTHENTICATED' && { http: { status: 401 } }),
+    },
+  });
+}
+
+/** Codes that Yoga gives some of the errors below, depending on where it meets them. */
+const YOGA_CODES: ReadonlySet<unknown> = new Set([
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+]);
+
+/** GraphQL's own errors are about the caller's document and variables; all get the same code. */
+function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError {
+  const { code } = error.extensions;
+  if (code && !YOGA_CODES.has(code)) return error;
+  return new GraphQLError(error.message, {
+    ...placeOf(error),
+    ...(place.path && { path: place.path }),
+    extensions: {
+      ...error.extensions,
+      code: 'BAD_USER_INPUT',
+      // As the GraphQL-over-HTTP specification wants it for answers without data; ignored where there is some.
+      ...(!place.path && { http: { spec: true, status: 400, ...error.extensions.http } }),
+    },
+  });
+}
+
+/** An error as it goes over a WebSocket, where HTTP's status means nothing. */
+export function withoutHttp(error: GraphQLError): GraphQLError {
+  if (!error.extensions.http && error.extensions.unexpected === undefined) return error;
+  const { http: _status, unexpected: _unexpected, ...extensions } = error.extensions;
+  return new GraphQLError(error.message, { ...placeOf(error), extensions });
+}

@@ -1,0 +1,42 @@
+/** Who asks: by `X-Auth-Token`, or `Authorization: Bearer`, in headers or in a WebSocket's `connectionParams`. */
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { Principal } from '../../service/service.ts';
+
+/** The one tenant there is while there is one token. */
+const DEFAULT_PRINCIPAL: Principal = { tenant: 'default' };
+
+const TOKEN_NAME = 'x-auth-token';
+const BEARER_NAME = 'authorization';
+
+export type Authenticate = (names: Readonly<Record<string, unknown>>) => Principal | null;
+
+/** Takes names in any case. Both sides are hashed, so that neither length nor content shows in the time it takes. */
+export function createAuthenticate(token: string): Authenticate {
+  const expected = sha256(token);
+  return (names) => {
+    const given = tokenIn(names);
+    return given !== null && timingSafeEqual(sha256(given), expected) ? DEFAULT_PRINCIPAL : null;
+  };
+}
+
+/** The token that `names` carry, right or wrong; `X-Auth-Token` counts before `Authorization`. */
+export function tokenIn(names: Readonly<Record<string, unknown>>): string | null {
+  return textOf(names, TOKEN_NAME) ?? bearerIn(textOf(names, BEARER_NAME));
+}
+
+function textOf(names: Readonly<Record<string, unknown>>, wanted: string): string | null {
+  // Node's headers are in lower case already; connectionParams are as the client wrote them.
+  const direct = names[wanted];
+  if (typeof direct === 'string') return direct;
+  for (const [name, value] of Object.entries(names))
+    if (typeof value === 'string' && name.toLowerCase() === wanted) return value;
+  return null;
+}
+
+function bearerIn(value: string | null): string | null {
+  return /^Bearer +(.+)$/i.exec(value ?? '')?.[1]?.trim() ?? null;
+}
+
+function sha256(text: string): Buffer {
+  return hash('sha256', text, 'buffer');
+}

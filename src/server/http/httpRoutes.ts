@@ -1,0 +1,75 @@
+/** Which path is what. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { type Route, unauthenticated } from '../graphql/graphqlRoute.ts';
+import type { Authenticate } from './authenticate.ts';
+import { type Readiness, serveLivez, serveReadyz } from './health.ts';
+import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
+import { refuse } from './refuse.ts';
+import type { StaticFiles } from './staticFiles.ts';
+
+export const GRAPHQL_PATH = '/graphql';
+
+export interface HttpRoutesDeps {
+  readonly graphqlRoute: Route;
+  readonly staticFiles: StaticFiles;
+  readonly metrics: Metrics;
+  readonly readiness: () => Promise<Readiness>;
+  readonly authenticate: Authenticate;
+  readonly isStopping: () => boolean;
+  readonly logger: Logger;
+}
+
+/** The listener for Node's server: it never throws, and what fails unexpectedly is logged and answered with 500. */
+export function createHttpRoutes(
+  deps: HttpRoutesDeps,
+): (req: IncomingMessage, res: ServerResponse) => void {
+  return (req, res) => {
+    route(deps, req, res).catch((err: unknown) => fail(deps.logger, err, req, res));
+  };
+}
+
+async function route(
+  deps: HttpRoutesDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const path = pathOf(req);
+  if (path === GRAPHQL_PATH) return deps.graphqlRoute(req, res);
+  if (path === '/livez') return serveLivez(res);
+  if (path === '/readyz') return serveReadyz(res, deps.readiness, deps.isStopping());
+  if (path === '/metrics') return serveMetrics(deps, req, res);
+  if (await deps.staticFiles.serve(path, req, res)) return;
+  refuse(req, res, {
+    status: 404,
+    code: 'NOT_FOUND',
+    message: 'Nothing is here. The API is at /graphql.',
+  });
+}
+
+async function serveMetrics(
+  { authenticate, metrics }: HttpRoutesDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  if (!authenticate(req.headers)) return refuse(req, res, unauthenticated(req));
+  const text = await metrics.text();
+  res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);
+}
+
+function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerResponse): void {
+  // A client that went away is no fault of ours, and there is nobody left to tell.
+  if (req.destroyed && !req.complete) {
+    logger.debug({ err }, 'A client went away.');
+    return;
+  }
+  logger.error({ err, path: pathOf(req) }, 'Answering a request failed.');
+  if (res.headersSent) res.destroy();
+  else refuse(req, res, { status: 500, code: 'INTERNAL', message: 'Internal error' });
+}
+
+/** The path without query; one slash at its end does not matter. */
+export function pathOf({ url = '/' }: IncomingMessage): string {
+  const path = url.split('?', 1)[0] ?? '/';
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}

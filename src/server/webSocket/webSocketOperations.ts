@@ -1,0 +1,107 @@
+/** How an operation that came over a WebSocket goes through the same pipeline as one over HTTP. */
+import type { IncomingHttpHeaders } from 'node:http';
+import {
+  type ExecutionArgs,
+  type GraphQLError,
+  type GraphQLFormattedError,
+  getOperationAST,
+} from 'graphql';
+import type { Context, ServerOptions, SubscribePayload } from 'graphql-ws';
+import { DomainError } from '../../domain/errors.ts';
+import type { Principal } from '../../service/service.ts';
+import type { GraphqlHttp } from '../graphql/graphqlHttp.ts';
+import { type ErrorMask, withoutHttp } from '../graphql/maskErrors.ts';
+import type { InFlight } from '../http/inFlight.ts';
+
+export interface OperationsDeps {
+  readonly graphql: GraphqlHttp;
+  readonly errorMask: ErrorMask;
+  readonly inFlight: InFlight;
+}
+
+/** What belongs to one connection. */
+export interface SocketExtra {
+  readonly headers: IncomingHttpHeaders;
+  principal: Principal | null;
+  /** Ends the count of the calls in flight, by operation id. */
+  readonly calls: Map<string, () => void>;
+  /** A call has ended; its answer is not sent yet. */
+  readonly onCallEnd: () => void;
+}
+
+type Params = Record<string, unknown>;
+type SocketContext = Context<Params, SocketExtra>;
+
+/** One connection shall not hold the gateway's memory with operations that it never reads. */
+const MAX_OPERATIONS_PER_CONNECTION = 256;
+
+type Enveloped = ReturnType<GraphqlHttp['getEnveloped']>;
+
+/** Rides along as `rootValue`, as that is all that `execute` and `subscribe` are given. */
+interface Pipeline {
+  readonly execute: Enveloped['execute'];
+  readonly subscribe: Enveloped['subscribe'];
+}
+
+export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params, SocketExtra> {
+  const { graphql, errorMask, inFlight } = deps;
+
+  async function prepare(
+    { extra, subscriptions }: SocketContext,
+    id: string,
+    payload: SubscribePayload,
+  ): Promise<ExecutionArgs | GraphQLError[]> {
+    const { principal } = extra;
+    if (!principal) throw new Error('An operation on a connection without a principal.');
+    if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)
+      return [errorMask.mask(tooManyOperations())];
+
+    const pipeline = graphql.getEnveloped({ principal, params: payload });
+    const document = pipeline.parse(payload.query);
+    const problems = pipeline.validate(pipeline.schema, document);
+    if (problems.length > 0) return [...problems];
+    const contextValue = await pipeline.contextFactory();
+    const operation = getOperationAST(document, payload.operationName)?.operation;
+    if (operation && operation !== 'subscription') extra.calls.set(id, inFlight.begin());
+    return {
+      schema: pipeline.schema,
+      document,
+      operationName: payload.operationName,
+      variableValues: payload.variables,
+      contextValue,
+      rootValue: pipeline satisfies Pipeline,
+    };
+  }
+
+  return {
+    execute: (args) => (args.rootValue as Pipeline).execute(args),
+    subscribe: (args) => (args.rootValue as Pipeline).subscribe(args),
+    async onSubscribe(context, id, payload) {
+      try {
+        return await prepare(context, id, payload);
+      } catch (error: unknown) {
+        return [errorMask.mask(error)];
+      }
+    },
+    onNext(_context, _id, _payload, _args, { data, errors }) {
+      if (errors) return { errors: toWire(errors, errorMask), ...(data !== undefined && { data }) };
+    },
+    onError: (_context, _id, _payload, errors) => toWire(errors, errorMask),
+    onComplete({ extra: { calls, onCallEnd } }, id) {
+      calls.get(id)?.();
+      if (calls.delete(id)) onCallEnd();
+    },
+  };
+}
+
+function toWire(errors: readonly GraphQLError[], errorMask: ErrorMask): GraphQLFormattedError[] {
+  return errors.map((error) => withoutHttp(errorMask.mask(error)).toJSON());
+}
+
+function tooManyOperations(): DomainError {
+  return new DomainError(
+    'QUOTA_EXCEEDED',
+    `There are more than ${MAX_OPERATIONS_PER_CONNECTION} operations on this connection. Open another one.`,
+    { limit: MAX_OPERATIONS_PER_CONNECTION },
+  );
+}

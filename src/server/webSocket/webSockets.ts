@@ -1,0 +1,171 @@
+/**
+ * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
+ *
+ * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
+ * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while, and cut if it does not take even that. A stream that is not
+ * over is never completed: connections that the server ends close with 1012, and the client resubscribes from its last seq.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { handleProtocols, makeServer } from 'graphql-ws';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Authenticate } from '../http/authenticate.ts';
+import { keepAlive } from './keepAlive.ts';
+import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
+import {
+  type OperationsDeps,
+  type SocketExtra,
+  webSocketOperations,
+} from './webSocketOperations.ts';
+
+/** Time for a client to send `connection_init`, its token in it. */
+const INIT_TIMEOUT_MS = 10_000;
+/** A client that does not take or answer our closing frame is cut off after this, when we stop or it has taken nothing for long. */
+const CLOSE_TIMEOUT_MS = 500;
+/** "Service Restart" (RFC 6455 registry): graphql-ws clients take it for a reason to come back. */
+const SERVICE_RESTART = 1012;
+/** "Try Again Later" (the same registry): of a connection that takes nothing; clients come back and go on after their last seq. */
+const TRY_AGAIN_LATER = 1013;
+const INTERNAL_ERROR = 4500;
+
+export interface WebSocketsDeps extends OperationsDeps {
+  readonly authenticate: Authenticate;
+  readonly maxMessageBytes: number;
+  /** A connection that has taken nothing of a message for so long is closed. */
+  readonly slowReaderTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+export interface WebSockets {
+  /** Takes over an upgrade request. */
+  handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  readonly count: number;
+  /** From now on closes each connection with 1012 as soon as no call is in flight on it; streams go on elsewhere. */
+  retire(): void;
+  /** Closes every connection with 1012; idempotent. */
+  close(): Promise<void>;
+}
+
+export function createWebSockets(deps: WebSocketsDeps): WebSockets {
+  const { authenticate, maxMessageBytes, logger } = deps;
+  const protocol = makeServer<Record<string, unknown>, SocketExtra>({
+    ...webSocketOperations(deps),
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    onConnect({ connectionParams, extra }) {
+      extra.principal = authenticate(connectionParams ?? {}) ?? authenticate(extra.headers);
+      return extra.principal !== null;
+    },
+  });
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
+
+  const connections = new Map<WebSocket, SocketExtra>();
+  let isRetiring = false;
+
+  function retireIfQuiet(socket: WebSocket, { calls }: SocketExtra): void {
+    if (isRetiring && calls.size === 0) socket.close(SERVICE_RESTART, 'Service restart');
+  }
+
+  function serve(socket: WebSocket, req: IncomingMessage): void {
+    const isClosed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
+    const extra: SocketExtra = {
+      headers: req.headers,
+      principal: null,
+      calls: new Map(),
+      // After the answer that is just about to be sent.
+      onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
+    };
+    connections.set(socket, extra);
+    const watch = createReaderWatch({
+      timeoutMs: deps.slowReaderTimeoutMs,
+      unsentBytes: () => unsentBytes(req.socket),
+      onStuck: () => closeSoon(socket, TRY_AGAIN_LATER, 'Reads too slowly'),
+    });
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        // Its streams wait for the end, and do not run on into nothing.
+        send: (data) => (socket.readyState === socket.OPEN ? send(socket, data, watch) : isClosed),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (take) => onMessage(socket, take, logger),
+      },
+      extra,
+    );
+    const stopKeepAlive = keepAlive(socket);
+    socket.once('close', (code, reason) => {
+      stopKeepAlive();
+      connections.delete(socket);
+      for (const end of extra.calls.values()) end();
+      closed(code, reason.toString()).catch((err: unknown) =>
+        logger.error({ err }, 'Cleaning up after a WebSocket failed.'),
+      );
+    });
+  }
+
+  return {
+    handleUpgrade: (req, socket, head) => server.handleUpgrade(req, socket, head, serve),
+    get count() {
+      return server.clients.size;
+    },
+    retire() {
+      isRetiring = true;
+      for (const [socket, extra] of connections) retireIfQuiet(socket, extra);
+    },
+    async close() {
+      await Promise.all([...server.clients].map(closeForRestart));
+      server.close();
+    },
+  };
+}
+
+/** Resolves when the operating system has taken the data: that is what holds a subscription back. */
+function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void> {
+  const { isTaken, taken } = watch.sending();
+  // No closure may hold `data` until then: what waits is bytes, and the text of a thousand subscribers would wait beside them.
+  // A failed send means that the connection is gone, which its `close` event deals with.
+  socket.send(data, taken);
+  return isTaken;
+}
+
+/**
+ * What the operating system has yet to take of the message being written. `bufferedAmount`, `writableLength` and `bytesWritten`
+ * change only when it has taken the whole of it; this is what Node's own time limit of sockets goes by, and has no public name.
+ */
+function unsentBytes(
+  socket: Socket & { readonly _handle?: { readonly writeQueueSize: number } | null },
+): number {
+  return socket._handle?.writeQueueSize ?? 0;
+}
+
+/** Closes; what the client has not taken by then, the closing frame included, is thrown away after a short time. */
+function closeSoon(socket: WebSocket, code: number, reason: string): void {
+  const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.close(code, reason);
+}
+
+function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {
+  socket.on('message', (data) => {
+    // Nobody could be told what became of an operation that comes when we have said goodbye.
+    if (socket.readyState !== socket.OPEN) return;
+    take(String(data)).catch((err: unknown) => {
+      logger.error({ err }, 'Handling a WebSocket message failed.');
+      socket.close(INTERNAL_ERROR, 'Internal error');
+    });
+  });
+}
+
+function closeForRestart(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.readyState === socket.CLOSED) return resolve();
+    socket.once('close', () => resolve());
+    closeSoon(socket, SERVICE_RESTART, 'Service restart');
+  });
+}

@@ -1,0 +1,196 @@
+/**
+ * From a valid request to a durable one: finds the user's session or opens one by claiming a worker, and records the
+ * request. Opening and requesting are one commit, so no session exists that nobody asked for.
+ */
+import type { Config } from '../../config/config.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { decideExecution, type Execution } from '../../domain/execution.ts';
+import type { ExecutionId, NewId, SessionId } from '../../domain/ids.ts';
+import { decideSession, type Session, userKey } from '../../domain/session.ts';
+import { decideWorker, type Worker } from '../../domain/worker.ts';
+import type { Database } from '../../events/database.ts';
+import {
+  ConcurrencyError,
+  type IdempotencyClaim,
+  LimitError,
+  type StreamAppend,
+} from '../../events/store/eventStore.ts';
+import type { Pool } from '../../pool/pool.ts';
+import type { OpenSessions } from '../openSessions.ts';
+import type { ValidRequest } from './validateRequest.ts';
+
+/** A request loses a race only to something that changed its session; more than a few in a row is a defect. */
+const MAX_ATTEMPTS = 20;
+/** What a caller whose queue is full is told to wait. */
+const RETRY_AFTER_MS = 1_000;
+
+export interface AcceptDeps {
+  readonly config: Config;
+  readonly database: Database;
+  readonly pool: Pool;
+  readonly sessions: OpenSessions;
+  readonly newId: NewId;
+  readonly now: () => Date;
+  /** Called right before the request is recorded; again, if somebody was first and it is recorded under another id. */
+  readonly onAccepting: (id: ExecutionId) => void;
+}
+
+/**
+ * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
+ * @throws POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ */
+export async function acceptExecution(
+  deps: AcceptDeps,
+  tenant: string,
+  request: ValidRequest,
+): Promise<Execution> {
+  for (let attempt = 1; ; attempt += 1) {
+    const earlier = await underSameKey(deps, tenant, request);
+    if (earlier) return earlier;
+    const session = deps.sessions.get(tenant, request.userUuid);
+    try {
+      if (session) return await requestIn(deps, session, request);
+      return await deps.pool.claim(
+        userKey(tenant, request.userUuid),
+        (worker) => openAndRequest(deps, tenant, worker, request),
+        request.waitForWorkerMs,
+      );
+    } catch (error: unknown) {
+      if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
+      await deps.sessions.refresh(tenant, request.userUuid);
+    }
+  }
+}
+
+async function underSameKey(
+  { database }: AcceptDeps,
+  tenant: string,
+  { userUuid, idempotencyKey, codeSha256 }: ValidRequest,
+): Promise<Execution | null> {
+  if (idempotencyKey === null) return null;
+  const holder = await database.queries.idempotencyKey(tenant, userUuid, idempotencyKey);
+  if (!holder) return null;
+  if (holder.codeSha256 !== codeSha256) {
+    throw new DomainError(
+      'IDEMPOTENCY_CONFLICT',
+      `idempotencyKey was used by this user for other code (execution ${holder.executionId}). Take a new key.`,
+      { field: 'idempotencyKey', executionId: holder.executionId },
+    );
+  }
+  return await database.queries.execution(holder.executionId);
+}
+
+async function requestIn(
+  deps: AcceptDeps,
+  session: Session,
+  request: ValidRequest,
+): Promise<Execution> {
+  // One may run beside those that are queued.
+  const maxUnfinished = deps.config.maxQueuedExecutions + 1;
+  // What the held worker here knows of is recorded, so this refuses nobody in vain; the commit decides, over all gateways.
+  const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinished ?? 0;
+  if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
+  const append = requestAppend(deps, session.tenant, session, request, false);
+  deps.onAccepting(append.id);
+  try {
+    const { states } = await deps.database.store.commit({
+      streams: [append],
+      openSessions: [{ id: session.id, version: session.version }],
+      maxUnfinished,
+      ...idempotency(session.tenant, request, append.id),
+    });
+    return states[0] as Execution;
+  } catch (error: unknown) {
+    throw error instanceof LimitError ? queueFull(deps, error.count - 1) : error;
+  }
+}
+
+function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
+  const limit = config.maxQueuedExecutions;
+  const queued = unfinished - 1;
+  return new DomainError(
+    'QUEUE_FULL',
+    `This session has ${queued} queued executions already, at most ${limit} are allowed. Wait until some have finished.`,
+    { limit, queued, retryAfterMs: RETRY_AFTER_MS },
+  );
+}
+
+async function openAndRequest(
+  deps: AcceptDeps,
+  tenant: string,
+  worker: Worker,
+  request: ValidRequest,
+): Promise<Execution> {
+  const { userUuid } = request;
+  const previous = await deps.database.queries.lastSession(tenant, userUuid);
+  if (previous && previous.closedAt === null) throw new ConcurrencyError('open-session');
+  const at = deps.now().toISOString();
+  const sessionId = deps.newId<SessionId>();
+  const opened = decideSession(
+    { type: 'OpenSession', at, sessionId, tenant, userUuid, workerId: worker.id, previous },
+    null,
+  );
+  const followsLoss = previous !== null && previous.closeReason !== 'released';
+  const append = requestAppend(
+    deps,
+    tenant,
+    { id: sessionId, workerId: worker.id },
+    request,
+    followsLoss,
+  );
+  const streams: StreamAppend[] = [
+    {
+      stream: 'worker',
+      id: worker.id,
+      state: worker,
+      events: decideWorker({ type: 'AssignWorker', at, sessionId }, worker),
+    },
+    { stream: 'session', id: sessionId, state: null, events: opened },
+    append,
+  ];
+  deps.onAccepting(append.id);
+  const { states } = await deps.database.store.commit({
+    streams,
+    ...idempotency(tenant, request, append.id),
+  });
+  return states[2] as Execution;
+}
+
+function requestAppend(
+  deps: AcceptDeps,
+  tenant: string,
+  session: Pick<Session, 'id' | 'workerId'>,
+  request: ValidRequest,
+  stateLost: boolean,
+): Extract<StreamAppend, { stream: 'execution' }> {
+  const executionId = deps.newId<ExecutionId>();
+  const { userUuid, code, codeSha256, codeBytes, timeoutMs, idempotencyKey } = request;
+  const events = decideExecution(
+    {
+      type: 'RequestExecution',
+      at: deps.now().toISOString(),
+      executionId,
+      sessionId: session.id,
+      workerId: session.workerId,
+      tenant,
+      userUuid,
+      code,
+      codeSha256,
+      codeBytes,
+      timeoutMs,
+      maxOutputBytes: deps.config.maxOutputBytes,
+      idempotencyKey,
+      stateLost,
+    },
+    null,
+  );
+  return { stream: 'execution', id: executionId, state: null, events };
+}
+
+function idempotency(
+  tenant: string,
+  { idempotencyKey: key, userUuid, codeSha256 }: ValidRequest,
+  executionId: ExecutionId,
+): { idempotency?: IdempotencyClaim } {
+  return key === null ? {} : { idempotency: { tenant, userUuid, key, codeSha256, executionId } };
+}

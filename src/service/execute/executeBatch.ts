@@ -1,0 +1,99 @@
+/** Several cells of one session in one call. */
+import type { Config } from '../../config/config.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import type { BatchRequest, ExecuteRequest } from '../service.ts';
+import { validateRequest } from './validateRequest.ts';
+
+/** A notebook is a matter of dozens of cells; more is a program, and belongs into one. */
+const MAX_CELLS = 64;
+
+export interface ExecuteBatchDeps {
+  readonly config: Config;
+  /** Runs one cell to its end. */
+  readonly execute: (request: ExecuteRequest) => Promise<Execution>;
+  /** Whether the cell would run in this session, or has been run already under its key. */
+  readonly canFollowIn: (request: ExecuteRequest, sessionId: SessionId) => Promise<boolean>;
+  /** Aborted when the gateway stops: no further cell is begun. */
+  readonly stopping: AbortSignal;
+}
+
+/**
+ * Runs the cells one after the other, each when the one before has ended; resolves with those that were run. With
+ * `stopOnError` the first that does not end with OK is the last. Whatever it says, all run in the session of the first: when
+ * that ends, so does the batch. Nothing is run if any cell is not valid. Other calls of the user may run in between: what must
+ * not be parted belongs into one cell.
+ * @throws BAD_USER_INPUT, SHUTTING_DOWN, and what a single execution may fail with: `cell` is then the index of the one that
+ * failed, `executionIds` are those of the cells before it, which were run
+ */
+export async function executeBatch(
+  deps: ExecuteBatchDeps,
+  { userUuid, cells, stopOnError, waitForWorkerMs }: BatchRequest,
+): Promise<Execution[]> {
+  if (cells.length < 1 || cells.length > MAX_CELLS) {
+    throw new DomainError(
+      'BAD_USER_INPUT',
+      `cells has ${cells.length} items; from 1 to ${MAX_CELLS} are allowed.`,
+      { field: 'cells', limit: MAX_CELLS },
+    );
+  }
+  const requests = cells.map((cell) => ({ ...cell, userUuid, waitForWorkerMs }));
+  for (const [index, request] of requests.entries()) validateCell(request, index, deps.config);
+  const done: Execution[] = [];
+  for (const request of requests) {
+    const execution = await runNext(deps, request, done);
+    if (execution) done.push(execution);
+    if (!execution || isLast(execution, done, stopOnError)) break;
+  }
+  return done;
+}
+
+/** Null: the session of those before is over. */
+async function runNext(
+  { execute, canFollowIn, stopping }: ExecuteBatchDeps,
+  request: ExecuteRequest,
+  done: readonly Execution[],
+): Promise<Execution | null> {
+  const [first] = done;
+  try {
+    if (first && !(await canFollowIn(request, first.sessionId))) return null;
+    if (first && stopping.aborted) throw stopped();
+    return await execute(request);
+  } catch (error: unknown) {
+    throw ofCell(error, done.length, { executionIds: done.map(({ id }) => id) });
+  }
+}
+
+function isLast(
+  { status, sessionId }: Execution,
+  [first]: readonly Execution[],
+  stopOnError: boolean,
+): boolean {
+  if (stopOnError && status !== 'OK') return true;
+  // The session may have ended right before this was accepted, and a new one been opened for it.
+  return status === 'WORKER_LOST' || sessionId !== first?.sessionId;
+}
+
+function validateCell(request: ExecuteRequest, index: number, config: Config): void {
+  try {
+    validateRequest(request, config);
+  } catch (error: unknown) {
+    throw ofCell(error, index);
+  }
+}
+
+/** Says which cell it was. */
+function ofCell(error: unknown, cell: number, facts: Readonly<Record<string, unknown>> = {}) {
+  if (!(error instanceof DomainError)) return error;
+  const { code, message, details } = error;
+  const said = `cells[${cell}]: ${message}`;
+  return new DomainError(code, said, { ...details, ...facts, cell }, { cause: error });
+}
+
+function stopped(): DomainError {
+  return new DomainError(
+    'SHUTTING_DOWN',
+    'The gateway is stopping; this cell and those behind it have not been run. Send them again.',
+  );
+}

@@ -1,0 +1,54 @@
+/**
+ * An interrupt, from any gateway: it is recorded, whichever gateway holds the worker is told and acts (pendingCommands.ts), and
+ * here the execution's end is awaited. No gateway speaks to another.
+ */
+
+import { decideExecution, type Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Database } from '../../events/database.ts';
+import { decideAgain } from '../../events/store/decideAgain.ts';
+import type { FinishWaiters } from './finishWaiters.ts';
+
+/** Beyond the grace time: the agent's answer, the end being stored, and before that a take-over from a gateway that died. */
+const ALLOWANCE_MS = 4_000;
+
+export interface RequestInterruptDeps {
+  readonly database: Database;
+  readonly finishWaiters: FinishWaiters;
+  readonly interruptGraceMs: number;
+  readonly now: () => Date;
+}
+
+/** Resolves with the execution as it is when it has ended, or when the time for that is over. */
+export async function requestInterrupt(
+  deps: RequestInterruptDeps,
+  execution: Execution,
+): Promise<Execution> {
+  const { queries } = deps.database;
+  const over = new AbortController();
+  // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
+  const limit = setTimeout(() => over.abort(), deps.interruptGraceMs + ALLOWANCE_MS);
+  // Waiting begins first: the end may be told before the commit of the request has resolved.
+  const ended = deps.finishWaiters.wait(execution, over.signal).catch((error: unknown) => {
+    if (!over.signal.aborted) throw error;
+    return null;
+  });
+  const recording = record(deps, execution.id).then((isAsked) => isAsked || over.abort());
+  try {
+    const [end] = await Promise.all([ended, recording]);
+    return end ?? (await queries.execution(execution.id)) ?? execution;
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+/** False: it has ended, so nothing was recorded. */
+async function record({ database, now }: RequestInterruptDeps, id: ExecutionId): Promise<boolean> {
+  return await decideAgain(async () => {
+    const state = await database.queries.execution(id);
+    const events = decideExecution({ type: 'RequestInterrupt', at: now().toISOString() }, state);
+    if (events.length === 0) return false;
+    await database.store.commit({ streams: [{ stream: 'execution', id, state, events }] });
+    return true;
+  });
+}

@@ -1,0 +1,85 @@
+/** Checks what a caller sends, before anything is recorded or taken. Each refusal names the field and the limit. */
+import { createHash } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { ExecuteRequest } from '../service.ts';
+
+/** A UUID is the advice; anything up to this long is a name too. */
+const MAX_USER_UUID_CHARS = 128;
+const MAX_IDEMPOTENCY_KEY_CHARS = 256;
+const MIN_TIMEOUT_MS = 1;
+
+/** A request that can be carried out as it is. */
+export interface ValidRequest {
+  readonly userUuid: string;
+  readonly code: string;
+  readonly codeSha256: string;
+  readonly codeBytes: number;
+  readonly timeoutMs: number;
+  readonly idempotencyKey: string | null;
+  readonly waitForWorkerMs: number;
+}
+
+/** @throws BAD_USER_INPUT */
+export function validateRequest(request: ExecuteRequest, config: Config): ValidRequest {
+  const userUuid = validateUserUuid(request.userUuid);
+  const { code } = request;
+  const codeBytes = Buffer.byteLength(code);
+  if (code === '') refuse('code', 'must not be empty', { limit: 1 });
+  if (codeBytes > config.maxCodeBytes) {
+    refuse('code', `is ${codeBytes} bytes of UTF-8, at most ${config.maxCodeBytes} are allowed`, {
+      limit: config.maxCodeBytes,
+    });
+  }
+  return {
+    userUuid,
+    code,
+    // Of the JSON form: unlike UTF-8 it tells one lone surrogate from another.
+    codeSha256: createHash('sha256').update(hashable(code)).digest('hex'),
+    codeBytes,
+    timeoutMs: validateTimeout(request.timeoutMs ?? config.executionTimeoutMs, config),
+    idempotencyKey: validateKey(request.idempotencyKey ?? null),
+    waitForWorkerMs: validateWait(request.waitForWorkerMs ?? config.workerWaitTimeoutMs, config),
+  };
+}
+
+/** @throws BAD_USER_INPUT */
+export function validateUserUuid(userUuid: string): string {
+  if (userUuid === '') refuse('userUuid', 'must not be empty', { limit: MAX_USER_UUID_CHARS });
+  validateName('userUuid', userUuid, MAX_USER_UUID_CHARS);
+  return userUuid;
+}
+
+function validateKey(key: string | null): string | null {
+  if (key === '') refuse('idempotencyKey', 'must not be empty; leave it out instead', {});
+  if (key !== null) validateName('idempotencyKey', key, MAX_IDEMPOTENCY_KEY_CHARS);
+  return key;
+}
+
+function validateName(field: string, text: string, limit: number): void {
+  if (text.length > limit) {
+    refuse(field, `is ${text.length} characters, at most ${limit} are allowed`, { limit });
+  }
+  if (text.includes('\u0000')) refuse(field, 'must not hold U+0000', {});
+  if (!text.isWellFormed()) refuse(field, 'must not hold lone surrogates', {});
+}
+
+function validateTimeout(timeoutMs: number, { maxExecutionTimeoutMs: limit }: Config): number {
+  if (timeoutMs >= MIN_TIMEOUT_MS && timeoutMs <= limit) return timeoutMs;
+  return refuse('timeoutMs', `is ${timeoutMs}; it must be from ${MIN_TIMEOUT_MS} to ${limit}`, {
+    limit,
+  });
+}
+
+function validateWait(waitMs: number, { workerWaitTimeoutMs: limit }: Config): number {
+  if (waitMs >= 0 && waitMs <= limit) return waitMs;
+  return refuse('waitForWorkerMs', `is ${waitMs}; it must be from 0 to ${limit}`, { limit });
+}
+
+function hashable(code: string): string {
+  return code.isWellFormed() ? code : JSON.stringify(code);
+}
+
+function refuse(field: string, what: string, details: Readonly<Record<string, unknown>>): never {
+  throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
+}

@@ -1,0 +1,62 @@
+/** One page of a list: how many, after what, and whether there is more. */
+import { DomainError } from '../../domain/errors.ts';
+import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
+import type { BoundedPage, Placed } from '../../events/queries/queries.ts';
+import type { ListPage, PageRequest } from '../service.ts';
+
+/** A bound on one read, and on one answer. */
+const MAX_PAGE_SIZE = 1_000;
+const DEFAULT_PAGE_SIZE = 100;
+
+/** @throws BAD_USER_INPUT for a size out of range, or what is no cursor of this list */
+export async function readPage<T, C>(
+  request: PageRequest,
+  parse: (cursor: string) => C | null,
+  read: (cursor: C | null, limit: number) => Promise<Placed<T>[]>,
+): Promise<ListPage<T>> {
+  return await readBoundedPage(request, parse, async (cursor, limit) => ({
+    edges: await read(cursor, limit),
+    isCut: false,
+  }));
+}
+
+/** The same of what is bounded in bytes too: there is a next page as well when they were used up. @throws BAD_USER_INPUT */
+export async function readBoundedPage<T, C>(
+  { first, after }: PageRequest,
+  parse: (cursor: string) => C | null,
+  read: (cursor: C | null, limit: number) => Promise<BoundedPage<T>>,
+): Promise<ListPage<T>> {
+  const size = first ?? DEFAULT_PAGE_SIZE;
+  if (size < 1 || size > MAX_PAGE_SIZE) throw badSize(size);
+  const cursor = after == null ? null : parse(after);
+  if (after != null && cursor === null) throw badCursor(after);
+  // One more than asked for tells whether there is a next page.
+  const { edges, isCut } = await read(cursor, size + 1);
+  return { edges: edges.slice(0, size), hasNextPage: isCut || edges.length > size };
+}
+
+/** Cursors of what is ordered by a number. */
+export function parsePosition(cursor: string): number | null {
+  return /^\d{1,15}$/.test(cursor) ? Number(cursor) : null;
+}
+
+/** Cursors of what is ordered by its id. */
+export function parseIdCursor(cursor: string): SessionId | WorkerId | null {
+  return parseId<SessionId>(cursor);
+}
+
+function badSize(size: number): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `first is ${size}, but must be from 1 to ${MAX_PAGE_SIZE}.`,
+    { field: 'first', limit: MAX_PAGE_SIZE },
+  );
+}
+
+function badCursor(after: string): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `after must be a cursor of an earlier page, not ${JSON.stringify(after.slice(0, 200))}.`,
+    { field: 'after' },
+  );
+}

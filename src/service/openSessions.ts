@@ -1,0 +1,66 @@
+/**
+ * The open sessions, kept in memory so that an execute need not ask for its own. A cache and no more: whoever uses an entry
+ * commits with its version, and a refused commit reads it anew.
+ */
+import type { RecordedEvent } from '../domain/events.ts';
+import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
+import type { Queries } from '../events/queries/queries.ts';
+
+export interface OpenSessions {
+  /** Bounded by the pool: each open session has a worker. */
+  get(tenant: string, userUuid: string): Session | null;
+  /** Reads the user's session from the database into the cache. */
+  refresh(tenant: string, userUuid: string): Promise<void>;
+  apply(event: RecordedEvent): void;
+  load(): Promise<void>;
+}
+
+export function createOpenSessions(queries: Queries): OpenSessions {
+  const byUser = new Map<string, Session>();
+  const byId = new Map<string, Session>();
+  /** For each read under way the sessions that were closed since it began: what it finds may be older than that. */
+  const readings = new Set<Set<string>>();
+
+  function put(session: Session): void {
+    if ((byId.get(session.id)?.version ?? 0) > session.version) return;
+    byUser.set(userKey(session.tenant, session.userUuid), session);
+    byId.set(session.id, session);
+  }
+
+  function remove(session: Session): void {
+    byId.delete(session.id);
+    const key = userKey(session.tenant, session.userUuid);
+    if (byUser.get(key)?.id === session.id) byUser.delete(key);
+  }
+
+  async function putRead(read: () => Promise<readonly Session[]>): Promise<void> {
+    const closedMeanwhile = new Set<string>();
+    readings.add(closedMeanwhile);
+    try {
+      for (const session of await read()) if (!closedMeanwhile.has(session.id)) put(session);
+    } finally {
+      readings.delete(closedMeanwhile);
+    }
+  }
+
+  return {
+    get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
+    refresh: async (tenant, userUuid) => {
+      const stale = byUser.get(userKey(tenant, userUuid));
+      await putRead(async () => {
+        const session = await queries.openSession(tenant, userUuid);
+        if (stale && stale.id !== session?.id) remove(stale);
+        return session ? [session] : [];
+      });
+    },
+    apply: ({ event, streamId, version }) => {
+      if (event.type === 'SessionOpened') put(evolveSession(null, event));
+      if (event.type === 'SessionClosed') for (const closed of readings) closed.add(streamId);
+      const session = byId.get(streamId);
+      if (!session) return;
+      if (event.type === 'SessionClosed') remove(session);
+      else if (version === session.version + 1) put(evolveSession(session, event as SessionEvent));
+    },
+    load: () => putRead(() => queries.openSessions()),
+  };
+}

@@ -1,0 +1,128 @@
+/** Live output: what is stored after a point, then what comes, pulled page by page. */
+import { DomainError } from '../../domain/errors.ts';
+import type { Execution } from '../../domain/execution.ts';
+import { type ExecutionId, parseId } from '../../domain/ids.ts';
+import type { OutputItem } from '../../domain/output.ts';
+import { type Session, userKey } from '../../domain/session.ts';
+import type { Database } from '../../events/database.ts';
+import type { OutputBounds, OutputCursor } from '../../events/queries/queries.ts';
+import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
+import type { OpenSessions } from '../openSessions.ts';
+import type { OutputSource, SharedOutput } from './sharedOutput.ts';
+
+/** A page, of which a follower holds one in memory (and one item, if that alone is larger). */
+const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
+
+export interface FollowDeps {
+  readonly database: Database;
+  readonly sharedOutput: SharedOutput;
+}
+
+/** Ends with the execution's finish; at or beyond it, at once. */
+export function followOutput(
+  { database: { queries, followedOutputs, wakeUps }, sharedOutput }: FollowDeps,
+  executionId: ExecutionId,
+  after: number,
+): AsyncIterableIterator<OutputItem> {
+  const source: OutputSource = {
+    key: executionKey(executionId),
+    read: async (cursor) => {
+      const seq = cursor?.seq ?? 0;
+      const known = followedOutputs.after(executionId, seq, PAGE);
+      if (known) return known;
+      const items = await queries.outputs(executionId, seq, PAGE);
+      const last = items.at(-1);
+      if (last) return { items, isEnd: last.output.kind === 'finish' };
+      const end = await queries.outputEnd(executionId);
+      return { items, isEnd: end.isFinished && end.lastSeq <= seq };
+    },
+    onWake: (wake) => wakeUps.onOutput(executionId, wake),
+  };
+  return sharedOutput.follow(source, { executionId, seq: after });
+}
+
+export interface FollowSessionDeps extends FollowDeps {
+  readonly sessions: OpenSessions;
+}
+
+/** Never ends by itself: a user's next session goes on where the last ended. @throws BAD_USER_INPUT, NOT_FOUND */
+export async function followSessionOutput(
+  { database, sharedOutput, sessions }: FollowSessionDeps,
+  tenant: string,
+  userUuid: string,
+  after: string | null,
+): Promise<AsyncIterableIterator<OutputItem>> {
+  const { queries, wakeUps } = database;
+  const cursor =
+    after === null
+      ? await queries.userOutputEnd(tenant, userUuid)
+      : await checkedCursor(database, tenant, userUuid, after);
+  const source: OutputSource = {
+    key: userKey(tenant, userUuid),
+    read: async (last) => ({
+      items: await queries.userOutputs(tenant, userUuid, last, PAGE),
+      isEnd: false,
+    }),
+    onWake: (wake) =>
+      onUserOutput(wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
+  };
+  return sharedOutput.follow(source, cursor);
+}
+
+/** How many follow the execution's output on this gateway, or that of its user. */
+export function countFollowers(
+  { followers }: SharedOutput,
+  { id, tenant, userUuid }: Pick<Execution, 'id' | 'tenant' | 'userUuid'>,
+): number {
+  return followers(executionKey(id)) + followers(userKey(tenant, userUuid));
+}
+
+function executionKey(id: ExecutionId): string {
+  return `execution ${id}`;
+}
+
+/** Follows the user from session to session. */
+function onUserOutput(
+  wakeUps: WakeUps,
+  session: Session | null,
+  { tenant, userUuid, wake }: { tenant: string; userUuid: string; wake: () => void },
+): () => void {
+  let offSession = session === null ? () => {} : wakeUps.onSessionOutput(session.id, wake);
+  const offEvents = wakeUps.onEvent(({ event }) => {
+    if (event.type !== 'SessionOpened') return;
+    if (event.data.tenant !== tenant || event.data.userUuid !== userUuid) return;
+    offSession();
+    offSession = wakeUps.onSessionOutput(event.data.sessionId, wake);
+    wake();
+  });
+  return () => {
+    offEvents();
+    offSession();
+  };
+}
+
+async function checkedCursor(
+  { queries }: Database,
+  tenant: string,
+  userUuid: string,
+  after: string,
+): Promise<OutputCursor> {
+  const [id, digits, ...rest] = after.split(':');
+  const executionId = parseId<ExecutionId>(id ?? '');
+  if (executionId === null || !/^\d{1,9}$/.test(digits ?? '') || rest.length > 0) {
+    throw new DomainError(
+      'BAD_USER_INPUT',
+      'after must be "executionId:seq", as the last event had them.',
+      {
+        field: 'after',
+      },
+    );
+  }
+  const execution = await queries.execution(executionId);
+  if (execution?.tenant !== tenant || execution.userUuid !== userUuid) {
+    throw new DomainError('NOT_FOUND', `This user has no execution ${executionId}.`, {
+      field: 'after',
+    });
+  }
+  return { executionId, seq: Number(digits) };
+}

@@ -1,0 +1,63 @@
+/** Turns what was gathered from a worker into one commit of the event store. Pure. */
+
+import { decideExecution } from '../domain/execution.ts';
+import type { OutputItem } from '../domain/output.ts';
+import { decideSession, type Session } from '../domain/session.ts';
+import type { Commit, StreamAppend } from '../events/store/eventStore.ts';
+import type { Batch, Segment } from './batch.ts';
+
+/** @param session the worker's session as last stored; null for a worker that has none yet. */
+export function batchCommit(batch: Batch, session: Session | null): Commit {
+  const streams: StreamAppend[] = batch.segments.map(executionAppend).filter(hasEvents);
+  if (session !== null) streams.push(...[sessionAppend(batch, session)].filter(hasEvents));
+  return { streams, outputs: batch.segments.flatMap(outputItems) };
+}
+
+function executionAppend({ job, startedAt, end }: Segment): StreamAppend {
+  const { execution } = job;
+  const started = startedAt?.toISOString() ?? null;
+  const events =
+    end !== null
+      ? decideExecution(
+          {
+            type: 'FinishExecution',
+            at: end.at.toISOString(),
+            startedAt: started,
+            ending: end.ending,
+          },
+          execution,
+        )
+      : started !== null
+        ? decideExecution({ type: 'RecordStart', at: started }, execution)
+        : [];
+  return { stream: 'execution', id: execution.id, state: execution, events };
+}
+
+function sessionAppend(batch: Batch, session: Session): StreamAppend {
+  const events = batch.kernelRestarts.flatMap(({ at, reason, executionId }) =>
+    decideSession(
+      { type: 'RecordKernelRestart', at: at.toISOString(), reason, executionId },
+      session,
+    ),
+  );
+  return { stream: 'session', id: session.id, state: session, events };
+}
+
+function hasEvents(append: StreamAppend): boolean {
+  return append.events.length > 0;
+}
+
+/** Numbers follow the job's; the finish is the last. An execution that somebody else ended already gets no more. */
+function outputItems({ job, outputs, end }: Segment): OutputItem[] {
+  if (job.execution.finishedAt !== null) return [];
+  const executionId = job.execution.id;
+  const items: OutputItem[] = outputs.map(({ output, at }, index) => ({
+    executionId,
+    seq: job.nextSeq + index,
+    at,
+    output,
+  }));
+  if (end === null) return items;
+  const seq = job.nextSeq + items.length;
+  return [...items, { executionId, seq, at: end.at, output: { kind: 'finish' } }];
+}

@@ -1,0 +1,295 @@
+import type { RecordedEvent } from '../domain/events.ts';
+import type { Ending } from '../domain/execution.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
+import {
+  type CloseReason,
+  evolveSession,
+  type Session,
+  type SessionEvent,
+} from '../domain/session.ts';
+import type { PendingCommand, UnfinishedExecution } from '../events/queries/queries.ts';
+import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
+import { receive } from '../kernel/execution/executionProgress.ts';
+import type { KernelMessage } from '../kernel/frames/messages.ts';
+import { addOutput, type Job, type Segment, segmentOf } from './batch.ts';
+import { endingOf, endingWithoutAnswer } from './endings.ts';
+import type { HeldWorker, HeldWorkerDeps, TakenOver } from './heldWorker.ts';
+import { createJobs, type Jobs } from './jobs.ts';
+import { createPendingCommands, type PendingCommands } from './pendingCommands.ts';
+import { createWriter, type Writer } from './writer.ts';
+
+/** Begins to act at once. */
+export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWorker {
+  return new Held(deps, start);
+}
+
+class Held implements HeldWorker {
+  readonly workerId: WorkerId;
+  isSuspect = false;
+  readonly #deps: HeldWorkerDeps;
+  readonly #jobs: Jobs;
+  readonly #channel: KernelChannel;
+  readonly #writer: Writer;
+  readonly #commands: PendingCommands;
+  readonly #epoch: number;
+  #bootId: string;
+  #session: Session | null;
+  /** Is to be interrupted, and the gateway before may have sent it: it is not sent before the agent has told. */
+  #askedFor: ExecutionId | null = null;
+  #unstoredCancels = 0;
+  #isClosed = false;
+  /** Its agent is not the one that was there. Nothing is sent to it: it would run what the former one ran already. */
+  #isReplaced = false;
+  #ending: Promise<void> | null = null;
+
+  constructor(deps: HeldWorkerDeps, start: TakenOver) {
+    this.#deps = deps;
+    this.workerId = start.workerId;
+    this.#epoch = start.cursor.epoch;
+    this.#bootId = start.cursor.bootId;
+    this.#session = start.session;
+    this.#jobs = createJobs(start);
+    this.#writer = createWriter(this.#writerDeps(), start.cursor.seq);
+    this.#channel = this.#openChannel(start);
+    this.#commands = createPendingCommands({
+      logger: deps.logger,
+      carryOut: (command) => this.#carryOut(command),
+      onFenced: () => this.lose(),
+    });
+    for (const command of start.commands) this.#commands.add(command);
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.state === 'open' && !this.#isClosed;
+  }
+
+  get unfinished(): number {
+    return this.#jobs.count;
+  }
+
+  get running(): ExecutionId | null {
+    const { first } = this.#jobs;
+    return first && this.#jobs.progressOf(first) !== null ? first.execution.id : null;
+  }
+
+  get sessionId(): SessionId | null {
+    return this.#session?.id ?? null;
+  }
+
+  opened(session: Session): void {
+    this.#session = session;
+  }
+
+  enqueue(next: UnfinishedExecution): void {
+    if (!this.#isClosed && this.#jobs.add(next)) this.#runNext();
+  }
+
+  has(id: ExecutionId): boolean {
+    return this.#jobs.find(id) !== undefined;
+  }
+
+  carryOut(command: PendingCommand, recorded: RecordedEvent): void {
+    this.#jobs.fold(recorded);
+    const session = this.#session;
+    if (session?.id === recorded.streamId && session.version === recorded.version - 1)
+      this.#session = evolveSession(session, recorded.event as SessionEvent);
+    this.#commands.add(command);
+  }
+
+  end(reason: CloseReason): Promise<void> {
+    this.#ending ??= this.#isClosed ? Promise.resolve() : this.#end(reason);
+    return this.#ending;
+  }
+
+  lose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#commands.close();
+    this.#writer.stop();
+    void this.#channel.close();
+    this.#deps.onFenced(this.workerId);
+  }
+
+  async close(drainMs: number): Promise<void> {
+    this.#isClosed = true;
+    this.#commands.close();
+    await this.#channel.close();
+    const limit = AbortSignal.timeout(drainMs);
+    await Promise.race([
+      this.#writer.drained(),
+      new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true })),
+    ]);
+    this.#writer.stop();
+  }
+
+  async #end(reason: CloseReason): Promise<void> {
+    this.#isClosed = true;
+    this.#commands.close();
+    await this.#channel.close();
+    const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
+    for (const job of this.#jobs.all()) {
+      if (reason === 'worker-lost') job.stateLost = true;
+      this.#finishUnanswered(job, status);
+    }
+    await this.#writer.drained();
+    this.#writer.stop();
+  }
+
+  #openChannel({ socketPath, cursor }: TakenOver): KernelChannel {
+    const { logger, messageCounts } = this.#deps;
+    return openKernelChannel({
+      target: { kind: 'agent', socketPath },
+      after: cursor.seq,
+      bootId: cursor.bootId,
+      epoch: cursor.epoch,
+      logger,
+      counts: messageCounts,
+      onMessage: (message) => this.#receive(message),
+      onOpen: () => this.#opened(),
+      onHello: (hello, isNewBoot) => this.#greet(hello.bootId, isNewBoot),
+      onFenced: () => this.lose(),
+      onUnreachable: (error) => this.#suspect(error.message),
+    });
+  }
+
+  #writerDeps(): Parameters<typeof createWriter>[0] {
+    const { store, logger, followers } = this.#deps;
+    return {
+      store,
+      logger,
+      session: () => this.#session,
+      cursor: () => ({
+        workerId: this.workerId,
+        epoch: this.#epoch,
+        bootId: this.#bootId,
+        progress: this.#jobs.progress,
+      }),
+      reload: (segments) => this.#reload(segments),
+      onStored: ({ seq, session }) => {
+        if (session !== null) this.#session = session;
+        if (seq !== null) this.#channel.ack(seq);
+      },
+      onFenced: () => this.lose(),
+      followers: () => (this.#jobs.first ? followers(this.#jobs.first.execution) : 0),
+      holdBack: (isHeld) => (isHeld ? this.#channel.pause() : this.#channel.resume()),
+    };
+  }
+
+  #receive(message: KernelMessage): void {
+    if (this.#isReplaced) return;
+    const { batch } = this.#writer;
+    if (message.seq !== null) batch.seq = message.seq;
+    const at = new Date(message.at);
+    if (message.type === 'status' && message.state === 'restarting') {
+      const reason = message.reason ?? 'died';
+      batch.kernelRestarts.push({ at, reason, executionId: this.#jobs.kernelReplaced(reason) });
+      this.#writer.added('output');
+      return;
+    }
+    const { first: job } = this.#jobs;
+    const progress = job ? this.#jobs.progressOf(job) : null;
+    if (!job || progress === null) return;
+    const step = receive(progress, message, { maxOutputBytes: job.execution.maxOutputBytes });
+    this.#jobs.advance(step.progress);
+    for (const output of step.outputs) addOutput(batch, job, output, at);
+    if (step.started) segmentOf(batch, job).startedAt = at;
+    if (step.done !== null) {
+      this.#finish(job, endingOf(step.done, job), at);
+      this.#runNext();
+    } else if (step.outputs.length > 0) this.#writer.added('output');
+    else if (step.started) this.#writer.added('start');
+  }
+
+  #finish(job: Job, ending: Ending, at: Date): void {
+    this.#jobs.remove(job);
+    segmentOf(this.#writer.batch, job).end = { at, ending };
+    this.#writer.added('end');
+  }
+
+  #finishUnanswered(job: Job, status: 'CANCELLED' | 'WORKER_LOST'): void {
+    const ending = endingWithoutAnswer(status, job.stateLost, this.#jobs.progressOf(job));
+    this.#finish(job, ending, this.#deps.now());
+  }
+
+  #opened(): void {
+    if (this.#isReplaced) return;
+    this.isSuspect = false;
+    const { first } = this.#jobs;
+    // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
+    if (first && this.#jobs.progressOf(first) !== null) this.#sendOrAsk(first);
+    else this.#runNext();
+    this.#deps.onOpen(this.workerId);
+  }
+
+  #runNext(): void {
+    const { first } = this.#jobs;
+    if (!first || this.#jobs.progressOf(first) !== null) return;
+    if (!this.isOpen || this.#isReplaced || this.#unstoredCancels > 0) return;
+    this.#jobs.begin(first);
+    this.#sendOrAsk(first);
+  }
+
+  #sendOrAsk({ execution, code }: Job): void {
+    if (this.#commands.isInterrupting(execution.id)) {
+      this.#askedFor = execution.id;
+      return;
+    }
+    this.#channel.execute({
+      msgId: execution.id,
+      code,
+      timeoutMs: execution.timeoutMs,
+      graceMs: this.#deps.interruptGraceMs,
+      maxOutputBytes: execution.maxOutputBytes,
+    });
+  }
+
+  async #carryOut(command: PendingCommand): Promise<void> {
+    if (command.type === 'restart') return await this.#channel.http.restart(command.requestId);
+    const id = command.executionId;
+    const job = this.#jobs.find(id);
+    if (!job) return;
+    // Neither this gateway nor the one before it has sent it.
+    if (!job.isTakenOver && this.#jobs.progressOf(job) === null) return this.#cancel(job);
+    const { known } = await this.#channel.http.interrupt(id, command.requestId);
+    const isUnsent = this.#askedFor === id || this.#jobs.progressOf(job) === null;
+    if (this.#askedFor === id) this.#askedFor = null;
+    if (known || !isUnsent || this.#isReplaced || this.#isClosed || !this.has(id)) return;
+    this.#cancel(job);
+  }
+
+  /** What runs next waits until that is stored: a successor finds the same order, and sends nothing that was cancelled. */
+  #cancel(job: Job): void {
+    this.#finishUnanswered(job, 'CANCELLED');
+    this.#unstoredCancels += 1;
+    void this.#writer.drained().then(() => {
+      this.#unstoredCancels -= 1;
+      this.#runNext();
+    });
+  }
+
+  #greet(bootId: string, isNewBoot: boolean): void {
+    if (!isNewBoot) {
+      this.#bootId = bootId;
+      return;
+    }
+    this.#isReplaced = true;
+    this.#suspect('its agent was started anew: what it ran is gone');
+  }
+
+  #suspect(why: string): void {
+    this.isSuspect = true;
+    this.#deps.onSuspect(this.workerId, why);
+  }
+
+  async #reload(segments: readonly Segment[]): Promise<void> {
+    for (const { job, outputs } of segments) {
+      job.execution = (await this.#deps.reloadExecution(job.execution.id)) ?? job.execution;
+      // A commit whose answer was lost may have been done: what it stored is not stored again.
+      const lastSeq = await this.#deps.lastSeq(job.execution.id);
+      const stored = Math.max(0, lastSeq + 1 - job.nextSeq);
+      outputs.splice(0, stored);
+      job.nextSeq += stored;
+    }
+    if (this.#session) this.#session = await this.#deps.reloadSession(this.#session);
+  }
+}

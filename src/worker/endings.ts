@@ -1,0 +1,43 @@
+/** How executions end, from whichever side it is told. */
+import type { Ending, EndStatus } from '../domain/execution.ts';
+import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
+import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
+import type { Job } from './batch.ts';
+
+/** The kernel (or the agent in its place) answered. */
+export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
+  // Interrupted before the kernel began it.
+  const isCancelled = outcome.status === 'INTERRUPTED' && outcome.startedAt === null;
+  return {
+    status: isCancelled ? 'CANCELLED' : outcome.status,
+    executionCount: outcome.executionCount,
+    errorName: outcome.errorName,
+    errorValue: outcome.errorValue,
+    stateLost: outcome.stateLost || job.stateLost,
+    truncated: outcome.truncated,
+    cpuMs: outcome.cpuMs,
+    peakMemoryBytes: outcome.peakMemoryBytes,
+    outputBytes: outcome.outputBytes,
+    exitCode: outcome.exitCode,
+  };
+}
+
+/** Nobody answers any more: cancelled, or its worker is gone. @param progress null: it never reached the kernel */
+export function endingWithoutAnswer(
+  status: Extract<EndStatus, 'CANCELLED' | 'WORKER_LOST'>,
+  stateLost: boolean,
+  progress: ExecutionProgress | null,
+): Ending {
+  return {
+    status,
+    executionCount: null,
+    errorName: null,
+    errorValue: null,
+    stateLost,
+    truncated: progress?.isTruncated ?? false,
+    cpuMs: null,
+    peakMemoryBytes: null,
+    outputBytes: progress?.producedBytes ?? 0,
+    exitCode: null,
+  };
+}

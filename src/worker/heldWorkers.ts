@@ -1,0 +1,182 @@
+/** The workers this gateway acts for: one {@link HeldWorker} for each whose lease it holds. */
+import type { Logger } from 'pino';
+import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
+import { type Execution, evolveExecution } from '../domain/execution.ts';
+import type { ExecutionId, WorkerId } from '../domain/ids.ts';
+import type { MessageCounts } from '../domain/messageCounts.ts';
+import { evolveSession } from '../domain/session.ts';
+import type { Worker } from '../domain/worker.ts';
+import type { Database } from '../events/database.ts';
+import { createHeldWorker } from './createHeldWorker.ts';
+import type { HeldWorker } from './heldWorker.ts';
+
+export interface HeldWorkersDeps {
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly messageCounts: MessageCounts;
+  readonly now: () => Date;
+  readonly interruptGraceMs: number;
+  readonly followers: (execution: Execution) => number;
+  readonly onSuspect: (workerId: WorkerId, why: string) => void;
+  readonly onOpen: (workerId: WorkerId) => void;
+}
+
+export interface HeldWorkers {
+  get(id: WorkerId): HeldWorker | undefined;
+  all(): HeldWorker[];
+  /** Takes the worker's lease and begins to act for it. Null: another live gateway does. Repeating it is harmless. */
+  adopt(worker: Worker): Promise<HeldWorker | null>;
+  /** Stops acting for a worker that is over, and gives up its lease. */
+  drop(id: WorkerId): Promise<void>;
+  /** Tells the workers what was recorded, by whichever gateway, in order. */
+  apply(event: RecordedEvent): void;
+  /** Lets go of all workers without ending anything; a successor goes on. */
+  close(drainMs: number): Promise<void>;
+}
+
+export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
+  const workers = new Map<WorkerId, HeldWorker>();
+  /** For each held the position up to which it was made: a feed that lags may still tell of what came before. */
+  const madeAt = new WeakMap<HeldWorker, number>();
+  /** Workers under adoption, with what was recorded about them since it began. */
+  const adopting = new Map<
+    WorkerId,
+    { promise: Promise<HeldWorker | null>; missed: RecordedEvent[] }
+  >();
+
+  const offLost = deps.database.leases.onLost((name) => {
+    for (const held of workers.values()) {
+      if (streamIdOf('worker', held.workerId) === name) held.lose();
+    }
+  });
+
+  /** The position first: whatever was committed up to it is in the others. */
+  async function read(id: WorkerId) {
+    const { queries, store } = deps.database;
+    const position = await store.lastPosition();
+    const [session, unfinished, commands] = await Promise.all([
+      queries.openSessionOfWorker(id),
+      queries.unfinishedExecutions(id),
+      queries.pendingCommands(id),
+    ]);
+    return [position, { session, unfinished, commands }] as const;
+  }
+
+  async function drop(id: WorkerId): Promise<void> {
+    await adopting.get(id)?.promise.catch(() => null);
+    const held = workers.get(id);
+    workers.delete(id);
+    await held?.close(0);
+    await deps.database.leases.releaseWorker(id);
+  }
+
+  async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<HeldWorker | null> {
+    const { leases, queries, store } = deps.database;
+    if (worker.socketPath === null) return null;
+    const cursor = await leases.acquireWorker(worker.id);
+    if (cursor === null) return null;
+    const [position, found] = await read(worker.id).catch(async (error: unknown) => {
+      // A lease that is kept without acting would keep everybody else from it.
+      await leases.releaseWorker(worker.id);
+      throw error;
+    });
+    const held = createHeldWorker(
+      {
+        ...deps,
+        store,
+        logger: deps.logger.child({ workerId: worker.id }),
+        reloadExecution: (id) => queries.execution(id),
+        lastSeq: async (id) => (await queries.outputEnd(id)).lastSeq,
+        reloadSession: ({ id }) => queries.session(id),
+        onFenced: (id) => workers.delete(id),
+      },
+      { workerId: worker.id, socketPath: worker.socketPath, cursor, ...found },
+    );
+    workers.set(worker.id, held);
+    madeAt.set(held, position);
+    // No await since the reads: what was recorded meanwhile is told before anything else can happen to the held.
+    for (const event of missed) if (event.position > position) tell(held, event);
+    return held;
+  }
+
+  return {
+    get: (id) => workers.get(id),
+    all: () => [...workers.values()],
+    adopt: (worker) => {
+      const held = workers.get(worker.id);
+      if (held) return Promise.resolve(held);
+      const under = adopting.get(worker.id);
+      if (under) return under.promise;
+      const missed: RecordedEvent[] = [];
+      const promise = takeOver(worker, missed).finally(() => adopting.delete(worker.id));
+      adopting.set(worker.id, { promise, missed });
+      return promise;
+    },
+    drop,
+    apply: (event) => {
+      if (event.event.type === 'WorkerRemoved' && workers.has(event.streamId as WorkerId)) {
+        drop(event.streamId as WorkerId).catch((error: unknown) =>
+          deps.logger.error({ err: error }, 'a removed worker could not be let go'),
+        );
+        return;
+      }
+      const workerId = workerOf(event);
+      const held = workerId ? workers.get(workerId) : ofStream(workers, event);
+      if (held && event.position <= (madeAt.get(held) ?? 0)) return;
+      if (held) tell(held, event);
+      else if (workerId) adopting.get(workerId)?.missed.push(event);
+      else for (const { missed } of adopting.values()) missed.push(event);
+    },
+    close: async (drainMs) => {
+      offLost();
+      await Promise.all([...workers.values()].map((held) => held.close(drainMs)));
+      workers.clear();
+    },
+  };
+}
+
+/** The worker that an event names, if it does. */
+function workerOf({ event }: RecordedEvent): WorkerId | null {
+  return event.type === 'ExecutionRequested' || event.type === 'SessionOpened'
+    ? event.data.workerId
+    : null;
+}
+
+function ofStream(
+  workers: ReadonlyMap<WorkerId, HeldWorker>,
+  { streamKind, streamId }: RecordedEvent,
+): HeldWorker | undefined {
+  for (const held of workers.values()) {
+    const isOfSession = streamKind === 'session' && held.sessionId === streamId;
+    if (isOfSession || (streamKind === 'execution' && held.has(streamId as ExecutionId)))
+      return held;
+  }
+  return undefined;
+}
+
+function tell(held: HeldWorker, recorded: RecordedEvent): void {
+  const { event } = recorded;
+  const requestId = recorded.metadata.eventId;
+  switch (event.type) {
+    case 'SessionOpened':
+      held.opened(evolveSession(null, event));
+      break;
+    case 'ExecutionRequested': {
+      const execution = evolveExecution(null, event);
+      held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
+      break;
+    }
+    case 'InterruptRequested': {
+      const executionId = recorded.streamId as ExecutionId;
+      held.carryOut({ type: 'interrupt', requestId, executionId }, recorded);
+      break;
+    }
+    case 'KernelRestartRequested':
+      held.carryOut({ type: 'restart', requestId }, recorded);
+      break;
+    case 'SessionClosed':
+      if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
+      break;
+    default:
+  }
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import type { Ending, Execution } from '../../src/domain/execution.ts';
+import type { Output } from '../../src/domain/output.ts';
+import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/batch.ts';
+import { batchCommit } from '../../src/worker/batchCommit.ts';
+import { openSession, queuedExecution } from '../support/states.ts';
+
+const requestedAt = new Date('2026-01-02T03:04:05.000Z');
+const later = (ms: number) => new Date(requestedAt.getTime() + ms);
+const ending: Ending = {
+  status: 'OK',
+  executionCount: 1,
+  errorName: null,
+  errorValue: null,
+  stateLost: false,
+  truncated: false,
+  cpuMs: 1,
+  peakMemoryBytes: 1,
+  outputBytes: 1,
+  exitCode: null,
+};
+
+function job(over: Partial<Execution> = {}, nextSeq = 1): Job {
+  const execution = { ...queuedExecution({ at: requestedAt.toISOString() }), ...over };
+  return { execution, code: 'x', isTakenOver: false, nextSeq, stateLost: false };
+}
+
+const out = (text: string): Output => ({ kind: 'stream', name: 'stdout', text });
+
+describe('the commit of a batch', () => {
+  it('is empty when nothing came', () => {
+    expect(batchCommit(emptyBatch(), openSession())).toEqual({ streams: [], outputs: [] });
+  });
+
+  it('records the start and numbers the outputs on from where the job is', () => {
+    const batch = emptyBatch();
+    const one = job({}, 5);
+    segmentOf(batch, one).startedAt = later(3);
+    addOutput(batch, one, out('a'), later(4));
+    addOutput(batch, one, { kind: 'clear', wait: false }, later(5));
+    const executionId = one.execution.id;
+    expect(batchCommit(batch, null)).toEqual({
+      streams: [
+        {
+          stream: 'execution',
+          id: executionId,
+          state: one.execution,
+          events: [{ type: 'ExecutionStarted', data: { at: later(3).toISOString() } }],
+        },
+      ],
+      outputs: [
+        { executionId, seq: 5, at: later(4), output: out('a') },
+        { executionId, seq: 6, at: later(5), output: { kind: 'clear', wait: false } },
+      ],
+    });
+  });
+
+  it('appends nothing to an execution that only put out more', () => {
+    const batch = emptyBatch();
+    addOutput(batch, job({ startedAt: later(1), status: 'RUNNING' }), out('a'), later(2));
+    expect(batchCommit(batch, null)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });
+  });
+
+  it('ends with the finish, behind the outputs and in the same commit', () => {
+    const batch = emptyBatch();
+    const one = job({}, 2);
+    addOutput(batch, one, out('a'), later(4));
+    Object.assign(segmentOf(batch, one), {
+      startedAt: later(1),
+      end: { at: later(9), ending },
+    });
+    const { streams, outputs } = batchCommit(batch, null);
+    expect(streams[0]?.events.map(({ type }) => type)).toEqual([
+      'ExecutionStarted',
+      'ExecutionFinished',
+    ]);
+    expect(outputs?.map(({ seq, output }) => [seq, output.kind])).toEqual([
+      [2, 'stream'],
+      [3, 'finish'],
+    ]);
+  });
+
+  it('adds nothing to an execution that somebody else ended', () => {
+    const batch = emptyBatch();
+    const over = job({ finishedAt: later(5), status: 'WORKER_LOST' });
+    addOutput(batch, over, out('late'), later(6));
+    segmentOf(batch, over).end = { at: later(7), ending };
+    expect(batchCommit(batch, null)).toEqual({ streams: [], outputs: [] });
+  });
+
+  it('holds what several executions did, each with its own numbers', () => {
+    const batch = emptyBatch();
+    const [one, other] = [job({}, 7), job()];
+    addOutput(batch, one, out('a'), later(1));
+    segmentOf(batch, one).end = { at: later(2), ending };
+    addOutput(batch, other, out('b'), later(3));
+    const { streams, outputs } = batchCommit(batch, null);
+    expect(streams.map(({ id }) => id)).toEqual([one.execution.id]);
+    expect(outputs?.map(({ executionId, seq }) => [executionId, seq])).toEqual([
+      [one.execution.id, 7],
+      [one.execution.id, 8],
+      [other.execution.id, 1],
+    ]);
+  });
+
+  it('tells the session which kernels were replaced, in order', () => {
+    const batch = emptyBatch();
+    const session = openSession();
+    const executionId = queuedExecution().id;
+    batch.kernelRestarts.push(
+      { at: later(1), reason: 'timeout', executionId },
+      { at: later(2), reason: 'user', executionId: null },
+    );
+    expect(batchCommit(batch, session).streams).toEqual([
+      {
+        stream: 'session',
+        id: session.id,
+        state: session,
+        events: [
+          {
+            type: 'KernelRestarted',
+            data: { at: later(1).toISOString(), reason: 'timeout', executionId },
+          },
+          {
+            type: 'KernelRestarted',
+            data: { at: later(2).toISOString(), reason: 'user', executionId: null },
+          },
+        ],
+      },
+    ]);
+    expect(batchCommit(batch, null).streams).toEqual([]);
+    expect(batchCommit(batch, { ...session, closedAt: later(0) }).streams).toEqual([]);
+  });
+});

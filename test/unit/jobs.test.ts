@@ -1,0 +1,60 @@
+/** A kernel that died while nothing ran is told of by the next execution, whichever gateway ends that. */
+import { describe, expect, it } from 'vitest';
+import type { WorkerId } from '../../src/domain/ids.ts';
+import type { UnfinishedExecution } from '../../src/events/queries/queries.ts';
+import type { Cursor } from '../../src/events/store/eventStore.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createJobs, type Jobs } from '../../src/worker/jobs.ts';
+import { openSession, queuedExecution } from '../support/states.ts';
+
+const unfinished = (): UnfinishedExecution => ({
+  execution: queuedExecution(),
+  code: 'x',
+  lastSeq: 0,
+});
+
+/** A host of one worker that begins where the progress of another has come to. */
+function jobsFrom(progress: unknown, ...executions: UnfinishedExecution[]): Jobs {
+  const cursor = { workerId: newId<WorkerId>(), epoch: 1, bootId: 'b', seq: 1, progress };
+  return createJobs({
+    cursor: cursor as Cursor,
+    session: openSession(),
+    unfinished: executions,
+  });
+}
+
+/** After a kernel died under nobody, the first of these is under way. */
+function begunAfterLoss(...executions: UnfinishedExecution[]): Jobs {
+  const jobs = jobsFrom(null);
+  jobs.kernelReplaced('died');
+  for (const each of executions) jobs.add(each);
+  if (jobs.first) jobs.begin(jobs.first);
+  return jobs;
+}
+
+describe('a loss that nobody was told of', () => {
+  it('is told by the next execution, and by no other', () => {
+    const [next, later] = [unfinished(), unfinished()];
+    const jobs = begunAfterLoss(next, later);
+    expect(jobs.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
+    const [first] = jobs.all();
+    if (first) jobs.remove(first);
+    if (jobs.first) jobs.begin(jobs.first);
+    expect(jobs.first?.stateLost).toBe(false);
+  });
+
+  it('is told though another gateway takes the execution over while it runs', () => {
+    const [running, queued] = [unfinished(), unfinished()];
+    const { progress } = begunAfterLoss(running, queued);
+    const successor = jobsFrom(progress, running, queued);
+    expect(successor.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
+  });
+});
+
+it('takes no execution again that it began with and that has ended since', () => {
+  const first = unfinished();
+  const jobs = jobsFrom(null, first);
+  for (const job of jobs.all()) jobs.remove(job);
+  expect(jobs.add(first)).toBe(false);
+  expect(jobs.count).toBe(0);
+});
