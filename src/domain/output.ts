@@ -44,3 +44,23 @@ export interface OutputPage {
   readonly after: number;
   readonly limit: number | null;
 }
+
+/** An output that was given; what is asked for is what comes after it. With seq 0: before the execution's first. */
+export interface OutputCursor {
+  readonly executionId: ExecutionId;
+  readonly seq: number;
+}
+
+export interface OutputBounds {
+  readonly limit: number;
+  /** Of the stored JSON bodies (UTF-8). The first item is given even if it alone is larger. */
+  readonly maxBytes: number;
+}
+
+/** What is there after a cursor. */
+export interface OutputsRead {
+  /** In order, without holes, perhaps fewer than the bounds allow; none: there is nothing yet. */
+  readonly items: readonly OutputItem[];
+  /** Nothing will ever follow them. */
+  readonly isEnd: boolean;
+}

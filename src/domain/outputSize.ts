@@ -1,7 +1,7 @@
 import type { Finish, Output } from './output.ts';
 
 /** What each costs beside its content, as a row and in memory (measured: 280 bytes): a flood of tiny ones must count, too. */
-const ITEM_OVERHEAD_BYTES = 256;
+export const ITEM_OVERHEAD_BYTES = 256;
 
 /**
  * Roughly its bytes. An estimate: exact ones would cost another serialisation of every output. Text counts one for each

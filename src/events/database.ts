@@ -2,8 +2,7 @@
 import type { Logger } from 'pino';
 import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
-import type { FollowedOutputs } from './outputs/followedOutputs.ts';
-import type { Queries } from './queries/queries.ts';
+import type { Queries } from './queries/createQueries.ts';
 import type { EventStore } from './store/eventStore.ts';
 import type { WaitingRequests } from './wakeUps/waitingRequests.ts';
 import type { WakeUps } from './wakeUps/wakeUps.ts';
@@ -17,7 +16,6 @@ export interface DatabaseDeps {
 export interface Database {
   readonly store: EventStore;
   readonly queries: Queries;
-  readonly followedOutputs: Pick<FollowedOutputs, 'after'>;
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;

@@ -8,8 +8,7 @@ import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases } from './leases/createLeases.ts';
 import type { Leases } from './leases/leases.ts';
 import { migrate } from './migrate.ts';
-import { createFollowedOutputs } from './outputs/followedOutputs.ts';
-import { createRecentOutputs } from './outputs/recentOutputs.ts';
+import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import type { EventStore } from './store/eventStore.ts';
@@ -74,8 +73,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const { gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
-  const recentOutputs = createRecentOutputs();
-  const followedOutputs = createFollowedOutputs();
+  const freshOutputs = createFreshOutputs();
   const store = createEventStore({
     commits,
     reads,
@@ -83,8 +81,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
     newId,
     logger,
     onCommitted,
-    recentOutputs,
-    followedOutputs,
+    freshOutputs,
   });
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
@@ -94,8 +91,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   let closed: Promise<void> | null = null;
   return {
     store: { ...store, ...allPatient(reading(store), patience) },
-    queries: allPatient(createQueries(reads, { newId, recentOutputs }), patience),
-    followedOutputs,
+    queries: allPatient(createQueries(reads, { newId, freshOutputs }), patience),
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,
@@ -117,8 +113,8 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
 }
 
 /** What asks the database, and may ask again. Commits wait by themselves. */
-function reading({ readAfter, readStream, lastPosition }: EventStore) {
-  return { readAfter, readStream, lastPosition };
+function reading({ readAfter, lastPosition }: EventStore) {
+  return { readAfter, lastPosition };
 }
 
 function asked({ isHeld, onLost, close, ...asking }: Leases) {

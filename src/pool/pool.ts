@@ -13,7 +13,7 @@ import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
 import { type CloseReason, type Session, userKey } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
-import type { PoolCounts } from '../events/queries/queries.ts';
+import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import { DatabaseAwayError } from '../events/store/eventStore.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';

@@ -1,5 +1,5 @@
 import type { PoolId } from '../domain/ids.ts';
-import type { Queries } from '../events/queries/queries.ts';
+import type { Queries } from '../events/queries/createQueries.ts';
 import type { Engine } from '../runtime/runtime.ts';
 
 /**

@@ -2,14 +2,14 @@
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 import type { Session } from '../domain/session.ts';
-import type { SessionQueries } from '../events/queries/queries.ts';
+import type { Queries } from '../events/queries/createQueries.ts';
 
 const MAX_SESSIONS_A_ROUND = 100;
 /** The engine removes some at a time without slowing what else it does. */
 const MAX_PARALLEL_CLOSES = 4;
 
 export interface RecycleDeps {
-  readonly queries: Pick<SessionQueries, 'sessionsIdleSince' | 'sessionsOpenedBefore'>;
+  readonly queries: Pick<Queries, 'sessionsIdleSince' | 'sessionsOpenedBefore'>;
   readonly logger: Logger;
   readonly now: () => Date;
   readonly sessionIdleTimeoutMs: number;

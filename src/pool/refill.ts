@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 import type { Worker } from '../domain/worker.ts';
-import type { PoolCounts } from '../events/queries/queries.ts';
+import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import { DatabaseAwayError } from '../events/store/eventStore.ts';
 
 /**

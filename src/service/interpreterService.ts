@@ -4,7 +4,7 @@ import { DomainError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 import { type ExecutionId, type NewId, parseId, type SessionId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
-import type { Queries } from '../events/queries/queries.ts';
+import type { Queries } from '../events/queries/createQueries.ts';
 import type { Pool } from '../pool/pool.ts';
 import { acceptExecution } from './execute/acceptExecution.ts';
 import { executeBatch } from './execute/executeBatch.ts';

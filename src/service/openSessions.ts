@@ -4,7 +4,7 @@
  */
 import type { RecordedEvent } from '../domain/events.ts';
 import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
-import type { Queries } from '../events/queries/queries.ts';
+import type { Queries } from '../events/queries/createQueries.ts';
 
 export interface OpenSessions {
   /** Bounded by the pool: each open session has a worker. */

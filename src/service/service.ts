@@ -10,7 +10,7 @@ import type { OutputItem, OutputPage } from '../domain/output.ts';
 import type { PoolStatus } from '../domain/poolStatus.ts';
 import type { Session } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
-import type { Placed } from '../events/queries/queries.ts';
+import type { Placed } from '../events/queries/listQueries.ts';
 
 /** Who asks. One token and the tenant `default` for now. */
 export interface Principal {

@@ -7,7 +7,8 @@ import {
   type Session,
   type SessionEvent,
 } from '../domain/session.ts';
-import type { PendingCommand, UnfinishedExecution } from '../events/queries/queries.ts';
+import type { PendingCommand } from '../events/queries/commandQueries.ts';
+import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
 import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../kernel/frames/messages.ts';

@@ -16,7 +16,8 @@ import type { Execution } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
-import type { PendingCommand, UnfinishedExecution } from '../events/queries/queries.ts';
+import type { PendingCommand } from '../events/queries/commandQueries.ts';
+import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
 
 export interface HeldWorkerDeps {

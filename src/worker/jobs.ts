@@ -4,7 +4,7 @@ import type { RecordedEvent } from '../domain/events.ts';
 import { type ExecutionEvent, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId } from '../domain/ids.ts';
 import type { KernelRestartReason, Session } from '../domain/session.ts';
-import type { UnfinishedExecution } from '../events/queries/queries.ts';
+import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import { type ExecutionProgress, startProgress } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './batch.ts';
 import type { TakenOver } from './heldWorker.ts';

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 import type { EventId, ExecutionId } from '../domain/ids.ts';
-import type { PendingCommand } from '../events/queries/queries.ts';
+import type { PendingCommand } from '../events/queries/commandQueries.ts';
 import { FencedByWorkerError } from '../kernel/channel/kernelErrors.ts';
 
 /** An agent that does not answer is looked after by its channel; this only must not be a tight loop. */

@@ -40,7 +40,7 @@ afterEach(async () => {
 afterAll(() => db.close());
 
 async function eventIds(kind: 'execution' | 'session', id: string, type: string) {
-  const events = await observer.store.readStream(kind, id);
+  const events = await db.readStream(kind, id);
   return events.filter(({ event }) => event.type === type).map(({ metadata }) => metadata.eventId);
 }
 

@@ -66,7 +66,7 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
   });
 
   it('is done once also when it holds output only', async () => {
-    const { store, queries, leases } = gateway;
+    const { store, leases } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     const execution = await commitOne<'execution'>(store, executionRequested());
     const cursor = await leases.acquireWorker(worker.id);
@@ -83,7 +83,8 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
       outputs: [line(execution.id, 2)],
       cursor: { ...cursor, bootId: 'boot', seq: 6 },
     });
-    const items = await queries.outputs(execution.id, 0, { limit: 10, maxBytes: 10_000 });
+    const start = { executionId: execution.id, seq: 0 };
+    const { items } = await db.queries.outputs(start, { limit: 10, maxBytes: 10_000 });
     expect(items.map(({ seq }) => seq)).toEqual([1, 2]);
     expect(await leases.acquireWorker(worker.id)).toMatchObject({ epoch: 2, seq: 6 });
   });
@@ -102,8 +103,8 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
       ...appends.map(() => 'fulfilled'),
       'rejected',
     ]);
-    for (const { id } of appends) expect(await store.readStream('worker', id)).toHaveLength(1);
-    expect(await store.readStream('worker', worker.id)).toHaveLength(3);
+    for (const { id } of appends) expect(await db.readStream('worker', id)).toHaveLength(1);
+    expect(await db.readStream('worker', worker.id)).toHaveLength(3);
   });
 });
 
@@ -119,7 +120,7 @@ describe('a database that is away', () => {
     await expect(gateway.ping()).rejects.toThrow();
     await proxy.open();
     const [first] = await commits;
-    expect(await store.readStream('worker', worker.id)).toEqual(first?.events);
+    expect(await db.readStream('worker', worker.id)).toEqual(first?.events);
     await expect.poll(() => gateway.ping()).toBeUndefined();
   });
 

@@ -39,7 +39,7 @@ function insert(id: string, version: number, type: string, schema: number, data:
 
 describe('an event of an earlier release', () => {
   it('is read in the shape of today', async () => {
-    const [requested, finished] = await gateway.store.readStream('execution', ID);
+    const [requested, finished] = await db.readStream('execution', ID);
     expect(requested?.event.data).toEqual(stored[0]?.data);
     expect(finished).toMatchObject({ schemaVersion: 1, metadata: { correlationId: null } });
     expect(finished?.event.data).toEqual({ ...stored[1]?.data, exitCode: null });
@@ -62,7 +62,7 @@ describe('an event of today', () => {
     const execution = await commitOne<'execution'>(gateway.store, executionRequested());
     const died = executionFinished({ exitCode: -11 });
     await commitOne(gateway.store, onExecution(execution, died));
-    const [requested, finished] = await gateway.store.readStream('execution', execution.id);
+    const [requested, finished] = await db.readStream('execution', execution.id);
     expect([requested?.schemaVersion, finished?.schemaVersion]).toEqual([1, 2]);
     expect(finished?.event).toEqual(died);
   });
@@ -72,7 +72,7 @@ describe('an event of a later release', () => {
   it('is refused, with what to do', async () => {
     const id = '0197a000-0000-7000-8000-0000000000e3';
     await insert(id, 3, 'ExecutionFinished', 99, { at: 'later' });
-    await expect(gateway.store.readStream('execution', ID)).rejects.toThrow(
+    await expect(db.readStream('execution', ID)).rejects.toThrow(
       'ExecutionFinished has schema version 99, and this release knows 2. Start the release that wrote it',
     );
   });

@@ -7,6 +7,7 @@ import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {
   commitOne,
   executionFinished,
@@ -18,27 +19,30 @@ import {
 const FOLLOWERS = 1_000;
 const COMMITS = 40;
 const ITEMS_PER_COMMIT = 3;
+const SHORT_RUNS = 20;
+
+/** A gateway, and the wire that counts what it reads. */
+interface Counted {
+  readonly database: Database;
+  readonly proxy: DatabaseProxy;
+}
 
 let db: TestDatabase;
 let writer: Database;
-let other: Database;
+let counted: Record<'writer' | 'other', Counted>;
 beforeAll(async () => {
   db = await createTestDatabase();
-  writer = await db.open();
-  other = await db.open();
+  counted = { writer: await openCounted(), other: await openCounted() };
+  writer = counted.writer.database;
 });
-afterAll(() => db.close());
+afterAll(async () => {
+  await db.close();
+  for (const { proxy } of Object.values(counted)) await proxy.close();
+});
 
-/** The same database, and how often its queries were asked. */
-function counted(database: Database) {
-  let asked = 0;
-  const queries = new Proxy(database.queries, {
-    get: (target, name) => {
-      asked += 1;
-      return Reflect.get(target, name);
-    },
-  });
-  return { database: { ...database, queries }, count: () => asked };
+async function openCounted(): Promise<Counted> {
+  const proxy = await createDatabaseProxy(db.address);
+  return { proxy, database: await db.open(undefined, proxy.address) };
 }
 
 async function request(userUuid: string): Promise<Execution> {
@@ -64,24 +68,44 @@ async function print(execution: Execution): Promise<number> {
   return seq;
 }
 
-/** The seqs up to the finish; leaves then. */
-async function seqsOf(follower: AsyncIterable<OutputItem>): Promise<number[]> {
+/** Stores all that an execution puts out, and its end, in one commit. */
+async function printOnce(execution: Execution): Promise<void> {
+  const item = { executionId: execution.id, at: new Date() };
+  await writer.store.commit({
+    streams: [onExecution(execution, executionFinished())],
+    outputs: [
+      { ...item, seq: 1, output: { kind: 'stream', name: 'stdout', text: 'done' } },
+      { ...item, seq: 2, output: { kind: 'finish' } },
+    ],
+  });
+}
+
+/** The seqs up to so many finishes; leaves then. */
+async function seqsOf(follower: AsyncIterable<OutputItem>, finishes = 1): Promise<number[]> {
   const seqs: number[] = [];
+  let left = finishes;
   for await (const { seq, output } of follower) {
     seqs.push(seq);
-    if (output.kind === 'finish') break;
+    if (output.kind === 'finish') left -= 1;
+    if (left === 0) break;
   }
   return seqs;
 }
 
-describe.each<[string, () => Database]>([
-  ['on the gateway that stores it', () => writer],
-  ['on another gateway', () => other],
-])('a thousand followers %s', (where, gateway) => {
+/** Those who keep up need none; a few for those who began one later, and what is read each second anyway. */
+const WRITERS_READS = COMMITS;
+/** A commit's page, and a look whether more has come. */
+const OTHERS_READS = 5 * (COMMITS + 1) + 20;
+
+describe.each([
+  ['on the gateway that stores it', 'writer', WRITERS_READS],
+  ['on another gateway', 'other', OTHERS_READS],
+] as const)('a thousand followers %s', (where, gateway, maxReads) => {
   it('of one execution cost one read of its output', async () => {
     const execution = await request(`ann ${where}`);
-    const { database, count } = counted(gateway());
+    const { database, proxy } = counted[gateway];
     const deps = { database, sharedOutput: createSharedOutput() };
+    const before = proxy.reads;
     const following = Array.from({ length: FOLLOWERS }, (_, index) =>
       seqsOf(followOutput(deps, execution.id, index % 2)),
     );
@@ -89,14 +113,13 @@ describe.each<[string, () => Database]>([
     const all = Array.from({ length: last }, (_, index) => index + 1);
     for (const [index, seqs] of (await Promise.all(following)).entries())
       expect(seqs).toEqual(all.slice(index % 2));
-    // A commit's page, and a look whether more has come; some for those who began one later.
-    expect(count()).toBeLessThan(5 * (COMMITS + 1) + 20);
+    expect(proxy.reads - before).toBeLessThan(maxReads);
   });
 
   it('of one user cost one read of all that the executions put out', async () => {
     const userUuid = `bea ${where}`;
     const execution = await request(userUuid);
-    const { database, count } = counted(gateway());
+    const { database, proxy } = counted[gateway];
     const sessions = createOpenSessions(database.queries);
     await sessions.refresh('default', userUuid);
     const deps = { database, sessions, sharedOutput: createSharedOutput() };
@@ -106,12 +129,37 @@ describe.each<[string, () => Database]>([
         followSessionOutput(deps, 'default', userUuid, after),
       ),
     );
-    const before = count();
-    const following = followers.map(seqsOf);
+    const before = proxy.reads;
+    const following = followers.map((follower) => seqsOf(follower));
     const last = await print(execution);
     const all = Array.from({ length: last }, (_, index) => index + 1);
     for (const seqs of await Promise.all(following)) expect(seqs).toEqual(all);
-    expect(count() - before).toBeLessThan(5 * (COMMITS + 1) + 20);
+    expect(proxy.reads - before).toBeLessThan(maxReads);
+  });
+
+  it('of one user cost few reads where one short run follows the other', async () => {
+    const userUuid = `dora ${where}`;
+    const { id: sessionId } = await commitOne<'session'>(writer.store, sessionOpened({ userUuid }));
+    const runs: Execution[] = [];
+    for (let run = 0; run < SHORT_RUNS; run += 1)
+      runs.push(
+        await commitOne<'execution'>(writer.store, executionRequested({ userUuid, sessionId })),
+      );
+    const { database, proxy } = counted[gateway];
+    const sessions = createOpenSessions(database.queries);
+    await sessions.refresh('default', userUuid);
+    const deps = { database, sessions, sharedOutput: createSharedOutput() };
+    const followers = await Promise.all(
+      Array.from({ length: FOLLOWERS }, () =>
+        followSessionOutput(deps, 'default', userUuid, `${runs[0]?.id}:0`),
+      ),
+    );
+    const before = proxy.reads;
+    const following = followers.map((follower) => seqsOf(follower, SHORT_RUNS));
+    for (const run of runs) await printOnce(run);
+    const all = Array.from({ length: SHORT_RUNS }, () => [1, 2]).flat();
+    for (const seqs of await Promise.all(following)) expect(seqs).toEqual(all);
+    expect(proxy.reads - before).toBeLessThan(5 * SHORT_RUNS + 20);
   });
 });
 

@@ -3,17 +3,27 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import postgres from 'postgres';
 import { inject } from 'vitest';
+import type { RecordedEvent, StreamKind } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
+import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
+import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
 import { newId } from '../../src/process/newId.ts';
+
+/** More than any test makes. */
+const MAX_STREAM_EVENTS = 1_000;
 
 export interface TestDatabase {
   readonly address: DatabaseAddress;
   /** Raw SQL, with camelCase columns as the project's own clients give them. */
   readonly sql: ReturnType<typeof createClient>['sql'];
+  /** What the tables say, whatever a gateway has in its memory. */
+  readonly queries: Queries;
+  /** All events of a stream, oldest first. */
+  readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
   /** One more gateway on it (by way of another address, if given); closed with the rest. */
   open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
   /** Closes all gateways and drops the database. */
@@ -27,10 +37,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)}`);
   const address = withDatabase(server, name);
   const client = createClient(address, { name: 'test', maxConnections: 3 });
+  const queries = createQueries(client, { newId, freshOutputs: createFreshOutputs(everLater()) });
   const opened: Database[] = [];
   return {
     address,
     sql: client.sql,
+    queries,
+    readStream: (kind, id) => queries.streamPage(kind, id, 0, MAX_STREAM_EVENTS),
     open: async (gatewayId = newId<GatewayId>(), by = address) => {
       const logger = pino({ level: 'silent' });
       const database = await openDatabase(by, { gatewayId, logger, newId });
@@ -47,6 +60,15 @@ export async function createTestDatabase(): Promise<TestDatabase> {
         await sql`DROP DATABASE ${sql(name)}`;
       });
     },
+  };
+}
+
+/** A clock by which all that is kept is too old when it is asked for. */
+function everLater(): () => number {
+  let ms = 0;
+  return () => {
+    ms += 3_600_000;
+    return ms;
   };
 }
 

@@ -17,6 +17,8 @@ export interface DatabaseProxy {
   loseNextCommit(): void;
   /** How many were lost. */
   readonly lost: number;
+  /** How many statements were asked for so far that only read. */
+  readonly reads: number;
   /** Ends every connection; new ones are taken. */
   cut(): void;
   /** Ends every connection and takes no more until {@link open}. */
@@ -50,6 +52,7 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
   const links = new Set<Link>();
   let losing: 'commit' | 'answer' | null = null;
   let lost = 0;
+  let reads = 0;
   let delayMs = 0;
   let servers = await listen(0);
   const tcpPort = portOf(servers);
@@ -67,6 +70,7 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     const link: Link = { client, upstream, name: '', isStalled: false, passed: new Map() };
     links.add(link);
     client.on('data', (chunk) => {
+      if (link.name.includes('cellhouse reads')) reads += statementsIn(chunk);
       link.name ||= chunk.toString('latin1');
       if (!isLost(link, 'commit')) pass(link, upstream, chunk);
     });
@@ -126,6 +130,9 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     get lost() {
       return lost;
     },
+    get reads() {
+      return reads;
+    },
     cut,
     refuse,
     open: async () => {
@@ -145,6 +152,14 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Its Execute messages (a letter, and a length that counts itself). Those of short statements are not split. */
+function statementsIn(chunk: Buffer): number {
+  let count = 0;
+  for (let at = 0; at + 5 <= chunk.length; at += 1 + chunk.readUInt32BE(at + 1))
+    if (chunk.toString('latin1', at, at + 1) === 'E') count += 1;
+  return count;
 }
 
 function portOf([tcp]: readonly net.Server[]): number {

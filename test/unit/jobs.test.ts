@@ -1,7 +1,7 @@
 /** A kernel that died while nothing ran is told of by the next execution, whichever gateway ends that. */
 import { describe, expect, it } from 'vitest';
 import type { WorkerId } from '../../src/domain/ids.ts';
-import type { UnfinishedExecution } from '../../src/events/queries/queries.ts';
+import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
 import type { Cursor } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createJobs, type Jobs } from '../../src/worker/jobs.ts';

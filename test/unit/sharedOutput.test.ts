@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
+import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
+import { newId } from '../../src/process/newId.ts';
 import { createSharedOutput, type OutputSource } from '../../src/service/output/sharedOutput.ts';
 
 const executionId = 'e' as ExecutionId;
@@ -9,29 +11,39 @@ const at = new Date(0);
 const KEPT_BYTES = 2 * 1024 * 1024;
 const TOTAL_STREAMS = 16;
 const ITEM_OVERHEAD_BYTES = 256;
-
-function textItem(seq: number, text: string): OutputItem {
-  return { executionId, seq, at, output: { kind: 'stream', name: 'stdout', text } };
-}
+const PAGE_BYTES = KEPT_BYTES / 2;
+/** Of an output beside its text. */
+const JSON_BYTES = JSON.stringify({ kind: 'stream', name: 'stdout', text: '' }).length;
 
 /** Lets everything happen that waits for nothing but promises and turns. */
 const settled = async () => {
   for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** Output that grows by hand; reads answer with what was there when they began. */
-function growingOutput(pageItems = 100) {
+/**
+ * Output that grows by hand; reads answer with what was there when they began. What was read is fresh in a memory, of which
+ * nothing is read.
+ */
+function growingOutput(pageItems = 100, fresh = createFreshOutputs(), id = executionId) {
+  const bounds = { limit: pageItems, maxBytes: PAGE_BYTES };
   const items: OutputItem[] = [];
   const wakes = new Set<() => void>();
   const seen = { reads: 0, isEnded: false };
   const source: OutputSource = {
     key: 'x',
-    read: async (after) => {
+    read: async (cursor) => {
+      const after = cursor ?? { executionId: id, seq: 0 };
+      const known = fresh.ofExecution(after, bounds);
+      if (known) return known;
       seen.reads += 1;
-      const from = after?.seq ?? 0;
+      const from = after.seq;
       const page = items.slice(from, from + pageItems);
       const isEnd = seen.isEnded && from + page.length >= items.length;
       await new Promise((resolve) => setImmediate(resolve));
+      fresh.read(
+        after,
+        page.map((item) => ({ item, bytes: JSON.stringify(item.output).length })),
+      );
       return { items: page, isEnd };
     },
     onWake: (wake) => {
@@ -52,7 +64,13 @@ function growingOutput(pageItems = 100) {
       return wakes.size;
     },
     add: (...texts: string[]) => {
-      for (const text of texts) items.push(textItem(items.length + 1, text));
+      for (const text of texts)
+        items.push({
+          executionId: id,
+          seq: items.length + 1,
+          at,
+          output: { kind: 'stream', name: 'stdout', text },
+        });
     },
     end: () => {
       seen.isEnded = true;
@@ -109,14 +127,16 @@ describe('shared output', () => {
     expect((await first).value).toMatchObject({ seq: 1 });
   });
 
-  it('keeps the last pages for those who are a little behind, up to a size', async () => {
+  it('has the last pages fresh for those who are a little behind, up to a size', async () => {
     const output = growingOutput(1);
     const shared = createSharedOutput();
     const pages = 8;
     const behind = shared.follow(output.source, { executionId, seq: pages / 2 });
     const quick = shared.follow(output.source, null);
     output.add(
-      ...range(pages).map(() => 'x'.repeat(KEPT_BYTES / (pages / 2) - ITEM_OVERHEAD_BYTES)),
+      ...range(pages).map(() =>
+        'x'.repeat(KEPT_BYTES / (pages / 2) - ITEM_OVERHEAD_BYTES - JSON_BYTES),
+      ),
     );
     for (const seq of range(pages)) expect((await quick.next()).value).toMatchObject({ seq });
     expect(output.reads).toBe(pages);
@@ -142,18 +162,21 @@ describe('shared output', () => {
     expect(output.reads).toBe(11);
   });
 
-  it('keeps so much of all streams together, the newest, and nothing of one that nobody follows', async () => {
+  it('has so much of all streams fresh, the newest, and nothing for long', async () => {
+    let now = 0;
+    const fresh = createFreshOutputs(() => now);
     const shared = createSharedOutput();
-    const text = 'x'.repeat(KEPT_BYTES - ITEM_OVERHEAD_BYTES);
+    const text = 'x'.repeat(KEPT_BYTES - ITEM_OVERHEAD_BYTES - JSON_BYTES);
     /** Reads the streams one after the other, then each again: how often each was read. */
-    const readTwice = async (streams: number) => {
-      const outputs = range(streams).map(() => growingOutput());
+    const readTwice = async (streams: number, pauseMs = 0) => {
+      const outputs = range(streams).map(() => growingOutput(100, fresh, newId<ExecutionId>()));
       const followers = outputs.map(({ source, add }, index) => {
         add(text);
         const own = { ...source, key: String(index) };
         return [shared.follow(own, null), shared.follow(own, null)] as const;
       });
       for (const [quick] of followers) await quick.next();
+      now += pauseMs;
       const newestFirst = [...followers].reverse();
       for (const [, behind] of newestFirst) await behind.next();
       for (const both of followers) for (const follower of both) await follower.return?.();
@@ -163,17 +186,19 @@ describe('shared output', () => {
     expect(await readTwice(TOTAL_STREAMS)).toEqual(kept);
     expect(await readTwice(TOTAL_STREAMS + 2)).toEqual([2, 2, ...kept]);
     expect(await readTwice(TOTAL_STREAMS)).toEqual(kept);
+    expect(await readTwice(2, 6_000)).toEqual([2, 2]);
   });
 
-  it('keeps nothing where one alone follows', async () => {
+  it('knows a stream no longer than somebody follows it', async () => {
     const output = growingOutput();
     const shared = createSharedOutput();
     output.add('a');
-    const alone = shared.follow(output.source, null);
-    await alone.next();
-    const other = shared.follow(output.source, null);
-    await other.next();
-    expect(output.reads).toBe(2);
+    const follower = shared.follow(output.source, null);
+    await follower.next();
+    expect(output.watchers).toBe(1);
+    await follower.return?.();
+    expect(output.watchers).toBe(0);
+    expect(shared.count).toBe(0);
   });
 
   it('fails for all who waited for the read that failed, and begins anew after that', async () => {

@@ -1,10 +1,18 @@
-import type { EventId, ExecutionId } from '../../domain/ids.ts';
+import type { EventId, ExecutionId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { CommandQueries } from './queries.ts';
 
-export function createCommandQueries({ sql, answered }: Client): CommandQueries {
+/** What a user asked of a worker; `requestId` is the event that recorded it. */
+export type PendingCommand =
+  | { readonly type: 'interrupt'; readonly requestId: EventId; readonly executionId: ExecutionId }
+  | { readonly type: 'restart'; readonly requestId: EventId };
+
+export function createCommandQueries({ sql, answered }: Client) {
   return {
-    pendingCommands: async (workerId) => {
+    /**
+     * Every interrupt of an execution that has not ended, and every request for a fresh kernel that may not have been answered:
+     * each may have been sent to the agent already.
+     */
+    pendingCommands: async (workerId: WorkerId): Promise<PendingCommand[]> => {
       const [interrupts, restarts] = await Promise.all([
         answered(sql<{ requestId: EventId; executionId: ExecutionId }[]>`
           SELECT e.event_id AS request_id, x.id AS execution_id FROM executions x

@@ -1,33 +1,39 @@
 import type { NewId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { RecentOutputs } from '../outputs/recentOutputs.ts';
+import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
 import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
-import type { Queries } from './queries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
 
 export interface QueriesDeps {
   readonly newId: NewId;
-  readonly recentOutputs: RecentOutputs;
+  readonly freshOutputs: FreshOutputs;
 }
 
+/**
+ * What can be asked of the tables. Every answer is what was committed when it was read: whoever acts on it commits with
+ * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
+ * never folded from events, but for {@link createHistoryQueries} and {@link createCommandQueries}.
+ */
+export type Queries = ReturnType<typeof createQueries>;
+
 /** All queries on one client. */
-export function createQueries(client: Client, { newId, recentOutputs }: QueriesDeps): Queries {
+export function createQueries(client: Client, { newId, freshOutputs }: QueriesDeps) {
   return {
     ...createWorkerQueries(client),
     ...createSessionQueries(client),
     ...createExecutionQueries(client),
-    ...createOutputQueries(client),
+    ...createOutputQueries(client, freshOutputs),
     ...createCommandQueries(client),
     ...createHistoryQueries(client),
     ...createListQueries(client),
-    ...createManyQueries(client, recentOutputs),
+    ...createManyQueries(client, freshOutputs),
     ...createUpkeepQueries(client, newId),
   };
 }

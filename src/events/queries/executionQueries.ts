@@ -1,17 +1,25 @@
-import type { ExecutionId } from '../../domain/ids.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeJson } from '../store/jsonText.ts';
-import type { ExecutionQueries } from './queries.ts';
 import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
 
-export function createExecutionQueries({ sql, answered }: Client): ExecutionQueries {
+export interface UnfinishedExecution {
+  readonly execution: Execution;
+  readonly code: string;
+  /** The last output stored; 0 if none. */
+  readonly lastSeq: number;
+}
+
+export function createExecutionQueries({ sql, answered }: Client) {
   return {
-    execution: async (id) => {
+    execution: async (id: ExecutionId): Promise<Execution | null> => {
       const [row] = await answered(sql<ExecutionRow[]>`SELECT * FROM executions WHERE id = ${id}`);
       return row ? toExecution(row) : null;
     },
 
-    unfinishedExecutions: async (workerId) => {
+    /** Queued and running ones of the worker with their code, in the order they were accepted (commit order). */
+    unfinishedExecutions: async (workerId: WorkerId): Promise<UnfinishedExecution[]> => {
       const rows = await answered(sql<(ExecutionRow & { code: unknown; lastSeq: number })[]>`
         SELECT x.*, e.data -> 'code' AS code,
           (SELECT coalesce(max(o.seq), 0) FROM output_events o WHERE o.execution_id = x.id) AS last_seq
@@ -26,7 +34,12 @@ export function createExecutionQueries({ sql, answered }: Client): ExecutionQuer
       }));
     },
 
-    idempotencyKey: async (tenant, userUuid, key) =>
+    /** The execution that holds the key; null if the key is unused (or expired and deleted). */
+    idempotencyKey: async (
+      tenant: string,
+      userUuid: string,
+      key: string,
+    ): Promise<{ readonly executionId: ExecutionId; readonly codeSha256: string } | null> =>
       firstOrNull(
         await answered(sql<{ executionId: ExecutionId; codeSha256: string }[]>`
           SELECT execution_id, code_sha256 FROM idempotency_keys

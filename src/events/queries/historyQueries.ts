@@ -1,11 +1,11 @@
-import { type RecordedEvent, streamIdOf } from '../../domain/events.ts';
+import { type RecordedEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
+import type { PoolId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { foldRecorded } from '../projections/fold.ts';
 import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
-import type { HistoryQueries } from './queries.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
 /**
@@ -16,10 +16,11 @@ const CLOCK_SLACK_MS = 60_000;
 /** Of a user's sessions opened before a time, the youngest is the one open then; one more for clocks that disagree. */
 const MAX_CANDIDATES = 3;
 
-export function createHistoryQueries(client: Client): HistoryQueries {
-  const { sql, answered } = client;
+/** What was true at a time, folded from the events recorded by then (by the database's clock). */
+export function createHistoryQueries({ sql, answered }: Client) {
   return {
-    sessionAt: async (tenant, userUuid, at) => {
+    /** The session that the user had open at `at`; null: none, or its events were pruned. */
+    sessionAt: async (tenant: string, userUuid: string, at: Date): Promise<Session | null> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT e.* FROM (
           SELECT id FROM sessions
@@ -31,7 +32,8 @@ export function createHistoryQueries(client: Client): HistoryQueries {
       return sessions.find(({ closedAt }) => closedAt === null) ?? null;
     },
 
-    workersAt: async (poolId, at) => {
+    /** All workers of the pool that were requested and not yet removed, in the order they were requested. */
+    workersAt: async (poolId: PoolId, at: Date): Promise<Worker[]> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT e.* FROM workers w JOIN events e ON e.stream_id = 'worker-' || w.id
         WHERE w.pool_id = ${poolId} AND w.requested_at <= ${later(at)}
@@ -40,14 +42,21 @@ export function createHistoryQueries(client: Client): HistoryQueries {
       return foldAll<Worker>(rows).filter(({ state }) => state !== 'REMOVED');
     },
 
-    unfinishedAt: async (sessionId, at) => {
+    /** Executions of the session accepted by `at` and not over then (by the gateways' clocks), as they are now. */
+    unfinishedAt: async (sessionId: SessionId, at: Date): Promise<Execution[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions x WHERE session_id = ${sessionId} AND requested_at <= ${at}
           AND (finished_at IS NULL OR finished_at > ${at}) ORDER BY requested_position`);
       return rows.map(toExecution);
     },
 
-    streamPage: async (kind, id, afterVersion, limit) => {
+    /** Events of one stream with a version above `afterVersion`, in order; at most `limit`. */
+    streamPage: async (
+      kind: StreamKind,
+      id: string,
+      afterVersion: number,
+      limit: number,
+    ): Promise<RecordedEvent[]> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
         ORDER BY version LIMIT ${limit}`);

@@ -1,13 +1,61 @@
+import type { RecordedEvent } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { PoolId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
-import type { ListQueries } from './queries.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
-export function createListQueries({ sql, answered }: Client): ListQueries {
+/** An item and where it stands in its list. */
+export interface Placed<T> {
+  readonly item: T;
+  readonly cursor: string;
+}
+
+/** At most `limit` items, and fewer when that would be more than `maxBytes`. */
+export interface BoundedPage<T> {
+  readonly edges: Placed<T>[];
+  /** Whether `maxBytes`, not `limit`, ended it. */
+  readonly isCut: boolean;
+}
+
+interface ExecutionFilter {
+  readonly tenant: string;
+  readonly userUuid: string | null;
+  readonly status: Execution['status'] | null;
+  /** Requested then or later. */
+  readonly from: Date | null;
+  /** Requested before. */
+  readonly to: Date | null;
+}
+
+interface SessionFilter {
+  readonly tenant: string;
+  readonly userUuid: string | null;
+  readonly isOpen: boolean | null;
+}
+
+interface WorkerFilter {
+  readonly poolId: PoolId;
+  readonly states: readonly Worker['state'][] | null;
+}
+
+interface EventBounds {
+  readonly limit: number;
+  /** Of the events' data as JSON (UTF-8). The first is given even if it alone is larger. */
+  readonly maxBytes: number;
+}
+
+/** Pages of lists, newest first (events: oldest first). A filter that is null filters nothing. */
+export function createListQueries({ sql, answered }: Client) {
   return {
-    executionPage: async ({ tenant, userUuid, status, from, to }, before, limit) => {
+    /** `before`: the position of an ExecutionRequested. */
+    executionPage: async (
+      { tenant, userUuid, status, from, to }: ExecutionFilter,
+      before: number | null,
+      limit: number,
+    ): Promise<Placed<Execution>[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions WHERE tenant = ${tenant}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
@@ -22,7 +70,12 @@ export function createListQueries({ sql, answered }: Client): ListQueries {
       }));
     },
 
-    sessionPage: async ({ tenant, userUuid, isOpen }, before, limit) => {
+    /** By id, thus by the time of their making. */
+    sessionPage: async (
+      { tenant, userUuid, isOpen }: SessionFilter,
+      before: string | null,
+      limit: number,
+    ): Promise<Placed<Session>[]> => {
       const rows = await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE tenant = ${tenant}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
@@ -32,7 +85,12 @@ export function createListQueries({ sql, answered }: Client): ListQueries {
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 
-    workerPage: async ({ poolId, states }, before, limit) => {
+    /** By id, as above. */
+    workerPage: async (
+      { poolId, states }: WorkerFilter,
+      before: string | null,
+      limit: number,
+    ): Promise<Placed<Worker>[]> => {
       const rows = await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId}
           ${states === null ? sql`` : sql`AND state = ANY (${[...states]}::text[])`}
@@ -41,7 +99,11 @@ export function createListQueries({ sql, answered }: Client): ListQueries {
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 
-    eventPage: async (types, after, { limit, maxBytes }) => {
+    eventPage: async (
+      types: readonly string[] | null,
+      after: number,
+      { limit, maxBytes }: EventBounds,
+    ): Promise<BoundedPage<RecordedEvent>> => {
       // From one to the next and no further than the bytes allow: to measure a page of code takes longer than a statement may.
       const rows = await answered(sql<(EventRow & { lastNth: number })[]>`
         WITH RECURSIVE walk AS (

@@ -1,11 +1,10 @@
-import type { ExecutionId, SessionId } from '../../domain/ids.ts';
-import type { Finish, Output, OutputItem } from '../../domain/output.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Finish, Output, OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
-import type { RecentOutputs } from '../outputs/recentOutputs.ts';
+import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { decodeJson } from '../store/jsonText.ts';
-import type { ManyQueries } from './queries.ts';
 
 /** One of the `nth` page; with seq null: the page does not fit. */
 type PageRow = { readonly nth: number } & (
@@ -13,18 +12,19 @@ type PageRow = { readonly nth: number } & (
   | { readonly seq: null }
 );
 
-export function createManyQueries(
-  { sql, answered }: Client,
-  recentOutputs: RecentOutputs,
-): ManyQueries {
+/** Many things by their ids in one read each, in no order; what is not there is left out. */
+export function createManyQueries({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
-    sessions: async (ids) =>
+    sessions: async (ids: readonly SessionId[]): Promise<Session[]> =>
       await answered(sql<Session[]>`SELECT * FROM sessions WHERE id = ANY (${[...ids]}::uuid[])`),
 
-    workers: async (ids) =>
+    workers: async (ids: readonly WorkerId[]): Promise<Worker[]> =>
       await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ANY (${[...ids]}::uuid[])`),
 
-    lastActivity: async (ids) => {
+    /** The latest of: an execution requested, an execution finished; null: there was none. */
+    lastActivity: async (
+      ids: readonly SessionId[],
+    ): Promise<ReadonlyMap<SessionId, Date | null>> => {
       // A finished execution ended after it was requested; an unfinished one has only its request.
       const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
         SELECT s.id, greatest(
@@ -34,7 +34,14 @@ export function createManyQueries(
       return new Map(rows.map(({ id, at }) => [id, at]));
     },
 
-    codes: async (ids, maxBytes) => {
+    /**
+     * The code as it was requested, every character of it. Of all together, in the order of `ids`, at most `maxBytes` of UTF-8;
+     * null: beyond that. Left out: its events were pruned.
+     */
+    codes: async (
+      ids: readonly ExecutionId[],
+      maxBytes: number,
+    ): Promise<ReadonlyMap<ExecutionId, string | null>> => {
       const rows = await answered(sql<{ id: ExecutionId; isWhole: boolean; code: unknown }[]>`
         WITH sized AS (
           SELECT x.id, sum(x.code_bytes) OVER (ORDER BY asked.nth) <= ${maxBytes} AS is_whole
@@ -47,9 +54,16 @@ export function createManyQueries(
       );
     },
 
-    outputPages: async (pages, maxBytes) => {
-      const recent = recentOutputs.pages(pages, maxBytes);
-      if (recent !== null) return recent;
+    /**
+     * Each page in order, in the order of `pages`. Of all together at most `maxBytes` of the stored JSON bodies (UTF-8); a page
+     * that does not fit into what is left is null, never a part, whether its execution is over or not.
+     */
+    outputPages: async (
+      pages: readonly OutputPage[],
+      maxBytes: number,
+    ): Promise<(readonly OutputItem[] | null)[]> => {
+      const fresh = freshOutputs.pages(pages, maxBytes);
+      if (fresh !== null) return fresh;
       // Sizes first, bodies only of what is given: a body can be megabytes.
       const rows = await answered(sql<PageRow[]>`
         WITH sized AS (

@@ -1,49 +1,86 @@
 import type { ExecutionId } from '../../domain/ids.ts';
-import type { Finish, Output, OutputItem } from '../../domain/output.ts';
+import type {
+  Finish,
+  Output,
+  OutputBounds,
+  OutputCursor,
+  OutputItem,
+  OutputsRead,
+} from '../../domain/output.ts';
 import type { Client } from '../connection/client.ts';
-import type { OutputQueries } from './queries.ts';
+import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 
 interface OutputRow {
   readonly executionId: ExecutionId;
   readonly seq: number;
   readonly at: Date;
   readonly body: Output | Finish;
+  readonly bytes: number;
 }
 
-export function createOutputQueries(client: Client): OutputQueries {
-  return { ...ofExecution(client), ...ofUser(client) };
+/** The last seq stored (0: none), and whether it is the finish. */
+interface OutputEnd {
+  readonly lastSeq: number;
+  readonly isFinished: boolean;
 }
 
-function ofExecution({ sql, answered }: Client): Pick<OutputQueries, 'outputs' | 'outputEnd'> {
+/** Outputs in pages; what this gateway has fresh in its memory it does not read. */
+export function createOutputQueries(client: Client, freshOutputs: FreshOutputs) {
+  return { ...ofExecution(client, freshOutputs), ...ofUser(client, freshOutputs) };
+}
+
+function ofExecution({ sql, answered }: Client, freshOutputs: FreshOutputs) {
+  async function outputEnd(executionId: ExecutionId): Promise<OutputEnd> {
+    const [row] = await answered(sql<{ seq: number; kind: string }[]>`
+      SELECT seq, kind FROM output_events WHERE execution_id = ${executionId}
+      ORDER BY seq DESC LIMIT 1`);
+    return { lastSeq: row?.seq ?? 0, isFinished: row?.kind === 'finish' };
+  }
+
   return {
-    outputs: async (executionId, after, { limit, maxBytes }) => {
+    outputEnd,
+
+    /** Outputs of the execution after the cursor, the finish included. */
+    outputs: async (cursor: OutputCursor, bounds: OutputBounds): Promise<OutputsRead> => {
+      const fresh = freshOutputs.ofExecution(cursor, bounds);
+      if (fresh !== null) return fresh;
+      const { executionId, seq: after } = cursor;
       // Sizes first, bodies only of what is given: a body can be megabytes.
       const rows = await answered(sql<OutputRow[]>`
         WITH sized AS (
           SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS bytes_before
           FROM (
             SELECT seq, bytes FROM output_events
-            WHERE execution_id = ${executionId} AND seq > ${after} ORDER BY seq LIMIT ${limit}
+            WHERE execution_id = ${executionId} AND seq > ${after} ORDER BY seq LIMIT ${bounds.limit}
           ) page
         )
-        SELECT o.execution_id, o.seq, o.at, o.body FROM sized s
+        SELECT o.execution_id, o.seq, o.at, o.body, o.bytes FROM sized s
         JOIN output_events o ON o.execution_id = ${executionId} AND o.seq = s.seq
-        WHERE s.bytes_before < ${maxBytes} ORDER BY o.seq`);
-      return rows.map(toItem);
-    },
-
-    outputEnd: async (executionId) => {
-      const [row] = await answered(sql<{ seq: number; kind: string }[]>`
-        SELECT seq, kind FROM output_events WHERE execution_id = ${executionId}
-        ORDER BY seq DESC LIMIT 1`);
-      return { lastSeq: row?.seq ?? 0, isFinished: row?.kind === 'finish' };
+        WHERE s.bytes_before < ${bounds.maxBytes} ORDER BY o.seq`);
+      const items = remembered(freshOutputs, cursor, rows);
+      const last = items.at(-1);
+      if (last) return { items, isEnd: last.output.kind === 'finish' };
+      const end = await outputEnd(executionId);
+      return { items, isEnd: end.isFinished && end.lastSeq <= after };
     },
   };
 }
 
-function ofUser({ sql, answered }: Client): Pick<OutputQueries, 'userOutputs' | 'userOutputEnd'> {
+function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
-    userOutputs: async (tenant, userUuid, after, { limit, maxBytes }) => {
+    /**
+     * Outputs of all the user's executions after `after` (null: from the very first), in the order in which the executions
+     * were accepted and by seq within each. What a later execution put out is held back until the finish of the earlier
+     * one was given, so that a cursor never passes anything (a queued execution can be cancelled while an earlier runs).
+     */
+    userOutputs: async (
+      tenant: string,
+      userUuid: string,
+      after: OutputCursor | null,
+      bounds: OutputBounds,
+    ): Promise<OutputsRead> => {
+      const fresh = after && freshOutputs.ofUser(after, bounds);
+      if (fresh) return fresh;
       const from = after ?? { executionId: null, seq: 0 };
       const rows = await answered(sql<OutputRow[]>`
         WITH start AS (
@@ -61,17 +98,21 @@ function ofUser({ sql, answered }: Client): Pick<OutputQueries, 'userOutputs' | 
             AND x.requested_position >= start.position
             AND (head.position IS NULL OR x.requested_position <= head.position)
             AND (x.requested_position > start.position OR o.seq > ${from.seq})
-          ORDER BY x.requested_position, o.seq LIMIT ${limit}
+          ORDER BY x.requested_position, o.seq LIMIT ${bounds.limit}
         ), sized AS (
           SELECT *, sum(bytes) OVER (ORDER BY requested_position, seq) - bytes AS bytes_before FROM page
         )
-        SELECT o.execution_id, o.seq, o.at, o.body FROM sized s
+        SELECT o.execution_id, o.seq, o.at, o.body, o.bytes FROM sized s
         JOIN output_events o ON o.execution_id = s.execution_id AND o.seq = s.seq
-        WHERE s.bytes_before < ${maxBytes} ORDER BY s.requested_position, s.seq`);
-      return rows.map(toItem);
+        WHERE s.bytes_before < ${bounds.maxBytes} ORDER BY s.requested_position, s.seq`);
+      return { items: remembered(freshOutputs, after, rows), isEnd: false };
     },
 
-    userOutputEnd: async (tenant, userUuid) => {
+    /**
+     * The cursor "from now on": what {@link userOutputs} would give next has not been stored yet. Null: the user has no
+     * executions, and null is the cursor.
+     */
+    userOutputEnd: async (tenant: string, userUuid: string): Promise<OutputCursor | null> => {
       // The oldest unfinished execution if there is one (NULLs of the first key sort last), else the newest of all.
       const [row] = await answered(sql<{ executionId: ExecutionId; seq: number }[]>`
         SELECT x.id AS execution_id,
@@ -85,6 +126,15 @@ function ofUser({ sql, answered }: Client): Pick<OutputQueries, 'userOutputs' | 
   };
 }
 
-function toItem({ executionId, seq, at, body }: OutputRow): OutputItem {
-  return { executionId, seq, at, output: body };
+function remembered(
+  freshOutputs: FreshOutputs,
+  after: OutputCursor | null,
+  rows: readonly OutputRow[],
+): OutputItem[] {
+  const sized = rows.map(({ body, bytes, ...item }) => ({
+    item: { ...item, output: body },
+    bytes,
+  }));
+  freshOutputs.read(after, sized);
+  return sized.map(({ item }) => item);
 }

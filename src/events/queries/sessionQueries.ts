@@ -1,68 +1,59 @@
-import type { CloseReason, Session } from '../../domain/session.ts';
+import type { SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
 import type { Client } from '../connection/client.ts';
-import type { SessionQueries } from './queries.ts';
 import { firstOrNull } from './rows.ts';
 
-export function createSessionQueries(client: Client): SessionQueries {
-  return { ...ofUser(client), ...openOnes(client), ...upkeep(client) };
+export function createSessionQueries(client: Client) {
+  return { ...single(client), ...many(client) };
 }
 
-type OfUser = 'session' | 'openSession' | 'lastSession' | 'previousCloseReason';
-type OpenOnes = 'openSessionOfWorker' | 'openSessions';
-
-function ofUser({ sql, answered }: Client): Pick<SessionQueries, OfUser> {
+function single({ sql, answered }: Client) {
   return {
-    session: async (id) =>
+    session: async (id: SessionId): Promise<Session | null> =>
       firstOrNull(await answered(sql<Session[]>`SELECT * FROM sessions WHERE id = ${id}`)),
 
-    openSession: async (tenant, userUuid) =>
+    /** The user's open session; there is at most one. */
+    openSession: async (tenant: string, userUuid: string): Promise<Session | null> =>
       firstOrNull(
         await answered(sql<Session[]>`
           SELECT * FROM sessions
           WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND closed_at IS NULL`),
       ),
 
-    lastSession: async (tenant, userUuid) =>
+    /** The user's session that was opened last, open or closed. */
+    lastSession: async (tenant: string, userUuid: string): Promise<Session | null> =>
       firstOrNull(
         await answered(sql<Session[]>`
           SELECT * FROM sessions WHERE tenant = ${tenant} AND user_uuid = ${userUuid}
           ORDER BY opened_at DESC, id DESC LIMIT 1`),
       ),
 
-    previousCloseReason: async (tenant, userUuid) => {
-      const [row] = await answered(sql<{ closeReason: CloseReason }[]>`
-        SELECT close_reason FROM sessions
-        WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND closed_at IS NOT NULL
-        ORDER BY opened_at DESC, id DESC LIMIT 1`);
-      return row?.closeReason ?? null;
-    },
-  };
-}
-
-function openOnes({ sql, answered }: Client): Pick<SessionQueries, OpenOnes> {
-  return {
-    openSessionOfWorker: async (workerId) =>
+    /** The open session that the worker serves. */
+    openSessionOfWorker: async (workerId: WorkerId): Promise<Session | null> =>
       firstOrNull(
         await answered(sql<Session[]>`
           SELECT * FROM sessions WHERE worker_id = ${workerId} AND closed_at IS NULL`),
       ),
-
-    openSessions: async () =>
-      await answered(sql<Session[]>`
-        SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
   };
 }
 
-function upkeep({ sql, answered }: Client): Omit<SessionQueries, OfUser | OpenOnes> {
+function many({ sql, answered }: Client) {
   return {
-    sessionsIdleSince: async (before, limit) =>
+    /** All open ones, oldest first. */
+    openSessions: async (): Promise<Session[]> =>
+      await answered(sql<Session[]>`
+        SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
+
+    /** Open, nothing queued or running, and nothing requested, finished or opened at or after `before`; oldest first. */
+    sessionsIdleSince: async (before: Date, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions s WHERE closed_at IS NULL AND opened_at < ${before}
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at IS NULL)
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= ${before})
         ORDER BY opened_at, id LIMIT ${limit}`),
 
-    sessionsOpenedBefore: async (before, limit) =>
+    /** Open, and opened before `before`; oldest first. */
+    sessionsOpenedBefore: async (before: Date, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE closed_at IS NULL AND opened_at < ${before}
         ORDER BY opened_at, id LIMIT ${limit}`),

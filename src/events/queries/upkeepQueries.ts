@@ -1,10 +1,19 @@
 import type { NewId, PoolId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { PoolIdentity, UpkeepQueries } from './queries.ts';
 
-export function createUpkeepQueries({ sql, answered }: Client, newId: NewId): UpkeepQueries {
+export interface PoolIdentity {
+  readonly poolId: PoolId;
+  readonly engineId: string;
+  readonly createdAt: Date;
+}
+
+export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
   return {
-    poolIdentity: async (engineId) => {
+    /**
+     * This database's pool, made at the first call; it keeps the engine it was made with. The caller refuses to go on when
+     * `engineId` is not its own.
+     */
+    poolIdentity: async (engineId: string): Promise<PoolIdentity> => {
       await answered(sql`
         INSERT INTO pools (pool_id, engine_id) VALUES (${newId<PoolId>()}, ${engineId})
         ON CONFLICT DO NOTHING`);
@@ -14,13 +23,15 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId): Up
       return identity;
     },
 
-    deleteIdempotencyKeys: async (before) => {
+    /** Forgets keys whose execution was requested before `before`. Resolves with their number. */
+    deleteIdempotencyKeys: async (before: Date): Promise<number> => {
       const { count } = await answered(sql`
         DELETE FROM idempotency_keys WHERE created_at < ${before}`);
       return count;
     },
 
-    deleteRemovedWorkersCursors: async () => {
+    /** Forgets cursors and leases of workers that are removed, or were never recorded. Resolves with their number. */
+    deleteRemovedWorkersCursors: async (): Promise<number> => {
       const { count } = await answered(sql`
         WITH gone AS (
           DELETE FROM worker_cursors c

@@ -1,19 +1,31 @@
+import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
-import type { PoolCounts, WorkerQueries } from './queries.ts';
 import { firstOrNull } from './rows.ts';
 
-export function createWorkerQueries({ sql, answered }: Client): WorkerQueries {
+/** Workers by what they cost: all three add up to the pool's total. */
+export interface PoolCounts {
+  /** REQUESTED or STARTING. */
+  readonly starting: number;
+  readonly idle: number;
+  readonly assigned: number;
+}
+
+export function createWorkerQueries({ sql, answered }: Client) {
   return {
-    worker: async (id) =>
+    worker: async (id: WorkerId): Promise<Worker | null> =>
       firstOrNull(await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ${id}`)),
 
-    workersInStates: async (poolId, states) =>
+    /** In the order they were requested. */
+    workersInStates: async (
+      poolId: PoolId,
+      states: readonly Worker['state'][],
+    ): Promise<Worker[]> =>
       await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId} AND state = ANY (${[...states]}::text[])
         ORDER BY requested_at, id`),
 
-    poolCounts: async (poolId) => {
+    poolCounts: async (poolId: PoolId): Promise<PoolCounts> => {
       const [counts] = await answered(sql<PoolCounts[]>`
         SELECT count(*) FILTER (WHERE state IN ('REQUESTED', 'STARTING')) AS starting,
           count(*) FILTER (WHERE state = 'IDLE') AS idle,
@@ -22,7 +34,15 @@ export function createWorkerQueries({ sql, answered }: Client): WorkerQueries {
       return counts ?? { starting: 0, idle: 0, assigned: 0 };
     },
 
-    idleWorkers: async (poolId, preferred, limit) =>
+    /**
+     * Idle workers to claim from, the `preferred` ones first, then the longest idle; at most `limit`. No lock is held: a
+     * claim that loses a race gets a ConcurrencyError and tries the next.
+     */
+    idleWorkers: async (
+      poolId: PoolId,
+      preferred: readonly WorkerId[],
+      limit: number,
+    ): Promise<Worker[]> =>
       await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId} AND state = 'IDLE'
         ORDER BY id = ANY (${[...preferred]}::uuid[]) DESC, ready_at, id LIMIT ${limit}`),

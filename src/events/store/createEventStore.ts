@@ -3,14 +3,13 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { NewId } from '../../domain/ids.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
 import type { Client } from '../connection/client.ts';
-import type { FollowedOutputs } from '../outputs/followedOutputs.ts';
-import type { RecentOutputs } from '../outputs/recentOutputs.ts';
+import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import type { CommitResult } from './commitParameters.ts';
 import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
 import type { Committed, EventStore, OnCommitted } from './eventStore.ts';
 import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
-import { readAfter, readLastPosition, readStream } from './readEvents.ts';
+import { readAfter, readLastPosition } from './readEvents.ts';
 import { sendGroup } from './sendGroup.ts';
 
 export interface EventStoreDeps {
@@ -21,8 +20,7 @@ export interface EventStoreDeps {
   readonly newId: NewId;
   readonly logger: Logger;
   readonly onCommitted: OnCommitted;
-  readonly recentOutputs: RecentOutputs;
-  readonly followedOutputs: FollowedOutputs;
+  readonly freshOutputs: FreshOutputs;
 }
 
 export interface ClosableEventStore extends EventStore {
@@ -37,13 +35,10 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const queue = createCommitQueue(commitGroup, isRefusal);
 
   async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
-    const { commits: client, logger, recentOutputs, followedOutputs } = deps;
+    const { commits: client, logger, freshOutputs } = deps;
     const result = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
     const committed = toCommitted(group, result, gatewayId);
-    for (const prepared of group) {
-      recentOutputs.stored(prepared);
-      followedOutputs.stored(prepared);
-    }
+    for (const prepared of group) freshOutputs.stored(prepared);
     deps.onCommitted(
       committed.flatMap(({ events }) => events),
       {
@@ -66,7 +61,6 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
       }
     },
     readAfter: (position, limit) => readAfter(reads, position, limit),
-    readStream: (kind, id) => readStream(reads, kind, id),
     lastPosition: () => readLastPosition(reads),
     close: async () => {
       closing.abort();

@@ -4,7 +4,7 @@
  */
 
 import { DomainError } from '../../domain/errors.ts';
-import type { DomainEvent, RecordedEvent, StreamKind } from '../../domain/events.ts';
+import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { Execution, ExecutionEvent } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
@@ -139,7 +139,6 @@ export interface EventStore {
    * there are no more.
    */
   readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
-  readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
   /** The last position there is; 0 if none. */
   lastPosition(): Promise<number>;
 }

@@ -1,4 +1,4 @@
-import { type RecordedEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow } from './eventCodec.ts';
 
@@ -15,18 +15,6 @@ export async function readAfter(
   const rows = await answered(sql<EventRow[]>`
     SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at
     FROM cellhouse_read_after(${position}, ${limit}, ${MAX_PAGE_BYTES})`);
-  return rows.map(decodeEvent);
-}
-
-/** All events of one stream, oldest first. */
-export async function readStream(
-  { sql, answered }: Client,
-  kind: StreamKind,
-  id: string,
-): Promise<RecordedEvent[]> {
-  const rows = await answered(sql<EventRow[]>`
-    SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at
-    FROM events WHERE stream_id = ${streamIdOf(kind, id)} ORDER BY version`);
   return rows.map(decodeEvent);
 }
 

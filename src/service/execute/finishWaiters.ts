@@ -3,7 +3,7 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
-import type { Queries } from '../../events/queries/queries.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 
 /** Ends are told by the event feed; this is for the case that the feed itself was cut off while one came. */
 const LOOK_INTERVAL_MS = 5_000;

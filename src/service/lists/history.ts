@@ -3,7 +3,7 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type PoolId, parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
-import type { Queries } from '../../events/queries/queries.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { History, ListPage, PageRequest } from '../service.ts';
 import { parsePosition, readPage } from './page.ts';

@@ -4,7 +4,7 @@ import { DomainError } from '../../domain/errors.ts';
 import { EVENT_TYPES } from '../../domain/events.ts';
 import type { PoolId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
-import type { Queries } from '../../events/queries/queries.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
 import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { Lists, Many } from '../service.ts';
 import { parseIdCursor, parsePosition, readBoundedPage, readPage } from './page.ts';

@@ -1,7 +1,7 @@
 /** One page of a list: how many, after what, and whether there is more. */
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
-import type { BoundedPage, Placed } from '../../events/queries/queries.ts';
+import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
 import type { ListPage, PageRequest } from '../service.ts';
 
 /** A bound on one read, and on one answer. */

@@ -2,10 +2,9 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
-import type { OutputItem } from '../../domain/output.ts';
+import type { OutputBounds, OutputCursor, OutputItem } from '../../domain/output.ts';
 import { type Session, userKey } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
-import type { OutputBounds, OutputCursor } from '../../events/queries/queries.ts';
 import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
@@ -20,22 +19,13 @@ export interface FollowDeps {
 
 /** Ends with the execution's finish; at or beyond it, at once. */
 export function followOutput(
-  { database: { queries, followedOutputs, wakeUps }, sharedOutput }: FollowDeps,
+  { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
   after: number,
 ): AsyncIterableIterator<OutputItem> {
   const source: OutputSource = {
     key: executionKey(executionId),
-    read: async (cursor) => {
-      const seq = cursor?.seq ?? 0;
-      const known = followedOutputs.after(executionId, seq, PAGE);
-      if (known) return known;
-      const items = await queries.outputs(executionId, seq, PAGE);
-      const last = items.at(-1);
-      if (last) return { items, isEnd: last.output.kind === 'finish' };
-      const end = await queries.outputEnd(executionId);
-      return { items, isEnd: end.isFinished && end.lastSeq <= seq };
-    },
+    read: (cursor) => queries.outputs(cursor ?? { executionId, seq: 0 }, PAGE),
     onWake: (wake) => wakeUps.onOutput(executionId, wake),
   };
   return sharedOutput.follow(source, { executionId, seq: after });
@@ -59,10 +49,7 @@ export async function followSessionOutput(
       : await checkedCursor(database, tenant, userUuid, after);
   const source: OutputSource = {
     key: userKey(tenant, userUuid),
-    read: async (last) => ({
-      items: await queries.userOutputs(tenant, userUuid, last, PAGE),
-      isEnd: false,
-    }),
+    read: (last) => queries.userOutputs(tenant, userUuid, last, PAGE),
     onWake: (wake) =>
       onUserOutput(wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
   };

@@ -1,13 +1,9 @@
 /**
- * Output that many follow at a time. Whatever one follower of a stream has read, the others get from here: a page is read once,
- * however many ask for it at the same time, and the last pages are kept for those who are a little behind. Output only grows,
- * so a page that was read stays true. A stream is known here as long as somebody follows it.
+ * Output that many follow at a time. What is read for one follower of a stream is read for all who ask for it at the same
+ * time; those who come a little later find it in the gateway's memory. A stream is known here as long as somebody follows it.
  */
 
-import type { OutputItem } from '../../domain/output.ts';
-import type { FollowedPage } from '../../events/outputs/followedOutputs.ts';
-import type { OutputCursor } from '../../events/queries/queries.ts';
-import { createKeptPages, type StreamPages } from './keptPages.ts';
+import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 
@@ -15,7 +11,7 @@ export interface OutputSource {
   /** The stream's name: those with the same follow the same. */
   readonly key: string;
   /** @param after null: from the very first */
-  read(after: OutputCursor | null): Promise<FollowedPage>;
+  read(after: OutputCursor | null): Promise<OutputsRead>;
   /** Registers for wake-ups; the returned function ends that. */
   onWake(wake: () => void): () => void;
 }
@@ -31,17 +27,12 @@ export interface SharedOutput {
 
 export function createSharedOutput(): SharedOutput {
   const streams = new Map<string, SharedStream>();
-  const keptPages = createKeptPages();
   const turn = createTurns();
 
   function streamOf(source: OutputSource): SharedStream {
     const known = streams.get(source.key);
     if (known) return known;
-    const kept = keptPages.ofStream();
-    const stream = createSharedStream(source, kept, () => {
-      streams.delete(source.key);
-      kept.clear();
-    });
+    const stream = createSharedStream(source, () => streams.delete(source.key));
     streams.set(source.key, stream);
     return stream;
   }
@@ -70,57 +61,38 @@ export function createSharedOutput(): SharedOutput {
 
 interface SharedStream {
   readonly followers: number;
-  read(after: OutputCursor | null): Promise<FollowedPage>;
+  read(after: OutputCursor | null): Promise<OutputsRead>;
   join(wake: () => void): () => void;
 }
 
 /** @param onLeft called when the last follower has left */
-function createSharedStream(
-  source: OutputSource,
-  kept: StreamPages,
-  onLeft: () => void,
-): SharedStream {
+function createSharedStream(source: OutputSource, onLeft: () => void): SharedStream {
   const wakes = new Map<symbol, () => void>();
-  const reading = new Map<string, Promise<FollowedPage>>();
-  /** What the last look behind a cursor said, where there was nothing; forgotten at each wake-up. */
-  const nothing = new Map<string, FollowedPage>();
-  let wakeUps = 0;
+  /** The looks since the last wake-up that are under way or found nothing, by their cursor. */
+  const looks = new Map<string, Promise<OutputsRead>>();
 
   const off = source.onWake(() => {
-    wakeUps += 1;
-    nothing.clear();
+    // One that is under way may have begun before what this tells of was stored: nobody who is woken may join it.
+    looks.clear();
     // A copy: a follower may leave, or another come, while it is woken.
     for (const wake of [...wakes.values()]) wake();
   });
 
-  async function look(key: string, after: OutputCursor | null): Promise<FollowedPage> {
-    try {
-      const before = wakeUps;
-      const page = await source.read(after);
-      // Woken meanwhile: there may be something by now.
-      if (page.items.length === 0 && before === wakeUps) nothing.set(key, page);
-      if (page.items.length > 0 && wakes.size > 1) kept.add(key, page);
-      return page;
-    } finally {
-      reading.delete(key);
-    }
+  function look(key: string, after: OutputCursor | null): Promise<OutputsRead> {
+    const begun = source.read(after);
+    const forget = () => looks.get(key) === begun && looks.delete(key);
+    looks.set(key, begun);
+    begun.then(({ items }) => items.length > 0 && forget(), forget);
+    return begun;
   }
 
   return {
     get followers() {
       return wakes.size;
     },
-    read: async (after) => {
+    read: (after) => {
       const key = after === null ? '' : `${after.executionId}:${after.seq}`;
-      for (;;) {
-        const known = kept.get(key) ?? nothing.get(key);
-        if (known) return known;
-        // One that is under way may have begun before the wake-up that made this follower ask.
-        const under = reading.get(key) ?? look(key, after);
-        reading.set(key, under);
-        const page = await under;
-        if (page.items.length > 0 || page.isEnd) return page;
-      }
+      return looks.get(key) ?? look(key, after);
     },
     join: (wake) => {
       const follower = Symbol('follower');

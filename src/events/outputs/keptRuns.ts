@@ -1,0 +1,126 @@
+/** Outputs in memory: so much of each execution and of all together, and none for long. The oldest go first. */
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { OutputCursor, OutputItem } from '../../domain/output.ts';
+import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';
+
+/** Of one execution: enough for followers that are seconds apart. Who is further behind reads. */
+const EXECUTION_BYTES = 2 * 1024 * 1024;
+/** Of all executions: 16 in full, or some seconds of short runs. Beyond that more is read, and memory stays what it is. */
+const TOTAL_BYTES = 32 * 1024 * 1024;
+/** Answers are made at once, and followers look each second at least. What is older may have been pruned. */
+const MAX_AGE_MS = 5_000;
+
+/** An output, and the bytes of its stored JSON. */
+export interface SizedItem {
+  readonly item: OutputItem;
+  readonly bytes: number;
+}
+
+/** Outputs of one execution that came at once, without holes. */
+export interface Run {
+  readonly executionId: ExecutionId;
+  readonly items: readonly SizedItem[];
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface KeptRuns {
+  /** Keeps it and lets go of older ones: first of its execution, then of whichever; never of this one itself. */
+  keep(run: Run): void;
+  /** One that holds the output. */
+  withOutput(cursor: OutputCursor): Run | undefined;
+}
+
+interface KeptRun extends Run {
+  readonly of: OfExecution;
+  readonly bytes: number;
+  readonly at: number;
+  /** Its neighbours among all. A list, for a Set from which the first are deleted passes by all those each time. */
+  older: KeptRun | null;
+  newer: KeptRun | null;
+}
+
+interface OfExecution {
+  /** By their first seq, oldest first. They may overlap. Some hundred at most: output is stored 40 times a second. */
+  readonly runs: Map<number, KeptRun>;
+  bytes: number;
+}
+
+/** @param onGone called when nothing of an execution is kept any more */
+export function createKeptRuns(now: () => number, onGone: (id: ExecutionId) => void): KeptRuns {
+  const executions = new Map<ExecutionId, OfExecution>();
+  let oldest: KeptRun | null = null;
+  let newest: KeptRun | null = null;
+  let total = 0;
+
+  function add(run: KeptRun): void {
+    run.of.runs.set(run.first, run);
+    run.of.bytes += run.bytes;
+    total += run.bytes;
+    if (newest) newest.newer = run;
+    oldest ??= run;
+    newest = run;
+  }
+
+  function letGo(run: KeptRun): void {
+    run.of.runs.delete(run.first);
+    run.of.bytes -= run.bytes;
+    total -= run.bytes;
+    if (run.older) run.older.newer = run.newer;
+    else oldest = run.newer;
+    if (run.newer) run.newer.older = run.older;
+    else newest = run.older;
+    if (run.of.runs.size > 0) return;
+    executions.delete(run.executionId);
+    onGone(run.executionId);
+  }
+
+  function letGoOfAged(): void {
+    while (oldest && now() - oldest.at > MAX_AGE_MS) letGo(oldest);
+  }
+
+  function keepWithinBounds({ of }: KeptRun): void {
+    for (const run of of.runs.values())
+      if (run !== newest && of.bytes > EXECUTION_BYTES) letGo(run);
+      else break;
+    while (oldest && oldest !== newest && total > TOTAL_BYTES) letGo(oldest);
+  }
+
+  return {
+    keep: (run) => {
+      letGoOfAged();
+      const { executionId, first, items } = run;
+      const of = executions.get(executionId) ?? { runs: new Map<number, KeptRun>(), bytes: 0 };
+      const former = of.runs.get(first);
+      if (former) letGo(former);
+      for (const { item } of items) freeze(item);
+      executions.set(executionId, of);
+      const kept = { ...run, of, bytes: sizeOf(items), at: now(), older: newest, newer: null };
+      add(kept);
+      keepWithinBounds(kept);
+    },
+    withOutput: ({ executionId, seq }) => {
+      letGoOfAged();
+      const runs = executions.get(executionId)?.runs;
+      // Most ask for what begins with a commit or a page.
+      const known = runs?.get(seq);
+      if (known || !runs) return known;
+      for (const run of runs.values()) if (run.first <= seq && seq <= run.last) return run;
+      return undefined;
+    },
+  };
+}
+
+function sizeOf(items: readonly SizedItem[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes + ITEM_OVERHEAD_BYTES, 0);
+}
+
+/** Whoever is given it cannot change it for the others. Without recursion: what a worker sends may be deep. */
+function freeze(item: OutputItem): void {
+  const open: object[] = [item];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    Object.freeze(next);
+    for (const value of Object.values(next))
+      if (typeof value === 'object' && value !== null) open.push(value);
+  }
+}
