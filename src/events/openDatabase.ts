@@ -11,7 +11,6 @@ import { migrate } from './migrate.ts';
 import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
-import type { EventStore } from './store/eventStore.ts';
 import { readAfter, readLastPosition } from './store/readEvents.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
@@ -90,7 +89,8 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   const patience = { logger, closing: closing.signal };
   let closed: Promise<void> | null = null;
   return {
-    store: { ...store, ...allPatient(reading(store), patience) },
+    // Commits wait by themselves.
+    store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
     queries: allPatient(createQueries(reads, { newId, freshOutputs }), patience),
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
@@ -112,11 +112,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   };
 }
 
-/** What asks the database, and may ask again. Commits wait by themselves. */
-function reading({ readAfter, lastPosition }: EventStore) {
-  return { readAfter, lastPosition };
-}
-
+/** What asks the database, and may ask again. */
 function asked({ isHeld, onLost, close, ...asking }: Leases) {
   return asking;
 }

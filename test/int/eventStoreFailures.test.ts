@@ -59,7 +59,7 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
       outputs: [line(executionId, 1), line(executionId, 2)],
     });
     expect(proxy.lost).toBe(1);
-    expect(await store.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
+    expect(await db.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
     expect(await queries.execution(executionId)).toEqual(states[0]);
     expect(await queries.outputEnd(executionId)).toEqual({ lastSeq: 2, isFinished: false });
     await expect.poll(() => told).toEqual(events.map(({ position }) => position));
@@ -162,13 +162,17 @@ describe('a database that is away', () => {
 
   it('loses no connection for good: the server may end every one', async () => {
     const { store, leases } = gateway;
+    let told = 0;
+    gateway.wakeUps.onEvent(({ position }) => {
+      told = position;
+    });
     await leases.acquire('before');
     await db.sql`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND application_name LIKE 'cellhouse %'
         AND pid <> pg_backend_pid() AND application_name NOT LIKE '%test'`;
     const { events } = await store.commit({ streams: [workerRequested()] });
-    await expect.poll(() => gateway.wakeUps.position).toBe(events[0]?.position);
+    await expect.poll(() => told).toBe(events[0]?.position);
     await expect.poll(() => leases.acquire('after')).toBe(1);
   });
 });
@@ -194,7 +198,7 @@ describe('a commit in the middle of which its connection is ended', () => {
     });
     const positions = (await Promise.all(commits.waiting)).map(({ events }) => events[0]?.position);
     expect(positions).toEqual([1, 2, 3, 4, 5].map((number) => before + number));
-    expect(await store.readAfter(before)).toHaveLength(5);
+    expect(await db.readAfter(before)).toHaveLength(5);
   });
 });
 

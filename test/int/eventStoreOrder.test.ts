@@ -26,13 +26,12 @@ afterAll(() => db.close());
 
 describe('positions', () => {
   it('are given in commit order: who has seen one never later meets a smaller', async () => {
-    const { store } = gateways[0];
     let isDone = false;
     const seen: RecordedEvent[] = [];
     const reading = (async () => {
       for (;;) {
         const wasDone = isDone;
-        const events = await store.readAfter(seen.at(-1)?.position ?? 0, 50);
+        const events = await db.readAfter(seen.at(-1)?.position ?? 0, 50);
         seen.push(...events);
         if (events.length === 0 && wasDone) return;
       }
@@ -54,7 +53,7 @@ describe('positions', () => {
     expect(seen).toHaveLength(WRITERS * COMMITS_EACH * 2);
     // Without holes, too.
     expect(seen.map(({ position }) => position)).toEqual(seen.map((_, index) => index + 1));
-    expect(seen).toEqual(await store.readAfter(0, seen.length));
+    expect(seen).toEqual(await db.readAfter(0, seen.length));
     const times = seen.map(({ recordedAt }) => recordedAt.getTime());
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
@@ -100,7 +99,7 @@ describe('a page of events', () => {
     const positions: number[] = [];
     const sizes: number[] = [];
     for (;;) {
-      const page = await store.readAfter(positions.at(-1) ?? before);
+      const page = await db.readAfter(positions.at(-1) ?? before);
       if (page.length === 0) break;
       positions.push(...page.map(({ position }) => position));
       sizes.push(Buffer.byteLength(JSON.stringify(page)));
@@ -118,7 +117,7 @@ describe('causes', () => {
     const { events } = await store.commit({ streams, causationId: 'first-event' });
     const first = events[0]?.metadata.eventId;
     expect(events.map(({ metadata }) => metadata.causationId)).toEqual([null, first, first]);
-    expect(await store.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
+    expect(await db.readAfter((events[0]?.position ?? 0) - 1)).toEqual(events);
     const caused = await store.commit({
       streams: [workerRequested()],
       ...(first ? { causationId: first } : {}),
@@ -139,7 +138,7 @@ describe('correlation', () => {
     });
     for (const { metadata } of [...opening.events, ...events])
       expect(metadata.correlationId).toBe(execution.id);
-    expect(await store.readAfter((events[0]?.position ?? 0) - 1, 1)).toEqual(events);
+    expect(await db.readAfter((events[0]?.position ?? 0) - 1, 1)).toEqual(events);
   });
 
   it('ties what follows from a first event to it, but leaves an execution its own', async () => {

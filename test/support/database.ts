@@ -11,10 +11,11 @@ import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
 import { createFreshOutputs } from '../../src/events/outputs/freshOutputs.ts';
 import { createQueries, type Queries } from '../../src/events/queries/createQueries.ts';
+import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
 
-/** More than any test makes. */
-const MAX_STREAM_EVENTS = 1_000;
+/** More than a stream has in any test. */
+const MAX_EVENTS = 1_000;
 
 export interface TestDatabase {
   readonly address: DatabaseAddress;
@@ -24,6 +25,8 @@ export interface TestDatabase {
   readonly queries: Queries;
   /** All events of a stream, oldest first. */
   readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
+  /** Events after a position, in order, as gateways read them. */
+  readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
   /** One more gateway on it (by way of another address, if given); closed with the rest. */
   open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
   /** Closes all gateways and drops the database. */
@@ -43,7 +46,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     address,
     sql: client.sql,
     queries,
-    readStream: (kind, id) => queries.streamPage(kind, id, 0, MAX_STREAM_EVENTS),
+    readAfter: (position, limit = MAX_EVENTS) => readAfter(client, position, limit),
+    readStream: (kind, id) => queries.streamPage(kind, id, 0, MAX_EVENTS),
     open: async (gatewayId = newId<GatewayId>(), by = address) => {
       const logger = pino({ level: 'silent' });
       const database = await openDatabase(by, { gatewayId, logger, newId });

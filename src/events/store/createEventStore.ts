@@ -9,7 +9,7 @@ import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
 import type { Committed, EventStore, OnCommitted } from './eventStore.ts';
 import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
-import { readAfter, readLastPosition } from './readEvents.ts';
+import { readLastPosition } from './readEvents.ts';
 import { sendGroup } from './sendGroup.ts';
 
 export interface EventStoreDeps {
@@ -60,7 +60,6 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
         throw commitError(error);
       }
     },
-    readAfter: (position, limit) => readAfter(reads, position, limit),
     lastPosition: () => readLastPosition(reads),
     close: async () => {
       closing.abort();

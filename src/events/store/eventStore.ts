@@ -134,11 +134,6 @@ export interface EventStore {
    * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
    */
   commit(commit: Commit): Promise<Committed>;
-  /**
-   * Events with a position above `position`, in order; at most `limit`, and fewer where those hold a few megabytes. None:
-   * there are no more.
-   */
-  readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
   /** The last position there is; 0 if none. */
   lastPosition(): Promise<number>;
 }

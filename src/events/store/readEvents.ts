@@ -2,7 +2,6 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow } from './eventCodec.ts';
 
-const DEFAULT_PAGE_EVENTS = 500;
 /** Of a page, as JSON in the database; one event alone may hold more. A piece of code can be megabytes. */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
@@ -10,7 +9,7 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 export async function readAfter(
   { sql, answered }: Client,
   position: number,
-  limit = DEFAULT_PAGE_EVENTS,
+  limit: number,
 ): Promise<RecordedEvent[]> {
   const rows = await answered(sql<EventRow[]>`
     SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at

@@ -134,9 +134,6 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   }
 
   return {
-    get position() {
-      return position;
-    },
     onEvent: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

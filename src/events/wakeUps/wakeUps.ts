@@ -15,7 +15,5 @@ export interface WakeUps {
   onSessionOutput(sessionId: SessionId, wake: () => void): () => void;
   /** Called when more or fewer calls may wait for a worker at other gateways, and at each poll. */
   onWaiting(wake: () => void): () => void;
-  /** The position up to which `onEvent` has told everything. */
-  readonly position: number;
   close(): Promise<void>;
 }
