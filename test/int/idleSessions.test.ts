@@ -56,7 +56,7 @@ describe('the end of an idle session', () => {
     const session = await open('somebody');
     const { states } = await keeper.store.commit(request(session));
     const past = new Date(Date.now() - HOUR_MS);
-    const refusal = { name: 'ConcurrencyError', on: 'idle-session' };
+    const refusal = { name: 'SessionInUseError' };
     await expect(keeper.store.commit(closeAsIdle(session, new Date()))).rejects.toMatchObject(
       refusal,
     );

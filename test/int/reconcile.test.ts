@@ -9,7 +9,7 @@ import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import { type ReconcileDeps, reconcile } from '../../src/pool/reconcile.ts';
+import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';

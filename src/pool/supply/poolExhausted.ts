@@ -1,5 +1,5 @@
-import { DomainError } from '../domain/errors.ts';
-import type { PoolDegradation } from '../domain/poolStatus.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
 
 /** What a caller is told to wait before it asks a full pool again: about one worker's start. */
 const RETRY_AFTER_MS = 1_000;

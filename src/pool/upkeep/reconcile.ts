@@ -15,16 +15,17 @@
  * Containers without this pool's label are never looked at.
  */
 import type { Logger } from 'pino';
-import type { WorkerId } from '../domain/ids.ts';
-import type { Worker } from '../domain/worker.ts';
-import type { ListedWorker } from '../runtime/runtime.ts';
+import type { WorkerId } from '../../domain/ids.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { ListedWorker } from '../../runtime/runtime.ts';
 import {
   type EndWorkerDeps,
+  endWorker,
   loseIfEnded,
-  loseWorker,
+  loss,
   settleWorker,
   UNSETTLED_STATES,
-} from './endWorker.ts';
+} from '../endWorker.ts';
 
 export interface ReconcileDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -88,13 +89,8 @@ async function reconcileRequested(
   const { leases } = deps.database;
   if ((await leases.acquireWorker(worker.id)) === null) return;
   const detail = 'The gateway that made it ended before its container was recorded.';
-  await loseWorker(
-    deps,
-    { ...worker, containerId: container?.containerId ?? null },
-    'create-failed',
-    null,
-    detail,
-  );
+  const found = { ...worker, containerId: container?.containerId ?? null };
+  await endWorker(deps, found, loss('create-failed', detail));
   // If its maker was only slow, it is a live worker, and whoever finds it without a lease adopts it.
   await leases.releaseWorker(worker.id);
 }
@@ -114,7 +110,7 @@ async function reconcileLive(
   const held = await deps.heldWorkers.adopt(worker);
   // Whoever was told that it does not answer could not record it then.
   if (held?.isSuspect)
-    await loseWorker(deps, worker, 'unreachable', null, 'Its agent does not answer.');
+    await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.'));
 }
 
 async function removeStranger(

@@ -8,8 +8,8 @@
  * The engine's absence explains all else, so it is told first. Sessions go on meanwhile: none of this concerns them.
  */
 
-import type { PoolDegradation } from '../domain/poolStatus.ts';
-import { RuntimeError } from '../runtime/runtime.ts';
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
+import { RuntimeError } from '../../runtime/runtime.ts';
 
 /** A failure older than this no longer explains why somebody waits in vain. Longer than the pause between two attempts. */
 const FAILURE_MEMORY_MS = 60_000;

@@ -1,8 +1,8 @@
 /** Ends sessions that nobody uses and those that are too old, some beside each other: each is a container to remove. */
 import type { Logger } from 'pino';
-import { messageOf } from '../domain/errors.ts';
-import type { Session } from '../domain/session.ts';
-import type { SessionQueries } from '../events/queries/queries.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Session } from '../../domain/session.ts';
+import type { SessionQueries } from '../../events/queries/queries.ts';
 
 const MAX_SESSIONS_A_ROUND = 100;
 /** The engine removes some at a time without slowing what else it does. */

@@ -1,9 +1,9 @@
 /** Finds out about workers that ended by themselves, and ends what hung on them. */
 import type { Logger } from 'pino';
-import type { WorkerId } from '../domain/ids.ts';
-import type { Worker } from '../domain/worker.ts';
-import { RuntimeError } from '../runtime/runtime.ts';
-import { type EndWorkerDeps, loseIfEnded, loseWorker } from './endWorker.ts';
+import type { WorkerId } from '../../domain/ids.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { RuntimeError } from '../../runtime/runtime.ts';
+import { type EndWorkerDeps, endWorker, loseIfEnded, loss } from '../endWorker.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;
@@ -38,7 +38,11 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
       await loseEnded(worker).catch(async (error: unknown) => {
         if (!(error instanceof RuntimeError) || error.kind !== 'engine-away') throw error;
         deps.logger.warn({ workerId: worker.id }, 'the engine ended a worker as it stopped');
-        await loseWorker(deps, worker, 'engine-restarted', exitCode, 'The engine was stopped.');
+        await endWorker(
+          deps,
+          worker,
+          loss('engine-restarted', 'The engine was stopped.', exitCode),
+        );
       });
     },
     suspect: async (workerId, why) => {
@@ -46,7 +50,7 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
       if (!worker || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
       if (await loseEnded(worker)) return;
       deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
-      await loseWorker(deps, worker, 'unreachable', null, why);
+      await endWorker(deps, worker, loss('unreachable', why));
     },
   };
 }

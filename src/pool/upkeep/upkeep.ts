@@ -5,8 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from '../domain/errors.ts';
-import type { Database } from '../events/database.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Database } from '../../events/database.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 
 /** A dead gateway is followed within a lease's life (2 s) and one look: together they stay under the 3 s that it may take. */

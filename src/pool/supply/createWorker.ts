@@ -1,16 +1,16 @@
 /** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
 import { join } from 'node:path';
-import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import type { NewId, PoolId, WorkerId } from '../../domain/ids.ts';
 import {
   decideWorker,
   type Worker,
   type WorkerCommand,
   type WorkerLimits,
-} from '../domain/worker.ts';
-import type { Database } from '../events/database.ts';
-import { waitForSocket } from '../runtime/docker/waitForSocket.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import type { HeldWorkers } from '../worker/heldWorkers.ts';
+} from '../../domain/worker.ts';
+import type { Database } from '../../events/database.ts';
+import { waitForSocket } from '../../runtime/docker/waitForSocket.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
 /** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
 const WORKER_START_TIMEOUT_MS = 60_000;

@@ -4,10 +4,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { messageOf } from '../domain/errors.ts';
-import type { Worker } from '../domain/worker.ts';
-import type { PoolCounts } from '../events/queries/queries.ts';
-import { DatabaseAwayError } from '../events/store/eventStore.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { PoolCounts } from '../../events/queries/queries.ts';
+import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 
 /**
  * A start is a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy; more would
@@ -54,9 +54,7 @@ export function createRefill(deps: RefillDeps): Refill {
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   const closing = new AbortController();
-  /** In a row; those of creations that ran beside each other are one. */
-  let failures = 0;
-  let backOff: NodeJS.Timeout | null = null;
+  const backOff = createBackOff(deps.random, look);
   const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
 
   async function missing(): Promise<number> {
@@ -75,7 +73,7 @@ export function createRefill(deps: RefillDeps): Refill {
   }
 
   async function makeOne(): Promise<void> {
-    if (closing.signal.aborted || backOff !== null) return;
+    if (closing.signal.aborted || backOff.isOn) return;
     const worker = await deps.request();
     if (worker === null) return;
     const creation = bringUp(worker).finally(() => {
@@ -88,19 +86,15 @@ export function createRefill(deps: RefillDeps): Refill {
   async function bringUp(worker: Worker): Promise<void> {
     try {
       await deps.bringUp(worker, closing.signal);
-      failures = 0;
+      backOff.reset();
       deps.onSuccess();
     } catch (error: unknown) {
       if (closing.signal.aborted) return;
       failed(error);
-      await deps
-        .fail(worker, error)
-        .catch((cause: unknown) =>
-          deps.logger.error(
-            { err: cause, workerId: worker.id },
-            'could not clean up a failed worker',
-          ),
-        );
+      await deps.fail(worker, error).catch((cause: unknown) => {
+        const details = { err: cause, workerId: worker.id };
+        deps.logger.error(details, 'could not clean up a failed worker');
+      });
     }
   }
 
@@ -108,23 +102,14 @@ export function createRefill(deps: RefillDeps): Refill {
     if (closing.signal.aborted) return;
     // Its absence is told in its own way, and says nothing of workers.
     if (!(error instanceof DatabaseAwayError)) deps.onFailure(error);
-    deps.logger.error({ error: messageOf(error), failures }, 'a worker could not be made');
-    if (backOff !== null) return;
-    failures += 1;
-    const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
-    const pauseMs = limit * (0.5 + deps.random() / 2);
-    backOff = setTimeout(endBackOff, pauseMs);
-  }
-
-  function endBackOff(): void {
-    if (backOff !== null) clearTimeout(backOff);
-    backOff = null;
-    look();
+    const details = { error: messageOf(error), failures: backOff.failures };
+    deps.logger.error(details, 'a worker could not be made');
+    backOff.begin();
   }
 
   function look(): void {
     shouldLookAgain = true;
-    if (closing.signal.aborted || looking !== null || backOff !== null) return;
+    if (closing.signal.aborted || looking !== null || backOff.isOn) return;
     shouldLookAgain = false;
     looking = lookOnce()
       .catch(failed)
@@ -137,15 +122,50 @@ export function createRefill(deps: RefillDeps): Refill {
   return {
     look,
     retryNow: () => {
-      failures = 0;
-      endBackOff();
+      backOff.reset();
+      backOff.end();
+      look();
     },
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
-      if (backOff !== null) clearTimeout(backOff);
+      backOff.end();
       // One that the engine is just making is found by the next start.
       const done = Promise.resolve(looking).then(() => Promise.all(creations));
       await Promise.race([done, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    },
+  };
+}
+
+/** The pause after failures: twice as long after each in a row. Those that come while it is on are one with the first. */
+function createBackOff(random: () => number, onOver: () => void) {
+  let failures = 0;
+  let timer: NodeJS.Timeout | null = null;
+  return {
+    get isOn() {
+      return timer !== null;
+    },
+    get failures() {
+      return failures;
+    },
+    begin: () => {
+      if (timer !== null) return;
+      failures += 1;
+      const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
+      timer = setTimeout(
+        () => {
+          timer = null;
+          onOver();
+        },
+        limit * (0.5 + random() / 2),
+      );
+    },
+    end: () => {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+    /** The next failure is the first again. */
+    reset: () => {
+      failures = 0;
     },
   };
 }

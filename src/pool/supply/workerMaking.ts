@@ -1,9 +1,10 @@
 /** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
-import type { Config } from '../config/config.ts';
-import { messageOf } from '../domain/errors.ts';
-import type { NewId, WorkerId } from '../domain/ids.ts';
-import type { Worker } from '../domain/worker.ts';
-import { LimitError } from '../events/store/eventStore.ts';
+import type { Config } from '../../config/config.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { NewId, WorkerId } from '../../domain/ids.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { LimitError } from '../../events/store/eventStore.ts';
+import { type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 import {
   awaitWorker,
   type CreateWorkerDeps,
@@ -11,7 +12,6 @@ import {
   requestWorker,
   startWorker,
 } from './createWorker.ts';
-import { type EndWorkerDeps, loseWorker } from './endWorker.ts';
 
 export interface WorkerMakingDeps extends EndWorkerDeps {
   readonly config: Config;
@@ -56,7 +56,7 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
     const now = await deps.database.queries.worker(worker.id);
     // Another gateway may have brought it up meanwhile.
     if (now && ['REQUESTED', 'STARTING'].includes(now.state))
-      await loseWorker(deps, now, 'create-failed', null, messageOf(error));
+      await endWorker(deps, now, loss('create-failed', messageOf(error)));
   }
 
   return {
