@@ -55,21 +55,11 @@ export function createRefill(deps: RefillDeps): Refill {
   let shouldLookAgain = false;
   const closing = new AbortController();
   const backOff = createBackOff(deps.random, look);
-  const maxParallel = Math.min(deps.cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
-
-  async function missing(): Promise<number> {
-    const { starting, idle, assigned } = await deps.counts();
-    // What other gateways are making is for those who wait there.
-    const forWaiting = deps.waiting() - idle - creations.size;
-    const forIdle = deps.isKeeper() ? deps.minIdleWorkers + deps.waiting() - idle - starting : 0;
-    const room = deps.maxTotalWorkers - starting - idle - assigned;
-    return Math.min(Math.max(forWaiting, forIdle), room, maxParallel - creations.size);
-  }
 
   async function lookOnce(): Promise<void> {
-    const count = await missing();
+    const count = missing(deps, await deps.counts(), creations.size);
     // The next look counts what this one has requested, so it waits for that, and not for what becomes of it.
-    await Promise.all(Array.from({ length: Math.max(0, count) }, makeOne));
+    await Promise.all(Array.from({ length: count }, makeOne));
   }
 
   async function makeOne(): Promise<void> {
@@ -134,6 +124,20 @@ export function createRefill(deps: RefillDeps): Refill {
       await Promise.race([done, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     },
   };
+}
+
+/** How many to begin now. @param underWay creations of this gateway */
+function missing(
+  { cpus, isKeeper, maxTotalWorkers, minIdleWorkers, waiting }: RefillDeps,
+  { starting, idle, assigned }: PoolCounts,
+  underWay: number,
+): number {
+  // What other gateways are making is for those who wait there.
+  const forWaiting = waiting() - idle - underWay;
+  const forIdle = isKeeper() ? minIdleWorkers + waiting() - idle - starting : 0;
+  const room = maxTotalWorkers - starting - idle - assigned;
+  const maxParallel = Math.min(cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
+  return Math.max(0, Math.min(Math.max(forWaiting, forIdle), room, maxParallel - underWay));
 }
 
 /** The pause after failures: twice as long after each in a row. Those that come while it is on are one with the first. */
