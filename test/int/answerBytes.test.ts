@@ -3,14 +3,14 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createLists, createMany } from '../../src/service/lists/lists.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   POOL_ID,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 

@@ -5,7 +5,6 @@ import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -16,7 +15,8 @@ import {
   onExecution,
   onSession,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
 let gateway: Database;

@@ -4,9 +4,9 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
+import { commitOne, onSession } from '../../testkit/events.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
-import { commitOne, onSession } from '../support/events.ts';
 import {
   type ActingGateway,
   actingGateway,

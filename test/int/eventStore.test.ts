@@ -7,7 +7,6 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -18,8 +17,9 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
 let gateway: Database;

@@ -3,15 +3,15 @@ import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {
   becomesIdle,
   commitOne,
   executionRequested,
   onWorker,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
 /** Whatever arrives so soon twice in a row did not wait for the look that is made each second. */
 const HALF_A_POLL_MS = 450;

@@ -3,7 +3,6 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -11,7 +10,8 @@ import {
   onExecution,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const WRITERS = 8;
 const COMMITS_EACH = 40;

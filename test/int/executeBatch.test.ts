@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { until } from '../../testkit/until.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createProgrammedRuntime,
@@ -10,7 +11,6 @@ import {
   type ProgrammedRuntime,
 } from '../support/programmedRuntime.ts';
 import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
-import { until } from '../support/until.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 

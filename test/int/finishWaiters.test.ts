@@ -7,13 +7,13 @@ import {
   createFinishWaiters,
   type FinishWaiters,
 } from '../../src/service/execute/finishWaiters.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 /** Well below that look. */
 const PROMPT_MS = 2_000;

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateHistory } from '../../bench/support/generateHistory.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import { commitOne, workerRequested } from '../../testkit/events.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, workerRequested } from '../support/events.ts';
 
 const HISTORY = { events: 1_000, executions: 100 };
 

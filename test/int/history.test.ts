@@ -14,7 +14,6 @@ import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createHistory } from '../../src/service/lists/history.ts';
 import type { History } from '../../src/service/service.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -25,7 +24,8 @@ import {
   POOL_ID,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { newId } from '../../src/process/newId.ts';
+import { until } from '../../testkit/until.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   createProgrammedRuntime,
@@ -16,7 +17,6 @@ import {
   type ProgrammedRuntime,
 } from '../support/programmedRuntime.ts';
 import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
-import { until } from '../support/until.ts';
 
 /** Each is a few dozen calls. */
 const RUNS = 100;

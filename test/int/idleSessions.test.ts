@@ -4,14 +4,14 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const HOUR_MS = 3_600_000;
 const RACES = 40;

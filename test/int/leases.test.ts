@@ -9,8 +9,6 @@ import {
   SETTLE_LIMIT_MS,
 } from '../../src/events/leases/leases.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import {
   becomesIdle,
   commitOne,
@@ -18,7 +16,9 @@ import {
   onWorker,
   workerLost,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
 /** The design's promise: another gateway takes a dead one's leases within this. */
 const TAKE_OVER_LIMIT_MS = 3_000;

@@ -6,7 +6,6 @@ import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -17,7 +16,8 @@ import {
   sessionOpened,
   workerLost,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
 let gateways: Database[];

@@ -8,7 +8,6 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { Queries } from '../../src/events/queries/queries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -20,7 +19,8 @@ import {
   POOL_ID,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
 let gateway: Database;

@@ -10,7 +10,6 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { type PruneOptions, pruneHistory } from '../../src/events/retention/pruneHistory.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -21,7 +20,8 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const OLD = new Date('2026-01-01T00:00:00.000Z');
 const CUTOFF = new Date('2026-02-01T00:00:00.000Z');

@@ -7,7 +7,6 @@ import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -17,7 +16,8 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let db: TestDatabase;
 let gateway: Database;

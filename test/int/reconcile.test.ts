@@ -13,8 +13,8 @@ import { type ReconcileDeps, reconcile } from '../../src/pool/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
+import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, onWorker, POOL_ID, workerRequested } from '../support/events.ts';
 
 const logger = pino({ level: 'silent' });
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));

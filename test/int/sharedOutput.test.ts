@@ -6,14 +6,14 @@ import type { Database } from '../../src/events/database.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const FOLLOWERS = 1_000;
 const COMMITS = 40;

@@ -4,8 +4,8 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { ExecutionId, GatewayId, SessionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
+import { commitOne, executionRequested, workerRequested } from '../../testkit/events.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, executionRequested, workerRequested } from '../support/events.ts';
 
 /** Well below the poll's second: whatever arrives by then came by notification. */
 const NOTIFIED_WITHIN_MS = 500;

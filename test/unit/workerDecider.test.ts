@@ -10,7 +10,7 @@ import {
   type WorkerEvent,
 } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
-import { POOL_ID } from '../support/events.ts';
+import { POOL_ID } from '../../testkit/events.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
 const sessionId = newId<SessionId>();
