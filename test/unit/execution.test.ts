@@ -1,24 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WrongStateError } from '../../src/domain/decider.ts';
 import {
   decideExecution,
   type Ending,
   type EndStatus,
-  type Execution,
   type ExecutionCommand,
   type ExecutionEvent,
   evolveExecution,
 } from '../../src/domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
+import { deciderSpecification } from '../support/deciderSpecification.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 /** So many milliseconds after the request. */
 const time = (ms: number) => new Date(T0 + ms).toISOString();
 
-const request = {
-  type: 'RequestExecution',
+const asked = {
   at: time(0),
   executionId: newId<ExecutionId>(),
   sessionId: newId<SessionId>(),
@@ -32,8 +30,7 @@ const request = {
   maxOutputBytes: 1_000,
   idempotencyKey: null,
   stateLost: false,
-} as const satisfies ExecutionCommand;
-
+};
 const ending: Ending = {
   status: 'OK',
   executionCount: 1,
@@ -47,138 +44,148 @@ const ending: Ending = {
   exitCode: null,
 };
 
-function started(ms: number): ExecutionCommand {
-  return { type: 'RecordStart', at: time(ms) };
-}
-
-function finish(
-  ms: number,
-  more: { startedAt?: number; ending?: Partial<Ending> } = {},
-): Extract<ExecutionCommand, { type: 'FinishExecution' }> {
-  return {
-    type: 'FinishExecution',
-    at: time(ms),
-    startedAt: more.startedAt === undefined ? null : time(more.startedAt),
-    ending: { ...ending, ...more.ending },
-  };
-}
-
+const request: ExecutionCommand = { type: 'RequestExecution', ...asked };
 const interrupt: ExecutionCommand = { type: 'RequestInterrupt', at: time(3) };
+const start = (ms: number): ExecutionCommand => ({ type: 'RecordStart', at: time(ms) });
+/** @param startedAt when its kernel says that it began */
+const finish = (
+  ms: number,
+  { startedAt, ...how }: Partial<Ending> & { startedAt?: number } = {},
+): ExecutionCommand => ({
+  type: 'FinishExecution',
+  at: time(ms),
+  startedAt: startedAt === undefined ? null : time(startedAt),
+  ending: { ...ending, ...how },
+});
 
-function given(...commands: readonly ExecutionCommand[]): Execution | null {
-  return commands.reduce<Execution | null>(
-    (execution, command) => decideExecution(command, execution).reduce(evolveExecution, execution),
-    null,
-  );
-}
+const requested: ExecutionEvent = { type: 'ExecutionRequested', data: asked };
+const interrupted: ExecutionEvent = { type: 'InterruptRequested', data: { at: time(3) } };
+const started = (ms: number): ExecutionEvent => ({
+  type: 'ExecutionStarted',
+  data: { at: time(ms) },
+});
+/** @param runMs null: it never ran */
+const finished = (
+  ms: number,
+  {
+    queuedMs = ms,
+    runMs = null,
+    ...how
+  }: Partial<Ending> & { queuedMs?: number; runMs?: number | null } = {},
+): ExecutionEvent => ({
+  type: 'ExecutionFinished',
+  data: { at: time(ms), ...ending, queuedMs, runMs, ...how },
+});
+
+const { given, play } = deciderSpecification({ decide: decideExecution, evolve: evolveExecution });
 
 describe('an execution', () => {
   it('given none, when requested: it is queued', () => {
-    const { type: _, ...data } = request;
-    expect(decideExecution(request, null)).toEqual([{ type: 'ExecutionRequested', data }]);
-    expect(given(request)?.status).toBe('QUEUED');
+    given().when(request).then(requested);
+    expect(given(requested).state?.status).toBe('QUEUED');
   });
 
-  it.each([started(1), interrupt, finish(1)])('given none, when $type: refused', (command) => {
-    expect(() => decideExecution(command, null)).toThrow(WrongStateError);
+  it.each([start(1), interrupt, finish(1)])('given none, when $type: refused', (command) => {
+    given().when(command).thenThrows();
   });
 
   it.each([
-    ['queued', given(request)],
-    ['running', given(request, started(1))],
-    ['finished', given(request, finish(1))],
-  ])('given one that is %s, when requested again: refused', (_state, execution) => {
-    expect(() => decideExecution(request, execution)).toThrow(WrongStateError);
+    ['queued', [requested]],
+    ['running', [requested, started(1)]],
+    ['finished', [requested, finished(1)]],
+  ])('given one that is %s, when requested again: refused', (_state, events) => {
+    given(...events)
+      .when(request)
+      .thenThrows();
   });
 
   it('given queued, when started: it runs', () => {
-    expect(decideExecution(started(4), given(request))).toEqual([
-      { type: 'ExecutionStarted', data: { at: time(4) } },
-    ]);
-    expect(given(request, started(4))?.status).toBe('RUNNING');
+    given(requested).when(start(4)).then(started(4));
+    expect(given(requested, started(4)).state?.status).toBe('RUNNING');
   });
 
   it('given running, when started again: nothing', () => {
-    expect(decideExecution(started(5), given(request, started(4)))).toEqual([]);
+    given(requested, started(4)).when(start(5)).then();
   });
 
   it.each([
-    ['queued', given(request)],
-    ['running', given(request, started(1))],
-    ['asked to end', given(request, interrupt)],
+    ['queued', [requested]],
+    ['running', [requested, started(1)]],
+    ['asked to end', [requested, interrupted]],
   ])(
     'given one that is %s, when an interrupt is asked for: that is recorded, and no more',
-    (_state, execution) => {
-      const events = decideExecution(interrupt, execution);
-      expect(events).toEqual([{ type: 'InterruptRequested', data: { at: time(3) } }]);
-      const after = events.reduce(evolveExecution, execution);
-      expect(after).toEqual({ ...execution, version: (execution?.version ?? 0) + 1 });
+    (_state, events) => {
+      given(...events)
+        .when(interrupt)
+        .then(interrupted);
+      const { state } = given(...events);
+      const after = given(...events, interrupted).state;
+      expect(after).toEqual({ ...state, version: events.length + 1 });
     },
   );
 
   it('given running, when finished: it tells how long it waited and ran', () => {
-    expect(decideExecution(finish(30, { startedAt: 99 }), given(request, started(10)))).toEqual([
-      {
-        type: 'ExecutionFinished',
-        data: { at: time(30), ...ending, queuedMs: 10, runMs: 20 },
-      },
-    ]);
+    given(requested, started(10))
+      .when(finish(30, { startedAt: 99 }))
+      .then(finished(30, { queuedMs: 10, runMs: 20 }));
   });
 
   it('given queued, when finished by a kernel whose start nobody recorded: both, in order', () => {
-    expect(decideExecution(finish(30, { startedAt: 10 }), given(request))).toEqual([
-      { type: 'ExecutionStarted', data: { at: time(10) } },
-      {
-        type: 'ExecutionFinished',
-        data: { at: time(30), ...ending, queuedMs: 10, runMs: 20 },
-      },
-    ]);
+    given(requested)
+      .when(finish(30, { startedAt: 10 }))
+      .then(started(10), finished(30, { queuedMs: 10, runMs: 20 }));
   });
 
   it.each<EndStatus>(['CANCELLED', 'WORKER_LOST'])(
     'given queued, when %s without a start: it has waited and never run',
     (status) => {
-      const events = decideExecution(finish(30, { ending: { status } }), given(request));
-      expect(events).toHaveLength(1);
-      expect(events[0]?.data).toMatchObject({ status, queuedMs: 30, runMs: null });
+      given(requested)
+        .when(finish(30, { status }))
+        .then(finished(30, { status, queuedMs: 30, runMs: null }));
     },
   );
 
-  it.each([started(9), interrupt, finish(9), finish(9, { startedAt: 8 })])(
+  it.each([start(9), interrupt, finish(9), finish(9, { startedAt: 8 })])(
     'given finished, when $type: nothing',
     (command) => {
-      expect(decideExecution(command, given(request, started(1), finish(2)))).toEqual([]);
-      expect(decideExecution(command, given(request, finish(2)))).toEqual([]);
+      given(requested, started(1), finished(2)).when(command).then();
+      given(requested, finished(2)).when(command).then();
     },
   );
 
   it('loses state if it was lost before it was accepted, or while it ran', () => {
-    const lost = given({ ...request, stateLost: true });
-    expect(lost?.stateLost).toBe(true);
-    expect(decideExecution(finish(1), lost).at(-1)?.data).toMatchObject({ stateLost: true });
-    const kept = given(request);
-    expect(decideExecution(finish(1), kept).at(-1)?.data).toMatchObject({ stateLost: false });
-    const replaced = finish(1, { ending: { stateLost: true } });
-    expect(decideExecution(replaced, kept).at(-1)?.data).toMatchObject({ stateLost: true });
+    const lost: ExecutionEvent = {
+      type: 'ExecutionRequested',
+      data: { ...asked, stateLost: true },
+    };
+    expect(given(lost).state?.stateLost).toBe(true);
+    given(lost)
+      .when(finish(1))
+      .then(finished(1, { stateLost: true }));
+    given(requested)
+      .when(finish(1))
+      .then(finished(1, { stateLost: false }));
+    given(requested)
+      .when(finish(1, { stateLost: true }))
+      .then(finished(1, { stateLost: true }));
   });
 
   it('takes no time from before the request, whatever the worker says', () => {
-    expect(given(request, started(-50))?.startedAt).toEqual(new Date(T0));
-    expect(given(request, finish(-10, { startedAt: -50 }))).toMatchObject({
-      startedAt: new Date(T0),
-      finishedAt: new Date(T0),
-      queuedMs: 0,
-      runMs: 0,
-    });
+    given(requested).when(start(-50)).then(started(0));
+    given(requested)
+      .when(finish(-10, { startedAt: -50 }))
+      .then(started(0), finished(0, { queuedMs: 0, runMs: 0 }));
   });
 
   it('keeps error texts short', () => {
-    const long = finish(1, {
-      ending: { status: 'ERROR', errorName: 'N'.repeat(5_000), errorValue: 'v'.repeat(50_000) },
+    const failed = (nameChars: number, valueChars: number) => ({
+      status: 'ERROR' as const,
+      errorName: 'N'.repeat(nameChars),
+      errorValue: 'v'.repeat(valueChars),
     });
-    const done = given(request, long);
-    expect(done?.errorName).toHaveLength(200);
-    expect(done?.errorValue).toHaveLength(1_000);
+    given(requested)
+      .when(finish(1, failed(5_000, 50_000)))
+      .then(finished(1, failed(200, 1_000)));
   });
 });
 
@@ -194,14 +201,15 @@ describe('any sequence of commands on an execution', () => {
   );
   const command: fc.Arbitrary<ExecutionCommand> = fc.oneof(
     fc.boolean().map((stateLost) => ({ ...request, stateLost })),
-    ms.map(started),
+    ms.map(start),
     fc.constant(interrupt),
     fc
       .record({ at: ms, startedAt: fc.option(ms, { nil: undefined }), status, lost: fc.boolean() })
       .map((end) =>
         finish(end.at, {
           ...(end.startedAt !== undefined && { startedAt: end.startedAt }),
-          ending: { status: end.status, stateLost: end.lost },
+          status: end.status,
+          stateLost: end.lost,
         }),
       ),
   );
@@ -209,14 +217,9 @@ describe('any sequence of commands on an execution', () => {
   it('is requested first, starts at most once, ends at most once and last, and never in the past', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
-        let execution: Execution | null = null;
-        const events: ExecutionEvent[] = [];
-        for (const next of commands) {
-          for (const event of tryDecide(next, execution)) {
-            execution = evolveExecution(execution, event);
-            events.push(event);
-          }
-        }
+        const played = play(commands);
+        const events = played.map(([event]) => event);
+        const execution = played.at(-1)?.[1] ?? null;
         const order = ['ExecutionRequested', 'ExecutionStarted', 'ExecutionFinished'];
         const steps = events.map(({ type }) => order.indexOf(type)).filter((step) => step >= 0);
         expect(steps).toEqual([...new Set(steps)].sort());
@@ -237,24 +240,9 @@ describe('any sequence of commands on an execution', () => {
   it('never forgets that state was lost', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
-        let execution: Execution | null = null;
-        let wasLost = false;
-        for (const next of commands) {
-          for (const event of tryDecide(next, execution))
-            execution = evolveExecution(execution, event);
-          wasLost ||= execution?.stateLost ?? false;
-          expect(execution?.stateLost ?? false).toBe(wasLost);
-        }
+        const lost = play(commands).map(([, { stateLost }]) => stateLost);
+        expect(lost).toEqual([...lost].sort((one, other) => Number(one) - Number(other)));
       }),
     );
   });
-
-  function tryDecide(next: ExecutionCommand, execution: Execution | null): ExecutionEvent[] {
-    try {
-      return decideExecution(next, execution);
-    } catch (error: unknown) {
-      if (error instanceof WrongStateError) return [];
-      throw error;
-    }
-  }
 });

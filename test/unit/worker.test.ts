@@ -1,22 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WrongStateError } from '../../src/domain/decider.ts';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
 import {
   decideWorker,
   evolveWorker,
-  type Worker,
   type WorkerCommand,
   type WorkerEvent,
 } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
 import { POOL_ID } from '../../testkit/events.ts';
+import { deciderSpecification } from '../support/deciderSpecification.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
 const sessionId = newId<SessionId>();
-
-const request: WorkerCommand = {
-  type: 'RequestWorker',
+const asked = {
   at,
   workerId: newId<WorkerId>(),
   poolId: POOL_ID,
@@ -24,173 +21,101 @@ const request: WorkerCommand = {
   imageId: 'sha256:1',
   runtime: 'runc',
   limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
-};
-const start: WorkerCommand = { type: 'RecordStart', at, containerId: 'c1', socketPath: '/s' };
+} as const;
+const place = { at, containerId: 'c1', socketPath: '/s' };
+const loss = { at, reason: 'oom', exitCode: 137, detail: 'out of memory' } as const;
+
+const request: WorkerCommand = { type: 'RequestWorker', ...asked };
+const start: WorkerCommand = { type: 'RecordStart', ...place };
 const ready: WorkerCommand = { type: 'RecordReady', at, readyMs: 700 };
 const assign: WorkerCommand = { type: 'AssignWorker', at, sessionId };
 const retire: WorkerCommand = { type: 'RetireWorker', at, reason: 'released' };
-const lose: WorkerCommand = {
-  type: 'RecordLoss',
-  at,
-  reason: 'oom',
-  exitCode: 137,
-  detail: 'out of memory',
-};
+const lose: WorkerCommand = { type: 'RecordLoss', ...loss };
+const giveUp: WorkerCommand = { ...lose, reason: 'create-failed' };
 const remove: WorkerCommand = { type: 'RecordRemoval', at };
-const ALL = [request, start, ready, assign, retire, lose, remove];
+const COMMANDS = { request, start, ready, assign, retire, lose, giveUp, remove };
+type Name = keyof typeof COMMANDS;
+const NAMES = Object.keys(COMMANDS) as Name[];
 
-/** The worker after these commands. */
-function given(...commands: readonly WorkerCommand[]): Worker | null {
-  return commands.reduce<Worker | null>(
-    (worker, command) => decideWorker(command, worker).reduce(evolveWorker, worker),
-    null,
-  );
-}
+const requested: WorkerEvent = { type: 'WorkerRequested', data: asked };
+const started: WorkerEvent = { type: 'WorkerStarted', data: place };
+const isReady: WorkerEvent = { type: 'WorkerReady', data: { at, readyMs: 700 } };
+const assigned: WorkerEvent = { type: 'WorkerAssigned', data: { at, sessionId } };
+const retired: WorkerEvent = { type: 'WorkerRetired', data: { at, reason: 'released' } };
+const lost: WorkerEvent = { type: 'WorkerLost', data: loss };
+const givenUp: WorkerEvent = { type: 'WorkerLost', data: { ...loss, reason: 'create-failed' } };
+const removed: WorkerEvent = { type: 'WorkerRemoved', data: { at } };
 
 /** How each state is reached. */
-const GIVEN = {
+const HISTORY = {
   none: [],
-  REQUESTED: [request],
-  STARTING: [request, start],
-  IDLE: [request, start, ready],
-  ASSIGNED: [request, start, ready, assign],
-  RETIRED: [request, start, ready, assign, retire],
-  LOST: [request, start, lose],
-  REMOVED: [request, start, lose, remove],
-} as const;
-type State = keyof typeof GIVEN;
+  REQUESTED: [requested],
+  STARTING: [requested, started],
+  IDLE: [requested, started, isReady],
+  ASSIGNED: [requested, started, isReady, assigned],
+  RETIRED: [requested, started, isReady, assigned, retired],
+  LOST: [requested, started, lost],
+  REMOVED: [requested, started, lost, removed],
+} as const satisfies Record<string, readonly WorkerEvent[]>;
+type State = keyof typeof HISTORY;
+const STATES = Object.keys(HISTORY) as State[];
 
-const REFUSED = 'refused';
-/** What each command records in each state: the event, nothing (it happened already), or a refusal. */
-const TABLE: Readonly<Record<State, Readonly<Record<WorkerCommand['type'], string | null>>>> = {
-  none: row({ RequestWorker: 'WorkerRequested' }),
-  REQUESTED: row({
-    RecordStart: 'WorkerStarted',
-    RetireWorker: 'WorkerRetired',
-    RecordLoss: 'WorkerLost',
-  }),
-  STARTING: row({
-    RecordReady: 'WorkerReady',
-    RetireWorker: 'WorkerRetired',
-    RecordLoss: 'WorkerLost',
-  }),
-  IDLE: row({
-    AssignWorker: 'WorkerAssigned',
-    RetireWorker: 'WorkerRetired',
-    RecordLoss: 'WorkerLost',
-  }),
-  ASSIGNED: row({ RetireWorker: 'WorkerRetired', RecordLoss: 'WorkerLost' }),
-  RETIRED: row({ RetireWorker: null, RecordLoss: null, RecordRemoval: 'WorkerRemoved' }),
-  LOST: row({ RetireWorker: null, RecordLoss: null, RecordRemoval: 'WorkerRemoved' }),
-  REMOVED: row({ RetireWorker: null, RecordLoss: null, RecordRemoval: null }),
+/** It happened already, or is no longer true. */
+const NOTHING: readonly WorkerEvent[] = [];
+/** What each command records in each state. What is not here is refused. */
+const RECORDED: Readonly<Record<State, Partial<Record<Name, readonly WorkerEvent[]>>>> = {
+  none: { request: [requested] },
+  REQUESTED: { start: [started], retire: [retired], lose: [lost], giveUp: [givenUp] },
+  STARTING: { ready: [isReady], retire: [retired], lose: [lost], giveUp: [givenUp] },
+  // It was made: it cannot be given up as never made any more.
+  IDLE: { assign: [assigned], retire: [retired], lose: [lost], giveUp: NOTHING },
+  ASSIGNED: { retire: [retired], lose: [lost], giveUp: NOTHING },
+  RETIRED: { retire: NOTHING, lose: NOTHING, giveUp: NOTHING, remove: [removed] },
+  LOST: { retire: NOTHING, lose: NOTHING, giveUp: NOTHING, remove: [removed] },
+  REMOVED: { retire: NOTHING, lose: NOTHING, giveUp: NOTHING, remove: NOTHING },
 };
 
-function row(
-  known: Partial<Record<WorkerCommand['type'], string | null>>,
-): Record<WorkerCommand['type'], string | null> {
-  return {
-    RequestWorker: REFUSED,
-    RecordStart: REFUSED,
-    RecordReady: REFUSED,
-    AssignWorker: REFUSED,
-    RetireWorker: REFUSED,
-    RecordLoss: REFUSED,
-    RecordRemoval: REFUSED,
-    ...known,
-  };
-}
-
-const states = Object.keys(GIVEN) as State[];
+const { given, play } = deciderSpecification({ decide: decideWorker, evolve: evolveWorker });
 
 describe('a worker', () => {
-  const cases = states.flatMap((state) =>
-    ALL.map((command) => [state, command.type, TABLE[state][command.type], command] as const),
+  it.each(STATES)('is %s after the events that lead there', (state) => {
+    expect(given(...HISTORY[state]).state?.state ?? 'none').toBe(state);
+  });
+
+  it.each(STATES.flatMap((state) => NAMES.map((name) => [state, name] as const)))(
+    'given %s, when %s: recorded, nothing or refused',
+    (state, name) => {
+      const outcome = given(...HISTORY[state]).when(COMMANDS[name]);
+      const events = RECORDED[state][name];
+      if (events) outcome.then(...events);
+      else outcome.thenThrows();
+    },
   );
 
-  it.each(cases)('given %s, when %s: %s', (state, _type, expected, command) => {
-    const worker = given(...GIVEN[state]);
-    expect(worker?.state ?? 'none').toBe(state);
-    const decide = () => decideWorker(command, worker);
-    if (expected === REFUSED) expect(decide).toThrow(WrongStateError);
-    else expect(decide().map(({ type }) => type)).toEqual(expected === null ? [] : [expected]);
-  });
-
-  it.each(states)('given %s, is not given up as never made once it has been', (state) => {
-    const giveUp: WorkerCommand = { ...lose, reason: 'create-failed' };
-    const isMade = state === 'IDLE' || state === 'ASSIGNED';
-    const expected = isMade ? null : TABLE[state].RecordLoss;
-    const decide = () => decideWorker(giveUp, given(...GIVEN[state]));
-    if (expected === REFUSED) expect(decide).toThrow(WrongStateError);
-    else expect(decide().map(({ type }) => type)).toEqual(expected === null ? [] : [expected]);
-  });
-
-  it('records the facts it is told', () => {
-    const { type: _, ...asked } = request;
-    expect(decideWorker(request, null)).toEqual([{ type: 'WorkerRequested', data: asked }]);
-    expect(decideWorker(start, given(request))).toEqual([
-      { type: 'WorkerStarted', data: { at, containerId: 'c1', socketPath: '/s' } },
-    ]);
-    expect(decideWorker(ready, given(request, start))).toEqual([
-      { type: 'WorkerReady', data: { at, readyMs: 700 } },
-    ]);
-    expect(decideWorker(assign, given(...GIVEN.IDLE))).toEqual([
-      { type: 'WorkerAssigned', data: { at, sessionId } },
-    ]);
-    expect(decideWorker(lose, given(...GIVEN.ASSIGNED))).toEqual([
-      {
-        type: 'WorkerLost',
-        data: { at, reason: 'oom', exitCode: 137, detail: 'out of memory' },
-      },
-    ]);
-    expect(decideWorker(retire, given(...GIVEN.IDLE))).toEqual([
-      { type: 'WorkerRetired', data: { at, reason: 'released' } },
-    ]);
-    expect(decideWorker(remove, given(...GIVEN.LOST))).toEqual([
-      { type: 'WorkerRemoved', data: { at } },
-    ]);
-  });
-
   it('says in a refusal what was asked and how things are', () => {
-    expect(() => decideWorker(assign, given(...GIVEN.RETIRED))).toThrow(/AssignWorker.*RETIRED/);
-    expect(() => decideWorker(ready, null)).toThrow(/RecordReady.*not requested/);
+    given(...HISTORY.RETIRED)
+      .when(assign)
+      .thenThrows(/AssignWorker.*RETIRED/);
+    given()
+      .when(ready)
+      .thenThrows(/RecordReady.*not requested/);
   });
 });
 
 describe('any sequence of commands on a worker', () => {
-  /** All events that a sequence leads to, refusals passed over. */
-  function play(commands: readonly WorkerCommand[]): { events: WorkerEvent[]; states: string[] } {
-    let worker: Worker | null = null;
-    const events: WorkerEvent[] = [];
-    const seen: string[] = [];
-    for (const command of commands) {
-      const decided = tryDecide(command, worker);
-      for (const event of decided) {
-        worker = evolveWorker(worker, event);
-        events.push(event);
-        seen.push(worker.state);
-      }
-      expect(worker?.version ?? 0).toBe(events.length);
-    }
-    return { events, states: seen };
-  }
-
-  function tryDecide(command: WorkerCommand, worker: Worker | null): WorkerEvent[] {
-    try {
-      return decideWorker(command, worker);
-    } catch (error: unknown) {
-      if (error instanceof WrongStateError) return [];
-      throw error;
-    }
-  }
-
+  const ALL = [request, start, ready, assign, retire, lose, remove];
   const sequence = fc.array(fc.constantFrom(...ALL), { maxLength: 40 });
   const RANK = ['REQUESTED', 'STARTING', 'IDLE', 'ASSIGNED', 'RETIRED', 'LOST', 'REMOVED'];
   const ENDED = ['RETIRED', 'LOST'];
+  const eventsOf = (commands: readonly WorkerCommand[]) => play(commands).map(([event]) => event);
+  const statesOf = (commands: readonly WorkerCommand[]) =>
+    play(commands).map(([, { state }]) => state);
 
   it('only ever goes forward, is assigned at most once and ends at most once', () => {
     fc.assert(
       fc.property(sequence, (commands) => {
-        const { events, states: seen } = play(commands);
+        const events = eventsOf(commands);
+        const seen = statesOf(commands);
         const ranks = seen.map((state) => RANK.indexOf(state));
         expect(ranks).toEqual([...ranks].sort((one, other) => one - other));
         expect(new Set(events.map(({ type }) => type)).size).toBe(events.length);
@@ -199,10 +124,19 @@ describe('any sequence of commands on a worker', () => {
     );
   });
 
+  it('counts its events', () => {
+    fc.assert(
+      fc.property(sequence, (commands) => {
+        const versions = play(commands).map(([, { version }]) => version);
+        expect(versions).toEqual(versions.map((_, index) => index + 1));
+      }),
+    );
+  });
+
   it('records the removal only of a worker that is over, and nothing after it', () => {
     fc.assert(
       fc.property(sequence, (commands) => {
-        const { states: seen } = play(commands);
+        const seen = statesOf(commands);
         const removedAt = seen.indexOf('REMOVED');
         if (removedAt < 0) return;
         expect(ENDED).toContain(seen[removedAt - 1]);
@@ -214,8 +148,8 @@ describe('any sequence of commands on a worker', () => {
   it('decides nothing new when its last command is repeated', () => {
     fc.assert(
       fc.property(sequence, fc.constantFrom(...ALL), (commands, last) => {
-        const once = play([...commands, last]).events;
-        expect(play([...commands, last, last]).events).toEqual(once);
+        const once = eventsOf([...commands, last]);
+        expect(eventsOf([...commands, last, last])).toEqual(once);
       }),
     );
   });
