@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -10,19 +10,15 @@ import {
   onWorker,
   workerRequested,
 } from '../../testkit/events.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
 /** Whatever arrives so soon twice in a row did not wait for the look that is made each second. */
 const HALF_A_POLL_MS = 450;
 
-let db: TestDatabase;
+const db = await useDatabase();
 let proxy: DatabaseProxy;
 let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-});
-afterAll(() => db.close());
 beforeEach(async () => {
   proxy = await createDatabaseProxy(db.address);
   gateway = await db.open(undefined, proxy.address);

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';
 import {
@@ -17,15 +16,10 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u0000', '\ud800x', 'x'));
 const time = fc
