@@ -5,8 +5,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
-import { createKernelRunner, type KernelRunner } from '../test/support/kernelRunner.ts';
-import { startAgent } from '../test/support/kernelServers.ts';
+import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
+import { startAgent } from '../testkit/kernelServers.ts';
 import type { Bench, Samples } from './suite/bench.ts';
 import { percentilesOf } from './suite/statistics.ts';
 import { takeTurns } from './suite/takeTurns.ts';

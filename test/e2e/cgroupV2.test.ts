@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { imageWithPackage } from '../support/imageWithPackage.ts';
+import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 
 const MEBIBYTE = 1_048_576;
 const MEMORY_MAX_BYTES = 500 * MEBIBYTE;

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { contenderAt, startStock } from '../../bench/execute/contenders.ts';
 import { ratioOf } from '../../bench/suite/statistics.ts';
 import { type Contender, takeTurns } from '../../bench/suite/takeTurns.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 
 const CLIENT = new URL('../../bench/independentClient.mjs', import.meta.url).pathname;
 const CLIENT_TURNS = '300';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
@@ -13,27 +13,20 @@ import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.t
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, onWorker, POOL_ID, workerRequested } from '../support/events.ts';
+import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const logger = pino({ level: 'silent' });
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));
-let db: TestDatabase;
+const db = await useDatabase();
+const sweeper = await db.open();
 let maker: Database;
-let sweeper: Database;
 let broughtUp: WorkerId[];
-beforeAll(async () => {
-  db = await createTestDatabase();
-  sweeper = await db.open();
-});
 beforeEach(async () => {
   maker = await db.open();
   broughtUp = [];
 });
-afterAll(async () => {
-  await db.close();
-  rmSync(socketDir, { recursive: true });
-});
+afterAll(() => rmSync(socketDir, { recursive: true }));
 
 function sweep(): Promise<void> {
   const now = () => new Date();

@@ -19,7 +19,7 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from './events.ts';
+} from '../../testkit/events.ts';
 import { frame, okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
 

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { pino } from 'pino';
-import { newId } from '../../dist/domain/ids.js';
+import { newId } from '../../dist/process/newId.js';
 import { openDatabase } from '../../dist/events/openDatabase.js';
 
 const [address, writers, commits] = process.argv.slice(2);

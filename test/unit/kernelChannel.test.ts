@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KernelChannelDeps } from '../../src/kernel/channel/kernelChannel.ts';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { frame, status, stream } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 

@@ -8,7 +8,7 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
 import { receive, startProgress } from '../../src/kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';

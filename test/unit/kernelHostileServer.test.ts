@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';

@@ -13,7 +13,7 @@ import { runCli } from './runCli.ts';
 
 /** A first start makes a database and two workers on a machine that may be busy. */
 const START_TIMEOUT_MS = 60_000;
-const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
 export interface GraphqlAnswer<Data> {
   readonly status: number;

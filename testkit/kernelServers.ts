@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { pino } from 'pino';
-import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
-import { createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
-import type { KernelTarget } from '../../src/kernel/channel/kernelTarget.ts';
-import { newId } from '../../src/process/newId.ts';
-import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
-import { waitForSocket } from '../../src/runtime/docker/waitForSocket.ts';
+import type { PoolId, WorkerId } from '../src/domain/ids.ts';
+import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
+import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
+import { newId } from '../src/process/newId.ts';
+import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
+import { waitForSocket } from '../src/runtime/docker/waitForSocket.ts';
 import { imageWithPackage } from './imageWithPackage.ts';
 
 export interface KernelServer {

@@ -8,14 +8,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { createKernelRunner } from '../test/support/kernelRunner.ts';
-import { startAgent } from '../test/support/kernelServers.ts';
-import { measureGatewayMemory } from './density/gatewayMemory.ts';
-import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
-import { listProcesses, type ProcessInfo } from './support/containerProcesses.ts';
-import { startStockKernel } from './support/stockKernel.ts';
-import { USUAL_IMPORTS } from './support/usualImports.ts';
-import { workerImage } from './support/workerImage.ts';
+import { createKernelRunner } from '../../testkit/kernelRunner.ts';
+import { startAgent } from '../../testkit/kernelServers.ts';
+import type { Bench, BenchResult, Comparison } from '../suite/bench.ts';
+import { listProcesses, type ProcessInfo } from '../support/containerProcesses.ts';
+import { startStockKernel } from '../support/stockKernel.ts';
+import { USUAL_IMPORTS } from '../support/usualImports.ts';
+import { workerImage } from '../support/workerImage.ts';
+import { measureGatewayMemory } from './gatewayMemory.ts';
 
 const COUNT = '4';
 const STOCK_KERNEL = 'ipykernel_launcher';

@@ -1,11 +1,11 @@
 /** Commits of the events that a pool makes, for tests of what lies below it. */
 import { createHash } from 'node:crypto';
-import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
-import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../src/domain/ids.ts';
-import type { KernelRestartReason, Session, SessionEvent } from '../../src/domain/session.ts';
-import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
-import type { Commit, Committed, StreamAppend } from '../../src/events/store/eventStore.ts';
-import { newId } from '../../src/process/newId.ts';
+import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
+import type { ExecutionId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
+import type { KernelRestartReason, Session, SessionEvent } from '../src/domain/session.ts';
+import type { Worker, WorkerEvent } from '../src/domain/worker.ts';
+import type { Commit, Committed, StreamAppend } from '../src/events/store/eventStore.ts';
+import { newId } from '../src/process/newId.ts';
 
 export const POOL_ID = '0197a000-0000-7000-8000-000000000001' as PoolId;
 

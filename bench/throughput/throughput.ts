@@ -5,15 +5,10 @@
  * `npm run bench -- throughput [--users N]`: only with so many of them, 1, 8 or 25.
  */
 import { parseArgs } from 'node:util';
-import type { Bench, Comparison, Target } from './suite/bench.ts';
-import { takeTurns } from './suite/takeTurns.ts';
-import { type Cell, LONG, PANDAS, SMALL } from './throughput/cells.ts';
-import {
-  type Crowd,
-  predecessorCrowd,
-  startCellhouseCrowd,
-  startKernelCrowd,
-} from './throughput/crowds.ts';
+import type { Bench, Comparison, Target } from '../suite/bench.ts';
+import { takeTurns } from '../suite/takeTurns.ts';
+import { type Cell, LONG, PANDAS, SMALL } from './cells.ts';
+import { type Crowd, predecessorCrowd, startCellhouseCrowd, startKernelCrowd } from './crowds.ts';
 
 interface Rival {
   readonly start: (users: number) => Promise<Crowd>;

@@ -4,9 +4,12 @@
  * stored. Beside a stock ipykernel's own client in the same image. Nothing may be missing. And how soon after a print a
  * subscriber has it.
  */
-import type { TestGateway } from '../test/support/gateway.ts';
-import { CASES } from './stream/cases.ts';
-import { firstByteMs } from './stream/firstByte.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import type { Bench, Comparison, Figure } from '../suite/bench.ts';
+import { type Turns, takeTurns } from '../suite/takeTurns.ts';
+import { percentile } from '../support/percentile.ts';
+import { CASES } from './cases.ts';
+import { firstByteMs } from './firstByte.ts';
 import {
   type Receiver,
   startChannelReceiver,
@@ -14,10 +17,7 @@ import {
   startStockReceiver,
   store,
   subscriber,
-} from './stream/receivers.ts';
-import type { Bench, Comparison, Figure } from './suite/bench.ts';
-import { type Turns, takeTurns } from './suite/takeTurns.ts';
-import { percentile } from './support/percentile.ts';
+} from './receivers.ts';
 
 /** Each is a second or so of a busy machine. */
 const TURNS = { samples: 8, warmUp: 2 };

@@ -1,13 +1,13 @@
 /** A channel together with everything it tells its owner, in order, and a way to wait for it. */
 import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
-import { createMessageCounts, type MessageCounts } from '../../src/domain/messageCounts.ts';
+import { createMessageCounts, type MessageCounts } from '../src/domain/messageCounts.ts';
 import {
   type KernelChannel,
   type KernelChannelDeps,
   openKernelChannel,
-} from '../../src/kernel/channel/kernelChannel.ts';
-import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
+} from '../src/kernel/channel/kernelChannel.ts';
+import type { KernelMessage } from '../src/kernel/frames/messages.ts';
 
 export interface RecordedChannel {
   readonly channel: KernelChannel;

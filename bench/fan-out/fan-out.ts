@@ -2,10 +2,10 @@
  * What it costs that many follow one execution: 1, 100 and 1,000, in turns. Until the last of them has a print, beside until a
  * single one has it; the gateway's CPU time for each print and further follower; the delay of its event loop.
  */
-import { startTestGateway } from '../test/support/gateway.ts';
-import { PRINTS, type Round, runRound } from './fan-out/runRound.ts';
-import type { Bench, BenchResult } from './suite/bench.ts';
-import { percentile } from './support/percentile.ts';
+import { startTestGateway } from '../../testkit/gateway.ts';
+import type { Bench, BenchResult } from '../suite/bench.ts';
+import { percentile } from '../support/percentile.ts';
+import { PRINTS, type Round, runRound } from './runRound.ts';
 
 const COUNTS = [1, 100, 1_000] as const;
 const SHORT_COUNTS = [1, 100] as const;

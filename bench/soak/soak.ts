@@ -8,11 +8,11 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { reportVerdicts } from './soak/judge.ts';
-import { headRow, lookRow } from './soak/lookRows.ts';
-import { plotSvg } from './soak/plotSvg.ts';
-import { runSoak } from './soak/runSoak.ts';
-import type { Bench, BenchRun } from './suite/bench.ts';
+import type { Bench, BenchRun } from '../suite/bench.ts';
+import { reportVerdicts } from './judge.ts';
+import { headRow, lookRow } from './lookRows.ts';
+import { plotSvg } from './plotSvg.ts';
+import { runSoak } from './runSoak.ts';
 
 const MINUTES = '20';
 const SHORT_MINUTES = '2';

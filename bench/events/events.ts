@@ -1,13 +1,13 @@
 /** The event store by itself: appends, what they leave, a rebuild of the projections, and the audit's queries over a long past. */
 import { parseArgs } from 'node:util';
-import { rebuildProjections } from '../src/events/projections/rebuildProjections.ts';
-import { measureAppends } from './events/appends.ts';
-import { measureAuditQueries } from './events/auditQueries.ts';
-import { measureTableGrowth } from './events/tableGrowth.ts';
-import type { Bench, BenchRun, Figure } from './suite/bench.ts';
-import { type BenchDatabase, startBenchDatabase, withSql } from './support/benchDatabase.ts';
-import { generateHistory } from './support/generateHistory.ts';
-import { usualHistory } from './support/historySize.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import type { Bench, BenchRun, Figure } from '../suite/bench.ts';
+import { type BenchDatabase, startBenchDatabase, withSql } from '../support/benchDatabase.ts';
+import { generateHistory } from '../support/generateHistory.ts';
+import { usualHistory } from '../support/historySize.ts';
+import { measureAppends } from './appends.ts';
+import { measureAuditQueries } from './auditQueries.ts';
+import { measureTableGrowth } from './tableGrowth.ts';
 
 const EXECUTIONS = 100_000;
 const SHORT_EXECUTIONS = 3_000;

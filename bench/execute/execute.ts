@@ -4,10 +4,10 @@
  * goes, stage by stage; `--stages`: only that.
  */
 import { parseArgs } from 'node:util';
-import { predecessor, startCellhouse, startJupyter, startStock } from './execute/contenders.ts';
-import { traceStages } from './execute/traceStages.ts';
-import type { Bench, Comparison, Target } from './suite/bench.ts';
-import { type Contender, type Turns, takeTurns, withContenders } from './suite/takeTurns.ts';
+import type { Bench, Comparison, Target } from '../suite/bench.ts';
+import { type Contender, type Turns, takeTurns, withContenders } from '../suite/takeTurns.ts';
+import { predecessor, startCellhouse, startJupyter, startStock } from './contenders.ts';
+import { traceStages } from './traceStages.ts';
 
 /**
  * Enough for the 95th percentile to rest on twenty samples. A gateway is as fast as it gets when V8 has compiled what is called often,

@@ -1,11 +1,11 @@
 /** Runs code over a channel, as the pool does: sent once the channel is open, folded until it is done. */
-import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { Output } from '../../src/domain/output.ts';
-import type { KernelTarget } from '../../src/kernel/channel/kernelTarget.ts';
-import type { ExecutionOutcome } from '../../src/kernel/execution/executionOutcome.ts';
-import { receive, startProgress } from '../../src/kernel/execution/executionProgress.ts';
-import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import { newId } from '../../src/process/newId.ts';
+import type { ExecutionId } from '../src/domain/ids.ts';
+import type { Output } from '../src/domain/output.ts';
+import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
+import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
+import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
+import type { KernelMessage } from '../src/kernel/frames/messages.ts';
+import { newId } from '../src/process/newId.ts';
 import { type RecordedChannel, recordChannel } from './channelRecorder.ts';
 
 export interface Ran {

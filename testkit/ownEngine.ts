@@ -19,8 +19,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
-import { hasCode } from '../../src/domain/errors.ts';
-import { signal } from '../../src/postgres/processes.ts';
+import { hasCode } from '../src/domain/errors.ts';
+import { signal } from '../src/postgres/processes.ts';
 import { builtImage } from './builtImage.ts';
 import { until } from './until.ts';
 

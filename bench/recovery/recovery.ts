@@ -5,15 +5,15 @@
  * `npm run bench -- recovery [--events N,N...] [--sessions N,N...] [--restarts N] [--rebuild]`
  */
 import { parseArgs } from 'node:util';
-import type { TestGateway } from '../test/support/gateway.ts';
-import { type Recovered, restartBesideStream, restartEmpty } from './recovery/killAndRestart.ts';
-import { p50AndMax } from './recovery/p50AndMax.ts';
-import { rebuildBesideUsers } from './recovery/rebuildBesideUsers.ts';
-import type { Bench, BenchRun, Figure } from './suite/bench.ts';
-import { startGatewayWithPast } from './support/gatewayWithPast.ts';
-import { usualHistoryOf } from './support/historySize.ts';
-import { httpExecute } from './support/httpExecute.ts';
-import { WAIT_MS } from './support/newUsers.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import type { Bench, BenchRun, Figure } from '../suite/bench.ts';
+import { startGatewayWithPast } from '../support/gatewayWithPast.ts';
+import { usualHistoryOf } from '../support/historySize.ts';
+import { httpExecute } from '../support/httpExecute.ts';
+import { WAIT_MS } from '../support/newUsers.ts';
+import { type Recovered, restartBesideStream, restartEmpty } from './killAndRestart.ts';
+import { p50AndMax } from './p50AndMax.ts';
+import { rebuildBesideUsers } from './rebuildBesideUsers.ts';
 
 const AT_MOST_MS = 1_000;
 
