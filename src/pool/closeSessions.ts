@@ -26,5 +26,5 @@ export async function shutDownPool(deps: EndWorkerDeps): Promise<void> {
   await Promise.all(
     workers.map((worker) => endAndSettle(deps, worker, { type: 'retire', reason: 'shutdown' })),
   );
-  for (const { containerId } of await runtime.list(poolId)) await runtime.remove(containerId);
+  for (const left of await runtime.list(poolId)) await runtime.remove({ poolId, ...left });
 }

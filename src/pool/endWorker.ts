@@ -3,7 +3,6 @@
  * repeated and taken up by another gateway: what is recorded already decides nothing, and {@link settleWorker} goes on from
  * wherever the last attempt stopped.
  */
-import { rm } from 'node:fs/promises';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
 import {
@@ -27,7 +26,6 @@ import { batchCommit } from '../worker/batchCommit.ts';
 import { endingWithoutAnswer } from '../worker/endings.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
 import { progressIn } from '../worker/progress.ts';
-import { workerSocketDir } from './createWorker.ts';
 
 /** Each attempt loses only to another writer's success, so a few are plenty; more would be a defect. */
 const MAX_ATTEMPTS = 20;
@@ -42,7 +40,6 @@ export interface EndWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  readonly socketDir: string;
   /** Its end is recorded, and something of it could not be removed now: the next sweep does it. */
   readonly onUnsettled: (workerId: WorkerId, error: unknown) => void;
 }
@@ -177,11 +174,8 @@ async function settleEnded(deps: EndWorkerDeps, worker: Worker): Promise<void> {
 /** Carries out the end of a worker that is recorded as retired or lost: nothing of it is left afterwards. */
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   await endExecutions(deps, worker);
-  if (worker.containerId !== null) await deps.runtime.remove(worker.containerId);
-  await rm(workerSocketDir(deps.socketDir, deps.poolId, worker.id), {
-    recursive: true,
-    force: true,
-  });
+  const { poolId, containerId } = worker;
+  await deps.runtime.remove({ poolId, workerId: worker.id, containerId });
   await deps.heldWorkers.drop(worker.id);
   await recordRemoval(deps, worker.id);
 }

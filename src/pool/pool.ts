@@ -83,6 +83,7 @@ export function createPool(deps: PoolDeps): Pool {
   const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
+    addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => background(deaths.suspect(workerId, why)),
     onOpen: (workerId) => {
       queue.wake();
@@ -93,7 +94,6 @@ export function createPool(deps: PoolDeps): Pool {
   const ending: EndWorkerDeps = {
     ...deps,
     heldWorkers,
-    socketDir: config.socketDir,
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
       logger.warn(details, 'something of a worker that is over is left; the next sweep removes it');

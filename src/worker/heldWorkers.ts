@@ -1,5 +1,6 @@
 /** The workers this gateway acts for: one {@link HeldWorker} for each whose lease it holds. */
 import type { Logger } from 'pino';
+import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
 import { type Execution, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId, WorkerId } from '../domain/ids.ts';
@@ -17,6 +18,8 @@ export interface HeldWorkersDeps {
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly followers: (execution: Execution) => number;
+  /** How its agent is reached; null: it was never started. */
+  readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
@@ -72,7 +75,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
 
   async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<HeldWorker | null> {
     const { leases, queries, store } = deps.database;
-    if (worker.socketPath === null) return null;
+    const address = deps.addressOf(worker);
+    if (address === null) return null;
     const cursor = await leases.acquireWorker(worker.id);
     if (cursor === null) return null;
     const [position, found] = await read(worker.id).catch(async (error: unknown) => {
@@ -90,7 +94,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
         reloadSession: ({ id }) => queries.session(id),
         onFenced: (id) => workers.delete(id),
       },
-      { workerId: worker.id, socketPath: worker.socketPath, cursor, ...found },
+      { workerId: worker.id, address, cursor, ...found },
     );
     workers.set(worker.id, held);
     madeAt.set(held, position);
