@@ -12,7 +12,7 @@ import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import { newId } from '../src/process/newId.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
-import { waitForSocket } from '../src/runtime/docker/waitForSocket.ts';
+import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
 import { imageWithPackage } from './imageWithPackage.ts';
 
 export interface KernelServer {
@@ -62,7 +62,7 @@ export async function startJupyterServer(settings: readonly string[] = []): Prom
   };
   try {
     await container.start();
-    await waitForSocket(socketPath, AbortSignal.timeout(START_TIMEOUT_MS));
+    await socketAddress(socketPath).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
     const kernel = JSON.parse(await post(socketPath, '', '{"name":"python3"}')) as { id: string };
     const path = `/api/kernels/${kernel.id}/channels`;
     const headers = { authorization: `token ${TOKEN}` };
@@ -121,33 +121,33 @@ export async function startAgent(): Promise<AgentServer> {
   const logger = pino({ level: 'silent' });
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
   const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
-  const runtime = createDockerRuntime({ socketPath, ociRuntime, logger });
-  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
-  const workerId = newId<WorkerId>();
-  const socketDir = join(directory, 'worker');
-  const containerId = await runtime.create({
+  const socketDir = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
+  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime, logger });
+  const [workerId, poolId] = [newId<WorkerId>(), newId<PoolId>()];
+  const { containerId, location } = await runtime.create({
     workerId,
-    poolId: newId<PoolId>(),
+    poolId,
     name: `cellhouse-test-${workerId}`,
     imageId: await runtime.imageId(workerImage()),
     limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
-    socketDir,
     environment: {},
   });
   const close = async (): Promise<void> => {
-    await runtime.remove(containerId);
-    rmSync(directory, { recursive: true, force: true });
+    await runtime.remove({ poolId, workerId, containerId });
+    rmSync(socketDir, { recursive: true, force: true });
   };
   try {
-    const agentSocket = join(socketDir, 'agent.sock');
-    await waitForSocket(agentSocket, AbortSignal.timeout(START_TIMEOUT_MS));
+    await socketAddress(location).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
     const agentMemory = () => residentMemory(containerId, 'cellhouse_agent');
-    const targetAt = (at: string): KernelTarget => ({ kind: 'agent', socketPath: at });
-    const target = targetAt(agentSocket);
+    const targetAt = (at: string): KernelTarget => ({
+      kind: 'agent',
+      address: socketAddress(at),
+    });
+    const target = targetAt(location);
     const http = createAgentHttp({ target, epoch: 1, signal: new AbortController().signal });
     return {
       target,
-      socketPath: agentSocket,
+      socketPath: location,
       targetAt,
       containerId,
       agentBytes: async () => (await agentMemory()).bytes,

@@ -3,7 +3,6 @@
  * until nothing of the worker is left. Every step may be repeated and taken up by another gateway: what is recorded already
  * decides nothing, and `settleWorker` goes on from wherever the last attempt stopped.
  */
-import { rm } from 'node:fs/promises';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
 import { decideWorker, type LostReason, type RetireReason, type Worker } from '../domain/worker.ts';
@@ -13,7 +12,6 @@ import { SessionInUseError } from '../events/store/eventStore.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { endExecutions } from '../worker/endExecutions.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
-import { workerSocketDir } from './supply/createWorker.ts';
 
 export interface EndWorkerDeps {
   readonly database: Database;
@@ -21,7 +19,6 @@ export interface EndWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  readonly socketDir: string;
   /** Its end is recorded, and something of it could not be removed now: the next sweep does it. */
   readonly onUnsettled: (workerId: WorkerId, error: unknown) => void;
 }
@@ -96,9 +93,8 @@ export async function endWorker(
 /** Carries out the end of a worker that is recorded as retired or lost. @throws if anything of it is left */
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   await endExecutions(deps, worker);
-  if (worker.containerId !== null) await deps.runtime.remove(worker.containerId);
-  const socketDir = workerSocketDir(deps.socketDir, deps.poolId, worker.id);
-  await rm(socketDir, { recursive: true, force: true });
+  const { poolId, containerId } = worker;
+  await deps.runtime.remove({ poolId, workerId: worker.id, containerId });
   await deps.heldWorkers.drop(worker.id);
   await recordRemoval(deps, worker.id);
 }

@@ -136,6 +136,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
+    addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => keeping.suspect(workerId, why),
     onOpen: (workerId) => {
       supply.workerIdle();
@@ -145,7 +146,6 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   const ending: EndWorkerDeps = {
     ...deps,
     heldWorkers,
-    socketDir: config.socketDir,
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
       logger.warn(details, 'something of a worker that is over is left; the next sweep removes it');

@@ -11,5 +11,5 @@ export async function shutDown(deps: EndWorkerDeps): Promise<void> {
   // What could not be carried out then says now why.
   const left = await unsettled();
   await Promise.all(left.map((worker) => settleWorker(deps, worker)));
-  for (const { containerId } of await runtime.list(poolId)) await runtime.remove(containerId);
+  for (const left of await runtime.list(poolId)) await runtime.remove({ poolId, ...left });
 }

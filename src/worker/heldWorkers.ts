@@ -1,5 +1,6 @@
 /** The workers this gateway acts for: one {@link HeldWorker} for each whose lease it holds. */
 import type { Logger } from 'pino';
+import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
 import { type Execution, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId, WorkerId } from '../domain/ids.ts';
@@ -17,6 +18,8 @@ export interface HeldWorkersDeps {
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly followers: (execution: Execution) => number;
+  /** How its agent is reached; null: it was never started. */
+  readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
@@ -108,11 +111,13 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
 /** Takes the worker's lease and makes what acts for it, from what is recorded up to `position`. Null: another gateway's. */
 async function hold(
   deps: HeldWorkersDeps,
-  { id, socketPath }: Worker,
+  worker: Worker,
   onFenced: (id: WorkerId) => void,
 ): Promise<{ readonly held: HeldWorker; readonly position: number } | null> {
+  const { id } = worker;
   const { leases, queries, store } = deps.database;
-  if (socketPath === null) return null;
+  const address = deps.addressOf(worker);
+  if (address === null) return null;
   const cursor = await leases.acquireWorker(id);
   if (cursor === null) return null;
   const [position, found] = await read(deps.database, id).catch(async (error: unknown) => {
@@ -130,7 +135,7 @@ async function hold(
       reloadSession: (session) => queries.session(session.id),
       onFenced,
     },
-    { workerId: id, socketPath, cursor, ...found },
+    { workerId: id, address, cursor, ...found },
   );
   return { held, position };
 }

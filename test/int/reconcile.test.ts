@@ -30,6 +30,8 @@ afterAll(() => rmSync(socketDir, { recursive: true }));
 
 function sweep(): Promise<void> {
   const now = () => new Date();
+  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
+  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
   const heldWorkers = createHeldWorkers({
     database: sweeper,
     logger,
@@ -37,17 +39,16 @@ function sweep(): Promise<void> {
     now,
     interruptGraceMs: 1_000,
     followers: () => 0,
+    addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });
-  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
   const deps: ReconcileDeps = {
     database: sweeper,
-    runtime: createDockerRuntime({ socketPath, ociRuntime: 'runc', logger }),
+    runtime,
     heldWorkers,
     now,
     poolId: POOL_ID satisfies PoolId,
-    socketDir,
     logger,
     onUnsettled: (_id, error) => {
       throw error;

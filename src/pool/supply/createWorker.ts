@@ -1,5 +1,4 @@
 /** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
-import { join } from 'node:path';
 import type { NewId, PoolId, WorkerId } from '../../domain/ids.ts';
 import {
   decideWorker,
@@ -8,7 +7,6 @@ import {
   type WorkerLimits,
 } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
-import { waitForSocket } from '../../runtime/docker/waitForSocket.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
@@ -16,8 +14,6 @@ import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 const WORKER_START_TIMEOUT_MS = 60_000;
 /** The engine tells of a container that dies while it starts; this catches what it did not tell. */
 const LOOK_INTERVAL_MS = 5_000;
-/** The file the agent makes in the worker's socket folder. */
-const SOCKET_NAME = 'agent.sock';
 
 export interface CreateWorkerDeps {
   readonly database: Database;
@@ -28,15 +24,9 @@ export interface CreateWorkerDeps {
   readonly poolId: PoolId;
   /** The image's immutable id, asked for each time: an image made anew serves the next worker. */
   readonly imageId: () => Promise<string>;
-  readonly socketDir: string;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
   readonly environment: Readonly<Record<string, string>>;
-}
-
-/** The folder on the host that only this worker mounts. Ids go without dashes: a socket's path ends at 107 bytes. */
-export function workerSocketDir(socketDir: string, poolId: PoolId, workerId: WorkerId): string {
-  return join(socketDir, poolId.replaceAll('-', ''), workerId.replaceAll('-', ''));
 }
 
 /** Records the wish, before any container exists. @throws LimitError when MAX_TOTAL_WORKERS are there */
@@ -61,24 +51,23 @@ export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId):
 
 /** Creates the container of a requested worker. @throws what the engine said; nothing is left of it then */
 export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
-  const socketDir = workerSocketDir(deps.socketDir, deps.poolId, worker.id);
-  const containerId = await deps.runtime.create({
-    workerId: worker.id,
+  const workerId = worker.id;
+  const { containerId, location } = await deps.runtime.create({
+    workerId,
     poolId: deps.poolId,
     name: worker.name,
     imageId: worker.imageId,
     limits: worker.limits,
-    socketDir,
     environment: deps.environment,
   });
-  const started = record(deps, worker, worker.id, {
+  const started = record(deps, worker, workerId, {
     type: 'RecordStart',
     at: deps.now().toISOString(),
     containerId,
-    socketPath: join(socketDir, SOCKET_NAME),
+    socketPath: location,
   });
   // Another gateway took this one for gone (it was paused), and has recorded that the worker is over.
-  await started.catch(() => deps.runtime.remove(containerId));
+  await started.catch(() => deps.runtime.remove({ poolId: deps.poolId, workerId, containerId }));
   return await started;
 }
 
@@ -103,8 +92,9 @@ async function reachable(
   worker: Worker,
   signal: AbortSignal,
 ): Promise<void> {
-  const { socketPath, containerId } = worker;
-  if (socketPath === null || containerId === null) throw new Error('The worker was never started.');
+  const { containerId } = worker;
+  const address = runtime.addressOf(worker);
+  if (address === null || containerId === null) throw new Error('The worker was never started.');
   const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
   const died = new AbortController();
   const look = async () => {
@@ -117,7 +107,7 @@ async function reachable(
   void look();
   const looker = setInterval(look, LOOK_INTERVAL_MS);
   try {
-    await waitForSocket(socketPath, AbortSignal.any([given, died.signal, signal]));
+    await address.untilOpen(AbortSignal.any([given, died.signal, signal]));
   } catch (cause: unknown) {
     if (!given.aborted) throw cause;
     throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`, { cause });

@@ -124,5 +124,5 @@ async function removeStranger(
     { containerId, workerId },
     'removing a container of this pool that no event knows',
   );
-  await deps.runtime.remove(containerId);
+  await deps.runtime.remove({ poolId: deps.poolId, workerId, containerId });
 }

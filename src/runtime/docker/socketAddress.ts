@@ -1,17 +1,20 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
 
 /** A look costs some 30 µs, so a worker's start is noticed at once and hundreds may be awaited. */
 const LOOK_INTERVAL_MS = 10;
 
-/**
- * Resolves as soon as the Unix socket accepts a connection; a worker's does when it is ready.
- * @throws the signal's reason; and at once an error that waiting does not heal (no permission, a file where a folder must be)
- */
-export async function waitForSocket(path: string, signal: AbortSignal): Promise<void> {
-  while (!(await canConnect(path, signal)))
-    await sleep(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+/** An agent behind a Unix socket of this machine. @param path at most 107 bytes */
+export function socketAddress(path: string): AgentAddress {
+  return {
+    open: () => connect({ path }),
+    untilOpen: async (signal) => {
+      while (!(await canConnect(path, signal)))
+        await sleep(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    },
+  };
 }
 
 /** Not there yet; there but nobody listens yet (or any more); its backlog is full. */
