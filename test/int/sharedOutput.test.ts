@@ -1,20 +1,20 @@
 /** A thousand that follow the same output, on a real database: what they read is read once, on whichever gateway. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
 const FOLLOWERS = 1_000;
 const COMMITS = 40;
@@ -27,17 +27,14 @@ interface Counted {
   readonly proxy: DatabaseProxy;
 }
 
-let db: TestDatabase;
-let writer: Database;
-let counted: Record<'writer' | 'other', Counted>;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  counted = { writer: await openCounted(), other: await openCounted() };
-  writer = counted.writer.database;
-});
+const db = await useDatabase();
+const counted = { writer: await openCounted(), other: await openCounted() };
+const writer = counted.writer.database;
 afterAll(async () => {
-  await db.close();
-  for (const { proxy } of Object.values(counted)) await proxy.close();
+  for (const { database, proxy } of Object.values(counted)) {
+    await database.close();
+    await proxy.close();
+  }
 });
 
 async function openCounted(): Promise<Counted> {

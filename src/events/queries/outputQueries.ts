@@ -72,6 +72,7 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
      * Outputs of all the user's executions after `after` (null: from the very first), in the order in which the executions
      * were accepted and by seq within each. What a later execution put out is held back until the finish of the earlier
      * one was given, so that a cursor never passes anything (a queued execution can be cancelled while an earlier runs).
+     * @param after names an execution of this very user, which the caller has made sure of
      */
     userOutputs: async (
       tenant: string,
