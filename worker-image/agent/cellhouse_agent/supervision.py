@@ -9,6 +9,7 @@ It ends in one of these ways, tried in this order whenever something has changed
     stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and the
                   SIGINT that was to end that did not -> timeout, fresh kernel
     limit         its time is over: SIGINT, then `grace`    -> timeout
+                  and SIGINT again within it, for what swallowed the first
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 """
 
@@ -35,6 +36,10 @@ SILENCE_SECONDS = 0.1
 # A kernel that is free takes code up within a few milliseconds, on a busy machine within some tens. However short the
 # limit, it gets so long before it counts as held by something; it is less than a session may be held beyond its limit.
 TAKE_UP_SECONDS = 0.15
+
+# Of the grace, after which code that goes on is interrupted once more: something may have swallowed the first, a bare
+# `except` in a loop or a `__del__`. Until then it is left alone, for it may be cleaning up.
+INTERRUPT_AGAIN_SHARE = 0.5
 
 
 class Supervision:
@@ -63,6 +68,7 @@ class Supervision:
         self._heard_at = self._loop.time()
         self._give_up_at = max(execution.deadline, self._heard_at + TAKE_UP_SECONDS)
         self._grace_until: float | None = None
+        self._interrupt_again_at: float | None = None
         self._answer: asyncio.Task[None] | None = None
 
     def interrupt(self) -> None:
@@ -145,13 +151,18 @@ class Supervision:
         if execution.started_at is None:
             return self._free_kernel(now)
         if self._grace_until is None and now >= execution.deadline:
-            self._grace_until = execution.deadline + execution.request.grace_ms / 1000
+            grace = execution.request.grace_ms / 1000
+            self._grace_until = execution.deadline + grace
+            self._interrupt_again_at = execution.deadline + grace * INTERRUPT_AGAIN_SHARE
+            self._is_interrupt_due = True
+        if self._interrupt_again_at is not None and now >= self._interrupt_again_at:
+            self._interrupt_again_at = None
             self._is_interrupt_due = True
         if self._is_interrupt_due and execution.is_interruptible:
             # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.
             self._is_interrupt_due = False
             self.kernel.interrupt()
-        return execution.deadline if self._grace_until is None else self._grace_until
+        return self._interrupt_again_at or self._grace_until or execution.deadline
 
     def _free_kernel(self, now: float) -> float:
         """Interrupt what an earlier execution left running, once; returns when to look again at the latest.

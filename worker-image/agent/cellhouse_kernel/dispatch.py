@@ -11,7 +11,6 @@ import contextvars
 import inspect
 import json
 import os
-import signal
 import socket
 from collections import deque
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any
 from tornado.ioloop import IOLoop
 from traitlets import Instance
 
+from cellhouse_kernel.interrupts import Interrupts
 from cellhouse_kernel.link import Channel
 from cellhouse_kernel.outbox import pack_message
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
@@ -50,6 +50,7 @@ class LinkKernel(CellKernel):
         # For ipykernel: nothing is ever in it.
         self.msg_queue: Any = asyncio.Queue()
         self._loop = asyncio.get_event_loop()
+        self.interrupts = Interrupts(self.own_task)
         self._loop.add_reader(self.link, self._receive)
         if self.shell:
             self.shell.exit_now = False
@@ -99,7 +100,7 @@ class LinkKernel(CellKernel):
         self._publish_status("busy", "shell")
         handler = self.shell_handlers.get(msg["msg_type"])
         if handler:
-            self.pre_handler_hook()
+            self.interrupts.take_up()
             try:
                 result = handler(self.shell_channel, [], msg)
                 if inspect.isawaitable(result):
@@ -109,7 +110,7 @@ class LinkKernel(CellKernel):
             except KeyboardInterrupt:
                 self.log.warning("interrupted outside of a cell")
             finally:
-                signal.signal(signal.SIGINT, self.saved_sigint_handler)
+                self.interrupts.end_code()
         self.finish_output()
         self._publish_status("idle", "shell")
 
@@ -125,13 +126,16 @@ class LinkKernel(CellKernel):
             outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         else:
             outbox.flush()
-        reply = await self.do_execute(
-            content["code"],
-            silent,
-            content.get("store_history", not silent),
-            content.get("user_expressions", {}),
-            content.get("allow_stdin", False),
-        )
+        try:
+            reply = await self.do_execute(
+                content["code"],
+                silent,
+                content.get("store_history", not silent),
+                content.get("user_expressions", {}),
+                content.get("allow_stdin", False),
+            )
+        finally:
+            self.interrupts.end_code()
         message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))
         outbox.add_message(message, can_wait=True)
 

@@ -1,14 +1,22 @@
-"""What SIGINT does while a cell with `await` runs, and while none runs.
+"""What SIGINT does, from one moment of a request to the next.
 
-ipykernel asks the event loop to cancel the cell, from inside the signal handler and without waking the loop, so that a
-loop that sleeps goes on sleeping; and code that computes without ever awaiting is not interrupted at all. While no cell
-runs it ignores SIGINT, so that a task left behind can hold the kernel for ever.
+    between requests    it stops what an earlier cell left behind, if that computes just now
+    a request is there  it is noted, and hits the cell as soon as its code begins: what IPython does before that would
+                        swallow it, or end without a reply. One that comes again ends that, too
+    the code runs       it hits the code
+    an error is shown   it hits nothing but code in it, `__str__` or the like; one that comes again ends the showing
+    the code is over    as between requests: it would only hit the reply, or the next cell
+
+ipykernel asks the event loop to cancel a cell with `await`, from inside the signal handler and without waking the
+loop, so that a loop that sleeps goes on sleeping; and code that computes without ever awaiting is not interrupted at
+all. While no cell runs it ignores SIGINT, so that a task left behind can hold the kernel for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -27,40 +35,80 @@ def _runs_user_code(frame: FrameType | None) -> bool:
     return False
 
 
-def _interrupt_other(running: Any, kernels_own: Any, frame: FrameType | None) -> None:
-    """Stop a task or a callback that is not the kernel's, if one computes just now."""
-    if running is None and _runs_user_code(frame):
-        raise KeyboardInterrupt
-    if running not in (None, kernels_own):
-        # A KeyboardInterrupt in a task that does not catch it would end the event loop.
-        raise asyncio.CancelledError
+class Interrupts:
+    """The handlers of SIGINT, one for each moment. `own_task` is the kernel's task, if that is what runs now."""
 
+    def __init__(self, own_task: Callable[[], asyncio.Task[Any] | None]) -> None:
+        self._own_task = own_task
+        self._loop = asyncio.get_event_loop()
+        # The task that a cell with `await` runs in.
+        self._cell: asyncio.Future[Any] | None = None
+        self._is_noted = False
+        self._has_begun = True
+        self.end_code()
 
-def interrupt_leftovers(dispatcher: Callable[[], asyncio.Task[Any] | None]) -> None:
-    """From now on, SIGINT outside of a cell stops what an earlier cell left behind, if that computes just now."""
-    loop = asyncio.get_event_loop()
+    def take_up(self) -> None:
+        """A request is there, and no code of it runs yet."""
+        self._cell = None
+        self._is_noted = self._has_begun = False
+        signal.signal(signal.SIGINT, self._note)
 
-    def interrupt(_number: int, frame: FrameType | None) -> None:
-        _interrupt_other(asyncio.current_task(loop), dispatcher(), frame)
+    def begin_code(self) -> bool:
+        """Code of the cell is about to run, the first or more of it; False if it must not: an interrupt came before."""
+        if self._has_begun or threading.current_thread() is not threading.main_thread():
+            return True
+        self._has_begun = True
+        # Code may look whether it is Python's own.
+        of_code = self._cancel if self._cell else signal.default_int_handler
+        # In this order: what comes in between hits, too.
+        signal.signal(signal.SIGINT, of_code)
+        return not self._is_noted
 
-    signal.signal(signal.SIGINT, interrupt)
+    def end_code(self) -> None:
+        """No code of the request runs any more. May be called twice."""
+        self._has_begun = True
+        signal.signal(signal.SIGINT, self._stop_leftover)
 
-
-@contextmanager
-def cancelled_by_sigint(cell: asyncio.Future[Any]) -> Iterator[None]:
-    """While it is entered, SIGINT stops the cell: what it computes just now, or else what it awaits."""
-    loop = asyncio.get_running_loop()
-    waiting = asyncio.current_task()
-
-    def interrupt(_number: int, frame: FrameType | None) -> None:
-        running = asyncio.current_task(loop)
-        if running is cell:
-            raise KeyboardInterrupt
-        loop.call_soon_threadsafe(cell.cancel)
-        _interrupt_other(running, waiting, frame)
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
+    @contextmanager
+    def awaiting(self, cell: asyncio.Future[Any]) -> Iterator[None]:
+        """While it is entered, the cell runs in this task: SIGINT stops what it computes, or else what it awaits."""
+        self._cell = cell
         yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """While it is entered, an error is shown: of the cell, or of what comes before its code, where all is noted."""
+        if not self._has_begun or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._is_noted = False
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            # None: C code of the user's has set it.
+            signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+
+    def _note(self, _number: int, frame: FrameType | None) -> None:
+        is_again, self._is_noted = self._is_noted, True
+        running = asyncio.current_task(self._loop)
+        if running not in (None, self._cell, self._own_task()):
+            raise asyncio.CancelledError
+        if is_again or _runs_user_code(frame):
+            raise KeyboardInterrupt
+
+    def _cancel(self, _number: int, frame: FrameType | None) -> None:
+        cell = self._cell
+        if cell is None or asyncio.current_task(self._loop) is cell:
+            raise KeyboardInterrupt
+        self._loop.call_soon_threadsafe(cell.cancel)
+        self._stop_leftover(_number, frame)
+
+    def _stop_leftover(self, _number: int, frame: FrameType | None) -> None:
+        """Stop a task or a callback that is not the kernel's, if one computes just now."""
+        running = asyncio.current_task(self._loop)
+        if running is None and _runs_user_code(frame):
+            raise KeyboardInterrupt
+        if running not in (None, self._own_task()):
+            # A KeyboardInterrupt in a task that does not catch it would end the event loop.
+            raise asyncio.CancelledError

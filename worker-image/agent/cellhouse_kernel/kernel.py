@@ -13,7 +13,6 @@ from traitlets import Type
 from cellhouse_kernel.dispatch import LinkKernel
 from cellhouse_kernel.errors import name_of, text_of
 from cellhouse_kernel.forked_child import watch_forks
-from cellhouse_kernel.interrupts import cancelled_by_sigint, interrupt_leftovers
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.shell import Shell
 
@@ -42,7 +41,6 @@ class Kernel(LinkKernel):
         """Begin to serve."""
         super().start()
         watch_forks(asyncio.get_event_loop())
-        interrupt_leftovers(self.own_task)
 
     def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
         """A request begins."""
@@ -83,7 +81,7 @@ class Kernel(LinkKernel):
         """See parents.py."""
 
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Any:
-        return cancelled_by_sigint(future)
+        return self.interrupts.awaiting(future)
 
     def raw_input(self, prompt: str = "") -> NoReturn:
         """`input()`: nobody can answer."""

@@ -63,6 +63,17 @@ class Shell(QuickShell):
             leave_forked_child(result.error_before_exec, result.error_in_exec)
         return result
 
+    async def run_code(self, code_obj: Any, result: Any = None, **kwargs: Any) -> bool:
+        """Run a part of a cell; whether it raised."""
+        kernel: Any = self.kernel
+        if kernel.interrupts.begin_code():
+            return bool(await super().run_code(code_obj, result, **kwargs))
+        error = KeyboardInterrupt("Interrupted before the code began")
+        if result is not None:
+            result.error_in_exec = error
+        self._showtraceback(KeyboardInterrupt, error, [f"KeyboardInterrupt: {error}"])
+        return True
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Show an exception, the one being handled if none is given."""
         self.restore_streams()
@@ -79,7 +90,8 @@ class Shell(QuickShell):
         if self._collected is not None:
             self._collected.append(value)
             return
-        with short_chain(value) as self._left_out_frames:
+        own_kernel: Any = self.kernel
+        with own_kernel.interrupts.showing(), short_chain(value) as self._left_out_frames:
             short = (kind, value, value.__traceback__ if self._left_out_frames else trace)
             if any(isinstance(link, BaseExceptionGroup) for link in chain_of(value)):
                 self._show_group(*short)
