@@ -176,9 +176,8 @@ describe('a second signal', () => {
     process.kill(gateway.pid, 'SIGTERM');
     // The rule is about time itself: a second must pass.
     await delay(1_200);
-    const startedAt = performance.now();
+    // It waits for nobody: that would end with 0, and the code would have its answer.
     expect(await gateway.kill('SIGTERM')).toEqual({ code: 130, signal: null });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(await running).toBe('cut off');
     await gateway.restart();
     expect((await execute(gateway, 'ann', 'name')).resultText).toBe("'ann'");
