@@ -24,11 +24,10 @@ import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
-import { createInterpreterService } from './service/interpreterService.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
-import type { InterpreterService } from './service/service.ts';
+import { createService, type Service } from './service/service.ts';
 
 /** What stopping gives the last outputs to be stored; the rest stays with the agents. */
 const DRAIN_OUTPUT_MS = 1_000;
@@ -144,7 +143,7 @@ export function composePool(deps: {
 }
 
 export interface ServiceParts {
-  readonly service: InterpreterService;
+  readonly service: Service;
   /** How many ended here with each status, counted on. */
   readonly endedExecutions: ReadonlyMap<EndStatus, number>;
   /** Reads what the service keeps in memory; to be awaited before the pool starts. */
@@ -172,7 +171,7 @@ export function composeService(
     const { status } = event.data;
     endedExecutions.set(status, (endedExecutions.get(status) ?? 0) + 1);
   });
-  const service = createInterpreterService({
+  const service = createService({
     config,
     database,
     pool,

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createMany } from '../../src/service/lists/lists.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { databaseService } from '../support/databaseService.ts';
 import {
   commitOne,
   executionFinished,
@@ -13,7 +13,6 @@ import {
   onSession,
   sessionOpened,
 } from '../support/events.ts';
-import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 let db: TestDatabase;
@@ -26,7 +25,7 @@ afterAll(() => db.close());
 
 /** A session, and an execution in it that is submitted and finishes when it is executed. */
 async function start() {
-  const { store, queries } = gateway;
+  const { store } = gateway;
   const session = await commitOne<'session'>(store, sessionOpened({ userUuid: newId() }));
   let execution: Execution | undefined;
   const finished = async (requested: Execution): Promise<Execution> => {
@@ -47,15 +46,15 @@ async function start() {
     );
     return execution;
   };
-  const service = memoryService({
-    many: createMany({ queries, config: { maxResponseBytes: 1_000_000 } }),
+  const service = {
+    ...databaseService(gateway),
     submit,
     execute: async () => finished(await submit()),
     release: async () => {
       const data = { at: new Date().toISOString(), reason: 'released' as const };
       return await commitOne<'session'>(store, onSession(session, { type: 'SessionClosed', data }));
     },
-  });
+  };
   return await startTransport(service);
 }
 

@@ -12,9 +12,9 @@ import {
 } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createHistory } from '../../src/service/lists/history.ts';
-import type { History } from '../../src/service/service.ts';
+import type { Service } from '../../src/service/service.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { databaseService } from '../support/databaseService.ts';
 import {
   commitOne,
   executionFinished,
@@ -26,18 +26,17 @@ import {
   sessionOpened,
   workerRequested,
 } from '../support/events.ts';
-import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 
 let db: TestDatabase;
 let gateway: Database;
-let history: History;
+let service: Service;
 beforeAll(async () => {
   db = await createTestDatabase();
   gateway = await db.open();
-  history = createHistory({ queries: gateway.queries, poolId: POOL_ID });
+  service = databaseService(gateway);
 });
 afterAll(() => db.close());
 
@@ -96,7 +95,7 @@ describe('poolAt', () => {
           moments.push({ at, counts, states: workers.map(({ id, state }) => ({ id, state })) });
         }
         for (const { at, counts, states } of moments) {
-          const then = await history.poolAt(at);
+          const then = await service.poolAt(PRINCIPAL, at);
           expect([then.startingWorkers, then.idleWorkers, then.busyWorkers]).toEqual([
             counts.starting,
             counts.idle,
@@ -113,7 +112,7 @@ describe('poolAt', () => {
   });
 
   it('is empty before there was anything', async () => {
-    expect(await history.poolAt(new Date('2000-01-01'))).toMatchObject({
+    expect(await service.poolAt(PRINCIPAL, new Date('2000-01-01'))).toMatchObject({
       totalWorkers: 0,
       workers: [],
     });
@@ -137,7 +136,7 @@ describe('sessionAt', () => {
     await commitOne(store, closed(restarted));
     const between = await instant();
     const second = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));
-    const at = async (time: Date) => await history.sessionAt(PRINCIPAL, 'eve', time);
+    const at = async (time: Date) => await service.sessionAt(PRINCIPAL, 'eve', time);
     expect(await at(before)).toBeNull();
     expect(await at(running)).toMatchObject({
       session: first,
@@ -146,7 +145,7 @@ describe('sessionAt', () => {
     expect(await at(after)).toMatchObject({ session: restarted, unfinished: [] });
     expect(await at(between)).toBeNull();
     expect(await at(await instant())).toMatchObject({ session: second });
-    expect(await history.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
+    expect(await service.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
   });
 });
 
@@ -163,7 +162,7 @@ const closed = (session: Session) =>
 
 describe('over GraphQL', () => {
   async function ask(query: string, variables: Record<string, unknown>) {
-    return await (await startTransport(memoryService({ history }))).query(query, variables);
+    return await (await startTransport(service)).query(query, variables);
   }
 
   it("pages through a worker's events", async () => {

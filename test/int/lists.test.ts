@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createLists, createMany } from '../../src/service/lists/lists.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { databaseService } from '../support/databaseService.ts';
 import {
   becomesIdle,
   commitOne,
@@ -13,11 +13,9 @@ import {
   onExecution,
   onSession,
   onWorker,
-  POOL_ID,
   sessionOpened,
   workerRequested,
 } from '../support/events.ts';
-import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const USERS = 3;
@@ -76,17 +74,13 @@ async function finish(executionId: ExecutionId, end: ReturnType<typeof onExecuti
 
 async function ask(query: string) {
   asked = [];
-  const config = { maxResponseBytes: 1_000_000 };
   const queries = new Proxy(gateway.queries, {
     get: (target, name) => {
       asked.push(String(name));
       return Reflect.get(target, name);
     },
   });
-  const service = memoryService({
-    lists: createLists({ queries, config, poolId: POOL_ID }),
-    many: createMany({ queries, config }),
-  });
+  const service = databaseService({ ...gateway, queries });
   return await (await startTransport(service)).query(query);
 }
 

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
 import { composePool, composeService } from '../../src/gateway.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
+import type { Service } from '../../src/service/service.ts';
 
 export interface ServingGatewayDeps {
   readonly database: Database;
@@ -15,7 +15,7 @@ export interface ServingGatewayDeps {
 }
 
 export interface ServingGateway {
-  readonly service: InterpreterService;
+  readonly service: Service;
   /** Lets go of everything but the database. */
   close(): Promise<void>;
 }
