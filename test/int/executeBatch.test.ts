@@ -87,13 +87,13 @@ it('a gateway that stops says that its cell runs on, and begins no further one',
   const { runtime } = workers;
   const stopping = await startServingGateway({ database: await db.open(), runtime, socketDir });
   workers.hold();
-  const running = run([HOLD, 'never'], undefined, stopping);
-  await firstBegun();
-  stopping.service.stopWaiting();
-  await expect(running).rejects.toMatchObject({
+  const refused = expect(run([HOLD, 'never'], undefined, stopping)).rejects.toMatchObject({
     code: 'SHUTTING_DOWN',
     details: { accepted: true },
   });
+  await firstBegun();
+  await stopping.server.close(AbortSignal.abort());
+  await refused;
   workers.letGo();
   const after = await gateway.service.execute(PRINCIPAL, { userUuid: userUuid(), code: 'after' });
   expect(begun()).toEqual([expect.any(String), after.id]);
