@@ -21,14 +21,13 @@ import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
-import { createServer } from './server/createServer.ts';
+import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
-import { createInterpreterService } from './service/interpreterService.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
-import type { InterpreterService } from './service/service.ts';
+import { createService, type Service } from './service/service.ts';
 
 /** What stopping gives the last outputs to be stored; the rest stays with the agents. */
 const DRAIN_OUTPUT_MS = 1_000;
@@ -53,24 +52,15 @@ export async function startGateway(config: Config): Promise<Gateway> {
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
     const installation = await openInstallation(config, logger, closers);
-    const { database, pool, engine } = installation;
+    const { pool, engine } = installation;
     requireRuntime(engine, config);
     if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
-    const { service, endedExecutions, load } = composeService(config, installation);
-    const server = createServer({
-      config,
-      service,
-      token: config.authToken ?? tokenOf(config.dataDir),
-      readiness: () => readiness(database, pool),
-      endedExecutions: () => endedExecutions,
-      messageCounts: () => installation.messageCounts,
-      outputFollowers: () => installation.sharedOutput.count,
-      logger,
-    });
+    const serviceParts = composeService(config, installation);
+    const server = composeServer({ config, ...installation, ...serviceParts, logger });
     const { port } = await server.listen();
     closers.push(() => pool.close(DRAIN_OUTPUT_MS));
     closers.push(() => server.close());
-    await load();
+    await serviceParts.load();
     await pool.start();
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
@@ -145,7 +135,7 @@ export function composePool(deps: {
 }
 
 export interface ServiceParts {
-  readonly service: InterpreterService;
+  readonly service: Service;
   /** How many ended here with each status, counted on. */
   readonly endedExecutions: ReadonlyMap<EndStatus, number>;
   /** Reads what the service keeps in memory; to be awaited before the pool starts. */
@@ -173,7 +163,7 @@ export function composeService(
     const { status } = event.data;
     endedExecutions.set(status, (endedExecutions.get(status) ?? 0) + 1);
   });
-  const service = createInterpreterService({
+  const service = createService({
     config,
     database,
     pool,
@@ -184,6 +174,28 @@ export function composeService(
     now: () => new Date(),
   });
   return { service, endedExecutions, load: () => sessions.load() };
+}
+
+/** The server before the service, not listening yet. */
+export function composeServer(
+  deps: PoolParts &
+    ServiceParts & {
+      readonly config: Config;
+      readonly database: Database;
+      readonly logger: Logger;
+    },
+): GatewayServer {
+  const { config, database, pool, service, logger } = deps;
+  return createServer({
+    config,
+    service,
+    token: config.authToken ?? tokenOf(config.dataDir),
+    readiness: () => readiness(database, pool),
+    endedExecutions: () => deps.endedExecutions,
+    messageCounts: () => deps.messageCounts,
+    outputFollowers: () => deps.sharedOutput.count,
+    logger,
+  });
 }
 
 /** DATABASE_URL, else the embedded server, started if it does not run. */

@@ -1,13 +1,14 @@
-import { loadConfig } from '../config/config.ts';
+import { loadConfig, SETTINGS } from '../config/config.ts';
 
 /** `cellhouse config check`: prints everything that is in force; secrets only say whether they are set. */
 export function checkConfig(): void {
   const config = loadConfig(process.env);
-  const secret = (value: string | null) => (value === null ? null : '(set, not shown)');
-  const shown = {
-    ...config,
-    authToken: secret(config.authToken),
-    databaseUrl: secret(config.databaseUrl),
-  };
-  console.log(JSON.stringify(shown, null, 2));
+  const secrets = Object.entries(SETTINGS).flatMap(([field, { isSecret }]) =>
+    isSecret ? field : [],
+  );
+  const shown = Object.entries(config).map(([field, value]) => [
+    field,
+    secrets.includes(field) && value !== null ? '(set, not shown)' : value,
+  ]);
+  console.log(JSON.stringify(Object.fromEntries(shown), null, 2));
 }

@@ -1,5 +1,5 @@
 /** Lists in pages, as Relay's connections: `edges { cursor node }` and `pageInfo`. They are read forwards only. */
-import type { ListPage } from '../service/service.ts';
+import type { ListPage } from '../service/lists/page.ts';
 import { builder } from './builder.ts';
 
 const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({
@@ -44,8 +44,7 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
       edges: t.field({
         type: [Edge],
         description: 'What is on this page.',
-        resolve: ({ edges }, _args, context, { rootValue }) =>
-          context.response(rootValue).listItems(edges),
+        resolve: ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
       }),
       pageInfo: t.field({
         type: PageInfo,

@@ -1,46 +1,42 @@
 /** What resolvers get with each request. They know the service and nothing below it. */
-import type { InterpreterService, Principal } from '../service/service.ts';
-import { createLoaders } from './loaders.ts';
-import { createResponse, type Response } from './response.ts';
+import type { Answer } from '../service/answer/answer.ts';
+import type { OutputAdvice } from '../service/answer/tooMuch.ts';
+import type { Principal } from '../service/principal.ts';
+import type { Service } from '../service/service.ts';
 
-export interface SchemaDeps {
-  readonly service: InterpreterService;
-  /** Aborted when the gateway will not wait for unfinished calls any longer. */
-  readonly stopping: AbortSignal;
-  readonly maxResponseBytes: number;
-}
-
-export interface SchemaContext extends SchemaDeps {
+export interface SchemaContext {
+  readonly service: Service;
   readonly principal: Principal;
   /**
-   * What belongs to one response: a query's or mutation's whole, or one event of a subscription (which is the
+   * The answer that a field belongs to: a query's or mutation's whole, or one event of a subscription (which is the
    * `rootValue` of that event's execution; a query has none).
    */
-  response(rootValue: unknown): Response;
+  answer(info: { readonly rootValue: unknown }): Answer;
 }
 
+const ADVICE: OutputAdvice = {
+  inParts: 'for its `outputs` page by page (`after`, `first`), or follow the subscription `output`',
+};
+
 /** One per operation. */
-export function createSchemaContext(deps: SchemaDeps, principal: Principal): SchemaContext {
-  const newResponse = () =>
-    createResponse(createLoaders(deps.service, principal), deps.maxResponseBytes);
-  let perEvent: WeakMap<object, Response> | undefined;
-  let whole: Response | undefined;
+export function createSchemaContext(service: Service, principal: Principal): SchemaContext {
+  let perEvent: WeakMap<object, Answer> | undefined;
+  let whole: Answer | undefined;
 
   return {
+    service,
     principal,
-    response(rootValue) {
+    answer({ rootValue }) {
       if (typeof rootValue !== 'object' || rootValue === null) {
-        whole ??= newResponse();
+        whole ??= service.answer(principal, ADVICE);
         return whole;
       }
       perEvent ??= new WeakMap();
       const known = perEvent.get(rootValue);
       if (known) return known;
-      const response = newResponse();
-      perEvent.set(rootValue, response);
-      return response;
+      const answer = service.answer(principal, ADVICE);
+      perEvent.set(rootValue, answer);
+      return answer;
     },
-    // Last: V8 makes an object that begins with a spread much more slowly.
-    ...deps,
   };
 }

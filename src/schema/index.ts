@@ -1,15 +1,18 @@
 /** The whole schema: each file below adds its types and operations to the builder. */
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
-import './events.ts';
-import './execution.ts';
-import './executionType.ts';
-import './history.ts';
-import './lists.ts';
-import './outputEvent.ts';
-import './poolStatus.ts';
+import './event.ts';
+import './execution/execute.ts';
+import './execution/executeBatch.ts';
+import './execution/execution.ts';
+import './execution/outputEvent.ts';
+import './pool/poolSnapshot.ts';
+import './pool/poolStatus.ts';
+import './pool/worker.ts';
 import './scalars.ts';
-import './session.ts';
-import './worker.ts';
+import './session/release.ts';
+import './session/session.ts';
+import './session/sessionSnapshot.ts';
+import './viewer.ts';
 
 export const schema: GraphQLSchema = builder.toSchema();

@@ -21,6 +21,13 @@ builder.scalarType('JSON', {
   parseValue: refuseInput,
 });
 
+/** The argument of queries for an earlier time. */
+export const AT = {
+  type: 'DateTime',
+  required: true,
+  description: 'The time, by the clock of the database: what had been recorded by then counts.',
+} as const;
+
 function parseTime(value: unknown): Date {
   const ms =
     typeof value === 'string' && RFC_3339.test(value) && isDay(value)

@@ -1,186 +1,88 @@
 /**
- * What Cellhouse does, as the schema sees it. Every method validates its input (BAD_USER_INPUT names the field and the
- * limit) and throws {@link DomainError} for what a caller can act on.
+ * What Cellhouse does, free of any wire: what the schema and every door call. An operation is a function of its dependencies,
+ * who asks, and what is asked; it has a file of its own and one line here. It validates its input (BAD_USER_INPUT names the
+ * field and the limit) and throws a DomainError for what a caller can act on.
  */
+import { answer } from './answer/answer.ts';
+import { execute } from './execute/execute.ts';
+import { executeBatch } from './execute/executeBatch.ts';
+import { execution } from './execute/execution.ts';
+import { interrupt } from './execute/interrupt.ts';
+import { submit } from './execute/submit.ts';
+import { poolAt } from './history/poolAt.ts';
+import { sessionAt } from './history/sessionAt.ts';
+import { sessionEvents } from './history/sessionEvents.ts';
+import { workerEvents } from './history/workerEvents.ts';
+import { events } from './lists/events.ts';
+import { executions } from './lists/executions.ts';
+import { sessions } from './lists/sessions.ts';
+import { workers } from './lists/workers.ts';
+import { followExecution } from './output/followExecution.ts';
+import { followSession } from './output/followSession.ts';
+import { followPoolStatus } from './pool/followPoolStatus.ts';
+import { poolStatus } from './pool/poolStatus.ts';
+import type { Principal } from './principal.ts';
+import type { ServiceDeps } from './serviceDeps.ts';
+import { release } from './sessions/release.ts';
+import { restartKernel } from './sessions/restartKernel.ts';
+import { session } from './sessions/session.ts';
 
-import type { RecordedEvent } from '../domain/events.ts';
-import type { Execution } from '../domain/execution.ts';
-import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
-import type { OutputItem, OutputPage } from '../domain/output.ts';
-import type { PoolStatus } from '../domain/poolStatus.ts';
-import type { Session } from '../domain/session.ts';
-import type { Worker } from '../domain/worker.ts';
-import type { Placed } from '../events/queries/listQueries.ts';
+type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => unknown;
 
-/** Who asks. One token and the tenant `default` for now. */
-export interface Principal {
-  readonly tenant: string;
-}
+/** Every operation, by the name under which it is called. */
+export const OPERATIONS = {
+  execute,
+  executeBatch,
+  submit,
+  interrupt,
+  execution,
+  session,
+  restartKernel,
+  release,
+  followExecution,
+  followSession,
+  executions,
+  sessions,
+  workers,
+  events,
+  sessionAt,
+  poolAt,
+  workerEvents,
+  sessionEvents,
+  poolStatus,
+  followPoolStatus,
+  answer,
+} as const satisfies Record<string, Operation>;
 
-export interface ExecuteRequest {
-  readonly userUuid: string;
-  readonly code: string;
-  readonly timeoutMs?: number | null | undefined;
-  readonly idempotencyKey?: string | null | undefined;
-  readonly waitForWorkerMs?: number | null | undefined;
-}
+/** An operation that has its dependencies. */
+type Bound<Of> = Of extends (deps: never, ...args: infer Args) => infer Result
+  ? (...args: Args) => Result
+  : never;
 
-export interface BatchCell {
-  readonly code: string;
-  readonly timeoutMs?: number | null | undefined;
-  readonly idempotencyKey?: string | null | undefined;
-}
+/** Each operation as a method, its first argument being who asks. */
+export type Operations = {
+  readonly [Name in keyof typeof OPERATIONS]: Bound<(typeof OPERATIONS)[Name]>;
+};
 
-export interface BatchRequest {
-  readonly userUuid: string;
-  readonly cells: readonly BatchCell[];
-  readonly stopOnError: boolean;
-  readonly waitForWorkerMs?: number | null | undefined;
-}
-
-/** The pool at an earlier time. */
-export interface PoolAt
-  extends Pick<PoolStatus, 'totalWorkers' | 'busyWorkers' | 'idleWorkers' | 'startingWorkers'> {
-  readonly at: Date;
-  readonly workers: readonly Worker[];
-}
-
-/** A user's session at an earlier time. */
-export interface SessionAt {
-  readonly at: Date;
-  readonly session: Session;
-  /** Accepted by then and not over, as they are now. */
-  readonly unfinished: readonly Execution[];
-}
-
-export interface PageRequest {
-  readonly first?: number | null | undefined;
-  /** A cursor: the version after which the page begins. */
-  readonly after?: string | null | undefined;
-}
-
-export interface ListPage<T> {
-  readonly edges: readonly Placed<T>[];
-  readonly hasNextPage: boolean;
-}
-
-export interface ExecutionFilter {
-  readonly userUuid?: string | null | undefined;
-  readonly status?: Execution['status'] | null | undefined;
-  /** Requested at this time or later. */
-  readonly from?: Date | null | undefined;
-  /** Requested before this time. */
-  readonly to?: Date | null | undefined;
-}
-
-export interface SessionFilter {
-  readonly userUuid?: string | null | undefined;
-  readonly isOpen?: boolean | null | undefined;
-}
-
-/** Newest first, but for events, which are read in the order in which they were recorded. @throws BAD_USER_INPUT */
-export interface Lists {
-  executions(
-    principal: Principal,
-    filter: ExecutionFilter,
-    page: PageRequest,
-  ): Promise<ListPage<Execution>>;
-  sessions(
-    principal: Principal,
-    filter: SessionFilter,
-    page: PageRequest,
-  ): Promise<ListPage<Session>>;
-  workers(
-    filter: { readonly states?: readonly Worker['state'][] | null | undefined },
-    page: PageRequest,
-  ): Promise<ListPage<Worker>>;
-  events(
-    filter: { readonly types?: readonly string[] | null | undefined },
-    page: PageRequest,
-  ): Promise<ListPage<RecordedEvent>>;
-}
-
-/** Many things in one read each; what is not there is left out. */
-export interface Many {
-  sessions(principal: Principal, ids: readonly SessionId[]): Promise<Session[]>;
-  workers(ids: readonly WorkerId[]): Promise<Worker[]>;
-  lastActiveAt(sessions: readonly Session[]): Promise<ReadonlyMap<SessionId, Date>>;
-  /** Of pruned executions there is none; null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
-  codes(ids: readonly ExecutionId[]): Promise<ReadonlyMap<ExecutionId, string | null>>;
-  /** Each page, in the order asked; null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
-  outputs(pages: readonly OutputPage[]): Promise<(readonly OutputItem[] | null)[]>;
-}
-
-/** What was true at a time, and how it came to be, from the events. Null: there is, or was, no such thing. */
-export interface History {
-  sessionAt(principal: Principal, userUuid: string, at: Date): Promise<SessionAt | null>;
-  poolAt(at: Date): Promise<PoolAt>;
-  workerEvents(workerId: string, page: PageRequest): Promise<ListPage<RecordedEvent> | null>;
-  sessionEvents(
-    principal: Principal,
-    sessionId: string,
-    page: PageRequest,
-  ): Promise<ListPage<RecordedEvent> | null>;
-}
-
-export interface InterpreterService {
-  readonly history: History;
-  readonly lists: Lists;
-  readonly many: Many;
-
+export interface Service extends Operations {
   /**
-   * Runs code and resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing.
-   * @param onAccepting called right before the request is recorded, with its id (again with another, if somebody was first):
-   * until then nothing has happened
+   * Ends the waiting of calls whose code runs on; each is told whether it may be sent again. For a gateway that stops: once
+   * called, the service waits for no end of an execution any more.
    */
-  execute(
-    principal: Principal,
-    request: ExecuteRequest,
-    onAccepting?: (id: ExecutionId) => void,
-  ): Promise<Execution>;
-  /**
-   * Runs cells one after the other, all in one session; resolves with those that were run, in order.
-   * @param run.stopping once aborted, no further cell is begun
-   */
-  executeBatch(
-    principal: Principal,
-    request: BatchRequest,
-    run: { readonly stopping: AbortSignal; readonly onAccepting?: () => void },
-  ): Promise<Execution[]>;
-  /** Resolves when the request is durable. */
-  submit(
-    principal: Principal,
-    request: ExecuteRequest,
-    onAccepting?: (id: ExecutionId) => void,
-  ): Promise<Execution>;
-  /** Idempotent; resolves with the execution as it is once the interrupt has taken effect or the grace time is over. */
-  interrupt(principal: Principal, executionId: string): Promise<Execution>;
-  restartKernel(principal: Principal, userUuid: string): Promise<Session>;
-  /** Null: there was no open session. */
-  release(principal: Principal, userUuid: string): Promise<Session | null>;
+  stopWaiting(): void;
+}
 
-  /** The user's open session, else the last one that was, else null. */
-  session(principal: Principal, userUuid: string): Promise<Session | null>;
-  /** Null for an unknown or malformed id, and for another tenant's. */
-  execution(principal: Principal, id: string): Promise<Execution | null>;
+export function createService(deps: Omit<ServiceDeps, 'stopping'>): Service {
+  const stopping = new AbortController();
+  const all: ServiceDeps = { ...deps, stopping: stopping.signal };
+  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [name, bind(operation, all)]);
+  return {
+    ...(Object.fromEntries(bound) as Operations),
+    stopWaiting: () => stopping.abort(),
+  };
+}
 
-  /**
-   * Outputs after `after`, first what is stored, then live, ending with the finish. Pulled, never pushed: nothing is
-   * buffered for a consumer that does not read. `return()` resolves at once, also while waiting.
-   * @throws NOT_FOUND, BAD_USER_INPUT before the first item
-   */
-  followOutput(
-    principal: Principal,
-    executionId: string,
-    after: number,
-  ): Promise<AsyncIterableIterator<OutputItem>>;
-  /** The same over all executions of a user, from now on or after `executionId:seq`. Never ends by itself. */
-  followSessionOutput(
-    principal: Principal,
-    userUuid: string,
-    after: string | null,
-  ): Promise<AsyncIterableIterator<OutputItem>>;
-  poolStatus(): Promise<PoolStatus>;
-  /** The status now, then each change. */
-  followPoolStatus(): AsyncIterableIterator<PoolStatus>;
+/** Every call of every wire comes by here: what a principal may do is to be asked here, by the operation's name. */
+function bind(operation: Operation, deps: ServiceDeps): Bound<Operation> {
+  return (principal, ...args) => operation(deps, principal, ...args);
 }

@@ -2,16 +2,14 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
-import { createLists, createMany } from '../../src/service/lists/lists.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
-  POOL_ID,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { memoryService } from '../support/memoryService.ts';
+import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const MAX_RESPONSE_BYTES = 10_000;
@@ -40,14 +38,8 @@ async function execution(code: string, text: string, isOver = true): Promise<Exe
 }
 
 async function ask(query: string) {
-  const { queries } = gateway;
-  const config = { maxResponseBytes: MAX_RESPONSE_BYTES };
-  const service = memoryService({
-    lists: createLists({ queries, config, poolId: POOL_ID }),
-    many: createMany({ queries, config }),
-    execution: (_principal, id) => queries.execution(id as ExecutionId),
-  });
-  return await (await startTransport(service, { config })).query(query);
+  const service = databaseService(gateway, MAX_RESPONSE_BYTES);
+  return await (await startTransport(service)).query(query);
 }
 
 describe('a list of executions', () => {

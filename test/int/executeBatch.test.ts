@@ -32,13 +32,12 @@ const begun = () => workers.begun.slice(begunBefore);
 const firstBegun = () => until('the first cell to begin', async () => begun().length === 1);
 
 /** Codes, each with a key of its own if `key` is given. */
-function run(codes: readonly string[], stopping = new AbortController().signal, key?: string) {
+function run(codes: readonly string[], key?: string, { service } = gateway) {
   const cells = codes.map((code, index) => ({
     code,
     ...(key !== undefined && { idempotencyKey: `${key}-${index}` }),
   }));
-  const batch = { userUuid: userUuid(), cells, stopOnError: false };
-  return gateway.service.executeBatch(PRINCIPAL, batch, { stopping });
+  return service.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells, stopOnError: false });
 }
 
 it('a release ends the batch, whatever stopOnError says, and opens no other session', async () => {
@@ -64,37 +63,37 @@ it('an interrupted cell does not end it', async () => {
 });
 
 it('sent again with its keys after its session has ended, it says what was run, and runs nothing', async () => {
-  const { signal } = new AbortController();
-  const done = await run(['1', '2'], signal, 'k');
+  const done = await run(['1', '2'], 'k');
   await gateway.service.release(PRINCIPAL, userUuid());
-  expect(await run(['1', '2'], signal, 'k')).toEqual(done);
-  expect(await run(['1', '2', 'never'], signal, 'k')).toEqual(done);
+  expect(await run(['1', '2'], 'k')).toEqual(done);
+  expect(await run(['1', '2', 'never'], 'k')).toEqual(done);
   expect(begun()).toEqual(done.map(({ id }) => id));
   expect(await gateway.service.session(PRINCIPAL, userUuid())).toMatchObject({
     closeReason: 'released',
   });
 });
 
-it('a gateway that stops begins no further cell, and says which', async () => {
-  const stopping = new AbortController();
+it('a gateway that stops says that its cell runs on, and begins no further one', async () => {
+  const { runtime } = workers;
+  const stopping = await startServingGateway({ database: await db.open(), runtime, socketDir });
   workers.hold();
-  const running = run([HOLD, 'never'], stopping.signal);
-  await firstBegun();
-  stopping.abort();
-  workers.letGo();
-  await expect(running).rejects.toMatchObject({
+  const refused = expect(run([HOLD, 'never'], undefined, stopping)).rejects.toMatchObject({
     code: 'SHUTTING_DOWN',
-    details: { cell: 1, executionIds: begun() },
+    details: { accepted: true },
   });
-  expect(begun()).toHaveLength(1);
+  await firstBegun();
+  await stopping.server.close(AbortSignal.abort());
+  await refused;
+  workers.letGo();
+  const after = await gateway.service.execute(PRINCIPAL, { userUuid: userUuid(), code: 'after' });
+  expect(begun()).toEqual([expect.any(String), after.id]);
+  await stopping.close();
 });
 
 it('a refusal says which cell it was, and what was run before it', async () => {
   const other = { userUuid: userUuid(), code: 'other', idempotencyKey: 'c-1' };
   const { id } = await gateway.service.execute(PRINCIPAL, other);
-  const refused = await run(['1', '2'], new AbortController().signal, 'c').catch(
-    (error: unknown) => error,
-  );
+  const refused = await run(['1', '2'], 'c').catch((error: unknown) => error);
   expect(refused).toMatchObject({
     code: 'IDEMPOTENCY_CONFLICT',
     message: expect.stringMatching(/^cells\[1\]: idempotencyKey was used/),

@@ -2,7 +2,6 @@
 import { expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createMany } from '../../src/service/lists/lists.ts';
 import {
   commitOne,
   executionFinished,
@@ -12,7 +11,7 @@ import {
   sessionOpened,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { memoryService } from '../support/memoryService.ts';
+import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const db = await useDatabase();
@@ -20,7 +19,7 @@ const gateway = await db.open();
 
 /** A session, and an execution in it that is submitted and finishes when it is executed. */
 async function start() {
-  const { store, queries } = gateway;
+  const { store } = gateway;
   const session = await commitOne<'session'>(store, sessionOpened({ userUuid: newId() }));
   let execution: Execution | undefined;
   const finished = async (requested: Execution): Promise<Execution> => {
@@ -41,15 +40,15 @@ async function start() {
     );
     return execution;
   };
-  const service = memoryService({
-    many: createMany({ queries, config: { maxResponseBytes: 1_000_000 } }),
+  const service = {
+    ...databaseService(gateway),
     submit,
     execute: async () => finished(await submit()),
     release: async () => {
       const data = { at: new Date().toISOString(), reason: 'released' as const };
       return await commitOne<'session'>(store, onSession(session, { type: 'SessionClosed', data }));
     },
-  });
+  };
   return await startTransport(service);
 }
 

@@ -1,6 +1,6 @@
 /** What was true at any time is read back from events exactly as it was. */
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
@@ -11,8 +11,6 @@ import {
   type WorkerEvent,
 } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createHistory } from '../../src/service/lists/history.ts';
-import type { History } from '../../src/service/service.ts';
 import {
   commitOne,
   executionFinished,
@@ -25,17 +23,14 @@ import {
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { memoryService } from '../support/memoryService.ts';
+import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 
 const db = await useDatabase();
 const gateway = await db.open();
-let history: History;
-beforeAll(async () => {
-  history = createHistory({ queries: gateway.queries, poolId: POOL_ID });
-});
+const service = databaseService(gateway);
 
 /** The database's clock, and nothing else is recorded in the same millisecond. */
 async function instant(): Promise<Date> {
@@ -92,7 +87,7 @@ describe('poolAt', () => {
           moments.push({ at, counts, states: workers.map(({ id, state }) => ({ id, state })) });
         }
         for (const { at, counts, states } of moments) {
-          const then = await history.poolAt(at);
+          const then = await service.poolAt(PRINCIPAL, at);
           expect([then.startingWorkers, then.idleWorkers, then.busyWorkers]).toEqual([
             counts.starting,
             counts.idle,
@@ -109,7 +104,7 @@ describe('poolAt', () => {
   });
 
   it('is empty before there was anything', async () => {
-    expect(await history.poolAt(new Date('2000-01-01'))).toMatchObject({
+    expect(await service.poolAt(PRINCIPAL, new Date('2000-01-01'))).toMatchObject({
       totalWorkers: 0,
       workers: [],
     });
@@ -133,7 +128,7 @@ describe('sessionAt', () => {
     await commitOne(store, closed(restarted));
     const between = await instant();
     const second = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));
-    const at = async (time: Date) => await history.sessionAt(PRINCIPAL, 'eve', time);
+    const at = async (time: Date) => await service.sessionAt(PRINCIPAL, 'eve', time);
     expect(await at(before)).toBeNull();
     expect(await at(running)).toMatchObject({
       session: first,
@@ -142,7 +137,7 @@ describe('sessionAt', () => {
     expect(await at(after)).toMatchObject({ session: restarted, unfinished: [] });
     expect(await at(between)).toBeNull();
     expect(await at(await instant())).toMatchObject({ session: second });
-    expect(await history.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
+    expect(await service.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
   });
 });
 
@@ -159,7 +154,7 @@ const closed = (session: Session) =>
 
 describe('over GraphQL', () => {
   async function ask(query: string, variables: Record<string, unknown>) {
-    return await (await startTransport(memoryService({ history }))).query(query, variables);
+    return await (await startTransport(service)).query(query, variables);
   }
 
   it("pages through a worker's events", async () => {

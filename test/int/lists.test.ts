@@ -2,7 +2,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createLists, createMany } from '../../src/service/lists/lists.ts';
 import {
   becomesIdle,
   commitOne,
@@ -11,12 +10,11 @@ import {
   onExecution,
   onSession,
   onWorker,
-  POOL_ID,
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
-import { memoryService } from '../support/memoryService.ts';
+import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const USERS = 3;
@@ -72,17 +70,13 @@ async function finish(executionId: ExecutionId, end: ReturnType<typeof onExecuti
 
 async function ask(query: string) {
   asked = [];
-  const config = { maxResponseBytes: 1_000_000 };
   const queries = new Proxy(gateway.queries, {
     get: (target, name) => {
       asked.push(String(name));
       return Reflect.get(target, name);
     },
   });
-  const service = memoryService({
-    lists: createLists({ queries, config, poolId: POOL_ID }),
-    many: createMany({ queries, config }),
-  });
+  const service = databaseService({ ...gateway, queries });
   return await (await startTransport(service)).query(query);
 }
 

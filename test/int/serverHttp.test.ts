@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { executionRow, memoryService, outputItems } from '../support/memoryService.ts';
-import { pulledStream } from '../support/pulledStream.ts';
 import {
-  MAX_BODY_BYTES,
+  executionRow,
   MAX_RESPONSE_BYTES,
-  startTransport,
-  TOKEN,
-} from '../support/transportServer.ts';
+  memoryService,
+  outputItems,
+} from '../support/memoryService.ts';
+import { pulledStream } from '../support/pulledStream.ts';
+import { MAX_BODY_BYTES, startTransport, TOKEN } from '../support/transportServer.ts';
 
 const POOL_QUERY = '{ poolStatus { totalWorkers } }';
 const EXECUTE = `mutation ($code: String!) {
@@ -294,7 +294,7 @@ describe('server-sent events', () => {
     const execution = executionRow();
     const [item] = outputItems(execution, [{ kind: 'stream', name: 'stdout', text: 'hi' }]);
     const stream = pulledStream((n) => (n === 1 && item ? item : null));
-    const { origin } = await startTransport(memoryService({ followOutput: async () => stream }));
+    const { origin } = await startTransport(memoryService({ followExecution: async () => stream }));
     const client = new AbortController();
     const response = await fetch(`${origin}/graphql`, {
       method: 'POST',

@@ -79,9 +79,7 @@ describe.each(cases)('a document over the limit of %s', (_name, config, document
 
 it('lets through what is asked for in practice', async () => {
   const events = async () => ({ edges: [], hasNextPage: false });
-  const { query } = await startTransport(
-    memoryService({ lists: { ...memoryService().lists, events } }),
-  );
+  const { query } = await startTransport(memoryService({ events }));
   expect((await query(getIntrospectionQuery())).errors).toBeUndefined();
   expect((await query(`{ poolStatus { ${POOL_FIELDS} } }`)).errors).toBeUndefined();
   expect((await query(WHOLE_PAGE)).errors).toBeUndefined();
@@ -92,9 +90,7 @@ it('bounds the items of all lists of an answer, whatever their variables say', a
     const edge = { item: executionRow(), cursor: '1' };
     return { edges: Array.from({ length: 1_000 }, () => edge), hasNextPage: true };
   };
-  const { query } = await startTransport(
-    memoryService({ lists: { ...memoryService().lists, executions } }),
-  );
+  const { query } = await startTransport(memoryService({ executions }));
   const pages = (count: number) =>
     `query ($first: Int) { ${Array.from({ length: count }, (_, n) => `p${n}: executions(first: $first) { edges { cursor } }`).join(' ')} }`;
   expect((await query(pages(10), { first: 1_000 })).errors).toBeUndefined();

@@ -34,7 +34,7 @@ function startWith(
   stream: PulledStream<OutputItem>,
   slowReaderTimeoutMs = SLOW_READER_TIMEOUT_MS,
 ): Promise<TransportServer> {
-  return startTransport(memoryService({ followOutput: async () => stream }), {
+  return startTransport(memoryService({ followExecution: async () => stream }), {
     config: { slowReaderTimeoutMs },
   });
 }
@@ -109,7 +109,7 @@ describe('a subscription over server-sent events', () => {
   it('says why there is none', async () => {
     const server = await startTransport(
       memoryService({
-        followOutput: async () => {
+        followExecution: async () => {
           throw new DomainError('NOT_FOUND', 'There is no execution x.');
         },
       }),
@@ -162,7 +162,7 @@ describe('a subscription over server-sent events', () => {
     const [asked, gone] = [createGate(), createGate()];
     const server = await startTransport(
       memoryService({
-        followOutput: async () => {
+        followExecution: async () => {
           asked.open();
           await gone.isOpen;
           return stream;

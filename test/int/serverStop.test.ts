@@ -2,24 +2,15 @@ import { once } from 'node:events';
 import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setInterval as every } from 'node:timers/promises';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Execution } from '../../src/domain/execution.ts';
-import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
-import { newId } from '../../src/process/newId.ts';
 import { createServer } from '../../src/server/createServer.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
 import { collectGarbage } from '../support/collectGarbage.ts';
 import { executionRow, memoryService } from '../support/memoryService.ts';
 import { pulledStream } from '../support/pulledStream.ts';
-import {
-  type Connection,
-  SERVER_CONFIG,
-  startTransport,
-  TOKEN,
-} from '../support/transportServer.ts';
+import { type Connection, serverDeps, startTransport, TOKEN } from '../support/transportServer.ts';
 
 const EXECUTE = 'mutation { execute(input: { userUuid: "x", code: "1" }) { status } }';
 const FOLLOW = 'subscription { output(executionId: "x") { seq } }';
@@ -34,8 +25,8 @@ function heldExecution(isAccepted = true) {
   const execution = new Promise<Execution>((resolve) => {
     finish = () => resolve(executionRow());
   });
-  const execute: InterpreterService['execute'] = (_principal, _request, onAccepting) => {
-    if (isAccepted) onAccepting?.(newId());
+  const execute = (_principal: unknown, _request: unknown, onAccepting: () => void) => {
+    if (isAccepted) onAccepting();
     announce();
     return execution;
   };
@@ -91,7 +82,7 @@ describe('stopping', () => {
     const held = heldExecution();
     const stream = pulledStream<OutputItem>(() => null);
     const { server, connect, query, port } = await startTransport(
-      memoryService({ execute: held.execute, followOutput: async () => stream }),
+      memoryService({ execute: held.execute, followExecution: async () => stream }),
     );
     const [busy, following] = [await connect(), await connect()];
     subscribe(busy, EXECUTE, '1');
@@ -201,7 +192,7 @@ describe('stopping', () => {
   it('never completes a stream that is not over: it closes with 1012', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const { server, connect, query } = await startTransport(
-      memoryService({ followOutput: async () => stream }),
+      memoryService({ followExecution: async () => stream }),
     );
     const connection = await connect();
     subscribe(connection, FOLLOW, '1');
@@ -216,7 +207,7 @@ describe('stopping', () => {
   it('does not wait for server-sent streams, and is idempotent', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const { server, origin } = await startTransport(
-      memoryService({ followOutput: async () => stream }),
+      memoryService({ followExecution: async () => stream }),
     );
     const response = await fetch(`${origin}/graphql`, {
       method: 'POST',
@@ -241,16 +232,7 @@ describe('listening', () => {
     await once(other, 'listening');
     const address = other.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    const server = createServer({
-      config: { ...SERVER_CONFIG, port },
-      service: memoryService(),
-      token: TOKEN,
-      readiness: async () => ({ status: 'ready', reasons: [] }),
-      endedExecutions: () => new Map(),
-      messageCounts: createMessageCounts,
-      outputFollowers: () => 0,
-      logger: pino({ level: 'silent' }),
-    });
+    const server = createServer(serverDeps(memoryService(), { config: { port } }));
     await expect(server.listen()).rejects.toMatchObject({
       name: 'ListenError',
       message: expect.stringMatching(

@@ -121,7 +121,9 @@ describe('operations over WebSocket', () => {
   it('carry odd text as it is', async () => {
     const text = '\u0000\ud800 正弦波 😀';
     const stream = pulledStream((n) => (n === 1 ? textItem(text) : null));
-    const { connect } = await startTransport(memoryService({ followOutput: async () => stream }));
+    const { connect } = await startTransport(
+      memoryService({ followExecution: async () => stream }),
+    );
     const connection = await connect();
     subscribe(connection, FOLLOW);
     expect(await connection.take()).toEqual({
@@ -136,7 +138,7 @@ describe('operations over WebSocket', () => {
     let next = 0;
     const { connect, query } = await startTransport(
       memoryService({
-        followOutput: async () => {
+        followExecution: async () => {
           const stream = streams[next];
           next += 1;
           if (!stream) throw new Error('Only two are expected.');
@@ -164,7 +166,7 @@ describe('operations over WebSocket', () => {
       const [asked, gone] = [createGate(), createGate()];
       const { connect, query } = await startTransport(
         memoryService({
-          followOutput: async () => {
+          followExecution: async () => {
             asked.open();
             await gone.isOpen;
             return stream;
@@ -188,7 +190,7 @@ describe('operations over WebSocket', () => {
     const text = 'x'.repeat(16_384);
     const stream = pulledStream((n) => (n <= total ? textItem(text) : null));
     const { connect, query } = await startTransport(
-      memoryService({ followOutput: async () => stream }),
+      memoryService({ followExecution: async () => stream }),
     );
     const connection = await connect();
     connection.socket.pause();
@@ -208,7 +210,7 @@ describe('operations over WebSocket', () => {
     const stream = pulledStream<OutputItem>(() => null);
     const server = await startTransport(
       memoryService({
-        followOutput: async (_principal, id) => {
+        followExecution: async (_principal, id) => {
           if (id === 'x') return stream;
           throw new DomainError('NOT_FOUND', 'There is no execution y.', { field: 'executionId' });
         },

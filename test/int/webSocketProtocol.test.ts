@@ -28,7 +28,7 @@ const ACK = { type: 'connection_ack' };
 const INIT_TEST_TIMEOUT_MS = 15_000;
 
 const quiet = () =>
-  memoryService({ followOutput: async () => pulledStream<OutputItem>(() => null) });
+  memoryService({ followExecution: async () => pulledStream<OutputItem>(() => null) });
 
 async function raw(): Promise<Connection> {
   const { port } = await startTransport(quiet());
@@ -277,12 +277,12 @@ describe('a reader that takes nothing', () => {
   const flooding = () => {
     const text = 'x'.repeat(65_536);
     const streams: PulledStream<OutputItem>[] = [];
-    const followOutput = async () => {
+    const followExecution = async () => {
       const stream = pulledStream((n) => textItem(n, text));
       streams.push(stream);
       return stream;
     };
-    return { streams, service: memoryService({ followOutput }) };
+    return { streams, service: memoryService({ followExecution }) };
   };
 
   it('is cut after a while without taking the close, and others notice nothing', async () => {
@@ -313,13 +313,13 @@ describe('a reader that takes nothing', () => {
     onTestFinished(() => void process.off('warning', onWarning));
     const { streams, service } = flooding();
     const idle: PulledStream<OutputItem>[] = [];
-    const followSessionOutput = async () => {
+    const followSession = async () => {
       const stream = pulledStream<OutputItem>(() => null);
       idle.push(stream);
       return stream;
     };
     const server = await startTransport(
-      { ...service, followSessionOutput },
+      { ...service, followSession },
       { config: { slowReaderTimeoutMs: 300 } },
     );
     const slow = await server.connect();
@@ -345,10 +345,9 @@ describe('a reader that is slow', () => {
   it('has all of one large message, though that takes far longer than the limit', async () => {
     const timeoutMs = 400;
     const text = 'x'.repeat(16 * 1024 * 1024);
-    const followOutput = async () => pulledStream((n) => (n === 1 ? textItem(1, text) : null));
-    const { port } = await startTransport(memoryService({ followOutput }), {
-      config: { slowReaderTimeoutMs: timeoutMs, maxResponseBytes: 2 * text.length },
-    });
+    const followExecution = async () => pulledStream((n) => (n === 1 ? textItem(1, text) : null));
+    const service = memoryService({ followExecution, maxResponseBytes: 2 * text.length });
+    const { port } = await startTransport(service, { config: { slowReaderTimeoutMs: timeoutMs } });
     const relay = await throttledRelay(port, { bytesPerTick: 256 * 1024, tickMs: 50 });
     const slow = openSocket(relay);
     await opened(slow);

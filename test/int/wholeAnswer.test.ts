@@ -3,9 +3,14 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
+import type { Service } from '../../src/service/service.ts';
 import { until } from '../../testkit/until.ts';
-import { executionRow, memoryService, outputItems } from '../support/memoryService.ts';
+import {
+  executionRow,
+  MAX_RESPONSE_BYTES,
+  memoryService,
+  outputItems,
+} from '../support/memoryService.ts';
 import { startTransport, TOKEN } from '../support/transportServer.ts';
 
 const PLAIN = '/graphql';
@@ -15,8 +20,9 @@ const BY_ADAPTER = '/graphql?';
 const EXECUTE =
   'mutation ($code: String!) { execute(input: { userUuid: "u", code: $code }) { status stdout } }';
 
-function service(text = 'hi\n'): InterpreterService {
+function service(text = 'hi\n'): Service {
   return memoryService({
+    maxResponseBytes: 2 * text.length + MAX_RESPONSE_BYTES,
     execute: async (_principal, { code }) => {
       if (code === 'busy') throw new DomainError('POOL_EXHAUSTED', 'All are busy.');
       if (code === 'broken') throw new Error('A secret.');
@@ -85,7 +91,7 @@ describe('an answer in one piece', () => {
   it.each([['identity'], ['gzip']])('of which nothing is taken is cut (%s)', async (encoding) => {
     const text = randomBytes(10_000_000).toString('hex');
     const { port, origin } = await startTransport(service(text), {
-      config: { slowReaderTimeoutMs: 300, maxResponseBytes: 2 * text.length },
+      config: { slowReaderTimeoutMs: 300 },
     });
     const socket = connect(port, '127.0.0.1').pause();
     onTestFinished(() => void socket.destroy());

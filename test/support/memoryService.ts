@@ -3,50 +3,58 @@ import type { OutputItem, OutputPage } from '../../src/domain/output.ts';
 import type { PoolStatus } from '../../src/domain/poolStatus.ts';
 import type { Session } from '../../src/domain/session.ts';
 import { newId } from '../../src/process/newId.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
+import { createAnswer } from '../../src/service/answer/answer.ts';
+import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
+import { unlessStopping } from '../../src/service/execute/unlessStopping.ts';
+import { type ExecuteRequest, hasKey } from '../../src/service/execute/validateRequest.ts';
+import type { Principal } from '../../src/service/principal.ts';
+import { OPERATIONS, type Operations, type Service } from '../../src/service/service.ts';
 
-interface MemoryParts extends Partial<InterpreterService> {
-  /** Of each page in `many.outputs`. */
+/** Low enough to reach in a test. */
+export const MAX_RESPONSE_BYTES = 262_144;
+
+interface MemoryParts extends Partial<Omit<Operations, 'execute'>> {
+  /** What it does; what becomes of the call when the gateway stops, the service itself decides. */
+  readonly execute?: (
+    principal: Principal,
+    request: ExecuteRequest,
+    onAccepting: () => void,
+  ) => Promise<Execution>;
+  /** Of each page that an answer reads. */
   readonly outputs?: (page: OutputPage) => Promise<OutputItem[] | null>;
+  readonly maxResponseBytes?: number;
 }
 
 /**
  * An interpreter that runs nothing: it feeds the transport whatever a test wants to see carried. What the test does not
  * give it refuses.
  */
-export function memoryService({ outputs, ...parts }: MemoryParts = {}): InterpreterService {
-  const refuse = (): never => {
-    throw new Error('Not part of this test.');
+export function memoryService(given: MemoryParts = {}): Service {
+  const { execute = refuse, outputs, maxResponseBytes = MAX_RESPONSE_BYTES, ...parts } = given;
+  const stopping = new AbortController();
+  const reads: AnswerReads = {
+    sessions: async (ids) => ids.map((id) => sessionRow({ id })),
+    workers: refuse,
+    lastActiveAt: refuse,
+    codes: refuse,
+    outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
   };
+  const refusing = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, refuse]));
   return {
-    lists: { executions: refuse, sessions: refuse, workers: refuse, events: refuse },
-    many: {
-      sessions: async (_principal, ids) => ids.map((id) => sessionRow({ id })),
-      workers: refuse,
-      lastActiveAt: refuse,
-      codes: refuse,
-      outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
-    },
-    history: {
-      sessionAt: refuse,
-      poolAt: refuse,
-      workerEvents: refuse,
-      sessionEvents: refuse,
-    },
-    execute: refuse,
-    executeBatch: refuse,
-    submit: refuse,
-    interrupt: refuse,
-    restartKernel: refuse,
-    release: refuse,
-    session: refuse,
-    execution: refuse,
-    followOutput: refuse,
-    followSessionOutput: refuse,
+    ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
-    followPoolStatus: refuse,
+    answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
     ...parts,
+    execute: (principal, request) =>
+      unlessStopping(stopping.signal, hasKey(request), (onAccepting) =>
+        execute(principal, request, onAccepting),
+      ),
+    stopWaiting: () => stopping.abort(),
   };
+}
+
+function refuse(): never {
+  throw new Error('Not part of this test.');
 }
 
 async function onlyFinished({ executionId }: OutputPage): Promise<OutputItem[]> {

@@ -1,4 +1,4 @@
-/** Documents that are valid, and over one of the default limits each (src/config/config.ts). */
+/** Documents that are valid, and over one of the default limits each (src/config/queries.ts). */
 
 export interface OversizedDocument {
   readonly of: string;

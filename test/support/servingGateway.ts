@@ -1,10 +1,11 @@
-/** A gateway but for its server: pool and service as the product composes them, over a given database and runtime. */
+/** A gateway as the product composes it, over a given database and runtime; its server listens if a test lets it. */
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
-import { composePool, composeService } from '../../src/gateway.ts';
+import { composePool, composeServer, composeService } from '../../src/gateway.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
+import type { GatewayServer } from '../../src/server/createServer.ts';
+import type { Service } from '../../src/service/service.ts';
 
 export interface ServingGatewayDeps {
   readonly database: Database;
@@ -15,7 +16,8 @@ export interface ServingGatewayDeps {
 }
 
 export interface ServingGateway {
-  readonly service: InterpreterService;
+  readonly service: Service;
+  readonly server: GatewayServer;
   /** Lets go of everything but the database. */
   close(): Promise<void>;
 }
@@ -25,13 +27,23 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   const config = loadConfig({
     SOCKET_DIR: deps.socketDir,
     DATA_DIR: deps.socketDir,
+    AUTH_TOKEN: 'a-token-for-tests',
+    PORT: '0',
     ...deps.settings,
   });
   const { poolId } = await database.queries.poolIdentity((await runtime.engine()).id);
   const logger = pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
-  const { service, load } = composeService(config, { database, ...parts });
-  await load();
+  const serviceParts = composeService(config, { database, ...parts });
+  const server = composeServer({ config, database, ...parts, ...serviceParts, logger });
+  await serviceParts.load();
   await parts.pool.start();
-  return { service, close: () => parts.pool.close(0) };
+  return {
+    service: serviceParts.service,
+    server,
+    close: async () => {
+      await server.close(AbortSignal.abort());
+      await parts.pool.close(0);
+    },
+  };
 }

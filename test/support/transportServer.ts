@@ -4,17 +4,13 @@ import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { EndStatus } from '../../src/domain/execution.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
-import {
-  createServer,
-  type GatewayServer,
-  type ServerDeps,
-} from '../../src/server/createServer.ts';
+import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/http/health.ts';
-import type { InterpreterService } from '../../src/service/service.ts';
+import type { ServerDeps } from '../../src/server/serverDeps.ts';
+import type { Service } from '../../src/service/service.ts';
 
 export const TOKEN = 'a-token-for-tests';
 export const MAX_BODY_BYTES = 65_536;
-export const MAX_RESPONSE_BYTES = 262_144;
 
 export interface TransportServer {
   readonly origin: string;
@@ -41,11 +37,10 @@ export interface AnsweredError {
 }
 
 /** Limits low enough to reach in a test, but for those that a test sets. */
-export const SERVER_CONFIG: ServerDeps['config'] = {
+const SERVER_CONFIG: ServerDeps['config'] = {
   host: '127.0.0.1',
   port: 0,
   maxBodyBytes: MAX_BODY_BYTES,
-  maxResponseBytes: MAX_RESPONSE_BYTES,
   slowReaderTimeoutMs: 30_000,
   maxQueryDepth: 12,
   maxQueryAliases: 30,
@@ -63,10 +58,7 @@ export interface TransportOptions {
 }
 
 /** What the server needs beside the given service, silent. */
-export function serverDeps(
-  service: InterpreterService,
-  options: TransportOptions = {},
-): ServerDeps {
+export function serverDeps(service: Service, options: TransportOptions = {}): ServerDeps {
   return {
     config: { ...SERVER_CONFIG, ...options.config },
     service,
@@ -81,7 +73,7 @@ export function serverDeps(
 
 /** The real server on a free port, over the given service; closed when the test is over. */
 export async function startTransport(
-  service: InterpreterService,
+  service: Service,
   options: TransportOptions = {},
 ): Promise<TransportServer> {
   const log: Record<string, unknown>[] = [];

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig, loadServeConfig } from '../../src/config/config.ts';
+import { ConfigError, loadConfig, loadServeConfig, SETTINGS } from '../../src/config/config.ts';
 
 const ROOT_UID = 0;
 const USER_UID = 1000;
@@ -120,4 +120,19 @@ describe('the configuration', () => {
     );
     expect(() => loadServeConfig({ PORT: 'x' }, ROOT_UID)).toThrow(/PORT[\s\S]*WORKER_IMAGE/);
   });
+
+  it.each(Object.entries(SETTINGS))(
+    'says of %s what it does, and what is then',
+    (field, setting) => {
+      const { name, text, allowed, fallback, whenUnset, unit, range } = setting;
+      expect(text).toMatch(/^[A-Z].*\.$/s);
+      expect(allowed).not.toBe('');
+      expect([fallback, whenUnset].filter((each) => each !== null)).toHaveLength(1);
+      if (field !== 'dockerSocketPath')
+        expect(name).toBe(field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+      const units = { MS: 'ms', BYTES: 'bytes', MB: 'MiB' } as Readonly<Record<string, string>>;
+      expect(unit).toBe(units[name.split('_').at(-1) ?? ''] ?? null);
+      expect(range === null).toBe(!allowed.startsWith('a whole number'));
+    },
+  );
 });

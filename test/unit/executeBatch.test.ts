@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { executeBatch } from '../../src/service/execute/executeBatch.ts';
+import { runCells } from '../../src/service/execute/executeBatch.ts';
 import { executionRow } from '../support/memoryService.ts';
 
 const config = loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' });
@@ -15,7 +15,7 @@ const BATCH = {
 it('ends with a cell that a race brought into another session', async () => {
   const sessions = [newId<SessionId>(), newId<SessionId>()];
   const ran: string[] = [];
-  const done = await executeBatch(
+  const done = await runCells(
     {
       config,
       execute: async ({ code }) => {
@@ -32,7 +32,7 @@ it('ends with a cell that a race brought into another session', async () => {
 });
 
 it('ends with a cell whose worker was lost', async () => {
-  const done = await executeBatch(
+  const done = await runCells(
     {
       config,
       execute: async () => executionRow({ status: 'WORKER_LOST' }),
@@ -42,4 +42,28 @@ it('ends with a cell whose worker was lost', async () => {
     BATCH,
   );
   expect(done.map(({ status }) => status)).toEqual(['WORKER_LOST']);
+});
+
+it('begins no further cell once its gateway stops, and says which', async () => {
+  const stopping = new AbortController();
+  const ran: string[] = [];
+  const running = runCells(
+    {
+      config,
+      execute: async () => {
+        const execution = executionRow();
+        ran.push(execution.id);
+        stopping.abort();
+        return execution;
+      },
+      canFollowIn: async () => true,
+      stopping: stopping.signal,
+    },
+    BATCH,
+  );
+  await expect(running).rejects.toMatchObject({
+    code: 'SHUTTING_DOWN',
+    details: { cell: 1, executionIds: ran },
+  });
+  expect(ran).toHaveLength(1);
 });

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import { newId } from '../../src/process/newId.ts';
-import { shownText } from '../../src/schema/assembledOutput.ts';
-import { renderedText } from '../../src/schema/renderedText.ts';
+import { shownText } from '../../src/service/answer/assembledOutput.ts';
+import { renderedText } from '../../src/service/answer/renderedText.ts';
 
 describe('renderedText', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { untilInitialized } from '../../src/service/untilInitialized.ts';
+import { untilInitialized } from '../../src/service/execute/untilInitialized.ts';
 
 /** A pool that is initialized when the test says so. */
 function startingPool() {

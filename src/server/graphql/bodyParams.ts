@@ -1,4 +1,20 @@
+/** The parameters of a request: what its body says. */
 import { GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { ServerContext } from './serverContext.ts';
+
+/** Takes the body that the HTTP handler has read already. */
+export function useReadBody(): Plugin<object, ServerContext> {
+  return {
+    onRequestParse({ serverContext: { params }, setRequestParser }) {
+      if (params === undefined) return;
+      setRequestParser(() => {
+        if (params instanceof GraphQLError) throw params;
+        return params;
+      });
+    },
+  };
+}
 
 /** The parameters that a request's body has as JSON, or the error that it is none. */
 export function bodyParams(text: string): Record<string, unknown> | GraphQLError {

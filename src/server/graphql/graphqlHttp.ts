@@ -1,14 +1,20 @@
 /** GraphQL Yoga, set up for this service; used by HTTP as a handler and by WebSockets for its pipeline. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, GraphQLError } from 'graphql';
-import { createLRUCache, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import type { DocumentNode } from 'graphql';
+import {
+  createLRUCache,
+  createYoga,
+  type Plugin,
+  type YogaLogger,
+  type YogaServerInstance,
+} from 'graphql-yoga';
 import type { Logger } from 'pino';
-import { createSchemaContext, type SchemaContext, type SchemaDeps } from '../../schema/context.ts';
+import { createSchemaContext, type SchemaContext } from '../../schema/context.ts';
 import { schema } from '../../schema/index.ts';
+import type { Service } from '../../service/service.ts';
 import type { ErrorMask } from './maskErrors.ts';
-import { type QueryLimits, queryLimits } from './queryLimits.ts';
-import { useSentStreams } from './sentStreams.ts';
+import { createPlugins } from './plugins.ts';
+import type { QueryLimits } from './queryLimits.ts';
 import type { ServerContext } from './serverContext.ts';
 
 type Yoga = YogaServerInstance<ServerContext, SchemaContext>;
@@ -21,7 +27,7 @@ export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
 }
 
 export interface GraphqlHttpDeps {
-  readonly schemaDeps: SchemaDeps;
+  readonly service: Service;
   readonly errorMask: ErrorMask;
   readonly limits: QueryLimits;
   readonly logger: Logger;
@@ -32,11 +38,11 @@ const MAX_CACHED_DOCUMENT_CHARACTERS = 16_384;
 const MAX_CACHED_DOCUMENTS = 512;
 
 export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
-  const { schemaDeps, errorMask, logger } = deps;
+  const { service, errorMask, limits } = deps;
   const inner = innerHandler();
   const yoga: Yoga = createYoga<ServerContext, SchemaContext>({
     schema,
-    context: ({ principal }) => createSchemaContext(schemaDeps, principal),
+    context: ({ principal }) => createSchemaContext(service, principal),
     graphqlEndpoint: '/graphql',
     // The page, the body's size and other origins are dealt with before Yoga is asked, or not allowed at all.
     graphiql: false,
@@ -50,23 +56,8 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
       errorCache: smallDocuments<object>(),
     },
     maskedErrors: { maskError: (error) => errorMask.mask(error) },
-    logging: {
-      debug: () => undefined,
-      info: (...facts: unknown[]) => logger.info(facts.map(String).join(' ')),
-      warn: (...facts: unknown[]) => logger.warn(facts.map(String).join(' ')),
-      // Yoga reports each masked error as well, up to twice.
-      error: (error: unknown) => {
-        if (!errorMask.isHandled(error)) logger.error({ err: error }, 'GraphQL over HTTP failed.');
-      },
-    },
-    plugins: [
-      useCSRFPrevention({ requestHeaders: ['x-auth-token', 'authorization'] }),
-      useReadBody(),
-      ...queryLimits(deps.limits),
-      useOneCode(),
-      useSentStreams(errorMask),
-      inner.plugin,
-    ],
+    logging: yogaLogger(deps),
+    plugins: [...createPlugins({ limits, errorMask }), inner.plugin],
   });
   return {
     getEnveloped: yoga.getEnveloped,
@@ -75,7 +66,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   };
 }
 
-/** What Yoga's adapter hides: the handler within it. */
+/** What Yoga's adapter hides, the handler within it: its plugin hooks into nothing that a request passes. */
 function innerHandler() {
   type Handle = GraphqlHttp['handle'];
   let handle: Handle = () => {
@@ -89,25 +80,14 @@ function innerHandler() {
   return { plugin, handle: ((request, context) => handle(request, context)) satisfies Handle };
 }
 
-/** Takes the body that the HTTP handler has read already. */
-function useReadBody(): Plugin<object, ServerContext> {
+function yogaLogger({ logger, errorMask }: GraphqlHttpDeps): YogaLogger {
   return {
-    onRequestParse({ serverContext: { params }, setRequestParser }) {
-      if (params === undefined) return;
-      setRequestParser(() => {
-        if (params instanceof GraphQLError) throw params;
-        return params;
-      });
-    },
-  };
-}
-
-/** Validation's errors do not pass the mask, and Yoga has a code of its own for them. */
-function useOneCode(): Plugin {
-  return {
-    onValidate: () => (validation) => {
-      if (validation.valid) return;
-      for (const { extensions } of validation.result) extensions.code = 'BAD_USER_INPUT';
+    debug: () => undefined,
+    info: (...facts: unknown[]) => logger.info(facts.map(String).join(' ')),
+    warn: (...facts: unknown[]) => logger.warn(facts.map(String).join(' ')),
+    // Yoga reports each masked error as well, up to twice.
+    error: (error: unknown) => {
+      if (!errorMask.isHandled(error)) logger.error({ err: error }, 'GraphQL over HTTP failed.');
     },
   };
 }

@@ -1,9 +1,10 @@
 /** `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from '../../service/service.ts';
-import { type Authenticate, tokenIn } from '../http/authenticate.ts';
+import type { Principal } from '../../service/principal.ts';
+import { type Authenticate, unauthenticated } from '../http/authenticate.ts';
 import type { Compress } from '../http/compress.ts';
 import type { Cors } from '../http/cors.ts';
+import type { Route } from '../http/httpRoutes.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { BodyTooLargeError, readBody } from '../http/readBody.ts';
 import { type Refusal, refuse } from '../http/refuse.ts';
@@ -23,8 +24,6 @@ export interface GraphqlRouteDeps {
   /** A caller that has taken nothing of what waits for it for so long is cut. */
   readonly slowReaderTimeoutMs: number;
 }
-
-export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 /**
  * In this order: other origins, the page for browsers, the token (401), the media type (415), the body's size (413); then
@@ -87,18 +86,6 @@ function wantsPage({ method, headers }: IncomingMessage): boolean {
 /** What only a script with our permission can send across origins; forms and uploads are refused. */
 function isJson({ headers }: IncomingMessage): boolean {
   return /^application\/(graphql\+)?json\s*(;|$)/i.test(headers['content-type'] ?? '');
-}
-
-export function unauthenticated(req: IncomingMessage): Refusal {
-  return {
-    status: 401,
-    code: 'UNAUTHENTICATED',
-    message:
-      tokenIn(req.headers) === null
-        ? 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.'
-        : 'The token is wrong.',
-    headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
-  };
 }
 
 const UNSUPPORTED_MEDIA_TYPE: Refusal = {

@@ -1,5 +1,6 @@
 /** What a caller sees of an error: expected ones as they are, everything else as INTERNAL with an id that is in the log. */
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 
@@ -91,6 +92,16 @@ function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError
       ...(!place.path && { http: { spec: true, status: 400, ...error.extensions.http } }),
     },
   });
+}
+
+/** Validation's errors do not pass the mask, and Yoga has a code of its own for them. */
+export function useOneCode(): Plugin {
+  return {
+    onValidate: () => (validation) => {
+      if (validation.valid) return;
+      for (const { extensions } of validation.result) extensions.code = 'BAD_USER_INPUT';
+    },
+  };
 }
 
 /** An error as it goes over a WebSocket, where HTTP's status means nothing. */

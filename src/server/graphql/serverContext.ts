@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
-import type { Principal } from '../../service/service.ts';
+import type { Principal } from '../../service/principal.ts';
 
 /** What our side of the server tells Yoga about an operation. */
 export interface ServerContext {

@@ -1,6 +1,8 @@
 /** Who asks: by `X-Auth-Token`, or `Authorization: Bearer`, in headers or in a WebSocket's `connectionParams`. */
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Principal } from '../../service/service.ts';
+import type { IncomingMessage } from 'node:http';
+import type { Principal } from '../../service/principal.ts';
+import type { Refusal } from './refuse.ts';
 
 /** The one tenant there is while there is one token. */
 const DEFAULT_PRINCIPAL: Principal = { tenant: 'default' };
@@ -19,8 +21,21 @@ export function createAuthenticate(token: string): Authenticate {
   };
 }
 
+/** For a request whose headers no principal could be made of. */
+export function unauthenticated({ headers }: IncomingMessage): Refusal {
+  return {
+    status: 401,
+    code: 'UNAUTHENTICATED',
+    message:
+      tokenIn(headers) === null
+        ? 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.'
+        : 'The token is wrong.',
+    headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
+  };
+}
+
 /** The token that `names` carry, right or wrong; `X-Auth-Token` counts before `Authorization`. */
-export function tokenIn(names: Readonly<Record<string, unknown>>): string | null {
+function tokenIn(names: Readonly<Record<string, unknown>>): string | null {
   return textOf(names, TOKEN_NAME) ?? bearerIn(textOf(names, BEARER_NAME));
 }
 

@@ -1,14 +1,16 @@
 /** Which path is what. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { type Route, unauthenticated } from '../graphql/graphqlRoute.ts';
-import type { Authenticate } from './authenticate.ts';
+import { type Authenticate, unauthenticated } from './authenticate.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
 import { refuse } from './refuse.ts';
 import type { StaticFiles } from './staticFiles.ts';
 
 export const GRAPHQL_PATH = '/graphql';
+
+/** Answers every request to one path. */
+export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 export interface HttpRoutesDeps {
   readonly graphqlRoute: Route;
@@ -52,8 +54,9 @@ async function serveMetrics(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  if (!authenticate(req.headers)) return refuse(req, res, unauthenticated(req));
-  const text = await metrics.text();
+  const principal = authenticate(req.headers);
+  if (!principal) return refuse(req, res, unauthenticated(req));
+  const text = await metrics.text(principal);
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);
 }
 

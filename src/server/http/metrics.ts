@@ -2,8 +2,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { EndStatus } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
-import type { PoolDegradation } from '../../domain/poolStatus.ts';
-import type { InterpreterService } from '../../service/service.ts';
+import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
+import type { Principal } from '../../service/principal.ts';
+import type { Service } from '../../service/service.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -18,7 +19,7 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
 ];
 
 export interface MetricsDeps {
-  readonly service: Pick<InterpreterService, 'poolStatus'>;
+  readonly service: Pick<Service, 'poolStatus'>;
   /** Executions that ended, on any gateway, since this process started. */
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
   readonly messageCounts: () => Readonly<MessageCounts>;
@@ -33,7 +34,7 @@ interface Connections {
 }
 
 export interface Metrics {
-  text(): Promise<string>;
+  text(principal: Principal): Promise<string>;
   close(): void;
 }
 
@@ -50,9 +51,9 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   loopDelay.enable();
 
   return {
-    async text() {
+    async text(principal) {
       const samples = [
-        ...(await poolSamples(deps.service)),
+        ...poolSamples(await deps.service.poolStatus(principal)),
         executionSample(deps.endedExecutions()),
         ...kernelSamples(deps.messageCounts()),
         ...connectionSamples(deps.connections()),
@@ -65,8 +66,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   };
 }
 
-async function poolSamples(service: MetricsDeps['service']): Promise<Sample[]> {
-  const status = await service.poolStatus();
+function poolSamples(status: PoolStatus): Sample[] {
   const workers = new Map([
     ['{state="starting"}', status.startingWorkers],
     ['{state="idle"}', status.idleWorkers],

@@ -8,7 +8,7 @@ import {
 } from 'graphql';
 import type { Context, ServerOptions, SubscribePayload } from 'graphql-ws';
 import { DomainError } from '../../domain/errors.ts';
-import type { Principal } from '../../service/service.ts';
+import type { Principal } from '../../service/principal.ts';
 import type { GraphqlHttp } from '../graphql/graphqlHttp.ts';
 import { type ErrorMask, withoutHttp } from '../graphql/maskErrors.ts';
 import type { InFlight } from '../http/inFlight.ts';

@@ -3,13 +3,45 @@ import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { SessionId } from '../../domain/ids.ts';
-import type { BatchRequest, ExecuteRequest } from '../service.ts';
-import { validateRequest } from './validateRequest.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type RunDeps, runToEnd } from './execute.ts';
+import { unlessStopping } from './unlessStopping.ts';
+import { type ExecuteRequest, hasKey, validateRequest } from './validateRequest.ts';
 
 /** A notebook is a matter of dozens of cells; more is a program, and belongs into one. */
 const MAX_CELLS = 64;
 
-export interface ExecuteBatchDeps {
+export interface BatchRequest {
+  readonly userUuid: string;
+  readonly cells: readonly Pick<ExecuteRequest, 'code' | 'timeoutMs' | 'idempotencyKey'>[];
+  /** Whether the first cell that does not end with OK is the last; so it is if this is left out. */
+  readonly stopOnError?: boolean | null | undefined;
+  readonly waitForWorkerMs?: number | null | undefined;
+}
+
+/** {@link runCells} of a user's code. Sent again with the same keys, it goes on where it was. */
+export function executeBatch(
+  deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
+  principal: Principal,
+  request: BatchRequest,
+): Promise<Execution[]> {
+  const { config, database, stopping } = deps;
+  return unlessStopping(stopping, request.cells.every(hasKey), (onAccepting) =>
+    runCells(
+      {
+        config,
+        execute: (cell) => runToEnd(deps, principal, cell, onAccepting),
+        canFollowIn: (cell, id) => canFollowIn(database.queries, principal, cell, id),
+        stopping,
+      },
+      request,
+    ),
+  );
+}
+
+export interface RunCellsDeps {
   readonly config: Config;
   /** Runs one cell to its end. */
   readonly execute: (request: ExecuteRequest) => Promise<Execution>;
@@ -27,8 +59,8 @@ export interface ExecuteBatchDeps {
  * @throws BAD_USER_INPUT, SHUTTING_DOWN, and what a single execution may fail with: `cell` is then the index of the one that
  * failed, `executionIds` are those of the cells before it, which were run
  */
-export async function executeBatch(
-  deps: ExecuteBatchDeps,
+export async function runCells(
+  deps: RunCellsDeps,
   { userUuid, cells, stopOnError, waitForWorkerMs }: BatchRequest,
 ): Promise<Execution[]> {
   if (cells.length < 1 || cells.length > MAX_CELLS) {
@@ -44,14 +76,26 @@ export async function executeBatch(
   for (const request of requests) {
     const execution = await runNext(deps, request, done);
     if (execution) done.push(execution);
-    if (!execution || isLast(execution, done, stopOnError)) break;
+    if (!execution || isLast(execution, done, stopOnError ?? true)) break;
   }
   return done;
 }
 
+/** Asks the database: another gateway may have ended the session a moment ago. */
+async function canFollowIn(
+  queries: Queries,
+  { tenant }: Principal,
+  { userUuid, idempotencyKey: key }: ExecuteRequest,
+  sessionId: SessionId,
+): Promise<boolean> {
+  const open = await queries.openSession(tenant, userUuid);
+  if (open?.id === sessionId) return true;
+  return typeof key === 'string' && (await queries.idempotencyKey(tenant, userUuid, key)) !== null;
+}
+
 /** Null: the session of those before is over. */
 async function runNext(
-  { execute, canFollowIn, stopping }: ExecuteBatchDeps,
+  { execute, canFollowIn, stopping }: RunCellsDeps,
   request: ExecuteRequest,
   done: readonly Execution[],
 ): Promise<Execution | null> {

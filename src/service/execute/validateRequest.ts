@@ -2,12 +2,20 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
-import type { ExecuteRequest } from '../service.ts';
 
 /** A UUID is the advice; anything up to this long is a name too. */
 const MAX_USER_UUID_CHARS = 128;
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
+
+/** What a caller sends; what is left out is as the configuration says. */
+export interface ExecuteRequest {
+  readonly userUuid: string;
+  readonly code: string;
+  readonly timeoutMs?: number | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+  readonly waitForWorkerMs?: number | null | undefined;
+}
 
 /** A request that can be carried out as it is. */
 export interface ValidRequest {
@@ -48,6 +56,11 @@ export function validateUserUuid(userUuid: string): string {
   if (userUuid === '') refuse('userUuid', 'must not be empty', { limit: MAX_USER_UUID_CHARS });
   validateName('userUuid', userUuid, MAX_USER_UUID_CHARS);
   return userUuid;
+}
+
+/** Whether the request can be sent again without running anything twice. */
+export function hasKey({ idempotencyKey }: Pick<ExecuteRequest, 'idempotencyKey'>): boolean {
+  return typeof idempotencyKey === 'string';
 }
 
 function validateKey(key: string | null): string | null {

@@ -2,7 +2,18 @@
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
 import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
-import type { ListPage, PageRequest } from '../service.ts';
+
+export interface PageRequest {
+  /** How many at most; 100 if it is left out. */
+  readonly first?: number | null | undefined;
+  /** The cursor after which the page begins. */
+  readonly after?: string | null | undefined;
+}
+
+export interface ListPage<T> {
+  readonly edges: readonly Placed<T>[];
+  readonly hasNextPage: boolean;
+}
 
 /** A bound on one read, and on one answer. */
 const MAX_PAGE_SIZE = 1_000;

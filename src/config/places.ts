@@ -1,0 +1,89 @@
+/** Where the gateway is, and where it finds what it works with. */
+import { absolutePath, choice, integer, matching, optional, parseUrl, text } from './setting.ts';
+import { socketDir } from './socketDir.ts';
+
+export const PLACES = {
+  host: text({
+    name: 'HOST',
+    text: 'The address to listen on; there is no TLS, so put a proxy before anything but loopback.',
+    fallback: '127.0.0.1',
+    allowed: 'a host name or an address, without a port',
+    parse: matching(/^[\w.:-]+$/),
+  }),
+  port: integer({
+    name: 'PORT',
+    text: 'The port to listen on; 0 takes any free one.',
+    fallback: 3874,
+    min: 0,
+    max: 65_535,
+  }),
+  /** Absolute. */
+  dataDir: text({
+    name: 'DATA_DIR',
+    text: 'Where the gateway keeps its identity, the token and the embedded PostgreSQL; each running gateway needs its own.',
+    fallback: '.cellhouse',
+    allowed: 'a path',
+    parse: absolutePath,
+  }),
+  /** Null: it is in `auth-token`. */
+  authToken: optional({
+    name: 'AUTH_TOKEN',
+    text: 'The token that every caller needs; one that was made is in `auth-token` in `DATA_DIR`.',
+    whenUnset: 'made at the first start',
+    unset: null,
+    isSecret: true,
+    allowed: '1 to 1024 printable ASCII characters without spaces',
+    parse: matching(/^[\x21-\x7e]{1,1024}$/),
+    show: () => '(not shown)',
+  }),
+  /** Null: the embedded PostgreSQL. */
+  databaseUrl: optional({
+    name: 'DATABASE_URL',
+    text: 'The `postgres://` URL of a PostgreSQL of your own.',
+    whenUnset: 'embedded',
+    unset: null,
+    isSecret: true,
+    allowed: 'a postgres:// or postgresql:// URL',
+    parse: (given) =>
+      /^postgres(ql)?:$/.test(parseUrl(given)?.protocol ?? '') ? given : undefined,
+    show: withoutPassword,
+  }),
+  /** The path behind `unix://`. */
+  dockerSocketPath: text({
+    name: 'DOCKER_HOST',
+    text: 'The socket of the Docker engine, which must be on this machine.',
+    fallback: 'unix:///var/run/docker.sock',
+    allowed: 'unix:// and an absolute path: workers are reached over sockets of this machine',
+    parse: (given) => /^unix:\/\/(\/[^\0]+)$/s.exec(given)?.[1],
+  }),
+  dockerRuntime: text({
+    name: 'DOCKER_RUNTIME',
+    text: 'The OCI runtime of the workers; `runsc` (gVisor) is for code of strangers, see Security.',
+    fallback: 'runc',
+    allowed: 'the name of a runtime that the Docker engine knows',
+    parse: matching(/^[\w.-]+$/),
+  }),
+  /** Absolute; holds `<poolId>/<workerId>/agent.sock`. */
+  socketDir,
+  logLevel: choice({
+    name: 'LOG_LEVEL',
+    text: 'What is logged: this level and what is worse, of `fatal`, `error`, `warn`, `info`, `debug` and `trace`; `silent` for nothing.',
+    words: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    fallback: 'info',
+  }),
+  workerImage: optional({
+    name: 'WORKER_IMAGE',
+    text: 'The tag or id of the image that workers are made of.',
+    whenUnset: 'made and set by `npm start`',
+    unset: null,
+    allowed: "an image's tag or id",
+    parse: matching(/^[\w][\w.:/@-]*$/),
+  }),
+};
+
+/** What cannot be parsed is not shown at all: nobody can say where its password is. */
+function withoutPassword(given: string): string {
+  const url = parseUrl(given);
+  if (!url) return 'not a URL';
+  return JSON.stringify(`${url.protocol}//${url.host}${url.pathname}`);
+}

@@ -1,0 +1,61 @@
+/** How many workers there are, and how large each is. */
+import { integer, milliseconds } from './setting.ts';
+
+export const WORKERS = {
+  minIdleWorkers: integer({
+    name: 'MIN_IDLE_WORKERS',
+    text: 'How many workers are kept ready.',
+    fallback: 2,
+    min: 0,
+    max: 1_000,
+  }),
+  maxTotalWorkers: integer({
+    name: 'MAX_TOTAL_WORKERS',
+    text: 'How many workers there may be: starting, idle and busy together.',
+    fallback: 30,
+    min: 1,
+    max: 1_000,
+  }),
+  workerMemoryMb: integer({
+    name: 'WORKER_MEMORY_MB',
+    text: 'How much memory one worker may use.',
+    fallback: 512,
+    min: 128,
+    max: 1_048_576,
+    unit: 'MiB',
+  }),
+  workerCpus: integer({
+    name: 'WORKER_CPUS',
+    text: 'How many CPUs one worker may use.',
+    fallback: 1,
+    min: 1,
+    max: 512,
+  }),
+  workerPids: integer({
+    name: 'WORKER_PIDS',
+    text: 'How many processes and threads one worker may have.',
+    fallback: 128,
+    min: 32,
+    max: 32_768,
+  }),
+  workerDiskMb: integer({
+    name: 'WORKER_DISK_MB',
+    text: 'The size of `/workspace`, `/tmp` and `/dev/shm` of one worker together; held in memory, in addition.',
+    fallback: 256,
+    min: 16,
+    max: 1_048_576,
+    unit: 'MiB',
+  }),
+  workerWaitTimeoutMs: milliseconds({
+    name: 'WORKER_WAIT_TIMEOUT_MS',
+    text: 'How long a call waits for a worker, its creation included.',
+    fallback: 60_000,
+    min: 0,
+  }),
+  workerOrphanTimeoutMs: milliseconds({
+    name: 'WORKER_ORPHAN_TIMEOUT_MS',
+    text: 'A worker that has heard from no gateway for so long ends.',
+    fallback: 900_000,
+    min: 1_000,
+  }),
+};

@@ -1,0 +1,62 @@
+/** What answers on the port: every path over HTTP, and GraphQL over WebSocket. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { v7 } from 'uuid';
+import { createGraphiqlPage } from './graphql/graphiqlPage.ts';
+import { createGraphqlHttp } from './graphql/graphqlHttp.ts';
+import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
+import { createErrorMask } from './graphql/maskErrors.ts';
+import { createAuthenticate } from './http/authenticate.ts';
+import { createCompress } from './http/compress.ts';
+import { createCors, createOriginCheck } from './http/cors.ts';
+import { createHttpRoutes } from './http/httpRoutes.ts';
+import type { InFlight } from './http/inFlight.ts';
+import { createMetrics } from './http/metrics.ts';
+import { createStaticFiles } from './http/staticFiles.ts';
+import type { ServerDeps } from './serverDeps.ts';
+import { createUpgrade } from './webSocket/upgrade.ts';
+import { createWebSockets, type WebSockets } from './webSocket/webSockets.ts';
+
+export interface HandlersDeps extends ServerDeps {
+  readonly inFlight: InFlight;
+  readonly isStopping: () => boolean;
+}
+
+export interface Handlers {
+  readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
+  readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly webSockets: WebSockets;
+  /** Ends what runs by itself. */
+  close(): void;
+}
+
+export function createHandlers(deps: HandlersDeps): Handlers {
+  const { config, service, inFlight, isStopping, logger } = deps;
+  const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
+  const errorMask = createErrorMask({ logger, newErrorId: v7 });
+  const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
+  const authenticate = createAuthenticate(deps.token);
+  const shared = { graphql, authenticate, inFlight, slowReaderTimeoutMs, logger };
+  const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
+  const connections = () => ({
+    inFlightCalls: inFlight.count,
+    webSockets: webSockets.count,
+    outputFollowers: deps.outputFollowers(),
+  });
+  const metrics = createMetrics({ ...deps, connections });
+  const graphqlRoute = createGraphqlRoute({
+    ...shared,
+    graphiql: createGraphiqlPage(),
+    cors: createCors(corsOrigins),
+    compress: createCompress(),
+    maxBodyBytes,
+  });
+  const staticFiles = createStaticFiles();
+  const isOriginAllowed = createOriginCheck(corsOrigins);
+  return {
+    onRequest: createHttpRoutes({ ...deps, authenticate, graphqlRoute, metrics, staticFiles }),
+    onUpgrade: createUpgrade({ webSockets, isOriginAllowed, isStopping }),
+    webSockets,
+    close: () => metrics.close(),
+  };
+}

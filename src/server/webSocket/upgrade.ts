@@ -1,0 +1,34 @@
+/** Which connections may become WebSockets. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { IsOriginAllowed } from '../http/cors.ts';
+import { GRAPHQL_PATH, pathOf } from '../http/httpRoutes.ts';
+import type { WebSockets } from './webSockets.ts';
+
+export interface UpgradeDeps {
+  readonly webSockets: WebSockets;
+  readonly isOriginAllowed: IsOriginAllowed;
+  readonly isStopping: () => boolean;
+}
+
+/** The listener for `upgrade` of Node's server. */
+export function createUpgrade(
+  deps: UpgradeDeps,
+): (req: IncomingMessage, socket: Duplex, head: Buffer) => void {
+  return (req, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    const refusal = refusalOf(req, deps);
+    if (refusal === null) deps.webSockets.handleUpgrade(req, socket, head);
+    else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  };
+}
+
+/** The status; null: it may be upgraded. */
+function refusalOf(
+  req: IncomingMessage,
+  { isStopping, isOriginAllowed }: UpgradeDeps,
+): string | null {
+  if (isStopping()) return '503 Service Unavailable';
+  if (pathOf(req) !== GRAPHQL_PATH) return '404 Not Found';
+  return isOriginAllowed(req) ? null : '403 Forbidden';
+}

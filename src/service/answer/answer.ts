@@ -1,0 +1,103 @@
+/**
+ * One answer to a caller: what it tells beside the things that were asked for, so that no output is read twice; and how large it
+ * may still become. Every wire answers by way of it, so that none holds more in memory than MAX_RESPONSE_BYTES of output.
+ */
+import type { Execution } from '../../domain/execution.ts';
+import type { SessionId, WorkerId } from '../../domain/ids.ts';
+import type { OutputItem } from '../../domain/output.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
+import { createAnswerLoaders } from './answerLoaders.ts';
+import { type AnswerReads, createAnswerReads } from './answerReads.ts';
+import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assembledOutput.ts';
+import { type OutputRange, validateOutputRange } from './outputRange.ts';
+import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
+
+/** Whatever it gives is counted. @throws DomainError BAD_USER_INPUT when it would be larger than MAX_RESPONSE_BYTES */
+export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
+  /** Null: there is no such session, or it is another tenant's. Not counted. */
+  session(id: SessionId): Promise<Session | null>;
+  /** Null: there is no such worker. Not counted. */
+  worker(id: WorkerId): Promise<Worker | null>;
+  /** The last sign of use, from which idle time counts. Not counted. */
+  lastActiveAt(session: Session): Promise<Date>;
+  /** The code, empty once it was pruned. */
+  code(execution: Execution): Promise<string>;
+  /** What its outputs so far amount to. They are read once, when the first is needed. */
+  assembled<Name extends keyof Assembled>(
+    execution: Execution,
+    name: Name,
+  ): Promise<Assembled[Name]>;
+  /** The exception that ended it; null unless its status is ERROR. */
+  error(execution: Execution): Promise<PythonError | null>;
+  /** Its outputs so far but the finish, in order; of the range never fewer than there are. */
+  outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
+}
+
+/** Begins an answer to the principal. @param advice what this wire offers to a caller whose answer becomes too large */
+export function answer(
+  deps: Pick<ServiceDeps, 'database' | 'config'>,
+  principal: Principal,
+  advice: OutputAdvice,
+): Answer {
+  const reads = createAnswerReads(deps, principal);
+  return createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+}
+
+export interface AnswerDeps {
+  readonly reads: AnswerReads;
+  readonly advice: OutputAdvice;
+  readonly maxBytes: number;
+}
+
+export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
+  const load = createAnswerLoaders(reads);
+  const budget = createAnswerBudget(maxBytes, advice);
+  const whole = new Map<Execution, Promise<readonly OutputItem[]>>();
+
+  /** With the finish. */
+  async function readOutputs({ id }: Execution, after: number, limit: number | null) {
+    const items = await load.outputs.load({ executionId: id, after, limit });
+    if (!items) throw tooManyAtOnce(id, 'outputs', maxBytes, advice);
+    return items;
+  }
+
+  function wholeOutput(execution: Execution): Promise<readonly OutputItem[]> {
+    const known = whole.get(execution);
+    if (known) return known;
+    const reading = readOutputs(execution, 0, null);
+    whole.set(execution, reading);
+    return reading;
+  }
+
+  return {
+    session: (id) => load.session.load(id),
+    worker: (id) => load.worker.load(id),
+    lastActiveAt: (session) => load.lastActiveAt.load(session),
+    code: async (execution) => {
+      const code = await load.code.load(execution.id);
+      if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes, advice);
+      return budget.charge(execution, 'code', code);
+    },
+    assembled: async (execution, name) =>
+      budget.charge(execution, name, ASSEMBLED[name](await wholeOutput(execution))),
+    error: async (execution) => {
+      if (execution.status !== 'ERROR') return null;
+      return budget.charge(execution, 'error', errorOf(execution, await wholeOutput(execution)));
+    },
+    outputs: async (execution, range) => {
+      const { after, limit } = validateOutputRange(range);
+      if (limit === 0) return [];
+      const isWhole = after === 0 && limit === null;
+      const items = await (isWhole ? wholeOutput(execution) : readOutputs(execution, after, limit));
+      const page = items.filter(({ output }) => output.kind !== 'finish');
+      for (const { output } of page) budget.charge(execution, 'outputs', output);
+      return page;
+    },
+    eventData: budget.eventData,
+    listItems: budget.listItems,
+  };
+}

@@ -1,0 +1,56 @@
+/** What an answer tells of things beside those that were asked for: each kind in one read, however many there are. */
+import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { OutputItem, OutputPage } from '../../domain/output.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/** Each gives one value for each thing, in the order asked. */
+export interface AnswerReads {
+  /** Null: there is no such session, or it is another tenant's. */
+  sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
+  /** Null: there is no such worker. */
+  workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
+  /** The last sign of use. */
+  lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
+  /** Empty: it was pruned. Null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
+  /** Null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
+}
+
+export function createAnswerReads(
+  { database: { queries }, config }: Pick<ServiceDeps, 'database' | 'config'>,
+  { tenant }: Principal,
+): AnswerReads {
+  const maxBytes = config.maxResponseBytes;
+  return {
+    sessions: async (ids) => {
+      const sessions = inOrder(ids, await queries.sessions(ids));
+      return sessions.map((session) => (session?.tenant === tenant ? session : null));
+    },
+    workers: async (ids) => inOrder(ids, await queries.workers(ids)),
+    lastActiveAt: async (sessions) => {
+      const times = await queries.lastActivity(sessions.map(({ id }) => id));
+      return sessions.map(({ id, openedAt }) => later(openedAt, times.get(id) ?? null));
+    },
+    codes: async (ids) => {
+      const codes = await queries.codes(ids, maxBytes);
+      return ids.map((id) => codes.get(id) ?? (codes.has(id) ? null : ''));
+    },
+    outputs: (pages) => queries.outputPages(pages, maxBytes),
+  };
+}
+
+function inOrder<Id extends string, T extends { readonly id: Id }>(
+  ids: readonly Id[],
+  things: readonly T[],
+): (T | null)[] {
+  const found = new Map(things.map((thing) => [thing.id, thing]));
+  return ids.map((id) => found.get(id) ?? null);
+}
+
+function later(openedAt: Date, at: Date | null): Date {
+  return at !== null && at > openedAt ? at : openedAt;
+}

@@ -1,0 +1,129 @@
+/**
+ * Text as a terminal shows it: a progress bar that was drawn a hundred times is one line. Understands carriage return,
+ * backspace, and of ECMA-48 "cursor up" and "erase in line" (what tqdm and pip use); all other escape sequences, colours among
+ * them, show nothing and are left out. Lines do not wrap. Pure.
+ */
+import { DomainError } from '../../domain/errors.ts';
+
+/**
+ * ECMA-48: ESC [ parameters, intermediate and final byte; ESC ] text BEL (or ESC \); ESC, intermediate bytes and a final one. What is
+ * cut off at the end of the text counts as whole.
+ */
+const SEQUENCE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  /\u001b(?:\[([0-?]*)[ -/]*([@-~]|$)|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*(?:[0-~]|$))/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const NEEDS_CARE = /[\r\b\u001b]/;
+
+/** Drawing so much takes some 25 ms and 11 MB; a token's holder may ask for it many times in one document. */
+const MAX_DRAWN_CHARS = 1_048_576;
+
+/** @throws DomainError BAD_USER_INPUT for more than a million characters that have to be drawn; plain text may be of any length */
+export function renderedText(text: string): string {
+  if (!NEEDS_CARE.test(text)) return text;
+  if (text.length > MAX_DRAWN_CHARS) {
+    throw new DomainError(
+      'BAD_USER_INPUT',
+      `The text has ${text.length} characters and control sequences in it; up to ${MAX_DRAWN_CHARS} are drawn. Ask for stdout itself.`,
+      { limit: MAX_DRAWN_CHARS },
+    );
+  }
+  const screen = createScreen();
+  for (const [index, line] of text.split('\n').entries()) {
+    if (index > 0) screen.newLine();
+    if (NEEDS_CARE.test(line)) drawLine(screen, line);
+    else screen.write(line);
+  }
+  return screen.text();
+}
+
+type Screen = ReturnType<typeof createScreen>;
+
+function drawLine(screen: Screen, line: string): void {
+  let start = 0;
+  for (let at = 0; at < line.length; ) {
+    const char = line[at];
+    if (char !== '\r' && char !== '\b' && char !== '\u001b') {
+      at += 1;
+      continue;
+    }
+    screen.write(line.slice(start, at));
+    at += control(screen, line, at);
+    start = at;
+  }
+  screen.write(line.slice(start));
+}
+
+/** Does what the control character at `at` says, and gives its length. */
+function control(screen: Screen, line: string, at: number): number {
+  if (line[at] === '\r') screen.moveTo(0);
+  else if (line[at] === '\b') screen.moveBy(-1);
+  else {
+    SEQUENCE.lastIndex = at;
+    const match = SEQUENCE.exec(line);
+    // No sequence at all: only the escape itself shows nothing.
+    if (!match) return 1;
+    const [all, parameters = '', letter] = match;
+    if (letter === 'A') screen.up(Number(parameters) || 1);
+    if (letter === 'K') screen.erase(parameters);
+    return all.length;
+  }
+  return 1;
+}
+
+/**
+ * Lines are text until the cursor goes back in them, then code points. Each step costs what it writes,
+ * so that no text, however hostile, costs more than its length; for the same reason nothing is written beyond a line's end.
+ */
+function createScreen() {
+  const lines: (string | string[])[] = [''];
+  let row = 0;
+  /** Infinity: at the end of the line. */
+  let column = Number.POSITIVE_INFINITY;
+  const cells = (): string[] => {
+    const line = lines[row] ?? '';
+    if (typeof line !== 'string') return line;
+    const taken = [...line];
+    lines[row] = taken;
+    return taken;
+  };
+  const append = (text: string) => {
+    const line = lines[row] ?? '';
+    if (typeof line === 'string') lines[row] = line + text;
+    else for (const char of text) line.push(char);
+  };
+  return {
+    text: () => lines.map((line) => (typeof line === 'string' ? line : line.join(''))).join('\n'),
+    newLine: () => {
+      row += 1;
+      if (row === lines.length) lines.push('');
+      column = lines[row] === '' ? Number.POSITIVE_INFINITY : 0;
+    },
+    moveTo: (to: number) => {
+      column = to;
+    },
+    moveBy: (by: number) => {
+      column = Math.max(0, Math.min(column, cells().length) + by);
+    },
+    up: (by: number) => {
+      column = Math.min(column, cells().length);
+      row = Math.max(0, row - by);
+    },
+    /** All of the line (2), what is left of the cursor and under it (1), or the rest. */
+    erase: (what: string) => {
+      const line = cells();
+      if (what === '1') line.fill(' ', 0, Math.min(line.length, column + 1));
+      else line.length = what === '2' ? 0 : Math.min(line.length, column);
+    },
+    write: (text: string) => {
+      if (text === '') return;
+      if (column === Number.POSITIVE_INFINITY) return append(text);
+      const line = cells();
+      column = Math.min(column, line.length);
+      for (const char of text) {
+        line[column] = char;
+        column += 1;
+      }
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { acceptExecution } from './acceptExecution.ts';
+import { untilInitialized } from './untilInitialized.ts';
+import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
+
+export type AcceptRequestDeps = Pick<
+  ServiceDeps,
+  'config' | 'database' | 'pool' | 'sessions' | 'newId' | 'now'
+>;
+
+/**
+ * From what a caller sends to a durable execution.
+ * @param onAccepting called right before the request is recorded, with its id (again with another, if somebody was first):
+ * until then nothing has happened
+ * @throws BAD_USER_INPUT, POOL_INITIALIZING, and what {@link acceptExecution} throws
+ */
+export async function acceptRequest(
+  deps: AcceptRequestDeps,
+  { tenant }: Principal,
+  request: ExecuteRequest,
+  onAccepting: (id: ExecutionId) => void,
+): Promise<Execution> {
+  const valid = validateRequest(request, deps.config);
+  await untilInitialized(deps.pool);
+  return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
+}

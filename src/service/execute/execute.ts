@@ -1,0 +1,40 @@
+import type { Execution } from '../../domain/execution.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type AcceptRequestDeps, acceptRequest } from './acceptRequest.ts';
+import { unlessStopping } from './unlessStopping.ts';
+import { type ExecuteRequest, hasKey } from './validateRequest.ts';
+
+export type RunDeps = AcceptRequestDeps & Pick<ServiceDeps, 'finishWaiters'>;
+
+/** Runs code; resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing. */
+export function execute(
+  deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
+  principal: Principal,
+  request: ExecuteRequest,
+): Promise<Execution> {
+  return unlessStopping(deps.stopping, hasKey(request), (onAccepting) =>
+    runToEnd(deps, principal, request, onAccepting),
+  );
+}
+
+/** @param onAccepting called right before the request is recorded: until then nothing has happened */
+export async function runToEnd(
+  deps: RunDeps,
+  principal: Principal,
+  request: ExecuteRequest,
+  onAccepting: () => void,
+): Promise<Execution> {
+  const { finishWaiters } = deps;
+  let unfollow = () => {};
+  try {
+    const execution = await acceptRequest(deps, principal, request, (id) => {
+      onAccepting();
+      unfollow();
+      unfollow = finishWaiters.follow(id);
+    });
+    return await finishWaiters.wait(execution, new AbortController().signal);
+  } finally {
+    unfollow();
+  }
+}

@@ -1,0 +1,27 @@
+import type { Execution } from '../../domain/execution.ts';
+import { type ExecutionId, parseId } from '../../domain/ids.ts';
+import { notFound } from '../notFound.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/** An execution by its id. Null for an unknown or malformed one, and for another tenant's. */
+export async function execution(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  id: string,
+): Promise<Execution | null> {
+  const parsed = parseId<ExecutionId>(id);
+  const found = parsed === null ? null : await database.queries.execution(parsed);
+  return found?.tenant === tenant ? found : null;
+}
+
+/** The same for who cannot go on without it. @throws NOT_FOUND */
+export async function requireExecution(
+  deps: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  id: string,
+): Promise<Execution> {
+  const found = await execution(deps, principal, id);
+  if (!found) throw notFound('execution', id);
+  return found;
+}

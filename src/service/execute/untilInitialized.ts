@@ -1,0 +1,30 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { Pool } from '../../pool/pool.ts';
+
+/** A start takes well under a second; this is for a machine or an engine that is very busy. */
+const LIMIT_MS = 10_000;
+const RETRY_AFTER_MS = 1_000;
+
+/** Resolves when the pool has taken over its workers: a gateway that was just started lets its first callers wait for that. @throws POOL_INITIALIZING */
+export async function untilInitialized(
+  pool: Pick<Pool, 'isInitializing' | 'onChange'>,
+): Promise<void> {
+  if (!pool.isInitializing) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(end, LIMIT_MS);
+    const off = pool.onChange(() => {
+      if (!pool.isInitializing) end();
+    });
+    function end(): void {
+      clearTimeout(timer);
+      off();
+      resolve();
+    }
+  });
+  if (!pool.isInitializing) return;
+  throw new DomainError(
+    'POOL_INITIALIZING',
+    'This gateway is still taking over its workers. Send the request again.',
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
+}

@@ -1,0 +1,25 @@
+import type { Execution } from '../../domain/execution.ts';
+import type { Session } from '../../domain/session.ts';
+import { validateUserUuid } from '../execute/validateRequest.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/** A user's session at an earlier time. */
+export interface SessionAt {
+  readonly at: Date;
+  readonly session: Session;
+  /** Accepted by then and not over, as they are now. */
+  readonly unfinished: readonly Execution[];
+}
+
+/** The session that the user had open at that time, from its events. Null: there was none, or it was pruned. */
+export async function sessionAt(
+  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  userUuid: string,
+  at: Date,
+): Promise<SessionAt | null> {
+  const session = await queries.sessionAt(tenant, validateUserUuid(userUuid), at);
+  if (!session) return null;
+  return { at, session, unfinished: await queries.unfinishedAt(session.id, at) };
+}

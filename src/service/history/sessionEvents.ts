@@ -1,0 +1,19 @@
+import type { RecordedEvent } from '../../domain/events.ts';
+import { parseId, type SessionId } from '../../domain/ids.ts';
+import type { ListPage, PageRequest } from '../lists/page.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { streamPage } from './streamPage.ts';
+
+/** A session's life as it was recorded. Null: there is no such session, or it is another tenant's. @throws BAD_USER_INPUT */
+export async function sessionEvents(
+  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  sessionId: string,
+  request: PageRequest,
+): Promise<ListPage<RecordedEvent> | null> {
+  const id = parseId<SessionId>(sessionId);
+  const session = id === null ? null : await queries.session(id);
+  if (session?.tenant !== tenant) return null;
+  return await streamPage(queries, 'session', session.id, request);
+}

@@ -1,0 +1,33 @@
+import type { Execution } from '../../domain/execution.ts';
+import { validateUserUuid } from '../execute/validateRequest.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type ListPage, type PageRequest, parsePosition, readPage } from './page.ts';
+
+export interface ExecutionFilter {
+  readonly userUuid?: string | null | undefined;
+  readonly status?: Execution['status'] | null | undefined;
+  /** Requested at this time or later. */
+  readonly from?: Date | null | undefined;
+  /** Requested before this time. */
+  readonly to?: Date | null | undefined;
+}
+
+/** The last accepted first. @throws BAD_USER_INPUT */
+export async function executions(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  { userUuid, status, from, to }: ExecutionFilter,
+  request: PageRequest,
+): Promise<ListPage<Execution>> {
+  const filter = {
+    tenant,
+    userUuid: userUuid == null ? null : validateUserUuid(userUuid),
+    status: status ?? null,
+    from: from ?? null,
+    to: to ?? null,
+  };
+  return await readPage(request, parsePosition, (before, limit) =>
+    database.queries.executionPage(filter, before, limit),
+  );
+}

@@ -1,0 +1,27 @@
+import type { Session } from '../../domain/session.ts';
+import { validateUserUuid } from '../execute/validateRequest.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type ListPage, type PageRequest, parseIdCursor, readPage } from './page.ts';
+
+export interface SessionFilter {
+  readonly userUuid?: string | null | undefined;
+  readonly isOpen?: boolean | null | undefined;
+}
+
+/** The last opened first. @throws BAD_USER_INPUT */
+export async function sessions(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  { userUuid, isOpen }: SessionFilter,
+  request: PageRequest,
+): Promise<ListPage<Session>> {
+  const filter = {
+    tenant,
+    userUuid: userUuid == null ? null : validateUserUuid(userUuid),
+    isOpen: isOpen ?? null,
+  };
+  return await readPage(request, parseIdCursor, (before, limit) =>
+    database.queries.sessionPage(filter, before, limit),
+  );
+}

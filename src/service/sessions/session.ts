@@ -1,0 +1,13 @@
+import type { Session } from '../../domain/session.ts';
+import { validateUserUuid } from '../execute/validateRequest.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/** The user's open session, else the last one that was, else null. */
+export async function session(
+  { database }: Pick<ServiceDeps, 'database'>,
+  { tenant }: Principal,
+  userUuid: string,
+): Promise<Session | null> {
+  return await database.queries.lastSession(tenant, validateUserUuid(userUuid));
+}

@@ -1,0 +1,15 @@
+/** The service as the product composes it, over a database alone: what only reads is all there, what needs a worker fails. */
+import { loadConfig } from '../../src/config/config.ts';
+import type { Database } from '../../src/events/database.ts';
+import { composeService } from '../../src/gateway.ts';
+import type { Pool } from '../../src/pool/pool.ts';
+import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
+import type { Service } from '../../src/service/service.ts';
+import { POOL_ID } from '../../testkit/events.ts';
+
+export function databaseService(database: Database, maxResponseBytes = 1_000_000): Service {
+  const config = { ...loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' }), maxResponseBytes };
+  const pool = { id: POOL_ID } as Pool;
+  const sharedOutput = createSharedOutput();
+  return composeService(config, { database, pool, sharedOutput }).service;
+}
