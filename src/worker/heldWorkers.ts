@@ -10,6 +10,7 @@ import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker } from './heldWorker.ts';
+import { DURABLE_OPERATIONS, operationOf } from './operations/durableOperations.ts';
 
 export interface HeldWorkersDeps {
   readonly database: Database;
@@ -57,12 +58,12 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   async function read(id: WorkerId) {
     const { queries, store } = deps.database;
     const position = await store.lastPosition();
-    const [session, unfinished, commands] = await Promise.all([
+    const [session, unfinished, pending] = await Promise.all([
       queries.openSessionOfWorker(id),
       queries.unfinishedExecutions(id),
-      queries.pendingCommands(id),
+      queries.pendingRequests(id, DURABLE_OPERATIONS),
     ]);
-    return [position, { session, unfinished, commands }] as const;
+    return [position, { session, unfinished, pending }] as const;
   }
 
   async function drop(id: WorkerId): Promise<void> {
@@ -160,7 +161,6 @@ function ofStream(
 
 function tell(held: HeldWorker, recorded: RecordedEvent): void {
   const { event } = recorded;
-  const requestId = recorded.metadata.eventId;
   switch (event.type) {
     case 'SessionOpened':
       held.opened(evolveSession(null, event));
@@ -170,17 +170,10 @@ function tell(held: HeldWorker, recorded: RecordedEvent): void {
       held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
       break;
     }
-    case 'InterruptRequested': {
-      const executionId = recorded.streamId as ExecutionId;
-      held.carryOut({ type: 'interrupt', requestId, executionId }, recorded);
-      break;
-    }
-    case 'KernelRestartRequested':
-      held.carryOut({ type: 'restart', requestId }, recorded);
-      break;
     case 'SessionClosed':
       if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
       break;
     default:
+      if (operationOf(event.type)) held.carryOut(recorded);
   }
 }

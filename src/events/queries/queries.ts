@@ -4,9 +4,9 @@
  * never folded from events, but for {@link HistoryQueries} and {@link CommandQueries}.
  */
 
-import type { RecordedEvent, StreamKind } from '../../domain/events.ts';
+import type { DomainEvent, RecordedEvent, StreamKind } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import type { CloseReason, Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -79,17 +79,24 @@ export interface UnfinishedExecution {
   readonly lastSeq: number;
 }
 
-/** What a user asked of a worker; `requestId` is the event that recorded it. */
-export type PendingCommand =
-  | { readonly type: 'interrupt'; readonly requestId: EventId; readonly executionId: ExecutionId }
-  | { readonly type: 'restart'; readonly requestId: EventId };
+/** Which event asks something of a worker, and which tells that it was done. Both are of one stream. */
+export interface RequestRule {
+  readonly request: DomainEvent['type'];
+  readonly answer: {
+    readonly type: DomainEvent['type'];
+    /** Only one with these values is an answer. */
+    readonly data?: Readonly<Record<string, string>>;
+    /** `all`: it answers whatever was asked before it. `at-least-one`: the oldest request, and perhaps more. */
+    readonly answers: 'all' | 'at-least-one';
+  };
+}
 
 export interface CommandQueries {
   /**
-   * Every interrupt of an execution that has not ended, and every request for a fresh kernel that may not have been answered:
-   * each may have been sent to the agent already.
+   * What was asked of a worker, of its open session and its unfinished executions, and may not have been answered, in the
+   * order it was asked for: each may have been sent to the agent already.
    */
-  pendingCommands(workerId: WorkerId): Promise<PendingCommand[]>;
+  pendingRequests(workerId: WorkerId, rules: readonly RequestRule[]): Promise<RecordedEvent[]>;
 }
 
 export interface OutputBounds {

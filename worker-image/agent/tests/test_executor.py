@@ -1,25 +1,13 @@
 """The executor with a real kernel, under the kernel's own user: run as root in the worker image."""
 
 import asyncio
-import json
-import unittest
-from typing import Any
 from unittest import mock
 
-from cellhouse_agent.executor import Executor, QueueFull
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.launcher import KernelLauncher
-from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.usage import find_usage
+from cellhouse_agent.executor import QueueFull
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.user_processes import user_processes
+from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
 
-# Far beyond what any of these take; a hang shall fail, not block.
-PATIENCE_SECONDS = 60.0
-# For code that does end when interrupted: on a busy machine that may take long.
-LONG_GRACE_MS = 20_000
 SHORT_GRACE_MS = 200
 
 # Speaks in the kernel's name, at once.
@@ -41,68 +29,8 @@ time.sleep(50)
 )
 
 
-def request(
-    msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
-) -> ExecuteRequest:
-    """A request that may print a megabyte."""
-    return ExecuteRequest(msg_id, code, {"msg_id": msg_id}, timeout_ms, grace_ms, 1_000_000)
-
-
-class WithKernel(unittest.IsolatedAsyncioTestCase):
+class WithKernel(WithExecutor):
     """A worker without its socket."""
-
-    async def asyncSetUp(self) -> None:
-        self.buffer = ReplayBuffer(10_000_000)
-        writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage())
-        self.launcher = KernelLauncher(cpus=1)
-        self.launcher.start()
-        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
-        await self.kernel.start()
-        self.work = asyncio.create_task(self.executor.run(self.kernel))
-
-    async def asyncTearDown(self) -> None:
-        self.work.cancel()
-        await asyncio.wait([self.work])
-        await self.kernel.end()
-        await self.launcher.close()
-
-    def frames(self, msg_id: str) -> list[dict[str, Any]]:
-        """All frames of one execution so far."""
-        seqs = range(self.buffer.first_seq, self.buffer.last_seq + 1)
-        frames = [json.loads(self.buffer.get(seq) or b"") for seq in seqs]
-        return [frame for frame in frames if frame["parent_header"].get("msg_id") == msg_id]
-
-    async def reply(self, msg_id: str) -> dict[str, Any]:
-        """Wait for the end of an execution; its reply."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                for frame in self.frames(msg_id):
-                    if frame["header"]["msg_type"] == "execute_reply":
-                        return dict(frame)
-                await self.buffer.wait_for(self.buffer.last_seq + 1)
-
-    async def started(self, msg_id: str) -> None:
-        """Wait until an execution runs."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not self.frames(msg_id):
-                await self.buffer.wait_for(self.buffer.last_seq + 1)
-
-    async def printed(self, msg_id: str, text: str, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait until an execution has printed this."""
-        async with asyncio.timeout(patience):
-            while text not in "".join(f["content"].get("text", "") for f in self.frames(msg_id)):
-                await self.buffer.wait_for(self.buffer.last_seq + 1)
-
-    async def run_code(
-        self, msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
-    ) -> tuple[str, str]:
-        """Run code; its outcome and what it printed."""
-        self.executor.submit(request(msg_id, code, timeout_ms, grace_ms))
-        reply = await self.reply(msg_id)
-        contents = [frame["content"] for frame in self.frames(msg_id)]
-        text = "".join(content.get("text", "") for content in contents)
-        return reply["metadata"]["cellhouse"]["outcome"], text
 
     async def test_state_lives_from_one_execution_to_the_next(self) -> None:
         self.assertEqual(await self.run_code("1", "a = 10"), ("finished", ""))
@@ -204,12 +132,6 @@ class WithKernel(unittest.IsolatedAsyncioTestCase):
             await self.printed("1", "hit 2\n", 0.5)
         self.assertTrue(self.executor.interrupt("1", "r2").interrupted)
         await self.printed("1", "hit 2\n")
-
-    async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
-        restarts = [self.executor.restart("r1"), self.executor.restart("r1")]
-        self.assertEqual(await asyncio.gather(*restarts), [2, 2])
-        self.assertEqual(await self.executor.restart("r1"), 2)
-        self.assertEqual(await self.executor.restart("r2"), 3)
 
     async def test_a_restart_ends_what_runs_and_everything_it_started(self) -> None:
         code = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(50)"
