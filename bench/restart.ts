@@ -4,7 +4,7 @@
  * code has answered, through the worker's agent and its channel. Beside a stock kernel that its own manager restarts.
  */
 import { randomUUID } from 'node:crypto';
-import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
+import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
 import { startAgent } from '../testkit/kernelServers.ts';
 import type { Bench, Samples } from './suite/bench.ts';
@@ -61,11 +61,11 @@ async function measure(isShort: boolean): Promise<readonly [Samples, Samples, Sa
   const agent = await startAgent();
   const runner = createKernelRunner(agent.target);
   const ending = new AbortController();
-  const http = createAgentHttp({ target: agent.target, epoch: 1, signal: ending.signal });
+  const call = createAgentCalls({ target: agent.target, epoch: 1, signal: ending.signal });
   const stock = await startStockKernel(workerImage());
   const byUser = async (): Promise<number> => {
     const askedAt = performance.now();
-    await http.restart(randomUUID());
+    await call('restart', { requestId: randomUUID() });
     await answer(runner);
     return performance.now() - askedAt;
   };

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { PoolId, WorkerId } from '../src/domain/ids.ts';
-import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
+import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import { newId } from '../src/process/newId.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
@@ -144,7 +144,7 @@ export async function startAgent(): Promise<AgentServer> {
       address: socketAddress(at),
     });
     const target = targetAt(location);
-    const http = createAgentHttp({ target, epoch: 1, signal: new AbortController().signal });
+    const call = createAgentCalls({ target, epoch: 1, signal: new AbortController().signal });
     return {
       target,
       socketPath: location,
@@ -152,8 +152,9 @@ export async function startAgent(): Promise<AgentServer> {
       containerId,
       agentBytes: async () => (await agentMemory()).bytes,
       agentPeakBytes: async () => (await agentMemory()).peakBytes,
-      interrupt: async (msgId) => void (await http.interrupt(msgId, randomUUID())),
-      restart: async () => void (await http.restart(randomUUID())),
+      interrupt: async (msgId) =>
+        void (await call('interrupt', { msgId, requestId: randomUUID() })),
+      restart: async () => void (await call('restart', { requestId: randomUUID() })),
       close,
     };
   } catch (error: unknown) {

@@ -7,16 +7,19 @@ import {
   type Session,
   type SessionEvent,
 } from '../domain/session.ts';
-import type { PendingCommand } from '../events/queries/commandQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
+import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
 import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
+import { FencedByWorkerError } from '../kernel/channel/kernelErrors.ts';
 import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../kernel/frames/messages.ts';
 import { addOutput, type Job, type Segment, segmentOf } from './batch.ts';
 import { endingOf, endingWithoutAnswer } from './endings.ts';
 import type { HeldWorker, HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 import { createJobs, type Jobs } from './jobs.ts';
-import { createPendingCommands, type PendingCommands } from './pendingCommands.ts';
+import type { OperatedWorker } from './operations/durableOperation.ts';
+import { operationOf } from './operations/durableOperations.ts';
+import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 /** Begins to act at once. */
@@ -24,19 +27,19 @@ export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWo
   return new Held(deps, start);
 }
 
-class Held implements HeldWorker {
+class Held implements HeldWorker, OperatedWorker {
   readonly workerId: WorkerId;
   isSuspect = false;
   readonly #deps: HeldWorkerDeps;
-  readonly #jobs: Jobs;
+  readonly jobs: Jobs;
   readonly #channel: KernelChannel;
   readonly #writer: Writer;
-  readonly #commands: PendingCommands;
+  readonly #pending: PendingOperations;
   readonly #epoch: number;
   #bootId: string;
   #session: Session | null;
   /** Is to be interrupted, and the gateway before may have sent it: it is not sent before the agent has told. */
-  #askedFor: ExecutionId | null = null;
+  #heldBack: ExecutionId | null = null;
   #unstoredCancels = 0;
   #isClosed = false;
   /** Its agent is not the one that was there. Nothing is sent to it: it would run what the former one ran already. */
@@ -49,15 +52,14 @@ class Held implements HeldWorker {
     this.#epoch = start.cursor.epoch;
     this.#bootId = start.cursor.bootId;
     this.#session = start.session;
-    this.#jobs = createJobs(start);
+    this.jobs = createJobs(start);
     this.#writer = createWriter(this.#writerDeps(), start.cursor.seq);
     this.#channel = this.#openChannel(start);
-    this.#commands = createPendingCommands({
+    this.#pending = createPendingOperations({
       logger: deps.logger,
-      carryOut: (command) => this.#carryOut(command),
-      onFenced: () => this.lose(),
+      carryOut: async (request) => operationOf(request.event.type)?.carryOut(this, request),
     });
-    for (const command of start.commands) this.#commands.add(command);
+    for (const request of start.pending) this.#pending.add(request);
   }
 
   get isOpen(): boolean {
@@ -65,12 +67,12 @@ class Held implements HeldWorker {
   }
 
   get unfinished(): number {
-    return this.#jobs.count;
+    return this.jobs.count;
   }
 
   get running(): ExecutionId | null {
-    const { first } = this.#jobs;
-    return first && this.#jobs.progressOf(first) !== null ? first.execution.id : null;
+    const { first } = this.jobs;
+    return first && this.jobs.progressOf(first) !== null ? first.execution.id : null;
   }
 
   get sessionId(): SessionId | null {
@@ -82,19 +84,48 @@ class Held implements HeldWorker {
   }
 
   enqueue(next: UnfinishedExecution): void {
-    if (!this.#isClosed && this.#jobs.add(next)) this.#runNext();
+    if (!this.#isClosed && this.jobs.add(next)) this.#runNext();
   }
 
   has(id: ExecutionId): boolean {
-    return this.#jobs.find(id) !== undefined;
+    return this.jobs.find(id) !== undefined;
   }
 
-  carryOut(command: PendingCommand, recorded: RecordedEvent): void {
-    this.#jobs.fold(recorded);
+  carryOut(request: RecordedEvent): void {
+    this.jobs.fold(request);
     const session = this.#session;
-    if (session?.id === recorded.streamId && session.version === recorded.version - 1)
-      this.#session = evolveSession(session, recorded.event as SessionEvent);
-    this.#commands.add(command);
+    if (session?.id === request.streamId && session.version === request.version - 1)
+      this.#session = evolveSession(session, request.event as SessionEvent);
+    this.#pending.add(request);
+  }
+
+  readonly call: CallAgent = async (name, input) => {
+    try {
+      return await this.#channel.call(name, input);
+    } catch (error: unknown) {
+      if (error instanceof FencedByWorkerError) this.lose();
+      throw error;
+    }
+  };
+
+  get isActing(): boolean {
+    return !this.#isClosed && !this.#isReplaced;
+  }
+
+  endHoldBack(id: ExecutionId): boolean {
+    if (this.#heldBack !== id) return false;
+    this.#heldBack = null;
+    return true;
+  }
+
+  /** What runs next waits until that is stored: a successor finds the same order, and sends nothing that was cancelled. */
+  cancel(job: Job): void {
+    this.#finishUnanswered(job, 'CANCELLED');
+    this.#unstoredCancels += 1;
+    void this.#writer.drained().then(() => {
+      this.#unstoredCancels -= 1;
+      this.#runNext();
+    });
   }
 
   end(reason: CloseReason): Promise<void> {
@@ -105,7 +136,7 @@ class Held implements HeldWorker {
   lose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#commands.close();
+    this.#pending.close();
     this.#writer.stop();
     void this.#channel.close();
     this.#deps.onFenced(this.workerId);
@@ -113,7 +144,7 @@ class Held implements HeldWorker {
 
   async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
-    this.#commands.close();
+    this.#pending.close();
     await this.#channel.close();
     const limit = AbortSignal.timeout(drainMs);
     await Promise.race([
@@ -125,10 +156,10 @@ class Held implements HeldWorker {
 
   async #end(reason: CloseReason): Promise<void> {
     this.#isClosed = true;
-    this.#commands.close();
+    this.#pending.close();
     await this.#channel.close();
     const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
-    for (const job of this.#jobs.all()) {
+    for (const job of this.jobs.all()) {
       if (reason === 'worker-lost') job.stateLost = true;
       this.#finishUnanswered(job, status);
     }
@@ -163,7 +194,7 @@ class Held implements HeldWorker {
         workerId: this.workerId,
         epoch: this.#epoch,
         bootId: this.#bootId,
-        progress: this.#jobs.progress,
+        progress: this.jobs.progress,
       }),
       reload: (segments) => this.#reload(segments),
       onStored: ({ seq, session }) => {
@@ -171,7 +202,7 @@ class Held implements HeldWorker {
         if (seq !== null) this.#channel.ack(seq);
       },
       onFenced: () => this.lose(),
-      followers: () => (this.#jobs.first ? followers(this.#jobs.first.execution) : 0),
+      followers: () => (this.jobs.first ? followers(this.jobs.first.execution) : 0),
       holdBack: (isHeld) => (isHeld ? this.#channel.pause() : this.#channel.resume()),
     };
   }
@@ -183,15 +214,15 @@ class Held implements HeldWorker {
     const at = new Date(message.at);
     if (message.type === 'status' && message.state === 'restarting') {
       const reason = message.reason ?? 'died';
-      batch.kernelRestarts.push({ at, reason, executionId: this.#jobs.kernelReplaced(reason) });
+      batch.kernelRestarts.push({ at, reason, executionId: this.jobs.kernelReplaced(reason) });
       this.#writer.added('output');
       return;
     }
-    const { first: job } = this.#jobs;
-    const progress = job ? this.#jobs.progressOf(job) : null;
+    const { first: job } = this.jobs;
+    const progress = job ? this.jobs.progressOf(job) : null;
     if (!job || progress === null) return;
     const step = receive(progress, message, { maxOutputBytes: job.execution.maxOutputBytes });
-    this.#jobs.advance(step.progress);
+    this.jobs.advance(step.progress);
     for (const output of step.outputs) addOutput(batch, job, output, at);
     if (step.started) segmentOf(batch, job).startedAt = at;
     if (step.done !== null) {
@@ -202,37 +233,37 @@ class Held implements HeldWorker {
   }
 
   #finish(job: Job, ending: Ending, at: Date): void {
-    this.#jobs.remove(job);
+    this.jobs.remove(job);
     segmentOf(this.#writer.batch, job).end = { at, ending };
     this.#writer.added('end');
   }
 
   #finishUnanswered(job: Job, status: 'CANCELLED' | 'WORKER_LOST'): void {
-    const ending = endingWithoutAnswer(status, job.stateLost, this.#jobs.progressOf(job));
+    const ending = endingWithoutAnswer(status, job.stateLost, this.jobs.progressOf(job));
     this.#finish(job, ending, this.#deps.now());
   }
 
   #opened(): void {
     if (this.#isReplaced) return;
     this.isSuspect = false;
-    const { first } = this.#jobs;
+    const { first } = this.jobs;
     // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
-    if (first && this.#jobs.progressOf(first) !== null) this.#sendOrAsk(first);
+    if (first && this.jobs.progressOf(first) !== null) this.#sendOrAsk(first);
     else this.#runNext();
     this.#deps.onOpen(this.workerId);
   }
 
   #runNext(): void {
-    const { first } = this.#jobs;
-    if (!first || this.#jobs.progressOf(first) !== null) return;
+    const { first } = this.jobs;
+    if (!first || this.jobs.progressOf(first) !== null) return;
     if (!this.isOpen || this.#isReplaced || this.#unstoredCancels > 0) return;
-    this.#jobs.begin(first);
+    this.jobs.begin(first);
     this.#sendOrAsk(first);
   }
 
   #sendOrAsk({ execution, code }: Job): void {
-    if (this.#commands.isInterrupting(execution.id)) {
-      this.#askedFor = execution.id;
+    if (this.#pending.has('InterruptRequested', execution.id)) {
+      this.#heldBack = execution.id;
       return;
     }
     this.#channel.execute({
@@ -241,30 +272,6 @@ class Held implements HeldWorker {
       timeoutMs: execution.timeoutMs,
       graceMs: this.#deps.interruptGraceMs,
       maxOutputBytes: execution.maxOutputBytes,
-    });
-  }
-
-  async #carryOut(command: PendingCommand): Promise<void> {
-    if (command.type === 'restart') return await this.#channel.http.restart(command.requestId);
-    const id = command.executionId;
-    const job = this.#jobs.find(id);
-    if (!job) return;
-    // Neither this gateway nor the one before it has sent it.
-    if (!job.isTakenOver && this.#jobs.progressOf(job) === null) return this.#cancel(job);
-    const { known } = await this.#channel.http.interrupt(id, command.requestId);
-    const isUnsent = this.#askedFor === id || this.#jobs.progressOf(job) === null;
-    if (this.#askedFor === id) this.#askedFor = null;
-    if (known || !isUnsent || this.#isReplaced || this.#isClosed || !this.has(id)) return;
-    this.#cancel(job);
-  }
-
-  /** What runs next waits until that is stored: a successor finds the same order, and sends nothing that was cancelled. */
-  #cancel(job: Job): void {
-    this.#finishUnanswered(job, 'CANCELLED');
-    this.#unstoredCancels += 1;
-    void this.#writer.drained().then(() => {
-      this.#unstoredCancels -= 1;
-      this.#runNext();
     });
   }
 

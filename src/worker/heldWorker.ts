@@ -17,9 +17,9 @@ import type { Execution } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
-import type { PendingCommand } from '../events/queries/commandQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
+import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
 
 export interface HeldWorkerDeps {
   readonly store: EventStore;
@@ -46,7 +46,8 @@ export interface TakenOver {
   readonly cursor: Cursor;
   readonly session: Session | null;
   readonly unfinished: readonly UnfinishedExecution[];
-  readonly commands: readonly PendingCommand[];
+  /** What durable operations were asked for, and may not have been answered. */
+  readonly pending: readonly RecordedEvent[];
 }
 
 export interface HeldWorker {
@@ -64,10 +65,15 @@ export interface HeldWorker {
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
   /**
-   * Cancels a queued execution, interrupts a running one, replaces the kernel: at once, or as soon as its agent answers.
-   * Known commands are ignored, too. @param recorded what asked for it
+   * Carries out the durable operation that was asked for: at once, or as soon as its agent answers. Known requests are
+   * ignored, too.
    */
-  carryOut(command: PendingCommand, recorded: RecordedEvent): void;
+  carryOut(request: RecordedEvent): void;
+  /**
+   * Asks its agent for what need not survive this gateway, under its lease's epoch. Refused because another gateway has the
+   * worker, it is lost ({@link HeldWorker.lose}).
+   */
+  readonly call: CallAgent;
   /** The session is closed: ends all its executions, keeping what they put out. Repeating it awaits the same end. */
   end(reason: CloseReason): Promise<void>;
   /** Its lease is another gateway's: stops acting at once, and stores and sends nothing more. */

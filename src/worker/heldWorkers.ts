@@ -10,6 +10,7 @@ import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker } from './heldWorker.ts';
+import { DURABLE_OPERATIONS, operationOf } from './operations/durableOperations.ts';
 
 export interface HeldWorkersDeps {
   readonly database: Database;
@@ -143,12 +144,12 @@ async function hold(
 /** The position first: whatever was committed up to it is in the others. */
 async function read({ queries, store }: Database, id: WorkerId) {
   const position = await store.lastPosition();
-  const [session, unfinished, commands] = await Promise.all([
+  const [session, unfinished, pending] = await Promise.all([
     queries.openSessionOfWorker(id),
     queries.unfinishedExecutions(id),
-    queries.pendingCommands(id),
+    queries.pendingRequests(id, DURABLE_OPERATIONS),
   ]);
-  return [position, { session, unfinished, commands }] as const;
+  return [position, { session, unfinished, pending }] as const;
 }
 
 /** The worker that an event names, if it does. */
@@ -172,7 +173,6 @@ function ofStream(
 
 function tell(held: HeldWorker, recorded: RecordedEvent): void {
   const { event } = recorded;
-  const requestId = recorded.metadata.eventId;
   switch (event.type) {
     case 'SessionOpened':
       held.opened(evolveSession(null, event));
@@ -182,17 +182,10 @@ function tell(held: HeldWorker, recorded: RecordedEvent): void {
       held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
       break;
     }
-    case 'InterruptRequested': {
-      const executionId = recorded.streamId as ExecutionId;
-      held.carryOut({ type: 'interrupt', requestId, executionId }, recorded);
-      break;
-    }
-    case 'KernelRestartRequested':
-      held.carryOut({ type: 'restart', requestId }, recorded);
-      break;
     case 'SessionClosed':
       if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
       break;
     default:
+      if (operationOf(event.type)) held.carryOut(recorded);
   }
 }

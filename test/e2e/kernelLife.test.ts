@@ -3,20 +3,20 @@ import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
+import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
 
 let agent: Awaited<ReturnType<typeof startAgent>>;
 let runner: KernelRunner;
-let http: AgentHttp;
+let call: CallAgent;
 const ending = new AbortController();
 
 beforeAll(async () => {
   agent = await startAgent();
   runner = createKernelRunner(agent.target);
-  http = createAgentHttp({ target: agent.target, epoch: 1, signal: ending.signal });
+  call = createAgentCalls({ target: agent.target, epoch: 1, signal: ending.signal });
 });
 afterAll(async () => {
   ending.abort();
@@ -24,7 +24,7 @@ afterAll(async () => {
   await agent?.close();
 });
 
-const restart = () => http.restart(randomUUID());
+const restart = () => call('restart', { requestId: randomUUID() });
 
 async function run(code: string): Promise<string> {
   const ran = await runner.run(code);

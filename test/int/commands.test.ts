@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
+import { FencedByWorkerError } from '../../src/kernel/channel/kernelErrors.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, onSession } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
@@ -188,6 +189,32 @@ describe('an interrupt', () => {
     await expect.poll(() => statusOf(execution.id)).toBe('OK');
     expect(await other.interrupt(execution)).toMatchObject({ status: 'OK' });
     expect(await eventIds('execution', execution.id, 'InterruptRequested')).toEqual([]);
+  });
+});
+
+describe('a call', () => {
+  it('reaches the agent under the epoch of the lease', async () => {
+    const http = recordCalls(scripted.agent, () => TOOK_IT);
+    const held = await holder.adopt(scripted.worker);
+    expect(await held.call('interrupt', { msgId: 'm', requestId: 'r' })).toEqual(TOOK_IT);
+    expect(http.calls).toEqual([
+      { path: '/interrupt', body: { epoch: 1, msg_id: 'm', request_id: 'r' } },
+    ]);
+  });
+
+  it('that the agent refuses with a higher epoch ends the acting, and stores nothing more', async () => {
+    const execution = await scripted.request(observer);
+    const held = await holder.adopt(scripted.worker);
+    await scripted.untilSent(execution.id);
+    scripted.agent.answer = (_request, response) => {
+      response.writeHead(409).end('{"error":"stale_epoch","epoch":2}');
+    };
+    await expect(held.call('restart', { requestId: 'r' })).rejects.toThrow(FencedByWorkerError);
+    expect(held.isOpen).toBe(false);
+    scripted.begin(execution.id);
+    scripted.finish(execution.id, 'finished');
+    await expect(held.call('restart', { requestId: 'r' })).rejects.toThrow(/abort/i);
+    expect(await statusOf(execution.id)).toBe('QUEUED');
   });
 });
 

@@ -1,7 +1,10 @@
 /** What only our agent does for the pool: a plain Jupyter Server has no limits, no numbers, no epochs and no measure. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
+import { OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
+import { requestAgent } from '../../src/kernel/calls/requestAgent.ts';
 import { newId } from '../../src/process/newId.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { recordChannel } from '../../testkit/channelRecorder.ts';
 import { textOf } from '../../testkit/kernelRunner.ts';
 import { KERNELS, useKernel } from '../support/kernelContract.ts';
@@ -35,6 +38,25 @@ describe('what only our agent does', () => {
     expect((await kernel.runner.run('kept')).outcome).toMatchObject({ errorName: 'NameError' });
   });
 
+  it.each(Object.keys(OPERATIONS) as OperationName[])('has the operation %s', async (name) => {
+    const { method } = OPERATIONS[name];
+    // Without an epoch it does nothing.
+    const ask = { method, path: `/${name}`, timeoutMs: 5_000, body: method === 'GET' ? null : {} };
+    const { signal } = new AbortController();
+    const { status } = await requestAgent(socketAddress(kernel.relay.socketPath), ask, signal);
+    expect(status).toBe(method === 'GET' ? 200 : 400);
+  });
+
+  it('answers what it can tell at once', async () => {
+    const { channel } = kernel.runner.recorded;
+    const bootId = channel.hello?.bootId;
+    expect(await channel.call('health', {})).toEqual({ bootId, kernel: 'idle' });
+    const { cpuMs, memoryBytes, memoryLimitBytes, oomKills } = await channel.call('usage', {});
+    expect(cpuMs).toBeGreaterThan(0);
+    expect(memoryBytes).toBeLessThan(memoryLimitBytes);
+    expect(oomKills).toBe(0);
+  });
+
   it('interrupts the very execution that was asked for', async () => {
     const { channel } = kernel.runner.recorded;
     const msgId = newId<ExecutionId>();
@@ -48,15 +70,21 @@ describe('what only our agent does', () => {
     );
     const another = newId<ExecutionId>();
     const [stop, stopAnother] = [newId(), newId()];
-    expect(await channel.http.interrupt(another, stopAnother)).toEqual({
+    expect(await channel.call('interrupt', { msgId: another, requestId: stopAnother })).toEqual({
       interrupted: false,
       known: false,
     });
-    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: true, known: true });
+    expect(await channel.call('interrupt', { msgId, requestId: stop })).toEqual({
+      interrupted: true,
+      known: true,
+    });
     expect((await running).outcome).toMatchObject({ status: 'INTERRUPTED', stateLost: false });
     const refused = (await kernel.runner.run('print("never")', { msgId: another })).outcome;
     expect(refused).toMatchObject({ status: 'INTERRUPTED', startedAt: null, outputBytes: 0 });
-    expect(await channel.http.interrupt(msgId, stop)).toEqual({ interrupted: false, known: true });
+    expect(await channel.call('interrupt', { msgId, requestId: stop })).toEqual({
+      interrupted: false,
+      known: true,
+    });
   });
 
   it('runs one msg_id once, however often it is sent', async () => {
@@ -88,7 +116,9 @@ describe('what only our agent does', () => {
       message.type === 'output' && message.output.kind === 'stream' ? [message.output.text] : [],
     );
     expect(texts.join('')).toBe(Array.from({ length: 20 }, (_, i) => `${i}\n`).join(''));
-    await expect(kernel.runner.recorded.channel.http.interrupt(msgId, newId())).rejects.toThrow();
+    await expect(
+      kernel.runner.recorded.channel.call('interrupt', { msgId, requestId: newId() }),
+    ).rejects.toThrow();
     await successor.channel.close();
   });
 });

@@ -1,44 +1,59 @@
-import type { EventId, ExecutionId, WorkerId } from '../../domain/ids.ts';
+import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import type { WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
+import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
 
-/** What a user asked of a worker; `requestId` is the event that recorded it. */
-export type PendingCommand =
-  | { readonly type: 'interrupt'; readonly requestId: EventId; readonly executionId: ExecutionId }
-  | { readonly type: 'restart'; readonly requestId: EventId };
+/** Which event asks something of a worker, and which tells that it was done. Both are of one stream. */
+export interface RequestRule {
+  readonly request: DomainEvent['type'];
+  readonly answer: {
+    readonly type: DomainEvent['type'];
+    /** Only one with these values is an answer. */
+    readonly data?: Readonly<Record<string, string>>;
+    /** `all`: it answers whatever was asked before it. `at-least-one`: the oldest request, and perhaps more. */
+    readonly answers: 'all' | 'at-least-one';
+  };
+}
 
 export function createCommandQueries({ sql, answered }: Client) {
   return {
     /**
-     * Every interrupt of an execution that has not ended, and every request for a fresh kernel that may not have been answered:
-     * each may have been sent to the agent already.
+     * What was asked of a worker, of its open session and its unfinished executions, and may not have been answered, in the
+     * order it was asked for: each may have been sent to the agent already.
      */
-    pendingCommands: async (workerId: WorkerId): Promise<PendingCommand[]> => {
-      const [interrupts, restarts] = await Promise.all([
-        answered(sql<{ requestId: EventId; executionId: ExecutionId }[]>`
-          SELECT e.event_id AS request_id, x.id AS execution_id FROM executions x
-          JOIN events e ON e.stream_id = 'execution-' || x.id AND e.type = 'InterruptRequested'
-          WHERE x.worker_id = ${workerId} AND x.finished_at IS NULL ORDER BY e.position`),
-        answered(sql<{ requestId: EventId }[]>`
-          WITH told AS (
-            SELECT e.event_id, e.position, e.type = 'KernelRestartRequested' AS is_request FROM sessions s
-            JOIN events e ON e.stream_id = 'session-' || s.id
-            WHERE s.worker_id = ${workerId} AND s.closed_at IS NULL
-              AND (e.type = 'KernelRestartRequested' OR e.type = 'KernelRestarted' AND e.data ->> 'reason' = 'user')
-          ), requests AS (
-            SELECT *, row_number() OVER (ORDER BY position DESC) AS newest FROM told WHERE is_request
-          ), answers AS (
-            SELECT FROM told WHERE NOT is_request AND position > (SELECT min(position) FROM requests)
-          )
-          -- Each answer is of one request at least, in order, so the newest are those that may have none. (Two that were
-          -- answered by one kernel leave one too many; the agent knows it.)
-          SELECT event_id AS request_id FROM requests
-          WHERE newest <= (SELECT count(*) FROM requests) - (SELECT count(*) FROM answers)
-          ORDER BY position`),
-      ]);
-      return [
-        ...interrupts.map((each) => ({ type: 'interrupt' as const, ...each })),
-        ...restarts.map((each) => ({ type: 'restart' as const, ...each })),
-      ];
+    pendingRequests: async (
+      workerId: WorkerId,
+      rules: readonly RequestRule[],
+    ): Promise<RecordedEvent[]> => {
+      const rows = await answered(sql<EventRow[]>`
+        WITH open_streams AS (
+          SELECT 'execution-' || id AS stream_id FROM executions
+          WHERE worker_id = ${workerId} AND finished_at IS NULL
+          UNION ALL
+          SELECT 'session-' || id FROM sessions WHERE worker_id = ${workerId} AND closed_at IS NULL
+        ), rules AS (
+          SELECT request, answer ->> 'type' AS answer, coalesce(answer -> 'data', '{}') AS answer_data,
+            answer ->> 'answers' AS answers
+          FROM jsonb_to_recordset(${JSON.stringify(rules)}::text::jsonb) AS r (request text, answer jsonb)
+        ), requests AS (
+          SELECT e.*, r.answer, r.answer_data, r.answers,
+            row_number() OVER alike AS number, min(e.position) OVER alike AS first_position
+          FROM open_streams s JOIN events e USING (stream_id) JOIN rules r ON r.request = e.type
+          WINDOW alike AS (PARTITION BY stream_id, e.type ORDER BY e.position)
+        )
+        SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at
+        FROM requests q WHERE (
+          SELECT CASE q.answers
+            WHEN 'all' THEN count(*) FILTER (WHERE a.position > q.position) = 0
+            -- In order, so the newest are those that may have none. (Two that were answered by one event leave one too
+            -- many; the agent knows it.)
+            WHEN 'at-least-one' THEN count(*) < q.number
+          END
+          FROM events a
+          WHERE a.stream_id = q.stream_id AND a.type = q.answer AND a.data @> q.answer_data
+            AND a.position > q.first_position
+        ) ORDER BY position`);
+      return rows.map(decodeEvent);
     },
   };
 }

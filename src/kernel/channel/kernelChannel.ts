@@ -14,7 +14,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
-import { type AgentHttp, createAgentHttp } from '../calls/agentHttp.ts';
+import { type CallAgent, createAgentCalls } from '../calls/createAgentCalls.ts';
 import { type ExecuteRequest, executeRequestFrame } from '../execution/executeRequest.ts';
 import type { Hello, KernelMessage } from '../frames/messages.ts';
 import { type Connection, openConnection } from './connection.ts';
@@ -64,8 +64,8 @@ export interface KernelChannel {
   readonly hello: Hello | null;
   /** The last seq that was delivered or (being of no use) dropped. */
   readonly lastSeq: number;
-  /** Ends what waits when the channel is closed. */
-  readonly http: AgentHttp;
+  /** In any state of the connection; what waits ends when the channel is closed. */
+  readonly call: CallAgent;
   /** Sends the request now. False (nothing was done): not open; `onOpen` will tell when. */
   execute(request: ExecuteRequest): boolean;
   /** Everything up to `seq` is stored for good. May be called in any state; a lower seq than before does nothing. */
@@ -88,7 +88,7 @@ export function openKernelChannel(deps: KernelChannelDeps): KernelChannel {
 }
 
 class Channel implements KernelChannel {
-  readonly http: AgentHttp;
+  readonly call: CallAgent;
   state: ChannelState = 'connecting';
   hello: Hello | null = null;
   readonly #deps: KernelChannelDeps;
@@ -109,7 +109,7 @@ class Channel implements KernelChannel {
     this.#now = deps.now ?? Date.now;
     this.#sequence = createSequence(deps);
     this.#deliver = createDelivery({ ...deps, sequence: this.#sequence });
-    this.http = createAgentHttp({ ...deps, signal: this.#aborter.signal });
+    this.call = createAgentCalls({ ...deps, signal: this.#aborter.signal });
     this.#reconnector = createReconnector({
       connect: () => {
         this.#connection = this.#dial();

@@ -1,10 +1,13 @@
-/** The agent answered a request with something else than 200 (or with a body that is not as agreed). */
+/** The agent refused a call (or answered with a body that is not as agreed). */
 export class KernelHttpError extends Error {
   readonly status: number;
-  constructor(status: number, message: string, options?: ErrorOptions) {
-    super(message, options);
+  /** Why, as the agent says it (docs/worker-protocol.md, "Operations"); null: it did not. */
+  readonly code: string | null;
+  constructor(status: number, code: string | null, call: string) {
+    super(`The worker answered ${call} with HTTP ${status}${code === null ? '' : ` (${code})`}.`);
     this.name = 'KernelHttpError';
     this.status = status;
+    this.code = code;
   }
 }
 

@@ -13,11 +13,10 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from cellhouse_agent.errors import refusal_of
 from cellhouse_agent.executor import QueueFull
-from cellhouse_agent.gateway_gate import StaleEpoch
-from cellhouse_agent.http_api import MAX_EPOCH
 from cellhouse_agent.log import log_event
-from cellhouse_agent.requests import Ack, parse_frame, whole_number
+from cellhouse_agent.requests import MAX_EPOCH, Ack, parse_frame, whole_number
 from cellhouse_agent.services import Services
 from cellhouse_agent.text_frame import text_frames
 from cellhouse_agent.web_socket import TOO_BIG_CODE, WebSocket
@@ -54,12 +53,12 @@ class ChannelsHandler(WebSocketHandler):
         try:
             self._after = self._number("after")
             self.services.gate.admit(self._number("epoch"))
-        except MalformedMessage as error:
-            self.set_status(400)
-            self.finish({"error": "bad_request", "message": str(error)})
-        except StaleEpoch as error:
-            self.set_status(409)
-            self.finish({"error": "stale_epoch", "epoch": error.highest})
+        except Exception as error:
+            if not (refusal := refusal_of(error)):
+                raise
+            status, body = refusal
+            self.set_status(status)
+            self.finish(body)
         else:
             await super().get(*args, **kwargs)
 

@@ -135,11 +135,11 @@ class Executor:
         self._refused.add(msg_id)
         return Interrupted(False, False)
 
-    async def restart(self, request_id: str | None = None) -> int:
-        """A fresh kernel, one for each request_id; returns its generation once it is ready."""
-        waiter = self._restart_waiters.add(request_id)
+    async def restart(self) -> int:
+        """A fresh kernel; returns its generation once it is ready."""
+        waiter = self._restart_waiters.add()
         self._changed.set()
-        return await asyncio.shield(waiter)
+        return await waiter
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
         """A message from the kernel; it counts only for the execution that runs."""

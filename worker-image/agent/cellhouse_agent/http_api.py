@@ -1,4 +1,4 @@
-"""The HTTP requests of docs/worker-protocol.md."""
+"""The HTTP requests of docs/worker-protocol.md: hands each to its operation."""
 
 from __future__ import annotations
 
@@ -6,56 +6,39 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
-from cellhouse_agent.gateway_gate import StaleEpoch
+from cellhouse_agent.errors import refusal_of
 from cellhouse_agent.log import log_event
-from cellhouse_agent.requests import identifier, whole_number
+from cellhouse_agent.operations.operation import Operation, request_id_of
+from cellhouse_agent.operations.remembered_answers import RememberedAnswers
+from cellhouse_agent.operations.table import OPERATIONS
+from cellhouse_agent.requests import epoch_of
 from cellhouse_agent.services import Services
-from cellhouse_agent.wire import JsonObject, MalformedMessage, load_object
+from cellhouse_agent.wire import JsonObject, load_object
 
-MAX_EPOCH = 2**53
 OTHER_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiHandler(RequestHandler):
-    """Answers in JSON; failures are the two that the protocol names, or a 500 that says nothing."""
-
-    services: Services
-
-    def initialize(self, services: Services) -> None:
-        """Take the agent's parts."""
-        self.services = services
+    """Answers in JSON; failures are those that errors.py names, or a status that says nothing more."""
 
     def answer(self, body: JsonObject, status: int = 200) -> None:
         """Send a JSON answer."""
         self.set_status(status)
         self.finish(body)
 
-    def admitted_body(self) -> JsonObject:
-        """The request's JSON object, from a gateway whose epoch is not stale."""
-        body = load_object(self.request.body)
-        self.services.gate.admit(whole_number(body.get("epoch"), "epoch", 0, MAX_EPOCH))
-        return body
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Turn what a handler raised into an answer."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, StaleEpoch):
-            self.answer({"error": "stale_epoch", "epoch": error.highest}, 409)
-        elif isinstance(error, MalformedMessage):
-            self.answer({"error": "bad_request", "message": str(error)}, 400)
+        """Turn what was raised into an answer."""
+        refusal = refusal_of(kwargs.get("exc_info", (None, None, None))[1])
+        if refusal:
+            status, body = refusal
+            self.answer(body, status)
         else:
             self.answer({"error": OTHER_ERRORS.get(status_code, "internal")}, status_code)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log what is unexpected by its type only: a message could hold a user's data."""
-        if not isinstance(value, StaleEpoch | MalformedMessage | HTTPError):
+        if refusal_of(value) is None and not isinstance(value, HTTPError):
             log_event("request_failed", error=type(value).__name__, path=self.request.path)
-
-
-def request_id_of(body: JsonObject) -> str | None:
-    """What names this request however often it is sent, if anything does; raises MalformedMessage."""
-    value = body.get("request_id")
-    return None if value is None else identifier(value, "request_id")
 
 
 class UnknownHandler(ApiHandler):
@@ -66,46 +49,49 @@ class UnknownHandler(ApiHandler):
         raise HTTPError(404)
 
 
-class HealthHandler(ApiHandler):
-    """GET /health."""
+class OperationHandler(ApiHandler):
+    """One operation's path."""
 
-    def get(self) -> None:
-        """Say that the agent lives, and what its kernel does."""
-        executor = self.services.executor
-        self.answer({"status": "ok", "boot_id": self.services.boot_id, "kernel": executor.state})
+    def initialize(
+        self, services: Services, operation: Operation[Any], answers: RememberedAnswers
+    ) -> None:
+        """Take the agent's parts, the row of the table, and what was answered before."""
+        self.services = services
+        self.operation = operation
+        self.answers = answers
 
+    def prepare(self) -> None:
+        """Refuse any other method."""
+        if self.request.method != self.operation.method:
+            raise HTTPError(405)
 
-class InterruptHandler(ApiHandler):
-    """POST /interrupt."""
-
-    def post(self) -> None:
-        """Interrupt one execution."""
-        body = self.admitted_body()
-        msg_id = identifier(body.get("msg_id"), "msg_id")
-        met = self.services.executor.interrupt(msg_id, request_id_of(body))
-        self.answer({"interrupted": met.interrupted, "known": met.known})
-
-
-class RestartHandler(ApiHandler):
-    """POST /restart."""
+    async def get(self) -> None:
+        """Answer whoever asks."""
+        operation = self.operation
+        self.answer(await operation.run(self.services, operation.read({})))
 
     async def post(self) -> None:
-        """Replace the kernel, and answer when the fresh one is ready."""
-        request_id = request_id_of(self.admitted_body())
-        self.answer({"kernel_generation": await self.services.executor.restart(request_id)})
+        """Answer a gateway whose epoch is not stale."""
+        operation, services = self.operation, self.services
+        body = load_object(self.request.body)
+        services.gate.admit(epoch_of(body.get("epoch")))
+        fields, request_id = operation.read(body), request_id_of(body)
+        if request_id and operation.is_remembered:
+            run = operation.run
+            self.answer(await self.answers.of(request_id, lambda: run(services, fields)))
+        else:
+            self.answer(await operation.run(services, fields))
 
 
-class UsageHandler(ApiHandler):
-    """GET /usage."""
-
-    def get(self) -> None:
-        """The container's counters."""
-        usage = self.services.usage
-        self.answer(
-            {
-                "cpu_ms": usage.cpu_ms(),
-                "memory_bytes": usage.memory_bytes(),
-                "memory_limit_bytes": usage.memory_limit_bytes(),
-                "oom_kills": usage.oom_kills(),
-            }
+def operation_routes(
+    services: Services,
+) -> list[tuple[str, type[OperationHandler], dict[str, Any]]]:
+    """Each operation at its path."""
+    return [
+        (
+            f"/{operation.name}",
+            OperationHandler,
+            {"services": services, "operation": operation, "answers": RememberedAnswers()},
         )
+        for operation in OPERATIONS
+    ]

@@ -12,6 +12,7 @@ MAX_ID_CHARACTERS = 128
 ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version")
 # A day: no execution may be allowed more, whatever a gateway asks for.
 MAX_LIMIT_MS = 86_400_000
+MAX_EPOCH = 2**53
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ def identifier(value: Json, name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARACTERS:
         raise MalformedMessage(f"{name} must be text of 1 to {MAX_ID_CHARACTERS} characters")
     return value
+
+
+def epoch_of(value: Json) -> int:
+    """A lease epoch; raises MalformedMessage."""
+    return whole_number(value, "epoch", 0, MAX_EPOCH)
 
 
 def _child(value: JsonObject, name: str) -> JsonObject:

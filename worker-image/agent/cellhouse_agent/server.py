@@ -10,13 +10,7 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
 from cellhouse_agent.channels import MAX_FRAME_BYTES, ChannelsHandler
-from cellhouse_agent.http_api import (
-    HealthHandler,
-    InterruptHandler,
-    RestartHandler,
-    UnknownHandler,
-    UsageHandler,
-)
+from cellhouse_agent.http_api import UnknownHandler, operation_routes
 from cellhouse_agent.services import Services
 
 # Above what the protocol allows, so that a frame that is somewhat too large can be answered with its code; beyond this
@@ -33,17 +27,12 @@ SOCKET_MODE = 0o666
 
 def serve(path: str, services: Services) -> Callable[[], None]:
     """Listen on `path`; returns what stops listening and removes it. Raises OSError when the path cannot be bound."""
-    parts = {"services": services}
     application = Application(
         [
-            ("/channels", ChannelsHandler, parts),
-            ("/health", HealthHandler, parts),
-            ("/interrupt", InterruptHandler, parts),
-            ("/restart", RestartHandler, parts),
-            ("/usage", UsageHandler, parts),
+            ("/channels", ChannelsHandler, {"services": services}),
+            *operation_routes(services),
         ],
         default_handler_class=UnknownHandler,
-        default_handler_args=parts,
         websocket_max_message_size=MAX_READ_FRAME_BYTES,
         websocket_ping_interval=PING_SECONDS,
         websocket_ping_timeout=PING_TIMEOUT_SECONDS,

@@ -132,12 +132,6 @@ class ExecutorTest(WithExecutor):
         self.assertTrue(self.executor.interrupt("1", "r2").interrupted)
         await self.printed("1", "hit 2\n")
 
-    async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
-        restarts = [self.executor.restart("r1"), self.executor.restart("r1")]
-        self.assertEqual(await asyncio.gather(*restarts), [2, 2])
-        self.assertEqual(await self.executor.restart("r1"), 2)
-        self.assertEqual(await self.executor.restart("r2"), 3)
-
     async def test_a_restart_ends_what_runs_and_everything_it_started(self) -> None:
         code = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(50)"
         self.executor.submit(request("1", code))

@@ -4,15 +4,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
+import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { recordChannel } from '../../testkit/channelRecorder.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 let agent: ScriptedAgent;
 let aborter: AbortController;
-let http: AgentHttp;
+let call: CallAgent;
 let requests: { method: string | undefined; url: string | undefined; body: string }[];
 
 function answerWith(status: number, body: string): void {
@@ -25,7 +27,7 @@ function answerWith(status: number, body: string): void {
 beforeEach(async () => {
   agent = await startScriptedAgent();
   aborter = new AbortController();
-  http = createAgentHttp({
+  call = createAgentCalls({
     target: { kind: 'agent', address: socketAddress(agent.socketPath) },
     epoch: 5,
     signal: aborter.signal,
@@ -37,18 +39,21 @@ afterEach(() => agent.close());
 describe('the agent over HTTP', () => {
   it('health, usage, interrupt, restart', async () => {
     answerWith(200, '{"status":"ok","boot_id":"b","kernel":"busy","more":1}');
-    expect(await http.health()).toEqual({ bootId: 'b', kernel: 'busy' });
+    expect(await call('health', {})).toEqual({ bootId: 'b', kernel: 'busy' });
     answerWith(200, '{"cpu_ms":1.5,"memory_bytes":2,"memory_limit_bytes":3,"oom_kills":0}');
-    expect(await http.usage()).toEqual({
+    expect(await call('usage', {})).toEqual({
       cpuMs: 1.5,
       memoryBytes: 2,
       memoryLimitBytes: 3,
       oomKills: 0,
     });
     answerWith(200, '{"interrupted":false,"known":false}');
-    expect(await http.interrupt('e1', 'r1')).toEqual({ interrupted: false, known: false });
+    expect(await call('interrupt', { msgId: 'e1', requestId: 'r1' })).toEqual({
+      interrupted: false,
+      known: false,
+    });
     answerWith(200, '{"kernel_generation":2}');
-    await http.restart('r2');
+    expect(await call('restart', { requestId: 'r2' })).toEqual({ kernelGeneration: 2 });
     expect(requests).toEqual([
       { method: 'GET', url: '/health', body: '' },
       { method: 'GET', url: '/usage', body: '' },
@@ -59,45 +64,92 @@ describe('the agent over HTTP', () => {
 
   it('an agent that does not say whether it knew the request is taken to have', async () => {
     answerWith(200, '{"interrupted":false}');
-    expect(await http.interrupt('e1', 'r1')).toEqual({ interrupted: false, known: true });
+    expect(await call('interrupt', { msgId: 'e1', requestId: 'r1' })).toEqual({
+      interrupted: false,
+      known: true,
+    });
   });
 
   it('a stale epoch is FencedByWorkerError', async () => {
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
-    await expect(http.interrupt('e1', 'r1')).rejects.toThrow(FencedByWorkerError);
+    await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow(
+      FencedByWorkerError,
+    );
   });
 
   it.each([
-    [500, 'oops'],
-    [400, '{"error":"bad_request","message":"m"}'],
-    [200, '{"interrupted":"yes"}'],
-    [200, 'no json'],
-  ])('%i with %s is KernelHttpError', async (status, body) => {
+    [500, 'oops', null],
+    [400, '{"error":"bad_request","message":"m"}', 'bad_request'],
+    // An agent of an image that does not know the operation yet.
+    [404, '{"error":"not_found"}', 'not_found'],
+    [500, '{"error":7}', null],
+    [500, `{"error":"${'x'.repeat(65)}"}`, null],
+    [200, '{"interrupted":"yes"}', 'not_as_agreed'],
+    [200, 'no json', 'not_as_agreed'],
+  ])('%i with %s is KernelHttpError', async (status, body, code) => {
     answerWith(status, body);
-    const error = await http.interrupt('e1', 'r1').catch((e: unknown) => e);
+    const error = await call('interrupt', { msgId: 'e1', requestId: 'r1' }).catch(
+      (e: unknown) => e,
+    );
     expect(error).toBeInstanceOf(KernelHttpError);
-    expect(error).toMatchObject({ status });
+    expect(error).toMatchObject({ status, code });
+  });
+
+  it('is reached through any duplex stream, and so is its channel', async () => {
+    const { open, untilOpen } = socketAddress(agent.socketPath);
+    const target = { kind: 'agent', address: { open: () => noSocket(open()), untilOpen } } as const;
+    answerWith(200, '{"interrupted":true}');
+    const through = createAgentCalls({ target, epoch: 5, signal: aborter.signal });
+    expect(await through('interrupt', { msgId: 'e1', requestId: 'r1' })).toMatchObject({
+      interrupted: true,
+    });
+    agent.say('a');
+    const { channel, messages, until } = recordChannel({ target });
+    await until(() => messages.length === 1);
+    channel.ack(1);
+    await agent.receivedAtLeast(1);
+    expect(agent.received).toEqual([{ ack: 1 }]);
+    await channel.close();
   });
 
   it('does not read an answer without end', async () => {
     answerWith(200, `{"interrupted":true,"x":"${'x'.repeat(1_000_000)}"}`);
-    await expect(http.interrupt('e1', 'r1')).rejects.toThrow('too long');
+    await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow('too long');
   });
 
   it('leaves nothing on its signal, however many there were', async () => {
     answerWith(200, '{"interrupted":true}');
-    for (let n = 0; n < 20; n += 1) await http.interrupt('e1', `r${n}`);
+    for (let n = 0; n < 20; n += 1) await call('interrupt', { msgId: 'e1', requestId: `r${n}` });
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
-    await expect(http.interrupt('e1', 'r')).rejects.toThrow(FencedByWorkerError);
+    await expect(call('interrupt', { msgId: 'e1', requestId: 'r' })).rejects.toThrow(
+      FencedByWorkerError,
+    );
     // The last one's connection closes after its answer.
     await expect.poll(() => getEventListeners(aborter.signal, 'abort')).toEqual([]);
   });
 
   it('ends with its signal', async () => {
     agent.answer = () => aborter.abort();
-    await expect(http.restart('r1')).rejects.toThrow(/abort/i);
+    await expect(call('restart', { requestId: 'r1' })).rejects.toThrow(/abort/i);
   });
 });
+
+/** The same bytes, of a stream that has nothing of a socket's own. */
+function noSocket(socket: Duplex): Duplex {
+  const stream = new Duplex({
+    read: () => socket.resume(),
+    write: (chunk, encoding, done) => socket.write(chunk, encoding, done),
+    final: (done) => socket.end(done),
+    destroy: (error, done) => {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk) => stream.push(chunk) || socket.pause());
+  socket.on('end', () => stream.push(null));
+  socket.on('error', (error) => stream.destroy(error));
+  return stream;
+}
 
 describe('the address of a Unix socket', () => {
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-wait-'));

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
+import type { KernelTarget } from '../channel/kernelTarget.ts';
+import { parseJson } from '../frames/parseJson.ts';
+import type { Operation } from './operation.ts';
+import { type AnswerOf, type InputOf, OPERATIONS, type OperationName } from './operationTable.ts';
+import { requestAgent } from './requestAgent.ts';
+
+/**
+ * Asks an agent to do something, under this gateway's epoch. @throws FencedByWorkerError when another gateway has the worker,
+ * KernelHttpError when the agent refuses, else the connection's error (timeouts and aborts too)
+ */
+export type CallAgent = <Name extends OperationName>(
+  name: Name,
+  input: InputOf<Name>,
+) => Promise<AnswerOf<Name>>;
+
+export interface AgentCallsDeps {
+  readonly target: KernelTarget;
+  readonly epoch: number;
+  /** Ends every call that is under way. */
+  readonly signal: AbortSignal;
+}
+
+/** How the agent says why it refuses. */
+const refusalSchema = z.object({ error: z.string().max(64) });
+
+/** Against a plain Jupyter Server, which has other routes, each call rejects. */
+export function createAgentCalls({ target, epoch, signal }: AgentCallsDeps): CallAgent {
+  return async <Name extends OperationName>(name: Name, input: InputOf<Name>) => {
+    if (target.kind === 'jupyter') throw new Error('A plain Jupyter Server has no operations.');
+    // The table's types say so, but not to the compiler.
+    const operation = OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
+    const { method, timeoutMs } = operation;
+    const body = method === 'GET' ? null : { epoch, ...operation.request(input) };
+    const path = `/${name}`;
+    const answer = await requestAgent(target.address, { method, path, timeoutMs, body }, signal);
+    if (answer.status === 409) throw new FencedByWorkerError();
+    const json = parseJson(answer.body);
+    if (answer.status !== 200) {
+      const { data: refusal } = refusalSchema.safeParse(json);
+      throw new KernelHttpError(answer.status, refusal?.error ?? null, `${method} ${path}`);
+    }
+    const parsed = operation.answer.safeParse(json);
+    if (parsed.success) return parsed.data;
+    throw new KernelHttpError(answer.status, 'not_as_agreed', `${method} ${path}`);
+  };
+}

@@ -1,0 +1,17 @@
+/** All that a gateway asks of an agent by calls. The agent's own table is `cellhouse_agent/operations/table.py`. */
+import type { Operation } from './operation.ts';
+import { health } from './operations/health.ts';
+import { interrupt } from './operations/interrupt.ts';
+import { restart } from './operations/restart.ts';
+import { usage } from './operations/usage.ts';
+
+export const OPERATIONS = { health, interrupt, restart, usage };
+
+export type OperationName = keyof typeof OPERATIONS;
+
+export type InputOf<Name extends OperationName> = Parameters<
+  (typeof OPERATIONS)[Name]['request']
+>[0];
+
+export type AnswerOf<Name extends OperationName> =
+  (typeof OPERATIONS)[Name] extends Operation<infer _, infer Answer> ? Answer : never;

@@ -1,0 +1,59 @@
+import { request } from 'node:http';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+
+/** Answers are a few short fields. */
+const MAX_ANSWER_BYTES = 65_536;
+
+export interface AgentRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly timeoutMs: number;
+  /** Null: none. */
+  readonly body: unknown | null;
+}
+
+export interface AgentAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** One HTTP request over a connection of its own. @throws the connection's error, at the latest after `timeoutMs` */
+export function requestAgent(
+  address: AgentAddress,
+  { method, path, timeoutMs, body }: AgentRequest,
+  signal: AbortSignal,
+): Promise<AgentAnswer> {
+  const text = body === null ? '' : JSON.stringify(body);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+  return new Promise((resolve, reject) => {
+    const call = request({
+      createConnection: () => address.open(),
+      method,
+      path,
+      headers: body === null ? {} : headers,
+      signal,
+    });
+    // Not AbortSignal.any: of each combined signal Node 20 leaves something on `signal`, which lives as long as the worker.
+    const timer = setTimeout(() => {
+      call.destroy(
+        new Error(`The worker did not answer ${method} ${path} within ${timeoutMs} ms.`),
+      );
+    }, timeoutMs);
+    call.on('close', () => clearTimeout(timer));
+    call.on('error', reject);
+    call.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > MAX_ANSWER_BYTES) response.destroy(new Error('The answer is too long.'));
+        else chunks.push(chunk);
+      });
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
+    });
+    call.end(text);
+  });
+}

@@ -1,0 +1,19 @@
+import type { ExecutionId } from '../../domain/ids.ts';
+import { durableOperation } from './durableOperation.ts';
+
+/** Cancels a queued execution, interrupts a running one. */
+export const interrupt = durableOperation({
+  request: 'InterruptRequested',
+  answer: { type: 'ExecutionFinished', answers: 'all' },
+  carryOut: async (worker, { streamId, metadata }) => {
+    const { jobs } = worker;
+    const id = streamId as ExecutionId;
+    const job = jobs.find(id);
+    if (!job) return;
+    // Neither this gateway nor the one before it has sent it.
+    if (!job.isTakenOver && jobs.progressOf(job) === null) return worker.cancel(job);
+    const { known } = await worker.call('interrupt', { msgId: id, requestId: metadata.eventId });
+    const isUnsent = worker.endHoldBack(id) || jobs.progressOf(job) === null;
+    if (!known && isUnsent && worker.isActing && jobs.find(id)) worker.cancel(job);
+  },
+});

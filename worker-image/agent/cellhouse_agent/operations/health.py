@@ -1,0 +1,15 @@
+"""GET /health."""
+
+from __future__ import annotations
+
+from cellhouse_agent.operations.operation import Operation, no_fields
+from cellhouse_agent.services import Services
+from cellhouse_agent.wire import JsonObject
+
+
+async def health(services: Services, _fields: None) -> JsonObject:
+    """Say that the agent lives, and what its kernel does."""
+    return {"status": "ok", "boot_id": services.boot_id, "kernel": services.executor.state}
+
+
+HEALTH = Operation("health", "GET", no_fields, health)

@@ -1,0 +1,13 @@
+"""All operations. The gateway's own table is `src/kernel/calls/operationTable.ts`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cellhouse_agent.operations.health import HEALTH
+from cellhouse_agent.operations.interrupt import INTERRUPT
+from cellhouse_agent.operations.operation import Operation
+from cellhouse_agent.operations.restart import RESTART
+from cellhouse_agent.operations.usage import USAGE
+
+OPERATIONS: tuple[Operation[Any], ...] = (HEALTH, INTERRUPT, RESTART, USAGE)

@@ -1,0 +1,175 @@
+"""Operations as a gateway asks for them, over a socket, with a real kernel: run as root in the worker image."""
+
+import asyncio
+import json
+import os
+import tempfile
+import unittest
+from typing import Any
+
+from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.operations.remembered_answers import MAX_REMEMBERED, RememberedAnswers
+from cellhouse_agent.operations.table import OPERATIONS
+from cellhouse_agent.server import serve
+from cellhouse_agent.services import Services
+from cellhouse_agent.usage import find_usage
+from cellhouse_agent.wire import JsonObject
+from tests.with_executor import WithExecutor, request
+
+EPOCH = 7
+BAD_REQUEST = "bad_request"
+
+
+class OperationsTest(WithExecutor):
+    """A worker with its socket."""
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.path = os.path.join(folder, "agent.sock")
+        gate = GatewayGate(asyncio.get_running_loop().time)
+        services = Services("boot", self.executor, self.buffer, gate, find_usage())
+        self.addCleanup(serve(self.path, services))
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
+        """One request on a connection of its own: status and JSON of the answer."""
+        reader, writer = await asyncio.open_unix_connection(self.path)
+        head = f"{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.read()
+        writer.close()
+        first, _, rest = answer.partition(b"\r\n")
+        return int(first.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2])
+
+    async def call(self, name: str, **fields: Any) -> tuple[int, dict[str, Any]]:
+        """A POST under the epoch of this gateway, unless the fields say another."""
+        return await self.ask("POST", f"/{name}", json.dumps({"epoch": EPOCH, **fields}).encode())
+
+    async def test_looks_are_for_everybody(self) -> None:
+        self.assertEqual(
+            await self.ask("GET", "/health"),
+            (200, {"status": "ok", "boot_id": "boot", "kernel": "idle"}),
+        )
+        status, usage = await self.ask("GET", "/usage")
+        self.assertEqual(status, 200)
+        self.assertEqual(set(usage), {"cpu_ms", "memory_bytes", "memory_limit_bytes", "oom_kills"})
+
+    async def test_what_is_not_in_the_table_is_not_found(self) -> None:
+        for path in ("/", "/unknown", "/interrupt/more"):
+            self.assertEqual(await self.ask("POST", path), (404, {"error": "not_found"}))
+
+    async def test_each_has_one_method(self) -> None:
+        for operation in OPERATIONS:
+            other = "GET" if operation.method == "POST" else "POST"
+            with self.subTest(operation.name):
+                answer = await self.ask(other, f"/{operation.name}")
+                self.assertEqual(answer, (405, {"error": "method_not_allowed"}))
+
+    async def test_each_that_acts_wants_an_epoch_that_is_not_stale(self) -> None:
+        acting = [operation.name for operation in OPERATIONS if operation.method == "POST"]
+        self.assertTrue(acting)
+        await self.call("interrupt", msg_id="never")
+        for name in acting:
+            for epoch in (None, -1, 1.5, "7", True, 2**54):
+                with self.subTest(name, epoch=epoch):
+                    status, answer = await self.call(name, epoch=epoch)
+                    self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                    self.assertIn("epoch", answer["message"])
+            with self.subTest(name, epoch="stale"):
+                # Refused before anything else is looked at.
+                refused = await self.call(name, epoch=EPOCH - 1, request_id=1)
+                self.assertEqual(refused, (409, {"error": "stale_epoch", "epoch": EPOCH}))
+        self.assertEqual(self.executor.generation, 1)
+
+    async def test_each_that_acts_refuses_what_is_malformed(self) -> None:
+        for name in (operation.name for operation in OPERATIONS if operation.method == "POST"):
+            for body in (b"", b"{", b"[]", b"\xff", b'{"epoch": NaN}'):
+                with self.subTest(name, body=body):
+                    status, answer = await self.ask("POST", f"/{name}", body)
+                    self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+            for request_id in ("", 1, "x" * 129, ["r"]):
+                with self.subTest(name, request_id=request_id):
+                    status, answer = await self.call(name, msg_id="1", request_id=request_id)
+                    self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                    self.assertIn("request_id", answer["message"])
+        self.assertEqual(self.executor.generation, 1)
+
+    async def test_an_interrupt_names_an_execution(self) -> None:
+        for msg_id in (None, "", 5, "x" * 129):
+            with self.subTest(msg_id=msg_id):
+                status, answer = await self.call("interrupt", msg_id=msg_id)
+                self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                self.assertIn("msg_id", answer["message"])
+
+    async def test_an_interrupt_that_is_sent_again_tells_how_things_are_by_then(self) -> None:
+        ask = {"msg_id": "1", "request_id": "r1"}
+        self.assertEqual(
+            await self.call("interrupt", **ask), (200, {"interrupted": False, "known": False})
+        )
+        self.executor.submit(request("1", "print('never')"))
+        self.assertEqual(
+            await self.call("interrupt", **ask), (200, {"interrupted": False, "known": True})
+        )
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+
+    async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
+        restarts = [self.call("restart", request_id="r1"), self.call("restart", request_id="r1")]
+        second, third = (200, {"kernel_generation": 2}), (200, {"kernel_generation": 3})
+        self.assertEqual(await asyncio.gather(*restarts), [second, second])
+        self.assertEqual(await self.call("restart", request_id="r1"), second)
+        self.assertEqual(await self.call("restart", request_id="r2"), third)
+        self.assertEqual(await self.call("restart", request_id="r1"), second)
+        # Without one, each is done.
+        self.assertEqual(await self.call("restart"), (200, {"kernel_generation": 4}))
+
+
+class RememberedAnswersTest(unittest.IsolatedAsyncioTestCase):
+    """What is done once, and what again."""
+
+    async def asyncSetUp(self) -> None:
+        self.answers = RememberedAnswers()
+        self.runs = 0
+
+    async def run_it(self) -> JsonObject:
+        """Counts."""
+        self.runs += 1
+        return {"run": self.runs}
+
+    async def run_into_trouble(self) -> JsonObject:
+        """Counts, too."""
+        self.runs += 1
+        raise OSError
+
+    async def test_one_that_failed_is_tried_anew(self) -> None:
+        with self.assertRaises(OSError):
+            await self.answers.of("r", self.run_into_trouble)
+        self.assertEqual(await self.answers.of("r", self.run_it), {"run": 2})
+        self.assertEqual(await self.answers.of("r", self.run_it), {"run": 2})
+
+    async def test_goes_on_when_whoever_waits_gives_up(self) -> None:
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        async def wait() -> JsonObject:
+            begun.set()
+            await go.wait()
+            return await self.run_it()
+
+        first = asyncio.create_task(self.answers.of("r", wait))
+        await begun.wait()
+        first.cancel()
+        again = asyncio.create_task(self.answers.of("r", wait))
+        go.set()
+        self.assertEqual(await again, {"run": 1})
+
+    async def test_forgets_the_oldest(self) -> None:
+        for number in range(MAX_REMEMBERED + 1):
+            await self.answers.of(str(number), self.run_it)
+        self.assertEqual(
+            await self.answers.of("1", self.run_it), {"run": 2}, "the oldest that is remembered"
+        )
+        self.assertEqual(await self.answers.of("0", self.run_it), {"run": MAX_REMEMBERED + 2})
+
+
+if __name__ == "__main__":
+    unittest.main()
