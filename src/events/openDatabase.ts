@@ -7,7 +7,7 @@ import type { DatabaseAddress } from './connection/databaseAddress.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases } from './leases/createLeases.ts';
 import type { Leases } from './leases/leases.ts';
-import { migrate } from './migrate.ts';
+import { migrate } from './migrations/migrate.ts';
 import { createFollowedOutputs } from './outputs/followedOutputs.ts';
 import { createRecentOutputs } from './outputs/recentOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';

@@ -4,7 +4,8 @@
  * never folded from events, but for {@link HistoryQueries} and {@link CommandQueries}.
  */
 
-import type { RecordedEvent, StreamKind } from '../../domain/events.ts';
+import type { StreamKind } from '../../domain/entities.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';

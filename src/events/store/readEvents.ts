@@ -1,4 +1,5 @@
-import { type RecordedEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
+import type { StreamKind } from '../../domain/entities.ts';
+import { type RecordedEvent, streamIdOf } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow } from './eventCodec.ts';
 
