@@ -1,21 +1,21 @@
 /** All benches, in the order of the report. */
 import { burstBench } from './burst.ts';
-import { densityBench } from './density.ts';
+import { densityBench } from './density/density.ts';
 import { enduranceBench } from './endurance.ts';
-import { eventsBench } from './events.ts';
-import { executeBench } from './execute.ts';
+import { eventsBench } from './events/events.ts';
+import { executeBench } from './execute/execute.ts';
 import { fairnessBench } from './fairness.ts';
-import { fanOutBench } from './fan-out.ts';
+import { fanOutBench } from './fan-out/fan-out.ts';
 import { growthBench } from './growth.ts';
 import { isolationBench } from './isolation.ts';
-import { recoveryBench } from './recovery.ts';
+import { recoveryBench } from './recovery/recovery.ts';
 import { restartBench } from './restart.ts';
 import { roundtripBench } from './roundtrip.ts';
 import { sessionStartBench } from './sessionStart.ts';
-import { soakBench } from './soak.ts';
-import { streamBench } from './stream.ts';
+import { soakBench } from './soak/soak.ts';
+import { streamBench } from './stream/stream.ts';
 import type { Bench } from './suite/bench.ts';
-import { throughputBench } from './throughput.ts';
+import { throughputBench } from './throughput/throughput.ts';
 import { workerBench } from './worker.ts';
 
 export const BENCHES: readonly Bench[] = [

@@ -4,7 +4,7 @@
  * calling: what its calls cost beside the plain containers is what the load of the CPUs explains. Both take turns in one run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, Comparison } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';

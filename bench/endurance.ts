@@ -5,8 +5,8 @@
  * `npm run bench -- endurance [--executions N] [--sessions N]`
  */
 import { parseArgs } from 'node:util';
-import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
-import { containerOf } from '../test/support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
+import { containerOf } from '../testkit/interpreter.ts';
 import type { RoundTrip } from './contenders/codeRunner.ts';
 import type { Look } from './soak/figures.ts';
 import { openInspector } from './soak/inspector.ts';

@@ -7,9 +7,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startFlood } from '../test/support/flood.ts';
-import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
-import { processMemory } from '../test/support/processMemory.ts';
+import { startFlood } from '../testkit/flood.ts';
+import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
+import { processMemory } from '../testkit/processMemory.ts';
 import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';

@@ -5,7 +5,7 @@
  * `npm run bench -- growth [--executions N,N...] [--samples N] [--restarts N]`
  */
 import { parseArgs } from 'node:util';
-import type { TestGateway } from '../test/support/gateway.ts';
+import type { TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, BenchRun, Comparison } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { restartHard, startGatewayWithPast } from './support/gatewayWithPast.ts';

@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
-import { startTestGateway } from '../test/support/gateway.ts';
+import { startTestGateway } from '../testkit/gateway.ts';
 import { contenderAt } from './execute/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';

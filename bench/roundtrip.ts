@@ -2,8 +2,8 @@
  * What the agent and the channel cost: `1+1` from sending the request until its reply has come, over the WebSocket on the
  * worker's socket, beside a stock ipykernel's own round trip in the same image.
  */
-import { createKernelRunner, type KernelRunner } from '../test/support/kernelRunner.ts';
-import { startAgent } from '../test/support/kernelServers.ts';
+import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
+import { startAgent } from '../testkit/kernelServers.ts';
 import { startStock } from './execute/contenders.ts';
 import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';

@@ -6,7 +6,7 @@
  * `npm run bench -- session-start [--samples N] [--starts N] [--bursts N,N...] [--rounds N]`
  */
 import { parseArgs } from 'node:util';
-import { startTestGateway, type TestGateway } from '../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
 import type { Bench, BenchResult, BenchRun, Comparison, Figure } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { httpExecute } from './support/httpExecute.ts';

@@ -3,7 +3,7 @@
  * answered; beside a stock kernel in a container of the same image until it has what a worker's kernel has by then: it
  * answers, and numpy, pandas and matplotlib are imported.
  */
-import { startAgent } from '../test/support/kernelServers.ts';
+import { startAgent } from '../testkit/kernelServers.ts';
 import type { Bench } from './suite/bench.ts';
 import { takeTurns } from './suite/takeTurns.ts';
 import { startStockKernel } from './support/stockKernel.ts';

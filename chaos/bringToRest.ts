@@ -1,7 +1,7 @@
 /** With every fault undone: users finish what they do and are served once more; then nothing may be left over. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCli } from '../test/support/runCli.ts';
+import { runCli } from '../testkit/runCli.ts';
 import type { User } from './clients/createUser.ts';
 import type { RestRecord, RestSnapshot } from './history.ts';
 import type { World } from './world/createWorld.ts';

@@ -104,6 +104,7 @@ export async function openInstallation(
   }
   const runtime = createDockerRuntime({
     socketPath: config.dockerSocketPath,
+    socketDir: config.socketDir,
     ociRuntime: config.dockerRuntime,
     logger,
   });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { startJupyterServer } from '../../test/support/kernelServers.ts';
+import { startJupyterServer } from '../../testkit/kernelServers.ts';
 import type { CodeRunner } from './codeRunner.ts';
 
 /** Beside those that every server of {@link startJupyterServer} has: no pings, and a log of warnings only. */

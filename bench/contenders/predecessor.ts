@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { imageWithPackage } from '../../test/support/imageWithPackage.ts';
+import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { keptConnection } from '../support/keptConnection.ts';
 import { workerImage } from '../support/workerImage.ts';
 import type { CodeRunner, RoundTrip } from './codeRunner.ts';
@@ -89,7 +89,7 @@ function gatewaySpec(options: GatewayOptions): Docker.ContainerCreateOptions {
   const { kind, idleWorkers, network, token, image } = options;
   const { link, keepsConnections } = SETTINGS[kind];
   // From the project's root: what is compiled lies elsewhere.
-  const folder = resolve('bench/contenders/predecessor');
+  const folder = resolve('bench/contenders/standIn');
   return {
     name: `${network}-gateway`,
     Image: image,

@@ -1,5 +1,5 @@
 /** What sessions and executions leave in a gateway's heap. */
-import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { openInspector } from '../soak/inspector.ts';
 import type { BenchRun, Figure } from '../suite/bench.ts';
 import { httpExecute } from '../support/httpExecute.ts';

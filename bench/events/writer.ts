@@ -15,7 +15,7 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../../test/support/events.ts';
+} from '../../testkit/events.ts';
 
 export const EVENTS_PER_EXECUTION = 3;
 /** As `MAX_QUEUED_EXECUTIONS` has it, so that the commit counts what is unfinished. */

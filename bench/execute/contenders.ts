@@ -1,5 +1,5 @@
 /** Who runs `1+1` in turns, each on the same worker image. */
-import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { inTurns } from '../contenders/codeRunner.ts';
 import { startPlainJupyterServer } from '../contenders/jupyterServer.ts';
 import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';

@@ -2,8 +2,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTestGateway } from '../../test/support/gateway.ts';
-import { until } from '../../test/support/until.ts';
+import { startTestGateway } from '../../testkit/gateway.ts';
+import { until } from '../../testkit/until.ts';
 import type { BenchResult } from '../suite/bench.ts';
 import { type Contender, takeTurns } from '../suite/takeTurns.ts';
 import { contenderAt } from './contenders.ts';

@@ -1,6 +1,6 @@
 /** What following costs the gateway's process. */
 import { readFileSync } from 'node:fs';
-import type { TestGateway } from '../../test/support/gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 /** Of `/proc/PID/stat`: USER_HZ, which is 100 on every Linux that Node runs on. */
 const MS_PER_TICK = 10;

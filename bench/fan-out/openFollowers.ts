@@ -1,7 +1,7 @@
 /** Many that follow one execution, on few sockets: what each of them had, and when. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import type { TestGateway } from '../../test/support/gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 /** As a proxy does it, or a server that follows for its own users. */
 const PER_SOCKET = 100;

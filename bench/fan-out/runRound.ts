@@ -1,7 +1,7 @@
 /** One execution that prints for some seconds, and so many that follow it. */
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { interrupt, printed, submit } from '../../test/support/interpreter.ts';
-import { until } from '../../test/support/until.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { interrupt, printed, submit } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import { cpuMs, readMetrics } from './gatewayLoad.ts';
 import { openFollowers } from './openFollowers.ts';
 

@@ -1,6 +1,6 @@
 /** A gateway that is killed with SIGKILL while it serves and started again: from the start of its process, what comes when. */
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { interrupt, submit } from '../../test/support/interpreter.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { interrupt, submit } from '../../testkit/interpreter.ts';
 import { restartHard } from '../support/gatewayWithPast.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { leave } from '../support/newUsers.ts';

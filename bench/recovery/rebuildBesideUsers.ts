@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import type { TestGateway } from '../../test/support/gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import type { BenchRun, Figure } from '../suite/bench.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { p50AndMax } from './p50AndMax.ts';

@@ -1,8 +1,8 @@
 /** Users at work: some stay and do all kinds of things, one after the other; visitors come for one call and go. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { execute, poolStatus } from '../../test/support/interpreter.ts';
-import { until } from '../../test/support/until.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { execute, poolStatus } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import { STEPS, VISIT } from './steps.ts';
 
 /** Between two visitors: each costs the machine a container. */

@@ -1,6 +1,6 @@
 /** A gateway under a mixed load for a long time, looked at again and again while it is at rest. */
-import { startTestGateway } from '../../test/support/gateway.ts';
-import { containerOf, execute } from '../../test/support/interpreter.ts';
+import { startTestGateway } from '../../testkit/gateway.ts';
+import { containerOf, execute } from '../../testkit/interpreter.ts';
 import type { Look } from './figures.ts';
 import { openInspector } from './inspector.ts';
 import { type FigureVerdict, judge } from './judge.ts';

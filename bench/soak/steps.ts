@@ -1,6 +1,6 @@
 /** What the users of a soak do, each step with what must come of it. */
 import { randomUUID } from 'node:crypto';
-import type { TestGateway } from '../../test/support/gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import {
   execute,
   follow,
@@ -9,7 +9,7 @@ import {
   release,
   restartKernel,
   submit,
-} from '../../test/support/interpreter.ts';
+} from '../../testkit/interpreter.ts';
 
 /** @throws Error when what came of it is not what must */
 export type Step = (gateway: TestGateway, user: string) => Promise<void>;

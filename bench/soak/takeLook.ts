@@ -1,8 +1,8 @@
 /** All figures of a soak at one moment. */
 import { readdirSync } from 'node:fs';
 import { containerProcesses } from '../../chaos/world/containerProcesses.ts';
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { processMemory } from '../../test/support/processMemory.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { processMemory } from '../../testkit/processMemory.ts';
 import type { Look } from './figures.ts';
 import type { Inspector } from './inspector.ts';
 

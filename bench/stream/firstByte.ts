@@ -1,6 +1,6 @@
 /** How soon after a print a subscriber has it. Printed and received are read off the same machine's clock. */
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { follow, submit } from '../../test/support/interpreter.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { follow, submit } from '../../testkit/interpreter.ts';
 
 const TIMEOUT_MS = 60_000;
 const MS_PER_S = 1_000;

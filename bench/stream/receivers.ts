@@ -1,8 +1,8 @@
 /** Who receives what is put out. */
-import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
-import { execute, submit } from '../../test/support/interpreter.ts';
-import { createKernelRunner, type Ran } from '../../test/support/kernelRunner.ts';
-import { startAgent } from '../../test/support/kernelServers.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, submit } from '../../testkit/interpreter.ts';
+import { createKernelRunner, type Ran } from '../../testkit/kernelRunner.ts';
+import { startAgent } from '../../testkit/kernelServers.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
 import { workerImage } from '../support/workerImage.ts';
 import { LEAST_BYTES, PREPARATION, rateOf, type StreamCase } from './cases.ts';

@@ -1,7 +1,7 @@
 import { isMoreBetter } from './direction.ts';
 import type { ReportedComparison } from './report.ts';
 
-/** So much worse is no noise, not even on a busy machine. */
+/** So much worse is no noise. */
 const MAX_TIMES_WORSE = 1.5;
 
 type Judged = Pick<ReportedComparison, 'name' | 'unit'> & {
@@ -16,12 +16,12 @@ interface JudgedReport {
 }
 
 /**
- * What of a run is far worse than the committed one, each in a line; none if all is well. By ratios only: an absolute figure
- * is the machine's. Of the run the near end of the interval counts, so that few samples complain of nothing but what they
- * are sure of. Both runs must have compared the same things, or something would be watched by nobody.
+ * What of a run is far worse than in a former one on the same machine, each in a line; none if all is well. By ratios only:
+ * an absolute figure is the machine's mood. Of the run the near end of the interval counts, so that few samples complain of
+ * nothing but what they are sure of. Both runs must have compared the same things, or something would be watched by nobody.
  */
-export function judge(committed: JudgedReport, run: JudgedReport): string[] {
-  const [wanted, found] = [comparisonsOf(committed), comparisonsOf(run)];
+export function judge(former: JudgedReport, run: JudgedReport): string[] {
+  const [wanted, found] = [comparisonsOf(former), comparisonsOf(run)];
   const failures = run.benches.flatMap(({ name, failure }) =>
     failure === undefined ? [] : [`${name} failed: ${failure}`],
   );
@@ -30,8 +30,8 @@ export function judge(committed: JudgedReport, run: JudgedReport): string[] {
   return [
     ...failures,
     ...(found.size === 0 ? ['nothing was compared'] : []),
-    ...missing.map((key) => `${key}: committed, and not compared now`),
-    ...unknown.map((key) => `${key}: not in the committed run: make that anew`),
+    ...missing.map((key) => `${key}: in the former run, and not compared now`),
+    ...unknown.map((key) => `${key}: not in the former run: make that anew`),
     ...[...found].flatMap(([key, now]) => {
       const before = wanted.get(key);
       return before ? complain(key, before, now) : [];

@@ -1,9 +1,14 @@
-/** `npm run bench [-- NAME...] [--short] [--json FILE]`. Ends with 1 if a bench failed, with 2 if the words are wrong. */
+/**
+ * `npm run bench [-- NAME...] [--short] [--json FILE] [--against FILE]`. Ends with 1 if a bench failed or something is far worse
+ * than in the former run, with 2 if the words are wrong.
+ */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { BENCHES } from '../benches.ts';
 import { formatReport } from './formatReport.ts';
+import { judge } from './judge.ts';
 import { type Options, parseOptions, UsageError } from './options.ts';
 import { findProvenance } from './provenance.ts';
+import { readFormer } from './readFormer.ts';
 import type { Report } from './report.ts';
 import { runBenches } from './runBenches.ts';
 
@@ -19,11 +24,17 @@ try {
 
 async function main(options: Options): Promise<void> {
   const provenance = findProvenance();
-  // A file that cannot be written is better known now than after a quarter of an hour. What is in it stays until then.
+  // Files that are of no use are better known now than after a quarter of an hour. Both may be the same.
+  const former = options.against === null ? null : readFormer(options.against, provenance.machine);
+  // What is in it stays until the end.
   if (options.json !== null) closeSync(openSync(options.json, 'a'));
   const benches = await runBenches(options, say);
   const report: Report = { provenance, isShort: options.isShort, benches };
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
   say(`\n${formatReport(report)}`);
+  const complaints = former === null ? [] : judge(former, report);
+  for (const complaint of complaints) say(`against ${options.against}: ${complaint}`);
+  if (complaints.length > 0) process.exitCode = 1;
+  else if (former !== null) say(`against ${options.against}: nothing is far worse`);
   if (benches.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
 }

@@ -6,6 +6,8 @@ export interface Options {
   readonly isShort: boolean;
   /** Where the results go, too. */
   readonly json: string | null;
+  /** The results of a former run, which these must not be far worse than. */
+  readonly against: string | null;
   /** For the one bench that is named. */
   readonly args: readonly string[];
 }
@@ -23,24 +25,30 @@ export const SHORT_NAMES: readonly string[] = ['execute', 'roundtrip', 'restart'
 export function parseOptions(words: readonly string[], all: readonly Bench[]): Options {
   const names: string[] = [];
   const args: string[] = [];
+  const files: Record<FileOption, string | null> = { '--json': null, '--against': null };
   let isShort = false;
-  let json: string | null = null;
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? '';
+    const [option = '', file] = word.split(/=(.*)/s);
     if (word === '--short') isShort = true;
-    else if (word.startsWith('--json=')) json = word.slice('--json='.length);
-    else if (word === '--json') {
-      at += 1;
-      json = words[at] ?? '';
+    else if (isFileOption(option)) {
+      if (file === undefined) at += 1;
+      const named = file ?? words[at] ?? '';
+      if (named === '' || named.startsWith('-'))
+        throw new UsageError(usage(`${option} needs a file.`, all));
+      files[option] = named;
     } else if (args.length > 0 || word.startsWith('-')) args.push(word);
     else names.push(word);
   }
-  if (json === '' || json?.startsWith('-'))
-    throw new UsageError(usage('--json needs a file.', all));
   if (args.length > 0 && names.length !== 1)
     throw new UsageError(usage(`${args[0]} is for one bench: name just that one.`, all));
-  return { benches: chooseBenches(names, isShort, all), isShort, json, args };
+  const benches = chooseBenches(names, isShort, all);
+  return { benches, isShort, json: files['--json'], against: files['--against'], args };
 }
+
+type FileOption = '--json' | '--against';
+const isFileOption = (option: string): option is FileOption =>
+  option === '--json' || option === '--against';
 
 /** In the order of the report, whatever the order they were named in. */
 function chooseBenches(names: readonly string[], isShort: boolean, all: readonly Bench[]): Bench[] {
@@ -59,7 +67,7 @@ function usage(problem: string, all: readonly Bench[]): string {
   );
   return [
     problem,
-    'npm run bench [-- NAME... [--short] [--json FILE] [options of the one bench named]]',
+    'npm run bench [-- NAME... [--short] [--json FILE] [--against FILE] [options of the one bench named]]',
     ...lines,
   ].join('\n');
 }

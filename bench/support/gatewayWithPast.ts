@@ -1,7 +1,7 @@
 /** A gateway whose database holds a long past, and what its restart takes. */
 import { pino } from 'pino';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
-import { startTestGateway, type TestGateway } from '../../test/support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { withSql } from './benchDatabase.ts';
 import { generateHistory } from './generateHistory.ts';
 import type { HistorySize } from './historySize.ts';

@@ -1,9 +1,9 @@
 /** New users of a gateway, and plain containers of the same image with the same limits to compare them with. */
 import { get } from 'node:http';
-import type { TestGateway } from '../../test/support/gateway.ts';
-import { poolStatus, release } from '../../test/support/interpreter.ts';
-import { startAgent } from '../../test/support/kernelServers.ts';
-import { until } from '../../test/support/until.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { poolStatus, release } from '../../testkit/interpreter.ts';
+import { startAgent } from '../../testkit/kernelServers.ts';
+import { until } from '../../testkit/until.ts';
 import { httpExecute } from './httpExecute.ts';
 
 /** A machine that does other things as well may take long for thirty. */

@@ -1,6 +1,6 @@
 /** So many users at once, each of whom runs the next cell when the last was answered. */
 import { cpus } from 'node:os';
-import { startTestGateway } from '../../test/support/gateway.ts';
+import { startTestGateway } from '../../testkit/gateway.ts';
 import type { RoundTrip } from '../contenders/codeRunner.ts';
 import { type PredecessorKind, startPredecessor } from '../contenders/predecessor.ts';
 import { httpExecute } from '../support/httpExecute.ts';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from '../../test/support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 /** A start that fails because the database or the engine is away is repeated so often. */

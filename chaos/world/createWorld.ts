@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createOwnEngine, type OwnEngine } from '../../test/support/ownEngine.ts';
+import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { stopEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { signal } from '../../src/postgres/processes.ts';
-import { until } from '../../test/support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 /** Short: below it lie the workers' sockets, and a socket's path ends at 107 bytes. */
 const PREFIX = 'ch-chaos-';

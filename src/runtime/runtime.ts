@@ -3,8 +3,9 @@
  * is. All calls have a limit on the runtime's side; none of them retries.
  */
 
+import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
-import type { LostReason, WorkerLimits } from '../domain/worker.ts';
+import type { LostReason, Worker, WorkerLimits } from '../domain/worker.ts';
 
 export interface WorkerSpec {
   readonly workerId: WorkerId;
@@ -12,10 +13,24 @@ export interface WorkerSpec {
   readonly name: string;
   readonly imageId: string;
   readonly limits: WorkerLimits;
-  /** Folder that only this worker mounts; its agent puts `agent.sock` there. Made by {@link Runtime.create}. */
-  readonly socketDir: string;
   /** The agent's settings (docs/worker-protocol.md, "Container environment"). */
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What is recorded of a worker that was made. */
+export interface MadeWorker {
+  readonly containerId: string;
+  /** Where its agent will be: of use to {@link Runtime.addressOf} only. */
+  readonly location: string;
+}
+
+/** What names all that there may be of a worker. */
+export interface WorkerParts {
+  readonly poolId: PoolId;
+  /** Null: not known. */
+  readonly workerId: WorkerId | null;
+  /** Null: there is none, or it is not known. */
+  readonly containerId: string | null;
 }
 
 /** A container as a listing shows it. */
@@ -79,16 +94,18 @@ export interface Runtime {
   engine(): Promise<Engine>;
   /** The immutable id of the image that `reference` names now. */
   imageId(reference: string): Promise<string>;
-  /** Creates and starts a worker. On failure nothing of it is left. @returns the container's id */
-  create(spec: WorkerSpec): Promise<string>;
+  /** Creates and starts a worker. On failure nothing of it is left. */
+  create(spec: WorkerSpec): Promise<MadeWorker>;
+  /** How its agent is reached, from what is recorded of it. Null: it was never started. */
+  addressOf(worker: Worker): AgentAddress | null;
   /** All containers that bear the pool's label, whatever their state. */
   list(poolId: PoolId): Promise<ListedWorker[]>;
   /** Null: there is no such container. */
   inspect(containerId: string): Promise<InspectedWorker | null>;
   /** One that the runtime cannot change, or that is gone, is no error. */
   setCpuShare(containerId: string, share: CpuShare): Promise<void>;
-  /** Kills and removes; one that is gone already is no error. */
-  remove(containerId: string): Promise<void>;
+  /** Kills, and removes all that there is of a worker, container or not. Repeating it is no error. */
+  remove(parts: WorkerParts): Promise<void>;
   /** Tells of the pool's containers until `close()` of the returned handle. The same end may be told twice. */
   watch(poolId: PoolId, listener: RuntimeListener): { close(): void };
 }

@@ -135,10 +135,10 @@ class Held implements HeldWorker {
     this.#writer.stop();
   }
 
-  #openChannel({ socketPath, cursor }: TakenOver): KernelChannel {
+  #openChannel({ address, cursor }: TakenOver): KernelChannel {
     const { logger, messageCounts } = this.#deps;
     return openKernelChannel({
-      target: { kind: 'agent', socketPath },
+      target: { kind: 'agent', address },
       after: cursor.seq,
       bootId: cursor.bootId,
       epoch: cursor.epoch,

@@ -11,6 +11,7 @@
  * from the cursor and comes to the same decisions, and the agent runs no execution twice.
  */
 import type { Logger } from 'pino';
+import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { RecordedEvent } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
@@ -40,7 +41,7 @@ export interface HeldWorkerDeps {
 
 export interface TakenOver {
   readonly workerId: WorkerId;
-  readonly socketPath: string;
+  readonly address: AgentAddress;
   readonly cursor: Cursor;
   readonly session: Session | null;
   readonly unfinished: readonly UnfinishedExecution[];

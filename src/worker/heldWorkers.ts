@@ -1,5 +1,6 @@
 /** The workers this gateway acts for: one {@link HeldWorker} for each whose lease it holds. */
 import type { Logger } from 'pino';
+import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
 import { type Execution, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId, WorkerId } from '../domain/ids.ts';
@@ -17,6 +18,8 @@ export interface HeldWorkersDeps {
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly followers: (execution: Execution) => number;
+  /** How its agent is reached; null: it was never started. */
+  readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
@@ -50,18 +53,6 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     }
   });
 
-  /** The position first: whatever was committed up to it is in the others. */
-  async function read(id: WorkerId) {
-    const { queries, store } = deps.database;
-    const position = await store.lastPosition();
-    const [session, unfinished, commands] = await Promise.all([
-      queries.openSessionOfWorker(id),
-      queries.unfinishedExecutions(id),
-      queries.pendingCommands(id),
-    ]);
-    return [position, { session, unfinished, commands }] as const;
-  }
-
   async function drop(id: WorkerId): Promise<void> {
     await adopting.get(id)?.promise.catch(() => null);
     const held = workers.get(id);
@@ -71,30 +62,12 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   }
 
   async function takeOver(worker: Worker, missed: RecordedEvent[]): Promise<HeldWorker | null> {
-    const { leases, queries, store } = deps.database;
-    if (worker.socketPath === null) return null;
-    const cursor = await leases.acquireWorker(worker.id);
-    if (cursor === null) return null;
-    const [position, found] = await read(worker.id).catch(async (error: unknown) => {
-      // A lease that is kept without acting would keep everybody else from it.
-      await leases.releaseWorker(worker.id);
-      throw error;
-    });
-    const held = createHeldWorker(
-      {
-        ...deps,
-        store,
-        logger: deps.logger.child({ workerId: worker.id }),
-        reloadExecution: (id) => queries.execution(id),
-        lastSeq: async (id) => (await queries.outputEnd(id)).lastSeq,
-        reloadSession: ({ id }) => queries.session(id),
-        onFenced: (id) => workers.delete(id),
-      },
-      { workerId: worker.id, socketPath: worker.socketPath, cursor, ...found },
-    );
+    const taken = await hold(deps, worker, (id) => workers.delete(id));
+    if (taken === null) return null;
+    const { held, position } = taken;
     workers.set(worker.id, held);
     madeAt.set(held, position);
-    // No await since the reads: what was recorded meanwhile is told before anything else can happen to the held.
+    // No await since the reads: what was recorded meanwhile is told before anything else can happen to it.
     for (const event of missed) if (event.position > position) tell(held, event);
     return held;
   }
@@ -133,6 +106,49 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
       workers.clear();
     },
   };
+}
+
+/** Takes the worker's lease and makes what acts for it, from what is recorded up to `position`. Null: another gateway's. */
+async function hold(
+  deps: HeldWorkersDeps,
+  worker: Worker,
+  onFenced: (id: WorkerId) => void,
+): Promise<{ readonly held: HeldWorker; readonly position: number } | null> {
+  const { id } = worker;
+  const { leases, queries, store } = deps.database;
+  const address = deps.addressOf(worker);
+  if (address === null) return null;
+  const cursor = await leases.acquireWorker(id);
+  if (cursor === null) return null;
+  const [position, found] = await read(deps.database, id).catch(async (error: unknown) => {
+    // A lease that is kept without acting would keep everybody else from it.
+    await leases.releaseWorker(id);
+    throw error;
+  });
+  const held = createHeldWorker(
+    {
+      ...deps,
+      store,
+      logger: deps.logger.child({ workerId: id }),
+      reloadExecution: queries.execution,
+      lastSeq: async (executionId) => (await queries.outputEnd(executionId)).lastSeq,
+      reloadSession: (session) => queries.session(session.id),
+      onFenced,
+    },
+    { workerId: id, address, cursor, ...found },
+  );
+  return { held, position };
+}
+
+/** The position first: whatever was committed up to it is in the others. */
+async function read({ queries, store }: Database, id: WorkerId) {
+  const position = await store.lastPosition();
+  const [session, unfinished, commands] = await Promise.all([
+    queries.openSessionOfWorker(id),
+    queries.unfinishedExecutions(id),
+    queries.pendingCommands(id),
+  ]);
+  return [position, { session, unfinished, commands }] as const;
 }
 
 /** The worker that an event names, if it does. */

@@ -58,11 +58,10 @@ export interface Writer {
 
 export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   const stopped = new AbortController();
+  const alarm = createAlarm(flush);
   let batch = emptyBatch();
   let seq = storedSeq;
-  let timer: NodeJS.Timeout | null = null;
   let storing: Promise<void> | null = null;
-  let flushAt = 0;
   let lastFlushAt = 0;
   /** Additions so far, and how many of them are stored. */
   let additions = 0;
@@ -80,38 +79,15 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
       const cursor = deps.cursor();
       batch = emptyBatch();
       deps.holdBack(false);
-      await store(taken, cursor);
+      seq = taken.seq ?? seq;
+      await storeUntilDone(deps, taken, { ...cursor, seq }, stopped);
       storedAdditions = upTo;
       lastFlushAt = Date.now();
     } while (!stopped.signal.aborted && isDue());
   }
 
-  async function store(taken: Batch, cursor: Omit<Cursor, 'seq'>): Promise<void> {
-    seq = taken.seq ?? seq;
-    while (!stopped.signal.aborted) {
-      try {
-        await storeOnce(deps, taken, { ...cursor, seq });
-        return;
-      } catch (error: unknown) {
-        if (error instanceof FencedError) {
-          stopped.abort();
-          deps.onFenced();
-        } else if (error instanceof ConcurrencyError) {
-          await deps.reload(taken.segments);
-          await delay(CONFLICT_DELAY_MS, undefined, { signal: stopped.signal }).catch(
-            () => undefined,
-          );
-        } else {
-          deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
-          await delay(RETRY_DELAY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
-        }
-      }
-    }
-  }
-
   function flush(): void {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
+    alarm.cancel();
     if (isEmpty() || stopped.signal.aborted) return;
     storing ??= storeDue()
       .catch((error: unknown) => deps.logger.error({ err: error }, 'the writer of a worker failed'))
@@ -132,18 +108,9 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
     if (what === 'end' || batch.size >= FLUSH_BYTES) {
       flush();
     } else if (storing === null) {
-      flushWithin(what === 'start' ? FLUSH_DELAY_MS : laterMs());
+      const laterMs = flushDelayMs(Date.now() - lastFlushAt, deps.followers());
+      alarm.within(what === 'start' ? FLUSH_DELAY_MS : laterMs);
     }
-  }
-
-  const laterMs = () => flushDelayMs(Date.now() - lastFlushAt, deps.followers());
-
-  function flushWithin(ms: number): void {
-    const at = Date.now() + ms;
-    if (timer !== null && at >= flushAt) return;
-    if (timer !== null) clearTimeout(timer);
-    flushAt = at;
-    timer = setTimeout(flush, ms);
   }
 
   return {
@@ -161,9 +128,36 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
     },
     stop: () => {
       stopped.abort();
-      if (timer !== null) clearTimeout(timer);
+      alarm.cancel();
     },
   };
+}
+
+/** Goes on until it is stored, another gateway holds the worker, or the writer was stopped. */
+async function storeUntilDone(
+  deps: WriterDeps,
+  taken: Batch,
+  cursor: Cursor,
+  stopped: AbortController,
+): Promise<void> {
+  const pause = (ms: number) =>
+    delay(ms, undefined, { signal: stopped.signal }).catch(() => undefined);
+  while (!stopped.signal.aborted) {
+    try {
+      return await storeOnce(deps, taken, cursor);
+    } catch (error: unknown) {
+      if (error instanceof FencedError) {
+        stopped.abort();
+        deps.onFenced();
+      } else if (error instanceof ConcurrencyError) {
+        await deps.reload(taken.segments);
+        await pause(CONFLICT_DELAY_MS);
+      } else {
+        deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
+        await pause(RETRY_DELAY_MS);
+      }
+    }
+  }
 }
 
 async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {
@@ -181,4 +175,24 @@ async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promis
     job.nextSeq += stored.length + (end === null ? 0 : 1);
   }
   deps.onStored({ seq: taken.seq, session });
+}
+
+/** Rings once, at the earliest of the times that were asked for. */
+function createAlarm(ring: () => void) {
+  let timer: NodeJS.Timeout | null = null;
+  let ringsAt = 0;
+  const cancel = () => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
+  return {
+    within: (ms: number) => {
+      const at = Date.now() + ms;
+      if (timer !== null && at >= ringsAt) return;
+      cancel();
+      ringsAt = at;
+      timer = setTimeout(ring, ms);
+    },
+    cancel,
+  };
 }

@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { expect, it } from 'vitest';
-import { builtImage } from '../support/builtImage.ts';
+import { builtImage } from '../../testkit/builtImage.ts';
 
 /** Installs the checkers the first time; afterwards the builder's cache answers. */
 const BUILD_TIMEOUT_MS = 300_000;

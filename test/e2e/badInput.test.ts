@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { buildSchema, isInputObjectType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { execute, poolStatus, release } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import { type Ask, askOverHttp, askOverWebSocket } from '../support/bothTransports.ts';
-import type { TestGateway } from '../support/gateway.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { execute, poolStatus, release } from '../support/interpreter.ts';
 import { OVERSIZED_DOCUMENTS } from '../support/oversizedDocuments.ts';
 import type { Known } from '../support/refusal.ts';
 import { REFUSALS } from '../support/refusals.ts';
-import { until } from '../support/until.ts';
 
 const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { status } }';
 

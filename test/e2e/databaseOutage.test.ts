@@ -4,11 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, follow } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, follow } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import { type Call, type OutageReport, startOutageLoad } from '../support/outageLoad.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/ownPostgres.ts';
-import { until } from '../support/until.ts';
 
 /** Long enough for a lease to expire and each connection to be tried many times. A minute takes the same ways, and CI has better uses for it. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);

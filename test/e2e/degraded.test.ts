@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, poolStatus } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, poolStatus } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 
 const run = promisify(execFile);
 /** Both causes are noticed at the next attempt, which follows at most 30 s after the last. */

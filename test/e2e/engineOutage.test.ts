@@ -4,11 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, follow, poolStatus } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, follow, poolStatus } from '../../testkit/interpreter.ts';
+import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import { until } from '../../testkit/until.ts';
 import { type Call, NEWCOMER_WAIT_MS, startOutageLoad } from '../support/outageLoad.ts';
-import { createOwnEngine, type OwnEngine } from '../support/ownEngine.ts';
-import { until } from '../support/until.ts';
 
 /** Long enough for every limit below to pass. A minute takes the same ways, and CI has better uses for it. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { poolStatus, submit } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { poolStatus, submit } from '../../testkit/interpreter.ts';
 import { type ExampleEnd, type ExampleOptions, runExample } from '../support/runExample.ts';
 
 const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');

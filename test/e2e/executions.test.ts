@@ -1,6 +1,6 @@
 /** How executions end that somebody ends: interrupts, releases, and clients that go away. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import {
   execute,
   executeBatch,
@@ -9,8 +9,8 @@ import {
   printed,
   release,
   submit,
-} from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 
 const LONG = { timeoutMs: 60_000 };
 const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';

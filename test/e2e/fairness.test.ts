@@ -2,10 +2,10 @@
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CPU_SHARES } from '../../src/runtime/docker/containerSpec.ts';
-import { startFlood } from '../support/flood.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { containerOf, execute, interrupt, submit } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+import { startFlood } from '../../testkit/flood.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { containerOf, execute, interrupt, submit } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 
 const FLOODING_USERS = 4;
 const ROUNDS = 2;

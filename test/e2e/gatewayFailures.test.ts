@@ -2,8 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { TestGateway } from '../support/gateway.ts';
-import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import {
   containerOf,
   execute,
@@ -15,8 +14,9 @@ import {
   release,
   restartKernel,
   submit,
-} from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
+import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 
 /** The contract's: another gateway goes on with what a dead one held within this. */
 const TAKE_OVER_LIMIT_MS = 3_000;

@@ -1,7 +1,6 @@
 /** Two gateways on one PostgreSQL: whichever is asked answers, wherever the session's worker is held. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TestGateway } from '../support/gateway.ts';
-import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import {
   execute,
   follow,
@@ -11,9 +10,10 @@ import {
   release,
   restartKernel,
   submit,
-} from '../support/interpreter.ts';
-import { runCli } from '../support/runCli.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/interpreter.ts';
+import { runCli } from '../../testkit/runCli.ts';
+import { until } from '../../testkit/until.ts';
+import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 
 let installation: TestInstallation;
 let gateways: readonly [TestGateway, TestGateway];

@@ -1,9 +1,9 @@
 /** The pages, in a real browser: GraphiQL asks for the token and streams; so does the console. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { submit } from '../../testkit/interpreter.ts';
 import { launchBrowser } from '../support/browser.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { submit } from '../support/interpreter.ts';
 
 const EXECUTE = `mutation {
   execute(input: { userUuid: "me", code: "a = 10\\nprint(a * 20)" }) {

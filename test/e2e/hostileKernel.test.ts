@@ -1,8 +1,8 @@
 /** One user's kernel says anything (test/fixtures/hostileKernel.py), all the way into the database; another works beside it. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute } from '../../testkit/interpreter.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
 /** All that the gateway's heap may be: one that holds more of a flood dies. Left alone, V8 lets garbage lie while there is memory. */

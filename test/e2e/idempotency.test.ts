@@ -1,7 +1,6 @@
 /** A key runs its code once: however many calls, at whichever gateway, whatever is killed meanwhile (issue 5, acceptance 5). */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { TestGateway } from '../support/gateway.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import {
   type ExecutionResult,
   execute,
@@ -9,8 +8,9 @@ import {
   printed,
   release,
   submit,
-} from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
+import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const CALLS = 50;
 const LONG = { timeoutMs: 60_000 };

@@ -4,9 +4,9 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
-import { createKernelRunner, type KernelRunner, textOf } from '../support/kernelRunner.ts';
-import { startAgent } from '../support/kernelServers.ts';
-import { until } from '../support/until.ts';
+import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
+import { startAgent } from '../../testkit/kernelServers.ts';
+import { until } from '../../testkit/until.ts';
 
 let agent: Awaited<ReturnType<typeof startAgent>>;
 let runner: KernelRunner;

@@ -1,7 +1,7 @@
 /** What a user sees who meets a limit of the container, or of the output. That the limits hold is security/limits.test.ts. */
 import { expect } from 'vitest';
+import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
-import { type Ran, textOf } from '../support/kernelRunner.ts';
 
 const MIB = 1_048_576;
 /** The container's memory without its disk, and with it. */

@@ -1,7 +1,7 @@
 /** Nothing that code does holds a session longer than its limit and its grace. */
 import { expect } from 'vitest';
+import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { type Behaviour, testBehaviours } from '../support/behaviours.ts';
-import { type Ran, textOf } from '../support/kernelRunner.ts';
 
 const TIMEOUT_MS = 300;
 /** What `subprocess.run` needs to end a child after an interrupt, and then some. */

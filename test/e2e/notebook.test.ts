@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { poolStatus } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { poolStatus } from '../../testkit/interpreter.ts';
 import { runExample } from '../support/runExample.ts';
 
 const SAMPLE = 'examples/notebook.ipynb';

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+import { execute, submit } from '../../testkit/interpreter.ts';
 import { askOverHttp, askOverWebSocket } from '../support/bothTransports.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { imageWithPackage } from '../support/imageWithPackage.ts';
-import { execute, submit } from '../support/interpreter.ts';
 import { LARGE_LINE, ODD_OUTPUTS, type OddOutput } from '../support/oddOutputs.ts';
 import {
   assembledOutput,

@@ -5,10 +5,10 @@ import { pino } from 'pino';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { containerOf, execute, submit } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import { cpuStallMs } from '../support/cpuStall.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { containerOf, execute, submit } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
 
 const ORPHAN_TIMEOUT_MS = 8_000;
 const LIMIT_MS = 1_500;

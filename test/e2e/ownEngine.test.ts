@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
-import { createOwnEngine } from '../support/ownEngine.ts';
-import { until } from '../support/until.ts';
+import { createOwnEngine } from '../../testkit/ownEngine.ts';
+import { until } from '../../testkit/until.ts';
 
 /** Root alone can start an engine of its own. */
 it.runIf(process.getuid?.() === 0)(

@@ -1,10 +1,10 @@
 /** Workers come and go: deaths are noticed, the dead are never handed out, and the engine agrees with what is told. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { containerOf, execute, follow, poolStatus, submit } from '../support/interpreter.ts';
-import { runCli } from '../support/runCli.ts';
-import { until } from '../support/until.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { containerOf, execute, follow, poolStatus, submit } from '../../testkit/interpreter.ts';
+import { runCli } from '../../testkit/runCli.ts';
+import { until } from '../../testkit/until.ts';
 
 const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},

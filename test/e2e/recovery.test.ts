@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, follow, type Output, submit } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, follow, type Output, submit } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 /** Sessions that nobody uses end by themselves, with their containers; one whose code runs is never idle. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, poolStatus } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, poolStatus } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 
 const IDLE_USERS = ['ann', 'bob', 'eve', 'joe', 'zoe'];
 

@@ -2,9 +2,9 @@
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { LIMITS } from '../support/badValues.ts';
 import { askOverWebSocket } from '../support/bothTransports.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {

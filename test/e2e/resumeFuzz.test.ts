@@ -4,6 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRandom, type Random } from '../../chaos/random.ts';
+import { type GraphqlAnswer, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
 import {
   type CutPoint,
   EVENT_FIELDS,
@@ -12,9 +15,6 @@ import {
   type StreamedEvent,
   type Subscription,
 } from '../support/cutStream.ts';
-import { type GraphqlAnswer, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute } from '../support/interpreter.ts';
-import { until } from '../support/until.ts';
 
 const SEED = Number(process.env.RESUME_FUZZ_SEED ?? 1);
 const CUTS = 500;

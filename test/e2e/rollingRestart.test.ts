@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { execute, follow, type Output, submit } from '../../testkit/interpreter.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { execute, follow, type Output, submit } from '../support/interpreter.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
 const COUNTING_USERS = 4;

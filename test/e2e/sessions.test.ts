@@ -1,7 +1,7 @@
 /** The main job: stateful Python for several users, under each runtime. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, follow, submit } from '../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, follow, submit } from '../../testkit/interpreter.ts';
 import { TIERS } from '../support/probes.ts';
 
 describe.each(TIERS)('a session under %s', (tier) => {

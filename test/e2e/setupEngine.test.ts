@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const run = promisify(execFile);
 const SCRIPT = new URL('../../scripts/setup/dockerd.mjs', import.meta.url).pathname;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createOwnEngine, type OwnEngine } from '../support/ownEngine.ts';
+import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 
 const run = promisify(execFile);
 const SCRIPT = new URL('../../scripts/setup/runsc.mjs', import.meta.url).pathname;

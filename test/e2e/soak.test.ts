@@ -1,4 +1,4 @@
-/** The short form of `npm run bench -- soak` (bench/soak.ts): what a gateway and its agents hold does not grow with use. */
+/** The short form of `npm run bench -- soak` (bench/soak/soak.ts): what a gateway and its agents hold does not grow with use. */
 import { expect, it } from 'vitest';
 import { FIGURES } from '../../bench/soak/figures.ts';
 import { plotSvg } from '../../bench/soak/plotSvg.ts';

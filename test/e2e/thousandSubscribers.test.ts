@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { execute, interrupt, printed, submit } from '../support/interpreter.ts';
-import { processMemory } from '../support/processMemory.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { execute, interrupt, printed, submit } from '../../testkit/interpreter.ts';
+import { processMemory } from '../../testkit/processMemory.ts';
 
 const SUBSCRIBERS = 1_000;
 const LINES = 4_000;

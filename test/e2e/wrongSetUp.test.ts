@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { runCli } from '../support/runCli.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { runCli } from '../../testkit/runCli.ts';
 
 let running: TestGateway;
 let folder: string;

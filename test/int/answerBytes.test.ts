@@ -1,16 +1,16 @@
 /** How much one answer reads and carries, over GraphQL on a real database: never more than MAX_RESPONSE_BYTES, and never a part that passes for the whole. */
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createLists, createMany } from '../../src/service/lists/lists.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   POOL_ID,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
@@ -19,14 +19,10 @@ const MAX_RESPONSE_BYTES = 10_000;
 const LARGE = 'x'.repeat(4_000);
 const TOO_MANY = { code: 'BAD_USER_INPUT', limit: MAX_RESPONSE_BYTES };
 
-let db: TestDatabase | undefined;
 let gateway: Database;
 beforeEach(async () => {
-  await db?.close();
-  db = await createTestDatabase();
-  gateway = await db.open();
+  gateway = await (await useDatabase(onTestFinished)).open();
 });
-afterAll(() => db?.close());
 
 /** An execution that put out `text`. */
 async function execution(code: string, text: string, isOver = true): Promise<ExecutionId> {

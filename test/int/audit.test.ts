@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -15,18 +13,17 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 let queries: string[];
 let lost: Worker;
 let session: Session;
 
 /** Two users: ada runs three pieces of code and loses her worker, bob runs one and releases. */
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   const doc = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
   queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
   const ada = await openSession('ada');
@@ -64,7 +61,6 @@ beforeAll(async () => {
     onSession(bob.session, { type: 'SessionClosed', data: { reason: 'released', at } }),
   );
 });
-afterAll(() => db.close());
 
 async function openSession(userUuid: string): Promise<{ worker: Worker; session: Session }> {
   const requested = await commitOne<'worker'>(gateway.store, workerRequested());

@@ -1,11 +1,9 @@
 /** Which commands a gateway that takes a worker over has to carry out. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
-import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -16,15 +14,11 @@ import {
   onExecution,
   onSession,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
 
 /** A session on a worker of its own, after these events. Resolves with the worker and the ids of the events. */
 async function sessionAfter(...events: SessionEvent[]) {

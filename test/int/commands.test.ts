@@ -1,12 +1,12 @@
 /** Interrupts and fresh kernels, asked for at any gateway, carried out once by the one that holds the worker. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { commitOne, onSession } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
-import { commitOne, onSession } from '../support/events.ts';
 import {
   type ActingGateway,
   actingGateway,
@@ -18,15 +18,11 @@ import {
 const TOOK_IT = { interrupted: true, known: true };
 const NEVER_GOT_IT = { interrupted: false, known: false };
 
-let db: TestDatabase;
-let observer: Database;
+const db = await useDatabase();
+const observer = await db.open();
 let holder: ActingGateway;
 let other: ActingGateway;
 let scripted: ScriptedWorker;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  observer = await db.open();
-});
 beforeEach(async () => {
   holder = actingGateway(await db.open());
   other = actingGateway(await db.open());
@@ -37,7 +33,6 @@ afterEach(async () => {
   await other.die();
   await scripted.close();
 });
-afterAll(() => db.close());
 
 async function eventIds(kind: 'execution' | 'session', id: string, type: string) {
   const events = await observer.store.readStream(kind, id);

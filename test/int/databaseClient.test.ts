@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;

@@ -1,13 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -18,16 +16,12 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
-import { until } from '../support/until.ts';
+} from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
 
 const output = (executionId: ExecutionId, seq: number, text = `line ${seq}\n`): OutputItem => ({
   executionId,

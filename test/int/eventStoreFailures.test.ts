@@ -1,28 +1,24 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 import {
   becomesIdle,
   commitOne,
   executionRequested,
   onWorker,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
 /** Whatever arrives so soon twice in a row did not wait for the look that is made each second. */
 const HALF_A_POLL_MS = 450;
 
-let db: TestDatabase;
+const db = await useDatabase();
 let proxy: DatabaseProxy;
 let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-});
-afterAll(() => db.close());
 beforeEach(async () => {
   proxy = await createDatabaseProxy(db.address);
   gateway = await db.open(undefined, proxy.address);

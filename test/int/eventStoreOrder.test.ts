@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { Database } from '../../src/events/database.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -11,18 +9,14 @@ import {
   onExecution,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const WRITERS = 8;
 const COMMITS_EACH = 40;
 
-let db: TestDatabase;
-let gateways: readonly [Database, Database];
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateways = [await db.open(), await db.open()];
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateways = [await db.open(), await db.open()] as const;
 
 describe('positions', () => {
   it('are given in commit order: who has seen one never later meets a smaller', async () => {

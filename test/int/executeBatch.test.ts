@@ -2,30 +2,21 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import {
-  createProgrammedRuntime,
-  HOLD,
-  type ProgrammedRuntime,
-} from '../support/programmedRuntime.ts';
-import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
-import { until } from '../support/until.ts';
+import { afterAll, beforeEach, expect, it } from 'vitest';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 
-let db: TestDatabase;
-let workers: ProgrammedRuntime;
-let gateway: ServingGateway;
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-batch-'));
+const workers = createProgrammedRuntime();
+const { runtime } = workers;
+const gateway = await startServingGateway({ database: await db.open(), runtime, socketDir });
 let user = 0;
 let begunBefore = 0;
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-batch-'));
-beforeAll(async () => {
-  db = await createTestDatabase();
-  workers = createProgrammedRuntime();
-  const { runtime } = workers;
-  gateway = await startServingGateway({ database: await db.open(), runtime, socketDir });
-});
 beforeEach(() => {
   user += 1;
   begunBefore = workers.begun.length;
@@ -33,7 +24,6 @@ beforeEach(() => {
 afterAll(async () => {
   await gateway.close();
   await workers.close();
-  await db.close();
   rmSync(socketDir, { recursive: true, force: true });
 });
 

@@ -1,32 +1,26 @@
 /** Whoever waits for an end is woken by it, whatever was told in which order; the look every 5 s is for a feed that was cut off. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { Database } from '../../src/events/database.ts';
 import {
   createFinishWaiters,
   type FinishWaiters,
 } from '../../src/service/execute/finishWaiters.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 /** Well below that look. */
 const PROMPT_MS = 2_000;
 
-let db: TestDatabase;
-let here: Database;
-let there: Database;
+const db = await useDatabase();
+const [here, there] = [await db.open(), await db.open()] as const;
 let waiters: FinishWaiters;
 let reads: number;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  [here, there] = [await db.open(), await db.open()];
-});
 beforeEach(() => {
   reads = 0;
   waiters = createFinishWaiters({
@@ -37,7 +31,6 @@ beforeEach(() => {
   });
   here.wakeUps.onEvent((event) => waiters.apply(event));
 });
-afterAll(() => db.close());
 
 const request = () => commitOne<'execution'>(there.store, executionRequested());
 const started = { type: 'ExecutionStarted', data: { at: new Date().toISOString() } } as const;

@@ -1,10 +1,8 @@
 /** The fields of one mutation run one after the other: each tells what is so when it has run, on a real database. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
-import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createMany } from '../../src/service/lists/lists.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -12,17 +10,13 @@ import {
   onExecution,
   onSession,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
-let db: TestDatabase;
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
 
 /** A session, and an execution in it that is submitted and finishes when it is executed. */
 async function start() {

@@ -1,21 +1,17 @@
 /** The past that benchmarks start from is one that the gateway could have made. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { generateHistory } from '../../bench/support/generateHistory.ts';
-import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, workerRequested } from '../support/events.ts';
+import { commitOne, workerRequested } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const HISTORY = { events: 1_000, executions: 100 };
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   await gateway.queries.poolIdentity('engine');
 });
-afterAll(() => db.close());
 
 describe('generateHistory', () => {
   it('makes as many events as asked for, and rows that are what they say', async () => {

@@ -1,6 +1,6 @@
 /** What was true at any time is read back from events exactly as it was. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
@@ -10,11 +10,9 @@ import {
   type WorkerCommand,
   type WorkerEvent,
 } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createHistory } from '../../src/service/lists/history.ts';
 import type { History } from '../../src/service/service.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -25,21 +23,19 @@ import {
   POOL_ID,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 let history: History;
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   history = createHistory({ queries: gateway.queries, poolId: POOL_ID });
 });
-afterAll(() => db.close());
 
 /** The database's clock, and nothing else is recorded in the same millisecond. */
 async function instant(): Promise<Date> {

@@ -6,17 +6,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import {
-  createProgrammedRuntime,
-  HOLD,
-  type ProgrammedRuntime,
-} from '../support/programmedRuntime.ts';
-import { type ServingGateway, startServingGateway } from '../support/servingGateway.ts';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
 
 /** Each is a few dozen calls. */
 const RUNS = 100;
@@ -24,21 +20,15 @@ const TIMEOUT_MS = 120_000;
 const PRINCIPAL = { tenant: 'default' };
 const CODES = [HOLD, 'quick'] as const;
 
-let db: TestDatabase;
-let workers: ProgrammedRuntime;
-let gateways: ServingGateway[];
+const db = await useDatabase();
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-keys-'));
-beforeAll(async () => {
-  db = await createTestDatabase();
-  workers = createProgrammedRuntime();
-  const start = async () =>
-    startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
-  gateways = [await start(), await start()];
-});
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const gateways = [await start(), await start()];
 afterAll(async () => {
   for (const gateway of gateways) await gateway.close();
   await workers.close();
-  await db.close();
   rmSync(socketDir, { recursive: true, force: true });
 });
 
@@ -167,7 +157,7 @@ it('a key runs once, and whoever sent it is told so', { timeout: TIMEOUT_MS }, a
 });
 
 it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {
-  const own = await createTestDatabase();
+  const own = await useDatabase(onTestFinished);
   const runtime = createProgrammedRuntime();
   const gateway = await startServingGateway({
     database: await own.open(),
@@ -190,5 +180,4 @@ it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {
   expect(runtime.begun).toEqual([first, later]);
   await gateway.close();
   await runtime.close();
-  await own.close();
 });

@@ -1,30 +1,23 @@
 /** A session is ended as idle only if nobody used it by then: a request that comes in between wins, on whichever gateway. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Session } from '../../src/domain/session.ts';
-import type { Database } from '../../src/events/database.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const HOUR_MS = 3_600_000;
 const RACES = 40;
 
-let db: TestDatabase;
-let keeper: Database;
-let other: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  keeper = await db.open();
-  other = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const keeper = await db.open();
+const other = await db.open();
 
 const open = (userUuid: string) => commitOne<'session'>(keeper.store, sessionOpened({ userUuid }));
 
@@ -56,7 +49,7 @@ describe('the end of an idle session', () => {
     const session = await open('somebody');
     const { states } = await keeper.store.commit(request(session));
     const past = new Date(Date.now() - HOUR_MS);
-    const refusal = { name: 'ConcurrencyError', on: 'idle-session' };
+    const refusal = { name: 'SessionInUseError' };
     await expect(keeper.store.commit(closeAsIdle(session, new Date()))).rejects.toMatchObject(
       refusal,
     );

@@ -1,7 +1,7 @@
 /** What every kernel must do with code, for the pool (see test/support/kernelContract.ts). */
 import { expect, it } from 'vitest';
+import { textOf } from '../../testkit/kernelRunner.ts';
 import { describeKernels } from '../support/kernelContract.ts';
-import { textOf } from '../support/kernelRunner.ts';
 
 describeKernels((kernel) => {
   it('keeps state from one execution to the next', async () => {

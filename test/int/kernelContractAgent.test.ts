@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { recordChannel } from '../support/channelRecorder.ts';
+import { recordChannel } from '../../testkit/channelRecorder.ts';
+import { textOf } from '../../testkit/kernelRunner.ts';
 import { KERNELS, useKernel } from '../support/kernelContract.ts';
-import { textOf } from '../support/kernelRunner.ts';
 
 const [, ours] = KERNELS;
 

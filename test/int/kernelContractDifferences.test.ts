@@ -3,9 +3,9 @@
  * our agent and kernel do. The rest of the contract's tests run against both unchanged.
  */
 import { describe, expect, it } from 'vitest';
-import { recordChannel } from '../support/channelRecorder.ts';
+import { recordChannel } from '../../testkit/channelRecorder.ts';
+import { createKernelRunner, type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { KERNELS, useKernel } from '../support/kernelContract.ts';
-import { createKernelRunner, type Ran, textOf } from '../support/kernelRunner.ts';
 
 const [plain, ours] = KERNELS;
 

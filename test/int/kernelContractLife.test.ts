@@ -6,8 +6,8 @@ import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { newId } from '../../src/process/newId.ts';
+import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
-import { type Ran, textOf } from '../support/kernelRunner.ts';
 
 /** What code says from where on it may be interrupted: an interrupt can come with the very next instruction. */
 const GO = 'print("go", flush=True)';

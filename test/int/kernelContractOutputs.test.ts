@@ -1,7 +1,7 @@
 /** The outputs that every kernel must bring, of all kinds and in order (see test/support/kernelContract.ts). */
 import { expect, it } from 'vitest';
+import { textOf } from '../../testkit/kernelRunner.ts';
 import { describeKernels } from '../support/kernelContract.ts';
-import { textOf } from '../support/kernelRunner.ts';
 
 describeKernels((kernel) => {
   it('tells stdout from stderr, and both before the result', async () => {

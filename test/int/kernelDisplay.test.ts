@@ -5,8 +5,8 @@ import {
   type KernelRunner,
   type Ran,
   textOf,
-} from '../support/kernelRunner.ts';
-import { type KernelServer, startAgent } from '../support/kernelServers.ts';
+} from '../../testkit/kernelRunner.ts';
+import { type KernelServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const PNG = /^iVBORw0KGgo/;

@@ -1,7 +1,7 @@
 /** Code that ends its own kernel, or tries to. */
 import { expect } from 'vitest';
+import type { Ran } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
-import type { Ran } from '../support/kernelRunner.ts';
 
 const says =
   (text: string) =>

@@ -1,7 +1,7 @@
 /** Errors that a kernel may tell wrongly, or never come to the end of telling. */
 import { expect } from 'vitest';
+import type { Ran } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
-import type { Ran } from '../support/kernelRunner.ts';
 
 /** What of an error a person reads. */
 function told({ outputs }: Ran): { value: string; traceback: string } {

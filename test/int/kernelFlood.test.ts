@@ -6,8 +6,8 @@ import {
   type KernelRunner,
   type Ran,
   textOf,
-} from '../support/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../support/kernelServers.ts';
+} from '../../testkit/kernelRunner.ts';
+import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { type SocketRelay, startSocketRelay } from '../support/socketRelay.ts';
 
 const PREPARE_TIMEOUT_MS = 120_000;

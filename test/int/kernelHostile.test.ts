@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createKernelRunner, type KernelRunner, textOf } from '../support/kernelRunner.ts';
-import { type AgentServer, startAgent } from '../support/kernelServers.ts';
+import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
+import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
 const PREPARE_TIMEOUT_MS = 60_000;

@@ -1,7 +1,7 @@
 /** What an execution leaves running never speaks for another one, and never hinders it. */
 import { expect } from 'vitest';
+import { textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
-import { textOf } from '../support/kernelRunner.ts';
 
 /** What is left says something, waits until the next execution runs, speaks again, and says that it has. */
 const GO_ON = 'go.set()\ndone = spoken.wait()\nprint("mine")';

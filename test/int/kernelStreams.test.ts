@@ -1,7 +1,7 @@
 /** Code that changes what its kernel prints with, and output that does not come from Python's streams. */
 import { expect } from 'vitest';
+import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
-import { type Ran, textOf } from '../support/kernelRunner.ts';
 
 const hasResult =
   (text: string) =>

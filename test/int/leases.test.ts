@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { GatewayId, WorkerId } from '../../src/domain/ids.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -9,8 +9,6 @@ import {
   SETTLE_LIMIT_MS,
 } from '../../src/events/leases/leases.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import {
   becomesIdle,
   commitOne,
@@ -18,19 +16,15 @@ import {
   onWorker,
   workerLost,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
 /** The design's promise: another gateway takes a dead one's leases within this. */
 const TAKE_OVER_LIMIT_MS = 3_000;
 
-let db: TestDatabase;
-let gateway: Database;
-let other: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  [gateway, other] = [await db.open(), await db.open()];
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const [gateway, other] = [await db.open(), await db.open()] as const;
 
 /** As if the holder had died: nobody renews, and the database's clock goes on. */
 const expire = (name: string) =>
@@ -129,11 +123,10 @@ describe('othersExpireInMs', () => {
     const dead = newId<GatewayId>();
     const leave = (name: string, ms: number) => db.sql`
       INSERT INTO leases VALUES (${name}, ${dead}, 1, clock_timestamp() + ${ms} * interval '1 ms')`;
-    const fresh = await createTestDatabase();
+    const fresh = await useDatabase(onTestFinished);
     const only = await fresh.open();
     await only.leases.acquire('mine');
     expect(await only.leases.othersExpireInMs()).toBeNull();
-    await fresh.close();
     await leave('expired', -1);
     await leave('soon', 600);
     await leave('later', 60_000);

@@ -1,12 +1,10 @@
 /** Limits that hold over gateways: whoever comes together with another still finds no more room than there is. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
-import type { Database } from '../../src/events/database.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -17,17 +15,12 @@ import {
   sessionOpened,
   workerLost,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateways: Database[];
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-  gateways = [gateway, await db.open(), await db.open()];
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
+const gateways = [gateway, await db.open(), await db.open()] as const;
 
 /** Each commit by the next gateway, all at once. Resolves with how many were done; all others met the limit. */
 async function commitAll(commits: readonly Commit[], limit: string): Promise<number> {

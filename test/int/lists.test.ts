@@ -1,10 +1,8 @@
 /** Lists over GraphQL on a real database: filters, pages that miss and repeat nothing, and one read for each kind of thing. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createLists, createMany } from '../../src/service/lists/lists.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -16,23 +14,21 @@ import {
   POOL_ID,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const USERS = 3;
 const EXECUTIONS_EACH = 8;
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 /** What the queries were asked, by name. */
 let asked: string[];
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   for (let user = 0; user < USERS; user += 1) await live(user);
 });
-afterAll(() => db.close());
 
 async function live(user: number): Promise<void> {
   const { store } = gateway;

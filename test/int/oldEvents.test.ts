@@ -1,16 +1,15 @@
 /** Events as earlier releases stored them are read in the shape of today; the rows in the database stay as they are. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const ID = '0197a000-0000-7000-8000-0000000000c1' as ExecutionId;
 const STREAM = `execution-${ID}`;
@@ -19,16 +18,13 @@ const stored = JSON.parse(
   readFileSync(new URL('../fixtures/executionStreamV1.json', import.meta.url), 'utf8'),
 ) as { eventId: string; version: number; type: string; data: Record<string, unknown> }[];
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   for (const { eventId, version, type, data } of stored) {
     await insert(eventId, version, type, 1, data);
   }
 });
-afterAll(() => db.close());
 
 function insert(id: string, version: number, type: string, schema: number, data: object) {
   return db.sql`

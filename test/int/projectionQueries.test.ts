@@ -1,14 +1,12 @@
 /** What the pool and the schema ask of the tables. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
 import type { Queries } from '../../src/events/queries/queries.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -20,17 +18,15 @@ import {
   POOL_ID,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
+const db = await useDatabase();
+const gateway = await db.open();
 let queries: Queries;
 beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
   queries = gateway.queries;
 });
-afterAll(() => db.close());
 
 const AT = '2026-01-01T00:00:00.000Z';
 const msLater = (ms: number) => new Date(Date.parse(AT) + ms);

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { openArchive } from '../../src/cli/archiveFile.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
@@ -10,7 +10,6 @@ import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { type PruneOptions, pruneHistory } from '../../src/events/retention/pruneHistory.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   becomesIdle,
   commitOne,
@@ -21,7 +20,8 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { type TestDatabase, useDatabase } from '../support/database.ts';
 
 const OLD = new Date('2026-01-01T00:00:00.000Z');
 const CUTOFF = new Date('2026-02-01T00:00:00.000Z');
@@ -30,11 +30,9 @@ const RECENT = new Date('2026-03-01T00:00:00.000Z');
 let db: TestDatabase;
 let gateway: Database;
 beforeEach(async () => {
-  await db?.close();
-  db = await createTestDatabase();
+  db = await useDatabase(onTestFinished);
   gateway = await db.open();
 });
-afterAll(() => db.close());
 
 interface Life {
   readonly worker: Worker;

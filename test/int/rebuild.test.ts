@@ -1,13 +1,11 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
-import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
@@ -17,15 +15,11 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
-let db: TestDatabase;
-let gateway: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  gateway = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const gateway = await db.open();
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u0000', '\ud800x', 'x'));
 const time = fc

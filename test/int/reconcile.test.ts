@@ -3,40 +3,35 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
-import { type ReconcileDeps, reconcile } from '../../src/pool/reconcile.ts';
+import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, onWorker, POOL_ID, workerRequested } from '../support/events.ts';
+import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const logger = pino({ level: 'silent' });
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));
-let db: TestDatabase;
+const db = await useDatabase();
+const sweeper = await db.open();
 let maker: Database;
-let sweeper: Database;
 let broughtUp: WorkerId[];
-beforeAll(async () => {
-  db = await createTestDatabase();
-  sweeper = await db.open();
-});
 beforeEach(async () => {
   maker = await db.open();
   broughtUp = [];
 });
-afterAll(async () => {
-  await db.close();
-  rmSync(socketDir, { recursive: true });
-});
+afterAll(() => rmSync(socketDir, { recursive: true }));
 
 function sweep(): Promise<void> {
   const now = () => new Date();
+  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
+  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
   const heldWorkers = createHeldWorkers({
     database: sweeper,
     logger,
@@ -44,17 +39,16 @@ function sweep(): Promise<void> {
     now,
     interruptGraceMs: 1_000,
     followers: () => 0,
+    addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });
-  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
   const deps: ReconcileDeps = {
     database: sweeper,
-    runtime: createDockerRuntime({ socketPath, ociRuntime: 'runc', logger }),
+    runtime,
     heldWorkers,
     now,
     poolId: POOL_ID satisfies PoolId,
-    socketDir,
     logger,
     onUnsettled: (_id, error) => {
       throw error;

@@ -1,33 +1,27 @@
 /** A thousand that follow the same output, on a real database: what they read is read once, on whichever gateway. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import {
   commitOne,
   executionFinished,
   executionRequested,
   onExecution,
   sessionOpened,
-} from '../support/events.ts';
+} from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 const FOLLOWERS = 1_000;
 const COMMITS = 40;
 const ITEMS_PER_COMMIT = 3;
 
-let db: TestDatabase;
-let writer: Database;
-let other: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  writer = await db.open();
-  other = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const writer = await db.open();
+const other = await db.open();
 
 /** The same database, and how often its queries were asked. */
 function counted(database: Database) {

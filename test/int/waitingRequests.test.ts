@@ -1,22 +1,15 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { GatewayId } from '../../src/domain/ids.ts';
-import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
 /** Well below the poll's second: whatever arrives by then came by notification. */
 const NOTIFIED_WITHIN_MS = 700;
 
-let db: TestDatabase;
-let here: Database;
-let there: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  [here, there] = [await db.open(), await db.open()];
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const [here, there] = [await db.open(), await db.open()] as const;
 
 describe('waiting requests', () => {
   it('are added up, and others are told of a change at once', async () => {

@@ -1,24 +1,19 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { ExecutionId, GatewayId, SessionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { commitOne, executionRequested, workerRequested } from '../support/events.ts';
+import { commitOne, executionRequested, workerRequested } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
 
 /** Well below the poll's second: whatever arrives by then came by notification. */
 const NOTIFIED_WITHIN_MS = 500;
 /** The poll, and room for a loaded machine. */
 const POLLED_WITHIN_MS = 3_000;
 
-let db: TestDatabase;
-let writer: Database;
-beforeAll(async () => {
-  db = await createTestDatabase();
-  writer = await db.open();
-});
-afterAll(() => db.close());
+const db = await useDatabase();
+const writer = await db.open();
 
 interface Recorder {
   readonly positions: number[];
@@ -133,8 +128,10 @@ describe('onOutput', () => {
     const execution = await commitOne<'execution'>(writer.store, executionRequested());
     const woken = new EventTarget();
     const tell = (name: string) => () => woken.dispatchEvent(new Event(name));
-    reader.wakeUps.onOutput(execution.id, tell('execution'));
-    reader.wakeUps.onSessionOutput(execution.sessionId as SessionId, tell('session'));
+    onTestFinished(reader.wakeUps.onOutput(execution.id, tell('execution')));
+    onTestFinished(
+      reader.wakeUps.onSessionOutput(execution.sessionId as SessionId, tell('session')),
+    );
     const signal = AbortSignal.timeout(NOTIFIED_WITHIN_MS);
     const both = Promise.all([
       once(woken, 'execution', { signal }),
@@ -149,7 +146,7 @@ describe('onOutput', () => {
     const calls: string[] = [];
     const off = writer.wakeUps.onOutput(execution.id, () => calls.push('left'));
     off();
-    writer.wakeUps.onOutput(execution.id, () => calls.push('stays'));
+    onTestFinished(writer.wakeUps.onOutput(execution.id, () => calls.push('stays')));
     await print(execution.id, 1);
     expect(calls).toContain('stays');
     expect(calls).not.toContain('left');
@@ -161,7 +158,7 @@ describe('onOutput', () => {
     await writer.store.commit({ streams: appends });
     const woken = new Set<string>();
     for (const { id } of appends) {
-      reader.wakeUps.onOutput(id as ExecutionId, () => woken.add(id));
+      onTestFinished(reader.wakeUps.onOutput(id as ExecutionId, () => woken.add(id)));
     }
     const output = { kind: 'stream', name: 'stdout', text: 'x\n' } as const;
     await writer.store.commit({

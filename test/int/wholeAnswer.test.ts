@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { InterpreterService } from '../../src/service/service.ts';
+import { until } from '../../testkit/until.ts';
 import { executionRow, memoryService, outputItems } from '../support/memoryService.ts';
 import { startTransport, TOKEN } from '../support/transportServer.ts';
-import { until } from '../support/until.ts';
 
 const PLAIN = '/graphql';
 /** The same, in a way that is left to Yoga's adapter. */

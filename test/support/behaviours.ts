@@ -4,9 +4,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  createKernelRunner,
+  type KernelRunner,
+  type Ran,
+  textOf,
+} from '../../testkit/kernelRunner.ts';
+import { type KernelServer, startAgent } from '../../testkit/kernelServers.ts';
 import { cpuStallMs } from './cpuStall.ts';
-import { createKernelRunner, type KernelRunner, type Ran, textOf } from './kernelRunner.ts';
-import { type KernelServer, startAgent } from './kernelServers.ts';
 
 export interface Behaviour {
   readonly code: string;

@@ -1,5 +1,5 @@
 /** One operation over HTTP (a subscription as server-sent events) or over a WebSocket: the first answer to it. */
-import type { TestGateway } from './gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface Outcome {
   readonly data?: Readonly<Record<string, unknown>> | null | undefined;

@@ -1,6 +1,6 @@
 /** One subscription on a connection of its own, which a test cuts wherever it likes. */
 import { WebSocket } from 'ws';
-import type { TestGateway } from './gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface StreamedEvent {
   readonly __typename: string;

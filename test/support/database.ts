@@ -2,13 +2,18 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import postgres from 'postgres';
-import { inject } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import { createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
 import { openDatabase } from '../../src/events/openDatabase.ts';
 import { newId } from '../../src/process/newId.ts';
+import { until } from '../../testkit/until.ts';
+import { countFollowers } from './countFollowers.ts';
+
+/** PostgreSQL sees the end of a connection that was closed, and a lease that nobody renews expires, within seconds. */
+const LEFT_LIMIT_MS = 10_000;
 
 export interface TestDatabase {
   readonly address: DatabaseAddress;
@@ -16,38 +21,95 @@ export interface TestDatabase {
   readonly sql: ReturnType<typeof createClient>['sql'];
   /** One more gateway on it (by way of another address, if given); closed with the rest. */
   open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
-  /** Closes all gateways and drops the database. */
-  close(): Promise<void>;
 }
 
-/** An empty database; the first gateway opened on it makes the tables. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * An empty database; the first gateway opened on it makes the tables. When all tests of the file are over its gateways are
+ * closed, and it fails if anything is left: a follower of output, a connection, a lease that somebody still renews. Then it
+ * is dropped.
+ * @param onOver `onTestFinished` for one that belongs to a single test
+ */
+export async function useDatabase(
+  onOver: (close: () => Promise<void>) => void = afterAll,
+): Promise<TestDatabase> {
   const server = inject('database');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)}`);
   const address = withDatabase(server, name);
   const client = createClient(address, { name: 'test', maxConnections: 3 });
-  const opened: Database[] = [];
+  const gateways = new Map<Database, GatewayId>();
+  const followers = countFollowers();
+
+  onOver(async () => {
+    try {
+      const count = followers.count();
+      if (count > 0) throw new Error(`${count} followers of output were left.`);
+      await Promise.all([...gateways.keys()].map((database) => database.close()));
+      await untilNone('Leases that are renewed', () => leasesOf([...gateways.values()], client));
+      await client.close(1_000);
+      await untilNone('Connections', () => connectionsTo(name, server));
+    } finally {
+      await client.close(1_000);
+      await drop(name, server);
+    }
+  });
+
   return {
     address,
     sql: client.sql,
     open: async (gatewayId = newId<GatewayId>(), by = address) => {
       const logger = pino({ level: 'silent' });
-      const database = await openDatabase(by, { gatewayId, logger, newId });
-      opened.push(database);
+      const database = followers.of(await openDatabase(by, { gatewayId, logger, newId }));
+      gateways.set(database, gatewayId);
       return database;
     },
-    close: async () => {
-      await Promise.all(opened.map((database) => database.close()));
-      await client.close(1_000);
-      await onServer(server, async (sql) => {
-        // Not FORCE: that fails when PostgreSQL itself is vacuuming there, which a plain drop ends.
-        await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-          WHERE datname = ${name} AND usename = current_user`;
-        await sql`DROP DATABASE ${sql(name)}`;
-      });
-    },
   };
+}
+
+/** @throws Error that names what there still is */
+async function untilNone(what: string, look: () => Promise<readonly string[]>): Promise<void> {
+  let left: readonly string[] = [];
+  const looked = until(
+    what,
+    async () => {
+      left = await look();
+      return left.length === 0;
+    },
+    LEFT_LIMIT_MS,
+  );
+  await looked.catch((cause: unknown) => {
+    throw new Error(`${what} were left: ${left.join(', ')}`, { cause });
+  });
+}
+
+async function leasesOf(
+  gatewayIds: readonly GatewayId[],
+  { sql }: ReturnType<typeof createClient>,
+): Promise<readonly string[]> {
+  // One that opens no gateway has no tables.
+  if (gatewayIds.length === 0) return [];
+  const rows = await sql<{ name: string }[]>`
+    SELECT name FROM leases
+    WHERE holder = ANY(${[...gatewayIds]}) AND expires_at > clock_timestamp()`;
+  return rows.map((row) => row.name);
+}
+
+function connectionsTo(database: string, server: DatabaseAddress): Promise<readonly string[]> {
+  return onServer(server, async (sql) => {
+    const rows = await sql<{ name: string }[]>`
+      SELECT application_name AS name FROM pg_stat_activity
+      WHERE datname = ${database} AND backend_type = 'client backend'`;
+    return rows.map((row) => row.name);
+  });
+}
+
+async function drop(database: string, server: DatabaseAddress): Promise<void> {
+  await onServer(server, async (sql) => {
+    // Not FORCE: that fails when PostgreSQL itself is vacuuming there, which a plain drop ends.
+    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = ${database} AND usename = current_user`;
+    await sql`DROP DATABASE ${sql(database)}`;
+  });
 }
 
 function withDatabase(address: DatabaseAddress, database: string): DatabaseAddress {
@@ -57,14 +119,14 @@ function withDatabase(address: DatabaseAddress, database: string): DatabaseAddre
   return { url: url.href };
 }
 
-async function onServer(
+async function onServer<T>(
   address: DatabaseAddress,
-  run: (sql: postgres.Sql) => Promise<unknown>,
-): Promise<void> {
+  run: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
   const sql =
     'url' in address ? postgres(address.url, { max: 1 }) : postgres({ ...address, max: 1 });
   try {
-    await run(sql);
+    return await run(sql);
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { TestGateway } from './gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import type { ProbeParameters, Tier } from './probes.ts';
 
 export interface HostTargets {

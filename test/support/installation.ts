@@ -8,9 +8,9 @@ import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from './databaseProxy.ts';
-import { startTestGateway, type TestGateway } from './gateway.ts';
-import { until } from './until.ts';
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 

@@ -1,7 +1,7 @@
 /** The kernels that must all do what the contract's tests say: ours, and a stock one behind Debian's jupyter-server. */
 import { afterAll, beforeAll, describe } from 'vitest';
-import { createKernelRunner, type KernelRunner } from './kernelRunner.ts';
-import { type KernelServer, startAgent, startJupyterServer } from './kernelServers.ts';
+import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
+import { type KernelServer, startAgent, startJupyterServer } from '../../testkit/kernelServers.ts';
 import { type SocketRelay, startSocketRelay } from './socketRelay.ts';
 
 /** The first run on a machine installs packages into an image. */

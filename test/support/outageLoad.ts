@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TestGateway } from './gateway.ts';
-import { submit } from './interpreter.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { submit } from '../../testkit/interpreter.ts';
 
 const COUNTING_USERS = 3;
 /** Between two calls of one user: work, not a flood. */

@@ -9,8 +9,8 @@ import {
 } from '../../src/postgres/embeddedPostgres.ts';
 import { layoutOf } from '../../src/postgres/layout.ts';
 import { findClusterProcesses } from '../../src/postgres/processes.ts';
+import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy } from './databaseProxy.ts';
-import { until } from './until.ts';
 
 export interface OwnPostgres {
   /** Its `url` is for DATABASE_URL. */

@@ -2,8 +2,8 @@
  * A runtime whose workers are in this process: real sockets and the real protocol, no container and no Python. So a property
  * test can have hundreds. They run one "program", {@link HOLD}, and take any other code for one that is done at once.
  */
-import { mkdirSync } from 'node:fs';
 import { newId } from '../../src/process/newId.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import type { ListedWorker, Runtime } from '../../src/runtime/runtime.ts';
 import { okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
@@ -32,13 +32,18 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const begun: string[] = [];
   let isHolding = false;
 
+  async function end(containerId: string): Promise<void> {
+    const found = containers.get(containerId);
+    containers.delete(containerId);
+    await found?.kernel.agent.close();
+  }
+
   const runtime: Runtime = {
     name: 'programmed',
     engine: async () => ({ id: 'here', keepsContainers: true, ociRuntimes: [] }),
     imageId: async (reference) => reference,
-    create: async ({ workerId, socketDir }) => {
-      mkdirSync(socketDir, { recursive: true });
-      const agent = await startScriptedAgent(socketDir);
+    create: async ({ workerId }) => {
+      const agent = await startScriptedAgent();
       const kernel = runKernel(agent, {
         isHeld: (code) => isHolding && code === HOLD,
         onBegin: (id) => begun.push(id),
@@ -46,18 +51,17 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
       containers.set(containerId, { listed, kernel });
-      return containerId;
+      return { containerId, location: agent.socketPath };
     },
+    addressOf: ({ socketPath }) => (socketPath === null ? null : socketAddress(socketPath)),
     list: async () => [...containers.values()].map(({ listed }) => listed),
     inspect: async (id) => {
       const found = containers.get(id);
       return found ? { ...found.listed, end: null } : null;
     },
     setCpuShare: async () => undefined,
-    remove: async (id) => {
-      const found = containers.get(id);
-      containers.delete(id);
-      await found?.kernel.agent.close();
+    remove: async ({ containerId }) => {
+      if (containerId !== null) await end(containerId);
     },
     watch: () => ({ close: () => undefined }),
   };
@@ -72,7 +76,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       for (const { kernel } of containers.values()) kernel.letGo();
     },
     close: async () => {
-      await Promise.all([...containers.keys()].map((id) => runtime.remove(id)));
+      await Promise.all([...containers.keys()].map(end));
     },
   };
 }

@@ -1,5 +1,5 @@
 /** All of an execution's output by each way there is. */
-import type { TestGateway } from './gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface ReadOutput {
   readonly __typename: string;

@@ -3,7 +3,7 @@
  * same call to the next. Anything else that is not an answer is a failure, and is kept.
  */
 import { Agent, request } from 'node:http';
-import type { GraphqlAnswer } from './gateway.ts';
+import type { GraphqlAnswer } from '../../testkit/gateway.ts';
 
 export interface RetryingClient {
   /** Calls until there is an answer. Resolves with its data; null: it failed, see {@link RetryingClient.failures}. */

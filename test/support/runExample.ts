@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { TestGateway } from './gateway.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const PAGES = ['README.md', 'docs/api.md']

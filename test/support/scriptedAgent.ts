@@ -52,10 +52,9 @@ export interface ScriptedAgent {
   close(): Promise<void>;
 }
 
-/** @param directory where its socket is to be; else one of its own. It is removed with the agent. */
-export async function startScriptedAgent(
-  directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-')),
-): Promise<ScriptedAgent> {
+/** Its socket is in a folder of its own, which is removed with it. */
+export async function startScriptedAgent(): Promise<ScriptedAgent> {
+  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-'));
   const socketPath = join(directory, 'agent.sock');
   const bus = new EventEmitter();
   const raw = new WeakMap<WebSocket, Duplex>();

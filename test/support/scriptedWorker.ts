@@ -8,6 +8,7 @@ import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts';
 import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
@@ -19,7 +20,7 @@ import {
   onWorker,
   sessionOpened,
   workerRequested,
-} from './events.ts';
+} from '../../testkit/events.ts';
 import { frame, okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
 
@@ -98,6 +99,7 @@ export function actingGateway(database: Database) {
     now: () => new Date(),
     interruptGraceMs: 1_000,
     followers: () => 0,
+    addressOf: ({ socketPath }) => socketAddress(socketPath ?? ''),
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });

@@ -2,7 +2,12 @@
 import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
 import { evolveSession, type Session } from '../../src/domain/session.ts';
 import { evolveWorker, type Worker } from '../../src/domain/worker.ts';
-import { becomesIdle, executionRequested, sessionOpened, workerRequested } from './events.ts';
+import {
+  becomesIdle,
+  executionRequested,
+  sessionOpened,
+  workerRequested,
+} from '../../testkit/events.ts';
 
 export function idleWorker(): Worker {
   const append = workerRequested();

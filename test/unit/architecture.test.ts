@@ -14,7 +14,7 @@ const DOCUMENTS = [
       .map((name) => `${folder}/${name}`),
   ),
 ];
-const FOLDERS = 'src|migrations|worker-image|public|scripts|examples|test|docs|bench|chaos';
+const FOLDERS = 'src|migrations|worker-image|public|scripts|examples|testkit|test|docs|bench|chaos';
 
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');

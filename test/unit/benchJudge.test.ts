@@ -14,7 +14,7 @@ const report = (p50: number, { unit = 'ms', name = 'of twins', width = 0, ...res
   return { benches: [{ name: 'a', comparisons: [{ name, unit, ratio }], ...rest }] };
 };
 
-describe('a run beside the committed one', () => {
+describe('a run beside a former one', () => {
   it('passes when it is as good, better, or not far worse', () => {
     for (const ratio of [0.1, 1, 1.2, 1.79]) expect(judge(report(1.2), report(ratio))).toEqual([]);
   });
@@ -46,7 +46,10 @@ describe('a run beside the committed one', () => {
 
   it('fails on a comparison that only one of them has', () => {
     const one = judge(report(1), { benches: [{ name: 'a', comparisons: [] }] });
-    expect(one).toEqual(['nothing was compared', 'a: of twins: committed, and not compared now']);
+    expect(one).toEqual([
+      'nothing was compared',
+      'a: of twins: in the former run, and not compared now',
+    ]);
     expect(judge(report(1), report(1, { name: 'of others' }))).toHaveLength(2);
   });
 

@@ -1,8 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { BENCHES } from '../../bench/benches.ts';
 import type { Bench, BenchResult, BenchRun } from '../../bench/suite/bench.ts';
 import { formatReport } from '../../bench/suite/formatReport.ts';
 import { parseOptions, SHORT_NAMES, UsageError } from '../../bench/suite/options.ts';
+import { readFormer } from '../../bench/suite/readFormer.ts';
 import { reportBench } from '../../bench/suite/report.ts';
 import { runBenches } from '../../bench/suite/runBenches.ts';
 
@@ -119,7 +123,13 @@ describe('the words after npm run bench', () => {
   };
 
   it('bare: every bench of the bare run', () => {
-    expect(parse()).toEqual({ names: ['good', 'bad'], isShort: false, json: null, args: [] });
+    expect(parse()).toEqual({
+      names: ['good', 'bad'],
+      isShort: false,
+      json: null,
+      against: null,
+      args: [],
+    });
   });
 
   it('names, in the order of the report', () => {
@@ -127,6 +137,7 @@ describe('the words after npm run bench', () => {
       names: ['good', 'long'],
       isShort: true,
       json: 'x.json',
+      against: null,
       args: [],
     });
   });
@@ -148,6 +159,25 @@ describe('the words after npm run bench', () => {
     );
     expect(() => parse('good', '--json')).toThrow(UsageError);
     expect(() => parse('good', '--json', '--short')).toThrow(UsageError);
+  });
+
+  it('takes the results of a former run, of this machine only', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ch-former-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'former.json');
+    for (const words of [['--against', file], [`--against=${file}`]])
+      expect(parse('good', ...words)).toMatchObject({ against: file, json: null, args: [] });
+    expect(() => parse('good', '--against', '--short')).toThrow('--against needs a file');
+    expect(() => readFormer(file, 'this one')).toThrow(UsageError);
+    const write = (what: unknown) => writeFileSync(file, JSON.stringify(what));
+    write(null);
+    expect(() => readFormer(file, 'this one')).toThrow('holds no results');
+    const former = { provenance: { machine: 'this one' }, benches: [] };
+    write(former);
+    expect(readFormer(file, 'this one')).toEqual(former);
+    expect(() => readFormer(file, 'that one')).toThrow(
+      'another machine (this one; this is that one)',
+    );
   });
 
   it('the short form has benches that there are, each name once', () => {

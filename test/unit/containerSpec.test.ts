@@ -13,9 +13,9 @@ function hostConfig(ociRuntime: string) {
       name: 'cellhouse-x',
       imageId: 'sha256:0',
       limits: { memoryMb: 512, diskMb: 256, cpus: 0.5, pids: 128 },
-      socketDir: '/run/cellhouse/p/w',
       environment: { CELLHOUSE_CPUS: '1' },
     },
+    '/run/cellhouse/p/w',
     ociRuntime,
   );
   return { environment: spec.Env ?? [], host: spec.HostConfig ?? {} };

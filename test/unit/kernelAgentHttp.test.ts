@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AgentHttp, createAgentHttp } from '../../src/kernel/calls/agentHttp.ts';
 import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
-import { waitForSocket } from '../../src/runtime/docker/waitForSocket.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 let agent: ScriptedAgent;
@@ -26,7 +26,7 @@ beforeEach(async () => {
   agent = await startScriptedAgent();
   aborter = new AbortController();
   http = createAgentHttp({
-    target: { kind: 'agent', socketPath: agent.socketPath },
+    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
     epoch: 5,
     signal: aborter.signal,
   });
@@ -99,13 +99,13 @@ describe('the agent over HTTP', () => {
   });
 });
 
-describe('waitForSocket', () => {
+describe('the address of a Unix socket', () => {
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-wait-'));
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
   it('resolves once somebody listens, and not before', async () => {
     const path = join(directory, 'late.sock');
-    const ready = waitForSocket(path, AbortSignal.timeout(4_000));
+    const ready = socketAddress(path).untilOpen(AbortSignal.timeout(4_000));
     const server = createServer();
     let isListening = false;
     setTimeout(() => server.listen(path, () => (isListening = true)), 30);
@@ -115,10 +115,10 @@ describe('waitForSocket', () => {
   });
 
   it('gives up with the signal, and at once where waiting is of no use', async () => {
-    const missing = join(directory, 'never.sock');
-    await expect(waitForSocket(missing, AbortSignal.timeout(30))).rejects.toThrow(/timeout/i);
-    await expect(waitForSocket(missing, AbortSignal.abort(new Error('no')))).rejects.toThrow('no');
-    const below = join(process.execPath, 'x.sock');
-    await expect(waitForSocket(below, AbortSignal.timeout(4_000))).rejects.toThrow('ENOTDIR');
+    const never = socketAddress(join(directory, 'never.sock'));
+    await expect(never.untilOpen(AbortSignal.timeout(30))).rejects.toThrow(/timeout/i);
+    await expect(never.untilOpen(AbortSignal.abort(new Error('no')))).rejects.toThrow('no');
+    const below = socketAddress(join(process.execPath, 'x.sock'));
+    await expect(below.untilOpen(AbortSignal.timeout(4_000))).rejects.toThrow('ENOTDIR');
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KernelChannelDeps } from '../../src/kernel/channel/kernelChannel.ts';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { frame, status, stream } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
@@ -8,7 +9,10 @@ let agent: ScriptedAgent;
 let recorded: RecordedChannel;
 
 function open(deps: Partial<KernelChannelDeps> = {}): RecordedChannel {
-  recorded = recordChannel({ target: { kind: 'agent', socketPath: agent.socketPath }, ...deps });
+  recorded = recordChannel({
+    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
+    ...deps,
+  });
   return recorded;
 }
 
@@ -54,6 +58,18 @@ describe('connecting', () => {
     await until(isOpen);
     expect(agent.attempts.length).toBeGreaterThan(length);
     expect(told.filter((what) => what.startsWith('unreachable'))).toHaveLength(1);
+  });
+
+  it('dials again when the upgrade is never answered', async () => {
+    agent.hijack = (socket) => {
+      for (const end of ['end', 'error']) socket.on(end, () => socket.destroy());
+      socket.resume();
+    };
+    const { until, told } = open({ handshakeTimeoutMs: 30 });
+    await expect.poll(() => agent.attempts.length).toBeGreaterThan(1);
+    agent.hijack = null;
+    await until(isOpen);
+    expect(told).toEqual(['hello boot-1', 'state open', 'open']);
   });
 
   it('takes a stopped worker for a lost one', async () => {

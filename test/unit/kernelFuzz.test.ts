@@ -8,7 +8,8 @@ import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
 import { receive, startProgress } from '../../src/kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
@@ -22,7 +23,7 @@ let neighbour: ScriptedAgent;
 let neighbourChannel: RecordedChannel;
 
 function open(agent: ScriptedAgent): RecordedChannel {
-  const target = { kind: 'agent', socketPath: agent.socketPath } as const;
+  const target = { kind: 'agent', address: socketAddress(agent.socketPath) } as const;
   // The shortest back-off.
   return recordChannel({ target, random: () => 0 });
 }

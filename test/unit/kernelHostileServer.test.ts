@@ -4,7 +4,8 @@
  */
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RecordedChannel, recordChannel } from '../support/channelRecorder.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { type RecordedChannel, recordChannel } from '../../testkit/channelRecorder.ts';
 import { liveBytes } from '../support/collectGarbage.ts';
 import { frame } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
@@ -19,7 +20,7 @@ let recorded: RecordedChannel;
 beforeEach(async () => {
   agent = await startScriptedAgent();
   recorded = recordChannel({
-    target: { kind: 'agent', socketPath: agent.socketPath },
+    target: { kind: 'agent', address: socketAddress(agent.socketPath) },
     random: () => 0,
   });
 });

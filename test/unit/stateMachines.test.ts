@@ -11,7 +11,7 @@ import {
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
 import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
-import { POOL_ID } from '../support/events.ts';
+import { POOL_ID } from '../../testkit/events.ts';
 
 const doc = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
 const at = '2026-01-02T03:04:05.678Z';

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { WorkerId } from '../../src/domain/ids.ts';
+import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
-import { createWorkerQueue } from '../../src/pool/workerQueue.ts';
+import { createWorkerQueue } from '../../src/pool/supply/workerQueue.ts';
+import { newId } from '../../src/process/newId.ts';
 import { idleWorker } from '../support/states.ts';
 
 const WAIT_MS = 1_000;
@@ -47,15 +48,18 @@ function setUp() {
   return { queue, idle, seen, source, add, take };
 }
 
+/** A user whom nobody else is. */
+const someone = () => newId<SessionId>();
+
 /** Lets everything happen that waits for nothing but promises. */
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
 describe('the worker queue', () => {
   it('sends a user who waits twice to the session that the first wait has opened', async () => {
     const { queue, add, take } = setUp();
-    const first = queue.claim(take, WAIT_MS, 'ann');
-    const second = queue.claim(take, WAIT_MS, 'ann').catch((error: unknown) => error);
-    const other = queue.claim(take, WAIT_MS, 'bob');
+    const first = queue.claim('ann', take, WAIT_MS);
+    const second = queue.claim('ann', take, WAIT_MS).catch((error: unknown) => error);
+    const other = queue.claim('bob', take, WAIT_MS);
     const [worker] = add();
     expect(await first).toBe(worker);
     queue.served('ann');
@@ -71,11 +75,15 @@ describe('the worker queue', () => {
     const committed = new Promise<void>((resolve) => {
       commit = resolve;
     });
-    const taken = queue.claim(async (worker) => {
-      await committed;
-      return await take(worker);
-    }, WAIT_MS);
-    const other = queue.claim(take, WAIT_MS).catch((error: unknown) => error);
+    const taken = queue.claim(
+      someone(),
+      async (worker) => {
+        await committed;
+        return await take(worker);
+      },
+      WAIT_MS,
+    );
+    const other = queue.claim(someone(), take, WAIT_MS).catch((error: unknown) => error);
     await settled();
     expect([queue.waiting, queue.unservedUsers]).toEqual([2, 1]);
     commit();
@@ -88,8 +96,8 @@ describe('the worker queue', () => {
   it('hands out a worker that is idle already, also to those who will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
-    expect(await queue.claim(take, WAIT_MS)).toBe(first);
-    const claim = queue.claim(take, 0);
+    expect(await queue.claim(someone(), take, WAIT_MS)).toBe(first);
+    const claim = queue.claim(someone(), take, 0);
     await settled();
     expect(await claim).toBe(second);
     expect(queue.waiting).toBe(0);
@@ -99,10 +107,14 @@ describe('the worker queue', () => {
     const { queue, add, take } = setUp();
     const served: string[] = [];
     const claims = ['a', 'b', 'c'].map((name) =>
-      queue.claim(async (worker) => {
-        served.push(name);
-        return await take(worker);
-      }, WAIT_MS),
+      queue.claim(
+        someone(),
+        async (worker) => {
+          served.push(name);
+          return await take(worker);
+        },
+        WAIT_MS,
+      ),
     );
     await settled();
     expect(queue.waiting).toBe(3);
@@ -117,7 +129,7 @@ describe('the worker queue', () => {
 
   it('asks for workers while somebody waits', async () => {
     const { queue, seen, add, take } = setUp();
-    const claim = queue.claim(take, WAIT_MS);
+    const claim = queue.claim(someone(), take, WAIT_MS);
     await settled();
     expect(seen.needed).toBeGreaterThan(0);
     expect(seen.changes).toBe(1);
@@ -130,25 +142,33 @@ describe('the worker queue', () => {
     const { queue, idle, add, take } = setUp();
     add(2);
     const tried: WorkerId[] = [];
-    const claim = queue.claim(async (worker) => {
-      tried.push(worker.id);
-      if (tried.length === 1) {
-        idle.splice(idle.indexOf(worker), 1);
-        throw new ConcurrencyError('stream');
-      }
-      return await take(worker);
-    }, WAIT_MS);
+    const claim = queue.claim(
+      someone(),
+      async (worker) => {
+        tried.push(worker.id);
+        if (tried.length === 1) {
+          idle.splice(idle.indexOf(worker), 1);
+          throw new ConcurrencyError('stream');
+        }
+        return await take(worker);
+      },
+      WAIT_MS,
+    );
     expect(await claim).toBe(tried[1]);
     expect(new Set(tried).size).toBe(2);
   });
 
   it('passes any other failure to its caller, and goes on with the next', async () => {
     const { queue, add, take } = setUp();
-    const failing = queue.claim(async () => {
-      throw new ConcurrencyError('open-session');
-    }, WAIT_MS);
+    const failing = queue.claim(
+      someone(),
+      async () => {
+        throw new ConcurrencyError('open-session');
+      },
+      WAIT_MS,
+    );
     const failed = expect(failing).rejects.toThrow(ConcurrencyError);
-    const next = queue.claim(take, WAIT_MS);
+    const next = queue.claim(someone(), take, WAIT_MS);
     const [worker] = add();
     await failed;
     expect(await next).toBe(worker);
@@ -165,7 +185,10 @@ describe('the worker queue', () => {
       offers -= 1;
       return await take(worker);
     };
-    const claims = [queue.claim(attempt, WAIT_MS), queue.claim(attempt, WAIT_MS)];
+    const claims = [
+      queue.claim(someone(), attempt, WAIT_MS),
+      queue.claim(someone(), attempt, WAIT_MS),
+    ];
     const first = add();
     queue.wake();
     await settled();
@@ -176,7 +199,7 @@ describe('the worker queue', () => {
 
   it('tells those whose time is over how long they waited', async () => {
     const { queue, take } = setUp();
-    const refused = expect(queue.claim(take, WAIT_MS)).rejects.toThrow(
+    const refused = expect(queue.claim(someone(), take, WAIT_MS)).rejects.toThrow(
       `exhausted after ${WAIT_MS}`,
     );
     await vi.advanceTimersByTimeAsync(WAIT_MS - 1);
@@ -189,10 +212,14 @@ describe('the worker queue', () => {
   it('does not refuse whoever is being served when their time is over', async () => {
     const { queue, add, take } = setUp();
     add();
-    const claim = queue.claim(async (worker) => {
-      await new Promise((resolve) => setTimeout(resolve, 2 * WAIT_MS));
-      return await take(worker);
-    }, WAIT_MS);
+    const claim = queue.claim(
+      someone(),
+      async (worker) => {
+        await new Promise((resolve) => setTimeout(resolve, 2 * WAIT_MS));
+        return await take(worker);
+      },
+      WAIT_MS,
+    );
     await vi.advanceTimersByTimeAsync(3 * WAIT_MS);
     expect(await claim).toEqual(expect.any(String));
   });
@@ -200,7 +227,7 @@ describe('the worker queue', () => {
   it('lets those who wait go on waiting when a look failed', async () => {
     const { queue, source, seen, add, take } = setUp();
     source.failure = new Error('the database is away');
-    const claim = queue.claim(take, WAIT_MS);
+    const claim = queue.claim(someone(), take, WAIT_MS);
     await settled();
     expect(seen.errors).toEqual([source.failure]);
     expect(queue.waiting).toBe(1);
@@ -225,7 +252,9 @@ describe('the worker queue', () => {
   ])('says so when the last look %s: nobody knows whether a worker is free', async (_, strike) => {
     const { queue, source, take } = setUp();
     strike(source);
-    const refused = expect(queue.claim(take, WAIT_MS)).rejects.toThrow('unanswered after');
+    const refused = expect(queue.claim(someone(), take, WAIT_MS)).rejects.toThrow(
+      'unanswered after',
+    );
     await vi.advanceTimersByTimeAsync(5 * WAIT_MS);
     await refused;
     expect(vi.getTimerCount()).toBe(0);
@@ -236,13 +265,13 @@ describe('the worker queue', () => {
     const served: string[] = [];
     const claim = (user: string) =>
       queue.claim(
+        user,
         async (worker) => {
           const id = await take(worker);
           served.push(user);
           return id;
         },
         WAIT_MS,
-        user,
       );
     const greedy = ['ann', 'ann', 'ann'].map((user) => claim(user).catch(() => 'told otherwise'));
     const other = claim('bob');
@@ -257,7 +286,7 @@ describe('the worker queue', () => {
 
   it('tells everybody who waits when it closes', async () => {
     const { queue, take } = setUp();
-    const claims = [queue.claim(take, WAIT_MS), queue.claim(take, WAIT_MS)];
+    const claims = [queue.claim(someone(), take, WAIT_MS), queue.claim(someone(), take, WAIT_MS)];
     const refused = Promise.all(claims.map((claim) => expect(claim).rejects.toThrow('stopping')));
     queue.close(new Error('stopping'));
     await refused;

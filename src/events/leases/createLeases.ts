@@ -1,9 +1,16 @@
 import type { Logger } from 'pino';
 import { streamIdOf } from '../../domain/events.ts';
-import type { GatewayId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
-import type { Cursor } from '../store/eventStore.ts';
-import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases, SETTLE_LIMIT_MS } from './leases.ts';
+import {
+  acquireLease,
+  acquireWorkerLease,
+  expireLeases,
+  readNextExpiry,
+  readOrphanedWorkers,
+  readOtherGateways,
+  renewLeases,
+} from './leaseQueries.ts';
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases } from './leases.ts';
 
 export interface LeasesDeps {
   /** Of its own, so that renewing never waits behind reads. */
@@ -19,7 +26,40 @@ interface Held {
 }
 
 /** {@link Leases} in PostgreSQL, renewed on a timer from the first one taken until {@link Leases.close}. */
-export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases {
+export function createLeases(deps: LeasesDeps): Leases {
+  const { client, gatewayId } = deps;
+  const held = createHeldLeases(deps);
+  const acquire = (name: string) =>
+    held.hold(
+      name,
+      () => acquireLease(client, gatewayId, name),
+      (epoch) => epoch,
+    );
+  return {
+    acquire,
+    acquireWorker: (workerId) =>
+      held.hold(
+        streamIdOf('worker', workerId),
+        () => acquireWorkerLease(client, gatewayId, workerId),
+        ({ epoch }) => epoch,
+      ),
+    isHeld: held.isHeld,
+    release: held.release,
+    releaseWorker: (workerId) => held.release(streamIdOf('worker', workerId)),
+    onLost: held.onLost,
+    orphanedWorkers: () => readOrphanedWorkers(client),
+    othersExpireInMs: () => readNextExpiry(client, gatewayId),
+    announce: async () => {
+      const name = `gateway-${gatewayId}`;
+      if (!held.isHeld(name)) await acquire(name);
+    },
+    otherGateways: () => readOtherGateways(client, gatewayId),
+    close: held.close,
+  };
+}
+
+/** The leases that this gateway has taken, and their renewal. */
+function createHeldLeases({ client, gatewayId, logger }: LeasesDeps) {
   const held = new Map<string, Held>();
   const listeners = new Set<(name: string) => void>();
   let renewing: Promise<void> | null = null;
@@ -67,43 +107,19 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
     return acquired;
   }
 
-  async function release(name: string): Promise<void> {
-    const lease = held.get(name);
-    if (lease === undefined) return;
-    held.delete(name);
-    await expireLeases(client, gatewayId, epochsOf(new Map([[name, lease]])));
-  }
-
-  const isHeld = (name: string) => performance.now() < (held.get(name)?.validUntil ?? 0);
-  const acquire = (name: string) =>
-    hold(
-      name,
-      () => acquireLease(client, gatewayId, name),
-      (epoch) => epoch,
-    );
-
   return {
-    acquire,
-    acquireWorker: (workerId) =>
-      hold(
-        streamIdOf('worker', workerId),
-        () => acquireWorkerLease(client, gatewayId, workerId),
-        ({ epoch }) => epoch,
-      ),
-    isHeld,
-    release,
-    releaseWorker: (workerId) => release(streamIdOf('worker', workerId)),
-    onLost: (listener) => {
+    hold,
+    isHeld: (name: string) => performance.now() < (held.get(name)?.validUntil ?? 0),
+    release: async (name: string) => {
+      const lease = held.get(name);
+      if (lease === undefined) return;
+      held.delete(name);
+      await expireLeases(client, gatewayId, epochsOf(new Map([[name, lease]])));
+    },
+    onLost: (listener: (name: string) => void) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    orphanedWorkers: () => readOrphanedWorkers(client),
-    othersExpireInMs: () => readNextExpiry(client, gatewayId),
-    announce: async () => {
-      const name = `gateway-${gatewayId}`;
-      if (!isHeld(name)) await acquire(name);
-    },
-    otherGateways: () => readOtherGateways(client, gatewayId),
     close: async () => {
       if (isClosed) return;
       isClosed = true;
@@ -118,98 +134,4 @@ export function createLeases({ client, gatewayId, logger }: LeasesDeps): Leases 
 
 function epochsOf(held: ReadonlyMap<string, Held>): Map<string, number> {
   return new Map([...held].map(([name, { epoch }]) => [name, epoch]));
-}
-
-async function acquireLease(
-  { sql, answered }: Client,
-  holder: string,
-  name: string,
-): Promise<number | null> {
-  const [row] = await answered(sql<{ epoch: number }[]>`
-    INSERT INTO leases AS l (name, holder, epoch, expires_at)
-    VALUES (${name}, ${holder}, 1, clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms')
-    ON CONFLICT (name) DO UPDATE
-      SET holder = excluded.holder, epoch = l.epoch + 1, expires_at = excluded.expires_at
-      WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()
-    RETURNING epoch`);
-  return row?.epoch ?? null;
-}
-
-/** The lease and the cursor's epoch change in one statement; a predecessor's commit under way holds the cursor's row. */
-async function acquireWorkerLease(
-  { sql, answered }: Client,
-  holder: string,
-  workerId: WorkerId,
-): Promise<Cursor | null> {
-  const [cursor] = await answered(sql<Cursor[]>`
-    WITH lease AS (
-      INSERT INTO leases AS l (name, holder, epoch, expires_at)
-      VALUES (${streamIdOf('worker', workerId)}, ${holder}, 1,
-        clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms')
-      ON CONFLICT (name) DO UPDATE
-        SET holder = excluded.holder, epoch = l.epoch + 1, expires_at = excluded.expires_at
-        WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()
-      RETURNING epoch
-    )
-    INSERT INTO worker_cursors AS c (worker_id, epoch, boot_id, seq, progress)
-    SELECT ${workerId}, lease.epoch, '', 0, NULL FROM lease
-    ON CONFLICT (worker_id) DO UPDATE SET epoch = excluded.epoch
-    RETURNING worker_id, epoch, boot_id, seq, progress`);
-  return cursor ?? null;
-}
-
-/** In the order of their names, so that two gateways never wait for each other in a circle. Resolves with those kept. */
-async function renewLeases(
-  { sql, answered }: Client,
-  holder: string,
-  epochs: ReadonlyMap<string, number>,
-): Promise<Set<string>> {
-  const rows = await answered(sql<{ name: string }[]>`
-    WITH mine AS (
-      SELECT l.name FROM leases l
-      JOIN unnest(${[...epochs.keys()]}::text[], ${[...epochs.values()]}::int[]) AS g (name, epoch)
-        ON l.name = g.name AND l.epoch = g.epoch
-      WHERE l.holder = ${holder} ORDER BY l.name FOR UPDATE OF l
-    )
-    UPDATE leases l SET expires_at = clock_timestamp() + ${LEASE_TTL_MS} * interval '1 ms'
-    FROM mine WHERE l.name = mine.name RETURNING l.name`);
-  return new Set(rows.map(({ name }) => name));
-}
-
-/** The rows stay, for their epochs must never fall. */
-async function expireLeases(
-  { sql, answered }: Client,
-  holder: string,
-  epochs: ReadonlyMap<string, number>,
-): Promise<void> {
-  await answered(sql`
-    UPDATE leases l SET expires_at = '-infinity'
-    FROM unnest(${[...epochs.keys()]}::text[], ${[...epochs.values()]}::int[]) AS g (name, epoch)
-    WHERE l.name = g.name AND l.epoch = g.epoch AND l.holder = ${holder}`);
-}
-
-async function readOrphanedWorkers({ sql, answered }: Client): Promise<WorkerId[]> {
-  const rows = await answered(sql<{ id: WorkerId }[]>`
-    SELECT w.id FROM workers w LEFT JOIN leases l ON l.name = 'worker-' || w.id
-    WHERE w.state <> 'REMOVED' AND (l.name IS NULL OR l.expires_at < clock_timestamp())
-      AND (w.ended_at IS NULL OR w.ended_at < clock_timestamp() - ${SETTLE_LIMIT_MS} * interval '1 ms'
-        AND EXISTS (SELECT FROM executions x WHERE x.worker_id = w.id AND x.finished_at IS NULL))
-    ORDER BY w.requested_at, w.id`);
-  return rows.map(({ id }) => id);
-}
-
-async function readOtherGateways({ sql, answered }: Client, own: string): Promise<GatewayId[]> {
-  const rows = await answered(sql<{ holder: GatewayId }[]>`
-    SELECT holder FROM leases
-    WHERE name = 'gateway-' || holder AND holder <> ${own} AND expires_at > clock_timestamp()
-    ORDER BY holder`);
-  return rows.map(({ holder }) => holder);
-}
-
-/** Rounded up: by then it has expired. */
-async function readNextExpiry({ sql, answered }: Client, own: string): Promise<number | null> {
-  const [row] = await answered(sql<{ ms: number | null }[]>`
-    SELECT ceil(extract(epoch FROM min(expires_at) - clock_timestamp()) * 1000)::int AS ms FROM leases
-    WHERE holder <> ${own} AND expires_at > clock_timestamp()`);
-  return row?.ms ?? null;
 }

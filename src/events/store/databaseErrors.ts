@@ -3,7 +3,7 @@ import { STREAM_KINDS } from '../../domain/entities.ts';
 import type { WorkerId } from '../../domain/ids.ts';
 import { NO_ANSWER } from '../connection/client.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
-import { ConcurrencyError, FencedError, LimitError } from './eventStore.ts';
+import { ConcurrencyError, FencedError, LimitError, SessionInUseError } from './eventStore.ts';
 
 /** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
 const CONNECTION_CODES = new Set([
@@ -56,7 +56,7 @@ export function commitError(error: unknown): unknown {
     case 'CH003':
       return new ConcurrencyError('stream', { cause: error });
     case 'CH006':
-      return new ConcurrencyError('idle-session', { cause: error });
+      return new SessionInUseError({ cause: error });
     case 'CH004':
       return new LimitError('maxUnfinished', Number(error.detail), { cause: error });
     case 'CH005':

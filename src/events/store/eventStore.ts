@@ -50,7 +50,7 @@ export interface Commit {
   readonly maxUnfinished?: number;
   /** How many workers the pool may have that are not over, with the new ones ({@link LimitError}). */
   readonly maxWorkers?: number;
-  /** Sessions that this changes must have nothing unfinished, and nothing that finished at this time or later. */
+  /** Sessions that this changes must have nothing unfinished, and nothing that finished at this time or later ({@link SessionInUseError}). */
   readonly idleSince?: Date;
   /** What caused these events. `first-event`: the first of this very commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
@@ -65,12 +65,20 @@ export interface Committed {
 
 /** Somebody else was first. Read again and decide again. */
 export class ConcurrencyError extends Error {
-  /** What was contended: a stream's version, a guarded session, one that should be idle, the user's one open session, an idempotency key. */
-  readonly on: 'stream' | 'session' | 'idle-session' | 'open-session' | 'idempotency-key';
+  /** What was contended: a stream's version, a guarded session, the user's one open session, an idempotency key. */
+  readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
     super(`Another writer was first (${on}).`, options);
     this.name = 'ConcurrencyError';
     this.on = on;
+  }
+}
+
+/** A session that should have been idle since a time was used since then ({@link Commit.idleSince}); nothing was written. */
+export class SessionInUseError extends Error {
+  constructor(options?: ErrorOptions) {
+    super('The session was used meanwhile.', options);
+    this.name = 'SessionInUseError';
   }
 }
 
@@ -118,7 +126,7 @@ export interface EventStore {
    * Appends. Commits that wait at the same time share one transaction; each still succeeds or fails on its own. Resolves
    * once the commit is durable (`synchronous_commit`). Safe to repeat after a lost connection: events are recognised by
    * their ids.
-   * @throws ConcurrencyError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
+   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
    */
   commit(commit: Commit): Promise<Committed>;
   /**

@@ -9,15 +9,14 @@
 import type { Logger } from 'pino';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
-import type { OnCommitted, OutputsAdded } from '../store/eventStore.ts';
+import type { OnCommitted } from '../store/eventStore.ts';
+import { createEventFeed } from './eventFeed.ts';
 import { createOutputListeners } from './outputListeners.ts';
 import { CHANNEL, type Notification, parseNotification } from './parseNotification.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 /** What a lost notification costs at most; also how long a half-open connection goes unnoticed. */
 const POLL_INTERVAL_MS = 1_000;
-/** Catching up goes on until there is no more. */
-const PAGE_EVENTS = 200;
 /** PostgreSQL notifies within milliseconds; what has not come after so many polls never will: the connection is half open. */
 const DEAF_AFTER_POLLS = 3;
 
@@ -39,61 +38,17 @@ export interface FedWakeUps extends WakeUps {
 
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
-  const listeners = new Set<(event: RecordedEvent) => void>();
   const waitingListeners = new Set<() => void>();
   const outputs = createOutputListeners();
-  let position = 0;
-  let catchingUp: Promise<void> | null = null;
-  let isBehind = false;
-  /** The highest position that a notification told of; and where `position` was at the last polls, oldest first. */
-  let heard = 0;
-  let polled: number[] = [];
-  let isClosed = false;
+  const hearing = createHearing();
+  const feed = createEventFeed({ ...deps, heard: () => hearing.position });
   let timer: NodeJS.Timeout | null = null;
-
-  function tell(events: readonly RecordedEvent[]): void {
-    for (const event of events) {
-      if (event.position <= position) continue;
-      position = event.position;
-      for (const listener of listeners) {
-        try {
-          listener(event);
-        } catch (error: unknown) {
-          logger.error({ err: error, position }, 'A listener for events failed');
-        }
-      }
-    }
-  }
-
-  /** One reader at a time; whoever asks meanwhile makes it look once more. Resolves when all there is has been told. */
-  function catchUp(): Promise<void> {
-    isBehind = true;
-    catchingUp ??= readOn().finally(() => {
-      catchingUp = null;
-    });
-    return catchingUp;
-  }
-
-  async function readOn(): Promise<void> {
-    try {
-      while (isBehind && !isClosed) {
-        isBehind = false;
-        const events = await deps.readAfter(position, PAGE_EVENTS);
-        tell(events);
-        // A page may be short and yet not the last; what was notified is a sure end.
-        isBehind ||= events.length > 0 && position !== heard;
-      }
-    } catch (error: unknown) {
-      // The poll asks again.
-      logger.warn({ err: error, position }, 'Events could not be read; trying again');
-    }
-  }
 
   function onNotification(payload: string): void {
     const notification = parseNotification(payload);
-    heard = Math.max(heard, notification?.position ?? 0);
+    hearing.heard(notification?.position ?? 0);
     if (notification?.gatewayId === gatewayId) return;
-    if (notification === null || notification.position > position) void catchUp();
+    if (notification === null || notification.position > feed.position) void feed.catchUp();
     wakeOutputs(notification);
     if (notification === null || notification.isOfWaiting) wakeWaiting();
   }
@@ -107,68 +62,79 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     else outputs.wake(notification.outputs);
   }
 
-  /** Each commit is notified, this process's own as well. */
-  function checkHearing(): void {
-    polled = [...polled, position].slice(-DEAF_AFTER_POLLS);
-    const [long] = polled;
-    if (long === undefined || polled.length < DEAF_AFTER_POLLS || heard >= long) return;
-    logger.warn({ position, heard }, 'Nothing is notified any more; listening anew');
-    polled = [];
-    client.reset();
-  }
-
   /** What was committed before LISTEN was in force is not notified. */
   async function listening(): Promise<void> {
-    polled = [];
-    await catchUp();
-    heard = Math.max(heard, position);
+    hearing.beginAnew();
+    await feed.catchUp();
+    hearing.heard(feed.position);
     outputs.wakeAll();
     wakeWaiting();
   }
 
   function poll(): void {
-    checkHearing();
-    void catchUp();
+    const { position } = feed;
+    if (hearing.isDeaf(position)) {
+      const details = { position, heard: hearing.position };
+      logger.warn(details, 'Nothing is notified any more; listening anew');
+      hearing.beginAnew();
+      client.reset();
+    }
+    void feed.catchUp();
     outputs.wakeAll();
     wakeWaiting();
   }
 
   return {
     get position() {
-      return position;
+      return feed.position;
     },
-    onEvent: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onEvent: feed.onEvent,
     onOutput: outputs.onExecution,
     onSessionOutput: outputs.onSession,
     onWaiting: (listener) => {
       waitingListeners.add(listener);
       return () => waitingListeners.delete(listener);
     },
-    onCommitted: (events: readonly RecordedEvent[], added: OutputsAdded) => {
-      const first = events[0];
-      if (first !== undefined) {
-        if (first.position === position + 1) tell(events);
-        else if (first.position > position) void catchUp();
-      }
+    onCommitted: (events, added) => {
+      feed.committed(events);
       outputs.wake(added);
     },
     start: async () => {
-      position = await deps.lastPosition();
+      feed.startAt(await deps.lastPosition());
       // Called again after each reconnect: what came between was never notified.
       await client.sql.listen(CHANNEL, onNotification, () => void listening());
       timer = setInterval(poll, POLL_INTERVAL_MS);
       timer.unref();
     },
     close: async () => {
-      isClosed = true;
       if (timer) clearInterval(timer);
-      listeners.clear();
       waitingListeners.clear();
       outputs.clear();
-      await catchingUp;
+      await feed.close();
+    },
+  };
+}
+
+/** Whether notifications still come: each commit is notified, this process's own as well. */
+function createHearing() {
+  let position = 0;
+  /** Where the feed was at the last polls, oldest first. */
+  let polled: number[] = [];
+  return {
+    /** The highest that was told of. */
+    get position() {
+      return position;
+    },
+    heard: (at: number) => {
+      position = Math.max(position, at);
+    },
+    isDeaf: (feedPosition: number): boolean => {
+      polled = [...polled, feedPosition].slice(-DEAF_AFTER_POLLS);
+      const [long] = polled;
+      return long !== undefined && polled.length === DEAF_AFTER_POLLS && position < long;
+    },
+    beginAnew: () => {
+      polled = [];
     },
   };
 }

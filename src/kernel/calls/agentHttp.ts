@@ -1,6 +1,7 @@
-/** The agent's HTTP routes (docs/worker-protocol.md, "HTTP"), over its Unix socket. */
+/** The agent's HTTP routes (docs/worker-protocol.md, "HTTP"). */
 import { request } from 'node:http';
 import { z } from 'zod';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FencedByWorkerError, KernelHttpError } from '../channel/kernelErrors.ts';
 import type { KernelTarget } from '../channel/kernelTarget.ts';
 
@@ -67,9 +68,9 @@ export interface AgentHttpDeps {
 /** Against a plain Jupyter Server, which has other routes, each rejects. */
 export function createAgentHttp({ target, epoch, signal }: AgentHttpDeps): AgentHttp {
   if (target.kind === 'jupyter') return noAgentHttp();
-  const { socketPath } = target;
+  const { address } = target;
   const call = async <T>(schema: z.ZodType<T>, options: CallOptions): Promise<T> => {
-    const answer = await send(socketPath, options, signal);
+    const answer = await send(address, options, signal);
     if (answer.status === 409) throw new FencedByWorkerError();
     const parsed = schema.safeParse(parseBody(answer));
     if (answer.status === 200 && parsed.success) return parsed.data;
@@ -123,17 +124,17 @@ interface Answer {
   readonly body: string;
 }
 
-function send(socketPath: string, options: CallOptions, signal: AbortSignal): Promise<Answer> {
+function send(address: AgentAddress, options: CallOptions, signal: AbortSignal): Promise<Answer> {
   const { method, path, timeoutMs } = options;
   const body = options.body === undefined ? '' : JSON.stringify(options.body);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
     const call = request({
-      socketPath,
+      // Without an agent: each call has a connection of its own.
+      createConnection: () => address.open(),
       method,
       path,
       headers: method === 'POST' ? headers : {},
-      agent: false,
       signal,
     });
     // Not AbortSignal.any: of each combined signal Node 20 leaves something on `signal`, which lives as long as the worker.

@@ -15,6 +15,8 @@ import type { KernelTarget } from './kernelTarget.ts';
 import { createLiveness, type Liveness } from './liveness.ts';
 import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
+/** From dialling to the answered upgrade; a stopped agent never answers. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** From the upgrade to the hello, which the agent sends in the same breath. */
 const HELLO_TIMEOUT_MS = 5_000;
 /** Sent and not read by the peer. The agent reads whatever it does; a few requests of the largest size fit. */
@@ -27,6 +29,7 @@ export interface ConnectionDeps {
   readonly after: number;
   readonly epoch: number;
   readonly pingIntervalMs?: number;
+  readonly handshakeTimeoutMs?: number;
   readonly now: () => number;
   /** Null from a plain Jupyter Server. May call `end`. */
   readonly onOpen: (hello: Hello | null) => void;
@@ -60,7 +63,8 @@ class SocketConnection implements Connection {
   #phase: 'greeting' | 'open' | 'ended' = 'greeting';
   #lastError: Error | null = null;
   #isPaused = false;
-  #helloTimer: NodeJS.Timeout | undefined;
+  /** Until the upgrade, then until the hello. */
+  #deadline: NodeJS.Timeout;
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
@@ -72,6 +76,11 @@ class SocketConnection implements Connection {
       onSilence: () => this.end(new Error('The worker gives no sign of life.')),
     });
     this.#listen();
+    // `ws` can end this wait only where the connection is a socket.
+    this.#deadline = this.#endIn(
+      deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      new Error('The worker does not answer the upgrade.'),
+    );
   }
 
   send(frame: string): boolean {
@@ -130,23 +139,28 @@ class SocketConnection implements Connection {
 
   #stop(): void {
     this.#phase = 'ended';
-    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#deadline);
     this.#liveness.close();
+  }
+
+  #endIn(limitMs: number, error: Error): NodeJS.Timeout {
+    return setTimeout(() => this.end(error), limitMs);
   }
 
   #upgraded(): void {
     if (this.#phase === 'ended') return;
+    clearTimeout(this.#deadline);
     this.#liveness.start();
     if (this.#deps.target.kind === 'jupyter') {
       this.#open(null);
     } else {
-      const expire = () => this.end(new KernelProtocolError('The worker said no hello.'));
-      this.#helloTimer = setTimeout(expire, HELLO_TIMEOUT_MS);
+      const error = new KernelProtocolError('The worker said no hello.');
+      this.#deadline = this.#endIn(HELLO_TIMEOUT_MS, error);
     }
   }
 
   #open(hello: Hello | null): void {
-    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#deadline);
     this.#phase = 'open';
     this.#deps.onOpen(hello);
   }

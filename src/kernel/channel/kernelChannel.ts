@@ -55,6 +55,7 @@ export interface KernelChannelDeps {
   readonly random?: () => number;
   readonly unreachableAfterMs?: number;
   readonly pingIntervalMs?: number;
+  readonly handshakeTimeoutMs?: number;
 }
 
 export interface KernelChannel {
@@ -163,7 +164,7 @@ class Channel implements KernelChannel {
   }
 
   #dial(): Connection {
-    const { target, epoch, pingIntervalMs } = this.#deps;
+    const { target, epoch, pingIntervalMs, handshakeTimeoutMs } = this.#deps;
     this.#dialledAfter = this.#sequence.acked;
     return openConnection({
       target,
@@ -171,6 +172,7 @@ class Channel implements KernelChannel {
       after: this.#dialledAfter,
       now: this.#now,
       ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
+      ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
       onOpen: (hello) => this.#opened(hello),
       onFrame: (frame) => this.#take(frame),
       onEnd: (error) => this.#lost(error),

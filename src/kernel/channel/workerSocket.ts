@@ -2,8 +2,6 @@
 import { type RawData, WebSocket } from 'ws';
 import { dialOptions, type KernelTarget } from './kernelTarget.ts';
 
-/** From dialling to the answered upgrade, over a local socket; a stopped agent never answers. */
-const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** For the close handshake, so that what was sent last (an ack) still arrives. */
 const CLOSE_TIMEOUT_MS = 500;
 /** The agent's largest message (16 MiB by default), three times for JSON escapes of non-ASCII text, and its envelope. A
@@ -21,7 +19,6 @@ export function dialWorker(target: KernelTarget, after: number, epoch: number): 
   return new WebSocket(url, {
     ...options,
     perMessageDeflate: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxPayload: MAX_FRAME_BYTES,
     maxFragments: MAX_FRAGMENTS,
     // Bytes that are no UTF-8 become U+FFFD; refusing them would let one bad message end every connection after it.

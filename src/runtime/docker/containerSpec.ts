@@ -66,8 +66,12 @@ export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Reco
 /** Where the worker's socket folder is mounted; its parent is closed to user code. */
 const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
-/** Docker's create options for one worker. */
-export function containerSpec(spec: WorkerSpec, ociRuntime: string): Docker.ContainerCreateOptions {
+/** Docker's create options for one worker. @param socketFolder where its agent's socket is to be */
+export function containerSpec(
+  spec: WorkerSpec,
+  socketFolder: string,
+  ociRuntime: string,
+): Docker.ContainerCreateOptions {
   const isSandboxed = isGvisor(ociRuntime);
   const environment = {
     ...spec.environment,
@@ -78,18 +82,18 @@ export function containerSpec(spec: WorkerSpec, ociRuntime: string): Docker.Cont
     Image: spec.imageId,
     Labels: { [POOL_LABEL]: spec.poolId, [WORKER_LABEL]: spec.workerId },
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    HostConfig: { Runtime: ociRuntime, ...walls(spec), ...resources(spec, isSandboxed) },
+    HostConfig: { Runtime: ociRuntime, ...walls(socketFolder), ...resources(spec, isSandboxed) },
   };
 }
 
 /** What a worker sees and may do. */
-function walls(spec: WorkerSpec): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
+function walls(socketFolder: string): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
   return {
     NetworkMode: 'none',
     IpcMode: 'private',
     CgroupnsMode: 'private',
     ReadonlyRootfs: true,
-    Binds: [`${spec.socketDir}:${AGENT_SOCKET_MOUNT}`],
+    Binds: [`${socketFolder}:${AGENT_SOCKET_MOUNT}`],
     MaskedPaths: MASKED_PATHS,
     CapDrop: ['ALL'],
     CapAdd: AGENT_CAPABILITIES,

@@ -1,7 +1,5 @@
 /** Workers as containers of a local Docker engine. */
-import { chmod, mkdir, rm } from 'node:fs/promises';
 import { uptime } from 'node:os';
-import { dirname } from 'node:path';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
@@ -12,15 +10,19 @@ import {
   type Engine,
   type InspectedWorker,
   type ListedWorker,
+  type MadeWorker,
   type Runtime,
   RuntimeError,
   type RuntimeListener,
+  type WorkerParts,
   type WorkerSpec,
 } from '../runtime.ts';
 import { CPU_SHARES, containerSpec, isGvisor, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
-import { diskError, engineCall, statusOf } from './dockerErrors.ts';
+import { engineCall, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
 import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
+import { socketAddress } from './socketAddress.ts';
+import { makeSocketFolder, removeSocketFolder, socketFolder, socketIn } from './socketFolder.ts';
 
 /** An engine that has not answered one call by then is taken for away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;
@@ -28,7 +30,10 @@ const ENGINE_CALL_TIMEOUT_MS = 30_000;
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
+  /** The engine's. */
   readonly socketPath: string;
+  /** SOCKET_DIR: below it each worker has a folder for its agent's socket. */
+  readonly socketDir: string;
   /** DOCKER_RUNTIME: `runc`, `runsc`. */
   readonly ociRuntime: string;
   readonly logger: Logger;
@@ -47,10 +52,11 @@ export function createDockerRuntime(deps: DockerRuntimeDeps): Runtime {
     engine: () => engine(docker),
     imageId: (reference) => imageId(docker, reference),
     create: (spec) => create(parts, spec),
+    addressOf: ({ socketPath }) => (socketPath === null ? null : socketAddress(socketPath)),
     list: (poolId) => list(docker, poolId),
     inspect: (containerId) => inspect(parts, containerId),
     setCpuShare: (containerId, share) => setCpuShare(parts, containerId, share),
-    remove: (containerId) => remove(docker, containerId),
+    remove: (worker) => remove(parts, worker),
     watch: (poolId, listener) => watch(parts, poolId, listener),
   };
 }
@@ -87,15 +93,20 @@ async function imageId(docker: Docker, reference: string): Promise<string> {
   }
 }
 
-async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): Promise<string> {
+async function create(
+  { docker, ociRuntime, socketDir, logger }: Parts,
+  spec: WorkerSpec,
+): Promise<MadeWorker> {
+  const folder = socketFolder(socketDir, spec);
   const undo: (() => Promise<void>)[] = [];
   try {
-    undo.push(() => rm(spec.socketDir, { recursive: true, force: true }));
-    await makeSocketDir(spec.socketDir);
-    const container = await answerOf(docker.createContainer(containerSpec(spec, ociRuntime)));
-    undo.push(() => remove(docker, container.id));
+    undo.push(() => removeSocketFolder(folder));
+    await makeSocketFolder(folder);
+    const options = containerSpec(spec, folder, ociRuntime);
+    const container = await answerOf(docker.createContainer(options));
+    undo.push(() => removeContainer(docker, container.id));
     await answerOf(container.start());
-    return container.id;
+    return { containerId: container.id, location: socketIn(folder) };
   } catch (error: unknown) {
     for (const step of undo.reverse()) {
       await step().catch((failure: unknown) =>
@@ -106,23 +117,6 @@ async function create({ docker, ociRuntime, logger }: Parts, spec: WorkerSpec): 
       );
     }
     throw error;
-  }
-}
-
-/**
- * The pool's folder is closed to everybody else on the host; the worker's own is open, because its agent runs under a uid
- * that the gateway may not be able to give folders to.
- */
-async function makeSocketDir(socketDir: string): Promise<void> {
-  const poolDir = dirname(socketDir);
-  try {
-    await mkdir(poolDir, { recursive: true, mode: 0o700 });
-    await chmod(poolDir, 0o700);
-    // Not recursive: Node then says ENOENT where the disk is full.
-    await mkdir(socketDir);
-    await chmod(socketDir, 0o777);
-  } catch (error: unknown) {
-    throw diskError(error);
   }
 }
 
@@ -177,8 +171,14 @@ async function setCpuShare(
   }
 }
 
+async function remove({ docker, socketDir }: Parts, worker: WorkerParts): Promise<void> {
+  const { poolId, workerId, containerId } = worker;
+  if (containerId !== null) await removeContainer(docker, containerId);
+  if (workerId !== null) await removeSocketFolder(socketFolder(socketDir, { poolId, workerId }));
+}
+
 /** Resolves when it is gone. 404: it was already. 409: its removal is under way, and is waited for. */
-async function remove(docker: Docker, containerId: string): Promise<void> {
+async function removeContainer(docker: Docker, containerId: string): Promise<void> {
   const container = docker.getContainer(containerId);
   try {
     await answerOf(container.remove({ force: true, v: true }));

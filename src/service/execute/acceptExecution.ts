@@ -9,6 +9,7 @@ import type { ExecutionId, NewId, SessionId } from '../../domain/ids.ts';
 import { decideSession, type Session, userKey } from '../../domain/session.ts';
 import { decideWorker, type Worker } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
+import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
   ConcurrencyError,
   type IdempotencyClaim,
@@ -19,8 +20,6 @@ import type { Pool } from '../../pool/pool.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
-/** A request loses a race only to something that changed its session; more than a few in a row is a defect. */
-const MAX_ATTEMPTS = 20;
 /** What a caller whose queue is full is told to wait. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -44,22 +43,20 @@ export async function acceptExecution(
   tenant: string,
   request: ValidRequest,
 ): Promise<Execution> {
-  for (let attempt = 1; ; attempt += 1) {
+  const { userUuid } = request;
+  return await decideAgain(async (isAgain) => {
+    // The user's session may be another by now.
+    if (isAgain) await deps.sessions.refresh(tenant, userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    const session = deps.sessions.get(tenant, request.userUuid);
-    try {
-      if (session) return await requestIn(deps, session, request);
-      return await deps.pool.claim(
-        userKey(tenant, request.userUuid),
-        (worker) => openAndRequest(deps, tenant, worker, request),
-        request.waitForWorkerMs,
-      );
-    } catch (error: unknown) {
-      if (!(error instanceof ConcurrencyError) || attempt === MAX_ATTEMPTS) throw error;
-      await deps.sessions.refresh(tenant, request.userUuid);
-    }
-  }
+    const session = deps.sessions.get(tenant, userUuid);
+    if (session) return await requestIn(deps, session, request);
+    return await deps.pool.claim(
+      userKey(tenant, userUuid),
+      (worker) => openAndRequest(deps, tenant, worker, request),
+      request.waitForWorkerMs,
+    );
+  });
 }
 
 async function underSameKey(

@@ -6,7 +6,7 @@
 import { decideExecution, type Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Database } from '../../events/database.ts';
-import { decideAgain } from '../../events/store/decideAgain.ts';
+import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
 
 /** Beyond the grace time: the agent's answer, the end being stored, and before that a take-over from a gateway that died. */
@@ -44,11 +44,12 @@ export async function requestInterrupt(
 
 /** False: it has ended, so nothing was recorded. */
 async function record({ database, now }: RequestInterruptDeps, id: ExecutionId): Promise<boolean> {
-  return await decideAgain(async () => {
-    const state = await database.queries.execution(id);
-    const events = decideExecution({ type: 'RequestInterrupt', at: now().toISOString() }, state);
-    if (events.length === 0) return false;
-    await database.store.commit({ streams: [{ stream: 'execution', id, state, events }] });
-    return true;
+  const { type } = await decideAndCommit(database.store, {
+    load: () => database.queries.execution(id),
+    decide: (state) => {
+      const events = decideExecution({ type: 'RequestInterrupt', at: now().toISOString() }, state);
+      return commitChanges({ streams: [{ stream: 'execution', id, state, events }] });
+    },
   });
+  return type === 'committed';
 }

@@ -2,7 +2,7 @@
 import { DomainError } from '../../domain/errors.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
-import { decideAgain } from '../../events/store/decideAgain.ts';
+import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { type EventNews, listenForNews } from '../../events/wakeUps/eventNews.ts';
 
 /** A kernel made the slow way takes some seconds on a busy machine, and so does a take-over before it. */
@@ -33,15 +33,15 @@ async function record(
   { database, now }: RequestKernelRestartDeps,
   { id }: Session,
 ): Promise<Session | null> {
-  return await decideAgain(async () => {
-    const state = await database.queries.session(id);
-    const events = decideSession({ type: 'RequestKernelRestart', at: now().toISOString() }, state);
-    if (events.length === 0) return null;
-    const { states } = await database.store.commit({
-      streams: [{ stream: 'session', id, state, events }],
-    });
-    return states[0] as Session;
+  const outcome = await decideAndCommit(database.store, {
+    load: () => database.queries.session(id),
+    decide: (state) => {
+      const command = { type: 'RequestKernelRestart', at: now().toISOString() } as const;
+      const events = decideSession(command, state);
+      return commitChanges({ streams: [{ stream: 'session', id, state, events }] });
+    },
   });
+  return outcome.type === 'committed' ? (outcome.committed.states[0] as Session) : null;
 }
 
 async function replaced(

@@ -1,13 +1,13 @@
 /** Code that takes all it can get of one resource gets its share and no more; afterwards the session works. Every bomb has a bound. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import {
   containerOf,
   type ExecutionResult,
   execute,
   restartKernel,
-} from '../../support/interpreter.ts';
+} from '../../../testkit/interpreter.ts';
 import { TIERS } from '../../support/probes.ts';
 
 const docker = new Docker(

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
-import { containerOf, execute, release, restartKernel } from '../../support/interpreter.ts';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
+import { containerOf, execute, release, restartKernel } from '../../../testkit/interpreter.ts';
+import { until } from '../../../testkit/until.ts';
 import { TIERS } from '../../support/probes.ts';
-import { until } from '../../support/until.ts';
 
 const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},

@@ -3,9 +3,9 @@
  * that fails for a reason of its own counts as failed, too.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
+import { execute } from '../../../testkit/interpreter.ts';
 import { type HostTargets, openHostTargets } from '../../support/hostTargets.ts';
-import { execute } from '../../support/interpreter.ts';
 import {
   parseVerdicts,
   probeCode,

@@ -1,0 +1,107 @@
+/**
+ * What an idle worker takes of the machine's memory: the proportional set size (PSS: what is shared counts in parts) of
+ * all its processes, beside the one process of a stock kernel. As many of both live at the same time, with numpy, pandas
+ * and matplotlib imported. Then what a gateway's heap holds more for each open session, and after each 1,000 executions. It
+ * reads other users' memory maps, so it runs as root.
+ *
+ * `npm run bench -- density [--count N]`
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { createKernelRunner } from '../../testkit/kernelRunner.ts';
+import { startAgent } from '../../testkit/kernelServers.ts';
+import type { Bench, BenchResult, Comparison } from '../suite/bench.ts';
+import { listProcesses, type ProcessInfo } from '../support/containerProcesses.ts';
+import { startStockKernel } from '../support/stockKernel.ts';
+import { USUAL_IMPORTS } from '../support/usualImports.ts';
+import { workerImage } from '../support/workerImage.ts';
+import { measureGatewayMemory } from './gatewayMemory.ts';
+
+const COUNT = '4';
+const STOCK_KERNEL = 'ipykernel_launcher';
+const KIB_PER_MIB = 1024;
+/** Its end tells which it is. */
+const COMMAND_CHARS = 44;
+
+interface Started {
+  readonly processes: readonly ProcessInfo[];
+  close(): Promise<void>;
+}
+
+export const densityBench: Bench = {
+  name: 'density',
+  about: 'memory of idle workers beside as many stock kernels with the same imports; as root',
+  isInBareRun: true,
+  run: async (run) => {
+    const { values } = parseArgs({
+      args: [...run.args],
+      options: { count: { type: 'string', default: COUNT } },
+    });
+    const count = Number(values.count);
+    const { comparisons, figures } = await compareWorkers(count);
+    return { comparisons, figures: [...figures, ...(await measureGatewayMemory(count, run))] };
+  },
+};
+
+async function compareWorkers(count: number): Promise<BenchResult> {
+  const stock: Started[] = [];
+  const worker: Started[] = [];
+  try {
+    for (let turn = 0; turn < count; turn += 1) {
+      stock.push(await startStock());
+      worker.push(await startWorker());
+    }
+    return measure(stock, worker);
+  } finally {
+    for (const { close } of [...stock, ...worker]) await close();
+  }
+}
+
+async function startStock(): Promise<Started> {
+  const stock = await startStockKernel(workerImage());
+  await stock.roundTrip(USUAL_IMPORTS);
+  // Its client is in the same container, and does not count.
+  const processes = (await listProcesses(stock.containerName)).filter(({ command }) =>
+    command.includes(STOCK_KERNEL),
+  );
+  return { processes, close: () => stock.close() };
+}
+
+async function startWorker(): Promise<Started> {
+  const agent = await startAgent();
+  const runner = createKernelRunner(agent.target);
+  const { outcome } = await runner.run(USUAL_IMPORTS);
+  if (outcome.status !== 'OK') throw new Error(JSON.stringify(outcome));
+  const close = async (): Promise<void> => {
+    await runner.close();
+    await agent.close();
+  };
+  return { processes: await listProcesses(agent.containerId), close };
+}
+
+function measure(stock: readonly Started[], worker: readonly Started[]): BenchResult {
+  const mibOf = (all: readonly Started[]) =>
+    all.map(({ processes }) => processes.reduce((sum, { pid }) => sum + pssMib(pid), 0));
+  const comparison: Comparison = {
+    name: `PSS of each, ${worker.length} of both alive`,
+    unit: 'MiB',
+    base: { name: 'stock kernel', values: mibOf(stock) },
+    measured: { name: 'worker', values: mibOf(worker) },
+    target: { atMost: 1.3 },
+  };
+  const figures = (worker[0]?.processes ?? []).map(({ pid, command }) => ({
+    name: `of the first: ${command.slice(-COMMAND_CHARS)}`,
+    unit: 'MiB',
+    value: pssMib(pid),
+  }));
+  const all = mibOf(worker).reduce((sum, mib) => sum + mib, 0);
+  const total = { name: `PSS of all ${worker.length} workers`, unit: 'MiB', value: all };
+  return { comparisons: [comparison], figures: [total, ...figures] };
+}
+
+/** @throws Error as anybody but root, or when the process has ended */
+function pssMib(pid: number): number {
+  const kib = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+  if (kib === undefined) throw new Error(`There is no PSS of process ${pid}.`);
+  return Number(kib) / KIB_PER_MIB;
+}

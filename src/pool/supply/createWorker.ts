@@ -1,0 +1,136 @@
+/** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
+import type { NewId, PoolId, WorkerId } from '../../domain/ids.ts';
+import {
+  decideWorker,
+  type Worker,
+  type WorkerCommand,
+  type WorkerLimits,
+} from '../../domain/worker.ts';
+import type { Database } from '../../events/database.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { HeldWorkers } from '../../worker/heldWorkers.ts';
+
+/** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
+const WORKER_START_TIMEOUT_MS = 60_000;
+/** The engine tells of a container that dies while it starts; this catches what it did not tell. */
+const LOOK_INTERVAL_MS = 5_000;
+
+export interface CreateWorkerDeps {
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly heldWorkers: HeldWorkers;
+  readonly newId: NewId;
+  readonly now: () => Date;
+  readonly poolId: PoolId;
+  /** The image's immutable id, asked for each time: an image made anew serves the next worker. */
+  readonly imageId: () => Promise<string>;
+  readonly limits: WorkerLimits;
+  readonly maxTotalWorkers: number;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Records the wish, before any container exists. @throws LimitError when MAX_TOTAL_WORKERS are there */
+export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId): Promise<Worker> {
+  const { leases } = deps.database;
+  const imageId = await deps.imageId();
+  // First the lease: from its record on, no gateway shall take it for a worker whose maker is gone.
+  await leases.acquireWorker(workerId);
+  const requested = record(deps, null, workerId, {
+    type: 'RequestWorker',
+    at: deps.now().toISOString(),
+    workerId,
+    poolId: deps.poolId,
+    name: `cellhouse-${workerId}`,
+    imageId,
+    runtime: deps.runtime.name,
+    limits: deps.limits,
+  });
+  await requested.catch(() => leases.releaseWorker(workerId));
+  return await requested;
+}
+
+/** Creates the container of a requested worker. @throws what the engine said; nothing is left of it then */
+export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
+  const workerId = worker.id;
+  const { containerId, location } = await deps.runtime.create({
+    workerId,
+    poolId: deps.poolId,
+    name: worker.name,
+    imageId: worker.imageId,
+    limits: worker.limits,
+    environment: deps.environment,
+  });
+  const started = record(deps, worker, workerId, {
+    type: 'RecordStart',
+    at: deps.now().toISOString(),
+    containerId,
+    socketPath: location,
+  });
+  // Another gateway took this one for gone (it was paused), and has recorded that the worker is over.
+  await started.catch(() => deps.runtime.remove({ poolId: deps.poolId, workerId, containerId }));
+  return await started;
+}
+
+/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `signal` is aborted */
+export async function awaitWorker(
+  deps: CreateWorkerDeps,
+  worker: Worker,
+  signal: AbortSignal,
+): Promise<Worker> {
+  await reachable(deps, worker, signal);
+  await deps.heldWorkers.adopt(worker);
+  const now = deps.now();
+  return await record(deps, worker, worker.id, {
+    type: 'RecordReady',
+    at: now.toISOString(),
+    readyMs: now.getTime() - worker.requestedAt.getTime(),
+  });
+}
+
+async function reachable(
+  { runtime }: CreateWorkerDeps,
+  worker: Worker,
+  signal: AbortSignal,
+): Promise<void> {
+  const { containerId } = worker;
+  const address = runtime.addressOf(worker);
+  if (address === null || containerId === null) throw new Error('The worker was never started.');
+  const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
+  const died = new AbortController();
+  const look = async () => {
+    const seen = await runtime.inspect(containerId).catch(() => undefined);
+    // `undefined`: the engine is away just now, which says nothing about the container.
+    if (seen === undefined || seen?.isRunning) return;
+    died.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
+  };
+  // At once, too: it may have died before anybody listened for that.
+  void look();
+  const looker = setInterval(look, LOOK_INTERVAL_MS);
+  try {
+    await address.untilOpen(AbortSignal.any([given, died.signal, signal]));
+  } catch (cause: unknown) {
+    if (!given.aborted) throw cause;
+    throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`, { cause });
+  } finally {
+    clearInterval(looker);
+  }
+}
+
+/** Why a worker could not be made. @param exitCode null: not known */
+export function endedWhileStarting(exitCode: number | null): Error {
+  return new Error(`Its container ended while it started (exit code ${exitCode ?? 'unknown'}).`);
+}
+
+async function record(
+  deps: CreateWorkerDeps,
+  state: Worker | null,
+  id: WorkerId,
+  command: WorkerCommand,
+): Promise<Worker> {
+  const events = decideWorker(command, state);
+  const { states } = await deps.database.store.commit({
+    streams: [{ stream: 'worker', id, state, events }],
+    maxWorkers: deps.maxTotalWorkers,
+  });
+  return states[0] as Worker;
+}

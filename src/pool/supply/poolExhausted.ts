@@ -1,0 +1,25 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
+
+/** What a caller is told to wait before it asks a full pool again: about one worker's start. */
+const RETRY_AFTER_MS = 1_000;
+
+/** What a request is told whose time to wait for a worker is over. @param degradation why workers cannot be made */
+export function poolExhausted(
+  maxTotalWorkers: number,
+  waitedMs: number,
+  degradation: PoolDegradation | null,
+): DomainError {
+  if (degradation !== null) {
+    return new DomainError(
+      'WORKER_START_FAILED',
+      `No worker was ready within ${waitedMs} ms. ${degradation.message} The operator finds the details in the log.`,
+      { retryAfterMs: RETRY_AFTER_MS },
+    );
+  }
+  return new DomainError(
+    'POOL_EXHAUSTED',
+    `No worker was free within ${waitedMs} ms (the pool has at most ${maxTotalWorkers}). Release sessions that are done, or try again.`,
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
+}

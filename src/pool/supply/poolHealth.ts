@@ -1,0 +1,73 @@
+/**
+ * Whether workers can be made, and why not.
+ *
+ * ```
+ *  well --engine away--> degraded (engine-away) --engine back--> well
+ *  well --a worker could not be made--> degraded (why) --one was made, or a while without another failure--> well
+ * ```
+ * The engine's absence explains all else, so it is told first. Sessions go on meanwhile: none of this concerns them.
+ */
+
+import type { PoolDegradation } from '../../domain/poolStatus.ts';
+import { RuntimeError } from '../../runtime/runtime.ts';
+
+/** A failure older than this no longer explains why somebody waits in vain. Longer than the pause between two attempts. */
+const FAILURE_MEMORY_MS = 60_000;
+
+const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
+  'engine-away': 'No worker can be made: the Docker engine does not answer.',
+  'image-missing': 'No worker can be made: the worker image does not exist on the Docker engine.',
+  'disk-full': 'No worker can be made: the disk is full.',
+  'worker-start-failed': 'The last worker could not be started.',
+};
+
+export interface PoolHealth {
+  /** Null: nothing is known that keeps workers from being made. */
+  readonly degradation: PoolDegradation | null;
+  engineAway(): void;
+  engineBack(): void;
+  creationFailed(error: unknown): void;
+  creationSucceeded(): void;
+}
+
+export interface PoolHealthDeps {
+  readonly now: () => Date;
+  readonly onChange: () => void;
+}
+
+export function createPoolHealth({ now, onChange }: PoolHealthDeps): PoolHealth {
+  let away: PoolDegradation | null = null;
+  let failure: PoolDegradation | null = null;
+  let failedAt = 0;
+
+  function degradation(reason: PoolDegradation['reason'], since: Date): PoolDegradation {
+    return { reason, message: `${MESSAGES[reason]} Sessions go on.`, since };
+  }
+
+  return {
+    get degradation() {
+      if (away !== null) return away;
+      return now().getTime() - failedAt < FAILURE_MEMORY_MS ? failure : null;
+    },
+    engineAway: () => {
+      away ??= degradation('engine-away', now());
+      onChange();
+    },
+    engineBack: () => {
+      if (failure?.reason === 'engine-away') failure = null;
+      away = null;
+      onChange();
+    },
+    creationFailed: (error) => {
+      const reason = error instanceof RuntimeError ? error.kind : 'worker-start-failed';
+      if (failure?.reason !== reason) failure = degradation(reason, now());
+      failedAt = now().getTime();
+      onChange();
+    },
+    creationSucceeded: () => {
+      if (failure === null) return;
+      failure = null;
+      onChange();
+    },
+  };
+}

@@ -1,0 +1,175 @@
+/**
+ * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each user who waits here.
+ * Creations run beside each other up to a limit, in the background; failures back off.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { PoolCounts } from '../../events/queries/queries.ts';
+import { DatabaseAwayError } from '../../events/store/eventStore.ts';
+
+/**
+ * A start is a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy; more would
+ * only slow each, and all else on the machine.
+ */
+const PARALLEL_CREATIONS_PER_CPU = 3;
+/** What one engine can be asked at a time, however many CPUs there are. */
+const MAX_PARALLEL_CREATIONS = 32;
+const FIRST_BACK_OFF_MS = 500;
+const MAX_BACK_OFF_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+export interface RefillDeps {
+  readonly counts: () => Promise<PoolCounts>;
+  readonly waiting: () => number;
+  readonly minIdleWorkers: number;
+  readonly maxTotalWorkers: number;
+  /** Of the machine. */
+  readonly cpus: number;
+  /** Whether this gateway keeps the pool now. */
+  readonly isKeeper: () => boolean;
+  /** Null: the pool is full by now. */
+  readonly request: () => Promise<Worker | null>;
+  /** Starts a requested worker and awaits it; an aborted signal ends the waiting, and the next start goes on with it. */
+  readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
+  readonly fail: (worker: Worker, error: unknown) => Promise<void>;
+  readonly onSuccess: () => void;
+  readonly onFailure: (error: unknown) => void;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface Refill {
+  /** Look now whether workers are missing. Cheap; looks that are asked for meanwhile are one. */
+  look(): void;
+  /** What made creations fail may be over: look now, whatever the back-off. */
+  retryNow(): void;
+  /** Begins no further creation and lets go of those under way: they are found again. */
+  close(): Promise<void>;
+}
+
+export function createRefill(deps: RefillDeps): Refill {
+  const creations = new Set<Promise<void>>();
+  let looking: Promise<void> | null = null;
+  let shouldLookAgain = false;
+  const closing = new AbortController();
+  const backOff = createBackOff(deps.random, look);
+
+  async function lookOnce(): Promise<void> {
+    const count = missing(deps, await deps.counts(), creations.size);
+    // The next look counts what this one has requested, so it waits for that, and not for what becomes of it.
+    await Promise.all(Array.from({ length: count }, makeOne));
+  }
+
+  async function makeOne(): Promise<void> {
+    if (closing.signal.aborted || backOff.isOn) return;
+    const worker = await deps.request();
+    if (worker === null) return;
+    const creation = bringUp(worker).finally(() => {
+      creations.delete(creation);
+      look();
+    });
+    creations.add(creation);
+  }
+
+  async function bringUp(worker: Worker): Promise<void> {
+    try {
+      await deps.bringUp(worker, closing.signal);
+      backOff.reset();
+      deps.onSuccess();
+    } catch (error: unknown) {
+      if (closing.signal.aborted) return;
+      failed(error);
+      await deps.fail(worker, error).catch((cause: unknown) => {
+        const details = { err: cause, workerId: worker.id };
+        deps.logger.error(details, 'could not clean up a failed worker');
+      });
+    }
+  }
+
+  function failed(error: unknown): void {
+    if (closing.signal.aborted) return;
+    // Its absence is told in its own way, and says nothing of workers.
+    if (!(error instanceof DatabaseAwayError)) deps.onFailure(error);
+    const details = { error: messageOf(error), failures: backOff.failures };
+    deps.logger.error(details, 'a worker could not be made');
+    backOff.begin();
+  }
+
+  function look(): void {
+    shouldLookAgain = true;
+    if (closing.signal.aborted || looking !== null || backOff.isOn) return;
+    shouldLookAgain = false;
+    looking = lookOnce()
+      .catch(failed)
+      .finally(() => {
+        looking = null;
+        if (shouldLookAgain) look();
+      });
+  }
+
+  return {
+    look,
+    retryNow: () => {
+      backOff.reset();
+      backOff.end();
+      look();
+    },
+    close: async () => {
+      closing.abort(new Error('The gateway stops.'));
+      backOff.end();
+      // One that the engine is just making is found by the next start.
+      const done = Promise.resolve(looking).then(() => Promise.all(creations));
+      await Promise.race([done, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    },
+  };
+}
+
+/** How many to begin now. @param underWay creations of this gateway */
+function missing(
+  { cpus, isKeeper, maxTotalWorkers, minIdleWorkers, waiting }: RefillDeps,
+  { starting, idle, assigned }: PoolCounts,
+  underWay: number,
+): number {
+  // What other gateways are making is for those who wait there.
+  const forWaiting = waiting() - idle - underWay;
+  const forIdle = isKeeper() ? minIdleWorkers + waiting() - idle - starting : 0;
+  const room = maxTotalWorkers - starting - idle - assigned;
+  const maxParallel = Math.min(cpus * PARALLEL_CREATIONS_PER_CPU, MAX_PARALLEL_CREATIONS);
+  return Math.max(0, Math.min(Math.max(forWaiting, forIdle), room, maxParallel - underWay));
+}
+
+/** The pause after failures: twice as long after each in a row. Those that come while it is on are one with the first. */
+function createBackOff(random: () => number, onOver: () => void) {
+  let failures = 0;
+  let timer: NodeJS.Timeout | null = null;
+  return {
+    get isOn() {
+      return timer !== null;
+    },
+    get failures() {
+      return failures;
+    },
+    begin: () => {
+      if (timer !== null) return;
+      failures += 1;
+      const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
+      timer = setTimeout(
+        () => {
+          timer = null;
+          onOver();
+        },
+        limit * (0.5 + random() / 2),
+      );
+    },
+    end: () => {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+    /** The next failure is the first again. */
+    reset: () => {
+      failures = 0;
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
+import type { Config } from '../../config/config.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { NewId, WorkerId } from '../../domain/ids.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { LimitError } from '../../events/store/eventStore.ts';
+import { type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
+import {
+  awaitWorker,
+  type CreateWorkerDeps,
+  endedWhileStarting,
+  requestWorker,
+  startWorker,
+} from './createWorker.ts';
+
+export interface WorkerMakingDeps extends EndWorkerDeps {
+  readonly config: Config;
+  /** Tag or id; its id is asked for with each worker, so an image made anew serves the next one. */
+  readonly workerImage: string;
+  readonly newId: NewId;
+}
+
+export interface WorkerMaking {
+  /** Being made by this process: whoever sweeps leaves it alone. */
+  isUnderWay(id: WorkerId): boolean;
+  /** Null: there are MAX_TOTAL_WORKERS already, with those of other gateways. */
+  request(): Promise<Worker | null>;
+  /** @throws what went wrong; an aborted signal ends the waiting, and the next start of a gateway goes on */
+  bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
+  /** Goes on with a started worker whose maker is gone; one that cannot be brought up is lost. */
+  bringUpFound(worker: Worker, signal: AbortSignal): Promise<void>;
+  fail(worker: Worker, error: unknown): Promise<void>;
+  /** A container has ended: whoever awaits it need not wait any longer. */
+  containerEnded(containerId: string, exitCode: number | null): void;
+}
+
+export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
+  const making = createDeps(deps);
+  const underWay = new Set<WorkerId>();
+  const awaited = new Map<string, AbortController>();
+
+  async function awaitStarted(worker: Worker, signal: AbortSignal): Promise<void> {
+    const containerId = worker.containerId ?? '';
+    const died = new AbortController();
+    awaited.set(containerId, died);
+    try {
+      await awaitWorker(making, worker, AbortSignal.any([signal, died.signal]));
+    } finally {
+      awaited.delete(containerId);
+    }
+    underWay.delete(worker.id);
+  }
+
+  async function fail(worker: Worker, error: unknown): Promise<void> {
+    underWay.delete(worker.id);
+    const now = await deps.database.queries.worker(worker.id);
+    // Another gateway may have brought it up meanwhile.
+    if (now && ['REQUESTED', 'STARTING'].includes(now.state))
+      await endWorker(deps, now, loss('create-failed', messageOf(error)));
+  }
+
+  return {
+    isUnderWay: (id) => underWay.has(id),
+    request: async () => {
+      const workerId = deps.newId<WorkerId>();
+      underWay.add(workerId);
+      try {
+        return await requestWorker(making, workerId);
+      } catch (error: unknown) {
+        underWay.delete(workerId);
+        if (error instanceof LimitError) return null;
+        throw error;
+      }
+    },
+    bringUp: async (worker, signal) => {
+      await awaitStarted(await startWorker(making, worker), signal);
+    },
+    bringUpFound: async (worker, signal) => {
+      underWay.add(worker.id);
+      try {
+        await awaitStarted(worker, signal);
+      } catch (error: unknown) {
+        if (!signal.aborted) await fail(worker, error);
+      }
+    },
+    fail,
+    containerEnded: (containerId, exitCode) =>
+      awaited.get(containerId)?.abort(endedWhileStarting(exitCode)),
+  };
+}
+
+function createDeps(deps: WorkerMakingDeps): CreateWorkerDeps {
+  const { config, runtime, workerImage } = deps;
+  return {
+    ...deps,
+    maxTotalWorkers: config.maxTotalWorkers,
+    imageId: () => runtime.imageId(workerImage),
+    limits: {
+      memoryMb: config.workerMemoryMb,
+      diskMb: config.workerDiskMb,
+      cpus: config.workerCpus,
+      pids: config.workerPids,
+    },
+    environment: {
+      CELLHOUSE_ORPHAN_TIMEOUT_MS: String(config.workerOrphanTimeoutMs),
+      CELLHOUSE_REPLAY_BUFFER_BYTES: String(config.replayBufferBytes),
+      CELLHOUSE_CPUS: String(Math.ceil(config.workerCpus)),
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/** What keeps a pool right: deaths that are noticed, orphans that are taken over, sweeps at the start and on a timer. */
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config.ts';
+import type { WorkerId } from '../../domain/ids.ts';
+import type { RuntimeListener } from '../../runtime/runtime.ts';
+import { createBackground } from '../background.ts';
+import type { EndWorkerDeps } from '../endWorker.ts';
+import type { Supply } from '../supply/supply.ts';
+import type { WorkerMaking } from '../supply/workerMaking.ts';
+import { createOrphanAdoption } from './adoptOrphans.ts';
+import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
+import type { RecycleDeps } from './recycleSessions.ts';
+import { createUpkeep } from './upkeep.ts';
+import { createWorkerDeaths } from './workerDeaths.ts';
+
+export interface KeepingDeps extends EndWorkerDeps {
+  readonly config: Config;
+  readonly making: WorkerMaking;
+  readonly supply: Pick<Supply, 'workerIdle' | 'workerMissing' | 'engineAway' | 'engineBack'>;
+  readonly closeSession: RecycleDeps['closeSession'];
+  /** Aborted when the pool closes. */
+  readonly closing: AbortSignal;
+  readonly logger: Logger;
+}
+
+export interface Keeping {
+  readonly isKeeper: boolean;
+  /** The engine may have had deaths that nobody told of: sweep at the next look. */
+  sweepSoon(): void;
+  /** A worker's agent does not answer. */
+  suspect(workerId: WorkerId, why: string): void;
+  /** For what the engine tells. */
+  readonly engineListener: RuntimeListener;
+  /** Resolves when all live workers are adopted; what could not be reconciled is for the next sweep. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createKeeping(deps: KeepingDeps): Keeping {
+  const { making, supply, logger } = deps;
+  const inBackground = createBackground(logger);
+  const watching = { ...deps, isInTheMaking: making.isUnderWay };
+  const deaths = createWorkerDeaths(watching);
+  const reconciling: ReconcileDeps = {
+    ...watching,
+    // In the background: nobody waits for one worker's start.
+    bringUp: (worker) => inBackground(making.bringUpFound(worker, deps.closing)),
+  };
+  const upkeep = createUpkeep({
+    ...deps.config,
+    ...deps,
+    adoptOrphans: createOrphanAdoption({
+      ...watching,
+      inBackground,
+      reconcile: (worker) => reconcileWorker(reconciling, worker, null),
+    }),
+    sweep: () => reconcile(reconciling),
+    onLook: () => {
+      supply.workerIdle();
+      supply.workerMissing();
+    },
+  });
+  return {
+    get isKeeper() {
+      return upkeep.isKeeper;
+    },
+    sweepSoon: upkeep.sweepSoon,
+    suspect: (workerId, why) => inBackground(deaths.suspect(workerId, why)),
+    engineListener: {
+      onEnd: (id, exitCode) => {
+        making.containerEnded(id, exitCode);
+        inBackground(deaths.containerEnded(id, exitCode));
+      },
+      onAway: supply.engineAway,
+      onBack: () => {
+        upkeep.sweepSoon();
+        supply.engineBack();
+      },
+    },
+    start: async () => {
+      await upkeep.start();
+      // One worker that cannot be reconciled does not keep the others from serving.
+      await reconcile(reconciling).catch((error: unknown) => {
+        const message = 'not all workers could be reconciled; the next sweep tries again';
+        logger.error({ err: error }, message);
+        upkeep.sweepSoon();
+      });
+    },
+    close: upkeep.close,
+  };
+}

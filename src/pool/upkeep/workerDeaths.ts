@@ -1,0 +1,56 @@
+/** Finds out about workers that ended by themselves, and ends what hung on them. */
+import type { Logger } from 'pino';
+import type { WorkerId } from '../../domain/ids.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { RuntimeError } from '../../runtime/runtime.ts';
+import { type EndWorkerDeps, endWorker, loseIfEnded, loss } from '../endWorker.ts';
+
+export interface WorkerDeathsDeps extends EndWorkerDeps {
+  readonly logger: Logger;
+  /** Being made: whoever makes it sees for itself. */
+  readonly isInTheMaking: (id: WorkerId) => boolean;
+}
+
+export interface WorkerDeaths {
+  /**
+   * The engine tells of a container's end: if it was a live worker's, that worker is lost. An engine that takes no calls any
+   * more is stopping, and has ended it.
+   */
+  containerEnded(containerId: string, exitCode: number | null): Promise<void>;
+  /** Its agent does not answer. Dead: lost. Alive but deaf: lost too, for nobody can use it. */
+  suspect(workerId: WorkerId, why: string): Promise<void>;
+}
+
+export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
+  const { queries } = deps.database;
+
+  async function loseEnded(worker: Worker): Promise<boolean> {
+    const isLost = await loseIfEnded(deps, worker);
+    if (isLost) deps.logger.warn({ workerId: worker.id }, 'a worker ended by itself');
+    return isLost;
+  }
+
+  return {
+    containerEnded: async (containerId, exitCode) => {
+      const live = await queries.workersInStates(deps.poolId, ['STARTING', 'IDLE', 'ASSIGNED']);
+      const worker = live.find((each) => each.containerId === containerId);
+      if (!worker || deps.isInTheMaking(worker.id)) return;
+      await loseEnded(worker).catch(async (error: unknown) => {
+        if (!(error instanceof RuntimeError) || error.kind !== 'engine-away') throw error;
+        deps.logger.warn({ workerId: worker.id }, 'the engine ended a worker as it stopped');
+        await endWorker(
+          deps,
+          worker,
+          loss('engine-restarted', 'The engine was stopped.', exitCode),
+        );
+      });
+    },
+    suspect: async (workerId, why) => {
+      const worker = await queries.worker(workerId);
+      if (!worker || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
+      if (await loseEnded(worker)) return;
+      deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
+      await endWorker(deps, worker, loss('unreachable', why));
+    },
+  };
+}

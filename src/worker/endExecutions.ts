@@ -1,0 +1,68 @@
+/** Ends what is unfinished of a worker that is over. */
+import type { Worker } from '../domain/worker.ts';
+import type { Database } from '../events/database.ts';
+import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
+import { listenForNews } from '../events/wakeUps/eventNews.ts';
+import { emptyBatch, segmentOf } from './batch.ts';
+import { batchCommit } from './batchCommit.ts';
+import { endingWithoutAnswer } from './endings.ts';
+import type { HeldWorkers } from './heldWorkers.ts';
+import { progressIn } from './progress.ts';
+
+/** A live holder ends them in milliseconds, and the lease of a dead or paused one expires within 2 s. */
+const HOLDER_LIMIT_MS = 5_000;
+/** Between the events that tell of ends: how soon an expired lease is noticed. */
+const HOLDER_LOOK_INTERVAL_MS = 250;
+
+export interface EndExecutionsDeps {
+  readonly database: Database;
+  readonly heldWorkers: HeldWorkers;
+  readonly now: () => Date;
+}
+
+/**
+ * Ends the executions of a worker that is recorded as over. The gateway that holds the worker does it; where none does,
+ * this one takes the lease for it. @throws Error if they have not ended within {@link HOLDER_LIMIT_MS}
+ */
+export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Promise<void> {
+  const { leases, queries, wakeUps } = deps.database;
+  const news = listenForNews(wakeUps, ({ event }) => event.type === 'ExecutionFinished');
+  const limit = performance.now() + HOLDER_LIMIT_MS;
+  try {
+    for (;;) {
+      const reason = worker.state === 'LOST' ? 'worker-lost' : 'released';
+      await deps.heldWorkers.get(worker.id)?.end(reason);
+      if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
+      const cursor = await leases.acquireWorker(worker.id);
+      if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
+      // Another live gateway holds it, or has just taken it: it is told of the session's end, and does this itself.
+      if (performance.now() > limit) throw new Error('Its executions have not been ended in time.');
+      await news.next(HOLDER_LOOK_INTERVAL_MS);
+    }
+  } finally {
+    news.close();
+  }
+}
+
+/** False: another gateway was first, with them or with the lease. */
+async function endUnattended(
+  { database: { queries, store }, now }: EndExecutionsDeps,
+  worker: Worker,
+  cursor: Cursor,
+): Promise<boolean> {
+  const batch = emptyBatch();
+  const stateLost = worker.state === 'LOST';
+  const status = stateLost ? 'WORKER_LOST' : 'CANCELLED';
+  for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
+    const job = { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
+    const ending = endingWithoutAnswer(status, stateLost, progressIn(cursor, execution.id));
+    segmentOf(batch, job).end = { at: now(), ending };
+  }
+  try {
+    await store.commit({ ...batchCommit(batch, null), cursor: { ...cursor, progress: null } });
+    return true;
+  } catch (error: unknown) {
+    if (error instanceof ConcurrencyError || error instanceof FencedError) return false;
+    throw error;
+  }
+}

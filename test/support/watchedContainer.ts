@@ -1,0 +1,83 @@
+/** A container that runs to its end, however long that takes, as long as it goes on printing. */
+import { PassThrough } from 'node:stream';
+import type Docker from 'dockerode';
+
+export interface WatchedContainer {
+  /** All that it printed, once it has ended. Fails if it prints nothing for too long, or ends with another code than 0. */
+  readonly ended: Promise<string>;
+  /** Ends and removes it; may be called twice, and at any time. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts it with standard input open: that closes, and so tells it to end, also if this process dies.
+ * @param silenceLimitMs without a word for so long, it hangs
+ */
+export async function startWatched(
+  docker: Docker,
+  options: Docker.ContainerCreateOptions,
+  silenceLimitMs: number,
+): Promise<WatchedContainer> {
+  const attachment = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
+  const input = { OpenStdin: true, StdinOnce: true };
+  const hostConfig = { ...options.HostConfig, AutoRemove: true };
+  const container = await docker.createContainer({
+    ...options,
+    ...attachment,
+    ...input,
+    HostConfig: hostConfig,
+  });
+  const close = async (): Promise<void> => {
+    await container.remove({ force: true }).catch((error: { statusCode?: number }) => {
+      // It is gone, or going.
+      if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+    });
+  };
+  try {
+    const wire = await container.attach({
+      stream: true,
+      hijack: true,
+      stdin: true,
+      stdout: true,
+      stderr: true,
+    });
+    const output = new PassThrough({ encoding: 'utf8' });
+    container.modem.demuxStream(wire, output, output);
+    wire.on('end', () => output.end());
+    wire.on('error', (error) => output.destroy(error));
+    // Asked before it may be over and gone.
+    const exit = container.wait({ condition: 'removed' }) as Promise<{ StatusCode: number }>;
+    await container.start();
+    return { ended: readToEnd(output, silenceLimitMs, exit), close };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+async function readToEnd(
+  output: PassThrough,
+  silenceLimitMs: number,
+  exit: Promise<{ StatusCode: number }>,
+): Promise<string> {
+  const text = await readAll(output, silenceLimitMs);
+  const { StatusCode: code } = await exit;
+  if (code !== 0) throw new Error(`It ended with ${code}, and printed:\n${text}`);
+  return text;
+}
+
+async function readAll(output: PassThrough, silenceLimitMs: number): Promise<string> {
+  let text = '';
+  const giveUp = () =>
+    output.destroy(new Error(`Nothing for ${silenceLimitMs} ms, after it had printed:\n${text}`));
+  const silence = setTimeout(giveUp, silenceLimitMs);
+  try {
+    for await (const piece of output) {
+      text += piece;
+      silence.refresh();
+    }
+    return text;
+  } finally {
+    clearTimeout(silence);
+  }
+}

@@ -1,0 +1,248 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decideExecution,
+  type Ending,
+  type EndStatus,
+  type ExecutionCommand,
+  type ExecutionEvent,
+  evolveExecution,
+} from '../../src/domain/execution.ts';
+import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/process/newId.ts';
+import { deciderSpecification } from '../support/deciderSpecification.ts';
+
+const T0 = Date.parse('2026-01-02T03:04:05.000Z');
+/** So many milliseconds after the request. */
+const time = (ms: number) => new Date(T0 + ms).toISOString();
+
+const asked = {
+  at: time(0),
+  executionId: newId<ExecutionId>(),
+  sessionId: newId<SessionId>(),
+  workerId: newId<WorkerId>(),
+  tenant: 'default',
+  userUuid: 'ann',
+  code: 'a',
+  codeSha256: 'f'.repeat(64),
+  codeBytes: 1,
+  timeoutMs: 10_000,
+  maxOutputBytes: 1_000,
+  idempotencyKey: null,
+  stateLost: false,
+};
+const ending: Ending = {
+  status: 'OK',
+  executionCount: 1,
+  errorName: null,
+  errorValue: null,
+  stateLost: false,
+  truncated: false,
+  cpuMs: 5,
+  peakMemoryBytes: 1_000,
+  outputBytes: 3,
+  exitCode: null,
+};
+
+const request: ExecutionCommand = { type: 'RequestExecution', ...asked };
+const interrupt: ExecutionCommand = { type: 'RequestInterrupt', at: time(3) };
+const start = (ms: number): ExecutionCommand => ({ type: 'RecordStart', at: time(ms) });
+/** @param startedAt when its kernel says that it began */
+const finish = (
+  ms: number,
+  { startedAt, ...how }: Partial<Ending> & { startedAt?: number } = {},
+): ExecutionCommand => ({
+  type: 'FinishExecution',
+  at: time(ms),
+  startedAt: startedAt === undefined ? null : time(startedAt),
+  ending: { ...ending, ...how },
+});
+
+const requested: ExecutionEvent = { type: 'ExecutionRequested', data: asked };
+const interrupted: ExecutionEvent = { type: 'InterruptRequested', data: { at: time(3) } };
+const started = (ms: number): ExecutionEvent => ({
+  type: 'ExecutionStarted',
+  data: { at: time(ms) },
+});
+/** @param runMs null: it never ran */
+const finished = (
+  ms: number,
+  {
+    queuedMs = ms,
+    runMs = null,
+    ...how
+  }: Partial<Ending> & { queuedMs?: number; runMs?: number | null } = {},
+): ExecutionEvent => ({
+  type: 'ExecutionFinished',
+  data: { at: time(ms), ...ending, queuedMs, runMs, ...how },
+});
+
+const { given, play } = deciderSpecification({ decide: decideExecution, evolve: evolveExecution });
+
+describe('an execution', () => {
+  it('given none, when requested: it is queued', () => {
+    given().when(request).then(requested);
+    expect(given(requested).state?.status).toBe('QUEUED');
+  });
+
+  it.each([start(1), interrupt, finish(1)])('given none, when $type: refused', (command) => {
+    given().when(command).thenThrows();
+  });
+
+  it.each([
+    ['queued', [requested]],
+    ['running', [requested, started(1)]],
+    ['finished', [requested, finished(1)]],
+  ])('given one that is %s, when requested again: refused', (_state, events) => {
+    given(...events)
+      .when(request)
+      .thenThrows();
+  });
+
+  it('given queued, when started: it runs', () => {
+    given(requested).when(start(4)).then(started(4));
+    expect(given(requested, started(4)).state?.status).toBe('RUNNING');
+  });
+
+  it('given running, when started again: nothing', () => {
+    given(requested, started(4)).when(start(5)).then();
+  });
+
+  it.each([
+    ['queued', [requested]],
+    ['running', [requested, started(1)]],
+    ['asked to end', [requested, interrupted]],
+  ])(
+    'given one that is %s, when an interrupt is asked for: that is recorded, and no more',
+    (_state, events) => {
+      given(...events)
+        .when(interrupt)
+        .then(interrupted);
+      const { state } = given(...events);
+      const after = given(...events, interrupted).state;
+      expect(after).toEqual({ ...state, version: events.length + 1 });
+    },
+  );
+
+  it('given running, when finished: it tells how long it waited and ran', () => {
+    given(requested, started(10))
+      .when(finish(30, { startedAt: 99 }))
+      .then(finished(30, { queuedMs: 10, runMs: 20 }));
+  });
+
+  it('given queued, when finished by a kernel whose start nobody recorded: both, in order', () => {
+    given(requested)
+      .when(finish(30, { startedAt: 10 }))
+      .then(started(10), finished(30, { queuedMs: 10, runMs: 20 }));
+  });
+
+  it.each<EndStatus>(['CANCELLED', 'WORKER_LOST'])(
+    'given queued, when %s without a start: it has waited and never run',
+    (status) => {
+      given(requested)
+        .when(finish(30, { status }))
+        .then(finished(30, { status, queuedMs: 30, runMs: null }));
+    },
+  );
+
+  it.each([start(9), interrupt, finish(9), finish(9, { startedAt: 8 })])(
+    'given finished, when $type: nothing',
+    (command) => {
+      given(requested, started(1), finished(2)).when(command).then();
+      given(requested, finished(2)).when(command).then();
+    },
+  );
+
+  it('loses state if it was lost before it was accepted, or while it ran', () => {
+    const lost: ExecutionEvent = {
+      type: 'ExecutionRequested',
+      data: { ...asked, stateLost: true },
+    };
+    expect(given(lost).state?.stateLost).toBe(true);
+    given(lost)
+      .when(finish(1))
+      .then(finished(1, { stateLost: true }));
+    given(requested)
+      .when(finish(1))
+      .then(finished(1, { stateLost: false }));
+    given(requested)
+      .when(finish(1, { stateLost: true }))
+      .then(finished(1, { stateLost: true }));
+  });
+
+  it('takes no time from before the request, whatever the worker says', () => {
+    given(requested).when(start(-50)).then(started(0));
+    given(requested)
+      .when(finish(-10, { startedAt: -50 }))
+      .then(started(0), finished(0, { queuedMs: 0, runMs: 0 }));
+  });
+
+  it('keeps error texts short', () => {
+    const failed = (nameChars: number, valueChars: number) => ({
+      status: 'ERROR' as const,
+      errorName: 'N'.repeat(nameChars),
+      errorValue: 'v'.repeat(valueChars),
+    });
+    given(requested)
+      .when(finish(1, failed(5_000, 50_000)))
+      .then(finished(1, failed(200, 1_000)));
+  });
+});
+
+describe('any sequence of commands on an execution', () => {
+  const ms = fc.integer({ min: -100_000, max: 100_000 });
+  const status = fc.constantFrom<EndStatus>(
+    'OK',
+    'ERROR',
+    'TIMEOUT',
+    'INTERRUPTED',
+    'WORKER_LOST',
+    'CANCELLED',
+  );
+  const command: fc.Arbitrary<ExecutionCommand> = fc.oneof(
+    fc.boolean().map((stateLost) => ({ ...request, stateLost })),
+    ms.map(start),
+    fc.constant(interrupt),
+    fc
+      .record({ at: ms, startedAt: fc.option(ms, { nil: undefined }), status, lost: fc.boolean() })
+      .map((end) =>
+        finish(end.at, {
+          ...(end.startedAt !== undefined && { startedAt: end.startedAt }),
+          status: end.status,
+          stateLost: end.lost,
+        }),
+      ),
+  );
+
+  it('is requested first, starts at most once, ends at most once and last, and never in the past', () => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
+        const played = play(commands);
+        const events = played.map(([event]) => event);
+        const execution = played.at(-1)?.[1] ?? null;
+        const order = ['ExecutionRequested', 'ExecutionStarted', 'ExecutionFinished'];
+        const steps = events.map(({ type }) => order.indexOf(type)).filter((step) => step >= 0);
+        expect(steps).toEqual([...new Set(steps)].sort());
+        if (execution === null) return;
+        if (execution.finishedAt !== null) expect(events.at(-1)?.type).toBe('ExecutionFinished');
+        expect(steps[0]).toBe(0);
+        expect(execution.version).toBe(events.length);
+        expect(execution.queuedMs ?? 0).toBeGreaterThanOrEqual(0);
+        expect(execution.runMs ?? 0).toBeGreaterThanOrEqual(0);
+        for (const { data } of events) expect(Date.parse(data.at)).toBeGreaterThanOrEqual(T0);
+        expect(execution.runMs === null).toBe(
+          execution.finishedAt === null || execution.startedAt === null,
+        );
+      }),
+    );
+  });
+
+  it('never forgets that state was lost', () => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
+        const lost = play(commands).map(([, { stateLost }]) => stateLost);
+        expect(lost).toEqual([...lost].sort((one, other) => Number(one) - Number(other)));
+      }),
+    );
+  });
+});

@@ -1,0 +1,55 @@
+/** A channel together with everything it tells its owner, in order, and a way to wait for it. */
+import { EventEmitter, once } from 'node:events';
+import { pino } from 'pino';
+import { createMessageCounts, type MessageCounts } from '../src/domain/messageCounts.ts';
+import {
+  type KernelChannel,
+  type KernelChannelDeps,
+  openKernelChannel,
+} from '../src/kernel/channel/kernelChannel.ts';
+import type { KernelMessage } from '../src/kernel/frames/messages.ts';
+
+export interface RecordedChannel {
+  readonly channel: KernelChannel;
+  readonly counts: Readonly<MessageCounts>;
+  readonly messages: KernelMessage[];
+  /** `open`, `hello boot-1`, `hello boot-2 new`, `state connecting`, `fenced`, `unreachable …`. */
+  readonly told: string[];
+  /** Resolves when `isMet` holds, looked at after each thing told. */
+  until(isMet: () => boolean): Promise<void>;
+}
+
+export function recordChannel(
+  deps: Pick<KernelChannelDeps, 'target'> & Partial<KernelChannelDeps>,
+): RecordedChannel {
+  const bus = new EventEmitter();
+  const counts = createMessageCounts();
+  const messages: KernelMessage[] = [];
+  const told: string[] = [];
+  const tell = (what: string): void => {
+    told.push(what);
+    bus.emit('told');
+  };
+  const channel = openKernelChannel({
+    epoch: 1,
+    after: 0,
+    bootId: '',
+    logger: pino({ level: 'silent' }),
+    counts,
+    onHello: ({ bootId }, isNewBoot) => tell(`hello ${bootId}${isNewBoot ? ' new' : ''}`),
+    onOpen: () => tell('open'),
+    onState: (state) => tell(`state ${state}`),
+    onFenced: () => tell('fenced'),
+    onUnreachable: (error) => tell(`unreachable ${error.message}`),
+    ...deps,
+    onMessage: (message) => {
+      messages.push(message);
+      deps.onMessage?.(message);
+      bus.emit('told');
+    },
+  });
+  const until = async (isMet: () => boolean): Promise<void> => {
+    while (!isMet()) await once(bus, 'told');
+  };
+  return { channel, counts, messages, told, until };
+}

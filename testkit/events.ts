@@ -1,0 +1,138 @@
+/** Commits of the events that a pool makes, for tests of what lies below it. */
+import { createHash } from 'node:crypto';
+import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
+import type { ExecutionId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
+import type { KernelRestartReason, Session, SessionEvent } from '../src/domain/session.ts';
+import type { Worker, WorkerEvent } from '../src/domain/worker.ts';
+import type { Commit, Committed, StreamAppend } from '../src/events/store/eventStore.ts';
+import { newId } from '../src/process/newId.ts';
+
+export const POOL_ID = '0197a000-0000-7000-8000-000000000001' as PoolId;
+
+type DataOf<E extends { type: string; data: unknown }, T> = Extract<E, { type: T }>['data'];
+
+/** The first event of a worker. */
+export function workerRequested(id = newId<WorkerId>(), at = new Date()): StreamAppend {
+  const data: DataOf<WorkerEvent, 'WorkerRequested'> = {
+    workerId: id,
+    poolId: POOL_ID,
+    name: `worker-${id.slice(-6)}`,
+    imageId: 'sha256:1',
+    runtime: 'runc',
+    limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    at: at.toISOString(),
+  };
+  return { stream: 'worker', id, state: null, events: [{ type: 'WorkerRequested', data }] };
+}
+
+export function onWorker(state: Worker, ...events: WorkerEvent[]): StreamAppend {
+  return { stream: 'worker', id: state.id, state, events };
+}
+
+/** What brings a requested worker to IDLE. */
+export function becomesIdle(at = new Date()): WorkerEvent[] {
+  const time = at.toISOString();
+  return [
+    { type: 'WorkerStarted', data: { containerId: 'c1', socketPath: '/s/agent.sock', at: time } },
+    { type: 'WorkerReady', data: { readyMs: 700.5, at: time } },
+  ];
+}
+
+export function workerLost(at = new Date()): WorkerEvent {
+  const data = { reason: 'exited' as const, exitCode: 1, detail: null, at: at.toISOString() };
+  return { type: 'WorkerLost', data };
+}
+
+export function sessionOpened(
+  over: Partial<DataOf<SessionEvent, 'SessionOpened'>> = {},
+): StreamAppend {
+  const data = {
+    sessionId: newId<SessionId>(),
+    tenant: 'default',
+    userUuid: 'user-1',
+    workerId: newId<WorkerId>(),
+    followsLoss: false,
+    at: new Date().toISOString(),
+    ...over,
+  };
+  const events: SessionEvent[] = [{ type: 'SessionOpened', data }];
+  return { stream: 'session', id: data.sessionId, state: null, events };
+}
+
+export function onSession(state: Session, ...events: SessionEvent[]): StreamAppend {
+  return { stream: 'session', id: state.id, state, events };
+}
+
+export function executionRequested(
+  over: Partial<DataOf<ExecutionEvent, 'ExecutionRequested'>> = {},
+): StreamAppend {
+  const code = over.code ?? 'print(1)';
+  const data = {
+    executionId: newId<ExecutionId>(),
+    sessionId: newId<SessionId>(),
+    workerId: newId<WorkerId>(),
+    tenant: 'default',
+    userUuid: 'user-1',
+    code,
+    codeSha256: createHash('sha256').update(code).digest('hex'),
+    codeBytes: Buffer.byteLength(code),
+    timeoutMs: 10_000,
+    maxOutputBytes: 1_000_000,
+    idempotencyKey: null,
+    stateLost: false,
+    at: new Date().toISOString(),
+    ...over,
+  };
+  const events: ExecutionEvent[] = [{ type: 'ExecutionRequested', data }];
+  return { stream: 'execution', id: data.executionId, state: null, events };
+}
+
+export function interruptRequested(at = new Date()): ExecutionEvent {
+  return { type: 'InterruptRequested', data: { at: at.toISOString() } };
+}
+
+export function kernelRestartRequested(at = new Date()): SessionEvent {
+  return { type: 'KernelRestartRequested', data: { at: at.toISOString() } };
+}
+
+export function kernelRestarted(reason: KernelRestartReason, at = new Date()): SessionEvent {
+  return { type: 'KernelRestarted', data: { reason, executionId: null, at: at.toISOString() } };
+}
+
+export function onExecution(state: Execution, ...events: ExecutionEvent[]): StreamAppend {
+  return { stream: 'execution', id: state.id, state, events };
+}
+
+export function executionFinished(
+  over: Partial<DataOf<ExecutionEvent, 'ExecutionFinished'>> = {},
+): ExecutionEvent {
+  const data = {
+    status: 'OK' as const,
+    executionCount: 1,
+    errorName: null,
+    errorValue: null,
+    stateLost: false,
+    truncated: false,
+    queuedMs: 0.5,
+    runMs: 12.25,
+    cpuMs: 10.125,
+    peakMemoryBytes: 50_000_000,
+    outputBytes: 4,
+    exitCode: null,
+    at: new Date().toISOString(),
+    ...over,
+  };
+  return { type: 'ExecutionFinished', data };
+}
+
+type StateOf<K> = K extends 'worker' ? Worker : K extends 'session' ? Session : Execution;
+
+/** Commits one append and gives the state after it. */
+export async function commitOne<K extends StreamAppend['stream']>(
+  store: { commit(commit: Commit): Promise<Committed> },
+  append: Extract<StreamAppend, { stream: K }> | StreamAppend,
+  more: Partial<Commit> = {},
+): Promise<StateOf<K>> {
+  const { states } = await store.commit({ streams: [append], ...more });
+  return states[0] as StateOf<K>;
+}

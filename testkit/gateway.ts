@@ -1,0 +1,192 @@
+/**
+ * A real gateway: the built program in a process of its own, with its own data directory, embedded PostgreSQL, port and
+ * pool. It can be killed and started again on the same data, like anybody's.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import { runCli } from './runCli.ts';
+
+/** A first start makes a database and two workers on a machine that may be busy. */
+const START_TIMEOUT_MS = 60_000;
+const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
+
+export interface GraphqlAnswer<Data> {
+  readonly status: number;
+  readonly data: Data | null;
+  readonly errors?: readonly {
+    readonly message: string;
+    readonly extensions?: { readonly code?: string } & Readonly<Record<string, unknown>>;
+  }[];
+}
+
+export interface TestGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly token: string;
+  readonly dataDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly pid: number;
+  /** What it has printed so far. */
+  log(): string;
+  graphql<Data>(
+    query: string,
+    variables?: Readonly<Record<string, unknown>>,
+  ): Promise<GraphqlAnswer<Data>>;
+  /** A graphql-ws client that does not retry by itself. Disposed at {@link TestGateway.destroy}. */
+  socket(): Client;
+  /** Sends the signal and resolves with how it ended. */
+  kill(
+    signal: NodeJS.Signals,
+    toGroup?: boolean,
+  ): Promise<{ code: number | null; signal: string | null }>;
+  /** Starts it again on the same data and port. */
+  restart(): Promise<void>;
+  /** Ends everything of this installation. */
+  destroy(): Promise<void>;
+}
+
+export async function startTestGateway(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TestGateway> {
+  const workerImage = process.env.WORKER_IMAGE;
+  if (!workerImage)
+    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const root = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
+  const dataDir = join(root, 'data');
+  const env: Record<string, string> = {
+    ...inherited(),
+    WORKER_IMAGE: workerImage,
+    DATA_DIR: dataDir,
+    SOCKET_DIR: join(root, 's'),
+    PORT: '0',
+    LOG_LEVEL: 'info',
+    ...settings,
+  };
+  let child = await launch(env);
+  // The next start must be reachable at the same address.
+  env.PORT = String(child.port);
+  const clients: Client[] = [];
+  const url = `http://127.0.0.1:${child.port}`;
+  const token = settings.AUTH_TOKEN ?? readFileSync(join(dataDir, 'auth-token'), 'utf8').trim();
+  let printed = '';
+  return {
+    url,
+    port: child.port,
+    token,
+    dataDir,
+    env,
+    get pid() {
+      return child.pid;
+    },
+    log: () => printed + child.log(),
+    graphql: (query, variables) => postGraphql(`${url}/graphql`, token, query, variables),
+    socket: () => {
+      const client = createClient({
+        url: `${url.replace('http', 'ws')}/graphql`,
+        webSocketImpl: WebSocket,
+        connectionParams: { 'X-Auth-Token': token },
+        retryAttempts: 0,
+      });
+      clients.push(client);
+      return client;
+    },
+    kill: (signal, toGroup = false) => child.kill(signal, toGroup),
+    restart: async () => {
+      printed += child.log();
+      child = await launch(env);
+    },
+    destroy: async () => {
+      for (const client of clients) await client.dispose();
+      await child.kill('SIGKILL', false);
+      await runCli(['down'], env);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Launched {
+  readonly pid: number;
+  readonly port: number;
+  log(): string;
+  kill(
+    signal: NodeJS.Signals,
+    toGroup: boolean,
+  ): Promise<{ code: number | null; signal: string | null }>;
+}
+
+/** In a process group of its own, so that a test can kill all of it. */
+async function launch(env: Readonly<Record<string, string>>): Promise<Launched> {
+  const child = spawn(process.execPath, [CLI, 'serve'], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+  }
+  const port = await servingPort(child, exited, () => log);
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    port,
+    log: () => log,
+    kill: async (signal, toGroup) => {
+      if (child.exitCode === null && child.signalCode === null)
+        process.kill(toGroup ? -pid : pid, signal);
+      const [code, by] = await exited;
+      return { code, signal: by };
+    },
+  };
+}
+
+async function servingPort(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+  log: () => string,
+): Promise<number> {
+  const limit = AbortSignal.timeout(START_TIMEOUT_MS);
+  const ended = exited.then(() => {
+    throw new Error(`The gateway ended before it served:\n${log()}`);
+  });
+  for (;;) {
+    const match = /serves http:\/\/[^:]+:(\d+)\/graphql/.exec(log());
+    if (match) {
+      ended.catch(() => undefined);
+      return Number(match[1]);
+    }
+    const printed = once(child.stdout ?? child, 'data', { signal: limit });
+    await Promise.race([printed, ended]);
+  }
+}
+
+/** The settings of whoever runs the tests must not become the tested gateway's, but for which engine and runtime. */
+function inherited(): Record<string, string> {
+  const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_RUNTIME', 'LANG'];
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
+async function postGraphql<Data>(
+  url: string,
+  token: string,
+  query: string,
+  variables: Readonly<Record<string, unknown>> = {},
+): Promise<GraphqlAnswer<Data>> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+    body: JSON.stringify({ query, variables }),
+  });
+  const body = (await response.json()) as Omit<GraphqlAnswer<Data>, 'status'>;
+  return { ...body, status: response.status };
+}

@@ -1,0 +1,71 @@
+/** Runs code over a channel, as the pool does: sent once the channel is open, folded until it is done. */
+import type { ExecutionId } from '../src/domain/ids.ts';
+import type { Output } from '../src/domain/output.ts';
+import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
+import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
+import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
+import type { KernelMessage } from '../src/kernel/frames/messages.ts';
+import { newId } from '../src/process/newId.ts';
+import { type RecordedChannel, recordChannel } from './channelRecorder.ts';
+
+export interface Ran {
+  readonly id: ExecutionId;
+  readonly outputs: readonly Output[];
+  readonly outcome: ExecutionOutcome;
+  readonly starts: number;
+}
+
+export interface KernelRunner {
+  readonly recorded: RecordedChannel;
+  run(code: string, limits?: Partial<RunLimits>): Promise<Ran>;
+  close(): Promise<void>;
+}
+
+interface RunLimits {
+  readonly timeoutMs: number;
+  readonly graceMs: number;
+  readonly maxOutputBytes: number;
+  readonly msgId: ExecutionId;
+}
+
+export function createKernelRunner(target: KernelTarget): KernelRunner {
+  const listeners = new Set<(message: KernelMessage) => void>();
+  const recorded = recordChannel({
+    target,
+    onMessage: (message) => {
+      for (const listener of listeners) listener(message);
+    },
+  });
+  const { channel } = recorded;
+  const run = async (code: string, limits: Partial<RunLimits> = {}): Promise<Ran> => {
+    const { timeoutMs = 60_000, graceMs = 5_000, maxOutputBytes = 50_000_000 } = limits;
+    const id = limits.msgId ?? newId<ExecutionId>();
+    await recorded.until(() => channel.state === 'open');
+    const ran = new Promise<Ran>((resolve) => {
+      const outputs: Output[] = [];
+      let progress = startProgress(id);
+      let starts = 0;
+      const listen = (message: KernelMessage): void => {
+        const step = receive(progress, message, { maxOutputBytes });
+        progress = step.progress;
+        outputs.push(...step.outputs);
+        if (step.started) starts += 1;
+        if (step.done === null) return;
+        listeners.delete(listen);
+        if (message.seq !== null) channel.ack(message.seq);
+        resolve({ id, outputs, outcome: step.done, starts });
+      };
+      listeners.add(listen);
+    });
+    channel.execute({ msgId: id, code, timeoutMs, graceMs, maxOutputBytes });
+    return await ran;
+  };
+  return { recorded, run, close: () => channel.close() };
+}
+
+/** All text of a stream, in order. */
+export function textOf({ outputs }: Ran, name: 'stdout' | 'stderr' = 'stdout'): string {
+  return outputs
+    .map((output) => (output.kind === 'stream' && output.name === name ? output.text : ''))
+    .join('');
+}

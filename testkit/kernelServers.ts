@@ -1,0 +1,188 @@
+/** Kernels to talk to, each in a container without a network, reached over a Unix socket in a folder of its own. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import Docker from 'dockerode';
+import { pino } from 'pino';
+import type { PoolId, WorkerId } from '../src/domain/ids.ts';
+import { createAgentHttp } from '../src/kernel/calls/agentHttp.ts';
+import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
+import { newId } from '../src/process/newId.ts';
+import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
+import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
+import { imageWithPackage } from './imageWithPackage.ts';
+
+export interface KernelServer {
+  readonly target: KernelTarget;
+  readonly socketPath: string;
+  /** The same server through another socket that leads to its own, as another client. */
+  targetAt(socketPath: string): KernelTarget;
+  interrupt(msgId: string): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A cold start of server and kernel on a machine that runs other tests too. */
+const START_TIMEOUT_MS = 60_000;
+const TOKEN = 'for-this-test-only';
+
+function workerImage(): string {
+  const image = process.env.WORKER_IMAGE;
+  if (!image) throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  return image;
+}
+
+/** Debian's jupyter-server with one stock IPython kernel. @param settings of the server, as its command line has them */
+export async function startJupyterServer(settings: readonly string[] = []): Promise<KernelServer> {
+  const docker = new Docker();
+  const image = await imageWithPackage(docker, workerImage(), 'jupyter-server');
+  const directory = mkdtempSync(join(tmpdir(), 'cellhouse-jupyter-'));
+  const socketPath = join(directory, 'jupyter.sock');
+  const container = await docker.createContainer({
+    Image: image,
+    Entrypoint: ['jupyter-server'],
+    Cmd: [
+      '--allow-root',
+      '--ServerApp.sock=/server/jupyter.sock',
+      '--ServerApp.root_dir=/tmp',
+      `--IdentityProvider.token=${TOKEN}`,
+      // By default it drops output that comes faster than a browser would like.
+      '--ZMQChannelsWebsocketConnection.limit_rate=False',
+      ...settings,
+    ],
+    Labels: { 'cellhouse.test': 'jupyter-server' },
+    HostConfig: { NetworkMode: 'none', Binds: [`${directory}:/server`], AutoRemove: true },
+  });
+  const close = async (): Promise<void> => {
+    await container.remove({ force: true });
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await container.start();
+    await socketAddress(socketPath).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
+    const kernel = JSON.parse(await post(socketPath, '', '{"name":"python3"}')) as { id: string };
+    const path = `/api/kernels/${kernel.id}/channels`;
+    const headers = { authorization: `token ${TOKEN}` };
+    const targetAt = (at: string): KernelTarget => ({
+      kind: 'jupyter',
+      url: `ws+unix:${at}:${path}?session_id=${randomUUID()}`,
+      headers,
+    });
+    const ask = (what: string) => post(socketPath, `/${kernel.id}/${what}`, '');
+    return {
+      target: targetAt(socketPath),
+      socketPath,
+      targetAt,
+      interrupt: async () => void (await ask('interrupt')),
+      restart: async () => void (await ask('restart')),
+      close,
+    };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+/** A call to jupyter-server's kernels. @returns the answer's body @throws if it is no success */
+function post(socketPath: string, path: string, body: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request({
+      socketPath,
+      method: 'POST',
+      path: `/api/kernels${path}`,
+      headers: { authorization: `token ${TOKEN}`, 'content-length': body.length },
+      signal: AbortSignal.timeout(START_TIMEOUT_MS),
+    });
+    call.on('error', reject);
+    call.on('response', async (response) => {
+      const answer = Buffer.concat(await response.toArray()).toString('utf8');
+      if ((response.statusCode ?? 0) >= 300)
+        return reject(new Error(`${response.statusCode} ${answer}`));
+      resolve(answer);
+    });
+    call.end(body);
+  });
+}
+
+export interface AgentServer extends KernelServer {
+  readonly containerId: string;
+  /** Resident memory of the agent's own process, in bytes. */
+  agentBytes(): Promise<number>;
+  /** The most it ever was, where the system keeps count of that (gVisor does not). */
+  agentPeakBytes(): Promise<number>;
+}
+
+/** Our agent, in a container exactly as the pool makes them. */
+export async function startAgent(): Promise<AgentServer> {
+  const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
+  const logger = pino({ level: 'silent' });
+  const socketPath = dockerHost.replace(/^unix:\/\//, '');
+  const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
+  const socketDir = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
+  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime, logger });
+  const [workerId, poolId] = [newId<WorkerId>(), newId<PoolId>()];
+  const { containerId, location } = await runtime.create({
+    workerId,
+    poolId,
+    name: `cellhouse-test-${workerId}`,
+    imageId: await runtime.imageId(workerImage()),
+    limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
+    environment: {},
+  });
+  const close = async (): Promise<void> => {
+    await runtime.remove({ poolId, workerId, containerId });
+    rmSync(socketDir, { recursive: true, force: true });
+  };
+  try {
+    await socketAddress(location).untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
+    const agentMemory = () => residentMemory(containerId, 'cellhouse_agent');
+    const targetAt = (at: string): KernelTarget => ({
+      kind: 'agent',
+      address: socketAddress(at),
+    });
+    const target = targetAt(location);
+    const http = createAgentHttp({ target, epoch: 1, signal: new AbortController().signal });
+    return {
+      target,
+      socketPath: location,
+      targetAt,
+      containerId,
+      agentBytes: async () => (await agentMemory()).bytes,
+      agentPeakBytes: async () => (await agentMemory()).peakBytes,
+      interrupt: async (msgId) => void (await http.interrupt(msgId, randomUUID())),
+      restart: async () => void (await http.restart(randomUUID())),
+      close,
+    };
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * Of the process of a container that runs this Python module; seen from inside, for gVisor shows the host no processes. The
+ * command must begin with Python: that of tini, which started it, names the module as well.
+ */
+async function residentMemory(
+  containerId: string,
+  module: string,
+): Promise<{ bytes: number; peakBytes: number }> {
+  const look = `for folder in /proc/[0-9]*; do
+    case "$(tr '\\0' ' ' < $folder/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' $folder/status; exit;; esac
+  done`;
+  const exec = await new Docker().getContainer(containerId).exec({
+    Cmd: ['sh', '-c', look],
+    AttachStdout: true,
+    // A terminal, so that what it prints is not framed.
+    Tty: true,
+  });
+  const printed = await text(await exec.start({ Tty: true }));
+  const bytesOf = (field: string) =>
+    1_024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(printed)?.[1] ?? Number.NaN);
+  const bytes = bytesOf('VmRSS');
+  if (Number.isNaN(bytes)) throw new Error(`No ${module} in ${containerId}: ${printed}`);
+  return { bytes, peakBytes: Math.max(bytes, bytesOf('VmHWM') || 0) };
+}
