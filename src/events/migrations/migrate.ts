@@ -5,7 +5,7 @@ import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { applySql } from './applySql.ts';
 import { readSchemaVersion, refuseUnreleased, tooOld } from './compatibility.ts';
-import { MIGRATIONS, type Release, readRelease } from './release.ts';
+import { MIGRATIONS, type Release } from './release.ts';
 
 /** Any number that nobody else uses: "cell" in ASCII. Gateways that start together migrate one after the other. */
 const MIGRATION_LOCK = 1_667_591_276;
@@ -16,7 +16,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
  * this one may go on beside it. Safe to run by several processes at once.
  * @throws Error with the cause, or in words for the operator if this database and this release do not go together
  */
-export async function migrate(address: DatabaseAddress, release = readRelease()): Promise<void> {
+export async function migrate(address: DatabaseAddress, release: Release): Promise<void> {
   // One connection: it holds the lock, and the migrations run on it. Its own client, for Drizzle changes its serialisers.
   const client = createClient(address, {
     name: 'migrate',
