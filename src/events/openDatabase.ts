@@ -15,7 +15,7 @@ import { createRecentOutputs } from './outputs/recentOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import type { EventStore } from './store/eventStore.ts';
-import { readAfter, readLastPosition } from './store/readEvents.ts';
+import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 
@@ -39,7 +39,7 @@ export async function openDatabase(
     client: clients.listener,
     gatewayId: deps.gatewayId,
     logger: deps.logger,
-    readAfter: (position, limit) => readAfter(clients.reads, position, limit),
+    readAfter: (position, limit) => readKnownAfter(clients.reads, position, limit),
     lastPosition: () => readLastPosition(clients.reads),
   });
   const database = assemble(clients, wakeUps, release, deps);

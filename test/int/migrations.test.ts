@@ -3,7 +3,9 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import type { SqlFile } from '../../src/events/migrations/release.ts';
 import { readRelease, sha256 } from '../../src/events/migrations/release.ts';
+import { newId } from '../../src/process/newId.ts';
 import { commitOne, onWorker, workerLost, workerRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 
 const release = readRelease();
@@ -98,6 +100,25 @@ describe('a gateway that is too old', () => {
     const gateway = await db.open();
     await makeTooNew();
     expect(await gateway.outdated).toContain(WORDS);
+  });
+});
+
+describe('events of a later release', () => {
+  it('do not keep a gateway that may go on from those it knows', async () => {
+    const old = await db.open();
+    const other = await db.open();
+    const told: string[] = [];
+    old.wakeUps.onEvent(({ event }) => told.push(event.type));
+    for (const [stream, type] of [
+      ['context-0197a000-0000-7000-8000-000000000001', 'ContextMade'],
+      ['worker-0197a000-0000-7000-8000-000000000002', 'WorkerMoved'],
+    ] as const) {
+      await db.sql`INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
+        SELECT coalesce(max(position), 0) + 1, ${newId()}, ${stream}, 1, ${type}, 1, '{}', '{}', now() FROM events`;
+    }
+    await commitOne(other.store, workerRequested());
+    await until('the event after them', async () => told.length > 0);
+    expect(told).toEqual(['WorkerRequested']);
   });
 });
 
