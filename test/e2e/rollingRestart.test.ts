@@ -3,7 +3,7 @@
  * lost or done twice.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/postgres-js';
@@ -98,6 +98,19 @@ it(
   },
   TIMEOUT_MS,
 );
+
+it('a gateway that a later release leaves behind says so and stops', async () => {
+  const { sql } = installation;
+  const gateway = await installation.start();
+  await sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1000000, 1000000)`;
+  try {
+    await until('the end of the gateway', async () => !existsSync(`/proc/${gateway.pid}`));
+    expect(gateway.log()).toContain('This gateway is too old for its database');
+    expect(await gateway.kill('SIGTERM')).toEqual({ code: 1, signal: null });
+  } finally {
+    await sql`DELETE FROM schema_versions WHERE version = 1000000`;
+  }
+});
 
 it('a database of before the first release is refused, in words', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'ch-unreleased-'));

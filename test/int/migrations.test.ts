@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import type { SqlFile } from '../../src/events/migrations/release.ts';
 import { readRelease, sha256 } from '../../src/events/migrations/release.ts';
+import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
+import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, onWorker, workerLost, workerRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
@@ -100,6 +102,16 @@ describe('a gateway that is too old', () => {
     const gateway = await db.open();
     await makeTooNew();
     expect(await gateway.outdated).toContain(WORDS);
+  });
+});
+
+describe('rebuild and prune', () => {
+  it('are refused to another release than the newest', async () => {
+    await migrate(db.address, later(release.version + 1));
+    const words = `knows schema version ${release.version}, and the database is at ${release.version + 1}`;
+    await expect(rebuildProjections(db.address)).rejects.toThrow(words);
+    const options = { before: new Date(), archive: null };
+    await expect(pruneHistory(db.address, options)).rejects.toThrow(words);
   });
 });
 

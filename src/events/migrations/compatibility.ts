@@ -26,6 +26,18 @@ export function tooOld({ version }: Release, database: SchemaVersion): string | 
   return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}, which gateways from ${database.compatibleFrom} on can use. Start the release that the other gateways run, or a later one.`;
 }
 
+/**
+ * For what works past the gateways on all that is recorded: it must know each entity, column and event that there is.
+ * @throws Error, in words for the operator, if this release is not the one that the database is at
+ */
+export async function requireSameRelease(sql: Sql, { version }: Release): Promise<void> {
+  const database = (await readSchemaVersion(sql))?.version ?? 0;
+  if (database === version) return;
+  throw new Error(
+    `This release knows schema version ${version}, and the database is at ${database}. Run this with the release of the newest gateway.`,
+  );
+}
+
 /** @throws Error, in words for the operator, if the tables were made by the migrations of before the first release */
 export async function refuseUnreleased(sql: Sql): Promise<void> {
   const [{ table } = { table: null }] =

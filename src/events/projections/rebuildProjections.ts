@@ -17,6 +17,8 @@ import {
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Client, createClient } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireSameRelease } from '../migrations/compatibility.ts';
+import { readRelease } from '../migrations/release.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';
@@ -45,6 +47,7 @@ export async function rebuildProjections(address: DatabaseAddress): Promise<Rebu
     lockTimeoutMs: 0,
   });
   try {
+    await requireSameRelease(client.sql, readRelease());
     return await rebuild(client);
   } finally {
     await client.close(CLOSE_TIMEOUT_MS);

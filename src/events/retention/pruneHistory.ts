@@ -10,6 +10,8 @@ import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import { type Client, createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireSameRelease } from '../migrations/compatibility.ts';
+import { readRelease } from '../migrations/release.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { pruneOutputs } from './pruneOutputs.ts';
@@ -44,6 +46,7 @@ export async function pruneHistory(
 ): Promise<Pruned> {
   const client = createClient(address, { name: 'prune', maxConnections: 1, statementTimeoutMs: 0 });
   try {
+    await requireSameRelease(client.sql, readRelease());
     const streams: Record<string, number> = {};
     let [events, outputs] = [0, 0];
     for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
