@@ -1,12 +1,13 @@
 /**
  * Whether `migrations/` is what the tables say: drizzle-kit, asked for a new migration in a copy, must find nothing to
- * do, and the migrations must follow from each other.
+ * do, the migrations must follow from each other, and what changed must have a version of its own.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
 import { runCommand } from './setup/runCommand.mjs';
+import { readSchemaFile, schemaDigest } from './setup/schemaFile.mjs';
 import { runScript, SetupError } from './setup/setupError.mjs';
 
 await runScript(async () => {
@@ -24,6 +25,12 @@ await runScript(async () => {
       );
     }
     await drizzleKit(['check', ...where]);
+    const { version, sha256 } = readSchemaFile(copy);
+    if (schemaDigest(copy) !== sha256) {
+      throw new SetupError(
+        `What migrations/ makes is not schema version ${version} any more, and running gateways tell releases apart by that. Run: npm run migrations`,
+      );
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -39,6 +39,8 @@ export interface Gateway {
   readonly address: string;
   /** Null: AUTH_TOKEN was given. */
   readonly tokenFile: string | null;
+  /** Resolves with what to tell the operator once this gateway is too old for its database: then it is to stop. */
+  readonly outdated: Promise<string>;
   /** Stops: no new work, sessions and running code go on in their workers. */
   close(): Promise<void>;
 }
@@ -52,7 +54,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
     const installation = await openInstallation(config, logger, closers);
-    const { pool, engine } = installation;
+    const { database, pool, engine } = installation;
     requireRuntime(engine, config);
     if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
     const serviceParts = composeService(config, installation);
@@ -66,6 +68,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     return {
       address: `http://${host}:${port}`,
       tokenFile: config.authToken === null ? tokenPath(config.dataDir) : null,
+      outdated: database.outdated,
       close: () => closeAll(closers),
     };
   } catch (error: unknown) {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
 
 /** A first start makes a database and two workers on a machine that may be busy. */
@@ -50,10 +51,12 @@ export interface TestGateway {
   destroy(): Promise<void>;
 }
 
+/** @param release another than the one that is built here */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
+  release: BuiltRelease = { cli: CLI, workerImage: process.env.WORKER_IMAGE ?? '' },
 ): Promise<TestGateway> {
-  const workerImage = process.env.WORKER_IMAGE;
+  const { cli, workerImage } = release;
   if (!workerImage)
     throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
   const root = mkdtempSync(join(tmpdir(), 'ch-e2e-'));
@@ -67,7 +70,7 @@ export async function startTestGateway(
     LOG_LEVEL: 'info',
     ...settings,
   };
-  let child = await launch(env);
+  let child = await launch(cli, env);
   // The next start must be reachable at the same address.
   env.PORT = String(child.port);
   const clients: Client[] = [];
@@ -98,7 +101,7 @@ export async function startTestGateway(
     kill: (signal, toGroup = false) => child.kill(signal, toGroup),
     restart: async () => {
       printed += child.log();
-      child = await launch(env);
+      child = await launch(cli, env);
     },
     destroy: async () => {
       for (const client of clients) await client.dispose();
@@ -120,8 +123,8 @@ interface Launched {
 }
 
 /** In a process group of its own, so that a test can kill all of it. */
-async function launch(env: Readonly<Record<string, string>>): Promise<Launched> {
-  const child = spawn(process.execPath, [CLI, 'serve'], {
+async function launch(cli: string, env: Readonly<Record<string, string>>): Promise<Launched> {
+  const child = spawn(process.execPath, [cli, 'serve'], {
     env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

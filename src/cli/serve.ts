@@ -4,7 +4,7 @@ import { limitHeapGrowth } from '../process/limitHeapGrowth.ts';
 import { optimizeEarly } from '../process/optimizeEarly.ts';
 import { onStopSignals } from '../process/stopSignals.ts';
 
-/** `cellhouse serve`: starts a gateway and returns while it serves; a stop signal ends it. */
+/** `cellhouse serve`: starts a gateway and returns while it serves; a stop signal ends it, or a later release of it. */
 export async function serve(): Promise<void> {
   limitHeapGrowth();
   optimizeEarly();
@@ -12,5 +12,10 @@ export async function serve(): Promise<void> {
   const gateway = await startGateway(config);
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
-  onStopSignals(() => gateway.close());
+  const stop = onStopSignals(() => gateway.close());
+  void gateway.outdated.then((reason) => {
+    console.error(`cellhouse: ${reason}`);
+    process.exitCode = 1;
+    stop();
+  });
 }

@@ -1,15 +1,11 @@
 /**
- * Every fact Cellhouse records. Names are past tense. Each entity has its streams (`worker-<id>`, `session-<id>`,
- * `execution-<id>`), and its events are in its own file with what they do.
+ * Every fact Cellhouse records. Names are past tense. Each entity (`entities.ts`) has its streams, called `<kind>-<id>`, and
+ * its events are in its own file with what they do.
  */
-import type { ExecutionEvent } from './execution.ts';
+import { ENTITIES, type EventOf, isStreamKind, STREAM_KINDS, type StreamKind } from './entities.ts';
 import type { EventId } from './ids.ts';
-import type { SessionEvent } from './session.ts';
-import type { WorkerEvent } from './worker.ts';
 
-export type DomainEvent = WorkerEvent | SessionEvent | ExecutionEvent;
-
-export type StreamKind = 'worker' | 'session' | 'execution';
+export type DomainEvent = EventOf<StreamKind>;
 
 /** An event as stored. */
 export interface RecordedEvent<E extends DomainEvent = DomainEvent> {
@@ -39,36 +35,19 @@ export interface EventMetadata {
   readonly correlationId: string | null;
 }
 
-/** A record, so that the compiler misses what is not in it. */
-const NAMES: Readonly<Record<DomainEvent['type'], true>> = {
-  WorkerRequested: true,
-  WorkerStarted: true,
-  WorkerReady: true,
-  WorkerAssigned: true,
-  WorkerRetired: true,
-  WorkerLost: true,
-  WorkerRemoved: true,
-  SessionOpened: true,
-  KernelRestartRequested: true,
-  KernelRestarted: true,
-  SessionClosed: true,
-  ExecutionRequested: true,
-  InterruptRequested: true,
-  ExecutionStarted: true,
-  ExecutionFinished: true,
-};
-
 /** The name of every event that is recorded. */
-export const EVENT_TYPES: ReadonlySet<string> = new Set(Object.keys(NAMES));
+export const EVENT_TYPES: ReadonlySet<string> = new Set(
+  STREAM_KINDS.flatMap((kind) => Object.keys(ENTITIES[kind].eventTypes)),
+);
 
-/** `worker-<id>`, `session-<id>`, `execution-<id>`. */
+/** `worker-<id>`, `session-<id>`, ... */
 export function streamIdOf(kind: StreamKind, id: string): string {
   return `${kind}-${id}`;
 }
 
 /** The parts of a stream's name. @throws Error for a name that {@link streamIdOf} did not make */
 export function parseStreamId(streamId: string): { kind: StreamKind; id: string } {
-  const match = /^(worker|session|execution)-(.+)$/.exec(streamId);
-  if (!match?.[1] || !match[2]) throw new Error(`There is no stream called ${streamId}.`);
-  return { kind: match[1] as StreamKind, id: match[2] };
+  const [, kind = '', id = ''] = /^([^-]+)-(.+)$/.exec(streamId) ?? [];
+  if (!isStreamKind(kind)) throw new Error(`There is no stream called ${streamId}.`);
+  return { kind, id };
 }

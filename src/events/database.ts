@@ -19,6 +19,8 @@ export interface Database {
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
+  /** Resolves with what to tell the operator once a later release has made the database one that this one is too old for. */
+  readonly outdated: Promise<string>;
   /** One cheap round trip, for readiness. @throws Error if the database does not answer within a named limit */
   ping(): Promise<void>;
   /** Idempotent: gives up the leases, stops waking, and ends all connections once the waiting commits are done. */

@@ -7,11 +7,13 @@ import type { DatabaseAddress } from './connection/databaseAddress.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases } from './leases/createLeases.ts';
 import type { Leases } from './leases/leases.ts';
-import { migrate } from './migrate.ts';
+import { migrate } from './migrations/migrate.ts';
+import { type Release, readRelease } from './migrations/release.ts';
+import { watchCompatibility } from './migrations/watchCompatibility.ts';
 import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
-import { readAfter, readLastPosition } from './store/readEvents.ts';
+import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 
@@ -28,16 +30,17 @@ export async function openDatabase(
   address: DatabaseAddress,
   deps: DatabaseDeps,
 ): Promise<Database> {
-  await migrate(address);
+  const release = readRelease();
+  await migrate(address, release);
   const clients = createClients(address, deps.gatewayId);
   const wakeUps = createWakeUps({
     client: clients.listener,
     gatewayId: deps.gatewayId,
     logger: deps.logger,
-    readAfter: (position, limit) => readAfter(clients.reads, position, limit),
+    readAfter: (position, limit) => readKnownAfter(clients.reads, position, limit),
     lastPosition: () => readLastPosition(clients.reads),
   });
-  const database = assemble(clients, wakeUps, deps);
+  const database = assemble(clients, wakeUps, release, deps);
   try {
     await wakeUps.start();
   } catch (error: unknown) {
@@ -68,7 +71,12 @@ function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients 
   };
 }
 
-function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Database {
+function assemble(
+  clients: Clients,
+  wakeUps: FedWakeUps,
+  release: Release,
+  deps: DatabaseDeps,
+): Database {
   const { gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
@@ -84,6 +92,7 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
   });
   const leases = createLeases({ client: clients.leases, gatewayId, logger });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
+  const compatibility = watchCompatibility(reads, release, logger);
   const { answered, sql } = reads;
   const closing = new AbortController();
   const patience = { logger, closing: closing.signal };
@@ -95,11 +104,13 @@ function assemble(clients: Clients, wakeUps: FedWakeUps, deps: DatabaseDeps): Da
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,
+    outdated: compatibility.outdated,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`));
     },
     close: () => {
       closing.abort();
+      compatibility.close();
       closed ??= closeAll([
         () => store.close(),
         () => waiting.close(),

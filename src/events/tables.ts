@@ -214,3 +214,17 @@ export const pools = pgTable('pools', {
   engineId: text('engine_id').notNull(),
   createdAt: time('created_at').notNull().defaultNow(),
 });
+
+/** The versions that this database has been at (`migrations/schema.json`); the highest is the one it is at. */
+export const schemaVersions = pgTable('schema_versions', {
+  version: integer('version').primaryKey(),
+  /** The oldest version whose gateways may go on with it. */
+  compatibleFrom: integer('compatible_from').notNull(),
+  appliedAt: time('applied_at').notNull().defaultNow(),
+});
+
+/** What was applied last of each file of functions or views (`migrations/sql`). */
+export const sqlFiles = pgTable('sql_files', {
+  name: text('name').primaryKey(),
+  sha256: text('sha256').notNull(),
+});

@@ -10,8 +10,11 @@ const STOP_TIMEOUT_MS = 9_500;
 /** 128 + SIGINT, by the shells' convention. */
 const EXIT_AT_ONCE = 130;
 
-/** Calls `close` at the first signal, then ends the process: 0 if it closed in time. */
-export function onStopSignals(close: () => Promise<void>): void {
+/**
+ * Calls `close` at the first signal, then ends the process: with `process.exitCode` if it closed in time. What it returns stops as a
+ * signal does.
+ */
+export function onStopSignals(close: () => Promise<void>): () => void {
   let firstAt: number | null = null;
   const stop = async (): Promise<void> => {
     if (firstAt !== null) {
@@ -31,4 +34,5 @@ export function onStopSignals(close: () => Promise<void>): void {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  return stop;
 }

@@ -1,57 +1,90 @@
-/** A new gateway comes up, an old one goes, twice, under load: no call fails, and nothing is lost or done twice. */
+/**
+ * From the former release to this one: a new gateway comes up, an old one goes, twice, under load. No call fails, and nothing is
+ * lost or done twice.
+ */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate } from 'drizzle-orm/postgres-js/migrator';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createClient } from '../../src/events/connection/client.ts';
+import {
+  ensureEmbeddedPostgres,
+  stopEmbeddedPostgres,
+} from '../../src/postgres/embeddedPostgres.ts';
+import { buildFormerRelease, checkOut, type FormerRelease } from '../../testkit/formerRelease.ts';
 import { execute, follow, type Output, submit } from '../../testkit/interpreter.ts';
+import { runCli } from '../../testkit/runCli.ts';
+import { until } from '../../testkit/until.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
 const COUNTING_USERS = 4;
-/** Of load between two steps. */
-const BETWEEN_MS = 2_000;
-const LINES = 250;
+/** How often everybody counts between two steps. */
+const BETWEEN_COUNTS = 10;
+const BETWEEN_TIMEOUT_MS = 120_000;
+const MIN_NEWCOMERS = 2;
+const LINES = 300;
 const PRINT = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
 const EXECUTE =
   'mutation ($input: ExecuteInput!) { execute(input: $input) { status resultText stateLost } }';
 const RELEASE = 'mutation ($input: ReleaseInput!) { release(input: $input) { released } }';
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 480_000;
+/** Compiling, and installing packages if the former release had others; its worker image, if that was another. */
+const BUILD_TIMEOUT_MS = 600_000;
+/** The last commit whose databases cannot be used any more. */
+const UNRELEASED = '66f74e9';
 
 let installation: TestInstallation;
+let former: FormerRelease;
 beforeAll(async () => {
+  former = await buildFormerRelease();
   installation = await createInstallation({ MAX_TOTAL_WORKERS: '10' });
+}, BUILD_TIMEOUT_MS);
+afterAll(async () => {
+  await installation.destroy();
+  former.remove();
 });
-afterAll(() => installation.destroy());
 
 interface Executed {
   readonly execute: { status: string; resultText: string | null; stateLost: boolean };
 }
 
 it(
-  'two gateways are replaced under load, and no request fails',
+  'two gateways are updated under load, and no request fails',
   async () => {
-    let old = [await installation.start(), await installation.start()];
+    const startFormer = () => installation.start({}, former);
+    let old = [await startFormer(), await startFormer()];
     const urls = old.map(({ url }) => url);
     const [first] = old;
     if (!first) throw new Error('There is no gateway.');
     const { id } = await submit(first, 'streaming', PRINT, { timeoutMs: 120_000 });
     const load = startLoad(urls, first.token);
-    await delay(BETWEEN_MS);
+    await load.goesOn();
     for (const leaving of old) {
       const coming = await installation.start();
       urls.push(coming.url);
       expect(await leaving.kill('SIGTERM')).toEqual({ code: 0, signal: null });
-      await delay(BETWEEN_MS);
+      await load.goesOn();
       old = [...old, coming];
     }
-    const { clients, counts, newcomers } = await load.stop();
+    // Whatever keeps gateways running may start one of the former release once more.
+    const late = await startFormer();
+    urls.push(late.url);
+    await load.goesOn();
+    expect(await late.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    await load.hasNewcomers();
+    const { clients, counts } = await load.stop();
 
     expect(clients.flatMap(({ failures }) => failures)).toEqual([]);
     expect(clients.reduce((sum, { retries }) => sum + retries, 0)).toBeGreaterThan(0);
     for (const each of counts) {
-      expect(each.length).toBeGreaterThan(20);
+      expect(each.length).toBeGreaterThan(4 * BETWEEN_COUNTS);
       expect(each).toEqual(each.map((_, index) => String(index + 1)));
     }
-    expect(newcomers).toBeGreaterThan(1);
     const left = old.at(-1) ?? first;
     const outputs: Output[] = await follow(left.socket(), id);
     expect(outputs.map(({ text }) => text ?? '').join('')).toBe(
@@ -66,6 +99,40 @@ it(
   TIMEOUT_MS,
 );
 
+it('a gateway that a later release leaves behind says so and stops', async () => {
+  const { sql } = installation;
+  const gateway = await installation.start();
+  await sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1000000, 1000000)`;
+  try {
+    await until('the end of the gateway', async () => !existsSync(`/proc/${gateway.pid}`));
+    expect(gateway.log()).toContain('This gateway is too old for its database');
+    expect(await gateway.kill('SIGTERM')).toEqual({ code: 1, signal: null });
+  } finally {
+    await sql`DELETE FROM schema_versions WHERE version = 1000000`;
+  }
+});
+
+it('a database of before the first release is refused, in words', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'ch-unreleased-'));
+  const postgres = { dataDir, logger: pino({ level: 'silent' }) };
+  const address = await ensureEmbeddedPostgres(postgres);
+  const client = createClient(address, { name: 'test', maxConnections: 1 });
+  try {
+    checkOut(UNRELEASED, 'migrations', dataDir);
+    await migrate(drizzle(client.sql), { migrationsFolder: join(dataDir, 'migrations') });
+    await client.close(1_000);
+    const { PATH = '', HOME = '', WORKER_IMAGE = '' } = process.env;
+    const env = { PATH, HOME, WORKER_IMAGE, DATA_DIR: dataDir, PORT: '0' };
+    const { code, output } = await runCli(['serve'], env);
+    expect(output).toContain('before the first release, and cannot be used any more');
+    expect(code).toBe(1);
+  } finally {
+    await client.close(1_000);
+    await stopEmbeddedPostgres(postgres);
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});
+
 /** Some who count, each on a connection of its own, and one who opens sessions and releases them. */
 function startLoad(urls: readonly string[], token: string) {
   const stopping = new AbortController();
@@ -76,38 +143,45 @@ function startLoad(urls: readonly string[], token: string) {
     return made;
   };
 
-  async function count(userUuid: string): Promise<(string | null)[]> {
+  const counts = Array.from({ length: COUNTING_USERS }, (): (string | null)[] => []);
+  let newcomers = 0;
+
+  async function count(counted: (string | null)[], user: number): Promise<void> {
     const { graphql } = client();
-    const counted: (string | null)[] = [];
+    const userUuid = `counting-${user}`;
     while (!stopping.signal.aborted) {
       const code = 'n = globals().get("n", 0) + 1\nn';
       const input = { userUuid, code, idempotencyKey: randomUUID() };
       const data = await graphql<Executed>(EXECUTE, { input });
       counted.push(data?.execute.resultText ?? null);
     }
-    return counted;
   }
 
-  async function comeAndGo(): Promise<number> {
+  async function comeAndGo(): Promise<void> {
     const { graphql } = client();
-    let round = 0;
-    while (!stopping.signal.aborted) {
-      const userUuid = `newcomer-${round}`;
+    for (; !stopping.signal.aborted; newcomers += 1) {
+      const userUuid = `newcomer-${newcomers}`;
       await graphql(EXECUTE, { input: { userUuid, code: '1', idempotencyKey: randomUUID() } });
       await graphql(RELEASE, { input: { userUuid } });
-      round += 1;
     }
-    return round;
   }
 
-  const users = Array.from({ length: COUNTING_USERS }, (_, index) => `counting-${index}`);
-  const working = Promise.all([Promise.all(users.map(count)), comeAndGo()]);
+  const working = Promise.all([...counts.map(count), comeAndGo()]);
   return {
+    /** Resolves when everybody has counted on. */
+    goesOn: async () => {
+      const goals = counts.map(({ length }) => length + BETWEEN_COUNTS);
+      const isThere = () => counts.every(({ length }, user) => length >= (goals[user] ?? 0));
+      await until('everybody to count on', async () => isThere(), BETWEEN_TIMEOUT_MS);
+    },
+    hasNewcomers: async () => {
+      await until('newcomers', async () => newcomers >= MIN_NEWCOMERS, BETWEEN_TIMEOUT_MS);
+    },
     stop: async () => {
       stopping.abort();
-      const [counts, newcomers] = await working;
+      await working;
       for (const each of clients) each.close();
-      return { clients, counts, newcomers };
+      return { clients, counts };
     },
   };
 }

@@ -15,7 +15,8 @@ import {
   type StreamRecord,
   type WatchRecord,
 } from '../../chaos/history.ts';
-import type { DomainEvent, RecordedEvent, StreamKind } from '../../src/domain/events.ts';
+import type { StreamKind } from '../../src/domain/entities.ts';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
 import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';

@@ -8,6 +8,7 @@ import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
+import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from './databaseProxy.ts';
@@ -15,8 +16,8 @@ import { createDatabaseProxy } from './databaseProxy.ts';
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
 export interface TestInstallation {
-  /** One more gateway. Resolves when it serves. */
-  start(settings?: Readonly<Record<string, string>>): Promise<TestGateway>;
+  /** One more gateway, of this release or another. Resolves when it serves. */
+  start(settings?: Readonly<Record<string, string>>, release?: BuiltRelease): Promise<TestGateway>;
   /** Past every gateway. Columns in camelCase. */
   readonly sql: Sql;
   /** The gateway that holds the lease of this name now. @throws Error if none of those started here does */
@@ -53,8 +54,8 @@ export async function createInstallation(
 
   return {
     sql,
-    start: async (more = {}) => {
-      const gateway = await startTestGateway({ ...shared, ...settings, ...more });
+    start: async (more = {}, release) => {
+      const gateway = await startTestGateway({ ...shared, ...settings, ...more }, release);
       gateways.push(gateway);
       return gateway;
     },

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { STREAM_KINDS } from '../../src/domain/entities.ts';
 import { parseStreamId, streamIdOf } from '../../src/domain/events.ts';
 import { storableText } from '../../src/domain/storableText.ts';
 import { decodeJson, encodeJson } from '../../src/events/store/jsonText.ts';
@@ -68,12 +69,12 @@ describe('storableText', () => {
 
 describe('stream ids', () => {
   it('are taken apart as they were put together', () => {
-    for (const kind of ['worker', 'session', 'execution'] as const) {
+    for (const kind of STREAM_KINDS) {
       expect(parseStreamId(streamIdOf(kind, 'a-b-c'))).toEqual({ kind, id: 'a-b-c' });
     }
   });
 
-  it.each(['', 'worker-', 'pool-1', 'worker'])('refuse %j', (name) => {
+  it.each(['', 'worker-', 'pool-1', 'worker', 'workers-1', 'toString-1'])('refuse %j', (name) => {
     expect(() => parseStreamId(name)).toThrow(/no stream called/);
   });
 });

@@ -1,4 +1,4 @@
-/** Whether the check of the migrations sees a drift: planted in a copy of the project, since the project has none. */
+/** Whether the check of the migrations sees a drift: each is planted in a copy of the project, since the project has none. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,25 +10,60 @@ const TIMEOUT_MS = 30_000;
 
 const copy = mkdtempSync(join(tmpdir(), 'cellhouse-drift-'));
 afterAll(() => rmSync(copy, { recursive: true }));
-for (const name of ['scripts', 'src', 'migrations', 'package.json']) {
+for (const name of ['scripts', 'src', 'migrations', 'drizzle.config.ts', 'package.json']) {
   cpSync(name, join(copy, name), { recursive: true });
 }
 symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
 
-const tables = join(copy, 'src/events/tables.ts');
-const asItIs = readFileSync(tables, 'utf8');
+const TABLES = 'src/events/tables.ts';
+const VIEW = 'migrations/sql/audit_workers.sql';
+const SCHEMA = 'migrations/schema.json';
+const plant = (find: string, by: string) => (text: string) => text.replace(find, by);
 
 it.each([
-  ['the tables as they are', asItIs, 0],
-  ['one more table', `${asItIs}\nexport const more = pgTable('more', { x: integer('x') });\n`, 1],
-  ['a renamed table', asItIs.replace("pgTable(\n  'events'", "pgTable(\n  'facts'"), 1],
+  ['nothing', TABLES, plant('', ''), 0],
+  [
+    'one more table',
+    TABLES,
+    (text: string) => `${text}export const more = pgTable('more', { x: integer('x') });\n`,
+    1,
+  ],
+  ['a renamed table', TABLES, plant("pgTable(\n  'events'", "pgTable(\n  'facts'"), 1],
+  ['a changed view under the same version', VIEW, plant('w.name AS name', "'x' AS name"), 1],
+  ['a file that is never applied', SCHEMA, plant('    "audit.sql",\n', ''), 1],
+  ['another compatibleFrom', SCHEMA, plant('"compatibleFrom": ', '"compatibleFrom": 9'), 1],
 ])(
-  '%s',
-  (_, source, status) => {
-    writeFileSync(tables, source);
-    const script = join(copy, 'scripts/check-migrations.mjs');
-    const run = spawnSync(process.execPath, [script], { cwd: copy, encoding: 'utf8' });
-    expect(run.status, run.stderr).toBe(status);
+  'sees %s',
+  (_, path, change, status) => {
+    const file = join(copy, path);
+    const asItIs = readFileSync(file, 'utf8');
+    const changed = change(asItIs);
+    expect(changed !== asItIs).toBe(status !== 0);
+    writeFileSync(file, changed);
+    expect(check()).toBe(status);
+    writeFileSync(file, asItIs);
   },
   TIMEOUT_MS,
 );
+
+it(
+  'is content once what changed has a version of its own',
+  () => {
+    const view = join(copy, VIEW);
+    const version = () => JSON.parse(readFileSync(join(copy, SCHEMA), 'utf8')).version as number;
+    const before = version();
+    writeFileSync(view, plant('w.name AS name', "'x' AS name")(readFileSync(view, 'utf8')));
+    expect(run('scripts/migrations.mjs').status).toBe(0);
+    expect(version()).toBe(before + 1);
+    expect(check()).toBe(0);
+  },
+  TIMEOUT_MS,
+);
+
+function check(): number | null {
+  return run('scripts/check-migrations.mjs').status;
+}
+
+function run(script: string) {
+  return spawnSync(process.execPath, [join(copy, script)], { cwd: copy, encoding: 'utf8' });
+}

@@ -1,29 +1,38 @@
-import { getTableColumns } from 'drizzle-orm';
-import type { Execution } from '../../domain/execution.ts';
-import type { Session } from '../../domain/session.ts';
-import type { Worker } from '../../domain/worker.ts';
-import { executions, sessions, workers } from '../tables.ts';
+import { type EntityState, STREAM_KINDS, type StreamKind } from '../../domain/entities.ts';
+import { PROJECTIONS } from './projections.ts';
 
-/** For each key of a state, its column as a key of JSON. */
-const COLUMNS: ReadonlyMap<string, string> = new Map(
-  [workers, sessions, executions].flatMap((table) =>
-    Object.entries(getTableColumns(table)).map(([key, { name }]) => [key, `"${name}":`] as const),
-  ),
+/** For each kind, and each key of its state, the column as a key of JSON. */
+const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
+  STREAM_KINDS.map((kind) => [
+    kind,
+    new Map([...PROJECTIONS[kind].columns].map(([key, name]) => [key, `"${name}":`])),
+  ]),
 );
 
+/** A new row of a projection as JSON; `position` for the column that holds the one of its first event, if there is one. */
+export function rowJson(kind: StreamKind, state: EntityState, position: number): string {
+  const { firstPosition } = PROJECTIONS[kind];
+  const columns = columnsOf(kind, state, {});
+  return `{${firstPosition === null ? '' : `"${firstPosition}":${position},`}${columns}}`;
+}
+
+/** What changed in a row, as `cellhouse_change_rows` takes it. */
+export function changeJson(kind: StreamKind, before: EntityState, after: EntityState): string {
+  const { id, version } = before;
+  return `{"id":"${id}","expected_version":${version},"changes":{${columnsOf(kind, after, before)}}}`;
+}
+
 /**
- * A projection's row as JSON for `json_populate_recordset`: the state with its columns' names, after `more`. Text is put together,
- * for an object that is made key by key is slow to make and slower to stringify: a third of what it took.
+ * The columns whose values are not those of `before`. What `evolve` leaves as it was is the very same value. Text is put together, for
+ * an object that is made key by key is slow to make and slower to stringify: three times as slow.
  */
-export function projectionJson(
-  state: Worker | Session | Execution,
-  more: Readonly<Record<string, unknown>> = {},
-): string {
-  let text = JSON.stringify(more).slice(0, -1);
-  for (const [key, value] of Object.entries(state)) {
-    const column = COLUMNS.get(key);
-    if (column === undefined || value === undefined) continue;
-    text += `${text === '{' ? '' : ','}${column}${JSON.stringify(value)}`;
+function columnsOf(kind: StreamKind, after: EntityState, before: Partial<EntityState>): string {
+  const was: Readonly<Record<string, unknown>> = before;
+  let text = '';
+  for (const [key, value] of Object.entries(after)) {
+    const column = KEYS.get(kind)?.get(key);
+    if (column === undefined || value === undefined || value === was[key]) continue;
+    text += `${text === '' ? '' : ','}${column}${JSON.stringify(value)}`;
   }
-  return `${text}}`;
+  return text;
 }

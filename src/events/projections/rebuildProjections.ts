@@ -7,18 +7,23 @@
  * and rename every constraint. The shadows are temporary tables: nothing is left behind by a rebuild that was killed.
  */
 
-import type { RecordedEvent, StreamKind } from '../../domain/events.ts';
-import type { Execution } from '../../domain/execution.ts';
-import type { Session } from '../../domain/session.ts';
-import type { Worker } from '../../domain/worker.ts';
+import {
+  type EntityState,
+  fold,
+  hasEnded,
+  STREAM_KINDS,
+  type StreamKind,
+} from '../../domain/entities.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
 import { type Client, createClient } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireSameRelease } from '../migrations/compatibility.ts';
+import { readRelease } from '../migrations/release.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';
-import { foldRecorded } from './fold.ts';
-import { projectionJson } from './projectionJson.ts';
-import { SHADOWS, type Shadow } from './shadows.ts';
+import { rowJson } from './projectionJson.ts';
+import { PROJECTIONS, type Projection } from './projections.ts';
 
 /** Large enough that statements cost little beside the fold, small enough to hold in memory with a megabyte of code each. */
 const PAGE_EVENTS = 1_000;
@@ -26,8 +31,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface Rebuilt {
   readonly events: number;
-  /** How many rows were not what the events say; all zero unless something wrote past the store. */
-  readonly differing: Readonly<Record<'workers' | 'sessions' | 'executions', number>>;
+  /** How many rows of each table were not what the events say; all zero unless something wrote past the store. */
+  readonly differing: Readonly<Record<string, number>>;
   /** How long commits were held. */
   readonly heldMs: number;
 }
@@ -42,6 +47,7 @@ export async function rebuildProjections(address: DatabaseAddress): Promise<Rebu
     lockTimeoutMs: 0,
   });
   try {
+    await requireSameRelease(client.sql, readRelease());
     return await rebuild(client);
   } finally {
     await client.close(CLOSE_TIMEOUT_MS);
@@ -50,57 +56,58 @@ export async function rebuildProjections(address: DatabaseAddress): Promise<Rebu
 
 async function rebuild(client: Client): Promise<Rebuilt> {
   const { sql } = client;
-  for (const { table, shadow } of Object.values(SHADOWS)) {
-    await sql`CREATE TEMPORARY TABLE ${sql(shadow)} (LIKE ${sql(table)}, PRIMARY KEY (id))`;
+  for (const projection of Object.values(PROJECTIONS)) {
+    const { table } = projection;
+    await sql`CREATE TEMPORARY TABLE ${sql(shadowOf(projection))} (LIKE ${sql(table)}, PRIMARY KEY (id))`;
   }
-  const fold = createFold(client);
-  await fold.readOn();
+  const folding = createFolding(client);
+  await folding.readOn();
   await sql`BEGIN`;
   const heldSince = performance.now();
   await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${GATE})`;
-  await fold.readOn();
-  const differing = {
-    workers: await replaceDiffering(client, SHADOWS.worker),
-    sessions: await replaceDiffering(client, SHADOWS.session),
-    executions: await replaceDiffering(client, SHADOWS.execution),
-  };
+  await folding.readOn();
+  const differing: Record<string, number> = {};
+  for (const projection of Object.values(PROJECTIONS))
+    differing[projection.table] = await replaceDiffering(client, projection);
   await sql`COMMIT`;
-  return { events: fold.events(), differing, heldMs: performance.now() - heldSince };
+  return { events: folding.events(), differing, heldMs: performance.now() - heldSince };
 }
 
+/** The temporary table that a rebuild fills. */
+const shadowOf = ({ table }: Projection) => `shadow_${table}`;
+
 interface Folded {
-  readonly state: Worker | Session | Execution;
+  readonly state: EntityState;
   /** Position of the stream's first event. */
   readonly first: number;
 }
 
 /** Folds page by page. Only streams that have not ended stay in memory; the others are in the shadows. */
-function createFold(client: Client) {
+function createFolding(client: Client) {
   const live = new Map<string, Folded>();
   let position = 0;
   let count = 0;
 
   async function foldPage(events: readonly RecordedEvent[]): Promise<void> {
     const touched = new Map<string, { kind: StreamKind; folded: Folded }>();
-    for (const event of events) {
-      const { streamKind: kind, streamId: id } = event;
+    for (const { streamKind: kind, streamId: id, version, position: at, event } of events) {
       const before =
-        live.get(id) ?? (event.version > 1 ? await readShadow(client, SHADOWS[kind], id) : null);
-      const state = foldRecorded(before?.state ?? null, event);
-      const folded = { state, first: before?.first ?? event.position };
+        live.get(id) ?? (version > 1 ? await readShadow(client, PROJECTIONS[kind], id) : null);
+      const state = fold(kind, before?.state ?? null, [event]);
+      const folded = { state, first: before?.first ?? at };
       live.set(id, folded);
       touched.set(id, { kind, folded });
-      position = event.position;
+      position = at;
     }
-    for (const kind of Object.keys(SHADOWS) as StreamKind[]) {
+    for (const kind of STREAM_KINDS) {
       const rows = [...touched.values()].filter((item) => item.kind === kind);
       await writeShadow(
         client,
-        SHADOWS[kind],
+        PROJECTIONS[kind],
         rows.map(({ folded }) => folded),
       );
     }
-    for (const [id, { folded }] of touched) if (hasEnded(folded.state)) live.delete(id);
+    for (const [id, { kind, folded }] of touched) if (hasEnded(kind, folded.state)) live.delete(id);
   }
 
   return {
@@ -117,27 +124,27 @@ function createFold(client: Client) {
   };
 }
 
-function hasEnded(state: Worker | Session | Execution): boolean {
-  if ('removedAt' in state) return state.removedAt !== null;
-  return 'closedAt' in state ? state.closedAt !== null : state.finishedAt !== null;
-}
-
-async function readShadow({ sql }: Client, shadow: Shadow, id: string): Promise<Folded | null> {
-  const [row] = await sql`SELECT * FROM ${sql(shadow.shadow)} WHERE id = ${id}`;
+async function readShadow(
+  { sql }: Client,
+  projection: Projection,
+  id: string,
+): Promise<Folded | null> {
+  const { columns, firstPosition } = projection;
+  const [row] = await sql`SELECT * FROM ${sql(shadowOf(projection))} WHERE id = ${id}`;
   if (!row) return null;
-  const { requestedPosition, ...state } = row;
-  return { state: state as Worker | Session | Execution, first: Number(requestedPosition ?? 0) };
+  const key = [...columns].find(([, name]) => name === firstPosition)?.[0] ?? '';
+  const { [key]: first, ...state } = row;
+  return { state: state as EntityState, first: Number(first ?? 0) };
 }
 
 async function writeShadow(
   { sql }: Client,
-  { shadow, hasPosition }: Shadow,
+  projection: Projection,
   folded: readonly Folded[],
 ): Promise<void> {
   if (folded.length === 0) return;
-  const rows = folded.map(({ state, first }) =>
-    projectionJson(state, hasPosition ? { requested_position: first } : {}),
-  );
+  const shadow = shadowOf(projection);
+  const rows = folded.map(({ state, first }) => rowJson(projection.kind, state, first));
   await sql`DELETE FROM ${sql(shadow)} WHERE id = ANY (${folded.map(({ state }) => state.id)}::uuid[])`;
   await sql`
     INSERT INTO ${sql(shadow)}
@@ -145,7 +152,9 @@ async function writeShadow(
 }
 
 /** Resolves with the number of rows that were wrong, missing or too many. Of pruned streams only the row is left: it stays. */
-async function replaceDiffering({ sql }: Client, { kind, table, shadow }: Shadow): Promise<number> {
+async function replaceDiffering({ sql }: Client, projection: Projection): Promise<number> {
+  const { kind, table } = projection;
+  const shadow = shadowOf(projection);
   const deleted = await sql`
     DELETE FROM ${sql(table)} t WHERE NOT EXISTS (
       SELECT FROM ${sql(shadow)} s WHERE s.id = t.id AND ROW(s.*) IS NOT DISTINCT FROM ROW(t.*))

@@ -1,10 +1,10 @@
-import { type RecordedEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
+import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
+import { type RecordedEvent, streamIdOf } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { PoolId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
-import { foldRecorded } from '../projections/fold.ts';
 import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
@@ -70,8 +70,8 @@ const earlier = (at: Date) => new Date(at.getTime() - CLOCK_SLACK_MS);
 
 /** The states of all streams in these rows, in the order in which the streams began. */
 function foldAll<S extends Worker | Session>(rows: readonly EventRow[]): S[] {
-  const states = new Map<string, Worker | Session | Execution>();
-  for (const event of rows.map(decodeEvent) as RecordedEvent[])
-    states.set(event.streamId, foldRecorded(states.get(event.streamId) ?? null, event));
+  const states = new Map<string, EntityState>();
+  for (const { streamKind, streamId, event } of rows.map(decodeEvent))
+    states.set(streamId, fold(streamKind, states.get(streamId) ?? null, [event]));
   return [...states.values()] as S[];
 }

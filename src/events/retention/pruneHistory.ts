@@ -6,22 +6,19 @@
  * alone. The stream of the newest event stays: positions count on from it.
  */
 
-import { type StreamKind, streamIdOf } from '../../domain/events.ts';
+import { STREAM_KINDS } from '../../domain/entities.ts';
+import { streamIdOf } from '../../domain/events.ts';
 import { type Client, createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireSameRelease } from '../migrations/compatibility.ts';
+import { readRelease } from '../migrations/release.ts';
+import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { pruneOutputs } from './pruneOutputs.ts';
 
 /** Streams of one transaction: long enough to be quick, short enough to hold nobody up and to be read into memory. */
 const BATCH_STREAMS = 200;
 const CLOSE_TIMEOUT_MS = 2_000;
-
-/** Where a stream's end is told, for each projection. */
-const ENDED = {
-  execution: { table: 'executions', endedAt: 'finished_at' },
-  session: { table: 'sessions', endedAt: 'closed_at' },
-  worker: { table: 'workers', endedAt: 'removed_at' },
-} as const satisfies Record<StreamKind, { table: string; endedAt: string }>;
 
 export interface PruneOptions {
   /** Only what ended before this. */
@@ -33,13 +30,11 @@ export interface PruneOptions {
   readonly archive: ((lines: readonly string[]) => Promise<void>) | null;
 }
 
-export interface Pruned {
-  readonly executions: number;
-  readonly sessions: number;
-  readonly workers: number;
+/** How much went: streams of each projection's table, and rows of events and outputs. */
+export type Pruned = Readonly<Record<string, number>> & {
   readonly events: number;
   readonly outputs: number;
-}
+};
 
 /**
  * Prunes all there is to prune. A line of the archive is a row as JSON: `{"table": "events" | "output_events", "row": {...}}`.
@@ -51,17 +46,16 @@ export async function pruneHistory(
 ): Promise<Pruned> {
   const client = createClient(address, { name: 'prune', maxConnections: 1, statementTimeoutMs: 0 });
   try {
-    const executions = await pruneKind(client, 'execution', options);
-    const sessions = await pruneKind(client, 'session', options);
-    const workers = await pruneKind(client, 'worker', options);
-    const all = [executions, sessions, workers];
-    return {
-      executions: executions.streams,
-      sessions: sessions.streams,
-      workers: workers.streams,
-      events: all.reduce((sum, { events }) => sum + events, 0),
-      outputs: all.reduce((sum, { outputs }) => sum + outputs, 0),
-    };
+    await requireSameRelease(client.sql, readRelease());
+    const streams: Record<string, number> = {};
+    let [events, outputs] = [0, 0];
+    for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
+      const pruned = await pruneKind(client, projection, options);
+      streams[projection.table] = pruned.streams;
+      events += pruned.events;
+      outputs += pruned.outputs;
+    }
+    return { ...streams, events, outputs };
   } finally {
     await client.close(CLOSE_TIMEOUT_MS);
   }
@@ -76,12 +70,16 @@ interface Batch {
 
 const NOTHING: Batch = { lastId: null, streams: 0, events: 0, outputs: 0 };
 
-async function pruneKind(client: Client, kind: StreamKind, options: PruneOptions): Promise<Batch> {
+async function pruneKind(
+  client: Client,
+  projection: Projection,
+  options: PruneOptions,
+): Promise<Batch> {
   let total = NOTHING;
   for (;;) {
     const { lastId } = total;
     const batch = await client.sql.begin((sql) =>
-      pruneBatch(sql as unknown as Sql, kind, options, lastId),
+      pruneBatch(sql as unknown as Sql, projection, options, lastId),
     );
     if (batch.streams === 0) return total;
     total = {
@@ -95,13 +93,14 @@ async function pruneKind(client: Client, kind: StreamKind, options: PruneOptions
 
 async function pruneBatch(
   sql: Sql,
-  kind: StreamKind,
+  projection: Projection,
   { before, archive }: PruneOptions,
   after: string | null,
 ): Promise<Batch> {
   // Shared, as commits hold it: a rebuild that compares rows with events must not see them go.
   await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
-  const ids = await endedBefore(sql, kind, before, after);
+  const { kind } = projection;
+  const ids = await endedBefore(sql, projection, before, after);
   const lastId = ids.at(-1);
   if (lastId === undefined) return NOTHING;
   const streamIds = ids.map((id) => streamIdOf(kind, id));
@@ -118,11 +117,11 @@ async function pruneBatch(
 /** By id, so that no row is looked at twice. Ids rise with time but for the few that were made in the same instant. */
 async function endedBefore(
   sql: Sql,
-  kind: StreamKind,
+  { kind, table, endedAt }: Projection,
   before: Date,
   after: string | null,
 ): Promise<string[]> {
-  const { table, endedAt } = ENDED[kind];
+  if (endedAt === null) return [];
   const rows = await sql<{ id: string }[]>`
     SELECT t.id FROM ${sql(table)} t
     WHERE t.${sql(endedAt)} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)

@@ -1,14 +1,19 @@
 import { streamIdOf } from '../../domain/events.ts';
 import { schemaVersionOf } from '../../domain/upcasts.ts';
+import { guardColumns, idleSessions, unfinishedLimits, workerLimits } from './entityRules.ts';
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
-import { limitRows, projectionRows } from './projectionRows.ts';
+import { projectionRows } from './projectionRows.ts';
 
-/** The call of `cellhouse_commit` (see its migration), parameters in its order. JSON is made here, not by postgres.js. */
+/**
+ * The call of `cellhouse_commit` (`migrations/sql`), parameters in its order. JSON is made here, not by postgres.js. Arrays of it are
+ * one text: JSON has no raw line breaks, so they can part it. In an array each quote and backslash of megabytes would be escaped here,
+ * and PostgreSQL would read it character by character.
+ */
 export const COMMIT_SQL = `
-  SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json,
-    $7::text::json, $8::text::json, $9::text::json, $10::text::json, $11::text::json, $12::text::json,
-    $13, $14, $15, string_to_array($16, E'\\n'), $17, $18, $19::text::json, $20::text::json) AS committed`;
+  SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
+    $9, string_to_array($10, E'\\n'), $11, string_to_array($12, E'\\n'), $13, string_to_array($14, E'\\n'),
+    $15, $16, $17, string_to_array($18, E'\\n'), $19, $20, $21::text::json, $22::text::json) AS committed`;
 
 export interface CommitResult {
   /** Null: it had no events. */
@@ -35,7 +40,9 @@ export function commitParameters(
     isRepeated,
     jsonArray(cursorRows(group)),
     ...guardColumns(group),
-    jsonArray(limitRows(group)),
+    unfinishedLimits(group),
+    workerLimits(group),
+    idleSessions(group),
     ...projectionRows(group),
     ...outputColumns(group),
     jsonArray(keyRows(group)),
@@ -53,18 +60,6 @@ function cursorRows(group: readonly PreparedCommit[]): string[] {
   });
 }
 
-function guardColumns(group: readonly PreparedCommit[]): (Column[] | null)[] {
-  const guards = group.flatMap(({ commit }) => commit.openSessions ?? []);
-  return columns(
-    2,
-    guards.map(({ id, version }) => [id, version]),
-  );
-}
-
-/**
- * Bodies are one text: JSON has no raw line breaks, so they can part it. In an array each quote and backslash of megabytes would be
- * escaped here, and PostgreSQL would read it character by character.
- */
 function outputColumns(group: readonly PreparedCommit[]): (Column[] | string | null)[] {
   const outputs = columns(
     6,

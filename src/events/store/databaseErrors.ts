@@ -1,6 +1,8 @@
 import postgres from 'postgres';
+import { STREAM_KINDS } from '../../domain/entities.ts';
 import type { WorkerId } from '../../domain/ids.ts';
 import { NO_ANSWER } from '../connection/client.ts';
+import { PROJECTIONS } from '../projections/projections.ts';
 import { ConcurrencyError, FencedError, LimitError, SessionInUseError } from './eventStore.ts';
 
 /** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
@@ -24,10 +26,8 @@ const TRANSIENT_STATES = /^(08|53|57P0[1-5]|58|25P0[34]|57014|55P03|40001|40P01)
 
 const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
   events_stream_version_key: 'stream',
-  workers_pkey: 'stream',
-  sessions_pkey: 'stream',
+  ...Object.fromEntries(STREAM_KINDS.map((kind) => [`${PROJECTIONS[kind].table}_pkey`, 'stream'])),
   sessions_worker_key: 'stream',
-  executions_pkey: 'stream',
   output_events_pkey: 'stream',
   sessions_open_user_key: 'open-session',
   idempotency_keys_pkey: 'idempotency-key',

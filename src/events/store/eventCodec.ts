@@ -1,5 +1,7 @@
+import { STREAM_KINDS } from '../../domain/entities.ts';
 import {
   type DomainEvent,
+  EVENT_TYPES,
   type EventMetadata,
   parseStreamId,
   type RecordedEvent,
@@ -18,6 +20,11 @@ export interface EventRow {
   readonly data: unknown;
   readonly metadata: unknown;
   readonly recordedAt: Date;
+}
+
+/** Whether it is of this release, or of one before. */
+export function isKnown({ streamId, type }: EventRow): boolean {
+  return EVENT_TYPES.has(type) && STREAM_KINDS.some((kind) => streamId.startsWith(`${kind}-`));
 }
 
 /** An event as it was committed, from its row. */

@@ -3,34 +3,21 @@
  * fold into, output, a worker's cursor, an idempotency key. It either happens whole or throws.
  */
 
+import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
-import type { Execution, ExecutionEvent } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
-import type { Session, SessionEvent } from '../../domain/session.ts';
-import type { Worker, WorkerEvent } from '../../domain/worker.ts';
 
 /** New events for one stream, decided on `state` (null: the stream must not exist yet). */
-export type StreamAppend =
-  | {
-      readonly stream: 'worker';
-      readonly id: WorkerId;
-      readonly state: Worker | null;
-      readonly events: readonly WorkerEvent[];
-    }
-  | {
-      readonly stream: 'session';
-      readonly id: SessionId;
-      readonly state: Session | null;
-      readonly events: readonly SessionEvent[];
-    }
-  | {
-      readonly stream: 'execution';
-      readonly id: ExecutionId;
-      readonly state: Execution | null;
-      readonly events: readonly ExecutionEvent[];
-    };
+export type StreamAppend = { [K in StreamKind]: AppendTo<K> }[StreamKind];
+
+interface AppendTo<K extends StreamKind> {
+  readonly stream: K;
+  readonly id: StateOf<K>['id'];
+  readonly state: StateOf<K> | null;
+  readonly events: readonly EventOf<K>[];
+}
 
 /** How far a worker's messages are stored, and by which lease epoch. */
 export interface Cursor {
@@ -73,7 +60,7 @@ export interface Committed {
   /** In the order of the streams and their events. */
   readonly events: readonly RecordedEvent[];
   /** The states after, in the order of `streams`. */
-  readonly states: readonly (Worker | Session | Execution)[];
+  readonly states: readonly EntityState[];
 }
 
 /** Somebody else was first. Read again and decide again. */

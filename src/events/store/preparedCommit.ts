@@ -1,9 +1,6 @@
-import { type DomainEvent, type StreamKind, streamIdOf } from '../../domain/events.ts';
-import type { Execution } from '../../domain/execution.ts';
+import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
+import { type DomainEvent, streamIdOf } from '../../domain/events.ts';
 import type { EventId, NewId } from '../../domain/ids.ts';
-import type { Session } from '../../domain/session.ts';
-import type { Worker } from '../../domain/worker.ts';
-import { foldAppend } from '../projections/fold.ts';
 import type { Commit, StreamAppend } from './eventStore.ts';
 import { encodeJson } from './jsonText.ts';
 
@@ -12,7 +9,7 @@ export interface PreparedCommit {
   readonly commit: Commit;
   readonly events: readonly PreparedEvent[];
   /** In the order of `commit.streams`. */
-  readonly states: readonly (Worker | Session | Execution)[];
+  readonly states: readonly EntityState[];
   /** In the order of `commit.outputs`. */
   readonly outputBodies: readonly OutputBody[];
   /** What it writes or guards, by name: of two commits that share an exclusive one, the later waits for the next group. */
@@ -52,7 +49,7 @@ export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
   return {
     commit,
     events,
-    states: commit.streams.map(foldAppend),
+    states: commit.streams.map(({ stream, state, events }) => fold(stream, state, events)),
     outputBodies,
     askedAt: performance.now(),
     exclusive: exclusiveNames(commit),

@@ -7,9 +7,9 @@
  * beyond `position`, so each is told once, in order, whatever overlaps.
  */
 import type { Logger } from 'pino';
-import type { RecordedEvent } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
 import type { OnCommitted } from '../store/eventStore.ts';
+import type { KnownEvents } from '../store/readEvents.ts';
 import { createEventFeed } from './eventFeed.ts';
 import { createOutputListeners } from './outputListeners.ts';
 import { CHANNEL, type Notification, parseNotification } from './parseNotification.ts';
@@ -25,7 +25,7 @@ export interface WakeUpsDeps {
   readonly client: Client;
   readonly gatewayId: string;
   readonly logger: Logger;
-  readonly readAfter: (position: number, limit: number) => Promise<RecordedEvent[]>;
+  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
   readonly lastPosition: () => Promise<number>;
 }
 

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import type { RecordedEvent } from '../../domain/events.ts';
+import type { KnownEvents } from '../store/readEvents.ts';
 
 /** Catching up goes on until there is no more. */
 const PAGE_EVENTS = 200;
 
 export interface EventFeedDeps {
   readonly logger: Logger;
-  readonly readAfter: (position: number, limit: number) => Promise<RecordedEvent[]>;
+  readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
   /** The highest position that a notification told of: the sure end of catching up. */
   readonly heard: () => number;
 }
@@ -57,10 +58,12 @@ export function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): Ev
     try {
       while (isBehind && !isClosed) {
         isBehind = false;
-        const events = await readAfter(position, PAGE_EVENTS);
-        tell(events);
+        const from = position;
+        const page = await readAfter(from, PAGE_EVENTS);
+        tell(page.events);
+        position = Math.max(position, page.position);
         // A page may be short and yet not the last; what was notified is a sure end.
-        isBehind ||= events.length > 0 && position !== heard();
+        isBehind ||= page.position > from && position !== heard();
       }
     } catch (error: unknown) {
       // The poll asks again.

@@ -1,6 +1,6 @@
 -- Events after a position in commit order: at most p_limit, and no more once they hold p_max_bytes (the first is always given).
 -- Row by row, because how large a row is shows only when it is unpacked.
-CREATE FUNCTION cellhouse_read_after(p_position bigint, p_limit integer, p_max_bytes bigint)
+CREATE OR REPLACE FUNCTION cellhouse_read_after(p_position bigint, p_limit integer, p_max_bytes bigint)
 RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_event events;

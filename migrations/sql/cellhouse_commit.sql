@@ -3,33 +3,35 @@
 -- The append lock is held from before a position is chosen until the transaction has ended, so positions are given in
 -- commit order and have no holes. Everything that can wait for another writer or fail comes before it.
 --
+-- What holds for every entity is done by functions that are made from the entities' tables (cellhouse_make_projections.sql). What is
+-- one entity's rule is a block of its own here: guards and idleness of sessions, limits of executions and workers.
+--
 -- SQLSTATEs of its own: CH001 fenced (DETAIL: the worker), CH002 a guarded session is not open at that version,
 -- CH003 a projection row is not at the expected version (DETAIL: the id), CH004 more unfinished executions of a session, and
--- CH005 more workers, than a new row allows (DETAIL: how many there would be), CH006 a session that should be idle is not
+-- CH005 more workers, than is allowed (DETAIL: how many there would be), CH006 a session that should be idle is not
 -- (DETAIL: the session).
 --
--- New here: what each call does costs less. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside
--- each other in a SELECT's list: as arguments of one unnest() they cost more than twice as much. Functions are called in assignments,
--- which PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
---
--- The function of before stays: gateways of the version before call it until the last of them has stopped. The next migration that
--- makes a new one drops it.
-CREATE FUNCTION cellhouse_commit(
+-- What each call does is kept cheap. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside each other
+-- in a SELECT's list: as arguments of one unnest() they cost more than twice as much. A loop counts; one over a query costs more. Functions are called in assignments, which
+-- PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
+CREATE OR REPLACE FUNCTION cellhouse_commit(
   p_gateway_id text,
   -- The same group was sent before and its answer was lost: it may have been done.
   p_is_repeated boolean,
   -- From here on, null: there are none.
   p_cursors json,
   p_guard_ids uuid[], p_guard_versions integer[],
-  -- How many executions are added to a session, and how many of it may be unfinished, with them.
-  p_limits json,
-  -- Rows of projections: new ones, and changed ones with their expected_version beside the columns. A new worker may bring
-  -- max_workers: how many there may be, with it. A changed session may bring idle_since: it must have nothing unfinished and
-  -- nothing that finished then or later.
-  p_new_workers json, p_workers json,
-  p_new_sessions json, p_sessions json,
-  -- requested_position of a new execution counts from 1 within p_events.
-  p_new_executions json, p_executions json,
+  -- For each session that gets executions and has a limit: how many are added, and how many may be unfinished, with them.
+  p_unfinished_limits json,
+  -- For each pool that gets workers and has a limit: how many are added, and how many there may be, with them.
+  p_worker_limits json,
+  -- Sessions that must have nothing unfinished, and nothing that finished at their idle_since or later.
+  p_idle_sessions json,
+  -- Rows of projections: kinds of entities and, for each kind, JSON as cellhouse_change_rows and cellhouse_add_rows take it. Those of
+  -- p_placed hold a position, which counts from 1 within p_events.
+  p_changed_kinds text[], p_changed text[],
+  p_added_kinds text[], p_added text[],
+  p_placed_kinds text[], p_placed text[],
   p_output_execution_ids uuid[], p_output_seqs integer[], p_output_kinds text[], p_output_bodies text[],
   p_output_bytes integer[], p_output_ats timestamptz[],
   p_keys json,
@@ -39,8 +41,8 @@ CREATE FUNCTION cellhouse_commit(
 -- there are no outputs. One value, for a row costs its caller more to take.
 ) RETURNS json LANGUAGE plpgsql
 -- A commit changes rows that it names by their ids. In a table that was small when the statements were planned the planner would read
--- all of it, and go on so while it grows (0009); it would take a commit's few rows for a hundred and read a whole index to join them
--- (0010). And the first plan is as good as any.
+-- all of it, and go on so while it grows; it would take a commit's few rows for a hundred and read a whole index to join them. And
+-- the first plan is as good as any.
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
@@ -104,75 +106,31 @@ BEGIN
     END IF;
   END IF;
 
-  IF p_limits IS NOT NULL THEN
+  IF p_unfinished_limits IS NOT NULL THEN
     SELECT together.count INTO v_count
-    FROM json_to_recordset(p_limits) AS l (session_id uuid, worker_id uuid, added integer, max_unfinished integer)
+    FROM json_to_recordset(p_unfinished_limits) AS l (session_id uuid, worker_id uuid, added integer, maximum integer)
       CROSS JOIN LATERAL (
         -- A session has one worker, and by it the few that are unfinished are found in their own index.
         SELECT l.added + count(*) AS count FROM executions x
         WHERE x.worker_id = l.worker_id AND x.session_id = l.session_id AND x.finished_at IS NULL
       ) together
-    WHERE together.count > l.max_unfinished LIMIT 1;
+    WHERE together.count > l.maximum LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'too many unfinished executions' USING ERRCODE = 'CH004', DETAIL = v_count::text;
     END IF;
   END IF;
 
-  IF p_workers IS NOT NULL THEN
-    WITH given AS (
-      SELECT r.*, (e ->> 'expected_version')::integer AS expected_version
-      FROM json_array_elements(p_workers) e, json_populate_record(NULL::workers, e) r
-    ), changed AS (
-      UPDATE workers t SET
-        version = g.version, state = g.state, container_id = g.container_id, socket_path = g.socket_path,
-        session_id = g.session_id, started_at = g.started_at, ready_at = g.ready_at, ready_ms = g.ready_ms,
-        assigned_at = g.assigned_at, ended_at = g.ended_at, end_reason = g.end_reason, exit_code = g.exit_code,
-        removed_at = g.removed_at
-      FROM given g WHERE t.id = g.id AND t.version = g.expected_version
-      RETURNING t.id
-    )
-    SELECT g.id INTO v_failed FROM given g WHERE g.id NOT IN (SELECT c.id FROM changed c) LIMIT 1;
-    IF FOUND THEN
-      RAISE EXCEPTION 'worker changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
-    END IF;
-  END IF;
-  IF p_new_workers IS NOT NULL THEN
-    IF EXISTS (SELECT FROM json_array_elements(p_new_workers) e WHERE e ->> 'max_workers' IS NOT NULL) THEN
-      v_void := pg_advisory_xact_lock(c_gate_class, c_workers)::text;
-      SELECT together.count INTO v_count
-      FROM (
-        SELECT (e ->> 'pool_id')::uuid AS pool_id, count(*) AS count, min((e ->> 'max_workers')::integer) AS maximum
-        FROM json_array_elements(p_new_workers) e GROUP BY 1
-      ) added CROSS JOIN LATERAL (
-        SELECT added.count + count(*) AS count FROM workers w
-        WHERE w.pool_id = added.pool_id AND w.state IN ('REQUESTED', 'STARTING', 'IDLE', 'ASSIGNED')
-      ) together
-      WHERE together.count > added.maximum LIMIT 1;
-      IF FOUND THEN
-        RAISE EXCEPTION 'too many workers' USING ERRCODE = 'CH005', DETAIL = v_count::text;
-      END IF;
-    END IF;
-    INSERT INTO workers SELECT * FROM json_populate_recordset(NULL::workers, p_new_workers);
+  IF p_changed IS NOT NULL THEN
+    FOR i IN 1..cardinality(p_changed) LOOP
+      v_void := cellhouse_change_rows(p_changed_kinds[i], p_changed[i]::json)::text;
+    END LOOP;
   END IF;
 
-  IF p_sessions IS NOT NULL THEN
-    WITH given AS (
-      SELECT r.*, (e ->> 'expected_version')::integer AS expected_version
-      FROM json_array_elements(p_sessions) e, json_populate_record(NULL::sessions, e) r
-    ), changed AS (
-      UPDATE sessions t SET
-        version = g.version, kernel_restarts = g.kernel_restarts, kernel_restarted_at = g.kernel_restarted_at,
-        closed_at = g.closed_at, close_reason = g.close_reason
-      FROM given g WHERE t.id = g.id AND t.version = g.expected_version
-      RETURNING t.id
-    )
-    SELECT g.id INTO v_failed FROM given g WHERE g.id NOT IN (SELECT c.id FROM changed c) LIMIT 1;
-    IF FOUND THEN
-      RAISE EXCEPTION 'session changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
-    END IF;
+  -- After the change, which has locked the session against whoever would give it an execution.
+  IF p_idle_sessions IS NOT NULL THEN
     SELECT g.id INTO v_failed
-    FROM json_to_recordset(p_sessions) AS g (id uuid, idle_since timestamptz)
-    WHERE g.idle_since IS NOT NULL AND EXISTS (
+    FROM json_to_recordset(p_idle_sessions) AS g (id uuid, idle_since timestamptz)
+    WHERE EXISTS (
       SELECT FROM executions x
       WHERE x.session_id = g.id AND (x.finished_at IS NULL OR x.finished_at >= g.idle_since)
     ) LIMIT 1;
@@ -180,29 +138,25 @@ BEGIN
       RAISE EXCEPTION 'session in use' USING ERRCODE = 'CH006', DETAIL = v_failed::text;
     END IF;
   END IF;
-  IF p_new_sessions IS NOT NULL THEN
-    INSERT INTO sessions SELECT * FROM json_populate_recordset(NULL::sessions, p_new_sessions);
+
+  IF p_worker_limits IS NOT NULL THEN
+    v_void := pg_advisory_xact_lock(c_gate_class, c_workers)::text;
+    SELECT together.count INTO v_count
+    FROM json_to_recordset(p_worker_limits) AS l (pool_id uuid, added integer, maximum integer)
+      CROSS JOIN LATERAL (
+        SELECT l.added + count(*) AS count FROM workers w
+        WHERE w.pool_id = l.pool_id AND w.state IN ('REQUESTED', 'STARTING', 'IDLE', 'ASSIGNED')
+      ) together
+    WHERE together.count > l.maximum LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'too many workers' USING ERRCODE = 'CH005', DETAIL = v_count::text;
+    END IF;
   END IF;
 
-  IF p_executions IS NOT NULL THEN
-    UPDATE executions t SET
-      version = g.version, status = g.status, started_at = g.started_at, finished_at = g.finished_at,
-      execution_count = g.execution_count, error_name = g.error_name, error_value = g.error_value,
-      state_lost = g.state_lost, truncated = g.truncated, queued_ms = g.queued_ms, run_ms = g.run_ms,
-      cpu_ms = g.cpu_ms, peak_memory_bytes = g.peak_memory_bytes, output_bytes = g.output_bytes
-    FROM json_to_recordset(p_executions) AS g (
-      id uuid, expected_version integer, version integer, status text, started_at timestamptz, finished_at timestamptz,
-      execution_count integer, error_name text, error_value text, state_lost boolean, truncated boolean,
-      queued_ms double precision, run_ms double precision, cpu_ms double precision, peak_memory_bytes bigint,
-      output_bytes bigint)
-    WHERE t.id = g.id AND t.version = g.expected_version;
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-    IF v_count < json_array_length(p_executions) THEN
-      -- Not those that this very transaction has changed.
-      SELECT g.id INTO v_failed FROM json_to_recordset(p_executions) AS g (id uuid)
-      WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = g.id AND x.xmin = pg_current_xact_id()::xid) LIMIT 1;
-      RAISE EXCEPTION 'execution changed' USING ERRCODE = 'CH003', DETAIL = v_failed::text;
-    END IF;
+  IF p_added IS NOT NULL THEN
+    FOR i IN 1..cardinality(p_added) LOOP
+      v_void := cellhouse_add_rows(p_added_kinds[i], p_added[i]::json, NULL)::text;
+    END LOOP;
   END IF;
 
   IF p_output_seqs IS NOT NULL THEN
@@ -236,18 +190,11 @@ BEGIN
       number integer, event_id uuid, stream_id text, version integer, type text, schema_version integer, data jsonb, metadata jsonb);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_last := v_first - 1 + v_count;
-    -- The one projection that knows a position, so it is written after it.
-    IF p_new_executions IS NOT NULL THEN
-      INSERT INTO executions (
-        id, version, tenant, user_uuid, session_id, worker_id, status, code_sha256, code_bytes, timeout_ms, max_output_bytes,
-        idempotency_key, requested_at, started_at, finished_at, execution_count, error_name, error_value, state_lost, truncated,
-        queued_ms, run_ms, cpu_ms, peak_memory_bytes, output_bytes, requested_position)
-      SELECT
-        x.id, x.version, x.tenant, x.user_uuid, x.session_id, x.worker_id, x.status, x.code_sha256, x.code_bytes, x.timeout_ms,
-        x.max_output_bytes, x.idempotency_key, x.requested_at, x.started_at, x.finished_at, x.execution_count, x.error_name,
-        x.error_value, x.state_lost, x.truncated, x.queued_ms, x.run_ms, x.cpu_ms, x.peak_memory_bytes, x.output_bytes,
-        v_first - 1 + x.requested_position
-      FROM json_populate_recordset(NULL::executions, p_new_executions) x;
+    -- Rows that hold a position, so they are written after it.
+    IF p_placed IS NOT NULL THEN
+      FOR i IN 1..cardinality(p_placed) LOOP
+        v_void := cellhouse_add_rows(p_placed_kinds[i], p_placed[i]::json, v_first - 1)::text;
+      END LOOP;
     END IF;
   END IF;
 

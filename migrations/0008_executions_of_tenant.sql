@@ -1,1 +1,0 @@
-CREATE INDEX "executions_tenant_idx" ON "executions" USING btree ("tenant","requested_position");

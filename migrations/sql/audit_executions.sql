@@ -1,0 +1,57 @@
+-- An execution's code is in its first event, whose position its row has. By that number the planner knows that there is one event;
+-- by the stream's name it expects several, and rather reads all events there are where many executions are asked for (seen: 7 s
+-- instead of 0.7 s for a week of a million executions).
+CREATE OR REPLACE VIEW audit.executions AS SELECT
+  x.id AS execution_id,
+  x.tenant AS tenant,
+  x.user_uuid AS user_uuid,
+  x.session_id AS session_id,
+  x.worker_id AS worker_id,
+  e.metadata ->> 'gatewayId' AS gateway_id,
+  x.status AS status,
+  CASE jsonb_typeof(e.data -> 'code') WHEN 'string' THEN e.data ->> 'code' ELSE e.data -> 'code' ->> '$escaped' END AS code,
+  x.code_sha256 AS code_sha256,
+  x.code_bytes AS code_bytes,
+  x.timeout_ms AS timeout_ms,
+  x.idempotency_key AS idempotency_key,
+  x.requested_at AS requested_at,
+  x.started_at AS started_at,
+  x.finished_at AS finished_at,
+  x.queued_ms AS queued_ms,
+  x.run_ms AS run_ms,
+  x.cpu_ms AS cpu_ms,
+  x.peak_memory_bytes AS peak_memory_bytes,
+  x.output_bytes AS output_bytes,
+  x.truncated AS is_truncated,
+  x.state_lost AS is_state_lost,
+  x.error_name AS error_name,
+  x.error_value AS error_value,
+  x.requested_position AS first_position
+FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
+
+COMMENT ON VIEW audit.executions IS 'One row for each piece of code that was ever accepted: who ran it, when, at what cost, and how it ended.';
+COMMENT ON COLUMN audit.executions.execution_id IS 'The execution. Its stream of events is execution-<id>.';
+COMMENT ON COLUMN audit.executions.tenant IS 'The tenant of whoever ran it.';
+COMMENT ON COLUMN audit.executions.user_uuid IS 'The user who ran it, as the caller named them.';
+COMMENT ON COLUMN audit.executions.session_id IS 'The session it ran in (audit.sessions).';
+COMMENT ON COLUMN audit.executions.worker_id IS 'The worker it ran on (audit.workers).';
+COMMENT ON COLUMN audit.executions.gateway_id IS 'The gateway that accepted it.';
+COMMENT ON COLUMN audit.executions.status IS 'QUEUED, RUNNING, or how it ended: OK, ERROR, TIMEOUT, INTERRUPTED, CANCELLED, WORKER_LOST.';
+COMMENT ON COLUMN audit.executions.code IS 'The code. Code with U+0000 or a lone surrogate, which SQL text cannot hold, is given as a JSON string literal. NULL once its events were archived.';
+COMMENT ON COLUMN audit.executions.code_sha256 IS 'SHA-256 of the code in UTF-8, in hexadecimal.';
+COMMENT ON COLUMN audit.executions.code_bytes IS 'Length of the code in UTF-8, in bytes.';
+COMMENT ON COLUMN audit.executions.timeout_ms IS 'Its time limit in milliseconds, counted from the kernel''s start of it.';
+COMMENT ON COLUMN audit.executions.idempotency_key IS 'The caller''s idempotency key; NULL if none was given.';
+COMMENT ON COLUMN audit.executions.requested_at IS 'When it was accepted.';
+COMMENT ON COLUMN audit.executions.started_at IS 'When the kernel began it; NULL if it never did.';
+COMMENT ON COLUMN audit.executions.finished_at IS 'When it ended; NULL while it is queued or running.';
+COMMENT ON COLUMN audit.executions.queued_ms IS 'Milliseconds from accepted to begun; NULL while it has not ended.';
+COMMENT ON COLUMN audit.executions.run_ms IS 'Milliseconds from begun to ended; NULL if it never began or has not ended.';
+COMMENT ON COLUMN audit.executions.cpu_ms IS 'CPU time of the whole container during the execution, in milliseconds; NULL if it is not known.';
+COMMENT ON COLUMN audit.executions.peak_memory_bytes IS 'Highest memory use of the container seen during the execution, in bytes; NULL if it is not known.';
+COMMENT ON COLUMN audit.executions.output_bytes IS 'Bytes of output the code produced, kept or not.';
+COMMENT ON COLUMN audit.executions.is_truncated IS 'Whether some of its output was not kept.';
+COMMENT ON COLUMN audit.executions.is_state_lost IS 'Whether variables were lost before or during it.';
+COMMENT ON COLUMN audit.executions.error_name IS 'The Python exception''s class (or KernelDied, OutOfMemory); NULL without an error.';
+COMMENT ON COLUMN audit.executions.error_value IS 'The exception''s message, shortened; NULL without an error.';
+COMMENT ON COLUMN audit.executions.first_position IS 'Position of its first event: executions were accepted in this order.';

@@ -1,0 +1,41 @@
+CREATE OR REPLACE VIEW audit.sessions AS SELECT
+  s.id AS session_id,
+  s.tenant AS tenant,
+  s.user_uuid AS user_uuid,
+  s.worker_id AS worker_id,
+  s.opened_at AS opened_at,
+  s.closed_at AS closed_at,
+  s.close_reason AS close_reason,
+  greatest(s.opened_at, u.last_requested_at, u.last_finished_at) AS last_active_at,
+  s.follows_loss AS is_after_loss,
+  s.kernel_restarts AS kernel_restarts,
+  u.executions AS executions,
+  u.failed_executions AS failed_executions,
+  u.run_ms AS run_ms,
+  u.cpu_ms AS cpu_ms,
+  u.output_bytes AS output_bytes
+FROM sessions s CROSS JOIN LATERAL (
+  SELECT count(*) AS executions,
+    count(*) FILTER (WHERE x.finished_at IS NOT NULL AND x.status <> 'OK') AS failed_executions,
+    coalesce(sum(x.run_ms), 0) AS run_ms, coalesce(sum(x.cpu_ms), 0) AS cpu_ms,
+    coalesce(sum(x.output_bytes), 0)::bigint AS output_bytes,
+    max(x.requested_at) AS last_requested_at, max(x.finished_at) AS last_finished_at
+  FROM executions x WHERE x.session_id = s.id
+) u;
+
+COMMENT ON VIEW audit.sessions IS 'One row for each session: which user was bound to which worker, from when to when, why it ended, and what it cost.';
+COMMENT ON COLUMN audit.sessions.session_id IS 'The session. Its stream of events is session-<id>.';
+COMMENT ON COLUMN audit.sessions.tenant IS 'The user''s tenant.';
+COMMENT ON COLUMN audit.sessions.user_uuid IS 'The user.';
+COMMENT ON COLUMN audit.sessions.worker_id IS 'The worker that served it, and no other session ever (audit.workers).';
+COMMENT ON COLUMN audit.sessions.opened_at IS 'When the worker was given to the user.';
+COMMENT ON COLUMN audit.sessions.closed_at IS 'When it ended; NULL while it is open.';
+COMMENT ON COLUMN audit.sessions.close_reason IS 'released, idle, expired, worker-lost or shutdown; NULL while it is open.';
+COMMENT ON COLUMN audit.sessions.last_active_at IS 'The latest of: opened, an execution accepted, an execution ended.';
+COMMENT ON COLUMN audit.sessions.is_after_loss IS 'Whether the user''s session before this one ended otherwise than by their own release.';
+COMMENT ON COLUMN audit.sessions.kernel_restarts IS 'How often its kernel was replaced (each time, variables were lost).';
+COMMENT ON COLUMN audit.sessions.executions IS 'Number of executions accepted in it.';
+COMMENT ON COLUMN audit.sessions.failed_executions IS 'Those of them that ended otherwise than OK.';
+COMMENT ON COLUMN audit.sessions.run_ms IS 'Sum of the milliseconds its executions ran.';
+COMMENT ON COLUMN audit.sessions.cpu_ms IS 'Sum of the CPU milliseconds of its executions.';
+COMMENT ON COLUMN audit.sessions.output_bytes IS 'Sum of the bytes its executions put out.';

@@ -1,0 +1,48 @@
+CREATE OR REPLACE VIEW audit.workers AS SELECT
+  w.id AS worker_id,
+  w.pool_id AS pool_id,
+  w.name AS name,
+  w.state AS state,
+  w.image_id AS image_id,
+  w.runtime AS runtime,
+  (w.limits ->> 'memoryMb')::double precision AS memory_mb,
+  (w.limits ->> 'diskMb')::double precision AS disk_mb,
+  (w.limits ->> 'cpus')::double precision AS cpus,
+  (w.limits ->> 'pids')::integer AS pids,
+  w.container_id AS container_id,
+  w.session_id AS session_id,
+  w.requested_at AS requested_at,
+  w.started_at AS started_at,
+  w.ready_at AS ready_at,
+  w.ready_ms AS ready_ms,
+  w.assigned_at AS assigned_at,
+  w.ended_at AS ended_at,
+  w.end_reason AS end_reason,
+  w.exit_code AS exit_code,
+  w.removed_at AS removed_at,
+  extract(epoch FROM (coalesce(w.removed_at, clock_timestamp()) - w.started_at))::double precision * 1000 AS lifetime_ms
+FROM workers w;
+
+COMMENT ON VIEW audit.workers IS 'One row for each worker that was ever asked for: its container, its limits, whom it served, and how it ended.';
+COMMENT ON COLUMN audit.workers.worker_id IS 'The worker. Its stream of events is worker-<id>.';
+COMMENT ON COLUMN audit.workers.pool_id IS 'The pool it belongs to: the label cellhouse.pool of its container.';
+COMMENT ON COLUMN audit.workers.name IS 'The container''s name.';
+COMMENT ON COLUMN audit.workers.state IS 'REQUESTED, STARTING, IDLE, ASSIGNED, RETIRED, LOST or REMOVED.';
+COMMENT ON COLUMN audit.workers.image_id IS 'The image it was made from.';
+COMMENT ON COLUMN audit.workers.runtime IS 'The container runtime it runs under.';
+COMMENT ON COLUMN audit.workers.memory_mb IS 'Its memory limit in MiB, its disk not included.';
+COMMENT ON COLUMN audit.workers.disk_mb IS 'Its disk limit (tmpfs) in MiB.';
+COMMENT ON COLUMN audit.workers.cpus IS 'Its CPU limit.';
+COMMENT ON COLUMN audit.workers.pids IS 'Its limit of processes and threads.';
+COMMENT ON COLUMN audit.workers.container_id IS 'The container; NULL if none was made.';
+COMMENT ON COLUMN audit.workers.session_id IS 'The session it served (audit.sessions); NULL if none.';
+COMMENT ON COLUMN audit.workers.requested_at IS 'When it was decided to make it.';
+COMMENT ON COLUMN audit.workers.started_at IS 'When its container had started.';
+COMMENT ON COLUMN audit.workers.ready_at IS 'When its kernel had answered.';
+COMMENT ON COLUMN audit.workers.ready_ms IS 'Milliseconds from requested to ready.';
+COMMENT ON COLUMN audit.workers.assigned_at IS 'When it was given to a session.';
+COMMENT ON COLUMN audit.workers.ended_at IS 'When it was retired or found lost.';
+COMMENT ON COLUMN audit.workers.end_reason IS 'Retired: released, idle, expired, shutdown, recycled. Lost: exited, oom, unreachable, create-failed, engine-restarted.';
+COMMENT ON COLUMN audit.workers.exit_code IS 'Exit code of a lost worker''s container, where it is known.';
+COMMENT ON COLUMN audit.workers.removed_at IS 'When its container was gone.';
+COMMENT ON COLUMN audit.workers.lifetime_ms IS 'Milliseconds its container has existed, until now if it still does; NULL if none was made.';

@@ -1,0 +1,96 @@
+/**
+ * Every entity that has events, in one table. A new one is a file of its own beside this with its events, state, `evolve` and
+ * `decide`, a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
+ */
+import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
+import { evolveSession, type Session, type SessionEvent } from './session.ts';
+import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
+
+/** The types: what each entity's events are, and what they fold into. */
+interface EntityTypes {
+  readonly worker: { readonly state: Worker; readonly event: WorkerEvent };
+  readonly session: { readonly state: Session; readonly event: SessionEvent };
+  readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
+}
+
+/** The rules, for what treats all entities alike. */
+export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<K>> } = {
+  worker: {
+    evolve: evolveWorker,
+    endedAt: 'removedAt',
+    eventTypes: {
+      WorkerRequested: true,
+      WorkerStarted: true,
+      WorkerReady: true,
+      WorkerAssigned: true,
+      WorkerRetired: true,
+      WorkerLost: true,
+      WorkerRemoved: true,
+    },
+  },
+  session: {
+    evolve: evolveSession,
+    endedAt: 'closedAt',
+    eventTypes: {
+      SessionOpened: true,
+      KernelRestartRequested: true,
+      KernelRestarted: true,
+      SessionClosed: true,
+    },
+  },
+  execution: {
+    evolve: evolveExecution,
+    endedAt: 'finishedAt',
+    eventTypes: {
+      ExecutionRequested: true,
+      InterruptRequested: true,
+      ExecutionStarted: true,
+      ExecutionFinished: true,
+    },
+  },
+};
+
+interface Entity<State, Event extends { readonly type: string }> {
+  /** Pure, and never refuses: what was recorded is so. @throws Error if the stream has no start */
+  readonly evolve: (state: State | null, event: Event) => State;
+  /** The time in its state after which nothing of it follows; null: there is always more to come. */
+  readonly endedAt: TimeIn<State> | null;
+  /** A record, so that the compiler misses what is not in it. */
+  readonly eventTypes: Readonly<Record<Event['type'], true>>;
+}
+
+type TimeIn<State> = Extract<
+  { [Key in keyof State]: State[Key] extends Date | null ? Key : never }[keyof State],
+  string
+>;
+
+/** An entity's name, and that of its streams: `<kind>-<id>`. */
+export type StreamKind = keyof EntityTypes;
+export type StateOf<K extends StreamKind> = EntityTypes[K]['state'];
+export type EventOf<K extends StreamKind> = EntityTypes[K]['event'];
+/** The state of any entity. */
+export type EntityState = StateOf<StreamKind>;
+
+export const STREAM_KINDS: readonly StreamKind[] = Object.keys(ENTITIES).filter(isStreamKind);
+
+export function isStreamKind(name: string): name is StreamKind {
+  return Object.hasOwn(ENTITIES, name);
+}
+
+/** The state after `events`. @throws Error if there is no state and the events do not begin one */
+export function fold<K extends StreamKind>(
+  kind: K,
+  state: StateOf<K> | null,
+  events: readonly EventOf<K>[],
+): StateOf<K> {
+  const { evolve } = ENTITIES[kind];
+  const after = events.reduce<StateOf<K> | null>(evolve, state);
+  if (after === null) throw new Error('A stream needs at least one event or a state.');
+  return after;
+}
+
+/** Whether nothing of it can follow. */
+export function hasEnded<K extends StreamKind>(kind: K, state: StateOf<K>): boolean {
+  const { endedAt } = ENTITIES[kind];
+  return endedAt !== null && state[endedAt] !== null;
+}

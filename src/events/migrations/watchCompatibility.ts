@@ -1,0 +1,38 @@
+import type { Logger } from 'pino';
+import type { Client } from '../connection/client.ts';
+import { readSchemaVersion, tooOld } from './compatibility.ts';
+import type { Release } from './release.ts';
+
+/** How long a gateway may go on after a later release has made the database one that it is too old for, or little more. */
+const LOOK_MS = 2_000;
+
+export interface CompatibilityWatch {
+  /** Resolves with what to tell once this release is too old for the database; never, as long as it is not. */
+  readonly outdated: Promise<string>;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** Looks again and again whether a later release has left this one behind. */
+export function watchCompatibility(
+  client: Client,
+  release: Release,
+  logger: Logger,
+): CompatibilityWatch {
+  let timer: NodeJS.Timeout;
+  const outdated = new Promise<string>((resolve) => {
+    const look = async (): Promise<void> => {
+      const found = await client.answered(readSchemaVersion(client.sql));
+      const objection = found && tooOld(release, found);
+      if (!objection) return;
+      clearInterval(timer);
+      resolve(objection);
+    };
+    timer = setInterval(() => {
+      look().catch((err: unknown) =>
+        logger.warn({ err }, 'Whether a later release was here could not be read'),
+      );
+    }, LOOK_MS);
+  });
+  return { outdated, close: () => clearInterval(timer) };
+}
