@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { runCli } from './runCli.ts';
+import { seedCluster } from './seedCluster.ts';
 
 /** A first start makes a database and two workers on a machine that may be busy. */
 const START_TIMEOUT_MS = 60_000;
@@ -67,6 +68,7 @@ export async function startTestGateway(
     LOG_LEVEL: 'info',
     ...settings,
   };
+  if (env.DATABASE_URL === undefined) seedCluster(dataDir);
   let child = await launch(env);
   // The next start must be reachable at the same address.
   env.PORT = String(child.port);

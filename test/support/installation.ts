@@ -9,6 +9,7 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { seedCluster } from '../../testkit/seedCluster.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from './databaseProxy.ts';
 
@@ -32,6 +33,7 @@ export async function createInstallation(
 ): Promise<TestInstallation> {
   const root = mkdtempSync(join(tmpdir(), 'ch-many-'));
   const postgres = { dataDir: root, logger: pino({ level: 'silent' }) };
+  seedCluster(root);
   const address = await ensureEmbeddedPostgres(postgres);
   // It listens on a Unix socket alone; DATABASE_URL is a way over TCP.
   const way = await createDatabaseProxy(address);

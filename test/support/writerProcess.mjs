@@ -5,8 +5,8 @@
  */
 import { once } from 'node:events';
 import { pino } from 'pino';
-import { newId } from '../../dist/process/newId.js';
 import { openDatabase } from '../../dist/events/openDatabase.js';
+import { newId } from '../../dist/process/newId.js';
 
 const [address, writers, commits] = process.argv.slice(2);
 const logger = pino({ level: 'silent' });
