@@ -4,7 +4,8 @@ import { ALONE, isLong, LONG } from './test/extent.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
-const INT_TIMEOUT_MS = 30_000;
+/** Longer than `until` looks (testkit/until.ts), which says what did not come. */
+const INT_TIMEOUT_MS = 90_000;
 /** Nothing waits in these: it ends one that computes for ever, on a machine however busy. */
 const UNIT_TIMEOUT_MS = 30_000;
 

@@ -32,12 +32,14 @@ const RUNTIMES = ['runc', 'runsc'] as const;
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,
+      engineEndsBy: ['SIGTERM', 'SIGKILL'],
       limitsUnder: RUNTIMES,
       neighboursUnder: RUNTIMES,
       resumeCuts: 500,
     } as const)
   : ({
       chaosMinutes: 1,
+      engineEndsBy: ['SIGKILL'],
       limitsUnder: ['runc'],
       neighboursUnder: ['runc'],
       resumeCuts: 200,
