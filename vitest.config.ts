@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { ALONE, isLong, LONG } from './test/extent.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
-const INT_TIMEOUT_MS = 30_000;
-/** They only compute, which takes long on a machine with too much to do. */
+/** Longer than `until` looks (testkit/until.ts), which says what did not come. */
+const INT_TIMEOUT_MS = 90_000;
+/** Nothing waits in these: it ends one that computes for ever, on a machine however busy. */
 const UNIT_TIMEOUT_MS = 30_000;
 
 /** Vite would take graphql's .mjs for our files while packages load its .js: two copies that refuse each other's types. */
@@ -16,12 +18,19 @@ const report: ['json', { outputFile: string }][] = reports
   ? [['json', { outputFile: join(reports, `${process.pid}.json`) }]]
   : [];
 
+/** Tests of real containers mostly wait: for engines, for kernels, for limits that have to pass. */
+const E2E_FILES_AT_ONCE = 2;
+const e2eFile = (name: string) => `test/e2e/${name}`;
+const left = isLong ? [] : LONG.map(e2eFile);
+
 export default defineConfig({
   test: {
     reporters: ['default', ...report],
     passWithNoTests: false,
     allowOnly: false,
     retry: 0,
+    // Vitest would leave a CPU to itself, which of two is half.
+    maxWorkers: '100%',
     projects: [
       {
         resolve: oneGraphql,
@@ -46,8 +55,23 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          // One after the other: they share an engine, and measure.
+          exclude: [...ALONE.map(e2eFile), ...left],
+          globalSetup: ['test/support/provideCluster.ts'],
+          maxWorkers: E2E_FILES_AT_ONCE,
+          sequence: { groupOrder: 1 },
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+      {
+        resolve: oneGraphql,
+        test: {
+          name: 'e2e-alone',
+          include: ALONE.map(e2eFile),
+          exclude: left,
+          globalSetup: ['test/support/provideCluster.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,
         },

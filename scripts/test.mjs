@@ -1,6 +1,7 @@
 /**
- * `npm test`: the set-up of `npm start` and what only tests need, then every check and every test. Goes on after a failed
- * check, and repeats at the end what the parts that failed said.
+ * `npm test`: the set-up of `npm start` and what only tests need, then every check and every test; with `--long` also what
+ * test/extent.ts keeps for `npm run test:long`. Goes on after a failed check, and repeats at the end what the parts that
+ * failed said.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -16,16 +17,18 @@ await runScript(async () => {
   const { workerImage } = await setUp();
   await ensureTestTools();
   process.env.WORKER_IMAGE = workerImage;
+  const words = process.argv.slice(2);
+  const more = words.filter((word) => word !== '--long');
+  if (more.length < words.length) process.env.CELLHOUSE_TEST_LONG = '1';
   const failures = [];
   const check = async (title, script, ...args) => {
     const { code, errors } = await runPart(script, ...args);
     if (code !== 0) failures.push(`${title} failed (exit ${code}); it said last:\n\n${errors}`);
   };
   await check('npm run check', 'scripts/check.mjs');
-  // One after the other: what builds images and what measures times would be in each other's way.
-  for (const project of ['int', 'e2e']) {
-    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', project];
-    await check(`npm run test:${project}`, ...vitest, ...process.argv.slice(2));
+  for (const part of ['int', 'e2e']) {
+    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', `${part}*`];
+    await check(`npm run test:${part}`, ...vitest, ...more);
   }
   if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
 });

@@ -11,9 +11,10 @@ import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
+import { seedCluster } from './seedCluster.ts';
 
-/** A first start makes a database and two workers on a machine that may be busy. */
-const START_TIMEOUT_MS = 60_000;
+/** A first start makes a database and two workers on a machine that may be busy; less than a test's own limit. */
+const START_TIMEOUT_MS = 100_000;
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
 export interface GraphqlAnswer<Data> {
@@ -70,6 +71,7 @@ export async function startTestGateway(
     LOG_LEVEL: 'info',
     ...settings,
   };
+  if (env.DATABASE_URL === undefined) seedCluster(dataDir);
   let child = await launch(cli, env);
   // The next start must be reachable at the same address.
   env.PORT = String(child.port);

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_INTERVAL_MS = 50;
+/** Ends a wait for what never comes. What comes may take its time: six workers start together, beside other tests. */
+const LOOK_LIMIT_MS = 60_000;
 
 /** Looks until `look` gives something, for what no event tells of. @throws Error with what it saw last */
 export async function until<T>(
   what: string,
   look: () => Promise<T | null | undefined | false>,
-  limitMs = 20_000,
+  limitMs = LOOK_LIMIT_MS,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {

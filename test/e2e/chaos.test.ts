@@ -8,12 +8,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
+import { EXTENT } from '../extent.ts';
 
 const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
-const MINUTES = 3;
+const MINUTES = EXTENT.chaosMinutes;
 /** Faults of every kind, in all orders that fit into the time: what this seed struck once it strikes again. */
 const SEED = 20_260_131;
-const MIN_FAULTS = 60;
+const MIN_FAULTS = 20 * MINUTES;
 /** Beyond the minutes themselves: an engine that loads an image, and a rest that is awaited for as long as it may take. */
 const RUN_LIMIT_MS = (MINUTES + 10) * 60_000;
 const START_LIMIT_MS = 180_000;

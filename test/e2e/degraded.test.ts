@@ -16,6 +16,8 @@ const run = promisify(execFile);
 const PATIENCE = { waitForWorkerMs: 60_000 };
 /** A busy machine takes its time for each start. */
 const TIMEOUT_MS = 240_000;
+/** Each has a gateway of its own, and mostly waits for the next attempt. */
+const BESIDE_OTHERS = { concurrent: true, timeout: TIMEOUT_MS };
 
 async function degradation(gateway: TestGateway): Promise<string | null | undefined> {
   const { data } = await gateway.graphql<{
@@ -64,7 +66,7 @@ async function expectHealed(
   });
 }
 
-describe('a worker image', { timeout: TIMEOUT_MS }, () => {
+describe('a worker image', BESIDE_OTHERS, () => {
   it('that is missing is told, and used as soon as it is there', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-missing-${randomUUID()}`;
@@ -82,7 +84,7 @@ describe('a worker image', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe('a container', { timeout: TIMEOUT_MS }, () => {
+describe('a container', BESIDE_OTHERS, () => {
   it('that ends while it starts is told, and no reason to give up', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-ending-${randomUUID()}`;
@@ -106,7 +108,7 @@ describe('a container', { timeout: TIMEOUT_MS }, () => {
 });
 
 /** Root alone can mount. */
-describe.runIf(process.getuid?.() === 0)('a disk', { timeout: TIMEOUT_MS }, () => {
+describe.runIf(process.getuid?.() === 0)('a disk', BESIDE_OTHERS, () => {
   it('that is full is told; sessions go on, and new users are served when there is room', async () => {
     const socketDir = mkdtempSync(join(tmpdir(), 'ch-full-'));
     await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=1000', 'tmpfs', socketDir]);

@@ -8,6 +8,7 @@ import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, poolStatus } from '../../testkit/interpreter.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
+import { EXTENT } from '../extent.ts';
 import { type Call, NEWCOMER_WAIT_MS, startOutageLoad } from '../support/outageLoad.ts';
 
 /** Long enough for every limit below to pass. A minute takes the same ways, and CI has better uses for it. */
@@ -79,7 +80,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     TIMEOUT_MS,
   );
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)(
+  it.each([...EXTENT.engineEndsBy])(
     'without live-restore ends all sessions (%s), and they say so',
     async (signal) => {
       await awayFor(0, 'SIGTERM', false);

@@ -17,7 +17,7 @@ const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await startTestGateway();
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
 });
 afterAll(() => gateway.destroy());
 

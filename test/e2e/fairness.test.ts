@@ -15,7 +15,7 @@ const MAX_RATIO = 10;
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await startTestGateway();
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
 });
 afterAll(() => gateway.destroy());
 

@@ -16,7 +16,7 @@ let gateway: TestGateway;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cellhouse-notebook-'));
-  gateway = await startTestGateway();
+  gateway = await startTestGateway({ MIN_IDLE_WORKERS: '1' });
 });
 afterAll(async () => {
   await gateway.destroy();

@@ -2,7 +2,15 @@
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { containerOf, execute, follow, poolStatus, submit } from '../../testkit/interpreter.ts';
+import {
+  containerOf,
+  execute,
+  follow,
+  poolStatus,
+  printed,
+  release,
+  submit,
+} from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 
@@ -44,14 +52,6 @@ async function poolLabel(target: TestGateway): Promise<string> {
   return label;
 }
 
-async function release(target: TestGateway, userUuid: string): Promise<boolean | undefined> {
-  const answer = await target.graphql<{ release: { released: boolean } }>(
-    'mutation Release($user: String!) { release(input: { userUuid: $user }) { released } }',
-    { user: userUuid },
-  );
-  return answer.data?.release.released;
-}
-
 /** At rest: nothing is being started, and the idle minimum is there. */
 async function atRest(target: TestGateway, idle: number) {
   return await until('the pool at rest', async () => {
@@ -70,13 +70,7 @@ describe('a worker that dies', () => {
     });
     const following = follow(gateway.socket(), id);
     const container = await containerOf(gateway, 'ann');
-    await until('the code to run', async () => {
-      const answer = await gateway.graphql<{ execution: { stdout: string } }>(
-        'query Out($id: ID!) { execution(id: $id) { stdout } }',
-        { id },
-      );
-      return answer.data?.execution.stdout === 'on\n';
-    });
+    await printed(gateway.socket(), id, 1);
     await docker.getContainer(container).remove({ force: true });
     const removedAt = performance.now();
     const outputs = await following;
@@ -94,13 +88,7 @@ describe('a worker that dies', () => {
       timeoutMs: 60_000,
     });
     const following = follow(gateway.socket(), id);
-    await until('the code to run', async () => {
-      const answer = await gateway.graphql<{ execution: { stdout: string } }>(
-        'query Out($id: ID!) { execution(id: $id) { stdout } }',
-        { id },
-      );
-      return answer.data?.execution.stdout === 'once\n';
-    });
+    await printed(gateway.socket(), id, 1);
     await docker.getContainer(await containerOf(gateway, 'ann')).restart({ t: 0 });
     const outputs = await following;
     expect(outputs.map(({ text }) => text ?? '').join('')).toBe('once\n');

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { execute, follow, type Output, submit } from '../../testkit/interpreter.ts';
+import { execute, follow, type Output, printed, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 
 let gateway: TestGateway;
@@ -81,7 +81,7 @@ describe.each(faults)('$name while code prints', ({ strike }) => {
     const { id } = await submit(gateway, 'ann', PRINT_50_LINES, { timeoutMs: 30_000 });
     const seen: Output[] = [];
     const cut = follow(gateway.socket(), id).then((outputs) => seen.push(...outputs));
-    await followed(gateway, id, 10);
+    await printed(gateway.socket(), id, 10);
     await strike();
     await cut;
     expect(seen.length).toBeGreaterThan(0);
@@ -103,30 +103,14 @@ describe.each(faults)('$name while code prints', ({ strike }) => {
   });
 });
 
-/** Resolves when the execution has put out that many lines. */
-async function followed(target: TestGateway, id: string, lines: number): Promise<void> {
-  const query = `subscription Follow($id: ID!) { output(executionId: $id) { seq ... on StreamOutput { text } } }`;
-  let count = 0;
-  for await (const { data } of target
-    .socket()
-    .iterate<{ output: { text?: string } }>({ query, variables: { id } })) {
-    count += (data?.output.text ?? '').split('\n').length - 1;
-    if (count >= lines) return;
-  }
-}
-
 describe('kill -9 of every PostgreSQL process while the gateway lives', () => {
   it('is started again; the code goes on and no line is lost', async () => {
     const { id } = await submit(gateway, 'eve', PRINT_50_LINES, { timeoutMs: 30_000 });
-    await followed(gateway, id, 5);
+    await printed(gateway.socket(), id, 5);
     expect(killPostgres(gateway.dataDir)).toBeGreaterThan(3);
-    const finished = await until('the execution to be stored', async () => {
-      const answer = await gateway.graphql<{
-        execution: { status: string; stdout: string } | null;
-      }>('query Finished($id: ID!) { execution(id: $id) { status stdout } }', { id });
-      return answer.data?.execution?.status === 'OK' ? answer.data.execution : null;
-    });
-    expect(finished.stdout).toBe(LINES);
+    const outputs = await follow(gateway.socket(), id);
+    expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
+    expect(outputs.map(({ text }) => text ?? '').join('')).toBe(LINES);
     expect((await execute(gateway, 'eve', 'name')).resultText).toBe("'eve'");
   });
 });
@@ -134,7 +118,7 @@ describe('kill -9 of every PostgreSQL process while the gateway lives', () => {
 describe('SIGTERM while code prints', () => {
   it('drains: the code goes on, the process ends with 0 within 10 s, and nothing is lost', async () => {
     const { id } = await submit(gateway, 'bob', PRINT_50_LINES, { timeoutMs: 30_000 });
-    await followed(gateway, id, 5);
+    await printed(gateway.socket(), id, 5);
     const startedAt = performance.now();
     expect(await gateway.kill('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(performance.now() - startedAt).toBeLessThan(10_000);

@@ -7,6 +7,7 @@ import { createRandom, type Random } from '../../chaos/random.ts';
 import { type GraphqlAnswer, startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
+import { EXTENT } from '../extent.ts';
 import {
   type CutPoint,
   EVENT_FIELDS,
@@ -17,7 +18,7 @@ import {
 } from '../support/cutStream.ts';
 
 const SEED = Number(process.env.RESUME_FUZZ_SEED ?? 1);
-const CUTS = 500;
+const CUTS = EXTENT.resumeCuts;
 const KILLS = 5;
 const USERS = 4;
 /** Of each execution; there is one more for each user, over all executions. */

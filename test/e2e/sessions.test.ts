@@ -7,7 +7,7 @@ import { TIERS } from '../support/probes.ts';
 describe.each(TIERS)('a session under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
   });
   afterAll(() => gateway?.destroy());
 

@@ -10,6 +10,7 @@ import {
 } from '../../src/postgres/embeddedPostgres.ts';
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { seedCluster } from '../../testkit/seedCluster.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from './databaseProxy.ts';
 
@@ -33,6 +34,7 @@ export async function createInstallation(
 ): Promise<TestInstallation> {
   const root = mkdtempSync(join(tmpdir(), 'ch-many-'));
   const postgres = { dataDir: root, logger: pino({ level: 'silent' }) };
+  seedCluster(root);
   const address = await ensureEmbeddedPostgres(postgres);
   // It listens on a Unix socket alone; DATABASE_URL is a way over TCP.
   const way = await createDatabaseProxy(address);

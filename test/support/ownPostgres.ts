@@ -9,6 +9,7 @@ import {
 } from '../../src/postgres/embeddedPostgres.ts';
 import { layoutOf } from '../../src/postgres/layout.ts';
 import { findClusterProcesses } from '../../src/postgres/processes.ts';
+import { seedCluster } from '../../testkit/seedCluster.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy } from './databaseProxy.ts';
 
@@ -25,6 +26,7 @@ export interface OwnPostgres {
 export async function startOwnPostgres(): Promise<OwnPostgres> {
   const dataDir = mkdtempSync(join(tmpdir(), 'ch-own-postgres-'));
   const deps = { dataDir, logger: pino({ level: 'silent' }) };
+  seedCluster(dataDir);
   const wire = await createDatabaseProxy(await ensureEmbeddedPostgres(deps));
   return {
     wire,

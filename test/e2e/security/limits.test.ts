@@ -8,7 +8,7 @@ import {
   execute,
   restartKernel,
 } from '../../../testkit/interpreter.ts';
-import { TIERS } from '../../support/probes.ts';
+import { EXTENT } from '../../extent.ts';
 
 const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
@@ -21,7 +21,7 @@ const SLACK_PIDS = 32;
 const MIB = 1024 * 1024;
 const TIMEOUT = { timeoutMs: 60_000 };
 
-describe.each(TIERS)('under %s', (tier) => {
+describe.each([...EXTENT.limitsUnder])('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({

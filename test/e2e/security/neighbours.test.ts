@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, release, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
-import { TIERS } from '../../support/probes.ts';
+import { EXTENT } from '../../extent.ts';
 
 const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
@@ -84,10 +84,10 @@ for folder in ("/tmp", "/dev/shm"):
     open(f"{folder}/sitecustomize.py", "w").write(code)
 `;
 
-describe.each(TIERS)('under %s', (tier) => {
+describe.each([...EXTENT.neighboursUnder])('under %s', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
-    gateway = await startTestGateway({ DOCKER_RUNTIME: tier });
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
     expect(await execute(gateway, 'mallory', PLANT)).toMatchObject({ status: 'OK', stderr: '' });
   });
   afterAll(() => gateway?.destroy());

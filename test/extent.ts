@@ -1,0 +1,46 @@
+/**
+ * What `npm test` runs, and what only `npm run test:long` does: the whole matrix, every repeat, every long run. CONTRIBUTING.md
+ * has the table of it.
+ */
+export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
+
+/**
+ * Files of test/e2e that want the machine for themselves: they stop engines or servers under load, or hold something to a
+ * time, a share of the CPU or an amount of memory. Of all others two run at a time.
+ */
+export const ALONE = [
+  'cgroupV2.test.ts',
+  'chaos.test.ts',
+  'databaseOutage.test.ts',
+  'engineOutage.test.ts',
+  'fairness.test.ts',
+  'gatewayFailures.test.ts',
+  'kernelTime.test.ts',
+  'orphanedWorker.test.ts',
+  'rollingRestart.test.ts',
+  'security/limits.test.ts',
+  'soak.test.ts',
+  'thousandSubscribers.test.ts',
+];
+
+/** Files of test/e2e that `npm test` leaves out. */
+export const LONG = ['contenders.test.ts', 'soak.test.ts', 'thousandSubscribers.test.ts'];
+
+const RUNTIMES = ['runc', 'runsc'] as const;
+
+/** Of what both run, how much: the names are those of the table in CONTRIBUTING.md. */
+export const EXTENT = isLong
+  ? ({
+      chaosMinutes: 3,
+      engineEndsBy: ['SIGTERM', 'SIGKILL'],
+      limitsUnder: RUNTIMES,
+      neighboursUnder: RUNTIMES,
+      resumeCuts: 500,
+    } as const)
+  : ({
+      chaosMinutes: 1,
+      engineEndsBy: ['SIGKILL'],
+      limitsUnder: ['runc'],
+      neighboursUnder: ['runc'],
+      resumeCuts: 200,
+    } as const);
