@@ -1,5 +1,4 @@
 /** How a setting is declared: once, with all that is said of it anywhere. */
-
 import { resolve } from 'node:path';
 
 /** A variable of the environment, and the value of `T` that it gives. */
@@ -11,7 +10,7 @@ export interface Setting<T> {
   readonly allowed: string;
   readonly unit: Unit | null;
   readonly range: Range | null;
-  /** Never shown, neither in problems nor by `cellhouse config check`. */
+  /** Of it `cellhouse config check` says only whether it is set. */
   readonly isSecret: boolean;
   /** The default, as the environment would have it; null: there is none, and {@link whenUnset} says what is then. */
   readonly fallback: string | null;
@@ -27,6 +26,7 @@ export interface Setting<T> {
   show(text: string): string;
 }
 
+/** What a default may depend on. */
 export interface Surroundings {
   readonly env: Env;
   /** Of the process; undefined where there is no such thing. */
@@ -37,6 +37,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 export type Unit = 'ms' | 'bytes' | 'MiB';
 
+/** Both ends are allowed. */
 export interface Range {
   readonly min: number;
   readonly max: number;
@@ -102,6 +103,7 @@ interface IntegerRule extends Declared, Range {
   readonly unit?: Unit;
 }
 
+/** A whole number from `min` to `max`. */
 export function integer({ fallback, min, max, unit, ...declared }: IntegerRule): Setting<number> {
   return {
     ...text({
@@ -118,23 +120,27 @@ export function integer({ fallback, min, max, unit, ...declared }: IntegerRule):
   };
 }
 
+/** A time of at least `min`, and at most what a timer can hold. */
 export function milliseconds(rule: Omit<IntegerRule, 'max' | 'unit'>): Setting<number> {
   return integer({ ...rule, max: MAX_MS, unit: 'ms' });
 }
 
+/** A size from `min` to `max`, which is 1 GiB if it is left out. */
 export function bytes(rule: Omit<IntegerRule, 'max' | 'unit'> & Partial<Range>): Setting<number> {
   return integer({ max: GIB, ...rule, unit: 'bytes' });
 }
 
+/** A path from the working directory on; undefined: no path can be so. */
 export function absolutePath(given: string): string | undefined {
   return given.includes('\0') ? undefined : resolve(given);
 }
 
-/** For rules that take a text as it is or not at all. */
+/** For what is taken as it is if it looks so, else not at all. */
 export function matching(pattern: RegExp): (given: string) => string | undefined {
   return (given) => (pattern.test(given) ? given : undefined);
 }
 
+/** Null: it is none. */
 export function parseUrl(given: string): URL | null {
   return URL.canParse(given) ? new URL(given) : null;
 }

@@ -30,6 +30,7 @@ export interface Handlers {
   close(): void;
 }
 
+/** Made once for a server; nothing listens yet. */
 export function createHandlers(deps: HandlersDeps): Handlers {
   const { config, service, inFlight, isStopping, logger } = deps;
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;

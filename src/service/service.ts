@@ -72,6 +72,7 @@ export interface Service extends Operations {
   stopWaiting(): void;
 }
 
+/** The service over its parts. Each gateway has one. */
 export function createService(deps: Omit<ServiceDeps, 'stopping'>): Service {
   const stopping = new AbortController();
   const all: ServiceDeps = { ...deps, stopping: stopping.signal };

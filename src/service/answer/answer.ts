@@ -1,6 +1,7 @@
 /**
  * One answer to a caller: what it tells beside the things that were asked for, so that no output is read twice; and how large it
  * may still become. Every wire answers by way of it, so that none holds more in memory than MAX_RESPONSE_BYTES of output.
+ * Executions and events are given to it by who has them from an operation, which has seen whose they are.
  */
 import type { Execution } from '../../domain/execution.ts';
 import type { SessionId, WorkerId } from '../../domain/ids.ts';
