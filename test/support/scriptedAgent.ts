@@ -132,6 +132,8 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
       return;
     }
     if (agent.refuseWith !== null) {
+      // Whoever closes before it has read this resets the connection, and nobody else listens to a socket that is upgraded.
+      socket.on('error', () => socket.destroy());
       socket.end(`HTTP/1.1 ${agent.refuseWith} Refused\r\nContent-Length: 2\r\n\r\n{}`);
       bus.emit('refused');
       return;
