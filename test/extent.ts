@@ -5,8 +5,8 @@
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that want the machine for themselves: they stop engines or servers under load, or hold something to a
- * time, a share of the CPU or an amount of memory. Of all others two run at a time.
+ * Files of test/e2e that want the machine for themselves: they stop engines or servers under load, have many workers made at
+ * once, or hold something to a time, a share of the CPU or an amount of memory. Of all others two run at a time.
  */
 export const ALONE = [
   'cgroupV2.test.ts',
@@ -15,8 +15,10 @@ export const ALONE = [
   'engineOutage.test.ts',
   'fairness.test.ts',
   'gatewayFailures.test.ts',
+  'gateways.test.ts',
   'kernelTime.test.ts',
   'orphanedWorker.test.ts',
+  'pool.test.ts',
   'rollingRestart.test.ts',
   'security/limits.test.ts',
   'soak.test.ts',

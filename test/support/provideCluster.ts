@@ -1,5 +1,5 @@
 /** One empty cluster for all files of test/e2e, which each gateway's data begins with (see testkit/seedCluster.ts). */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -10,15 +10,25 @@ import {
 import { layoutOf } from '../../src/postgres/layout.ts';
 import { CLUSTER_VARIABLE } from '../../testkit/seedCluster.ts';
 
-/** The processes that run the tests inherit the variable. */
+/** With the number of the process that it belongs to: what has none that lives is removed, by any run of tests. */
+const OWNED = /^ch-cluster-(\d+)-/;
+
+/** The processes that run the tests inherit the variable. The first project of a run makes the cluster, for all. */
 export default async function provideCluster(): Promise<() => void> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'ch-cluster-'));
+  if (process.env[CLUSTER_VARIABLE] !== undefined) return () => undefined;
+  removeAbandoned();
+  const dataDir = mkdtempSync(join(tmpdir(), `ch-cluster-${process.pid}-`));
   const deps = { dataDir, logger: pino({ level: 'silent' }) };
   await ensureEmbeddedPostgres(deps);
   await stopEmbeddedPostgres(deps);
   process.env[CLUSTER_VARIABLE] = layoutOf(dataDir).data;
-  return () => {
-    delete process.env[CLUSTER_VARIABLE];
-    rmSync(dataDir, { recursive: true, force: true });
-  };
+  return () => rmSync(dataDir, { recursive: true, force: true });
+}
+
+function removeAbandoned(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = OWNED.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
 }
