@@ -115,7 +115,7 @@ export function createInterpreterService(deps: InterpreterServiceDeps): Interpre
 
 /** Asks the database: another gateway may have ended the session a moment ago. */
 async function canFollowIn(
-  queries: Queries,
+  queries: Pick<Queries, 'openSession' | 'idempotencyKey'>,
   { tenant }: Principal,
   { userUuid, idempotencyKey: key }: ExecuteRequest,
   sessionId: SessionId,

@@ -13,7 +13,7 @@ import { parseIdCursor, parsePosition, readBoundedPage, readPage } from './page.
 const MAX_QUOTED_CHARS = 200;
 
 export interface ListsDeps {
-  readonly queries: Queries;
+  readonly queries: Pick<Queries, 'executionPage' | 'sessionPage' | 'workerPage' | 'eventPage'>;
   readonly config: Pick<Config, 'maxResponseBytes'>;
   readonly poolId: PoolId;
 }
@@ -69,7 +69,10 @@ function validateEventTypes(types: readonly string[]): readonly string[] {
 }
 
 export interface ManyDeps {
-  readonly queries: Queries;
+  readonly queries: Pick<
+    Queries,
+    'sessions' | 'workers' | 'lastActivity' | 'codes' | 'outputPages'
+  >;
   readonly config: Pick<Config, 'maxResponseBytes'>;
 }
 
