@@ -1,7 +1,7 @@
 /**
- * The outputs that this gateway has just stored or read: whoever asks for them soon after is answered without a read. Those
- * are the followers that one commit wakes, the followers a little behind, and whoever waits for the end of a short run. What
- * is stored does not change until it is pruned, so this is what a read would give.
+ * The outputs that this gateway has just stored or read: whoever asks for them soon after is answered without a read.
+ * They are for the followers that one commit wakes, for followers a little behind, and for the answers of short runs.
+ * What is stored does not change until it is pruned, so this is what a read would give.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type {
@@ -20,8 +20,8 @@ export interface FreshOutputs {
   /** Keeps what was read after `after`: of one execution, or of a user's in their order. */
   read(after: OutputCursor | null, items: readonly SizedItem[]): void;
   /**
-   * What follows in the execution; null: read it. That there is nothing yet is said once after each commit of this gateway,
-   * so what another gateway stores meanwhile is read at the second look at the latest.
+   * What follows in the execution; null: read it. That there is nothing yet is said once after each commit of this
+   * gateway, so what another gateway stores meanwhile is read at the second look at the latest.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** What follows in the execution and those that its user ran next; it has no end. Null as above. */
