@@ -8,7 +8,7 @@ import type { Engine } from '../runtime/runtime.ts';
  * @throws Error that says what to do if the pool was made on another engine
  */
 export async function poolOfEngine(
-  queries: Queries,
+  queries: Pick<Queries, 'poolIdentity'>,
   { id: engineId }: Engine,
   address: string,
 ): Promise<PoolId> {

@@ -15,7 +15,9 @@ export interface OpenSessions {
   load(): Promise<void>;
 }
 
-export function createOpenSessions(queries: Queries): OpenSessions {
+export function createOpenSessions(
+  queries: Pick<Queries, 'openSession' | 'openSessions'>,
+): OpenSessions {
   const byUser = new Map<string, Session>();
   const byId = new Map<string, Session>();
   /** For each read under way the sessions that were closed since it began: what it finds may be older than that. */

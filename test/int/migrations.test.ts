@@ -1,4 +1,7 @@
 /** How a database is brought up to a release, and which releases may go on with it. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import type { SqlFile } from '../../src/events/migrations/release.ts';
@@ -58,6 +61,23 @@ describe('migrate', () => {
     expect([...(await oids())]).toEqual(before);
     expect(await hasColumnMore()).toBe(true);
     expect((await versions()).at(-1)).toMatchObject({ version: release.version + 1 });
+  });
+
+  it('runs the migrations that came since', async () => {
+    await migrate(db.address, release);
+    const folder = mkdtempSync(join(tmpdir(), 'cellhouse-later-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    cpSync(release.folder, folder, { recursive: true });
+    const journal = join(folder, 'meta/_journal.json');
+    const { entries, ...rest } = JSON.parse(readFileSync(journal, 'utf8'));
+    const { when, ...last } = entries.at(-1);
+    entries.push({ ...last, idx: entries.length, tag: 'more', when: when + 1 });
+    writeFileSync(journal, JSON.stringify({ ...rest, entries }));
+    writeFileSync(join(folder, 'more.sql'), 'ALTER TABLE workers ADD COLUMN place text');
+    await migrate(db.address, { ...readRelease(folder), version: release.version + 1 });
+    await db.sql`SELECT place FROM workers`;
+    const [made] = await db.sql`SELECT prosrc FROM pg_proc WHERE proname = 'cellhouse_add_rows'`;
+    expect(made?.prosrc).toContain('r.place');
   });
 
   it('leaves what a later release made, if this one may go on beside it', async () => {

@@ -41,6 +41,8 @@ export interface ClientOptions {
   readonly statementTimeoutMs?: number;
   /** 0: unlimited, for a wait that is meant. */
   readonly lockTimeoutMs?: number;
+  /** Rows with the columns' own names, instead of camelCase: Drizzle looks for those. @default false */
+  readonly keepsColumnNames?: boolean;
   /** Longer than the statement may take. @default 20,000 */
   readonly answerTimeoutMs?: number;
 }
@@ -67,7 +69,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     max: options.maxConnections,
     types: { bigint, ...arrayTypes },
     fetch_types: false,
-    transform: { column: { from: postgres.toCamel } },
+    transform: options.keepsColumnNames ? {} : { column: { from: postgres.toCamel } },
     connect_timeout: CONNECT_TIMEOUT_S,
     keep_alive: KEEP_ALIVE_S,
     max_lifetime: null,

@@ -16,7 +16,7 @@ export async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null>
   const [{ table } = { table: null }] = await sql`SELECT to_regclass('schema_versions') AS table`;
   if (table === null) return null;
   const [newest] = await sql<SchemaVersion[]>`
-    SELECT version, compatible_from FROM schema_versions ORDER BY version DESC LIMIT 1`;
+    SELECT version, compatible_from AS "compatibleFrom" FROM schema_versions ORDER BY version DESC LIMIT 1`;
   return newest ?? null;
 }
 

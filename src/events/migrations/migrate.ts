@@ -1,11 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator';
 import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { applySql } from './applySql.ts';
 import { readSchemaVersion, refuseUnreleased, tooOld } from './compatibility.ts';
-import { MIGRATIONS, type Release } from './release.ts';
+import type { Release } from './release.ts';
 
 /** Any number that nobody else uses: "cell" in ASCII. Gateways that start together migrate one after the other. */
 const MIGRATION_LOCK = 1_667_591_276;
@@ -21,6 +20,7 @@ export async function migrate(address: DatabaseAddress, release: Release): Promi
   const client = createClient(address, {
     name: 'migrate',
     maxConnections: 1,
+    keepsColumnNames: true,
     statementTimeoutMs: 0,
     lockTimeoutMs: 0,
   });
@@ -51,7 +51,7 @@ async function upgrade(sql: Sql, release: Release): Promise<void> {
 }
 
 async function bringUp(sql: Sql, release: Release): Promise<void> {
-  await runMigrations(drizzle(sql), { migrationsFolder: fileURLToPath(MIGRATIONS) });
+  await runMigrations(drizzle(sql), { migrationsFolder: release.folder });
   await applySql(sql, release);
   // Last: what was cut off before is done again.
   await sql`INSERT INTO schema_versions (version, compatible_from)

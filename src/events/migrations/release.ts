@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-/** `migrations/`, beside `src` as beside `dist`. */
-export const MIGRATIONS = new URL('../../../migrations/', import.meta.url);
+/** Beside `src` as beside `dist`. */
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations', import.meta.url));
 
 /** What this release makes of a database: `migrations/schema.json`, and the files that it names. */
 export interface Release {
@@ -10,6 +12,8 @@ export interface Release {
   readonly version: number;
   /** The oldest version whose gateways may go on with a database of this one. */
   readonly compatibleFrom: number;
+  /** Of the migrations that make its tables. */
+  readonly folder: string;
   /** Functions and views, in the order in which they are applied. */
   readonly files: readonly SqlFile[];
 }
@@ -20,16 +24,17 @@ export interface SqlFile {
   readonly sha256: string;
 }
 
-export function readRelease(): Release {
-  const text = readFileSync(new URL('schema.json', MIGRATIONS), 'utf8');
-  const { version, compatibleFrom, sql } = JSON.parse(text) as Omit<Release, 'files'> & {
+export function readRelease(folder = MIGRATIONS): Release {
+  const text = readFileSync(join(folder, 'schema.json'), 'utf8');
+  const { version, compatibleFrom, sql } = JSON.parse(text) as Omit<Release, 'folder' | 'files'> & {
     readonly sql: readonly string[];
   };
-  return { version, compatibleFrom, files: sql.map(readSqlFile) };
+  const files = sql.map((name) => readSqlFile(join(folder, 'sql'), name));
+  return { version, compatibleFrom, folder, files };
 }
 
-function readSqlFile(name: string): SqlFile {
-  const sql = readFileSync(new URL(`sql/${name}`, MIGRATIONS), 'utf8');
+function readSqlFile(folder: string, name: string): SqlFile {
+  const sql = readFileSync(join(folder, name), 'utf8');
   return { name, sql, sha256: sha256(sql) };
 }
 

@@ -1,7 +1,7 @@
 /**
- * The outputs that this gateway has just stored or read: whoever asks for them soon after is answered without a read. Those
- * are the followers that one commit wakes, the followers a little behind, and whoever waits for the end of a short run. What
- * is stored does not change until it is pruned, so this is what a read would give.
+ * The outputs that this gateway has just stored or read: whoever asks for them soon after is answered without a read.
+ * They are for the followers that one commit wakes, for followers a little behind, and for the answers of short runs.
+ * What is stored does not change until it is pruned, so this is what a read would give.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type {
@@ -12,7 +12,7 @@ import type {
   OutputsRead,
 } from '../../domain/output.ts';
 import type { PreparedCommit } from '../store/preparedCommit.ts';
-import { createKeptRuns, type Run, type SizedItem } from './keptRuns.ts';
+import { createKeptRuns, type KeptRuns, type Run, type SizedItem } from './keptRuns.ts';
 
 export interface FreshOutputs {
   /** Keeps what this gateway has stored. */
@@ -20,8 +20,8 @@ export interface FreshOutputs {
   /** Keeps what was read after `after`: of one execution, or of a user's in their order. */
   read(after: OutputCursor | null, items: readonly SizedItem[]): void;
   /**
-   * What follows in the execution; null: read it. That there is nothing yet is said once after each commit of this gateway,
-   * so what another gateway stores meanwhile is read at the second look at the latest.
+   * What follows in the execution; null: read it. That there is nothing yet is said once after each commit of this
+   * gateway, so what another gateway stores meanwhile is read at the second look at the latest.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** What follows in the execution and those that its user ran next; it has no end. Null as above. */
@@ -45,21 +45,11 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     return run?.items[cursor.seq - run.first]?.item.output.kind === 'finish';
   }
 
-  /** What is known to follow, up to the first that is not known. */
-  function* following(after: OutputCursor, isOfUser: boolean): Generator<SizedItem> {
-    let { executionId, seq } = after;
-    for (;;) {
-      const run = kept.withOutput({ executionId, seq: seq + 1 });
-      const next = isOfUser ? nextOfUser.get(executionId) : undefined;
-      if (run) {
-        yield* run.items.slice(seq + 1 - run.first);
-        seq = run.last;
-      } else if (next && isFinish({ executionId, seq })) {
-        executionId = next;
-        seq = 0;
-      } else return;
-    }
-  }
+  /** What the user ran next, once all of this execution was given. */
+  const nextAfter = (cursor: OutputCursor) =>
+    isFinish(cursor) ? nextOfUser.get(cursor.executionId) : undefined;
+  const following = (after: OutputCursor, isOfUser: boolean) =>
+    follow(kept, after, isOfUser ? nextAfter : () => undefined);
 
   function isNothingYet({ executionId, seq }: OutputCursor): boolean {
     return lastStored.get(executionId) === seq && lastStored.delete(executionId);
@@ -88,11 +78,10 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     read: (after, items) => {
       let before = after;
       for (const run of runsOf(items)) {
-        const { executionId, last: seq } = run;
         kept.keep(run);
-        if (before && before.executionId !== executionId && isFinish(before))
-          nextOfUser.set(before.executionId, executionId);
-        before = { executionId, seq };
+        if (before && before.executionId !== run.executionId && isFinish(before))
+          nextOfUser.set(before.executionId, run.executionId);
+        before = { executionId: run.executionId, seq: run.last };
       }
     },
     ofExecution: (after, bounds) => look(after, bounds, false),
@@ -112,6 +101,26 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
       return found;
     },
   };
+}
+
+/** What is known to follow, up to the first that is not known. */
+function* follow(
+  kept: KeptRuns,
+  after: OutputCursor,
+  nextAfter: (cursor: OutputCursor) => ExecutionId | undefined,
+): Generator<SizedItem> {
+  let { executionId, seq } = after;
+  for (;;) {
+    const run = kept.withOutput({ executionId, seq: seq + 1 });
+    const next = run ? undefined : nextAfter({ executionId, seq });
+    if (run) {
+      yield* run.items.slice(seq + 1 - run.first);
+      seq = run.last;
+    } else if (next) {
+      executionId = next;
+      seq = 0;
+    } else return;
+  }
 }
 
 /** The first of them, up to the bounds; one at least, if any is wanted. */

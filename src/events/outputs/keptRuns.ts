@@ -5,7 +5,7 @@ import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';
 
 /** Of one execution: enough for followers that are seconds apart. Who is further behind reads. */
 const EXECUTION_BYTES = 2 * 1024 * 1024;
-/** Of all executions: 16 in full, or some seconds of short runs. Beyond that more is read, and memory stays what it is. */
+/** Of all executions: 16 in full, or seconds of short runs. Beyond that more is read, and memory stays what it is. */
 const TOTAL_BYTES = 32 * 1024 * 1024;
 /** Answers are made at once, and followers look each second at least. What is older may have been pruned. */
 const MAX_AGE_MS = 5_000;

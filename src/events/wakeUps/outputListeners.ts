@@ -2,22 +2,14 @@ import type { OutputsAdded } from '../store/eventStore.ts';
 
 type Wake = () => void;
 
-export interface OutputListeners {
-  onExecution(id: string, wake: Wake): () => void;
-  onSession(id: string, wake: Wake): () => void;
-  wake(added: OutputsAdded): void;
-  wakeAll(): void;
-  clear(): void;
-}
-
 /** Who waits for outputs of what. Holds an entry only while somebody listens. */
-export function createOutputListeners(): OutputListeners {
+export function createOutputListeners() {
   const byExecution = new Map<string, Set<Wake>>();
   const bySession = new Map<string, Set<Wake>>();
   return {
-    onExecution: (id, wake) => add(byExecution, id, wake),
-    onSession: (id, wake) => add(bySession, id, wake),
-    wake: ({ executionIds, sessionIds }) => {
+    onExecution: (id: string, wake: Wake) => add(byExecution, id, wake),
+    onSession: (id: string, wake: Wake) => add(bySession, id, wake),
+    wake: ({ executionIds, sessionIds }: OutputsAdded) => {
       for (const id of new Set(executionIds)) callAll(byExecution.get(id));
       for (const id of new Set(sessionIds)) callAll(bySession.get(id));
     },

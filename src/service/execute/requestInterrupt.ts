@@ -1,6 +1,6 @@
 /**
- * An interrupt, from any gateway: it is recorded, whichever gateway holds the worker is told and acts (pendingCommands.ts), and
- * here the execution's end is awaited. No gateway speaks to another.
+ * An interrupt, from any gateway: it is recorded, whichever gateway holds the worker is told and acts
+ * (pendingOperations.ts), and here the execution's end is awaited. No gateway speaks to another.
  */
 
 import { decideExecution, type Execution } from '../../domain/execution.ts';

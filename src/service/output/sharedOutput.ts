@@ -1,6 +1,6 @@
 /**
- * Output that many follow at a time. What is read for one follower of a stream is read for all who ask for it at the same
- * time; those who come a little later find it in the gateway's memory. A stream is known here as long as somebody follows it.
+ * Output that many follow at a time. What is read for one follower is read for all who ask at the same time. Those who
+ * come a little later find it in the gateway's memory. A stream is known here as long as somebody follows it.
  */
 
 import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
