@@ -12,7 +12,7 @@ import type {
   OutputsRead,
 } from '../../domain/output.ts';
 import type { PreparedCommit } from '../store/preparedCommit.ts';
-import { createKeptRuns, type Run, type SizedItem } from './keptRuns.ts';
+import { createKeptRuns, type KeptRuns, type Run, type SizedItem } from './keptRuns.ts';
 
 export interface FreshOutputs {
   /** Keeps what this gateway has stored. */
@@ -45,21 +45,11 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     return run?.items[cursor.seq - run.first]?.item.output.kind === 'finish';
   }
 
-  /** What is known to follow, up to the first that is not known. */
-  function* following(after: OutputCursor, isOfUser: boolean): Generator<SizedItem> {
-    let { executionId, seq } = after;
-    for (;;) {
-      const run = kept.withOutput({ executionId, seq: seq + 1 });
-      const next = isOfUser ? nextOfUser.get(executionId) : undefined;
-      if (run) {
-        yield* run.items.slice(seq + 1 - run.first);
-        seq = run.last;
-      } else if (next && isFinish({ executionId, seq })) {
-        executionId = next;
-        seq = 0;
-      } else return;
-    }
-  }
+  /** What the user ran next, once all of this execution was given. */
+  const nextAfter = (cursor: OutputCursor) =>
+    isFinish(cursor) ? nextOfUser.get(cursor.executionId) : undefined;
+  const following = (after: OutputCursor, isOfUser: boolean) =>
+    follow(kept, after, isOfUser ? nextAfter : () => undefined);
 
   function isNothingYet({ executionId, seq }: OutputCursor): boolean {
     return lastStored.get(executionId) === seq && lastStored.delete(executionId);
@@ -88,11 +78,10 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     read: (after, items) => {
       let before = after;
       for (const run of runsOf(items)) {
-        const { executionId, last: seq } = run;
         kept.keep(run);
-        if (before && before.executionId !== executionId && isFinish(before))
-          nextOfUser.set(before.executionId, executionId);
-        before = { executionId, seq };
+        if (before && before.executionId !== run.executionId && isFinish(before))
+          nextOfUser.set(before.executionId, run.executionId);
+        before = { executionId: run.executionId, seq: run.last };
       }
     },
     ofExecution: (after, bounds) => look(after, bounds, false),
@@ -112,6 +101,26 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
       return found;
     },
   };
+}
+
+/** What is known to follow, up to the first that is not known. */
+function* follow(
+  kept: KeptRuns,
+  after: OutputCursor,
+  nextAfter: (cursor: OutputCursor) => ExecutionId | undefined,
+): Generator<SizedItem> {
+  let { executionId, seq } = after;
+  for (;;) {
+    const run = kept.withOutput({ executionId, seq: seq + 1 });
+    const next = run ? undefined : nextAfter({ executionId, seq });
+    if (run) {
+      yield* run.items.slice(seq + 1 - run.first);
+      seq = run.last;
+    } else if (next) {
+      executionId = next;
+      seq = 0;
+    } else return;
+  }
 }
 
 /** The first of them, up to the bounds; one at least, if any is wanted. */

@@ -13,7 +13,11 @@ type PageRow = { readonly nth: number } & (
 );
 
 /** Many things by their ids in one read each, in no order; what is not there is left out. */
-export function createManyQueries({ sql, answered }: Client, freshOutputs: FreshOutputs) {
+export function createManyQueries(client: Client, freshOutputs: FreshOutputs) {
+  return { ...ofEntities(client), ...ofOutputs(client, freshOutputs) };
+}
+
+function ofEntities({ sql, answered }: Client) {
   return {
     sessions: async (ids: readonly SessionId[]): Promise<Session[]> =>
       await answered(sql<Session[]>`SELECT * FROM sessions WHERE id = ANY (${[...ids]}::uuid[])`),
@@ -53,7 +57,11 @@ export function createManyQueries({ sql, answered }: Client, freshOutputs: Fresh
         rows.map(({ id, isWhole, code }) => [id, isWhole ? String(decodeJson(code)) : null]),
       );
     },
+  };
+}
 
+function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
+  return {
     /**
      * Each page in order, in the order of `pages`. Of all together at most `maxBytes` of the stored JSON bodies (UTF-8); a page
      * that does not fit into what is left is null, never a part, whether its execution is over or not.
