@@ -27,6 +27,8 @@ const COUNTING_USERS = 4;
 const BETWEEN_COUNTS = 10;
 const BETWEEN_TIMEOUT_MS = 120_000;
 const MIN_NEWCOMERS = 2;
+/** On a machine that is busy otherwise two gateways make six workers at once. */
+const PATIENT = { WORKER_WAIT_TIMEOUT_MS: '120000' };
 const LINES = 300;
 const PRINT = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
 const EXECUTE =
@@ -42,7 +44,7 @@ let installation: TestInstallation;
 let former: FormerRelease;
 beforeAll(async () => {
   former = await buildFormerRelease();
-  installation = await createInstallation({ MAX_TOTAL_WORKERS: '10' });
+  installation = await createInstallation({ MAX_TOTAL_WORKERS: '10', ...PATIENT });
 }, BUILD_TIMEOUT_MS);
 afterAll(async () => {
   await installation.destroy();
