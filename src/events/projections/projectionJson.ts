@@ -28,10 +28,12 @@ export function changeJson(kind: StreamKind, before: EntityState, after: EntityS
  */
 function columnsOf(kind: StreamKind, after: EntityState, before: Partial<EntityState>): string {
   const was: Readonly<Record<string, unknown>> = before;
+  const keys = KEYS.get(kind);
   let text = '';
   for (const [key, value] of Object.entries(after)) {
-    const column = KEYS.get(kind)?.get(key);
-    if (column === undefined || value === undefined || value === was[key]) continue;
+    if (value === was[key] || value === undefined) continue;
+    const column = keys?.get(key);
+    if (column === undefined) continue;
     text += `${text === '' ? '' : ','}${column}${JSON.stringify(value)}`;
   }
   return text;

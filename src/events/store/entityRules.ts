@@ -45,19 +45,23 @@ export function idleSessions(group: Group): string | null {
   );
 }
 
+interface LimitRow {
+  readonly added: number;
+  readonly maximum: number;
+}
+
 type AddOne = (of: Readonly<Record<string, string>>, maximum: number | undefined) => void;
 
+/** By what is limited: how many are added to it, and the least maximum, if there is any. */
 function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddOne) => void) {
-  const limits = new Map<string, { added: number; maximum: number }>();
-  for (const prepared of group)
-    eachOf(prepared, (of, maximum = Number.POSITIVE_INFINITY) => {
-      const key = JSON.stringify(of);
-      const before = limits.get(key);
-      limits.set(key, {
-        added: (before?.added ?? 0) + 1,
-        maximum: Math.min(before?.maximum ?? maximum, maximum),
-      });
-    });
-  const rows = [...limits].filter(([, { maximum }]) => Number.isFinite(maximum));
-  return jsonArray(rows.map(([key, limit]) => JSON.stringify({ ...JSON.parse(key), ...limit })));
+  const limits = new Map<string, LimitRow>();
+  const add: AddOne = (of, maximum = Number.POSITIVE_INFINITY) => {
+    const key = Object.values(of).join();
+    const before = limits.get(key) ?? { added: 0, maximum };
+    const least = Math.min(before.maximum, maximum);
+    limits.set(key, { ...of, added: before.added + 1, maximum: least });
+  };
+  for (const prepared of group) eachOf(prepared, add);
+  const rows = [...limits.values()].filter(({ maximum }) => Number.isFinite(maximum));
+  return jsonArray(rows.map((row) => JSON.stringify(row)));
 }
