@@ -39,7 +39,7 @@ it.each([
   // Of FastAPI, which the image of the checks has not, nothing is known.
   [
     'the contenders',
-    '../../bench/contenders/predecessor',
+    '../../bench/contenders/standIn',
     '--ignore-missing-imports --allow-untyped-decorators --allow-subclassing-any',
   ],
 ])('and so are %s, but for the tests', async (_name, path, allowance) => {
