@@ -1,5 +1,6 @@
 /** Commits of the events that a pool makes, for tests of what lies below it. */
 import { createHash } from 'node:crypto';
+import type { StateOf } from '../src/domain/entities.ts';
 import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
 import type { ExecutionId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
 import type { KernelRestartReason, Session, SessionEvent } from '../src/domain/session.ts';
@@ -124,8 +125,6 @@ export function executionFinished(
   };
   return { type: 'ExecutionFinished', data };
 }
-
-type StateOf<K> = K extends 'worker' ? Worker : K extends 'session' ? Session : Execution;
 
 /** Commits one append and gives the state after it. */
 export async function commitOne<K extends StreamAppend['stream']>(

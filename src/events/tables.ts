@@ -1,6 +1,6 @@
 /**
- * The tables, for drizzle-kit (which makes the migrations from them) and as the types of rows. The keys of the three
- * projections are those of their states (`states.ts`): a row is a state. Times are kept to the millisecond, as the states'
+ * The tables, for drizzle-kit (which makes the migrations from them) and as the types of rows. The keys of the
+ * projections are those of their states (`src/domain`): a row is a state. Times are kept to the millisecond, as the states'
  * `Date`s are, so that a state read back equals the one that was written.
  */
 import { sql } from 'drizzle-orm';

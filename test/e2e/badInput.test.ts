@@ -1,7 +1,5 @@
 /** What bad input gets, over HTTP and over WebSocket alike: a stable code, the field and the limit, and nothing happens. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { buildSchema, isInputObjectType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus, release } from '../../testkit/interpreter.ts';
@@ -59,20 +57,6 @@ const TRANSPORTS = [
   ['HTTP', overHttp],
   ['WebSocket', overWebSocket],
 ] as const;
-
-it('there is a row for every argument and input field of the schema, and for no other', () => {
-  const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
-  const coordinates = Object.values(schema.getTypeMap()).flatMap((type) => {
-    if (type.name.startsWith('__')) return [];
-    if (isInputObjectType(type))
-      return Object.keys(type.getFields()).map((field) => `${type.name}.${field}`);
-    if (!isObjectType(type)) return [];
-    return Object.values(type.getFields()).flatMap(({ name, args }) =>
-      args.map((argument) => `${type.name}.${name}(${argument.name}:)`),
-    );
-  });
-  expect([...new Set(REFUSALS.map(({ at }) => at))].sort()).toEqual(coordinates.sort());
-});
 
 describe.each(TRANSPORTS)('over %s', (transport, ask) => {
   it.each(REFUSALS)('$at: refused if it $what, and nothing is recorded', async (refusal) => {

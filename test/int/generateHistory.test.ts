@@ -4,6 +4,7 @@ import { generateHistory } from '../../bench/support/generateHistory.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { commitOne, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
+import { NONE_OF_EACH } from '../support/noneOfEach.ts';
 
 const HISTORY = { events: 1_000, executions: 100 };
 
@@ -21,7 +22,7 @@ describe('generateHistory', () => {
     const rebuilt = await rebuildProjections(db.address);
     expect(rebuilt).toMatchObject({
       events: 1_001,
-      differing: { workers: 0, sessions: 0, executions: 0 },
+      differing: NONE_OF_EACH,
     });
   });
 });

@@ -1,6 +1,6 @@
 /**
  * Bad input for every argument and input field of the schema. `at` is the schema coordinate that a row is about
- * (`Type.field(argument:)`, `Input.field`), by which test/e2e/badInput.test.ts tells which ones have no row.
+ * (`Type.field(argument:)`, `Input.field`), by which test/unit/refusals.test.ts tells which ones have no row. test/e2e/badInput.test.ts sends them all.
  */
 import {
   BAD_CODES,

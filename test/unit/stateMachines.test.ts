@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
+import { STREAM_KINDS, type StreamKind } from '../../src/domain/entities.ts';
 import {
   decideExecution,
   type EndStatus,
@@ -142,37 +143,46 @@ const executionCommands: ExecutionCommand[] = [
   finish('WORKER_LOST', null),
 ];
 
+/** How each entity is walked, and how many arrows there are to be drawn. */
+const WALKS: Readonly<
+  Record<StreamKind, { readonly walk: () => string[]; readonly arrows: number }>
+> = {
+  worker: {
+    walk: () =>
+      walked({
+        commands: workerCommands,
+        decide: decideWorker,
+        evolve: evolveWorker,
+        nameOf: ({ state }) => state,
+      }),
+    arrows: 14,
+  },
+  session: {
+    walk: () =>
+      walked({
+        commands: sessionCommands,
+        decide: decideSession,
+        evolve: evolveSession,
+        nameOf: ({ closedAt }) => (closedAt ? 'CLOSED' : 'OPEN'),
+      }),
+    arrows: 4,
+  },
+  execution: {
+    walk: () =>
+      walked({
+        commands: executionCommands,
+        decide: decideExecution,
+        evolve: evolveExecution,
+        nameOf: ({ status }) => status,
+      }),
+    arrows: 12,
+  },
+};
+
 describe('docs/events.md draws', () => {
-  it('the life of a worker as it is decided', () => {
-    const machine = {
-      commands: workerCommands,
-      decide: decideWorker,
-      evolve: evolveWorker,
-      nameOf: ({ state }: { readonly state: string }) => state,
-    };
-    expect(drawn('worker')).toEqual(walked(machine));
-    expect(drawn('worker')).toHaveLength(14);
-  });
-
-  it('the life of a session as it is decided', () => {
-    const machine = {
-      commands: sessionCommands,
-      decide: decideSession,
-      evolve: evolveSession,
-      nameOf: ({ closedAt }: { readonly closedAt: Date | null }) => (closedAt ? 'CLOSED' : 'OPEN'),
-    };
-    expect(drawn('session')).toEqual(walked(machine));
-    expect(drawn('session')).toHaveLength(4);
-  });
-
-  it('the life of an execution as it is decided', () => {
-    const machine = {
-      commands: executionCommands,
-      decide: decideExecution,
-      evolve: evolveExecution,
-      nameOf: ({ status }: { readonly status: string }) => status,
-    };
-    expect(drawn('execution')).toEqual(walked(machine));
-    expect(drawn('execution')).toHaveLength(12);
+  it.each(STREAM_KINDS)('the life of a %s as it is decided', (kind) => {
+    const { walk, arrows } = WALKS[kind];
+    expect(drawn(kind)).toEqual(walk());
+    expect(drawn(kind)).toHaveLength(arrows);
   });
 });

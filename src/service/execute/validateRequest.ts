@@ -1,10 +1,8 @@
 /** Checks what a caller sends, before anything is recorded or taken. Each refusal names the field and the limit. */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { refuse, validateName, validateUserUuid } from '../validate.ts';
 
-/** A UUID is the advice; anything up to this long is a name too. */
-const MAX_USER_UUID_CHARS = 128;
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
 
@@ -51,13 +49,6 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   };
 }
 
-/** @throws BAD_USER_INPUT */
-export function validateUserUuid(userUuid: string): string {
-  if (userUuid === '') refuse('userUuid', 'must not be empty', { limit: MAX_USER_UUID_CHARS });
-  validateName('userUuid', userUuid, MAX_USER_UUID_CHARS);
-  return userUuid;
-}
-
 /** Whether the request can be sent again without running anything twice. */
 export function hasKey({ idempotencyKey }: Pick<ExecuteRequest, 'idempotencyKey'>): boolean {
   return typeof idempotencyKey === 'string';
@@ -67,14 +58,6 @@ function validateKey(key: string | null): string | null {
   if (key === '') refuse('idempotencyKey', 'must not be empty; leave it out instead', {});
   if (key !== null) validateName('idempotencyKey', key, MAX_IDEMPOTENCY_KEY_CHARS);
   return key;
-}
-
-function validateName(field: string, text: string, limit: number): void {
-  if (text.length > limit) {
-    refuse(field, `is ${text.length} characters, at most ${limit} are allowed`, { limit });
-  }
-  if (text.includes('\u0000')) refuse(field, 'must not hold U+0000', {});
-  if (!text.isWellFormed()) refuse(field, 'must not hold lone surrogates', {});
 }
 
 function validateTimeout(timeoutMs: number, { maxExecutionTimeoutMs: limit }: Config): number {
@@ -91,8 +74,4 @@ function validateWait(waitMs: number, { workerWaitTimeoutMs: limit }: Config): n
 
 function hashable(code: string): string {
   return code.isWellFormed() ? code : JSON.stringify(code);
-}
-
-function refuse(field: string, what: string, details: Readonly<Record<string, unknown>>): never {
-  throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
 }

@@ -1,8 +1,8 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { Session } from '../../domain/session.ts';
-import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 
 /** A user's session at an earlier time. */
 export interface SessionAt {

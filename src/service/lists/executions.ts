@@ -1,7 +1,7 @@
 import type { Execution } from '../../domain/execution.ts';
-import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from './page.ts';
 
 export interface ExecutionFilter {

@@ -1,7 +1,7 @@
 import type { Session } from '../../domain/session.ts';
-import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 import { type ListPage, type PageRequest, parseIdCursor, readPage } from './page.ts';
 
 export interface SessionFilter {

@@ -1,7 +1,7 @@
 import type { OutputItem } from '../../domain/output.ts';
-import { validateUserUuid } from '../execute/validateRequest.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 import { followSessionOutput } from './followOutput.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { Session } from '../../domain/session.ts';
 import { requestKernelRestart } from '../execute/requestKernelRestart.ts';
-import { validateUserUuid } from '../execute/validateRequest.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid } from '../validate.ts';
 
 /** A fresh kernel in the user's open session. @throws NOT_FOUND, POOL_INITIALIZING */
 export async function restartKernel(

@@ -1,0 +1,30 @@
+/** Checks that several operations share. Each refusal is BAD_USER_INPUT and names the field and the limit. */
+import { DomainError } from '../domain/errors.ts';
+
+/** A UUID is the advice; anything up to this long is a name too. */
+const MAX_USER_UUID_CHARS = 128;
+
+/** @throws BAD_USER_INPUT */
+export function validateUserUuid(userUuid: string): string {
+  if (userUuid === '') refuse('userUuid', 'must not be empty', { limit: MAX_USER_UUID_CHARS });
+  validateName('userUuid', userUuid, MAX_USER_UUID_CHARS);
+  return userUuid;
+}
+
+/** @param limit in UTF-16 units @throws BAD_USER_INPUT: too long, or what PostgreSQL's `text` refuses */
+export function validateName(field: string, text: string, limit: number): void {
+  if (text.length > limit) {
+    refuse(field, `is ${text.length} characters, at most ${limit} are allowed`, { limit });
+  }
+  if (text.includes('\u0000')) refuse(field, 'must not hold U+0000', {});
+  if (!text.isWellFormed()) refuse(field, 'must not hold lone surrogates', {});
+}
+
+/** @throws BAD_USER_INPUT, with `details` beside the field */
+export function refuse(
+  field: string,
+  what: string,
+  details: Readonly<Record<string, unknown>>,
+): never {
+  throw new DomainError('BAD_USER_INPUT', `${field} ${what}.`, { field, ...details });
+}

@@ -1,0 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { buildSchema, isInputObjectType, isObjectType } from 'graphql';
+import { expect, it } from 'vitest';
+import { REFUSALS } from '../support/refusals.ts';
+
+it('test/support/refusals.ts has a row for every argument and input field of the schema, and for no other', () => {
+  const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
+  const coordinates = Object.values(schema.getTypeMap()).flatMap((type) => {
+    if (type.name.startsWith('__')) return [];
+    if (isInputObjectType(type))
+      return Object.keys(type.getFields()).map((field) => `${type.name}.${field}`);
+    if (!isObjectType(type)) return [];
+    return Object.values(type.getFields()).flatMap(({ name, args }) =>
+      args.map((argument) => `${type.name}.${name}(${argument.name}:)`),
+    );
+  });
+  expect([...new Set(REFUSALS.map(({ at }) => at))].sort()).toEqual(coordinates.sort());
+});
