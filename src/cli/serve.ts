@@ -13,9 +13,5 @@ export async function serve(): Promise<void> {
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
   const stop = onStopSignals(() => gateway.close());
-  void gateway.outdated.then((reason) => {
-    console.error(`cellhouse: ${reason}`);
-    process.exitCode = 1;
-    stop();
-  });
+  void gateway.outdated.then(stop);
 }

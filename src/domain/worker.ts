@@ -44,6 +44,16 @@ export type WorkerEvent =
   | Event<'WorkerLost', { reason: LostReason; exitCode: number | null; detail: string | null }>
   | Event<'WorkerRemoved', Record<never, never>>;
 
+/** Made and not over: it has a kernel that can be asked. */
+export function isLive({ state }: Pick<Worker, 'state'>): boolean {
+  return state === 'IDLE' || state === 'ASSIGNED';
+}
+
+/** Its end is recorded, whether or not something of it is left. */
+function isOver({ state }: Pick<Worker, 'state'>): boolean {
+  return state === 'RETIRED' || state === 'LOST' || state === 'REMOVED';
+}
+
 /** What the events of a worker fold into, and the row of its table; `version` is the stream's. */
 export interface Worker {
   readonly id: WorkerId;
@@ -108,7 +118,7 @@ function decideExisting(
   worker: Worker,
 ): WorkerEvent[] {
   const { at } = command;
-  const ended = ['RETIRED', 'LOST', 'REMOVED'].includes(worker.state);
+  const ended = isOver(worker);
   const refuse = () => new WrongStateError('worker', worker.state, command.type);
   switch (command.type) {
     case 'RecordStart': {
@@ -127,8 +137,7 @@ function decideExisting(
     case 'RecordLoss': {
       const { reason, exitCode, detail } = command;
       // Whoever gave up on its making was slower than its maker.
-      const isMade = worker.state === 'IDLE' || worker.state === 'ASSIGNED';
-      if (reason === 'create-failed' && isMade) return [];
+      if (reason === 'create-failed' && isLive(worker)) return [];
       return ended ? [] : [{ type: 'WorkerLost', data: { at, reason, exitCode, detail } }];
     }
     case 'RecordRemoval':

@@ -121,8 +121,8 @@ async function record(
       },
       decide: (recorded) => decideEnd(recorded, why, now().toISOString()),
     });
-    const last = outcome.type === 'committed' ? outcome.committed.states.at(-1) : undefined;
-    return last && 'closedAt' in last ? last : null;
+    if (outcome.type === 'refused') return null;
+    return outcome.committed.states.find((state) => 'closeReason' in state) ?? null;
   } catch (error: unknown) {
     if (error instanceof SessionInUseError) return null;
     throw error;

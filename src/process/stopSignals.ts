@@ -11,17 +11,16 @@ const STOP_TIMEOUT_MS = 9_500;
 const EXIT_AT_ONCE = 130;
 
 /**
- * Calls `close` at the first signal, then ends the process: with `process.exitCode` if it closed in time. What it returns stops as a
- * signal does.
+ * Calls `close` at the first signal, then ends the process: with `process.exitCode` if it closed in time. The returned function
+ * stops it in the same way without a signal, with exit code 1 and after saying why; while it stops already, it does nothing.
  */
-export function onStopSignals(close: () => Promise<void>): () => void {
-  let firstAt: number | null = null;
-  const stop = async (): Promise<void> => {
-    if (firstAt !== null) {
-      if (Date.now() - firstAt > SAME_SIGNAL_MS) process.exit(EXIT_AT_ONCE);
-      return;
-    }
-    firstAt = Date.now();
+export function onStopSignals(close: () => Promise<void>): (reason: string) => void {
+  let isStopping = false;
+  let firstSignalAt: number | null = null;
+
+  async function stop(): Promise<void> {
+    if (isStopping) return;
+    isStopping = true;
     console.log(
       'Stopping. Sessions and running code go on in their workers. Signal again to end at once.',
     );
@@ -31,8 +30,21 @@ export function onStopSignals(close: () => Promise<void>): () => void {
       process.exitCode = 1;
     });
     process.exit();
+  }
+
+  function onSignal(): void {
+    if (firstSignalAt !== null && Date.now() - firstSignalAt > SAME_SIGNAL_MS)
+      process.exit(EXIT_AT_ONCE);
+    firstSignalAt ??= Date.now();
+    void stop();
+  }
+
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return (reason) => {
+    if (isStopping) return;
+    console.error(`cellhouse: ${reason}`);
+    process.exitCode = 1;
+    void stop();
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return stop;
 }

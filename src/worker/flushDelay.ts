@@ -1,6 +1,6 @@
 /** How late output is stored: at most so long after the first that is not stored yet. */
 
-/** The contract's bound on how late output is stored (design, "Events"). */
+/** What a reader may be behind of the worker. */
 export const FLUSH_DELAY_MS = 25;
 /** A quiet worker's first output waits this long, so that a short run's output and end share one commit. */
 const FIRST_FLUSH_DELAY_MS = 2;

@@ -26,7 +26,7 @@ export interface Jobs {
   begin(job: Job): void;
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
-  /** Resolves with the one that was under way. */
+  /** The one that was under way. */
   kernelReplaced(reason: KernelRestartReason): ExecutionId | null;
   /** Folds in what others recorded, so that the next commit is decided on the version that there is now. */
   fold(recorded: RecordedEvent): void;

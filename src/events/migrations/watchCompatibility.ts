@@ -13,26 +13,37 @@ export interface CompatibilityWatch {
   close(): void;
 }
 
-/** Looks again and again whether a later release has left this one behind. */
+/** Looks again and again whether a later release has left this one behind; one look at a time. */
 export function watchCompatibility(
   client: Client,
   release: Release,
   logger: Logger,
 ): CompatibilityWatch {
-  let timer: NodeJS.Timeout;
+  let timer: NodeJS.Timeout | null = null;
+  let isClosed = false;
   const outdated = new Promise<string>((resolve) => {
     const look = async (): Promise<void> => {
       const found = await client.answered(readSchemaVersion(client.sql));
       const objection = found && tooOld(release, found);
-      if (!objection) return;
-      clearInterval(timer);
+      if (!objection) return lookAgain();
       resolve(objection);
     };
-    timer = setInterval(() => {
-      look().catch((err: unknown) =>
-        logger.warn({ err }, 'Whether a later release was here could not be read'),
-      );
-    }, LOOK_MS);
+    const lookAgain = (): void => {
+      if (isClosed) return;
+      timer = setTimeout(() => {
+        look().catch((err: unknown) => {
+          if (!isClosed) logger.warn({ err }, 'Whether a later release was here could not be read');
+          lookAgain();
+        });
+      }, LOOK_MS).unref();
+    };
+    lookAgain();
   });
-  return { outdated, close: () => clearInterval(timer) };
+  return {
+    outdated,
+    close: () => {
+      isClosed = true;
+      if (timer) clearTimeout(timer);
+    },
+  };
 }

@@ -5,7 +5,7 @@ import type { PoolId, SessionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
-import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
+import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
 /**
@@ -27,7 +27,7 @@ export function createHistoryQueries({ sql, answered }: Client) {
           WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND opened_at <= ${later(at)}
           ORDER BY opened_at DESC LIMIT ${MAX_CANDIDATES}) s
         JOIN events e ON e.stream_id = 'session-' || s.id
-        WHERE e.recorded_at <= ${at} ORDER BY e.position`);
+        WHERE e.recorded_at <= ${at} AND e.type = ANY (${[...KNOWN_TYPES]}::text[]) ORDER BY e.position`);
       const sessions = foldAll<Session>(rows);
       return sessions.find(({ closedAt }) => closedAt === null) ?? null;
     },
@@ -38,7 +38,7 @@ export function createHistoryQueries({ sql, answered }: Client) {
         SELECT e.* FROM workers w JOIN events e ON e.stream_id = 'worker-' || w.id
         WHERE w.pool_id = ${poolId} AND w.requested_at <= ${later(at)}
           AND (w.removed_at IS NULL OR w.removed_at >= ${earlier(at)})
-          AND e.recorded_at <= ${at} ORDER BY e.position`);
+          AND e.recorded_at <= ${at} AND e.type = ANY (${[...KNOWN_TYPES]}::text[]) ORDER BY e.position`);
       return foldAll<Worker>(rows).filter(({ state }) => state !== 'REMOVED');
     },
 
@@ -59,6 +59,7 @@ export function createHistoryQueries({ sql, answered }: Client) {
     ): Promise<RecordedEvent[]> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT * FROM events WHERE stream_id = ${streamIdOf(kind, id)} AND version > ${afterVersion}::bigint
+          AND type = ANY (${[...KNOWN_TYPES]}::text[])
         ORDER BY version LIMIT ${limit}`);
       return rows.map(decodeEvent);
     },

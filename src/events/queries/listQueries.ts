@@ -4,7 +4,7 @@ import type { PoolId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
-import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
+import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
 /** An item and where it stands in its list. */
@@ -111,7 +111,7 @@ export function createListQueries({ sql, answered }: Client) {
           UNION ALL
           SELECT w.nth + 1, next.position, w.bytes_until + next.bytes FROM walk w, LATERAL (
             SELECT position, octet_length(data::text) AS bytes FROM events WHERE position > w.position
-              ${types === null ? sql`` : sql`AND type = ANY (${[...types]}::text[])`}
+              AND type = ANY (${[...(types ?? KNOWN_TYPES)]}::text[])
             ORDER BY position LIMIT 1
           ) next
           WHERE w.nth < ${limit} AND (w.bytes_until <= ${maxBytes} OR w.nth = 1)

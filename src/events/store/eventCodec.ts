@@ -22,6 +22,9 @@ export interface EventRow {
   readonly recordedAt: Date;
 }
 
+/** For questions that pass over what only a later release knows: the types of all events of this one. */
+export const KNOWN_TYPES: readonly string[] = [...EVENT_TYPES];
+
 /** Whether it is of this release, or of one before. */
 export function isKnown({ streamId, type }: EventRow): boolean {
   return EVENT_TYPES.has(type) && STREAM_KINDS.some((kind) => streamId.startsWith(`${kind}-`));

@@ -1,3 +1,3 @@
-/** Advisory lock of `cellhouse_commit` (see its migration): commits share it; who compares rows with events takes it alone. */
+/** Advisory lock of `cellhouse_commit` (`migrations/sql/cellhouse_commit.sql`): commits share it; who compares rows with events takes it alone. */
 export const GATE_CLASS = 1_667_788_661;
 export const GATE = 1;

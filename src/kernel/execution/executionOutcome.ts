@@ -1,6 +1,6 @@
 import type { ErrorFacts, ReplyMessage } from '../frames/messages.ts';
 
-/** How an execution that reached the kernel ended; the first four rows of the design's status table. */
+/** How an execution that reached the kernel ended: the statuses that a kernel's answer can lead to (docs/api.md lists all). */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';
   /** Both are null unless `status` is ERROR. May hold anything a Python `str` can (U+0000, lone surrogates). */

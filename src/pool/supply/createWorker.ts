@@ -1,5 +1,5 @@
 /** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
-import type { NewId, PoolId, WorkerId } from '../../domain/ids.ts';
+import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import {
   decideWorker,
   type Worker,
@@ -19,7 +19,6 @@ export interface CreateWorkerDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly heldWorkers: HeldWorkers;
-  readonly newId: NewId;
   readonly now: () => Date;
   readonly poolId: PoolId;
   /** The image's immutable id, asked for each time: an image made anew serves the next worker. */
@@ -76,11 +75,11 @@ export async function awaitWorker(
   deps: CreateWorkerDeps,
   worker: Worker,
   signal: AbortSignal,
-): Promise<Worker> {
+): Promise<void> {
   await reachable(deps, worker, signal);
   await deps.heldWorkers.adopt(worker);
   const now = deps.now();
-  return await record(deps, worker, worker.id, {
+  await record(deps, worker, worker.id, {
     type: 'RecordReady',
     at: now.toISOString(),
     readyMs: now.getTime() - worker.requestedAt.getTime(),

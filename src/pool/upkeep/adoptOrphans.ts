@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
-import type { Worker } from '../../domain/worker.ts';
+import { isLive, type Worker } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
@@ -25,7 +25,7 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
     const worker = await queries.worker(id);
     if (worker === null) return;
     // Without a look at the engine: while that is away, code goes on and so does its output.
-    if (worker.state === 'IDLE' || worker.state === 'ASSIGNED') {
+    if (isLive(worker)) {
       await deps.heldWorkers.adopt(worker);
     } else if (!settling.has(id)) {
       settling.add(id);

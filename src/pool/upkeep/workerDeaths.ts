@@ -1,7 +1,7 @@
 /** Finds out about workers that ended by themselves, and ends what hung on them. */
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
-import type { Worker } from '../../domain/worker.ts';
+import { isLive, type Worker } from '../../domain/worker.ts';
 import { RuntimeError } from '../../runtime/runtime.ts';
 import { type EndWorkerDeps, endWorker, loseIfEnded, loss } from '../endWorker.ts';
 
@@ -47,7 +47,7 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
     },
     suspect: async (workerId, why) => {
       const worker = await queries.worker(workerId);
-      if (!worker || !['IDLE', 'ASSIGNED'].includes(worker.state)) return;
+      if (!worker || !isLive(worker)) return;
       if (await loseEnded(worker)) return;
       deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
       await endWorker(deps, worker, loss('unreachable', why));

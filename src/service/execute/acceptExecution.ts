@@ -127,7 +127,7 @@ async function openAndRequest(
     { type: 'OpenSession', at, sessionId, tenant, userUuid, workerId: worker.id, previous },
     null,
   );
-  const followsLoss = previous !== null && previous.closeReason !== 'released';
+  const followsLoss = opened.some(({ type, data }) => type === 'SessionOpened' && data.followsLoss);
   const append = requestAppend(
     deps,
     tenant,

@@ -39,6 +39,8 @@ export async function requestInterrupt(
     return end ?? (await queries.execution(execution.id)) ?? execution;
   } finally {
     clearTimeout(limit);
+    // If it could not be recorded, nobody waits for the end any more.
+    over.abort();
   }
 }
 
