@@ -16,7 +16,7 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'Code that ignores its interrupt for so long loses its kernel, and the variables.',
+    text: 'Code that ignores its interrupt for so long loses its kernel, and the variables. After half of it, code at its time limit is interrupted once more.',
     fallback: 1_000,
     min: 1,
   }),

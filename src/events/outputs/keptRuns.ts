@@ -1,4 +1,7 @@
-/** Outputs in memory: so much of each execution and of all together, and none for long. The oldest go first. */
+/**
+ * Outputs in memory: so much of each execution and of all together. The oldest go first. What is older than
+ * {@link MAX_AGE_MS} is never given, and goes when something is kept or asked for next.
+ */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { OutputCursor, OutputItem } from '../../domain/output.ts';
 import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';

@@ -1,5 +1,5 @@
 /**
- * The one way in which recorded states change: load, decide, commit. Whoever was beaten by another writer loads and decides
+ * How a recorded state changes when others may change it at the same time: load, decide, commit. Whoever was beaten by another writer loads and decides
  * again, so a decision always fits what is recorded when it is committed.
  */
 import { type Commit, type Committed, ConcurrencyError, type EventStore } from './eventStore.ts';
@@ -21,7 +21,7 @@ export type Outcome<Refusal> =
 export interface Deciding<State, Refusal> {
   /** Reads what is decided on; it may come from memory. @param isAgain another writer was first: memory may be stale */
   readonly load: (isAgain: boolean) => Promise<State>;
-  /** Pure. */
+  /** Asks nobody and changes nothing; called again with what is loaded anew. */
   readonly decide: (state: State) => Decision<Refusal>;
 }
 
