@@ -2,10 +2,11 @@
 
 import unittest
 
-from tests.with_executor import LONG_GRACE_MS, SHORT_GRACE_MS, WithExecutor
+from tests.with_executor import WithExecutor
 
 # The limit passes, and the interrupt comes, while the kernel is held for longer, by C code that no cell has defined.
 LIMIT_MS = 100
+SWALLOWED_GRACE_MS = 10_000
 HELD = "functools.partial(time.sleep, 0.4)"
 SETUP = f"""
 import asyncio, functools, itertools, time
@@ -89,14 +90,14 @@ class InterruptsTest(WithExecutor):
             "  print('swallowed')\n"
             "while True: pass"
         )
-        for grace_ms in (SHORT_GRACE_MS * 5, LONG_GRACE_MS // 10):
-            outcome, text = await self.run_code(str(grace_ms), code, LIMIT_MS, grace_ms)
-            self.assertEqual((outcome, text), ("timeout", "swallowed\n"))
-            report = (await self.reply(str(grace_ms)))["metadata"]["cellhouse"]
-            self.assertFalse(report["state_lost"])
-            # Until then it may be cleaning up.
-            ran_ms = report["finished_at"] - report["started_at"]
-            self.assertGreaterEqual(ran_ms, grace_ms / 2)
+        # The limit lets the code begin on a busy machine, the half of the grace lets it show its error.
+        outcome, text = await self.run_code("1", code, 1_000, SWALLOWED_GRACE_MS)
+        self.assertEqual((outcome, text), ("timeout", "swallowed\n"))
+        report = (await self.reply("1"))["metadata"]["cellhouse"]
+        self.assertFalse(report["state_lost"])
+        # Until then it may be cleaning up.
+        ran_ms = report["finished_at"] - report["started_at"]
+        self.assertGreaterEqual(ran_ms, SWALLOWED_GRACE_MS / 2)
 
 
 if __name__ == "__main__":
