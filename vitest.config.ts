@@ -4,6 +4,8 @@ import { ALONE, isLong, LONG } from './test/extent.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
+/** An engine's images are loaded and removed in hooks: minutes, beside others who write to the disk. */
+const E2E_HOOK_TIMEOUT_MS = 600_000;
 /** Longer than `until` looks (testkit/until.ts), which says what did not come. */
 const INT_TIMEOUT_MS = 90_000;
 /** Nothing waits in these: it ends one that computes for ever, on a machine however busy. */
@@ -60,7 +62,7 @@ export default defineConfig({
           maxWorkers: E2E_FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
           testTimeout: E2E_TIMEOUT_MS,
-          hookTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_HOOK_TIMEOUT_MS,
         },
       },
       {
@@ -73,7 +75,7 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: E2E_TIMEOUT_MS,
-          hookTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_HOOK_TIMEOUT_MS,
         },
       },
     ],
