@@ -50,7 +50,7 @@ export function isLive({ state }: Pick<Worker, 'state'>): boolean {
 }
 
 /** Its end is recorded, whether or not something of it is left. */
-function isOver({ state }: Pick<Worker, 'state'>): boolean {
+export function isOver({ state }: Pick<Worker, 'state'>): boolean {
   return state === 'RETIRED' || state === 'LOST' || state === 'REMOVED';
 }
 

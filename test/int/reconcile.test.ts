@@ -9,6 +9,7 @@ import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
+import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
 import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
@@ -28,12 +29,13 @@ beforeEach(async () => {
 });
 afterAll(() => rmSync(socketDir, { recursive: true }));
 
-function sweep(): Promise<void> {
+/** What a gateway on this database ends workers with. */
+function endingOf(database: Database) {
   const now = () => new Date();
   const { dockerSocketPath: socketPath } = loadConfig({}, 0);
   const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
   const heldWorkers = createHeldWorkers({
-    database: sweeper,
+    database,
     logger,
     messageCounts: createMessageCounts(),
     now,
@@ -43,16 +45,22 @@ function sweep(): Promise<void> {
     onSuspect: () => undefined,
     onOpen: () => undefined,
   });
-  const deps: ReconcileDeps = {
-    database: sweeper,
+  return {
+    database,
     runtime,
     heldWorkers,
     now,
     poolId: POOL_ID satisfies PoolId,
     logger,
-    onUnsettled: (_id, error) => {
+    onUnsettled: (_id: WorkerId, error: unknown) => {
       throw error;
     },
+  };
+}
+
+function sweep(): Promise<void> {
+  const deps: ReconcileDeps = {
+    ...endingOf(sweeper),
     isInTheMaking: () => false,
     bringUp: ({ id }) => broughtUp.push(id),
   };
@@ -93,4 +101,24 @@ describe.each([
     await sweep();
     expect(await sweeper.queries.worker(worker.id)).toMatchObject(end);
   });
+});
+
+it('a worker that another gateway has ended while it was made is nobody’s: its maker lets go of the lease', async () => {
+  const worker = await started();
+  const at = new Date().toISOString();
+  await commitOne<'worker'>(
+    sweeper.store,
+    onWorker(
+      worker,
+      { type: 'WorkerLost', data: { at, reason: 'exited', exitCode: 137, detail: null } },
+      { type: 'WorkerRemoved', data: { at } },
+    ),
+  );
+  const config = loadConfig({ SOCKET_DIR: socketDir });
+  const making = createWorkerMaking({ ...endingOf(maker), config, workerImage: 'none', newId });
+  await making.fail(worker, new Error('Its container ended while it started.'));
+  expect(maker.leases.isHeld(`worker-${worker.id}`)).toBe(false);
+  expect(await sweeper.leases.acquireWorker(worker.id)).not.toBeNull();
+  await sweeper.leases.releaseWorker(worker.id);
+  await maker.close();
 });

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { NewId, WorkerId } from '../../domain/ids.ts';
-import type { Worker } from '../../domain/worker.ts';
+import { isOver, type Worker } from '../../domain/worker.ts';
 import { LimitError } from '../../events/store/eventStore.ts';
 import { type EndWorkerDeps, endWorker, loss } from '../endWorker.ts';
 import {
@@ -57,6 +57,8 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
     // Another gateway may have brought it up meanwhile.
     if (now && ['REQUESTED', 'STARTING'].includes(now.state))
       await endWorker(deps, now, loss('create-failed', messageOf(error)));
+    // Another gateway has ended it: the lease that its maker holds would be renewed for ever.
+    else if (now === null || isOver(now)) await deps.heldWorkers.drop(worker.id);
   }
 
   return {
