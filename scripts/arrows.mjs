@@ -52,4 +52,5 @@ export const PACKAGES = {
   'graphql-yoga': ['server'],
   '@graphql-yoga': ['server'],
   'graphql-ws': ['server'],
+  'prom-client': ['process', 'server'],
 };

@@ -5,7 +5,6 @@
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
 import { messageOf } from './domain/errors.ts';
-import type { EndStatus } from './domain/execution.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
@@ -24,6 +23,7 @@ import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
+import { onOwnEnds } from './service/execute/onOwnEnds.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
@@ -45,8 +45,15 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Starts a gateway. Resolves when it serves and its workers are adopted. @throws Error with a message for the operator */
-export async function startGateway(config: Config): Promise<Gateway> {
+/**
+ * Starts a gateway. Resolves when it serves and its workers are adopted.
+ * @param processMetrics what `/metrics` tells of this process besides
+ * @throws Error with a message for the operator
+ */
+export async function startGateway(
+  config: Config,
+  processMetrics: () => Promise<string>,
+): Promise<Gateway> {
   const closers: Closers = [];
   const logger: Logger = pino({ level: config.logLevel });
   try {
@@ -58,7 +65,13 @@ export async function startGateway(config: Config): Promise<Gateway> {
     requireRuntime(engine, config);
     if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
     const serviceParts = composeService(config, installation);
-    const server = composeServer({ config, ...installation, ...serviceParts, logger });
+    const server = composeServer({
+      config,
+      ...installation,
+      ...serviceParts,
+      processMetrics,
+      logger,
+    });
     const { port } = await server.listen();
     closers.push(() => pool.close(DRAIN_OUTPUT_MS));
     closers.push(() => server.close());
@@ -139,8 +152,6 @@ export function composePool(deps: {
 
 export interface ServiceParts {
   readonly service: Service;
-  /** How many ended here with each status, counted on. */
-  readonly endedExecutions: ReadonlyMap<EndStatus, number>;
   /** Reads what the service keeps in memory; to be awaited before the pool starts. */
   load(): Promise<void>;
 }
@@ -156,15 +167,10 @@ export function composeService(
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
-  const endedExecutions = new Map<EndStatus, number>();
   // Sessions first: whoever is woken by a finished execution finds its session up to date.
   database.wakeUps.onEvent((recorded) => {
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
-    const { event } = recorded;
-    if (event.type !== 'ExecutionFinished') return;
-    const { status } = event.data;
-    endedExecutions.set(status, (endedExecutions.get(status) ?? 0) + 1);
   });
   const service = createService({
     config,
@@ -176,7 +182,7 @@ export function composeService(
     newId,
     now: () => new Date(),
   });
-  return { service, endedExecutions, load: () => sessions.load() };
+  return { service, load: () => sessions.load() };
 }
 
 /** The server before the service, not listening yet. */
@@ -186,17 +192,19 @@ export function composeServer(
       readonly config: Config;
       readonly database: Database;
       readonly logger: Logger;
+      readonly processMetrics: () => Promise<string>;
     },
 ): GatewayServer {
-  const { config, database, pool, service, logger } = deps;
+  const { config, database, pool, service, logger, processMetrics } = deps;
   return createServer({
     config,
     service,
     token: config.authToken ?? tokenOf(config.dataDir),
     readiness: () => readiness(database, pool),
-    endedExecutions: () => deps.endedExecutions,
+    onExecutionEnded: (listener) => onOwnEnds(database, listener),
     messageCounts: () => deps.messageCounts,
     outputFollowers: () => deps.sharedOutput.count,
+    processMetrics,
     logger,
   });
 }

@@ -2,6 +2,7 @@ import { loadServeConfig } from '../config/config.ts';
 import { startGateway } from '../gateway.ts';
 import { limitHeapGrowth } from '../process/limitHeapGrowth.ts';
 import { optimizeEarly } from '../process/optimizeEarly.ts';
+import { createProcessMetrics } from '../process/processMetrics.ts';
 import { onStopSignals } from '../process/stopSignals.ts';
 
 /** `cellhouse serve`: starts a gateway and returns while it serves; a stop signal ends it, or a later release of it. */
@@ -9,7 +10,7 @@ export async function serve(): Promise<void> {
   limitHeapGrowth();
   optimizeEarly();
   const config = loadServeConfig(process.env);
-  const gateway = await startGateway(config);
+  const gateway = await startGateway(config, createProcessMetrics());
   console.log(`Cellhouse serves ${gateway.address}/graphql`);
   if (gateway.tokenFile) console.log(`The token is in ${gateway.tokenFile}`);
   const stop = onStopSignals(() => gateway.close());

@@ -14,7 +14,16 @@ import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
 import { storableText } from './storableText.ts';
 
-export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
+export const END_STATUSES = [
+  'OK',
+  'ERROR',
+  'TIMEOUT',
+  'INTERRUPTED',
+  'WORKER_LOST',
+  'CANCELLED',
+] as const;
+
+export type EndStatus = (typeof END_STATUSES)[number];
 
 export type ExecutionEvent =
   | Event<
@@ -57,6 +66,9 @@ export type ExecutionEvent =
         exitCode: number | null;
       }
     >;
+
+/** What is counted of an execution that has ended. */
+export type ExecutionEnd = Pick<Finished, 'status' | 'queuedMs' | 'runMs'>;
 
 /** What the events of an execution fold into, and the row of its table; `version` is the stream's. */
 export interface Execution {

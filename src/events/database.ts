@@ -14,6 +14,8 @@ export interface DatabaseDeps {
 }
 
 export interface Database {
+  /** Who commits through this: its events say so. */
+  readonly gatewayId: GatewayId;
   readonly store: EventStore;
   readonly queries: Queries;
   readonly leases: Leases;

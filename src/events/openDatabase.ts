@@ -98,6 +98,7 @@ function assemble(
   const patience = { logger, closing: closing.signal };
   let closed: Promise<void> | null = null;
   return {
+    gatewayId,
     // Commits wait by themselves.
     store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
     queries: allPatient(createQueries(reads, { newId, freshOutputs }), patience),

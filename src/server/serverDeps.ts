@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
-import type { EndStatus } from '../domain/execution.ts';
-import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { Service } from '../service/service.ts';
 import type { QueryLimits } from './graphql/queryLimits.ts';
 import type { Readiness } from './http/health.ts';
+import type { MetricsDeps } from './http/metrics.ts';
 
 /** What the server serves, and what it tells of the gateway. */
-export interface ServerDeps {
+export interface ServerDeps
+  extends Pick<MetricsDeps, 'onExecutionEnded' | 'messageCounts' | 'processMetrics'> {
   readonly config: Pick<
     Config,
     'host' | 'port' | 'maxBodyBytes' | 'corsOrigins' | 'slowReaderTimeoutMs'
@@ -16,9 +16,6 @@ export interface ServerDeps {
   readonly service: Service;
   readonly token: string;
   readonly readiness: () => Promise<Readiness>;
-  /** How executions ended since the start, for /metrics. */
-  readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
-  readonly messageCounts: () => Readonly<MessageCounts>;
   /** How many subscriptions follow output here. */
   readonly outputFollowers: () => number;
   readonly logger: Logger;

@@ -330,18 +330,6 @@ describe('other paths', () => {
     expect(await ready.json()).toMatchObject({ reasons: ['The database does not answer.'] });
   });
 
-  it('/metrics tells pool, executions and process to who has the token', async () => {
-    const { origin } = await startTransport(memoryService(), {
-      endedExecutions: () => new Map([['OK', 7]]),
-    });
-    expect((await fetch(`${origin}/metrics`)).status).toBe(401);
-    const text = await (await fetch(`${origin}/metrics`, { headers: JSON_HEADERS })).text();
-    expect(text).toContain('cellhouse_workers{state="idle"} 2\n');
-    expect(text).toContain('cellhouse_executions_total{status="OK"} 7\n');
-    expect(text).toContain('cellhouse_worker_messages_total{fate="invalid"} 3\n');
-    expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
-  });
-
   it('/ is the console, which loads nothing from elsewhere', async () => {
     const { origin } = await startTransport(memoryService());
     for (const path of ['/', '/console.js', '/graphqlSocket.js', '/console.css']) {

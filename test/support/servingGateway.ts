@@ -35,7 +35,14 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   const logger = pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
   const serviceParts = composeService(config, { database, ...parts });
-  const server = composeServer({ config, database, ...parts, ...serviceParts, logger });
+  const server = composeServer({
+    config,
+    database,
+    ...parts,
+    ...serviceParts,
+    processMetrics: async () => '',
+    logger,
+  });
   await serviceParts.load();
   await parts.pool.start();
   return {

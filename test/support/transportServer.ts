@@ -2,7 +2,6 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import type { EndStatus } from '../../src/domain/execution.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/http/health.ts';
@@ -54,7 +53,8 @@ const SERVER_CONFIG: ServerDeps['config'] = {
 export interface TransportOptions {
   readonly config?: Partial<ServerDeps['config']>;
   readonly readiness?: () => Promise<Readiness>;
-  readonly endedExecutions?: () => ReadonlyMap<EndStatus, number>;
+  readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
+  readonly processMetrics?: ServerDeps['processMetrics'];
 }
 
 /** What the server needs beside the given service, silent. */
@@ -64,9 +64,10 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     service,
     token: TOKEN,
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
-    endedExecutions: options.endedExecutions ?? (() => new Map()),
+    onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     outputFollowers: () => 0,
+    processMetrics: options.processMetrics ?? (async () => ''),
     logger: pino({ level: 'silent' }),
   };
 }

@@ -1,12 +1,14 @@
-/** `/metrics`, in Prometheus' text format. */
+/** `/metrics`, in Prometheus' text format. docs/metrics.md lists all of it. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { EndStatus } from '../../domain/execution.ts';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
+import { createExecutionMetrics } from './executionMetrics.ts';
 
-export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** How finely the event loop's delay is sampled; each sample holds this much more than the delay. */
 const LOOP_RESOLUTION_MS = 20;
@@ -20,11 +22,13 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
 
 export interface MetricsDeps {
   readonly service: Pick<Service, 'poolStatus'>;
-  /** Executions that ended, on any gateway, since this process started. */
-  readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
+  /** Calls the listener with each execution whose end this gateway has committed, until the function it gives is called. */
+  readonly onExecutionEnded: (listener: (end: ExecutionEnd) => void) => () => void;
   readonly messageCounts: () => Readonly<MessageCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;
+  /** What is told of the process, in Prometheus' text format. */
+  readonly processMetrics: () => Promise<string>;
 }
 
 interface Connections {
@@ -35,114 +39,124 @@ interface Connections {
 
 export interface Metrics {
   text(principal: Principal): Promise<string>;
+  /** Ends what measures by itself. Idempotent. */
   close(): void;
 }
 
-interface Sample {
-  readonly name: string;
-  readonly type: 'gauge' | 'counter';
-  readonly help: string;
-  /** Label text (or '') -> value. */
-  readonly values: ReadonlyMap<string, number>;
-}
-
 export function createMetrics(deps: MetricsDeps): Metrics {
-  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-  loopDelay.enable();
-
+  const registry = new Registry();
+  const setPool = addPool(registry);
+  const offEnded = deps.onExecutionEnded(createExecutionMetrics(registry));
+  addMessages(registry, deps.messageCounts);
+  addConnections(registry, deps.connections);
+  const loop = addLoopDelay(registry);
   return {
-    async text(principal) {
-      const samples = [
-        ...poolSamples(await deps.service.poolStatus(principal)),
-        executionSample(deps.endedExecutions()),
-        ...kernelSamples(deps.messageCounts()),
-        ...connectionSamples(deps.connections()),
-        ...processSamples(Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS) / 1e3),
-      ];
-      loopDelay.reset();
-      return samples.map(print).join('');
+    text: async (principal) => {
+      setPool(await deps.service.poolStatus(principal));
+      return `${await registry.metrics()}\n${await deps.processMetrics()}`;
     },
-    close: () => void loopDelay.disable(),
+    close: () => {
+      offEnded();
+      loop.close();
+    },
   };
 }
 
-function poolSamples(status: PoolStatus): Sample[] {
-  const workers = new Map([
-    ['{state="starting"}', status.startingWorkers],
-    ['{state="idle"}', status.idleWorkers],
-    ['{state="busy"}', status.busyWorkers],
-  ]);
-  return [
-    { name: 'cellhouse_workers', type: 'gauge', help: 'Workers by state.', values: workers },
-    gauge('cellhouse_workers_max', 'MAX_TOTAL_WORKERS.', status.maxTotalWorkers),
-    gauge('cellhouse_workers_idle_min', 'MIN_IDLE_WORKERS.', status.minIdleWorkers),
-    gauge('cellhouse_waiting_requests', 'Calls that wait for a worker.', status.waitingRequests),
-    {
-      name: 'cellhouse_pool_degraded',
-      type: 'gauge',
-      help: 'Whether workers cannot be made, by reason.',
-      values: new Map(
-        DEGRADATION_REASONS.map((reason) => [
-          `{reason="${reason}"}`,
-          Number(status.degradation?.reason === reason),
-        ]),
-      ),
-    },
-  ];
-}
-
-function executionSample(ended: ReadonlyMap<EndStatus, number>): Sample {
-  return {
-    name: 'cellhouse_executions_total',
-    type: 'counter',
-    help: 'Executions that ended since this process started, on any gateway, by status.',
-    values: new Map([...ended].map(([status, count]) => [`{status="${status}"}`, count])),
+/** @returns tells how the pool is just now */
+function addPool(registry: Registry): (status: PoolStatus) => void {
+  const registers = [registry];
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const workers = new Gauge({
+    name: 'cellhouse_workers',
+    help: 'Workers by state.',
+    labelNames: ['state'],
+    registers,
+  });
+  const max = gauge('cellhouse_workers_max', 'MAX_TOTAL_WORKERS.');
+  const idleMin = gauge('cellhouse_workers_idle_min', 'MIN_IDLE_WORKERS.');
+  const waiting = gauge('cellhouse_waiting_requests', 'Calls that wait for a worker.');
+  const degraded = new Gauge({
+    name: 'cellhouse_pool_degraded',
+    help: 'Whether workers cannot be made, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  return (status) => {
+    workers.set({ state: 'starting' }, status.startingWorkers);
+    workers.set({ state: 'idle' }, status.idleWorkers);
+    workers.set({ state: 'busy' }, status.busyWorkers);
+    max.set(status.maxTotalWorkers);
+    idleMin.set(status.minIdleWorkers);
+    waiting.set(status.waitingRequests);
+    for (const reason of DEGRADATION_REASONS)
+      degraded.set({ reason }, Number(status.degradation?.reason === reason));
   };
 }
 
-function kernelSamples({ connections, ...messages }: Readonly<MessageCounts>): Sample[] {
-  return [
-    counter('cellhouse_worker_connections_total', 'Connections made to workers.', connections),
-    {
-      name: 'cellhouse_worker_messages_total',
-      type: 'counter',
-      help: 'Messages from workers: delivered, sent again and dropped (duplicates), not understood (invalid; some of these are delivered as a gap), of types that concern nobody (ignored).',
-      values: new Map(Object.entries(messages).map(([fate, count]) => [`{fate="${fate}"}`, count])),
+/** They are counted where they come in, by what knows nothing of metrics; here they are only told. */
+function addMessages(registry: Registry, counts: MetricsDeps['messageCounts']): void {
+  const registers = [registry];
+  new Counter({
+    name: 'cellhouse_worker_connections_total',
+    help: 'Connections made to workers.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(counts().connections);
     },
-  ];
+  });
+  new Counter({
+    name: 'cellhouse_worker_messages_total',
+    help: 'Messages from workers: delivered, sent again and dropped (duplicates), not understood (invalid; some of these are delivered as a gap), of types that concern nobody (ignored).',
+    labelNames: ['fate'],
+    registers,
+    collect() {
+      const { connections: _, ...messages } = counts();
+      this.reset();
+      for (const [fate, count] of Object.entries(messages)) this.inc({ fate }, count);
+    },
+  });
 }
 
-function connectionSamples({ inFlightCalls, webSockets, outputFollowers }: Connections): Sample[] {
-  return [
-    gauge('cellhouse_calls_in_flight', 'Queries and mutations being answered.', inFlightCalls),
-    gauge('cellhouse_websocket_connections', 'Open WebSocket connections.', webSockets),
-    gauge('cellhouse_output_followers', 'Subscriptions that follow output.', outputFollowers),
-  ];
+function addConnections(registry: Registry, connections: MetricsDeps['connections']): void {
+  const gauge = (name: string, help: string, read: (now: Connections) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(connections()));
+      },
+    });
+  gauge(
+    'cellhouse_calls_in_flight',
+    'Queries and mutations being answered.',
+    ({ inFlightCalls }) => inFlightCalls,
+  );
+  gauge(
+    'cellhouse_websocket_connections',
+    'Open WebSocket connections.',
+    ({ webSockets }) => webSockets,
+  );
+  gauge(
+    'cellhouse_output_followers',
+    'Subscriptions that follow output.',
+    ({ outputFollowers }) => outputFollowers,
+  );
 }
 
-function processSamples(loopDelaySeconds: number): Sample[] {
-  const cpu = process.cpuUsage();
-  const seconds = (cpu.user + cpu.system) / 1e6;
-  return [
-    counter('process_cpu_seconds_total', 'CPU time used.', seconds),
-    gauge('process_resident_memory_bytes', 'Resident memory.', process.memoryUsage.rss()),
-    gauge(
-      'cellhouse_event_loop_delay_p99_seconds',
-      'Delay of the event loop since the last scrape.',
-      Number.isFinite(loopDelaySeconds) ? loopDelaySeconds : 0,
-    ),
-  ];
-}
-
-function gauge(name: string, help: string, value: number): Sample {
-  return { name, type: 'gauge', help, values: new Map([['', value]]) };
-}
-
-function counter(name: string, help: string, value: number): Sample {
-  return { ...gauge(name, help, value), type: 'counter' };
-}
-
-function print({ name, type, help, values }: Sample): string {
-  const lines = [...values].map(([labels, value]) => `${name}${labels} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+function addLoopDelay(registry: Registry): { close(): void } {
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  new Gauge({
+    name: 'cellhouse_event_loop_delay_p99_seconds',
+    help: 'Delay of the event loop since the last scrape, in 99 of 100 samples no longer than this.',
+    registers: [registry],
+    collect() {
+      const delayMs = Math.max(0, delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS);
+      this.set(Number.isFinite(delayMs) ? delayMs / 1e3 : 0);
+      delay.reset();
+    },
+  });
+  return { close: () => void delay.disable() };
 }

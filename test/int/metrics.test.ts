@@ -1,0 +1,166 @@
+/** `/metrics`: all that a scraper is given, read as strictly as Prometheus reads it. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { ExecutionEnd } from '../../src/domain/execution.ts';
+import { createProcessMetrics } from '../../src/process/processMetrics.ts';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { memoryService } from '../support/memoryService.ts';
+import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { type Families, parsePrometheus } from '../support/prometheusText.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+import { startTransport, TOKEN } from '../support/transportServer.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const processMetrics = createProcessMetrics();
+const db = await useDatabase();
+
+async function scrape(origin: string): Promise<Families> {
+  const response = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  return parsePrometheus(await response.text());
+}
+
+function value(families: Families, family: string, labels = {}, name = family): number {
+  const sample = families
+    .get(family)
+    ?.samples.find((each) => each.name === name && matches(each.labels, labels));
+  if (!sample) throw new Error(`${name} ${JSON.stringify(labels)} is not there.`);
+  return sample.value;
+}
+
+function matches(labels: object, wanted: object): boolean {
+  return JSON.stringify(labels) === JSON.stringify(wanted);
+}
+
+/** What a histogram has counted: how many, seconds in all, and how many took at most `le` seconds. */
+function histogram(families: Families, name: string, le: string) {
+  return {
+    count: value(families, name, {}, `${name}_count`),
+    sum: value(families, name, {}, `${name}_sum`),
+    atMost: value(families, name, { le }, `${name}_bucket`),
+  };
+}
+
+describe('/metrics', () => {
+  it('is for who has the token', async () => {
+    const { origin } = await startTransport(memoryService());
+    expect((await fetch(`${origin}/metrics`)).status).toBe(401);
+  });
+
+  it('tells of pool, workers and connections', async () => {
+    const { origin } = await startTransport(memoryService());
+    const told = await scrape(origin);
+    expect(value(told, 'cellhouse_workers', { state: 'idle' })).toBe(2);
+    expect(value(told, 'cellhouse_pool_degraded', { reason: 'disk-full' })).toBe(0);
+    expect(value(told, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);
+    expect(value(told, 'cellhouse_calls_in_flight')).toBe(0);
+    // What is counted elsewhere is told as it is, not added up with each scrape.
+    const again = await scrape(origin);
+    expect(value(again, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);
+  });
+
+  it('counts executions, and how long they waited and ran', async () => {
+    const listeners: ((end: ExecutionEnd) => void)[] = [];
+    const { origin } = await startTransport(memoryService(), {
+      onExecutionEnded: (listener) => {
+        listeners.push(listener);
+        return () => undefined;
+      },
+    });
+    expect(value(await scrape(origin), 'cellhouse_executions_total', { status: 'TIMEOUT' })).toBe(
+      0,
+    );
+    for (const tell of listeners) {
+      tell({ status: 'OK', queuedMs: 4, runMs: 20 });
+      tell({ status: 'OK', queuedMs: 250, runMs: 2_000 });
+      tell({ status: 'CANCELLED', queuedMs: 7_200_000, runMs: null });
+    }
+    const told = await scrape(origin);
+    expect(value(told, 'cellhouse_executions_total', { status: 'OK' })).toBe(2);
+    expect(value(told, 'cellhouse_executions_total', { status: 'CANCELLED' })).toBe(1);
+    expect(histogram(told, 'cellhouse_execution_queue_seconds', '0.25')).toEqual({
+      count: 3,
+      sum: expect.closeTo(7_200.254),
+      atMost: 2,
+    });
+    expect(histogram(told, 'cellhouse_execution_run_seconds', '0.025')).toEqual({
+      count: 2,
+      sum: expect.closeTo(2.02),
+      atMost: 1,
+    });
+    expect(histogram(told, 'cellhouse_execution_total_seconds', '3600')).toEqual({
+      count: 3,
+      sum: expect.closeTo(7_202.274),
+      atMost: 2,
+    });
+  });
+
+  it('is what docs/metrics.md lists, and nothing else', async () => {
+    const { origin } = await startTransport(memoryService(), { processMetrics });
+    const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| `([a-z_0-9]+)` +\| (\w+) /gm)];
+    const listed = rows.map(([, name, type]) => [name, type]);
+    const told = [...(await scrape(origin))].map(([name, { type }]) => [name, type]);
+    expect(listed.toSorted()).toEqual(told.toSorted());
+  });
+
+  it('says the same of the process at every gateway in it, and stops listening with its server', async () => {
+    let listening = 0;
+    const start = () =>
+      startTransport(memoryService(), {
+        processMetrics,
+        onExecutionEnded: () => {
+          listening += 1;
+          return () => {
+            listening -= 1;
+          };
+        },
+      });
+    const [one, other] = [await start(), await start()];
+    const startOf = async ({ origin }: { origin: string }) =>
+      value(await scrape(origin), 'process_start_time_seconds');
+    expect(await startOf(one)).toBe(await startOf(other));
+    expect(listening).toBe(2);
+    await one.server.close();
+    await one.server.close();
+    expect(listening).toBe(1);
+  });
+});
+
+describe('two gateways of one installation', () => {
+  it('count an execution once: where its end is recorded', async () => {
+    const socketDir = mkdtempSync(join(tmpdir(), 'ch-metrics-'));
+    const workers = createProgrammedRuntime();
+    const { runtime } = workers;
+    const serve = async () => {
+      const database = await db.open();
+      const gateway = await startServingGateway({ database, runtime, socketDir });
+      const { port } = await gateway.server.listen();
+      return { gateway, origin: `http://127.0.0.1:${port}` };
+    };
+    const [one, other] = [await serve(), await serve()];
+    onTestFinished(async () => {
+      await one.gateway.close();
+      await other.gateway.close();
+      await workers.close();
+      rmSync(socketDir, { recursive: true, force: true });
+    });
+    for (const { gateway } of [one, other, one]) {
+      const request = { userUuid: 'ann', code: '1' };
+      expect(await gateway.service.execute(PRINCIPAL, request)).toMatchObject({ status: 'OK' });
+    }
+    const counted = async (origin: string) => {
+      const told = await scrape(origin);
+      const ended = value(told, 'cellhouse_executions_total', { status: 'OK' });
+      expect(histogram(told, 'cellhouse_execution_total_seconds', '+Inf').count).toBe(ended);
+      return ended;
+    };
+    const both = async () => (await counted(one.origin)) + (await counted(other.origin));
+    await until('three ends', async () => (await both()) >= 3);
+    // Each has heard of an end at least, for it answered with it.
+    expect(await both()).toBe(3);
+  });
+});
