@@ -9,21 +9,23 @@
  */
 export const ROOMS = {
   domain: { may: [] },
+  async: { may: [] },
   config: { may: ['domain'] },
   process: { may: ['domain'] },
-  postgres: { may: ['domain'] },
-  events: { may: ['domain'], types: ['config'] },
-  runtime: { may: ['domain'], types: ['config'] },
-  kernel: { may: ['domain'], types: ['config'] },
-  worker: { may: ['domain', 'events', 'kernel'] },
-  pool: { may: ['domain', 'events', 'runtime', 'worker'], types: ['config'] },
-  service: { may: ['domain', 'events', 'pool', 'worker'], types: ['config'] },
+  postgres: { may: ['domain', 'async'] },
+  events: { may: ['domain', 'async'], types: ['config'] },
+  runtime: { may: ['domain', 'async'], types: ['config'] },
+  kernel: { may: ['domain', 'async'], types: ['config'] },
+  worker: { may: ['domain', 'async', 'events', 'kernel'] },
+  pool: { may: ['domain', 'async', 'events', 'runtime', 'worker'], types: ['config'] },
+  service: { may: ['domain', 'async', 'events', 'pool', 'worker'], types: ['config'] },
   schema: { may: ['domain', 'service'] },
   doors: { may: ['domain', 'service'] },
-  server: { may: ['domain', 'service', 'schema', 'doors', 'config', 'process'] },
+  server: { may: ['domain', 'async', 'service', 'schema', 'doors', 'config', 'process'] },
   'gateway.ts': {
     may: [
       'domain',
+      'async',
       'config',
       'process',
       'postgres',
@@ -38,7 +40,7 @@ export const ROOMS = {
       'server',
     ],
   },
-  cli: { may: ['domain', 'config', 'process', 'postgres', 'events', 'gateway.ts'] },
+  cli: { may: ['domain', 'async', 'config', 'process', 'postgres', 'events', 'gateway.ts'] },
   'cli.ts': { may: ['cli', 'process'] },
 };
 

@@ -3,6 +3,7 @@
  * them all. The commands use it, and so do the tests.
  */
 import { type Logger, pino } from 'pino';
+import { type Closers, closeAll } from './async/closeAll.ts';
 import type { Config } from './config/config.ts';
 import { messageOf } from './domain/errors.ts';
 import type { PoolId } from './domain/ids.ts';
@@ -14,7 +15,6 @@ import { createPool, type Pool } from './pool/pool.ts';
 import { poolOfEngine } from './pool/poolOfEngine.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
-import { type Closers, closeAll } from './process/closeAll.ts';
 import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { lookUntil } from '../src/async/lookUntil.ts';
 
 const LOOK_INTERVAL_MS = 50;
 /** Ends a wait for what never comes. What comes may take its time: six workers start together, beside other tests. */
@@ -10,11 +10,7 @@ export async function until<T>(
   look: () => Promise<T | null | undefined | false>,
   limitMs = LOOK_LIMIT_MS,
 ): Promise<T> {
-  const end = performance.now() + limitMs;
-  for (;;) {
-    const seen = await look();
-    if (seen) return seen;
-    if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
-    await delay(LOOK_INTERVAL_MS);
-  }
+  const seen = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs }, look);
+  if (seen === null) throw new Error(`${what}: not within ${limitMs} ms`);
+  return seen;
 }

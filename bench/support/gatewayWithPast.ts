@@ -1,5 +1,6 @@
 /** A gateway whose database holds a long past, and what its restart takes. */
 import { pino } from 'pino';
+import { lookUntil } from '../../src/async/lookUntil.ts';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { withSql } from './benchDatabase.ts';
@@ -49,14 +50,12 @@ export async function restartHard(
 }
 
 async function untilReady({ url }: TestGateway, startedAt: number): Promise<number> {
-  for (;;) {
-    const isReady = await fetch(`${url}/readyz`).then(
+  const isReady = await lookUntil({ everyMs: LOOK_MS, limitMs: READY_TIMEOUT_MS }, () =>
+    fetch(`${url}/readyz`).then(
       ({ status }) => status === 200,
       () => false,
-    );
-    if (isReady) return performance.now() - startedAt;
-    if (performance.now() - startedAt > READY_TIMEOUT_MS)
-      throw new Error(`Not ready within ${READY_TIMEOUT_MS} ms.`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
+    ),
+  );
+  if (isReady) return performance.now() - startedAt;
+  throw new Error(`Not ready within ${READY_TIMEOUT_MS} ms.`);
 }

@@ -1,7 +1,7 @@
 /** One subscription on one connection of its own. Who goes on after a break is the caller's business. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
+import { within } from '../../src/async/within.ts';
 import { compact, type StreamItem } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 
@@ -57,13 +57,16 @@ export async function subscribe(
     connectionParams: { 'X-Auth-Token': token },
     retryAttempts: 0,
   });
+  const onStop = () => client.terminate();
+  signal.addEventListener('abort', onStop, { once: true });
   try {
-    return await take(client, subscription, signal);
+    return await take(client, subscription);
   } catch (error: unknown) {
     signal.throwIfAborted();
     // However else it broke: the next connection goes on.
     return refusalIn(error);
   } finally {
+    signal.removeEventListener('abort', onStop);
     client.terminate();
   }
 }
@@ -79,11 +82,12 @@ class TerminableWebSocket extends WebSocket {
 async function take(
   client: Client,
   { query, variables, onItem }: Subscription,
-  signal: AbortSignal,
 ): Promise<string | null> {
   const events = client.iterate<{ output: OutputEvent }>({ query, variables });
   for (;;) {
-    const next = await unlessSilent(events.next(), signal);
+    const next = await within(SILENCE_LIMIT_MS, events.next(), () => {
+      throw new Error('Silence.');
+    });
     if (next.done) return 'completed';
     const refusal = refusalIn(next.value.errors);
     if (refusal !== null || !next.value.data) return refusal;
@@ -100,18 +104,4 @@ function refusalIn(errors: unknown): string | null {
 function itemOf({ __typename, executionId, seq, text = '', reason }: OutputEvent): FollowedItem {
   const kind = KINDS[__typename] ?? __typename;
   return { executionId, seq, kind, text: reason ?? compact(text), chars: text.length };
-}
-
-async function unlessSilent<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const over = new AbortController();
-  const limits = { signal: AbortSignal.any([signal, over.signal]) };
-  const silence = delay(SILENCE_LIMIT_MS, undefined, limits).then(() => {
-    throw new Error('Silence.');
-  });
-  try {
-    return await Promise.race([work, silence]);
-  } finally {
-    over.abort();
-    silence.catch(() => undefined);
-  }
 }

@@ -2,7 +2,8 @@
  * Strikes at random, several things at once, and undoes what it did: a process is started again, a wire opened. What is healed
  * beyond that is the product's own doing.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../src/async/pause.ts';
+import { within } from '../../src/async/within.ts';
 import type { FaultRecord } from '../history.ts';
 import { diskFault } from './diskFault.ts';
 import type { Candidate, FaultKind, Scene, WorkerContainer } from './fault.ts';
@@ -37,7 +38,7 @@ export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promis
   const running = new Map<Promise<void>, Candidate>();
   const failures: string[] = [];
   while (!signal.aborted) {
-    await delay(random.waitMs(PAUSE_MEAN_MS), undefined, { signal }).catch(() => undefined);
+    await pause(random.waitMs(PAUSE_MEAN_MS), signal);
     if (running.size >= MAX_AT_ONCE) await Promise.race(running.keys());
     if (signal.aborted) break;
     const busy = [...running.values()];
@@ -78,13 +79,13 @@ async function runFault(
   signal: AbortSignal,
 ): Promise<void> {
   const startedAt = Date.now();
-  const strike = await within(candidate.strike());
+  const strike = await inTime(candidate.strike());
   if (strike === null) return;
   say(`${kind.name} ${candidate.resource}${strike.holdMs > 0 ? ` for ${strike.holdMs} ms` : ''}`);
   const struckAt = Date.now();
   if (strike.holdMs > 0) {
-    await delay(strike.holdMs, undefined, { signal }).catch(() => undefined);
-    await within(strike.heal());
+    await pause(strike.holdMs, signal);
+    await inTime(strike.heal());
   }
   const { gateway = null, workerId = null, user = null } = candidate.on;
   const healedAt = strike.holdMs > 0 ? Date.now() : struckAt;
@@ -106,15 +107,8 @@ async function workersOf(
   }));
 }
 
-async function within<T>(work: Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const limit = delay(FAULT_LIMIT_MS, undefined, { signal: over.signal }).then(() => {
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return within(FAULT_LIMIT_MS, work, () => {
     throw new Error(`Not within ${FAULT_LIMIT_MS} ms.`);
   });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    over.abort();
-    limit.catch(() => undefined);
-  }
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../src/async/pause.ts';
 import { until } from '../../testkit/until.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
@@ -54,7 +54,7 @@ export function createGateway({ index, port, env, logFile, onCrash }: GatewayDep
       if (isHeld) await new Promise<void>((resolve) => (wake = resolve));
       else {
         await runOnce();
-        await delay(RESTART_PAUSE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+        await pause(RESTART_PAUSE_MS, closing.signal);
       }
     }
   }
@@ -83,7 +83,7 @@ export function createGateway({ index, port, env, logFile, onCrash }: GatewayDep
   let end: number | string = 0;
 
   async function noteWhenReady(started: ChildProcess): Promise<void> {
-    while (child === started && !(await isReady())) await delay(RESTART_PAUSE_MS);
+    while (child === started && !(await isReady())) await pause(RESTART_PAUSE_MS);
     if (child === started) wasReady = true;
   }
 

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
+import { pause } from '../../src/async/pause.ts';
 
 export interface Wire {
   readonly port: number;
@@ -47,7 +48,7 @@ export async function createWire(socketPath: string): Promise<Wire> {
   function pass(link: Link, from: net.Socket, to: net.Socket): void {
     let last = Promise.resolve();
     const after = (then: () => void) => {
-      const travelled = delayMs > 0 ? later(delayMs) : Promise.resolve();
+      const travelled = delayMs > 0 ? pause(delayMs) : Promise.resolve();
       last = Promise.all([last, travelled]).then(then);
     };
     from.on('data', (chunk) => {
@@ -95,10 +96,4 @@ export async function createWire(socketPath: string): Promise<Wire> {
       await closed;
     },
   };
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

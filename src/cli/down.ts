@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
+import { type Closers, closeAll } from '../async/closeAll.ts';
+import { lookUntil } from '../async/lookUntil.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { LEASE_TTL_MS, type Leases } from '../events/leases/leases.ts';
 import { openInstallation } from '../gateway.ts';
 import { stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
-import { type Closers, closeAll } from '../process/closeAll.ts';
 import { makeDataDir } from '../process/dataDir.ts';
 import { liveGateway, lockDataDir } from '../process/gatewayLock.ts';
 
@@ -53,24 +53,26 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
   }
   logger.info({ gatewayPid: live.pid }, 'stopping the gateway');
   process.kill(live.pid, 'SIGTERM');
-  const limit = Date.now() + GATEWAY_STOP_TIMEOUT_MS;
-  while ((await liveGateway(config.dataDir)) !== null) {
-    if (Date.now() > limit)
-      throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
-    await delay(GATEWAY_STOP_LOOK_MS);
-  }
+  const isGone = await lookUntil(
+    { everyMs: GATEWAY_STOP_LOOK_MS, limitMs: GATEWAY_STOP_TIMEOUT_MS },
+    async () => (await liveGateway(config.dataDir)) === null,
+  );
+  if (isGone) return;
+  throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
 }
 
 /** A gateway that lives would make good what is ended here. One that died just now is held to live until its lease expires. */
 async function refuseBesideOthers(leases: Leases): Promise<void> {
-  const limit = Date.now() + LEASE_TTL_MS + GATEWAY_STOP_LOOK_MS;
-  for (;;) {
-    const others = await leases.otherGateways();
-    if (others.length === 0) return;
-    if (Date.now() > limit)
-      throw new Error(
-        `Other gateways of this installation run (${others.join(', ')}: what gateway-id in a DATA_DIR says). Stop those first, then repeat this; nothing is ended yet but the gateway here.`,
-      );
-    await delay(GATEWAY_STOP_LOOK_MS);
-  }
+  let others: readonly string[] = [];
+  const isAlone = await lookUntil(
+    { everyMs: GATEWAY_STOP_LOOK_MS, limitMs: LEASE_TTL_MS + GATEWAY_STOP_LOOK_MS },
+    async () => {
+      others = await leases.otherGateways();
+      return others.length === 0;
+    },
+  );
+  if (isAlone) return;
+  throw new Error(
+    `Other gateways of this installation run (${others.join(', ')}: what gateway-id in a DATA_DIR says). Stop those first, then repeat this; nothing is ended yet but the gateway here.`,
+  );
 }

@@ -14,16 +14,7 @@ import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
 import { storableText } from './storableText.ts';
 
-export const END_STATUSES = [
-  'OK',
-  'ERROR',
-  'TIMEOUT',
-  'INTERRUPTED',
-  'WORKER_LOST',
-  'CANCELLED',
-] as const;
-
-export type EndStatus = (typeof END_STATUSES)[number];
+export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
 
 export type ExecutionEvent =
   | Event<

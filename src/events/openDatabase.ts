@@ -1,5 +1,6 @@
 /** The one entry to everything durable: opens the tables and what works on them, and closes it in reverse order. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { closeAll } from '../async/closeAll.ts';
+import { within } from '../async/within.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import { allPatient } from './connection/allPatient.ts';
 import { type Client, type ClientOptions, createClient } from './connection/client.ts';
@@ -107,17 +108,19 @@ function assemble(
     waiting,
     outdated: compatibility.outdated,
     ping: async () => {
-      await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`));
+      await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {
+        throw new Error(`The database has not answered for ${PING_TIMEOUT_MS} ms.`);
+      });
     },
     close: () => {
       closing.abort();
       compatibility.close();
       closed ??= closeAll([
-        () => store.close(),
-        () => waiting.close(),
-        () => leases.close(),
-        () => wakeUps.close(),
         () => Promise.all(Object.values(clients).map((client) => client.close(CLOSE_TIMEOUT_MS))),
+        () => wakeUps.close(),
+        () => leases.close(),
+        () => waiting.close(),
+        () => store.close(),
       ]);
       return closed;
     },
@@ -127,30 +130,4 @@ function assemble(
 /** What asks the database, and may ask again. */
 function asked({ isHeld, onLost, close, ...asking }: Leases) {
   return asking;
-}
-
-async function within<T>(limitMs: number, answer: Promise<T>): Promise<T> {
-  const isOver = new AbortController();
-  const expired = delay(limitMs, undefined, { signal: isOver.signal, ref: false }).then(() => {
-    throw new Error(`The database has not answered for ${limitMs} ms.`);
-  });
-  try {
-    return await Promise.race([answer, expired]);
-  } finally {
-    expired.catch(() => undefined);
-    isOver.abort();
-  }
-}
-
-/** One after the other, each whatever became of those before. @throws AggregateError of all that failed */
-async function closeAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const errors: unknown[] = [];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error: unknown) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw new AggregateError(errors, 'The database was not closed cleanly.');
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { pause } from '../async/pause.ts';
 import { type EmbeddedPostgresDeps, ensureEmbeddedPostgres } from './embeddedPostgres.ts';
 import { layoutOf } from './layout.ts';
 import { isAlive } from './processes.ts';
@@ -31,7 +31,7 @@ async function keep(
 ): Promise<void> {
   const layout = layoutOf(deps.dataDir);
   for (;;) {
-    await delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+    await pause(LOOK_INTERVAL_MS, signal);
     if (signal.aborted) return;
     const status = readStatus(layout);
     if (status !== null && isAlive(status.pid)) continue;

@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { lookUntil } from '../async/lookUntil.ts';
 import type { Binaries } from './binaries.ts';
 import { type Layout, PORT, socketOf } from './layout.ts';
 import { findClusterProcesses, signal } from './processes.ts';
@@ -62,17 +62,15 @@ export async function waitUntilReady(
   layout: Layout,
   isOver: () => unknown = () => true,
 ): Promise<ServerStatus | null> {
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  for (;;) {
+  const look = (): { readonly status: ServerStatus | null } | null => {
     const status = readStatus(layout);
     const { postmaster } = findClusterProcesses(layout.data);
-    if (status?.isReady && status.pid === postmaster) return status;
-    if (postmaster === null && isOver()) return null;
-    if (performance.now() > deadline) {
-      throw serverError(layout, `was not ready after ${START_TIMEOUT_MS} ms`);
-    }
-    await delay(LOOK_INTERVAL_MS);
-  }
+    if (status?.isReady && status.pid === postmaster) return { status };
+    return postmaster === null && isOver() ? { status: null } : null;
+  };
+  const found = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs: START_TIMEOUT_MS }, look);
+  if (found === null) throw serverError(layout, `was not ready after ${START_TIMEOUT_MS} ms`);
+  return found.status;
 }
 
 /** Stops the server and resolves when it is gone; false if none ran. Clients are disconnected. */
@@ -90,13 +88,11 @@ export async function stopServer(layout: Layout): Promise<boolean> {
 }
 
 async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean> {
-  const deadline = performance.now() + timeoutMs;
-  while (performance.now() < deadline) {
+  const isGone = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs: timeoutMs }, () => {
     const { postmaster, orphans } = findClusterProcesses(layout.data);
-    if (postmaster === null && orphans.length === 0) return true;
-    await delay(LOOK_INTERVAL_MS);
-  }
-  return false;
+    return postmaster === null && orphans.length === 0;
+  });
+  return isGone !== null;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
 import type { Ending } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
@@ -146,11 +147,7 @@ class Held implements HeldWorker, OperatedWorker {
     this.#isClosed = true;
     this.#pending.close();
     await this.#channel.close();
-    const limit = AbortSignal.timeout(drainMs);
-    await Promise.race([
-      this.#writer.drained(),
-      new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true })),
-    ]);
+    await within(drainMs, this.#writer.drained(), () => undefined);
     this.#writer.stop();
   }
 

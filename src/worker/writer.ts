@@ -3,8 +3,8 @@
  * quiet worker; at most as late as {@link flushDelayMs} says, or {@link FLUSH_BYTES}, otherwise. While the database is away it
  * keeps the batch, holds the channel back, and tries again: nothing is dropped here.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { pause } from '../async/pause.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { ExecutionId } from '../domain/ids.ts';
@@ -140,8 +140,6 @@ async function storeUntilDone(
   cursor: Cursor,
   stopped: AbortController,
 ): Promise<void> {
-  const pause = (ms: number) =>
-    delay(ms, undefined, { signal: stopped.signal }).catch(() => undefined);
   while (!stopped.signal.aborted) {
     try {
       return await storeOnce(deps, taken, cursor);
@@ -151,10 +149,10 @@ async function storeUntilDone(
         deps.onFenced();
       } else if (error instanceof ConcurrencyError) {
         await deps.reload(taken.segments);
-        await pause(CONFLICT_DELAY_MS);
+        await pause(CONFLICT_DELAY_MS, stopped.signal);
       } else {
         deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
-        await pause(RETRY_DELAY_MS);
+        await pause(RETRY_DELAY_MS, stopped.signal);
       }
     }
   }

@@ -3,7 +3,7 @@
  * come all the time. Each call is kept with what it was answered, for the test to judge.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../src/async/pause.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { submit } from '../../testkit/interpreter.ts';
 
@@ -74,7 +74,7 @@ async function count(gateway: TestGateway, user: string, stopped: AbortSignal): 
     const answer = await call(gateway, user, 'n += 1\nn', { idempotencyKey });
     calls.push(answer);
     if (answer.code === null) number += 1;
-    await delay(PAUSE_MS);
+    await pause(PAUSE_MS);
   }
   return calls;
 }
@@ -84,7 +84,7 @@ async function welcome(gateway: TestGateway, stopped: AbortSignal): Promise<Call
   const calls: Promise<Call>[] = [];
   while (!stopped.aborted) {
     calls.push(visit(gateway, `newcomer-${calls.length}`));
-    await delay(NEWCOMER_INTERVAL_MS, undefined, { signal: stopped }).catch(() => undefined);
+    await pause(NEWCOMER_INTERVAL_MS, stopped);
   }
   return await Promise.all(calls);
 }

@@ -68,7 +68,7 @@ describe('the rule', () => {
   it('names file, import and what is allowed', () => {
     const wrong = planted('worker', `import { thing } from '../pool/pool.ts';`);
     expect(wrong).toEqual([
-      'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, events, kernel.',
+      'src/worker/planted.ts imports ../pool/pool.ts: worker may import from domain, async, events, kernel.',
     ]);
   });
 

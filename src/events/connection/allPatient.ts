@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { isAway } from '../store/databaseErrors.ts';
 import { DatabaseAwayError } from '../store/eventStore.ts';
-import { pause } from './pause.ts';
+import { pauseBetween } from './pauseBetween.ts';
 
 /** As long as a commit waits, so that whoever asks is told alike. */
 const RETRY_LIMIT_MS = 30_000;
@@ -37,7 +37,7 @@ function patient<F extends Ask>(ask: F, { logger, closing }: PatienceDeps): F {
           throw new DatabaseAwayError(waitedMs, { cause: error });
         }
         logger.debug({ error: messageOf(error), attempt }, 'The database is away; asking again');
-        await pause(attempt, closing);
+        await pauseBetween(attempt, closing);
       }
     }
   };

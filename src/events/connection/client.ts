@@ -1,5 +1,7 @@
 import net from 'node:net';
 import postgres from 'postgres';
+import { backOffMs } from '../../async/backOffMs.ts';
+import { within } from '../../async/within.ts';
 import { arrayTypes } from './arrayTypes.ts';
 import type { DatabaseAddress } from './databaseAddress.ts';
 
@@ -17,11 +19,12 @@ const WAKING_ALLOWANCE_MS = 100;
 const CLOSING_TIMEOUT_MS = 1_000;
 /** `code` of the error when there was no answer. */
 export const NO_ANSWER = 'NO_ANSWER';
+const MS_PER_S = 1_000;
 const CONNECT_TIMEOUT_S = 5;
 /** Node probes each second after that, ten times: a half-open connection is found in about 15 s. */
 const KEEP_ALIVE_S = 5;
 /** postgres.js waits up to 20 s between attempts by itself; a database that is back should be found at once. */
-const MAX_RECONNECT_DELAY_S = 0.5;
+const RECONNECT = { firstMs: 50, maxMs: 500 };
 
 const bigint = {
   to: 20,
@@ -73,7 +76,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     connect_timeout: CONNECT_TIMEOUT_S,
     keep_alive: KEEP_ALIVE_S,
     max_lifetime: null,
-    backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, MAX_RECONNECT_DELAY_S),
+    backoff: (attempt: number) => backOffMs(RECONNECT, attempt) / MS_PER_S,
     onnotice: () => undefined,
     connection: {
       application_name: `cellhouse ${options.name}`,
@@ -97,7 +100,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     answered: (query) => withDeadline(query, answerTimeoutMs, reset),
     reset,
     close: async (timeoutMs) => {
-      await sql.end({ timeout: timeoutMs / 1_000 });
+      await sql.end({ timeout: timeoutMs / MS_PER_S });
       // What postgres.js was about to make, or had not made whole, it makes all the same, and keeps: it would keep this process.
       isClosed = true;
       for (const socket of sockets) socket.destroy();
@@ -148,24 +151,21 @@ async function withDeadline<T>(
   onDeadline: () => void,
 ): Promise<T> {
   let isLate = false;
-  const timers: NodeJS.Timeout[] = [];
-  const givenUp = new Promise<never>((_, reject) => {
-    const onLate = (): void => {
-      isLate = true;
-      onDeadline();
-      timers.push(setTimeout(() => reject(new Error('The query was lost.')), CLOSING_TIMEOUT_MS));
-    };
-    // If it was this process that slept, the answer lies in the socket, which is read only after the timers that are due.
-    const onTime = () => timers.push(setTimeout(onLate, WAKING_ALLOWANCE_MS));
-    timers.push(setTimeout(onTime, timeoutMs));
-  });
+  const onLost = () => {
+    throw new Error('The query was lost.');
+  };
+  const onLate = () => {
+    isLate = true;
+    onDeadline();
+    return within(CLOSING_TIMEOUT_MS, query, onLost);
+  };
+  // If it was this process that slept, the answer lies in the socket, which is read only after the timers that are due.
+  const onTime = () => within(WAKING_ALLOWANCE_MS, query, onLate);
   try {
-    return await Promise.race([query, givenUp]);
+    return await within(timeoutMs, query, onTime);
   } catch (cause: unknown) {
     if (!isLate) throw cause;
     throw noAnswer(`The database has not answered for ${timeoutMs} ms.`, { cause });
-  } finally {
-    for (const timer of timers) clearTimeout(timer);
   }
 }
 

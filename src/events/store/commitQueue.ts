@@ -1,3 +1,4 @@
+import { within } from '../../async/within.ts';
 import { createBulkPace } from './bulkPace.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
@@ -57,12 +58,10 @@ export function createCommitQueue<R>(
 
   /** Resolves when there is another, and after `ms` at the latest. */
   async function nextPush(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
+    const next = new Promise<void>((resolve) => {
       pushed = resolve;
-      timer = setTimeout(resolve, ms);
     });
-    clearTimeout(timer);
+    await within(ms, next, () => undefined);
   }
 
   async function runGroup(group: readonly Waiting<R>[]): Promise<void> {

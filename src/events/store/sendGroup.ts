@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Client } from '../connection/client.ts';
-import { pause } from '../connection/pause.ts';
+import { pauseBetween } from '../connection/pauseBetween.ts';
 import { COMMIT_SQL, type CommitResult, commitParameters } from './commitParameters.ts';
 import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
@@ -42,7 +42,7 @@ export async function sendGroup(
           throw new DatabaseAwayError(waitedMs, { cause: error });
         }
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
-        await pause(attempt, closing);
+        await pauseBetween(attempt, closing);
       } else if (isRepeated && !wasRefusedOnRepeat) {
         // The first sending may have been under way still, and have ended just now: look once more for its events.
         wasRefusedOnRepeat = true;

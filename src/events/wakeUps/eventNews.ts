@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { WakeUps } from './wakeUps.ts';
 
@@ -14,16 +14,18 @@ export function listenForNews(
   concerns: (event: RecordedEvent) => boolean,
 ): EventNews {
   let hasNews = false;
-  let wake = new AbortController();
+  let wake = () => {};
   const off = wakeUps.onEvent((event) => {
     if (!concerns(event)) return;
     hasNews = true;
-    wake.abort();
+    wake();
   });
   return {
     next: async (limitMs) => {
-      wake = new AbortController();
-      if (!hasNews) await delay(limitMs, undefined, { signal: wake.signal }).catch(() => undefined);
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (!hasNews) await within(limitMs, news, () => undefined);
       hasNews = false;
     },
     close: off,

@@ -2,8 +2,8 @@
  * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row; those of gateways that
  * live count.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
@@ -37,21 +37,18 @@ export function createWaitingRequests(
   let told: number | null = null;
   let telling: Promise<void> | null = null;
 
-  const pause = (ms: number) =>
-    delay(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
-
   async function tellOthers(): Promise<void> {
-    await pause(TELL_DELAY_MS);
+    await pause(TELL_DELAY_MS, closing.signal);
     while (count !== told && !closing.signal.aborted) {
       const now = count;
       try {
         if (now > 0) await leases.announce();
         await writeWaiting(client, gatewayId, now);
         told = now;
-        await pause(TELL_DELAY_MS);
+        await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
         deps.logger.warn({ error: messageOf(error) }, 'others could not be told who waits here');
-        await pause(RETRY_DELAY_MS);
+        await pause(RETRY_DELAY_MS, closing.signal);
       }
     }
   }

@@ -1,7 +1,7 @@
-/** Before the first attempt after a loss: the usual cause is over at once, and code may be waiting. */
-const FIRST_RETRY_MS = 20;
-/** The delay doubles up to this, so a worker that comes back is met within a second. */
-const MAX_RETRY_MS = 1_000;
+import { backOffMs } from '../../async/backOffMs.ts';
+
+/** The usual cause is over at once, and code may be waiting; a worker that comes back later is met within a second. */
+const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 /** A connection that lasted so long was good, and the next loss starts anew with the short delay. */
 const STABLE_AFTER_MS = 1_000;
 
@@ -47,9 +47,8 @@ export function createReconnector(deps: {
       lastError = error;
       clearTimeout(stableTimer);
       startOutage();
-      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** attempts, MAX_RETRY_MS);
+      retryTimer = setTimeout(deps.connect, backOffMs(BACK_OFF, attempts, deps.random));
       attempts += 1;
-      retryTimer = setTimeout(deps.connect, delayMs * (0.5 + deps.random() / 2));
     },
     opened: () => {
       stableTimer = setTimeout(proved, STABLE_AFTER_MS);

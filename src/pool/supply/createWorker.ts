@@ -1,4 +1,5 @@
 /** Makes one worker, from the request to a kernel that answers and whose channel this gateway holds. */
+import { within } from '../../async/within.ts';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import {
   decideWorker,
@@ -94,24 +95,28 @@ async function reachable(
   const { containerId } = worker;
   const address = runtime.addressOf(worker);
   if (address === null || containerId === null) throw new Error('The worker was never started.');
-  const given = AbortSignal.timeout(WORKER_START_TIMEOUT_MS);
-  const died = new AbortController();
+  signal.throwIfAborted();
+  const over = new AbortController();
+  // Not AbortSignal.any: of each combined signal Node 20 leaves something on `signal`, which lives as long as the gateway.
+  const onStop = () => over.abort(signal.reason);
+  signal.addEventListener('abort', onStop, { once: true });
   const look = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     // `undefined`: the engine is away just now, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
-    died.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
+    over.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
   };
   // At once, too: it may have died before anybody listened for that.
   void look();
   const looker = setInterval(look, LOOK_INTERVAL_MS);
   try {
-    await address.untilOpen(AbortSignal.any([given, died.signal, signal]));
-  } catch (cause: unknown) {
-    if (!given.aborted) throw cause;
-    throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`, { cause });
+    await within(WORKER_START_TIMEOUT_MS, address.untilOpen(over.signal), () => {
+      throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`);
+    });
   } finally {
     clearInterval(looker);
+    signal.removeEventListener('abort', onStop);
+    over.abort();
   }
 }
 

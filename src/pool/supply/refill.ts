@@ -2,8 +2,9 @@
  * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each user who waits here.
  * Creations run beside each other up to a limit, in the background; failures back off.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backOffMs } from '../../async/backOffMs.ts';
+import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { PoolCounts } from '../../events/queries/workerQueries.ts';
@@ -16,8 +17,7 @@ import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 const PARALLEL_CREATIONS_PER_CPU = 3;
 /** What one engine can be asked at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
-const FIRST_BACK_OFF_MS = 500;
-const MAX_BACK_OFF_MS = 30_000;
+const BACK_OFF = { firstMs: 500, maxMs: 30_000 };
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface RefillDeps {
@@ -121,7 +121,7 @@ export function createRefill(deps: RefillDeps): Refill {
       backOff.end();
       // One that the engine is just making is found by the next start.
       const done = Promise.resolve(looking).then(() => Promise.all(creations));
-      await Promise.race([done, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+      await within(CLOSE_TIMEOUT_MS, done, () => undefined);
     },
   };
 }
@@ -153,15 +153,12 @@ function createBackOff(random: () => number, onOver: () => void) {
     },
     begin: () => {
       if (timer !== null) return;
+      const pauseMs = backOffMs(BACK_OFF, failures, random);
       failures += 1;
-      const limit = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), MAX_BACK_OFF_MS);
-      timer = setTimeout(
-        () => {
-          timer = null;
-          onOver();
-        },
-        limit * (0.5 + random() / 2),
-      );
+      timer = setTimeout(() => {
+        timer = null;
+        onOver();
+      }, pauseMs);
     },
     end: () => {
       if (timer !== null) clearTimeout(timer);

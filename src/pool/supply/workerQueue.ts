@@ -4,6 +4,7 @@
  * them all.
  */
 
+import { within } from '../../async/within.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 
@@ -88,7 +89,7 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
 
   /** Even a request that will not wait has one chance, and one that is just being served is not refused meanwhile. */
   async function lastChance(waiter: Waiter, startedAt: number): Promise<void> {
-    const isAnswered = await within(LAST_CHANCE_MS, pump());
+    const isAnswered = await within(LAST_CHANCE_MS, pump(), () => false);
     if (!isAnswered && waiter.isBeingServed) await pumping;
     const waitedMs = Date.now() - startedAt;
     waiter.giveUp(isAnswered ? deps.exhausted(waitedMs) : deps.unanswered(waitedMs));
@@ -175,19 +176,6 @@ function createWaiter<T>(
     },
   };
   return { waiter, outcome };
-}
-
-/** As `answer` resolves; false if it has not within `limitMs`. */
-async function within(limitMs: number, answer: Promise<boolean>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
-  try {
-    return await Promise.race([answer, expired]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Each user's first request. */

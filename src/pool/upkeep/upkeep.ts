@@ -3,8 +3,8 @@
  * that are too old, forgets old idempotency keys. Whoever holds the lease `upkeep` is the keeper; each look tries for it.
  * What needs the engine goes on beside the looks: an engine that does not answer keeps nobody from taking over workers.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
@@ -90,7 +90,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       if (timer !== null) clearTimeout(timer);
       timer = null;
       const all = Promise.all([looking, sweeping.done(), recycling.done()]);
-      await Promise.race([all, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+      await within(CLOSE_TIMEOUT_MS, all, () => undefined);
     },
   };
 }

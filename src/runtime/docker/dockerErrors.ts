@@ -1,5 +1,5 @@
 /** What the engine's failures mean. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../../async/within.ts';
 import { hasCode, messageOf } from '../../domain/errors.ts';
 import { RuntimeError } from '../runtime.ts';
 
@@ -11,17 +11,15 @@ const AWAY_CODES = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'
  * @throws RuntimeError where the kind of failure is known, `engine-away` also after `limitMs`
  */
 export async function engineCall<T>(limitMs: number, call: Promise<T>): Promise<T> {
-  const answered = new AbortController();
-  const expired = delay(limitMs, undefined, { signal: answered.signal, ref: false }).then(() => {
-    throw new RuntimeError('engine-away', `The Docker engine has not answered for ${limitMs} ms.`);
-  });
   try {
-    return await Promise.race([call, expired]);
+    return await within(limitMs, call, () => {
+      throw new RuntimeError(
+        'engine-away',
+        `The Docker engine has not answered for ${limitMs} ms.`,
+      );
+    });
   } catch (error: unknown) {
     throw error instanceof RuntimeError ? error : engineError(error);
-  } finally {
-    expired.catch(() => undefined);
-    answered.abort();
   }
 }
 

@@ -1,8 +1,8 @@
 /** The engine's event stream: tells of deaths at once, and says so when it may have missed some. */
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { PoolId } from '../../domain/ids.ts';
 import { RuntimeError, type RuntimeListener } from '../runtime.ts';
@@ -46,7 +46,7 @@ async function follow(watch: Watch): Promise<void> {
     const end = await readEvents(watch).catch((error: unknown) => error);
     if (signal.aborted) return;
     lost(watch, end);
-    await delay(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(RECONNECT_DELAY_MS, signal);
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../async/pause.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
 /** A look costs some 30 µs, so a worker's start is noticed at once and hundreds may be awaited. */
@@ -11,8 +11,7 @@ export function socketAddress(path: string): AgentAddress {
   return {
     open: () => connect({ path }),
     untilOpen: async (signal) => {
-      while (!(await canConnect(path, signal)))
-        await sleep(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      while (!(await canConnect(path, signal))) await pause(LOOK_INTERVAL_MS, signal);
     },
   };
 }

@@ -1,11 +1,21 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { END_STATUSES, type ExecutionEnd } from '../../domain/execution.ts';
+import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 
 /** From what a warm worker takes for `1+1` to what only batch work takes. They are recorded in milliseconds. */
 const BUCKETS_S = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
 ];
 const MS_PER_S = 1_000;
+
+/** Every status is told from the first scrape on, so that an alert can tell none from not known. */
+const NONE_ENDED: Readonly<Record<EndStatus, 0>> = {
+  OK: 0,
+  ERROR: 0,
+  TIMEOUT: 0,
+  INTERRUPTED: 0,
+  WORKER_LOST: 0,
+  CANCELLED: 0,
+};
 
 /** How many executions ended, and how long they took. @returns counts one */
 export function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) => void {
@@ -30,8 +40,7 @@ export function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) 
     'cellhouse_execution_total_seconds',
     'From the acceptance of an execution to its end.',
   );
-  // All are there from the first scrape on, so that an alert can tell none from not known.
-  for (const status of END_STATUSES) ended.inc({ status }, 0);
+  for (const [status, none] of Object.entries(NONE_ENDED)) ended.inc({ status }, none);
   return ({ status, queuedMs, runMs }) => {
     ended.inc({ status });
     queue.observe(queuedMs / MS_PER_S);

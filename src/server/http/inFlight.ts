@@ -1,4 +1,5 @@
 /** The calls that a stopping server waits for. */
+import { within } from '../../async/within.ts';
 
 export interface InFlight {
   /** Counts a call; the function it gives back ends it, once. */
@@ -26,20 +27,17 @@ export function createInFlight(): InFlight {
       return calls.size;
     },
 
-    untilNone(timeoutMs, signal) {
-      if (calls.size === 0 || signal?.aborted) return Promise.resolve();
-      return new Promise((resolve) => {
-        const wake = () => {
-          waiting.delete(wake);
-          clearTimeout(limit);
-          signal?.removeEventListener('abort', wake);
-          resolve();
-        };
-        // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
-        const limit = setTimeout(wake, timeoutMs);
-        waiting.add(wake);
-        signal?.addEventListener('abort', wake, { once: true });
+    async untilNone(timeoutMs, signal) {
+      if (calls.size === 0 || signal?.aborted) return;
+      let wake = () => {};
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
       });
+      waiting.add(wake);
+      signal?.addEventListener('abort', wake, { once: true });
+      await within(timeoutMs, woken, () => undefined);
+      waiting.delete(wake);
+      signal?.removeEventListener('abort', wake);
     },
   };
 }

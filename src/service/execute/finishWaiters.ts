@@ -1,5 +1,6 @@
 /** Wakes whoever waits for an execution's end, on whichever gateway it runs. */
 
+import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
@@ -72,10 +73,12 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
             await catchUp(execution.id, entry);
             continue;
           }
-          const isTold = await newsOrTimeout((resolve) => {
+          const told = new Promise<void>((resolve) => {
             wake = resolve;
           });
-          if (!isTold) entry.isBehind = true;
+          await within(LOOK_INTERVAL_MS, told, () => {
+            entry.isBehind = true;
+          });
         }
         return entry.execution ?? execution;
       } finally {
@@ -101,17 +104,4 @@ function learn(entry: Watched, execution: Execution | null): void {
 
 function isFinished({ execution }: Watched): boolean {
   return execution !== null && execution.finishedAt !== null;
-}
-
-/** True: woken. False: {@link LOOK_INTERVAL_MS} passed. */
-async function newsOrTimeout(onWake: (wake: () => void) => void): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await new Promise<boolean>((resolve) => {
-      onWake(() => resolve(true));
-      timer = setTimeout(() => resolve(false), LOOK_INTERVAL_MS);
-    });
-  } finally {
-    clearTimeout(timer);
-  }
 }

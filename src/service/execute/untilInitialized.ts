@@ -1,3 +1,4 @@
+import { within } from '../../async/within.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Pool } from '../../pool/pool.ts';
 
@@ -10,21 +11,21 @@ export async function untilInitialized(
   pool: Pick<Pool, 'isInitializing' | 'onChange'>,
 ): Promise<void> {
   if (!pool.isInitializing) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(end, LIMIT_MS);
-    const off = pool.onChange(() => {
-      if (!pool.isInitializing) end();
+  let off = () => {};
+  const initialized = new Promise<void>((resolve) => {
+    off = pool.onChange(() => {
+      if (!pool.isInitializing) resolve();
     });
-    function end(): void {
-      clearTimeout(timer);
-      off();
-      resolve();
-    }
   });
-  if (!pool.isInitializing) return;
-  throw new DomainError(
-    'POOL_INITIALIZING',
-    'This gateway is still taking over its workers. Send the request again.',
-    { retryAfterMs: RETRY_AFTER_MS },
-  );
+  try {
+    await within(LIMIT_MS, initialized, () => {
+      throw new DomainError(
+        'POOL_INITIALIZING',
+        'This gateway is still taking over its workers. Send the request again.',
+        { retryAfterMs: RETRY_AFTER_MS },
+      );
+    });
+  } finally {
+    off();
+  }
 }

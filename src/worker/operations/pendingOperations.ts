@@ -3,8 +3,8 @@
  * event's id goes along to the agent, which does the same id once: so whoever holds the worker sends it until it is
  * answered, and a successor sends it again.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId } from '../../domain/ids.ts';
@@ -45,7 +45,7 @@ export function createPendingOperations(deps: PendingOperationsDeps): PendingOpe
           { error: messageOf(error), request: request.event.type },
           'an agent did not answer',
         );
-        await delay(RETRY_DELAY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+        await pause(RETRY_DELAY_MS, closing.signal);
       }
     }
   }

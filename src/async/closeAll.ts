@@ -2,13 +2,17 @@
 export type Closers = (() => Promise<unknown>)[];
 
 /**
- * Closes in reverse order of opening and empties the list. One that fails does not keep the others open.
+ * Closes one after the other, in reverse order of opening, and empties the list. One that fails does not keep the others open.
  * @throws AggregateError of all that failed
  */
 export async function closeAll(closers: Closers): Promise<void> {
   const failures: unknown[] = [];
   for (const close of closers.splice(0).reverse()) {
-    await close().catch((error: unknown) => failures.push(error));
+    try {
+      await close();
+    } catch (error: unknown) {
+      failures.push(error);
+    }
   }
   if (failures.length > 0) throw new AggregateError(failures, 'Not everything could be closed.');
 }

@@ -1,0 +1,129 @@
+/** What all rooms wait and close with. */
+import { describe, expect, it, vi } from 'vitest';
+import { backOffMs } from '../../src/async/backOffMs.ts';
+import { closeAll } from '../../src/async/closeAll.ts';
+import { lookUntil } from '../../src/async/lookUntil.ts';
+import { pause } from '../../src/async/pause.ts';
+import { within } from '../../src/async/within.ts';
+
+const never = new Promise<never>(() => undefined);
+
+describe('within', () => {
+  it('settles as the work does, and leaves no timer', async () => {
+    vi.useFakeTimers();
+    const late = vi.fn();
+    expect(await within(1_000, Promise.resolve('done'), late)).toBe('done');
+    await expect(within(1_000, Promise.reject(new Error('failed')), late)).rejects.toThrow(
+      'failed',
+    );
+    expect(vi.getTimerCount()).toBe(0);
+    expect(late).not.toHaveBeenCalled();
+    vi.useRealTimers();
+  });
+
+  it('settles as onLate does once the time is over', async () => {
+    expect(await within(1, never, () => 'late')).toBe('late');
+    const failing = within(1, never, () => {
+      throw new Error('too late');
+    });
+    await expect(failing).rejects.toThrow('too late');
+  });
+
+  it('can wait on', async () => {
+    const { promise, resolve } = deferred<string>();
+    const waiting = within(1, promise, () => {
+      resolve('after all');
+      return within(60_000, promise, () => 'not even then');
+    });
+    expect(await waiting).toBe('after all');
+  });
+
+  it('leaves a failure that comes later to nobody', async () => {
+    const { promise, reject } = deferred<string>();
+    expect(await within(1, promise, () => 'late')).toBe('late');
+    // An unhandled rejection would fail this run.
+    reject(new Error('much later'));
+    await pause(1);
+  });
+});
+
+describe('pause', () => {
+  it('ends at once when the signal is aborted, before or meanwhile', async () => {
+    await pause(3_600_000, AbortSignal.abort());
+    const closing = new AbortController();
+    const pausing = pause(3_600_000, closing.signal);
+    closing.abort();
+    await pausing;
+  });
+});
+
+describe('backOffMs', () => {
+  const backOff = { firstMs: 20, maxMs: 1_000 };
+
+  it('doubles from the first to the limit, however often', () => {
+    const most = [0, 1, 2, 5, 6, 2_000].map((attempt) => backOffMs(backOff, attempt, () => 1));
+    expect(most).toEqual([20, 40, 80, 640, 1_000, 1_000]);
+  });
+
+  it('is half of that to all of it, at random', () => {
+    expect(backOffMs(backOff, 0, () => 0)).toBe(10);
+    expect(backOffMs(backOff, 0, () => 0.5)).toBe(15);
+    const some = Array.from({ length: 100 }, () => backOffMs(backOff, 0));
+    expect(Math.min(...some)).toBeGreaterThanOrEqual(10);
+    expect(Math.max(...some)).toBeLessThan(20);
+    expect(new Set(some).size).toBeGreaterThan(50);
+  });
+});
+
+describe('lookUntil', () => {
+  it('gives what it finds, looking at once and then again', async () => {
+    const seen = [null, undefined, false, 'there'];
+    expect(await lookUntil({ everyMs: 1, limitMs: 60_000 }, () => seen.shift())).toBe('there');
+    expect(seen).toEqual([]);
+  });
+
+  it('gives null when the time is over', async () => {
+    expect(await lookUntil({ everyMs: 1, limitMs: 5 }, async () => false)).toBe(null);
+  });
+
+  it('fails as the look does', async () => {
+    const look = () => Promise.reject(new Error('cannot look'));
+    await expect(lookUntil({ everyMs: 1, limitMs: 60_000 }, look)).rejects.toThrow('cannot look');
+  });
+});
+
+describe('closeAll', () => {
+  it('closes in reverse order, one after the other, whatever fails', async () => {
+    const closed: string[] = [];
+    const closing = (name: string) => async () => {
+      await pause(1);
+      closed.push(name);
+    };
+    const failed = new Error('refused');
+    const thrown = new Error('thrown at once');
+    const closers = [
+      closing('first'),
+      () => Promise.reject(failed),
+      closing('second'),
+      () => {
+        throw thrown;
+      },
+      closing('third'),
+    ];
+    const error = await closeAll(closers).catch((each: unknown) => each);
+    expect(closed).toEqual(['third', 'second', 'first']);
+    expect(error).toMatchObject({ errors: [thrown, failed] });
+    expect(closers).toEqual([]);
+    await closeAll(closers);
+  });
+});
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}
