@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../domain/errors.ts';
+import { quoted } from '../domain/quoted.ts';
 
 export interface PruneArguments {
   /** How long ago it must have ended. */
@@ -13,7 +14,7 @@ export function pruneArguments(words: readonly string[]): PruneArguments {
   const { 'older-than-days': days, archive } = parsed(words);
   if (days === undefined || !/^[1-9]\d{0,4}$/.test(days)) {
     throw new Error(
-      `--older-than-days must be a whole number from 1 to 99999${days === undefined ? '' : `, not ${JSON.stringify(days)}`}. Example: cellhouse prune --older-than-days 90 --archive old.ndjson`,
+      `--older-than-days must be a whole number from 1 to 99999${days === undefined ? '' : `, not ${quoted(days)}`}. Example: cellhouse prune --older-than-days 90 --archive old.ndjson`,
     );
   }
   if (archive === '') throw new Error('--archive needs the name of a file.');

@@ -1,5 +1,6 @@
 /** How a setting is declared: once, with all that is said of it anywhere. */
 import { resolve } from 'node:path';
+import { quoted } from '../domain/quoted.ts';
 
 /** A variable of the environment, and the value of `T` that it gives. */
 export interface Setting<T> {
@@ -46,8 +47,6 @@ export interface Range {
 /** The longest delay that a Node timer and a GraphQL Int can hold; about 24 days. */
 const MAX_MS = 2_147_483_647;
 const GIB = 1_073_741_824;
-/** A problem is one line. */
-const SHOWN_CHARS = 80;
 
 interface Declared {
   readonly name: string;
@@ -151,6 +150,5 @@ const PLAIN = {
   isSecret: false,
   whenUnset: null,
   problemOf: () => null,
-  show: (given: string) =>
-    JSON.stringify(given.length > SHOWN_CHARS ? `${given.slice(0, SHOWN_CHARS)}...` : given),
+  show: quoted,
 } as const;

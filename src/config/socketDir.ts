@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { quoted } from '../domain/quoted.ts';
 import { absolutePath, type Setting, type Surroundings, text } from './setting.ts';
 
 /** A Unix socket's path ends here (sun_path, less its final NUL). */
@@ -25,7 +26,7 @@ export const socketDir: Setting<string> = {
     if (value === '')
       return 'SOCKET_DIR is not set and neither is XDG_RUNTIME_DIR, but without root one of them must name a directory of yours.';
     if (Buffer.byteLength(value) <= MAX_BYTES) return null;
-    return `SOCKET_DIR is ${JSON.stringify(value)}, but must be at most ${MAX_BYTES} bytes long: a socket's path ends at ${MAX_SOCKET_PATH_BYTES}.`;
+    return `SOCKET_DIR is ${quoted(value)}, but must be at most ${MAX_BYTES} bytes long: a socket's path ends at ${MAX_SOCKET_PATH_BYTES}.`;
   },
 };
 

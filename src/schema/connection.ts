@@ -55,8 +55,8 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
   });
 }
 
-/** Descriptions of the arguments that every list takes. */
-export const PAGE_ARGS = {
-  first: { description: 'At most so many, 1 to 1,000; 100 if it is left out.' },
-  after: { description: 'Only what comes after this cursor.' },
-} as const;
+/** The arguments that every list takes. */
+export const pageArgs = builder.args((t) => ({
+  first: t.int({ description: 'At most so many, 1 to 1,000; 100 if it is left out.' }),
+  after: t.string({ description: 'Only what comes after this cursor.' }),
+}));

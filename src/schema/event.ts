@@ -1,7 +1,7 @@
 /** `Event`: facts as they are recorded, in pages. */
 import type { RecordedEvent } from '../domain/events.ts';
 import { builder } from './builder.ts';
-import { connectionOf, PAGE_ARGS } from './connection.ts';
+import { connectionOf, pageArgs } from './connection.ts';
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
   description: 'A fact, recorded once and never changed. docs/events.md tells all types.',
@@ -56,8 +56,7 @@ builder.queryFields((t) => ({
       'Everything that was recorded, in the order in which it was: whoever has read on to a position will never find a smaller one later.',
     args: {
       types: t.arg.stringList({ description: 'Only these types, e.g. ["SessionOpened"].' }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { types, ...page }, { service, principal }) =>
       service.events(principal, { types }, page),
@@ -68,8 +67,7 @@ builder.queryFields((t) => ({
     description: "A worker's life as it was recorded. Null: there is no such worker.",
     args: {
       workerId: t.arg.id({ required: true, description: 'The worker.' }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { workerId, ...page }, { service, principal }) =>
       service.workerEvents(principal, String(workerId), page),
@@ -80,8 +78,7 @@ builder.queryFields((t) => ({
     description: "A session's life as it was recorded. Null: there is no such session.",
     args: {
       sessionId: t.arg.id({ required: true, description: 'The session.' }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { sessionId, ...page }, { service, principal }) =>
       service.sessionEvents(principal, String(sessionId), page),

@@ -20,6 +20,17 @@ export function validateName(field: string, text: string, limit: number): void {
   if (!text.isWellFormed()) refuse(field, 'must not hold lone surrogates', {});
 }
 
+/** @param max null: none @throws BAD_USER_INPUT */
+export function validateNumber(
+  field: string,
+  value: number,
+  { min, max }: { readonly min: number; readonly max: number | null },
+): number {
+  if (value >= min && value <= (max ?? value)) return value;
+  if (max === null) return refuse(field, `is ${value}, but must be at least ${min}`, { min });
+  return refuse(field, `is ${value}, but must be from ${min} to ${max}`, { limit: max });
+}
+
 /** @throws BAD_USER_INPUT, with `details` beside the field */
 export function refuse(
   field: string,

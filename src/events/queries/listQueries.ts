@@ -49,6 +49,11 @@ interface EventBounds {
 
 /** Pages of lists, newest first (events: oldest first). A filter that is null filters nothing. */
 export function createListQueries({ sql, answered }: Client) {
+  /** The end of a list's query: what comes after the cursor, in the order of the column that cursors are made of. */
+  const pageBefore = (column: string, before: string | number | null, limit: number) => sql`
+    ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
+    ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
+
   return {
     /** `before`: the position of an ExecutionRequested. */
     executionPage: async (
@@ -62,8 +67,7 @@ export function createListQueries({ sql, answered }: Client) {
           ${status === null ? sql`` : sql`AND status = ${status}`}
           ${from === null ? sql`` : sql`AND requested_at >= ${from}`}
           ${to === null ? sql`` : sql`AND requested_at < ${to}`}
-          ${before === null ? sql`` : sql`AND requested_position < ${before}`}
-        ORDER BY requested_position DESC LIMIT ${limit}`);
+          ${pageBefore('requested_position', before, limit)}`);
       return rows.map((row) => ({
         item: toExecution(row),
         cursor: String(row.requestedPosition),
@@ -80,8 +84,7 @@ export function createListQueries({ sql, answered }: Client) {
         SELECT * FROM sessions WHERE tenant = ${tenant}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
           ${isOpen === null ? sql`` : sql`AND (closed_at IS NULL) = ${isOpen}`}
-          ${before === null ? sql`` : sql`AND id < ${before}`}
-        ORDER BY id DESC LIMIT ${limit}`);
+          ${pageBefore('id', before, limit)}`);
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 
@@ -94,8 +97,7 @@ export function createListQueries({ sql, answered }: Client) {
       const rows = await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId}
           ${states === null ? sql`` : sql`AND state = ANY (${[...states]}::text[])`}
-          ${before === null ? sql`` : sql`AND id < ${before}`}
-        ORDER BY id DESC LIMIT ${limit}`);
+          ${pageBefore('id', before, limit)}`);
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 

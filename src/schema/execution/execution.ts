@@ -1,7 +1,7 @@
 /** `Execution`: asked for, listed and interrupted. */
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
 import { builder } from '../builder.ts';
-import { connectionOf, PAGE_ARGS } from '../connection.ts';
+import { connectionOf, pageArgs } from '../connection.ts';
 import { Session } from '../session/session.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
@@ -171,8 +171,7 @@ builder.queryFields((t) => ({
       status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
       from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
       to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { first, after, ...filter }, { service, principal }) =>
       service.executions(principal, filter, { first, after }),

@@ -1,7 +1,7 @@
 /** `Worker` and its states. */
 import type { Worker as WorkerRow } from '../../domain/worker.ts';
 import { builder } from '../builder.ts';
-import { connectionOf, PAGE_ARGS } from '../connection.ts';
+import { connectionOf, pageArgs } from '../connection.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
   description: 'Where a worker is in its one life: it serves one session and is never reused.',
@@ -53,8 +53,7 @@ builder.queryField('workers', (t) =>
     description: 'Workers of this installation, the last requested first.',
     args: {
       states: t.arg({ type: [WorkerState], description: 'Only those in one of these states.' }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { states, ...page }, { service, principal }) =>
       service.workers(principal, { states }, page),

@@ -1,7 +1,7 @@
 /** `Session`: asked for, listed, and given a fresh kernel. */
 import type { Session as SessionRow } from '../../domain/session.ts';
 import { builder } from '../builder.ts';
-import { connectionOf, PAGE_ARGS } from '../connection.ts';
+import { connectionOf, pageArgs } from '../connection.ts';
 import { Worker } from '../pool/worker.ts';
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
@@ -53,8 +53,7 @@ builder.queryFields((t) => ({
       isOpen: t.arg.boolean({
         description: 'Only those that are open, or only those that are not.',
       }),
-      first: t.arg.int(PAGE_ARGS.first),
-      after: t.arg.string(PAGE_ARGS.after),
+      ...pageArgs,
     },
     resolve: (_root, { first, after, ...filter }, { service, principal }) =>
       service.sessions(principal, filter, { first, after }),

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { quoted } from '../../domain/quoted.ts';
 import { whoListens } from './portOwner.ts';
 
 /** A message for the operator; it needs no stack trace. */
@@ -35,7 +36,7 @@ function explain(error: unknown, host: string, port: number): string {
       return `Port ${port} may not be opened without more rights. Set PORT to one above 1023.`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return `HOST is ${JSON.stringify(host)}, which is no address of this machine.`;
+      return `HOST is ${quoted(host)}, which is no address of this machine.`;
     default:
       return `Port ${port} on ${host} could not be opened: ${error instanceof Error ? error.message : error}`;
   }

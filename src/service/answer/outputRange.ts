@@ -1,4 +1,4 @@
-import { DomainError } from '../../domain/errors.ts';
+import { validateNumber } from '../validate.ts';
 
 /** Which of an execution's outputs. */
 export interface OutputRange {
@@ -8,21 +8,15 @@ export interface OutputRange {
   readonly first?: number | null | undefined;
 }
 
+const FROM_ZERO = { min: 0, max: null };
+
 /** @throws BAD_USER_INPUT naming what is negative */
 export function validateOutputRange({ after, first }: OutputRange): {
   readonly after: number;
   readonly limit: number | null;
 } {
   return {
-    after: atLeastZero('after', after ?? 0),
-    limit: first == null ? null : atLeastZero('first', first),
+    after: validateNumber('after', after ?? 0, FROM_ZERO),
+    limit: first == null ? null : validateNumber('first', first, FROM_ZERO),
   };
-}
-
-function atLeastZero(field: string, value: number): number {
-  if (value >= 0) return value;
-  throw new DomainError('BAD_USER_INPUT', `\`${field}\` is ${value}, but must be at least 0.`, {
-    field,
-    min: 0,
-  });
 }

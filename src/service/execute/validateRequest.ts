@@ -1,7 +1,7 @@
 /** Checks what a caller sends, before anything is recorded or taken. Each refusal names the field and the limit. */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { refuse, validateName, validateUserUuid } from '../validate.ts';
+import { refuse, validateName, validateNumber, validateUserUuid } from '../validate.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
@@ -43,9 +43,16 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     // Of the JSON form: unlike UTF-8 it tells one lone surrogate from another.
     codeSha256: createHash('sha256').update(hashable(code)).digest('hex'),
     codeBytes,
-    timeoutMs: validateTimeout(request.timeoutMs ?? config.executionTimeoutMs, config),
+    timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
+      min: MIN_TIMEOUT_MS,
+      max: config.maxExecutionTimeoutMs,
+    }),
     idempotencyKey: validateKey(request.idempotencyKey ?? null),
-    waitForWorkerMs: validateWait(request.waitForWorkerMs ?? config.workerWaitTimeoutMs, config),
+    waitForWorkerMs: validateNumber(
+      'waitForWorkerMs',
+      request.waitForWorkerMs ?? config.workerWaitTimeoutMs,
+      { min: 0, max: config.workerWaitTimeoutMs },
+    ),
   };
 }
 
@@ -58,18 +65,6 @@ function validateKey(key: string | null): string | null {
   if (key === '') refuse('idempotencyKey', 'must not be empty; leave it out instead', {});
   if (key !== null) validateName('idempotencyKey', key, MAX_IDEMPOTENCY_KEY_CHARS);
   return key;
-}
-
-function validateTimeout(timeoutMs: number, { maxExecutionTimeoutMs: limit }: Config): number {
-  if (timeoutMs >= MIN_TIMEOUT_MS && timeoutMs <= limit) return timeoutMs;
-  return refuse('timeoutMs', `is ${timeoutMs}; it must be from ${MIN_TIMEOUT_MS} to ${limit}`, {
-    limit,
-  });
-}
-
-function validateWait(waitMs: number, { workerWaitTimeoutMs: limit }: Config): number {
-  if (waitMs >= 0 && waitMs <= limit) return waitMs;
-  return refuse('waitForWorkerMs', `is ${waitMs}; it must be from 0 to ${limit}`, { limit });
 }
 
 function hashable(code: string): string {

@@ -1,11 +1,9 @@
-import { DomainError } from '../../domain/errors.ts';
 import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
+import { quoted } from '../../domain/quoted.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { refuse } from '../validate.ts';
 import { type ListPage, type PageRequest, parsePosition, readBoundedPage } from './page.ts';
-
-/** An error names what it refuses, and is no echo of a whole body. */
-const MAX_QUOTED_CHARS = 200;
 
 export interface EventFilter {
   readonly types?: readonly string[] | null | undefined;
@@ -28,9 +26,6 @@ export async function events(
 function validateTypes(types: readonly string[]): readonly string[] {
   const unknown = types.find((type) => !EVENT_TYPES.has(type));
   if (unknown === undefined) return types;
-  throw new DomainError(
-    'BAD_USER_INPUT',
-    `types has ${JSON.stringify(unknown.slice(0, MAX_QUOTED_CHARS))}, which is no type of event; docs/events.md names them all.`,
-    { field: 'types' },
-  );
+  const what = `has ${quoted(unknown)}, which is no type of event; docs/events.md names them all`;
+  return refuse('types', what, {});
 }

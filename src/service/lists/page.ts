@@ -1,7 +1,8 @@
 /** One page of a list: how many, after what, and whether there is more. */
-import { DomainError } from '../../domain/errors.ts';
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
+import { quoted } from '../../domain/quoted.ts';
 import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
+import { refuse, validateNumber } from '../validate.ts';
 
 export interface PageRequest {
   /** How many at most; 100 if it is left out. */
@@ -37,10 +38,11 @@ export async function readBoundedPage<T, C>(
   parse: (cursor: string) => C | null,
   read: (cursor: C | null, limit: number) => Promise<BoundedPage<T>>,
 ): Promise<ListPage<T>> {
-  const size = first ?? DEFAULT_PAGE_SIZE;
-  if (size < 1 || size > MAX_PAGE_SIZE) throw badSize(size);
+  const size = validateNumber('first', first ?? DEFAULT_PAGE_SIZE, { min: 1, max: MAX_PAGE_SIZE });
   const cursor = after == null ? null : parse(after);
-  if (after != null && cursor === null) throw badCursor(after);
+  if (after != null && cursor === null) {
+    refuse('after', `must be a cursor of an earlier page, not ${quoted(after)}`, {});
+  }
   // One more than asked for tells whether there is a next page.
   const { edges, isCut } = await read(cursor, size + 1);
   return { edges: edges.slice(0, size), hasNextPage: isCut || edges.length > size };
@@ -54,20 +56,4 @@ export function parsePosition(cursor: string): number | null {
 /** Cursors of what is ordered by its id. */
 export function parseIdCursor(cursor: string): SessionId | WorkerId | null {
   return parseId<SessionId>(cursor);
-}
-
-function badSize(size: number): DomainError {
-  return new DomainError(
-    'BAD_USER_INPUT',
-    `first is ${size}, but must be from 1 to ${MAX_PAGE_SIZE}.`,
-    { field: 'first', limit: MAX_PAGE_SIZE },
-  );
-}
-
-function badCursor(after: string): DomainError {
-  return new DomainError(
-    'BAD_USER_INPUT',
-    `after must be a cursor of an earlier page, not ${JSON.stringify(after.slice(0, 200))}.`,
-    { field: 'after' },
-  );
 }

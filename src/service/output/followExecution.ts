@@ -1,5 +1,5 @@
-import { DomainError } from '../../domain/errors.ts';
 import type { OutputItem } from '../../domain/output.ts';
+import { validateOutputRange } from '../answer/outputRange.ts';
 import { requireExecution } from '../execute/execution.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -16,11 +16,7 @@ export async function followExecution(
   executionId: string,
   after: number,
 ): Promise<AsyncIterableIterator<OutputItem>> {
-  if (after < 0) {
-    throw new DomainError('BAD_USER_INPUT', `after is ${after}; it must not be negative.`, {
-      field: 'after',
-    });
-  }
+  validateOutputRange({ after });
   const { id } = await requireExecution(deps, principal, executionId);
   return followOutput(deps, id, after);
 }
