@@ -1,9 +1,11 @@
 /** What all rooms wait and close with. */
+import { getEventListeners, once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { backOffMs } from '../../src/async/backOffMs.ts';
 import { closeAll } from '../../src/async/closeAll.ts';
 import { lookUntil } from '../../src/async/lookUntil.ts';
 import { pause } from '../../src/async/pause.ts';
+import { withAbort } from '../../src/async/withAbort.ts';
 import { within } from '../../src/async/within.ts';
 
 const never = new Promise<never>(() => undefined);
@@ -54,6 +56,34 @@ describe('pause', () => {
     const pausing = pause(3_600_000, closing.signal);
     closing.abort();
     await pausing;
+  });
+});
+
+describe('withAbort', () => {
+  it('gives a signal that follows another, and leaves nothing on that', async () => {
+    const stopping = new AbortController();
+    const waiting = withAbort(stopping.signal, async ({ signal }) => {
+      await once(signal, 'abort');
+      signal.throwIfAborted();
+    });
+    expect(getEventListeners(stopping.signal, 'abort')).toHaveLength(1);
+    stopping.abort(new Error('The gateway stops.'));
+    await expect(waiting).rejects.toThrow('The gateway stops.');
+    expect(getEventListeners(stopping.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('can be aborted alone, is so when the work is over, and at once if the other was', async () => {
+    const { signal } = new AbortController();
+    const died = withAbort(signal, async (own) => {
+      own.abort(new Error('died'));
+      own.signal.throwIfAborted();
+    });
+    await expect(died).rejects.toThrow('died');
+    const own = await withAbort(signal, async (controller) => controller);
+    expect([own.signal.aborted, signal.aborted]).toEqual([true, false]);
+    const late = withAbort(AbortSignal.abort(), async ({ signal: { aborted } }) => aborted);
+    expect(await late).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 });
 

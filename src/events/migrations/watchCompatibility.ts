@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
 import type { Client } from '../connection/client.ts';
 import { readSchemaVersion, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
@@ -19,31 +20,24 @@ export function watchCompatibility(
   release: Release,
   logger: Logger,
 ): CompatibilityWatch {
-  let timer: NodeJS.Timeout | null = null;
-  let isClosed = false;
+  const closing = new AbortController();
+  const { signal } = closing;
   const outdated = new Promise<string>((resolve) => {
-    const look = async (): Promise<void> => {
-      const found = await client.answered(readSchemaVersion(client.sql));
-      const objection = found && tooOld(release, found);
-      if (!objection) return lookAgain();
-      resolve(objection);
+    const watch = async (): Promise<void> => {
+      for (;;) {
+        await pause(LOOK_MS, signal);
+        if (signal.aborted) return;
+        try {
+          const found = await client.answered(readSchemaVersion(client.sql));
+          const objection = found && tooOld(release, found);
+          if (objection) return resolve(objection);
+        } catch (err: unknown) {
+          if (!signal.aborted)
+            logger.warn({ err }, 'Whether a later release was here could not be read');
+        }
+      }
     };
-    const lookAgain = (): void => {
-      if (isClosed) return;
-      timer = setTimeout(() => {
-        look().catch((err: unknown) => {
-          if (!isClosed) logger.warn({ err }, 'Whether a later release was here could not be read');
-          lookAgain();
-        });
-      }, LOOK_MS).unref();
-    };
-    lookAgain();
+    void watch();
   });
-  return {
-    outdated,
-    close: () => {
-      isClosed = true;
-      if (timer) clearTimeout(timer);
-    },
-  };
+  return { outdated, close: () => closing.abort() };
 }

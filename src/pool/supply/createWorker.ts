@@ -71,13 +71,13 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
   return await started;
 }
 
-/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `signal` is aborted */
+/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `waiting` is aborted */
 export async function awaitWorker(
   deps: CreateWorkerDeps,
   worker: Worker,
-  signal: AbortSignal,
+  waiting: AbortController,
 ): Promise<void> {
-  await reachable(deps, worker, signal);
+  await reachable(deps, worker, waiting);
   await deps.heldWorkers.adopt(worker);
   const now = deps.now();
   await record(deps, worker, worker.id, {
@@ -90,33 +90,26 @@ export async function awaitWorker(
 async function reachable(
   { runtime }: CreateWorkerDeps,
   worker: Worker,
-  signal: AbortSignal,
+  waiting: AbortController,
 ): Promise<void> {
   const { containerId } = worker;
   const address = runtime.addressOf(worker);
   if (address === null || containerId === null) throw new Error('The worker was never started.');
-  signal.throwIfAborted();
-  const over = new AbortController();
-  // Not AbortSignal.any: of each combined signal Node 20 leaves something on `signal`, which lives as long as the gateway.
-  const onStop = () => over.abort(signal.reason);
-  signal.addEventListener('abort', onStop, { once: true });
   const look = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
     // `undefined`: the engine is away just now, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
-    over.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
+    waiting.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
   };
   // At once, too: it may have died before anybody listened for that.
   void look();
   const looker = setInterval(look, LOOK_INTERVAL_MS);
   try {
-    await within(WORKER_START_TIMEOUT_MS, address.untilOpen(over.signal), () => {
+    await within(WORKER_START_TIMEOUT_MS, address.untilOpen(waiting.signal), () => {
       throw new Error(`Its kernel did not answer within ${WORKER_START_TIMEOUT_MS} ms.`);
     });
   } finally {
     clearInterval(looker);
-    signal.removeEventListener('abort', onStop);
-    over.abort();
   }
 }
 

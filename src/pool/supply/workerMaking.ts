@@ -1,4 +1,5 @@
 /** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
+import { withAbort } from '../../async/withAbort.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { NewId, WorkerId } from '../../domain/ids.ts';
@@ -41,13 +42,10 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
 
   async function awaitStarted(worker: Worker, signal: AbortSignal): Promise<void> {
     const containerId = worker.containerId ?? '';
-    const died = new AbortController();
-    awaited.set(containerId, died);
-    try {
-      await awaitWorker(making, worker, AbortSignal.any([signal, died.signal]));
-    } finally {
-      awaited.delete(containerId);
-    }
+    await withAbort(signal, async (waiting) => {
+      awaited.set(containerId, waiting);
+      await awaitWorker(making, worker, waiting);
+    }).finally(() => awaited.delete(containerId));
     underWay.delete(worker.id);
   }
 

@@ -4,6 +4,7 @@
  * What needs the engine goes on beside the looks: an engine that does not answer keeps nobody from taking over workers.
  */
 import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
@@ -39,10 +40,10 @@ export interface Upkeep {
 
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const { leases, queries } = deps.database;
-  let timer: NodeJS.Timeout | null = null;
+  const closing = new AbortController();
   let looking: Promise<void> = Promise.resolve();
   const isKeeper = () => leases.isHeld(UPKEEP_LEASE);
-  const isOver = () => timer === null || !isKeeper();
+  const isOver = () => closing.signal.aborted || !isKeeper();
   const sweeping = createChore(deps.logger, SWEEP_INTERVAL_MS, deps.sweep);
   const recycling = createChore(deps.logger, deps.recyclingIntervalMs, async () => {
     await recycleSessions({ ...deps, queries, isOver });
@@ -65,16 +66,12 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     recycling.doIfDue();
   }
 
-  function lookAgain(): void {
-    timer = setTimeout(() => {
-      looking = look()
-        .catch((error: unknown) =>
-          deps.logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on'),
-        )
-        .finally(() => {
-          if (timer !== null) lookAgain();
-        });
-    }, nextLookMs);
+  async function keepLooking(): Promise<void> {
+    for (;;) {
+      await pause(nextLookMs, closing.signal);
+      if (closing.signal.aborted) return;
+      await look().catch((error: unknown) => goOn(deps.logger, error));
+    }
   }
 
   return {
@@ -84,11 +81,10 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      lookAgain();
+      looking = keepLooking();
     },
     close: async () => {
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
+      closing.abort();
       const all = Promise.all([looking, sweeping.done(), recycling.done()]);
       await within(CLOSE_TIMEOUT_MS, all, () => undefined);
     },
@@ -104,9 +100,7 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
       if (doing !== null || performance.now() < dueAt) return;
       dueAt = performance.now() + intervalMs;
       doing = work()
-        .catch((error: unknown) =>
-          logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on'),
-        )
+        .catch((error: unknown) => goOn(logger, error))
         .finally(() => {
           doing = null;
         });
@@ -118,4 +112,8 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
       await doing;
     },
   };
+}
+
+function goOn(logger: Logger, error: unknown): void {
+  logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on');
 }
