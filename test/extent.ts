@@ -1,6 +1,6 @@
 /**
- * What `npm test` runs, and what only `npm run test:long` does: the whole matrix, every repeat, every long run. CONTRIBUTING.md
- * has the table of it.
+ * What `npm test` runs, and what only `npm run test:long` does: the whole matrix, every repeat, every long run.
+ * docs/testing.md has the table of it.
  */
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
@@ -30,7 +30,7 @@ export const LONG = ['contenders.test.ts', 'soak.test.ts', 'thousandSubscribers.
 
 const RUNTIMES = ['runc', 'runsc'] as const;
 
-/** Of what both run, how much: the names are those of the table in CONTRIBUTING.md. */
+/** Of what both run, how much: the names are those of the table in docs/testing.md. */
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,

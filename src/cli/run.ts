@@ -17,7 +17,7 @@ const USAGE = `Usage: cellhouse <command>
                  --archive FILE        append what is deleted to a file first, one JSON object a line
   config check   read the environment, list every problem, print what is in force
 
-Settings are environment variables; the README lists them.`;
+Settings are environment variables; docs/settings.md lists them.`;
 
 /** Runs the command that `words` name. A failure is told on stderr and in the exit code. */
 export async function run(words: readonly string[]): Promise<void> {

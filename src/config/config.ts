@@ -13,6 +13,16 @@ import { WORKERS } from './workers.ts';
 
 export { ConfigError } from './readSettings.ts';
 
+/** The groups, by their titles in docs/settings.md. */
+export const SETTING_GROUPS = {
+  'Where the gateway is, and what it works with': PLACES,
+  Workers: WORKERS,
+  Sessions: SESSIONS,
+  Executions: EXECUTIONS,
+  'Sizes and slow readers': SIZES,
+  'GraphQL documents and other origins': QUERIES,
+};
+
 /** Every setting, by the field of the configuration that it gives. */
 export const SETTINGS = {
   ...PLACES,

@@ -1,11 +1,18 @@
 /** The programs in examples/, run as the README and docs/api.md say. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { poolStatus, submit } from '../../testkit/interpreter.ts';
-import { type ExampleEnd, type ExampleOptions, runExample } from '../support/runExample.ts';
+import {
+  type ExampleEnd,
+  type ExampleOptions,
+  environment,
+  runExample,
+} from '../support/runExample.ts';
 
 const TEN_LINES = Array.from({ length: 10 }, (_, index) => `line ${index}\n`).join('');
 const PRINT_SLOWLY =
@@ -49,6 +56,53 @@ async function killAndRestart(): Promise<void> {
   await gateway.kill('SIGKILL');
   await gateway.restart();
 }
+
+/** The commands of the README's fence that begins with the token. */
+function firstCommands(): string {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, commands] = /```sh\n(export CELLHOUSE_TOKEN=[\s\S]*?)```/.exec(readme) ?? [];
+  if (commands === undefined) throw new Error('The README does not say how to begin.');
+  return commands;
+}
+
+describe('the short examples of the README', () => {
+  /** A folder with the token's file and the three, and nothing else: no package, no other file of ours. */
+  it('give their results in a shell, with the commands that stand there', async () => {
+    const examples = new URL('../../examples/', import.meta.url).pathname;
+    const clone = join(folder, 'clone');
+    mkdirSync(join(clone, '.cellhouse'), { recursive: true });
+    cpSync(join(gateway.dataDir, 'auth-token'), join(clone, '.cellhouse/auth-token'));
+    for (const name of ['quick.sh', 'quick.mjs', 'quick.py'])
+      cpSync(join(examples, name), join(clone, 'examples', name));
+    const { CELLHOUSE_TOKEN: _, ...env } = environment(gateway);
+    const run = promisify(execFile)('sh', ['-euc', firstCommands()], { cwd: clone, env });
+    const { stdout, stderr } = await run;
+    expect(stderr).toBe('');
+    expect(stdout.split('\n')).toEqual([
+      '{"data":{"execute":{"status":"OK","resultText":"42"}}}',
+      ...Array.from({ length: 5 }, (_, index) => `line ${index}`),
+      "44 {'name': 'ZeroDivisionError', 'value': 'division by zero'}",
+      '',
+    ]);
+  });
+
+  it('show output while the code runs', async () => {
+    const times: number[] = [];
+    const node = await runExample(gateway, 'quick.mjs', { onText: () => times.push(Date.now()) });
+    expect(node).toEqual({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^line 0\n/) });
+    // Five lines come in two seconds; what is sent at the end only comes in one.
+    expect(times.at(-1)).toBeGreaterThan((times[0] ?? Number.NaN) + 1_000);
+  });
+
+  it.each(['quick.mjs', 'quick.py', 'quick.sh'])(
+    '%s says that the token is wrong',
+    async (name) => {
+      const end = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN: 'wrong' } });
+      expect(end.exitCode).not.toBe(0);
+      expect(end.stdout + end.stderr).toMatch(/The token is wrong|401/);
+    },
+  );
+});
 
 describe('the first examples', () => {
   it('work with curl', async () => {

@@ -1,4 +1,4 @@
-/** Several gateways of one installation, with the settings that the README gives for that, and no others. */
+/** Several gateways of one installation, with the settings that docs/operations.md gives for that, and no others. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { seedCluster } from '../../testkit/seedCluster.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from './databaseProxy.ts';
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 
 export interface TestInstallation {
   /** One more gateway, of this release or another. Resolves when it serves. */
@@ -79,18 +79,18 @@ export async function createInstallation(
   };
 }
 
-/** Those of `values` that the README tells all gateways to share. @throws Error if it names another, or another way */
+/** Those of `values` that the page tells all gateways to share. @throws Error if it names another, or another way */
 function sharedSettings(values: Readonly<Record<string, string>>): Record<string, string> {
-  const section = README.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
+  const section = OPERATIONS.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
   const shared = [...section.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);
   const own = [...section.matchAll(/^DATA_DIR=\S+ PORT=\d+ npm start$/gm)];
-  if (shared.length === 0 || own.length < 2) throw new Error('The README has another way.');
+  if (shared.length === 0 || own.length < 2) throw new Error('The page has another way.');
   return Object.fromEntries(shared.map((name) => [name, sharedValue(values, name)]));
 }
 
 function sharedValue(values: Readonly<Record<string, string>>, name: string): string {
   const value = values[name];
-  if (value === undefined) throw new Error(`The README shares ${name}, and the tests do not.`);
+  if (value === undefined) throw new Error(`The page shares ${name}, and the tests do not.`);
   return value;
 }
 

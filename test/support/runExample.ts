@@ -58,10 +58,11 @@ export async function runExample(
 function commandOf(name: string): string[] {
   const command = new RegExp(`^\\w+ examples/${name}(?: .*)?$`, 'm').exec(PAGES)?.[0];
   if (command === undefined) throw new Error(`No page says how to run ${name}.`);
-  return command.split(' ');
+  return command.replace(/ +#.*$/, '').split(' ');
 }
 
-function environment(gateway: TestGateway): NodeJS.ProcessEnv {
+/** With the programs that the pages take for granted. */
+export function environment(gateway: TestGateway): NodeJS.ProcessEnv {
   return {
     PATH: [DEBIAN_PROGRAMS, dirname(process.execPath), process.env.PATH].join(':'),
     CELLHOUSE_URL: gateway.url,

@@ -58,4 +58,24 @@ describe('the documents', () => {
     const missing = [...pathsIn(text), ...links].filter((path) => !existsSync(join(ROOT, path)));
     expect(missing).toEqual([]);
   });
+
+  it.each(DOCUMENTS)('%s names only headings that exist', (document) => {
+    const links = read(document).matchAll(/\]\(([\w./-]*)#([^)]+)\)/g);
+    const missing = [...links].filter(([, path = '', anchor = '']) => {
+      const target = path === '' ? document : join(dirname(document), path);
+      return !anchorsOf(read(target)).includes(anchor);
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
+  });
 });
+
+/** The headings, as GitHub makes anchors of them. */
+function anchorsOf(text: string): string[] {
+  const headings = text.matchAll(/^#+ (.+)$/gm);
+  return [...headings].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}

@@ -1,21 +1,21 @@
-/** What `npm test` leaves out is named in CONTRIBUTING.md, and nothing is left out by a name that nobody has. */
+/** What `npm test` leaves out is named in docs/testing.md, and nothing is left out by a name that nobody has. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ALONE, EXTENT, LONG } from '../extent.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const CONTRIBUTING = readFileSync(`${ROOT}CONTRIBUTING.md`, 'utf8');
+const TESTING = readFileSync(`${ROOT}docs/testing.md`, 'utf8');
 
 describe('test/extent.ts', () => {
   it.each([...new Set([...ALONE, ...LONG])])('%s exists', (name) => {
     expect(existsSync(`${ROOT}test/e2e/${name}`)).toBe(true);
   });
 
-  it.each(LONG)('%s has a row in CONTRIBUTING.md', (name) => {
-    expect(CONTRIBUTING).toContain(`| \`test/e2e/${name}\``);
+  it.each(LONG)('%s has a row in docs/testing.md', (name) => {
+    expect(TESTING).toContain(`| \`test/e2e/${name}\``);
   });
 
-  it.each(Object.keys(EXTENT))('%s has a row in CONTRIBUTING.md', (name) => {
-    expect(CONTRIBUTING).toContain(`| \`${name}\`: `);
+  it.each(Object.keys(EXTENT))('%s has a row in docs/testing.md', (name) => {
+    expect(TESTING).toContain(`| \`${name}\`: `);
   });
 });

@@ -1,18 +1,21 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadConfig, SETTINGS } from '../../src/config/config.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const README = readFileSync(`${ROOT}README.md`, 'utf8');
-const PAGES = README + readFileSync(`${ROOT}docs/api.md`, 'utf8');
+const read = (path: string) => readFileSync(ROOT + path, 'utf8');
+const README = read('README.md');
+/** The pages whose commands people copy. */
+const PAGES = [README, read('docs/api.md'), read('docs/operations.md')].join('\n');
 const EXAMPLES = `${ROOT}examples/`;
-const ROOT_UID = 0;
+const MAX_LINES = 150;
+const MAX_EXAMPLE_LINES = 15;
 
 /** How a printed command begins -> what runs it. */
 const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
   ['npm test\n', '.ci/run'],
+  ['export CELLHOUSE_TOKEN=', 'test/e2e/examples.test.ts'],
   ['sh examples/', 'test/e2e/examples.test.ts'],
   ['node examples/', 'test/e2e/examples.test.ts'],
   ['python3 examples/notebook.py', 'test/e2e/notebook.test.ts'],
@@ -23,45 +26,41 @@ const RUN_BY = [
   ['node scripts/setup-runsc.mjs\n', 'test/e2e/setupRunsc.test.ts'],
 ] as const;
 
-/** The rows of the README's table of settings. */
-function documentedSettings() {
-  const section = README.split('\n## Settings\n')[1]?.split('\n## ')[0] ?? '';
-  const rows = section.matchAll(/^\| `([A-Z_]+)` +\| (`[^`]+`|\([^|]+\)) +\| ([^|]+?) +\|$/gm);
-  return [...rows].map(([, name = '', fallback = '', text = '']) => ({ name, fallback, text }));
-}
-
-describe('the README, or docs/api.md,', () => {
-  it('lists every setting, with its default and what it does', () => {
-    const declared = Object.values(SETTINGS).map(({ name, fallback, whenUnset, text }) => ({
-      name,
-      fallback: fallback === null ? `(${whenUnset})` : `\`${fallback}\``,
-      text,
-    }));
-    expect(documentedSettings()).toEqual(declared);
+describe('the README', () => {
+  it('is short, and so is each program in it', () => {
+    expect(README.split('\n').length - 1).toBeLessThanOrEqual(MAX_LINES);
+    const programs = [...fences('js', README), ...fences('python', README)];
+    programs.push(...fences('sh', README).filter(isScript));
+    expect(programs).toHaveLength(3);
+    for (const program of programs)
+      expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
   });
 
-  it('names the defaults that are in force', () => {
-    const config = loadConfig({}, ROOT_UID);
-    const named = Object.values(SETTINGS).flatMap(({ name, fallback }) =>
-      fallback === null ? [] : [[name, fallback]],
-    );
-    expect(named.length).toBeGreaterThan(30);
-    expect(loadConfig(Object.fromEntries(named), ROOT_UID)).toEqual(config);
+  it('has the figures of the pages that it names, each beside the command that makes it', () => {
+    const rows = [...README.matchAll(/^\| .+ \| (\d.+) \| `npm run (\w+) -- (.+)` \|$/gm)];
+    expect(rows.length).toBeGreaterThan(5);
+    for (const [, figures = '', script, args = ''] of rows) {
+      const found = script === 'bench' ? resultsOf(args) : faultsOf(args);
+      for (const [figure] of figures.matchAll(/\d[\d.]*/g))
+        expect(found).toMatch(new RegExp(`(?<![\\d.])${figure}(?![\\d.])`));
+    }
   });
+});
 
-  it.each(readdirSync(EXAMPLES))('says how to run examples/%s', (name) => {
+describe('the pages with commands', () => {
+  it.each(readdirSync(EXAMPLES))('say how to run examples/%s', (name) => {
     const lines = fences('sh').flatMap((snippet) => snippet.split('\n'));
     expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
   });
 
-  it('prints programs that are examples, as they are', () => {
+  it('print programs that are examples, as they are', () => {
     const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
     expect(programs.length).toBeGreaterThanOrEqual(5);
     for (const program of programs) expect(examples).toContain(program);
   });
 
-  it('prints no command that no test runs', () => {
+  it('print no command that no test runs', () => {
     const commands = fences('sh').filter((snippet) => !isScript(snippet));
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
@@ -72,10 +71,34 @@ describe('the README, or docs/api.md,', () => {
   });
 });
 
+describe('docs/README.md', () => {
+  it('leads to every page of docs', () => {
+    const index = read('docs/README.md');
+    const pages = readdirSync(`${ROOT}docs`).filter(
+      (name) => name.endsWith('.md') && name !== 'README.md',
+    );
+    expect(pages.length).toBeGreaterThan(10);
+    expect(pages.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+  });
+});
+
+/** What docs/performance.md says a bench found. */
+function resultsOf(bench: string): string {
+  const lines = read('docs/performance.md').split('\n');
+  return lines.filter((line) => line.startsWith(`${bench}: `)).join('\n');
+}
+
+/** What docs/failure-modes.md says a run of the chaos program found. */
+function faultsOf(args: string): string {
+  const page = read('docs/failure-modes.md');
+  expect(page).toContain(`\`npm run chaos -- ${args}\``);
+  return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
+}
+
 /** The contents of the fences in a language. */
-function fences(language: string): string[] {
-  const found = PAGES.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
-  return [...found].map(([, text = '']) => text);
+function fences(language: string, text = PAGES): string[] {
+  const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
+  return [...found].map(([, content = '']) => content);
 }
 
 function isScript(snippet: string): boolean {
