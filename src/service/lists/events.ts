@@ -4,14 +4,14 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type ListPage, type PageRequest, parsePosition, readBoundedPage } from './page.ts';
 
-/** An error names what it refuses, and is no echo of a whole body. */
+/** An error quotes what it refuses, but not at any length. */
 const MAX_QUOTED_CHARS = 200;
 
 export interface EventFilter {
   readonly types?: readonly string[] | null | undefined;
 }
 
-/** In the order in which they were recorded. A page ends early at MAX_RESPONSE_BYTES. @throws BAD_USER_INPUT */
+/** Events in the order in which they were recorded. A page ends early at MAX_RESPONSE_BYTES. @throws BAD_USER_INPUT */
 export async function events(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
   _principal: Principal,
@@ -24,13 +24,13 @@ export async function events(
   );
 }
 
-/** @throws BAD_USER_INPUT: a name that is misspelt would look like a past in which nothing happened */
+/** @throws BAD_USER_INPUT for an unknown type: otherwise a misspelt name would give an empty list */
 function validateTypes(types: readonly string[]): readonly string[] {
   const unknown = types.find((type) => !EVENT_TYPES.has(type));
   if (unknown === undefined) return types;
   throw new DomainError(
     'BAD_USER_INPUT',
-    `types has ${JSON.stringify(unknown.slice(0, MAX_QUOTED_CHARS))}, which is no type of event; docs/events.md names them all.`,
+    `types contains ${JSON.stringify(unknown.slice(0, MAX_QUOTED_CHARS))}, which is not an event type. docs/events.md lists all event types.`,
     { field: 'types' },
   );
 }

@@ -1,10 +1,10 @@
-/** One page of a list: how many, after what, and whether there is more. */
+/** One page of a list. */
 import { DomainError } from '../../domain/errors.ts';
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
 import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
 
 export interface PageRequest {
-  /** How many at most; 100 if it is left out. */
+  /** The most items that the page may have. 100 by default. */
   readonly first?: number | null | undefined;
   /** The cursor after which the page begins. */
   readonly after?: string | null | undefined;
@@ -15,11 +15,11 @@ export interface ListPage<T> {
   readonly hasNextPage: boolean;
 }
 
-/** A bound on one read, and on one answer. */
+/** Limits one read, and one list in an answer. */
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 100;
 
-/** @throws BAD_USER_INPUT for a size out of range, or what is no cursor of this list */
+/** @throws BAD_USER_INPUT for a size out of range, or for a cursor that is not of this kind of list */
 export async function readPage<T, C>(
   request: PageRequest,
   parse: (cursor: string) => C | null,
@@ -31,7 +31,10 @@ export async function readPage<T, C>(
   }));
 }
 
-/** The same of what is bounded in bytes too: there is a next page as well when they were used up. @throws BAD_USER_INPUT */
+/**
+ * The same for a list that is also limited in bytes. There is also a next page if that limit ended this one.
+ * @throws BAD_USER_INPUT
+ */
 export async function readBoundedPage<T, C>(
   { first, after }: PageRequest,
   parse: (cursor: string) => C | null,
@@ -41,17 +44,17 @@ export async function readBoundedPage<T, C>(
   if (size < 1 || size > MAX_PAGE_SIZE) throw badSize(size);
   const cursor = after == null ? null : parse(after);
   if (after != null && cursor === null) throw badCursor(after);
-  // One more than asked for tells whether there is a next page.
+  // One item more is read, to know whether there is a next page.
   const { edges, isCut } = await read(cursor, size + 1);
   return { edges: edges.slice(0, size), hasNextPage: isCut || edges.length > size };
 }
 
-/** Cursors of what is ordered by a number. */
+/** Parses the cursor of a list that is ordered by a number. */
 export function parsePosition(cursor: string): number | null {
   return /^\d{1,15}$/.test(cursor) ? Number(cursor) : null;
 }
 
-/** Cursors of what is ordered by its id. */
+/** Parses the cursor of a list that is ordered by id. */
 export function parseIdCursor(cursor: string): SessionId | WorkerId | null {
   return parseId<SessionId>(cursor);
 }
