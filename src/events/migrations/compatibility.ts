@@ -24,7 +24,7 @@ export async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null>
 /** The message for an operator whose `release` is too old for the database. Null if it is not too old. */
 export function tooOld({ version }: Release, database: SchemaVersion): string | null {
   if (version >= database.compatibleFrom) return null;
-  return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}, which gateways from ${database.compatibleFrom} on can use. Start the release that the other gateways run, or a later one.`;
+  return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}. Gateways of this database must know at least version ${database.compatibleFrom}. Start the release that the other gateways run, or a later one.`;
 }
 
 /**
