@@ -53,8 +53,7 @@ export const PLACES = {
     name: 'DOCKER_HOST',
     text: 'The socket of the Docker engine, which must be on this machine.',
     fallback: 'unix:///var/run/docker.sock',
-    allowed:
-      'unix:// and an absolute path: workers are reached over sockets of this machine',
+    allowed: 'unix:// and an absolute path: workers are reached over sockets of this machine',
     parse: (given) => /^unix:\/\/(\/[^\0]+)$/s.exec(given)?.[1],
   }),
   dockerRuntime: text({
