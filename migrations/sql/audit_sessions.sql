@@ -23,19 +23,19 @@ FROM sessions s CROSS JOIN LATERAL (
   FROM executions x WHERE x.session_id = s.id
 ) u;
 
-COMMENT ON VIEW audit.sessions IS 'One row for each session: which user was bound to which worker, from when to when, why it ended, and what it cost.';
+COMMENT ON VIEW audit.sessions IS 'One row for each session: which user had which worker, from when to when, why it ended, and what it cost.';
 COMMENT ON COLUMN audit.sessions.session_id IS 'The session. Its stream of events is session-<id>.';
 COMMENT ON COLUMN audit.sessions.tenant IS 'The user''s tenant.';
 COMMENT ON COLUMN audit.sessions.user_uuid IS 'The user.';
-COMMENT ON COLUMN audit.sessions.worker_id IS 'The worker that served it, and no other session ever (audit.workers).';
+COMMENT ON COLUMN audit.sessions.worker_id IS 'The worker that served it (audit.workers). A worker serves only one session.';
 COMMENT ON COLUMN audit.sessions.opened_at IS 'When the worker was given to the user.';
-COMMENT ON COLUMN audit.sessions.closed_at IS 'When it ended; NULL while it is open.';
-COMMENT ON COLUMN audit.sessions.close_reason IS 'released, idle, expired, worker-lost or shutdown; NULL while it is open.';
-COMMENT ON COLUMN audit.sessions.last_active_at IS 'The latest of: opened, an execution accepted, an execution ended.';
-COMMENT ON COLUMN audit.sessions.is_after_loss IS 'Whether the user''s session before this one ended otherwise than by their own release.';
-COMMENT ON COLUMN audit.sessions.kernel_restarts IS 'How often its kernel was replaced (each time, variables were lost).';
+COMMENT ON COLUMN audit.sessions.closed_at IS 'When it was closed; NULL while it is open.';
+COMMENT ON COLUMN audit.sessions.close_reason IS 'Why it was closed: released, idle, expired, worker-lost or shutdown; NULL while it is open.';
+COMMENT ON COLUMN audit.sessions.last_active_at IS 'When it was opened, or when an execution was last accepted or ended.';
+COMMENT ON COLUMN audit.sessions.is_after_loss IS 'Whether the user''s previous session ended for another reason than their own release, so that its variables are lost.';
+COMMENT ON COLUMN audit.sessions.kernel_restarts IS 'How often its kernel was replaced. Each time, its variables were lost.';
 COMMENT ON COLUMN audit.sessions.executions IS 'Number of executions accepted in it.';
-COMMENT ON COLUMN audit.sessions.failed_executions IS 'Those of them that ended otherwise than OK.';
-COMMENT ON COLUMN audit.sessions.run_ms IS 'Sum of the milliseconds its executions ran.';
+COMMENT ON COLUMN audit.sessions.failed_executions IS 'How many of its executions have ended with a status other than OK.';
+COMMENT ON COLUMN audit.sessions.run_ms IS 'Sum of the milliseconds that its executions ran.';
 COMMENT ON COLUMN audit.sessions.cpu_ms IS 'Sum of the CPU milliseconds of its executions.';
-COMMENT ON COLUMN audit.sessions.output_bytes IS 'Sum of the bytes its executions put out.';
+COMMENT ON COLUMN audit.sessions.output_bytes IS 'Sum of the bytes of output that its executions produced.';

@@ -1,59 +1,69 @@
--- One group of commits, in one statement and so in one round trip and one transaction. Its order is its point:
+-- Writes a group of commits in one statement: one round trip and one transaction. The order of its steps matters:
 --   gate, fences, guards, projections, outputs, keys; only then the append lock, positions, events; NOTIFY; commit at once.
--- The append lock is held from before a position is chosen until the transaction has ended, so positions are given in
--- commit order and have no holes. Everything that can wait for another writer or fail comes before it.
+-- The append lock is taken before a position is chosen and held until the transaction ends. So positions are in commit
+-- order and have no holes. Every step that can wait for another writer, or fail, comes before this lock.
 --
--- What holds for every entity is done by functions that are made from the entities' tables (cellhouse_make_projections.sql). What is
--- one entity's rule is a block of its own here: guards and idleness of sessions, limits of executions and workers.
+-- Rules for all entities are in functions that are made from the entities' tables (cellhouse_make_projections.sql).
+-- Each rule for a single entity has its own block here: guards and idleness of sessions, limits of executions and
+-- workers.
 --
--- SQLSTATEs of its own: CH001 fenced (DETAIL: the worker), CH002 a guarded session is not open at that version,
--- CH003 a projection row is not at the expected version (DETAIL: the id), CH004 more unfinished executions of a session, and
--- CH005 more workers, than is allowed (DETAIL: how many there would be), CH006 a session that should be idle is not
--- (DETAIL: the session).
+-- Its own SQLSTATEs:
+--   CH001: fenced. DETAIL: the worker.
+--   CH002: a guarded session is not open at the given version. DETAIL: the session.
+--   CH003: a row of a projection is not at the expected version. DETAIL: its id.
+--   CH004: a session would have too many unfinished executions. DETAIL: how many.
+--   CH005: the pool would have too many workers. DETAIL: how many.
+--   CH006: a session that should be idle is not. DETAIL: the session.
 --
--- What each call does is kept cheap. Rows come as JSON and are read once, by json_to_recordset; arrays are unnested beside each other
--- in a SELECT's list: as arguments of one unnest() they cost more than twice as much. A loop counts; one over a query costs more. Functions are called in assignments, which
--- PL/pgSQL evaluates by itself; PERFORM is a query. Who failed is asked only when somebody did. What is not there is null.
+-- The function is written to be cheap:
+-- - Rows come as JSON and are read once, by json_to_recordset.
+-- - Arrays are unnested side by side in a SELECT list. One unnest() of several arrays costs more than twice as much.
+-- - Loops count: a loop over a query costs more.
+-- - Functions are called in assignments, which PL/pgSQL evaluates directly. PERFORM would run a query.
+-- - The failing row is looked up only after a failure.
+-- - Absent parameters are null.
 CREATE OR REPLACE FUNCTION cellhouse_commit(
   p_gateway_id text,
-  -- The same group was sent before and its answer was lost: it may have been done.
+  -- Whether the same group was sent before and its answer was lost. It may have been committed then.
   p_is_repeated boolean,
-  -- From here on, null: there are none.
+  -- From here on, null means that there are none.
   p_cursors json,
   p_guard_ids uuid[], p_guard_versions integer[],
-  -- For each session that gets executions and has a limit: how many are added, and how many may be unfinished, with them.
+  -- For each session that gets executions and has a limit: how many are added, and how many may then be unfinished.
   p_unfinished_limits json,
-  -- For each pool that gets workers and has a limit: how many are added, and how many there may be, with them.
+  -- For each pool that gets workers and has a limit: how many are added, and how many there may then be.
   p_worker_limits json,
-  -- Sessions that must have nothing unfinished, and nothing that finished at their idle_since or later.
+  -- Sessions that must have no unfinished execution, and none that finished at their idle_since or later.
   p_idle_sessions json,
-  -- Rows of projections: kinds of entities and, for each kind, JSON as cellhouse_change_rows and cellhouse_add_rows take it. Those of
-  -- p_placed hold a position, which counts from 1 within p_events.
+  -- Rows of projections: the kinds of entities, and for each kind the JSON for cellhouse_change_rows or
+  -- cellhouse_add_rows. The rows in p_placed hold a position, which counts from 1 within p_events.
   p_changed_kinds text[], p_changed text[],
   p_added_kinds text[], p_added text[],
   p_placed_kinds text[], p_placed text[],
   p_output_execution_ids uuid[], p_output_seqs integer[], p_output_kinds text[], p_output_bodies text[],
   p_output_bytes integer[], p_output_ats timestamptz[],
   p_keys json,
-  -- In their order, each with its number in it, from 1.
+  -- In commit order, each with its number in this order, from 1.
   p_events json
--- firstPosition: of the events, which follow each other without holes; null: there are none. outputSessionIds: for listeners; null:
--- there are no outputs. One value, for a row costs its caller more to take.
+-- firstPosition: position of the first event, or null without events. The positions of the others follow without holes.
+-- outputSessionIds: the sessions with new outputs, for listeners, or null without outputs. The result is a single
+-- value, because a row costs the caller more.
 ) RETURNS json LANGUAGE plpgsql
--- A commit changes rows that it names by their ids. In a table that was small when the statements were planned the planner would read
--- all of it, and go on so while it grows; it would take a commit's few rows for a hundred and read a whole index to join them. And
--- the first plan is as good as any.
+-- A commit changes few rows, which it names by their ids. Without these settings, a plan that was made while a table
+-- was small would read the whole table, even after it has grown. The planner also expects a hundred rows in a commit,
+-- and would read a whole index to join them. The generic plan is always good enough, so no other is made.
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-  -- Keys of advisory locks: "chou" and a number. The gate is shared by commits, and taken alone by a rebuild.
+  -- Keys of the advisory locks: "chou" in ASCII, and a number. Commits take the gate shared, and a rebuild takes it
+  -- exclusively.
   c_gate_class CONSTANT integer := 1667788661;
   c_gate CONSTANT integer := 1;
   c_append CONSTANT integer := 2;
-  -- Whoever adds a worker that is limited holds it until the end.
+  -- Held until the end by a transaction that adds workers under a limit.
   c_workers CONSTANT integer := 3;
   -- 80 executions and sessions of 39 bytes each stay below NOTIFY's 8,000.
   c_max_named CONSTANT integer := 80;
@@ -84,7 +94,7 @@ BEGIN
     WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count < json_array_length(p_cursors) THEN
-      -- Epochs only grow: what was fenced a moment ago still is.
+      -- Epochs only grow, so a cursor that was fenced in the UPDATE is still fenced now.
       SELECT g.worker_id INTO v_failed FROM json_to_recordset(p_cursors) AS g (worker_id uuid, epoch integer)
       WHERE NOT EXISTS (SELECT FROM worker_cursors c WHERE c.worker_id = g.worker_id AND c.epoch = g.epoch) LIMIT 1;
       RAISE EXCEPTION 'fenced' USING ERRCODE = 'CH001', DETAIL = v_failed::text;
@@ -110,7 +120,7 @@ BEGIN
     SELECT together.count INTO v_count
     FROM json_to_recordset(p_unfinished_limits) AS l (session_id uuid, worker_id uuid, added integer, maximum integer)
       CROSS JOIN LATERAL (
-        -- A session has one worker, and by it the few that are unfinished are found in their own index.
+        -- A session has one worker. The condition names it, because the index of unfinished executions begins with it.
         SELECT l.added + count(*) AS count FROM executions x
         WHERE x.worker_id = l.worker_id AND x.session_id = l.session_id AND x.finished_at IS NULL
       ) together
@@ -126,7 +136,7 @@ BEGIN
     END LOOP;
   END IF;
 
-  -- After the change, which has locked the session against whoever would give it an execution.
+  -- This comes after the change of the session's row, which locks it: no other commit can give it an execution now.
   IF p_idle_sessions IS NOT NULL THEN
     SELECT g.id INTO v_failed
     FROM json_to_recordset(p_idle_sessions) AS g (id uuid, idle_since timestamptz)
@@ -181,7 +191,7 @@ BEGIN
     v_committed_at := date_trunc('milliseconds', clock_timestamp());
   ELSE
     v_void := pg_advisory_xact_lock(c_gate_class, c_append)::text;
-    -- A statement of its own: its snapshot is younger than the lock, so it sees every event there is.
+    -- A separate statement, because its snapshot is newer than the lock. So it sees every event.
     SELECT coalesce(max(e.position), 0) + 1 INTO v_first FROM events e;
     v_committed_at := date_trunc('milliseconds', clock_timestamp());
     INSERT INTO events (position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at)
@@ -190,7 +200,7 @@ BEGIN
       number integer, event_id uuid, stream_id text, version integer, type text, schema_version integer, data jsonb, metadata jsonb);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_last := v_first - 1 + v_count;
-    -- Rows that hold a position, so they are written after it.
+    -- These rows hold a position, so they are written after it is known.
     IF p_placed IS NOT NULL THEN
       FOR i IN 1..cardinality(p_placed) LOOP
         v_void := cellhouse_add_rows(p_placed_kinds[i], p_placed[i]::json, v_first - 1)::text;
@@ -202,7 +212,8 @@ BEGIN
     SELECT array_agg(x.id), array_agg(DISTINCT x.session_id) INTO v_execution_ids, v_session_ids
     FROM executions x WHERE x.id = ANY (p_output_execution_ids);
   END IF;
-  -- g: the gateway, which need not be told of its own; p: last position; x: executions and s: sessions with new outputs.
+  -- g: this gateway, which ignores its own notifications. p: the last position.
+  -- x and s: the executions and sessions with new outputs.
   IF v_last IS NOT NULL OR v_execution_ids IS NOT NULL THEN
     v_void := pg_notify('cellhouse', CASE WHEN cardinality(v_execution_ids) > c_max_named
       THEN json_build_object('g', p_gateway_id, 'p', coalesce(v_last, 0), 'x', '*', 's', '*')::text

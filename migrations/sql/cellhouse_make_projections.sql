@@ -1,12 +1,19 @@
--- Makes the two functions by which cellhouse_commit writes the rows of projections, from their tables as they are now. p_entities
--- says which there are: [{"kind": "execution", "table": "executions", "firstPosition": "requested_position"}, ...]; src/events/migrations
--- calls this with the gateway's whenever a table or an entity may have changed. What is made has one static statement for each
--- entity, which PostgreSQL plans once in a connection; put together in each commit, statements would be planned in each.
+-- Makes two functions from the current tables of the projections. cellhouse_commit writes the rows of projections with
+-- them. src/events/migrations calls this whenever a table or an entity may have changed. p_entities is the list of
+-- entities:
+--   [{"kind": "execution", "table": "executions", "firstPosition": "requested_position"}, ...]
 --
--- cellhouse_add_rows(kind, rows, position): new rows. A column of a first position counts from 1 after `position`. What a row does not
--- name gets its default: a gateway of before a column was added does not name it.
--- cellhouse_change_rows(kind, rows): [{"id": ..., "expected_version": ..., "changes": {...}}, ...]. What `changes` does not name stays. Raises
--- CH003 (DETAIL: the id) for the first that is not at its expected version.
+-- The functions have a static statement for each entity, which PostgreSQL plans once in each connection. Dynamic
+-- statements would be planned again in each commit.
+--
+-- cellhouse_add_rows(kind, rows, position) adds rows. In the column for the first position, rows count from 1 after
+-- `position`. A column that a row does not name gets its default: an older gateway does not name a column that was
+-- added later.
+--
+-- cellhouse_change_rows(kind, rows) changes rows:
+--   [{"id": ..., "expected_version": ..., "changes": {...}}, ...]
+-- Columns that `changes` does not name are unchanged. It raises CH003 (DETAIL: the id) if a row is not at its expected
+-- version.
 CREATE OR REPLACE FUNCTION cellhouse_make_projections(p_entities json) RETURNS void LANGUAGE plpgsql AS $make$
 DECLARE
   v_entity record;
@@ -43,7 +50,7 @@ BEGIN
       WHERE t.id = g.id AND t.version = g.expected_version;
       GET DIAGNOSTICS v_count = ROW_COUNT;
       IF v_count < json_array_length(p_rows) THEN
-        -- Not those that this very transaction has changed.
+        -- The rows that this transaction has changed are not the failed ones.
         SELECT g.id INTO v_failed FROM json_to_recordset(p_rows) AS g (id uuid)
         WHERE NOT EXISTS (SELECT FROM %2$I t WHERE t.id = g.id AND t.xmin = pg_current_xact_id()::xid) LIMIT 1;
       END IF;$sql$,

@@ -1,5 +1,5 @@
--- Events after a position in commit order: at most p_limit, and no more once they hold p_max_bytes (the first is always given).
--- Row by row, because how large a row is shows only when it is unpacked.
+-- Events after a position, in commit order: at most p_limit, ending with the one that brings them to p_max_bytes. The
+-- first is always returned. A loop reads row by row, because the size of a row is known only after it was decompressed.
 CREATE OR REPLACE FUNCTION cellhouse_read_after(p_position bigint, p_limit integer, p_max_bytes bigint)
 RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
 DECLARE

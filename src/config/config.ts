@@ -1,6 +1,6 @@
 /**
- * The environment, read once into one readonly, typed object. Nothing else reads `process.env`. Each setting is declared
- * once, in the file of its group; the type follows from the declarations.
+ * Reads the environment once, into a readonly, typed object. No other code reads `process.env`. Each setting is
+ * declared once, in the file of its group. The type of the object follows from the declarations.
  */
 import { EXECUTIONS } from './executions.ts';
 import { PLACES } from './places.ts';
@@ -35,14 +35,14 @@ export const SETTINGS = {
 
 export interface Config extends ValuesOf<typeof SETTINGS> {}
 
-/** What `serve` needs beyond the other commands. */
+/** The configuration for `serve`, which also needs a worker image. */
 export interface ServeConfig extends Config {
   readonly workerImage: string;
 }
 
 /**
- * The configuration in `env`.
- * @throws ConfigError with every problem, each naming the variable, its value and what is allowed
+ * Reads the configuration from `env`.
+ * @throws ConfigError with every problem. Each names the variable, its value, and the allowed values.
  */
 export function loadConfig(env: Env, uid: number | undefined = process.getuid?.()): Config {
   const reading = readSettings(SETTINGS, { env, uid });
@@ -67,7 +67,7 @@ export function loadServeConfig(
 const NO_WORKER_IMAGE =
   'WORKER_IMAGE is not set, but must be the tag or id of the worker image (npm start builds it and sets this).';
 
-/** Those of each setting, then those of two beside each other. */
+/** The problems of single settings, then those of two settings that contradict each other. */
 function problemsOf({ values, problems, wrong }: Reading<typeof SETTINGS>): string[] {
   const all = [...problems];
   for (const [low, high] of ORDERED) {
@@ -78,7 +78,7 @@ function problemsOf({ values, problems, wrong }: Reading<typeof SETTINGS>): stri
   return all;
 }
 
-/** The first may not be above the second. */
+/** Pairs of settings whose first value must not be above the second. */
 const ORDERED = [
   ['minIdleWorkers', 'maxTotalWorkers'],
   ['executionTimeoutMs', 'maxExecutionTimeoutMs'],

@@ -4,13 +4,13 @@ import { integer, milliseconds } from './setting.ts';
 export const EXECUTIONS = {
   executionTimeoutMs: milliseconds({
     name: 'EXECUTION_TIMEOUT_MS',
-    text: 'The time limit of an execution that names none, from when its turn has come.',
+    text: 'The time limit of an execution whose call gives none. It counts from when the code is sent to the kernel.',
     fallback: 10_000,
     min: 1,
   }),
   maxExecutionTimeoutMs: milliseconds({
     name: 'MAX_EXECUTION_TIMEOUT_MS',
-    text: 'The highest time limit that a call may ask for.',
+    text: 'The highest time limit that a call may give.',
     fallback: 300_000,
     min: 1,
   }),
@@ -20,7 +20,6 @@ export const EXECUTIONS = {
     fallback: 1_000,
     min: 1,
   }),
-  /** Per session. */
   maxQueuedExecutions: integer({
     name: 'MAX_QUEUED_EXECUTIONS',
     text: 'How many executions may wait in one session.',

@@ -1,35 +1,35 @@
-/** Where the gateway is, and where it finds what it works with. */
+/** Where the gateway listens, and where it finds its data, the database and the engine. */
 import { absolutePath, choice, integer, matching, optional, parseUrl, text } from './setting.ts';
 import { socketDir } from './socketDir.ts';
 
 export const PLACES = {
   host: text({
     name: 'HOST',
-    text: 'The address to listen on; there is no TLS, so put a proxy before anything but loopback.',
+    text: 'The address to listen on. There is no TLS, so put a proxy in front of any address but loopback.',
     fallback: '127.0.0.1',
     allowed: 'a host name or an address, without a port',
     parse: matching(/^[\w.:-]+$/),
   }),
   port: integer({
     name: 'PORT',
-    text: 'The port to listen on; 0 takes any free one.',
+    text: 'The port to listen on. 0 takes any free port.',
     fallback: 3874,
     min: 0,
     max: 65_535,
   }),
-  /** Absolute. */
+  /** An absolute path. */
   dataDir: text({
     name: 'DATA_DIR',
-    text: 'Where the gateway keeps its identity, the token and the embedded PostgreSQL; each running gateway needs its own.',
+    text: "The folder for the gateway's identity, the token and the embedded PostgreSQL. Each running gateway needs its own.",
     fallback: '.cellhouse',
     allowed: 'a path',
     parse: absolutePath,
   }),
-  /** Null: it is in `auth-token`. */
+  /** Null: the token is in the file `auth-token`. */
   authToken: optional({
     name: 'AUTH_TOKEN',
-    text: 'The token that every caller needs; one that was made is in `auth-token` in `DATA_DIR`.',
-    whenUnset: 'made at the first start',
+    text: 'The token that every caller needs. A generated token is in the file `auth-token` in `DATA_DIR`.',
+    whenUnset: 'generated at the first start',
     unset: null,
     isSecret: true,
     allowed: '1 to 1024 printable ASCII characters without spaces',
@@ -63,25 +63,25 @@ export const PLACES = {
     allowed: 'the name of a runtime that the Docker engine knows',
     parse: matching(/^[\w.-]+$/),
   }),
-  /** Absolute; holds `<poolId>/<workerId>/agent.sock`. */
+  /** An absolute path. The sockets are in it as `<poolId>/<workerId>/agent.sock`. */
   socketDir,
   logLevel: choice({
     name: 'LOG_LEVEL',
-    text: 'What is logged: this level and what is worse, of `fatal`, `error`, `warn`, `info`, `debug` and `trace`; `silent` for nothing.',
+    text: 'The lowest level that is logged: `fatal`, `error`, `warn`, `info`, `debug` or `trace`. `silent` logs nothing.',
     words: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     fallback: 'info',
   }),
   workerImage: optional({
     name: 'WORKER_IMAGE',
-    text: 'The tag or id of the image that workers are made of.',
-    whenUnset: 'made and set by `npm start`',
+    text: "The tag or id of the workers' image.",
+    whenUnset: 'built and set by `npm start`',
     unset: null,
     allowed: "an image's tag or id",
     parse: matching(/^[\w][\w.:/@-]*$/),
   }),
 };
 
-/** What cannot be parsed is not shown at all: nobody can say where its password is. */
+/** A text that is not a URL is not shown at all, because its password cannot be found and removed. */
 function withoutPassword(given: string): string {
   const url = parseUrl(given);
   if (!url) return 'not a URL';

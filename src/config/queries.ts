@@ -1,4 +1,4 @@
-/** What one GraphQL document may ask, and from where. */
+/** Limits of one GraphQL document, and the origins that may send it. */
 import { choice, integer, optional, parseUrl } from './setting.ts';
 
 export const QUERIES = {
@@ -20,26 +20,26 @@ export const QUERIES = {
   maxQueryTokens: limit(
     'MAX_QUERY_TOKENS',
     5_000,
-    'How many lexical tokens one GraphQL document may have; its variables do not count.',
+    'How many lexical tokens one GraphQL document may have, without its variables.',
   ),
   maxQueryCost: limit(
     'MAX_QUERY_COST',
     100_000,
-    'What one GraphQL document may cost, as GraphQL Armor counts: 1 a scalar, 2 an object, times 1.5 for each level, times a `first` that is no variable.',
+    'The highest cost of one GraphQL document, as GraphQL Armor counts it: 1 for a scalar, 2 for an object, times 1.5 for each level, times the value of `first` if it is not a variable.',
   ),
   introspection: choice({
     name: 'INTROSPECTION',
-    text: 'Whether the schema is told to who asks for it: `on` or `off`.',
+    text: 'Whether clients may read the schema by introspection: `on` or `off`.',
     words: ['on', 'off'],
     fallback: 'on',
     allowed: 'on or off',
   }),
   corsOrigins: optional<readonly string[], readonly string[]>({
     name: 'CORS_ORIGINS',
-    text: "Origins whose pages may call the API and open WebSockets, with commas between them; those of the gateway's own host (as the `Host` header has it) may always.",
+    text: "Origins whose pages may call the API and open WebSockets, separated by commas. Pages of the gateway's own host (as in the `Host` header) always may.",
     whenUnset: 'none',
     unset: [],
-    allowed: 'origins such as https://app.example.com, with commas between them',
+    allowed: 'origins such as https://app.example.com, separated by commas',
     parse: (given) => {
       const origins = given.split(',').map((part) => part.trim());
       return origins.every(isOrigin) ? origins : undefined;
@@ -51,7 +51,7 @@ function limit(name: string, fallback: number, text: string) {
   return integer({ name, text, fallback, min: 1, max: 1_000_000 });
 }
 
-/** Scheme, host and port, as a browser sends it. */
+/** Whether the text is scheme, host and port only, as in a browser's `Origin` header. */
 function isOrigin(text: string): boolean {
   const url = parseUrl(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;

@@ -1,7 +1,7 @@
-/** Reads settings from the environment and remembers every problem, so that all are told at once. */
+/** Reads settings from the environment, and collects all problems, so that they are reported together. */
 import type { Setting, Surroundings } from './setting.ts';
 
-/** Everything that is wrong with the configuration, one line each. */
+/** The error for a wrong configuration. It has one line for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -14,20 +14,20 @@ export class ConfigError extends Error {
 
 type Settings = Readonly<Record<string, Setting<unknown>>>;
 
-/** The values that settings give, by the same keys. */
+/** The values of settings, by the same keys. */
 export type ValuesOf<Of extends Settings> = {
   readonly [Key in keyof Of]: Of[Key] extends Setting<infer Value> ? Value : never;
 };
 
 export interface Reading<Of extends Settings> {
-  /** Of what is wrong, as if it were unset. */
+  /** A wrong variable has the value of an unset one here. */
   readonly values: ValuesOf<Of>;
   readonly problems: readonly string[];
-  /** Names of the variables that are wrong by themselves. */
+  /** Names of the variables whose own value is wrong, whatever the others are. */
   readonly wrong: ReadonlySet<string>;
 }
 
-/** An empty variable counts as unset: that is what compose files make of a missing one. */
+/** An empty variable counts as unset, because compose files turn missing variables into empty ones. */
 export function readSettings<Of extends Settings>(
   settings: Of,
   surroundings: Surroundings,

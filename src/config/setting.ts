@@ -1,36 +1,39 @@
-/** How a setting is declared: once, with all that is said of it anywhere. */
+/** How settings are declared. A declaration has everything about its setting: name, text, default, range and parser. */
 import { resolve } from 'node:path';
 import { quoted } from '../domain/quoted.ts';
 
-/** A variable of the environment, and the value of `T` that it gives. */
+/** An environment variable with a value of type `T`. */
 export interface Setting<T> {
   readonly name: string;
-  /** What it does: one plain sentence for operators. */
+  /** What it does, in plain words for operators. */
   readonly text: string;
-  /** What is allowed, after "must be". */
+  /** The allowed values. Follows "must be" in a message. */
   readonly allowed: string;
   readonly unit: Unit | null;
   readonly range: Range | null;
-  /** Of it `cellhouse config check` says only whether it is set. */
+  /** Whether `cellhouse config check` must not show its value, only whether it is set. */
   readonly isSecret: boolean;
-  /** The default, as the environment would have it; null: there is none, and {@link whenUnset} says what is then. */
+  /**
+   * The default, as text of the environment. Null if there is none; then {@link whenUnset} says what an unset variable
+   * means.
+   */
   readonly fallback: string | null;
-  /** What an unset variable without a default stands for, in words; null if there is a default. */
+  /** The meaning of an unset variable without a default, in words. Null if there is a default. */
   readonly whenUnset: string | null;
   /** The value of an unset variable. */
   unset(surroundings: Surroundings): T;
-  /** Undefined: not allowed. */
+  /** The value of a text. Undefined if the text is not allowed. */
   parse(text: string): T | undefined;
-  /** What is wrong with a value that is allowed as such; null: nothing. */
+  /** The problem of a value that could be parsed but cannot be used. Null if there is none. */
   problemOf(value: T, surroundings: Surroundings): string | null;
-  /** How a value that is not allowed is shown. */
+  /** How a message shows a text that is not allowed. */
   show(text: string): string;
 }
 
-/** What a default may depend on. */
+/** The facts that a default may depend on. */
 export interface Surroundings {
   readonly env: Env;
-  /** Of the process; undefined where there is no such thing. */
+  /** The user id of the process. Undefined on platforms without user ids. */
   readonly uid: number | undefined;
 }
 
@@ -44,7 +47,7 @@ export interface Range {
   readonly max: number;
 }
 
-/** The longest delay that a Node timer and a GraphQL Int can hold; about 24 days. */
+/** The longest time that a Node timer and a GraphQL Int can represent: about 24 days. */
 const MAX_MS = 2_147_483_647;
 const GIB = 1_073_741_824;
 
@@ -59,7 +62,7 @@ interface TextRule<T> extends Declared {
   readonly parse: (text: string) => T | undefined;
 }
 
-/** With a default. */
+/** A setting with a default. */
 export function text<T>({ fallback, parse, ...declared }: TextRule<T>): Setting<T> {
   const unset = () => {
     const value = parse(fallback);
@@ -76,7 +79,7 @@ interface OptionalRule<T, U> extends Omit<TextRule<T>, 'fallback'> {
   readonly show?: (text: string) => string;
 }
 
-/** Without a default. */
+/** A setting without a default. */
 export function optional<T, U>({ unset, ...rule }: OptionalRule<T, U>): Setting<T | U> {
   return { ...PLAIN, fallback: null, ...rule, unset: () => unset };
 }
@@ -84,11 +87,11 @@ export function optional<T, U>({ unset, ...rule }: OptionalRule<T, U>): Setting<
 interface ChoiceRule<Word> extends Declared {
   readonly words: readonly Word[];
   readonly fallback: Word & string;
-  /** If it is not just a list of the words. */
+  /** Replaces the list of the words. */
   readonly allowed?: string;
 }
 
-/** One of a few words. */
+/** A setting whose value is one of a few words. */
 export function choice<const Word extends string>({ words, ...declared }: ChoiceRule<Word>) {
   return text<Word>({
     allowed: `one of ${words.join(', ')}`,
@@ -102,7 +105,7 @@ interface IntegerRule extends Declared, Range {
   readonly unit?: Unit;
 }
 
-/** A whole number from `min` to `max`. */
+/** A setting whose value is a whole number from `min` to `max`. */
 export function integer({ fallback, min, max, unit, ...declared }: IntegerRule): Setting<number> {
   return {
     ...text({
@@ -119,27 +122,27 @@ export function integer({ fallback, min, max, unit, ...declared }: IntegerRule):
   };
 }
 
-/** A time of at least `min`, and at most what a timer can hold. */
+/** A setting for a time: at least `min`, and at most what a timer can represent. */
 export function milliseconds(rule: Omit<IntegerRule, 'max' | 'unit'>): Setting<number> {
   return integer({ ...rule, max: MAX_MS, unit: 'ms' });
 }
 
-/** A size from `min` to `max`, which is 1 GiB if it is left out. */
+/** A setting for a size from `min` to `max`. `max` is 1 GiB by default. */
 export function bytes(rule: Omit<IntegerRule, 'max' | 'unit'> & Partial<Range>): Setting<number> {
   return integer({ max: GIB, ...rule, unit: 'bytes' });
 }
 
-/** A path from the working directory on; undefined: no path can be so. */
+/** The path, made absolute from the working directory. Undefined if it cannot be a path. */
 export function absolutePath(given: string): string | undefined {
   return given.includes('\0') ? undefined : resolve(given);
 }
 
-/** For what is taken as it is if it looks so, else not at all. */
+/** A parser that accepts texts which match the pattern, and returns them unchanged. */
 export function matching(pattern: RegExp): (given: string) => string | undefined {
   return (given) => (pattern.test(given) ? given : undefined);
 }
 
-/** Null: it is none. */
+/** The parsed URL. Null if it is not a URL. */
 export function parseUrl(given: string): URL | null {
   return URL.canParse(given) ? new URL(given) : null;
 }

@@ -1,4 +1,4 @@
-/** How large what comes in, what goes out and what is kept may be. */
+/** Size limits of requests, answers and kept output. */
 import { bytes, milliseconds } from './setting.ts';
 
 export const SIZES = {
@@ -7,7 +7,7 @@ export const SIZES = {
     text: "How large one execution's code may be, in UTF-8.",
     fallback: 1_048_576,
     min: 1,
-    // The agent takes frames of at most 16 MiB, and JSON makes six characters of a U+0000.
+    // The agent accepts frames of at most 16 MiB, and a U+0000 becomes six characters in JSON.
     max: 2_097_152,
   }),
   maxBodyBytes: bytes({
@@ -18,7 +18,7 @@ export const SIZES = {
   }),
   maxOutputBytes: bytes({
     name: 'MAX_OUTPUT_BYTES',
-    text: "How much of one execution's output is kept; a gap event says what was not.",
+    text: "How much of one execution's output is kept. A gap event stands for the rest.",
     fallback: 33_554_432,
     min: 1_024,
   }),
@@ -27,18 +27,18 @@ export const SIZES = {
     text: 'How large one GraphQL answer may be.',
     fallback: 134_217_728,
     min: 65_536,
-    // A response is one string, which V8 ends at about 512 MiB.
+    // A response is one string, and V8's strings have at most about 512 MiB.
     max: 402_653_184,
   }),
   slowReaderTimeoutMs: milliseconds({
     name: 'SLOW_READER_TIMEOUT_MS',
-    text: 'A subscriber that takes nothing for so long is cut; it may come back.',
+    text: 'A subscriber that reads nothing for this time is disconnected. It may connect again.',
     fallback: 30_000,
     min: 100,
   }),
   replayBufferBytes: bytes({
     name: 'REPLAY_BUFFER_BYTES',
-    text: 'How much output a worker keeps while no gateway takes it.',
+    text: 'How much output a worker keeps while no gateway reads it.',
     fallback: 33_554_432,
     min: 1_048_576,
   }),

@@ -11,7 +11,7 @@ export const WORKERS = {
   }),
   maxTotalWorkers: integer({
     name: 'MAX_TOTAL_WORKERS',
-    text: 'How many workers there may be: starting, idle and busy together.',
+    text: 'The highest number of workers: starting, idle and busy together.',
     fallback: 30,
     min: 1,
     max: 1_000,
@@ -40,7 +40,7 @@ export const WORKERS = {
   }),
   workerDiskMb: integer({
     name: 'WORKER_DISK_MB',
-    text: 'The size of `/workspace`, `/tmp` and `/dev/shm` of one worker together; held in memory, in addition.',
+    text: 'The size of `/workspace`, `/tmp` and `/dev/shm` of one worker together. They are held in memory, in addition to `WORKER_MEMORY_MB`.',
     fallback: 256,
     min: 16,
     max: 1_048_576,
@@ -48,13 +48,13 @@ export const WORKERS = {
   }),
   workerWaitTimeoutMs: milliseconds({
     name: 'WORKER_WAIT_TIMEOUT_MS',
-    text: 'How long a call waits for a worker, its creation included.',
+    text: 'How long a call waits for a worker, including its creation.',
     fallback: 60_000,
     min: 0,
   }),
   workerOrphanTimeoutMs: milliseconds({
     name: 'WORKER_ORPHAN_TIMEOUT_MS',
-    text: 'A worker that has heard from no gateway for so long ends.',
+    text: 'A worker ends after this time without contact to a gateway.',
     fallback: 900_000,
     min: 1_000,
   }),

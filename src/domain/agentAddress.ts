@@ -1,12 +1,14 @@
 import type { Duplex } from 'node:stream';
 
-/** Where a worker's agent is reached. What is behind it is its runtime's business: a socket on this machine, or another machine. */
+/**
+ * How to reach a worker's agent. Its runtime decides what is behind it: a socket on this machine, or another machine.
+ */
 export interface AgentAddress {
-  /** A new connection. Whoever opens it owns it; if it cannot be made, the stream fails with an error. */
+  /** Opens a new connection, which the caller owns. If the connection cannot be made, the stream emits an error. */
   open(): Duplex;
   /**
-   * Resolves as soon as the agent accepts connections, which it does when its kernel has answered.
-   * @throws the signal's reason; and at once an error that waiting does not heal
+   * Resolves as soon as the agent accepts connections, which it does once its kernel has answered.
+   * @throws the signal's reason when the signal aborts; an error that waiting cannot heal is thrown immediately
    */
   untilOpen(signal: AbortSignal): Promise<void>;
 }

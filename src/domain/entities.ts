@@ -1,19 +1,19 @@
 /**
- * Every entity that has events, in one table. A new one is a file of its own beside this with its events, state, `evolve` and
- * `decide`, a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
+ * Every entity that has events, in one table. A new entity needs a file beside this one (events, state, `evolve`,
+ * `decide`), a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
  */
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
 
-/** The types: what each entity's events are, and what they fold into. */
+/** The types of each entity: its events, and the state that they fold into. */
 interface EntityTypes {
   readonly worker: { readonly state: Worker; readonly event: WorkerEvent };
   readonly session: { readonly state: Session; readonly event: SessionEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
 }
 
-/** The rules, for what treats all entities alike. */
+/** The rules of each entity, for code that treats all entities alike. */
 export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<K>> } = {
   worker: {
     evolve: evolveWorker,
@@ -51,11 +51,11 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
 };
 
 interface Entity<State, Event extends { readonly type: string }> {
-  /** Pure, and never refuses: what was recorded is so. @throws Error if the stream has no start */
+  /** Pure. It accepts every recorded event. @throws Error if the stream's first event is missing */
   readonly evolve: (state: State | null, event: Event) => State;
-  /** The time in its state after which nothing of it follows; null: there is always more to come. */
+  /** The field of its state that holds the time of its last event. Null for an entity that never ends. */
   readonly endedAt: TimeIn<State> | null;
-  /** A record, so that the compiler misses what is not in it. */
+  /** A record and not a list, so that the compiler reports a missing type. */
   readonly eventTypes: Readonly<Record<Event['type'], true>>;
 }
 
@@ -64,7 +64,7 @@ type TimeIn<State> = Extract<
   string
 >;
 
-/** An entity's name, and that of its streams: `<kind>-<id>`. */
+/** An entity's name. Its streams are called `<kind>-<id>`. */
 export type StreamKind = keyof EntityTypes;
 export type StateOf<K extends StreamKind> = EntityTypes[K]['state'];
 export type EventOf<K extends StreamKind> = EntityTypes[K]['event'];
@@ -77,7 +77,10 @@ export function isStreamKind(name: string): name is StreamKind {
   return Object.hasOwn(ENTITIES, name);
 }
 
-/** The state after `events`. @throws Error if there is no state and the events do not begin one */
+/**
+ * The state after `events`.
+ * @throws Error if `state` is null and `events` does not begin with the stream's first event
+ */
 export function fold<K extends StreamKind>(
   kind: K,
   state: StateOf<K> | null,
@@ -89,7 +92,7 @@ export function fold<K extends StreamKind>(
   return after;
 }
 
-/** Whether nothing of it can follow. */
+/** Whether the entity has had its last event. */
 export function hasEnded<K extends StreamKind>(kind: K, state: StateOf<K>): boolean {
   const { endedAt } = ENTITIES[kind];
   return endedAt !== null && state[endedAt] !== null;

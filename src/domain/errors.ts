@@ -1,4 +1,4 @@
-/** Every `extensions.code` a caller can meet (docs/api.md says what to do about each). */
+/** Every `extensions.code` that a caller can get. docs/api.md says what to do about each. */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
@@ -15,8 +15,8 @@ export type ErrorCode =
   | 'INTERNAL';
 
 /**
- * An expected failure. Its message reaches the caller as it is, so it says what was wrong and what to do, and never
- * holds code, output or tokens. Everything that is not a DomainError is masked as INTERNAL.
+ * An expected failure. The caller gets its message unchanged, so the message says what was wrong and what to do, and
+ * never contains code, output or tokens. Any other error is masked as INTERNAL.
  */
 export class DomainError extends Error {
   readonly code: ErrorCode;
@@ -36,12 +36,12 @@ export class DomainError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of a thrown value, which need not be an Error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The messages of an error and of what caused it, outermost first: what an operator needs to see. */
+/** The messages of an error and of its causes, outermost first, for the operator. */
 export function explain(error: unknown): string {
   const inner =
     error instanceof AggregateError

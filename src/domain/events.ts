@@ -1,6 +1,6 @@
 /**
- * Every fact Cellhouse records. Names are past tense. Each entity (`entities.ts`) has its streams, called `<kind>-<id>`, and
- * its events are in its own file with what they do.
+ * Every event that Cellhouse records. Names are past tense. Each entity (`entities.ts`) has streams called
+ * `<kind>-<id>`. Its events, and what they do to its state, are in the entity's own file.
  */
 import { ENTITIES, type EventOf, isStreamKind, STREAM_KINDS, type StreamKind } from './entities.ts';
 import type { EventId } from './ids.ts';
@@ -9,13 +9,13 @@ export type DomainEvent = EventOf<StreamKind>;
 
 /** An event as stored. */
 export interface RecordedEvent<E extends DomainEvent = DomainEvent> {
-  /** Commit order over all streams: whoever has seen n will never later meet a smaller one. From 1. */
+  /** The event's place in the commit order of all streams, from 1. After n, a reader never gets a smaller one. */
   readonly position: number;
   readonly streamKind: StreamKind;
   readonly streamId: string;
-  /** From 1, without holes within its stream. */
+  /** The event's number within its stream: from 1, without holes. */
   readonly version: number;
-  /** What it was stored as; `event` has the shape of today (`upcasts.ts`). */
+  /** The schema version in which it was stored. `event` already has the current shape (`upcasts.ts`). */
   readonly schemaVersion: number;
   readonly event: E;
   readonly metadata: EventMetadata;
@@ -29,13 +29,14 @@ export interface EventMetadata {
   /** The event that caused this one, where there is one. */
   readonly causationId: EventId | null;
   /**
-   * What belongs together: the execution's id for all that is recorded on an execution's behalf (also the session it opened
-   * and the worker it took), else the id of the first event of its commit. Null: recorded before there was one.
+   * Joins events that belong together. It is the execution's id for all events recorded on an execution's behalf,
+   * including those of the session it opened and the worker it took. For other events it is the id of the first event
+   * of their commit. Null for events recorded before correlation ids existed.
    */
   readonly correlationId: string | null;
 }
 
-/** The name of every event that is recorded. */
+/** The names of all event types. */
 export const EVENT_TYPES: ReadonlySet<string> = new Set(
   STREAM_KINDS.flatMap((kind) => Object.keys(ENTITIES[kind].eventTypes)),
 );

@@ -6,9 +6,10 @@
  *                         |                                     ^
  *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
  * ```
- * A request to interrupt it is recorded for whoever acts for its worker, and changes no state: how it ends is what tells.
- * It ends exactly once: a second finish decides nothing, and so does a start after the first. Whoever reports a finish of
- * an execution whose kernel began it, but whose start was never recorded, gets both events, in order.
+ * A request to interrupt an execution is recorded, and the gateway that holds its worker carries it out. The request
+ * changes no state: only the end shows whether the interrupt took effect. An execution starts at most once and ends
+ * exactly once: a second start or finish records nothing. If the start was never recorded, a finish that knows the
+ * start time records both, in order.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
@@ -31,7 +32,7 @@ export type ExecutionEvent =
         timeoutMs: number;
         maxOutputBytes: number;
         idempotencyKey: string | null;
-        /** Variables were already gone when it was accepted (see SessionOpened.followsLoss). */
+        /** Whether variables were already lost when it was accepted (see SessionOpened.followsLoss). */
         stateLost: boolean;
       }
     >
@@ -43,7 +44,7 @@ export type ExecutionEvent =
         status: EndStatus;
         executionCount: number | null;
         errorName: string | null;
-        /** Bounded: the whole is in the error output. */
+        /** Shortened. The whole text is in the error output. */
         errorValue: string | null;
         stateLost: boolean;
         truncated: boolean;
@@ -53,7 +54,7 @@ export type ExecutionEvent =
         cpuMs: number | null;
         peakMemoryBytes: number | null;
         outputBytes: number;
-        /** Of the kernel, if it died in it (negative: the signal); since schema version 2. */
+        /** Exit code of the kernel if it died during this execution; negative for a signal. Since schema version 2. */
         exitCode: number | null;
       }
     >;
@@ -70,7 +71,7 @@ export interface Execution {
   readonly sessionId: SessionId;
   readonly workerId: WorkerId;
   readonly status: 'QUEUED' | 'RUNNING' | EndStatus;
-  /** The code itself is in ExecutionRequested only (it can be a megabyte). */
+  /** The code itself can be a megabyte, so it is only in ExecutionRequested. */
   readonly codeSha256: string;
   readonly codeBytes: number;
   readonly timeoutMs: number;
@@ -91,7 +92,7 @@ export interface Execution {
   readonly outputBytes: number;
 }
 
-/** How an execution ended, as its channel (or whoever declares it over) tells. */
+/** How an execution ended, as reported by its worker's channel or by the gateway that ended it. */
 export interface Ending {
   readonly status: EndStatus;
   readonly executionCount: number | null;
@@ -123,21 +124,24 @@ export type ExecutionCommand =
       readonly stateLost: boolean;
     }
   | { readonly type: 'RequestInterrupt'; readonly at: string }
-  /** `at`: when the kernel began, by its own time. */
+  /** `at`: when the kernel began, by the worker's clock. */
   | { readonly type: 'RecordStart'; readonly at: string }
   | {
       readonly type: 'FinishExecution';
       readonly at: string;
-      /** When the kernel began, where it did; used if no start is recorded yet. */
+      /** When the kernel began, or null if it never did. Used if no start is recorded yet. */
       readonly startedAt: string | null;
       readonly ending: Ending;
     };
 
-/** Longest error text kept in the event and the row; the whole of it is in the error output. */
+/** Longest error text kept in the event and the row. The whole text is in the error output. */
 const MAX_ERROR_VALUE_CHARS = 1_000;
 const MAX_ERROR_NAME_CHARS = 200;
 
-/** Decides what a command on an execution records. Pure. @throws WrongStateError */
+/**
+ * The events that a command on an execution records. Pure.
+ * @throws WrongStateError if the command does not fit the state
+ */
 export function decideExecution(
   command: ExecutionCommand,
   execution: Execution | null,
@@ -192,7 +196,7 @@ function finish(
   ];
 }
 
-/** The worker's clock is the host's, but its user owns the kernel: no time lies before the request. */
+/** `at`, but not before the request. The worker's clock is the host's, but the user's kernel can report any time. */
 function notBefore(at: string, execution: Execution): string {
   return Date.parse(at) >= execution.requestedAt.getTime()
     ? at
@@ -200,9 +204,9 @@ function notBefore(at: string, execution: Execution): string {
 }
 
 /**
- * The execution after `event`. Pure, and never refuses: what was recorded is so. Error texts are made storable here (the
- * exact ones are in the event and the error output), so that this state equals the row read back.
- * @throws Error if the stream has no start
+ * The execution after `event`. Pure. It accepts every recorded event. Error texts are made storable here, so that this
+ * state equals the row read back; the exact texts are in the event and the error output.
+ * @throws Error if the stream's first event is missing
  */
 export function evolveExecution(state: Execution | null, event: ExecutionEvent): Execution {
   if (event.type === 'ExecutionRequested') return requested(event.data, state?.version ?? 0);

@@ -1,6 +1,6 @@
 /**
- * The kinds of ids, and where they are parsed; `process/newId.ts` mints them. All are UUIDs (v7, RFC 9562: they sort by time, which keeps index
- * pages warm); the brand keeps a worker's from being passed where a session's is wanted.
+ * The kinds of ids, and their parser. `process/newId.ts` mints them. All are UUIDs of version 7 (RFC 9562), which sort
+ * by time and so keep index pages warm. The brand stops a worker's id from being passed where a session's is wanted.
  */
 import { validate } from 'uuid';
 
@@ -16,10 +16,10 @@ export type EventId = Id<'event'>;
 
 export type AnyId = WorkerId | SessionId | ExecutionId | PoolId | GatewayId | EventId;
 
-/** Mints a fresh id. Injected wherever ids are made, so that tests can name them. */
+/** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;
 
-/** The id in `text` (lower-cased), or null when it is no UUID: such an id names nothing. */
+/** `text` as an id, in lower case. Null if it is not a UUID and so cannot name anything. */
 export function parseId<T extends AnyId>(text: string): T | null {
   return validate(text) ? (text.toLowerCase() as T) : null;
 }

@@ -1,13 +1,13 @@
-/** What became of the frames of all workers' channels since this process started; for /metrics. */
+/** Counts of the frames from all workers since this process started, by what became of them. For /metrics. */
 export interface MessageCounts {
-  /** Connections that were opened; more than workers: they were lost and made anew. */
+  /** Connections that were opened, including reconnections. */
   connections: number;
   delivered: number;
-  /** Delivered before; sent again after a reconnect. */
+  /** Frames that had been delivered before, and that the agent sent again after a reconnect. */
   duplicates: number;
-  /** Not understood and dropped, or delivered as a gap. */
+  /** Frames that could not be understood. They were dropped, or delivered as a gap. */
   invalid: number;
-  /** Of types that concern nobody. */
+  /** Frames of types that the gateway has no use for. */
   ignored: number;
 }
 

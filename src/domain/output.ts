@@ -1,8 +1,8 @@
 import type { ExecutionId } from './ids.ts';
 
 /**
- * One item of what a piece of code put out, as Jupyter's messages say it. Text may hold anything a Python `str` can:
- * U+0000, lone surrogates, megabytes in one line.
+ * One output of a piece of code, as in Jupyter's messages. Text may hold anything that a Python `str` can: U+0000, lone
+ * surrogates, megabytes in one line.
  */
 export type Output =
   | { readonly kind: 'stream'; readonly name: 'stdout' | 'stderr'; readonly text: string }
@@ -18,14 +18,14 @@ export type Output =
 
 export interface RichOutput {
   readonly kind: 'result' | 'display' | 'update';
-  /** MIME type -> value, as Jupyter's. */
+  /** Values by MIME type, as in Jupyter's messages. */
   readonly data: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly displayId: string | null;
   readonly executionCount: number | null;
 }
 
-/** What closes an execution's outputs; the facts are on the execution itself. */
+/** The last item of an execution's outputs. How it ended is recorded on the execution itself. */
 export interface Finish {
   readonly kind: 'finish';
 }
@@ -38,14 +38,18 @@ export interface OutputItem {
   readonly output: Output | Finish;
 }
 
-/** Some outputs of one execution: those with a seq above `after`, at most `limit` (null: all), the finish included. */
+/**
+ * Some outputs of one execution: at most `limit` (null: all) with a seq above `after`. The finish counts as an output.
+ */
 export interface OutputPage {
   readonly executionId: ExecutionId;
   readonly after: number;
   readonly limit: number | null;
 }
 
-/** An output that was given; what is asked for is what comes after it. With seq 0: before the execution's first. */
+/**
+ * The last output that a reader got: the reader wants what follows. Seq 0 stands before the execution's first output.
+ */
 export interface OutputCursor {
   readonly executionId: ExecutionId;
   readonly seq: number;
@@ -53,14 +57,14 @@ export interface OutputCursor {
 
 export interface OutputBounds {
   readonly limit: number;
-  /** Of the stored JSON bodies (UTF-8). The first item is given even if it alone is larger. */
+  /** Limit for the stored JSON bodies together (UTF-8). The first item is returned even if it alone is larger. */
   readonly maxBytes: number;
 }
 
-/** What is there after a cursor. */
+/** The outputs that follow a cursor. */
 export interface OutputsRead {
-  /** In order, without holes, perhaps fewer than the bounds allow; none: there is nothing yet. */
+  /** In order, without holes, perhaps fewer than the bounds allow. Empty if there are none yet. */
   readonly items: readonly OutputItem[];
-  /** Nothing will ever follow them. */
+  /** Whether nothing will ever follow these items. */
   readonly isEnd: boolean;
 }

@@ -1,11 +1,11 @@
 import type { Finish, Output } from './output.ts';
 
-/** What each costs beside its content, as a row and in memory (measured: 280 bytes): a flood of tiny ones must count, too. */
+/** What each output costs beside its content, as a row and in memory (measured: 280 bytes). So tiny ones count, too. */
 export const ITEM_OVERHEAD_BYTES = 256;
 
 /**
- * Roughly its bytes. An estimate: exact ones would cost another serialisation of every output. Text counts one for each
- * UTF-16 unit, which is half of its memory where it goes beyond Latin-1.
+ * The size of an output in bytes, as an estimate: the exact size would cost another serialisation of every output. Text
+ * counts as one byte for each UTF-16 unit. Text beyond Latin-1 takes twice that in memory.
  */
 export function outputSize(output: Output | Finish): number {
   return ITEM_OVERHEAD_BYTES + contentSize(output);

@@ -1,4 +1,4 @@
-/** What is told of the pool. */
+/** The pool's status, as shown by the API, health checks and metrics. */
 export interface PoolStatus {
   readonly totalWorkers: number;
   readonly busyWorkers: number;
@@ -8,14 +8,14 @@ export interface PoolStatus {
   readonly minIdleWorkers: number;
   readonly maxTotalWorkers: number;
   readonly isInitializing: boolean;
-  /** Null: nothing is known that keeps workers from being made. */
+  /** Why workers cannot be made now. Null if no obstacle is known. */
   readonly degradation: PoolDegradation | null;
 }
 
-/** Workers cannot be made, as far as the gateway that answers knows. */
+/** Why workers cannot be made, as far as the gateway that answers knows. */
 export interface PoolDegradation {
   readonly reason: 'engine-away' | 'image-missing' | 'disk-full' | 'worker-start-failed';
-  /** For whoever asks, without the details that are in the log. */
+  /** For callers. The details are in the log only. */
   readonly message: string;
   readonly since: Date;
 }

@@ -4,8 +4,8 @@
  * ```
  *  (none) --open--> open --[restart requested]--kernel restarted--> open ... --close--> closed
  * ```
- * A user's request for a fresh kernel is recorded for whoever acts for the worker. Closing what is closed decides nothing. A
- * restart reported after the close is dropped: the kernel is gone anyway.
+ * A user's request for a fresh kernel is recorded, and the gateway that holds the worker carries it out. Once a session
+ * is closed, further commands record nothing: there is no kernel left to restart.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
@@ -21,7 +21,7 @@ export type SessionEvent =
         tenant: string;
         userUuid: string;
         workerId: WorkerId;
-        /** The user's session before this one ended otherwise than by their own release. */
+        /** The user's previous session ended for another reason than their own release: its variables are lost. */
         followsLoss: boolean;
       }
     >
@@ -29,7 +29,7 @@ export type SessionEvent =
   | Event<'KernelRestarted', { reason: KernelRestartReason; executionId: ExecutionId | null }>
   | Event<'SessionClosed', { reason: CloseReason }>;
 
-/** What the events of a session fold into, and the row of its table; `version` is the stream's. */
+/** The state that a session's events fold into, which is also its row in the table. `version` is that of its stream. */
 export interface Session {
   readonly id: SessionId;
   readonly version: number;
@@ -62,7 +62,10 @@ export type SessionCommand = { readonly at: string } & (
   | { readonly type: 'CloseSession'; readonly reason: CloseReason }
 );
 
-/** Decides what a command on a session records. Pure. @throws WrongStateError */
+/**
+ * The events that a command on a session records. Pure.
+ * @throws WrongStateError if the command does not fit the state
+ */
 export function decideSession(command: SessionCommand, session: Session | null): SessionEvent[] {
   if (command.type === 'OpenSession') {
     if (session !== null) throw new WrongStateError('session', 'open already', command.type);
@@ -89,7 +92,10 @@ export function decideSession(command: SessionCommand, session: Session | null):
   }
 }
 
-/** The session after `event`. Pure, and never refuses: what was recorded is so. @throws Error if the stream has no start */
+/**
+ * The session after `event`. Pure. It accepts every recorded event.
+ * @throws Error if the stream's first event is missing
+ */
 export function evolveSession(state: Session | null, event: SessionEvent): Session {
   if (event.type === 'SessionOpened') return opened(event.data, state?.version ?? 0);
   if (state === null) throw missingStart(event.type);
@@ -125,7 +131,7 @@ function opened(data: Opened, version: number): Session {
   };
 }
 
-/** Names a user among all tenants. Neither part can hold U+0000: both are validated. */
+/** A key that names one user among all tenants. Both parts are validated, so neither contains the separator U+0000. */
 export function userKey(tenant: string, userUuid: string): string {
   return `${tenant}\u0000${userUuid}`;
 }

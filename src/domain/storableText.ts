@@ -1,4 +1,4 @@
-/** What PostgreSQL's `text` and `jsonb` refuse. A Python `str`, so code and what it prints, may hold it. */
+/** Characters that PostgreSQL's `text` and `jsonb` refuse. Code and its output can contain them: a Python `str` can. */
 
 // U+0000, a high surrogate without its low one, or a low one without its high one.
 export const UNSTORABLE =

@@ -1,28 +1,28 @@
 /**
- * How the data of each event type has changed. Stored events are never rewritten: reading brings an old one up to today's
- * shape, one version at a time, so that everything above this file knows that shape alone.
+ * How the data of each event type has changed. Stored events are never rewritten. When an old one is read, it is
+ * brought up to the current shape, one version at a time, so all other code knows only that shape.
  */
 import type { DomainEvent } from './events.ts';
 
 type EventType = DomainEvent['type'];
 type Data = Readonly<Record<string, unknown>>;
-/** From one version's data to the next one's. Pure, and never refuses: what was recorded is so. */
+/** Turns the data of one version into that of the next. Pure. It accepts whatever was recorded. */
 type Upcaster = (data: Data) => Data;
 
-/** For each type that ever changed: from version 1 to 2, from 2 to 3, ... */
+/** For each type that has changed: the step from version 1 to 2, then from 2 to 3, and so on. */
 const UPCASTERS: Partial<Record<EventType, readonly Upcaster[]>> = {
-  // 2: with the exit code of a kernel that died in it. Before, nobody recorded it.
+  // Version 2 adds the exit code of a kernel that died during the execution. Version 1 did not record it.
   ExecutionFinished: [(data) => ({ ...data, exitCode: null })],
 };
 
-/** The version that is written today. */
+/** The schema version that this release writes. */
 export function schemaVersionOf(type: EventType): number {
   return 1 + (UPCASTERS[type]?.length ?? 0);
 }
 
 /**
- * A stored event in the shape of today.
- * @throws Error if it was written by a later release, whose meaning this one cannot know
+ * A stored event in the current shape.
+ * @throws Error if a later release wrote it: this release cannot know what it means
  */
 export function upcast(type: EventType, storedAs: number, data: unknown): DomainEvent {
   const newest = schemaVersionOf(type);

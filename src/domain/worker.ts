@@ -6,11 +6,12 @@
  *                          |                     |                 |                  |
  *                          +---------------------+----- lose ------+------------------+--> LOST ----+
  *                                                |                 |                  |             +-- removed --> REMOVED
- *                                                +---- retire -----+------------------+--> RETIRED -+
+ *                          +---------------------+---- retire -----+------------------+--> RETIRED -+
  * ```
- * A worker serves one session in its life: nothing leads from ASSIGNED back to IDLE. REMOVED (the container is gone) ends
- * the stream. Repeating what already happened decides nothing, so every caller may be late (`create-failed` comes too late for
- * one that is IDLE); what can never follow is a {@link WrongStateError}.
+ * A worker serves only one session: nothing leads from ASSIGNED back to IDLE. REMOVED means that the container is gone.
+ * WorkerRemoved is the last event of the stream. Ending a worker that has already ended records nothing, so two
+ * gateways may both try. A loss with reason `create-failed` also records nothing once the worker is IDLE or ASSIGNED:
+ * its start succeeded after all. Any other command that does not fit the state throws a {@link WrongStateError}.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { PoolId, SessionId, WorkerId } from './ids.ts';
@@ -44,17 +45,17 @@ export type WorkerEvent =
   | Event<'WorkerLost', { reason: LostReason; exitCode: number | null; detail: string | null }>
   | Event<'WorkerRemoved', Record<never, never>>;
 
-/** Made and not over: it has a kernel that can be asked. */
+/** The worker is ready and has not ended, so it has a kernel that answers. */
 export function isLive({ state }: Pick<Worker, 'state'>): boolean {
   return state === 'IDLE' || state === 'ASSIGNED';
 }
 
-/** Its end is recorded, whether or not something of it is left. */
+/** The worker's end is recorded. Its container may still exist. */
 export function isOver({ state }: Pick<Worker, 'state'>): boolean {
   return state === 'RETIRED' || state === 'LOST' || state === 'REMOVED';
 }
 
-/** What the events of a worker fold into, and the row of its table; `version` is the stream's. */
+/** The state that a worker's events fold into, which is also its row in the table. `version` is that of its stream. */
 export interface Worker {
   readonly id: WorkerId;
   readonly version: number;
@@ -72,7 +73,7 @@ export interface Worker {
   readonly readyAt: Date | null;
   readonly readyMs: number | null;
   readonly assignedAt: Date | null;
-  /** Retired or lost. */
+  /** When the worker was retired or lost. */
   readonly endedAt: Date | null;
   readonly endReason: RetireReason | LostReason | null;
   readonly exitCode: number | null;
@@ -102,7 +103,10 @@ export type WorkerCommand = { readonly at: string } & (
   | { readonly type: 'RecordRemoval' }
 );
 
-/** Decides what a command on a worker records. Pure. @throws WrongStateError */
+/**
+ * The events that a command on a worker records. Pure.
+ * @throws WrongStateError if the command does not fit the state
+ */
 export function decideWorker(command: WorkerCommand, worker: Worker | null): WorkerEvent[] {
   if (command.type === 'RequestWorker') {
     if (worker !== null) throw new WrongStateError('worker', worker.state, command.type);
@@ -136,7 +140,7 @@ function decideExisting(
       return ended ? [] : [{ type: 'WorkerRetired', data: { at, reason: command.reason } }];
     case 'RecordLoss': {
       const { reason, exitCode, detail } = command;
-      // Whoever gave up on its making was slower than its maker.
+      // One gateway gave up on this start while another completed it.
       if (reason === 'create-failed' && isLive(worker)) return [];
       return ended ? [] : [{ type: 'WorkerLost', data: { at, reason, exitCode, detail } }];
     }
@@ -149,7 +153,10 @@ function decideExisting(
   }
 }
 
-/** The worker after `event`. Pure, and never refuses: what was recorded is so. @throws Error if the stream has no start */
+/**
+ * The worker after `event`. Pure. It accepts every recorded event.
+ * @throws Error if the stream's first event is missing
+ */
 export function evolveWorker(state: Worker | null, event: WorkerEvent): Worker {
   if (event.type === 'WorkerRequested') return requested(event.data, state?.version ?? 0);
   if (state === null) throw missingStart(event.type);

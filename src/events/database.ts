@@ -1,4 +1,4 @@
-/** Everything durable, behind one value. {@link openDatabase} (openDatabase.ts) makes it. */
+/** One value that gives access to everything durable. {@link openDatabase} (openDatabase.ts) makes it. */
 import type { Logger } from 'pino';
 import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
@@ -21,10 +21,16 @@ export interface Database {
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
-  /** Resolves with what to tell the operator once a later release has made the database one that this one is too old for. */
+  /**
+   * Resolves when a later release has changed the database so that this one is too old for it. Gives the operator's
+   * message.
+   */
   readonly outdated: Promise<string>;
-  /** One cheap round trip, for readiness. @throws Error if the database does not answer within a named limit */
+  /**
+   * One cheap round trip, for readiness checks.
+   * @throws Error if the database does not answer within PING_TIMEOUT_MS
+   */
   ping(): Promise<void>;
-  /** Idempotent: gives up the leases, stops waking, and ends all connections once the waiting commits are done. */
+  /** Finishes the waiting commits, gives up the leases, stops the wake-ups and ends all connections. Idempotent. */
   close(): Promise<void>;
 }

@@ -18,14 +18,14 @@ import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
 import { createWaitingRequests } from './wakeUps/waitingRequests.ts';
 
-/** Reads of all requests share these; more would not be faster on the machines this runs on. */
+/** Shared by the reads of all requests. More connections were not faster. */
 const READ_CONNECTIONS = 6;
-/** How long a statement that is under way may keep a closing connection. */
+/** How long a running statement may delay the closing of its connection. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * Brings the tables up to date and connects.
- * @throws Error with the cause if the database cannot be reached or migrated; nothing is left open then
+ * @throws Error with the cause if the database cannot be reached or migrated. No connection stays open then.
  */
 export async function openDatabase(
   address: DatabaseAddress,
@@ -51,12 +51,17 @@ export async function openDatabase(
   return database;
 }
 
-/** A commit waits 5 s for a lock at most and then takes milliseconds; a dead connection is found soon after. */
+/**
+ * A commit waits at most 5 s for a lock and then takes milliseconds. With these limits a dead connection is found soon.
+ */
 const COMMIT_LIMITS = { statementTimeoutMs: 7_500, answerTimeoutMs: 10_000 };
-/** A lease lives for 2 s: a renewal that takes longer has failed, and a half-open connection must not cost all leases. */
+/**
+ * A lease lives for 2 s, so a renewal that takes longer has failed. A half-open connection must be found within that
+ * time, or this gateway loses all its leases.
+ */
 const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
 
-/** Whoever asks whether the database is there gives up after a few seconds; over a half-open connection nothing ever comes. */
+/** Readiness probes give up after a few seconds. A half-open connection would never answer. */
 const PING_TIMEOUT_MS = 2_000;
 
 type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
@@ -127,7 +132,7 @@ function assemble(
   };
 }
 
-/** What asks the database, and may ask again. */
+/** The methods that query the database and may be repeated. */
 function asked({ isHeld, onLost, close, ...asking }: Leases) {
   return asking;
 }

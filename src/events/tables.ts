@@ -1,7 +1,7 @@
 /**
- * The tables, for drizzle-kit (which makes the migrations from them) and as the types of rows. The keys of the
- * projections are those of their states (`src/domain`): a row is a state. Times are kept to the millisecond, as the states'
- * `Date`s are, so that a state read back equals the one that was written.
+ * The tables. drizzle-kit makes the migrations from them, and the code takes the types of rows from them. A row of a
+ * projection is a state: its keys are those of the state in `src/domain`. Times have millisecond precision, like the
+ * `Date`s of the states, so that a state read back equals the one that was written.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -24,7 +24,7 @@ import {
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 const count = (name: string) => bigint(name, { mode: 'number' });
 
-/** Every fact, in commit order. Append-only. */
+/** Every event, in commit order. Append-only. */
 export const events = pgTable(
   'events',
   {
@@ -69,7 +69,7 @@ export const workers = pgTable(
     removedAt: time('removed_at'),
   },
   (table) => [
-    // Nearly all workers are removed ones: what is asked for is always among the few others.
+    // Nearly all rows are removed workers, and queries only look for the few others.
     index('workers_present_idx')
       .on(table.poolId, table.state)
       .where(sql`${table.state} <> 'REMOVED'`),
@@ -92,12 +92,13 @@ export const sessions = pgTable(
     closeReason: text('close_reason'),
   },
   (table) => [
-    // At most one open session per user; the commit's own check, for no guard can see a row that is not there.
+    // At most one open session per user. Only an index can check this: a guard cannot lock a row that does not exist
+    // yet.
     uniqueIndex('sessions_open_user_key')
       .on(table.tenant, table.userUuid)
       .where(sql`${table.closedAt} is null`),
     index('sessions_user_idx').on(table.tenant, table.userUuid, table.openedAt),
-    // A worker serves one session in its life.
+    // A worker serves only one session.
     unique('sessions_worker_key').on(table.workerId),
     index('sessions_open_idx').on(table.openedAt).where(sql`${table.closedAt} is null`),
   ],
@@ -131,7 +132,7 @@ export const executions = pgTable(
     cpuMs: doublePrecision('cpu_ms'),
     peakMemoryBytes: count('peak_memory_bytes'),
     outputBytes: count('output_bytes').notNull(),
-    /** Not of the state: the position of its ExecutionRequested, so the order in which executions were accepted. */
+    /** The position of its ExecutionRequested, which gives the order of acceptance. Not part of the state. */
     requestedPosition: count('requested_position').notNull(),
   },
   (table) => [
@@ -144,7 +145,9 @@ export const executions = pgTable(
   ],
 );
 
-/** What code put out, append-only. `json`, not `jsonb`: it keeps the escapes \u0000 and \ud800 that Python prints. */
+/**
+ * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
+ */
 export const outputEvents = pgTable(
   'output_events',
   {
@@ -152,14 +155,14 @@ export const outputEvents = pgTable(
     seq: integer('seq').notNull(),
     kind: text('kind').notNull(),
     body: json('body').notNull(),
-    /** Of the body's text, so that a read can be bounded without reading bodies. */
+    /** Size of the body's text, so that a read can be limited without reading bodies. */
     bytes: integer('bytes').notNull(),
     at: time('at').notNull(),
   },
   (table) => [primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] })],
 );
 
-/** How far each worker's messages are stored, and the epoch that may go on. */
+/** How far each worker's messages are stored, and the lease epoch that may store more. */
 export const workerCursors = pgTable('worker_cursors', {
   workerId: uuid('worker_id').primaryKey(),
   epoch: integer('epoch').notNull(),
@@ -175,7 +178,10 @@ export const leases = pgTable('leases', {
   expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
 });
 
-/** How many calls wait for a worker at each gateway; those of gateways that live (lease `gateway-<id>`) count. */
+/**
+ * How many calls wait for a worker at each gateway. Only rows of live gateways count (they hold the lease
+ * `gateway-<id>`).
+ */
 export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
@@ -200,7 +206,7 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
-/** Streams whose events were pruned: their rows in the projections stay, though no event says so any more. */
+/** Streams whose events were pruned. Their rows in the projections stay, although no event supports them any more. */
 export const prunedStreams = pgTable('pruned_streams', {
   streamId: text('stream_id').primaryKey(),
   prunedAt: time('pruned_at').notNull().defaultNow(),
@@ -215,15 +221,15 @@ export const pools = pgTable('pools', {
   createdAt: time('created_at').notNull().defaultNow(),
 });
 
-/** The versions that this database has been at (`migrations/schema.json`); the highest is the one it is at. */
+/** The schema versions that this database has had (`migrations/schema.json`). The highest is the current one. */
 export const schemaVersions = pgTable('schema_versions', {
   version: integer('version').primaryKey(),
-  /** The oldest version whose gateways may go on with it. */
+  /** The oldest version whose gateways may still work on this database. */
   compatibleFrom: integer('compatible_from').notNull(),
   appliedAt: time('applied_at').notNull().defaultNow(),
 });
 
-/** What was applied last of each file of functions or views (`migrations/sql`). */
+/** For each file of functions or views (`migrations/sql`), the hash of the content that was applied last. */
 export const sqlFiles = pgTable('sql_files', {
   name: text('name').primaryKey(),
   sha256: text('sha256').notNull(),

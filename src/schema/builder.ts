@@ -1,4 +1,4 @@
-/** The schema builder. It defines no types: each file beside it holds one domain type and its operations. */
+/** The schema builder. It defines no types itself: each file beside it defines one type and its operations. */
 import SchemaBuilder from '@pothos/core';
 import type { SchemaContext } from './context.ts';
 
@@ -14,12 +14,12 @@ export interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({ defaultFieldNullability: false });
 
-builder.queryType({ description: 'Reads. An unknown id is null.' });
+builder.queryType({ description: 'Reads. The result for an unknown id is null.' });
 builder.mutationType({
   description:
-    'Commands. They come back when they are done and durable; an unknown id is the error NOT_FOUND.',
+    'Commands. Each answers when its effect is durable. An unknown id gives the error NOT_FOUND.',
 });
 builder.subscriptionType({
   description:
-    'Live views, over graphql-ws (or server-sent events) on the same path. A slow reader is waited for, nothing is dropped.',
+    'Live views, over graphql-ws or server-sent events on the same path. If a client reads slowly, the server waits and drops nothing.',
 });

@@ -1,23 +1,24 @@
-/** Lists in pages, as Relay's connections: `edges { cursor node }` and `pageInfo`. They are read forwards only. */
+/** Lists in pages, like Relay's connections: `edges { cursor node }` and `pageInfo`. They can only be read forwards. */
 import type { ListPage } from '../service/lists/page.ts';
 import { builder } from './builder.ts';
 
 const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({
-  description: 'Where a page ends.',
+  description: 'Where a page begins and ends, and whether more follows.',
   fields: (t) => ({
-    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether there is more after it.' }),
+    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether another page follows.' }),
     hasPreviousPage: t.boolean({
-      description: 'Always false: lists are read forwards.',
+      description: 'Always false, because lists can only be read forwards.',
       resolve: () => false,
     }),
     startCursor: t.string({
       nullable: true,
-      description: 'The cursor of its first edge; null if it is empty.',
+      description: 'The cursor of the first edge. Null if the page is empty.',
       resolve: ({ edges }) => edges[0]?.cursor ?? null,
     }),
     endCursor: t.string({
       nullable: true,
-      description: 'The cursor of its last edge; null if it is empty.',
+      description:
+        'The cursor of the last edge, for `after` of the next page. Null if the page is empty.',
       resolve: ({ edges }) => edges.at(-1)?.cursor ?? null,
     }),
   }),
@@ -28,12 +29,14 @@ type Ref<T> = ReturnType<ReturnType<typeof builder.objectRef<T>>['implement']>;
 /** Defines `<name>Connection` and `<name>Edge` for pages of `node`. */
 export function connectionOf<T>(name: string, node: Ref<T>) {
   const Edge = builder.objectRef<ListPage<T>['edges'][number]>(`${name}Edge`).implement({
-    description: `One of a list, and its place there.`,
+    description: 'An item of a list, and its place there.',
     fields: (t) => ({
-      cursor: t.exposeString('cursor', { description: 'For `after`.' }),
+      cursor: t.exposeString('cursor', {
+        description: 'The place in the list. As `after`, it gives the items that follow.',
+      }),
       node: t.field({
         type: node,
-        description: 'The thing itself.',
+        description: 'The item.',
         resolve: ({ item }) => item as never,
       }),
     }),
@@ -43,12 +46,12 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
     fields: (t) => ({
       edges: t.field({
         type: [Edge],
-        description: 'What is on this page.',
+        description: 'The items of this page.',
         resolve: ({ edges }, _args, context, info) => context.answer(info).listItems(edges),
       }),
       pageInfo: t.field({
         type: PageInfo,
-        description: 'Whether there is more.',
+        description: 'The cursors of this page, and whether another follows.',
         resolve: (page) => page,
       }),
     }),

@@ -1,4 +1,4 @@
-/** What resolvers get with each request. They know the service and nothing below it. */
+/** The context that resolvers get with each request. Resolvers use the service, and nothing below it. */
 import type { Answer } from '../service/answer/answer.ts';
 import type { OutputAdvice } from '../service/answer/tooMuch.ts';
 import type { Principal } from '../service/principal.ts';
@@ -8,8 +8,8 @@ export interface SchemaContext {
   readonly service: Service;
   readonly principal: Principal;
   /**
-   * The answer that a field belongs to: a query's or mutation's whole, or one event of a subscription (which is the
-   * `rootValue` of that event's execution; a query has none).
+   * The answer that a field belongs to. For a query or mutation that is the whole response. For a subscription it is
+   * one event, which is then the `rootValue`; queries and mutations have no `rootValue`.
    */
   answer(info: { readonly rootValue: unknown }): Answer;
 }
@@ -18,7 +18,7 @@ const ADVICE: OutputAdvice = {
   inParts: 'for its `outputs` page by page (`after`, `first`), or follow the subscription `output`',
 };
 
-/** One per operation. */
+/** Creates the context of one GraphQL operation. */
 export function createSchemaContext(service: Service, principal: Principal): SchemaContext {
   let perEvent: WeakMap<object, Answer> | undefined;
   let whole: Answer | undefined;

@@ -1,19 +1,19 @@
-/** `Event`: facts as they are recorded, in pages. */
+/** `Event`, and the queries that list events. */
 import type { RecordedEvent } from '../domain/events.ts';
 import { builder } from './builder.ts';
 import { connectionOf, pageArgs } from './connection.ts';
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
-  description: 'A fact, recorded once and never changed. docs/events.md tells all types.',
+  description: 'A fact that was recorded once and never changes. docs/events.md lists all types.',
   fields: (t) => ({
-    id: t.id({ description: 'Its id.', resolve: ({ metadata }) => metadata.eventId }),
+    id: t.id({ description: 'The id of the event.', resolve: ({ metadata }) => metadata.eventId }),
     type: t.string({
-      description: 'What happened, e.g. WorkerReady.',
+      description: 'The type of the event, e.g. WorkerReady.',
       resolve: ({ event }) => event.type,
     }),
     at: t.field({
       type: 'DateTime',
-      description: 'When it became true, by the clock of the gateway that saw it.',
+      description: 'When it happened, by the clock of the process that saw it.',
       resolve: ({ event }) => new Date(event.data.at),
     }),
     recordedAt: t.expose('recordedAt', {
@@ -21,12 +21,12 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
       description: 'When it was committed, by the clock of the database.',
     }),
     position: t.exposeFloat('position', {
-      description: 'Its place among all events, in commit order; a whole number.',
+      description: 'Its place among all events, in commit order. A whole number.',
     }),
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
       type: 'JSON',
-      description: 'The facts.',
+      description: 'The data of the event. docs/events.md describes it for each type.',
       resolve: (event, _args, context, info) => context.answer(info).eventData(event),
     }),
     gatewayId: t.id({
@@ -35,13 +35,13 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
     }),
     causationId: t.id({
       nullable: true,
-      description: 'The event that caused it, where there is one.',
+      description: 'The event that caused it. Null if there is none.',
       resolve: ({ metadata }) => metadata.causationId,
     }),
     correlationId: t.id({
       nullable: true,
       description:
-        'The execution on whose behalf it was recorded, else the first event of its commit.',
+        'The id of the execution on whose behalf it was recorded, else of the first event of its commit.',
       resolve: ({ metadata }) => metadata.correlationId,
     }),
   }),
@@ -53,7 +53,7 @@ builder.queryFields((t) => ({
   events: t.field({
     type: EventConnection,
     description:
-      'Everything that was recorded, in the order in which it was: whoever has read on to a position will never find a smaller one later.',
+      'All events, in the order in which they were recorded. A client that has read up to a position never gets a smaller one later.',
     args: {
       types: t.arg.stringList({ description: 'Only these types, e.g. ["SessionOpened"].' }),
       ...pageArgs,
@@ -64,7 +64,7 @@ builder.queryFields((t) => ({
   workerEvents: t.field({
     type: EventConnection,
     nullable: true,
-    description: "A worker's life as it was recorded. Null: there is no such worker.",
+    description: 'The events of a worker, in order. Null if there is no such worker.',
     args: {
       workerId: t.arg.id({ required: true, description: 'The worker.' }),
       ...pageArgs,
@@ -75,7 +75,7 @@ builder.queryFields((t) => ({
   sessionEvents: t.field({
     type: EventConnection,
     nullable: true,
-    description: "A session's life as it was recorded. Null: there is no such session.",
+    description: 'The events of a session, in order. Null if there is no such session.',
     args: {
       sessionId: t.arg.id({ required: true, description: 'The session.' }),
       ...pageArgs,

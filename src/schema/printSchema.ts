@@ -1,5 +1,5 @@
 /**
- * Writes `./schema.graphql`, or with `--check` compares it and ends with 1 if it differs:
+ * Writes `./schema.graphql`. With `--check` it compares the file instead, and exits with 1 if it differs:
  * `node dist/schema/printSchema.js [--check]`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ const printed = `${printSchema(schema)}\n`;
 
 if (process.argv.includes('--check')) {
   if ((await readFile(FILE, 'utf8')) !== printed) {
-    console.error(`${FILE} is not what the code says. Run: npm run schema`);
+    console.error(`${FILE} does not match the code. Run: npm run schema`);
     process.exitCode = 1;
   }
 } else {

@@ -1,31 +1,33 @@
 import { GraphQLError } from 'graphql';
 import { builder } from './builder.ts';
 
-/** RFC 3339 with its offset: a time without one would mean another instant on each machine. */
+/** RFC 3339 with an offset. A time without an offset would mean different instants on different machines. */
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
-/** What PostgreSQL and four digits of a year can both say, less a day: queries look a little around a time. */
+/**
+ * The times that both PostgreSQL and a year of four digits can represent, less a day, because queries add some slack.
+ */
 const FIRST_TIME_MS = Date.parse('0001-01-02T00:00:00.000Z');
 const LAST_TIME_MS = Date.parse('9999-12-30T23:59:59.999Z');
 
 builder.scalarType('DateTime', {
   description:
-    'A point in time: RFC 3339, given in UTC with milliseconds (`2026-01-31T12:00:00.000Z`), taken with any offset.',
+    'A point in time in RFC 3339. Results are in UTC with milliseconds (`2026-01-31T12:00:00.000Z`). Arguments may have any offset.',
   serialize: (value) => value.toISOString(),
   parseValue: parseTime,
 });
 
 builder.scalarType('JSON', {
-  description: 'Any JSON value, as it is.',
+  description: 'Any JSON value.',
   serialize: (value) => value,
   parseValue: refuseInput,
 });
 
-/** The argument of queries for an earlier time. */
+/** The argument `at` of queries for an earlier time. */
 export const AT = {
   type: 'DateTime',
   required: true,
-  description: 'The time, by the clock of the database: what had been recorded by then counts.',
+  description: 'The time, by the clock of the database. Events recorded by then count.',
 } as const;
 
 function parseTime(value: unknown): Date {
@@ -35,12 +37,12 @@ function parseTime(value: unknown): Date {
       : Number.NaN;
   if (ms >= FIRST_TIME_MS && ms <= LAST_TIME_MS) return new Date(ms);
   throw new GraphQLError(
-    'A DateTime is text such as "2026-01-31T12:00:00Z", with its offset, of a day that there is.',
+    'A DateTime must be a string such as "2026-01-31T12:00:00Z", with an offset and an existing day.',
     { extensions: { code: 'BAD_USER_INPUT' } },
   );
 }
 
-/** `Date` takes the 30th of February for a day in March. */
+/** Whether the day exists. `Date` alone would accept the 30th of February, as a day in March. */
 function isDay(text: string): boolean {
   const day = text.slice(0, 'yyyy-mm-dd'.length);
   const ms = Date.parse(`${day}T00:00:00Z`);

@@ -1,18 +1,20 @@
-/** `Viewer`: who the caller is. */
+/** `Viewer`: the caller. */
 import type { Principal } from '../service/principal.ts';
 import { builder } from './builder.ts';
 
 const Viewer = builder.objectRef<Principal>('Viewer').implement({
-  description: 'Who the token is.',
+  description: 'The caller, as the token identifies them.',
   fields: (t) => ({
-    tenant: t.exposeString('tenant', { description: 'Whose executions and sessions it sees.' }),
+    tenant: t.exposeString('tenant', {
+      description: 'The tenant whose executions and sessions the caller sees.',
+    }),
   }),
 });
 
 builder.queryField('viewer', (t) =>
   t.field({
     type: Viewer,
-    description: 'Who the token is.',
+    description: 'The caller, as the token identifies them.',
     resolve: (_root, _args, { principal }) => principal,
   }),
 );

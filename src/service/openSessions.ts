@@ -1,13 +1,13 @@
 /**
- * The open sessions, kept in memory so that an execute need not ask for its own. A cache and no more: whoever uses an entry
- * commits with its version, and a refused commit reads it anew.
+ * The open sessions, kept in memory so that an execute need not read its session. It is only a cache: a caller commits
+ * with the version of its entry, and reads the session anew if the commit is refused.
  */
 import type { RecordedEvent } from '../domain/events.ts';
 import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 
 export interface OpenSessions {
-  /** Bounded by the pool: each open session has a worker. */
+  /** The user's open session. The cache is limited by the size of the pool, because each open session has a worker. */
   get(tenant: string, userUuid: string): Session | null;
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
@@ -20,7 +20,7 @@ export function createOpenSessions(
 ): OpenSessions {
   const byUser = new Map<string, Session>();
   const byId = new Map<string, Session>();
-  /** For each read under way the sessions that were closed since it began: what it finds may be older than that. */
+  /** For each read under way, the sessions that were closed since it began. The read may still return them as open. */
   const readings = new Set<Set<string>>();
 
   function put(session: Session): void {

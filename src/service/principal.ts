@@ -1,4 +1,4 @@
-/** Who asks. There is one token, and one tenant, for now. */
+/** Who makes a call. For now there is one token, and one tenant. */
 export interface Principal {
   readonly tenant: string;
 }

@@ -1,7 +1,8 @@
 /**
- * What Cellhouse does, free of any wire: what the schema and every door call. An operation is a function of its dependencies,
- * who asks, and what is asked; it has a file of its own and one line here. It validates its input (BAD_USER_INPUT names the
- * field and the limit) and throws a DomainError for what a caller can act on.
+ * All operations of Cellhouse, independent of protocols. GraphQL and every other protocol call them. An operation is a
+ * function of its dependencies, the principal and its arguments. It has its own file, and one line here. It validates
+ * its input (BAD_USER_INPUT names the field and the limit), and throws a DomainError for failures that a caller can act
+ * on.
  */
 import { answer } from './answer/answer.ts';
 import { execute } from './execute/execute.ts';
@@ -29,7 +30,7 @@ import { session } from './sessions/session.ts';
 
 type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => unknown;
 
-/** Every operation, by the name under which it is called. */
+/** Every operation, by name. */
 export const OPERATIONS = {
   execute,
   executeBatch,
@@ -54,25 +55,25 @@ export const OPERATIONS = {
   answer,
 } as const satisfies Record<string, Operation>;
 
-/** An operation that has its dependencies. */
+/** An operation without its first parameter, the dependencies. */
 type Bound<Of> = Of extends (deps: never, ...args: infer Args) => infer Result
   ? (...args: Args) => Result
   : never;
 
-/** Each operation as a method, its first argument being who asks. */
+/** Each operation as a method whose first argument is the principal. */
 export type Operations = {
   readonly [Name in keyof typeof OPERATIONS]: Bound<(typeof OPERATIONS)[Name]>;
 };
 
 export interface Service extends Operations {
   /**
-   * Ends the waiting of calls whose code runs on; each is told whether it may be sent again. For a gateway that stops: once
-   * called, the service waits for no end of an execution any more.
+   * For a gateway that stops: from now on the service waits for no execution's end. A waiting call that must not be
+   * repeated fails with SHUTTING_DOWN, and its code runs on (unlessStopping.ts).
    */
   stopWaiting(): void;
 }
 
-/** The service over its parts. Each gateway has one. */
+/** Creates the service from its dependencies. Each gateway has one. */
 export function createService(deps: Omit<ServiceDeps, 'stopping'>): Service {
   const stopping = new AbortController();
   const all: ServiceDeps = { ...deps, stopping: stopping.signal };
@@ -83,7 +84,10 @@ export function createService(deps: Omit<ServiceDeps, 'stopping'>): Service {
   };
 }
 
-/** Every call of every wire comes by here: what a principal may do is to be asked here, by the operation's name. */
+/**
+ * Every call of every protocol passes here. So a check of what a principal may do belongs here, by the operation's
+ * name.
+ */
 function bind(operation: Operation, deps: ServiceDeps): Bound<Operation> {
   return (principal, ...args) => operation(deps, principal, ...args);
 }

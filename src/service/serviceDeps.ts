@@ -6,7 +6,7 @@ import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
 
-/** What operations work with; each names those that it needs. */
+/** The dependencies of operations. Each operation names those that it needs. */
 export interface ServiceDeps {
   readonly config: Config;
   readonly database: Database;
@@ -16,6 +16,6 @@ export interface ServiceDeps {
   readonly sharedOutput: SharedOutput;
   readonly newId: NewId;
   readonly now: () => Date;
-  /** Aborted when the gateway stops and will not wait for unfinished calls any longer. */
+  /** Aborted when the gateway stops and no longer waits for unfinished calls. */
   readonly stopping: AbortSignal;
 }

@@ -1,7 +1,7 @@
-/** Checks that several operations share. Each refusal is BAD_USER_INPUT and names the field and the limit. */
+/** Checks that several operations share. They throw BAD_USER_INPUT, with the field and the limit. */
 import { DomainError } from '../domain/errors.ts';
 
-/** A UUID is the advice; anything up to this long is a name too. */
+/** A UUID is recommended, but any name up to this length is accepted. */
 const MAX_USER_UUID_CHARS = 128;
 
 /** @throws BAD_USER_INPUT */
@@ -11,13 +11,16 @@ export function validateUserUuid(userUuid: string): string {
   return userUuid;
 }
 
-/** @param limit in UTF-16 units @throws BAD_USER_INPUT: too long, or what PostgreSQL's `text` refuses */
+/**
+ * @param limit in UTF-16 units
+ * @throws BAD_USER_INPUT for text that is too long, or that PostgreSQL's `text` refuses
+ */
 export function validateName(field: string, text: string, limit: number): void {
   if (text.length > limit) {
     refuse(field, `is ${text.length} characters, at most ${limit} are allowed`, { limit });
   }
-  if (text.includes('\u0000')) refuse(field, 'must not hold U+0000', {});
-  if (!text.isWellFormed()) refuse(field, 'must not hold lone surrogates', {});
+  if (text.includes('\u0000')) refuse(field, 'must not contain U+0000', {});
+  if (!text.isWellFormed()) refuse(field, 'must not contain lone surrogates', {});
 }
 
 /** @param max null: none @throws BAD_USER_INPUT */

@@ -215,8 +215,8 @@ describe('over GraphQL', () => {
   it.each([
     ['workerEvents(workerId: "$id", first: 0) { edges { cursor } }', 'first is 0, but must be'],
     ['workerEvents(workerId: "$id", after: "x") { edges { cursor } }', 'after must be a cursor'],
-    ['poolAt(at: "yesterday") { at }', 'A DateTime is text such as'],
-    ['poolAt(at: "2026-01-01T00:00:00") { at }', 'with its offset'],
+    ['poolAt(at: "yesterday") { at }', 'A DateTime must be a string such as'],
+    ['poolAt(at: "2026-01-01T00:00:00") { at }', 'with an offset'],
   ])('refuses %s', async (field, message) => {
     const { id } = await commitOne<'worker'>(gateway.store, workerRequested());
     const { errors } = await ask(`{ ${field.replace('$id', id)} }`, {});

@@ -4,20 +4,20 @@ import { isAway } from '../store/databaseErrors.ts';
 import { DatabaseAwayError } from '../store/eventStore.ts';
 import { pauseBetween } from './pauseBetween.ts';
 
-/** As long as a commit waits, so that whoever asks is told alike. */
+/** As long as a commit waits, so that reads and writes give up after the same time. */
 const RETRY_LIMIT_MS = 30_000;
 
 export interface PatienceDeps {
   readonly logger: Logger;
-  /** Aborted when the database is being closed: nobody waits any more. */
+  /** Aborted when the database is being closed: then there are no more retries. */
   readonly closing: AbortSignal;
 }
 
 type Ask = (...given: never[]) => Promise<unknown>;
 
 /**
- * The same functions, each asking again while the database is away. For those that do no harm when they are repeated.
- * @throws DatabaseAwayError after a named limit
+ * Wraps functions so that each is repeated while the database is away. Only for functions that may be repeated without
+ * harm. They throw DatabaseAwayError after RETRY_LIMIT_MS, or at once while closing.
  */
 export function allPatient<T extends object>(functions: T, deps: PatienceDeps): T {
   const entries = Object.entries(functions) as [string, Ask][];

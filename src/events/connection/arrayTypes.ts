@@ -1,7 +1,8 @@
 /**
- * One-dimensional arrays of the types that parameters and rows here have. postgres.js would ask the server for them on each
- * new connection by itself; but when a connection is lost under that question, nobody hears of it and the whole process
- * ends (`fetchArrayTypes` in its connection.js is not awaited). So it is told them, and asks nothing (`fetch_types: false`).
+ * The one-dimensional array types that this project's parameters and rows use. By default, postgres.js fetches array
+ * types from the server on each new connection. If the connection is lost during that query, the rejection is unhandled
+ * and ends the whole process (`fetchArrayTypes` in its connection.js is not awaited). So the types are given here, and
+ * fetching is off (`fetch_types: false`).
  */
 import type postgres from 'postgres';
 
@@ -29,7 +30,7 @@ function typesOf<Name extends string>(
   return Object.fromEntries(types);
 }
 
-/** PostgreSQL's array literal. */
+/** The items as an array literal of PostgreSQL. */
 function serializeArray(items: readonly Item[]): string {
   const quoted = items.map((item) =>
     item === null ? 'NULL' : `"${String(item).replace(/["\\]/g, '\\$&')}"`,

@@ -5,23 +5,25 @@ import { within } from '../../async/within.ts';
 import { arrayTypes } from './arrayTypes.ts';
 import type { DatabaseAddress } from './databaseAddress.ts';
 
-/** Longest wait for a row lock; longer than any commit takes, and short enough that nobody waits on a stuck one. */
+/** Longest wait for a row lock. Longer than any commit takes, and short enough not to wait for one that is stuck. */
 const LOCK_TIMEOUT_MS = 5_000;
 /** Longest a statement may run on the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
-/** A transaction left open by a paused process stops every other writer; none of ours is idle on purpose. */
+/** A transaction that a paused process leaves open blocks every other writer. Ours are never idle on purpose. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
-/** The server should have answered or given up by then (STATEMENT_TIMEOUT_MS): the path to it is dead. */
+/** By this time the server has answered or given up (STATEMENT_TIMEOUT_MS). If nothing came, the connection is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
-/** A process that was paused reads what has come meanwhile before it holds the server to be late. */
+/**
+ * After a pause of this process, it gets this time to read answers that have arrived before the server counts as late.
+ */
 const WAKING_ALLOWANCE_MS = 100;
-/** A destroyed socket is closed in no time. */
+/** How long a query may take to fail after its socket was destroyed. It normally fails at once. */
 const CLOSING_TIMEOUT_MS = 1_000;
-/** `code` of the error when there was no answer. */
+/** `code` of the error for a query without an answer. */
 export const NO_ANSWER = 'NO_ANSWER';
 const MS_PER_S = 1_000;
 const CONNECT_TIMEOUT_S = 5;
-/** Node probes each second after that, ten times: a half-open connection is found in about 15 s. */
+/** After this time Node sends ten probes, one each second. So a half-open connection is found in about 15 s. */
 const KEEP_ALIVE_S = 5;
 /** postgres.js waits up to 20 s between attempts by itself; a database that is back should be found at once. */
 const RECONNECT = { firstMs: 50, maxMs: 500 };
@@ -40,30 +42,30 @@ export interface ClientOptions {
   /** Shown in `pg_stat_activity`. */
   readonly name: string;
   readonly maxConnections: number;
-  /** 0: unlimited, for statements that fold or copy everything. */
+  /** 0: unlimited, for statements that process the whole history. @default 15,000 */
   readonly statementTimeoutMs?: number;
-  /** 0: unlimited, for a wait that is meant. */
+  /** 0: unlimited, for a wait that is intended. @default 5,000 */
   readonly lockTimeoutMs?: number;
-  /** Rows with the columns' own names, instead of camelCase: Drizzle looks for those. @default false */
+  /** Rows keep the columns' own names instead of camelCase names. Drizzle needs that. @default false */
   readonly keepsColumnNames?: boolean;
-  /** Longer than the statement may take. @default 20,000 */
+  /** Must be longer than `statementTimeoutMs`. @default 20,000 */
   readonly answerTimeoutMs?: number;
 }
 
 export interface Client {
   readonly sql: Sql;
   /**
-   * The answer to `query`, or an error once the server has not answered within a named limit: then every connection of
-   * this client is destroyed, for one that is half open never says so.
+   * Resolves with the answer to `query`. If the server does not answer within `answerTimeoutMs`, it rejects and
+   * destroys every connection of this client: a half-open connection gives no other sign.
    */
   answered<T>(query: PromiseLike<T>): Promise<T>;
-  /** Destroys all connections, as if they had been lost: whatever waits on them fails, and new ones are made. */
+  /** Destroys all connections, as if they had been lost: their pending queries fail, and new connections are made. */
   reset(): void;
   /** Ends all connections, at the latest after `timeoutMs`. Idempotent. */
   close(timeoutMs: number): Promise<void>;
 }
 
-/** A pool of connections for raw SQL. Connects when it is first used, and again whenever a connection was lost. */
+/** A pool of connections for raw SQL. It connects at its first use, and again whenever a connection was lost. */
 export function createClient(address: DatabaseAddress, options: ClientOptions): Client {
   const sockets = new Set<net.Socket>();
   let isClosed = false;
@@ -84,7 +86,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
-    // An option that its types leave out: our own sockets, so that dead ones can be destroyed.
+    // Missing in the types of postgres.js. Our own sockets, so that dead ones can be destroyed.
     socket: (target: SocketTarget) => {
       if (isClosed) throw new Error('This client is closed.');
       return openSocket(target, sockets);
@@ -115,9 +117,9 @@ interface SocketTarget {
 }
 
 function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>): net.Socket {
-  // TLS takes all listeners off the socket it wraps, so they cannot be relied on to forget it.
+  // A 'close' listener cannot do this: TLS removes all listeners from the socket that it wraps.
   for (const old of sockets) if (old.destroyed) sockets.delete(old);
-  // postgres.js writes at once; Node keeps that until the socket is connected.
+  // postgres.js writes at once, and Node buffers the data until the socket is connected.
   const socket = path
     ? net.connect(path)
     : net.connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432, noDelay: true });
@@ -126,8 +128,8 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
 }
 
 /**
- * postgres.js loses a query that it sends on a socket between its 'error' and its 'close' (they are a turn of the event loop
- * apart): nobody ever answers it. So what it registers for 'error' is called right before what it registers for 'close'.
+ * A socket's 'error' and 'close' are one turn of the event loop apart. postgres.js loses a query that it sends in
+ * between: the query never settles. So its listeners for 'error' are delayed until right before those for 'close'.
  */
 function tellErrorWithClose(socket: net.Socket): net.Socket {
   let failure: Error | null = null;
@@ -144,7 +146,10 @@ function tellErrorWithClose(socket: net.Socket): net.Socket {
 
 type Listener = (...args: unknown[]) => unknown;
 
-/** The query fails by itself when its connection is destroyed; one that was lost on it (TLS) is given up after all. */
+/**
+ * At the deadline `onDeadline` destroys the connections, which makes the query fail. With TLS the query may not settle
+ * even then, so it is given up a little later.
+ */
 async function withDeadline<T>(
   query: PromiseLike<T>,
   timeoutMs: number,
@@ -169,7 +174,7 @@ async function withDeadline<T>(
   }
 }
 
-/** Whoever shared the connection is told with this code, too, and may ask again. */
+/** Other queries on the same connection fail with this code, too, and may be repeated. */
 function noAnswer(message: string, options?: ErrorOptions): Error {
   return Object.assign(new Error(message, options), { code: NO_ANSWER });
 }

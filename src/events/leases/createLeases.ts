@@ -13,7 +13,7 @@ import {
 import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases } from './leases.ts';
 
 export interface LeasesDeps {
-  /** Of its own, so that renewing never waits behind reads. */
+  /** A client for this purpose alone, so that renewals never wait behind reads. */
   readonly client: Client;
   readonly gatewayId: string;
   readonly logger: Logger;
@@ -21,7 +21,10 @@ export interface LeasesDeps {
 
 interface Held {
   readonly epoch: number;
-  /** By `performance.now()`, counted from before it was asked for: no other gateway can have it until then. */
+  /**
+   * No other gateway can have the lease before this time (`performance.now()`). Counted from before the request was
+   * sent.
+   */
   validUntil: number;
 }
 
@@ -79,11 +82,11 @@ function createHeldLeases({ client, gatewayId, logger }: LeasesDeps) {
       const kept = await renewLeases(client, gatewayId, epochsOf(sent));
       for (const [name, lease] of sent) {
         if (kept.has(name)) lease.validUntil = validUntil;
-        // It may have been released or taken anew while the renewal was under way.
+        // The lease may have been released or acquired anew during the renewal.
         else if (held.get(name) === lease) lose(name);
       }
     } catch (error: unknown) {
-      // Whatever was lost meanwhile shows at the next renewal; until then the epochs fence.
+      // The next renewal shows which leases were lost. Until then, the epochs keep this gateway from writing.
       logger.warn({ err: error }, 'Leases could not be renewed; trying again');
     }
   }
@@ -93,7 +96,7 @@ function createHeldLeases({ client, gatewayId, logger }: LeasesDeps) {
     for (const listener of listeners) listener(name);
   }
 
-  /** Null stays null: another has it. */
+  /** Acquires a lease and keeps it for renewal. Null if another gateway has it. */
   async function hold<T>(
     name: string,
     acquiring: () => Promise<T | null>,

@@ -1,4 +1,4 @@
-/** What leases ask of the database, a statement each. */
+/** The queries of leases, one statement each. */
 import { streamIdOf } from '../../domain/events.ts';
 import type { GatewayId, WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
@@ -20,7 +20,10 @@ export async function acquireLease(
   return row?.epoch ?? null;
 }
 
-/** The lease and the cursor's epoch change in one statement; a predecessor's commit under way holds the cursor's row. */
+/**
+ * The lease and the cursor's epoch change in one statement. It waits for a predecessor's commit that is under way,
+ * because such a commit locks the cursor's row.
+ */
 export async function acquireWorkerLease(
   { sql, answered }: Client,
   holder: string,
@@ -43,7 +46,9 @@ export async function acquireWorkerLease(
   return cursor ?? null;
 }
 
-/** In the order of their names, so that two gateways never wait for each other in a circle. Resolves with those kept. */
+/**
+ * Resolves with the names that are still held. Locks rows in the order of names, so that two gateways cannot deadlock.
+ */
 export async function renewLeases(
   { sql, answered }: Client,
   holder: string,
@@ -61,7 +66,7 @@ export async function renewLeases(
   return new Set(rows.map(({ name }) => name));
 }
 
-/** The rows stay, for their epochs must never fall. */
+/** Ends leases at once. Their rows stay, because an epoch must never fall. */
 export async function expireLeases(
   { sql, answered }: Client,
   holder: string,
@@ -94,7 +99,7 @@ export async function readOtherGateways(
   return rows.map(({ holder }) => holder);
 }
 
-/** Rounded up: by then it has expired. */
+/** Rounded up, so that the lease has expired by then. */
 export async function readNextExpiry(
   { sql, answered }: Client,
   own: string,

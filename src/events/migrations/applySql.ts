@@ -3,12 +3,12 @@ import type { Sql } from '../connection/client.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
 import { type Release, sha256 } from './release.ts';
 
-/** What the functions are called in `sql_files` that `cellhouse_make_projections` makes. */
+/** The name in `sql_files` for the functions that `cellhouse_make_projections` makes. */
 const MADE = 'made by cellhouse_make_projections';
 
 /**
- * Applies functions and views whose files are not what was applied last, in their order, and makes anew the functions that write
- * projections if a table or an entity may have changed. All or nothing.
+ * Applies the files of functions and views that have changed since they were last applied, in their order. Then makes
+ * the functions that write projections anew, if a table or an entity may have changed. All in one transaction.
  */
 export async function applySql(sql: Sql, { files }: Release): Promise<void> {
   await sql.begin(async (transaction) => {

@@ -1,7 +1,8 @@
 /**
- * Which gateways may work on a database. Each change of `migrations/` has a version, and says from which version on older gateways may
- * go on beside it; both stand in the table `schema_versions`. So during a rolling update old and new gateways serve together, only
- * the newest changes tables and functions, and one that is too old is told, whether it starts or has been running all along.
+ * Which gateways may work on a database. Each change of `migrations/` has a version, and names the oldest version whose
+ * gateways may still work on the changed database. Both numbers are in the table `schema_versions`. So old and new
+ * gateways serve together during a rolling update, and only the newest release changes tables and functions. A gateway
+ * that is too old gets a message, whether it is starting or already running.
  */
 import type { Sql } from '../connection/client.ts';
 import type { Release } from './release.ts';
@@ -11,7 +12,7 @@ export interface SchemaVersion {
   readonly compatibleFrom: number;
 }
 
-/** The version that the database is at. Null: no gateway has made it yet. */
+/** The database's current schema version. Null if no gateway has made its tables yet. */
 export async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null> {
   const [{ table } = { table: null }] = await sql`SELECT to_regclass('schema_versions') AS table`;
   if (table === null) return null;
@@ -20,15 +21,15 @@ export async function readSchemaVersion(sql: Sql): Promise<SchemaVersion | null>
   return newest ?? null;
 }
 
-/** What to tell whoever runs `release` on a database that it is too old for. Null: it may go on. */
+/** The message for an operator whose `release` is too old for the database. Null if it is not too old. */
 export function tooOld({ version }: Release, database: SchemaVersion): string | null {
   if (version >= database.compatibleFrom) return null;
-  return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}, which gateways from ${database.compatibleFrom} on can use. Start the release that the other gateways run, or a later one.`;
+  return `This gateway is too old for its database: it knows schema version ${version}, and the database is at ${database.version}. Gateways of this database must know at least version ${database.compatibleFrom}. Start the release that the other gateways run, or a later one.`;
 }
 
 /**
- * For what works past the gateways on all that is recorded: it must know each entity, column and event that there is.
- * @throws Error, in words for the operator, if this release is not the one that the database is at
+ * For commands that work on the whole history without a gateway: they must know every entity, column and event in it.
+ * @throws Error, with a message for the operator, if this release's schema version is not that of the database
  */
 export async function requireSameRelease(sql: Sql, { version }: Release): Promise<void> {
   const database = (await readSchemaVersion(sql))?.version ?? 0;
@@ -38,12 +39,12 @@ export async function requireSameRelease(sql: Sql, { version }: Release): Promis
   );
 }
 
-/** @throws Error, in words for the operator, if the tables were made by the migrations of before the first release */
+/** @throws Error, with a message for the operator, if the tables were made before the first release */
 export async function refuseUnreleased(sql: Sql): Promise<void> {
   const [{ table } = { table: null }] =
     await sql`SELECT to_regclass('drizzle.__drizzle_migrations') AS table`;
   if (table === null) return;
-  // The empty table, and nothing else, is left by a first start that was cut off.
+  // A first start that was interrupted leaves only Drizzle's empty table.
   const [{ has } = { has: false }] = await sql`
     SELECT to_regclass('events') IS NOT NULL AND to_regclass('schema_versions') IS NULL AS has`;
   if (!has) return;

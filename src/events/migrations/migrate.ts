@@ -6,17 +6,20 @@ import { applySql } from './applySql.ts';
 import { readSchemaVersion, refuseUnreleased, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
 
-/** Any number that nobody else uses: "cell" in ASCII. Gateways that start together migrate one after the other. */
+/**
+ * The lock makes gateways that start together migrate one after the other. The number is arbitrary: "cell" in ASCII.
+ */
 const MIGRATION_LOCK = 1_667_591_276;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
- * Brings the database up to this release: tables, then functions and views. Leaves it as it is if a later release has been there and
- * this one may go on beside it. Safe to run by several processes at once.
- * @throws Error with the cause, or in words for the operator if this database and this release do not go together
+ * Brings the database up to this release: tables, then functions and views. Changes nothing if a later release has
+ * already updated the database and this release may still work on it. Several processes may call this at once.
+ * @throws Error with the cause, or with a message for the operator if this release cannot work on this database
  */
 export async function migrate(address: DatabaseAddress, release: Release): Promise<void> {
-  // One connection: it holds the lock, and the migrations run on it. Its own client, for Drizzle changes its serialisers.
+  // One connection holds the lock and runs the migrations. The client is a separate one, because Drizzle changes its
+  // serialisers.
   const client = createClient(address, {
     name: 'migrate',
     maxConnections: 1,
@@ -27,13 +30,13 @@ export async function migrate(address: DatabaseAddress, release: Release): Promi
   try {
     await client.sql`SELECT pg_advisory_lock(${MIGRATION_LOCK})`.catch((cause: unknown) => {
       throw new Error(
-        'PostgreSQL could not be reached. See that it runs, and that DATABASE_URL (if set) is right.',
+        'PostgreSQL could not be reached. Check that it runs, and that DATABASE_URL (if set) is right.',
         { cause },
       );
     });
     await upgrade(client.sql, release);
   } finally {
-    // Ends the connection and with it the lock.
+    // The lock is released with the connection.
     await client.close(CLOSE_TIMEOUT_MS);
   }
 }
@@ -53,7 +56,7 @@ async function upgrade(sql: Sql, release: Release): Promise<void> {
 async function bringUp(sql: Sql, release: Release): Promise<void> {
   await runMigrations(drizzle(sql), { migrationsFolder: release.folder });
   await applySql(sql, release);
-  // Last: what was cut off before is done again.
+  // The version is written last: an interrupted update is then repeated.
   await sql`INSERT INTO schema_versions (version, compatible_from)
     VALUES (${release.version}, ${release.compatibleFrom}) ON CONFLICT DO NOTHING`;
 }

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Beside `src` as beside `dist`. */
+/** The folder is beside `src` and beside `dist`, so one path fits both. */
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations', import.meta.url));
 
-/** What this release makes of a database: `migrations/schema.json`, and the files that it names. */
+/** The schema that this release gives a database: `migrations/schema.json`, and the files that it names. */
 export interface Release {
   /** Rises with every change of `migrations/`. */
   readonly version: number;
-  /** The oldest version whose gateways may go on with a database of this one. */
+  /** The oldest version whose gateways may still work on a database of this version. */
   readonly compatibleFrom: number;
-  /** Of the migrations that make its tables. */
+  /** The folder with the migrations that make the tables. */
   readonly folder: string;
   /** Functions and views, in the order in which they are applied. */
   readonly files: readonly SqlFile[];

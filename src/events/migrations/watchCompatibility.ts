@@ -4,17 +4,20 @@ import type { Client } from '../connection/client.ts';
 import { readSchemaVersion, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
 
-/** How long a gateway may go on after a later release has made the database one that it is too old for, or little more. */
+/** Interval between two checks: about how long a gateway goes on after its database has become too new for it. */
 const LOOK_MS = 2_000;
 
 export interface CompatibilityWatch {
-  /** Resolves with what to tell once this release is too old for the database; never, as long as it is not. */
+  /**
+   * Resolves with a message for the operator once this release is too old for the database. Until then it stays
+   * pending.
+   */
   readonly outdated: Promise<string>;
   /** Idempotent. */
   close(): void;
 }
 
-/** Looks again and again whether a later release has left this one behind; one look at a time. */
+/** Checks regularly whether a later release has made this one too old for the database. One check runs at a time. */
 export function watchCompatibility(
   client: Client,
   release: Release,

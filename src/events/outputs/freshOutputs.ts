@@ -1,7 +1,7 @@
 /**
- * The outputs that this gateway has just stored or read: whoever asks for them soon after is answered without a read.
- * They are for the followers that one commit wakes, for followers a little behind, and for the answers of short runs.
- * What is stored does not change until it is pruned, so this is what a read would give.
+ * The outputs that this gateway has just stored or read. Requests for them that come soon after are answered from
+ * memory, without a read. This serves the followers that one commit wakes, followers a little behind, and the answers
+ * of short runs. Stored output does not change until it is pruned, so the answer is the same as that of a read.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type {
@@ -17,23 +17,29 @@ import { createKeptRuns, type KeptRuns, type Run, type SizedItem } from './keptR
 export interface FreshOutputs {
   /** Keeps what this gateway has stored. */
   stored(commit: PreparedCommit): void;
-  /** Keeps what was read after `after`: of one execution, or of a user's in their order. */
+  /**
+   * Keeps what was read after `after`: outputs of one execution, or of several of a user's executions in their order.
+   */
   read(after: OutputCursor | null, items: readonly SizedItem[]): void;
   /**
-   * What follows in the execution; null: read it. That there is nothing yet is said once after each commit of this
-   * gateway, so what another gateway stores meanwhile is read at the second look at the latest.
+   * The execution's outputs after `after`, or null if they must be read. "Nothing yet" is answered only once after each
+   * commit of this gateway, so that the second request at the latest reads what another gateway may have stored
+   * meanwhile.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
-  /** What follows in the execution and those that its user ran next; it has no end. Null as above. */
+  /** The same, going on to the executions that the user ran next. Such a stream has no end. */
   ofUser(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
-  /** All of each page; null: some of it is not known, or it is more than `maxBytes` of stored JSON. */
+  /** All outputs of each page. Null if some of them are not in memory, or if they exceed `maxBytes` of stored JSON. */
   pages(pages: readonly OutputPage[], maxBytes: number): (readonly OutputItem[])[] | null;
 }
 
 export function createFreshOutputs(now = () => performance.now()): FreshOutputs {
-  /** The last that this gateway stored, until it was said that nothing follows it yet; none after a finish. */
+  /**
+   * For each unfinished execution, the seq of the last output that this gateway stored. The entry goes once a reader
+   * got the answer "nothing yet".
+   */
   const lastStored = new Map<ExecutionId, number>();
-  /** What the user ran after it, as a read has told. */
+  /** The execution that the same user ran next, as learned from a read. */
   const nextOfUser = new Map<ExecutionId, ExecutionId>();
   const kept = createKeptRuns(now, (gone) => {
     lastStored.delete(gone);
@@ -45,7 +51,7 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
     return run?.items[cursor.seq - run.first]?.item.output.kind === 'finish';
   }
 
-  /** What the user ran next, once all of this execution was given. */
+  /** The user's next execution, if the cursor is at the finish of this one. */
   const nextAfter = (cursor: OutputCursor) =>
     isFinish(cursor) ? nextOfUser.get(cursor.executionId) : undefined;
   const following = (after: OutputCursor, isOfUser: boolean) =>
@@ -103,7 +109,7 @@ export function createFreshOutputs(now = () => performance.now()): FreshOutputs 
   };
 }
 
-/** What is known to follow, up to the first that is not known. */
+/** The outputs in memory that follow `after`, up to the first that is missing. */
 function* follow(
   kept: KeptRuns,
   after: OutputCursor,
@@ -123,7 +129,7 @@ function* follow(
   }
 }
 
-/** The first of them, up to the bounds; one at least, if any is wanted. */
+/** The first items within the bounds. At least one, even if it alone is larger than `maxBytes`, unless `limit` is 0. */
 function within({ limit, maxBytes }: OutputBounds, sized: Iterable<SizedItem>) {
   const items: OutputItem[] = [];
   let bytes = 0;

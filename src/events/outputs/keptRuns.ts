@@ -1,16 +1,19 @@
 /**
- * Outputs in memory: so much of each execution and of all together. The oldest go first. What is older than
- * {@link MAX_AGE_MS} is never given, and goes when something is kept or asked for next.
+ * Outputs in memory, limited for each execution and for all together. The oldest are dropped first. Outputs older than
+ * {@link MAX_AGE_MS} are never returned, and are dropped at the next call.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { OutputCursor, OutputItem } from '../../domain/output.ts';
 import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';
 
-/** Of one execution: enough for followers that are seconds apart. Who is further behind reads. */
+/**
+ * Limit for one execution: enough for followers that are seconds apart. A follower further behind reads from the
+ * database.
+ */
 const EXECUTION_BYTES = 2 * 1024 * 1024;
-/** Of all executions: 16 in full, or seconds of short runs. Beyond that more is read, and memory stays what it is. */
+/** Limit for all executions: 16 in full, or seconds of short runs. What does not fit is read from the database. */
 const TOTAL_BYTES = 32 * 1024 * 1024;
-/** Answers are made at once, and followers look each second at least. What is older may have been pruned. */
+/** Answers are made at once, and followers look at least each second. Older outputs may have been pruned. */
 const MAX_AGE_MS = 5_000;
 
 /** An output, and the bytes of its stored JSON. */
@@ -19,7 +22,7 @@ export interface SizedItem {
   readonly bytes: number;
 }
 
-/** Outputs of one execution that came at once, without holes. */
+/** Outputs of one execution that came together, without holes. */
 export interface Run {
   readonly executionId: ExecutionId;
   readonly items: readonly SizedItem[];
@@ -28,9 +31,9 @@ export interface Run {
 }
 
 export interface KeptRuns {
-  /** Keeps it and lets go of older ones: first of its execution, then of whichever; never of this one itself. */
+  /** Keeps a run, and drops older ones to stay within the limits: first those of its execution, then any. */
   keep(run: Run): void;
-  /** One that holds the output. */
+  /** A run that contains the output. */
   withOutput(cursor: OutputCursor): Run | undefined;
 }
 
@@ -38,13 +41,18 @@ interface KeptRun extends Run {
   readonly of: OfExecution;
   readonly bytes: number;
   readonly at: number;
-  /** Its neighbours among all. A list, for a Set from which the first are deleted passes by all those each time. */
+  /**
+   * Its neighbours in the list of all runs. It is a linked list because a Set is slow here: its iteration passes over
+   * all deleted first entries each time.
+   */
   older: KeptRun | null;
   newer: KeptRun | null;
 }
 
 interface OfExecution {
-  /** By their first seq, oldest first. They may overlap. Some hundred at most: output is stored 40 times a second. */
+  /**
+   * Runs by their first seq, oldest first. They may overlap. A few hundred at most: output is stored 40 times a second.
+   */
   readonly runs: Map<number, KeptRun>;
   bytes: number;
 }
@@ -105,7 +113,7 @@ export function createKeptRuns(now: () => number, onGone: (id: ExecutionId) => v
     withOutput: ({ executionId, seq }) => {
       letGoOfAged();
       const runs = executions.get(executionId)?.runs;
-      // Most ask for what begins with a commit or a page.
+      // Most requests begin at the first output of a commit or a page.
       const known = runs?.get(seq);
       if (known || !runs) return known;
       for (const run of runs.values()) if (run.first <= seq && seq <= run.last) return run;
@@ -118,7 +126,7 @@ function sizeOf(items: readonly SizedItem[]): number {
   return items.reduce((sum, { bytes }) => sum + bytes + ITEM_OVERHEAD_BYTES, 0);
 }
 
-/** Whoever is given it cannot change it for the others. Without recursion: what a worker sends may be deep. */
+/** Freezes the item: its readers share it. Without recursion, because a worker may send deeply nested values. */
 function freeze(item: OutputItem): void {
   const open: object[] = [item];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

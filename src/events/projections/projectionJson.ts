@@ -1,7 +1,7 @@
 import { type EntityState, STREAM_KINDS, type StreamKind } from '../../domain/entities.ts';
 import { PROJECTIONS } from './projections.ts';
 
-/** For each kind, and each key of its state, the column as a key of JSON. */
+/** For each kind: the keys of its state, each with its column's name as JSON text (`"name":`). */
 const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
   STREAM_KINDS.map((kind) => [
     kind,
@@ -9,22 +9,25 @@ const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
   ]),
 );
 
-/** A new row of a projection as JSON; `position` for the column that holds the one of its first event, if there is one. */
+/**
+ * A new row of a projection, as JSON. `position` goes into the column for the position of the first event, if it has
+ * one.
+ */
 export function rowJson(kind: StreamKind, state: EntityState, position: number): string {
   const { firstPosition } = PROJECTIONS[kind];
   const columns = columnsOf(kind, state, {});
   return `{${firstPosition === null ? '' : `"${firstPosition}":${position},`}${columns}}`;
 }
 
-/** What changed in a row, as `cellhouse_change_rows` takes it. */
+/** The changes of a row, in the form that `cellhouse_change_rows` takes. */
 export function changeJson(kind: StreamKind, before: EntityState, after: EntityState): string {
   const { id, version } = before;
   return `{"id":"${id}","expected_version":${version},"changes":{${columnsOf(kind, after, before)}}}`;
 }
 
 /**
- * The columns whose values are not those of `before`. What `evolve` leaves as it was is the very same value. Text is put together, for
- * an object that is made key by key is slow to make and slower to stringify: three times as slow.
+ * The columns whose values differ from `before`. Values that `evolve` did not change are identical (`===`). The JSON is
+ * built as text: to build an object key by key and stringify it takes three times as long.
  */
 function columnsOf(kind: StreamKind, after: EntityState, before: Partial<EntityState>): string {
   const was: Readonly<Record<string, unknown>> = before;

@@ -1,7 +1,7 @@
 /**
- * Where each entity's states are kept: the store's half of `domain/entities.ts`. A row is a state, key for key, and the compiler
- * says so. What writes, rebuilds and prunes rows follows from this table, also in the database
- * (`migrations/sql/cellhouse_make_projections.sql`).
+ * The table of each entity: the store's counterpart of `domain/entities.ts`. A row has the keys of the state, and the
+ * compiler checks that. The code that writes, rebuilds and prunes rows is driven by this list, and so are the functions
+ * in the database (`migrations/sql/cellhouse_make_projections.sql`).
  */
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
@@ -16,18 +16,18 @@ const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
 
 interface ProjectionTable<K extends StreamKind> {
   readonly table: PgTable & { readonly $inferSelect: Readonly<Record<keyof StateOf<K>, unknown>> };
-  /** A column that is not of the state: the position of its first event, so the order in which all of the kind began. */
+  /** The column for the position of its first event, which orders all rows of the kind. Not part of the state. */
   readonly firstPosition?: AnyPgColumn;
 }
 
 export interface Projection {
   readonly kind: StreamKind;
   readonly table: string;
-  /** The column of each key of the state. */
+  /** Column names by the keys of the state. */
   readonly columns: ReadonlyMap<string, string>;
-  /** Column of the time at which it ended, for kinds that end. */
+  /** The column for the time at which it ended. Null for kinds that never end. */
   readonly endedAt: string | null;
-  /** Column of the position of its first event, if there is one. */
+  /** The column for the position of its first event, if the table has one. */
   readonly firstPosition: string | null;
 }
 

@@ -1,10 +1,11 @@
 /**
- * Makes the projections anew from the events, while gateways serve.
+ * Rebuilds the projections from the events while gateways serve.
  *
- * First all events are folded into shadow tables, page by page, with nothing locked. Then commits are held at their gate
- * (`cellhouse_commit` shares it), the rest is folded, and the live tables are made equal to the shadows: rows that differ
- * are replaced, all others are not touched. Exchanging the tables themselves would leave the audit views on the old ones
- * and rename every constraint. The shadows are temporary tables: nothing is left behind by a rebuild that was killed.
+ * First, all events are folded into shadow tables, page by page, without a lock. Then the gate lock stops all commits
+ * (`cellhouse_commit` takes it shared), the remaining events are folded, and the live tables are made equal to the
+ * shadows: rows that differ are replaced, all others are left alone. Swapping the tables instead would leave the audit
+ * views on the old ones and rename every constraint. The shadows are temporary tables, so a killed rebuild leaves
+ * nothing behind.
  */
 
 import {
@@ -25,21 +26,21 @@ import { readAfter } from '../store/readEvents.ts';
 import { rowJson } from './projectionJson.ts';
 import { PROJECTIONS, type Projection } from './projections.ts';
 
-/** Large enough that statements cost little beside the fold, small enough to hold in memory with a megabyte of code each. */
+/** Enough that statements cost little beside the fold; few enough for memory, even with a megabyte of code each. */
 const PAGE_EVENTS = 1_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface Rebuilt {
   readonly events: number;
-  /** How many rows of each table were not what the events say; all zero unless something wrote past the store. */
+  /** How many rows of each table did not match the events. All are zero, unless something wrote past the store. */
   readonly differing: Readonly<Record<string, number>>;
-  /** How long commits were held. */
+  /** How long commits were stopped. */
   readonly heldMs: number;
 }
 
-/** @throws Error when the database is away or the history is broken; the live tables are as they were then */
+/** @throws Error when the database is away or the history is broken. The live tables are unchanged then. */
 export async function rebuildProjections(address: DatabaseAddress): Promise<Rebuilt> {
-  // One connection: the temporary tables and the final transaction are its own.
+  // One connection, because the temporary tables and the final transaction belong to a connection.
   const client = createClient(address, {
     name: 'rebuild',
     maxConnections: 1,
@@ -82,7 +83,7 @@ interface Folded {
   readonly first: number;
 }
 
-/** Folds page by page. Only streams that have not ended stay in memory; the others are in the shadows. */
+/** Folds page by page. Streams that have not ended stay in memory; the others are in the shadow tables only. */
 function createFolding(client: Client) {
   const live = new Map<string, Folded>();
   let position = 0;
@@ -112,7 +113,7 @@ function createFolding(client: Client) {
 
   return {
     events: () => count,
-    /** Up to the last event there is. */
+    /** Folds up to the newest event. */
     readOn: async () => {
       for (;;) {
         const page = await readAfter(client, position, PAGE_EVENTS);
@@ -151,7 +152,10 @@ async function writeShadow(
     SELECT * FROM json_populate_recordset(NULL::${sql(shadow)}, ${jsonArray(rows)}::text::json)`;
 }
 
-/** Resolves with the number of rows that were wrong, missing or too many. Of pruned streams only the row is left: it stays. */
+/**
+ * Resolves with the number of rows that were wrong, missing or superfluous. A pruned stream has no events any more, so
+ * its row is left alone.
+ */
 async function replaceDiffering({ sql }: Client, projection: Projection): Promise<number> {
   const { kind, table } = projection;
   const shadow = shadowOf(projection);

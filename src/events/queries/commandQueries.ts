@@ -3,14 +3,17 @@ import type { WorkerId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow } from '../store/eventCodec.ts';
 
-/** Which event asks something of a worker, and which tells that it was done. Both are of one stream. */
+/**
+ * The type of an event that requests something of a worker, and the event that answers it. Both belong to the same
+ * stream.
+ */
 export interface RequestRule {
   readonly request: DomainEvent['type'];
   readonly answer: {
     readonly type: DomainEvent['type'];
-    /** Only one with these values is an answer. */
+    /** An event is an answer only if its data has these values. */
     readonly data?: Readonly<Record<string, string>>;
-    /** `all`: it answers whatever was asked before it. `at-least-one`: the oldest request, and perhaps more. */
+    /** `all`: it answers all earlier requests. `at-least-one`: it answers the oldest open request, and perhaps more. */
     readonly answers: 'all' | 'at-least-one';
   };
 }
@@ -18,8 +21,8 @@ export interface RequestRule {
 export function createCommandQueries({ sql, answered }: Client) {
   return {
     /**
-     * What was asked of a worker, of its open session and its unfinished executions, and may not have been answered, in the
-     * order it was asked for: each may have been sent to the agent already.
+     * Requests to a worker (of its open session and its unfinished executions) that may be unanswered, in the order in
+     * which they were made. Each may have been sent to the agent already.
      */
     pendingRequests: async (
       workerId: WorkerId,
@@ -45,8 +48,9 @@ export function createCommandQueries({ sql, answered }: Client) {
         FROM requests q WHERE (
           SELECT CASE q.answers
             WHEN 'all' THEN count(*) FILTER (WHERE a.position > q.position) = 0
-            -- In order, so the newest are those that may have none. (Two that were answered by one event leave one too
-            -- many; the agent knows it.)
+            -- Requests are answered in order, so with n answers, all but the first n may be open. If one event answered
+            -- two requests, one too many is returned. That does no harm: the agent recognises a request that it has
+            -- carried out.
             WHEN 'at-least-one' THEN count(*) < q.number
           END
           FROM events a

@@ -17,9 +17,9 @@ export interface QueriesDeps {
 }
 
 /**
- * What can be asked of the tables. Every answer is what was committed when it was read: whoever acts on it commits with
- * the version (or guard) that it saw, and asks again on a ConcurrencyError. All is read from projections and outputs,
- * never folded from events, but for {@link createHistoryQueries} and {@link createCommandQueries}.
+ * All queries on the tables. An answer shows what was committed when it was read. A caller that acts on it commits with
+ * the version (or guard) that it saw, and queries again on a ConcurrencyError. States come from
+ * projections. Only {@link createHistoryQueries} folds events.
  */
 export type Queries = ReturnType<typeof createQueries>;
 

@@ -7,7 +7,7 @@ import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
 export interface UnfinishedExecution {
   readonly execution: Execution;
   readonly code: string;
-  /** The last output stored; 0 if none. */
+  /** Seq of the last stored output; 0 if there is none. */
   readonly lastSeq: number;
 }
 
@@ -18,7 +18,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return row ? toExecution(row) : null;
     },
 
-    /** Queued and running ones of the worker with their code, in the order they were accepted (commit order). */
+    /** The worker's queued and running executions with their code, in the order in which they were accepted. */
     unfinishedExecutions: async (workerId: WorkerId): Promise<UnfinishedExecution[]> => {
       const rows = await answered(sql<(ExecutionRow & { code: unknown; lastSeq: number })[]>`
         SELECT x.*, e.data -> 'code' AS code,
@@ -34,7 +34,7 @@ export function createExecutionQueries({ sql, answered }: Client) {
       }));
     },
 
-    /** The execution that holds the key; null if the key is unused (or expired and deleted). */
+    /** The execution that holds the key. Null if the key is unused, or was deleted after its time. */
     idempotencyKey: async (
       tenant: string,
       userUuid: string,

@@ -9,17 +9,20 @@ import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts'
 import { type ExecutionRow, toExecution } from './rows.ts';
 
 /**
- * Rows say by the gateways' clocks when something was, events by the database's when they were recorded. Rows only narrow
- * down which streams to fold, so they may be this far off.
+ * Times in rows come from the gateways' clocks, and the recording times of events from the database's. Rows only narrow
+ * down which streams to fold, so their times may be this far off.
  */
 const CLOCK_SLACK_MS = 60_000;
-/** Of a user's sessions opened before a time, the youngest is the one open then; one more for clocks that disagree. */
+/**
+ * Only the last session that a user opened before a time can be open at that time. The others allow for clocks that
+ * disagree.
+ */
 const MAX_CANDIDATES = 3;
 
-/** What was true at a time, folded from the events recorded by then (by the database's clock). */
+/** Past states, folded from the events recorded by a given time (by the database's clock). */
 export function createHistoryQueries({ sql, answered }: Client) {
   return {
-    /** The session that the user had open at `at`; null: none, or its events were pruned. */
+    /** The session that the user had open at `at`. Null if there was none, or if its events were pruned. */
     sessionAt: async (tenant: string, userUuid: string, at: Date): Promise<Session | null> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT e.* FROM (
@@ -32,7 +35,7 @@ export function createHistoryQueries({ sql, answered }: Client) {
       return sessions.find(({ closedAt }) => closedAt === null) ?? null;
     },
 
-    /** All workers of the pool that were requested and not yet removed, in the order they were requested. */
+    /** The workers of the pool that were requested and not yet removed at `at`, in the order of their requests. */
     workersAt: async (poolId: PoolId, at: Date): Promise<Worker[]> => {
       const rows = await answered(sql<EventRow[]>`
         SELECT e.* FROM workers w JOIN events e ON e.stream_id = 'worker-' || w.id
@@ -42,7 +45,7 @@ export function createHistoryQueries({ sql, answered }: Client) {
       return foldAll<Worker>(rows).filter(({ state }) => state !== 'REMOVED');
     },
 
-    /** Executions of the session accepted by `at` and not over then (by the gateways' clocks), as they are now. */
+    /** The session's executions that were unfinished at `at` (by the gateways' clocks), in their current state. */
     unfinishedAt: async (sessionId: SessionId, at: Date): Promise<Execution[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
         SELECT * FROM executions x WHERE session_id = ${sessionId} AND requested_at <= ${at}

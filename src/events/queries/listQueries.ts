@@ -7,16 +7,16 @@ import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
-/** An item and where it stands in its list. */
+/** An item, and the cursor of its place in the list. */
 export interface Placed<T> {
   readonly item: T;
   readonly cursor: string;
 }
 
-/** At most `limit` items, and fewer when that would be more than `maxBytes`. */
+/** At most `limit` items, and fewer if they would exceed `maxBytes`. */
 export interface BoundedPage<T> {
   readonly edges: Placed<T>[];
-  /** Whether `maxBytes`, not `limit`, ended it. */
+  /** Whether `maxBytes` ended the page, and not `limit`. */
   readonly isCut: boolean;
 }
 
@@ -24,9 +24,9 @@ interface ExecutionFilter {
   readonly tenant: string;
   readonly userUuid: string | null;
   readonly status: Execution['status'] | null;
-  /** Requested then or later. */
+  /** Only executions requested at this time or later. */
   readonly from: Date | null;
-  /** Requested before. */
+  /** Only executions requested before this time. */
   readonly to: Date | null;
 }
 
@@ -43,11 +43,11 @@ interface WorkerFilter {
 
 interface EventBounds {
   readonly limit: number;
-  /** Of the events' data as JSON (UTF-8). The first is given even if it alone is larger. */
+  /** Limit for the events' data as JSON (UTF-8). The first event is returned even if it alone is larger. */
   readonly maxBytes: number;
 }
 
-/** Pages of lists, newest first (events: oldest first). A filter that is null filters nothing. */
+/** Pages of lists. Newest first, except events, which come oldest first. A filter that is null has no effect. */
 export function createListQueries({ sql, answered }: Client) {
   /** The end of a list's query: what comes after the cursor, in the order of the column that cursors are made of. */
   const pageBefore = (column: string, before: string | number | null, limit: number) => sql`
@@ -55,7 +55,7 @@ export function createListQueries({ sql, answered }: Client) {
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
 
   return {
-    /** `before`: the position of an ExecutionRequested. */
+    /** @param before position of an execution's ExecutionRequested: only earlier executions are returned */
     executionPage: async (
       { tenant, userUuid, status, from, to }: ExecutionFilter,
       before: number | null,
@@ -74,7 +74,7 @@ export function createListQueries({ sql, answered }: Client) {
       }));
     },
 
-    /** By id, thus by the time of their making. */
+    /** Ordered by id, and thus by the time of creation. */
     sessionPage: async (
       { tenant, userUuid, isOpen }: SessionFilter,
       before: string | null,
@@ -88,7 +88,7 @@ export function createListQueries({ sql, answered }: Client) {
       return rows.map((item) => ({ item, cursor: item.id }));
     },
 
-    /** By id, as above. */
+    /** Ordered by id, and thus by the time of creation. */
     workerPage: async (
       { poolId, states }: WorkerFilter,
       before: string | null,
@@ -106,7 +106,8 @@ export function createListQueries({ sql, answered }: Client) {
       after: number,
       { limit, maxBytes }: EventBounds,
     ): Promise<BoundedPage<RecordedEvent>> => {
-      // From one to the next and no further than the bytes allow: to measure a page of code takes longer than a statement may.
+      // The query walks from event to event, and stops at the byte limit. To measure a whole page of large events first
+      // could take longer than a statement may.
       const rows = await answered(sql<(EventRow & { lastNth: number })[]>`
         WITH RECURSIVE walk AS (
           SELECT 0::bigint AS nth, ${after}::bigint AS position, 0::bigint AS bytes_until

@@ -6,13 +6,13 @@ import type { Client } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { decodeJson } from '../store/jsonText.ts';
 
-/** One of the `nth` page; with seq null: the page does not fit. */
+/** An output of the `nth` page. If its seq is null, the page does not fit within the limit. */
 type PageRow = { readonly nth: number } & (
   | (Omit<OutputItem, 'output'> & { readonly body: Output | Finish })
   | { readonly seq: null }
 );
 
-/** Many things by their ids in one read each, in no order; what is not there is left out. */
+/** Queries that look up many ids in one read. Results have no order, and unknown ids are left out. */
 export function createManyQueries(client: Client, freshOutputs: FreshOutputs) {
   return { ...ofEntities(client), ...ofOutputs(client, freshOutputs) };
 }
@@ -25,11 +25,11 @@ function ofEntities({ sql, answered }: Client) {
     workers: async (ids: readonly WorkerId[]): Promise<Worker[]> =>
       await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ANY (${[...ids]}::uuid[])`),
 
-    /** The latest of: an execution requested, an execution finished; null: there was none. */
+    /** When an execution of the session was last requested or finished. Null if it had none. */
     lastActivity: async (
       ids: readonly SessionId[],
     ): Promise<ReadonlyMap<SessionId, Date | null>> => {
-      // A finished execution ended after it was requested; an unfinished one has only its request.
+      // A finished execution ended after its request, so only unfinished ones count with their request.
       const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
         SELECT s.id, greatest(
           (SELECT max(finished_at) FROM executions WHERE session_id = s.id),
@@ -39,8 +39,8 @@ function ofEntities({ sql, answered }: Client) {
     },
 
     /**
-     * The code as it was requested, every character of it. Of all together, in the order of `ids`, at most `maxBytes` of UTF-8;
-     * null: beyond that. Left out: its events were pruned.
+     * The exact code of each execution. Codes are given in the order of `ids` up to `maxBytes` of UTF-8 together;
+     * beyond that, the code is null. An execution whose events were pruned is left out.
      */
     codes: async (
       ids: readonly ExecutionId[],
@@ -63,8 +63,8 @@ function ofEntities({ sql, answered }: Client) {
 function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
     /**
-     * Each page in order, in the order of `pages`. Of all together at most `maxBytes` of the stored JSON bodies (UTF-8); a page
-     * that does not fit into what is left is null, never a part, whether its execution is over or not.
+     * The outputs of each page, in the order of `pages`: together at most `maxBytes` of stored JSON bodies (UTF-8). A
+     * page that does not fit into the remaining bytes is null as a whole, whether its execution has ended or not.
      */
     outputPages: async (
       pages: readonly OutputPage[],
@@ -72,7 +72,7 @@ function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
     ): Promise<(readonly OutputItem[] | null)[]> => {
       const fresh = freshOutputs.pages(pages, maxBytes);
       if (fresh !== null) return fresh;
-      // Sizes first, bodies only of what is given: a body can be megabytes.
+      // Sizes are read first, and bodies only for the result: a body can be megabytes.
       const rows = await answered(sql<PageRow[]>`
         WITH sized AS (
           SELECT asked.nth, page.execution_id, page.seq,

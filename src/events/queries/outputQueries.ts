@@ -18,13 +18,13 @@ interface OutputRow {
   readonly bytes: number;
 }
 
-/** The last seq stored (0: none), and whether it is the finish. */
+/** The last stored seq (0 if there is none), and whether it is the finish. */
 interface OutputEnd {
   readonly lastSeq: number;
   readonly isFinished: boolean;
 }
 
-/** Outputs in pages; what this gateway has fresh in its memory it does not read. */
+/** Outputs in pages. Outputs that this gateway has in memory (freshOutputs.ts) are not read from the database. */
 export function createOutputQueries(client: Client, freshOutputs: FreshOutputs) {
   return { ...ofExecution(client, freshOutputs), ...ofUser(client, freshOutputs) };
 }
@@ -40,12 +40,12 @@ function ofExecution({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
     outputEnd,
 
-    /** Outputs of the execution after the cursor, the finish included. */
+    /** The execution's outputs after the cursor, the finish included. */
     outputs: async (cursor: OutputCursor, bounds: OutputBounds): Promise<OutputsRead> => {
       const fresh = freshOutputs.ofExecution(cursor, bounds);
       if (fresh !== null) return fresh;
       const { executionId, seq: after } = cursor;
-      // Sizes first, bodies only of what is given: a body can be megabytes.
+      // Sizes are read first, and bodies only for the result: a body can be megabytes.
       const rows = await answered(sql<OutputRow[]>`
         WITH sized AS (
           SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS bytes_before
@@ -69,10 +69,11 @@ function ofExecution({ sql, answered }: Client, freshOutputs: FreshOutputs) {
 function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
     /**
-     * Outputs of all the user's executions after `after` (null: from the very first), in the order in which the executions
-     * were accepted and by seq within each. What a later execution put out is held back until the finish of the earlier
-     * one was given, so that a cursor never passes anything (a queued execution can be cancelled while an earlier runs).
-     * @param after names an execution of this very user, which the caller has made sure of
+     * Outputs of all the user's executions after `after` (null: from the first), in the order in which the executions
+     * were accepted, and by seq within each. Outputs of a later execution are held back until the finish of the earlier
+     * one was given. Otherwise a cursor could skip outputs: a queued execution can be cancelled, and so finish, while
+     * an earlier one runs.
+     * @param after names an execution of this user. The caller must have checked that.
      */
     userOutputs: async (
       tenant: string,
@@ -88,7 +89,7 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
           SELECT coalesce((SELECT requested_position FROM executions
             WHERE id = ${from.executionId} AND tenant = ${tenant} AND user_uuid = ${userUuid}), 0) AS position
         ), head AS (
-          -- The oldest that still runs or waits: nothing after it is given yet.
+          -- The oldest unfinished execution. Outputs of executions after it are held back.
           SELECT min(x.requested_position) AS position FROM executions x, start
           WHERE x.tenant = ${tenant} AND x.user_uuid = ${userUuid} AND x.finished_at IS NULL
             AND x.requested_position >= start.position
@@ -110,11 +111,11 @@ function ofUser({ sql, answered }: Client, freshOutputs: FreshOutputs) {
     },
 
     /**
-     * The cursor "from now on": what {@link userOutputs} would give next has not been stored yet. Null: the user has no
-     * executions, and null is the cursor.
+     * The cursor for "from now on": {@link userOutputs} after it gives only outputs that are not stored yet. Null if
+     * the user has no executions: null is then also the right cursor.
      */
     userOutputEnd: async (tenant: string, userUuid: string): Promise<OutputCursor | null> => {
-      // The oldest unfinished execution if there is one (NULLs of the first key sort last), else the newest of all.
+      // The oldest unfinished execution if there is one, else the newest of all.
       const [row] = await answered(sql<{ executionId: ExecutionId; seq: number }[]>`
         SELECT x.id AS execution_id,
           (SELECT coalesce(max(o.seq), 0) FROM output_events o WHERE o.execution_id = x.id) AS seq

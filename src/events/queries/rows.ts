@@ -1,6 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
 
-/** A row of `executions`: the state, and the position that is not of it. */
+/** A row of `executions`: the state, and the position of its request, which is not part of the state. */
 export type ExecutionRow = Execution & { readonly requestedPosition: number };
 
 export function toExecution({ requestedPosition: _, ...execution }: ExecutionRow): Execution {

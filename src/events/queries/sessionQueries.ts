@@ -39,12 +39,15 @@ function single({ sql, answered }: Client) {
 
 function many({ sql, answered }: Client) {
   return {
-    /** All open ones, oldest first. */
+    /** All open sessions, oldest first. */
     openSessions: async (): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
 
-    /** Open, nothing queued or running, and nothing requested, finished or opened at or after `before`; oldest first. */
+    /**
+     * Open sessions that have been idle since `before`, oldest first: opened before it, with no unfinished execution
+     * and none that finished at `before` or later.
+     */
     sessionsIdleSince: async (before: Date, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions s WHERE closed_at IS NULL AND opened_at < ${before}
@@ -52,7 +55,7 @@ function many({ sql, answered }: Client) {
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= ${before})
         ORDER BY opened_at, id LIMIT ${limit}`),
 
-    /** Open, and opened before `before`; oldest first. */
+    /** Open sessions that were opened before `before`, oldest first. */
     sessionsOpenedBefore: async (before: Date, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE closed_at IS NULL AND opened_at < ${before}

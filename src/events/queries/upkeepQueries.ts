@@ -10,8 +10,8 @@ export interface PoolIdentity {
 export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
   return {
     /**
-     * This database's pool, made at the first call; it keeps the engine it was made with. The caller refuses to go on when
-     * `engineId` is not its own.
+     * The pool of this database. The first call creates it, with the given engine, and later calls do not change it.
+     * The caller must stop if the returned `engineId` is not that of its own engine.
      */
     poolIdentity: async (engineId: string): Promise<PoolIdentity> => {
       await answered(sql`
@@ -23,20 +23,23 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
       return identity;
     },
 
-    /** Forgets keys whose execution was requested before `before`. Resolves with their number. */
+    /** Deletes idempotency keys that were stored before `before`. Resolves with their number. */
     deleteIdempotencyKeys: async (before: Date): Promise<number> => {
       const { count } = await answered(sql`
         DELETE FROM idempotency_keys WHERE created_at < ${before}`);
       return count;
     },
 
-    /** Forgets cursors and leases of workers that are removed, or were never recorded. Resolves with their number. */
+    /**
+     * Deletes cursors and leases of workers that are removed or were never recorded. Resolves with the number of
+     * cursors.
+     */
     deleteRemovedWorkersCursors: async (): Promise<number> => {
       const { count } = await answered(sql`
         WITH gone AS (
           DELETE FROM worker_cursors c
           WHERE EXISTS (SELECT FROM workers w WHERE w.id = c.worker_id AND w.state = 'REMOVED')
-            -- One that is being requested has its lease before it is recorded.
+            -- A worker that is being requested is not recorded yet, but already has a lease.
             OR NOT EXISTS (SELECT FROM workers w WHERE w.id = c.worker_id)
               AND NOT EXISTS (SELECT FROM leases l
                 WHERE l.name = 'worker-' || c.worker_id AND l.expires_at > clock_timestamp())

@@ -3,7 +3,7 @@ import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { firstOrNull } from './rows.ts';
 
-/** Workers by what they cost: all three add up to the pool's total. */
+/** Numbers of workers. All three add up to the pool's total. */
 export interface PoolCounts {
   /** REQUESTED or STARTING. */
   readonly starting: number;
@@ -16,7 +16,7 @@ export function createWorkerQueries({ sql, answered }: Client) {
     worker: async (id: WorkerId): Promise<Worker | null> =>
       firstOrNull(await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ${id}`)),
 
-    /** In the order they were requested. */
+    /** In the order of their requests. */
     workersInStates: async (
       poolId: PoolId,
       states: readonly Worker['state'][],
@@ -35,8 +35,8 @@ export function createWorkerQueries({ sql, answered }: Client) {
     },
 
     /**
-     * Idle workers to claim from, the `preferred` ones first, then the longest idle; at most `limit`. No lock is held: a
-     * claim that loses a race gets a ConcurrencyError and tries the next.
+     * At most `limit` idle workers that can be claimed: the `preferred` ones first, then the longest idle. They are not
+     * locked: a claim that loses a race gets a ConcurrencyError and must try the next.
      */
     idleWorkers: async (
       poolId: PoolId,

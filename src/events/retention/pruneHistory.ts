@@ -1,9 +1,9 @@
 /**
- * Ends the keeping of what is old: output, and the events of streams that have ended. What auditors ask of (the rows of the
- * projections: who ran what, when, at what cost, how it ended) stays for good. Gateways may serve meanwhile.
+ * Deletes old history: outputs, and the events of streams that have ended. The rows of the projections stay for good,
+ * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
- * A stream goes whole or not at all, in one transaction with its outputs and with the note that a rebuild leaves its row
- * alone. The stream of the newest event stays: positions count on from it.
+ * A stream is deleted whole or not at all. One transaction deletes its events and outputs, and notes that a rebuild
+ * must leave its row alone. The stream of the newest event always stays, because new positions count on from it.
  */
 
 import { STREAM_KINDS } from '../../domain/entities.ts';
@@ -16,29 +16,31 @@ import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { pruneOutputs } from './pruneOutputs.ts';
 
-/** Streams of one transaction: long enough to be quick, short enough to hold nobody up and to be read into memory. */
+/** Streams in one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
 const BATCH_STREAMS = 200;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface PruneOptions {
-  /** Only what ended before this. */
+  /** Prunes only streams that ended before this time. */
   readonly before: Date;
   /**
-   * Takes what is about to go, one JSON object a line ({@link pruneHistory} says which), and resolves when it is safe;
-   * null: it is not kept. What it took may still be there if the process dies then, and be given again.
+   * Gets the rows that are about to be deleted, one JSON object a line (see {@link pruneHistory}), and resolves when
+   * they are safely stored. If the process dies before the deletion is committed, it gets the same rows again. Null: no
+   * archive is kept.
    */
   readonly archive: ((lines: readonly string[]) => Promise<void>) | null;
 }
 
-/** How much went: streams of each projection's table, and rows of events and outputs. */
+/** How much was deleted: streams by the table of their projection, and rows of events and outputs. */
 export type Pruned = Readonly<Record<string, number>> & {
   readonly events: number;
   readonly outputs: number;
 };
 
 /**
- * Prunes all there is to prune. A line of the archive is a row as JSON: `{"table": "events" | "output_events", "row": {...}}`.
- * @throws Error when the database is away or the archive cannot be written; what was done by then is done
+ * Prunes every stream that ended before the given time. A line of the archive is a row as JSON:
+ * `{"table": "events" | "output_events", "row": {...}}`.
+ * @throws Error when the database is away or the archive cannot be written. Batches committed by then stay pruned.
  */
 export async function pruneHistory(
   address: DatabaseAddress,
@@ -97,7 +99,7 @@ async function pruneBatch(
   { before, archive }: PruneOptions,
   after: string | null,
 ): Promise<Batch> {
-  // Shared, as commits hold it: a rebuild that compares rows with events must not see them go.
+  // Shared, as in commits: a rebuild that compares rows with events must not see events disappear.
   await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
   const { kind } = projection;
   const ids = await endedBefore(sql, projection, before, after);
@@ -109,12 +111,12 @@ async function pruneBatch(
     RETURNING json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
   const outputs = kind === 'execution' ? await pruneOutputs(sql, ids) : [];
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
-  // Last, when nothing can refuse the rest any more but a lost connection.
+  // The archive is written last: from here on, only a lost connection can undo the deletion.
   if (archive) await archive([...events.map(({ line }) => line), ...outputs]);
   return { lastId, streams: ids.length, events: events.length, outputs: outputs.length };
 }
 
-/** By id, so that no row is looked at twice. Ids rise with time but for the few that were made in the same instant. */
+/** The next batch of ids, in ascending order, so that no row is looked at twice. */
 async function endedBefore(
   sql: Sql,
   { kind, table, endedAt }: Projection,

@@ -1,11 +1,11 @@
 import type { Sql } from '../connection/client.ts';
 
-/** `GapOutput.reason` in the place of output that was pruned. */
+/** `GapOutput.reason` of the gap that replaces pruned output. */
 const REASON = 'pruned';
 
 /**
- * Deletes the outputs of finished executions. Their finish stays, and the last output before it becomes a gap that says how
- * much is gone: whoever reads on is told. Resolves with what went, one JSON object each, in order.
+ * Deletes the outputs of finished executions. The finish stays. The last output before it becomes a gap that says how
+ * many bytes are gone, so that readers notice. Resolves with the former rows, one JSON object each, in order.
  */
 export async function pruneOutputs(sql: Sql, executionIds: readonly string[]): Promise<string[]> {
   const rows = await sql<{ line: string }[]>`

@@ -1,34 +1,45 @@
 /**
- * Makes those who print without end wait for each other, not others for them: a database and a gateway that store as fast as ten
- * kernels print have no CPU left for a `1+1`, whose commits would wait behind megabytes (docs/decisions/0016-floods-make-way.md).
+ * Slows down workers that print without end, so that they wait for each other and nobody else waits for them. Without
+ * this, storing the output of ten such kernels takes all CPU time of the database and the gateway, and the commits of a
+ * `1+1` wait behind megabytes (docs/decisions/0016-floods-make-way.md).
  *
- * A worker that has stored more than a burst is a flood until it has stored little for some seconds. Floods pause
- * after each other while more of them wait and somebody else commits something. With nobody else about, or just one who
- * prints, they go as fast as they can; and so does everybody else: figures, long answers, large code.
+ * A worker that has stored more than a burst counts as a flood until it has stored little for some seconds. After a
+ * flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood alone
+ * does not pause, nor do floods while nobody else commits. Everything else never pauses: figures, long answers, large
+ * code.
  */
 import type { WorkerId } from '../../domain/ids.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** Some figures, a long table. */
+/** As much as some figures or a long table. */
 const BURST_BYTES = 512 * 1024;
-/** Of what a worker stored, so much is forgiven in a second: less than each of many floods stores while they pause for each other. */
+/**
+ * A worker's stored bytes are forgotten at this rate. The rate is lower than what each of many floods stores while they
+ * pause for each other, so that they stay floods.
+ */
 const FORGIVEN_BYTES_PER_SECOND = 64 * 1024;
-/** What is beyond is forgotten, so that a flood is none 8 seconds after its end. */
+/** Bytes beyond this are not counted, so that a worker is no flood any more 8 seconds after its output has ended. */
 const MAX_EXCESS_BYTES = 2 * BURST_BYTES;
-/** After a flood's commit: so many times as long as it took, so that floods take an eighth of the time together. */
+/**
+ * The pause after a flood's commit, as a multiple of the commit's duration. So floods together get an eighth of the
+ * time.
+ */
 const PAUSES_PER_COMMIT = 7;
-/** However long one took. */
+/** Longest pause, however long the commit took. */
 const MAX_PAUSE_MS = 100;
-/** Whoever calls again and again waits for his own code in between. */
+/**
+ * How long a commit of somebody else counts as recent. A client that calls back to back commits nothing while its code
+ * runs.
+ */
 const RECENT_MS = 250;
-/** Workers that are remembered before those who have nothing to be forgiven are dropped. */
+/** Above this number of workers, those without counted bytes are dropped. */
 const MAX_REMEMBERED = 1_000;
 
 export interface BulkPace {
   isFlood(commit: PreparedCommit): boolean;
-  /** In milliseconds; 0 or less: floods may go now. */
+  /** Milliseconds until floods may commit again. 0 or less: they may now. */
   pauseMs(): number;
-  /** A group was committed, in `tookMs`, and `left` wait. */
+  /** Records that a group was committed in `tookMs`, and that the commits `left` still wait. */
   committed(
     group: readonly PreparedCommit[],
     left: readonly PreparedCommit[],
@@ -37,7 +48,7 @@ export interface BulkPace {
 }
 
 export function createBulkPace(): BulkPace {
-  /** What each worker has stored and was not forgiven at that time. */
+  /** The counted bytes of each worker, as of the time `at`. */
   const excess = new Map<WorkerId, { readonly bytes: number; readonly at: number }>();
   let resumesAt = Number.NEGATIVE_INFINITY;
   let othersAt = Number.NEGATIVE_INFINITY;

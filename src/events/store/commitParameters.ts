@@ -6,9 +6,10 @@ import type { PreparedCommit } from './preparedCommit.ts';
 import { projectionRows } from './projectionRows.ts';
 
 /**
- * The call of `cellhouse_commit` (`migrations/sql`), parameters in its order. JSON is made here, not by postgres.js. Arrays of it are
- * one text: JSON has no raw line breaks, so they can part it. In an array each quote and backslash of megabytes would be escaped here,
- * and PostgreSQL would read it character by character.
+ * The call of `cellhouse_commit` (`migrations/sql`), with parameters in its order. JSON is made here, not by
+ * postgres.js. A list of JSON values is sent as one text, with a line for each value: JSON has no raw line breaks. An
+ * array parameter would be slower, because each quote and backslash in megabytes would be escaped here and read
+ * character by character by PostgreSQL.
  */
 export const COMMIT_SQL = `
   SELECT cellhouse_commit($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
@@ -16,20 +17,20 @@ export const COMMIT_SQL = `
     $15, $16, $17, string_to_array($18, E'\\n'), $19, $20, $21::text::json, $22::text::json) AS committed`;
 
 export interface CommitResult {
-  /** Null: it had no events. */
+  /** Position of the group's first event; null if it had no events. */
   readonly firstPosition: number | null;
-  /** ISO 8601. */
+  /** The database's time of the commit (ISO 8601). */
   readonly committedAt: string;
-  /** Null: it had no outputs. */
+  /** The sessions whose outputs grew; null if the group had no outputs. */
   readonly outputSessionIds: readonly string[] | null;
 }
 
 type Column = string | number;
 
-/** Where {@link outputColumns} has bodies. */
+/** Index of the bodies in {@link outputColumns}. */
 const BODY = 3;
 
-/** Parameters of {@link COMMIT_SQL} for a group, the same however often they are made but for `isRepeated`. */
+/** Parameters of {@link COMMIT_SQL} for a group. For the same group they are always the same, except `isRepeated`. */
 export function commitParameters(
   group: readonly PreparedCommit[],
   gatewayId: string,
@@ -54,7 +55,7 @@ function cursorRows(group: readonly PreparedCommit[]): string[] {
   return group.flatMap(({ commit: { cursor } }) => {
     if (!cursor) return [];
     const { workerId, epoch, bootId, seq, progress } = cursor;
-    // JSON within JSON: PostgreSQL reads U+0000 in the inner one, and refuses it in the outer one.
+    // JSON text within JSON: PostgreSQL accepts an escaped U+0000 in the inner text, and refuses it in the outer one.
     const inner = JSON.stringify(progress ?? null);
     return JSON.stringify({ worker_id: workerId, epoch, boot_id: bootId, seq, progress: inner });
   });
@@ -107,14 +108,14 @@ function eventRows(group: readonly PreparedCommit[], gatewayId: string): string[
         schema_version: schemaVersionOf(event.type),
         metadata: { gatewayId, causationId, correlationId },
       });
-      // JSON already.
+      // `data` is JSON text already, so it is inserted as text.
       rows.push(`${row.slice(0, -1)},"data":${data}}`);
     }
   }
   return rows;
 }
 
-/** Rows turned into `width` arrays, one for each column, as `unnest` takes them; or into nulls, for none. */
+/** Turns rows into `width` arrays, one for each column, as `unnest` takes them. Without rows, each is null. */
 function columns(width: number, rows: readonly (readonly Column[])[]): (Column[] | null)[] {
   return Array.from({ length: width }, (_, column) =>
     rows.length > 0 ? rows.map((row) => row[column] ?? '') : null,

@@ -2,17 +2,17 @@ import { within } from '../../async/within.ts';
 import { createBulkPace } from './bulkPace.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** More would make one failing member cost the others much, and gains nothing measurable. */
+/** More gains nothing measurable. If one commit fails, all others in its group are sent again one by one. */
 const MAX_GROUP_COMMITS = 64;
-/** Bounds how long the next group waits, some 5 ms; one commit alone may be larger. */
+/** Limits how long the next group waits, to some 5 ms. A single commit may be larger. */
 const MAX_GROUP_BYTES = 256 * 1024;
-/** Requests, starts and ends of runs, some lines: these have room beside whatever the group has. */
+/** Commits up to this size (requests, starts and ends of runs, some lines) join a group even if it is full by bytes. */
 const SMALL_BYTES = 16 * 1024;
 
 export interface CommitQueue<R> {
-  /** Resolves or rejects as this commit did, whatever became of others it shared a transaction with. */
+  /** Resolves or rejects with the result of this commit alone, not of others in the same transaction. */
   push(prepared: PreparedCommit): Promise<R>;
-  /** Resolves when nothing waits. */
+  /** Resolves when no commit waits any more. */
   drained(): Promise<void>;
 }
 
@@ -23,10 +23,11 @@ interface Waiting<R> {
 }
 
 /**
- * One group under way at a time; what comes meanwhile is the next group. Commits that touch the same thing never share a
- * group and never overtake each other. Floods make way: see bulkPace.ts.
- * @param run commits a group whole, with a result for each member in order, or rejects and has done nothing
- * @param canSplit whether a group that was rejected so may be tried again, each member alone
+ * Sends one group at a time. Commits that arrive meanwhile form the next group. Commits that touch the same thing never
+ * share a group and never overtake each other. Floods let others pass: see bulkPace.ts.
+ * @param run commits a whole group and resolves with a result for each member in order. If it rejects, it has done
+ * nothing.
+ * @param canSplit whether the members of a group that was rejected with this error may be tried one by one
  */
 export function createCommitQueue<R>(
   run: (group: readonly PreparedCommit[]) => Promise<readonly R[]>,
@@ -56,7 +57,7 @@ export function createCommitQueue<R>(
     draining = null;
   }
 
-  /** Resolves when there is another, and after `ms` at the latest. */
+  /** Resolves at the next `push`, and after `ms` at the latest. */
   async function nextPush(ms: number): Promise<void> {
     const next = new Promise<void>((resolve) => {
       pushed = resolve;
@@ -94,7 +95,10 @@ function preparedOf<R>({ prepared }: Waiting<R>): PreparedCommit {
   return prepared;
 }
 
-/** The first in line that is not held back, and all after it that touch nothing which one before them (taken or left) touches. */
+/**
+ * Takes commits from the queue, in order. A commit is left for later if it is held back, if the group has no room for
+ * it, or if it touches the same thing as a commit before it, taken or left.
+ */
 function takeGroup<R>(
   waiting: readonly Waiting<R>[],
   isHeld: (prepared: PreparedCommit) => boolean,

@@ -13,7 +13,7 @@ import { readLastPosition } from './readEvents.ts';
 import { sendGroup } from './sendGroup.ts';
 
 export interface EventStoreDeps {
-  /** For commits alone: one connection, so that one group is under way at a time. */
+  /** A client for commits alone. It has one connection, so only one group is under way at a time. */
   readonly commits: Client;
   readonly reads: Client;
   readonly gatewayId: string;
@@ -24,7 +24,7 @@ export interface EventStoreDeps {
 }
 
 export interface ClosableEventStore extends EventStore {
-  /** Refuses new commits and resolves when the waiting ones are done or given up. Idempotent. */
+  /** Refuses new commits. Resolves when the waiting ones are done or have been given up. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -68,7 +68,7 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   };
 }
 
-/** Positions follow each other from the first, in the order in which the group was sent. */
+/** Positions count up from the first one, in the order in which the group was sent. */
 function toCommitted(
   group: readonly PreparedCommit[],
   result: CommitResult,

@@ -5,7 +5,7 @@ import { NO_ANSWER } from '../connection/client.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
 import { ConcurrencyError, FencedError, LimitError, SessionInUseError } from './eventStore.ts';
 
-/** postgres.js' and Node's codes of a connection that could not be made or was lost: the outcome is unknown. */
+/** Codes of postgres.js and Node for a connection that failed or was lost. The outcome of the query is unknown then. */
 const CONNECTION_CODES = new Set([
   NO_ANSWER,
   'CONNECTION_CLOSED',
@@ -21,7 +21,10 @@ const CONNECTION_CODES = new Set([
   'ETIMEDOUT',
 ]);
 
-/** SQLSTATE classes and codes of a server that is away, going or out of something: the same may succeed later. */
+/**
+ * SQLSTATE codes and classes of failures that may pass: the server starts, stops or lacks resources; a timeout; a
+ * deadlock.
+ */
 const TRANSIENT_STATES = /^(08|53|57P0[1-5]|58|25P0[34]|57014|55P03|40001|40P01)/;
 
 const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
@@ -33,19 +36,22 @@ const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
   idempotency_keys_pkey: 'idempotency-key',
 };
 
-/** Whether the same group may be sent again: its outcome is unknown, or certainly nothing, for now. */
+/** Whether the same query may succeed later. It was not carried out, or its outcome is unknown. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof postgres.PostgresError) return TRANSIENT_STATES.test(error.code);
   if (!(error instanceof Error)) return false;
   return CONNECTION_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** Whether there is no database to answer, for now. One that has ended a query for its length is there. */
+/** Whether the database is away. A database that cancelled a query because it took too long is not away. */
 export function isAway(error: unknown): boolean {
   return isTransient(error) && !(error instanceof postgres.PostgresError && error.code === '57014');
 }
 
-/** A failure of `cellhouse_commit` in the words of the contract; anything unexpected stays what it is. */
+/**
+ * The error of the {@link EventStore} contract for a failure of `cellhouse_commit`. Unexpected errors are returned
+ * unchanged.
+ */
 export function commitError(error: unknown): unknown {
   if (!(error instanceof postgres.PostgresError)) return error;
   switch (error.code) {
@@ -70,7 +76,9 @@ export function commitError(error: unknown): unknown {
   }
 }
 
-/** Whether the server itself refused: then nothing was written, and the members of a group can be tried one by one. */
+/**
+ * Whether the server refused the query. Then nothing was written, and the members of a group can be tried one by one.
+ */
 export function isRefusal(error: unknown): boolean {
   return error instanceof postgres.PostgresError;
 }

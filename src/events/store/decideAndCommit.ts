@@ -1,31 +1,31 @@
 /**
- * How a recorded state changes when others may change it at the same time: load, decide, commit. Whoever was beaten by another writer loads and decides
- * again, so a decision always fits what is recorded when it is committed.
+ * Changes a recorded state that others may change at the same time: load, decide, commit. If another writer commits
+ * first, the state is loaded and decided on again. So a decision always fits the state that it is committed on.
  */
 import { type Commit, type Committed, ConcurrencyError, type EventStore } from './eventStore.ts';
 
-/** Each attempt loses only to another writer's success, so a few are plenty; more would be a defect. */
+/** An attempt fails only if another writer succeeded, so a few attempts are enough. More would be a defect. */
 const MAX_ATTEMPTS = 20;
 
-/** What was decided on a state. */
+/** The result of `decide`. */
 export type Decision<Refusal> =
   | { readonly type: 'commit'; readonly commit: Commit }
-  /** Nothing is to be recorded, and why. */
+  /** Records nothing, for the given reason. */
   | { readonly type: 'refuse'; readonly refusal: Refusal };
 
-/** What became of it. */
+/** What became of a decision. */
 export type Outcome<Refusal> =
   | { readonly type: 'committed'; readonly committed: Committed }
   | { readonly type: 'refused'; readonly refusal: Refusal };
 
 export interface Deciding<State, Refusal> {
-  /** Reads what is decided on; it may come from memory. @param isAgain another writer was first: memory may be stale */
+  /** Reads the state, perhaps from memory. @param isAgain another writer was first, so memory may be stale */
   readonly load: (isAgain: boolean) => Promise<State>;
-  /** Asks nobody and changes nothing; called again with what is loaded anew. */
+  /** Pure, because it may be called again with a newly loaded state. */
   readonly decide: (state: State) => Decision<Refusal>;
 }
 
-/** @throws what `load` and `decide` throw, and what {@link EventStore.commit} throws but for a ConcurrencyError */
+/** @throws what `load` and `decide` throw, and what {@link EventStore.commit} throws except ConcurrencyError */
 export async function decideAndCommit<State, Refusal>(
   store: Pick<EventStore, 'commit'>,
   { load, decide }: Deciding<State, Refusal>,
@@ -38,8 +38,9 @@ export async function decideAndCommit<State, Refusal>(
 }
 
 /**
- * For what must take something (a worker, say) between deciding and committing: repeats the whole attempt while its commit
- * loses to another writer. @throws what `attempt` throws otherwise
+ * Repeats `attempt` while its commit loses to another writer. For callers that must take something, such as a worker,
+ * between deciding and committing.
+ * @throws what `attempt` throws except ConcurrencyError
  */
 export async function decideAgain<T>(attempt: (isAgain: boolean) => Promise<T>): Promise<T> {
   for (let count = 1; ; count += 1) {
@@ -51,7 +52,7 @@ export async function decideAgain<T>(attempt: (isAgain: boolean) => Promise<T>):
   }
 }
 
-/** Commits the appends that have events; with none, it refuses: what was asked for is so already. */
+/** Commits the appends that have events. Refuses with `unchanged` if none has: the wanted state is recorded already. */
 export function commitChanges({ streams, ...rest }: Commit): Decision<'unchanged'> {
   const changed = streams.filter(({ events }) => events.length > 0);
   return changed.length === 0

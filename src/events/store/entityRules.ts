@@ -1,4 +1,4 @@
-/** What a commit asks beyond what holds for every entity: each is one entity's rule, and a block of its own in `cellhouse_commit`. */
+/** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit`. */
 import type { Execution } from '../../domain/execution.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { jsonArray } from './jsonArray.ts';
@@ -6,14 +6,14 @@ import type { PreparedCommit } from './preparedCommit.ts';
 
 type Group = readonly PreparedCommit[];
 
-/** Sessions that must be open at a version, as two columns. */
+/** The sessions that must be open at a given version, as two columns: ids and versions. */
 export function guardColumns(group: Group): [readonly string[], readonly number[]] | [null, null] {
   const guards = group.flatMap(({ commit }) => commit.openSessions ?? []);
   if (guards.length === 0) return [null, null];
   return [guards.map(({ id }) => id), guards.map(({ version }) => version)];
 }
 
-/** For each session that gets executions and has a limit: how many it gets, and the least that one of their commits allows. */
+/** For each session that gets executions under a limit: how many it gets, and the lowest limit of their commits. */
 export function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit: { streams, maxUnfinished }, states }, add) => {
     for (const [index, { stream, state }] of streams.entries()) {
@@ -34,7 +34,7 @@ export function workerLimits(group: Group): string | null {
   });
 }
 
-/** Sessions that change and must have been idle since a time. */
+/** The sessions that change and must have been idle since a given time. */
 export function idleSessions(group: Group): string | null {
   return jsonArray(
     group.flatMap(({ commit: { streams, idleSince } }) => {
@@ -52,7 +52,7 @@ interface LimitRow {
 
 type AddOne = (of: Readonly<Record<string, string>>, maximum: number | undefined) => void;
 
-/** By what is limited: how many are added to it, and the least maximum, if there is any. */
+/** A row for each session or pool that has a limit: how many are added to it, and the lowest maximum. */
 function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddOne) => void) {
   const limits = new Map<string, LimitRow>();
   const add: AddOne = (of, maximum = Number.POSITIVE_INFINITY) => {

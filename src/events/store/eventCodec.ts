@@ -22,15 +22,15 @@ export interface EventRow {
   readonly recordedAt: Date;
 }
 
-/** For questions that pass over what only a later release knows: the types of all events of this one. */
+/** All event types of this release, for queries that skip events which only a later release knows. */
 export const KNOWN_TYPES: readonly string[] = [...EVENT_TYPES];
 
-/** Whether it is of this release, or of one before. */
+/** Whether this release knows the event's type and entity. */
 export function isKnown({ streamId, type }: EventRow): boolean {
   return EVENT_TYPES.has(type) && STREAM_KINDS.some((kind) => streamId.startsWith(`${kind}-`));
 }
 
-/** An event as it was committed, from its row. */
+/** The event in a row, in its current shape. */
 export function decodeEvent(row: EventRow): RecordedEvent {
   const { kind, id } = parseStreamId(row.streamId);
   const metadata = row.metadata as Omit<EventMetadata, 'eventId'>;
@@ -40,7 +40,7 @@ export function decodeEvent(row: EventRow): RecordedEvent {
     streamId: id,
     version: row.version,
     schemaVersion: row.schemaVersion,
-    // Only commit() writes here, and it takes nothing but domain events.
+    // Only commit() writes events, and it accepts only domain events.
     event: upcast(row.type as DomainEvent['type'], row.schemaVersion, decodeJson(row.data)),
     metadata: {
       ...metadata,

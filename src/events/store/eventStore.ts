@@ -1,6 +1,6 @@
 /**
- * The door to everything durable. A commit is one atomic step: events of any number of streams, the projection rows they
- * fold into, output, a worker's cursor, an idempotency key. It either happens whole or throws.
+ * Writes everything durable. A commit is atomic: it contains events of any number of streams, the projection rows they
+ * fold into, outputs, a worker's cursor and an idempotency key. Either all of it is written, or it throws.
  */
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
@@ -9,7 +9,7 @@ import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 
-/** New events for one stream, decided on `state` (null: the stream must not exist yet). */
+/** New events for one stream, decided on `state`. Null means that the stream must not exist yet. */
 export type StreamAppend = { [K in StreamKind]: AppendTo<K> }[StreamKind];
 
 interface AppendTo<K extends StreamKind> {
@@ -19,15 +19,15 @@ interface AppendTo<K extends StreamKind> {
   readonly events: readonly EventOf<K>[];
 }
 
-/** How far a worker's messages are stored, and by which lease epoch. */
+/** How far a worker's messages are stored, and the lease epoch that stored them. */
 export interface Cursor {
   readonly workerId: WorkerId;
   /** The writer's lease epoch; a commit with an older one is refused ({@link FencedError}). */
   readonly epoch: number;
   readonly bootId: string;
-  /** The last agent `seq` whose effects this commit (or an earlier one) holds. */
+  /** The agent's `seq` of the last message whose effects are stored by this commit or an earlier one. */
   readonly seq: number;
-  /** What a successor needs to go on within the running execution; opaque here, JSON. */
+  /** JSON that a successor needs to go on within the running execution. The store does not look into it. */
   readonly progress: unknown;
 }
 
@@ -41,31 +41,34 @@ export interface IdempotencyClaim {
 
 export interface Commit {
   readonly streams: readonly StreamAppend[];
-  /** Sessions that must be open still at exactly this version, though nothing is appended to them. */
+  /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
   readonly openSessions?: readonly { readonly id: SessionId; readonly version: number }[];
   readonly outputs?: readonly OutputItem[];
   readonly cursor?: Cursor;
   readonly idempotency?: IdempotencyClaim;
-  /** How many executions may be queued or running, with the new ones, in each session that gets one ({@link LimitError}). */
+  /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
-  /** How many workers the pool may have that are not over, with the new ones ({@link LimitError}). */
+  /** The most workers that the pool may have, the new ones included and ended ones excluded ({@link LimitError}). */
   readonly maxWorkers?: number;
-  /** Sessions that this changes must have nothing unfinished, and nothing that finished at this time or later ({@link SessionInUseError}). */
+  /**
+   * The sessions that this commit changes must have no unfinished execution, and none that finished at this time or
+   * later ({@link SessionInUseError}).
+   */
   readonly idleSince?: Date;
-  /** What caused these events. `first-event`: the first of this very commit caused all its others. */
+  /** The event that caused these events. `first-event`: the first event of this commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
 }
 
 export interface Committed {
   /** In the order of the streams and their events. */
   readonly events: readonly RecordedEvent[];
-  /** The states after, in the order of `streams`. */
+  /** The states after the commit, in the order of `streams`. */
   readonly states: readonly EntityState[];
 }
 
-/** Somebody else was first. Read again and decide again. */
+/** Another writer was first, and nothing was written. The caller must read and decide again. */
 export class ConcurrencyError extends Error {
-  /** What was contended: a stream's version, a guarded session, the user's one open session, an idempotency key. */
+  /** What both wanted to change: a stream, a guarded session, the user's one open session, or an idempotency key. */
   readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
     super(`Another writer was first (${on}).`, options);
@@ -74,7 +77,10 @@ export class ConcurrencyError extends Error {
   }
 }
 
-/** A session that should have been idle since a time was used since then ({@link Commit.idleSince}); nothing was written. */
+/**
+ * The session was used after the time since which it should have been idle ({@link Commit.idleSince}). Nothing was
+ * written.
+ */
 export class SessionInUseError extends Error {
   constructor(options?: ErrorOptions) {
     super('The session was used meanwhile.', options);
@@ -82,7 +88,10 @@ export class SessionInUseError extends Error {
   }
 }
 
-/** This gateway's lease on the worker was taken over: it must stop acting for it, and nothing was written. */
+/**
+ * Another gateway took over the lease on the worker. Nothing was written, and this gateway must stop acting for the
+ * worker.
+ */
 export class FencedError extends Error {
   readonly workerId: WorkerId;
   constructor(workerId: WorkerId) {
@@ -92,7 +101,7 @@ export class FencedError extends Error {
   }
 }
 
-/** The commit would have exceeded one of its limits, be it together with another gateway's; nothing was written. */
+/** The commit would have exceeded a limit, alone or together with commits of other gateways. Nothing was written. */
 export class LimitError extends Error {
   readonly limit: 'maxUnfinished' | 'maxWorkers';
   /** How many there would have been. */
@@ -105,15 +114,17 @@ export class LimitError extends Error {
   }
 }
 
-/** What a caller is told to wait before it asks again: a database that is back is found within about that. */
+/**
+ * How long callers are told to wait before they try again. A database that is back is noticed within about this time.
+ */
 const RETRY_AFTER_MS = 1_000;
 
-/** The database has not answered for a named time. What should have been written may have been written or not. */
+/** The database has not answered within a time limit. The commit may have been written or not. */
 export class DatabaseAwayError extends DomainError {
   constructor(waitedMs: number, options?: ErrorOptions) {
     super(
       'DATABASE_UNAVAILABLE',
-      `The database has not answered for ${waitedMs} ms. What this call asked for may have been done or not: send it again, and with the same \`idempotencyKey\` it is done once.`,
+      `The database has not answered for ${waitedMs} ms. This call may have taken effect or not. Send it again: with the same \`idempotencyKey\` it takes effect only once.`,
       { retryAfterMs: RETRY_AFTER_MS },
       options,
     );
@@ -123,23 +134,24 @@ export class DatabaseAwayError extends DomainError {
 
 export interface EventStore {
   /**
-   * Appends. Commits that wait at the same time share one transaction; each still succeeds or fails on its own. Resolves
-   * once the commit is durable (`synchronous_commit`). Safe to repeat after a lost connection: events are recognised by
-   * their ids.
-   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError, or (the database is away, after a named limit) DatabaseAwayError
+   * Writes a commit. Commits that wait at the same time share one transaction, but each succeeds or fails on its own.
+   * Resolves once the commit is durable (`synchronous_commit`). After a lost connection it is sent again, and its event
+   * ids show whether it was written already.
+   * @throws ConcurrencyError, SessionInUseError, FencedError or LimitError; DatabaseAwayError if the database stays
+   * away
    */
   commit(commit: Commit): Promise<Committed>;
-  /** The last position there is; 0 if none. */
+  /** Position of the newest event; 0 if there is none. */
   lastPosition(): Promise<number>;
 }
 
-/** Called after each group of commits of this very process, in commit order, before `commit` resolves. */
+/** Called after each group of this process's own commits, in commit order, before `commit` resolves. */
 export type OnCommitted = (
   events: readonly RecordedEvent<DomainEvent>[],
   outputs: OutputsAdded,
 ) => void;
 
-/** Whose outputs grew. */
+/** The executions and sessions whose outputs grew. */
 export interface OutputsAdded {
   readonly executionIds: readonly string[];
   readonly sessionIds: readonly string[];

@@ -1,3 +1,6 @@
-/** Advisory lock of `cellhouse_commit` (`migrations/sql/cellhouse_commit.sql`): commits share it; who compares rows with events takes it alone. */
+/**
+ * The advisory lock of `cellhouse_commit` (`migrations/sql/cellhouse_commit.sql`). Commits take it shared. A rebuild,
+ * which compares rows with events, takes it exclusively.
+ */
 export const GATE_CLASS = 1_667_788_661;
 export const GATE = 1;

@@ -1,21 +1,21 @@
 /**
- * PostgreSQL's `jsonb` and `text` refuse U+0000 and lone surrogates, and a Python `str` (so code, and what it prints) may
- * hold both. Event data keeps such a string as `{"$escaped": "<its JSON>"}`, which SQL can still read; everything else
- * is stored as it is.
+ * PostgreSQL's `jsonb` and `text` refuse U+0000 and lone surrogates, but code and its output can contain both. Event
+ * data keeps such a string as `{"$escaped": "<its JSON>"}`, which SQL can still read. Everything else is stored
+ * unchanged.
  */
 import { UNSTORABLE } from '../../domain/storableText.ts';
 
 const ESCAPE_KEY = '$escaped';
 
-/** `value` as JSON text that a `jsonb` column takes. {@link decodeJson} gives back the very same value. */
+/** `value` as JSON text that a `jsonb` column accepts. {@link decodeJson} returns the same value. */
 export function encodeJson(value: unknown): string {
   const plain = JSON.stringify(value);
-  // JSON.stringify escapes just these characters so, and a genuine ESCAPE_KEY contains a $; most text has neither.
+  // The quick test: most text contains neither these escapes of JSON.stringify nor the ESCAPE_KEY itself.
   if (!/\\u0000|\\ud[89a-f]|\$escaped/.test(plain)) return plain;
   return JSON.stringify(value, escapeValue);
 }
 
-/** What {@link encodeJson} was given, from the parsed JSON. */
+/** The value that was given to {@link encodeJson}, from its parsed JSON. */
 export function decodeJson(stored: unknown): unknown {
   if (Array.isArray(stored)) return stored.map(decodeJson);
   if (!isRecord(stored)) return stored;

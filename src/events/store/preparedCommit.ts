@@ -4,7 +4,10 @@ import type { EventId, NewId } from '../../domain/ids.ts';
 import type { Commit, StreamAppend } from './eventStore.ts';
 import { encodeJson } from './jsonText.ts';
 
-/** A commit with everything fixed that must stay the same however often it is sent: event ids, versions, states, bytes. */
+/**
+ * A commit in which everything that must stay the same when it is sent again is fixed: event ids, versions, states,
+ * bytes.
+ */
 export interface PreparedCommit {
   readonly commit: Commit;
   readonly events: readonly PreparedEvent[];
@@ -12,12 +15,17 @@ export interface PreparedCommit {
   readonly states: readonly EntityState[];
   /** In the order of `commit.outputs`. */
   readonly outputBodies: readonly OutputBody[];
-  /** What it writes or guards, by name: of two commits that share an exclusive one, the later waits for the next group. */
+  /**
+   * Names of the things it writes. Two commits that both name a thing here never share a group: the later one waits.
+   */
   readonly exclusive: ReadonlySet<string>;
+  /**
+   * Names of the things it only guards. Commits with the same guard may share a group, but not with one that writes it.
+   */
   readonly shared: ReadonlySet<string>;
-  /** When it was asked for, by `performance.now()`. */
+  /** When the commit was requested, by `performance.now()`. */
   readonly askedAt: number;
-  /** Roughly what it sends. */
+  /** Roughly how many bytes it sends. */
   readonly bytes: number;
 }
 
@@ -33,12 +41,12 @@ export interface PreparedEvent {
 }
 
 export interface OutputBody {
-  /** JSON; JSON.stringify escapes U+0000 and lone surrogates, and a `json` column keeps the escapes. */
+  /** JSON text. JSON.stringify escapes U+0000 and lone surrogates, and a `json` column keeps the escapes. */
   readonly json: string;
   readonly bytes: number;
 }
 
-/** @throws Error if an append's events do not begin its stream and there is no state */
+/** @throws Error if an append has no state and its events do not begin the stream */
 export function prepareCommit(commit: Commit, newId: NewId): PreparedCommit {
   const events = linked(
     commit.streams.flatMap((append) => prepareEvents(append, newId)),
@@ -73,7 +81,7 @@ function prepareEvents(append: StreamAppend, newId: NewId): Unlinked[] {
   }));
 }
 
-/** Each event with what caused it, and with what it belongs to (see {@link EventMetadata}). */
+/** Adds the causation id and the correlation id to each event (see {@link EventMetadata}). */
 function linked(events: readonly Unlinked[], cause: Commit['causationId']): PreparedEvent[] {
   const [first] = events;
   const isChain = cause === 'first-event';

@@ -2,10 +2,15 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow, isKnown } from './eventCodec.ts';
 
-/** Of a page, as JSON in the database; one event alone may hold more. A piece of code can be megabytes. */
+/**
+ * Limit for a page, as JSON in the database, because a piece of code can be megabytes. A single event may be larger.
+ */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
-/** Events after `position` in commit order: at most `limit`, and fewer where they are large. None: there are no more. */
+/**
+ * Events after `position` in commit order: at most `limit`, fewer if they are large. An empty page means there are no
+ * more.
+ */
 export async function readAfter(
   client: Client,
   position: number,
@@ -16,12 +21,16 @@ export async function readAfter(
 
 export interface KnownEvents {
   readonly events: readonly RecordedEvent[];
-  /** Of the last that was read, known or not; where reading began: there are no more. */
+  /**
+   * Position of the last event read, known or not. Equal to the position where reading began if there are no more
+   * events.
+   */
   readonly position: number;
 }
 
 /**
- * The same, without the events of entities or types that only a later release knows: during a rolling update it alone acts on those.
+ * The same, without events of entities or types that only a later release knows. During a rolling update, only gateways
+ * of the later release act on those.
  */
 export async function readKnownAfter(
   client: Client,

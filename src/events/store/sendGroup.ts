@@ -6,9 +6,9 @@ import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** How long a commit waits for a database that is away, at most: those that share a group hear with the one that waits longest. */
+/** How long a commit waits for a database that is away. A group gives up with the member that has waited longest. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
-/** While closing: what cannot be written by then is left to the successor, which has it from the agent again. */
+/** The same while closing. The successor gets from the agent again what could not be written by then. */
 const CLOSING_RETRY_LIMIT_MS = 2_000;
 
 export interface SendGroupDeps {
@@ -20,9 +20,11 @@ export interface SendGroupDeps {
 }
 
 /**
- * Sends a group until the database has answered, at most for a named time. After a lost connection the outcome is unknown:
- * the very same group goes again, marked as repeated, so that what was done is found by its event ids and not done twice.
- * @throws the server's refusal as it is, DatabaseAwayError when it stays away (then it may or may not have been done)
+ * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
+ * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
+ * nothing twice.
+ * @throws the server's refusal unchanged, or DatabaseAwayError when the database stays away: the group may have been
+ * written or not
  */
 export async function sendGroup(
   group: readonly PreparedCommit[],
@@ -44,7 +46,7 @@ export async function sendGroup(
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
         await pauseBetween(attempt, closing);
       } else if (isRepeated && !wasRefusedOnRepeat) {
-        // The first sending may have been under way still, and have ended just now: look once more for its events.
+        // The first attempt may still have been running, and may be committed by now. So look for its events once more.
         wasRefusedOnRepeat = true;
       } else {
         throw error;
@@ -69,8 +71,8 @@ async function send(
 }
 
 /**
- * Frees what was sent. V8's quick collections do not free what belongs to a query of postgres.js that is over (seen: 85 % of it lived
- * on): a flood made a full collection for each 10 MB.
+ * Drops the references to what was sent. V8's minor collections do not free what a finished query of postgres.js still
+ * refers to (measured: 85 % of it survived), so a flood caused a full collection for each 10 MB.
  */
 function letGo(query: object, parameters: unknown[]): void {
   parameters.length = 0;

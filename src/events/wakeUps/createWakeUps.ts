@@ -1,10 +1,11 @@
 /**
  * How listeners hear of events and outputs.
  *
- * `position` is what has been told. This process's own commits arrive by direct call; when one follows `position` directly
- * it is told at once, with no read. Anything else (a NOTIFY of a higher position, a LISTEN that was made anew, the poll)
- * only asks to catch up: the events after `position` are read and told in order. Both ways tell an event only if it is
- * beyond `position`, so each is told once, in order, whatever overlaps.
+ * `position` is that of the last event that listeners got. This process's own commits arrive by direct call. If such a
+ * commit follows `position` directly, listeners get it at once, without a read. Anything else (a NOTIFY of a higher
+ * position, a new LISTEN, the poll) only starts to catch up: the events after `position` are read and passed on in
+ * order. Both ways skip events up to `position`, so listeners get each event once and in order, even if the two ways
+ * overlap.
  */
 import type { Logger } from 'pino';
 import type { Client } from '../connection/client.ts';
@@ -15,13 +16,16 @@ import { createOutputListeners } from './outputListeners.ts';
 import { CHANNEL, type Notification, parseNotification } from './parseNotification.ts';
 import type { WakeUps } from './wakeUps.ts';
 
-/** What a lost notification costs at most; also how long a half-open connection goes unnoticed. */
+/** The longest delay that a lost notification causes. */
 const POLL_INTERVAL_MS = 1_000;
-/** PostgreSQL notifies within milliseconds; what has not come after so many polls never will: the connection is half open. */
+/**
+ * PostgreSQL notifies within milliseconds. A notification that is missing after so many polls shows a half-open
+ * connection.
+ */
 const DEAF_AFTER_POLLS = 3;
 
 export interface WakeUpsDeps {
-  /** Of its own: its connection does nothing but LISTEN. */
+  /** A client for this purpose alone: its connection does nothing but LISTEN. */
   readonly client: Client;
   readonly gatewayId: string;
   readonly logger: Logger;
@@ -30,9 +34,9 @@ export interface WakeUpsDeps {
 }
 
 export interface FedWakeUps extends WakeUps {
-  /** For the store: what this process has committed. */
+  /** Called by the store with what this process has committed. */
   readonly onCommitted: OnCommitted;
-  /** Starts at the last position there is; listeners hear what comes after it. Resolves once LISTEN is in force. */
+  /** Starts after the current last position: listeners get later events only. Resolves once LISTEN is in force. */
   start(): Promise<void>;
 }
 
@@ -62,7 +66,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     else outputs.wake(notification.outputs);
   }
 
-  /** What was committed before LISTEN was in force is not notified. */
+  /** LISTEN is in force. Commits made before that were not notified, so this looks for them. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
     await feed.catchUp();
@@ -75,7 +79,10 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     const { position } = feed;
     if (hearing.isDeaf(position)) {
       const details = { position, heard: hearing.position };
-      logger.warn(details, 'Nothing is notified any more; listening anew');
+      logger.warn(
+        details,
+        'Notifications from the database have stopped; opening a new connection',
+      );
       hearing.beginAnew();
       client.reset();
     }
@@ -98,7 +105,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     },
     start: async () => {
       feed.startAt(await deps.lastPosition());
-      // Called again after each reconnect: what came between was never notified.
+      // The last argument runs again after each reconnect: commits made in between were not notified.
       await client.sql.listen(CHANNEL, onNotification, () => void listening());
       timer = setInterval(poll, POLL_INTERVAL_MS);
       timer.unref();
@@ -112,13 +119,13 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   };
 }
 
-/** Whether notifications still come: each commit is notified, this process's own as well. */
+/** Whether notifications still arrive. Every commit is notified, this process's own included. */
 function createHearing() {
   let position = 0;
-  /** Where the feed was at the last polls, oldest first. */
+  /** The feed's positions at the last polls, oldest first. */
   let polled: number[] = [];
   return {
-    /** The highest that was told of. */
+    /** The highest position in any notification so far. */
     get position() {
       return position;
     },

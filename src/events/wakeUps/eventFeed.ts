@@ -2,24 +2,29 @@ import type { Logger } from 'pino';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { KnownEvents } from '../store/readEvents.ts';
 
-/** Catching up goes on until there is no more. */
+/** Events in one read. Catching up reads page after page until no event is left. */
 const PAGE_EVENTS = 200;
 
 export interface EventFeedDeps {
   readonly logger: Logger;
   readonly readAfter: (position: number, limit: number) => Promise<KnownEvents>;
-  /** The highest position that a notification told of: the sure end of catching up. */
+  /** The highest position in any notification so far. Catching up may stop there without another read. */
   readonly heard: () => number;
 }
 
-/** Tells each event once, in the order of positions, from wherever it comes. */
+/** Passes each event to its listeners once and in the order of positions, whichever way the event arrives. */
 export interface EventFeed {
-  /** What has been told. */
+  /** Position of the last event that was passed on. */
   readonly position: number;
   onEvent(listener: (event: RecordedEvent) => void): () => void;
-  /** Events that this process has committed, in order: told at once if nothing is missing before them. */
+  /**
+   * Takes events that this process has committed, in order. They are passed on at once if none is missing before them.
+   */
   committed(events: readonly RecordedEvent[]): void;
-  /** One reader at a time; whoever asks meanwhile makes it look once more. Resolves when all there is has been told. */
+  /**
+   * Reads what is missing. Resolves when all events have been passed on. Only one read runs at a time: a call during a
+   * read makes it look once more.
+   */
   catchUp(): Promise<void>;
   startAt(position: number): void;
   close(): Promise<void>;
@@ -40,7 +45,7 @@ export function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): Ev
         try {
           listener(event);
         } catch (error: unknown) {
-          logger.error({ err: error, position }, 'A listener for events failed');
+          logger.error({ err: error, position }, 'A listener failed on an event');
         }
       }
     }
@@ -62,11 +67,11 @@ export function createEventFeed({ logger, readAfter, heard }: EventFeedDeps): Ev
         const page = await readAfter(from, PAGE_EVENTS);
         tell(page.events);
         position = Math.max(position, page.position);
-        // A page may be short and yet not the last; what was notified is a sure end.
+        // A page may be short although more follow. Only an empty page or the notified position is a sure end.
         isBehind ||= page.position > from && position !== heard();
       }
     } catch (error: unknown) {
-      // The poll asks again.
+      // The next poll starts another attempt.
       logger.warn({ err: error, position }, 'Events could not be read; trying again');
     }
   }

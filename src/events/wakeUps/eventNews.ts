@@ -2,9 +2,9 @@ import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { WakeUps } from './wakeUps.ts';
 
-/** Tells whoever waits for a fact when to look again. Nothing that is told between two looks is missed. */
+/** Says when to look again for an awaited fact. An event that comes between two calls of `next` is not missed. */
 export interface EventNews {
-  /** Resolves once an event that concerns has come since the last call (or the start), at the latest after `limitMs`. */
+  /** Resolves once a relevant event has come since the last call (or the start), at the latest after `limitMs`. */
   next(limitMs: number): Promise<void>;
   close(): void;
 }

@@ -2,7 +2,7 @@ import type { OutputsAdded } from '../store/eventStore.ts';
 
 type Wake = () => void;
 
-/** Who waits for outputs of what. Holds an entry only while somebody listens. */
+/** The listeners for outputs, by execution and by session. An entry exists only while somebody listens. */
 export function createOutputListeners() {
   const byExecution = new Map<string, Set<Wake>>();
   const bySession = new Map<string, Set<Wake>>();
@@ -24,7 +24,7 @@ export function createOutputListeners() {
 }
 
 function add(map: Map<string, Set<Wake>>, id: string, wake: Wake): () => void {
-  // A listener of its own for each call, so that the same function twice is two.
+  // A new function for each call, so that adding the same listener twice gives two entries.
   const own: Wake = () => wake();
   const wakes = map.get(id) ?? new Set<Wake>();
   map.set(id, wakes.add(own));
@@ -35,6 +35,6 @@ function add(map: Map<string, Set<Wake>>, id: string, wake: Wake): () => void {
 }
 
 function callAll(wakes: ReadonlySet<Wake> | undefined): void {
-  // A copy: a listener may leave, or another come, while it is called.
+  // A copy, because listeners may be added or removed during the calls.
   for (const wake of [...(wakes ?? [])]) wake();
 }

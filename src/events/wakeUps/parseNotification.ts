@@ -1,20 +1,20 @@
 import type { OutputsAdded } from '../store/eventStore.ts';
 
-/** As in `cellhouse_commit`. */
+/** The same name as in `cellhouse_commit`. */
 export const CHANNEL = 'cellhouse';
 
-/** What a gateway tells others. */
+/** A notification from a gateway to all gateways. */
 export interface Notification {
   readonly gatewayId: string;
-  /** 0: the commit had no events. */
+  /** Position of the commit's last event; 0 if it had no events. */
   readonly position: number;
-  /** `any`: too many to name. */
+  /** Whose outputs grew. `any`: there were too many to name. */
   readonly outputs: OutputsAdded | 'any';
-  /** More or fewer calls wait for a worker there. */
+  /** Whether the number of calls that wait for a worker has changed at that gateway. */
   readonly isOfWaiting: boolean;
 }
 
-/** Null for anything that no gateway has made: then listeners look at everything. */
+/** Null for a payload that no gateway has made. The caller then wakes every listener. */
 export function parseNotification(payload: string): Notification | null {
   try {
     const parsed: unknown = JSON.parse(payload);

@@ -1,6 +1,6 @@
 /**
- * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row; those of gateways that
- * live count.
+ * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row. Only the rows
+ * of live gateways count.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -10,9 +10,9 @@ import type { Leases } from '../leases/leases.ts';
 import { CHANNEL } from './parseNotification.ts';
 
 export interface WaitingRequests {
-  /** So many wait at this gateway now. Others hear of it a little later. */
+  /** Sets how many calls wait at this gateway now. Other gateways learn of it a little later. */
   set(count: number): void;
-  /** Here and elsewhere. */
+  /** How many calls wait at all live gateways together. */
   total(): Promise<number>;
 }
 
@@ -23,7 +23,7 @@ export interface WaitingRequestsDeps {
   readonly logger: Logger;
 }
 
-/** Most calls get a worker sooner, and are not worth telling of. */
+/** Most calls get a worker sooner than this, and so never have to be published. */
 const TELL_DELAY_MS = 100;
 const RETRY_DELAY_MS = 1_000;
 
@@ -33,7 +33,10 @@ export function createWaitingRequests(
   const { client, gatewayId, leases } = deps;
   const closing = new AbortController();
   let count = 0;
-  /** What a predecessor with this id wrote before it was killed is not known, so the first thing is to correct it. */
+  /**
+   * The published number. Null at first: a killed predecessor with this id may have left any number, which is
+   * corrected.
+   */
   let told: number | null = null;
   let telling: Promise<void> | null = null;
 

@@ -1,30 +1,30 @@
-/** `execute` and `submit`: code to be run. */
+/** `execute` and `submit`, which run code. */
 import { builder } from '../builder.ts';
 import { Execution } from './execution.ts';
 
 const ExecuteInput = builder.inputType('ExecuteInput', {
-  description: 'A piece of code for a user.',
+  description: 'Code to run for a user.',
   fields: (t) => ({
     userUuid: t.string({
       required: true,
       description:
-        'The user: any non-empty string of at most 128 characters; a UUID is the advice.',
+        'The user: any non-empty string of at most 128 characters. A UUID is recommended.',
     }),
     code: t.string({
       required: true,
-      description: 'Python, at least one character, at most MAX_CODE_BYTES in UTF-8.',
+      description: 'Python code: at least one character, at most MAX_CODE_BYTES in UTF-8.',
     }),
     timeoutMs: t.int({
       description:
-        'The time limit, counted from when the kernel starts it. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS.',
+        'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS.',
     }),
     idempotencyKey: t.string({
       description:
-        'Per user: the same key joins or returns the same execution; other code under it is IDEMPOTENCY_CONFLICT.',
+        'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with other code is the error IDEMPOTENCY_CONFLICT.',
     }),
     waitForWorkerMs: t.int({
       description:
-        'How long to wait for a worker, its creation included. Default WORKER_WAIT_TIMEOUT_MS.',
+        'How long to wait for a worker, in milliseconds, including its creation. Default and maximum WORKER_WAIT_TIMEOUT_MS.',
     }),
   }),
 });
@@ -33,14 +33,14 @@ builder.mutationFields((t) => ({
   execute: t.field({
     type: Execution,
     description:
-      "Runs code in the user's session (opened if there is none) and answers when it has finished.",
+      "Runs code in the user's session and answers when it has finished. Opens a session if there is none.",
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
     resolve: (_root, { input }, { service, principal }) => service.execute(principal, input),
   }),
   submit: t.field({
     type: Execution,
     description:
-      'The same, answering as soon as the session has a worker and the request is durable; follow it with `output`, or poll `execution`.',
+      'Like `execute`, but answers as soon as the session has a worker and the request is durable. Follow the execution with `output`, or poll `execution`.',
     args: { input: t.arg({ type: ExecuteInput, required: true, description: 'What to run.' }) },
     resolve: (_root, { input }, { service, principal }) => service.submit(principal, input),
   }),

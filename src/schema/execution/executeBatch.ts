@@ -7,19 +7,19 @@ const BatchCell = builder.inputType('BatchCell', {
   fields: (t) => ({
     code: t.string({ required: true, description: 'As in ExecuteInput.' }),
     timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
-    idempotencyKey: t.string({ description: 'As in ExecuteInput; each cell has its own.' }),
+    idempotencyKey: t.string({ description: 'As in ExecuteInput. Each cell has its own key.' }),
   }),
 });
 
 const ExecuteBatchInput = builder.inputType('ExecuteBatchInput', {
-  description: 'Cells of one user, to be run in order.',
+  description: 'Cells to run in order for one user.',
   fields: (t) => ({
     userUuid: t.string({ required: true, description: 'As in ExecuteInput.' }),
     cells: t.field({ type: [BatchCell], required: true, description: '1 to 64 cells.' }),
     stopOnError: t.boolean({
       defaultValue: true,
       description:
-        'Whether the first cell that does not end with OK is the last that is run. Whatever it says, the batch ends with its session: nothing is run after a release or WORKER_LOST.',
+        'Whether the batch ends with the first cell whose status is not OK. Even if false, the batch ends with its session: no cell is run after a release or WORKER_LOST.',
     }),
     waitForWorkerMs: t.int({ description: 'As in ExecuteInput.' }),
   }),
@@ -29,7 +29,7 @@ builder.mutationField('executeBatch', (t) =>
   t.field({
     type: [Execution],
     description:
-      'Runs cells one after the other, all in the session of the first, and answers when the last has ended, with those that were run. Other calls of the user may run in between. Sent again with the same keys, it goes on where it was. An error names the `cell` that was refused and the `executionIds` of those before it.',
+      'Runs cells one after the other, all in the same session. Answers when the last has ended, with the executions of all cells that were run. Other calls of the user may run between two cells. If the call is sent again with the same keys, it continues where it was. An error has the index of the failed cell (`cell`) and the `executionIds` of the cells before it.',
     args: {
       input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
     },

@@ -1,4 +1,4 @@
-/** `Execution`: asked for, listed and interrupted. */
+/** `Execution`, with its queries and `interrupt`. */
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
@@ -7,48 +7,49 @@ import { ExecutionError } from './executionError.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
 
 const ExecutionStatus = builder.enumType('ExecutionStatus', {
-  description: 'How far an execution is, or how it ended.',
+  description: 'Whether an execution is queued or running, or how it ended.',
   values: {
-    QUEUED: { description: 'Accepted; runs when those before it in the session are over.' },
+    QUEUED: { description: 'Accepted. It runs after those before it in the session.' },
     RUNNING: { description: 'The kernel has started it.' },
     OK: { description: 'The code ended without an exception.' },
-    ERROR: { description: 'The code ended with an exception, or killed the kernel; see `error`.' },
-    TIMEOUT: { description: 'The time limit passed, whatever the code answered then.' },
-    INTERRUPTED: { description: '`interrupt` or `restartKernel` hit it while it ran.' },
-    WORKER_LOST: { description: 'Its container is gone.' },
-    CANCELLED: { description: 'Interrupted while queued, or the session was released.' },
+    ERROR: { description: 'The code ended with an exception, or the kernel died. See `error`.' },
+    TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
+    INTERRUPTED: { description: '`interrupt` or `restartKernel` ended it while it ran.' },
+    WORKER_LOST: { description: 'Its container was lost.' },
+    CANCELLED: { description: 'It was interrupted while queued, or its session was released.' },
   } as const,
 });
 
 export const Execution = builder.objectRef<ExecutionRow>('Execution').implement({
-  description: 'One piece of code run in a session.',
+  description: 'One run of code in a session.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Its id; ids sort by time.' }),
-    status: t.expose('status', { type: ExecutionStatus, description: 'How far it is.' }),
-    userUuid: t.exposeString('userUuid', { description: 'Whose it is.' }),
+    id: t.exposeID('id', { description: 'The id of the execution. Ids sort by time.' }),
+    status: t.expose('status', { type: ExecutionStatus, description: 'Its present status.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
     timeoutMs: t.exposeInt('timeoutMs', {
-      description: 'Its time limit, in milliseconds from when the kernel starts it.',
+      description: 'Its time limit in milliseconds, from when the code is sent to the kernel.',
     }),
     idempotencyKey: t.exposeString('idempotencyKey', {
       nullable: true,
-      description: 'The key it was requested under.',
+      description: "The caller's idempotency key. Null if there was none.",
     }),
     executionCount: t.exposeInt('executionCount', {
       nullable: true,
-      description: "IPython's `In[n]`.",
+      description: "The number of the cell: n in IPython's `In[n]`.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
-      description: 'The kernel had to be replaced: variables are gone.',
+      description: 'Whether the session lost its variables, before this execution or during it.',
     }),
     truncated: t.exposeBoolean('truncated', {
-      description: 'Not all of its output could be kept; a GapOutput says where.',
+      description: 'Whether some of its output could not be kept. A GapOutput shows where.',
     }),
     session: t.field({
       type: Session,
-      description: 'The session it belongs to.',
+      description: 'The session in which it runs.',
       resolve: async ({ id, sessionId }, _args, context, info) => {
         const session = await context.answer(info).session(sessionId);
-        if (!session) throw new Error(`The session ${sessionId} of execution ${id} is not there.`);
+        if (!session)
+          throw new Error(`The session ${sessionId} of execution ${id} does not exist.`);
         return session;
       },
     }),
@@ -60,31 +61,34 @@ builder.objectFields(Execution, (t) => ({
   startedAt: t.expose('startedAt', {
     type: 'DateTime',
     nullable: true,
-    description: 'When the kernel started it.',
+    description: 'When the kernel started it. Null if it has not started.',
   }),
   finishedAt: t.expose('finishedAt', {
     type: 'DateTime',
     nullable: true,
-    description: 'When it was over.',
+    description: 'When it ended. Null if it has not ended.',
   }),
   queuedMs: t.exposeFloat('queuedMs', {
     nullable: true,
-    description: 'From acceptance to start (or to the end, if it never started).',
+    description:
+      'Milliseconds from its acceptance to its start, or to its end if it never started. Null until it has ended.',
   }),
   durationMs: t.exposeFloat('runMs', {
     nullable: true,
-    description: 'From start to end; null if it never started.',
+    description:
+      'Milliseconds from its start to its end. Null if it never started or has not ended.',
   }),
   cpuMs: t.exposeFloat('cpuMs', {
     nullable: true,
-    description: "CPU time that its worker's container used meanwhile.",
+    description:
+      "CPU time in milliseconds that its worker's container used meanwhile. Null if unknown.",
   }),
   peakMemoryBytes: t.exposeFloat('peakMemoryBytes', {
     nullable: true,
-    description: "The highest sample of its worker's memory meanwhile.",
+    description: "The highest measured memory use of its worker's container. Null if unknown.",
   }),
   outputBytes: t.exposeFloat('outputBytes', {
-    description: 'Bytes the code produced, kept or not.',
+    description: 'Bytes of output that the code produced, including output that was not kept.',
   }),
 }));
 
@@ -102,20 +106,20 @@ builder.objectFields(Execution, (t) => ({
   stdoutRendered: t.string({
     nullable: true,
     description:
-      'stdout as a terminal shows it: what `clear_output` cleared is gone, progress bars are one line, colours are left out. Null, with an error, if there are more than 1,048,576 characters to be drawn so.',
+      '`stdout` as a terminal would show it: text before a `clear_output` is gone, a progress bar is one line, and colours are removed. Null, with an error, if a text with control sequences has more than 1,048,576 characters.',
     resolve: (execution, _args, context, info) =>
       context.answer(info).assembled(execution, 'stdoutRendered'),
   }),
   resultText: t.string({
     nullable: true,
     description:
-      "stdout, then the last result's text/plain, nothing between; null if both are empty.",
+      '`stdout`, directly followed by the text/plain of the last result. Null if both are empty.',
     resolve: (execution, _args, context, info) =>
       context.answer(info).assembled(execution, 'resultText'),
   }),
   resultBase64: t.string({
     nullable: true,
-    description: 'The last PNG it showed, base64 on one line.',
+    description: 'The last PNG that it showed, as base64 on one line. Null if there was none.',
     resolve: (execution, _args, context, info) =>
       context.answer(info).assembled(execution, 'resultBase64'),
   }),
@@ -123,22 +127,22 @@ builder.objectFields(Execution, (t) => ({
 
 builder.objectFields(Execution, (t) => ({
   code: t.string({
-    description: 'The code, as it was sent; empty once its events were pruned.',
+    description: 'The code, exactly as it was sent. Empty once its events were pruned.',
     resolve: (execution, _args, context, info) => context.answer(info).code(execution),
   }),
   outputs: t.field({
     type: [OutputEvent],
-    description: 'All of its output events so far but the finish, in order.',
+    description: 'Its output events so far, in order, without ExecutionFinished.',
     args: {
-      after: t.arg.int({ defaultValue: 0, description: 'Only those with a larger seq.' }),
-      first: t.arg.int({ description: 'At most so many; null for all.' }),
+      after: t.arg.int({ defaultValue: 0, description: 'Only events with a larger seq.' }),
+      first: t.arg.int({ description: 'The most events to return. Null for all.' }),
     },
     resolve: (execution, range, context, info) => context.answer(info).outputs(execution, range),
   }),
   error: t.field({
     type: ExecutionError,
     nullable: true,
-    description: 'The exception that ended it; null unless the status is ERROR.',
+    description: 'The exception that ended it. Null unless the status is ERROR.',
     resolve: (execution, _args, context, info) => context.answer(info).error(execution),
   }),
 }));
@@ -146,10 +150,10 @@ builder.objectFields(Execution, (t) => ({
 builder.objectField(ExecutionFinished, 'execution', (t) =>
   t.field({
     type: Execution,
-    description: 'The execution as it ended.',
+    description: 'The finished execution.',
     resolve: async ({ executionId }, _args, { service, principal }) => {
       const execution = await service.execution(principal, executionId);
-      if (!execution) throw new Error(`The finished execution ${executionId} is not there.`);
+      if (!execution) throw new Error(`The finished execution ${executionId} does not exist.`);
       return execution;
     },
   }),
@@ -159,8 +163,8 @@ builder.queryFields((t) => ({
   execution: t.field({
     type: Execution,
     nullable: true,
-    description: 'An execution by its id; null if there is none.',
-    args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
+    description: 'The execution with this id. Null if there is none.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the execution.' }) },
     resolve: (_root, { id }, { service, principal }) => service.execution(principal, id),
   }),
   executions: t.field({
@@ -182,8 +186,8 @@ builder.mutationField('interrupt', (t) =>
   t.field({
     type: Execution,
     description:
-      'Interrupts a queued or running execution; the session keeps its variables. Its status then says what was done: INTERRUPTED, CANCELLED if it was queued, how it ended if it was over already, and RUNNING if its code takes no notice (restartKernel ends that). Asking again changes nothing.',
-    args: { executionId: t.arg.id({ required: true, description: 'Which execution.' }) },
+      'Interrupts a queued or running execution. The session keeps its variables. The returned status shows the result: INTERRUPTED if it was running, CANCELLED if it was queued, its former status if it had already ended, or RUNNING if its code ignores the interrupt (`restartKernel` then ends it). Repeating the call does no harm.',
+    args: { executionId: t.arg.id({ required: true, description: 'The execution.' }) },
     resolve: (_root, { executionId }, { service, principal }) =>
       service.interrupt(principal, executionId),
   }),

@@ -1,16 +1,16 @@
-/** A Python exception, as data. */
+/** `ExecutionError`: a Python exception. */
 import type { PythonError } from '../../service/answer/assembledOutput.ts';
 import { builder } from '../builder.ts';
 
 export const ExecutionError = builder.objectRef<PythonError>('ExecutionError').implement({
-  description: 'The exception that ended a piece of code.',
+  description: 'A Python exception that the code did not catch, or the death of the kernel.',
   fields: (t) => ({
     name: t.exposeString('name', {
-      description: "The exception's class, or `KernelDied` or `OutOfMemory`.",
+      description: 'The class of the exception, or `KernelDied` or `OutOfMemory`.',
     }),
-    value: t.exposeString('value', { description: 'Its message.' }),
+    value: t.exposeString('value', { description: 'The message of the exception.' }),
     traceback: t.stringList({
-      description: "The traceback's lines, with ANSI colours, as IPython makes them.",
+      description: 'The lines of the traceback, with ANSI colours, as IPython formats them.',
       resolve: ({ traceback }) => [...traceback],
     }),
   }),

@@ -1,4 +1,4 @@
-/** `OutputEvent`, its kinds, and the two subscriptions that follow them. */
+/** `OutputEvent`, its kinds, and the two subscriptions for output. */
 
 import type { Finish, Output, OutputItem } from '../../domain/output.ts';
 import { builder } from '../builder.ts';
@@ -12,9 +12,12 @@ export const OutputEvent = builder.interfaceRef<OutputItem>('OutputEvent').imple
   description: "One item of an execution's output.",
   resolveType: ({ output }) => TYPE_OF_KIND[output.kind],
   fields: (t) => ({
-    executionId: t.exposeID('executionId', { description: 'Whose output it is.' }),
+    executionId: t.exposeID('executionId', {
+      description: 'The execution that the output belongs to.',
+    }),
     seq: t.exposeInt('seq', {
-      description: 'Its place in the output: from 1, without holes; the finish is the last.',
+      description:
+        'Its place in the output of the execution: from 1, without holes. ExecutionFinished is the last.',
     }),
     at: t.expose('at', { type: 'DateTime', description: 'When the worker saw it.' }),
   }),
@@ -32,29 +35,36 @@ const TYPE_OF_KIND = {
 } as const satisfies Record<OutputItem['output']['kind'], string>;
 
 const StreamName = builder.enumType('StreamName', {
-  description: 'Where text was written.',
+  description: 'The stream that a text was written to.',
   values: {
-    STDOUT: { value: 'stdout', description: 'Standard output, `print`.' },
-    STDERR: { value: 'stderr', description: 'Standard error, warnings.' },
+    STDOUT: { value: 'stdout', description: 'Standard output, for example of `print`.' },
+    STDERR: { value: 'stderr', description: 'Standard error, for example warnings.' },
   } as const,
 });
 
 const RichKind = builder.enumType('RichKind', {
-  description: 'How a rich output came to be.',
+  description: 'Where a rich output comes from.',
   values: {
-    RESULT: { value: 'result', description: 'The value of the last line.' },
-    DISPLAY: { value: 'display', description: 'Shown by `display()`, or a figure.' },
-    UPDATE: { value: 'update', description: 'Replaces the display with the same `displayId`.' },
+    RESULT: { value: 'result', description: 'The value of the last expression.' },
+    DISPLAY: {
+      value: 'display',
+      description: 'Something that was shown with `display()`, or a figure.',
+    },
+    UPDATE: {
+      value: 'update',
+      description: 'A new value for the display with the same `displayId`.',
+    },
   } as const,
 });
 
 builder.objectRef<ItemOf<'stream'>>('StreamOutput').implement({
-  description: 'Text that was written to a stream. Where it is cut into events means nothing.',
+  description:
+    'Text that was written to a stream. One print can be several events, and several prints one event.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     name: t.field({
       type: StreamName,
-      description: 'Which stream.',
+      description: 'The stream.',
       resolve: ({ output }) => output.name,
     }),
     text: t.string({ description: 'The text.', resolve: ({ output }) => output.text }),
@@ -67,27 +77,27 @@ builder.objectRef<ItemOf<'result' | 'display' | 'update'>>('RichOutput').impleme
   fields: (t) => ({
     kind: t.field({
       type: RichKind,
-      description: 'How it came to be.',
+      description: 'Where it comes from.',
       resolve: ({ output }) => output.kind,
     }),
     data: t.field({
       type: 'JSON',
-      description: "MIME type -> value, as Jupyter's; images are base64.",
+      description: "Values by MIME type, as in Jupyter's messages. Images are base64.",
       resolve: ({ output }) => output.data,
     }),
     metadata: t.field({
       type: 'JSON',
-      description: 'MIME type -> further facts, such as width and height.',
+      description: 'Further facts by MIME type, such as width and height.',
       resolve: ({ output }) => output.metadata,
     }),
     displayId: t.string({
       nullable: true,
-      description: 'By which an update finds it.',
+      description: 'Identifies a display, so that an update can replace it. Null if it has none.',
       resolve: ({ output }) => output.displayId,
     }),
     executionCount: t.int({
       nullable: true,
-      description: "IPython's `Out[n]`; results only.",
+      description: "The number of the cell: n in IPython's `Out[n]`. Only for results.",
       resolve: ({ output }) => output.executionCount,
     }),
   }),
@@ -106,11 +116,12 @@ builder.objectRef<ItemOf<'error'>>('ErrorOutput').implement({
 });
 
 builder.objectRef<ItemOf<'clear'>>('ClearOutput').implement({
-  description: 'What was shown so far is to be cleared. `stdout` and `outputs` keep it.',
+  description:
+    'The code asks to clear what was shown so far (`clear_output`). `stdout` and `outputs` still contain it.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     wait: t.boolean({
-      description: 'Clear only when the next output arrives.',
+      description: 'Whether to clear only when the next output arrives.',
       resolve: ({ output }) => output.wait,
     }),
   }),
@@ -118,27 +129,27 @@ builder.objectRef<ItemOf<'clear'>>('ClearOutput').implement({
 
 builder.objectRef<ItemOf<'gap'>>('GapOutput').implement({
   description:
-    'Output that could not be kept: past the size limit, or lost while no gateway was connected. Never silent.',
+    'Stands for output that is missing: it exceeded the size limit, was lost while no gateway was connected, or was pruned. Output is never lost without a GapOutput.',
   interfaces: [OutputEvent],
   fields: (t) => ({
     reason: t.string({
       description:
-        'output_limit, replay_overflow, message_too_large, malformed, pruned (kept no longer), or another reason in words.',
+        'output_limit, replay_overflow, message_too_large, malformed, pruned (deleted after its time), or another reason in words.',
       resolve: ({ output }) => output.reason,
     }),
     droppedBytes: t.float({
       nullable: true,
-      description: 'How much is missing, where that is known.',
+      description: 'How many bytes are missing. Null if unknown.',
       resolve: ({ output }) => output.droppedBytes,
     }),
   }),
 });
 
-/** Its field `execution` is in execution.ts. */
+/** Its field `execution` is defined in execution.ts. */
 export const ExecutionFinished = builder
   .objectRef<ItemOf<'finish'>>('ExecutionFinished')
   .implement({
-    description: 'The execution is over. Always the last of its events.',
+    description: 'The execution has ended. Always the last of its events.',
     interfaces: [OutputEvent],
   });
 
@@ -146,11 +157,14 @@ builder.subscriptionFields((t) => ({
   output: t.field({
     type: OutputEvent,
     description:
-      'The output of one execution, in order and without holes: first everything after `after` that is already ' +
-      'recorded, then live; ends with ExecutionFinished. Reconnect with the last seq you saw.',
+      'The output of one execution, in order and without holes: first the recorded events after `after`, then live ones. ' +
+      'Ends with ExecutionFinished. After a lost connection, subscribe again with the last seq that you have received.',
     args: {
-      executionId: t.arg.id({ required: true, description: 'Which execution.' }),
-      after: t.arg.int({ defaultValue: 0, description: 'The last seq you have; 0 for all.' }),
+      executionId: t.arg.id({ required: true, description: 'The execution.' }),
+      after: t.arg.int({
+        defaultValue: 0,
+        description: 'The last seq that you have received. 0 for all output.',
+      }),
     },
     subscribe: (_root, { executionId, after }, { service, principal }) =>
       service.followExecution(principal, executionId, after ?? 0),
@@ -159,10 +173,12 @@ builder.subscriptionFields((t) => ({
   sessionOutput: t.field({
     type: OutputEvent,
     description:
-      'The output of every execution of a user from now on, or after `executionId:seq`; may be opened before a session exists.',
+      "The output of all the user's executions, in this session and later ones: from now on, or after the event that `after` names. It never ends by itself, and may be opened before a session exists.",
     args: {
       userUuid: t.arg.string({ required: true, description: 'The user.' }),
-      after: t.arg.string({ description: 'The last event you have, as `executionId:seq`.' }),
+      after: t.arg.string({
+        description: 'The last event that you have received, as `executionId:seq`.',
+      }),
     },
     subscribe: (_root, { userUuid, after }, { service, principal }) =>
       service.followSession(principal, userUuid, after ?? null),

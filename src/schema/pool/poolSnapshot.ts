@@ -8,16 +8,16 @@ import { WorkerState } from './worker.ts';
 const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement({
   description: 'A worker as it was at an earlier time, folded from its events.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Its id.' }),
-    state: t.expose('state', { type: WorkerState, description: 'Where it was in its life.' }),
+    id: t.exposeID('id', { description: 'The id of the worker.' }),
+    state: t.expose('state', { type: WorkerState, description: 'Its state at that time.' }),
     name: t.exposeString('name', { description: "The container's name." }),
     containerId: t.exposeString('containerId', {
       nullable: true,
-      description: 'Its container, once there was one.',
+      description: "The container's id. Null if there was none yet.",
     }),
     sessionId: t.exposeID('sessionId', {
       nullable: true,
-      description: 'The session it served by then.',
+      description: 'The session that it had been given. Null if it had none yet.',
     }),
   }),
 });
@@ -25,14 +25,21 @@ const WorkerSnapshot = builder.objectRef<WorkerRow>('WorkerSnapshot').implement(
 const PoolSnapshot = builder.objectRef<PoolAt>('PoolSnapshot').implement({
   description: 'The workers of this installation at an earlier time, folded from their events.',
   fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'The time that was asked for.' }),
-    totalWorkers: t.exposeInt('totalWorkers', { description: 'Starting, idle and busy ones.' }),
-    busyWorkers: t.exposeInt('busyWorkers', { description: 'Bound to a session.' }),
-    idleWorkers: t.exposeInt('idleWorkers', { description: 'Ready for a session.' }),
-    startingWorkers: t.exposeInt('startingWorkers', { description: 'Requested or starting.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'The time from the query.' }),
+    totalWorkers: t.exposeInt('totalWorkers', {
+      description: 'Number of workers: starting, idle and busy together.',
+    }),
+    busyWorkers: t.exposeInt('busyWorkers', { description: 'Workers that serve a session.' }),
+    idleWorkers: t.exposeInt('idleWorkers', {
+      description: 'Workers that are ready for a session.',
+    }),
+    startingWorkers: t.exposeInt('startingWorkers', {
+      description: 'Workers that are being made.',
+    }),
     workers: t.expose('workers', {
       type: [WorkerSnapshot],
-      description: 'All whose container was there, or was being made or removed.',
+      description:
+        'The workers that had been requested and not yet removed, in the order of their requests.',
     }),
   }),
 });
@@ -41,7 +48,7 @@ builder.queryField('poolAt', (t) =>
   t.field({
     type: PoolSnapshot,
     description:
-      'The workers that there were at a time; those whose events were pruned are left out.',
+      'The workers that existed at a time. Workers whose events were pruned are left out.',
     args: { at: t.arg(AT) },
     resolve: (_root, { at }, { service, principal }) => service.poolAt(principal, at),
   }),

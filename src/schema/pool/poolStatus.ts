@@ -1,4 +1,4 @@
-/** `PoolStatus`, as a query and live. */
+/** `PoolStatus`, as a query and as a subscription. */
 import type {
   PoolDegradation as Degradation,
   PoolStatus as Status,
@@ -6,7 +6,7 @@ import type {
 import { builder } from '../builder.ts';
 
 const PoolDegradationReason = builder.enumType('PoolDegradationReason', {
-  description: 'Why no worker can be made.',
+  description: 'The reason why no worker can be made.',
   values: {
     ENGINE_AWAY: { value: 'engine-away', description: 'The Docker engine does not answer.' },
     IMAGE_MISSING: {
@@ -16,45 +16,53 @@ const PoolDegradationReason = builder.enumType('PoolDegradationReason', {
     DISK_FULL: { value: 'disk-full', description: 'A disk that workers need is full.' },
     WORKER_START_FAILED: {
       value: 'worker-start-failed',
-      description: 'The last worker could not be started for some other reason: see the log.',
+      description: 'The last worker could not be started for another reason. See the log.',
     },
   } as const,
 });
 
 const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implement({
-  description: 'No worker can be made, as far as the gateway that answers knows. Sessions go on.',
+  description:
+    'Why no worker can be made, as far as the answering gateway knows. Open sessions continue to work.',
   fields: (t) => ({
-    reason: t.expose('reason', { type: PoolDegradationReason, description: 'Why.' }),
+    reason: t.expose('reason', { type: PoolDegradationReason, description: 'The reason.' }),
     message: t.exposeString('message', {
-      description: 'The same in words. Details are in the log.',
+      description: 'The reason in words. Details are in the log.',
     }),
-    since: t.expose('since', { type: 'DateTime', description: 'Since when.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'When it began.' }),
   }),
 });
 
 const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
-  description: 'The workers of this installation, counted. total = starting + idle + busy.',
+  description: 'Numbers of workers of this installation. total = starting + idle + busy.',
   fields: (t) => ({
-    totalWorkers: t.exposeInt('totalWorkers', { description: 'All that live or are being made.' }),
-    busyWorkers: t.exposeInt('busyWorkers', { description: 'Bound to a session.' }),
-    idleWorkers: t.exposeInt('idleWorkers', { description: 'Ready for a session.' }),
-    startingWorkers: t.exposeInt('startingWorkers', { description: 'Requested or starting.' }),
+    totalWorkers: t.exposeInt('totalWorkers', {
+      description: 'Number of workers: starting, idle and busy together.',
+    }),
+    busyWorkers: t.exposeInt('busyWorkers', { description: 'Workers that serve a session.' }),
+    idleWorkers: t.exposeInt('idleWorkers', {
+      description: 'Workers that are ready for a session.',
+    }),
+    startingWorkers: t.exposeInt('startingWorkers', {
+      description: 'Workers that are being made.',
+    }),
     waitingRequests: t.exposeInt('waitingRequests', {
-      description: 'Calls that wait for a worker, over all gateways.',
+      description: 'Calls that wait for a worker, at all gateways together.',
     }),
     minIdleWorkers: t.exposeInt('minIdleWorkers', {
-      description: 'MIN_IDLE_WORKERS: how many are kept ready.',
+      description: 'The setting MIN_IDLE_WORKERS: how many workers are kept ready.',
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
-      description: 'MAX_TOTAL_WORKERS: how many there may be at all.',
+      description: 'The setting MAX_TOTAL_WORKERS: the highest allowed number of workers.',
     }),
     isInitializing: t.exposeBoolean('isInitializing', {
-      description: 'The gateway has just started and is not through with what it found.',
+      description:
+        'Whether the gateway has just started and is still taking over existing workers.',
     }),
     degradation: t.expose('degradation', {
       type: PoolDegradation,
       nullable: true,
-      description: 'Why no worker can be made; null when nothing is known to be wrong.',
+      description: 'Why no worker can be made. Null if no obstacle is known.',
     }),
   }),
 });
@@ -62,7 +70,7 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
 builder.queryField('poolStatus', (t) =>
   t.field({
     type: PoolStatus,
-    description: 'The workers of this installation, counted now.',
+    description: 'The current numbers of workers of this installation.',
     resolve: (_root, _args, { service, principal }) => service.poolStatus(principal),
   }),
 );
@@ -70,7 +78,8 @@ builder.queryField('poolStatus', (t) =>
 builder.subscriptionField('poolStatus', (t) =>
   t.field({
     type: PoolStatus,
-    description: 'The status now, then after each change.',
+    description:
+      'The status now, and then after each change. A slow client misses intermediate states, but never the latest.',
     subscribe: (_root, _args, { service, principal }) => service.followPoolStatus(principal),
     resolve: (status) => status,
   }),

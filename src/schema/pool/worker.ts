@@ -4,14 +4,17 @@ import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 
 export const WorkerState = builder.enumType('WorkerState', {
-  description: 'Where a worker is in its one life: it serves one session and is never reused.',
+  description: 'The state of a worker. A worker serves one session and is never reused.',
   values: {
-    REQUESTED: { description: 'Decided; there is no container yet.' },
-    STARTING: { description: 'Its container runs; the kernel does not answer yet.' },
-    IDLE: { description: 'Ready for a session.' },
-    ASSIGNED: { description: 'Bound to a session.' },
-    LOST: { description: 'Gone without being told to: exited, out of memory, unreachable.' },
-    RETIRED: { description: 'Ended on purpose; its container is about to be removed.' },
+    REQUESTED: { description: 'The worker has been requested. It has no container yet.' },
+    STARTING: { description: 'Its container runs. The kernel does not answer yet.' },
+    IDLE: { description: 'It is ready for a session.' },
+    ASSIGNED: { description: 'It serves a session.' },
+    LOST: {
+      description:
+        'It ended by a failure, such as exited, out of memory or unreachable. See `endReason`.',
+    },
+    RETIRED: { description: 'It was ended on purpose. Its container is about to be removed.' },
     REMOVED: { description: 'Its container is gone.' },
   } as const,
 });
@@ -20,29 +23,32 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
   description: 'One locked-down container with one Python kernel.',
   fields: (t) => ({
     id: t.exposeID('id', {
-      description: 'Its id; the container has it as label `cellhouse.worker`.',
+      description: 'The id of the worker. Its container has it as the label `cellhouse.worker`.',
     }),
-    state: t.expose('state', { type: WorkerState, description: 'Where it is in its life.' }),
+    state: t.expose('state', { type: WorkerState, description: 'The state of the worker.' }),
     containerId: t.exposeString('containerId', {
       nullable: true,
-      description: "The container's id in the engine; null before there is one.",
+      description: "The container's id in the engine. Null until there is one.",
     }),
-    createdAt: t.expose('requestedAt', { type: 'DateTime', description: 'When it was requested.' }),
+    createdAt: t.expose('requestedAt', {
+      type: 'DateTime',
+      description: 'When the worker was requested.',
+    }),
     name: t.exposeString('name', { description: "The container's name." }),
     readyAt: t.expose('readyAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its kernel first answered.',
+      description: 'When its kernel first answered. Null until then.',
     }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was retired or lost.',
+      description: 'When it was retired or lost. Null until then.',
     }),
     endReason: t.exposeString('endReason', {
       nullable: true,
       description:
-        'Why it ended: released, idle, expired, shutdown, recycled; or lost: exited, oom, unreachable, create-failed, engine-restarted.',
+        'Why it ended. If retired: released, idle, expired, shutdown or recycled. If lost: exited, oom, unreachable, create-failed or engine-restarted.',
     }),
   }),
 });
@@ -50,7 +56,7 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
 builder.queryField('workers', (t) =>
   t.field({
     type: connectionOf('Worker', Worker),
-    description: 'Workers of this installation, the last requested first.',
+    description: 'The workers of this installation, the last requested first.',
     args: {
       states: t.arg({ type: [WorkerState], description: 'Only those in one of these states.' }),
       ...pageArgs,

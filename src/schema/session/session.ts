@@ -1,37 +1,41 @@
-/** `Session`: asked for, listed, and given a fresh kernel. */
+/** `Session`, with its queries and `restartKernel`. */
 import type { Session as SessionRow } from '../../domain/session.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 import { Worker } from '../pool/worker.ts';
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
-  description: "A user's binding to one worker: variables and files live as long as it does.",
+  description: 'Binds a user to one worker. Files live as long as the session does.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Its id.' }),
-    userUuid: t.exposeString('userUuid', { description: 'Whose it is.' }),
-    openedAt: t.expose('openedAt', { type: 'DateTime', description: 'When it got its worker.' }),
+    id: t.exposeID('id', { description: 'The id of the session.' }),
+    userUuid: t.exposeString('userUuid', { description: 'The user.' }),
+    openedAt: t.expose('openedAt', {
+      type: 'DateTime',
+      description: 'When the session got its worker.',
+    }),
     lastActiveAt: t.field({
       type: 'DateTime',
       description:
-        'The last sign of use: idle time counts from here. A running execution is never idle.',
+        'When the session was last used. Its idle time counts from here. A session with a running execution is never idle.',
       resolve: (session, _args, context, info) => context.answer(info).lastActiveAt(session),
     }),
     closedAt: t.expose('closedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it ended; null while it is open.',
+      description: 'When the session ended. Null while it is open.',
     }),
     closeReason: t.exposeString('closeReason', {
       nullable: true,
-      description: 'How it ended: released, idle, expired, worker-lost or shutdown.',
+      description:
+        'Why the session ended: released, idle, expired, worker-lost or shutdown. Null while it is open.',
     }),
     kernelRestarts: t.exposeInt('kernelRestarts', {
-      description: 'How often its kernel was replaced; each time variables were lost.',
+      description: 'How often its kernel was replaced. Each time, its variables were lost.',
     }),
     worker: t.field({
       type: Worker,
       nullable: true,
-      description: 'The worker it is, or was, bound to.',
+      description: 'The worker of the session.',
       resolve: ({ workerId }, _args, context, info) => context.answer(info).worker(workerId),
     }),
   }),
@@ -41,7 +45,7 @@ builder.queryFields((t) => ({
   session: t.field({
     type: Session,
     nullable: true,
-    description: "The user's open session, else the last one there was; null if there was none.",
+    description: "The user's last session, open or closed. Null if there was none.",
     args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
     resolve: (_root, { userUuid }, { service, principal }) => service.session(principal, userUuid),
   }),
@@ -49,9 +53,9 @@ builder.queryFields((t) => ({
     type: connectionOf('Session', Session),
     description: 'Sessions, the last opened first.',
     args: {
-      userUuid: t.arg.string({ description: 'Only of this user.' }),
+      userUuid: t.arg.string({ description: 'Only sessions of this user.' }),
       isOpen: t.arg.boolean({
-        description: 'Only those that are open, or only those that are not.',
+        description: 'True: only open sessions. False: only closed sessions.',
       }),
       ...pageArgs,
     },
@@ -63,7 +67,8 @@ builder.queryFields((t) => ({
 builder.mutationField('restartKernel', (t) =>
   t.field({
     type: Session,
-    description: 'A fresh kernel in the same session: variables are lost, files stay.',
+    description:
+      "Replaces the kernel of the user's open session. Variables are lost, and files stay.",
     args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
     resolve: (_root, { userUuid }, { service, principal }) =>
       service.restartKernel(principal, userUuid),

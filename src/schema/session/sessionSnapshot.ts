@@ -7,16 +7,16 @@ import { AT } from '../scalars.ts';
 const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implement({
   description: 'A session as it was at an earlier time, folded from its events.',
   fields: (t) => ({
-    at: t.expose('at', { type: 'DateTime', description: 'The time that was asked for.' }),
-    id: t.id({ description: 'Its id.', resolve: ({ session }) => session.id }),
+    at: t.expose('at', { type: 'DateTime', description: 'The time from the query.' }),
+    id: t.id({ description: 'The id of the session.', resolve: ({ session }) => session.id }),
     userUuid: t.string({
-      description: 'Whose it was.',
+      description: 'The user.',
       resolve: ({ session }) => session.userUuid,
     }),
     workerId: t.id({ description: 'Its worker.', resolve: ({ session }) => session.workerId }),
     openedAt: t.field({
       type: 'DateTime',
-      description: 'When it had got its worker.',
+      description: 'When the session got its worker.',
       resolve: ({ session }) => session.openedAt,
     }),
     kernelRestarts: t.int({
@@ -25,7 +25,7 @@ const SessionSnapshot = builder.objectRef<SessionAt>('SessionSnapshot').implemen
     }),
     unfinishedExecutions: t.expose('unfinished', {
       type: [Execution],
-      description: 'What had been accepted and was not over, as it ended later.',
+      description: 'The executions that were unfinished at that time, in their current state.',
     }),
   }),
 });
@@ -34,7 +34,8 @@ builder.queryField('sessionAt', (t) =>
   t.field({
     type: SessionSnapshot,
     nullable: true,
-    description: 'The session that a user had open at a time; null if none, or if it was pruned.',
+    description:
+      'The session that a user had open at a time. Null if there was none, or if its events were pruned.',
     args: { userUuid: t.arg.string({ required: true, description: 'The user.' }), at: t.arg(AT) },
     resolve: (_root, { userUuid, at }, { service, principal }) =>
       service.sessionAt(principal, userUuid, at),

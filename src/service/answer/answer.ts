@@ -1,7 +1,8 @@
 /**
- * One answer to a caller: what it tells beside the things that were asked for, so that no output is read twice; and how large it
- * may still become. Every wire answers by way of it, so that none holds more in memory than MAX_RESPONSE_BYTES of output.
- * Executions and events are given to it by who has them from an operation, which has seen whose they are.
+ * The content of one answer to a caller. It reads what belongs to the requested executions (code, outputs, sessions,
+ * workers), each only once, and counts the answer's size. Every protocol answers through it, so none holds more than
+ * MAX_RESPONSE_BYTES of output in memory. Callers must pass it only executions and events from an operation, because
+ * operations check the tenant.
  */
 import type { Execution } from '../../domain/execution.ts';
 import type { SessionId, WorkerId } from '../../domain/ids.ts';
@@ -17,28 +18,36 @@ import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assemble
 import { type OutputRange, validateOutputRange } from './outputRange.ts';
 import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
 
-/** Whatever it gives is counted. @throws DomainError BAD_USER_INPUT when it would be larger than MAX_RESPONSE_BYTES */
+/**
+ * The size of everything that it returns is counted, unless stated otherwise.
+ * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
+ */
 export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
-  /** Null: there is no such session, or it is another tenant's. Not counted. */
+  /** Null if there is no such session, or if it belongs to another tenant. Not counted. */
   session(id: SessionId): Promise<Session | null>;
-  /** Null: there is no such worker. Not counted. */
+  /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
-  /** The last sign of use, from which idle time counts. Not counted. */
+  /** When the session was last used; its idle time starts then. Not counted. */
   lastActiveAt(session: Session): Promise<Date>;
-  /** The code, empty once it was pruned. */
+  /** The execution's code. Empty if it was pruned. */
   code(execution: Execution): Promise<string>;
-  /** What its outputs so far amount to. They are read once, when the first is needed. */
+  /**
+   * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
+   */
   assembled<Name extends keyof Assembled>(
     execution: Execution,
     name: Name,
   ): Promise<Assembled[Name]>;
-  /** The exception that ended it; null unless its status is ERROR. */
+  /** The exception that ended the execution. Null unless its status is ERROR. */
   error(execution: Execution): Promise<PythonError | null>;
-  /** Its outputs so far but the finish, in order; of the range never fewer than there are. */
+  /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
 }
 
-/** Begins an answer to the principal. @param advice what this wire offers to a caller whose answer becomes too large */
+/**
+ * Begins an answer to the principal.
+ * @param advice for a caller whose answer is too large: what this protocol offers
+ */
 export function answer(
   deps: Pick<ServiceDeps, 'database' | 'config'>,
   principal: Principal,
@@ -59,7 +68,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
   const budget = createAnswerBudget(maxBytes, advice);
   const whole = new Map<Execution, Promise<readonly OutputItem[]>>();
 
-  /** With the finish. */
+  /** The outputs, including the finish. */
   async function readOutputs({ id }: Execution, after: number, limit: number | null) {
     const items = await load.outputs.load({ executionId: id, after, limit });
     if (!items) throw tooManyAtOnce(id, 'outputs', maxBytes, advice);

@@ -1,23 +1,23 @@
-/** How large one answer may still become, in bytes and in items of lists. */
+/** Limits one answer, in bytes and in items of lists. */
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type OutputAdvice, type Piece, tooLarge } from './tooMuch.ts';
 
-/** Ten whole pages: an answer may hold several lists, each as long as its own limit lets it be. */
+/** Ten full pages. An answer can contain several lists, and each has only its own limit. */
 const MAX_LIST_ITEMS = 10_000;
 
 export interface AnswerBudget {
   /**
-   * Counts `value` as part of the answer and gives it back.
+   * Counts the size of `value` as part of the answer, and returns it.
    * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
    */
   charge<T>(execution: Execution, field: string, value: T): T;
-  /** An event's data, counted. @throws DomainError BAD_USER_INPUT as {@link charge} */
+  /** Counts and returns an event's data. @throws DomainError BAD_USER_INPUT like {@link charge} */
   eventData(event: RecordedEvent): RecordedEvent['event']['data'];
   /**
-   * A page's items, counted.
-   * @throws DomainError BAD_USER_INPUT when the pages of the answer have more than 10,000 in all
+   * Counts and returns the items of a page.
+   * @throws DomainError BAD_USER_INPUT when all pages of the answer together have more than 10,000 items
    */
   listItems<T>(items: readonly T[]): readonly T[];
 }
@@ -48,7 +48,7 @@ export function createAnswerBudget(maxBytes: number, advice: OutputAdvice): Answ
 function tooManyItems(): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',
-    `The lists of one response have at most ${MAX_LIST_ITEMS} items together. Ask for fewer at once (\`first\`).`,
+    `The lists of one response may have at most ${MAX_LIST_ITEMS} items together. Ask for fewer at once (\`first\`).`,
     { field: 'first', limit: MAX_LIST_ITEMS },
   );
 }

@@ -1,4 +1,4 @@
-/** Gathers what an answer asks for thing by thing into one read for each kind. */
+/** Combines the single reads of an answer into one read for each kind. */
 import DataLoader from 'dataloader';
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
@@ -6,7 +6,10 @@ import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { AnswerReads } from './answerReads.ts';
 
-/** Of one answer. What may change while the calls that it answers run one after the other is read anew for each of them. */
+/**
+ * The loaders of one answer. A document can have several mutations, which run one after the other. So sessions, workers
+ * and outputs, which a mutation can change, are read anew for each of them.
+ */
 export interface AnswerLoaders {
   readonly session: DataLoader<SessionId, Session | null, string>;
   readonly worker: DataLoader<WorkerId, Worker | null, string>;
@@ -28,7 +31,7 @@ export function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
   };
 }
 
-/** Reads what is asked for at once in one go, equal keys once, and keeps nothing of it for the next time. */
+/** Combines simultaneous requests into one read, with each key once. It caches nothing for later requests. */
 function freshLoader<K, V>(
   keyOf: (key: K) => string,
   read: (keys: readonly K[]) => Promise<readonly V[]>,

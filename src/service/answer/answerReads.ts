@@ -1,4 +1,4 @@
-/** What an answer tells of things beside those that were asked for: each kind in one read, however many there are. */
+/** The reads for an answer. Each reads any number of things of one kind at once. */
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
@@ -6,17 +6,17 @@ import type { Worker } from '../../domain/worker.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** Each gives one value for each thing, in the order asked. */
+/** Each function gives one value for each argument, in their order. */
 export interface AnswerReads {
-  /** Null: there is no such session, or it is another tenant's. */
+  /** Null if there is no such session, or if it belongs to another tenant. */
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
-  /** Null: there is no such worker. */
+  /** Null if there is no such worker. */
   workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
-  /** The last sign of use. */
+  /** When each session was last used. */
   lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
-  /** Empty: it was pruned. Null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  /** Empty if the code was pruned. Null if it does not fit into MAX_RESPONSE_BYTES together with those before it. */
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
-  /** Null: it does not fit into MAX_RESPONSE_BYTES with those before it. */
+  /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
 }
 

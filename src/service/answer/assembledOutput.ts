@@ -1,4 +1,4 @@
-/** What an execution's outputs amount to. Pure. */
+/** Texts that are assembled from an execution's outputs. Pure. */
 import type { Execution } from '../../domain/execution.ts';
 import type { OutputItem, RichOutput } from '../../domain/output.ts';
 import { renderedText } from './renderedText.ts';
@@ -13,13 +13,13 @@ export interface PythonError {
 export interface Assembled {
   readonly stdout: string;
   readonly stderr: string;
-  /** stdout as a terminal shows it. */
+  /** stdout as a terminal would show it. */
   readonly stdoutRendered: string;
   readonly resultText: string | null;
   readonly resultBase64: string | null;
 }
 
-/** How each is made. */
+/** The function that makes each of them. */
 export const ASSEMBLED: {
   readonly [Name in keyof Assembled]: (items: readonly OutputItem[]) => Assembled[Name];
 } = {
@@ -38,7 +38,7 @@ function streamText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): st
   return text;
 }
 
-/** The same as a person would see it: what `clear_output` cleared is gone, and progress bars are one line. */
+/** The same text as a person would see it: text before a `clear_output` is gone, and a progress bar is one line. */
 export function shownText(items: readonly OutputItem[], name: 'stdout' | 'stderr'): string {
   let text = '';
   let isClearedNext = false;
@@ -51,20 +51,22 @@ export function shownText(items: readonly OutputItem[], name: 'stdout' | 'stderr
   return renderedText(text);
 }
 
-/** stdout, then the last result's text/plain, nothing between; null if both are empty. */
+/** stdout, directly followed by the text/plain of the last result. Null if both are empty. */
 function resultText(items: readonly OutputItem[]): string | null {
   const result = lastValue(items, 'text/plain', ['result']);
   return streamText(items, 'stdout') + (result ?? '') || null;
 }
 
-/** The last PNG that was a result, displayed or updated, as base64 without line breaks. */
+/** The last PNG among results, displays and updates, as base64 without line breaks. */
 function resultBase64(items: readonly OutputItem[]): string | null {
   return (
     lastValue(items, 'image/png', ['result', 'display', 'update'])?.replace(/\s+/g, '') ?? null
   );
 }
 
-/** The last exception; of an execution whose outputs were pruned what its row keeps of it. */
+/**
+ * The last exception. If the outputs were pruned, the name and the shortened message that the execution's row keeps.
+ */
 export function errorOf(
   { errorName, errorValue }: Execution,
   items: readonly OutputItem[],
@@ -87,7 +89,7 @@ function lastValue(
   return null;
 }
 
-/** Jupyter allows a text to come as a list of lines. */
+/** Jupyter's text values may be a string or a list of lines. */
 function textOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((line) => typeof line === 'string'))

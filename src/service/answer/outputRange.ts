@@ -1,10 +1,10 @@
 import { validateNumber } from '../validate.ts';
 
-/** Which of an execution's outputs. */
+/** Selects some of an execution's outputs. */
 export interface OutputRange {
-  /** Only those with a larger seq; 0 if it is left out. */
+  /** Only outputs with a larger seq. 0 by default. */
   readonly after?: number | null | undefined;
-  /** At most so many; all if it is left out. */
+  /** At most this number of outputs. All by default. */
   readonly first?: number | null | undefined;
 }
 

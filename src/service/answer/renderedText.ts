@@ -1,13 +1,13 @@
 /**
- * Text as a terminal shows it: a progress bar that was drawn a hundred times is one line. Understands carriage return,
- * backspace, and of ECMA-48 "cursor up" and "erase in line" (what tqdm and pip use); all other escape sequences, colours among
- * them, show nothing and are left out. Lines do not wrap. Pure.
+ * Text as a terminal would show it: a progress bar that was drawn a hundred times is one line. It understands carriage
+ * return, backspace, and two sequences of ECMA-48 that tqdm and pip use: "cursor up" and "erase in line". All other
+ * escape sequences, such as colours, are removed. Lines do not wrap. Pure.
  */
 import { DomainError } from '../../domain/errors.ts';
 
 /**
- * ECMA-48: ESC [ parameters, intermediate and final byte; ESC ] text BEL (or ESC \); ESC, intermediate bytes and a final one. What is
- * cut off at the end of the text counts as whole.
+ * The escape sequences of ECMA-48: ESC [ parameters, intermediate and final byte; ESC ] text BEL (or ESC \); ESC,
+ * intermediate bytes and a final byte. A sequence that is cut off by the end of the line counts as complete.
  */
 const SEQUENCE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
@@ -15,16 +15,19 @@ const SEQUENCE =
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const NEEDS_CARE = /[\r\b\u001b]/;
 
-/** Drawing so much takes some 25 ms and 11 MB; a token's holder may ask for it many times in one document. */
+/** Drawing this many characters takes some 25 ms and 11 MB, and one document can ask for it many times. */
 const MAX_DRAWN_CHARS = 1_048_576;
 
-/** @throws DomainError BAD_USER_INPUT for more than a million characters that have to be drawn; plain text may be of any length */
+/**
+ * @throws DomainError BAD_USER_INPUT if a text with control sequences has more than MAX_DRAWN_CHARS. Plain text may
+ * have any length.
+ */
 export function renderedText(text: string): string {
   if (!NEEDS_CARE.test(text)) return text;
   if (text.length > MAX_DRAWN_CHARS) {
     throw new DomainError(
       'BAD_USER_INPUT',
-      `The text has ${text.length} characters and control sequences in it; up to ${MAX_DRAWN_CHARS} are drawn. Ask for stdout itself.`,
+      `The text has ${text.length} characters and contains control sequences. Such a text can be rendered up to ${MAX_DRAWN_CHARS} characters. Ask for \`stdout\` instead.`,
       { limit: MAX_DRAWN_CHARS },
     );
   }
@@ -54,14 +57,14 @@ function drawLine(screen: Screen, line: string): void {
   screen.write(line.slice(start));
 }
 
-/** Does what the control character at `at` says, and gives its length. */
+/** Carries out the control character or sequence at `at`, and returns its length. */
 function control(screen: Screen, line: string, at: number): number {
   if (line[at] === '\r') screen.moveTo(0);
   else if (line[at] === '\b') screen.moveBy(-1);
   else {
     SEQUENCE.lastIndex = at;
     const match = SEQUENCE.exec(line);
-    // No sequence at all: only the escape itself shows nothing.
+    // Not a valid sequence: only the escape character is removed.
     if (!match) return 1;
     const [all, parameters = '', letter] = match;
     if (letter === 'A') screen.up(Number(parameters) || 1);
@@ -72,13 +75,14 @@ function control(screen: Screen, line: string, at: number): number {
 }
 
 /**
- * Lines are text until the cursor goes back in them, then code points. Each step costs what it writes,
- * so that no text, however hostile, costs more than its length; for the same reason nothing is written beyond a line's end.
+ * A line is a string until the cursor moves back in it; from then on it is an array of code points. The cost of each
+ * step is proportional to what it writes, so even a hostile text costs no more than its length. For the same reason
+ * nothing is written beyond a line's end.
  */
 function createScreen() {
   const lines: (string | string[])[] = [''];
   let row = 0;
-  /** Infinity: at the end of the line. */
+  /** Infinity means the end of the line. */
   let column = Number.POSITIVE_INFINITY;
   const cells = (): string[] => {
     const line = lines[row] ?? '';
@@ -109,7 +113,7 @@ function createScreen() {
       column = Math.min(column, cells().length);
       row = Math.max(0, row - by);
     },
-    /** All of the line (2), what is left of the cursor and under it (1), or the rest. */
+    /** Erases the whole line (2), the part up to and including the cursor (1), or the part from the cursor on. */
     erase: (what: string) => {
       const line = cells();
       if (what === '1') line.fill(' ', 0, Math.min(line.length, column + 1));

@@ -1,12 +1,12 @@
-/** What is said of an answer that would be larger than MAX_RESPONSE_BYTES. */
+/** The errors for an answer that would be larger than MAX_RESPONSE_BYTES. */
 import { DomainError } from '../../domain/errors.ts';
 
 export interface OutputAdvice {
-  /** How this wire gives an execution's output in parts; goes on from "Ask ". */
+  /** How to get an execution's output in parts over this protocol. Continues a sentence that begins with "Ask ". */
   readonly inParts: string;
 }
 
-/** What the answer would have to tell. */
+/** The part of the answer that does not fit. */
 export type Piece = { readonly field: string } & (
   | { readonly executionId: string }
   | { readonly eventId: string }
@@ -24,7 +24,10 @@ export function tooLarge(piece: Piece, limit: number, { inParts }: OutputAdvice)
   );
 }
 
-/** What was asked for at once is read up to the limit, whole executions only; this one is the first beyond it, or behind that. */
+/**
+ * The error for an execution beyond the limit of a combined read. Such a read takes whole executions up to the limit;
+ * this one is the first that does not fit, or comes after it.
+ */
 export function tooManyAtOnce(
   executionId: string,
   field: 'code' | 'outputs',
@@ -34,7 +37,7 @@ export function tooManyAtOnce(
   const alone = field === 'outputs' ? `, ${inParts}` : '';
   return new DomainError(
     'BAD_USER_INPUT',
-    `The \`${field}\` of execution ${executionId}, with those of the executions before it in this answer, are more than ${limit} bytes (MAX_RESPONSE_BYTES). ` +
+    `The \`${field}\` of execution ${executionId}, together with those of the executions before it in this answer, would be larger than ${limit} bytes (MAX_RESPONSE_BYTES). ` +
       `Ask for fewer executions at once (\`first\`)${alone}.`,
     { field, limit, executionId },
   );

@@ -1,6 +1,6 @@
 /**
- * From a valid request to a durable one: finds the user's session or opens one by claiming a worker, and records the
- * request. Opening and requesting are one commit, so no session exists that nobody asked for.
+ * Records a valid request: in the user's open session, or in a new one for which it claims a worker. A new session and
+ * its first request are one commit, so no session is ever opened without a request.
  */
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -20,7 +20,7 @@ import type { Pool } from '../../pool/pool.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
-/** What a caller whose queue is full is told to wait. */
+/** How long a caller is told to wait when the session's queue is full. */
 const RETRY_AFTER_MS = 1_000;
 
 export interface AcceptDeps {
@@ -30,7 +30,7 @@ export interface AcceptDeps {
   readonly sessions: OpenSessions;
   readonly newId: NewId;
   readonly now: () => Date;
-  /** Called right before the request is recorded; again, if somebody was first and it is recorded under another id. */
+  /** Called right before the request is recorded. Called again with a new id if another writer was first. */
   readonly onAccepting: (id: ExecutionId) => void;
 }
 
@@ -45,7 +45,7 @@ export async function acceptExecution(
 ): Promise<Execution> {
   const { userUuid } = request;
   return await decideAgain(async (isAgain) => {
-    // The user's session may be another by now.
+    // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
@@ -82,9 +82,10 @@ async function requestIn(
   session: Session,
   request: ValidRequest,
 ): Promise<Execution> {
-  // One may run beside those that are queued.
+  // One execution may run in addition to the queued ones.
   const maxUnfinished = deps.config.maxQueuedExecutions + 1;
-  // What the held worker here knows of is recorded, so this refuses nobody in vain; the commit decides, over all gateways.
+  // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
+  // gateways.
   const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinished ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   const append = requestAppend(deps, session.tenant, session, request, false);
@@ -107,7 +108,7 @@ function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
   const queued = unfinished - 1;
   return new DomainError(
     'QUEUE_FULL',
-    `This session has ${queued} queued executions already, at most ${limit} are allowed. Wait until some have finished.`,
+    `This session already has ${queued} queued executions, and at most ${limit} are allowed. Wait until some have finished.`,
     { limit, queued, retryAfterMs: RETRY_AFTER_MS },
   );
 }

@@ -12,9 +12,9 @@ export type AcceptRequestDeps = Pick<
 >;
 
 /**
- * From what a caller sends to a durable execution.
- * @param onAccepting called right before the request is recorded, with its id (again with another, if somebody was first):
- * until then nothing has happened
+ * Validates a caller's request and records it. Resolves with the recorded execution.
+ * @param onAccepting called with the execution's id right before the request is recorded. Nothing has happened until
+ * then. Called again with a new id if another writer was first.
  * @throws BAD_USER_INPUT, POOL_INITIALIZING, and what {@link acceptExecution} throws
  */
 export async function acceptRequest(

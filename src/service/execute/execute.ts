@@ -7,7 +7,9 @@ import { type ExecuteRequest, hasKey } from './validateRequest.ts';
 
 export type RunDeps = AcceptRequestDeps & Pick<ServiceDeps, 'finishWaiters'>;
 
-/** Runs code; resolves when it has finished, on whichever gateway it runs. A caller that goes away ends nothing. */
+/**
+ * Runs code, on this gateway or another, and resolves when it has finished. It runs on even if the caller disconnects.
+ */
 export function execute(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
   principal: Principal,
@@ -18,7 +20,7 @@ export function execute(
   );
 }
 
-/** @param onAccepting called right before the request is recorded: until then nothing has happened */
+/** @param onAccepting called right before the request is recorded. Nothing has happened until then. */
 export async function runToEnd(
   deps: RunDeps,
   principal: Principal,

@@ -10,18 +10,21 @@ import { type RunDeps, runToEnd } from './execute.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import { type ExecuteRequest, hasKey, validateRequest } from './validateRequest.ts';
 
-/** A notebook is a matter of dozens of cells; more is a program, and belongs into one. */
+/** Enough for a notebook, which has dozens of cells. A larger program should be one cell. */
 const MAX_CELLS = 64;
 
 export interface BatchRequest {
   readonly userUuid: string;
   readonly cells: readonly Pick<ExecuteRequest, 'code' | 'timeoutMs' | 'idempotencyKey'>[];
-  /** Whether the first cell that does not end with OK is the last; so it is if this is left out. */
+  /** Whether the batch ends with the first cell whose status is not OK. True by default. */
   readonly stopOnError?: boolean | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
 }
 
-/** {@link runCells} of a user's code. Sent again with the same keys, it goes on where it was. */
+/**
+ * Runs the cells of a user ({@link runCells}). If the same call is sent again with the same keys, it continues where it
+ * was.
+ */
 export function executeBatch(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
   principal: Principal,
@@ -45,19 +48,19 @@ export interface RunCellsDeps {
   readonly config: Config;
   /** Runs one cell to its end. */
   readonly execute: (request: ExecuteRequest) => Promise<Execution>;
-  /** Whether the cell would run in this session, or has been run already under its key. */
+  /** Whether the cell would run in this session, or was already run under its key. */
   readonly canFollowIn: (request: ExecuteRequest, sessionId: SessionId) => Promise<boolean>;
-  /** Aborted when the gateway stops: no further cell is begun. */
+  /** Aborted when the gateway stops: then no further cell is started. */
   readonly stopping: AbortSignal;
 }
 
 /**
- * Runs the cells one after the other, each when the one before has ended; resolves with those that were run. With
- * `stopOnError` the first that does not end with OK is the last. Whatever it says, all run in the session of the first: when
- * that ends, so does the batch. Nothing is run if any cell is not valid. Other calls of the user may run in between: what must
- * not be parted belongs into one cell.
- * @throws BAD_USER_INPUT, SHUTTING_DOWN, and what a single execution may fail with: `cell` is then the index of the one that
- * failed, `executionIds` are those of the cells before it, which were run
+ * Runs the cells one after the other, and resolves with those that were run. With `stopOnError`, the first whose status
+ * is not OK is the last. All cells run in the session of the first: when that session ends, so does the batch, with or
+ * without `stopOnError`. No cell is run if any of them is invalid. Other calls of the user may run between two cells,
+ * so code that must not be interleaved belongs in one cell.
+ * @throws BAD_USER_INPUT, SHUTTING_DOWN, and the errors of a single execution. Their details have the index of the
+ * failed cell (`cell`) and the ids of the executions before it (`executionIds`).
  */
 export async function runCells(
   deps: RunCellsDeps,
@@ -81,7 +84,7 @@ export async function runCells(
   return done;
 }
 
-/** Asks the database: another gateway may have ended the session a moment ago. */
+/** Asks the database, because another gateway may just have ended the session. */
 async function canFollowIn(
   queries: Queries,
   { tenant }: Principal,
@@ -93,7 +96,7 @@ async function canFollowIn(
   return typeof key === 'string' && (await queries.idempotencyKey(tenant, userUuid, key)) !== null;
 }
 
-/** Null: the session of those before is over. */
+/** Null if the session of the cells before has ended. */
 async function runNext(
   { execute, canFollowIn, stopping }: RunCellsDeps,
   request: ExecuteRequest,
@@ -115,7 +118,7 @@ function isLast(
   stopOnError: boolean,
 ): boolean {
   if (stopOnError && status !== 'OK') return true;
-  // The session may have ended right before this was accepted, and a new one been opened for it.
+  // The session may have ended right before this cell was accepted. The cell then ran in a new one.
   return status === 'WORKER_LOST' || sessionId !== first?.sessionId;
 }
 
@@ -127,7 +130,7 @@ function validateCell(request: ExecuteRequest, index: number, config: Config): v
   }
 }
 
-/** Says which cell it was. */
+/** The same error, with the index of the cell. */
 function ofCell(error: unknown, cell: number, facts: Readonly<Record<string, unknown>> = {}) {
   if (!(error instanceof DomainError)) return error;
   const { code, message, details } = error;
@@ -138,6 +141,6 @@ function ofCell(error: unknown, cell: number, facts: Readonly<Record<string, unk
 function stopped(): DomainError {
   return new DomainError(
     'SHUTTING_DOWN',
-    'The gateway is stopping; this cell and those behind it have not been run. Send them again.',
+    'The gateway is stopping. This cell and the cells after it were not run. Send them again.',
   );
 }

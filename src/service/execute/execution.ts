@@ -4,7 +4,7 @@ import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** An execution by its id. Null for an unknown or malformed one, and for another tenant's. */
+/** The execution with this id. Null if the id is unknown, malformed or another tenant's. */
 export async function execution(
   { database }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,
@@ -15,7 +15,7 @@ export async function execution(
   return found?.tenant === tenant ? found : null;
 }
 
-/** The same for who cannot go on without it. @throws NOT_FOUND */
+/** The same for callers that need the execution. @throws NOT_FOUND */
 export async function requireExecution(
   deps: Pick<ServiceDeps, 'database'>,
   principal: Principal,

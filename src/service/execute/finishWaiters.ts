@@ -1,4 +1,4 @@
-/** Wakes whoever waits for an execution's end, on whichever gateway it runs. */
+/** Waits for the ends of executions, on this gateway or another. */
 
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -6,25 +6,31 @@ import { type Execution, type ExecutionEvent, evolveExecution } from '../../doma
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 
-/** Ends are told by the event feed; this is for the case that the feed itself was cut off while one came. */
+/**
+ * The event feed reports ends. Reads at this interval cover the case that the feed was interrupted when an end came.
+ */
 const LOOK_INTERVAL_MS = 5_000;
 
 export interface FinishWaiters {
   /**
-   * Follows an execution that is just about to be recorded, until the function it gives is called: whoever waits for it then has
-   * missed none of its events, however fast another gateway ran it, and reads nothing.
+   * Follows an execution that is about to be recorded, until the returned function is called. A later `wait` for it
+   * then has missed none of its events and needs no read, even if another gateway ran it very fast.
    */
   follow(id: ExecutionId): () => void;
-  /** Resolves with the execution once it has finished; `execution` is what the caller knows of it. @throws the signal's reason */
+  /**
+   * Resolves with the execution once it has finished.
+   * @param execution the state that the caller knows
+   * @throws the signal's reason
+   */
   wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
   apply(event: RecordedEvent): void;
 }
 
-/** One execution that is waited for, folded along with the feed. */
+/** An execution with waiters. Its state follows the events of the feed. */
 interface Watched {
-  /** Null: its first event has not been told yet. */
+  /** Null until its first event has come. */
   execution: Execution | null;
-  /** Something was told, or may have been, before it was followed: its row has to be read. */
+  /** Whether events may have been missed, so that the row must be read. */
   isBehind: boolean;
   readonly wakers: Set<() => void>;
 }

@@ -5,8 +5,9 @@ import { requireExecution } from './execution.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
 
 /**
- * Interrupts an execution, or cancels it while it is queued. Idempotent; resolves with the execution as it is once that has taken
- * effect or the grace time is over. @throws NOT_FOUND
+ * Interrupts a running execution, or cancels a queued one. Resolves with the execution once that has taken effect, or
+ * when the grace time is over. Idempotent.
+ * @throws NOT_FOUND
  */
 export async function interrupt(
   deps: Pick<ServiceDeps, 'config' | 'database' | 'finishWaiters' | 'now'>,

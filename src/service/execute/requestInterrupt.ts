@@ -1,6 +1,7 @@
 /**
- * An interrupt, from any gateway: it is recorded, whichever gateway holds the worker is told and acts
- * (pendingOperations.ts), and here the execution's end is awaited. No gateway speaks to another.
+ * An interrupt that works on any gateway. The request is recorded as an event. The gateway that holds the worker gets
+ * the event and acts on it (pendingOperations.ts). This gateway waits for the execution's end. Gateways never talk to
+ * each other directly.
  */
 
 import { decideExecution, type Execution } from '../../domain/execution.ts';
@@ -9,7 +10,9 @@ import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import type { FinishWaiters } from './finishWaiters.ts';
 
-/** Beyond the grace time: the agent's answer, the end being stored, and before that a take-over from a gateway that died. */
+/**
+ * Added to the grace time: for the take-over from a gateway that died, the agent's answer, and the storing of the end.
+ */
 const ALLOWANCE_MS = 4_000;
 
 export interface RequestInterruptDeps {
@@ -19,16 +22,17 @@ export interface RequestInterruptDeps {
   readonly now: () => Date;
 }
 
-/** Resolves with the execution as it is when it has ended, or when the time for that is over. */
+/** Resolves with the execution when it has ended, or unfinished when the time for that is over. */
 export async function requestInterrupt(
   deps: RequestInterruptDeps,
   execution: Execution,
 ): Promise<Execution> {
   const { queries } = deps.database;
   const over = new AbortController();
-  // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
+  // A timer, and not AbortSignal.any with an AbortSignal.timeout: Node 20 may garbage-collect the latter, which then
+  // never fires.
   const limit = setTimeout(() => over.abort(), deps.interruptGraceMs + ALLOWANCE_MS);
-  // Waiting begins first: the end may be told before the commit of the request has resolved.
+  // The wait begins first, because the end may be reported before the commit of the request has resolved.
   const ended = deps.finishWaiters.wait(execution, over.signal).catch((error: unknown) => {
     if (!over.signal.aborted) throw error;
     return null;
@@ -39,12 +43,12 @@ export async function requestInterrupt(
     return end ?? (await queries.execution(execution.id)) ?? execution;
   } finally {
     clearTimeout(limit);
-    // If it could not be recorded, nobody waits for the end any more.
+    // If the request could not be recorded, the wait must end, too.
     over.abort();
   }
 }
 
-/** False: it has ended, so nothing was recorded. */
+/** Resolves with false if the execution has already ended. Nothing is recorded then. */
 async function record({ database, now }: RequestInterruptDeps, id: ExecutionId): Promise<boolean> {
   const { type } = await decideAndCommit(database.store, {
     load: () => database.queries.execution(id),

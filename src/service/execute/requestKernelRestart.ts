@@ -1,13 +1,15 @@
-/** A fresh kernel, from any gateway, by the same way as an interrupt (requestInterrupt.ts). */
+/** A kernel restart that works on any gateway, in the same way as an interrupt (requestInterrupt.ts). */
 import { DomainError } from '../../domain/errors.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { type EventNews, listenForNews } from '../../events/wakeUps/eventNews.ts';
 
-/** A kernel made the slow way takes some seconds on a busy machine, and so does a take-over before it. */
+/** On a busy machine, a kernel without a fork server takes some seconds to start, and so may a take-over before it. */
 const RESTART_LIMIT_MS = 30_000;
-/** The event tells; this is for the case that the feed was cut off while it came. */
+/**
+ * The event feed reports the restart. Reads at this interval cover the case that the feed was interrupted when it came.
+ */
 const LOOK_INTERVAL_MS = 5_000;
 
 export interface RequestKernelRestartDeps {
@@ -15,7 +17,7 @@ export interface RequestKernelRestartDeps {
   readonly now: () => Date;
 }
 
-/** Resolves with the session once a kernel has been replaced since; null: it is closed. @throws POOL_INITIALIZING */
+/** Resolves with the session after a restart, or with null if the session is closed. @throws POOL_INITIALIZING */
 export async function requestKernelRestart(
   deps: RequestKernelRestartDeps,
   session: Session,
@@ -62,6 +64,6 @@ async function replaced(
 function notYet(): DomainError {
   return new DomainError(
     'POOL_INITIALIZING',
-    `The kernel has not been replaced within ${RESTART_LIMIT_MS} ms. The request is recorded: it is carried out as soon as the worker answers, and kernelRestarts of the session tells when.`,
+    `The kernel was not replaced within ${RESTART_LIMIT_MS} ms. The request is recorded and will be carried out as soon as the worker answers. The session's \`kernelRestarts\` will then have grown.`,
   );
 }

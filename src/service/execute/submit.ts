@@ -5,7 +5,7 @@ import { type AcceptRequestDeps, acceptRequest } from './acceptRequest.ts';
 import { unlessStopping } from './unlessStopping.ts';
 import { type ExecuteRequest, hasKey } from './validateRequest.ts';
 
-/** Accepts code to be run; resolves when the request is durable. */
+/** Accepts code for execution, and resolves when the request is durable. */
 export function submit(
   deps: AcceptRequestDeps & Pick<ServiceDeps, 'stopping'>,
   principal: Principal,

@@ -1,12 +1,15 @@
-/** What becomes of a call that a gateway which stops will not wait for any longer. */
+/** Ends waiting calls when the gateway stops. */
 import { DomainError } from '../../domain/errors.ts';
 
 /**
- * The outcome of `run`, which calls `onAccepting` right before its request is recorded. Once the signal is aborted: no outcome at
- * all, if the very same call can be sent again elsewhere and nothing is done twice, for its connection is closed then, and that
- * says so. It can, until it is accepted, and if it has an idempotency key. Else SHUTTING_DOWN, for its caller has to think first:
- * the work itself goes on in its worker.
- * @param hasKey whether all that the call wants recorded has an idempotency key
+ * The outcome of `run`, which calls `onAccepting` right before its request is recorded. After `stopping` is aborted:
+ *
+ * - A call that can be repeated safely does not fail. The server closes its connection, which tells the client to send
+ *   it again to another gateway. A call can be repeated until it is accepted, and later if it has an idempotency key.
+ * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. Its code runs on in
+ *   the worker.
+ *
+ * @param hasKey whether every execution that the call requests has an idempotency key
  * @throws DomainError SHUTTING_DOWN
  */
 export function unlessStopping<T>(
@@ -34,7 +37,7 @@ export function unlessStopping<T>(
 function shuttingDown(): DomainError {
   return new DomainError(
     'SHUTTING_DOWN',
-    'The gateway is stopping before this call has ended. The code goes on in its worker (of a batch the cell that runs, and none behind it); the call had no idempotencyKey, so sending it again would run it again.',
+    'The gateway stopped before this call ended. Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey, so sending it again would run the code again.',
     { accepted: true },
   );
 }

@@ -2,11 +2,15 @@ import { within } from '../../async/within.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Pool } from '../../pool/pool.ts';
 
-/** A start takes well under a second; this is for a machine or an engine that is very busy. */
+/** A start takes well under a second. The limit allows for a machine or an engine that is very busy. */
 const LIMIT_MS = 10_000;
 const RETRY_AFTER_MS = 1_000;
 
-/** Resolves when the pool has taken over its workers: a gateway that was just started lets its first callers wait for that. @throws POOL_INITIALIZING */
+/**
+ * Resolves when the pool has taken over its workers. The first callers of a gateway that was just started wait for
+ * that.
+ * @throws POOL_INITIALIZING
+ */
 export async function untilInitialized(
   pool: Pick<Pool, 'isInitializing' | 'onChange'>,
 ): Promise<void> {

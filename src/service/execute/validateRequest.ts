@@ -1,4 +1,7 @@
-/** Checks what a caller sends, before anything is recorded or taken. Each refusal names the field and the limit. */
+/**
+ * Checks a caller's request before anything is recorded or a worker is claimed. Each error names the field and the
+ * limit.
+ */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { refuse, validateName, validateNumber, validateUserUuid } from '../validate.ts';
@@ -6,7 +9,7 @@ import { refuse, validateName, validateNumber, validateUserUuid } from '../valid
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
 
-/** What a caller sends; what is left out is as the configuration says. */
+/** A caller's request. The configuration has the defaults of optional fields. */
 export interface ExecuteRequest {
   readonly userUuid: string;
   readonly code: string;
@@ -15,7 +18,7 @@ export interface ExecuteRequest {
   readonly waitForWorkerMs?: number | null | undefined;
 }
 
-/** A request that can be carried out as it is. */
+/** A validated request, with defaults filled in. */
 export interface ValidRequest {
   readonly userUuid: string;
   readonly code: string;
@@ -40,7 +43,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   return {
     userUuid,
     code,
-    // Of the JSON form: unlike UTF-8 it tells one lone surrogate from another.
+    // Code with lone surrogates is hashed as JSON: in UTF-8, all lone surrogates look alike.
     codeSha256: createHash('sha256').update(hashable(code)).digest('hex'),
     codeBytes,
     timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
@@ -56,7 +59,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   };
 }
 
-/** Whether the request can be sent again without running anything twice. */
+/** Whether the request has an idempotency key, so that sending it again runs nothing twice. */
 export function hasKey({ idempotencyKey }: Pick<ExecuteRequest, 'idempotencyKey'>): boolean {
   return typeof idempotencyKey === 'string';
 }

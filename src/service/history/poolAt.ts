@@ -10,7 +10,7 @@ export interface PoolAt
   readonly workers: readonly Worker[];
 }
 
-/** The workers that there were at that time, from their events; those whose events were pruned are left out. */
+/** The workers that existed at that time, from their events. Workers whose events were pruned are left out. */
 export async function poolAt(
   { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   _principal: Principal,

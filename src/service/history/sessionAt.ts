@@ -8,11 +8,11 @@ import { validateUserUuid } from '../validate.ts';
 export interface SessionAt {
   readonly at: Date;
   readonly session: Session;
-  /** Accepted by then and not over, as they are now. */
+  /** The executions that were unfinished at that time, in their current state. */
   readonly unfinished: readonly Execution[];
 }
 
-/** The session that the user had open at that time, from its events. Null: there was none, or it was pruned. */
+/** The session that the user had open at that time, from its events. Null if there was none, or if it was pruned. */
 export async function sessionAt(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,

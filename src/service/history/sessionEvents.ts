@@ -5,7 +5,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { streamPage } from './streamPage.ts';
 
-/** A session's life as it was recorded. Null: there is no such session, or it is another tenant's. @throws BAD_USER_INPUT */
+/** The events of a session. Null if there is no such session, or if it is another tenant's. @throws BAD_USER_INPUT */
 export async function sessionEvents(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/page.ts';
 
-/** One worker's or session's life as it was recorded, in order. @throws BAD_USER_INPUT */
+/** The events of one worker or session, in order. @throws BAD_USER_INPUT */
 export async function streamPage(
   queries: Queries,
   kind: 'worker' | 'session',

@@ -5,7 +5,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { streamPage } from './streamPage.ts';
 
-/** A worker's life as it was recorded. Null: there is no such worker in this installation. @throws BAD_USER_INPUT */
+/** The events of a worker. Null if there is no such worker in this installation. @throws BAD_USER_INPUT */
 export async function workerEvents(
   { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   _principal: Principal,

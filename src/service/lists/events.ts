@@ -9,7 +9,7 @@ export interface EventFilter {
   readonly types?: readonly string[] | null | undefined;
 }
 
-/** In the order in which they were recorded. A page ends early at MAX_RESPONSE_BYTES. @throws BAD_USER_INPUT */
+/** Events in the order in which they were recorded. A page ends early at MAX_RESPONSE_BYTES. @throws BAD_USER_INPUT */
 export async function events(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
   _principal: Principal,
@@ -22,7 +22,7 @@ export async function events(
   );
 }
 
-/** @throws BAD_USER_INPUT: a name that is misspelt would look like a past in which nothing happened */
+/** @throws BAD_USER_INPUT for an unknown type: otherwise a misspelt name would give an empty list */
 function validateTypes(types: readonly string[]): readonly string[] {
   const unknown = types.find((type) => !EVENT_TYPES.has(type));
   if (unknown === undefined) return types;

@@ -13,7 +13,7 @@ export interface ExecutionFilter {
   readonly to?: Date | null | undefined;
 }
 
-/** The last accepted first. @throws BAD_USER_INPUT */
+/** The executions of the tenant, the last accepted first. @throws BAD_USER_INPUT */
 export async function executions(
   { database }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,

@@ -5,7 +5,7 @@ import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
 import { refuse, validateNumber } from '../validate.ts';
 
 export interface PageRequest {
-  /** How many at most; 100 if it is left out. */
+  /** The most items that the page may have. 100 by default. */
   readonly first?: number | null | undefined;
   /** The cursor after which the page begins. */
   readonly after?: string | null | undefined;
@@ -16,11 +16,11 @@ export interface ListPage<T> {
   readonly hasNextPage: boolean;
 }
 
-/** A bound on one read, and on one answer. */
+/** Limits one read, and one list in an answer. */
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 100;
 
-/** @throws BAD_USER_INPUT for a size out of range, or what is no cursor of this list */
+/** @throws BAD_USER_INPUT for a size out of range, or for a cursor that is not of this kind of list */
 export async function readPage<T, C>(
   request: PageRequest,
   parse: (cursor: string) => C | null,
@@ -32,7 +32,10 @@ export async function readPage<T, C>(
   }));
 }
 
-/** The same of what is bounded in bytes too: there is a next page as well when they were used up. @throws BAD_USER_INPUT */
+/**
+ * The same for a list that is also limited in bytes. There is also a next page if that limit ended this one.
+ * @throws BAD_USER_INPUT
+ */
 export async function readBoundedPage<T, C>(
   { first, after }: PageRequest,
   parse: (cursor: string) => C | null,
@@ -48,12 +51,12 @@ export async function readBoundedPage<T, C>(
   return { edges: edges.slice(0, size), hasNextPage: isCut || edges.length > size };
 }
 
-/** Cursors of what is ordered by a number. */
+/** Parses the cursor of a list that is ordered by a number. */
 export function parsePosition(cursor: string): number | null {
   return /^\d{1,15}$/.test(cursor) ? Number(cursor) : null;
 }
 
-/** Cursors of what is ordered by its id. */
+/** Parses the cursor of a list that is ordered by id. */
 export function parseIdCursor(cursor: string): SessionId | WorkerId | null {
   return parseId<SessionId>(cursor);
 }

@@ -9,7 +9,7 @@ export interface SessionFilter {
   readonly isOpen?: boolean | null | undefined;
 }
 
-/** The last opened first. @throws BAD_USER_INPUT */
+/** The sessions of the tenant, the last opened first. @throws BAD_USER_INPUT */
 export async function sessions(
   { database }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,

@@ -7,7 +7,7 @@ export interface WorkerFilter {
   readonly states?: readonly Worker['state'][] | null | undefined;
 }
 
-/** Workers of this installation, the last requested first. @throws BAD_USER_INPUT */
+/** The workers of this installation, the last requested first. @throws BAD_USER_INPUT */
 export async function workers(
   { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   _principal: Principal,

@@ -6,8 +6,9 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { followOutput } from './followOutput.ts';
 
 /**
- * An execution's outputs after `after`: first what is stored, then live, ending with the finish. Pulled, never pushed: nothing is
- * buffered for a consumer that does not read. `return()` resolves at once, also while waiting.
+ * An execution's outputs after `after`: first those that are stored, then live ones, up to the finish. The consumer
+ * pulls them, so nothing is buffered for a consumer that does not read. `return()` resolves at once, even while
+ * `next()` waits.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */
 export async function followExecution(

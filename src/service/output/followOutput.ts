@@ -1,4 +1,4 @@
-/** Live output: what is stored after a point, then what comes, pulled page by page. */
+/** Live output: first the stored outputs after a cursor, then new ones, pulled page by page. */
 import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
@@ -9,7 +9,7 @@ import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
 import type { OpenSessions } from '../openSessions.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 
-/** A page, of which a follower holds one in memory (and one item, if that alone is larger). */
+/** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
 const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
 
 export interface FollowDeps {
@@ -17,7 +17,7 @@ export interface FollowDeps {
   readonly sharedOutput: SharedOutput;
 }
 
-/** Ends with the execution's finish; at or beyond it, at once. */
+/** Ends with the execution's finish. If `after` is at the finish or beyond it, it ends at once. */
 export function followOutput(
   { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
@@ -35,7 +35,7 @@ export interface FollowSessionDeps extends FollowDeps {
   readonly sessions: OpenSessions;
 }
 
-/** Never ends by itself: a user's next session goes on where the last ended. @throws BAD_USER_INPUT, NOT_FOUND */
+/** Never ends by itself: it continues with the user's next session. @throws BAD_USER_INPUT, NOT_FOUND */
 export async function followSessionOutput(
   { database, sharedOutput, sessions }: FollowSessionDeps,
   tenant: string,
@@ -56,7 +56,7 @@ export async function followSessionOutput(
   return sharedOutput.follow(source, cursor);
 }
 
-/** How many follow the execution's output on this gateway, or that of its user. */
+/** How many followers this gateway has for the execution's output, or for the output of its user. */
 export function countFollowers(
   { followers }: SharedOutput,
   { id, tenant, userUuid }: Pick<Execution, 'id' | 'tenant' | 'userUuid'>,
@@ -68,7 +68,7 @@ function executionKey(id: ExecutionId): string {
   return `execution ${id}`;
 }
 
-/** Follows the user from session to session. */
+/** Registers for wake-ups of the user's current session, and of each later one. */
 function onUserOutput(
   wakeUps: WakeUps,
   session: Session | null,
@@ -99,7 +99,7 @@ async function checkedCursor(
   if (executionId === null || !/^\d{1,9}$/.test(digits ?? '') || rest.length > 0) {
     throw new DomainError(
       'BAD_USER_INPUT',
-      'after must be "executionId:seq", as the last event had them.',
+      'after must be "executionId:seq", with the values of the last event received.',
       {
         field: 'after',
       },

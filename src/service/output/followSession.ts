@@ -5,8 +5,9 @@ import { validateUserUuid } from '../validate.ts';
 import { followSessionOutput } from './followOutput.ts';
 
 /**
- * The outputs of all executions of a user, from now on or after `executionId:seq`, through one session after the other. Never
- * ends by itself. @throws NOT_FOUND, BAD_USER_INPUT before the first item
+ * The outputs of all executions of a user, in this session and later ones. Starts after `executionId:seq`, or with new
+ * outputs if `after` is null. Never ends by itself.
+ * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */
 export async function followSession(
   deps: Pick<ServiceDeps, 'database' | 'sessions' | 'sharedOutput'>,

@@ -1,18 +1,19 @@
 /**
- * An async iterator that reads a source in pages when its consumer asks, and sleeps until woken when there is nothing. Unlike
- * an `async function*` its `return()` resolves at once while it sleeps, and it buffers no more than one page.
+ * An async iterator that reads a source in pages, when its consumer asks. If there is nothing to read, it sleeps until
+ * it is woken. Unlike that of an `async function*`, its `return()` resolves at once even while it sleeps. It buffers no
+ * more than one page.
  */
 export interface PullSource<T> {
-  /** The next items in order (none: nothing new yet). `isEnd`: nothing will follow them. */
+  /** The next items in order, or none if there is nothing new yet. `isEnd`: nothing will follow them. */
   read(): Promise<{ readonly items: readonly T[]; readonly isEnd: boolean }>;
-  /** Registers for wake-ups; the returned function ends that. A wake-up may be for nothing. */
+  /** Registers for wake-ups, until the returned function is called. A wake-up does not promise new items. */
   onWake(wake: () => void): () => void;
-  /** Awaited before each item is given: where many iterators have something at the same time, they take turns. */
+  /** Awaited before each item is returned, so that iterators that all have items take turns. */
   readonly turn?: () => Promise<void>;
 }
 
 export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T> {
-  /** Others may read the same page: it is never changed. */
+  /** Never changed, because other iterators may share the same page. */
   let page: readonly T[] = [];
   let given = 0;
   let isEnd = false;
@@ -23,7 +24,7 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
     isWoken = true;
     awaken?.();
   };
-  // Registered before the first read: what comes in between wakes.
+  // Registered before the first read, so that nothing is missed in between.
   const off = source.onWake(wake);
 
   function close(): IteratorResult<T> {
@@ -34,7 +35,7 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
     return { done: true, value: undefined };
   }
 
-  /** Several may be asked for at once: each waits for the one before, as with an `async function*`. */
+  /** The latest call of `next`. Calls may overlap: each waits for the one before, as with an `async function*`. */
   let latest: Promise<IteratorResult<T>> | null = null;
 
   async function fill(): Promise<void> {
@@ -51,7 +52,7 @@ export function pullIterator<T>(source: PullSource<T>): AsyncIterableIterator<T>
       page = read.items;
       given = 0;
       isEnd = read.isEnd;
-      // A full page may have more behind it.
+      // More items may follow a page, so it reads again before it sleeps.
       if (read.items.length > 0) isWoken = true;
     }
   }

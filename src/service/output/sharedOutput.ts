@@ -1,6 +1,7 @@
 /**
- * Output that many follow at a time. What is read for one follower is read for all who ask at the same time. Those who
- * come a little later find it in the gateway's memory. A stream is known here as long as somebody follows it.
+ * Output with many followers. Followers that ask for the same output at the same time share one read. Those that ask a
+ * little later find it in the gateway's memory (freshOutputs.ts). A stream has an entry here as long as somebody
+ * follows it.
  */
 
 import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
@@ -8,20 +9,20 @@ import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 
 export interface OutputSource {
-  /** The stream's name: those with the same follow the same. */
+  /** The stream's name. Sources with the same key give the same outputs. */
   readonly key: string;
-  /** @param after null: from the very first */
+  /** @param after null: from the first output on */
   read(after: OutputCursor | null): Promise<OutputsRead>;
-  /** Registers for wake-ups; the returned function ends that. */
+  /** Registers for wake-ups, until the returned function is called. */
   onWake(wake: () => void): () => void;
 }
 
 export interface SharedOutput {
-  /** Live output after a cursor, pulled page by page. Ends with the stream's end. */
+  /** Live output after a cursor, pulled page by page. Ends when the stream ends. */
   follow(source: OutputSource, after: OutputCursor | null): AsyncIterableIterator<OutputItem>;
-  /** How many follow the stream here. */
+  /** How many followers the stream has on this gateway. */
   followers(key: string): number;
-  /** How many follow anything here. */
+  /** How many followers all streams have on this gateway. */
   readonly count: number;
 }
 
@@ -68,13 +69,13 @@ interface SharedStream {
 /** @param onLeft called when the last follower has left */
 function createSharedStream(source: OutputSource, onLeft: () => void): SharedStream {
   const wakes = new Map<symbol, () => void>();
-  /** The looks since the last wake-up that are under way or found nothing, by their cursor. */
+  /** Reads since the last wake-up, by cursor: those that are under way, and those that found nothing. */
   const looks = new Map<string, Promise<OutputsRead>>();
 
   const off = source.onWake(() => {
-    // One that is under way may have begun before what this tells of was stored: nobody who is woken may join it.
+    // A read that is under way may have begun before the new output was stored, so woken followers must not join it.
     looks.clear();
-    // A copy: a follower may leave, or another come, while it is woken.
+    // A copy, because followers may join or leave during the calls.
     for (const wake of [...wakes.values()]) wake();
   });
 

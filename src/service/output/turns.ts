@@ -1,16 +1,19 @@
-/** How many may go on before the event loop is let run: 16 events sent take 1 to 3 ms, so nobody else waits for long. */
+/**
+ * How many continue before the event loop does other work. Sending 16 events takes 1 to 3 ms, so others wait only
+ * briefly.
+ */
 const PER_TURN = 16;
 
 /**
- * Makes those who have something to do at the same time take turns on the event loop, in the order in which they ask: 1,000
- * subscribers that are woken by one commit would otherwise hold it until the last of them has been served.
+ * Makes simultaneous callers take turns on the event loop, in the order of their calls. Otherwise 1,000 subscribers
+ * that are woken by one commit would block the event loop until the last one is served.
  */
 export function createTurns(): () => Promise<void> {
   const waiting: (() => void)[] = [];
 
   function serve(): void {
     for (const go of waiting.splice(0, PER_TURN)) go();
-    // What these do has been done, and the network been looked at, before the next are served.
+    // Before the next ones continue, these finish their work and the event loop handles the network.
     if (waiting.length > 0) setImmediate(serve);
   }
 

@@ -3,7 +3,9 @@ import { pullIterator } from '../output/pullIterator.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** The status now, then whenever it differs from what was told last. A slow reader misses what came between, never the end. */
+/**
+ * The status now, and then each time it has changed. A slow reader misses intermediate states, but never the latest.
+ */
 export function followPoolStatus(
   { pool }: Pick<ServiceDeps, 'pool'>,
   _principal: Principal,

@@ -2,7 +2,7 @@ import type { PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** The workers of this installation, counted now. */
+/** The current numbers of workers of this installation. */
 export function poolStatus(
   { pool }: Pick<ServiceDeps, 'pool'>,
   _principal: Principal,

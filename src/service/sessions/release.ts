@@ -3,7 +3,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** Ends the user's session and its worker. Null: there was no open session. */
+/** Ends the user's session and its worker. Null if the user had no open session. */
 export async function release(
   { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   { tenant }: Principal,

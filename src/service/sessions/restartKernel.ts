@@ -5,7 +5,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** A fresh kernel in the user's open session. @throws NOT_FOUND, POOL_INITIALIZING */
+/** Replaces the kernel of the user's open session. @throws NOT_FOUND, POOL_INITIALIZING */
 export async function restartKernel(
   deps: Pick<ServiceDeps, 'database' | 'now'>,
   { tenant }: Principal,

@@ -3,7 +3,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** The user's open session, else the last one that was, else null. */
+/** The user's last session, open or closed. Null if the user never had one. */
 export async function session(
   { database }: Pick<ServiceDeps, 'database'>,
   { tenant }: Principal,
