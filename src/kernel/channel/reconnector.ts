@@ -1,23 +1,23 @@
-/** Before the first attempt after a loss: the usual cause is over at once, and code may be waiting. */
+/** Delay before the first attempt after a loss. The usual cause is over quickly, and code may be waiting. */
 const FIRST_RETRY_MS = 20;
-/** The delay doubles up to this, so a worker that comes back is met within a second. */
+/** The delay doubles up to this, so a worker that comes back is reached within a second. */
 const MAX_RETRY_MS = 1_000;
-/** A connection that lasted so long was good, and the next loss starts anew with the short delay. */
+/** A connection that has lasted this long counts as good: the next loss starts again with the short delay. */
 const STABLE_AFTER_MS = 1_000;
 
 export interface Reconnector {
   /** A connection failed or ended; the next attempt follows after a delay. */
   lost(error: Error): void;
-  /** Connected: good once it has lasted. */
+  /** A connection is open. It counts as good after {@link STABLE_AFTER_MS}. */
   opened(): void;
-  /** The connection has brought something new: good at once. */
+  /** The connection has delivered something new, so it counts as good immediately. */
   proved(): void;
   close(): void;
 }
 
 /**
- * When to try again (exponential back-off with jitter), and when to say that it is of no use. A peer that accepts
- * connections and breaks them at once counts as unreachable like one that is not there. The clock runs from creation.
+ * Decides when to reconnect (exponential back-off with jitter), and when to report the worker as unreachable. A peer
+ * that accepts connections and drops them immediately counts as unreachable too. The first outage begins at creation.
  */
 export function createReconnector(deps: {
   readonly connect: () => void;
