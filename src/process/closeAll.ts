@@ -1,9 +1,9 @@
-/** How to undo what was opened so far, in the order of opening. */
+/** Functions that close what has been opened so far, in the order of opening. */
 export type Closers = (() => Promise<unknown>)[];
 
 /**
- * Closes in reverse order of opening and empties the list. One that fails does not keep the others open.
- * @throws AggregateError of all that failed
+ * Closes everything in reverse order of opening and empties the list. A failure does not keep the others open.
+ * @throws AggregateError of all failures
  */
 export async function closeAll(closers: Closers): Promise<void> {
   const failures: unknown[] = [];

@@ -6,7 +6,7 @@ import type { Service } from '../service/service.ts';
 import type { QueryLimits } from './graphql/queryLimits.ts';
 import type { Readiness } from './http/health.ts';
 
-/** What the server serves, and what it tells of the gateway. */
+/** What the server needs: the service, and facts about the gateway that it reports. */
 export interface ServerDeps {
   readonly config: Pick<
     Config,
@@ -16,10 +16,10 @@ export interface ServerDeps {
   readonly service: Service;
   readonly token: string;
   readonly readiness: () => Promise<Readiness>;
-  /** How executions ended since the start, for /metrics. */
+  /** How many executions have ended with each status since the start, for /metrics. */
   readonly endedExecutions: () => ReadonlyMap<EndStatus, number>;
   readonly messageCounts: () => Readonly<MessageCounts>;
-  /** How many subscriptions follow output here. */
+  /** The number of subscriptions that follow output on this gateway. */
   readonly outputFollowers: () => number;
   readonly logger: Logger;
 }

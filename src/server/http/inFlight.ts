@@ -1,10 +1,10 @@
-/** The calls that a stopping server waits for. */
+/** Counts the calls that a stopping server must wait for. */
 
 export interface InFlight {
-  /** Counts a call; the function it gives back ends it, once. */
+  /** Counts a call. The returned function ends it; repeated calls do nothing. */
   begin(): () => void;
   readonly count: number;
-  /** Resolves as soon as no call is in flight, at the latest after that time or when the signal is aborted. */
+  /** Resolves as soon as no call is in flight, but at the latest after `timeoutMs` or when `signal` is aborted. */
   untilNone(timeoutMs: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export function createInFlight(): InFlight {
           signal?.removeEventListener('abort', wake);
           resolve();
         };
-        // Not AbortSignal.any of an AbortSignal.timeout: Node 20 may collect the latter as garbage, and the limit never comes.
+        // Not AbortSignal.any with an AbortSignal.timeout: Node 20 may garbage-collect it, and then it never fires.
         const limit = setTimeout(wake, timeoutMs);
         waiting.add(wake);
         signal?.addEventListener('abort', wake, { once: true });
