@@ -1,6 +1,6 @@
 /**
- * `npm run check`: everything that can be checked without Docker, in under a minute. Goes on after a failure, so that one
- * run shows them all.
+ * `npm run check`: checks everything that can be checked without Docker, in under a minute. It continues after a
+ * failure, so that one run shows all failures.
  */
 import { join } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
@@ -13,8 +13,8 @@ const CHECKS = [
   ['Format, lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'],
   ['Import arrows', 'scripts/check-arrows.mjs'],
   ['Types', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
-  ['schema.graphql is what the code says', 'dist/schema/printSchema.js', '--check'],
-  ['migrations are what the tables say', 'scripts/check-migrations.mjs'],
+  ['schema.graphql matches the code', 'dist/schema/printSchema.js', '--check'],
+  ['migrations match the tables', 'scripts/check-migrations.mjs'],
   ['No dead exports, no unused dependencies', 'node_modules/knip/bin/knip.js'],
   ['Unit tests', 'node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'],
 ];
@@ -33,7 +33,7 @@ await runScript(async () => {
   if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
 });
 
-/** How much was looked at: a check of nothing finds nothing. */
+/** Shows how much was checked, because a check of nothing would pass too. */
 function showSummary(output) {
   for (const line of output.split('\n')) {
     if (/^\s*(Checked \d+ files|Test Files|Tests)\b/.test(stripColours(line)))
@@ -42,6 +42,6 @@ function showSummary(output) {
 }
 
 function stripColours(text) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how they begin
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with a control character
   return text.replace(/\x1b\[[0-9;]*m/g, '');
 }
