@@ -125,9 +125,7 @@ export type FaultName =
 export interface FaultRecord {
   readonly name: FaultName;
   readonly startedAt: number;
-  /**
-   * When the nemesis had undone it, for example restarted the process. For a momentary fault, when it had been caused.
-   */
+  /** When the nemesis had undone it, e.g. restarted the process. For a momentary fault, when it had been caused. */
   readonly healedAt: number;
   readonly gateway: number | null;
   readonly workerId: string | null;
@@ -174,9 +172,7 @@ export interface RestSnapshot {
 /** Cells fill lines with this character, and use it for nothing else. */
 export const FILLER = '.';
 
-/**
- * Removes the filler from a text, so that the history of a loud stream stays small. Its length is recorded separately.
- */
+/** Removes the filler from a text, so that histories of loud streams stay small. The length is recorded separately. */
 export function compact(text: string): string {
   return text.replaceAll(FILLER, '');
 }

@@ -8,9 +8,7 @@ export interface Random {
   pick<T>(items: readonly T[]): T | undefined;
   /** One of `items`, with a probability proportional to its weight. */
   pickWeighted<T extends { readonly weight: number }>(items: readonly T[]): T | undefined;
-  /**
-   * A waiting time between independent events: exponentially distributed with this mean, at most four times the mean.
-   */
+  /** A waiting time between independent events: exponentially distributed with this mean, at most four times it. */
   waitMs(mean: number): number;
   /** An independent generator, so that the numbers that one part draws do not affect another part. */
   fork(): Random;

@@ -46,9 +46,7 @@ export function checkOut(commit: string, path: string, folder: string): void {
   execFileSync('tar', ['-x', '-C', folder], { input: archive });
 }
 
-/**
- * Links our npm packages if they are the same. Otherwise the release's set-up installs its own, never into our folder.
- */
+/** Links our npm packages if they are the same. Otherwise its set-up installs its own, never into our folder. */
 function usePackages(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8');
   if (lock(folder) !== lock(PROJECT)) return;

@@ -21,9 +21,7 @@ interface Message {
   };
 }
 
-/**
- * Uses a Unix socket. Over TCP its small frames would wait for acknowledgements, because it does not set TCP_NODELAY.
- */
+/** Uses a Unix socket. Over TCP its small frames would wait for acknowledgements, as it does not set TCP_NODELAY. */
 export async function startPlainJupyterServer(): Promise<CodeRunner> {
   const server = await startJupyterServer(SETTINGS);
   try {

@@ -1,6 +1,4 @@
-/**
- * Measures how many events per second the store takes, and how long one commit takes, for several numbers of writers.
- */
+/** Measures how many events per second the store takes, and how long a commit takes, for several numbers of writers. */
 import type { Database } from '../../src/events/database.ts';
 import type { Figure } from '../suite/bench.ts';
 import { percentile } from '../support/percentile.ts';

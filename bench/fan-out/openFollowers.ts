@@ -17,9 +17,7 @@ export interface Arrival {
 }
 
 export interface Followers {
-  /**
-   * Line -> its arrival. Resolves when all followers have received the end. Rejects if a socket is closed before that.
-   */
+  /** Line -> its arrival. Resolves when all followers have received the end. Rejects if a socket is closed earlier. */
   readonly arrivals: Promise<ReadonlyMap<string, Arrival>>;
   close(): void;
 }

@@ -1,6 +1,4 @@
-/**
- * Formats the table at the end of a run. Ratios come first, because they depend on Cellhouse more than on the machine.
- */
+/** Formats the table at the end of a run. Ratios come first, because they depend less on the machine. */
 import type { Target } from './bench.ts';
 import type { Report, ReportedBench, ReportedSamples } from './report.ts';
 

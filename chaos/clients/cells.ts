@@ -20,9 +20,7 @@ const DEAF_TIMEOUT_MS = 500;
 
 const STREAM_LINES = 30;
 const STREAM_PAUSE_S = 0.06;
-/**
- * More output than fits into the smallest replay buffer (1 MiB), within seconds. It overflows if no gateway stores it.
- */
+/** More output, within seconds, than the smallest replay buffer holds (1 MiB). It overflows if no gateway stores it. */
 const LOUD_LINES = 500;
 const LOUD_FILLER_CHARS = 4_000;
 const LOUD_PAUSE_S = 0.004;

@@ -109,9 +109,7 @@ export function createUser(deps: UserDeps): User {
   };
 }
 
-/**
- * Submits several cells at once, some of them twice. Then repeats the same keys, which must return the same executions.
- */
+/** Submits several cells at once, some twice. Then repeats the same keys, which must return the same executions. */
 async function runBatch({ name, calls, random, cell }: Acting): Promise<void> {
   const cells = Array.from({ length: random.between(MIN_BATCH, MAX_BATCH) }, () => cell('batch'));
   const sent = cells.flatMap((each) => (random.next() < TWICE_SHARE ? [each, each] : [each]));

@@ -1,6 +1,4 @@
-/**
- * A subscriber of one execution. When its connection breaks, it asks the next gateway for what follows its last seq.
- */
+/** Subscribes to one execution. When the connection breaks, it asks the next gateway for what follows its last seq. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamItem, StreamRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';

@@ -5,9 +5,7 @@ import { WebSocket } from 'ws';
 import { compact, type StreamItem } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 
-/**
- * Followed code prints all the time. Silence for this long means that its gateway is stopped or that its user waits.
- */
+/** Followed code prints all the time. Such a silence means that its gateway is stopped or that its user waits. */
 const SILENCE_LIMIT_MS = 6_000;
 
 /** The kinds as named in the database. */
@@ -70,9 +68,7 @@ export async function subscribe(
   }
 }
 
-/**
- * If a `ws` socket is terminated before it is open, it emits an error, to which graphql-ws no longer listens by then.
- */
+/** A `ws` socket that is terminated before it is open emits an error, to which graphql-ws no longer listens. */
 class TerminableWebSocket extends WebSocket {
   constructor(url: string, protocols: string | string[]) {
     super(url, protocols);
@@ -95,9 +91,7 @@ async function take(
   }
 }
 
-/**
- * The code of an error after which the subscription can never succeed, or null. graphql-ws throws a refusal's errors.
- */
+/** The code of an error after which the subscription cannot succeed, or null. graphql-ws throws a refusal's errors. */
 function refusalIn(errors: unknown): string | null {
   const codes = Array.isArray(errors) ? errors.map((error) => error?.extensions?.code) : [];
   return codes.find((code) => code === 'NOT_FOUND' || code === 'BAD_USER_INPUT') ?? null;

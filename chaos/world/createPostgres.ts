@@ -1,6 +1,4 @@
-/**
- * The run's own PostgreSQL. It is the embedded one, but started and stopped from here. Gateways get it as DATABASE_URL.
- */
+/** The run's own PostgreSQL: the embedded one, but started and stopped from here. Gateways get it as DATABASE_URL. */
 import { pino } from 'pino';
 import { type Client, createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';

@@ -40,9 +40,7 @@ function writeContext(files) {
   return folder;
 }
 
-/**
- * The folder's content as a tar stream. Owners and times are fixed, because they would invalidate the builder's cache.
- */
+/** The folder's content as a tar stream. Owners and times are fixed, as they would invalidate the builder's cache. */
 function tarOf(folder, exclude) {
   const patterns = exclude.map((pattern) => `--exclude=${pattern}`);
   const child = spawn(
@@ -67,9 +65,7 @@ function tarOf(folder, exclude) {
   return child.stdout;
 }
 
-/**
- * This machine's proxy settings, with which builds reach the package mirrors. Docker predefines these build arguments.
- */
+/** This machine's proxy settings, so that builds reach the package mirrors. Docker predefines these build arguments. */
 async function proxies() {
   const found = {};
   for (const name of ['http_proxy', 'https_proxy', 'no_proxy']) {

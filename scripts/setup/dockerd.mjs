@@ -113,9 +113,7 @@ export function engineProcess(places = SYSTEM_PLACES) {
   return Number(readFileSync(places.pidFile, 'utf8'));
 }
 
-/**
- * Whether the pid file names a live process of this program. A zombie does not count, because it has no command line.
- */
+/** Whether the pid file names a live process of this program. A zombie has no command line and does not count. */
 function isProcess(pidFile, name) {
   if (!existsSync(pidFile)) return false;
   const commandLine = `/proc/${readFileSync(pidFile, 'utf8').trim()}/cmdline`;

@@ -13,9 +13,7 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/**
- * Installs what only the tests need: a browser, docker with `compose`, gVisor, and the programs that run the examples.
- */
+/** Installs what only the tests need: a browser, docker with `compose`, gVisor, and what the examples need. */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));

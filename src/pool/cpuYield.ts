@@ -15,9 +15,7 @@ import type { CpuShare } from '../runtime/runtime.ts';
 import type { HeldWorker } from '../worker/heldWorker.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
 
-/**
- * An interactive execution is over by then. Changing a share twice costs some 50 ms of one CPU, so short runs skip it.
- */
+/** An interactive execution is over by then. It is spared two changes of the share, which cost some 50 ms of a CPU. */
 const LONG_RUN_MS = 500;
 
 export interface CpuYieldDeps {

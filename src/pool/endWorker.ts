@@ -39,9 +39,7 @@ export type WorkerEnd =
   | {
       readonly type: 'RetireWorker';
       readonly reason: RetireReason;
-      /**
-       * Retires the worker only if its session has not been used since then, so a request that arrives meanwhile wins.
-       */
+      /** Retires the worker only if its session was not used since then, so a request that arrives meanwhile wins. */
       readonly idleSince?: Date;
     }
   | {

@@ -41,9 +41,7 @@ export interface PoolDeps {
 export interface Pool {
   readonly id: PoolId;
   readonly heldWorkers: HeldWorkers;
-  /**
-   * Adopts live workers, ends dead ones, and starts the upkeep of the pool. Resolves when all live workers are adopted.
-   */
+  /** Adopts live workers, ends dead ones, and starts the upkeep. Resolves when all live workers are adopted. */
   start(): Promise<void>;
   readonly isInitializing: boolean;
   readonly degradation: PoolDegradation | null;
@@ -223,9 +221,7 @@ async function closeSession(
   return worker && (await endWorker(ending, worker, why));
 }
 
-/**
- * Idle workers that may be handed out. A worker of this gateway whose channel is down is left out, as it may be dead.
- */
+/** Idle workers that may be handed out. A worker of this gateway whose channel is down is left out: it may be dead. */
 async function claimable(
   { queries }: Database,
   poolId: PoolId,

@@ -16,9 +16,7 @@ export interface ClusterProcesses {
  */
 const CHILD_TITLE = 'postgres: ';
 
-/**
- * Searches /proc. A pid file would not do: another process may have its number by now, and it does not list orphans.
- */
+/** Searches /proc. A pid file would not do: another process may have its number by now, and it lists no orphans. */
 export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const folder = statSync(dataDir);
   const found = readdirSync('/proc')

@@ -1,6 +1,4 @@
-/**
- * Where the embedded PostgreSQL listens, in the form of a client's options. No password is needed: see `cluster.ts`.
- */
+/** Where the embedded PostgreSQL listens, in the form of client options. No password is needed: see `cluster.ts`. */
 export interface SocketAddress {
   /** The folder of its Unix socket. */
   readonly host: string;

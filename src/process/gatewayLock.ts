@@ -27,9 +27,7 @@ const IS_TAKEN = 1;
 /** A gateway that is running. */
 export interface LiveGateway {
   readonly pid: number;
-  /**
-   * Whether `pid` is valid in this process's PID namespace. False if only one of the two processes is in a container.
-   */
+  /** Whether `pid` is valid in this process's PID namespace. False if only one of the two is in a container. */
   readonly isOfThisNamespace: boolean;
 }
 

@@ -3,9 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { AnyId, NewId } from '../domain/ids.ts';
 
-/**
- * Size of an id. Random bytes for 256 ids are fetched at once, because that costs more than the rest of making an id.
- */
+/** Size of an id. Random bytes for 256 ids are fetched at once, as fetching costs more than the rest of making one. */
 const ID_BYTES = 16;
 const IDS_PER_ASKING = 256;
 

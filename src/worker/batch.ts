@@ -41,9 +41,7 @@ export interface Batch {
     readonly reason: KernelRestartReason;
     readonly executionId: ExecutionId | null;
   }[];
-  /**
-   * Roughly the number of bytes it will store. The limits for flushing early and for pausing the channel refer to it.
-   */
+  /** Roughly the number of bytes to store. The limits for flushing early and for pausing the channel refer to it. */
   size: number;
   /** The highest seq of the agent in this batch. Null: no message had a seq. */
   seq: number | null;

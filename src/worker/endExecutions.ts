@@ -37,7 +37,8 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
       const cursor = await leases.acquireWorker(worker.id);
       if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
       // Another live gateway holds the worker, or has just taken it. It gets SessionClosed and ends them itself.
-      if (performance.now() > limit) throw new Error('Its executions have not been ended in time.');
+      if (performance.now() > limit)
+        throw new Error(`The executions of ${worker.id} did not end within ${HOLDER_LIMIT_MS} ms.`);
       await news.next(HOLDER_LOOK_INTERVAL_MS);
     }
   } finally {

@@ -2,13 +2,9 @@
 
 /** How far a reader may lag behind the worker. */
 export const FLUSH_DELAY_MS = 25;
-/**
- * How long the first output after a quiet time waits, so that the output and the end of a short run share one commit.
- */
+/** How long the first output after a quiet time waits, so that output and end of a short run share one commit. */
 const FIRST_FLUSH_DELAY_MS = 2;
-/**
- * Sending an event to one follower takes about 0.1 ms of CPU. This delay leaves more than half of the time to others.
- */
+/** Sending an event to a follower takes about 0.1 ms of CPU. This delay leaves more than half of the time to others. */
 const FLUSH_DELAY_PER_FOLLOWER_MS = 0.25;
 /** A delay that people still perceive as immediate. */
 const MAX_FLUSH_DELAY_MS = 250;

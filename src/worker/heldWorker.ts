@@ -61,9 +61,7 @@ export interface HeldWorker {
   readonly running: ExecutionId | null;
   readonly sessionId: SessionId | null;
   opened(session: Session): void;
-  /**
-   * Accepts a new execution. One that the worker already began with is ignored, because a lagging feed may repeat it.
-   */
+  /** Accepts a new execution. One that it already began with is ignored, because a lagging feed may repeat it. */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
   /**

@@ -27,9 +27,7 @@ const FLUSH_BYTES = 64 * 1024;
  */
 const HOLD_BACK_BYTES = 256 * 1024;
 const RETRY_DELAY_MS = 500;
-/**
- * Pause after a conflict with another writer. A second conflict is unlikely, but a defect must not cause a tight loop.
- */
+/** Pause after a conflict with another writer. A second one is unlikely, but a defect must not cause a tight loop. */
 const CONFLICT_DELAY_MS = 20;
 
 export interface WriterDeps {

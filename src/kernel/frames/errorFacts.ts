@@ -37,9 +37,7 @@ function cutLines(lines: readonly unknown[]): string[] {
   return kept;
 }
 
-/**
- * The first `maxChars` UTF-16 units of `text`, without splitting a surrogate pair, and a note of how much was cut off.
- */
+/** The first `maxChars` UTF-16 units of `text`, without splitting a surrogate pair, and a note of how much was cut. */
 export function cutText(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
   const end = isHighSurrogate(text.charCodeAt(maxChars - 1)) ? maxChars - 1 : maxChars;

@@ -26,9 +26,7 @@ export interface StatusMessage extends MessageBase {
   readonly reason: 'timeout' | 'user' | 'died' | 'oom' | null;
 }
 
-/**
- * One output. Output in a form that cannot be kept becomes a gap with reason `malformed`; it is never dropped silently.
- */
+/** One output. If its form cannot be kept, it becomes a gap with reason `malformed`; it is never dropped silently. */
 export interface OutputMessage extends MessageBase {
   readonly type: 'output';
   readonly output: Output;

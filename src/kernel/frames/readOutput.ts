@@ -6,9 +6,7 @@ import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from 
 const MAX_MIME_TYPES = 64;
 /** Longest MIME type; RFC 6838 allows 127 + 1 + 127. */
 const MAX_MIME_TYPE_CHARS = 255;
-/**
- * Deepest JSON in data or metadata. Chart specifications reach about 20 levels; a stack overflows at some thousands.
- */
+/** Deepest JSON in data or metadata. Chart specifications reach about 20 levels. A stack overflows at thousands. */
 const MAX_JSON_DEPTH = 128;
 /** Most metadata kept with one output, as JSON. Real metadata holds a width and a height. */
 const MAX_METADATA_CHARS = 65_536;

@@ -11,9 +11,7 @@
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import { RuntimeError } from '../../runtime/runtime.ts';
 
-/**
- * A failure older than this no longer explains why a request waits. This is longer than the pause between two attempts.
- */
+/** A failure older than this no longer explains why a request waits. Longer than the pause between two attempts. */
 const FAILURE_MEMORY_MS = 60_000;
 
 const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {

@@ -13,9 +13,7 @@ export interface AdoptOrphansDeps {
   readonly inBackground: (work: Promise<void>) => void;
 }
 
-/**
- * Takes over the workers that no live gateway acts for. A failure with one of them does not delay the others.
- */
+/** Takes over the workers that no live gateway acts for. A failure with one of them does not delay the others. */
 export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void> {
   const { leases, queries } = deps.database;
   const settling = new Set<WorkerId>();

@@ -1,6 +1,4 @@
-/**
- * Ends idle sessions and sessions that are too old. Several are ended in parallel, because each removes a container.
- */
+/** Ends idle sessions and sessions that are too old. Several are ended in parallel, as each removes a container. */
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';

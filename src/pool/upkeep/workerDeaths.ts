@@ -17,9 +17,7 @@ export interface WorkerDeaths {
    * the engine no longer takes calls, it is stopping, and has ended the container itself.
    */
   containerEnded(containerId: string, exitCode: number | null): Promise<void>;
-  /**
-   * Call this when a worker's agent does not answer. The worker is lost even if its container runs: nobody can use it.
-   */
+  /** Call this when a worker's agent does not answer. The worker is lost even if its container runs. */
   suspect(workerId: WorkerId, why: string): Promise<void>;
 }
 

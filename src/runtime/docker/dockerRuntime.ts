@@ -26,9 +26,7 @@ import { makeSocketFolder, removeSocketFolder, socketFolder, socketIn } from './
 
 /** An engine that has not answered a call by then counts as away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;
-/**
- * Longer than dockerode's own limit. It catches answers that break off in the middle, which dockerode never reports.
- */
+/** Longer than dockerode's own limit. Catches answers that break off in the middle, which dockerode never reports. */
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
@@ -179,9 +177,7 @@ async function remove({ docker, socketDir }: Parts, worker: WorkerParts): Promis
   if (workerId !== null) await removeSocketFolder(socketFolder(socketDir, { poolId, workerId }));
 }
 
-/**
- * Resolves when the container is gone. 404: it was gone already. 409: somebody else is removing it, so wait for that.
- */
+/** Resolves when the container is gone. 404: it was gone already. 409: it is being removed, so wait for that. */
 async function removeContainer(docker: Docker, containerId: string): Promise<void> {
   const container = docker.getContainer(containerId);
   try {

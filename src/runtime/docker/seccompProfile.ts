@@ -101,9 +101,7 @@ export function seccompProfile(): string {
   });
 }
 
-/**
- * Unix, TCP and UDP sockets, and the netlink socket that lists interfaces. Other families could load kernel modules.
- */
+/** Unix, TCP and UDP sockets, and the netlink socket that lists interfaces. Others could load kernel modules. */
 function socketRules(): Rule[] {
   const type = (kind: number) => masked(1, SOCK_TYPE_MASK, kind);
   const internet = [AF_INET, AF_INET6].flatMap((family) =>

@@ -69,9 +69,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   };
 }
 
-/**
- * Gets hold of the handler that Yoga's adapter hides. The plugin only stores it, and has no hook that a request passes.
- */
+/** Gets the handler that Yoga's adapter hides. The plugin only stores it, and adds no hook to requests. */
 function innerHandler() {
   type Handle = GraphqlHttp['handle'];
   let handle: Handle = () => {

@@ -1,6 +1,4 @@
-/**
- * Masks errors: a caller sees expected errors unchanged, and all others as INTERNAL with an id that is also in the log.
- */
+/** Masks errors: a caller sees expected errors unchanged, and others as INTERNAL with an id that is also in the log. */
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';

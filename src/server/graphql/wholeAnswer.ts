@@ -12,9 +12,7 @@ import type { ServerContext } from './serverContext.ts';
 /** If a client accepts one of these types, Yoga may send a single result as a stream. */
 const STREAM_TYPES = /event-stream|multipart|mixed|text\/\*/i;
 
-/**
- * Whether the answer is a single piece. False: it may be a stream, or the request has a form that the adapter handles.
- */
+/** Whether the answer is a single piece. False: it may be a stream, or the request is left to the adapter. */
 export function asksForWhole(
   { url, headers }: IncomingMessage,
   { params }: ServerContext,
