@@ -73,9 +73,9 @@ async function lockFile(fd: number): Promise<boolean> {
 }
 
 function taken(dataDir: string, live: LiveGateway | null): Error {
-  const which = live === null ? 'just starting or stopping' : `running (process ${live.pid})`;
+  const which = live === null ? 'it is just starting or stopping' : `process ${live.pid}`;
   return new Error(
-    `The data directory ${dataDir} belongs to a gateway that is ${which}. Stop that gateway, or set another DATA_DIR.`,
+    `The data directory ${dataDir} belongs to a gateway that is running (${which}). Stop that gateway, or set another DATA_DIR.`,
   );
 }
 
