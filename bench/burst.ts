@@ -1,7 +1,8 @@
 /**
- * Thirty new users at once, with no idle worker: until each has had an answer; beside thirty plain containers of the same
- * image with the same limits, all begun at once, until the health of each answers. Meanwhile a user with a session goes on
- * calling: what its calls cost beside the plain containers is what the load of the CPUs explains. Both take turns in one run.
+ * Measures how long thirty new users wait for their first answer if all come at once and no worker is idle. The
+ * baseline is thirty plain containers of the same image and limits, all started at once, until each one's health check
+ * answers. Meanwhile a user with a session keeps calling; its calls beside the plain containers show how much the CPU
+ * load alone costs. Both cases take turns in one run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
@@ -11,9 +12,9 @@ import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/n
 import { percentile } from './support/percentile.ts';
 
 const USERS = 30;
-/** Each is half a minute of two busy CPUs. */
+/** Each round keeps two CPUs busy for half a minute. */
 const ROUNDS = 3;
-/** Between two calls of the user with a session. */
+/** Pause between two calls of the user with a session. */
 const PROBE_PAUSE_MS = 50;
 const QUIET_MS = 3_000;
 
@@ -79,7 +80,7 @@ function compare(
   return { name, unit: 'ms', base, measured: { name: 'new users', values: burst } };
 }
 
-/** What the calls of the user with a session took while `work` went on, and its result. */
+/** Runs `work` while the user with a session keeps calling. Resolves with the durations of the calls and its result. */
 async function beside<T>(
   probe: (code: string, expected: string) => Promise<number>,
   work: () => Promise<T>,
@@ -92,7 +93,7 @@ async function beside<T>(
       await delay(PROBE_PAUSE_MS);
     }
   })();
-  // It is told when the work is over.
+  // A failure of the calls is thrown by the `await` below, when the work is over.
   probing.catch(() => undefined);
   try {
     return [tookMs, await work()];

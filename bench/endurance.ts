@@ -1,6 +1,7 @@
 /**
- * 24,000 executes in one run, over thirty sessions. What the gateway holds after a collection and what the agents hold must be
- * the same at the end as after the first 4,000; ends with 1 if it is not. Agents are other users' processes, so it runs as root.
+ * Runs 24,000 executes over thirty sessions. The memory of the gateway after a garbage collection, and of the agents,
+ * must be the same at the end as after the first 4,000 executes; otherwise it exits with 1. It needs root to read the
+ * agents' memory, because they run as another user.
  *
  * `npm run bench -- endurance [--executions N] [--sessions N]`
  */
@@ -16,11 +17,11 @@ import { takeLook } from './soak/takeLook.ts';
 import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 
-/** Of all: compilers, caches and connection pools fill up meanwhile. */
+/** The share of executes that is not judged, because compilers, caches and connection pools still fill up. */
 const WARM_UP_SHARE = 1 / 6;
-/** After the warm-up there are twenty, which is enough for a trend. */
+/** Twenty of these come after the warm-up, which is enough for a trend. */
 const LOOKS = 24;
-/** A machine that does other things as well may take long for thirty workers. */
+/** Generous, because a busy machine may need long to start thirty workers. */
 const WAIT_MS = '300000';
 
 interface Extent {
@@ -74,7 +75,7 @@ async function measure(
   while (done < executions) {
     await Promise.all(counters.map(({ count }) => count(perLook)));
     done += perLook * sessions;
-    // Nothing is under way now.
+    // Nothing is running at this point.
     const look = await takeLook({ gateway, inspector, containers, startedAt });
     say(lookRow(String(done), look));
     if (done >= executions * WARM_UP_SHARE) steady.push(look);
@@ -86,7 +87,7 @@ async function measure(
   return reportVerdicts(judge(steady), `after ${warmUp} executes`);
 }
 
-/** A session that knows how often it was called: none is lost, and none done twice. */
+/** A session that counts its calls, so that a lost or repeated execution makes the bench fail. */
 function createCounter(execute: RoundTrip) {
   let last = 0;
   return {

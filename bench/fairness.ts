@@ -1,7 +1,7 @@
 /**
- * What ten users who print without end cost an eleventh: its `1+1` beside them and without them. Both take turns in one run,
- * so that a busy machine slows both alike. And whether anything grows while they print: the gateway's memory, and what of
- * the flood is stored later than it was printed.
+ * Measures how much ten users who print endlessly slow down an eleventh: `1+1` beside them, and without them. Both
+ * cases take turns in one run, so that a busy machine slows both alike. It also records the gateway's memory while they
+ * print.
  *
  * `npm run bench -- fairness [--users N] [--rounds N]`
  */
@@ -14,11 +14,11 @@ import type { Bench, BenchResult, BenchRun } from './suite/bench.ts';
 import { httpExecute } from './support/httpExecute.ts';
 import { percentile } from './support/percentile.ts';
 
-/** In each round, of each kind: together enough for the 95th percentile to rest on some twenty. */
+/** Samples of each case in each round. Over all rounds, some twenty of them are above the 95th percentile. */
 const SAMPLES = 80;
-/** Left out: compilers and caches are still warming up. */
+/** The first samples are left out, because compilers and caches are still warming up. */
 const WARM_UP = 50;
-/** Until the flood is what it will be. */
+/** Time until the flood is in full flow. */
 const IN_FULL_FLOW_MS = 1_000;
 
 export const fairnessBench: Bench = {

@@ -1,6 +1,6 @@
 /**
- * Whether a long past makes a gateway slower: `1+1` through HTTP, and a start after a kill -9, on databases that hold 10^3,
- * 10^5 and 10^6 past executions. A gateway on each, all at the same time; they take turns.
+ * Measures whether a long history makes a gateway slower: `1+1` through HTTP, and a start after kill -9, on databases
+ * with 10^3, 10^5 and 10^6 past executions. Each database has its own gateway. All run at the same time and take turns.
  *
  * `npm run bench -- growth [--executions N,N...] [--samples N] [--restarts N]`
  */
@@ -15,7 +15,7 @@ import { httpExecute } from './support/httpExecute.ts';
 const EXECUTIONS = '1000,100000,1000000';
 const SHORT_EXECUTIONS = '1000,10000';
 const WARM_UP = 50;
-/** More than by chance: the issue's bound for the near end of the interval. */
+/** Highest ratio for the near end of the confidence interval. A higher one is not due to chance. */
 const AT_MOST = 1.15;
 
 export const growthBench: Bench = {

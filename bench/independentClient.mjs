@@ -1,6 +1,6 @@
 /**
- * A check of `npm run bench -- execute` that shares nothing with it: `1+1` over one kept HTTP connection to a gateway that
- * runs already, in turns with a stock ipykernel in a container. Prints both medians and their ratio.
+ * Checks `npm run bench -- execute` without sharing any code with it. It measures `1+1` over one kept HTTP connection
+ * to a running gateway, in turns with a stock ipykernel in a container. It prints both medians and their ratio.
  *
  * AUTH_TOKEN=... node bench/independentClient.mjs URL USER WORKER_IMAGE [TURNS]
  */

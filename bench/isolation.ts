@@ -1,6 +1,6 @@
 /**
- * What gVisor costs: the `1+1` of `execute` through a gateway whose workers run under runsc, beside one whose workers run under
- * runc. Makes runsc known to the engine, as `npm test` does.
+ * Measures what gVisor costs: `1+1` of `execute` through a gateway whose workers run under runsc, compared with one
+ * whose workers run under runc. It adds runsc to the engine, as `npm test` does.
  *
  * `npm run bench -- isolation [--samples N]`
  */
@@ -12,7 +12,7 @@ import type { Bench } from './suite/bench.ts';
 import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts';
 
 const WARM_UP = 50;
-/** The first of a gateway's workers may be made on a machine that does other things as well. */
+/** Generous, because a busy machine may need long to start a gateway's first worker. */
 const WAIT_MS = '120000';
 const SETTINGS = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '1', WORKER_WAIT_TIMEOUT_MS: WAIT_MS };
 
@@ -39,7 +39,7 @@ async function start(runtime: string): Promise<Contender> {
   return { ...contenderAt(gateway), name: `under ${runtime}` };
 }
 
-/** The project's own set-up of it. @throws Error with what it said where it cannot, and what to do by hand */
+/** Runs the project's set-up of runsc. @throws Error with its message if that fails, including what to do by hand */
 async function ensureRunsc(say: (line: string) => void): Promise<void> {
   try {
     const script = 'scripts/setup-runsc.mjs';

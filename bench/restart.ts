@@ -1,7 +1,8 @@
 /**
- * How long a user is without a kernel: from asking for a fresh one; from the limit of a runaway loop, which the interrupt ends; and
- * if the loop takes no notice of that, from when its limit and the grace time are over and its kernel is replaced. Until the next
- * code has answered, through the worker's agent and its channel. Beside a stock kernel that its own manager restarts.
+ * Measures how long a user is without a kernel, until the next code has answered through the worker's agent and its
+ * channel. It starts at one of three moments: when the user asks for a restart; when a runaway loop, which the
+ * interrupt ends, reaches its time limit; or, for a loop that ignores the interrupt, when the limit and the grace time
+ * are over and its kernel is replaced. The baseline is a stock kernel that its own manager restarts.
  */
 import { randomUUID } from 'node:crypto';
 import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
@@ -16,15 +17,15 @@ import { workerImage } from './support/workerImage.ts';
 /** Each turn takes seconds. */
 const TURNS = { samples: 30, warmUp: 2 };
 const SHORT_TURNS = { samples: 12, warmUp: 1 };
-/** Long enough for the loop to have begun on a busy machine. */
+/** Long enough for the loop to start even on a busy machine. */
 const TIMEOUT_MS = 1_000;
-/** What heeds the interrupt has the default; what does not is waited for in vain. */
+/** The default grace time for code that reacts to the interrupt, and a short one for code that ignores it. */
 const LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: 1_000 };
 const STUBBORN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: 100 };
-/** From a runaway loop's limit to the next answer. */
+/** Highest median from the time limit of a runaway loop to the next answer. */
 const TARGET_MS = 200;
 const LOOP = 'while True: pass';
-/** It ends with its kernel only. */
+/** Code that ends only with its kernel. */
 const STUBBORN = `
 while True:
     try:
@@ -102,7 +103,7 @@ async function afterStubborn(runner: KernelRunner): Promise<number> {
   const answeredAt = Date.now();
   if (outcome.status !== 'TIMEOUT' || !outcome.stateLost || outcome.startedAt === null)
     throw new Error(JSON.stringify(outcome));
-  // Both clocks are this machine's.
+  // Both times are from this machine's clock.
   return answeredAt - (outcome.startedAt + TIMEOUT_MS + STUBBORN_LIMITS.graceMs);
 }
 

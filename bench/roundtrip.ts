@@ -1,6 +1,6 @@
 /**
- * What the agent and the channel cost: `1+1` from sending the request until its reply has come, over the WebSocket on the
- * worker's socket, beside a stock ipykernel's own round trip in the same image.
+ * Measures what the agent and the channel cost: `1+1` from sending the request until the reply, over the WebSocket on
+ * the worker's socket. The baseline is the round trip of a stock ipykernel in the same image.
  */
 import { createKernelRunner, type KernelRunner } from '../testkit/kernelRunner.ts';
 import { startAgent } from '../testkit/kernelServers.ts';
@@ -10,7 +10,7 @@ import { type Contender, takeTurns, withContenders } from './suite/takeTurns.ts'
 
 const CODE = '1+1';
 const RESULT = '2';
-/** In the short form as well: over in seconds anyway, and a burst of other work must not cover all of it. */
+/** Also used in the short form. It takes only seconds, and must be longer than a burst of other work on the machine. */
 const TURNS = { samples: 400, warmUp: 100 };
 
 export const roundtripBench: Bench = {

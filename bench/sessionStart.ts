@@ -1,7 +1,8 @@
 /**
- * What a new user waits for. With an idle worker: the first `1+1`, beside one of a user who has a session. With none: the same,
- * beside a plain container of the same image and limits until its health answers. And many new users at once, with no idle
- * worker, beside as many plain containers. Always in turns in one run.
+ * Measures how long a new user waits for the first `1+1`, in three cases that are compared in turns in one run. With an
+ * idle worker: compared with a user who has a session. Without one: compared with a plain container of the same image
+ * and limits, until its health check answers. Many new users at once without an idle worker: compared with as many
+ * plain containers.
  *
  * `npm run bench -- session-start [--samples N] [--starts N] [--bursts N,N...] [--rounds N]`
  */
@@ -13,9 +14,9 @@ import { httpExecute } from './support/httpExecute.ts';
 import { leave, serveNewUsers, startPlainContainers, WAIT_MS } from './support/newUsers.ts';
 import { percentile } from './support/percentile.ts';
 
-/** What a session costs beside what its first execute does. */
+/** How much longer the first execute of a session may take than a later one. */
 const WARM_AT_MOST_MS = 10;
-/** What a new user waits for beside the container itself. */
+/** How much longer a new user may wait than the start of a plain container takes. */
 const EMPTY_AT_MOST_MS = 300;
 
 export const sessionStartBench: Bench = {
@@ -124,7 +125,7 @@ async function measureEmpty(gateway: TestGateway, samples: number): Promise<Benc
   };
 }
 
-/** Somebody new each time, who leaves again before the next turn. */
+/** Each turn is a new user, who releases the session before the next turn. */
 function createNewUser(
   gateway: TestGateway,
   prefix: string,

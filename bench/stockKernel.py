@@ -1,13 +1,13 @@
 """Times a stock ipykernel from within the worker image.
 
-Each line on stdin is a JSON object, answered with a line of three numbers: the milliseconds that it took, as the client
-sees it; how many characters were printed and pictures shown; how often the code was run.
+Each line on stdin is a JSON object. The answer is a line with three numbers: the milliseconds that it took for the
+client; how many characters were printed plus pictures shown; how often the code was run.
 
-`{"code": ...}` runs it once: from sending the request until the reply and the kernel's `idle` have both come.
-`{"code": ..., "seconds": ...}` runs it again and again for so long.
-`{"restart": true}` restarts the kernel, until the next code was answered.
+`{"code": ...}` runs the code once, from sending the request until both the reply and the kernel's `idle` have arrived.
+`{"code": ..., "seconds": ...}` runs the code repeatedly for that long.
+`{"restart": true}` restarts the kernel and waits until the next code has been answered.
 
-Ends with its stdin.
+Ends when stdin ends.
 """
 
 import json
@@ -19,12 +19,12 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 TIMEOUT_S = 60.0
-# Else each cell is written to a database on the disk, by a thread beside the one that runs it.
+# By default another thread writes each cell to a database on the disk.
 WITHOUT_HISTORY = "--HistoryManager.enabled=False"
 
 
 def run(client: BlockingKernelClient, code: str) -> int:
-    """Runs `code` to its end; returns how many characters it printed and pictures it showed.
+    """Runs `code` to its end and returns how many characters it printed plus pictures it showed.
 
     Raises RuntimeError if it fails, queue.Empty if the kernel does not answer.
     """
@@ -60,7 +60,7 @@ def obey(manager: KernelManager, client: BlockingKernelClient, order: dict[str, 
     started_at = time.perf_counter()
     if "restart" in order:
         manager.restart_kernel(now=True)
-        # Without its output, of which a client that comes early misses some.
+        # Waits only for the reply, because a client that connects early may miss some output.
         reply_to(client, client.execute("1+1"))
     else:
         until = started_at + order.get("seconds", 0)
@@ -71,7 +71,7 @@ def obey(manager: KernelManager, client: BlockingKernelClient, order: dict[str, 
 
 
 def main() -> None:
-    # Unix sockets, which cost less than TCP.
+    # Over Unix sockets, which cost less than TCP.
     manager = KernelManager(kernel_name="python3", transport="ipc")
     manager.start_kernel(extra_arguments=[WITHOUT_HISTORY])
     client = manager.client()

@@ -1,7 +1,7 @@
 /**
- * How long a worker takes from the request to the engine until its socket accepts, which it does when its kernel has
- * answered; beside a stock kernel in a container of the same image until it has what a worker's kernel has by then: it
- * answers, and numpy, pandas and matplotlib are imported.
+ * Measures how long a worker takes from the request to the engine until its socket accepts connections, which is when
+ * its kernel has answered. The baseline is a stock kernel in a container of the same image, until it is in the same
+ * state: it answers, and has imported numpy, pandas and matplotlib.
  */
 import { startAgent } from '../testkit/kernelServers.ts';
 import type { Bench } from './suite/bench.ts';
@@ -10,7 +10,7 @@ import { startStockKernel } from './support/stockKernel.ts';
 import { USUAL_IMPORTS } from './support/usualImports.ts';
 import { workerImage } from './support/workerImage.ts';
 
-/** Each turn takes seconds. In the first ones, files are still read from the disk. */
+/** Each turn takes seconds. The first turns still read files from the disk. */
 const TURNS = { samples: 20, warmUp: 2 };
 const SHORT_TURNS = { samples: 5, warmUp: 1 };
 

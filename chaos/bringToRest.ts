@@ -1,4 +1,4 @@
-/** With every fault undone: users finish what they do and are served once more; then nothing may be left over. */
+/** Ends a run after all faults are healed: users finish and are served once more. Then nothing may be left over. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCli } from '../testkit/runCli.ts';
@@ -7,7 +7,7 @@ import type { RestRecord, RestSnapshot } from './history.ts';
 import type { World } from './world/createWorld.ts';
 import { readRest } from './world/readRest.ts';
 
-/** Longer than what a sweep (30 s) and the longest limit of a worker in the making (120 s) take to settle what is left. */
+/** Longer than a sweep interval (30 s) plus the longest time limit in making a worker (120 s). */
 const REST_LIMIT_MS = 180_000;
 const LOOK_INTERVAL_MS = 250;
 
@@ -47,7 +47,7 @@ export async function bringToRest(
   return { serving, stopped, down, exitCodes: [...stops, code ?? 'killed'], unserved };
 }
 
-/** The first snapshot that is as it should be, or, after a time limit, the last: the checker says what is wrong with it. */
+/** The first snapshot that is right. After a time limit, the last one, and then the checker reports what is wrong. */
 async function settled(
   world: World,
   isRight: (snapshot: RestSnapshot) => boolean,

@@ -1,6 +1,7 @@
 /**
- * What a run leaves behind, and all that the checker sees: what clients were told, what the nemesis did, what the database
- * recorded, what was left at rest. Times are milliseconds since the epoch; all clocks are this machine's.
+ * The record of a run, and the only input of the checker: the answers that clients got, the faults, the events and
+ * outputs in the database, and what was left at rest. Times are milliseconds since the epoch, all by this machine's
+ * clock.
  */
 import type { RecordedEvent } from '../src/domain/events.ts';
 
@@ -10,12 +11,12 @@ export interface History {
   readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
   readonly exits: readonly ExitRecord[];
-  /** All of the database's, in order of position. */
+  /** All events in the database, in order of position. */
   readonly events: readonly RecordedEvent[];
-  /** All of the database's, by execution and seq. */
+  /** All outputs in the database, by execution and seq. */
   readonly outputs: readonly StoredOutput[];
   readonly rest: RestRecord;
-  /** What the nemesis could not do or undo: then the run proves nothing. */
+  /** Faults that the nemesis could not cause or undo. If there are any, the run proves nothing. */
   readonly mishaps: readonly string[];
 }
 
@@ -34,63 +35,63 @@ export type CellKind =
   | 'fill'
   | 'unfill';
 
-/** One thing a client wanted, however many attempts at however many gateways it took. */
+/** One operation of a client, including all its attempts at any gateways. */
 export interface CallRecord {
   readonly user: string;
   readonly operation: Operation;
-  /** Of `execute` and `submit`. */
+  /** Set for `execute` and `submit`. */
   readonly cell: CellKind | null;
   readonly key: string | null;
-  /** What `interrupt` named. */
+  /** The argument of `interrupt`. */
   readonly executionId: string | null;
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Attempts that came to nothing, by what they met: an error's code, or how the connection broke. */
+  /** The number of failed attempts by cause: an error's code, or how the connection broke. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Null: no gateway has answered within the limit; whether it was done is unknown. */
+  /** Null: no gateway answered within the limit, so it is unknown whether the operation was done. */
   readonly answer: CallAnswer | null;
-  /** An error that says the call can never succeed, such as NOT_FOUND. */
+  /** The code of an error after which the call can never succeed, such as NOT_FOUND. */
   readonly refusal: string | null;
 }
 
 export interface CallAnswer {
-  /** The execution's, or, of `release` and `restartKernel`, the session's. */
+  /** The id of the execution, or for `release` and `restartKernel` that of the session. */
   readonly id: string | null;
   readonly status: string | null;
   readonly stateLost: boolean;
-  /** As {@link compact} leaves it. */
+  /** Shortened by {@link compact}. */
   readonly stdout: string;
   readonly result: string | null;
 }
 
-/** What one subscriber saw of one execution, over as many connections as it took. */
+/** What one subscriber received of one execution, over all its connections. */
 export interface StreamRecord {
   readonly user: string;
   readonly executionId: string;
   readonly items: readonly StreamItem[];
   readonly connections: number;
-  /** An ExecutionFinished has come. */
+  /** Whether an ExecutionFinished has arrived. */
   readonly isEnded: boolean;
   readonly refusal: string | null;
 }
 
 export interface StreamItem {
   readonly seq: number;
-  /** As the table `output_events` calls it. */
+  /** The kind as named in the table `output_events`. */
   readonly kind: string;
-  /** Of a stream, as {@link compact} leaves it; the reason of a gap. */
+  /** The text of a stream, shortened by {@link compact}, or the reason of a gap. */
   readonly text: string;
-  /** Of the whole text. */
+  /** The length of the whole text. */
   readonly chars: number;
 }
 
-/** What a subscriber saw of all of one user's executions. */
+/** What a subscriber received of all executions of one user. */
 export interface WatchRecord {
   readonly user: string;
   readonly items: readonly (StreamItem & { readonly executionId: string })[];
   readonly connections: number;
   readonly refusal: string | null;
-  /** The execution whose end was to come last; null if there was none. */
+  /** The execution whose end had to arrive last. Null if there was none. */
   readonly last: string | null;
 }
 
@@ -124,14 +125,14 @@ export type FaultName =
 export interface FaultRecord {
   readonly name: FaultName;
   readonly startedAt: number;
-  /** When the nemesis had undone it: the process started again, the wire open. Equal to `startedAt` where nothing is held. */
+  /** When the nemesis had undone it, e.g. restarted the process. For a momentary fault, when it had been caused. */
   readonly healedAt: number;
   readonly gateway: number | null;
   readonly workerId: string | null;
   readonly user: string | null;
 }
 
-/** A gateway that ended though nobody had ended it, after it had been ready. */
+/** A gateway that had been ready and then ended by itself. */
 export interface ExitRecord {
   readonly gateway: number;
   readonly at: number;
@@ -139,38 +140,39 @@ export interface ExitRecord {
 }
 
 export interface RestRecord {
-  /** All gateways up, nobody asking anything. */
+  /** While all gateways run and no client sends requests. */
   readonly serving: RestSnapshot;
   /** After SIGTERM to all gateways. */
   readonly stopped: RestSnapshot;
   /** After `cellhouse down`. */
   readonly down: RestSnapshot;
-  /** How the processes ended that were asked to: 0 is right. */
+  /** The exit codes or signals of the gateways and of `cellhouse down`. All must be 0. */
   readonly exitCodes: readonly (number | string)[];
-  /** Users whose last call, with all faults healed, nobody answered. */
+  /** Users whose last call got no answer, although all faults were healed. */
   readonly unserved: readonly string[];
 }
 
 export interface RestSnapshot {
-  /** The engine's with a pool's label: the worker that each says it is. */
+  /** Worker ids in the labels of the engine's containers that have a pool's label. */
   readonly containers: readonly string[];
-  /** Not yet REMOVED. */
+  /** Ids of workers that are not yet REMOVED. */
   readonly workers: readonly string[];
+  /** Ids of executions that have not finished. */
   readonly unfinished: readonly string[];
-  /** Leases in force, by name. */
+  /** Names of the leases in force. */
   readonly leases: readonly string[];
-  /** Of gateways to the database, by name. */
+  /** Names of the gateways' connections to the database. */
   readonly connections: readonly string[];
-  /** Calls that wait for a worker, over all gateways. */
+  /** The number of calls that wait for a worker, over all gateways. */
   readonly waiting: number;
-  /** The folders of workers' sockets. */
+  /** Worker ids that have a folder for a socket. */
   readonly socketFolders: readonly string[];
 }
 
-/** Cells fill lines with this and use it for nothing else. */
+/** Cells fill lines with this character, and use it for nothing else. */
 export const FILLER = '.';
 
-/** Text without its filler: a loud stream's log must stay small, and its length is kept beside it. */
+/** Removes the filler from a text, so that histories of loud streams stay small. The length is recorded separately. */
 export function compact(text: string): string {
   return text.replaceAll(FILLER, '');
 }

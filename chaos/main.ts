@@ -1,6 +1,4 @@
-/**
- * `npm run chaos [-- --minutes N --seed S --gateways G --users U]`. Ends with 0 only if nothing was lost, doubled or left over.
- */
+/** `npm run chaos [-- --minutes N --seed S --gateways G --users U]`. Exits with 0 only if there is no violation. */
 import { setMaxListeners } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,14 +10,14 @@ import { faultTable, summary } from './report.ts';
 import { runChaos } from './runChaos.ts';
 
 const MAX_SEED = 2 ** 32 - 1;
-/** Enough to see what is wrong; the whole history is kept. */
+/** How many violations are printed: enough to see what is wrong. The whole history is kept. */
 const MAX_SHOWN = 30;
-/** By the shells' convention: 128 + SIGINT. */
+/** 128 + SIGINT, which is the convention of shells. */
 const INTERRUPTED = 130;
 
 const workerImage = process.env.WORKER_IMAGE;
 if (!workerImage) throw new Error('WORKER_IMAGE is not set. npm run chaos sets it.');
-if (process.getuid?.() !== 0) throw new Error('It needs root, for an engine of its own.');
+if (process.getuid?.() !== 0) throw new Error('npm run chaos needs root, to start its own engine.');
 
 const options = parseOptions(process.argv.slice(2), Math.floor(Math.random() * MAX_SEED));
 const say = (line: string) => console.log(line);
@@ -28,7 +26,7 @@ say(
 );
 
 const interruption = new AbortController();
-// Everything that waits listens to it.
+// Every wait in the run adds a listener, so Node's warning about many listeners is turned off.
 setMaxListeners(0, interruption.signal);
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.abort());
 
@@ -53,7 +51,7 @@ try {
   process.exitCode = INTERRUPTED;
 }
 
-/** A run that has found something leaves what is needed to see why. */
+/** Keeps the history and the logs of a run in which the checker found a violation. */
 async function onLogs(history: History, root: string): Promise<void> {
   if (checkHistory(history).length === 0) return;
   const folder = mkdtempSync(join(tmpdir(), 'ch-chaos-found-'));

@@ -1,4 +1,4 @@
-/** The words after `npm run chaos --`. */
+/** Parses the arguments after `npm run chaos --`. */
 import { parseArgs } from 'node:util';
 
 export interface Options {

@@ -1,21 +1,21 @@
-/** A seeded generator: the same seed makes the same decisions, though never the same interleaving of them. */
+/** A seeded generator. The same seed gives the same decisions, but not the same interleaving of them. */
 export interface Random {
-  /** In [0, 1). */
+  /** A number in [0, 1). */
   next(): number;
   /** An integer in [low, high], both included. */
   between(low: number, high: number): number;
-  /** One of `items`; undefined if there is none. */
+  /** One of `items`, or undefined if there are none. */
   pick<T>(items: readonly T[]): T | undefined;
-  /** One of `items`, each as likely as its weight says. */
+  /** One of `items`, with a probability proportional to its weight. */
   pickWeighted<T extends { readonly weight: number }>(items: readonly T[]): T | undefined;
-  /** Waiting times of independent events: exponential around `mean`, at most four times that. */
+  /** A waiting time between independent events: exponentially distributed with this mean, at most four times it. */
   waitMs(mean: number): number;
-  /** A generator of its own: what one part draws does not change what another is given. */
+  /** An independent generator, so that the numbers that one part draws do not affect another part. */
   fork(): Random;
 }
 
 const UINT32 = 2 ** 32;
-/** The golden ratio's share of 2^32: a Weyl sequence visits every state once. */
+/** 2^32 divided by the golden ratio. With this odd step a Weyl sequence visits every state once. */
 const WEYL_STEP = 0x9e3779b9;
 
 /** SplitMix32 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014). */

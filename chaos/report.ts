@@ -1,16 +1,16 @@
-/** What a run comes to: a table by kind of fault, then one line. */
+/** The report of a run: a table by kind of fault, then one line. */
 import { endOfKernel, endOfWorker } from './check/causes.ts';
 import { factsOf, ofType } from './check/facts.ts';
 import { groupBy } from './check/groupBy.ts';
 import type { Violation } from './check/violation.ts';
 import type { CallRecord, FaultRecord, History } from './history.ts';
 
-/** Answers to these are those of a healthy service within milliseconds; a stream's take as long as its code. */
+/** Cells that a healthy service answers within milliseconds. The other kinds run longer by themselves. */
 const QUICK_CELLS = ['counter', 'batch', 'audit'];
-/** Failed attempts this long after the healing still count to a fault. */
+/** Failed attempts up to this long after the healing are attributed to the fault. */
 const AFTERMATH_MS = 2_000;
 
-/** Lines of a table, worst recovery first. */
+/** The lines of the table, with the slowest recovery first. */
 export function faultTable(history: History): string[] {
   const rows = [...groupBy(history.faults, ({ name }) => name)].map(([name, faults]) => {
     const worst = Math.max(...faults.map((fault) => recoveryMs(history, fault)));
@@ -33,15 +33,15 @@ export function summary(history: History, violations: readonly Violation[]): str
 }
 
 /**
- * From when the nemesis had undone it until every user it could touch has had an answer again. Other faults that overlap
- * count in: it is an upper bound.
+ * The time from the healing of a fault until every affected user has had an answer again. It is an upper bound, because
+ * overlapping faults may have delayed the answers too.
  */
 function recoveryMs({ calls, events }: History, { healedAt, workerId, user }: FaultRecord): number {
   const owner =
     user ??
     ofType(events, 'SessionOpened').find(({ event }) => event.data.workerId === workerId)?.event
       .data.userUuid;
-  // A worker that was idle: nobody noticed.
+  // The worker was idle, so no user was affected.
   if (workerId !== null && owner === undefined) return 0;
   const quick = calls.filter(
     (call) =>

@@ -1,4 +1,4 @@
-/** One run: makes the world, lets users and nemesis at it, heals it, awaits rest, takes it down, and gives the history. */
+/** One run: creates the world, lets users and the nemesis act, heals it, waits for rest, and returns the history. */
 
 import { bringToRest } from './bringToRest.ts';
 import { createUser, type User } from './clients/createUser.ts';
@@ -25,7 +25,7 @@ export interface RunDeps {
   /** Ends the run early and cleans up. */
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
-  /** Called with the folder of the gateways' logs before it is removed. */
+  /** Called with the history and the folder that has the gateways' logs, before the folder is removed. */
   readonly onLogs: (history: History, root: string) => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ interface Logs {
   readonly exits: ExitRecord[];
 }
 
-/** Resolves when all is cleaned up. @throws what kept the run itself from going on; a violation is no error here */
+/** Resolves when all is cleaned up. @throws Error if the run itself fails; a violation is not an error here */
 export async function runChaos(deps: RunDeps): Promise<History> {
   const { options, signal, say } = deps;
   const logs: Logs = { calls: [], streams: [], watches: [], faults: [], exits: [] };

@@ -1,4 +1,4 @@
-/** The console: runs code for a user and shows its output as it comes. */
+/** The console page: runs code for a user and shows the output as it arrives. */
 import { createGraphqlSocket } from './graphqlSocket.js';
 
 const TOKEN_KEY = 'cellhouse-token';
@@ -24,7 +24,7 @@ const [token, user, code, output, state] = ['token', 'user', 'code', 'output', '
 let socket = createGraphqlSocket(() => token.value.trim());
 let running = null;
 
-/** One operation with one result; its errors become one Error. */
+/** Runs an operation that has a single result. Its errors become one Error. */
 async function call(query, variables) {
   let data = null;
   await socket.run(query, variables, (result) => {
@@ -56,7 +56,7 @@ function showRich({ data }) {
   } else append('pre', 'result', `${data['text/plain'] ?? JSON.stringify(data)}\n`);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colours are marked in a traceback.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: tracebacks mark colours with control characters.
 const withoutColours = (text) => text.replace(/\x1b\[[0-9;]*m/g, '');
 
 const SHOW = {
@@ -111,7 +111,7 @@ async function release() {
   state.textContent = done.released ? 'session released' : 'there was no session';
 }
 
-/** Runs a button's action; what goes wrong is shown beside the buttons. */
+/** Runs `action` when the button is clicked. An error is shown beside the buttons. */
 function bind(id, action, after = () => undefined) {
   const button = byId(id);
   button.addEventListener('click', async () => {

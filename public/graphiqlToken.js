@@ -1,6 +1,6 @@
 /**
- * Runs before GraphiQL on its page: asks for the token, keeps it for this browser tab (sessionStorage), and adds it as
- * `X-Auth-Token` to every request that GraphiQL sends to this server. No cookies.
+ * Runs on GraphiQL's page before GraphiQL. It asks for the token, keeps it for this browser tab (sessionStorage), and
+ * adds it as `X-Auth-Token` to every request that GraphiQL sends to this server. It uses no cookies.
  */
 (() => {
   const KEY = 'cellhouse-token';
@@ -29,7 +29,7 @@
   bar.addEventListener('submit', (event) => {
     event.preventDefault();
     sessionStorage.setItem(KEY, input.value.trim());
-    // GraphiQL asks for the schema once, when it starts.
+    // GraphiQL loads the schema only when it starts.
     location.reload();
   });
 

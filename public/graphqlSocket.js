@@ -1,12 +1,13 @@
-/** A small graphql-transport-ws client: one connection, opened when first needed, its token in `connection_init`. */
+/** A small graphql-transport-ws client. It connects once, on demand, and sends the token in `connection_init`. */
 
 const GRAPHQL_PATH = '/graphql';
 const FORBIDDEN = 4403;
 
 /**
  * @param {() => string} tokenOf
- * @returns {{ run: Function, close: Function }} `run` sends one operation and calls `onNext` for each result; the
- *   promise ends when the operation does, and fails with a sentence for the user.
+ * @returns {{ run: Function, close: Function }} `run` sends one operation and calls `onNext` for each result. Its
+ * promise
+ *   resolves when the operation ends, or rejects with a message for the user.
  */
 export function createGraphqlSocket(tokenOf) {
   let connection = null;

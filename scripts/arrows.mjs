@@ -1,12 +1,9 @@
 /**
- * Which room of `src/` may import which, and which packages each has to itself. `scripts/check-arrows.mjs` holds every file
- * to it; docs/architecture.md says what belongs in each room.
+ * Which rooms of `src/` may import which others, and which packages only certain rooms may import.
+ * `scripts/check-arrows.mjs` checks every file against it. docs/architecture.md says what belongs in each room.
  */
 
-/**
- * A room is a folder of `src/` or a file in it. `types`: only types may be imported from there. Nothing is allowed by
- * going through a third room.
- */
+/** A room is a folder of `src/` or a file in it. From rooms in `types`, only types may be imported. Not transitive. */
 export const ROOMS = {
   domain: { may: [] },
   async: { may: [] },
@@ -44,7 +41,7 @@ export const ROOMS = {
   'cli.ts': { may: ['cli', 'process'] },
 };
 
-/** A package (with everything below its name), and the only places that may import it. */
+/** Packages (including everything below their names) and the only places that may import them. */
 export const PACKAGES = {
   'drizzle-orm': ['events'],
   postgres: ['events'],

@@ -1,4 +1,4 @@
-/** `npm run bench`: compiles bench/ and runs it, with everything that `npm start` needs there. */
+/** `npm run bench`: does the set-up of `npm start`, then compiles bench/ and runs it. */
 import { join } from 'node:path';
 import { compileProgram } from './setup/compileProgram.mjs';
 import { projectRoot } from './setup/projectRoot.mjs';

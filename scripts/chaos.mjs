@@ -1,4 +1,4 @@
-/** `npm run chaos`: compiles chaos/ and runs it, with everything that `npm start` needs there. */
+/** `npm run chaos`: does the set-up of `npm start`, then compiles chaos/ and runs it. */
 import { join } from 'node:path';
 import { compileProgram } from './setup/compileProgram.mjs';
 import { projectRoot } from './setup/projectRoot.mjs';

@@ -1,4 +1,4 @@
-/** Checks that every import in `src/` follows the arrows of `arrows.mjs`. */
+/** Checks that every import in `src/` is allowed by `arrows.mjs`. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,7 +7,7 @@ import { PACKAGES, ROOMS } from './arrows.mjs';
 import { projectRoot } from './setup/projectRoot.mjs';
 
 /**
- * Every import that goes against the arrows, as a sentence.
+ * One sentence for every import that is not allowed.
  * @param {Record<string, string>} sources path below `src/` -> text
  * @returns {string[]}
  */

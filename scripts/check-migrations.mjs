@@ -1,6 +1,6 @@
 /**
- * Whether `migrations/` is what the tables say: drizzle-kit, asked for a new migration in a copy, must find nothing to
- * do, the migrations must follow from each other, and what changed must have a version of its own.
+ * Checks three things: `migrations/` matches the tables, so that drizzle-kit finds nothing to do in a copy; the
+ * migrations follow from each other; and a changed schema has a new version.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,20 +15,20 @@ await runScript(async () => {
   try {
     const copy = join(folder, 'migrations');
     cpSync(join(projectRoot, 'migrations'), copy, { recursive: true });
-    // As in drizzle.config.ts; drizzle-kit takes paths only as relative ones.
+    // The same options as in drizzle.config.ts. drizzle-kit accepts only relative paths.
     const where = ['--dialect', 'postgresql', '--out', relative(projectRoot, copy)];
     const said = await drizzleKit(['generate', '--schema', 'src/events/tables.ts', ...where]);
-    // Asked whether something was renamed, it ends with 0 where nobody can answer: only its word counts.
+    // The exit code is not enough. It is 0 even if drizzle-kit asks whether something was renamed and nobody can answer.
     if (!said.includes('No schema changes')) {
       throw new SetupError(
-        `The tables in src/events/tables.ts are not what migrations/ makes. Run: npm run migrations\n${said}`,
+        `migrations/ does not match the tables in src/events/tables.ts. Run: npm run migrations\n${said}`,
       );
     }
     await drizzleKit(['check', ...where]);
     const { version, sha256 } = readSchemaFile(copy);
     if (schemaDigest(copy) !== sha256) {
       throw new SetupError(
-        `What migrations/ makes is not schema version ${version} any more, and running gateways tell releases apart by that. Run: npm run migrations`,
+        `migrations/ has changed since schema version ${version} and needs a new version, by which running gateways tell releases apart. Run: npm run migrations`,
       );
     }
   } finally {

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: everything that can be checked without Docker, in under a minute. Goes on after a failure, so that one
- * run shows them all.
+ * `npm run check`: checks everything that can be checked without Docker, in under a minute. It continues after a
+ * failure, so that one run shows all failures.
  */
 import { join } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
@@ -34,7 +34,7 @@ await runScript(async () => {
   if (failures.length > 0) throw new SetupError(failures.join('\n\n'));
 });
 
-/** How much was looked at: a check of nothing finds nothing. */
+/** Shows how much was checked, because a check of nothing would pass too. */
 function showSummary(output) {
   for (const line of output.split('\n')) {
     if (/^\s*(Checked \d+ files|Test Files|Tests)\b/.test(stripColours(line)))
@@ -43,6 +43,6 @@ function showSummary(output) {
 }
 
 function stripColours(text) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how they begin
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with a control character
   return text.replace(/\x1b\[[0-9;]*m/g, '');
 }

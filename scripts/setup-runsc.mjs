@@ -1,6 +1,4 @@
-/**
- * Makes DOCKER_RUNTIME=runsc (gVisor) usable on this machine: `node scripts/setup-runsc.mjs`.
- */
+/** `node scripts/setup-runsc.mjs`: makes DOCKER_RUNTIME=runsc (gVisor) usable on this machine. */
 import { ensureEngine } from './setup/engine.mjs';
 import { ensureRunsc } from './setup/runsc.mjs';
 import { runScript } from './setup/setupError.mjs';

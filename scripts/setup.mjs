@@ -1,4 +1,4 @@
-/** Makes everything that `npm start` needs, and ends: `node scripts/setup.mjs`. */
+/** `node scripts/setup.mjs`: installs and builds everything that `npm start` needs, without starting. */
 import { setUp } from './setup/setUp.mjs';
 import { runScript } from './setup/setupError.mjs';
 

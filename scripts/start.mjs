@@ -1,6 +1,6 @@
 /**
- * `npm start`: makes whatever is missing, then serves. The gateway runs in this very process, so that a signal to it
- * means it, and no other process is left.
+ * `npm start`: installs and builds whatever is missing, then serves. The gateway runs in this same process, so that
+ * signals reach it directly and no other process can be left over.
  */
 import { fileURLToPath } from 'node:url';
 import { setUp } from './setup/setUp.mjs';

@@ -1,4 +1,4 @@
-/** `npm stop`: ends everything of this installation, its sessions, containers and embedded PostgreSQL. */
+/** `npm stop`: ends everything in this installation: sessions, containers and the embedded PostgreSQL. */
 import { fileURLToPath } from 'node:url';
 import { setUpCode } from './setup/setUp.mjs';
 import { runScript } from './setup/setupError.mjs';

@@ -1,7 +1,7 @@
 /**
- * `npm test`: the set-up of `npm start` and what only tests need, then every check and every test; with `--long` also what
- * test/extent.ts keeps for `npm run test:long`. Goes on after a failed check, and repeats at the end what the parts that
- * failed said.
+ * `npm test`: does the set-up of `npm start`, installs what only tests need, then runs every check and test. With
+ * `--long` it also runs what test/extent.ts reserves for `npm run test:long`. It continues after a failure, and repeats
+ * the output of the failed parts at the end.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { setUp } from './setup/setUp.mjs';
 import { runScript, SetupError } from './setup/setupError.mjs';
 import { ensureTestTools } from './setup/testTools.mjs';
 
-/** Enough of what a failed part said to see why, when the beginning of a long output is lost. */
+/** How much of a failed part's output is repeated: enough to see why it failed. */
 const MAX_REPEATED_CHARS = 20_000;
 
 await runScript(async () => {
@@ -23,7 +23,8 @@ await runScript(async () => {
   const failures = [];
   const check = async (title, script, ...args) => {
     const { code, errors } = await runPart(script, ...args);
-    if (code !== 0) failures.push(`${title} failed (exit ${code}); it said last:\n\n${errors}`);
+    if (code !== 0)
+      failures.push(`${title} failed (exit ${code}). The end of its output:\n\n${errors}`);
   };
   await check('npm run check', 'scripts/check.mjs');
   for (const part of ['int', 'e2e']) {
@@ -34,7 +35,7 @@ await runScript(async () => {
 });
 
 /**
- * Runs a script of Node's with our own output.
+ * Runs a Node script that shares our stdout.
  * @returns {Promise<{ code: number | string, errors: string }>} its exit code or signal, and the end of its stderr
  */
 function runPart(script, ...args) {

@@ -1,6 +1,6 @@
 /**
- * The composition root: wires every part, starts them in order, and stops them in reverse. It is the one file that sees
- * them all. The commands use it, and so do the tests.
+ * The composition root: wires all parts, starts them in order, and stops them in reverse. It is the only file that
+ * knows all parts. The commands and the tests use it.
  */
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from './async/closeAll.ts';
@@ -29,7 +29,7 @@ import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
 import { createService, type Service } from './service/service.ts';
 
-/** What stopping gives the last outputs to be stored; the rest stays with the agents. */
+/** How long a stop waits for the last outputs to be stored. The agents keep the rest. */
 const DRAIN_OUTPUT_MS = 1_000;
 
 const NO_LIVE_RESTORE =
@@ -37,11 +37,11 @@ const NO_LIVE_RESTORE =
 
 export interface Gateway {
   readonly address: string;
-  /** Null: AUTH_TOKEN was given. */
+  /** The file with the generated token. Null if AUTH_TOKEN is set. */
   readonly tokenFile: string | null;
-  /** Resolves with what to tell the operator once this gateway is too old for its database: then it is to stop. */
+  /** Resolves with a message for the operator when this gateway is too old for its database and must stop. */
   readonly outdated: Promise<string>;
-  /** Stops: no new work, sessions and running code go on in their workers. */
+  /** Stops the gateway. It takes no new work, but sessions and running code go on in their workers. */
   close(): Promise<void>;
 }
 
@@ -86,7 +86,7 @@ export async function startGateway(
     };
   } catch (error: unknown) {
     await closeAll(closers).catch((cause: unknown) =>
-      logger.error({ err: cause }, 'the failed start left something open'),
+      logger.error({ err: cause }, 'could not close everything after the failed start'),
     );
     throw error;
   }
@@ -97,7 +97,7 @@ export interface Installation extends PoolParts {
   readonly engine: Engine;
 }
 
-/** Database, engine and pool, without a server: what serving and ending have in common. */
+/** Opens the database, the engine and the pool, without a server. Both `serve` and `down` need these. */
 export async function openInstallation(
   config: Config,
   logger: Logger,
@@ -128,7 +128,7 @@ export interface PoolParts {
   readonly sharedOutput: SharedOutput;
 }
 
-/** The pool over a database and a runtime, not started yet. */
+/** Creates the pool with its database and runtime, without starting it. */
 export function composePool(deps: {
   readonly config: Config;
   readonly database: Database;
@@ -156,7 +156,7 @@ export interface ServiceParts {
   load(): Promise<void>;
 }
 
-/** The service over a pool. */
+/** Creates the service that uses the pool. */
 export function composeService(
   config: Config,
   {
@@ -185,7 +185,7 @@ export function composeService(
   return { service, load: () => sessions.load() };
 }
 
-/** The server before the service, not listening yet. */
+/** Creates the server that exposes the service, without listening yet. */
 export function composeServer(
   deps: PoolParts &
     ServiceParts & {
@@ -209,7 +209,7 @@ export function composeServer(
   });
 }
 
-/** DATABASE_URL, else the embedded server, started if it does not run. */
+/** The address in DATABASE_URL, or else that of the embedded server, which is started if necessary. */
 export async function databaseAddress(config: Config, logger: Logger): Promise<DatabaseAddress> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl };
   return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
@@ -224,7 +224,10 @@ function engineOf(runtime: Runtime, config: Config): Promise<Engine> {
   });
 }
 
-/** A shim's full name need not be configured; any other name must be. @throws Error that says what to do */
+/**
+ * Checks that the engine has the OCI runtime. The full name of a containerd shim works without being configured in the
+ * engine; any other name must be configured. @throws Error that says what to do
+ */
 function requireRuntime(
   { ociRuntimes }: Engine,
   { dockerRuntime, dockerSocketPath }: Config,

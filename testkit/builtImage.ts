@@ -1,9 +1,9 @@
 import type Docker from 'dockerode';
 
-/** Awaits a build that dockerode has begun. @throws Error with the end of what the builder said */
+/** Awaits a build that dockerode has started. @throws Error with the end of the builder's output */
 export function builtImage(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
   return new Promise((resolve, reject) => {
-    // A failing build step is an entry with `error` at the end, not a failing stream.
+    // If a build step fails, the stream does not fail, but its last entry has an `error`.
     const onEnd = (error: Error | null, entries: { error?: string; stream?: string }[] | null) => {
       const failure = error?.message ?? entries?.find((entry) => entry.error !== undefined)?.error;
       if (failure === undefined) return resolve();

@@ -1,4 +1,4 @@
-/** A channel together with everything it tells its owner, in order, and a way to wait for it. */
+/** Opens a channel, records every callback to its owner in order, and lets a test wait for a condition. */
 import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
 import { createMessageCounts, type MessageCounts } from '../src/domain/messageCounts.ts';
@@ -15,7 +15,7 @@ export interface RecordedChannel {
   readonly messages: KernelMessage[];
   /** `open`, `hello boot-1`, `hello boot-2 new`, `state connecting`, `fenced`, `unreachable …`. */
   readonly told: string[];
-  /** Resolves when `isMet` holds, looked at after each thing told. */
+  /** Resolves when `isMet` holds. It is checked after each callback. */
   until(isMet: () => boolean): Promise<void>;
 }
 

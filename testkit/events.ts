@@ -1,4 +1,4 @@
-/** Commits of the events that a pool makes, for tests of what lies below it. */
+/** Makes the events that a pool records, for tests of the layers below the pool. */
 import { createHash } from 'node:crypto';
 import type { StateOf } from '../src/domain/entities.ts';
 import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
@@ -30,7 +30,7 @@ export function onWorker(state: Worker, ...events: WorkerEvent[]): StreamAppend 
   return { stream: 'worker', id: state.id, state, events };
 }
 
-/** What brings a requested worker to IDLE. */
+/** The events that bring a requested worker to IDLE. */
 export function becomesIdle(at = new Date()): WorkerEvent[] {
   const time = at.toISOString();
   return [
@@ -126,7 +126,7 @@ export function executionFinished(
   return { type: 'ExecutionFinished', data };
 }
 
-/** Commits one append and gives the state after it. */
+/** Commits one append and resolves with the state after it. */
 export async function commitOne<K extends StreamAppend['stream']>(
   store: { commit(commit: Commit): Promise<Committed> },
   append: Extract<StreamAppend, { stream: K }> | StreamAppend,

@@ -1,4 +1,4 @@
-/** Users who print as fast as their kernels can. */
+/** Starts users whose code prints as fast as their kernels can. */
 import type { TestGateway } from './gateway.ts';
 import { interrupt, printed, restartKernel, submit } from './interpreter.ts';
 
@@ -9,13 +9,13 @@ while True:
 const TIMEOUT_MS = 300_000;
 
 export interface Flood {
-  /** Ids of the executions that print, one for each user. */
+  /** Ids of the printing executions, one for each user. */
   readonly ids: readonly string[];
-  /** Interrupts all, or replaces the kernel of one that takes no notice; resolves when they have ended. The sessions stay. */
+  /** Interrupts all, and restarts a kernel that ignores it. Resolves when all have ended. The sessions stay open. */
   stop(): Promise<void>;
 }
 
-/** Resolves when each of them prints. */
+/** Resolves when every user's code prints. */
 export async function startFlood(gateway: TestGateway, users: number): Promise<Flood> {
   const client = gateway.socket();
   const ids = await Promise.all(

@@ -1,5 +1,5 @@
 /**
- * The release before this one, built from git by its own set-up, as an operator who updates has it. Which commit that is stands in
+ * Builds the previous release from git with its own set-up, as an operator has it before an update. Its commit is in
  * `test/fixtures/former-release.txt`.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -11,18 +11,18 @@ import { text } from 'node:stream/consumers';
 
 const PROJECT = new URL('../', import.meta.url).pathname;
 
-/** What gateways of a release are started from. */
+/** The parts of a release that a gateway is started from. */
 export interface BuiltRelease {
   readonly cli: string;
   readonly workerImage: string;
 }
 
 export interface FormerRelease extends BuiltRelease {
-  /** Removes what was built, but for the worker image. */
+  /** Removes everything that was built, except the worker image. */
   remove(): void;
 }
 
-/** @throws Error with what its set-up said if it cannot be built */
+/** @throws Error with the output of its set-up, if it cannot be built */
 export async function buildFormerRelease(): Promise<FormerRelease> {
   const commit = readFileSync(join(PROJECT, 'test/fixtures/former-release.txt'), 'utf8').trim();
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-former-'));
@@ -37,7 +37,7 @@ export async function buildFormerRelease(): Promise<FormerRelease> {
   }
 }
 
-/** The files of a commit, or those below `path` of it. @throws Error if git does not have it, as in a shallow clone */
+/** Extracts a commit's files at `path` into `folder`. @throws Error if git lacks the commit, as in a shallow clone */
 export function checkOut(commit: string, path: string, folder: string): void {
   const archive = execFileSync('git', ['archive', commit, path], {
     cwd: PROJECT,
@@ -46,14 +46,14 @@ export function checkOut(commit: string, path: string, folder: string): void {
   execFileSync('tar', ['-x', '-C', folder], { input: archive });
 }
 
-/** Ours, if they are the very same; else its set-up installs its own, which must never be into ours. */
+/** Links our npm packages if they are the same. Otherwise its set-up installs its own, never into our folder. */
 function usePackages(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8');
   if (lock(folder) !== lock(PROJECT)) return;
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** Resolves with the name of its worker image, the last thing that a set-up prints. */
+/** Runs its set-up. Resolves with the name of its worker image, which the set-up prints last. */
 async function setUp(folder: string): Promise<string> {
   const { WORKER_IMAGE: _, ...env } = process.env;
   const child = spawn(process.execPath, ['scripts/setup.mjs'], {

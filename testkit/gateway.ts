@@ -1,6 +1,6 @@
 /**
- * A real gateway: the built program in a process of its own, with its own data directory, embedded PostgreSQL, port and
- * pool. It can be killed and started again on the same data, like anybody's.
+ * Starts a real gateway: the built program in its own process, with its own data directory, embedded PostgreSQL, port
+ * and pool. It can be killed and started again on the same data.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
 import { seedCluster } from './seedCluster.ts';
 
-/** A first start makes a database and two workers on a machine that may be busy; less than a test's own limit. */
+/** A first start makes a database and two workers on a machine that may be busy. Less than the time limit of a test. */
 const START_TIMEOUT_MS = 100_000;
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
@@ -33,26 +33,26 @@ export interface TestGateway {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly pid: number;
-  /** What it has printed so far. */
+  /** Everything that it has printed so far. */
   log(): string;
   graphql<Data>(
     query: string,
     variables?: Readonly<Record<string, unknown>>,
   ): Promise<GraphqlAnswer<Data>>;
-  /** A graphql-ws client that does not retry by itself. Disposed at {@link TestGateway.destroy}. */
+  /** A graphql-ws client that does not retry. It is disposed by {@link TestGateway.destroy}. */
   socket(): Client;
-  /** Sends the signal and resolves with how it ended. */
+  /** Sends the signal and resolves with the exit code or signal when the gateway has ended. */
   kill(
     signal: NodeJS.Signals,
     toGroup?: boolean,
   ): Promise<{ code: number | null; signal: string | null }>;
-  /** Starts it again on the same data and port. */
+  /** Starts the gateway again on the same data and port. */
   restart(): Promise<void>;
-  /** Ends everything of this installation. */
+  /** Ends everything in this installation. */
   destroy(): Promise<void>;
 }
 
-/** @param release another than the one that is built here */
+/** @param release by default the one that is built here */
 export async function startTestGateway(
   settings: Readonly<Record<string, string>> = {},
   release: BuiltRelease = { cli: CLI, workerImage: process.env.WORKER_IMAGE ?? '' },
@@ -124,7 +124,7 @@ interface Launched {
   ): Promise<{ code: number | null; signal: string | null }>;
 }
 
-/** In a process group of its own, so that a test can kill all of it. */
+/** Starts the program in its own process group, so that a test can kill the whole group. */
 async function launch(cli: string, env: Readonly<Record<string, string>>): Promise<Launched> {
   const child = spawn(process.execPath, [cli, 'serve'], {
     env,
@@ -173,7 +173,7 @@ async function servingPort(
   }
 }
 
-/** The settings of whoever runs the tests must not become the tested gateway's, but for which engine and runtime. */
+/** The environment for the tested gateway. Of the settings in ours it inherits only the engine and the runtime. */
 function inherited(): Record<string, string> {
   const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_RUNTIME', 'LANG'];
   return Object.fromEntries(

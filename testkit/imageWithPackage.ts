@@ -1,4 +1,4 @@
-/** The worker image with more of Debian's packages on top: what only tests and benches need never gets into a worker. */
+/** Adds Debian packages to the worker image, so that what only tests and benches need is not in the image itself. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { builtImage } from './builtImage.ts';
 
-/** Builds the image unless it exists: its tag is the hash of what it is made of. @returns the tag */
+/** Builds the image unless it exists. @returns its tag, which is a hash of its inputs */
 export async function imageWithPackage(
   docker: Docker,
   workerImage: string,
@@ -31,7 +31,7 @@ export async function imageWithPackage(
 
 function installation(debianPackages: readonly string[]): string {
   return [
-    // Without the folder apt refuses to log, and the worker image has none.
+    // apt fails without its log folder, which the worker image does not have.
     'mkdir -p /var/log/apt',
     'apt-get update',
     `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`,

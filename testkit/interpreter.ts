@@ -1,4 +1,4 @@
-/** What the tests ask of a gateway, in few words. */
+/** Short functions for the GraphQL operations that tests use. */
 import type { Client } from 'graphql-ws';
 import type { TestGateway } from './gateway.ts';
 
@@ -19,7 +19,7 @@ const FIELDS = `id status stdout stderr resultText resultBase64 stateLost error 
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** @throws Error when the call itself failed; errors of the code are in the result */
+/** @throws Error if the call itself fails; an error of the code is part of the result */
 export async function execute(
   gateway: TestGateway,
   userUuid: string,
@@ -54,7 +54,7 @@ interface Cell {
   readonly idempotencyKey?: string;
 }
 
-/** Resolves with those that were run. @throws Error when the call itself failed */
+/** Resolves with the executions that were run. @throws Error if the call itself fails */
 export async function executeBatch(
   gateway: TestGateway,
   userUuid: string,
@@ -74,11 +74,11 @@ export interface Output {
   readonly seq: number;
   readonly text?: string;
   readonly execution?: { readonly status: string; readonly stateLost: boolean };
-  /** When it came here, by `performance.now()`. */
+  /** When it arrived here, by `performance.now()`. */
   readonly receivedAt: number;
 }
 
-/** Follows an execution to its end, or until the connection breaks: then what came so far, without a finish. */
+/** Follows an execution to its end. If the connection breaks, resolves with the outputs so far, without a finish. */
 export async function follow(client: Client, executionId: string, after = 0): Promise<Output[]> {
   const query = `subscription Follow($id: ID!, $after: Int!) { output(executionId: $id, after: $after) {
     __typename seq ... on StreamOutput { text } ... on ExecutionFinished { execution { status stateLost } } } }`;
@@ -98,7 +98,7 @@ export async function follow(client: Client, executionId: string, after = 0): Pr
   return outputs;
 }
 
-/** A close event is what graphql-ws gives for a connection that ended. */
+/** If a connection ends, graphql-ws throws a close event. */
 function isBrokenConnection(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && 'reason' in error;
 }
@@ -139,7 +139,7 @@ export async function release(gateway: TestGateway, userUuid: string): Promise<b
   return answer.data.release.released;
 }
 
-/** Resolves when the execution has put out that many lines. */
+/** Resolves when the execution has printed that many lines. */
 export async function printed(client: Client, id: string, lines: number): Promise<void> {
   const query =
     'subscription Printed($id: ID!) { output(executionId: $id) { ... on StreamOutput { text } } }';

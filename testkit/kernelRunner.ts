@@ -1,4 +1,4 @@
-/** Runs code over a channel, as the pool does: sent once the channel is open, folded until it is done. */
+/** Runs code over a channel as the pool does: sends it when the channel is open, and folds messages until it is done. */
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
@@ -63,7 +63,7 @@ export function createKernelRunner(target: KernelTarget): KernelRunner {
   return { recorded, run, close: () => channel.close() };
 }
 
-/** All text of a stream, in order. */
+/** The whole text of a stream. */
 export function textOf({ outputs }: Ran, name: 'stdout' | 'stderr' = 'stdout'): string {
   return outputs
     .map((output) => (output.kind === 'stream' && output.name === name ? output.text : ''))

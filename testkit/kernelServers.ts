@@ -1,4 +1,4 @@
-/** Kernels to talk to, each in a container without a network, reached over a Unix socket in a folder of its own. */
+/** Starts kernels for tests. Each is in a container without a network, and is reached over its own Unix socket. */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
@@ -18,14 +18,14 @@ import { imageWithPackage } from './imageWithPackage.ts';
 export interface KernelServer {
   readonly target: KernelTarget;
   readonly socketPath: string;
-  /** The same server through another socket that leads to its own, as another client. */
+  /** The same server through another socket that is connected to its own. The caller counts as another client. */
   targetAt(socketPath: string): KernelTarget;
   interrupt(msgId: string): Promise<void>;
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A cold start of server and kernel on a machine that runs other tests too. */
+/** Enough for a cold start of server and kernel on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
 const TOKEN = 'for-this-test-only';
 
@@ -35,7 +35,7 @@ function workerImage(): string {
   return image;
 }
 
-/** Debian's jupyter-server with one stock IPython kernel. @param settings of the server, as its command line has them */
+/** Starts Debian's jupyter-server with one stock IPython kernel. @param settings arguments for its command line */
 export async function startJupyterServer(settings: readonly string[] = []): Promise<KernelServer> {
   const docker = new Docker();
   const image = await imageWithPackage(docker, workerImage(), 'jupyter-server');
@@ -49,7 +49,7 @@ export async function startJupyterServer(settings: readonly string[] = []): Prom
       '--ServerApp.sock=/server/jupyter.sock',
       '--ServerApp.root_dir=/tmp',
       `--IdentityProvider.token=${TOKEN}`,
-      // By default it drops output that comes faster than a browser would like.
+      // By default the server drops output that is too fast for a browser.
       '--ZMQChannelsWebsocketConnection.limit_rate=False',
       ...settings,
     ],
@@ -86,7 +86,7 @@ export async function startJupyterServer(settings: readonly string[] = []): Prom
   }
 }
 
-/** A call to jupyter-server's kernels. @returns the answer's body @throws if it is no success */
+/** Makes a call to jupyter-server's kernel API. @returns the answer's body @throws Error if it fails */
 function post(socketPath: string, path: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request({
@@ -111,11 +111,11 @@ export interface AgentServer extends KernelServer {
   readonly containerId: string;
   /** Resident memory of the agent's own process, in bytes. */
   agentBytes(): Promise<number>;
-  /** The most it ever was, where the system keeps count of that (gVisor does not). */
+  /** Its highest resident memory so far. Under gVisor, which does not record it, the present value. */
   agentPeakBytes(): Promise<number>;
 }
 
-/** Our agent, in a container exactly as the pool makes them. */
+/** Starts our agent in a container exactly like those that the pool makes. */
 export async function startAgent(): Promise<AgentServer> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
@@ -164,8 +164,9 @@ export async function startAgent(): Promise<AgentServer> {
 }
 
 /**
- * Of the process of a container that runs this Python module; seen from inside, for gVisor shows the host no processes. The
- * command must begin with Python: that of tini, which started it, names the module as well.
+ * The resident memory of the container's process that runs this Python module. It is read inside the container, because
+ * gVisor shows no processes to the host. The command must begin with Python, because tini's command contains the
+ * module's name too.
  */
 async function residentMemory(
   containerId: string,
@@ -177,7 +178,7 @@ async function residentMemory(
   const exec = await new Docker().getContainer(containerId).exec({
     Cmd: ['sh', '-c', look],
     AttachStdout: true,
-    // A terminal, so that what it prints is not framed.
+    // With a terminal, Docker does not frame the output.
     Tty: true,
   });
   const printed = await text(await exec.start({ Tty: true }));

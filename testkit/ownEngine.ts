@@ -1,6 +1,6 @@
 /**
- * A Docker engine of a test's own, to be killed and started again: in a network namespace of its own (it would otherwise meddle
- * with the bridge of the machine's engine) and on folders of its own. It needs root.
+ * A separate Docker engine for a test, which the test can kill and start again. It has its own folders, and its own
+ * network namespace, because it would otherwise change the bridge of the machine's engine. It needs root.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,32 +26,32 @@ import { until } from './until.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'ch-own-engine-';
-/** Each start may have containers to restore, or to kill. */
+/** Generous, because a start may have to restore or kill containers. */
 const START_TIMEOUT_MS = 60_000;
-/** Without live-restore it ends its containers first, which have 10 s each for it. */
+/** Without live-restore the engine first ends its containers, each of which has 10 s for it. */
 const STOP_TIMEOUT_MS = 30_000;
 
 export interface OwnEngine {
-  /** For DOCKER_HOST. */
+  /** The value for DOCKER_HOST. */
   readonly host: string;
-  /** Where it listens, is configured and names its process. */
+  /** Its socket, configuration and pid file. */
   readonly places: { readonly socket: string; readonly config: string; readonly pidFile: string };
   readonly docker: Docker;
-  /** Resolves when it answers. @param liveRestore whether containers outlive it from now on. @default true */
+  /** Resolves when the engine answers. @param liveRestore whether containers outlive the engine. @default true */
   start(liveRestore?: boolean): Promise<void>;
-  /** Resolves when the process is gone. What becomes of containers is the engine's business: see `start`. */
+  /** Resolves when the process is gone. Whether its containers go on depends on `liveRestore`: see `start`. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-  /** Copies an image of the machine's engine. */
+  /** Copies an image from the machine's engine. */
   load(image: string): Promise<void>;
-  /** Ends it, its containers and all that it has written. */
+  /** Ends the engine and its containers, and removes its files. */
   destroy(): Promise<void>;
 }
 
 type Runtimes = Readonly<Record<string, unknown>>;
 
 /**
- * An engine that is not started yet. Those of test runs that were killed are ended first.
- * @param runtimes what it runs containers with, besides runc. @default what the machine's engine has
+ * Creates an engine without starting it. First destroys the engines that killed test runs have left.
+ * @param runtimes its OCI runtimes besides runc. @default those of the machine's engine
  */
 export async function createOwnEngine(runtimes = machineRuntimes()): Promise<OwnEngine> {
   for (const name of readdirSync(tmpdir())) {
@@ -80,7 +80,7 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
       'the engine answers',
       async () => {
         if (child.exitCode !== null) throw new Error(`The engine ended:\n${endOfLog(root)}`);
-        // Refused until it listens.
+        // The ping fails until the engine listens.
         return await docker.ping().catch(() => null);
       },
       START_TIMEOUT_MS,
@@ -105,7 +105,7 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
     destroy: async () => {
       if (existsSync(join(root, 'data'))) {
         if (!(await docker.ping().catch(() => null))) {
-          // One that is starting or ending would remove the files of the next.
+          // An engine that is just starting or ending would remove the files of the next one.
           await kill('SIGKILL');
           await start();
         }
@@ -114,15 +114,15 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
         }
         await kill('SIGTERM');
       }
-      // With live-restore the engine leaves its data folder mounted on itself.
-      // Lazily: whatever still has a file open there (a search, a process that is ending) must not keep it.
+      // With live-restore the engine leaves its data folder mounted on itself. The unmount is lazy, because a process
+      // that still has a file open there must not prevent it.
       for (const mount of mountsBelow(root).reverse()) await run('umount', ['--lazy', mount]);
       rmSync(root, { recursive: true, force: true });
     },
   };
 }
 
-/** In a process session of its own: no Ctrl-C is meant for it. */
+/** Starts the engine in its own process session, so that Ctrl-C does not reach it. */
 async function spawnEngine(
   root: string,
   settings: Readonly<Record<string, unknown>>,
@@ -139,7 +139,7 @@ async function spawnEngine(
     `--exec-root=${folder('exec')}`,
     `--pidfile=${join(root, 'pid')}`,
     `--host=unix://${join(root, 'docker.sock')}`,
-    // Not the machine's settings.
+    // Without this the engine would use the machine's settings.
     `--config-file=${config}`,
     '--bridge=none',
     '--iptables=false',
@@ -156,7 +156,7 @@ async function spawnEngine(
   return child;
 }
 
-/** A killed engine's containerd dies with it, but not its socket, on which the next engine would wait for 10 s. */
+/** The containerd of a killed engine dies with it, but leaves its socket, for which the next engine would wait 10 s. */
 async function clearRemains(root: string): Promise<void> {
   const folder = join(root, 'exec/containerd');
   const pidFile = join(folder, 'containerd.pid');
@@ -174,14 +174,14 @@ function endOfLog(root: string): string {
   return readFileSync(join(root, 'log'), 'utf8').trimEnd().split('\n').slice(-20).join('\n');
 }
 
-/** Also one that has not written its process id yet, or that is about to end. */
+/** All engine processes on this folder, including one that has not written its pid file yet or is about to end. */
 function enginesOn(root: string): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => isProcessOf(pid, `--data-root=${join(root, 'data')}`));
 }
 
-/** A process that has ended and that nobody reaps has no command line any more. */
+/** Whether the process has `words` in its command line. A zombie has no command line any more. */
 function isProcessOf(pid: number, words: string): boolean {
   try {
     return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(words);

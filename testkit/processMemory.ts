@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 const KIB_PER_MIB = 1024;
 
 /**
- * What a process has in memory, in MiB: all of it, the most that it ever had, or its anonymous part alone (heap and stacks,
- * whether or not a fork shares them; no file's pages, which come and go with those of its neighbours).
- * @throws Error when the process has ended
+ * The memory of a process in MiB: `VmRSS` is all resident memory, `VmHWM` its highest value so far, and `RssAnon` the
+ * anonymous part. That is heap and stacks, even if shared with a fork, but no pages of files, which vary with other
+ * processes.
+ * @throws Error if the process has ended
  */
 export function processMemory(pid: number, field: 'VmRSS' | 'VmHWM' | 'RssAnon'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

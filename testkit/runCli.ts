@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
-/** Runs `cellhouse` with these words and this whole environment, to its end. */
+/** Runs `cellhouse` with these arguments to its end. `env` is its whole environment. */
 export async function runCli(
   words: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -1,10 +1,13 @@
 import { lookUntil } from '../src/async/lookUntil.ts';
 
 const LOOK_INTERVAL_MS = 50;
-/** Ends a wait for what never comes. What comes may take its time: six workers start together, beside other tests. */
+/** Ends a wait in vain. Generous, because six workers may start together beside other tests. */
 const LOOK_LIMIT_MS = 60_000;
 
-/** Looks until `look` gives something, for what no event tells of. @throws Error with what it saw last */
+/**
+ * Polls until `look` returns something truthy, for what no event reports.
+ * @throws Error that names `what` after `limitMs`
+ */
 export async function until<T>(
   what: string,
   look: () => Promise<T | null | undefined | false>,

@@ -1,11 +1,11 @@
-/** Debian's jupyter-server: the kernel is made by REST, code runs over the kernel's WebSocket. */
+/** Debian's jupyter-server. The kernel is created by REST, and code runs over the kernel's WebSocket. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { startJupyterServer } from '../../testkit/kernelServers.ts';
 import type { CodeRunner } from './codeRunner.ts';
 
-/** Beside those that every server of {@link startJupyterServer} has: no pings, and a log of warnings only. */
+/** Settings in addition to those of {@link startJupyterServer}: no pings, and only warnings in the log. */
 const SETTINGS = [
   '--ServerApp.tornado_settings={"ws_ping_interval": 0}',
   '--ServerApp.log_level=WARN',
@@ -21,7 +21,7 @@ interface Message {
   };
 }
 
-/** Over a Unix socket: by TCP its small frames would wait for acknowledgements, for it does not set TCP_NODELAY. */
+/** Uses a Unix socket. Over TCP its small frames would wait for acknowledgements, as it does not set TCP_NODELAY. */
 export async function startPlainJupyterServer(): Promise<CodeRunner> {
   const server = await startJupyterServer(SETTINGS);
   try {
@@ -49,7 +49,7 @@ export async function startPlainJupyterServer(): Promise<CodeRunner> {
   }
 }
 
-/** Resolves with the text of its result when the reply and the kernel's `idle` have both come. @throws Error if the code failed */
+/** Resolves with the result's text when both the reply and `idle` have arrived. @throws Error if the code failed */
 function execute(socket: WebSocket, code: string): Promise<string | undefined> {
   const msgId = randomUUID();
   const content = { code, silent: false, store_history: false, allow_stdin: false };

@@ -1,4 +1,4 @@
-/** The predecessor's way of working: a small stand-in, in containers on a network of their own. README.md says what it leaves out. */
+/** A small stand-in for the predecessor, in containers on their own network. README.md lists what it leaves out. */
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,25 +8,25 @@ import { keptConnection } from '../support/keptConnection.ts';
 import { workerImage } from '../support/workerImage.ts';
 import type { CodeRunner, RoundTrip } from './codeRunner.ts';
 
-/** Which of its avoidable costs it has. */
+/** Which of the predecessor's avoidable costs the stand-in has. */
 export type PredecessorKind =
-  /** All of them, as it was: a new HTTP client for each call, and a Jupyter server over TCP. */
+  /** All of them: a new HTTP client for each call, and a Jupyter server over TCP. */
   | 'as it was'
-  /** The same, but the Jupyter server is asked over a Unix socket, where nothing waits for an acknowledgement. */
+  /** The same, but the Jupyter server is reached over a Unix socket, where nothing waits for acknowledgements. */
   | 'without delay'
-  /** Connections are kept, and `jupyter_client` asks the kernel itself. */
+  /** Connections are kept, and `jupyter_client` talks to the kernel directly. */
   | 'at its best';
 
 interface PredecessorOptions {
   readonly kind: PredecessorKind;
-  /** Workers that are ready before the first call. */
+  /** The number of workers that are ready before the first call. */
   readonly idleWorkers: number;
 }
 
 export interface Predecessor extends CodeRunner {
-  /** The same over a connection of its own in that user's session, which the first call opens. */
+  /** A round trip in that user's session, which the first call opens, over its own connection. */
   roundTripOf(userUuid: string): RoundTrip;
-  /** When each of its workers was created, in order. */
+  /** The creation times of its workers, in order. */
   workersCreatedAt(): Promise<readonly Date[]>;
 }
 
@@ -36,14 +36,14 @@ const SETTINGS: Record<PredecessorKind, { link: string; keepsConnections: boolea
   'at its best': { link: 'client', keepsConnections: true },
 };
 const PORT = 3874;
-/** Many workers start at once on a machine with few cores. */
+/** Generous, because many workers start at once on a machine with few cores. */
 const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 100;
 
-/** @throws Error when it is not ready in time, with what it said */
+/** @throws Error with its log if it is not ready in time */
 export async function startPredecessor(options: PredecessorOptions): Promise<Predecessor> {
   const docker = new Docker();
-  // Short: a name in DNS has at most 63 characters, and those of workers begin with it.
+  // Short, because a DNS name has at most 63 characters, and the names of workers begin with this one.
   const network = `cellhouse-bench-${randomUUID().slice(0, 8)}`;
   const token = randomUUID();
   const image = await predecessorImage(docker);
@@ -56,7 +56,7 @@ export async function startPredecessor(options: PredecessorOptions): Promise<Pre
     await gateway.start();
     const { Containers } = await created.inspect();
     const [address] = (Containers?.[gateway.id]?.IPv4Address ?? '').split('/');
-    // Not the port that it would publish: Docker's proxy in between costs time.
+    // Its own address instead of a published port, because Docker's proxy for that costs time.
     const url = `http://${address}:${PORT}`;
     await untilHealthy(url, gateway);
     const roundTripOf = (userUuid: string): RoundTrip => roundTripAt(url, token, userUuid);
@@ -88,7 +88,7 @@ interface GatewayOptions extends PredecessorOptions {
 function gatewaySpec(options: GatewayOptions): Docker.ContainerCreateOptions {
   const { kind, idleWorkers, network, token, image } = options;
   const { link, keepsConnections } = SETTINGS[kind];
-  // From the project's root: what is compiled lies elsewhere.
+  // Relative to the project's root, because the compiled file is elsewhere.
   const folder = resolve('bench/contenders/standIn');
   return {
     name: `${network}-gateway`,
@@ -158,7 +158,7 @@ function containersOf(docker: Docker, network: string): Promise<Docker.Container
   });
 }
 
-/** The gateway first, so that it makes no more. */
+/** Removes all containers and the network. The gateway is removed first, so that it makes no more workers. */
 async function removeAll(docker: Docker, network: string): Promise<void> {
   const found = await containersOf(docker, network);
   found.sort((one, other) => Number(isGateway(other)) - Number(isGateway(one)));

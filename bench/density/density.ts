@@ -1,8 +1,8 @@
 /**
- * What an idle worker takes of the machine's memory: the proportional set size (PSS: what is shared counts in parts) of
- * all its processes, beside the one process of a stock kernel. As many of both live at the same time, with numpy, pandas
- * and matplotlib imported. Then what a gateway's heap holds more for each open session, and after each 1,000 executions. It
- * reads other users' memory maps, so it runs as root.
+ * Measures the memory of an idle worker: the proportional set size of all its processes (PSS, in which shared memory is
+ * divided among its users), compared with the one process of a stock kernel. Equally many of both run at the same time,
+ * with numpy, pandas and matplotlib imported. Then it measures how much a gateway's heap grows for each open session,
+ * and with each 1,000 executions. It needs root, because it reads the memory maps of other users' processes.
  *
  * `npm run bench -- density [--count N]`
  */
@@ -20,7 +20,7 @@ import { measureGatewayMemory } from './gatewayMemory.ts';
 const COUNT = '4';
 const STOCK_KERNEL = 'ipykernel_launcher';
 const KIB_PER_MIB = 1024;
-/** Its end tells which it is. */
+/** How many characters of a command line are shown. Its end identifies the process. */
 const COMMAND_CHARS = 44;
 
 interface Started {
@@ -60,7 +60,7 @@ async function compareWorkers(count: number): Promise<BenchResult> {
 async function startStock(): Promise<Started> {
   const stock = await startStockKernel(workerImage());
   await stock.roundTrip(USUAL_IMPORTS);
-  // Its client is in the same container, and does not count.
+  // The kernel's client is in the same container, but does not count.
   const processes = (await listProcesses(stock.containerName)).filter(({ command }) =>
     command.includes(STOCK_KERNEL),
   );
@@ -99,7 +99,7 @@ function measure(stock: readonly Started[], worker: readonly Started[]): BenchRe
   return { comparisons: [comparison], figures: [total, ...figures] };
 }
 
-/** @throws Error as anybody but root, or when the process has ended */
+/** @throws Error if this is not root, or if the process has ended */
 function pssMib(pid: number): number {
   const kib = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
   if (kib === undefined) throw new Error(`There is no PSS of process ${pid}.`);

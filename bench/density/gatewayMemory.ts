@@ -1,11 +1,11 @@
-/** What sessions and executions leave in a gateway's heap. */
+/** Measures how much sessions and executions make a gateway's heap grow. */
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { openInspector } from '../soak/inspector.ts';
 import type { BenchRun, Figure } from '../suite/bench.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { WAIT_MS } from '../support/newUsers.ts';
 
-/** Compilers and caches fill up meanwhile: `bench -- endurance` shows for how long. */
+/** Time for compilers and caches to fill up. `bench -- endurance` shows how long that takes. */
 const WARM_UP_EXECUTES = 4_000;
 const EXECUTES = 4_000;
 const SHORT_EXECUTES = 400;
@@ -13,7 +13,7 @@ const USERS_AT_WORK = 2;
 const BYTES_PER_KIB = 1_024;
 const BYTES_PER_MIB = 1_048_576;
 
-/** @param sessions how many are opened at once, and left alone from then on */
+/** @param sessions how many sessions are opened at once and then left idle */
 export async function measureGatewayMemory(
   sessions: number,
   { isShort, say }: BenchRun,

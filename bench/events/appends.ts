@@ -1,4 +1,4 @@
-/** How many events a second the store takes, and what one commit takes, by how many write at the same time. */
+/** Measures how many events per second the store takes, and how long a commit takes, for several numbers of writers. */
 import type { Database } from '../../src/events/database.ts';
 import type { Figure } from '../suite/bench.ts';
 import { percentile } from '../support/percentile.ts';
@@ -9,7 +9,7 @@ const TARGET_EVENTS_PER_S = 5_000;
 const MS_PER_S = 1_000;
 
 export interface AppendsOptions {
-  /** Each count of writers has its turn in each. */
+  /** In each round, each number of writers has one turn. */
   readonly rounds: number;
   readonly msPerTurn: number;
 }
@@ -19,7 +19,7 @@ interface Turn {
   readonly eventsPerS: number;
 }
 
-/** All of them through one gateway's store, which groups commits that wait at the same time. */
+/** All writers use the store of one gateway, which groups commits that wait at the same time. */
 export async function measureAppends(
   database: Database,
   { rounds, msPerTurn }: AppendsOptions,
@@ -36,7 +36,7 @@ export async function measureAppends(
   return figures(turns);
 }
 
-/** Each begins the next execution once the one before is recorded. */
+/** Each writer starts its next execution when the previous one is recorded. */
 async function write(writers: readonly Writer[], ms: number): Promise<Turn> {
   const commitMs: number[] = [];
   const startedAt = performance.now();

@@ -1,4 +1,4 @@
-/** What each query of docs/audit.md takes, as it is printed there. */
+/** Measures how long each query in docs/audit.md takes, exactly as printed there. */
 import { readFileSync } from 'node:fs';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Figure } from '../suite/bench.ts';
@@ -6,19 +6,19 @@ import { withSql } from '../support/benchDatabase.ts';
 import { percentile } from '../support/percentile.ts';
 
 const TARGET_MS = 1_000;
-/** A section of the page: its number and question, and then its query. */
+/** Matches a section of the page: its number and question, then its query. */
 const SECTION = /^## (\d+\. .+)$[\s\S]*?```sql\n([\s\S]*?)```/gm;
 
-/** From so many on, the queries have to keep to it. */
+/** The target applies if there are at least this many executions. */
 const TARGET_EXECUTIONS = 1_000_000;
 
-/** In turns, the first of each left out. @param executions how many there are */
+/** Runs the queries in turns. The first run of each does not count. @param executions how many the database holds */
 export async function measureAuditQueries(
   address: DatabaseAddress,
   rounds: number,
   executions: number,
 ): Promise<Figure[]> {
-  // From the project's root: what is compiled lies elsewhere.
+  // Relative to the project's root, because the compiled file is elsewhere.
   const page = readFileSync('docs/audit.md', 'utf8');
   const queries = [...page.matchAll(SECTION)].map(([, question = '', query = '']) => ({
     question,

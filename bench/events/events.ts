@@ -1,4 +1,4 @@
-/** The event store by itself: appends, what they leave, a rebuild of the projections, and the audit's queries over a long past. */
+/** Measures the event store alone: appends, table growth, a rebuild of projections, audit queries on a long history. */
 import { parseArgs } from 'node:util';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { Bench, BenchRun, Figure } from '../suite/bench.ts';
@@ -52,7 +52,7 @@ async function measure(bench: BenchDatabase, { isShort, args, say }: BenchRun): 
   return [...appends, ...growth, ...audit, await measureRebuild(bench)];
 }
 
-/** Projections cost an append nothing by themselves: they are written in its own transaction. This is what making them anew takes. */
+/** Measures a rebuild of projections. Appends also write them, in their own transaction, so those include that cost. */
 async function measureRebuild({ address }: BenchDatabase): Promise<Figure> {
   const startedAt = performance.now();
   const { events, differing } = await rebuildProjections(address);

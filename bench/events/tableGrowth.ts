@@ -1,4 +1,4 @@
-/** What an execution leaves in PostgreSQL: rows, and bytes with their indexes. */
+/** Measures what an execution leaves in PostgreSQL: rows, and bytes including indexes. */
 
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -11,7 +11,7 @@ const TABLES = ['events', 'executions', 'output_events', 'worker_cursors'] as co
 
 type Sizes = Readonly<Record<(typeof TABLES)[number], { rows: number; bytes: number }>>;
 
-/** The difference that so many executions make: real commits, with the dead rows that their updates leave. */
+/** The growth by this many executions. The commits are real, so the dead rows that updates leave are included. */
 export async function measureTableGrowth(
   address: DatabaseAddress,
   database: Database,

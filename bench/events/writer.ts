@@ -1,4 +1,4 @@
-/** Somebody with a session whose executions are recorded as a gateway records them, though nothing runs. */
+/** A user with a session whose executions are recorded as a gateway records them, although nothing runs. */
 
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
@@ -18,11 +18,11 @@ import {
 } from '../../testkit/events.ts';
 
 export const EVENTS_PER_EXECUTION = 3;
-/** As `MAX_QUEUED_EXECUTIONS` has it, so that the commit counts what is unfinished. */
+/** A limit, as `MAX_QUEUED_EXECUTIONS` sets one, so that the commit has to count unfinished executions. */
 const MAX_UNFINISHED = 101;
 
 export interface Writer {
-  /** Two commits: the request; then start, output and finish. Resolves with the milliseconds of each. */
+  /** Makes two commits: the request; then start, output and finish. Resolves with the milliseconds of each. */
   execute(): Promise<readonly [number, number]>;
 }
 

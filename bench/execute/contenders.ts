@@ -1,4 +1,4 @@
-/** Who runs `1+1` in turns, each on the same worker image. */
+/** The systems that run `1+1` in turns, all on the same worker image. */
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { inTurns } from '../contenders/codeRunner.ts';
 import { startPlainJupyterServer } from '../contenders/jupyterServer.ts';
@@ -11,7 +11,7 @@ import { workerImage } from '../support/workerImage.ts';
 const CODE = '1+1';
 const RESULT = '2';
 
-/** Through the kernel's own client, in the same container. */
+/** A stock kernel with its own client in the same container. */
 export async function startStock(): Promise<Contender> {
   const stock = await startStockKernel(workerImage());
   return {
@@ -21,12 +21,12 @@ export async function startStock(): Promise<Contender> {
   };
 }
 
-/** The whole way: HTTP, the token, GraphQL, durable events, a worker. */
+/** The whole path of Cellhouse: HTTP, the token, GraphQL, durable events, a worker. */
 export async function startCellhouse(): Promise<Contender> {
   return contenderAt(await startTestGateway({ LOG_LEVEL: 'warn' }));
 }
 
-/** Through a gateway that runs already. */
+/** Cellhouse with a gateway that is already running. */
 export function contenderAt(gateway: TestGateway): Contender {
   const { url, token } = gateway;
   const execute = httpExecute({ url, token, userUuid: 'bench' });
@@ -37,7 +37,7 @@ export function contenderAt(gateway: TestGateway): Contender {
   };
 }
 
-/** REST and WebSocket, with nothing around them. */
+/** A plain Jupyter server: REST and WebSocket. */
 export async function startJupyter(): Promise<Contender> {
   return inTurns(await startPlainJupyterServer(), CODE, RESULT);
 }

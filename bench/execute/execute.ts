@@ -1,7 +1,7 @@
 /**
- * What an `execute` costs: the whole way of `1+1` through HTTP, the token, GraphQL, durable events and a worker, beside a
- * stock ipykernel's own round trip in the same image; then beside other ways to serve such a kernel. And where its time
- * goes, stage by stage; `--stages`: only that.
+ * Measures what an `execute` costs: `1+1` over the whole path of HTTP, the token, GraphQL, durable events and a worker.
+ * It is compared with the round trip of a stock ipykernel in the same image, and with other servers for such a kernel.
+ * Then it measures where the time goes, stage by stage. With `--stages` it does only that.
  */
 import { parseArgs } from 'node:util';
 import type { Bench, Comparison, Target } from '../suite/bench.ts';
@@ -10,22 +10,25 @@ import { predecessor, startCellhouse, startJupyter, startStock } from './contend
 import { traceStages } from './traceStages.ts';
 
 /**
- * Enough for the 95th percentile to rest on twenty samples. A gateway is as fast as it gets when V8 has compiled what is called often,
- * after about so many calls; Python does not compile.
+ * With this many samples, twenty are above the 95th percentile. The warm-up is how many calls a gateway needs until V8
+ * has compiled its hot functions. Python does not compile.
  */
 const TURNS = { samples: 400, warmUp: 1_000 };
 const SHORT_TURNS = { samples: 120, warmUp: 300 };
-/** Five take each of them. Cellhouse is warm by then. */
+/** Fewer, because five contenders take part in each turn, and Cellhouse is already warm. */
 const SERVER_TURNS = { samples: 300, warmUp: 30 };
 
 interface Rival {
   readonly start: () => Promise<Contender>;
-  /** Of the comparison, in the report. */
+  /** The name of the comparison in the report. */
   readonly name: string;
   readonly target?: Target;
 }
 
-/** The one that the short form has as well: it needs no other image. These two take turns alone, so that no third cools their caches. */
+/**
+ * The only rival in the short form too, because it needs no other image. It takes turns with Cellhouse alone, so that
+ * no third contender evicts their caches.
+ */
 const STOCK: readonly Rival[] = [
   { name: '1+1 to a stock kernel', start: startStock, target: { atMost: 1 } },
 ];
@@ -59,7 +62,7 @@ export const executeBench: Bench = {
   },
 };
 
-/** All of them in one run, each in each turn. */
+/** Compares Cellhouse with all rivals in one run. Each has its turn in every round. */
 function compare(
   cellhouse: Contender,
   rivals: readonly Rival[],

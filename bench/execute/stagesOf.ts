@@ -1,8 +1,8 @@
-/** Where the time of an execute goes, by what was read from and written to the gateway's sockets meanwhile. */
+/** Derives where the time of an execute goes, from the reads and writes on the gateway's sockets meanwhile. */
 import type { Figure } from '../suite/bench.ts';
 import type { Peer, TracedCall, TraceEvent } from './trace.ts';
 
-/** Each from the end of the one before it: together they are the whole call. */
+/** Each stage begins when the previous one ends, so together they make up the whole call. */
 const STAGES = [
   'the caller, to the gateway',
   'token, body, GraphQL, decision',
@@ -17,17 +17,17 @@ const STAGES = [
   'back to the caller',
 ] as const;
 
-/** Of calls whose trace is not the usual (a ping, another commit in between), at most. */
+/** Largest share of calls that may have an unusual trace, e.g. with a ping or another commit in between. */
 const MAX_ODD_SHARE = 0.5;
 
-/** Of all calls, by how long they took: those around the median. */
+/** The part of all calls, sorted by duration, that is evaluated: those around the median. */
 const MIDDLE = { from: 0.4, to: 0.6 };
 
 /**
- * What each stage took, in their order, in those calls that took about as long as the median: the mean of each, so that
- * together they are the whole. Medians of the stages would leave out what is late now in this one, now in that one.
- * @param calls one after the other, and nobody else's at the same time
- * @throws Error when most calls did not leave a trace of the expected shape
+ * The mean duration of each stage, in order, over the calls that took about as long as the median. Means add up to the
+ * whole call. Medians of stages would not: they would miss delays that occur now in one stage, now in another.
+ * @param calls made one after the other, without any other calls at the same time
+ * @throws Error if most calls did not leave a trace of the expected shape
  */
 export function stagesOf(calls: readonly TracedCall[], events: readonly TraceEvent[]): Figure[] {
   const timed = calls
@@ -54,7 +54,7 @@ export function stagesOf(calls: readonly TracedCall[], events: readonly TraceEve
   ];
 }
 
-/** Null if anything is missing or in another order. */
+/** The duration of each stage. Null if a part of the trace is missing or in another order. */
 function stagesOfCall(call: TracedCall, events: readonly TraceEvent[]): number[] | null {
   const times = timesOfCall(call, events);
   const stages = times.slice(1).map((time, at) => time - (times[at] ?? Number.NaN));

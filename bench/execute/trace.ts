@@ -1,26 +1,26 @@
-/** What {@link ./traceIo.ts} writes and {@link ./stagesOf.ts} reads. */
+/** The trace format, which {@link ./traceIo.ts} writes and {@link ./stagesOf.ts} reads. */
 
-/** The setting that tells where the trace is to be written. */
+/** The environment variable with the path of the trace file. */
 export const TRACE_FILE = 'CELLHOUSE_BENCH_TRACE_FILE';
-/** Asks for it to be written. */
+/** The signal at which the trace is written. */
 export const TRACE_SIGNAL = 'SIGUSR2';
 
-/** Whose the other end of a socket is: a caller, PostgreSQL (as the connection names itself), a worker's agent. */
+/** The other end of a socket: a caller, PostgreSQL (by the connection's name), or a worker's agent. */
 export type Peer = 'http' | 'commits' | 'reads' | 'agent';
 
-/** Bytes came to the gateway, or were given to the kernel to be sent. */
+/** The gateway read bytes from a socket, or wrote bytes to it. */
 export interface TraceEvent {
-  /** Of the clock that all processes of a machine share ({@link sharedNowMs}). */
+  /** Time of the clock that all processes of the machine share ({@link sharedNowMs}). */
   readonly at: number;
-  /** Different for each connection. */
+  /** The number of the connection. */
   readonly socket: number;
   readonly peer: Peer;
   readonly way: 'read' | 'write';
-  /** When the agent had the messages that these bytes are, on the same clock. */
+  /** When the agent had received the messages in these bytes, by the same clock. */
   readonly madeAt: readonly number[];
 }
 
-/** A call as its caller saw it, on the same clock. */
+/** The times of a call at its caller, by the same clock. */
 export interface TracedCall {
   readonly sentAt: number;
   readonly answeredAt: number;
@@ -28,7 +28,7 @@ export interface TracedCall {
 
 const NS_PER_MS = 1_000_000;
 
-/** CLOCK_MONOTONIC, in milliseconds: no two processes of a machine disagree about it. */
+/** CLOCK_MONOTONIC in milliseconds. All processes of a machine share it. */
 export function sharedNowMs(): number {
   return Number(process.hrtime.bigint()) / NS_PER_MS;
 }

@@ -1,9 +1,9 @@
 /**
- * Notes when a gateway reads from its sockets and writes to them. Loaded into its process before the program
- * (`NODE_OPTIONS=--import=...`), so that nothing of `src` knows of it. At {@link TRACE_SIGNAL} the notes are written to the
- * file that {@link TRACE_FILE} names, whole or not at all.
+ * Records when a gateway reads from its sockets and writes to them. It is loaded into the gateway's process before the
+ * program (`NODE_OPTIONS=--import=...`), so that `src` needs no code for it. At {@link TRACE_SIGNAL} the notes are
+ * written atomically to the file that {@link TRACE_FILE} names.
  *
- * A write counts from when it is handed to the socket, so that its system call belongs to what comes after it.
+ * The time of a write is when it is handed to the socket, so its system call counts as part of the next stage.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { renameSync, writeFileSync } from 'node:fs';
@@ -24,10 +24,10 @@ interface Connection {
   readonly peer: Peer;
 }
 
-/** Some 20 of each execute; a trace that nobody asks for must not fill the memory. */
+/** An execute makes some 20 notes. The limit prevents a trace that nobody fetches from filling the memory. */
 const MAX_NOTES = 200_000;
 const notes: Note[] = [];
-/** Null: not one of those that count. */
+/** The known connections. Null: the connection is not traced. */
 const connections = new WeakMap<Socket, Connection | null>();
 let lastSocket = 0;
 
@@ -50,7 +50,7 @@ Socket.prototype.push = function (chunk, encoding) {
   return Duplex.prototype.push.call(this, chunk, encoding);
 };
 
-// Node's HTTP server reads past the stream: this is when it has the head of a request.
+// Node's HTTP server does not read through the stream. This event is when it has the head of a request.
 subscribe('http.server.request.start', (message) => {
   const { socket } = message as { socket: Socket };
   if (!connections.has(socket)) name(socket, 'http');
@@ -64,7 +64,7 @@ function name(socket: Socket, peer: Peer | null): void {
   connections.set(socket, peer === null ? null : { socket: lastSocket, peer });
 }
 
-/** By the first words to it. */
+/** Identifies the peer by the first bytes that are sent to it. */
 function peerOf(words: string): Peer | null {
   if (words.startsWith('GET ') && /\r\nupgrade: websocket\r\n/i.test(words)) return 'agent';
   const client = /application_name\0cellhouse (\w+)/.exec(words)?.[1];
@@ -93,7 +93,7 @@ function write(): void {
   renameSync(`${file}.new`, file);
 }
 
-/** The wall clock, which is read in whole milliseconds, in the moment when it is a whole one. */
+/** Waits for the next whole millisecond of the wall clock, which can only be read in whole milliseconds. */
 function tickOfWallClock(): number {
   const before = Date.now();
   let now = before;
@@ -101,7 +101,7 @@ function tickOfWallClock(): number {
   return now;
 }
 
-/** Milliseconds since the epoch at which the agent had the messages that begin in these bytes. */
+/** When the agent had received the messages that begin in these bytes, in milliseconds since the epoch. */
 function timesIn(bytes: unknown): number[] {
   if (!Buffer.isBuffer(bytes)) return [];
   const found = bytes.toString('latin1').matchAll(/\{"seq":\d+,"at":([\d.]+),/g);

@@ -1,4 +1,4 @@
-/** Where the time of an execute goes: a second gateway, whose sockets are watched, in turns with one that is left alone. */
+/** Measures where the time of an execute goes, with a second gateway that is traced, in turns with an untraced one. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,10 +17,10 @@ import {
 } from './trace.ts';
 
 const TURNS = { samples: 200, warmUp: 50 };
-/** Beside the compiled form of this file. */
+/** The compiled tracer, beside the compiled form of this file. */
 const TRACER = new URL('./traceIo.js', import.meta.url).href;
 
-/** @param untraced what the cost of the trace is measured against */
+/** @param untraced the baseline for the cost of tracing */
 export async function traceStages(untraced: Contender): Promise<BenchResult> {
   const folder = mkdtempSync(join(tmpdir(), 'ch-bench-trace-'));
   const file = join(folder, 'trace.json');

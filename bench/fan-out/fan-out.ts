@@ -1,6 +1,7 @@
 /**
- * What it costs that many follow one execution: 1, 100 and 1,000, in turns. Until the last of them has a print, beside until a
- * single one has it; the gateway's CPU time for each print and further follower; the delay of its event loop.
+ * Measures what it costs if 1, 100 and 1,000 followers follow one execution, in turns: the time until the last of them
+ * has a print, compared with a single follower; the gateway's CPU time for each print and additional follower; and the
+ * delay of its event loop.
  */
 import { startTestGateway } from '../../testkit/gateway.ts';
 import type { Bench, BenchResult } from '../suite/bench.ts';
@@ -9,7 +10,7 @@ import { PRINTS, type Round, runRound } from './runRound.ts';
 
 const COUNTS = [1, 100, 1_000] as const;
 const SHORT_COUNTS = [1, 100] as const;
-/** Each is some seconds and 25 prints: with twelve, 300 of each kind. */
+/** Each round takes some seconds and has 25 prints. So twelve rounds give 300 prints for each count. */
 const ROUNDS = 12;
 const SHORT_ROUNDS = 3;
 const WARM_UP = 1;

@@ -1,12 +1,12 @@
-/** What following costs the gateway's process. */
+/** Reads the load of the gateway's process. */
 import { readFileSync } from 'node:fs';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
-/** Of `/proc/PID/stat`: USER_HZ, which is 100 on every Linux that Node runs on. */
+/** The unit of `/proc/PID/stat`, from USER_HZ, which is 100 on every Linux that Node runs on. */
 const MS_PER_TICK = 10;
 const MS_PER_S = 1_000;
 
-/** User and system time of all its threads so far, in milliseconds. @throws Error when it has ended */
+/** User and system time of all the process's threads so far, in milliseconds. @throws Error if it has ended */
 export function cpuMs({ pid }: TestGateway): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The second field is the command in parentheses, which may hold anything.
@@ -17,7 +17,7 @@ export function cpuMs({ pid }: TestGateway): number {
 
 export interface GatewayMetrics {
   readonly followers: number;
-  /** The 99th percentile since it was asked for last. */
+  /** The 99th percentile since the last call. */
   readonly loopDelayMs: number;
 }
 

@@ -1,23 +1,23 @@
-/** Many that follow one execution, on few sockets: what each of them had, and when. */
+/** Opens many followers of one execution on few sockets, and records what each of them received, and when. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
-/** As a proxy does it, or a server that follows for its own users. */
+/** Followers on each socket, as with a proxy or a server that follows for its own users. */
 const PER_SOCKET = 100;
 const FOLLOW = `subscription ($id: ID!) { output(executionId: $id) {
   ... on StreamOutput { text } ... on ExecutionFinished { execution { status } } } }`;
 
-/** One line that was printed. */
+/** The arrival of one printed line. */
 export interface Arrival {
-  /** How many had it. */
+  /** How many followers have received it. */
   readonly followers: number;
-  /** When the last of them had it, in milliseconds since 1970. */
+  /** When the last of them received it, in milliseconds since 1970. */
   readonly lastAt: number;
 }
 
 export interface Followers {
-  /** Line -> how it came, once all have been told of the end. @throws Error when a socket was closed before */
+  /** Line -> its arrival. Resolves when all followers have received the end. Rejects if a socket is closed earlier. */
   readonly arrivals: Promise<ReadonlyMap<string, Arrival>>;
   close(): void;
 }
@@ -36,7 +36,7 @@ export async function openFollowers(
     ends.push(followOn(socket, executionId, Math.min(rest, PER_SOCKET), arrivals));
   }
   const all = Promise.all(ends).then(() => arrivals);
-  // Whoever closes them before the end waits for nothing any more.
+  // If the caller closes the followers early, nobody awaits this any more.
   all.catch(() => undefined);
   return {
     arrivals: all,

@@ -1,4 +1,4 @@
-/** One execution that prints for some seconds, and so many that follow it. */
+/** One round: an execution prints for some seconds, and many followers follow it. */
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { interrupt, printed, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
@@ -6,7 +6,7 @@ import { cpuMs, readMetrics } from './gatewayLoad.ts';
 import { openFollowers } from './openFollowers.ts';
 
 export const PRINTS = 25;
-/** None is waited for by the next, and the machine has time for each follower. */
+/** Pause between prints: long enough that a print reaches all followers before the next one, even on this machine. */
 const LEAST_PAUSE_S = 0.05;
 const PAUSE_OF_A_FOLLOWER_S = 0.00016;
 const USER = 'bench';
@@ -14,15 +14,15 @@ const TIMEOUT_MS = 120_000;
 const MS_PER_S = 1_000;
 
 export interface Round {
-  /** For each print, milliseconds until the last follower had it. */
+  /** For each print, the milliseconds until the last follower received it. */
   readonly lastMs: readonly number[];
   readonly cpuMs: number;
   readonly loopDelayMs: number;
 }
 
-/** @throws Error when a follower missed a print */
+/** @throws Error if a follower missed a print */
 export async function runRound(gateway: TestGateway, count: number): Promise<Round> {
-  // It is followed before it begins: what the user runs first holds it up.
+  // An earlier execution of the user delays the measured one, so that all followers are there before it begins.
   const before = await submit(gateway, USER, 'print()\nimport time\ntime.sleep(100)', {
     timeoutMs: TIMEOUT_MS,
   });

@@ -1,23 +1,23 @@
-/** A gateway that is killed with SIGKILL while it serves and started again: from the start of its process, what comes when. */
+/** Kills a serving gateway with SIGKILL, starts it again, and measures from the start of its process. */
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { interrupt, submit } from '../../testkit/interpreter.ts';
 import { restartHard } from '../support/gatewayWithPast.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { leave } from '../support/newUsers.ts';
 
-/** One line each: often enough to see when a stream goes on, for longer than the restart takes. */
+/** Prints often enough to show when a stream goes on, and for longer than the restart takes. */
 const TICKER = 'import time\nfor n in range(400): print(n, flush=True); time.sleep(0.05)';
 const TICKER_LIMIT_MS = 60_000;
 
 export interface Recovered {
-  /** `/readyz` says 200: every worker is adopted. */
+  /** Until `/readyz` answers 200, which means that every worker is adopted. */
   readonly readyMs: number;
   readonly answerMs: number;
   /** Null without a stream. */
   readonly streamMs: number | null;
 }
 
-/** With nobody there: the first answer is a new user's, on the idle worker that was adopted. */
+/** Without sessions. The first answer is that of a new user, on the adopted idle worker. */
 export async function restartEmpty(gateway: TestGateway, newUser: string): Promise<Recovered> {
   const { startedAt, readyMs } = await restartHard(gateway);
   await httpExecute({ ...gateway, userUuid: newUser })('1+1', '2');
@@ -26,7 +26,7 @@ export async function restartEmpty(gateway: TestGateway, newUser: string): Promi
   return { readyMs, answerMs, streamMs: null };
 }
 
-/** One user streams meanwhile, another calls as soon as it is ready. */
+/** With a stream of one user. Another user calls as soon as the gateway is ready. */
 export async function restartBesideStream(
   gateway: TestGateway,
   streaming: string,
@@ -48,7 +48,7 @@ export async function restartBesideStream(
   return { readyMs, answerMs, streamMs };
 }
 
-/** Until a subscriber has something that was printed later than `at`, in milliseconds since 1970. */
+/** Resolves when a subscriber has received output that was printed after `at`, in milliseconds since 1970. */
 async function untilPrintedAfter(gateway: TestGateway, id: string, at: number): Promise<void> {
   const query = `subscription ($id: ID!) { output(executionId: $id) { at } }`;
   const stream = gateway.socket().iterate<{ output: { at: string } }>({ query, variables: { id } });

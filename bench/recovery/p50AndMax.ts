@@ -1,7 +1,7 @@
 import type { Figure, Target } from '../suite/bench.ts';
 import { percentile } from '../support/percentile.ts';
 
-/** Of milliseconds. The target is the median's. */
+/** The median and the maximum of samples in milliseconds. The target applies to the median. */
 export function p50AndMax(name: string, samples: readonly number[], target?: Target): Figure[] {
   const judged = target === undefined ? {} : { target };
   return [

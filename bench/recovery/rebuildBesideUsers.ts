@@ -1,4 +1,4 @@
-/** `cellhouse rebuild` over a long past, and what users notice of it. */
+/** Measures `cellhouse rebuild` on a long history, and how much it slows down users. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -7,7 +7,7 @@ import type { BenchRun, Figure } from '../suite/bench.ts';
 import { httpExecute } from '../support/httpExecute.ts';
 import { p50AndMax } from './p50AndMax.ts';
 
-/** The command itself, in a process of its own, while a user works. */
+/** Runs the command in its own process while a user works. */
 export async function rebuildBesideUsers(
   gateway: TestGateway,
   userUuid: string,

@@ -1,6 +1,7 @@
 /**
- * What a gateway that is killed costs its users, by how many sessions are open and how long its past is: from the start of the
- * new process to ready, to the first answer, and to the next output of a stream that was running.
+ * Measures how long users wait after a gateway was killed, for several numbers of open sessions and lengths of history:
+ * from the start of the new process until it is ready, until the first answer, and until the next output of a running
+ * stream.
  *
  * `npm run bench -- recovery [--events N,N...] [--sessions N,N...] [--restarts N] [--rebuild]`
  */
@@ -51,7 +52,7 @@ export const recoveryBench: Bench = {
   },
 };
 
-/** One gateway, whose sessions become more. */
+/** Measures one gateway with a growing number of sessions. */
 async function measure(
   events: number,
   { sessions, restarts, isRebuilding }: Extent,
@@ -97,7 +98,7 @@ async function kill(
         : await restartBesideStream(gateway, streaming, calling),
     );
   }
-  // Each has its variables after all those kills. A connection to the gateway that was killed is of no use any more.
+  // Every session must still have its variables after all the kills. New connections, as the old gateways are gone.
   const after = users.map((userUuid) => httpExecute({ ...gateway, userUuid }));
   await Promise.all(after.map((execute, n) => execute('kept', String(n))));
   return recovered;

@@ -1,12 +1,13 @@
-/** What a soak watches, and how much of it may come to be in one run. */
+/** The figures that a soak watches, and how much each may grow in one run. */
 
 /** One kind of figure. */
 export interface Figure {
   readonly name: string;
   readonly unit: string;
   /**
-   * How much the fitted line may rise after the warm-up, whatever the length of the run: so a longer one asks for a smaller
-   * leak. More than what was seen of noise, of caches that fill up late and of connections that are kept for a while, and no more.
+   * How much the fitted line may rise after the warm-up, whatever the length of the run. So a longer run detects a
+   * smaller leak. Each value is just above the observed effect of noise, caches that fill up late, and connections kept
+   * for a while.
    */
   readonly allowedGrowth: number;
 }
@@ -22,5 +23,5 @@ export const FIGURES = {
 
 export type FigureName = keyof typeof FIGURES;
 
-/** One look at everything, at a moment when nothing is under way. */
+/** All figures at a moment when nothing is running. */
 export type Look = Readonly<Record<FigureName, number>> & { readonly minute: number };

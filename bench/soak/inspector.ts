@@ -1,20 +1,20 @@
-/** A look into a running Node process, by the protocol of its inspector (`--inspect`): what lives in its heap, and what it holds. */
+/** Reads the live heap and the open handles of a running Node process through its inspector (`--inspect`). */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
 /** What a process holds. */
 export interface Holdings {
   /**
-   * What the heap and the buffers beside it hold after a full collection, in bytes: all data that can be reached. Compiled
-   * code does not count: the engine goes on compiling what is often run, for minutes.
+   * Bytes of reachable data in the heap and in external buffers, after a full garbage collection. Compiled code does
+   * not count, because V8 goes on compiling hot code for minutes.
    */
   readonly liveBytes: number;
-  /** Timers, sockets, requests and the like that keep the event loop awake. */
+  /** The number of timers, sockets, requests and the like that keep the event loop alive. */
   readonly handles: number;
 }
 
 export interface Inspector {
-  /** Collects all garbage first. */
+  /** Collects all garbage, then reads the figures. */
   look(): Promise<Holdings>;
   close(): void;
 }
@@ -27,7 +27,7 @@ const LOOK = `(() => {
   return { liveBytes: heapUsed + external - codeBytes, handles };
 })()`;
 
-/** @param log what the process has printed: it says there where its inspector is. @throws Error if it does not */
+/** @param log the output of the process, which contains its inspector's address. @throws Error if it does not */
 export async function openInspector(log: string): Promise<Inspector> {
   const address = [...log.matchAll(/^Debugger listening on (ws:\S+)$/gm)].at(-1)?.[1];
   if (address === undefined) throw new Error('The process was started without --inspect.');
@@ -50,7 +50,7 @@ export async function openInspector(log: string): Promise<Inspector> {
 
   return {
     async look() {
-      // Twice: finalizers of the first collection let go of more.
+      // Twice, because finalizers of the first collection make more data unreachable.
       await call('HeapProfiler.collectGarbage');
       await call('HeapProfiler.collectGarbage');
       const evaluated = await call('Runtime.evaluate', { expression: LOOK, returnByValue: true });

@@ -1,4 +1,4 @@
-/** Whether what was looked at again and again stayed as it was. */
+/** Judges whether the figures stayed flat over all looks. */
 import type { BenchResult } from '../suite/bench.ts';
 import { FIGURES, type FigureName, type Look } from './figures.ts';
 import { type Trend, trendOf } from './trend.ts';
@@ -8,7 +8,7 @@ export interface FigureVerdict extends Trend {
   readonly isFlat: boolean;
 }
 
-/** Whether each figure is flat over all these looks. @throws RangeError with less than two */
+/** Judges each figure over all these looks. @throws RangeError if there are fewer than two */
 export function judge(looks: readonly Look[]): FigureVerdict[] {
   return (Object.keys(FIGURES) as FigureName[]).map((figure) => {
     const trend = trendOf(looks.map((look) => ({ minute: look.minute, value: look[figure] })));
@@ -16,7 +16,10 @@ export function judge(looks: readonly Look[]): FigureVerdict[] {
   });
 }
 
-/** As the suite reports it; a failure if something grows. @param after what was left out, in words */
+/**
+ * Converts the verdicts for the suite's report. It is a failure if a figure grows.
+ * @param after what was left out, in words
+ */
 export function reportVerdicts(verdicts: readonly FigureVerdict[], after: string): BenchResult {
   const figures = verdicts.flatMap(({ figure, level, growth }) => {
     const { name, unit, allowedGrowth } = FIGURES[figure];

@@ -3,7 +3,7 @@ import { FIGURES, type FigureName, type Look } from './figures.ts';
 const CELL_CHARS = 12;
 const NAMES = Object.keys(FIGURES) as FigureName[];
 
-/** For whoever watches: the names of what is looked at, after `first`. */
+/** The head of a table that shows the looks while the bench runs: the figures' names, after `first`. */
 export function headRow(first: string): string {
   return cells([first, ...NAMES]);
 }

@@ -1,26 +1,29 @@
-/** Users at work: some stay and do all kinds of things, one after the other; visitors come for one call and go. */
+/** A mixed load: some users stay and do all kinds of steps in turn, while visitors come for one call and go. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { STEPS, VISIT } from './steps.ts';
 
-/** Between two visitors: each costs the machine a container. */
+/** Pause between two visitors, because each costs a container. */
 const VISIT_PAUSE_MS = 1_000;
-/** Making a worker may take long on a machine that does other things as well. */
+/** Generous, because a busy machine may need long to make a worker. */
 const SETTLE_LIMIT_MS = 60_000;
 
 export interface MixedLoad {
-  /** Works for so long, then until all that was begun is over and the pool is at rest. @throws Error if something went wrong */
+  /**
+   * Runs the load for this long, then waits until all is done and the pool is at rest.
+   * @throws Error if a step failed
+   */
   run(ms: number): Promise<void>;
-  /** How often each step was done. */
+  /** How often each step has been done. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 export function createMixedLoad(gateway: TestGateway, users: readonly string[]): MixedLoad {
   const counts = new Map<string, number>();
   const steps = Object.entries(STEPS);
-  // Each begins elsewhere, so that the kinds come at the same time.
+  // Each user begins with another step, so that different steps run at the same time.
   const next = new Map(
     users.map((user, n) => [user, Math.floor((n * steps.length) / users.length)]),
   );
@@ -35,7 +38,7 @@ export function createMixedLoad(gateway: TestGateway, users: readonly string[]):
       next.set(user, at + 1);
       const [name = '', step] = steps[at % steps.length] ?? [];
       await step?.(gateway, user).catch((cause: unknown) => {
-        throw new Error(`${user}, ${name}: it went wrong.`, { cause });
+        throw new Error(`The step "${name}" of ${user} failed.`, { cause });
       });
       count(name);
     }
@@ -50,7 +53,7 @@ export function createMixedLoad(gateway: TestGateway, users: readonly string[]):
   }
 
   async function atRest(): Promise<void> {
-    // It comes after everything that the user has left running.
+    // This runs after everything that the user has left running.
     for (const user of users) await execute(gateway, user, '1');
     await until(
       'the pool at rest',

@@ -1,24 +1,24 @@
-/** The figures of a soak as a picture: one small plot for each, from zero, over the minutes. */
+/** Draws the figures of a soak: one small plot for each, over the minutes, with an axis from zero. */
 import { FIGURES, type FigureName, type Look } from './figures.ts';
 import type { SoakResult } from './runSoak.ts';
 
 const COLUMNS = 2;
-/** Of one plot with its margins, in pixels. */
+/** Size of one plot with its margins, in pixels. */
 const WIDTH = 420;
 const HEIGHT = 170;
 const MARGIN = { left: 52, right: 14, top: 30, bottom: 26 };
 const TITLE_HEIGHT = 34;
-/** Above the highest sample, so that a line at its maximum is seen as one. */
+/** Room above the highest sample, so that a line at the maximum is visible. */
 const HEADROOM = 1.15;
 const COLOURS = { line: '#1f5fa8', axis: '#777777', text: '#222222', warmUp: '#eeeeee' };
 
-/** Of the labels below an axis: at its beginning, middle and end, none outside. */
+/** Alignment of the labels at the beginning, middle and end of an axis, so that none extends beyond it. */
 const ANCHORS = ['start', 'middle', 'end'];
 
 const PLOT_WIDTH = WIDTH - MARGIN.left - MARGIN.right;
 const PLOT_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom;
 
-/** @returns an SVG document that needs nothing beside it. @throws RangeError without looks */
+/** @returns a self-contained SVG document. @throws RangeError if there are no looks */
 export function plotSvg({ looks, warmUpMinutes }: SoakResult, title: string): string {
   const last = looks.at(-1);
   if (!last) throw new RangeError('There is nothing to plot.');

@@ -1,4 +1,4 @@
-/** A gateway under a mixed load for a long time, looked at again and again while it is at rest. */
+/** Runs a mixed load on a gateway for a long time, and reads its figures repeatedly while it is at rest. */
 import { startTestGateway } from '../../testkit/gateway.ts';
 import { containerOf, execute } from '../../testkit/interpreter.ts';
 import type { Look } from './figures.ts';
@@ -8,31 +8,31 @@ import { createMixedLoad } from './mixedLoad.ts';
 import { takeLook } from './takeLook.ts';
 
 const MS_PER_MINUTE = 60_000;
-/** Compilers, caches and connection pools fill up meanwhile. */
+/** Time for compilers, caches and connection pools to fill up. */
 const MAX_WARM_UP_MINUTES = 3;
-/** Of a run that is too short for that. */
+/** The warm-up's share of a run that is too short for that. */
 const WARM_UP_SHARE = 0.3;
-/** So many looks make a trend, and the load is still under way most of the time. */
+/** This many looks are enough for a trend, and leave most of the time for the load. */
 const LOOKS = 60;
 const MIN_LOOK_INTERVAL_MS = 4_000;
-/** On a machine so busy that the time is over with fewer after the warm-up, the run goes on until there are as many. */
+/** If there are fewer looks after the warm-up when the time is over, as on a very busy machine, the run goes on. */
 const MIN_STEADY_LOOKS = 6;
-/** Two cores are busy with these, and with the visitors beside them. */
+/** These users together with the visitors keep two cores busy. */
 const USERS = ['soak-1', 'soak-2', 'soak-3'];
 
 export interface SoakResult {
-  /** All looks, those of the warm-up included. */
+  /** All looks, including those of the warm-up. */
   readonly looks: readonly Look[];
   readonly warmUpMinutes: number;
-  /** On what came after the warm-up. */
+  /** The verdicts on the looks after the warm-up. */
   readonly verdicts: readonly FigureVerdict[];
   /** How often each kind of step was done. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 /**
- * @param onLook is told of each look as it is taken
- * @throws Error when a call was not answered as it must be
+ * @param onLook gets each look when it is taken
+ * @throws Error if a call gets a wrong answer
  */
 export async function runSoak(
   minutes: number,

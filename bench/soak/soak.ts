@@ -1,7 +1,7 @@
 /**
- * A mixed load (executes, streams, interrupts, releases, restarts of kernels) on a gateway of its own, for long. What the
- * gateway and its agents hold - memory, handles, file descriptors - must be the same at the end as after the warm-up; ends
- * with 1 if it is not. Agents are other users' processes, so it runs as root.
+ * Runs a mixed load (executes, streams, interrupts, releases, kernel restarts) on its own gateway for a long time. The
+ * memory, handles and file descriptors of the gateway and its agents must be the same at the end as after the warm-up;
+ * otherwise it exits with 1. It needs root to inspect the agents, because they run as another user.
  *
  * `npm run bench -- soak [--minutes N] [--plot FILE.svg]`
  */

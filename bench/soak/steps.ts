@@ -1,4 +1,4 @@
-/** What the users of a soak do, each step with what must come of it. */
+/** The steps that users of a soak perform. Each checks its own result. */
 import { randomUUID } from 'node:crypto';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -11,7 +11,7 @@ import {
   submit,
 } from '../../testkit/interpreter.ts';
 
-/** @throws Error when what came of it is not what must */
+/** @throws Error if the result is wrong */
 export type Step = (gateway: TestGateway, user: string) => Promise<void>;
 
 const LINES = 300;
@@ -25,7 +25,7 @@ const LARGE_CHARACTERS = 300_000;
 const SHORT_LIMIT_MS = 150;
 const LONG_LIMIT_MS = 60_000;
 
-/** Of a user that stays; in this order, again and again. */
+/** The steps of a user who stays, repeated in this order. */
 export const STEPS: Readonly<Record<string, Step>> = {
   async execute(gateway, user) {
     for (let n = 0; n < 10; n += 1) await expectStatus(gateway, user, `${n} + 1`, 'OK');
@@ -121,7 +121,7 @@ export const STEPS: Readonly<Record<string, Step>> = {
   },
 };
 
-/** Of one who comes, and goes again. */
+/** The step of a visitor, who comes for one call and goes. */
 export const VISIT: Step = async (gateway) => {
   const visitor = `visitor-${randomUUID()}`;
   await expectStatus(gateway, visitor, '1', 'OK');

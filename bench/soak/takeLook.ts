@@ -1,4 +1,4 @@
-/** All figures of a soak at one moment. */
+/** Reads all figures of a soak at one moment. */
 import { readdirSync } from 'node:fs';
 import { containerProcesses } from '../../chaos/world/containerProcesses.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -11,13 +11,13 @@ const BYTES_PER_MIB = 1_048_576;
 export interface LookDeps {
   readonly gateway: TestGateway;
   readonly inspector: Inspector;
-  /** Those whose agents are looked at. */
+  /** The containers whose agents are inspected. */
   readonly containers: readonly string[];
-  /** `performance.now()` of the beginning. */
+  /** `performance.now()` at the beginning of the run. */
   readonly startedAt: number;
 }
 
-/** @throws Error as anybody but root: agents are other users' processes */
+/** @throws Error unless this is root, because agents run as another user */
 export async function takeLook({
   gateway,
   inspector,
@@ -39,7 +39,7 @@ export async function takeLook({
   };
 }
 
-/** The agent itself and its fork server; what the user's kernel holds is the user's. */
+/** The agent and its fork server. The kernel does not count, because user code determines what it holds. */
 function agentPids(container: string): number[] {
   const { agent, forkServer } = containerProcesses(container);
   if (agent === null || forkServer === null)

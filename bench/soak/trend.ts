@@ -1,4 +1,4 @@
-/** Whether a series of samples stays where it is. */
+/** Fits a trend to a series of samples. */
 
 /** A value at a time, in minutes since the start. */
 export interface Sample {
@@ -9,14 +9,14 @@ export interface Sample {
 export interface Trend {
   /** The median of all samples. */
   readonly level: number;
-  /** By how much the fitted line rises from the first sample to the last; negative if it falls. */
+  /** How much the fitted line rises from the first sample to the last. Negative if it falls. */
   readonly growth: number;
 }
 
 /**
- * A line through the samples by Theil and Sen: its slope is the median of the slopes between any two of them, so that a
- * sample taken at a bad moment does not bend it (Sen, Estimates of the regression coefficient based on Kendall's tau, 1968).
- * @throws RangeError with less than two samples
+ * Fits a line with the Theil-Sen estimator: its slope is the median of the slopes between all pairs of samples. So
+ * single outliers hardly affect it (Sen, Estimates of the regression coefficient based on Kendall's tau, 1968).
+ * @throws RangeError if there are fewer than two samples
  */
 export function trendOf(samples: readonly Sample[]): Trend {
   const slopes = samples.flatMap((one, at) =>

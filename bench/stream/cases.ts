@@ -1,4 +1,4 @@
-/** What is put out, 10 MB of each kind. */
+/** The kinds of output that are measured, 10 MB of each. */
 
 const MEGABYTES = 10;
 const PICTURES = 300;
@@ -6,11 +6,14 @@ const PICTURES = 300;
 export interface StreamCase {
   readonly name: string;
   readonly code: string;
-  /** Characters that are printed, or pictures that are shown. */
+  /** The number of printed characters, or of shown pictures. */
   readonly expected: number;
 }
 
-/** Noise, since a PNG of less has less to carry: as base64, a three-hundredth of 10 MB. It is drawn once, and shown again and again. */
+/**
+ * Draws a picture once, which is then shown repeatedly. It is noise, because a PNG compresses anything else too well.
+ * As base64 it has a three-hundredth of 10 MB.
+ */
 export const PREPARATION = `import io
 import numpy as np
 import matplotlib.pyplot as plt
@@ -36,10 +39,10 @@ export const CASES: readonly StreamCase[] = [
   },
 ];
 
-/** What is stored of each kind is more than this, in bytes. */
+/** Of each kind, at least this many bytes must be stored. */
 export const LEAST_BYTES = 0.95 * MEGABYTES * 1e6;
 
-/** @returns MB/s. @throws Error when something is missing */
+/** @returns MB/s. @throws Error if output is missing */
 export function rateOf(wanted: StreamCase, came: number, ms: number): number {
   if (came !== wanted.expected)
     throw new Error(`${wanted.name}: ${came} of ${wanted.expected} came.`);

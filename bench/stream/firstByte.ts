@@ -1,4 +1,4 @@
-/** How soon after a print a subscriber has it. Printed and received are read off the same machine's clock. */
+/** Measures the delay from a print until a subscriber receives it. Both times are from this machine's clock. */
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { follow, submit } from '../../testkit/interpreter.ts';
 
@@ -6,13 +6,13 @@ const TIMEOUT_MS = 60_000;
 const MS_PER_S = 1_000;
 
 export interface Prints {
-  /** Between two of them. */
+  /** Pause between two prints. */
   readonly pauseS: number;
   readonly samples: number;
   readonly warmUp: number;
 }
 
-/** @returns milliseconds, one for each print; the first few, which may have come before they were followed, left out */
+/** @returns the delay of each print in milliseconds, without the first few, which may be older than the subscription */
 export async function firstByteMs(
   gateway: TestGateway,
   userUuid: string,
@@ -24,11 +24,11 @@ for _ in range(${samples + warmUp}):
     print(time.time())`;
   const { id } = await submit(gateway, userUuid, code, { timeoutMs: TIMEOUT_MS });
   const outputs = await follow(gateway.socket(), id);
-  // Now, since the two clocks drift apart.
+  // Read only now, because the two clocks drift apart.
   const epochMs = Date.now() - performance.now();
   const tookMs = outputs.flatMap(({ text, receivedAt }) => {
     const cameAt = epochMs + receivedAt;
-    // One that comes late may come with the next.
+    // A late print may arrive together with the next one.
     return (text ?? '')
       .trim()
       .split('\n')

@@ -1,4 +1,4 @@
-/** Who receives what is put out. */
+/** The receivers of output that are compared. */
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
 import { createKernelRunner, type Ran } from '../../testkit/kernelRunner.ts';
@@ -7,10 +7,13 @@ import { startStockKernel } from '../support/stockKernel.ts';
 import { workerImage } from '../support/workerImage.ts';
 import { LEAST_BYTES, PREPARATION, rateOf, type StreamCase } from './cases.ts';
 
-/** One with a session of its own. */
+/** A receiver with its own session. */
 export interface Receiver {
   readonly name: string;
-  /** From sending the request until all has come, and the end of it. @returns MB/s. @throws Error when something is missing */
+  /**
+   * Measures from sending the request until all output and the end have arrived. @returns MB/s.
+   * @throws Error if output is missing
+   */
   rate(wanted: StreamCase): Promise<number>;
   close(): Promise<void>;
 }
@@ -72,7 +75,7 @@ export async function startPreparedGateway(): Promise<TestGateway> {
   }
 }
 
-/** One that follows over a WebSocket that is open already. */
+/** A receiver that subscribes over an open WebSocket. */
 export function subscriber(gateway: TestGateway): Receiver {
   const client = gateway.socket();
   return {
@@ -109,7 +112,7 @@ interface Stored {
   readonly outputBytes: number;
 }
 
-/** One that asks for the end alone, which is answered when it is committed. */
+/** A receiver that asks only for the end, so the answer comes when everything is committed. */
 export function store(gateway: TestGateway): Receiver {
   return {
     name: 'until the gateway has stored it',

@@ -1,8 +1,8 @@
 /**
- * How fast output arrives: 10 MB as prints of 100 bytes, as one print and as 300 pictures, from sending the request until the
- * last of it and the end have come: through the agent and its channel; through the whole gateway to a subscriber; until it is
- * stored. Beside a stock ipykernel's own client in the same image. Nothing may be missing. And how soon after a print a
- * subscriber has it.
+ * Measures how fast output arrives: 10 MB as prints of 100 bytes, as one print and as 300 pictures, from sending the
+ * request until all output and the end have arrived. It is measured through the agent and its channel, through the
+ * whole gateway to a subscriber, and until it is stored. The baseline is the client of a stock ipykernel in the same
+ * image. Missing output is an error. The bench also measures the delay from a print until a subscriber receives it.
  */
 import type { TestGateway } from '../../testkit/gateway.ts';
 import type { Bench, Comparison, Figure } from '../suite/bench.ts';
@@ -19,12 +19,15 @@ import {
   subscriber,
 } from './receivers.ts';
 
-/** Each is a second or so of a busy machine. */
+/** Each turn keeps the machine busy for about a second. */
 const TURNS = { samples: 8, warmUp: 2 };
 const SHORT_TURNS = { samples: 3, warmUp: 1 };
 const PRINTS = { samples: 300, warmUp: 20 };
 const SHORT_PRINTS = { samples: 100, warmUp: 20 };
-/** Each is the first after a silence; or one of many, which are stored, and so come, some at a time. */
+/**
+ * Pauses between prints. After the long one, a print is the first after a silence. With the short one, prints are
+ * stored, and so arrive, several at a time.
+ */
 const SILENCE_S = 0.1;
 const STEADY_S = 0.03;
 const LEAST_RATE_RATIO = 0.5;

@@ -1,6 +1,6 @@
-/** What `npm run bench` runs, and what each bench gives back. */
+/** The interface of a bench that `npm run bench` runs, and of its results. */
 
-/** One series of measurements, the warm-up left out. */
+/** One series of measurements, without the warm-up. */
 export interface Samples {
   readonly name: string;
   readonly values: readonly number[];
@@ -9,24 +9,24 @@ export interface Samples {
 /** A bound for a ratio or a figure, from the project's targets. */
 export type Target = ({ readonly atMost: number } | { readonly atLeast: number }) & {
   /**
-   * The end of a ratio's interval that is nearer to the bound's good side is judged, not its median: what is missed then is not
-   * missed by chance. @default false
+   * If true, the end of the ratio's interval that is nearer to the good side is judged instead of the median. A target
+   * that is missed even so is not missed by chance. @default false
    */
   readonly atNearEnd?: boolean;
 };
 
-/** Two series that were taken in turns in one run, so that a busy machine bears on both alike. */
+/** Two series that were measured in turns in one run, so that a busy machine affects both alike. */
 export interface Comparison {
   readonly name: string;
-  /** Of the values: `ms`, `MB/s`, `1/s`, `MiB`. */
+  /** The unit of the values: `ms`, `MB/s`, `1/s`, `MiB`. */
   readonly unit: string;
   readonly base: Samples;
   readonly measured: Samples;
-  /** For the ratio of the medians, measured to base. */
+  /** The target for the ratio of the medians, measured to base. */
   readonly target?: Target;
 }
 
-/** What is reported as it is. It says as much about the machine as about Cellhouse, so nothing fails on it. */
+/** A single reported value. It depends on the machine as much as on Cellhouse, so no run fails because of it. */
 export interface Figure {
   readonly name: string;
   readonly unit: string;
@@ -37,26 +37,26 @@ export interface Figure {
 export interface BenchResult {
   readonly comparisons: readonly Comparison[];
   readonly figures: readonly Figure[];
-  /** What must not be, though everything was measured: reported with the results, and the run ends with 1. */
+  /** An error although everything was measured. It is reported with the results, and the run exits with 1. */
   readonly failure?: string;
 }
 
 export interface BenchRun {
-  /** As few samples as still tell 1.5x: for CI. */
+  /** For CI: take only as many samples as are needed to detect a slowdown by 1.5x. */
   readonly isShort: boolean;
-  /** What followed the bench's name on the command line, for `parseArgs`. */
+  /** The arguments after the bench's name on the command line, for `parseArgs`. */
   readonly args: readonly string[];
-  /** Tells whoever watches how far it is; no part of the result. */
+  /** Prints the progress. It is not part of the result. */
   say(line: string): void;
 }
 
 export interface Bench {
-  /** As it is called: `npm run bench -- NAME`. */
+  /** The name for `npm run bench -- NAME`. */
   readonly name: string;
   /** What it measures, in one line. */
   readonly about: string;
-  /** Whether a bare `npm run bench` runs it; all of those together take 20 minutes at most. */
+  /** Whether a bare `npm run bench` runs it. All such benches together take 20 minutes at most. */
   readonly isInBareRun: boolean;
-  /** Starts what it needs and ends it. @throws Error when an answer was not the right one */
+  /** Starts and ends everything that it needs. @throws Error if an answer was wrong */
   run(run: BenchRun): Promise<BenchResult>;
 }

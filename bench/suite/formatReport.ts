@@ -1,4 +1,4 @@
-/** The table that ends a run: ratios first, since they say more about Cellhouse than about the machine. */
+/** Formats the table at the end of a run. Ratios come first, because they depend less on the machine. */
 import type { Target } from './bench.ts';
 import type { Report, ReportedBench, ReportedSamples } from './report.ts';
 
@@ -28,7 +28,7 @@ export function formatReport({ provenance, isShort, benches }: Report): string {
   ].join('\n');
 }
 
-/** So few samples say nothing of how much others would differ. */
+/** With fewer samples an interval would be meaningless. */
 const MIN_FOR_INTERVAL = 8;
 
 function ratioRows({ name, comparisons }: ReportedBench): Row[] {
@@ -44,7 +44,7 @@ function ratioRows({ name, comparisons }: ReportedBench): Row[] {
   ]);
 }
 
-/** A base that several are compared with is listed once. */
+/** Lists a base only once, even if several series are compared with it. */
 function seriesRows({ name, comparisons }: ReportedBench): Row[] {
   const rows = comparisons.flatMap(({ name: of, unit, base, measured }) => [
     samplesRow(`${name}: ${of}: ${base.name}`, unit, base),
@@ -84,14 +84,14 @@ function times(ratio: number): string {
   return `${ratio.toPrecision(3)}x`;
 }
 
-/** Three digits that mean something; none of a large number is lost. */
+/** Three significant digits. A large number keeps all digits before the point. */
 function plain(value: number): string {
   if (value === 0) return '0';
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toFixed(Math.min(digits, 6));
 }
 
-/** All blocks in the same columns, an empty line after each. */
+/** Aligns all blocks to the same columns and adds an empty line after each. */
 function align(blocks: readonly (readonly Row[])[]): string[] {
   const all = blocks.flat();
   const widths = RATIO_HEAD.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));

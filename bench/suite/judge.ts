@@ -1,7 +1,7 @@
 import { isMoreBetter } from './direction.ts';
 import type { ReportedComparison } from './report.ts';
 
-/** So much worse is no noise. */
+/** A ratio that is worse by more than this factor is not noise. */
 const MAX_TIMES_WORSE = 1.5;
 
 type Judged = Pick<ReportedComparison, 'name' | 'unit'> & {
@@ -16,9 +16,10 @@ interface JudgedReport {
 }
 
 /**
- * What of a run is far worse than in a former one on the same machine, each in a line; none if all is well. By ratios only:
- * an absolute figure is the machine's mood. Of the run the near end of the interval counts, so that few samples complain of
- * nothing but what they are sure of. Both runs must have compared the same things, or something would be watched by nobody.
+ * Lists, a line each, what is far worse than in a former run on the same machine. Only ratios are compared, because
+ * absolute figures vary with the machine's load. For the new run the near end of the interval counts, so that even a
+ * run with few samples reports only what is certain. Both runs must contain the same comparisons, so that none is
+ * dropped unnoticed.
  */
 export function judge(former: JudgedReport, run: JudgedReport): string[] {
   const [wanted, found] = [comparisonsOf(former), comparisonsOf(run)];
@@ -31,7 +32,7 @@ export function judge(former: JudgedReport, run: JudgedReport): string[] {
     ...failures,
     ...(found.size === 0 ? ['nothing was compared'] : []),
     ...missing.map((key) => `${key}: in the former run, and not compared now`),
-    ...unknown.map((key) => `${key}: not in the former run: make that anew`),
+    ...unknown.map((key) => `${key}: not in the former run, which must be repeated`),
     ...[...found].flatMap(([key, now]) => {
       const before = wanted.get(key);
       return before ? complain(key, before, now) : [];
@@ -52,7 +53,7 @@ function complain(key: string, before: Judged, now: Judged): string[] {
   const was = before.ratio.p50;
   const is = isMoreBetter(now.unit) ? high : low;
   const timesWorse = isMoreBetter(now.unit) ? was / is : is / was;
-  // Not a number is no pass.
+  // Written so that NaN does not pass.
   if (timesWorse <= MAX_TIMES_WORSE) return [];
   return [
     `${key}: ${is.toPrecision(3)}x, which is ${timesWorse.toPrecision(3)} times worse than ${was.toPrecision(3)}x`,

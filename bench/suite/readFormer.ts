@@ -1,11 +1,12 @@
-/** The results of a former run, for a run to be judged against. */
+/** Reads the results of a former run, to compare a run with. */
 import { readFileSync } from 'node:fs';
 import { UsageError } from './options.ts';
 import type { Report } from './report.ts';
 
 /**
- * What `--json` has written.
- * @throws UsageError if it is none, or of another machine: ratios are steadier than times, and still a machine's own
+ * Reads a file that `--json` has written.
+ * @throws UsageError if it is not such a file, or is from another machine: ratios vary less than times, but still by
+ * machine
  */
 export function readFormer(file: string, machine: string): Report {
   const former = parse(file);
@@ -13,7 +14,7 @@ export function readFormer(file: string, machine: string): Report {
     throw new UsageError(`${file} holds no results: npm run bench -- --json ${file} writes them.`);
   if (former.provenance.machine !== machine) {
     throw new UsageError(
-      `${file} was made on another machine (${former.provenance.machine}; this is ${machine}): make it anew here.`,
+      `${file} is from another machine (${former.provenance.machine}; this is ${machine}). Make a new one here.`,
     );
   }
   return former as Report;

@@ -1,4 +1,4 @@
-/** A run in numbers, as it is printed and as it is written to a file. */
+/** The results of a run, as they are printed and written to a file. */
 import type { BenchResult, Comparison, Figure, Samples, Target } from './bench.ts';
 import { isMet, judgedEnd } from './direction.ts';
 import type { Provenance } from './provenance.ts';
@@ -28,7 +28,7 @@ export interface ReportedBench {
   readonly seconds: number;
   readonly comparisons: readonly ReportedComparison[];
   readonly figures: readonly ReportedFigure[];
-  /** Why it counts as failed; its results, if there are any, are those it had. */
+  /** Why the bench failed. It may still have results. */
   readonly failure?: string;
 }
 
@@ -49,7 +49,7 @@ export function reportBench(name: string, seconds: number, result: BenchResult):
   };
 }
 
-/** A bench that threw. */
+/** Reports a bench that threw an error. */
 export function reportFailure(name: string, seconds: number, failure: string): ReportedBench {
   return { name, seconds: Math.round(seconds), comparisons: [], figures: [], failure };
 }

@@ -4,7 +4,7 @@ import { type ReportedBench, reportBench, reportFailure } from './report.ts';
 
 const MS_PER_S = 1_000;
 
-/** One after the other. One that throws is reported as failed, and costs no other its results. */
+/** Runs the benches one after the other. One that throws is reported as failed; the others keep their results. */
 export async function runBenches(
   { benches, isShort, args }: Pick<Options, 'benches' | 'isShort' | 'args'>,
   say: (line: string) => void,
@@ -26,7 +26,7 @@ export async function runBenches(
   return reported;
 }
 
-/** What it says, and what it says of its causes: where in the code is told while it runs. */
+/** The messages of an error and its causes. The stack trace is printed when it occurs. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message} ${reasonOf(error.cause)}`;

@@ -1,4 +1,4 @@
-/** What a series of samples comes to, and how far the ratio of two series can be trusted. */
+/** Percentiles of a series of samples, and the confidence interval of the ratio of two series. */
 import { createRandom } from '../../chaos/random.ts';
 import { percentile } from '../support/percentile.ts';
 import type { Samples } from './bench.ts';
@@ -9,21 +9,21 @@ export interface Percentiles {
   readonly p99: number;
 }
 
-/** Measured to base, of each percentile. */
+/** The ratio of measured to base at each percentile. */
 export interface Ratio extends Percentiles {
   /** The ends of the 95 % interval of `p50`. */
   readonly low: number;
   readonly high: number;
 }
 
-/** The ends of the interval move by less than a hundredth from one number of this size to the next. */
+/** With this many resamples, the ends of the interval vary by less than 1 %. */
 const RESAMPLES = 2_000;
-/** The same samples give the same interval. */
+/** Fixed, so that the same samples give the same interval. */
 const SEED = 6;
-/** What remains between them is 95 %. */
+/** The ends of the 95 % interval. */
 const [LOW_PERCENT, HIGH_PERCENT] = [2.5, 97.5];
 
-/** By nearest rank. @throws RangeError without samples */
+/** Percentiles by nearest rank. @throws RangeError if there are no samples */
 export function percentilesOf(values: readonly number[]): Percentiles {
   return {
     p50: percentile(values, 50),
@@ -46,9 +46,9 @@ export function ratioOf(base: Samples, measured: Samples): Ratio {
 }
 
 /**
- * A bootstrap by moving blocks (Künsch, The jackknife and the bootstrap for general stationary observations, 1989), taken
- * round the end: neighbours in time share the machine's moods, and single samples drawn by themselves would make the
- * interval too narrow. Where both series are of the same turns, the same turns of both are drawn.
+ * A circular moving-block bootstrap (Künsch, The jackknife and the bootstrap for general stationary observations,
+ * 1989). Neighbouring samples share the machine's load, so drawing single samples would make the interval too narrow.
+ * If both series are from the same turns, the same turns are drawn from both.
  */
 function resampledRatios(base: readonly number[], measured: readonly number[]): number[] {
   const random = createRandom(SEED);
@@ -60,7 +60,7 @@ function resampledRatios(base: readonly number[], measured: readonly number[]): 
   });
 }
 
-/** As many places as there are, in blocks of their third root, the length that theory gives for such estimates. */
+/** Draws `count` indices in blocks. Their length is the cube root of `count`, as theory recommends. */
 function drawBlocks(count: number, next: () => number): Uint32Array {
   const block = Math.max(1, Math.round(Math.cbrt(count)));
   const places = new Uint32Array(count);

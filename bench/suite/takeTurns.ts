@@ -1,20 +1,20 @@
 import type { Samples } from './bench.ts';
 
-/** Who is measured beside others. */
+/** A system that is measured in turns with others. */
 export interface Contender {
   readonly name: string;
-  /** Does the thing once; resolves with what it took. @throws Error unless its answer was right */
+  /** Does the measured operation once and resolves with the measured value. @throws Error if its answer was wrong */
   roundTrip(): Promise<number>;
   close(): Promise<void>;
 }
 
 export interface Turns {
   readonly samples: number;
-  /** Turns that are left out: compilers and caches are still warming up. */
+  /** The number of first turns that are left out, because compilers and caches are still warming up. */
   readonly warmUp: number;
 }
 
-/** Each in its turn, again and again, so that a busy machine bears on all alike. In the order given. */
+/** Measures all contenders in turns, in the given order, so that a busy machine affects all alike. */
 export async function takeTurns<const T extends readonly Pick<Contender, 'name' | 'roundTrip'>[]>(
   contenders: T,
   { samples, warmUp }: Turns,
@@ -29,7 +29,7 @@ export async function takeTurns<const T extends readonly Pick<Contender, 'name' 
   return series as { readonly [At in keyof T]: Samples };
 }
 
-/** Starts them one after the other, and ends whoever has started, the last first. */
+/** Starts the contenders one after the other, and closes those that have started in reverse order. */
 export async function withContenders<const T extends readonly (() => Promise<Contender>)[], R>(
   starts: T,
   use: (contenders: { readonly [At in keyof T]: Contender }) => Promise<R>,

@@ -1,4 +1,4 @@
-/** An embedded PostgreSQL of a bench's own, set up as a gateway's is, and no gateway. */
+/** Starts an embedded PostgreSQL for a bench, set up like that of a gateway, but without a gateway. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,9 +19,12 @@ const logger = pino({ level: 'silent' });
 
 export interface BenchDatabase {
   readonly address: DatabaseAddress;
-  /** As one gateway sees it; the first makes the tables. Whoever fills the tables otherwise closes it first: it reads along. */
+  /**
+   * Opens the database as a gateway does. The first call creates the tables. Close it before filling the tables by
+   * other means, because an open one reads all new events.
+   */
   open(): Promise<Database>;
-  /** Closes what is open, too. */
+  /** Also closes what is still open. */
   destroy(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
   }
 }
 
-/** Raw SQL, on one connection and without any limit. */
+/** Runs raw SQL on one connection without time limits. */
 export async function withSql<T>(
   address: DatabaseAddress,
   use: (sql: Client['sql']) => Promise<T>,

@@ -1,4 +1,4 @@
-/** A gateway whose database holds a long past, and what its restart takes. */
+/** Starts a gateway whose database holds a long history, and measures its restart. */
 import { pino } from 'pino';
 import { lookUntil } from '../../src/async/lookUntil.ts';
 import { ensureEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
@@ -7,11 +7,14 @@ import { withSql } from './benchDatabase.ts';
 import { generateHistory } from './generateHistory.ts';
 import type { HistorySize } from './historySize.ts';
 
-/** How often `/readyz` is asked; it bounds how exactly "ready" is known. */
+/** How often `/readyz` is polled. This bounds the precision of `readyMs`. */
 const LOOK_MS = 5;
 const READY_TIMEOUT_MS = 60_000;
 
-/** Serves again when it resolves. @throws Error when it cannot be filled; it is destroyed then */
+/**
+ * Resolves when the gateway serves again.
+ * @throws Error if the history cannot be written; the gateway is destroyed then
+ */
 export async function startGatewayWithPast(
   size: HistorySize,
   settings: Readonly<Record<string, string>>,
@@ -19,7 +22,7 @@ export async function startGatewayWithPast(
 ): Promise<TestGateway> {
   const gateway = await startTestGateway(settings);
   try {
-    // Else it would read along.
+    // A running gateway would read all the new events.
     await gateway.kill('SIGKILL');
     const { dataDir } = gateway;
     const address = await ensureEmbeddedPostgres({ dataDir, logger: pino({ level: 'silent' }) });
@@ -35,8 +38,9 @@ export async function startGatewayWithPast(
 }
 
 /**
- * Kills it with SIGKILL and starts it again; PostgreSQL and the workers live on. Resolves with `performance.now()` of the
- * start of its process, and the milliseconds from then until `/readyz` said 200 (every worker is adopted).
+ * Kills the gateway with SIGKILL and starts it again. PostgreSQL and the workers go on meanwhile. Resolves with
+ * `performance.now()` at the start of its process, and the milliseconds from then until `/readyz` answered 200, which
+ * means that every worker is adopted.
  */
 export async function restartHard(
   gateway: TestGateway,

@@ -1,25 +1,25 @@
 /**
- * A long past, written straight into the tables: what an installation has after months. It is a history that the gateway could
- * have made: `cellhouse rebuild` finds no row that differs. It ends now: sessions begin four minutes apart, one in fifty of them
- * ends with a lost worker.
+ * Writes a long history directly into the tables, as an installation has after months. A gateway could have made this
+ * history: `cellhouse rebuild` finds no row that differs. It ends at the present time. Sessions begin four minutes
+ * apart, and one in fifty ends with a lost worker.
  */
 import type { createClient } from '../../src/events/connection/client.ts';
 import { EVENTS_PER_EXECUTION, EVENTS_PER_SESSION, type HistorySize } from './historySize.ts';
 
 type Sql = ReturnType<typeof createClient>['sql'];
 
-/** So much is sorted in memory, and a batch that fails costs little. */
+/** A batch of this size can be sorted in memory, and costs little if it fails. */
 const EXECUTIONS_PER_BATCH = 50_000;
 const SESSIONS_PER_BATCH = 10_000;
 
 export interface HistoryOptions {
-  /** Is told after each batch how many executions there are so far. */
+  /** Called after each batch with the number of executions so far. */
   readonly onAdded?: (executions: number) => void;
   /** @default 50,000 */
   readonly executionsPerBatch?: number;
 }
 
-/** Sessions `first` to `last` of all `sessions`, which share the executions equally. */
+/** The sessions `first` to `last` of all `sessions`. All sessions have equally many executions. */
 interface Batch {
   readonly first: number;
   readonly last: number;
@@ -27,9 +27,7 @@ interface Batch {
   readonly executions: number;
 }
 
-/**
- * Fills an installation that serves nothing just now. Resolves with the number of events that were added.
- */
+/** Fills the database of an installation whose gateways are stopped. Resolves with the number of added events. */
 export async function generateHistory(
   sql: Sql,
   { events, executions }: HistorySize,
@@ -51,7 +49,7 @@ export async function generateHistory(
 }
 
 async function addBatch(sql: Sql, batch: Batch): Promise<void> {
-  // If the machine dies now, the bench does, too.
+  // Durability does not matter: if the machine crashes, the bench is lost anyway.
   await sql`SET LOCAL synchronous_commit = off`;
   await lives(sql, batch);
   await runs(sql);
@@ -61,7 +59,7 @@ async function addBatch(sql: Sql, batch: Batch): Promise<void> {
   await insertOutputs(sql);
 }
 
-/** One row for each session, with ids and times from which all else follows; ids are version 7, as the real ones. */
+/** Makes a row for each session, with ids and times from which all else is derived. Ids are version 7, like real ones. */
 async function lives(sql: Sql, { first, last, sessions, executions }: Batch): Promise<void> {
   await sql`
     CREATE OR REPLACE FUNCTION pg_temp.id_at(at timestamptz, seed text) RETURNS uuid STABLE LANGUAGE sql AS $$
@@ -95,7 +93,7 @@ async function runs(sql: Sql): Promise<void> {
     ) r`;
 }
 
-/** All events, with their positions. */
+/** Makes all events with their positions. */
 async function facts(sql: Sql): Promise<void> {
   await sql`
     CREATE TEMPORARY TABLE fact ON COMMIT DROP AS

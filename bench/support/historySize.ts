@@ -1,9 +1,9 @@
-/** How long a past is. */
+/** The size of a generated history. */
 
-/** A session with its worker: 6 events of the worker, 4 of the session. */
+/** The events of a session and its worker: 6 of the worker, 4 of the session. */
 export const EVENTS_PER_SESSION = 10;
 export const EVENTS_PER_EXECUTION = 3;
-/** What somebody does with one kernel before it is released or left. */
+/** How many executions a user typically runs in one session. */
 const USUAL_EXECUTIONS_PER_SESSION = 30;
 
 export interface HistorySize {
@@ -11,7 +11,7 @@ export interface HistorySize {
   readonly executions: number;
 }
 
-/** With as many sessions as so many executions usually need. */
+/** A history with this many executions and a typical number of sessions. */
 export function usualHistory(executions: number): HistorySize {
   const sessions = Math.ceil(executions / USUAL_EXECUTIONS_PER_SESSION);
   return {
@@ -20,7 +20,7 @@ export function usualHistory(executions: number): HistorySize {
   };
 }
 
-/** With about as many executions as a past of so many events usually has. */
+/** A history with this many events and a typical share of executions. */
 export function usualHistoryOf(events: number): HistorySize {
   const sessions = Math.ceil(
     events / (EVENTS_PER_SESSION + EVENTS_PER_EXECUTION * USUAL_EXECUTIONS_PER_SESSION),

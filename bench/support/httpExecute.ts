@@ -1,4 +1,4 @@
-/** `execute` over one kept HTTP connection, as a client with a connection pool does it. */
+/** Calls `execute` over one kept HTTP connection, like a client with a connection pool. */
 import type { RoundTrip } from '../contenders/codeRunner.ts';
 import { keptConnection } from './keptConnection.ts';
 
@@ -11,7 +11,7 @@ export interface HttpExecuteOptions {
   readonly userUuid: string;
 }
 
-/** The time is that until its result was read. */
+/** The measured time ends when the result has been read. */
 export function httpExecute({ url, token, userUuid }: HttpExecuteOptions): RoundTrip {
   const connection = keptConnection(url, token);
   return async (code, expected) => {

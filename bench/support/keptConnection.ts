@@ -1,13 +1,13 @@
-/** One HTTP connection that is kept, as a client with a connection pool has it. */
+/** One HTTP connection that is kept open, like that of a client with a connection pool. */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 export interface KeptConnection {
-  /** Resolves with the text of the answer, whatever its status. @throws Error when the connection broke */
+  /** Resolves with the body of the answer, whatever its status. @throws Error if the connection breaks */
   post(path: string, body: unknown): Promise<string>;
 }
 
-/** @param url without a path. @param token goes along as `X-Auth-Token` */
+/** @param url without a path. @param token is sent as `X-Auth-Token` */
 export function keptConnection(url: string, token: string): KeptConnection {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const send = (path: string, body: string): Promise<IncomingMessage> =>

@@ -1,4 +1,4 @@
-/** New users of a gateway, and plain containers of the same image with the same limits to compare them with. */
+/** Serves new users of a gateway, and starts plain containers of the same image and limits for comparison. */
 import { get } from 'node:http';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { poolStatus, release } from '../../testkit/interpreter.ts';
@@ -6,10 +6,10 @@ import { startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
 import { httpExecute } from './httpExecute.ts';
 
-/** A machine that does other things as well may take long for thirty. */
+/** Generous, because a busy machine may need long for thirty workers. */
 export const WAIT_MS = 300_000;
 
-/** Begins so many at once; resolves with what each took, from then until its health answered. They are gone then. */
+/** Starts containers all at once. Resolves with the time until the health of each answered, after removing them all. */
 export async function startPlainContainers(count: number): Promise<number[]> {
   const startedAt = performance.now();
   const started = await Promise.all(
@@ -33,7 +33,7 @@ function healthOf(socketPath: string): Promise<void> {
   });
 }
 
-/** All call at once; resolves with what each took until it had its answer. */
+/** All users call at once. Resolves with the time that each waited for the answer. */
 export function serveNewUsers(
   { url, token }: TestGateway,
   users: readonly string[],
@@ -41,7 +41,7 @@ export function serveNewUsers(
   return Promise.all(users.map((userUuid) => httpExecute({ url, token, userUuid })('1+1', '2')));
 }
 
-/** Releases them, and waits until the pool is at rest: nothing comes or goes, and at least so many are idle. */
+/** Releases the users, and waits until the pool is at rest: no worker starts, and enough workers are idle. */
 export async function leave(
   gateway: TestGateway,
   users: readonly string[],
@@ -62,6 +62,6 @@ export async function leave(
   try {
     await until('the pool at rest', isAtRest, WAIT_MS);
   } catch (cause: unknown) {
-    throw new Error(`The pool does not come to rest, it has ${seen}.`, { cause });
+    throw new Error(`The pool did not come to rest. It has ${seen}.`, { cause });
   }
 }

@@ -1,4 +1,7 @@
-/** The smallest sample that at least `percent` of all do not exceed (nearest rank). @throws RangeError without samples */
+/**
+ * The smallest sample that at least `percent` of all do not exceed (nearest rank).
+ * @throws RangeError if there are none
+ */
 export function percentile(samples: ArrayLike<number>, percent: number): number {
   const sorted = new Float64Array(samples).sort();
   const found = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)];

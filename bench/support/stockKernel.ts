@@ -1,4 +1,4 @@
-/** A stock ipykernel in a container of the worker image, to compare with. */
+/** Starts a stock ipykernel in a container of the worker image, for comparison. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -6,27 +6,27 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 export interface StockRun {
-  /** As the kernel's own client measured it. */
+  /** The time measured by the kernel's own client. */
   readonly ms: number;
-  /** Characters that were printed, and pictures that were shown. */
+  /** The number of printed characters plus that of shown pictures. */
   readonly printed: number;
   readonly runs: number;
 }
 
 export interface StockKernel {
-  /** Runs code; resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
+  /** Runs code. Resolves with the milliseconds that the kernel's client measured. @throws Error if it failed */
   roundTrip(code: string): Promise<number>;
-  /** The same, and how much came. @param seconds again and again for so long, instead of once */
+  /** Like `roundTrip`, with the amount of output. @param seconds repeat for this long instead of running once */
   run(code: string, seconds?: number): Promise<StockRun>;
-  /** Restarts it; resolves with the milliseconds until it had answered the next code. */
+  /** Restarts the kernel. Resolves with the milliseconds until it has answered the next code. */
   restart(): Promise<number>;
   readonly containerName: string;
   close(): Promise<void>;
 }
 
-/** Without any limit, so that it is as fast as it can be. @throws Error with what the container said last */
+/** The container has no limits, so that the kernel is as fast as possible. @throws Error if the kernel ends early */
 export async function startStockKernel(image: string): Promise<StockKernel> {
-  // From the project's root: what is compiled lies elsewhere.
+  // Relative to the project's root, because the compiled file is elsewhere.
   const script = readFileSync('bench/stockKernel.py', 'utf8');
   const user = ['--user', '64002:64002', '--env', 'HOME=/tmp', '--workdir', '/tmp'];
   const containerName = `cellhouse-bench-${randomUUID()}`;
@@ -41,14 +41,14 @@ export async function startStockKernel(image: string): Promise<StockKernel> {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const nextLine = async (): Promise<string> => {
     const { value, done } = await lines.next();
-    if (done) throw new Error('The stock kernel ended; what it said is above.');
+    if (done) throw new Error('The stock kernel has ended. Its output is above.');
     return value;
   };
   const obey = async (order: object): Promise<StockRun> => {
     child.stdin.write(`${JSON.stringify(order)}\n`);
     const [ms, printed, runs] = (await nextLine()).split(' ').map(Number);
     if (ms === undefined || printed === undefined || runs === undefined)
-      throw new Error('It said nonsense.');
+      throw new Error('The stock kernel gave an invalid answer.');
     return { ms, printed, runs };
   };
   await nextLine();

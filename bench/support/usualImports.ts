@@ -1,2 +1,2 @@
-/** What a worker's kernel has imported before any code runs, so that comparisons give it to the stock kernel too. */
+/** What a worker's kernel has imported before any code runs. For comparison, the stock kernel imports it too. */
 export const USUAL_IMPORTS = 'import numpy, pandas, matplotlib.pyplot';

@@ -1,17 +1,17 @@
-/** What users run again and again, each counting on what the last run left. */
+/** Cells that users run repeatedly. Each run depends on the state that the last one left. */
 
 export interface Cell {
   readonly name: string;
-  /** Run once, in every session. */
+  /** Runs once in each session. */
   readonly preparation: string;
   readonly code: string;
-  /** What the `n`th run gives, counted from 1. */
+  /** The expected result of the `n`th run, counted from 1. */
   result(n: number): string;
 }
 
 const COUNT = 'x = x + 1; x';
 
-/** Statements that are compiled and run, some of them long. */
+/** Long code, which has to be compiled and run. */
 const FIVE_KB = Array.from(
   { length: 60 },
   (_, n) =>

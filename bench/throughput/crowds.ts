@@ -1,4 +1,4 @@
-/** So many users at once, each of whom runs the next cell when the last was answered. */
+/** Crowds: many users at once, each of whom runs the next cell when the last one has been answered. */
 import { cpus } from 'node:os';
 import { startTestGateway } from '../../testkit/gateway.ts';
 import type { RoundTrip } from '../contenders/codeRunner.ts';
@@ -11,14 +11,17 @@ import type { Cell } from './cells.ts';
 export interface Crowd {
   readonly name: string;
   prepare(cell: Cell): Promise<void>;
-  /** Of all together, for so long. @returns executions per second. @throws Error when an answer was wrong */
+  /**
+   * Runs all users for this long. @returns executions per second of all together.
+   * @throws Error if an answer was wrong
+   */
   rate(cell: Cell, seconds: number): Promise<number>;
   close(): Promise<void>;
 }
 
 const MS_PER_S = 1_000;
 
-/** No limit of a worker's may be what holds it up: those that it is compared with have none. */
+/** Workers get all CPUs, because the systems that Cellhouse is compared with have no limits. */
 export async function startCellhouseCrowd(users: number): Promise<Crowd> {
   const gateway = await startTestGateway({
     LOG_LEVEL: 'warn',
@@ -74,7 +77,7 @@ function ofCallers(
   };
 }
 
-/** As many kernels as users, each with a client of its own beside it: what the cores have to give. */
+/** One stock kernel for each user, with its own client beside it. Shows the most that the cores can do. */
 export async function startKernelCrowd(users: number): Promise<Crowd> {
   const started = await Promise.allSettled(
     namesOf(users).map(() => startStockKernel(workerImage())),

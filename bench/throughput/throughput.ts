@@ -1,8 +1,9 @@
 /**
- * How many executions of how many users there are in a second: beside the predecessor's way of working, and beside what as many
- * kernels do on these cores, each with nobody but its own client. Every user keeps state, and every answer is looked at.
+ * Measures executions per second with several numbers of users. It is compared with the predecessor, and with equally
+ * many stock kernels on these cores, each with only its own client. Every user keeps state, and every answer is
+ * checked.
  *
- * `npm run bench -- throughput [--users N]`: only with so many of them, 1, 8 or 25.
+ * `npm run bench -- throughput [--users N]`: runs only the load with N users, 1, 8 or 25.
  */
 import { parseArgs } from 'node:util';
 import type { Bench, Comparison, Target } from '../suite/bench.ts';
@@ -25,7 +26,7 @@ const KERNELS: Rival = { start: startKernelCrowd, target: { atLeast: 0.8 } };
 const PREDECESSOR: Rival = { start: predecessorCrowd('as it was'), target: { atLeast: 5 } };
 const PREDECESSOR_AT_ITS_BEST: Rival = { start: predecessorCrowd('at its best') };
 
-/** The predecessor where its target is: each of its workers takes seconds to start. */
+/** The predecessor takes part only where its target is, because each of its workers takes seconds to start. */
 const LOADS: readonly Load[] = [
   { users: 1, cells: [SMALL], rivals: [KERNELS] },
   {

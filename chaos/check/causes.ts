@@ -1,9 +1,12 @@
-/** Which faults explain what. Whatever none of them explains is a violation. */
+/** Finds the fault that explains a failure. A failure without such a fault is a violation. */
 import type { FaultName, FaultRecord, History } from '../history.ts';
 
-/** A worker is given up within seconds, but recorded as lost only when there is a gateway, a database, an engine: minutes later. */
+/**
+ * How long after a fault its effect may be recorded. A dead worker is noticed within seconds, but its loss can be
+ * recorded only when a gateway, the database and the engine are available.
+ */
 const REACH_MS = 100_000;
-/** Two processes' clocks are one here, but what is struck first may be noted last. */
+/** Tolerance for the order of two records: all processes share one clock, but a fault may be noted after its effect. */
 const SLACK_MS = 1_000;
 
 const PAUSES: readonly FaultName[] = ['container: paused', 'agent: SIGSTOP, SIGCONT'];
@@ -17,12 +20,12 @@ const ENDS_OF_KERNEL: readonly FaultName[] = ['kernel: kill -9', ...ENDS_OF_WORK
 
 type Period = readonly [from: number, to: number];
 
-/** What can end a worker, done to this one. */
+/** The latest fault on this worker that can have ended it. */
 export function endOfWorker(history: History, workerId: string, at: number): FaultRecord | null {
   return find(history, ENDS_OF_WORKER, [at - REACH_MS, at], (fault) => fault.workerId === workerId);
 }
 
-/** What can cost a worker its kernel. */
+/** The latest fault on this worker that can have ended its kernel. */
 export function endOfKernel(
   history: History,
   workerId: string,
@@ -32,12 +35,12 @@ export function endOfKernel(
   return find(history, ENDS_OF_KERNEL, period, (fault) => fault.workerId === workerId);
 }
 
-/** What can make code of this worker miss its time limit. */
+/** The latest fault that can have made code on this worker miss its time limit. */
 export function pauseOfWorker(history: History, workerId: string, period: Period) {
   return find(history, PAUSES, period, (fault) => fault.workerId === workerId);
 }
 
-/** What can keep a worker from being made: all but what is done to others, or to a disk. */
+/** The latest fault that can have prevented the making of this worker: any but those on other workers or on a disk. */
 export function obstacleToMaking(history: History, workerId: string, [from, to]: Period) {
   const period = [from - REACH_MS, to] as const;
   return find(history, null, period, (fault) =>
@@ -45,7 +48,7 @@ export function obstacleToMaking(history: History, workerId: string, [from, to]:
   );
 }
 
-/** What can keep output from being stored. */
+/** The latest fault that can have prevented the storing of output. */
 export function obstacleToStoring(history: History, [from, to]: Period): FaultRecord | null {
   return find(history, null, [from - REACH_MS, to], ({ name }) =>
     /^(gateway|PostgreSQL|wire):/.test(name),

@@ -1,4 +1,4 @@
-/** Nothing ends, and no variable is lost, without a cause: the user's own doing or a fault. */
+/** Checks that whenever something ends or variables are lost, there is a cause: an action of the user or a fault. */
 
 import type { CellKind } from '../history.ts';
 import { endOfKernel, endOfWorker, obstacleToMaking, pauseOfWorker } from './causes.ts';
@@ -13,7 +13,7 @@ import {
 import { groupBy } from './groupBy.ts';
 import { doubled, lost, type Violation } from './violation.ts';
 
-/** Cells that run into their own time limit; `deaf` costs the kernel, too. */
+/** Cells that reach their own time limit. For `deaf` the kernel is replaced, too. */
 const ENDLESS: readonly (CellKind | null)[] = ['endless', 'runaway', 'deaf'];
 
 export function checkCauses(facts: Facts): Violation[] {
@@ -84,7 +84,10 @@ function isEndCaused(
   }
 }
 
-/** One user's executions: each change of the kernel's life was told, and had a cause; none was told that was not. */
+/**
+ * Checks the `stateLost` flags of one user's executions: each replacement of the kernel was reported and had a cause,
+ * and no replacement was reported that did not happen.
+ */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
   const marked = executions.filter(({ mark }) => mark !== null);
   return marked.slice(1).flatMap((next, index) => {
@@ -122,7 +125,7 @@ function checkStep(
   return [lost(`variables were lost ${name} without a cause`)];
 }
 
-/** Whether what ran before it ran in the same life: the first of a life is rightly told of the loss before it. */
+/** Whether the execution before it ran in the same life. The first one in a life rightly reports the loss before it. */
 function isSameLifeBefore(
   executions: readonly ExecutionFacts[],
   { mark, position }: ExecutionFacts,
@@ -131,7 +134,10 @@ function isSameLifeBefore(
   return before?.mark?.life === mark?.life;
 }
 
-/** All that waited when a kernel was replaced are told, not only the one that runs first afterwards. */
+/**
+ * Whether the kernel was replaced while the execution waited or ran. All executions that waited then report a loss, not
+ * only the one that runs first afterwards.
+ */
 function isReplacedMeanwhile(
   { streams }: Facts,
   { id, sessionId, position }: ExecutionFacts,

@@ -1,6 +1,6 @@
 /**
- * What ran in each life of a kernel, as the runs themselves tell: each notes its key, its place and the key before it. So
- * nothing may have run twice, nothing unrecorded, and nothing out of the order in which it was accepted.
+ * Checks what ran in each life of a kernel. Each run itself reports its key, its place and the key before it. This
+ * shows whether anything ran twice, without a record, or out of the order in which it was accepted.
  */
 
 import type { ExecutionFacts, Facts } from './facts.ts';
@@ -17,7 +17,7 @@ export function checkCounters(facts: Facts): Violation[] {
   ];
 }
 
-/** Code that ended well said so. A gap drops from somewhere on, but never the first line. */
+/** Code that ended well has printed its mark. A gap can drop later output, but never the first line. */
 function checkMark({ id, ends, mark }: ExecutionFacts): Violation[] {
   return ends[0]?.status === 'OK' && mark === null
     ? [lost(`execution ${id} has lost its first line`)]
@@ -31,7 +31,7 @@ function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Viol
     const place = next.mark?.place ?? 0;
     const lastPlace = last?.mark?.place ?? 0;
     const name = `${next.key} (life ${next.mark?.life}, place ${place})`;
-    // What did not end well may have run without being able to say so.
+    // Executions that did not end well may have run without being able to print their mark.
     const silent = executions.filter(
       ({ sessionId, position, mark, ends }) =>
         sessionId === next.sessionId &&
@@ -55,7 +55,7 @@ function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Viol
   return violations;
 }
 
-/** Something ran in between: again, if it is a recorded one, else nobody has recorded it. */
+/** Something else ran in between: a recorded execution ran again, or one ran that is not recorded. */
 function skipped(
   executions: readonly ExecutionFacts[],
   { mark, user }: ExecutionFacts,
@@ -69,7 +69,7 @@ function skipped(
   return isRecorded ? doubled(what) : lost(what);
 }
 
-/** The kernel's own list: `@...` and a line of keys. */
+/** Checks the kernel's own list of keys, which an audit prints after its mark. */
 function checkAudit({ executions }: Facts, audit: ExecutionFacts): Violation[] {
   if (audit.ends[0]?.status !== 'OK') return [];
   const keys = audit.text.split('\n')[1]?.split(' ') ?? [];

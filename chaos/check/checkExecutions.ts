@@ -1,4 +1,4 @@
-/** Whatever a client was told is recorded, and each execution has one end. */
+/** Checks that every answer to a client matches the records, and that each execution has exactly one end. */
 
 import type { CallRecord } from '../history.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
@@ -35,7 +35,7 @@ function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
   return operation === 'execute' ? checkTold(execution, name, answer) : [];
 }
 
-/** `execute` answers with the end. */
+/** Checks the answer of `execute`, which contains the end. */
 function checkTold(
   { ends, text, mark, cell }: ExecutionFacts,
   name: string,
@@ -72,7 +72,7 @@ function checkRefusal(facts: Facts, call: CallRecord, refusal: string): Violatio
   return [lost(`${operation} of ${user} was refused with ${refusal}`)];
 }
 
-/** One execution for each key, whoever asks however often. */
+/** Checks that each key has only one execution, however often and wherever it was sent. */
 function checkKeys({ executions, history }: Facts): Violation[] {
   const recorded = groupBy(executions, ({ key }) => key);
   const told = groupBy(history.calls, ({ key }) => key);

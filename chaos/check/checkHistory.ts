@@ -1,6 +1,4 @@
-/**
- * Judges a run by what it left behind. Pure: the same history gives the same violations.
- */
+/** Judges a run by its history. Pure: the same history gives the same violations. */
 import type { History } from '../history.ts';
 import { checkCauses } from './checkCauses.ts';
 import { checkCounters } from './checkCounters.ts';

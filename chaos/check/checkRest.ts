@@ -1,4 +1,4 @@
-/** When nobody asks for anything: nothing unfinished, nothing unknown, nothing held. */
+/** Checks the state at rest: nothing may be unfinished, unknown or held. */
 import type { History, RestSnapshot } from '../history.ts';
 import { lost, orphan, type Violation } from './violation.ts';
 

@@ -1,4 +1,4 @@
-/** What holds of the event store whatever happened: order without holes, and nothing after an end. */
+/** Checks what must always be true of the event store: an order without holes, and nothing after an end. */
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import { type Facts, ofType } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';

@@ -1,11 +1,11 @@
-/** Each output is whole, in order and told once, or says where a gap is, and the nemesis knows why. */
+/** Checks that each output is complete, in order and not repeated. A gap must be marked, and caused by a fault. */
 import { linesOf } from '../clients/cells.ts';
 import type { StoredOutput, StreamItem, StreamRecord, WatchRecord } from '../history.ts';
 import { obstacleToStoring } from './causes.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
 
-/** The only gap that these cells can meet: their agent's buffer was full, and nobody stored. */
+/** The only gap that can occur in these cells: the agent's buffer was full, because no gateway stored its content. */
 const EXPECTED_GAP = 'replay_overflow';
 
 export function checkStreams(facts: Facts): Violation[] {
@@ -48,7 +48,10 @@ function checkFollowed({ executionOf }: Facts, stream: StreamRecord): Violation[
   return [lost(`${name} is not what is stored`)];
 }
 
-/** From the first thing that was seen: everything of every execution of the user's, in the order in which they were accepted. */
+/**
+ * From the first output that arrived, a watcher must get every output of all the user's executions, in the order in
+ * which the executions were accepted.
+ */
 function checkWatched({ executions }: Facts, watch: WatchRecord): Violation[] {
   const { user, items, refusal, last } = watch;
   const name = `what ${user} watched`;
@@ -89,7 +92,7 @@ function checkOrder(name: string, items: readonly StreamItem[]): Violation[] {
     : [lost(`${name} has seq ${wrong} out of order, or after a hole`)];
 }
 
-/** Lines in order from the first; all of them, if it ended well and no gap says otherwise. */
+/** The lines must come in order from the first one, and completely if the execution ended well and there is no gap. */
 function checkContent(
   name: string,
   { cell, ends, text, mark, hasGap }: ExecutionFacts,

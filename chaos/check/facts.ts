@@ -1,4 +1,4 @@
-/** The history, put in order: executions, sessions and workers as the events tell of them. */
+/** Derives the executions, sessions and workers of a run from the events in its history. */
 
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
@@ -12,13 +12,13 @@ export interface ExecutionFacts {
   readonly sessionId: string;
   readonly workerId: string;
   readonly key: string | null;
-  /** Null: no client says that it sent it. */
+  /** Null if no client has recorded a call with its key. */
   readonly cell: CellKind | null;
   readonly position: number;
   readonly requestedAt: number;
   readonly ends: readonly ExecutionEnd[];
   readonly outputs: readonly StoredOutput[];
-  /** All text of its streams, compact. */
+  /** The text of its streams, shortened by `compact`. */
   readonly text: string;
   readonly mark: RunMark | null;
   readonly hasGap: boolean;
@@ -49,7 +49,7 @@ export interface WorkerFacts {
 
 export interface Facts {
   readonly history: History;
-  /** In the order accepted. */
+  /** In the order in which they were accepted. */
   readonly executions: readonly ExecutionFacts[];
   readonly executionOf: ReadonlyMap<string, ExecutionFacts>;
   readonly sessions: readonly SessionFacts[];
@@ -155,5 +155,5 @@ export function callsWithin(
   );
 }
 
-/** An attempt that a client gave up may still be under way in a gateway that waits for its database, which it does for 30 s. */
+/** A gateway waits up to 30 s for its database, so an attempt that a client has given up may still take effect. */
 const LATE_EFFECT_MS = 35_000;

@@ -1,4 +1,4 @@
-/** `Map.groupBy`, which Node 20 lacks: items of one key in their order, keys in the order of their first. */
+/** `Map.groupBy`, which Node 20 lacks. Items keep their order, and keys are in the order of their first item. */
 export function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
   const groups = new Map<Key, T[]>();
   for (const item of items) {

@@ -1,6 +1,6 @@
 /**
- * One thing that must not be. `lost`: an execution, an output, a state, a session or its cause, or the order of things;
- * `doubled`: what happened, or was told, twice; `orphan`: what was left over at rest.
+ * Something that must not happen. `lost`: an execution, output, state or session was lost, or its cause or order.
+ * `doubled`: something happened or was reported twice. `orphan`: something was left over at rest.
  */
 export interface Violation {
   readonly type: 'lost' | 'doubled' | 'orphan';

@@ -1,32 +1,32 @@
 /**
- * Calls as a careful client makes them: each has a time limit, and one that came to nothing is sent again, to the next gateway.
- * What runs code carries an idempotency key, so sending it again is safe whatever became of the first.
+ * Makes calls as a careful client does. Each attempt has a time limit, and a failed one is repeated at the next
+ * gateway. Calls that run code carry an idempotency key, so repeating them is always safe.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallAnswer, type CallRecord, compact } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Cell } from './cells.ts';
 
-/** Longer than a lease's life and a take-over; a gateway that is stopped answers nothing for as long as it is. */
+/** Longer than the life of a lease plus a takeover. A stopped gateway does not answer until it is continued. */
 const ATTEMPT_TIMEOUT_MS = 12_000;
-/** Longer than every limit within: a commit waits 30 s for its database, a request 60 s for a worker. */
+/** Longer than the gateway's own limits: a commit waits 30 s for the database, and a request 60 s for a worker. */
 const CALL_LIMIT_MS = 120_000;
 const RETRY_PAUSE_MS = 150;
-/** Errors that sending again cannot mend. */
+/** Codes of errors after which repeating the call is useless. */
 const FINAL_CODES = ['BAD_USER_INPUT', 'IDEMPOTENCY_CONFLICT', 'NOT_FOUND', 'UNAUTHENTICATED'];
 
 export interface CallsDeps {
-  /** Of all gateways, e.g. `http://127.0.0.1:3874`. */
+  /** The URLs of all gateways, e.g. `http://127.0.0.1:3874`. */
   readonly urls: readonly string[];
   readonly token: string;
   readonly random: Random;
-  /** Ends everything at once. */
+  /** Aborting it ends everything immediately. */
   readonly signal: AbortSignal;
   readonly record: (call: CallRecord) => void;
 }
 
 export interface Calls {
-  /** Each resolves with what was recorded; none throws but for an aborted signal. */
+  /** Each call resolves with its record. It throws only if the signal is aborted. */
   execute(user: string, cell: Cell): Promise<CallRecord>;
   submit(user: string, cell: Cell): Promise<CallRecord>;
   interrupt(user: string, executionId: string): Promise<CallRecord>;
@@ -158,7 +158,7 @@ interface Body {
   readonly errors?: readonly { readonly extensions?: { readonly code?: string } }[];
 }
 
-/** fetch wraps what the socket said. */
+/** The socket's error code, which fetch wraps in its own error. */
 function wayItBroke(error: unknown): string {
   const cause = error instanceof Error ? error.cause : null;
   return cause instanceof Error && 'code' in cause ? String(cause.code) : String(error);

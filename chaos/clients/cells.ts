@@ -1,8 +1,8 @@
 /**
- * The code that clients run. Each piece begins with the same prologue, which makes its run visible to all later ones of the
- * same kernel: it notes its key in a list that lives as long as the kernel and prints one line
- * `@<kernel's life> <its place in the list> <the key before it>`. So a run that nobody recorded, and one that happened
- * twice, both show in the next.
+ * The code that clients run. Each cell begins with the same prologue, which makes its run visible to all later runs in
+ * the same kernel. The prologue appends the cell's key to a list that lives as long as the kernel, and prints one line,
+ * the mark: `@<id of the kernel's life> <place in the list> <previous key>`. So the next run reveals a run that was not
+ * recorded, or happened twice.
  */
 import { type CellKind, FILLER } from '../history.ts';
 
@@ -13,14 +13,14 @@ export interface Cell {
   readonly timeoutMs: number;
 }
 
-/** Far more than anything takes whose worker is not paused: a time limit that hits is an effect, not a habit. */
+/** Far more than any cell needs, unless its worker is paused. So only a fault can make a cell reach this limit. */
 const AMPLE_TIMEOUT_MS = 30_000;
 const RUNAWAY_TIMEOUT_MS = 300;
 const DEAF_TIMEOUT_MS = 500;
 
 const STREAM_LINES = 30;
 const STREAM_PAUSE_S = 0.06;
-/** More than the smallest replay buffer (1 MiB), within a few seconds: with nobody to store it, it overflows. */
+/** More output, within seconds, than the smallest replay buffer holds (1 MiB). It overflows if no gateway stores it. */
 const LOUD_LINES = 500;
 const LOUD_FILLER_CHARS = 4_000;
 const LOUD_PAUSE_S = 0.004;
@@ -69,16 +69,16 @@ const TIMEOUTS_MS: Partial<Readonly<Record<CellKind, number>>> = {
   deaf: DEAF_TIMEOUT_MS,
 };
 
-/** @param key letters, digits and dashes; unique in the whole run */
+/** @param key consists of letters, digits and dashes, and is unique in the run */
 export function makeCell(kind: CellKind, key: string): Cell {
   const code = prologue(key) + BODIES[kind];
   return { kind, key, code, timeoutMs: TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS };
 }
 
-/** What a cell printed first; null if that never came. */
+/** The first line that a cell prints. */
 export interface RunMark {
   readonly life: string;
-  /** From 1: how many have run in this life, this one included. */
+  /** How many cells have run in this life, including this one. */
   readonly place: number;
   readonly previousKey: string | null;
 }
@@ -93,7 +93,7 @@ export function runMarkOf(stdout: string): RunMark | null {
   };
 }
 
-/** How many lines a cell of this kind prints after its mark, each `<number from 0>:` and then so much filler. */
+/** How many lines a cell of this kind prints after its mark. Each is `<number from 0>:` followed by the filler. */
 export function linesOf(kind: CellKind): { count: number; fillerChars: number } {
   if (kind === 'stream') return { count: STREAM_LINES, fillerChars: 0 };
   if (kind === 'loud') return { count: LOUD_LINES, fillerChars: LOUD_FILLER_CHARS };

@@ -1,4 +1,4 @@
-/** One user: a client that does one thing after the other, as its seed says, until it is told to stop. */
+/** One user: a client that performs one random action after the other until it is stopped. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
 import type { Random } from '../random.ts';
@@ -8,11 +8,11 @@ import { followOutput } from './followOutput.ts';
 import { watchUser } from './watchUser.ts';
 
 const THINK_MEAN_MS = 150;
-/** Code that is to be interrupted runs about so long before that. */
+/** Code that will be interrupted runs for at most about this long before the interrupt. */
 const MAX_RUN_BEFORE_INTERRUPT_MS = 600;
 const MIN_BATCH = 3;
 const MAX_BATCH = 6;
-/** What this share of a batch's cells is sent twice at once: both must get the same execution. */
+/** This share of a batch's cells is sent twice at the same time. Both calls must get the same execution. */
 const TWICE_SHARE = 0.4;
 
 export interface UserDeps extends CallsDeps {
@@ -23,11 +23,11 @@ export interface UserDeps extends CallsDeps {
 
 export interface User {
   readonly name: string;
-  /** Runs one cell of this kind at the user's next turn. Null: the user has stopped before. */
+  /** Runs one cell of this kind as the user's next action. Null if the user stopped before that. */
   ask(kind: CellKind): Promise<CallRecord | null>;
-  /** Resolves when nothing is under way any more. */
+  /** Stops the user. Resolves when its last action is done. */
   stop(): Promise<void>;
-  /** A last cell that says what has run in the kernel; with its output, what was watched throughout ends. */
+  /** Runs a last cell that prints what has run in the kernel. The end of that cell also ends the user's watch. */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;
 }
@@ -59,7 +59,7 @@ const ACTS: readonly { readonly weight: number; readonly act: Act }[] = [
   { weight: 4, act: ({ name, calls }) => calls.restartKernel(name) },
 ];
 
-/** Begins at once. */
+/** The user starts acting immediately. */
 export function createUser(deps: UserDeps): User {
   const { name, random, signal } = deps;
   const calls = createCalls(deps);
@@ -87,7 +87,7 @@ export function createUser(deps: UserDeps): User {
   }
 
   const living = live();
-  // Whoever stops the user hears of it.
+  // `stop` reports a failure.
   living.catch(() => undefined);
   return {
     name,
@@ -109,7 +109,7 @@ export function createUser(deps: UserDeps): User {
   };
 }
 
-/** Several at once; some of them twice, at two gateways. Then the same keys again, which must give what there is. */
+/** Submits several cells at once, some twice. Then repeats the same keys, which must return the same executions. */
 async function runBatch({ name, calls, random, cell }: Acting): Promise<void> {
   const cells = Array.from({ length: random.between(MIN_BATCH, MAX_BATCH) }, () => cell('batch'));
   const sent = cells.flatMap((each) => (random.next() < TWICE_SHARE ? [each, each] : [each]));
@@ -122,7 +122,7 @@ async function stream({ name, calls, cell, follow }: Acting, kind: CellKind): Pr
   if (answer?.id) await follow(answer.id);
 }
 
-/** Interrupts until the end has come: an interrupt that arrives before the code has begun to run is one that cancels it. */
+/** Submits endless code and interrupts it. An interrupt that arrives before the code has started cancels it. */
 async function interruptEndless({ name, calls, random, cell }: Acting): Promise<void> {
   const { answer } = await calls.submit(name, cell('endless'));
   if (!answer?.id) return;

@@ -1,17 +1,17 @@
-/** A subscriber of one execution that comes back: after a break it asks the next gateway for what follows its last seq. */
+/** Subscribes to one execution. When the connection breaks, it asks the next gateway for what follows its last seq. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamItem, StreamRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 import { EVENT_FIELDS, subscribe } from './subscribe.ts';
 
-/** Longer than a call may take, for what is followed may wait behind others. */
+/** Longer than a call may take, because the followed execution may wait behind others. */
 const FOLLOW_LIMIT_MS = 150_000;
 const RECONNECT_PAUSE_MS = 150;
 
 const QUERY = `subscription Follow($id: ID!, $after: Int!) {
   output(executionId: $id, after: $after) ${EVENT_FIELDS} }`;
 
-/** Follows it to its end; after a time limit the record says that there was none. */
+/** Follows the execution to its end, or gives up after {@link FOLLOW_LIMIT_MS} with `isEnded` false. */
 export async function followOutput(
   deps: Pick<CallsDeps, 'urls' | 'token' | 'random' | 'signal'>,
   user: string,

@@ -5,10 +5,10 @@ import { within } from '../../src/async/within.ts';
 import { compact, type StreamItem } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 
-/** What is followed says something each moment; silence means that its gateway is stopped, or that its user waits. */
+/** Followed code prints all the time. Such a silence means that its gateway is stopped or that its user waits. */
 const SILENCE_LIMIT_MS = 6_000;
 
-/** As the database names them. */
+/** The kinds as named in the database. */
 const KINDS: Readonly<Record<string, string>> = {
   StreamOutput: 'stream',
   RichOutput: 'result',
@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<string, string>> = {
   ExecutionFinished: 'finish',
 };
 
-/** What a subscription asks of an output event. */
+/** The fields of an output event that a subscription selects. */
 export const EVENT_FIELDS = `{ __typename executionId seq ... on StreamOutput { text } ... on GapOutput { reason } }`;
 
 interface OutputEvent {
@@ -34,17 +34,17 @@ export interface FollowedItem extends StreamItem {
 }
 
 export interface Subscription {
-  /** Of all gateways, in turns: the `turn`th is asked. */
+  /** Selects the gateway: successive numbers go round all gateways. */
   readonly turn: number;
-  /** Its one field is called `output`, with {@link EVENT_FIELDS}. */
+  /** Its only field must be named `output` and select {@link EVENT_FIELDS}. */
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;
   readonly onItem: (item: FollowedItem) => void;
 }
 
 /**
- * Resolves when the connection broke, fell silent or was ended: with `completed` if the server said that this was all, with an
- * error's code if it was refused for good, else with null.
+ * Resolves when the subscription is over: with `completed` if the server completed it, with an error's code if it can
+ * never succeed, and with null if the connection broke or was silent for too long.
  * @throws the signal's reason
  */
 export async function subscribe(
@@ -63,7 +63,7 @@ export async function subscribe(
     return await take(client, subscription);
   } catch (error: unknown) {
     signal.throwIfAborted();
-    // However else it broke: the next connection goes on.
+    // If it broke in any other way, the caller continues with the next connection.
     return refusalIn(error);
   } finally {
     signal.removeEventListener('abort', onStop);
@@ -71,7 +71,7 @@ export async function subscribe(
   }
 }
 
-/** `ws` emits an error when it is ended before it was open; graphql-ws has stopped listening by then. */
+/** A `ws` socket that is terminated before it is open emits an error, to which graphql-ws no longer listens. */
 class TerminableWebSocket extends WebSocket {
   constructor(url: string, protocols: string | string[]) {
     super(url, protocols);
@@ -95,7 +95,7 @@ async function take(
   }
 }
 
-/** Errors that say the subscription can never succeed. graphql-ws throws what the server answers instead of a first event. */
+/** The code of an error after which the subscription cannot succeed, or null. graphql-ws throws a refusal's errors. */
 function refusalIn(errors: unknown): string | null {
   const codes = Array.isArray(errors) ? errors.map((error) => error?.extensions?.code) : [];
   return codes.find((code) => code === 'NOT_FOUND' || code === 'BAD_USER_INPUT') ?? null;

@@ -1,18 +1,18 @@
-/** A subscriber of all that a user's code puts out, from its begin to its end, over whatever breaks in between. */
+/** A subscriber of all output of a user, throughout the run. It reconnects whenever the connection breaks. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WatchRecord } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 import { EVENT_FIELDS, type FollowedItem, subscribe } from './subscribe.ts';
 
 const RECONNECT_PAUSE_MS = 150;
-/** What is recorded reaches a subscriber within milliseconds; a silent connection is left after 6 s. */
+/** Recorded output reaches a subscriber within milliseconds, and a silent connection is abandoned after 6 s. */
 const LAST_LIMIT_MS = 20_000;
 
 const QUERY = `subscription Watch($user: String!, $after: String) {
   output: sessionOutput(userUuid: $user, after: $after) ${EVENT_FIELDS} }`;
 
 export interface Watch {
-  /** Waits until the end of this execution was told, then ends. Null: ends at once. */
+  /** Ends the watch when the end of this execution has arrived. With null it ends immediately. */
   end(executionId: string | null): Promise<WatchRecord>;
 }
 

@@ -1,9 +1,9 @@
 import type { FaultKind } from './fault.ts';
 
-/** The user goes on meanwhile, on a full disk. */
+/** How long the disk stays full. The user goes on meanwhile. */
 const FULL_MS = [1_000, 6_000] as const;
 
-/** The user's own code does it, as it would be in life. */
+/** The user's own code fills the disk, as in real life. */
 export const diskFault: FaultKind = {
   name: 'disk: full',
   weight: 6,
@@ -14,7 +14,7 @@ export const diskFault: FaultKind = {
       strike: async () => {
         const filled = await user.ask('fill');
         if (filled?.answer?.status !== 'OK') return null;
-        // Gone with its worker, if that was lost meanwhile.
+        // If the worker was lost meanwhile, the file is gone with it, and `unfill` accepts that.
         const heal = async () => void (await user.ask('unfill'));
         return { holdMs: random.between(...FULL_MS), heal };
       },

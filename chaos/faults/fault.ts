@@ -5,24 +5,24 @@ import type { World } from '../world/createWorld.ts';
 
 export interface FaultKind {
   readonly name: FaultName;
-  /** How often it comes, against the others. */
+  /** How often it is chosen, relative to the other kinds. */
   readonly weight: number;
-  /** What could be struck now. */
+  /** The targets that could be struck now. */
   readonly candidates: (scene: Scene) => readonly Candidate[];
 }
 
 export interface Candidate {
-  /** Two faults never hold the same thing at once. */
+  /** The target. Two faults never hold the same target at the same time. */
   readonly resource: string;
-  /** What must stay as it is meanwhile: it may be needed by several at once, and is not struck then. */
+  /** Another target that must not be struck meanwhile. Several faults may need the same one. */
   readonly needs?: string;
   readonly on: Partial<Pick<FaultRecord, 'gateway' | 'workerId' | 'user'>>;
-  /** Null: there was nothing to strike after all (it had just ended). */
+  /** Null: the target had just ended, so nothing was struck. */
   readonly strike: () => Promise<Strike | null>;
 }
 
 export interface Strike {
-  /** How long it is left so; 0 where there is nothing to hold. */
+  /** How long the fault lasts before it is healed. 0: it is momentary, and is not healed. */
   readonly holdMs: number;
   readonly heal: () => Promise<void>;
 }
@@ -31,9 +31,9 @@ export interface Scene {
   readonly world: World;
   readonly users: readonly User[];
   readonly random: Random;
-  /** There is time for faults that stop everything for a minute. */
+  /** The run is long enough for faults that stop everything for a minute. */
   readonly isLong: boolean;
-  /** Workers' containers that run, as last listed. */
+  /** The running containers of workers. */
   readonly workers: readonly WorkerContainer[];
 }
 
@@ -42,5 +42,5 @@ export interface WorkerContainer {
   readonly containerId: string;
 }
 
-/** What strikes and is over: the healing is the product's own. */
+/** A momentary fault, from which Cellhouse must recover by itself. */
 export const NOTHING_TO_HEAL: Strike = { holdMs: 0, heal: async () => undefined };

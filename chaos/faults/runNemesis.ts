@@ -1,6 +1,6 @@
 /**
- * Strikes at random, several things at once, and undoes what it did: a process is started again, a wire opened. What is healed
- * beyond that is the product's own doing.
+ * Causes random faults, several at the same time, and undoes them: it starts a process again, or opens a wire.
+ * Cellhouse itself must recover from everything else.
  */
 import { pause } from '../../src/async/pause.ts';
 import { within } from '../../src/async/within.ts';
@@ -13,9 +13,9 @@ import { wireFaults } from './wireFaults.ts';
 import { workerFaults } from './workerFaults.ts';
 
 const PAUSE_MEAN_MS = 1_100;
-/** More at once, and nobody would be served between. */
+/** With more faults at the same time, no user would ever be served. */
 const MAX_AT_ONCE = 3;
-/** An engine that starts has containers to restore; a PostgreSQL, to recover. */
+/** Limit for one step of a fault. A starting engine has to restore containers, and a starting PostgreSQL to recover. */
 const FAULT_LIMIT_MS = 150_000;
 
 const KINDS: readonly FaultKind[] = [
@@ -32,7 +32,7 @@ export interface NemesisDeps {
   readonly say: (line: string) => void;
 }
 
-/** Strikes until the signal. Resolves when all is healed, with what it could not do or undo. */
+/** Causes faults until `signal` is aborted. Resolves when all are healed, with those it could not cause or undo. */
 export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<string[]> {
   const { random } = deps.scene;
   const running = new Map<Promise<void>, Candidate>();
@@ -92,7 +92,7 @@ async function runFault(
   record({ name: kind.name, startedAt, healedAt, gateway, workerId, user });
 }
 
-/** Empty while the engine is away. */
+/** The running workers. Empty while the engine is away. */
 async function workersOf(
   { scene }: NemesisDeps,
   busy: readonly Candidate[],

@@ -1,8 +1,8 @@
-/** What happens to the two services that a gateway needs: the engine and PostgreSQL. */
+/** Faults of the two services that a gateway needs: the engine and PostgreSQL. */
 import type { FaultKind, Scene, Strike } from './fault.ts';
 
 const AWAY_MS = [200, 5_000] as const;
-/** Twice as long as a gateway waits for its database before it tells its callers. Only a long run has the time for it. */
+/** Twice as long as a gateway waits for its database before it answers with an error. Only for long runs. */
 const LONG_AWAY_MS = 60_000;
 
 export const serviceFaults: readonly FaultKind[] = [

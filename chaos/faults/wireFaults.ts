@@ -1,4 +1,4 @@
-/** What happens between a gateway and PostgreSQL. */
+/** Faults of the connection between a gateway and PostgreSQL. */
 import type { Wire } from '../world/createWire.ts';
 import {
   type Candidate,
@@ -10,7 +10,7 @@ import {
 
 const REFUSED_MS = [200, 6_000] as const;
 const SLOW_MS = [1_000, 6_000] as const;
-/** Each way. A commit is one round trip, a lease's renewal must be answered within 2 s. */
+/** Delay in each direction. A commit is one round trip, and the renewal of a lease must be answered within 2 s. */
 const DELAY_MS = [10, 400] as const;
 
 export const wireFaults: readonly FaultKind[] = [
@@ -39,7 +39,7 @@ export const wireFaults: readonly FaultKind[] = [
     }),
   },
   {
-    // Nobody mends such connections: the gateway must find out.
+    // Such connections are never repaired: the gateway must detect them itself.
     name: 'wire: half open',
     weight: 4,
     candidates: forEach((wire) => {

@@ -1,4 +1,4 @@
-/** What happens to a container, to the agent in it, and to the kernel. */
+/** Faults of a worker's container, its agent and its kernel. */
 import { messageOf } from '../../src/domain/errors.ts';
 import { signal } from '../../src/postgres/processes.ts';
 import { containerProcesses } from '../world/containerProcesses.ts';
@@ -10,7 +10,7 @@ import {
   type Strike,
 } from './fault.ts';
 
-/** Within what the gateway bears, and beyond it: then the worker is given up as unreachable. */
+/** Both shorter and longer than the time after which the gateway gives up the worker as unreachable. */
 const PAUSED_MS = [200, 8_000] as const;
 
 type Container = ReturnType<Scene['world']['engine']['docker']['getContainer']>;
@@ -37,7 +37,7 @@ export const workerFaults: readonly FaultKind[] = [
     weight: 6,
     candidates: byEngine(async (container, { random }) => {
       if ((await orRefused(container.pause())) === null) return null;
-      // Given up meanwhile, it is gone.
+      // If the worker was given up meanwhile, its container is gone.
       const heal = async () => void (await orRefused(container.unpause()));
       return { holdMs: random.between(...PAUSED_MS), heal };
     }),
@@ -98,8 +98,9 @@ function byProcess(
 }
 
 /**
- * 404: it is gone. 409: it has ended, or is being removed. 500: it has ended and the engine has not heard of it yet; or runc
- * cannot freeze it, for it keeps forking (it thaws it then).
+ * Null if the engine refuses the call for one of these reasons. 404: the container is gone. 409: it has ended, or is
+ * being removed. 500: it has ended but the engine has not noticed yet, or runc cannot freeze it because it keeps
+ * forking (runc then thaws it).
  */
 async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   try {

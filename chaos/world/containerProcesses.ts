@@ -1,4 +1,4 @@
-/** The processes of one container, found as the machine sees them: that needs no engine. */
+/** Finds the processes of one container in the machine's /proc, which works without the engine. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { hasCode } from '../../src/domain/errors.ts';
 
@@ -7,9 +7,9 @@ const AGENT_UID = 64_001;
 const KERNEL_UID = 64_002;
 
 export interface ContainerProcesses {
-  /** Python's, not the init process above it. */
+  /** The agent's Python process, not the init process above it. */
   readonly agent: number | null;
-  /** What kernels are forked from. */
+  /** The process that kernels are forked from. */
   readonly forkServer: number | null;
   readonly kernel: readonly number[];
 }
@@ -38,7 +38,7 @@ function factsOf(pid: string) {
       uid: Number(/^Uid:\s+(\d+)/m.exec(read('status'))?.[1]),
     };
   } catch (error: unknown) {
-    // Gone meanwhile.
+    // The process has ended meanwhile.
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return null;
     throw error;
   }

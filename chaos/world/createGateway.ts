@@ -1,4 +1,4 @@
-/** One gateway under a supervisor: whenever its process has ended, it is started again, as a service manager would. */
+/** One gateway with a supervisor, which starts it again whenever its process has ended, as a service manager would. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -6,30 +6,30 @@ import { pause } from '../../src/async/pause.ts';
 import { until } from '../../testkit/until.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
-/** A start that fails because the database or the engine is away is repeated so often. */
+/** Pause between starts. A start fails and is repeated while the database or the engine is away. */
 const RESTART_PAUSE_MS = 500;
 const READY_LIMIT_MS = 60_000;
 const READY_ANSWER_LIMIT_MS = 2_000;
-/** A gateway drains for 7 s and ends at the latest after 9.5 s. */
+/** Longer than a stop: a gateway drains for up to 7 s and ends after 9.5 s at the latest. */
 const STOP_LIMIT_MS = 20_000;
 
 export interface Gateway {
   readonly index: number;
   readonly url: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Null while it does not run. */
+  /** Null while the gateway is not running. */
   readonly pid: number | null;
-  /** Sends a signal; nothing happens while it does not run. An end by it is one that was wanted. */
+  /** Sends a signal, if the gateway is running. If it ends after SIGTERM or SIGKILL, that does not count as a crash. */
   signal(name: NodeJS.Signals): void;
   /** Keeps the supervisor from starting it again, until `resume`. */
   hold(): void;
   resume(): void;
-  /** Whether /readyz says so now. */
+  /** Whether /readyz answers that it is ready. */
   isReady(): Promise<boolean>;
   untilReady(): Promise<void>;
-  /** SIGTERM, then no further start. Resolves with how it ended. */
+  /** Sends SIGTERM and ends the supervisor. Resolves with the exit code or signal. */
   stop(): Promise<number | string>;
-  /** Ends it at once. Idempotent. */
+  /** Kills the gateway. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export interface GatewayDeps {
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
-  /** It had been ready, and ended though nobody wanted it to. */
+  /** Called when the gateway had been ready and then ended by itself. */
   readonly onCrash: (how: string) => void;
 }
 
@@ -59,7 +59,7 @@ export function createGateway({ index, port, env, logFile, onCrash }: GatewayDep
     }
   }
 
-  /** @returns how it ended */
+  /** Starts the gateway and resolves when it has ended. */
   async function runOnce(): Promise<void> {
     const log = openSync(logFile, 'a');
     const started = spawn(process.execPath, [CLI, 'serve'], {

@@ -1,4 +1,4 @@
-/** The run's own PostgreSQL: the embedded one, started and stopped from here, for gateways that know it by a URL. */
+/** The run's own PostgreSQL: the embedded one, but started and stopped from here. Gateways get it as DATABASE_URL. */
 import { pino } from 'pino';
 import { type Client, createClient } from '../../src/events/connection/client.ts';
 import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
@@ -15,18 +15,18 @@ export interface Postgres {
   readonly socketPath: string;
   readonly user: string;
   readonly database: string;
-  /** For the run's own questions; shows as `cellhouse chaos`. */
+  /** For the run's own queries. Its connections have the name `cellhouse chaos`. */
   readonly client: Client;
-  /** Resolves when it takes connections. */
+  /** Resolves when the server accepts connections. */
   start(): Promise<void>;
-  /** kill -9 of the first process: the others see it and end. */
+  /** Kills the main process with SIGKILL. The others notice it and end. */
   kill(): void;
   /** An orderly stop. */
   stop(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param dataDir made if it is not there */
+/** @param dataDir created if it is missing */
 export async function createPostgres(dataDir: string): Promise<Postgres> {
   const deps = { dataDir, logger: pino({ level: 'silent' }) };
   const address = await ensureEmbeddedPostgres(deps);

@@ -1,6 +1,6 @@
 /**
- * The wire between one gateway and PostgreSQL: TCP on one side, the server's Unix socket on the other. It can be cut, kept
- * from connecting, slowed down, or let fall silent without a word (half open).
+ * A relay between one gateway and PostgreSQL: TCP on the gateway's side, the server's Unix socket on the other. It can
+ * cut connections, refuse new ones, delay data, or stop passing data without closing (half-open connections).
  */
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
@@ -8,15 +8,15 @@ import { pause } from '../../src/async/pause.ts';
 
 export interface Wire {
   readonly port: number;
-  /** Ends all connections; new ones pass. */
+  /** Ends all connections. New ones are accepted. */
   cut(): void;
-  /** Ends all connections and takes no more until {@link Wire.open}. */
+  /** Ends all connections and refuses new ones until {@link Wire.open}. */
   refuse(): void;
-  /** From now on nothing passes on the connections there are, for good, and neither side is told. New ones pass. */
+  /** Existing connections never pass data again, but stay open on both sides. New ones work. */
   silence(): void;
-  /** What passes from now on arrives so much later, in order. */
+  /** Delays data from now on by this time, keeping its order. */
   slowDown(delayMs: number): void;
-  /** Takes and passes everything at once again, but for connections that were silenced. */
+  /** Accepts connections and passes data without delay again. Silenced connections stay silent. */
   open(): void;
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ interface Link {
   isSilent: boolean;
 }
 
-/** @param socketPath of the server, which need not be there yet */
+/** @param socketPath the server's socket, which need not exist yet */
 export async function createWire(socketPath: string): Promise<Wire> {
   const links = new Set<Link>();
   let isRefusing = false;
@@ -44,7 +44,7 @@ export async function createWire(socketPath: string): Promise<Wire> {
     pass(link, link.upstream, client);
   }
 
-  /** A chunk that is on its way arrives before those that set out after it, and before the end. */
+  /** Passes data in order: each chunk arrives before later ones and before the end of the connection. */
   function pass(link: Link, from: net.Socket, to: net.Socket): void {
     let last = Promise.resolve();
     const after = (then: () => void) => {
@@ -54,7 +54,7 @@ export async function createWire(socketPath: string): Promise<Wire> {
     from.on('data', (chunk) => {
       if (!link.isSilent) after(() => to.write(chunk));
     });
-    // Breaking the wire is what this is for; 'close' follows.
+    // Errors are expected here. 'close' follows.
     from.on('error', () => from.destroy());
     from.on('close', () => after(() => end(link)));
   }

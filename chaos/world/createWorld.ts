@@ -1,4 +1,4 @@
-/** Everything that a run works with, all of it the run's own: PostgreSQL, an engine, gateways, and the wires between. */
+/** Creates what a run needs, all of it separate from the machine's own: PostgreSQL, an engine, gateways and wires. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface World {
   readonly wires: readonly Wire[];
   readonly gateways: readonly Gateway[];
   readonly socketDir: string;
-  /** Ends all of it, however it is. Idempotent. */
+  /** Ends everything, in whatever state it is. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -31,18 +31,18 @@ export interface WorldDeps {
   readonly onCrash: (gateway: number, how: string) => void;
 }
 
-/** Room for every user, for idle workers, and for those that replace what the nemesis takes before it is noticed. */
+/** Workers beyond one for each user: idle ones, and replacements for dead workers that still count. */
 const SPARE_WORKERS = 8;
 
-/** Limits of a worker are small, so that a disk is full at once and many fit on a small machine. */
+/** The limits of workers are small, so that a disk fills quickly and many workers fit on a small machine. */
 const SETTINGS = {
   LOG_LEVEL: 'info',
   MIN_IDLE_WORKERS: '2',
   WORKER_MEMORY_MB: '256',
   WORKER_DISK_MB: '16',
-  // The smallest: output must be able to overflow it while nobody stores it.
+  // The smallest size, so that output can overflow it while no gateway stores it.
   REPLAY_BUFFER_BYTES: '1048576',
-  // On a machine that is swamped, code must have the time to heed an interrupt.
+  // Even on an overloaded machine, code must have enough time to react to an interrupt.
   INTERRUPT_GRACE_MS: '15000',
 };
 
@@ -110,7 +110,7 @@ async function open(
   return { token, postgres, engine, wires, gateways, socketDir };
 }
 
-/** A gateway that starts again must be found at the same address. */
+/** A free port. It is chosen before the start, because a restarted gateway must have the same address. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,4 +1,4 @@
-/** What is there now: asked of the engine, the database, the gateways and the file system. */
+/** Reads the present state from the engine, the database, the gateways and the file system. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RestSnapshot } from '../history.ts';
@@ -42,7 +42,7 @@ async function waitingCalls({ gateways, token }: World): Promise<number> {
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-/** As ids with dashes, as everything else names workers. */
+/** The names of the socket folders, as ids with dashes like everywhere else. */
 function socketFolders(socketDir: string): string[] {
   const pools = readdirSync(socketDir);
   const folders = pools.flatMap((pool) => readdirSync(join(socketDir, pool)));

@@ -1,4 +1,4 @@
-/** All that the database recorded, for the checker. */
+/** Reads all events and outputs from the database, for the checker. */
 
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Finish, Output } from '../../src/domain/output.ts';
@@ -17,7 +17,7 @@ export async function readEvents(client: Client): Promise<RecordedEvent[]> {
   }
 }
 
-/** An execution at a time: the filler of the loud ones is dropped on the way. */
+/** Reads one execution at a time and drops the filler of loud ones, to save memory. */
 export async function readOutputs(
   { sql }: Client,
   executionIds: readonly string[],

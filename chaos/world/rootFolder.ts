@@ -1,4 +1,4 @@
-/** The one folder that holds everything of a run, and the end of all that a killed run has left. */
+/** Creates and removes the folder that holds everything of a run, and cleans up after killed runs. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,11 +7,11 @@ import { stopEmbeddedPostgres } from '../../src/postgres/embeddedPostgres.ts';
 import { signal } from '../../src/postgres/processes.ts';
 import { until } from '../../testkit/until.ts';
 
-/** Short: below it lie the workers' sockets, and a socket's path ends at 107 bytes. */
+/** Short, because the workers' sockets are below it, and a socket's path may have at most 107 bytes. */
 const PREFIX = 'ch-chaos-';
 const END_LIMIT_MS = 10_000;
 
-/** Resolves with a new folder, once those of runs that are gone have been removed with all that worked in them. */
+/** Creates a new folder. First it removes the folders of dead runs and ends their processes. */
 export async function makeRootFolder(): Promise<string> {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined;
@@ -22,7 +22,7 @@ export async function makeRootFolder(): Promise<string> {
   return mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
 }
 
-/** Ends the gateways and the PostgreSQL that work in it, then removes it. The engine has a folder of its own. */
+/** Ends the folder's gateways and PostgreSQL, then removes the folder. The engine has its own folder elsewhere. */
 export async function removeRootFolder(root: string): Promise<void> {
   for (const pid of gatewaysIn(root)) signal(pid, 'SIGKILL');
   await until('the gateways are gone', async () => gatewaysIn(root).length === 0, END_LIMIT_MS);
@@ -40,7 +40,7 @@ function gatewaysIn(root: string): number[] {
     .filter((pid) => environmentOf(pid).includes(`DATA_DIR=${root}/`));
 }
 
-/** Empty for a process that is gone, or is nobody's of ours. */
+/** Empty if the process has ended, or if we may not read its environment. */
 function environmentOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');

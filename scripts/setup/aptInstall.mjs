@@ -4,9 +4,10 @@ import { SetupError } from './setupError.mjs';
 import { detail, step } from './steps.mjs';
 
 /**
- * Installs Debian packages, as root; elsewhere says which are missing and ends.
+ * Installs Debian packages if this runs as root on a machine with apt.
  * @param {string[]} packages
- * @param {string} purpose what for, e.g. `a Docker engine`
+ * @param {string} purpose what they are for, e.g. `a Docker engine`
+ * @throws SetupError that says what is missing and how to install it
  */
 export async function aptInstall(packages, purpose) {
   const command = `apt-get install --no-install-recommends ${packages.join(' ')}`;
@@ -22,7 +23,10 @@ export async function aptInstall(packages, purpose) {
   await step(`Installing ${purpose}`, async () => {
     detail(command);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    const options = { env, advice: `Once it works by hand, start again:\n${byHand}` };
+    const options = {
+      env,
+      advice: `Run these commands yourself until they work, then start again:\n${byHand}`,
+    };
     await runCommand('apt-get', ['update', '-qq'], options);
     const known = await knownPackages(packages);
     await runCommand(
@@ -33,10 +37,10 @@ export async function aptInstall(packages, purpose) {
   });
 }
 
-/** Another apt may be at work, as after a machine's first boot; waits so many seconds for it. */
+/** Waits up to 300 s for another apt, which may be running, for example after a machine's first boot. */
 const WAIT_FOR_LOCK = ['-o', 'DPkg::Lock::Timeout=300'];
 
-/** Releases cut the same software differently: Ubuntu's `docker.io` holds what Debian has in `docker-cli`. */
+/** The packages that exist here. Releases differ: Ubuntu's `docker.io` includes what is `docker-cli` in Debian. */
 async function knownPackages(packages) {
   const policy = await runCommand('apt-cache', ['policy', ...packages]);
   const known = packages.filter((name) => policy.split('\n').includes(`${name}:`));

@@ -2,7 +2,8 @@ import { findProgram } from './findProgram.mjs';
 import { runCommand } from './runCommand.mjs';
 
 /**
- * Where this machine gets Debian from, else where everyone can: what it reaches, the images made on it reach.
+ * The Debian mirrors that this machine uses, else the public ones. Images that are built here can reach whatever this
+ * machine reaches.
  * @returns {Promise<{ main: string, security: string }>}
  */
 export async function debianMirrors() {
@@ -12,7 +13,7 @@ export async function debianMirrors() {
   };
 }
 
-/** The repository of that label in apt's own sources; null if it has none that others can use as well. */
+/** The URL of the repository with that label in apt's sources. Null if there is none that an image could use too. */
 async function machineMirror(label) {
   if (findProgram('apt-get') === null) return null;
   const lines = await runCommand('apt-get', [
@@ -28,14 +29,14 @@ async function machineMirror(label) {
   return null;
 }
 
-/** Fetched over the network, and with no password in it, which would end up in the image. */
+/** Whether the URL is reached over the network and contains no password, which would end up in the image. */
 function isPublic(address) {
   if (!URL.canParse(address)) return false;
   const { protocol, username } = new URL(address);
   return (protocol === 'http:' || protocol === 'https:') && username === '';
 }
 
-/** The file `/etc/apt/sources.list.d/debian.sources` of an image, security updates included. */
+/** The content of an image's `/etc/apt/sources.list.d/debian.sources`, including security updates. */
 export function sourcesFile(suite, mirrors) {
   const keyring = 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg';
   const stanza = (uri, suites) =>

@@ -8,24 +8,24 @@ import { detail, step } from './steps.mjs';
 
 const SUITE = 'trixie';
 /**
- * `debian:trixie-slim` as of 2026-08-24 (the index over all architectures). To update: `docker pull debian:trixie-slim`,
- * take the digest that it prints, and start once.
+ * `debian:trixie-slim` as of 2026-08-24 (the index over all architectures). To update it, run `docker pull
+ * debian:trixie-slim`, put the printed digest here, and start once.
  */
 const DIGEST = 'sha256:d7e12182ce18b85b93007c1dedf31f2d29e01ccf3182cc4017c709b6259bc132';
-/** A registry that can be reached says within this that it has the image; the download itself may take its time. */
+/** A reachable registry confirms within this time that it has the image. The download itself may take longer. */
 const REGISTRY_TIMEOUT_MS = 8_000;
-/** Raise it when the way of making the image changes. */
+/** Raise this when the way to make the image changes. */
 const RECIPE = 1;
 
-/** The name of the image that the others are built on. The tag is a hash of how it is made. */
+/** The image that the other images are built on. Its tag is a hash of how it is made. */
 export const BASE_IMAGE = `cellhouse-base:${createHash('sha256')
   .update(JSON.stringify([RECIPE, SUITE, DIGEST]))
   .digest('hex')
   .slice(0, 12)}`;
 
 /**
- * Makes the base image unless it is there: pulled, or, where no image registry answers, with debootstrap. Either way its
- * labels say how, and packages can be installed in it, security updates included.
+ * Makes the base image unless it exists. It is pulled, or made with debootstrap if no image registry answers. Its
+ * labels say which. In both cases packages, including security updates, can be installed in it.
  */
 export async function ensureBaseImage() {
   if ((await ask(`/images/${BASE_IMAGE}/json`)) !== null) return BASE_IMAGE;
@@ -47,7 +47,7 @@ async function make() {
   });
 }
 
-/** The pulled image with this machine's mirrors. */
+/** Adds this machine's Debian mirrors to the pulled image. */
 function dockerfile(from) {
   return [
     `FROM ${from}`,
@@ -57,7 +57,7 @@ function dockerfile(from) {
   ].join('\n');
 }
 
-/** The name of the pulled image; null if no registry answers. */
+/** Pulls the image and returns its name. Null if no registry answers. */
 async function pull() {
   const name = `debian@${DIGEST}`;
   const abort = new AbortController();
@@ -71,7 +71,7 @@ async function pull() {
     await runTask({
       path: `/images/create?fromImage=debian&tag=${encodeURIComponent(DIGEST)}`,
       signal: abort.signal,
-      // The first thing said, once the registry has sent the manifest.
+      // The first line arrives once the registry has sent the manifest.
       onLine: () => answered.abort(),
     });
     return name;

@@ -8,11 +8,11 @@ import { runCommand } from './runCommand.mjs';
 import { SetupError } from './setupError.mjs';
 import { detail } from './steps.mjs';
 
-/** On a disk: /tmp may be memory, or mounted so that no device file can be made in it. */
+/** Not /tmp, which may be in memory, or mounted so that device files cannot be created in it. */
 const WORK_FOLDER = '/var/tmp';
 const PREFIX = 'cellhouse-base-';
 
-/** As Debian's own slim images do: what nobody reads in a container is left out, also of packages installed later. */
+/** Leaves out documentation, like Debian's slim images, also for packages that are installed later. */
 const DPKG_EXCLUDES = [
   'path-exclude /usr/share/doc/*',
   'path-include /usr/share/doc/*/copyright',
@@ -22,7 +22,7 @@ const DPKG_EXCLUDES = [
 ];
 
 /**
- * Makes a minimal Debian out of its packages and imports it.
+ * Makes a minimal Debian from its packages and imports it as an image.
  * @param {{ suite: string, mirror: string, sources: string, image: string }} base
  */
 export async function bootstrapBase({ suite, mirror, sources, image }) {
@@ -56,7 +56,7 @@ export async function bootstrapBase({ suite, mirror, sources, image }) {
 
 function slim(folder, sources) {
   const emptied = ['usr/share/doc', 'usr/share/info', 'usr/share/man', 'usr/share/locale'];
-  // Each package's copyright stays.
+  // The copyright file of each package stays.
   const keep = (file) => /^usr\/share\/doc\/[^/]+\/copyright$/.test(file);
   for (const place of emptied) removeFiles(folder, place, keep);
   for (const place of ['var/cache/apt', 'var/lib/apt/lists', 'var/log']) {
@@ -66,7 +66,7 @@ function slim(folder, sources) {
   writeFileSync(join(folder, 'etc/dpkg/dpkg.cfg.d/slim'), `${DPKG_EXCLUDES.join('\n')}\n`);
   rmSync(join(folder, 'etc/apt/sources.list'), { force: true });
   writeFileSync(join(folder, 'etc/apt/sources.list.d/debian.sources'), sources);
-  // The machine's own name servers: containers are given theirs.
+  // These two hold the machine's own settings. Containers get their own.
   for (const file of ['etc/resolv.conf', 'etc/hostname'])
     rmSync(join(folder, file), { force: true });
 }
@@ -79,7 +79,7 @@ function removeFiles(root, place, keep) {
   }
 }
 
-/** Owners and device files are kept: the folder is a root file system. */
+/** Imports the folder as an image. It is a root file system, so owners and device files are kept. */
 async function importFolder(folder, image, labels) {
   const tar = spawn('tar', ['--create', '--numeric-owner', `--directory=${folder}`, '.'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -96,7 +96,7 @@ async function importFolder(folder, image, labels) {
   await runTask({ path: `/images/create?${query}`, body: tar.stdout });
 }
 
-/** What set-ups left that were killed half-way. */
+/** Removes what killed set-ups have left. */
 function removeAbandoned() {
   for (const name of readdirSync(WORK_FOLDER)) {
     const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : '';
@@ -104,7 +104,7 @@ function removeAbandoned() {
   }
 }
 
-/** debootstrap, killed, leaves /proc mounted in it, and nothing may be deleted through that. */
+/** Unmounts everything below the folder first: a killed debootstrap leaves /proc mounted there. */
 function remove(folder) {
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')

@@ -17,9 +17,7 @@ import { step } from './steps.mjs';
 const INPUTS = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
 const RECORD = '.inputs-sha256';
 
-/**
- * Compiles `src/` to `dist/`, unless it was already made from the very same files. Node 20 runs no TypeScript.
- */
+/** Compiles `src/` to `dist/`, unless `dist/` was made from exactly these files. Node 20 cannot run TypeScript. */
 export async function ensureBuild() {
   const inputs = hashFiles(projectRoot, INPUTS);
   const record = join(projectRoot, 'dist', RECORD);
@@ -27,7 +25,7 @@ export async function ensureBuild() {
   await step('Compiling TypeScript', () => build(inputs));
 }
 
-/** Swapped in whole: a start that is cut off leaves the old `dist/` or none. */
+/** Replaces `dist/` as a whole, so an interrupted build leaves the old `dist/` or none. */
 async function build(inputs) {
   const dist = join(projectRoot, 'dist');
   for (const path of abandonedBuilds()) rmSync(path, { recursive: true, force: true });
@@ -56,7 +54,7 @@ function abandonedBuilds() {
     .map((name) => join(projectRoot, name));
 }
 
-/** What the code reads beside it at run time (pages, SQL). */
+/** Copies the files that the code reads at run time (pages, SQL). */
 function copyOtherFiles(from, to) {
   for (const file of filesBelow(from)) {
     if (file.endsWith('.ts') || file.endsWith('.md')) continue;

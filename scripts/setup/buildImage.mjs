@@ -8,10 +8,10 @@ import { runCommand } from './runCommand.mjs';
 import { detail } from './steps.mjs';
 
 /**
- * Builds an image with the engine's own builder, for which neither the docker program nor BuildKit need be there.
- * Interrupted, it leaves nothing that has the name; what was built so far is the next attempt's cache.
- * @param {{ image: string, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string, string> }} build
- * `folder` or `files` is the context; `exclude` are patterns as tar takes them
+ * Builds an image with the engine's own builder, which needs neither the docker program nor BuildKit. An interrupted
+ * build leaves no image with that name. Its finished layers are cached for the next attempt.
+ * @param {{ image: string, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string,
+ * string> }} build `folder` or `files` is the context; `exclude` holds patterns for tar
  */
 export async function buildImage({ image, folder, files, exclude = [], args = {} }) {
   const context = folder ?? writeContext(files ?? {});
@@ -40,7 +40,7 @@ function writeContext(files) {
   return folder;
 }
 
-/** What a folder holds, as a stream. Owner and times are left out, since they would spoil the builder's cache. */
+/** The folder's content as a tar stream. Owners and times are fixed, as they would invalidate the builder's cache. */
 function tarOf(folder, exclude) {
   const patterns = exclude.map((pattern) => `--exclude=${pattern}`);
   const child = spawn(
@@ -65,7 +65,7 @@ function tarOf(folder, exclude) {
   return child.stdout;
 }
 
-/** Builds reach the package mirrors as this machine does. Docker knows these arguments without their being declared. */
+/** This machine's proxy settings, so that builds reach the package mirrors. Docker predefines these build arguments. */
 async function proxies() {
   const found = {};
   for (const name of ['http_proxy', 'https_proxy', 'no_proxy']) {

@@ -4,10 +4,10 @@ import { projectRoot } from './projectRoot.mjs';
 import { runCommand } from './runCommand.mjs';
 
 /**
- * Node 20 runs no TypeScript: compiles `tsconfig.<name>.json` below node_modules, where packages are found and git does not
- * look. The gateway that the program runs is the built one itself, found beside the compiled files as it is beside the
- * sources; so are the migrations.
- * @param {string} name @returns {Promise<string>} the folder that stands for the project's
+ * Compiles the program of `tsconfig.<name>.json`, because Node 20 cannot run TypeScript. The output is below
+ * node_modules, where packages are found and git ignores it. Links there lead to `dist` (the built gateway) and
+ * `migrations`, so that the program finds them at the same relative paths as from the sources.
+ * @param {string} name @returns {Promise<string>} the folder that takes the place of the project's root
  */
 export async function compileProgram(name) {
   const folder = join(projectRoot, `node_modules/.cache/cellhouse-${name}`);

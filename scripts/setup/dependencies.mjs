@@ -4,11 +4,11 @@ import { projectRoot } from './projectRoot.mjs';
 import { runCommand } from './runCommand.mjs';
 import { step } from './steps.mjs';
 
-/** `npm ci`, unless node_modules is what package-lock.json says. */
+/** Runs `npm ci`, unless node_modules already matches package-lock.json. */
 export async function ensureDependencies() {
   if (areInstalled()) return;
   await step('Installing npm packages (npm ci)', () =>
-    // No package we use needs its install script, and npm may be told not to run them anyway.
+    // No package that we use needs its install script, and npm may be configured not to run them anyway.
     runCommand('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
       cwd: projectRoot,
       advice: 'Is the npm registry reachable from here?',
@@ -16,7 +16,7 @@ export async function ensureDependencies() {
   );
 }
 
-/** npm writes what it installed into node_modules/.package-lock.json, last of all. */
+/** Compares with node_modules/.package-lock.json, in which npm finally records what it has installed. */
 function areInstalled() {
   const installedFile = join(projectRoot, 'node_modules/.package-lock.json');
   if (!existsSync(installedFile)) return false;
@@ -26,7 +26,7 @@ function areInstalled() {
     ([path, wanted]) =>
       path === '' ||
       installed[path]?.integrity === wanted.integrity ||
-      // Meant for another kind of machine, or for nobody here.
+      // An optional package may be absent, for example if it is for another kind of machine.
       (installed[path] === undefined && (wanted.optional || wanted.devOptional || wanted.peer)),
   );
 }

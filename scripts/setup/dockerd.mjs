@@ -17,13 +17,13 @@ import { lastLines } from './runCommand.mjs';
 import { SetupError } from './setupError.mjs';
 import { detail } from './steps.mjs';
 
-/** It restores containers before it answers. */
+/** Generous, because the engine restores its containers before it answers. */
 const START_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 100;
 /** One old log is kept beside the current one. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
-/** Where an engine keeps what a crash can leave behind. */
+/** The engine's files. A crash can leave some of them behind. */
 const SYSTEM_PLACES = {
   log: '/var/log/dockerd.log',
   pidFile: '/var/run/docker.pid',
@@ -33,7 +33,7 @@ const SYSTEM_PLACES = {
 };
 
 /**
- * Starts `dockerd` where no systemd does it: in a process session of its own, so that it outlives us, and with
+ * Starts `dockerd` on a machine without systemd. It gets its own process session, so that it outlives this process, and
  * live-restore, so that workers outlive it. Resolves when it answers.
  * @param {typeof SYSTEM_PLACES} [places] @param {string[]} [args] further arguments
  */
@@ -63,14 +63,15 @@ export async function startDockerd(places = SYSTEM_PLACES, args = []) {
   return waitForEngine(() => end, logged);
 }
 
-/** dockerd refuses a setting that stands both in its file and on its command line. */
+/** dockerd refuses a setting that is both in its configuration file and on its command line. */
 function liveRestore(places) {
   const config = existsSync(places.config) ? JSON.parse(readFileSync(places.config, 'utf8')) : {};
   return 'live-restore' in config ? [] : ['--live-restore'];
 }
 
 /**
- * @param {() => string | null} end why it will never answer, once that is known
+ * Waits until the engine answers.
+ * @param {() => string | null} end returns why the engine will never answer, once that is known
  * @param {string | (() => string)} advice
  */
 export async function waitForEngine(end, advice) {
@@ -90,8 +91,8 @@ export async function waitForEngine(end, advice) {
 }
 
 /**
- * Takes away what a killed engine left and the next would believe: process numbers that others may have by now, and the
- * socket of a containerd that is gone, for which dockerd would wait.
+ * Removes what a killed engine has left and what would mislead the next one: pid files whose numbers other processes
+ * may have by now, and the socket of a containerd that is gone, for which dockerd would wait.
  */
 async function clearRemains(places) {
   rmSync(places.pidFile, { force: true });
@@ -103,7 +104,8 @@ async function clearRemains(places) {
 }
 
 /**
- * The process number of the engine that a pid file names; null if that is none, or another's by now.
+ * The engine's process id according to its pid file. Null if there is no such process, or if it is another program by
+ * now.
  * @param {{ pidFile: string }} [places] @returns {number | null}
  */
 export function engineProcess(places = SYSTEM_PLACES) {
@@ -111,7 +113,7 @@ export function engineProcess(places = SYSTEM_PLACES) {
   return Number(readFileSync(places.pidFile, 'utf8'));
 }
 
-/** Whether the process that a pid file names is a live one of this program; one that is dead but not buried has no command line. */
+/** Whether the pid file names a live process of this program. A zombie has no command line and does not count. */
 function isProcess(pidFile, name) {
   if (!existsSync(pidFile)) return false;
   const commandLine = `/proc/${readFileSync(pidFile, 'utf8').trim()}/cmdline`;

@@ -7,8 +7,8 @@ import { step } from './steps.mjs';
 import { hasSystemd, startDockerService, writeLiveRestore } from './systemdDocker.mjs';
 
 /**
- * Resolves when a Docker engine answers: one that does already, else the machine's own, installed if need be.
- * @throws SetupError with the exact commands where that is not ours to do
+ * Resolves when a Docker engine answers. If none does, starts the machine's own engine, and installs it if necessary.
+ * @throws SetupError with the exact commands for the user, if this process may not do it
  */
 export async function ensureEngine() {
   const why = await whyNoEngine();
@@ -17,7 +17,7 @@ export async function ensureEngine() {
   const found = `No Docker engine answers at ${engineSocket()} (${why}).`;
   if (process.env.DOCKER_HOST) {
     throw new SetupError(
-      `${found} That is what DOCKER_HOST names: start it, or unset DOCKER_HOST.`,
+      `${found} DOCKER_HOST names that address. Start the engine, or unset DOCKER_HOST.`,
     );
   }
   if (process.getuid() !== 0) throw new SetupError(`${found} As root, run:\n${byHand()}`);
@@ -28,7 +28,7 @@ export async function ensureEngine() {
   await step('Starting the Docker engine', hasSystemd() ? startDockerService : startDockerd);
 }
 
-/** docker.io only recommends docker-cli; without the two others no registry and no mirror over https is trusted. */
+/** docker.io only recommends some of these. Without ca-certificates, no registry or mirror over https is trusted. */
 async function install() {
   writeLiveRestore();
   await aptInstall(['docker.io', 'docker-cli', 'iptables', 'ca-certificates'], 'a Docker engine');

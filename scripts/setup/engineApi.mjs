@@ -2,12 +2,12 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { SetupError } from './setupError.mjs';
 
-/** An engine of this machine answers a small question within milliseconds, unless it is stuck. */
+/** A local engine answers a small request within milliseconds, unless it is stuck. */
 const QUESTION_TIMEOUT_MS = 10_000;
 
 /**
- * The path of the engine's socket that DOCKER_HOST, or Docker's default, names.
- * @throws SetupError for an engine elsewhere: workers are reached over sockets in folders of this machine
+ * The path of the engine's socket, from DOCKER_HOST or Docker's default.
+ * @throws SetupError for an engine on another machine, because workers are reached over sockets in local folders
  */
 export function engineSocket() {
   const host = process.env.DOCKER_HOST || 'unix:///var/run/docker.sock';
@@ -18,7 +18,7 @@ export function engineSocket() {
 }
 
 /**
- * Asks the engine for JSON; null when it says 404.
+ * Gets JSON from the engine. Null if it answers 404.
  * @param {string} path e.g. `/images/json`
  */
 export async function ask(path) {
@@ -30,7 +30,7 @@ export async function ask(path) {
 }
 
 /**
- * Has the engine remove something; what is gone already, or is just being used again, is no failure.
+ * Removes an object of the engine. It is no failure if the object is gone already (404) or in use again (409).
  * @param {string} path e.g. `/images/name:tag`
  */
 export async function remove(path) {
@@ -40,7 +40,7 @@ export async function remove(path) {
 }
 
 /**
- * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: it does.
+ * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null if one answers.
  * @returns {Promise<string | null>}
  */
 export async function whyNoEngine() {
@@ -55,9 +55,9 @@ export async function whyNoEngine() {
 }
 
 /**
- * Has the engine do something that it reports on line by line (a build, an import, a pull).
+ * Runs a task on the engine that reports its progress line by line (a build, an import, a pull).
  * @param {{ path: string, body?: NodeJS.ReadableStream, signal?: AbortSignal, onLine?: (line: string) => void }} task
- * @throws SetupError with what the engine said
+ * @throws SetupError with the engine's messages
  */
 export async function runTask({ path, body, signal, onLine }) {
   const headers = body === undefined ? {} : { 'Content-Type': 'application/x-tar' };
@@ -75,12 +75,12 @@ export async function runTask({ path, body, signal, onLine }) {
   }
 }
 
-/** Of what the engine said before it failed. */
+/** How many lines of progress before a failure are reported. */
 const REPORTED_LINES = 30;
 
 function send(options, body) {
   return new Promise((resolve, reject) => {
-    // No shared agent: Node's gives up a connection that says nothing for 5 s, as one of a long build may.
+    // Not Node's shared agent, which closes a connection that is silent for 5 s, as in a long build.
     const sent = request({ ...options, socketPath: engineSocket(), agent: false }, resolve);
     sent.on('timeout', () => sent.destroy(new Error('no answer')));
     sent.on('error', reject);

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Where root's programs are; a user's PATH may lack them, and so may root's after `su`. */
+/** Folders of system programs. The PATH of a user, or of root after `su`, may lack some of them. */
 const SYSTEM_FOLDERS = [
   '/usr/local/sbin',
   '/usr/local/bin',
@@ -12,7 +12,7 @@ const SYSTEM_FOLDERS = [
 ];
 
 /**
- * The path of a program, or null if the machine has none of that name.
+ * The path of a program, or null if there is none with that name.
  * @param {string} name
  */
 export function findProgram(name) {
@@ -30,7 +30,7 @@ function isExecutable(path) {
     accessSync(path, constants.X_OK);
     return true;
   } catch {
-    // Not there, or not for us.
+    // It does not exist, or we may not execute it.
     return false;
   }
 }

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /**
- * One hash over names, modes and contents of files; folders are walked.
- * @param {string} root what names are relative to
+ * One hash over the names, modes and contents of files. Folders are walked recursively.
+ * @param {string} root the folder that names are relative to
  * @param {string[]} paths below `root`
  * @param {{ skip?: (path: string) => boolean, salt?: string }} [options] `skip` sees paths relative to `root`
  * @returns {string} hexadecimal
@@ -23,7 +23,7 @@ export function hashFiles(root, paths, options = {}) {
   return hash.digest('hex');
 }
 
-/** Every file below `path`, or `path` itself; sorted, so that the order of a folder does not matter. */
+/** Every file below `path`, or `path` itself. Sorted, because the order in a folder is arbitrary. */
 export function filesBelow(path) {
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path, { withFileTypes: true })

@@ -1,13 +1,14 @@
 import { ask, remove } from './engineApi.mjs';
 import { detail } from './steps.mjs';
 
-/** To go back to, after an update that disappoints. */
+/** Some images are kept, so that one can go back to an earlier version. */
 const KEPT_IMAGES = 3;
-/** Another checkout on this machine may be about to use one that was made lately. */
+/** Newer images are kept, because another checkout on this machine may be about to use them. */
 const MIN_AGE_MS = 86_400_000;
 
 /**
- * Removes old worker images: each edit of the worker leaves one. Those that a container uses, however old it is, stay.
+ * Removes old worker images, as each change of the worker leaves one. An image that a container uses stays, however old
+ * it is.
  * @param {string} repository e.g. `cellhouse-worker`
  */
 export async function pruneImages(repository) {
@@ -22,9 +23,9 @@ export async function pruneImages(repository) {
 }
 
 /**
- * The names of those that can go, oldest last.
+ * The names of the images that can be removed, oldest last.
  * @param {readonly { Id: string, Created: number, RepoTags: readonly string[] | null }[]} images `Created` in seconds
- * @param {ReadonlySet<string>} used ids of those that containers were made of
+ * @param {ReadonlySet<string>} used ids of the images that containers were made from
  * @param {number} nowMs
  * @returns {string[]}
  */

@@ -1,16 +1,17 @@
 import { spawn } from 'node:child_process';
 import { SetupError } from './setupError.mjs';
 
-/** Enough to see what went wrong, little enough to read. */
+/** Enough lines to see what went wrong, and few enough to read. */
 const REPORTED_LINES = 30;
-/** Of each output, the newest are kept. */
+/** Only the end of each output is kept. */
 const MAX_KEPT_CHARS = 1_000_000;
 
 /**
- * Runs a command to its end and resolves with its stdout (`both`: with stderr in between).
+ * Runs a command to its end and resolves with its stdout, or with stdout and stderr together if `both` is set.
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, advice?: string, both?: boolean }} [options] `advice` is added when it fails
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, advice?: string, both?: boolean }} [options] `advice` is added to
+ * the error
  * @throws SetupError with the last lines of its output and the advice
  */
 export function runCommand(command, args, options = {}) {
@@ -46,7 +47,7 @@ export function runCommand(command, args, options = {}) {
   });
 }
 
-/** The end of a longer text. */
+/** The last {@link REPORTED_LINES} lines of a text. */
 export function lastLines(text) {
   return text.trimEnd().split('\n').slice(-REPORTED_LINES).join('\n');
 }

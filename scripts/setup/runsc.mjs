@@ -11,33 +11,35 @@ import { SetupError } from './setupError.mjs';
 import { detail, step } from './steps.mjs';
 import { hasSystemd } from './systemdDocker.mjs';
 
-/** The name that DOCKER_RUNTIME takes. */
+/** The value of DOCKER_RUNTIME that selects gVisor. */
 const RUNTIME = 'runsc';
 
 /**
- * network=none: a sandbox without any network stack but loopback; a worker needs no other. host-uds=all: lets the agent's
- * socket in the mounted folder be one of the host's, which is how the gateway reaches it. platform=systrap: the one that
- * needs no virtualisation, so it works on a virtual machine as well. oci-seccomp: gVisor's own kernel refuses the same
- * calls to user code that the host's does under runc.
+ * - network=none: the sandbox has only a loopback network; a worker needs no other.
+ * - host-uds=all: the agent's socket in the mounted folder is a socket of the host, through which the gateway reaches
+ *   it.
+ * - platform=systrap: this platform needs no virtualisation, so it also works on a virtual machine.
+ * - oci-seccomp: gVisor's kernel refuses the same system calls of user code that the host's kernel refuses under runc.
  */
 const RUNTIME_ARGS = ['--network=none', '--host-uds=all', '--platform=systrap', '--oci-seccomp'];
 
-/** The machine's own engine: where it listens, where it is configured, and where its process is named. */
+/** The socket, configuration and pid file of the machine's own engine. */
 const SYSTEM_PLACES = {
   socket: '/var/run/docker.sock',
   config: '/etc/docker/daemon.json',
   pidFile: '/var/run/docker.pid',
 };
 
-/** The engine reads its configuration again within milliseconds. */
+/** Generous: the engine reloads its configuration within milliseconds. */
 const RELOAD_TIMEOUT_MS = 10_000;
 const LOOK_INTERVAL_MS = 50;
 
 /**
- * Makes `runsc` (gVisor) a runtime of this machine's engine: the package, the entry in the engine's configuration, where
- * all else stays as it is, and a reload, through which containers live on. Does nothing where it is all there.
+ * Makes `runsc` (gVisor) a runtime of this machine's engine. It installs the package, adds an entry to the engine's
+ * configuration without changing anything else there, and reloads the engine, which does not affect containers. It does
+ * nothing if all this is done already.
  * @param {typeof SYSTEM_PLACES} [places]
- * @throws SetupError when the configuration is not ours to change, or the engine does not take it
+ * @throws SetupError if this process may not change the configuration, or the engine does not accept it
  */
 export async function ensureRunsc(places = SYSTEM_PLACES) {
   if (findProgram(RUNTIME) === null) await aptInstall([RUNTIME], 'gVisor');
@@ -50,7 +52,7 @@ export async function ensureRunsc(places = SYSTEM_PLACES) {
   });
 }
 
-/** Whether the running engine has that entry. */
+/** Whether the running engine has loaded that entry. */
 async function isKnown(wanted) {
   const known = (await ask('/info'))?.Runtimes?.[RUNTIME];
   return known?.path === wanted.path && isDeepStrictEqual(known.runtimeArgs, wanted.runtimeArgs);
@@ -62,16 +64,16 @@ function register(path, wanted) {
   if (isDeepStrictEqual(present, wanted)) return;
   if (present !== undefined) {
     throw new SetupError(
-      `${path} has a runtime "${RUNTIME}" already, but not as workers need it:\n  ${JSON.stringify(wanted)}\n` +
-        'Change that entry, or remove it, and run this once more.',
+      `${path} already has a runtime "${RUNTIME}", but workers need this one:\n  ${JSON.stringify(wanted)}\n` +
+        'Change or remove that entry, then run this again.',
     );
   }
   const merged = { ...config, runtimes: { ...config.runtimes, [RUNTIME]: wanted } };
   mkdirSync(dirname(path), { recursive: true });
-  // Whole or not at all: an engine that finds half a file does not start.
+  // Replaced as a whole, because an engine does not start with an incomplete file.
   writeFileSync(`${path}.new`, `${JSON.stringify(merged, null, 2)}\n`);
   renameSync(`${path}.new`, path);
-  detail(`${path}: "${RUNTIME}" is in "runtimes", the rest is as it was`);
+  detail(`${path}: added "${RUNTIME}" to "runtimes"; nothing else has changed`);
 }
 
 function readConfig(path) {
@@ -83,7 +85,7 @@ function readConfig(path) {
   }
 }
 
-/** The engine reads its runtimes anew at SIGHUP, and touches no container. */
+/** At SIGHUP the engine reloads its runtimes, without affecting containers. */
 async function reload(places, wanted) {
   const pid = engineProcess(places);
   if (pid !== null) process.kill(pid, 'SIGHUP');
@@ -93,7 +95,7 @@ async function reload(places, wanted) {
   while (!(await isKnown(wanted))) {
     if (performance.now() > deadline) {
       throw new SetupError(
-        `The engine does not know the runtime "${RUNTIME}" after its reload. Its log says why; or it was started with a --config-file other than ${places.config}.`,
+        `The engine does not know the runtime "${RUNTIME}" after its reload. Either its log says why, or it was started with a --config-file other than ${places.config}.`,
       );
     }
     await delay(LOOK_INTERVAL_MS);

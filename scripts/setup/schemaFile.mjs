@@ -1,4 +1,4 @@
-/** `migrations/schema.json`: the version of what `migrations/` makes, and a digest that tells when that changed without it. */
+/** `migrations/schema.json`: the schema version, and a digest that reveals a change without a new version. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export function readSchemaFile(folder) {
   return JSON.parse(readFileSync(join(folder, 'schema.json'), 'utf8'));
 }
 
-/** Of everything that makes the schema. @param {string} folder */
+/** The digest of all files that define the schema. @param {string} folder */
 export function schemaDigest(folder) {
   const { compatibleFrom, sql } = readSchemaFile(folder);
   const strays = readdirSync(join(folder, 'sql')).filter((name) => !sql.includes(name));
@@ -25,13 +25,13 @@ export function schemaDigest(folder) {
   return hash.digest('hex');
 }
 
-/** Gives what changed the next version. Resolves with what there is to tell. @param {string} folder */
+/** Raises the version if the schema has changed. @param {string} folder @returns {string} a message for the user */
 export function raiseSchemaVersion(folder) {
   const { sha256: was, ...schema } = readSchemaFile(folder);
   const sha256 = schemaDigest(folder);
-  if (was === sha256) return `The schema is as it was, at version ${schema.version}.`;
+  if (was === sha256) return `The schema has not changed since version ${schema.version}.`;
   if (was !== undefined) schema.version += 1;
   const text = JSON.stringify({ ...schema, sha256 }, null, 2);
   writeFileSync(join(folder, 'schema.json'), `${text}\n`);
-  return `The schema is at version ${schema.version} now; gateways from ${schema.compatibleFrom} on may go on with it.`;
+  return `The schema now has version ${schema.version}. Gateways from version ${schema.compatibleFrom} on can work with it.`;
 }

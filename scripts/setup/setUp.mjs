@@ -10,7 +10,7 @@ import { ensureWorkerImage } from './workerImage.mjs';
 const MIN_NODE = [20, 19];
 
 /**
- * Everything that must be there before the gateway can start; says nothing when it all is.
+ * Installs and builds everything that the gateway needs to start. Prints nothing if all is there already.
  * @returns {Promise<{ workerImage: string }>}
  */
 export async function setUp() {
@@ -18,15 +18,15 @@ export async function setUp() {
   return { workerImage: await ensureWorkers() };
 }
 
-/** WORKER_IMAGE names an image of the operator's own, which is then left to them. */
+/** If WORKER_IMAGE is set, the operator provides that image, and nothing is built. */
 async function ensureWorkers() {
   await ensureEngine();
   return process.env.WORKER_IMAGE || (await ensureWorkerImage());
 }
 
 /**
- * What `npm stop` needs: no engine is installed in order to stop it. Whoever has no `src/` (the gateway's image, an
- * installed package) has the packages and `dist/` already.
+ * Does the part that `npm stop` needs too, which does not install an engine. Without `src/`, as in the gateway's image
+ * or an installed package, the npm packages and `dist/` are there already.
  */
 export async function setUpCode() {
   checkNode();

@@ -1,10 +1,10 @@
-/** What stops the set-up and what the reader can do about it: printed as it is, without a stack trace. */
+/** Why the set-up cannot go on, and what the user can do. The message is printed without a stack trace. */
 export class SetupError extends Error {
   name = 'SetupError';
 }
 
 /**
- * Runs `main` and ends the process with 1 if it fails.
+ * Runs `main` and ends the process with exit code 1 if it fails.
  * @param {() => Promise<void>} main
  */
 export async function runScript(main) {

@@ -1,6 +1,6 @@
 /**
- * Tells about one step that has something to do, before and after it. A step that finds its work done already is never
- * announced, so that a warm start says nothing.
+ * Prints a line before and after a step. Only steps that have work to do are announced, so a start without work prints
+ * nothing.
  * @template T
  * @param {string} title what is being done, e.g. `Installing npm packages`
  * @param {() => Promise<T>} work
@@ -20,7 +20,7 @@ export async function step(title, work) {
 }
 
 /**
- * A detail of the step that runs.
+ * Prints a detail of the current step.
  * @param {string} text
  */
 export function detail(text) {

@@ -5,14 +5,14 @@ import { detail } from './steps.mjs';
 
 const DAEMON_CONFIG = '/etc/docker/daemon.json';
 
-/** As sd_booted(3) tells. */
+/** Whether systemd runs this machine. The same check as in sd_booted(3). */
 export function hasSystemd() {
   return existsSync('/run/systemd/system');
 }
 
 /**
- * Has an engine that is about to be installed keep containers through its own restarts. A configuration that is there is
- * its owner's: it stays as it is.
+ * Configures an engine that is about to be installed to keep containers running through its restarts. An existing
+ * configuration belongs to its owner and stays unchanged.
  */
 export function writeLiveRestore() {
   if (existsSync(DAEMON_CONFIG)) return;
@@ -21,7 +21,7 @@ export function writeLiveRestore() {
   detail(`${DAEMON_CONFIG}: live-restore, so that workers outlive a restart of the engine`);
 }
 
-/** The service, also after this boot. */
+/** Starts the service, now and at each boot. */
 export async function startDockerService() {
   const advice = 'See: journalctl --unit docker';
   await runCommand('systemctl', ['enable', '--now', 'docker.service'], { advice });

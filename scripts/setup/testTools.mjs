@@ -5,7 +5,7 @@ import { ensureRunsc } from './runsc.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Where the docker program looks for its plug-ins, besides ~/.docker. */
+/** Where the docker program looks for plug-ins, besides ~/.docker. */
 const PLUGIN_FOLDERS = [
   '/usr/libexec/docker/cli-plugins',
   '/usr/lib/docker/cli-plugins',
@@ -13,7 +13,7 @@ const PLUGIN_FOLDERS = [
   '/usr/local/lib/docker/cli-plugins',
 ];
 
-/** What only the tests need: a browser, the docker program and its `compose`, gVisor, what the examples are run with. */
+/** Installs what only the tests need: a browser, docker with `compose`, gVisor, and what the examples need. */
 export async function ensureTestTools() {
   if (!BROWSERS.some(findProgram)) await aptInstall(['chromium'], 'Chromium, for the tests');
   const hasCompose = PLUGIN_FOLDERS.some((folder) => existsSync(`${folder}/docker-compose`));

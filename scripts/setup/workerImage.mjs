@@ -9,13 +9,13 @@ import { step } from './steps.mjs';
 
 const FOLDER = 'worker-image';
 const REPOSITORY = 'cellhouse-worker';
-/** Tests and checks are not part of the image; the rest is made by running things. */
+/** Tests and checks, which are not part of the image, and files that running programs create. */
 const LEFT_OUT =
   /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
 
 /**
- * Builds the worker image, and the base image under it, unless it was built from the very same files.
- * @returns {Promise<string>} its name; the tag is a hash of what it is made from
+ * Builds the worker image and its base image, unless it was already built from exactly these files.
+ * @returns {Promise<string>} its name; the tag is a hash of its inputs
  */
 export async function ensureWorkerImage() {
   const inputs = hashFiles(projectRoot, [FOLDER], {

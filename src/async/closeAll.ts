@@ -1,4 +1,4 @@
-/** How to undo what was opened so far, in the order of opening. */
+/** Functions that close what has been opened so far, in the order of opening. */
 export type Closers = (() => Promise<unknown>)[];
 
 /**

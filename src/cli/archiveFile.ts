@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Only its owner may read it: it holds users' code and output. */
+/** Only the owner may read the archive, because it contains users' code and output. */
 const MODE = 0o600;
 
 export interface ArchiveFile {
@@ -9,7 +9,7 @@ export interface ArchiveFile {
   close(): Promise<void>;
 }
 
-/** Opens a file to append to, making it if it is not there. @throws Error when it cannot be written */
+/** Opens a file for appending, and creates it if it is missing. @throws Error if it cannot be written */
 export async function openArchive(path: string): Promise<ArchiveFile> {
   const file = await open(path, 'a', MODE);
   return {

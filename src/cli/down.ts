@@ -10,11 +10,11 @@ import { stopEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
 import { makeDataDir } from '../process/dataDir.ts';
 import { liveGateway, lockDataDir } from '../process/gatewayLock.ts';
 
-/** Longer than a gateway takes to drain. */
+/** Longer than a gateway needs to drain. */
 const GATEWAY_STOP_TIMEOUT_MS = 15_000;
 const GATEWAY_STOP_LOOK_MS = 50;
 
-/** `cellhouse down`: ends everything of this installation. @throws Error if something of it is left */
+/** `cellhouse down`: ends everything in this installation. @throws Error if something is left */
 export async function down(): Promise<void> {
   const config = loadConfig(process.env);
   const logger = pino({ level: config.logLevel });
@@ -61,7 +61,10 @@ async function stopGateway(config: Config, logger: Logger): Promise<void> {
   throw new Error(`The gateway (process ${live.pid}) did not stop. End it, then repeat this.`);
 }
 
-/** A gateway that lives would make good what is ended here. One that died just now is held to live until its lease expires. */
+/**
+ * Refuses to go on while other gateways run, because they would replace the workers that are ended here. A gateway that
+ * has just died counts as running until its lease expires.
+ */
 async function refuseBesideOthers(leases: Leases): Promise<void> {
   let others: readonly string[] = [];
   const isAlone = await lookUntil(

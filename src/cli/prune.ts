@@ -7,7 +7,10 @@ import { pruneArguments } from './pruneArguments.ts';
 
 const MS_PER_DAY = 86_400_000;
 
-/** `cellhouse prune`: deletes output and events of what ended long ago. @param words what follows `prune` */
+/**
+ * `cellhouse prune`: deletes the output and events of executions, sessions and workers that ended long ago.
+ * @param words the arguments after `prune`
+ */
 export async function prune(words: readonly string[]): Promise<void> {
   const { days, archivePath } = pruneArguments(words);
   const config = loadConfig(process.env);
@@ -16,7 +19,9 @@ export async function prune(words: readonly string[]): Promise<void> {
   const archive = archivePath === null ? null : await openArchive(archivePath);
   try {
     const pruned = await pruneHistory(address, { before, archive: archive?.append ?? null });
-    console.log(`Pruned what ended before ${before.toISOString()}: ${JSON.stringify(pruned)}`);
+    console.log(
+      `Pruned everything that ended before ${before.toISOString()}: ${JSON.stringify(pruned)}`,
+    );
   } finally {
     await archive?.close();
   }

@@ -3,13 +3,13 @@ import { messageOf } from '../domain/errors.ts';
 import { quoted } from '../domain/quoted.ts';
 
 export interface PruneArguments {
-  /** How long ago it must have ended. */
+  /** Only what ended at least this many days ago is deleted. */
   readonly days: number;
-  /** Where what is deleted is kept; null: nowhere. */
+  /** The file that keeps what is deleted. Null: it is not kept. */
   readonly archivePath: string | null;
 }
 
-/** The words after `cellhouse prune`. @throws Error that says what was wrong and what would be right */
+/** Parses the words after `cellhouse prune`. @throws Error that says what is wrong, with a correct example */
 export function pruneArguments(words: readonly string[]): PruneArguments {
   const { 'older-than-days': days, archive } = parsed(words);
   if (days === undefined || !/^[1-9]\d{0,4}$/.test(days)) {

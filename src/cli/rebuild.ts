@@ -3,7 +3,7 @@ import { loadConfig } from '../config/config.ts';
 import { rebuildProjections } from '../events/projections/rebuildProjections.ts';
 import { databaseAddress } from '../gateway.ts';
 
-/** `cellhouse rebuild`: makes the projections equal to what the events say. */
+/** `cellhouse rebuild`: rebuilds the projections from the events. */
 export async function rebuild(): Promise<void> {
   const config = loadConfig(process.env);
   const address = await databaseAddress(config, pino({ level: config.logLevel }));

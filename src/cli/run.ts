@@ -9,17 +9,17 @@ import { serve } from './serve.ts';
 
 const USAGE = `Usage: cellhouse <command>
 
-  serve          start the gateway (npm start also makes what is missing first)
-  down           end everything of this installation: sessions, containers, embedded PostgreSQL
-  rebuild        make the projections equal to what the events say; gateways may serve meanwhile
-  prune          delete output and events of what ended long ago; the rows that audits ask of stay
-                 --older-than-days N   how long ago, at least 1
-                 --archive FILE        append what is deleted to a file first, one JSON object a line
-  config check   read the environment, list every problem, print what is in force
+  serve          start the gateway (npm start also installs and builds what is missing first)
+  down           end everything in this installation: sessions, containers, embedded PostgreSQL
+  rebuild        rebuild the projections from the events; gateways may keep serving
+  prune          delete old output and events; the rows that the audit views need stay
+                 --older-than-days N   delete what ended at least N days ago (N >= 1)
+                 --archive FILE        first append what is deleted to FILE, one JSON object per line
+  config check   read the environment, list every problem, print the settings in force
 
 Settings are environment variables; docs/settings.md lists them.`;
 
-/** Runs the command that `words` name. A failure is told on stderr and in the exit code. */
+/** Runs the command given by `words`. Reports a failure on stderr and by the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
   await runCommand(words).catch(report);
 }
@@ -51,7 +51,7 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** An operator is told what to do; where the code went wrong is of no use to them unless they ask for it. */
+/** Tells the operator what to do. A stack trace would not help, so it is printed only if LOG_LEVEL is `debug`. */
 function report(error: unknown): void {
   if (error instanceof ConfigError) console.error(error.message);
   else console.error(`cellhouse: ${explain(error)}`);

@@ -5,7 +5,10 @@ import { optimizeEarly } from '../process/optimizeEarly.ts';
 import { createProcessMetrics } from '../process/processMetrics.ts';
 import { onStopSignals } from '../process/stopSignals.ts';
 
-/** `cellhouse serve`: starts a gateway and returns while it serves; a stop signal ends it, or a later release of it. */
+/**
+ * `cellhouse serve`: starts a gateway and returns while it serves. The gateway stops at a stop signal, or when a later
+ * release has migrated the database beyond what it supports.
+ */
 export async function serve(): Promise<void> {
   limitHeapGrowth();
   optimizeEarly();

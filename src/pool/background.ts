@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 
-/** Runs work that nobody waits for; a failure is logged, for the next sweep tries again. */
+/** Runs work that nobody waits for. A failure is only logged, because the next sweep tries again. */
 export function createBackground(logger: Logger): (work: Promise<void>) => void {
   return (work) => {
     work.catch((error: unknown) =>

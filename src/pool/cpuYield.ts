@@ -1,11 +1,11 @@
 /**
- * Whoever computes for long makes way for whoever has just come: on CPUs that all are waiting for, a call of a few milliseconds
- * waits in line behind every busy worker at each of its steps, however little it needs (docs/decisions/0016-floods-make-way.md).
+ * Lowers the CPU share of workers with long-running executions, so that short ones finish quickly. Without this, a call
+ * of a few milliseconds queues behind every busy worker at each of its steps (docs/decisions/0016-floods-make-way.md).
  *
  * ```
  *  full --an execution runs LONG_RUN_MS--> yielding --it ends--> full
  * ```
- * Best effort: what the engine does not do now changes nothing but who waits.
+ * This is best effort: if the engine fails to change a share, only the waiting times differ.
  */
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
@@ -15,29 +15,29 @@ import type { CpuShare } from '../runtime/runtime.ts';
 import type { HeldWorker } from '../worker/heldWorker.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
 
-/** What people wait for in front of a screen is over by then; and changing a share twice costs some 50 ms of one CPU. */
+/** An interactive execution is over by then. It is spared two changes of the share, which cost some 50 ms of a CPU. */
 const LONG_RUN_MS = 500;
 
 export interface CpuYieldDeps {
   readonly heldWorkers: Pick<HeldWorkers, 'get' | 'all'>;
-  /** Of the worker's container. */
+  /** Changes the CPU share of the worker's container. */
   readonly setCpuShare: (id: WorkerId, share: CpuShare) => Promise<void>;
   readonly logger: Logger;
 }
 
 export interface CpuYield {
-  /** Is told every event, after the heldWorkers were. */
+  /** Call this for every event, after `heldWorkers.apply`. */
   apply(event: RecordedEvent): void;
-  /** This gateway has reached the worker, which may be at work for a predecessor. */
+  /** Call this when the worker's agent is connected. The worker may be running an execution of a predecessor. */
   reached(id: WorkerId): void;
   close(): void;
 }
 
 interface Run {
   readonly held: Pick<HeldWorker, 'workerId'>;
-  /** Until it has been a long one. */
+  /** Fires when the run counts as long. */
   readonly timer: NodeJS.Timeout;
-  /** Its worker's share is not full, or may not be. */
+  /** The worker's share is reduced, or may be. */
   hasYielded: boolean;
 }
 
@@ -45,17 +45,17 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
   const runs = new Map<ExecutionId, Run>();
   const changing = new WeakMap<Run['held'], Promise<void>>();
 
-  /** Else it is over, or another gateway's business. */
+  /** If false, the worker has ended or another gateway acts for it. */
   const isHeld = (held: Run['held']) => heldWorkers.get(held.workerId) === held;
 
-  /** One change after the other, so that the last one asked for is the one that stays. */
+  /** Makes one change after the other, so that the last requested share remains. */
   function change(held: Run['held'], share: CpuShare): void {
     const before = changing.get(held) ?? Promise.resolve();
     const changed = before
       .then(() => setCpuShare(held.workerId, share))
       .catch((error: unknown) => {
         const details = { error: messageOf(error), workerId: held.workerId };
-        logger.debug(details, 'the share of the CPUs could not be changed');
+        logger.debug(details, 'could not change the CPU share of a worker');
       });
     changing.set(held, changed);
   }
@@ -90,7 +90,7 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     },
     reached: (workerId) => {
       const held = heldWorkers.get(workerId);
-      // The predecessor may have had it yield.
+      // A predecessor may have reduced its share.
       if (held?.running) begin(held.running, held, true);
     },
     close: () => {

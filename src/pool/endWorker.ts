@@ -1,7 +1,8 @@
 /**
- * How a worker ends, whatever the cause: `endWorker` records why, and with it the end of its session; `settleWorker` carries that out,
- * until nothing of the worker is left. Every step may be repeated and taken up by another gateway: what is recorded already
- * decides nothing, and `settleWorker` goes on from wherever the last attempt stopped.
+ * How a worker ends, whatever the cause. `endWorker` records the reason together with the end of the worker's session.
+ * `settleWorker` then carries it out until nothing of the worker is left. Every step may be repeated, also by another
+ * gateway: an end that is already recorded yields no events, and `settleWorker` continues where the last attempt
+ * stopped.
  */
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
@@ -19,11 +20,11 @@ export interface EndWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  /** Its end is recorded, and something of it could not be removed now: the next sweep does it. */
+  /** Called when the end is recorded but something of the worker could not be removed. The next sweep removes it. */
   readonly onUnsettled: (workerId: WorkerId, error: unknown) => void;
 }
 
-/** Of workers that are not over, or of which something may be left. */
+/** States of workers that have not ended, or of which something may be left. */
 export const UNSETTLED_STATES = [
   'REQUESTED',
   'STARTING',
@@ -33,18 +34,18 @@ export const UNSETTLED_STATES = [
   'LOST',
 ] as const;
 
-/** Why a worker ends: on purpose, or by itself. */
+/** Why a worker ends: it is retired on purpose, or it was lost. */
 export type WorkerEnd =
   | {
       readonly type: 'RetireWorker';
       readonly reason: RetireReason;
-      /** Only if its session was not used since then: a request that comes in between wins. */
+      /** Retires the worker only if its session was not used since then, so a request that arrives meanwhile wins. */
       readonly idleSince?: Date;
     }
   | {
       readonly type: 'RecordLoss';
       readonly reason: LostReason;
-      /** Null: not known. */
+      /** Null if unknown. */
       readonly exitCode: number | null;
       readonly detail: string | null;
     };
@@ -58,7 +59,7 @@ export function loss(
   return { type: 'RecordLoss', reason, exitCode, detail };
 }
 
-/** Loses a worker whose container has ended or is gone. False: it runs. */
+/** Records the loss of a worker whose container has ended or is gone. Returns false if the container runs. */
 export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<boolean> {
   const { containerId } = worker;
   const seen = containerId === null ? null : await deps.runtime.inspect(containerId);
@@ -70,8 +71,8 @@ export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<
 }
 
 /**
- * Records the end of a worker, then carries it out as far as that is possible now (the engine may be away).
- * @returns the session that this ended, if it was open; null also if it was used since `idleSince`, and so goes on
+ * Records the end of a worker, then carries it out as far as possible now (the engine may be away).
+ * @returns the session that this closed; null if none was open, or if it was used since `idleSince` and so stays open
  */
 export async function endWorker(
   deps: EndWorkerDeps,
@@ -90,7 +91,7 @@ export async function endWorker(
   return closed;
 }
 
-/** Carries out the end of a worker that is recorded as retired or lost. @throws if anything of it is left */
+/** Carries out the end of a worker that is recorded as retired or lost. @throws Error if anything of it is left */
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
   await endExecutions(deps, worker);
   const { poolId, containerId } = worker;
@@ -129,7 +130,7 @@ async function record(
   }
 }
 
-/** The worker's end first: it is what an auditor finds as the cause of the session's. */
+/** The worker's end comes first, because it is recorded as the cause of the session's end. */
 function decideEnd(
   { worker, session }: Recorded,
   why: WorkerEnd,

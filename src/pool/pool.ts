@@ -1,6 +1,6 @@
 /**
- * All workers of one installation: makes them, hands them out, watches them, ends them. The composition of this folder's
- * parts; each does one of these things.
+ * All workers of one installation: makes them, hands them out, watches them, ends them. This file composes the parts in
+ * this folder, each of which does one of these things.
  */
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -29,9 +29,9 @@ export interface PoolDeps {
   readonly poolId: PoolId;
   readonly workerImage: string;
   readonly logger: Logger;
-  /** Counted in, over all workers' channels. */
+  /** Incremented by the channels of all workers. */
   readonly messageCounts: MessageCounts;
-  /** How many follow the execution's output on this gateway, or that of its user. */
+  /** The number of clients that follow the output of the execution, or of its user, on this gateway. */
   readonly followers: (execution: Execution) => number;
   readonly newId: NewId;
   readonly now: () => Date;
@@ -41,23 +41,23 @@ export interface PoolDeps {
 export interface Pool {
   readonly id: PoolId;
   readonly heldWorkers: HeldWorkers;
-  /** Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted. */
+  /** Adopts live workers, ends dead ones, and starts the upkeep. Resolves when all live workers are adopted. */
   start(): Promise<void>;
   readonly isInitializing: boolean;
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
-  /** Ends a session and removes its worker. Resolves with the session as closed; null: it was closed already. */
+  /** Ends a session and removes its worker. Resolves with the closed session, or null if it was closed already. */
   closeSession(
     session: Session,
     reason: Exclude<CloseReason, 'worker-lost'>,
   ): Promise<Session | null>;
   status(): Promise<PoolStatus>;
-  /** Calls when the status may have changed. */
+  /** Calls `listener` when the status may have changed. Returns a function that removes it. */
   onChange(listener: () => void): () => void;
-  /** Ends every session and worker of the pool, of whichever gateway. */
+  /** Ends every session and worker of the pool, also those of other gateways. */
   shutDown(): Promise<void>;
-  /** Lets go of everything; sessions and running code go on. */
+  /** Stops acting for all workers. Sessions and running code go on. */
   close(drainMs: number): Promise<void>;
 }
 
@@ -130,7 +130,7 @@ interface PoolParts {
   readonly ending: EndWorkerDeps;
 }
 
-/** The parts of a pool. They call each other back, so all are made before the first is told anything. */
+/** Creates the parts of a pool. They refer to each other through callbacks, which run only after all parts exist. */
 function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolParts {
   const { config, database, runtime, poolId, logger } = deps;
   const heldWorkers = createHeldWorkers({
@@ -148,7 +148,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     heldWorkers,
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
-      logger.warn(details, 'something of a worker that is over is left; the next sweep removes it');
+      logger.warn(details, 'could not remove everything of an ended worker; the next sweep will');
       keeping.sweepSoon();
     },
   };
@@ -184,7 +184,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   return { heldWorkers, supply, keeping, cpuYield, ending };
 }
 
-/** Tells the parts what is recorded, by whichever gateway. @returns what ends that */
+/** Passes recorded events of all gateways to the parts. @returns a function that ends this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
   { heldWorkers, supply, cpuYield }: PoolParts,
@@ -209,7 +209,7 @@ function listen(
   };
 }
 
-/** Null: it was closed already, or used since `idleSince`. */
+/** Null if the session was closed already, or used since `idleSince`. */
 async function closeSession(
   ending: EndWorkerDeps,
   { workerId }: Session,
@@ -221,7 +221,7 @@ async function closeSession(
   return worker && (await endWorker(ending, worker, why));
 }
 
-/** Idle workers that may be handed out: one of ours whose channel is down may be dead, and never is. */
+/** Idle workers that may be handed out. A worker of this gateway whose channel is down is left out: it may be dead. */
 async function claimable(
   { queries }: Database,
   poolId: PoolId,

@@ -3,9 +3,10 @@ import type { Queries } from '../events/queries/createQueries.ts';
 import type { Engine } from '../runtime/runtime.ts';
 
 /**
- * The installation's pool, made at the first call. Its containers live on one engine; on another they would all look lost.
- * @param address where the engine answers, for the message
- * @throws Error that says what to do if the pool was made on another engine
+ * The installation's pool, created at the first call. A pool belongs to one engine: on another, all its containers
+ * would look lost.
+ * @param address where the engine answers, for the error message
+ * @throws Error that says what to do, if the pool was created on another engine
  */
 export async function poolOfEngine(
   queries: Pick<Queries, 'poolIdentity'>,

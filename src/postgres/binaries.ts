@@ -18,14 +18,14 @@ import { hasCode } from '../domain/errors.ts';
 export interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
-  /** E.g. `18`: a cluster made by another major version cannot be opened. */
+  /** The major version, e.g. `18`. A cluster made by another major version cannot be opened. */
   readonly major: string;
 }
 
 /**
- * Copies the npm package's PostgreSQL into `root`, once per version. A copy, since `npm ci` would otherwise take the
- * files from under a running server, and since the package lacks the libraries' links: npm packages hold none, and the
- * package's install script, which makes them, may not have run.
+ * Copies the npm package's PostgreSQL into `root`, once per version. There are two reasons for a copy. `npm ci` would
+ * otherwise delete the files of a running server. And the package lacks the symbolic links of its libraries: npm
+ * packages cannot contain links, and the package's install script, which makes them, may not have run.
  */
 export function installBinaries(root: string): Binaries {
   const source = packageFolder();
@@ -53,7 +53,7 @@ function packageFolder(): string {
   }
 }
 
-/** Appears under its name only when complete, so that a crash in the middle leaves nothing that looks whole. */
+/** The copy gets its final name only when it is complete, so a crash leaves nothing that looks complete. */
 function copyBinaries(source: string, target: string): void {
   const unfinished = `${target}.new-${process.pid}-${randomUUID()}`;
   mkdirSync(unfinished, { mode: 0o755 });
@@ -68,7 +68,7 @@ function copyBinaries(source: string, target: string): void {
   }
 }
 
-/** `pg-symlinks.json` lists them as `native/…` paths; each link lies in the folder of what it points to. */
+/** `pg-symlinks.json` lists the links as `native/…` paths. Each link is in the same folder as its target. */
 function makeLinks(folder: string): void {
   const links = JSON.parse(readFileSync(join(folder, 'pg-symlinks.json'), 'utf8')) as {
     source: string;
@@ -83,7 +83,7 @@ function makeLinks(folder: string): void {
   }
 }
 
-/** The server's user may be another than the one whose umask npm ran with. */
+/** Makes all files readable: the server may run as another user than npm did, whose umask may have closed them. */
 function makeReadable(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isSymbolicLink()) continue;

@@ -16,20 +16,23 @@ import type { Layout } from './layout.ts';
 import { runTool } from './runTool.ts';
 import { asServerUser, type ServerUser } from './serverUser.ts';
 
-/** The gateway's own role: no superuser, so that no query can reach the machine's files. */
+/** The gateway's role. It is not a superuser, so no query can access the machine's files. */
 export const ROLE = 'cellhouse';
 export const DATABASE = 'cellhouse';
 
-/** Nothing takes so long; a process may have the number of the one that left it (in a container they repeat). */
+/**
+ * An unfinished cluster older than this is abandoned, because making one never takes this long. Its process id alone
+ * does not tell: another process may have that id by now, as ids repeat quickly in a container.
+ */
 const ABANDONED_AFTER_MS = 600_000;
 
-/** CREATEDB lets tests make a database for each file. */
+/** CREATEDB lets the tests make a database for each test file. */
 const SET_UP_SQL = `CREATE ROLE ${ROLE} LOGIN CREATEDB;\nCREATE DATABASE ${DATABASE} OWNER ${ROLE};\n`;
 
 /**
- * Makes the cluster with role and database if there is none. It is made under another name and moved when complete, so
- * whatever is called `data` is whole.
- * @throws Error if one is there that these binaries cannot open
+ * Makes the cluster with its role and database if there is none. It is made under another name and renamed when it is
+ * complete, so a folder named `data` is always complete.
+ * @throws Error if there is a cluster that these binaries cannot open
  */
 export async function ensureCluster(
   layout: Layout,
@@ -52,9 +55,9 @@ export async function ensureCluster(
 }
 
 /**
- * The locale is PostgreSQL's own (`builtin`): one of the C library would make indexes depend on the machine's version of
- * it. Only the socket is let in, and its folder is closed to others: `trust` asks for no password that would have to be
- * kept beside the data.
+ * The locale is PostgreSQL's own (`builtin`). With one of the C library, indexes would depend on the machine's version
+ * of that library. Connections are possible only through the socket, whose folder is closed to other users. So `trust`
+ * is safe, and no password has to be kept beside the data.
  */
 function initdbCommand(binaries: Binaries, data: string): string[] {
   return [
@@ -86,7 +89,7 @@ function moveIntoPlace(unfinished: string, data: string): 'found' | 'made' {
   }
 }
 
-/** What earlier attempts left that were killed half-way; not those of a process that still works on it. */
+/** Removes what killed attempts have left, but nothing that a live process is still working on. */
 function removeUnfinished(layout: Layout): void {
   for (const name of readdirSync(layout.root)) {
     const pid = /\.new-(\d+)-/.exec(name)?.[1];
@@ -102,6 +105,6 @@ function refuseOtherMajor(data: string, major: string): void {
   const made = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim();
   if (made === major) return;
   throw new Error(
-    `${data} was made by PostgreSQL ${made}, and this version of Cellhouse brings PostgreSQL ${major}. Move the data with pg_dump and psql, or set DATABASE_URL.`,
+    `${data} was made by PostgreSQL ${made}, but this version of Cellhouse includes PostgreSQL ${major}. Move the data with pg_dump and psql, or set DATABASE_URL.`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The PostgreSQL that Cellhouse brings along, for whoever sets no DATABASE_URL. It lives in DATA_DIR, outlives the
- * gateway that started it, and is found again by the next.
+ * The PostgreSQL that is included in Cellhouse, and is used if DATABASE_URL is not set. Its data is in DATA_DIR. The
+ * server outlives the gateway that started it, and the next gateway finds it again.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import type { Logger } from 'pino';
@@ -13,18 +13,18 @@ import { chooseServerUser } from './serverUser.ts';
 import type { SocketAddress } from './socketAddress.ts';
 
 export interface EmbeddedPostgresDeps {
-  /** Made if it is not there. */
+  /** Created if it is missing. */
   readonly dataDir: string;
   readonly logger: Pick<Logger, 'info'>;
 }
 
 /**
- * Resolves with the address of a server that takes connections: the one that runs already, else one started now, after
- * recovery if the last was killed. Several processes may call it at the same time.
+ * Resolves with the address of a server that accepts connections. If none is running, it starts one, which recovers
+ * first if the last one was killed. Several processes may call this at the same time.
  * @throws Error that says what failed, with the last lines of the server's log
  */
 export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<SocketAddress> {
-  // Others may pass through, to reach the server's own folders, but not look: what is secret here is closed by itself.
+  // Other users may pass through, as the server's user must, but not list the folder. Its secret files have mode 0600.
   mkdirSync(deps.dataDir, { recursive: true, mode: 0o711 });
   const layout = layoutOf(deps.dataDir);
   mkdirSync(layout.root, { recursive: true, mode: 0o711 });
@@ -32,7 +32,7 @@ export async function ensureEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promis
   return { host: status.socketDir, port: status.port, database: DATABASE, username: ROLE };
 }
 
-/** Stops it and resolves when it is gone. False: it did not run. */
+/** Stops the server and resolves when it is gone. False if it was not running. */
 export async function stopEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<boolean> {
   if (!existsSync(deps.dataDir)) return false;
   const layout = layoutOf(deps.dataDir);
@@ -43,7 +43,7 @@ export async function stopEmbeddedPostgres(deps: EmbeddedPostgresDeps): Promise<
   return wasRunning;
 }
 
-/** None when the last one is just being stopped: that is waited for. */
+/** The running server, or null. If a server is just starting or stopping, this waits for the result. */
 async function runningServer(layout: Layout): Promise<ServerStatus | null> {
   return existsSync(layout.data) ? await waitUntilReady(layout) : null;
 }

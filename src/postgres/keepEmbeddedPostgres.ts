@@ -5,12 +5,12 @@ import { layoutOf } from './layout.ts';
 import { isAlive } from './processes.ts';
 import { readStatus } from './serverStatus.ts';
 
-/** A look costs one small file and one system call. */
+/** A look only reads one small file and makes one system call. */
 const LOOK_INTERVAL_MS = 1_000;
 
 /**
- * Starts the embedded server again whenever it has died: nobody else would, and running code goes on in the workers
- * meanwhile. Until `close()`.
+ * Until `close()`, starts the embedded server again whenever it has died, because nobody else does. Running code goes
+ * on in the workers meanwhile.
  */
 export function keepEmbeddedPostgres(
   deps: EmbeddedPostgresDeps & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
@@ -37,10 +37,7 @@ async function keep(
     if (status !== null && isAlive(status.pid)) continue;
     deps.logger.warn('the embedded PostgreSQL has died; starting it again');
     await ensureEmbeddedPostgres(deps).catch((error: unknown) =>
-      deps.logger.error(
-        { err: error },
-        'the embedded PostgreSQL could not be started; trying again',
-      ),
+      deps.logger.error({ err: error }, 'could not start the embedded PostgreSQL; trying again'),
     );
   }
 }

@@ -3,27 +3,27 @@ import { realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where each part of the embedded PostgreSQL of one DATA_DIR lies. All paths are absolute. */
+/** The paths of one DATA_DIR's embedded PostgreSQL. All are absolute. */
 export interface Layout {
-  /** Holds everything but, for a very long DATA_DIR, the socket. Belongs to whoever runs the gateway. */
+  /** Holds everything, except the socket if DATA_DIR is very long. Owned by the gateway's user. */
   readonly root: string;
-  /** The cluster. Mode 0700, belongs to the server's user. */
+  /** The cluster. Mode 0700, owned by the server's user. */
   readonly data: string;
-  /** The folder of the server's socket. Mode 0700, belongs to the server's user: who cannot enter cannot connect. */
+  /** The folder of the server's socket. Mode 0700, owned by the server's user, so that no other user can connect. */
   readonly socketDir: string;
-  /** What the server writes before it exits, and `LOG` lines. */
+  /** The server's log: messages of level `LOG` and the errors that end the server. */
   readonly log: string;
 }
 
-/** It names the socket (`.s.PGSQL.5432`); no TCP port is opened. */
+/** Only part of the socket's name (`.s.PGSQL.5432`). No TCP port is opened. */
 export const PORT = 5432;
 
-/** `sockaddr_un.sun_path` holds 108 bytes with its closing zero (unix(7)). */
+/** `sockaddr_un.sun_path` holds 108 bytes including the final zero (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
 
 /**
- * The layout below `dataDir`, which must exist. Links are resolved, since a running server is recognised by its real
- * working directory.
+ * The layout below `dataDir`, which must exist. Symbolic links are resolved, because a running server is recognised by
+ * its real working directory.
  */
 export function layoutOf(dataDir: string): Layout {
   const root = join(realpathSync(dataDir), 'postgres');
@@ -35,12 +35,12 @@ export function layoutOf(dataDir: string): Layout {
   };
 }
 
-/** The socket itself, as the server and its clients name it. */
+/** The path of the socket. */
 export function socketOf({ socketDir }: Pick<Layout, 'socketDir'>): string {
   return join(socketDir, `.s.PGSQL.${PORT}`);
 }
 
-/** Beside the data, or, where that path is too long for a socket, a folder of its own name in the short `/run` or `/tmp`. */
+/** Beside the data. If that path is too long for a socket, a folder with a unique name in `/run` or `/tmp`. */
 function socketDirFor(root: string): string {
   const beside = join(root, 'run');
   if (Buffer.byteLength(socketOf({ socketDir: beside })) <= MAX_SOCKET_PATH_BYTES) return beside;

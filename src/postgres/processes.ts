@@ -2,21 +2,21 @@ import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'nod
 import { join } from 'node:path';
 import { hasCode } from '../domain/errors.ts';
 
-/** The processes that work in one cluster. A server's processes all have its data folder as working directory. */
+/** The processes of one cluster's server. All of them have the data folder as their working directory. */
 export interface ClusterProcesses {
-  /** The one that started the others; null if it is gone. */
+  /** The main process, which started the others. Null if it is gone. */
   readonly postmaster: number | null;
-  /** What a killed postmaster left behind: they end by themselves only once they next wait. */
+  /** Processes that a killed postmaster left behind. They notice its death only when they next wait. */
   readonly orphans: readonly number[];
 }
 
 /**
- * Children rename themselves `postgres: <what they do>`, but only a moment after they were forked: until then they have the
- * postmaster's command line, and only their parent tells.
+ * Children rename themselves to `postgres: <what they do>`, but only a moment after the fork. Until then they have the
+ * postmaster's command line, and only their parent process distinguishes them.
  */
 const CHILD_TITLE = 'postgres: ';
 
-/** Looks through /proc, since a pid file may name a process that has the number now, and names no orphans. */
+/** Searches /proc. A pid file would not do: another process may have its number by now, and it lists no orphans. */
 export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const folder = statSync(dataDir);
   const found = readdirSync('/proc')
@@ -35,8 +35,8 @@ interface ClusterProcess {
 }
 
 /**
- * The process, if it is a PostgreSQL that works in the folder, else null. The folder itself is compared: a path can mean
- * another one to a process in a container.
+ * The process if it is a PostgreSQL that works in the folder, else null. Folders are compared by inode and device,
+ * because the same path can be another folder for a process in a container.
  */
 function processIn(folder: Stats, pid: string): ClusterProcess | null {
   try {
@@ -47,18 +47,18 @@ function processIn(folder: Stats, pid: string): ClusterProcess | null {
     const status = readFileSync(join('/proc', pid, 'status'), 'utf8');
     return { pid: Number(pid), parent: Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]), title };
   } catch (e: unknown) {
-    // Gone meanwhile, or another user's: not ours.
+    // The process has ended meanwhile or belongs to another user, so it is not ours.
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].some((code) => hasCode(e, code))) return null;
     throw e;
   }
 }
 
-/** Whether there is such a process, whatever it is. One that has ended and that nobody reaps has no folder any more. */
+/** Whether a process with this id exists. A zombie does not count, because it has no working directory any more. */
 export function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/cwd`);
 }
 
-/** Signals a process; false if there is none. */
+/** Signals a process. Returns false if there is none. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     process.kill(pid, name);

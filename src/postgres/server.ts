@@ -20,24 +20,24 @@ import { lastLines } from './runTool.ts';
 import { readStatus, type ServerStatus } from './serverStatus.ts';
 import { asServerUser, type ServerUser } from './serverUser.ts';
 
-/** Recovery replays up to 1 GB of log (`max_wal_size`), which can take a slow disk a minute. */
+/** Recovery replays up to 1 GB of log (`max_wal_size`), which can take a minute on a slow disk. */
 const START_TIMEOUT_MS = 120_000;
 /**
- * A fast shutdown writes a checkpoint, which takes well under a second here. One that hangs (seen once, right after a start) is
- * told to drop everything: the next start recovers.
+ * A fast shutdown writes a checkpoint, which takes well under a second here. If it hangs (seen once, right after a
+ * start), the server gets an immediate shutdown, and the next start recovers.
  */
 const STOP_TIMEOUT_MS = 10_000;
-/** A process killed with SIGKILL is gone at once, unless it waits for a disk that does not answer. */
+/** A killed process is gone immediately, unless it waits for a disk that does not answer. */
 const KILL_TIMEOUT_MS = 10_000;
-/** The server says what it does in a file only: it is looked at this often. */
+/** How often the server's status file is read. The server reports its state in no other way. */
 const LOOK_INTERVAL_MS = 20;
 /** One old log is kept beside the current one. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 /**
- * Starts the server in a process session of its own, so that no signal meant for the gateway or its process group reaches
- * it, and resolves when it takes connections, recovery included. If another process starts it at the same time, that one
- * is waited for.
+ * Starts the server in its own process session, so that signals to the gateway or its process group do not reach it.
+ * Resolves when the server accepts connections, after any recovery. If another process starts the server at the same
+ * time, this waits for that server.
  */
 export async function startServer(
   layout: Layout,
@@ -55,8 +55,8 @@ export async function startServer(
 }
 
 /**
- * Resolves when the server that is starting (or runs) takes connections; with null when none is left, be it that it
- * failed or that somebody stopped it. `isOver` tells whether none is to come any more.
+ * Waits until the starting or running server accepts connections. Resolves with null if there is no server left because
+ * it failed or was stopped. `isOver` returns whether a server that has not appeared yet will not appear any more.
  */
 export async function waitUntilReady(
   layout: Layout,
@@ -73,7 +73,7 @@ export async function waitUntilReady(
   return found.status;
 }
 
-/** Stops the server and resolves when it is gone; false if none ran. Clients are disconnected. */
+/** Stops the server and resolves when it is gone. False if none was running. Clients are disconnected. */
 export async function stopServer(layout: Layout): Promise<boolean> {
   const { postmaster } = findClusterProcesses(layout.data);
   if (postmaster === null) {
@@ -96,8 +96,8 @@ async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean>
 }
 
 /**
- * Takes away what a killed server left that would stop the next: its orphans, which still hold its shared memory, and a
- * pid file or socket's lock whose number some other process has by now.
+ * Removes what a killed server has left and what would prevent the next start: its orphaned processes, which still hold
+ * its shared memory, and the pid file and the socket's lock, whose process id another process may have by now.
  */
 async function clearRemains(layout: Layout): Promise<void> {
   const { orphans } = findClusterProcesses(layout.data);
@@ -112,7 +112,7 @@ async function clearRemains(layout: Layout): Promise<void> {
   }
 }
 
-/** Whoever can enter this folder can connect, so one that somebody else has put there is refused. */
+/** Every user who can enter this folder can connect. So a folder that another user has created there is refused. */
 function prepareSocketDir(path: string, user: ServerUser): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const uid = user?.uid ?? process.getuid?.();
@@ -136,7 +136,7 @@ function spawnServer(layout: Layout, binaries: Binaries, user: ServerUser): Chil
   }
 }
 
-/** Everything else is PostgreSQL's default: `fsync`, `synchronous_commit` and the log's settings above all. */
+/** All other settings keep PostgreSQL's defaults, above all `fsync`, `synchronous_commit` and those of the WAL. */
 function settingsFor(layout: Layout): Record<string, string> {
   return {
     port: String(PORT),
@@ -145,7 +145,7 @@ function settingsFor(layout: Layout): Record<string, string> {
     unix_socket_permissions: '0700',
     max_connections: '100',
     shared_buffers: '128MB',
-    // Failed statements are the gateway's to log; here they would bring users' data into the file.
+    // The gateway logs failed statements. In this file they would reveal users' data.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
     log_checkpoints: 'off',

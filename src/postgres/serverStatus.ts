@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Layout } from './layout.ts';
 import { readIfThere } from './readIfThere.ts';
 
-/** What the pid file says (PostgreSQL's `miscadmin.h`, LOCK_FILE_LINE_*). */
+/** The content of the pid file (PostgreSQL's `miscadmin.h`, LOCK_FILE_LINE_*). */
 export interface ServerStatus {
   readonly pid: number;
   readonly port: number;
@@ -10,7 +10,7 @@ export interface ServerStatus {
   readonly isReady: boolean;
 }
 
-/** Null while the server has not written all of it yet, or none runs. */
+/** Reads the pid file. Null if no server is running, or if the server has not written the whole file yet. */
 export function readStatus(layout: Layout): ServerStatus | null {
   const lines = readIfThere(join(layout.data, 'postmaster.pid'))?.split('\n') ?? [];
   const [pid, , , port, socketDir, , , status] = lines;

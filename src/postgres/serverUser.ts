@@ -2,12 +2,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasCode } from '../domain/errors.ts';
 
-/** Who runs the server. Null: whoever runs the gateway. */
+/** The user that the server runs as. Null: the gateway's own user. */
 export type ServerUser = { readonly uid: number; readonly gid: number } | null;
 
 /**
- * PostgreSQL refuses to run as root. Then it runs as whoever owns the cluster already, else as the machine's `postgres`,
- * else as `nobody`: one of the two exists on every Debian, and initdb wants a user with a name.
+ * PostgreSQL refuses to run as root. If the gateway runs as root, the server runs as the owner of the cluster, else as
+ * the machine's user `postgres`, else as `nobody`. One of these users exists on every Debian, and initdb needs a user
+ * with a name.
  */
 export function chooseServerUser(clusterDir: string): ServerUser {
   if (process.getuid?.() !== 0) return null;
@@ -26,7 +27,7 @@ function ownerOf(path: string): ServerUser {
   }
 }
 
-/** Local users only: a look-up through NSS would need a program that is not always there. */
+/** Finds only local users. A lookup through NSS would need a program that is not always installed. */
 function namedUser(name: string): ServerUser {
   for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
     const [user, , uid, gid] = line.split(':');
@@ -36,8 +37,9 @@ function namedUser(name: string): ServerUser {
 }
 
 /**
- * `argv` as that user. A checkout or data directory may lie below a folder that this user cannot enter (`/root`, a
- * `mktemp -d`); only then the server keeps the one capability that lets it through, CAP_DAC_READ_SEARCH.
+ * The command that runs `argv` as that user. The checkout or data directory may be below a folder that the user cannot
+ * enter (`/root`, a `mktemp -d`). Only then the server keeps one capability, CAP_DAC_READ_SEARCH, to get through.
+ * @param needsPath the path that the user must be able to reach
  */
 export function asServerUser(
   user: ServerUser,
@@ -50,7 +52,7 @@ export function asServerUser(
     : [
         '--inh-caps=+dac_read_search',
         '--ambient-caps=+dac_read_search',
-        // access(2), with which initdb looks at its files, ignores capabilities but in this mode (capabilities(7)).
+        // initdb checks its files with access(2), which respects capabilities only in this mode (capabilities(7)).
         '--securebits=+no_setuid_fixup',
       ];
   return [
@@ -68,7 +70,7 @@ const OTHERS_ENTER = 0o001;
 const GROUP_ENTERS = 0o010;
 const OWNER_ENTERS = 0o100;
 
-/** Whether every folder above `path` lets the user in, going by the mode bits (an ACL may say otherwise). */
+/** Whether the user may enter every folder above `path` according to the mode bits. ACLs are not considered. */
 function canReach(user: { uid: number; gid: number }, path: string): boolean {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const { uid, gid, mode } = statSync(folder);

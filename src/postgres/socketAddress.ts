@@ -1,4 +1,4 @@
-/** Where the embedded PostgreSQL listens, in the words of its clients. It asks for no password: see `cluster.ts`. */
+/** Where the embedded PostgreSQL listens, in the form of client options. No password is needed: see `cluster.ts`. */
 export interface SocketAddress {
   /** The folder of its Unix socket. */
   readonly host: string;

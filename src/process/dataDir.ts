@@ -8,34 +8,38 @@ import { newId } from './newId.ts';
 
 const TOKEN_BYTES = 32;
 
-/** Makes the folder if it is missing. Others may pass through (PostgreSQL runs under its own user) but not look. */
+/** Creates the folder if it is missing. Other users may pass through it, as PostgreSQL's user must, but not list it. */
 export function makeDataDir(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 }
 
-/** The same at each start on this folder: by it a restarted gateway takes its own leases over at once. */
+/** The same id at each start on this folder. By it a restarted gateway can take over its own leases immediately. */
 export function gatewayIdOf(dataDir: string): GatewayId {
   const path = join(dataDir, 'gateway-id');
   const text = readOrMake(path, () => newId<GatewayId>());
   const id = parseId<GatewayId>(text);
-  if (id === null) throw new Error(`${path} does not hold a UUID. Delete it: a new one is made.`);
+  if (id === null)
+    throw new Error(`${path} does not hold a UUID. Delete it, and a new one is made.`);
   return id;
 }
 
-/** Where the generated token is, for people to read. */
+/** The file with the generated token, where people can read it. */
 export function tokenPath(dataDir: string): string {
   return join(dataDir, 'auth-token');
 }
 
-/** The token of the installation, generated at the first start (mode 0600). */
+/** The installation's token. It is generated at the first start and stored with mode 0600. */
 export function tokenOf(dataDir: string): string {
   const path = tokenPath(dataDir);
   const token = readOrMake(path, () => randomBytes(TOKEN_BYTES).toString('base64url'));
-  if (token === '') throw new Error(`${path} is empty. Delete it: a new token is made.`);
+  if (token === '') throw new Error(`${path} is empty. Delete it, and a new token is made.`);
   return token;
 }
 
-/** Whole or not at all, whoever else makes it at the same time: written aside, then linked to its name. */
+/**
+ * Reads a file, or creates it if it is missing. The file is written under another name and then linked to its own, so
+ * that it is always complete, even if two processes create it at the same time.
+ */
 function readOrMake(path: string, make: () => string): string {
   const aside = `${path}.${process.pid}.new`;
   try {

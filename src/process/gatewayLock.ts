@@ -1,9 +1,10 @@
 /**
- * One live gateway for each DATA_DIR. The lock is an flock(2) on a file in it: the kernel gives it to one at a time, also of
- * several that start in the same instant, and takes it back when its process ends, however that ends. Node has no call for it,
- * but a lock belongs to the open file, which a child can share: the program `flock` takes it on ours and is done.
+ * Allows only one live gateway for each DATA_DIR. The lock is an flock(2) on a file in that folder. The operating
+ * system gives it to one process at a time, even if several start at the same moment, and releases it however the
+ * process ends. Node has no call for flock(2). But the lock belongs to the open file, which a child can share, so the
+ * program `flock` locks our open file and exits.
  *
- * Beside it a Unix socket tells whoever connects which process it is.
+ * Besides, the gateway listens on a Unix socket and tells every process that connects its process id.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,15 +19,15 @@ import { hasCode } from '../domain/errors.ts';
 /** Longest path of a Unix socket on Linux. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const ANSWER_TIMEOUT_MS = 2_000;
-/** Where `flock` finds the file that it is given. */
+/** The descriptor under which `flock` gets the file. */
 const SHARED_FD = 3;
-/** Of `flock --nonblock`: somebody else has it. */
+/** Exit code of `flock --nonblock` if another process has the lock. */
 const IS_TAKEN = 1;
 
-/** A gateway that lives. */
+/** A gateway that is running. */
 export interface LiveGateway {
   readonly pid: number;
-  /** Its `pid` means that process here; false for one in a container (seen from outside it, or the other way round). */
+  /** Whether `pid` is valid in this process's PID namespace. False if only one of the two is in a container. */
   readonly isOfThisNamespace: boolean;
 }
 
@@ -37,7 +38,7 @@ export interface GatewayLock {
 
 /** @throws Error that names the live gateway's process, if there is one */
 export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
-  // Node opens files so that no child inherits them: what outlives a gateway (its PostgreSQL) does not hold its lock.
+  // Node opens files with close-on-exec. So a child that outlives the gateway (its PostgreSQL) does not keep the lock.
   const fd = openSync(join(dataDir, 'gateway.lock'), 'a', 0o600);
   try {
     const isLocked = await lockFile(fd);
@@ -57,7 +58,7 @@ export async function lockDataDir(dataDir: string): Promise<GatewayLock> {
   }
 }
 
-/** False: another process has it. */
+/** Returns false if another process has the lock. */
 async function lockFile(fd: number): Promise<boolean> {
   const program = spawn('flock', ['--nonblock', String(SHARED_FD)], {
     stdio: ['ignore', 'ignore', 'inherit', fd],
@@ -72,13 +73,13 @@ async function lockFile(fd: number): Promise<boolean> {
 }
 
 function taken(dataDir: string, live: LiveGateway | null): Error {
-  const which = live === null ? 'that is just starting or stopping' : `(process ${live.pid})`;
+  const which = live === null ? 'it is just starting or stopping' : `process ${live.pid}`;
   return new Error(
-    `The data directory ${dataDir} belongs to a gateway that is running ${which}. Stop that one, or set another DATA_DIR.`,
+    `The data directory ${dataDir} belongs to a gateway that is running (${which}). Stop that gateway, or set another DATA_DIR.`,
   );
 }
 
-/** Whoever holds the lock may take away the socket that a killed gateway left. */
+/** Removes the socket that a killed gateway may have left. That is safe, because this process holds the lock. */
 async function serveIdentity(path: string): Promise<Server> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
@@ -95,7 +96,7 @@ function endServing(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** The gateway that runs on this folder; null if none does. */
+/** The gateway that is running on this folder. Null if there is none. */
 export async function liveGateway(dataDir: string): Promise<LiveGateway | null> {
   const socket = connect(lockPath(dataDir));
   try {
@@ -106,7 +107,7 @@ export async function liveGateway(dataDir: string): Promise<LiveGateway | null> 
     const said = JSON.parse(await text(socket)) as { pid: number; pidNamespace: string };
     return { pid: said.pid, isOfThisNamespace: said.pidNamespace === pidNamespace() };
   } catch (error: unknown) {
-    // The last two: it ended before it had answered.
+    // ECONNRESET and SyntaxError mean that it ended before it had answered.
     const isGone = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'].some((code) => hasCode(error, code));
     if (isGone || error instanceof SyntaxError) return null;
     throw error;

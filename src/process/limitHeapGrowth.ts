@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * V8 would let a heap of this size grow fourfold between two full collections. With a thousand subscribers that was 160 MB of
- * text already sent; half as much again costs no time that can be measured.
+ * How much the heap may grow between two full collections. By default V8 lets a heap of this size grow fourfold: with a
+ * thousand subscribers that was 160 MB of text already sent. Growth by half costs no measurable time.
  */
 const HEAP_GROWING_PERCENT = 50;
 
-/** Makes this process collect its garbage before there is much of it. */
+/** Makes this process collect garbage before much of it has gathered. */
 export function limitHeapGrowth(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
 }

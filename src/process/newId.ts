@@ -1,9 +1,9 @@
-/** The one place where ids are minted. */
+/** The only place where ids are made. */
 import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { AnyId, NewId } from '../domain/ids.ts';
 
-/** Of an id. Random bytes are asked for 256 ids at a time, for the asking costs more than the rest of an id. */
+/** Size of an id. Random bytes for 256 ids are fetched at once, as fetching costs more than the rest of making one. */
 const ID_BYTES = 16;
 const IDS_PER_ASKING = 256;
 
@@ -22,7 +22,7 @@ function createNewId(): NewId {
       used = 0;
     }
     const now = Date.now();
-    // Within a millisecond, and while the clock is behind, they count on from a random number of 31 bits.
+    // In the same millisecond, or if the clock went back, ids count up from a random 31-bit number.
     seq = now > msecs ? random.readUInt32BE(used) >>> 1 : seq + 1;
     msecs = Math.max(msecs, now);
     used += ID_BYTES;

@@ -1,12 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * How much of a function (bytes of bytecode) runs before V8 looks whether to optimize it; its own choice is 67,584. Most of a gateway's
- * functions run once for each call: it took thousands of calls until those were fast. With fewer V8 would know too little of them.
+ * How many bytes of a function's bytecode run before V8 considers optimizing it. The default is 67,584. Most functions
+ * of a gateway run once per call, so with the default it took thousands of calls until they were fast. With a smaller
+ * budget, V8 would know too little about a function.
  */
 const INTERRUPT_BUDGET_BYTES = 10_000;
 
-/** Makes this process reach its speed in hundreds of calls. */
+/** Makes this process reach full speed after hundreds of calls instead of thousands. */
 export function optimizeEarly(): void {
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET_BYTES}`);
 }

@@ -1,5 +1,5 @@
 /**
- * Imported before all else, for packages look when they are loaded. Otherwise `graphql` searches each value that it checks for
- * signs of a second copy of itself.
+ * Must be imported before everything else, because packages read NODE_ENV when they are loaded. Without it, `graphql`
+ * checks each value for signs of a second copy of itself.
  */
 process.env.NODE_ENV ??= 'production';

@@ -1,18 +1,20 @@
 /**
- * SIGINT and SIGTERM. One Ctrl-C can arrive twice within a millisecond (from the terminal to the process group, and from
- * npm), so signals within {@link SAME_SIGNAL_MS} of the first are one; a later one means "at once".
+ * Handles SIGINT and SIGTERM. One Ctrl-C can arrive twice within a millisecond: from the terminal to the process group,
+ * and from npm. So all signals within {@link SAME_SIGNAL_MS} of the first count as one. A later signal means "end
+ * immediately".
  */
 import { messageOf } from '../domain/errors.ts';
 
 const SAME_SIGNAL_MS = 1_000;
-/** What the whole stop may take before the process ends without having finished it. */
+/** Limit of the whole stop. After it the process ends, even if the stop is not finished. */
 const STOP_TIMEOUT_MS = 9_500;
-/** 128 + SIGINT, by the shells' convention. */
+/** 128 + SIGINT, which is the convention of shells. */
 const EXIT_AT_ONCE = 130;
 
 /**
- * Calls `close` at the first signal, then ends the process: with `process.exitCode` if it closed in time. The returned function
- * stops it in the same way without a signal, with exit code 1 and after saying why; while it stops already, it does nothing.
+ * Calls `close` at the first signal, then ends the process, with `process.exitCode` if it closed in time. The returned
+ * function does the same without a signal: it prints the reason and sets the exit code 1. It does nothing if a stop is
+ * under way.
  */
 export function onStopSignals(close: () => Promise<void>): (reason: string) => void {
   let isStopping = false;

@@ -1,6 +1,6 @@
 /**
- * Where workers run. Small on purpose: a further runtime implements these few calls and the rest of the pool stays as it
- * is. All calls have a limit on the runtime's side; none of them retries.
+ * The interface to whatever runs workers. It is small on purpose: another runtime only has to implement these few
+ * calls. The runtime limits the time of every call, and retries none.
  */
 
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -17,31 +17,31 @@ export interface WorkerSpec {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** What is recorded of a worker that was made. */
+/** The facts to record about a created worker. */
 export interface MadeWorker {
   readonly containerId: string;
-  /** Where its agent will be: of use to {@link Runtime.addressOf} only. */
+  /** Where its agent will listen. Only {@link Runtime.addressOf} understands it. */
   readonly location: string;
 }
 
-/** What names all that there may be of a worker. */
+/** The ids by which everything that belongs to a worker can be found. */
 export interface WorkerParts {
   readonly poolId: PoolId;
-  /** Null: not known. */
+  /** Null if unknown. */
   readonly workerId: WorkerId | null;
-  /** Null: there is none, or it is not known. */
+  /** Null if there is no container, or if its id is unknown. */
   readonly containerId: string | null;
 }
 
-/** A container as a listing shows it. */
+/** A container in a list. */
 export interface ListedWorker {
   readonly containerId: string;
-  /** From its label; null if it bears none that is an id. */
+  /** Read from its label. Null if the label is missing or is not an id. */
   readonly workerId: WorkerId | null;
   readonly isRunning: boolean;
 }
 
-/** A container as the engine has it now. */
+/** The present state of a container. */
 export interface InspectedWorker extends ListedWorker {
   /** Null while it runs. */
   readonly end: ContainerEnd | null;
@@ -49,21 +49,21 @@ export interface InspectedWorker extends ListedWorker {
 
 /** How a container ended. */
 export interface ContainerEnd {
-  /** `engine-restarted`: not by itself, but with the engine (or the machine) that ran it. */
+  /** `engine-restarted`: it did not end by itself, but because the engine or the machine stopped. */
   readonly reason: Extract<LostReason, 'exited' | 'oom' | 'engine-restarted'>;
   readonly exitCode: number | null;
 }
 
 export interface Engine {
-  /** What tells this engine from any other; changes when its data is wiped. */
+  /** Identifies the engine. It changes when the engine's data is wiped. */
   readonly id: string;
-  /** Containers run on while it is away, and are taken up again when it is back. */
+  /** Whether containers keep running while the engine is down (Docker's live-restore). */
   readonly keepsContainers: boolean;
-  /** Names of what it can run containers with. */
+  /** The names of the OCI runtimes that it can run containers with. */
   readonly ociRuntimes: readonly string[];
 }
 
-/** Why a runtime cannot do what it is asked, where that is known. */
+/** The known reasons why a runtime cannot carry out a call. */
 export type RuntimeFailure = 'engine-away' | 'image-missing' | 'disk-full';
 
 export class RuntimeError extends Error {
@@ -76,36 +76,36 @@ export class RuntimeError extends Error {
 }
 
 export interface RuntimeListener {
-  /** A worker's container has ended, or is gone. @param exitCode null: not known */
+  /** A worker's container has ended, or is gone. @param exitCode null if unknown */
   readonly onEnd: (containerId: string, exitCode: number | null) => void;
-  /** The engine tells nothing any more. Tried again until it does. */
+  /** The engine no longer sends events. The runtime keeps trying to reach it. */
   readonly onAway: (error: RuntimeError) => void;
-  /** The engine tells from now on; ends before now may have been missed, so the caller lists. */
+  /** The engine sends events from now on. Earlier ends may have been missed, so the caller must list the containers. */
   readonly onBack: () => void;
 }
 
-/** What a worker gets of CPUs that others want too: as much as any other, or a quarter of that beside those that have just come. */
+/** A worker's share of contended CPUs: the same as every other worker's, or a quarter of that. */
 export type CpuShare = 'full' | 'yielding';
 
-/** Every method throws {@link RuntimeError} where the failure is of a known kind. */
+/** Every method throws {@link RuntimeError} if the reason of the failure is known. */
 export interface Runtime {
   /** Recorded with each worker, e.g. `docker/runc`. */
   readonly name: string;
   engine(): Promise<Engine>;
   /** The immutable id of the image that `reference` names now. */
   imageId(reference: string): Promise<string>;
-  /** Creates and starts a worker. On failure nothing of it is left. */
+  /** Creates and starts a worker. If this fails, nothing of the worker is left. */
   create(spec: WorkerSpec): Promise<MadeWorker>;
-  /** How its agent is reached, from what is recorded of it. Null: it was never started. */
+  /** How the worker's agent is reached, from its recorded state. Null if the worker was never started. */
   addressOf(worker: Worker): AgentAddress | null;
-  /** All containers that bear the pool's label, whatever their state. */
+  /** All containers with the pool's label, in any state. */
   list(poolId: PoolId): Promise<ListedWorker[]>;
-  /** Null: there is no such container. */
+  /** Null if there is no such container. */
   inspect(containerId: string): Promise<InspectedWorker | null>;
-  /** One that the runtime cannot change, or that is gone, is no error. */
+  /** Does nothing if the container is gone, or if the runtime cannot change its share. */
   setCpuShare(containerId: string, share: CpuShare): Promise<void>;
-  /** Kills, and removes all that there is of a worker, container or not. Repeating it is no error. */
+  /** Kills a worker and removes everything that belongs to it. Idempotent. */
   remove(parts: WorkerParts): Promise<void>;
-  /** Tells of the pool's containers until `close()` of the returned handle. The same end may be told twice. */
+  /** Reports on the pool's containers until the returned handle is closed. The same end may be reported twice. */
   watch(poolId: PoolId, listener: RuntimeListener): { close(): void };
 }

@@ -1,4 +1,4 @@
-/** What answers on the port: every path over HTTP, and GraphQL over WebSocket. */
+/** The handlers of the server's port: every path over HTTP, and GraphQL over WebSocket. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 } from 'uuid';
@@ -26,11 +26,11 @@ export interface Handlers {
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
   readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly webSockets: WebSockets;
-  /** Ends what runs by itself. */
+  /** Ends the handlers' background work. */
   close(): void;
 }
 
-/** Made once for a server; nothing listens yet. */
+/** Call this once for each server. Nothing listens yet. */
 export function createHandlers(deps: HandlersDeps): Handlers {
   const { config, service, inFlight, isStopping, logger } = deps;
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;

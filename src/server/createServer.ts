@@ -1,9 +1,9 @@
 /**
  * The HTTP and WebSocket server.
  *
- * States: new -> listening -> stopping -> closed. Stopping takes no new connections, and ends each there is as soon as no call
- * is in flight on it: whoever comes back to another gateway then loses nothing. Calls that take too long are answered with
- * SHUTTING_DOWN; then every connection is ended.
+ * States: new -> listening -> stopping -> closed. A stopping server accepts no new connections. It ends each existing
+ * one as soon as no call is in flight on it, so a client that reconnects to another gateway loses nothing. Calls that
+ * take too long are answered with SHUTTING_DOWN. Then every connection is ended.
  */
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,20 +13,20 @@ import { listen } from './http/listen.ts';
 import { createOpenAnswers } from './http/openAnswers.ts';
 import type { ServerDeps } from './serverDeps.ts';
 
-/** For a whole request to arrive, headers first: slow senders hold no connection for ever. Answers may take as long as they take. */
+/** Limits for a whole request, and for its headers, to arrive, so that slow senders hold no connection forever. */
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 15_000;
-/** Longer than the idle time of common proxies (60 s), so that it is they who close a connection first. */
+/** Longer than the idle time of common proxies (60 s), so that the proxy closes an idle connection first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-/** What stopping waits for calls in flight; with the times below it stays under the 10 s that a stop may take. */
+/** How long a stop waits for calls in flight. With the times below it stays under the 10 s that a stop may take. */
 const DRAIN_TIMEOUT_MS = 7_000;
-/** What it then waits for the answers that say SHUTTING_DOWN. */
+/** How long it then waits until the SHUTTING_DOWN answers are sent. */
 const FLUSH_TIMEOUT_MS = 500;
 
 export interface GatewayServer {
-  /** @throws ListenError with a message for the operator, e.g. who uses the port */
+  /** @throws ListenError with a message for the operator, e.g. which process uses the port */
   listen(): Promise<AddressInfo>;
-  /** Stops as said above; idempotent. An aborted signal ends the waiting for calls in flight. */
+  /** Stops as described above. Idempotent. Aborting `signal` ends the waiting for calls in flight. */
   close(signal?: AbortSignal): Promise<void>;
 }
 
@@ -75,7 +75,7 @@ function serverOf({ onRequest, onUpgrade }: Pick<Handlers, 'onRequest' | 'onUpgr
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   });
   server.on('request', onRequest);
-  // Refusals come before the body is asked for (Expect: 100-continue), so that a client need not send it in vain.
+  // With `Expect: 100-continue`, a request can be refused before the client sends its body.
   server.on('checkContinue', onRequest);
   server.on('upgrade', onUpgrade);
   return server;

@@ -1,6 +1,7 @@
 /**
- * What has been received from a worker and not yet stored: the next commit in the making. Adjacent pieces of one stream are
- * joined (never across stdout and stderr, so their order stays), because rows cost more than bytes.
+ * Gathers what has been received from a worker and is not stored yet: the content of the next commit. Adjacent pieces
+ * of the same stream are joined, because rows cost more than bytes. A piece of the other stream in between prevents
+ * this, so the order stays.
  */
 
 import type { Ending, Execution } from '../domain/execution.ts';
@@ -17,11 +18,11 @@ export interface Job {
   /** As last stored. */
   execution: Execution;
   readonly code: string;
-  /** It was there when this gateway took the worker over: the one before may have sent it. */
+  /** It was already recorded when this gateway took over the worker, so a predecessor may have sent it to the agent. */
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
-  /** A kernel was replaced since it was accepted. */
+  /** The kernel was replaced after the execution was accepted. */
   stateLost: boolean;
 }
 
@@ -40,9 +41,9 @@ export interface Batch {
     readonly reason: KernelRestartReason;
     readonly executionId: ExecutionId | null;
   }[];
-  /** Roughly the bytes it will store; what is flushed early and what holds the channel back go by it. */
+  /** Roughly the number of bytes to store. The limits for flushing early and for pausing the channel refer to it. */
   size: number;
-  /** The agent's seq it reaches; null: nothing with a seq came. */
+  /** The highest seq of the agent in this batch. Null: no message had a seq. */
   seq: number | null;
 }
 
@@ -50,7 +51,7 @@ export function emptyBatch(): Batch {
   return { segments: [], kernelRestarts: [], size: 0, seq: null };
 }
 
-/** The batch's segment of `job`, made if there is none. */
+/** The batch's segment for `job`. It is created if there is none. */
 export function segmentOf(batch: Batch, job: Job): Segment {
   const found = batch.segments.find((each) => each.job === job);
   if (found) return found;

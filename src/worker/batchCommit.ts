@@ -1,4 +1,4 @@
-/** Turns what was gathered from a worker into one commit of the event store. Pure. */
+/** Turns a batch into one commit of the event store. Pure. */
 
 import { decideExecution } from '../domain/execution.ts';
 import type { OutputItem } from '../domain/output.ts';
@@ -47,7 +47,10 @@ function hasEvents(append: StreamAppend): boolean {
   return append.events.length > 0;
 }
 
-/** Numbers follow the job's; the finish is the last. An execution that somebody else ended already gets no more. */
+/**
+ * The outputs, numbered from the job's next seq; a finish comes last. An execution that somebody else has already ended
+ * gets no more outputs.
+ */
 function outputItems({ job, outputs, end }: Segment): OutputItem[] {
   if (job.execution.finishedAt !== null) return [];
   const executionId = job.execution.id;

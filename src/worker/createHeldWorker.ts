@@ -23,7 +23,7 @@ import { operationOf } from './operations/durableOperations.ts';
 import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
 import { createWriter, type Writer } from './writer.ts';
 
-/** Begins to act at once. */
+/** Starts acting for the worker immediately. */
 export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWorker {
   return new Held(deps, start);
 }
@@ -39,11 +39,14 @@ class Held implements HeldWorker, OperatedWorker {
   readonly #epoch: number;
   #bootId: string;
   #session: Session | null;
-  /** Is to be interrupted, and the gateway before may have sent it: it is not sent before the agent has told. */
+  /**
+   * The execution whose code is not sent for now: an interrupt for it is pending, and a predecessor may have sent the
+   * code already. The agent's answer to the interrupt tells whether it has the code.
+   */
   #heldBack: ExecutionId | null = null;
   #unstoredCancels = 0;
   #isClosed = false;
-  /** Its agent is not the one that was there. Nothing is sent to it: it would run what the former one ran already. */
+  /** The agent was restarted. Nothing is sent to it any more, because it would run code again that has already run. */
   #isReplaced = false;
   #ending: Promise<void> | null = null;
 
@@ -119,7 +122,7 @@ class Held implements HeldWorker, OperatedWorker {
     return true;
   }
 
-  /** What runs next waits until that is stored: a successor finds the same order, and sends nothing that was cancelled. */
+  /** The next execution waits until the cancellation is stored, so that no successor can send the cancelled code. */
   cancel(job: Job): void {
     this.#finishUnanswered(job, 'CANCELLED');
     this.#unstoredCancels += 1;
@@ -244,7 +247,7 @@ class Held implements HeldWorker, OperatedWorker {
     if (this.#isReplaced) return;
     this.isSuspect = false;
     const { first } = this.jobs;
-    // The agent ignores a msg_id it has seen: sending again is how a successor makes sure that it was sent at all.
+    // A predecessor may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
     if (first && this.jobs.progressOf(first) !== null) this.#sendOrAsk(first);
     else this.#runNext();
     this.#deps.onOpen(this.workerId);
@@ -278,7 +281,7 @@ class Held implements HeldWorker, OperatedWorker {
       return;
     }
     this.#isReplaced = true;
-    this.#suspect('its agent was started anew: what it ran is gone');
+    this.#suspect('its agent was restarted: whatever ran is gone');
   }
 
   #suspect(why: string): void {
@@ -289,7 +292,7 @@ class Held implements HeldWorker, OperatedWorker {
   async #reload(segments: readonly Segment[]): Promise<void> {
     for (const { job, outputs } of segments) {
       job.execution = (await this.#deps.reloadExecution(job.execution.id)) ?? job.execution;
-      // A commit whose answer was lost may have been done: what it stored is not stored again.
+      // A commit may have succeeded although its answer was lost. What it stored must not be stored again.
       const lastSeq = await this.#deps.lastSeq(job.execution.id);
       const stored = Math.max(0, lastSeq + 1 - job.nextSeq);
       outputs.splice(0, stored);

@@ -1,4 +1,4 @@
-/** Ends what is unfinished of a worker that is over. */
+/** Ends the unfinished executions of a worker that has ended. */
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
@@ -9,9 +9,9 @@ import { endingWithoutAnswer } from './endings.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 import { progressIn } from './progress.ts';
 
-/** A live holder ends them in milliseconds, and the lease of a dead or paused one expires within 2 s. */
+/** A live holder ends them in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;
-/** Between the events that tell of ends: how soon an expired lease is noticed. */
+/** How often it looks for an expired lease if no `ExecutionFinished` wakes it earlier. */
 const HOLDER_LOOK_INTERVAL_MS = 250;
 
 export interface EndExecutionsDeps {
@@ -21,8 +21,9 @@ export interface EndExecutionsDeps {
 }
 
 /**
- * Ends the executions of a worker that is recorded as over. The gateway that holds the worker does it; where none does,
- * this one takes the lease for it. @throws Error if they have not ended within {@link HOLDER_LIMIT_MS}
+ * Ends the executions of a worker that is recorded as retired or lost. The gateway that holds the worker does it. If
+ * none holds it, this gateway takes the lease and does it. @throws Error if they have not ended within {@link
+ * HOLDER_LIMIT_MS}
  */
 export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Promise<void> {
   const { leases, queries, wakeUps } = deps.database;
@@ -35,8 +36,9 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
       if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
       const cursor = await leases.acquireWorker(worker.id);
       if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
-      // Another live gateway holds it, or has just taken it: it is told of the session's end, and does this itself.
-      if (performance.now() > limit) throw new Error('Its executions have not been ended in time.');
+      // Another live gateway holds the worker, or has just taken it. It gets SessionClosed and ends them itself.
+      if (performance.now() > limit)
+        throw new Error(`The executions of ${worker.id} did not end within ${HOLDER_LIMIT_MS} ms.`);
       await news.next(HOLDER_LOOK_INTERVAL_MS);
     }
   } finally {
@@ -44,7 +46,7 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
   }
 }
 
-/** False: another gateway was first, with them or with the lease. */
+/** Returns false if another gateway has ended them first, or has taken the lease. */
 async function endUnattended(
   { database: { queries, store }, now }: EndExecutionsDeps,
   worker: Worker,

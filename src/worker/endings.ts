@@ -1,12 +1,12 @@
-/** How executions end, from whichever side it is told. */
+/** How executions end: with an answer from the worker, or without one. */
 import type { Ending, EndStatus } from '../domain/execution.ts';
 import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
 import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './batch.ts';
 
-/** The kernel (or the agent in its place) answered. */
+/** The ending that follows from an answer of the kernel, or of the agent in its place. */
 export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
-  // Interrupted before the kernel began it.
+  // It was interrupted before the kernel began it.
   const isCancelled = outcome.status === 'INTERRUPTED' && outcome.startedAt === null;
   return {
     status: isCancelled ? 'CANCELLED' : outcome.status,
@@ -22,7 +22,10 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
   };
 }
 
-/** Nobody answers any more: cancelled, or its worker is gone. @param progress null: it never reached the kernel */
+/**
+ * The ending if no answer will come, because the execution was cancelled or its worker is gone.
+ * @param progress null if it never reached the kernel
+ */
 export function endingWithoutAnswer(
   status: Extract<EndStatus, 'CANCELLED' | 'WORKER_LOST'>,
   stateLost: boolean,

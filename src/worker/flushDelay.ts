@@ -1,17 +1,17 @@
-/** How late output is stored: at most so long after the first that is not stored yet. */
+/** How late output is stored: the longest time that the oldest unstored output waits. */
 
-/** What a reader may be behind of the worker. */
+/** How far a reader may lag behind the worker. */
 export const FLUSH_DELAY_MS = 25;
-/** A quiet worker's first output waits this long, so that a short run's output and end share one commit. */
+/** How long the first output after a quiet time waits, so that output and end of a short run share one commit. */
 const FIRST_FLUSH_DELAY_MS = 2;
-/** To send an event to one follower takes about 0.1 ms: with so much time for each, it leaves most of it to others. */
+/** Sending an event to a follower takes about 0.1 ms of CPU. This delay leaves more than half of the time to others. */
 const FLUSH_DELAY_PER_FOLLOWER_MS = 0.25;
-/** What people still take for at once. */
+/** A delay that people still perceive as immediate. */
 const MAX_FLUSH_DELAY_MS = 250;
 
 /**
- * In milliseconds. Up to a hundred followers change nothing; beyond, batches widen with their number.
- * @param sinceLastMs how long ago output was stored
+ * The delay in milliseconds. It is the same for up to a hundred followers, and grows with their number beyond that.
+ * @param sinceLastMs how long ago output was last stored
  */
 export function flushDelayMs(sinceLastMs: number, followers: number): number {
   const wide = Math.min(followers * FLUSH_DELAY_PER_FOLLOWER_MS, MAX_FLUSH_DELAY_MS);

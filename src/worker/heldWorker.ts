@@ -1,14 +1,14 @@
 /**
- * Acts for one worker while this gateway holds its lease: runs its session's executions one at a time in the order they were
- * accepted, and stores what comes back.
+ * Acts for one worker while this gateway holds its lease: runs its session's executions one at a time, in the order in
+ * which they were accepted, and stores their output and results.
  *
  * ```
  *  connecting <--> open --session closed--> ending --all stored--> closed
  *       |            |
- *       +---fenced, close()--------------------------------------> closed   (nothing ended: a successor goes on)
+ *       +---fenced, close()--------------------------------------> closed   (executions go on under a successor)
  * ```
- * What runs next is decided the instant an execution is done, before that is stored: a successor replays the same messages
- * from the cursor and comes to the same decisions, and the agent runs no execution twice.
+ * The next execution is chosen as soon as one is done, before its end is stored. That is safe: a successor replays the
+ * same messages from the cursor and makes the same choices, and the agent runs no execution twice.
  */
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -27,15 +27,15 @@ export interface HeldWorkerDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
-  /** How many follow the execution's output on this gateway. */
+  /** The number of clients that follow the execution's output on this gateway. */
   readonly followers: (execution: Execution) => number;
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
-  /** Of its stored outputs; 0 if none. */
+  /** The seq of the execution's last stored output; 0 if there is none. */
   readonly lastSeq: (id: ExecutionId) => Promise<number>;
   readonly reloadSession: (session: Session) => Promise<Session | null>;
-  /** The lease is another gateway's now; the held worker has closed itself. */
+  /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
-  /** No connection for a while, or the agent is not the one that was there: whoever keeps the pool should look. */
+  /** Called when the agent has been unreachable for a while, or was restarted. The pool should inspect the worker. */
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
@@ -46,38 +46,38 @@ export interface TakenOver {
   readonly cursor: Cursor;
   readonly session: Session | null;
   readonly unfinished: readonly UnfinishedExecution[];
-  /** What durable operations were asked for, and may not have been answered. */
+  /** Requests for durable operations that may not have been answered yet. */
   readonly pending: readonly RecordedEvent[];
 }
 
 export interface HeldWorker {
   readonly workerId: WorkerId;
-  /** Connected: its agent answers. */
+  /** Whether its agent is connected. */
   readonly isOpen: boolean;
   readonly isSuspect: boolean;
-  /** Executions accepted and not finished. */
+  /** The number of executions that are accepted and not finished. */
   readonly unfinished: number;
-  /** The one of them that its kernel was given; null: none. */
+  /** The unfinished execution that was sent to the kernel, or null. */
   readonly running: ExecutionId | null;
   readonly sessionId: SessionId | null;
   opened(session: Session): void;
-  /** Accepts an execution, told of once; those that it began with are ignored: a feed that lags tells of them again. */
+  /** Accepts a new execution. One that it already began with is ignored, because a lagging feed may repeat it. */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
   /**
-   * Carries out the durable operation that was asked for: at once, or as soon as its agent answers. Known requests are
-   * ignored, too.
+   * Carries out the durable operation that `request` asks for: immediately, or as soon as the agent is reachable. A
+   * request that is already known is ignored.
    */
   carryOut(request: RecordedEvent): void;
   /**
-   * Asks its agent for what need not survive this gateway, under its lease's epoch. Refused because another gateway has the
-   * worker, it is lost ({@link HeldWorker.lose}).
+   * Calls the agent under the lease's epoch, for operations that need not survive this gateway. If the agent refuses
+   * because another gateway has the worker, this calls {@link HeldWorker.lose}.
    */
   readonly call: CallAgent;
-  /** The session is closed: ends all its executions, keeping what they put out. Repeating it awaits the same end. */
+  /** Ends all executions of the closed session and keeps their output. Calling it again awaits the same end. */
   end(reason: CloseReason): Promise<void>;
-  /** Its lease is another gateway's: stops acting at once, and stores and sends nothing more. */
+  /** Another gateway has the lease: stops acting immediately, and stores and sends nothing more. */
   lose(): void;
-  /** Stops acting, ends nothing. Stores what has come if `drainMs` allows it; the agent keeps the rest. */
+  /** Stops acting without ending executions. Stores received output for up to `drainMs`; the agent keeps the rest. */
   close(drainMs: number): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The workers this gateway acts for: one {@link HeldWorker} for each whose lease it holds. */
+/** The workers that this gateway acts for: one {@link HeldWorker} for each lease that it holds. */
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
@@ -19,7 +19,7 @@ export interface HeldWorkersDeps {
   readonly now: () => Date;
   readonly interruptGraceMs: number;
   readonly followers: (execution: Execution) => number;
-  /** How its agent is reached; null: it was never started. */
+  /** How the worker's agent is reached. Null: the worker was never started. */
   readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
@@ -28,21 +28,21 @@ export interface HeldWorkersDeps {
 export interface HeldWorkers {
   get(id: WorkerId): HeldWorker | undefined;
   all(): HeldWorker[];
-  /** Takes the worker's lease and begins to act for it. Null: another live gateway does. Repeating it is harmless. */
+  /** Takes the worker's lease and starts acting for it. Null if another live gateway acts for it. Idempotent. */
   adopt(worker: Worker): Promise<HeldWorker | null>;
-  /** Stops acting for a worker that is over, and gives up its lease. */
+  /** Stops acting for a worker that has ended, and releases its lease. */
   drop(id: WorkerId): Promise<void>;
-  /** Tells the workers what was recorded, by whichever gateway, in order. */
+  /** Applies a recorded event of any gateway to the workers. Events must come in order. */
   apply(event: RecordedEvent): void;
-  /** Lets go of all workers without ending anything; a successor goes on. */
+  /** Stops acting for all workers without ending their executions, so that a successor can go on. */
   close(drainMs: number): Promise<void>;
 }
 
 export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   const workers = new Map<WorkerId, HeldWorker>();
-  /** For each held the position up to which it was made: a feed that lags may still tell of what came before. */
+  /** The event position from which each held worker was built. A lagging feed may still deliver earlier events. */
   const madeAt = new WeakMap<HeldWorker, number>();
-  /** Workers under adoption, with what was recorded about them since it began. */
+  /** Workers that are being adopted, with the events about them that arrived meanwhile. */
   const adopting = new Map<
     WorkerId,
     { promise: Promise<HeldWorker | null>; missed: RecordedEvent[] }
@@ -68,7 +68,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     const { held, position } = taken;
     workers.set(worker.id, held);
     madeAt.set(held, position);
-    // No await since the reads: what was recorded meanwhile is told before anything else can happen to it.
+    // Nothing is awaited between `hold` and here, so the missed events are applied before any later one.
     for (const event of missed) if (event.position > position) tell(held, event);
     return held;
   }
@@ -90,7 +90,7 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     apply: (event) => {
       if (event.event.type === 'WorkerRemoved' && workers.has(event.streamId as WorkerId)) {
         drop(event.streamId as WorkerId).catch((error: unknown) =>
-          deps.logger.error({ err: error }, 'a removed worker could not be let go'),
+          deps.logger.error({ err: error }, 'could not stop acting for a removed worker'),
         );
         return;
       }
@@ -109,7 +109,10 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   };
 }
 
-/** Takes the worker's lease and makes what acts for it, from what is recorded up to `position`. Null: another gateway's. */
+/**
+ * Takes the worker's lease and creates its held worker from the state recorded up to `position`. Null if another
+ * gateway has the lease, or if the worker was never started.
+ */
 async function hold(
   deps: HeldWorkersDeps,
   worker: Worker,
@@ -122,7 +125,7 @@ async function hold(
   const cursor = await leases.acquireWorker(id);
   if (cursor === null) return null;
   const [position, found] = await read(deps.database, id).catch(async (error: unknown) => {
-    // A lease that is kept without acting would keep everybody else from it.
+    // If the lease were kept without acting for the worker, no other gateway could act for it either.
     await leases.releaseWorker(id);
     throw error;
   });
@@ -141,7 +144,7 @@ async function hold(
   return { held, position };
 }
 
-/** The position first: whatever was committed up to it is in the others. */
+/** Reads the position first, so that the other reads contain everything committed up to it. */
 async function read({ queries, store }: Database, id: WorkerId) {
   const position = await store.lastPosition();
   const [session, unfinished, pending] = await Promise.all([
@@ -152,7 +155,7 @@ async function read({ queries, store }: Database, id: WorkerId) {
   return [position, { session, unfinished, pending }] as const;
 }
 
-/** The worker that an event names, if it does. */
+/** The worker that an event names, or null if it names none. */
 function workerOf({ event }: RecordedEvent): WorkerId | null {
   return event.type === 'ExecutionRequested' || event.type === 'SessionOpened'
     ? event.data.workerId

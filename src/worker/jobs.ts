@@ -1,4 +1,4 @@
-/** The executions that a worker has accepted and that have not ended, in order, and how far the first of them is. */
+/** The unfinished executions of a worker, in order, and the progress of the first one. */
 
 import type { RecordedEvent } from '../domain/events.ts';
 import { type ExecutionEvent, evolveExecution } from '../domain/execution.ts';
@@ -11,37 +11,43 @@ import type { TakenOver } from './heldWorker.ts';
 import { progressIn, type WorkerProgress, workerProgress } from './progress.ts';
 
 export interface Jobs {
-  /** For the cursor. */
+  /** The progress to store with the cursor. */
   readonly progress: WorkerProgress;
   readonly count: number;
   readonly first: Job | undefined;
-  /** In order; a copy. */
+  /** A copy of all jobs, in order. */
   all(): Job[];
   find(id: string): Job | undefined;
-  /** False: it was read at the start, and is told of late. By now it may be over, and must not be sent again: nobody would answer. */
+  /**
+   * Returns false for an execution that was read at the start and that a lagging feed reports now. It may have ended by
+   * now. It must not be sent again: the agent ignores a msg_id that it knows, so no answer would come.
+   */
   add(next: UnfinishedExecution): boolean;
-  /** Null: it is not under way. */
+  /** The job's progress. Null if it has not begun. */
   progressOf(job: Job): ExecutionProgress | null;
-  /** It is under way from now on. */
+  /** Marks the job as begun. */
   begin(job: Job): void;
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
-  /** The one that was under way. */
+  /** Records that the kernel was replaced. Returns the execution that was under way, or null. */
   kernelReplaced(reason: KernelRestartReason): ExecutionId | null;
-  /** Folds in what others recorded, so that the next commit is decided on the version that there is now. */
+  /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
   fold(recorded: RecordedEvent): void;
 }
 
 export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfinished'>): Jobs {
   let jobs = start.unfinished.map((each) => takenOver(each, start.session));
   let progress = workerProgress(start.cursor);
-  /** What is told was recorded later than these were read, or is one of them; and it is told once (`events/wakeUps/createWakeUps.ts`). */
+  /**
+   * The executions read at the start. The feed reports each execution once (`events/wakeUps/createWakeUps.ts`): either
+   * one of these, or one that was recorded later.
+   */
   const read = new Set<ExecutionId>(jobs.map(({ execution }) => execution.id));
 
   const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
   const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
 
-  // The answer of what a predecessor began tells of the loss before it; only the cursor remembers that.
+  // An execution that a predecessor began must still report the state loss before it, which only the cursor remembers.
   for (const job of jobs)
     if (progress.hasUntoldLoss && progressOf(job) !== null) job.stateLost = true;
 
@@ -88,7 +94,7 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
   };
 }
 
-/** A predecessor may have sent it, and have seen the kernel replaced since it was accepted. */
+/** A predecessor may have sent the execution, and the kernel may have been replaced since it was accepted. */
 function takenOver(
   { execution, code, lastSeq }: UnfinishedExecution,
   session: Session | null,

@@ -1,17 +1,17 @@
-/** What a successor needs to go on with a worker; stored with its cursor, opaque to the event store. */
+/** What a successor needs to go on with a worker. It is stored with the cursor and is opaque to the event store. */
 
 import type { ExecutionId } from '../domain/ids.ts';
 import type { Cursor } from '../events/store/eventStore.ts';
 import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
 
 export interface WorkerProgress {
-  /** Of the execution under way. */
+  /** The progress of the execution under way. */
   readonly execution: ExecutionProgress | null;
-  /** The kernel died while nothing ran: the next execution is the first to learn of it. */
+  /** The kernel died while nothing ran. The next execution must report this loss. */
   readonly hasUntoldLoss: boolean;
 }
 
-/** What the predecessor stored; nothing, if it had begun nothing. */
+/** The progress that the predecessor stored. It is empty if the predecessor had begun nothing. */
 export function workerProgress({ progress }: Pick<Cursor, 'progress'>): WorkerProgress {
   return (progress as WorkerProgress | null) ?? { execution: null, hasUntoldLoss: false };
 }

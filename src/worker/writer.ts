@@ -1,7 +1,7 @@
 /**
- * Stores what comes from a worker, one commit after another. When: at once for an end; after a blink for the first output of a
- * quiet worker; at most as late as {@link flushDelayMs} says, or {@link FLUSH_BYTES}, otherwise. While the database is away it
- * keeps the batch, holds the channel back, and tries again: nothing is dropped here.
+ * Stores what comes from a worker, one commit after another. An end is stored immediately. Output is stored after
+ * {@link flushDelayMs}, which is very short after a quiet time, or as soon as {@link FLUSH_BYTES} have gathered. While
+ * the database is away, the writer keeps the batch, pauses the channel and retries. It never drops anything.
  */
 import type { Logger } from 'pino';
 import { pause } from '../async/pause.ts';
@@ -19,40 +19,43 @@ import { type Batch, emptyBatch, type Segment } from './batch.ts';
 import { batchCommit } from './batchCommit.ts';
 import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
 
-/** More than this unstored is stored at once. */
+/** When this much is unstored, it is stored immediately. */
 const FLUSH_BYTES = 64 * 1024;
-/** More than this unstored, and the channel is held back: the agent's own bounded buffer then takes over. No commit is much larger. */
+/**
+ * When this much is unstored, the channel is paused and the agent's own bounded buffer takes over. So no commit is much
+ * larger than this.
+ */
 const HOLD_BACK_BYTES = 256 * 1024;
 const RETRY_DELAY_MS = 500;
-/** Somebody else wrote, and is unlikely to again; a defect must not turn in a tight loop. */
+/** Pause after a conflict with another writer. A second one is unlikely, but a defect must not cause a tight loop. */
 const CONFLICT_DELAY_MS = 20;
 
 export interface WriterDeps {
   readonly store: EventStore;
   readonly logger: Logger;
   readonly session: () => Session | null;
-  /** The cursor that goes with the batch, `seq` aside. */
+  /** The cursor to store with the batch, without its `seq`. */
   readonly cursor: () => Omit<Cursor, 'seq'>;
-  /** Reads again what somebody else may have written. */
+  /** Reads the states again that somebody else may have changed. */
   readonly reload: (segments: readonly Segment[]) => Promise<void>;
   readonly onStored: (stored: {
     readonly seq: number | null;
     readonly session: Session | null;
   }) => void;
-  /** Another gateway holds the worker now; nothing more is written. */
+  /** Called when another gateway holds the worker. Nothing more is written. */
   readonly onFenced: () => void;
-  /** How many follow what is stored here. */
+  /** The number of clients that follow this worker's output here. */
   readonly followers: () => number;
   readonly holdBack: (isHeld: boolean) => void;
 }
 
 export interface Writer {
   readonly batch: Batch;
-  /** Something was added to `batch`: an end (stored now), output (soon), or a mere start (late enough to be joined). */
+  /** Call this after adding to `batch`: an end (stored now), output (stored soon), or only a start (stored last). */
   added(what: 'end' | 'output' | 'start'): void;
-  /** Resolves when everything added so far is stored, or the writer was stopped. */
+  /** Resolves when everything added so far is stored, or when the writer is stopped. */
   drained(): Promise<void>;
-  /** No further commit is begun; what is not stored stays with the agent. */
+  /** Begins no further commit. The agent still has everything that is not stored. */
   stop(): void;
 }
 
@@ -63,11 +66,11 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   let seq = storedSeq;
   let storing: Promise<void> | null = null;
   let lastFlushAt = 0;
-  /** Additions so far, and how many of them are stored. */
+  /** The number of additions so far, and of those that are stored. */
   let additions = 0;
   let storedAdditions = 0;
 
-  // Messages that store nothing (a bare `seq`) wait for the next that does: the agent keeps them meanwhile.
+  // A message that adds only its `seq` waits for one that stores something. The agent keeps it meanwhile.
   const isEmpty = () => batch.segments.length === 0 && batch.kernelRestarts.length === 0;
   const isDue = () => batch.size >= FLUSH_BYTES || batch.segments.some(({ end }) => end !== null);
 
@@ -75,7 +78,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
     do {
       const taken = batch;
       const upTo = additions;
-      // The snapshot of the progress must be of the same instant as the batch it goes with.
+      // The progress in the cursor must match the batch exactly, so both are taken at the same time.
       const cursor = deps.cursor();
       batch = emptyBatch();
       deps.holdBack(false);
@@ -90,7 +93,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
     alarm.cancel();
     if (isEmpty() || stopped.signal.aborted) return;
     storing ??= storeDue()
-      .catch((error: unknown) => deps.logger.error({ err: error }, 'the writer of a worker failed'))
+      .catch((error: unknown) => deps.logger.error({ err: error }, "a worker's writer failed"))
       .finally(() => {
         storing = null;
         if (!isEmpty()) schedule('output');
@@ -133,7 +136,7 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   };
 }
 
-/** Goes on until it is stored, another gateway holds the worker, or the writer was stopped. */
+/** Retries until the batch is stored, another gateway holds the worker, or the writer is stopped. */
 async function storeUntilDone(
   deps: WriterDeps,
   taken: Batch,
@@ -175,7 +178,7 @@ async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promis
   deps.onStored({ seq: taken.seq, session });
 }
 
-/** Rings once, at the earliest of the times that were asked for. */
+/** A timer that rings once, at the earliest time requested. */
 function createAlarm(ring: () => void) {
   let timer: NodeJS.Timeout | null = null;
   let ringsAt = 0;

@@ -1,6 +1,6 @@
-"""The gateway of the stand-in: an HTTP server that gives each user a worker and hands their code on over HTTP.
+"""The gateway of the stand-in: an HTTP server that gives each user a worker and passes the code on over HTTP.
 
-One lock is held for whoever looks for a worker, and so for as long as one is being made for somebody else.
+Looking for a worker takes a global lock, which is held even while a worker is being made for another user.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 TOKEN = os.environ["TOKEN"]
 MIN_IDLE_WORKERS = int(os.environ["MIN_IDLE_WORKERS"])
-# Its client for workers: a new one for each call, as the predecessor had it, or one that keeps its connections.
+# Whether one HTTP client keeps its connections to workers. The predecessor made a new client for each call.
 KEEPS_CONNECTIONS = os.environ["KEEPS_CONNECTIONS"] == "yes"
 DOCKER = "http://docker"
 CALL_TIMEOUT_S = 30.0

@@ -1,6 +1,6 @@
-"""How the stand-in's worker talks to its kernel: over a Jupyter server's WebSocket, or by jupyter_client itself.
+"""How the stand-in's worker talks to its kernel: over a Jupyter server's WebSocket, or directly with jupyter_client.
 
-Both give what the predecessor gave: the text of all streams and results joined, or the last picture.
+Both return what the predecessor returned: the joined text of all streams and results, or the last picture.
 """
 
 import asyncio
@@ -18,23 +18,23 @@ START_TIMEOUT_S = 60.0
 POLL_S = 0.1
 PORT = 8888
 SOCKET = "/tmp/jupyter.sock"
-# Bigger than any answer that the benches ask for.
+# Larger than any answer in the benches.
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class CodeError(Exception):
-    """The code failed; the message is what the caller is told."""
+    """The code failed. The message is for the caller."""
 
 
 class Collected:
-    """What one execution has said so far."""
+    """The output of one execution so far."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._png: str | None = None
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Returns whether it is over. Raises CodeError when the code failed."""
+        """Takes in a message and returns whether the execution is over. Raises CodeError if the code failed."""
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
             self._texts.append(content["text"])
@@ -52,7 +52,7 @@ class Collected:
 
 
 class KernelLink(Protocol):
-    """One kernel, asked for one thing at a time."""
+    """A connection to one kernel. It carries one execution at a time."""
 
     async def start(self) -> None: ...
 
@@ -62,7 +62,7 @@ class KernelLink(Protocol):
 
 
 class JupyterServerLink:
-    """A Jupyter server beside this process, as the predecessor had it, over TCP or over a Unix socket."""
+    """Uses a Jupyter server beside this process, as the predecessor did, over TCP or over a Unix socket."""
 
     def __init__(self, over_tcp: bool) -> None:
         self._over_tcp = over_tcp
@@ -143,7 +143,7 @@ def execute_request(code: str, msg_id: str) -> dict[str, Any]:
 
 
 class JupyterClientLink:
-    """The kernel itself by jupyter_client: two hops fewer than the predecessor had."""
+    """Talks to the kernel directly with jupyter_client, which saves two hops of the predecessor."""
 
     def __init__(self) -> None:
         self._manager: AsyncKernelManager | None = None
@@ -168,6 +168,6 @@ class JupyterClientLink:
                 if message["parent_header"].get("msg_id") == msg_id and collected.take(message):
                     return collected.answer()
         finally:
-            # Or replies that nobody reads fill the queue.
+            # Otherwise unread replies would fill the queue.
             while (await self._client.get_shell_msg())["parent_header"].get("msg_id") != msg_id:
                 pass

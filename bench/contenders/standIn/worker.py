@@ -1,4 +1,4 @@
-"""The worker of the stand-in: an HTTP server in front of one kernel, which runs one thing at a time."""
+"""The worker of the stand-in: an HTTP server in front of one kernel. It runs one execution at a time."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException
 from kernel_links import CodeError, JupyterClientLink, JupyterServerLink, KernelLink
 from pydantic import BaseModel
 
-# The predecessor's own: longer code was a bad request.
+# The predecessor's limit. It answered longer code with 400.
 EXECUTION_TIMEOUT_S = 10.0
 
 

@@ -7,8 +7,8 @@ import { type AnswerOf, type InputOf, OPERATIONS, type OperationName } from './o
 import { requestAgent } from './requestAgent.ts';
 
 /**
- * Asks an agent to do something, under this gateway's epoch. @throws FencedByWorkerError when another gateway has the worker,
- * KernelHttpError when the agent refuses, else the connection's error (timeouts and aborts too)
+ * Asks an agent to do something, under this gateway's epoch. @throws FencedByWorkerError if another gateway has the
+ * worker, KernelHttpError if the agent refuses, otherwise the connection's error (also for a timeout or an abort)
  */
 export type CallAgent = <Name extends OperationName>(
   name: Name,
@@ -22,14 +22,14 @@ export interface AgentCallsDeps {
   readonly signal: AbortSignal;
 }
 
-/** How the agent says why it refuses. */
+/** The body of a refusal: the agent's reason. */
 const refusalSchema = z.object({ error: z.string().max(64) });
 
-/** Against a plain Jupyter Server, which has other routes, each call rejects. */
+/** Every call to a plain Jupyter Server rejects, because it does not have the agent's routes. */
 export function createAgentCalls({ target, epoch, signal }: AgentCallsDeps): CallAgent {
   return async <Name extends OperationName>(name: Name, input: InputOf<Name>) => {
     if (target.kind === 'jupyter') throw new Error('A plain Jupyter Server has no operations.');
-    // The table's types say so, but not to the compiler.
+    // The table guarantees this type, but the compiler cannot infer it.
     const operation = OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
     const { method, timeoutMs } = operation;
     const body = method === 'GET' ? null : { epoch, ...operation.request(input) };

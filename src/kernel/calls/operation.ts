@@ -1,27 +1,27 @@
 import type { z } from 'zod';
 
-/** Of what an agent answers from memory. */
+/** Time limit of an operation that the agent answers from memory. */
 export const QUICK_TIMEOUT_MS = 5_000;
 
 /**
- * What a gateway may ask of an agent by a call of its own (docs/worker-protocol.md, "Operations"). Its key in
- * `operationTable.ts` is its name, and so its path. How one that streams bytes will fit is in
- * docs/decisions/0020-worker-operations-are-rows.md.
+ * One thing that a gateway may ask of an agent over HTTP (docs/worker-protocol.md, "Operations"). Its key in
+ * `operationTable.ts` is its name and its path. docs/decisions/0020-worker-operations-are-rows.md describes how an
+ * operation that streams bytes will fit in.
  */
 export interface Operation<Input, Answer> {
-  /** GET only looks: it has no fields and no fence. The agent does a POST for the highest epoch only. */
+  /** A GET only reads: it has no fields and no fence. The agent accepts a POST only under the highest epoch it has seen. */
   readonly method: 'GET' | 'POST';
-  /** From dialling to the last byte of the answer. */
+  /** Limit from dialling to the last byte of the answer. */
   readonly timeoutMs: number;
   /** The fields of the request as the wire names them; the epoch is not among them. */
   readonly request: (input: Input) => Readonly<Record<string, unknown>>;
   readonly answer: z.ZodType<Answer>;
 }
 
-/** Infers the types. */
+/** Returns `row` unchanged, so that TypeScript infers its types. */
 export function operation<Input, Answer>(row: Operation<Input, Answer>): Operation<Input, Answer> {
   return row;
 }
 
-/** What a GET is called with. */
+/** The input of a GET: none. */
 export type NoInput = Readonly<Record<string, never>>;

@@ -1,4 +1,4 @@
-/** All that a gateway asks of an agent by calls. The agent's own table is `cellhouse_agent/operations/table.py`. */
+/** Every call that a gateway can make to an agent. The agent's own table is `cellhouse_agent/operations/table.py`. */
 import type { Operation } from './operation.ts';
 import { health } from './operations/health.ts';
 import { interrupt } from './operations/interrupt.ts';

@@ -1,14 +1,14 @@
 import { request } from 'node:http';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
-/** Answers are a few short fields. */
+/** An answer is a few short fields, far below this. */
 const MAX_ANSWER_BYTES = 65_536;
 
 export interface AgentRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly timeoutMs: number;
-  /** Null: none. */
+  /** Null: the request has no body. */
   readonly body: unknown | null;
 }
 
@@ -17,7 +17,7 @@ export interface AgentAnswer {
   readonly body: string;
 }
 
-/** One HTTP request over a connection of its own. @throws the connection's error, at the latest after `timeoutMs` */
+/** Makes one HTTP request over its own connection. @throws the connection's error, after `timeoutMs` at the latest */
 export function requestAgent(
   address: AgentAddress,
   { method, path, timeoutMs, body }: AgentRequest,
@@ -33,7 +33,8 @@ export function requestAgent(
       headers: body === null ? {} : headers,
       signal,
     });
-    // Not AbortSignal.any: of each combined signal Node 20 leaves something on `signal`, which lives as long as the worker.
+    // Not AbortSignal.any: in Node 20 each combined signal leaks a reference on `signal`, which lives as long as the
+    // worker.
     const timer = setTimeout(() => {
       call.destroy(
         new Error(`The worker did not answer ${method} ${path} within ${timeoutMs} ms.`),

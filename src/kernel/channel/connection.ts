@@ -3,7 +3,7 @@
  *
  * ```
  *  dialling --upgrade--> greeting --hello--> open --...--> ended (lost | fenced)
- *                        (a plain Jupyter Server says no hello: open at the upgrade)
+ *                        (a plain Jupyter Server sends no hello: its connection is open after the upgrade)
  * ```
  */
 import { WebSocket } from 'ws';
@@ -15,13 +15,13 @@ import type { KernelTarget } from './kernelTarget.ts';
 import { createLiveness, type Liveness } from './liveness.ts';
 import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 
-/** From dialling to the answered upgrade; a stopped agent never answers. */
+/** Limit from dialling to the answer to the upgrade: a stopped agent never answers. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** From the upgrade to the hello, which the agent sends in the same breath. */
+/** Limit from the upgrade to the hello, which the agent sends immediately after it. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** Sent and not read by the peer. The agent reads whatever it does; a few requests of the largest size fit. */
+/** Limit of bytes sent but not read by the peer. The agent never stops reading. A few of the largest requests fit. */
 const MAX_UNREAD_BYTES = 32 * 1_048_576;
-/** Closed by the agent because another gateway connected with an equal or higher epoch (docs/worker-protocol.md). */
+/** The agent's close code when another gateway connects with an equal or higher epoch (docs/worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;
 
 export interface ConnectionDeps {
@@ -31,27 +31,27 @@ export interface ConnectionDeps {
   readonly pingIntervalMs?: number;
   readonly handshakeTimeoutMs?: number;
   readonly now: () => number;
-  /** Null from a plain Jupyter Server. May call `end`. */
+  /** `hello` is null from a plain Jupyter Server. The callback may call `end`. */
   readonly onOpen: (hello: Hello | null) => void;
-  /** Everything but the hello, in order, only while open. */
+  /** Gets every frame except the hello, in order, only while the connection is open. */
   readonly onFrame: (frame: DeliverableFrame) => void;
-  /** Once, and nothing comes after it. Not called for `close()`. */
+  /** Called once, as the last callback. Not called after `close()`. */
   readonly onEnd: (error: Error) => void;
 }
 
 export interface Connection {
-  /** Hands the frame to the socket. False (nothing was done): not open. */
+  /** Hands the frame to the socket. Returns false, and sends nothing, if the connection is not open. */
   send(frame: string): boolean;
-  /** Stops reading, so that the peer has to wait; at most what is already read (64 KiB) still comes. */
+  /** Stops reading, so that the peer has to wait. At most the 64 KiB that are already read still arrive. */
   pause(): void;
   resume(): void;
-  /** Gives up at once and reports `error`. */
+  /** Terminates the connection immediately and reports `error`. */
   end(error: Error): void;
-  /** Says goodbye; resolves when the socket is closed. */
+  /** Closes with a close handshake. Resolves when the socket is closed. */
   close(): Promise<void>;
 }
 
-/** Dials at once. {@link FencedByWorkerError} as the end's error means: never again with this epoch. */
+/** Dials immediately. If it ends with {@link FencedByWorkerError}, never connect with this epoch again. */
 export function openConnection(deps: ConnectionDeps): Connection {
   return new SocketConnection(deps);
 }
@@ -63,7 +63,7 @@ class SocketConnection implements Connection {
   #phase: 'greeting' | 'open' | 'ended' = 'greeting';
   #lastError: Error | null = null;
   #isPaused = false;
-  /** Until the upgrade, then until the hello. */
+  /** First for the upgrade, then for the hello. */
   #deadline: NodeJS.Timeout;
 
   constructor(deps: ConnectionDeps) {
@@ -76,7 +76,7 @@ class SocketConnection implements Connection {
       onSilence: () => this.end(new Error('The worker gives no sign of life.')),
     });
     this.#listen();
-    // `ws` can end this wait only where the connection is a socket.
+    // The `handshakeTimeout` of `ws` works only if the connection is a socket, so this deadline is our own.
     this.#deadline = this.#endIn(
       deps.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       new Error('The worker does not answer the upgrade.'),
@@ -182,5 +182,5 @@ class SocketConnection implements Connection {
   }
 }
 
-/** Jupyter's binary frames carry buffers, which nothing here asks for. */
+/** Jupyter's binary frames carry buffers, which nothing here requests. */
 const BINARY_FRAME: Frame = { type: 'dropped', seq: null, why: 'invalid' };

@@ -4,12 +4,12 @@ import type { Frame } from '../frames/parseFrame.ts';
 import type { KernelTarget } from './kernelTarget.ts';
 import type { Sequence } from './sequence.ts';
 
-/** What comes over an open connection. */
+/** Every frame that may arrive on an open connection. */
 export type DeliverableFrame = Exclude<Frame, { type: 'hello' }>;
 
 /**
- * Takes in a frame: hands its message on if it is the next one, and counts it either way. Returns whether it brought the
- * channel on, or (an Error) that it cannot come here.
+ * Takes in a frame, counts it, and hands on its message if it is the next in sequence. Returns whether the frame
+ * advanced the channel, or an Error if it must not come at this point.
  */
 export type Deliver = (frame: DeliverableFrame) => boolean | Error;
 
@@ -21,7 +21,7 @@ export function createDelivery(deps: {
 }): Deliver {
   const { target, sequence, counts, onMessage } = deps;
   const placeOf = (frame: DeliverableFrame): ReturnType<Sequence['place']> => {
-    // A plain Jupyter Server numbers nothing.
+    // A plain Jupyter Server does not number its messages.
     if (target.kind === 'jupyter') return 'next';
     return sequence.place(frame.type === 'message' ? frame.message.seq : frame.seq);
   };

@@ -1,5 +1,5 @@
 /**
- * A worker's messages, each once and in order, over as many connections as it takes.
+ * Delivers a worker's messages, each once and in order, over as many connections as needed.
  *
  * ```
  *  connecting --hello--> open --lost, or the peer broke the protocol--> connecting (back-off)
@@ -7,9 +7,9 @@
  *       +------------------+--409, 4409--> closed (fenced: for good)
  *       +------------------+--close()----> closed
  * ```
- * Every connection asks for what comes after the last seq that is *stored* (acknowledged), since the agent frees what
- * it is asked to skip; what was delivered already is dropped here. So nothing is lost if this gateway dies between
- * having a message and storing it.
+ * Every connection asks for the messages after the last seq that is *stored* (acknowledged), because the agent frees
+ * all messages that it is asked to skip. Messages that were delivered before are dropped here. So nothing is lost if
+ * this gateway dies after it received a message and before it stored it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -30,25 +30,28 @@ export interface KernelChannelDeps {
   readonly target: KernelTarget;
   /** This gateway's lease epoch for the worker. */
   readonly epoch: number;
-  /** The cursor: the last seq stored for good, 0 if none, and of which boot ('' if none yet). */
+  /** The cursor: the last seq that is stored (0 if none), and the boot that it belongs to ('' if none). */
   readonly after: number;
   readonly bootId: string;
   readonly logger: Logger;
-  /** Counted in. */
+  /** Incremented by this channel. */
   readonly counts: MessageCounts;
-  /** Each message once, in order. Must not throw. */
+  /** Gets each message once, in order. Must not throw. */
   readonly onMessage: (message: KernelMessage) => void;
   /**
-   * At each connection to our agent, before its messages. `isNewBoot`: the agent is not the one the cursor came from, its
-   * seqs start at 1 again, and whatever ran or was queued is gone.
+   * Called at each connection to our agent, before its messages. `isNewBoot`: the agent was started again since the
+   * cursor was stored. Its seqs start at 1, and everything that ran or was queued is gone.
    */
   readonly onHello?: (hello: Hello, isNewBoot: boolean) => void;
-  /** At each connection, after `onHello`: send again what has no outcome yet (a repeated `msgId` is harmless). */
+  /**
+   * Called at each connection, after `onHello`. The owner must send every request again that has no outcome yet; a
+   * repeated `msgId` is harmless.
+   */
   readonly onOpen?: () => void;
   readonly onState?: (state: ChannelState) => void;
-  /** Another gateway has the worker. The channel is closed by then; called once. */
+  /** Called once, when another gateway has the worker. The channel is already closed. */
   readonly onFenced?: () => void;
-  /** Once per outage, when every attempt has failed for `unreachableAfterMs`. The channel goes on trying. */
+  /** Called once per outage, when every attempt has failed for `unreachableAfterMs`. The channel keeps trying. */
   readonly onUnreachable?: (error: Error) => void;
   readonly now?: () => number;
   /** From 0 to below 1, for the back-off's jitter. */
@@ -60,29 +63,29 @@ export interface KernelChannelDeps {
 
 export interface KernelChannel {
   readonly state: ChannelState;
-  /** Of the current or last connection; null before the first, and always against a plain Jupyter Server. */
+  /** The hello of the current or last connection. Null before the first one, and always for a plain Jupyter Server. */
   readonly hello: Hello | null;
-  /** The last seq that was delivered or (being of no use) dropped. */
+  /** The last seq that was delivered or dropped. */
   readonly lastSeq: number;
-  /** In any state of the connection; what waits ends when the channel is closed. */
+  /** Works in any state of the connection. Closing the channel aborts pending calls. */
   readonly call: CallAgent;
-  /** Sends the request now. False (nothing was done): not open; `onOpen` will tell when. */
+  /** Sends the request now. Returns false, and sends nothing, if the channel is not open: wait for `onOpen` then. */
   execute(request: ExecuteRequest): boolean;
-  /** Everything up to `seq` is stored for good. May be called in any state; a lower seq than before does nothing. */
+  /** Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored. */
   ack(seq: number): void;
-  /** Stops reading the socket, so that the agent has to keep what comes; at most 64 KiB still arrive. */
+  /** Stops reading the socket, so that the agent has to keep its messages. At most 64 KiB still arrive. */
   pause(): void;
   resume(): void;
-  /** Idempotent. No callback comes after it was called. Resolves when the socket is closed. */
+  /** Idempotent. No callback is called after it. Resolves when the socket is closed. */
   close(): Promise<void>;
 }
 
-/** Acknowledgements gather so long: one costs gateway and agent as much as a message, and nobody waits for it. */
+/** Delay in which acknowledgements are combined: each costs as much as a message, and nobody waits for it. */
 const ACK_DELAY_MS = 20;
-/** How long attempts may fail before the owner is told. */
+/** How long attempts may fail before `onUnreachable` is called. */
 const UNREACHABLE_AFTER_MS = 10_000;
 
-/** Connects at once and stays connected until closed or fenced. */
+/** Connects immediately, and reconnects until it is closed or fenced. */
 export function openKernelChannel(deps: KernelChannelDeps): KernelChannel {
   return new Channel(deps);
 }
@@ -100,7 +103,7 @@ class Channel implements KernelChannel {
   readonly #reconnector: Reconnector;
   #connection: Connection;
   #ackTimer: NodeJS.Timeout | null = null;
-  /** What the connection was asked to skip when it was made. */
+  /** The `after` of the current connection. */
   #dialledAfter = 0;
   #isPaused = false;
 
@@ -184,13 +187,13 @@ class Channel implements KernelChannel {
     if (greeted instanceof Error) {
       this.#connection.end(greeted);
     } else if (greeted === 'ask-again') {
-      // The agent was asked to skip messages of another boot; those of this one must come from the first on.
+      // `after` was a seq of another boot, but the messages of this boot are needed from the first one on.
       void this.#connection.close();
       this.#connection = this.#dial();
     } else {
       this.#deps.counts.connections += 1;
       this.hello = hello;
-      // What was stored since it dialled has not been said to anybody.
+      // No connection has acknowledged the messages that were stored since this one was dialled.
       if (this.#sequence.acked > this.#dialledAfter) this.#ackLater();
       if (this.#isPaused) this.#connection.pause();
       this.#reconnector.opened();
@@ -198,7 +201,7 @@ class Channel implements KernelChannel {
     }
   }
 
-  /** The owner may close the channel from any of these. */
+  /** The owner may close the channel in any of these callbacks. */
   #tellOpen(hello: Hello | null, isNewBoot: boolean): void {
     if (hello !== null) this.#deps.onHello?.(hello, isNewBoot);
     if (!this.#isClosed()) this.#setState('open');
@@ -220,7 +223,7 @@ class Channel implements KernelChannel {
     }
     this.#deps.logger.debug({ err: error }, 'worker channel lost');
     this.#setState('connecting');
-    // The owner may have closed the channel from onState.
+    // The owner may have closed the channel in `onState`.
     if (!this.#isClosed()) this.#reconnector.lost(error);
   }
 

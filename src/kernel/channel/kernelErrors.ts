@@ -1,7 +1,7 @@
-/** The agent refused a call (or answered with a body that is not as agreed). */
+/** The agent refused a call, or its answer has an unexpected body. */
 export class KernelHttpError extends Error {
   readonly status: number;
-  /** Why, as the agent says it (docs/worker-protocol.md, "Operations"); null: it did not. */
+  /** The agent's error code (docs/worker-protocol.md, "Operations"). Null if it gave none. */
   readonly code: string | null;
   constructor(status: number, code: string | null, call: string) {
     super(`The worker answered ${call} with HTTP ${status}${code === null ? '' : ` (${code})`}.`);
@@ -11,7 +11,7 @@ export class KernelHttpError extends Error {
   }
 }
 
-/** Another gateway took this worker over with a higher epoch: stop acting for it. */
+/** Another gateway has taken over this worker with a higher epoch. This gateway must stop acting for it. */
 export class FencedByWorkerError extends Error {
   constructor() {
     super('The worker has been taken over by another gateway.');
@@ -19,7 +19,7 @@ export class FencedByWorkerError extends Error {
   }
 }
 
-/** The peer broke the agreed protocol (docs/worker-protocol.md); the connection is given up and made anew. */
+/** The peer violated the protocol (docs/worker-protocol.md). The connection is closed and a new one is made. */
 export class KernelProtocolError extends Error {
   constructor(message: string) {
     super(message);

@@ -1,7 +1,7 @@
 import type { ClientOptions } from 'ws';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
-/** Where a kernel is reached: our agent at its address, or a plain Jupyter Server's `/channels` address. */
+/** How a kernel is reached: through our agent's address, or through the `/channels` URL of a plain Jupyter Server. */
 export type KernelTarget =
   | { readonly kind: 'agent'; readonly address: AgentAddress }
   | {
@@ -20,13 +20,13 @@ export interface DialOptions {
   readonly createConnection?: CreateConnection;
 }
 
-/** @param after the last seq that is stored for good: the agent frees everything up to it */
+/** @param after the last seq that is stored; the agent frees all messages up to it */
 export function dialOptions(target: KernelTarget, after: number, epoch: number): DialOptions {
   if (target.kind === 'jupyter') return { url: target.url, headers: { ...target.headers } };
   const { address } = target;
   return {
     url: `ws://agent/channels?after=${after}&epoch=${epoch}`,
-    // `ws` takes any Duplex; its types know sockets only.
+    // `ws` accepts any Duplex, but its types allow only sockets.
     createConnection: (() => address.open()) as unknown as CreateConnection,
   };
 }

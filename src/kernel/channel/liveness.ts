@@ -1,21 +1,21 @@
-/** How often the peer is asked for a sign of life: a stopped process keeps its socket open and says nothing. */
+/** How often the peer is pinged. A stopped process keeps its socket open, so only silence shows that it is gone. */
 const PING_INTERVAL_MS = 2_000;
-/** So many pings without any sign of life in between mean that it is gone. Ticks, not time: if it was we who slept, the
- *  answers lie in the socket and are read before the next tick. */
+/** After this many pings without a sign of life the peer counts as gone. Counted in ticks, not in time: if this process
+ *  itself was stopped, the answers are already in the socket and are read before the next tick. */
 const MAX_UNANSWERED_PINGS = 3;
 
 export interface Liveness {
   start(): void;
-  /** Something came from the peer. */
+  /** Call this for everything that arrives from the peer. */
   sign(): void;
   close(): void;
 }
 
-/** Asks the peer for signs of life from `start` on, and calls `onSilence` (once) when none comes. */
+/** Pings the peer from `start` on, and calls `onSilence` once if the peer stays silent. */
 export function createLiveness(deps: {
   readonly intervalMs: number | undefined;
   readonly ping: () => void;
-  /** While nothing is read, answers lie unread and their absence says nothing. */
+  /** While reading is paused, answers stay unread, so silence means nothing. */
   readonly isPaused: () => boolean;
   readonly onSilence: () => void;
 }): Liveness {

@@ -8,16 +8,16 @@ const STABLE_AFTER_MS = 1_000;
 export interface Reconnector {
   /** A connection failed or ended; the next attempt follows after a delay. */
   lost(error: Error): void;
-  /** Connected: good once it has lasted. */
+  /** A connection is open. It counts as good after {@link STABLE_AFTER_MS}. */
   opened(): void;
-  /** The connection has brought something new: good at once. */
+  /** The connection has delivered something new, so it counts as good immediately. */
   proved(): void;
   close(): void;
 }
 
 /**
- * When to try again (exponential back-off with jitter), and when to say that it is of no use. A peer that accepts
- * connections and breaks them at once counts as unreachable like one that is not there. The clock runs from creation.
+ * Decides when to reconnect (exponential back-off with jitter), and when to report the worker as unreachable. A peer
+ * that accepts connections and drops them immediately counts as unreachable too. The first outage begins at creation.
  */
 export function createReconnector(deps: {
   readonly connect: () => void;

@@ -1,26 +1,29 @@
 import type { Hello } from '../frames/messages.ts';
 import { KernelProtocolError } from './kernelErrors.ts';
 
-/** Where in one agent's numbered messages a channel stands. */
+/** A channel's position in the numbered messages of one agent. */
 export interface Sequence {
   /** The last seq seen. */
   readonly last: number;
-  /** The last that is stored for good. */
+  /** The last seq that is stored. */
   readonly acked: number;
   /**
-   * Takes in a hello. `ask-again`: another boot, whose messages from 1 on were not asked for; connect again. `new-boot`: another
-   * boot than the cursor's, from its first message on. An Error: the agent cannot give what must come next.
+   * Takes in a hello. Results:
+   * - `same-boot`: the agent continues where the cursor stands.
+   * - `new-boot`: the agent was restarted since the cursor, and this connection brings its messages from the first on.
+   * - `ask-again`: the agent was restarted, but this connection asked it to skip messages; connect again.
+   * - an Error: the agent no longer has the message that must come next.
    */
   greet(hello: Hello): 'same-boot' | 'new-boot' | 'ask-again' | KernelProtocolError;
-  /** Whether a message is the next one, seen before, or (an Error) one that cannot come here. */
+  /** Whether a message is the next one or was seen before. An Error: it must not come at this point. */
   place(seq: number | null): 'next' | 'duplicate' | KernelProtocolError;
-  /** Whether that is news. */
+  /** Records that everything up to `seq` is stored. Returns whether this advances {@link Sequence.acked}. */
   ack(seq: number): boolean;
 }
 
 export function createSequence(cursor: {
   readonly after: number;
-  /** '' if the agent has never been met. */
+  /** '' if no agent of this worker has been reached yet. */
   readonly bootId: string;
 }): Sequence {
   let { bootId } = cursor;
@@ -28,7 +31,7 @@ export function createSequence(cursor: {
   let last = cursor.after;
   /** The seq that this connection must bring next, duplicates included. */
   let expected = cursor.after + 1;
-  /** The owner has not been told yet that the boot is another. */
+  /** The agent was restarted, and `greet` has not returned `new-boot` yet. */
   let isNewBoot = false;
 
   return {

@@ -1,18 +1,20 @@
-/** The WebSocket to a worker: dialled with bounds on whatever the peer may send, and closed in bounded time. */
+/** Dials and closes the WebSocket to a worker. Bounds limit what the peer may send and how long closing takes. */
 import { type RawData, WebSocket } from 'ws';
 import { dialOptions, type KernelTarget } from './kernelTarget.ts';
 
-/** For the close handshake, so that what was sent last (an ack) still arrives. */
+/** Time for the close handshake, so that the last message sent (an ack) still arrives. */
 const CLOSE_TIMEOUT_MS = 500;
-/** The agent's largest message (16 MiB by default), three times for JSON escapes of non-ASCII text, and its envelope. A
- *  message that comes in fragments counts as a whole. */
+/**
+ * The agent's largest message is 16 MiB by default. JSON escapes of non-ASCII text can triple it, and the envelope
+ * comes on top. All fragments of a message count together.
+ */
 const MAX_FRAME_BYTES = 64 * 1_048_576;
-/** Fragments cost memory beside their bytes. Our agent sends none; a plain Jupyter Server does not either. */
+/** A fragment costs memory in addition to its bytes. Neither our agent nor a plain Jupyter Server sends fragments. */
 const MAX_FRAGMENTS = 1_024;
 
 /**
- * A peer that pings without reading the answers is cut off by `ws` itself, after 60 of them.
- * @param after the last seq that is stored for good
+ * Dials immediately. `ws` itself drops a peer that sends pings without reading the answers, after 60 pings.
+ * @param after the last seq that is stored
  */
 export function dialWorker(target: KernelTarget, after: number, epoch: number): WebSocket {
   const { url, ...options } = dialOptions(target, after, epoch);
@@ -21,17 +23,18 @@ export function dialWorker(target: KernelTarget, after: number, epoch: number): 
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
     maxFragments: MAX_FRAGMENTS,
-    // Bytes that are no UTF-8 become U+FFFD; refusing them would let one bad message end every connection after it.
+    // Invalid UTF-8 becomes U+FFFD. If it were refused, one bad message would be replayed and end every later
+    // connection.
     skipUTF8Validation: true,
   });
 }
 
 export function textOf(data: RawData): string {
-  // `ws` gives a Buffer for the default binaryType.
+  // With the default `binaryType`, `ws` passes a Buffer.
   return (data as Buffer).toString('utf8');
 }
 
-/** Says goodbye, whatever state the socket is in. Resolves when it is closed, within half a second. */
+/** Closes the socket in any state. Resolves when it is closed, which takes at most half a second. */
 export function closeSocket(socket: WebSocket): Promise<void> {
   if (socket.readyState === WebSocket.CLOSED) return Promise.resolve();
   return new Promise((resolve) => {
@@ -41,9 +44,9 @@ export function closeSocket(socket: WebSocket): Promise<void> {
       resolve();
     });
     if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-    // One that is closing already needs nothing, and `ws` throws if it is resumed when its upgrade was refused.
+    // A socket that is already closing needs nothing more. `ws` throws if one is resumed whose upgrade was refused.
     if (socket.readyState !== WebSocket.OPEN) return;
-    // A paused socket would never see the other side's goodbye.
+    // A paused socket would never read the peer's close frame.
     socket.resume();
     socket.close(1000);
   });

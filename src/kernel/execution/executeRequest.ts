@@ -1,6 +1,6 @@
-/** A piece of code for a kernel. */
+/** A request to run a piece of code in a kernel. */
 export interface ExecuteRequest {
-  /** The execution's id: the agent forwards one `msgId` at most once in its life, so sending it again is harmless. */
+  /** The execution's id. The agent forwards each `msgId` at most once, so sending a request again is harmless. */
   readonly msgId: string;
   readonly code: string;
   readonly timeoutMs: number;
@@ -9,11 +9,11 @@ export interface ExecuteRequest {
   readonly maxOutputBytes: number;
 }
 
-/** The messaging protocol version whose messages we speak. */
+/** The version of Jupyter's messaging protocol that the gateway uses. */
 const JUPYTER_PROTOCOL_VERSION = '5.3';
 
 /**
- * The frame that asks for it. `JSON.stringify` escapes U+0000 and lone surrogates, so the code arrives exactly as it is.
+ * The frame for a request. `JSON.stringify` escapes U+0000 and lone surrogates, so the code arrives unchanged.
  * @param now milliseconds since the epoch
  */
 export function executeRequestFrame(request: ExecuteRequest, session: string, now: number): string {
@@ -40,9 +40,9 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
       silent: false,
       store_history: true,
       user_expressions: {},
-      // Nobody is there to answer `input()`: it fails at once with Python's own message.
+      // Nobody can answer `input()`, so it fails immediately with Python's own message.
       allow_stdin: false,
-      // One's failure is no reason to drop what is queued behind it.
+      // A failed execution does not cancel the executions queued behind it.
       stop_on_error: false,
     },
     buffers: [],

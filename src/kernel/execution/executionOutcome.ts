@@ -1,36 +1,36 @@
 import type { ErrorFacts, ReplyMessage } from '../frames/messages.ts';
 
-/** How an execution that reached the kernel ended: the statuses that a kernel's answer can lead to (docs/api.md lists all). */
+/** How an execution that reached the kernel ended. docs/api.md lists all statuses; these follow from a kernel's answer. */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';
   /** Both are null unless `status` is ERROR. May hold anything a Python `str` can (U+0000, lone surrogates). */
   readonly errorName: string | null;
-  /** Bounded; the error output has the longer form. */
+  /** Shortened; the error output has more of the text. */
   readonly errorValue: string | null;
   readonly executionCount: number | null;
-  /** The kernel was replaced while it ran: variables are gone. */
+  /** The kernel was replaced during the execution, so its variables are gone. */
   readonly stateLost: boolean;
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
-  /** Milliseconds since the epoch; null if the kernel never began it. */
+  /** Milliseconds since the epoch. Null if the kernel never began the execution. */
   readonly startedAt: number | null;
   readonly finishedAt: number;
-  /** What the code produced, kept or not. */
+  /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
-  /** Some output could not be kept; gap outputs say where. */
+  /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;
-  /** Of a kernel that died (negative: the signal), else null. */
+  /** The exit code of a kernel that died (negative: a signal), otherwise null. */
   readonly exitCode: number | null;
 }
 
-/** The status that a reply stands for, and its error if that is ERROR. */
+/** The status that a reply means, with the error if the status is ERROR. */
 export function judgeReply(reply: ReplyMessage): {
   readonly status: ExecutionOutcome['status'];
   readonly error: ErrorFacts | null;
 } {
   const outcome = reply.verdict?.outcome;
   switch (outcome) {
-    // The limit passed or somebody interrupted: whatever the code answered then.
+    // After a timeout or an interrupt, the reply of the code itself does not matter.
     case 'timeout':
       return { status: 'TIMEOUT', error: null };
     case 'interrupted':
@@ -49,7 +49,7 @@ export function judgeReply(reply: ReplyMessage): {
 
 function judgePlainReply(reply: ReplyMessage): ReturnType<typeof judgeReply> {
   if (reply.status === 'ok') return { status: 'OK', error: null };
-  // Nobody asked for an abort (we send `stop_on_error: false`), so it can only be told as an error.
+  // An abort is unexpected, because the gateway sends `stop_on_error: false`. So it is reported as an error.
   return {
     status: 'ERROR',
     error: reply.status === 'aborted' ? renamed(reply, 'Aborted') : reply.error,

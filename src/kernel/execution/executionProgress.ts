@@ -1,14 +1,14 @@
 /**
- * What has happened of one execution so far, as a pure fold over its messages.
+ * The progress of one execution, as a pure fold over its messages.
  *
  * ```
  *  waiting --busy or output--> started --output*--> ... --reply and idle, in either order--> done
  *     |                           |
  *     +---------------------------+--(plain Jupyter Server) the kernel restarts or dies--> done
  * ```
- * It survives its gateway: a progress stored after message k (it is plain JSON that Postgres `jsonb` takes) and then given
- * the messages from k+1 on yields the same outputs and outcome as an uninterrupted run. Messages of another parent, and
- * all that come after done, change nothing.
+ * A progress can outlive its gateway. It is plain JSON that PostgreSQL's `jsonb` accepts. If it is stored after message
+ * k and then receives the messages from k+1 on, it yields the same outputs and outcome as an uninterrupted run.
+ * Messages of another parent, and all messages after done, change nothing.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Output } from '../../domain/output.ts';
@@ -23,38 +23,39 @@ export interface ExecutionProgress {
   readonly startedAt: number | null;
   readonly isIdle: boolean;
   readonly isDone: boolean;
-  /** A {@link ReplyMessage} that waits for idle. As JSON text, for jsonb refuses what an error's text may hold. */
+  /** The {@link ReplyMessage}, until idle arrives. It is JSON text, because an error may contain what jsonb refuses. */
   readonly replyJson: string | null;
   /** The name in the last error output, as JSON text for the same reason. */
   readonly lastErrorNameJson: string | null;
   readonly producedBytes: number;
   readonly keptBytes: number;
-  /** And the values in their data: see {@link outputItems}. */
+  /** Kept outputs plus the values nested in their data, as {@link outputItems} counts them. */
   readonly keptOutputs: number;
-  /** The limit is passed: nothing more is kept. */
+  /** The output limit is exceeded: nothing more is kept. */
   readonly isFull: boolean;
-  /** Dropped since then. */
+  /** Bytes dropped since the limit was exceeded. */
   readonly droppedBytes: number;
   readonly isTruncated: boolean;
 }
 
 export interface Received {
   readonly progress: ExecutionProgress;
-  /** To be stored, in this order. */
+  /** Outputs to store, in this order. */
   readonly outputs: readonly Output[];
-  /** The kernel began it with this very message. */
+  /** This message shows that the kernel has begun the execution; no earlier one did. */
   readonly started: boolean;
   /** Set exactly once, together with the last outputs. */
   readonly done: ExecutionOutcome | null;
 }
 
 /**
- * For so many bytes of the limit one output may be kept, or one value in the data of one: a row in the database costs about
- * that, and so does a list in memory, of which JSON needs four bytes to tell. A million empty outputs must not pass as zero
- * bytes, nor eight million lists as 32 MB. Their contents alone may still fill the limit exactly.
+ * The output limit also bounds the number of items (outputs, and values nested in their data): one item for each 64
+ * bytes of the limit. A database row costs about that much, and so does a list in memory, although its JSON has only
+ * four bytes. Without this bound a million empty outputs would count as zero bytes, and eight million lists as 32 MB.
+ * Bytes and items are counted separately, so the content alone may still fill the limit exactly.
  */
 const LIMIT_BYTES_PER_ITEM = 64;
-/** Longest error text in the outcome, which goes into an event; the output has the longer form. */
+/** Longest error text in the outcome, which becomes part of an event. The error output has more of the text. */
 const MAX_OUTCOME_ERROR_CHARS = 10_000;
 
 export function startProgress(executionId: ExecutionId): ExecutionProgress {
@@ -141,7 +142,7 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
   };
 }
 
-/** A gap of a plain Jupyter Server may claim anything; a sum must stay a number that can be stored. */
+/** A gap from a plain Jupyter Server may claim any size, so the sum is capped at a number that can be stored. */
 function sum(bytes: number, more: number): number {
   return Math.min(bytes + more, Number.MAX_SAFE_INTEGER);
 }
@@ -152,7 +153,7 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {
   const outputs: Output[] = [];
   if (progress.isFull)
     outputs.push({ kind: 'gap', reason: 'output_limit', droppedBytes: progress.droppedBytes });
-  // Whoever reads only the outputs must learn of the error too, also where the kernel could not say it any more.
+  // The outputs alone must show the error too, even if the kernel died before it could send one.
   if (error !== null && progress.lastErrorNameJson !== JSON.stringify(error.name))
     outputs.push({ kind: 'error', ...error });
   const done: ExecutionOutcome = {

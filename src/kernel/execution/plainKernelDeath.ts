@@ -1,8 +1,8 @@
 import type { KernelMessage, ReplyMessage } from '../frames/messages.ts';
 
 /**
- * Whether a message says that the kernel of a plain Jupyter Server died, which then says no more. Our agent (its messages have
- * a seq) goes on to send a reply.
+ * Whether a message reports the death of a plain Jupyter Server's kernel, after which no reply follows. Our agent,
+ * whose messages have a seq, still sends a reply.
  */
 export function isPlainKernelDeath(message: KernelMessage): boolean {
   return (
@@ -13,7 +13,7 @@ export function isPlainKernelDeath(message: KernelMessage): boolean {
   );
 }
 
-/** The reply that will not come. */
+/** A reply in place of the one that will not come. */
 export function kernelDiedReply({ at }: KernelMessage): ReplyMessage {
   return {
     type: 'reply',

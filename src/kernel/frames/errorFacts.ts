@@ -4,16 +4,16 @@ import type { ErrorFacts } from './messages.ts';
 const MAX_ERROR_NAME_CHARS = 1_000;
 /** Longest exception text kept; a megabyte holds any message a person may want to read. */
 const MAX_ERROR_VALUE_CHARS = 1_048_576;
-/** Most traceback text kept over all lines; IPython itself shortens deep recursions to far less. */
+/** Most traceback text kept, over all lines. IPython itself shortens deep recursions to far less. */
 const MAX_TRACEBACK_CHARS = 4_194_304;
-/** Most traceback entries kept (IPython sends one for each frame). */
+/** Most traceback entries kept. IPython sends one for each stack frame. */
 const MAX_TRACEBACK_LINES = 10_000;
 
 const UNNAMED_ERROR = 'UnknownError';
 
 /**
- * The error in the content of an `error` or `execute_reply` message, cut to bounds. Parts that are missing or of a wrong
- * type come out empty: that there was an error is worth more than its shape.
+ * The error in the content of an `error` or `execute_reply` message, cut to bounds. Parts that are missing or have a
+ * wrong type become empty: it matters more that there was an error than what it looked like.
  */
 export function readErrorFacts(content: Readonly<Record<string, unknown>>): ErrorFacts {
   const { ename, evalue, traceback } = content;
@@ -37,7 +37,7 @@ function cutLines(lines: readonly unknown[]): string[] {
   return kept;
 }
 
-/** At most `maxChars` UTF-16 units of `text`, never half of a surrogate pair, and saying so if it was longer. */
+/** The first `maxChars` UTF-16 units of `text`, without splitting a surrogate pair, and a note of how much was cut. */
 export function cutText(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
   const end = isHighSurrogate(text.charCodeAt(maxChars - 1)) ? maxChars - 1 : maxChars;

@@ -6,8 +6,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Whether the parsed JSON value nests at most `maxDepth` objects and arrays. Deeper ones are refused at the door, since
- * whoever serialises them again would run out of stack (parsing does not).
+ * Whether the parsed JSON value nests at most `maxDepth` objects and arrays. Deeper values are refused on arrival,
+ * because serialising them again would overflow the stack (parsing does not).
  */
 export function nestsAtMost(maxDepth: number, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
@@ -16,15 +16,15 @@ export function nestsAtMost(maxDepth: number, value: unknown): boolean {
   return children.every((child) => nestsAtMost(maxDepth - 1, child));
 }
 
-/** A finite number that is not negative, else null. */
+/** A finite number of at least 0, else null. */
 export function readAmount(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 }
 
-/** What PostgreSQL's `integer` and GraphQL's `Int` end at. User code can set a kernel's count to anything. */
+/** The largest `integer` in PostgreSQL and `Int` in GraphQL. User code can set the kernel's count to anything. */
 const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 
-/** The last moment that a `Date` can be. */
+/** The latest time that a `Date` can hold. */
 const MAX_TIME_MS = 8.64e15;
 
 /** A whole number from 0 to {@link MAX_SMALL_INTEGER}, else null. */
@@ -32,13 +32,13 @@ export function readCount(value: unknown): number | null {
   return readAmount(readSmallInteger(value));
 }
 
-/** A whole number of at most {@link MAX_SMALL_INTEGER} either way, else null. */
+/** A whole number whose absolute value is at most {@link MAX_SMALL_INTEGER}, else null. */
 export function readSmallInteger(value: unknown): number | null {
   const integer = readInteger(value);
   return integer !== null && Math.abs(integer) <= MAX_SMALL_INTEGER ? integer : null;
 }
 
-/** A whole number from 0 on that a double holds exactly, else null. */
+/** A whole number of at least 0 that a double holds exactly, else null. */
 export function readSize(value: unknown): number | null {
   return readAmount(readInteger(value));
 }

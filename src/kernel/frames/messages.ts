@@ -1,29 +1,32 @@
 /**
- * What a worker can say, as the rest of the gateway sees it: checked, bounded, and reduced to what matters. The wire
- * form is Jupyter's (https://jupyter-client.readthedocs.io/en/stable/messaging.html) with the additions of
- * docs/worker-protocol.md; {@link parseFrame} makes these out of it.
+ * A worker's messages as the rest of the gateway sees them: checked, bounded, and reduced to what matters. The wire
+ * format is Jupyter's (https://jupyter-client.readthedocs.io/en/stable/messaging.html) with the additions in
+ * docs/worker-protocol.md. {@link parseFrame} converts it.
  */
 import type { Output } from '../../domain/output.ts';
 
 interface MessageBase {
-  /** The agent's number for it, from 1 without holes; null from a plain Jupyter Server. */
+  /** The agent numbers its messages from 1, without holes. Null from a plain Jupyter Server. */
   readonly seq: number | null;
-  /** When the agent had it (else: when it arrived here), milliseconds since the epoch. */
+  /** When the agent received it from the kernel, or if unknown, when it arrived here. Milliseconds since the epoch. */
   readonly at: number;
-  /** `msg_id` of the request it belongs to; null if it belongs to none. */
+  /** `msg_id` of the request that it belongs to. Null if it belongs to none. */
   readonly parentId: string | null;
 }
 
 export type KernelState = 'busy' | 'idle' | 'starting' | 'restarting' | 'dead';
 
-/** Without a parent and `restarting`: the kernel is being replaced, for `reason` (null from a plain Jupyter Server). */
+/**
+ * A state `restarting` without a parent means that the kernel is being replaced. `reason` says why; it is null from a
+ * plain Jupyter Server.
+ */
 export interface StatusMessage extends MessageBase {
   readonly type: 'status';
   readonly state: KernelState;
   readonly reason: 'timeout' | 'user' | 'died' | 'oom' | null;
 }
 
-/** One output. What the code sent in a form that cannot be kept is a gap with reason `malformed`, never silence. */
+/** One output. If its form cannot be kept, it becomes a gap with reason `malformed`; it is never dropped silently. */
 export interface OutputMessage extends MessageBase {
   readonly type: 'output';
   readonly output: Output;
@@ -39,7 +42,7 @@ export interface ReplyMessage extends MessageBase {
   readonly type: 'reply';
   readonly status: 'ok' | 'error' | 'aborted';
   readonly executionCount: number | null;
-  /** Given exactly if `status` is not `ok`. */
+  /** Null exactly if `status` is `ok`. */
   readonly error: ErrorFacts | null;
   /** Null from a plain Jupyter Server. */
   readonly verdict: AgentVerdict | null;
@@ -47,7 +50,7 @@ export interface ReplyMessage extends MessageBase {
 
 export type KernelMessage = StatusMessage | OutputMessage | ReplyMessage;
 
-/** `metadata.cellhouse` of an execute_reply: how it went, by the agent's measure. */
+/** `metadata.cellhouse` of an execute_reply: the outcome as the agent measured it. */
 export interface AgentVerdict {
   readonly outcome: 'finished' | 'timeout' | 'interrupted' | 'kernel_died' | 'out_of_memory';
   readonly stateLost: boolean;
@@ -60,13 +63,13 @@ export interface AgentVerdict {
   readonly exitCode: number | null;
 }
 
-/** The agent's first words on each connection. */
+/** The agent's first message on each connection. */
 export interface Hello {
-  /** New for each start of the agent: whatever an earlier one had is gone. */
+  /** New at each start of the agent. Everything that an earlier boot had is gone. */
   readonly bootId: string;
-  /** The oldest message it can still replay. */
+  /** The oldest message that the agent can still replay. */
   readonly firstSeq: number;
-  /** The newest it has made; 0 if none yet. */
+  /** The newest message that the agent has numbered; 0 if none yet. */
   readonly lastSeq: number;
   readonly kernelGeneration: number;
 }

@@ -1,6 +1,6 @@
 import type { Output } from '../../domain/output.ts';
 
-/** How much of `MAX_OUTPUT_BYTES` an output's content takes: text as UTF-8, other values as JSON. */
+/** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, other values as JSON. */
 export function outputBytes(output: Output): number {
   switch (output.kind) {
     case 'stream':
@@ -30,18 +30,18 @@ function valuesBytes(values: Readonly<Record<string, unknown>>): number {
   return bytes;
 }
 
-/** How many things an output is, once it is parsed: itself, and each value in the lists and objects of its data. */
+/** How many values an output holds once it is parsed: itself, and each value in the lists and objects of its data. */
 export function outputItems(output: Output): number {
   if (!('data' in output)) return 1;
   return 1 + nestedValues(output.data) + nestedValues(output.metadata);
 }
 
-/** The values within the values: a MIME type's own text is its content alone. */
+/** Counts values nested in lists and objects. The text of a MIME type itself does not count. */
 function nestedValues(values: Readonly<Record<string, unknown>>): number {
   return Object.values(values).reduce<number>((sum, value) => sum + countWithin(value), 0);
 }
 
-/** Its depth was bounded at the door. */
+/** The recursion is safe, because the depth was checked on arrival. */
 function countWithin(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let count = 0;

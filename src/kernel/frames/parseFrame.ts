@@ -1,7 +1,7 @@
 /**
- * Checks one frame from a worker. User code owns the kernel process, so every message is hostile input: nothing here
- * throws, and everything that passes is bounded. Written by hand, not with a schema library, because each line that a
- * user prints comes through here.
+ * Checks one frame from a worker. User code controls the kernel process, so every message is hostile input: nothing
+ * here throws, and everything that passes is bounded. The checks are written by hand, not with a schema library,
+ * because every line that a user prints passes through here.
  */
 import { readErrorFacts } from './errorFacts.ts';
 import {
@@ -28,10 +28,10 @@ import { isOutputType, readOutput } from './readOutput.ts';
 export type Frame =
   | { readonly type: 'hello'; readonly hello: Hello }
   | { readonly type: 'message'; readonly message: KernelMessage; readonly isMalformed: boolean }
-  /** Nothing for the owner: not understood (`invalid`), or of a kind that concerns nobody (`ignored`). */
+  /** Not handed on: the frame was not understood (`invalid`), or nobody needs its kind (`ignored`). */
   | { readonly type: 'dropped'; readonly seq: number | null; readonly why: 'invalid' | 'ignored' };
 
-/** Longest id accepted as a parent: ours are 36, Jupyter's about 70 characters. Longer ones are nobody's. */
+/** Longest id accepted as a parent. Ours have 36 characters, Jupyter's about 70. A longer id matches no request. */
 const MAX_ID_CHARS = 256;
 
 const KERNEL_STATES: readonly unknown[] = ['busy', 'idle', 'starting', 'restarting', 'dead'];
@@ -44,7 +44,7 @@ const OUTCOMES: readonly unknown[] = [
   'out_of_memory',
 ];
 
-/** @param receivedAt taken for messages that carry no `at` of their own */
+/** @param receivedAt used for messages without an `at` */
 export function parseFrame(text: string, receivedAt: number): Frame {
   const frame = parseJson(text);
   if (!isJsonObject(frame)) return { type: 'dropped', seq: null, why: 'invalid' };
@@ -96,13 +96,13 @@ function readReply(base: Base, content: JsonObject, metadata: unknown): Frame {
     error: status === 'ok' ? null : readErrorFacts(content),
     verdict: isJsonObject(metadata) ? readVerdict(metadata.cellhouse) : null,
   };
-  // A reply of a wrong shape still ends the execution: waiting for a better one would be waiting for ever.
+  // A malformed reply still ends the execution, because no other reply will follow.
   return { type: 'message', message, isMalformed: status === null };
 }
 
 function replyStatus(status: unknown): ReplyMessage['status'] | null {
   if (status === 'ok' || status === 'error') return status;
-  // `abort` is what protocol versions before 5.1 said.
+  // Protocol versions before 5.1 say `abort`.
   return status === 'aborted' || status === 'abort' ? 'aborted' : null;
 }
 
@@ -139,7 +139,7 @@ function readParentId(parent: unknown): string | null {
   return isJsonObject(parent) ? readId(parent.msg_id) : null;
 }
 
-/** Text that PostgreSQL keeps. */
+/** An id that PostgreSQL can store as text. */
 function readId(value: unknown): string | null {
   if (typeof value !== 'string' || value === '' || value.length > MAX_ID_CHARS) return null;
   return value.isWellFormed() && !value.includes('\u0000') ? value : null;

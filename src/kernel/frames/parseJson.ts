@@ -1,17 +1,18 @@
 /**
- * Most values (objects, arrays, numbers, texts; keys are not counted) in one frame. 16 MiB can hold five million (`{},{},...`):
- * 0.3 GB as objects, and a second or more in which nobody else is served. These take 65 MB and 0.2 s at the worst, and are
- * a chart of 250,000 points. The agent refuses outputs of more (docs/worker-protocol.md, "Bounds").
+ * Most values (objects, arrays, numbers, texts; not keys) in one frame. Without this limit, 16 MiB of `{},{},...` hold
+ * five million values: they take 0.3 GB as objects, and block the event loop for a second or more. 500,000 values take
+ * 65 MB and 0.2 s at worst, and are enough for a chart of 250,000 points. The agent refuses outputs with more
+ * (docs/worker-protocol.md, "Bounds").
  */
 const MAX_JSON_VALUES = 500_000;
 
-/** The value that `text` says. Undefined: it is no JSON, or holds too many values. */
+/** Parses `text`. Undefined if it is not JSON or holds too many values. */
 export function parseJson(text: string): unknown {
   if (!holdsAtMost(MAX_JSON_VALUES, text)) return undefined;
   try {
     return JSON.parse(text);
   } catch (e: unknown) {
-    // A SyntaxError is the peer's fault and counted by the caller; nothing else is expected.
+    // A SyntaxError is the peer's fault, and the caller counts it. No other error is expected.
     if (e instanceof SyntaxError) return undefined;
     throw e;
   }
@@ -23,9 +24,9 @@ const BACKSLASH = 0x5c;
 const OPENING_BRACKET = 0x5b;
 const OPENING_BRACE = 0x7b;
 
-/** Counts what begins a value or parts it from the one before it (so an empty list or object counts twice). */
+/** Counts opening brackets and commas outside of texts. So an empty list or object counts twice. */
 function holdsAtMost(max: number, text: string): boolean {
-  // A value takes two characters at least, itself and what parts it from the next: only large frames are looked at.
+  // A value takes at least two characters, including its separator. So only large frames need counting.
   if (text.length <= 2 * max) return true;
   let values = 1;
   for (let at = 0; at < text.length; at += 1) {
@@ -37,7 +38,7 @@ function holdsAtMost(max: number, text: string): boolean {
   return true;
 }
 
-/** Where the text that is opened at `start` is closed. */
+/** The index of the closing quote of the JSON string that opens at `start`. */
 function endOfText(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);

@@ -2,15 +2,15 @@ import type { Output, RichOutput } from '../../domain/output.ts';
 import { readErrorFacts } from './errorFacts.ts';
 import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
 
-/** Most representations of one displayed object; rich libraries send about five. */
+/** Most MIME types of one displayed object. Rich libraries send about five. */
 const MAX_MIME_TYPES = 64;
 /** Longest MIME type; RFC 6838 allows 127 + 1 + 127. */
 const MAX_MIME_TYPE_CHARS = 255;
-/** Deepest JSON in data or metadata: chart specifications reach about 20, and stacks end at some thousands. */
+/** Deepest JSON in data or metadata. Chart specifications reach about 20 levels. A stack overflows at thousands. */
 const MAX_JSON_DEPTH = 128;
-/** Most metadata kept with one output, as JSON: real ones hold a width and a height. */
+/** Most metadata kept with one output, as JSON. Real metadata holds a width and a height. */
 const MAX_METADATA_CHARS = 65_536;
-/** Longest display id; IPython's own have 32 characters. A longer one is no id. */
+/** Longest display id. IPython's own have 32 characters. A longer one is ignored. */
 const MAX_DISPLAY_ID_CHARS = 256;
 const MAX_GAP_REASON_CHARS = 64;
 
@@ -39,8 +39,8 @@ export function isOutputType(type: unknown): type is OutputType {
 }
 
 /**
- * The output in a message's content. Text is kept exactly. Content that is no such output, or too deep or too wide to
- * be kept, becomes a gap of the frame's size.
+ * Reads the output from a message's content. Text is kept exactly. Content that does not match `type`, or is too deep
+ * or too wide to be kept, becomes a gap of the frame's size.
  */
 export function readOutput(
   type: OutputType,
@@ -100,7 +100,7 @@ function isKeepableData(data: JsonObject): boolean {
   );
 }
 
-/** Metadata beyond bounds is left out: it only advises how to show the data, which is kept. */
+/** Metadata that exceeds the bounds is dropped, but the data is kept: metadata only hints at how to show it. */
 function boundedMetadata(metadata: JsonObject): JsonObject {
   const isKeepable =
     nestsAtMost(MAX_JSON_DEPTH, metadata) && JSON.stringify(metadata).length <= MAX_METADATA_CHARS;

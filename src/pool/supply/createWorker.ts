@@ -11,9 +11,9 @@ import type { Database } from '../../events/database.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
-/** A start takes about a second; on a machine that is swamped with them, many. After this it counts as failed. */
+/** After this a start counts as failed. It takes about a second, but much longer if the machine starts many at once. */
 const WORKER_START_TIMEOUT_MS = 60_000;
-/** The engine tells of a container that dies while it starts; this catches what it did not tell. */
+/** The engine reports a container that dies while it starts. This look catches a death that it did not report. */
 const LOOK_INTERVAL_MS = 5_000;
 
 export interface CreateWorkerDeps {
@@ -22,18 +22,21 @@ export interface CreateWorkerDeps {
   readonly heldWorkers: HeldWorkers;
   readonly now: () => Date;
   readonly poolId: PoolId;
-  /** The image's immutable id, asked for each time: an image made anew serves the next worker. */
+  /** The image's immutable id. It is looked up for each worker, so the next worker uses an image that was rebuilt. */
   readonly imageId: () => Promise<string>;
   readonly limits: WorkerLimits;
   readonly maxTotalWorkers: number;
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Records the wish, before any container exists. @throws LimitError when MAX_TOTAL_WORKERS are there */
+/**
+ * Records that a worker is wanted, before any container exists.
+ * @throws LimitError if MAX_TOTAL_WORKERS exist already
+ */
 export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId): Promise<Worker> {
   const { leases } = deps.database;
   const imageId = await deps.imageId();
-  // First the lease: from its record on, no gateway shall take it for a worker whose maker is gone.
+  // The lease comes first. Otherwise another gateway could take the recorded worker for one whose maker is gone.
   await leases.acquireWorker(workerId);
   const requested = record(deps, null, workerId, {
     type: 'RequestWorker',
@@ -49,7 +52,7 @@ export async function requestWorker(deps: CreateWorkerDeps, workerId: WorkerId):
   return await requested;
 }
 
-/** Creates the container of a requested worker. @throws what the engine said; nothing is left of it then */
+/** Creates the container of a requested worker. @throws the engine's error; no container is left then */
 export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promise<Worker> {
   const workerId = worker.id;
   const { containerId, location } = await deps.runtime.create({
@@ -66,7 +69,7 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
     containerId,
     socketPath: location,
   });
-  // Another gateway took this one for gone (it was paused), and has recorded that the worker is over.
+  // This gateway may have been paused, and another one may have recorded the end of the worker meanwhile.
   await started.catch(() => deps.runtime.remove({ poolId: deps.poolId, workerId, containerId }));
   return await started;
 }
@@ -97,11 +100,11 @@ async function reachable(
   if (address === null || containerId === null) throw new Error('The worker was never started.');
   const look = async () => {
     const seen = await runtime.inspect(containerId).catch(() => undefined);
-    // `undefined`: the engine is away just now, which says nothing about the container.
+    // `undefined`: the engine is away at the moment, which says nothing about the container.
     if (seen === undefined || seen?.isRunning) return;
     waiting.abort(endedWhileStarting(seen?.end?.exitCode ?? null));
   };
-  // At once, too: it may have died before anybody listened for that.
+  // Look immediately too, because it may have died before anybody listened.
   void look();
   const looker = setInterval(look, LOOK_INTERVAL_MS);
   try {
@@ -113,7 +116,7 @@ async function reachable(
   }
 }
 
-/** Why a worker could not be made. @param exitCode null: not known */
+/** The error for a worker whose container ended during its start. @param exitCode null if unknown */
 export function endedWhileStarting(exitCode: number | null): Error {
   return new Error(`Its container ended while it started (exit code ${exitCode ?? 'unknown'}).`);
 }

@@ -1,10 +1,13 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
 
-/** What a caller is told to wait before it asks a full pool again: about one worker's start. */
+/** How long a caller should wait before it tries again: about the time that one worker needs to start. */
 const RETRY_AFTER_MS = 1_000;
 
-/** What a request is told whose time to wait for a worker is over. @param degradation why workers cannot be made */
+/**
+ * The error for a request that has waited too long for a worker.
+ * @param degradation why workers cannot be made, if known
+ */
 export function poolExhausted(
   maxTotalWorkers: number,
   waitedMs: number,

@@ -5,13 +5,13 @@
  *  well --engine away--> degraded (engine-away) --engine back--> well
  *  well --a worker could not be made--> degraded (why) --one was made, or a while without another failure--> well
  * ```
- * The engine's absence explains all else, so it is told first. Sessions go on meanwhile: none of this concerns them.
+ * An absent engine explains all other failures, so it takes precedence. Existing sessions are not affected.
  */
 
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import { RuntimeError } from '../../runtime/runtime.ts';
 
-/** A failure older than this no longer explains why somebody waits in vain. Longer than the pause between two attempts. */
+/** A failure older than this no longer explains why a request waits. Longer than the pause between two attempts. */
 const FAILURE_MEMORY_MS = 60_000;
 
 const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
@@ -22,7 +22,7 @@ const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
 };
 
 export interface PoolHealth {
-  /** Null: nothing is known that keeps workers from being made. */
+  /** Null: as far as known, workers can be made. */
   readonly degradation: PoolDegradation | null;
   engineAway(): void;
   engineBack(): void;

@@ -1,6 +1,6 @@
 /**
- * Keeps enough workers: the idle minimum (by the gateway that keeps the pool) and one for each user who waits here.
- * Creations run beside each other up to a limit, in the background; failures back off.
+ * Makes missing workers: one for each user who waits at this gateway, and, on the keeper (see `upkeep.ts`), the idle
+ * minimum. Creations run in parallel up to a limit, in the background. After a failure it backs off.
  */
 import type { Logger } from 'pino';
 import { backOffMs } from '../../async/backOffMs.ts';
@@ -11,11 +11,11 @@ import type { PoolCounts } from '../../events/queries/workerQueries.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 
 /**
- * A start is a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy; more would
- * only slow each, and all else on the machine.
+ * A start takes a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy.
+ * More would only slow down each of them, and everything else on the machine.
  */
 const PARALLEL_CREATIONS_PER_CPU = 3;
-/** What one engine can be asked at a time, however many CPUs there are. */
+/** How many creations one engine can handle at a time, however many CPUs there are. */
 const MAX_PARALLEL_CREATIONS = 32;
 const BACK_OFF = { firstMs: 500, maxMs: 30_000 };
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -25,13 +25,13 @@ export interface RefillDeps {
   readonly waiting: () => number;
   readonly minIdleWorkers: number;
   readonly maxTotalWorkers: number;
-  /** Of the machine. */
+  /** The number of CPUs of the machine. */
   readonly cpus: number;
-  /** Whether this gateway keeps the pool now. */
+  /** Whether this gateway is the keeper now. */
   readonly isKeeper: () => boolean;
-  /** Null: the pool is full by now. */
+  /** Null if the pool is full by now. */
   readonly request: () => Promise<Worker | null>;
-  /** Starts a requested worker and awaits it; an aborted signal ends the waiting, and the next start goes on with it. */
+  /** Starts a requested worker and awaits it. Aborting ends only the waiting; the gateway's next start continues. */
   readonly bringUp: (worker: Worker, signal: AbortSignal) => Promise<void>;
   readonly fail: (worker: Worker, error: unknown) => Promise<void>;
   readonly onSuccess: () => void;
@@ -41,11 +41,11 @@ export interface RefillDeps {
 }
 
 export interface Refill {
-  /** Look now whether workers are missing. Cheap; looks that are asked for meanwhile are one. */
+  /** Looks now whether workers are missing. Cheap: requests for a look during a look are combined into one. */
   look(): void;
-  /** What made creations fail may be over: look now, whatever the back-off. */
+  /** Looks now, without waiting for the back-off: the cause of failed creations may be over. */
   retryNow(): void;
-  /** Begins no further creation and lets go of those under way: they are found again. */
+  /** Begins no further creation and abandons those under way. The next start finds and continues them. */
   close(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export function createRefill(deps: RefillDeps): Refill {
 
   async function lookOnce(): Promise<void> {
     const count = missing(deps, await deps.counts(), creations.size);
-    // The next look counts what this one has requested, so it waits for that, and not for what becomes of it.
+    // The next look must count these requests, so this look waits until they are recorded, but not for the creations.
     await Promise.all(Array.from({ length: count }, makeOne));
   }
 
@@ -90,7 +90,7 @@ export function createRefill(deps: RefillDeps): Refill {
 
   function failed(error: unknown): void {
     if (closing.signal.aborted) return;
-    // Its absence is told in its own way, and says nothing of workers.
+    // An absent database is reported separately, and says nothing about workers.
     if (!(error instanceof DatabaseAwayError)) deps.onFailure(error);
     const details = { error: messageOf(error), failures: backOff.failures };
     deps.logger.error(details, 'a worker could not be made');
@@ -119,20 +119,20 @@ export function createRefill(deps: RefillDeps): Refill {
     close: async () => {
       closing.abort(new Error('The gateway stops.'));
       backOff.end();
-      // One that the engine is just making is found by the next start.
+      // A container that the engine is making right now is found at the next start.
       const done = Promise.resolve(looking).then(() => Promise.all(creations));
       await within(CLOSE_TIMEOUT_MS, done, () => undefined);
     },
   };
 }
 
-/** How many to begin now. @param underWay creations of this gateway */
+/** How many creations to begin now. @param underWay creations of this gateway */
 function missing(
   { cpus, isKeeper, maxTotalWorkers, minIdleWorkers, waiting }: RefillDeps,
   { starting, idle, assigned }: PoolCounts,
   underWay: number,
 ): number {
-  // What other gateways are making is for those who wait there.
+  // Workers that other gateways are making are for the users who wait there.
   const forWaiting = waiting() - idle - underWay;
   const forIdle = isKeeper() ? minIdleWorkers + waiting() - idle - starting : 0;
   const room = maxTotalWorkers - starting - idle - assigned;
@@ -140,7 +140,7 @@ function missing(
   return Math.max(0, Math.min(Math.max(forWaiting, forIdle), room, maxParallel - underWay));
 }
 
-/** The pause after failures: twice as long after each in a row. Those that come while it is on are one with the first. */
+/** The pause after a failure. It doubles with each failure in a row. Failures during a pause do not count again. */
 function createBackOff(random: () => number, onOver: () => void) {
   let failures = 0;
   let timer: NodeJS.Timeout | null = null;
@@ -164,7 +164,7 @@ function createBackOff(random: () => number, onOver: () => void) {
       if (timer !== null) clearTimeout(timer);
       timer = null;
     },
-    /** The next failure is the first again. */
+    /** The next failure counts as the first one. */
     reset: () => {
       failures = 0;
     },

@@ -1,6 +1,6 @@
 /**
- * Workers for those who ask: requests wait in line, missing workers are made in the background, and what keeps them from
- * being made is known.
+ * Supplies requests with workers: requests wait in a queue, missing workers are made in the background, and the reason
+ * is kept if they cannot be made.
  */
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
@@ -19,9 +19,9 @@ export interface SupplyDeps
   readonly config: Pick<Config, 'minIdleWorkers' | 'maxTotalWorkers'>;
   /** Idle workers that can be claimed now, best first, at most `limit`. */
   readonly candidates: (limit: number) => Promise<Worker[]>;
-  /** So many requests wait here now. */
+  /** Gets the number of requests that wait at this gateway, whenever it changes. */
   readonly onWaiting: (count: number) => void;
-  /** More or fewer wait, or `degradation` is another. */
+  /** Called when the number of waiting requests or the `degradation` has changed. */
   readonly onChange: () => void;
   readonly now: () => Date;
   readonly logger: Logger;
@@ -30,9 +30,9 @@ export interface SupplyDeps
 export interface Supply {
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
-  /** The user has a session now: whoever else waits for one of theirs is told so. */
+  /** The user has a session now, so the user's other waiting requests need no worker. */
   served(user: string): void;
-  /** Null: nothing is known that keeps workers from being made. */
+  /** Null: as far as known, workers can be made. */
   readonly degradation: PoolDegradation | null;
   /** A worker may have become idle. */
   workerIdle(): void;
@@ -40,9 +40,9 @@ export interface Supply {
   workerMissing(): void;
   engineAway(): void;
   engineBack(): void;
-  /** Everybody who waits is told `error`. */
+  /** Rejects every waiting request with `error`. */
   refuse(error: Error): void;
-  /** Begins no further worker and lets go of those under way: they are found again. */
+  /** Begins no further creation and abandons those under way. The next start finds and continues them. */
   close(): Promise<void>;
 }
 

@@ -16,22 +16,22 @@ import {
 
 export interface WorkerMakingDeps extends EndWorkerDeps {
   readonly config: Config;
-  /** Tag or id; its id is asked for with each worker, so an image made anew serves the next one. */
+  /** Tag or id. The id is looked up for each worker, so the next worker uses an image that was rebuilt. */
   readonly workerImage: string;
   readonly newId: NewId;
 }
 
 export interface WorkerMaking {
-  /** Being made by this process: whoever sweeps leaves it alone. */
+  /** Whether this process is making the worker. Sweeps leave such a worker alone. */
   isUnderWay(id: WorkerId): boolean;
-  /** Null: there are MAX_TOTAL_WORKERS already, with those of other gateways. */
+  /** Null if MAX_TOTAL_WORKERS exist already, including those of other gateways. */
   request(): Promise<Worker | null>;
-  /** @throws what went wrong; an aborted signal ends the waiting, and the next start of a gateway goes on */
+  /** Aborting ends only the waiting; the next start of a gateway continues. @throws the error of the failed step */
   bringUp(worker: Worker, signal: AbortSignal): Promise<void>;
-  /** Goes on with a started worker whose maker is gone; one that cannot be brought up is lost. */
+  /** Continues with a started worker whose maker is gone. A worker that cannot be brought up is recorded as lost. */
   bringUpFound(worker: Worker, signal: AbortSignal): Promise<void>;
   fail(worker: Worker, error: unknown): Promise<void>;
-  /** A container has ended: whoever awaits it need not wait any longer. */
+  /** Call this when a container has ended. It ends the waiting for that container's worker. */
   containerEnded(containerId: string, exitCode: number | null): void;
 }
 
@@ -52,10 +52,10 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
   async function fail(worker: Worker, error: unknown): Promise<void> {
     underWay.delete(worker.id);
     const now = await deps.database.queries.worker(worker.id);
-    // Another gateway may have brought it up meanwhile.
+    // In any other state, another gateway may have brought the worker up meanwhile.
     if (now && ['REQUESTED', 'STARTING'].includes(now.state))
       await endWorker(deps, now, loss('create-failed', messageOf(error)));
-    // Another gateway has ended it: the lease that its maker holds would be renewed for ever.
+    // Another gateway has ended the worker. This gateway must release the lease, or it would renew it forever.
     else if (now === null || isOver(now)) await deps.heldWorkers.drop(worker.id);
   }
 

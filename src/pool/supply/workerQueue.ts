@@ -1,49 +1,49 @@
 /**
- * Requests that wait for an idle worker, served in the order they came: whoever comes while others wait goes behind them.
- * A user has one place in the line however many requests wait there, for the session that the first of them opens serves
- * them all.
+ * The queue of requests that wait for an idle worker. They are served in the order of arrival. A user has only one
+ * place in the queue, however many requests of that user wait: the session that the first one opens serves them all.
  */
 
 import { within } from '../../async/within.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 
-/** A round is a few short questions to the database; one that takes longer than this finds nobody who answers. */
+/** A round is a few short database queries. If it takes longer than this, the database counts as away. */
 const LAST_CHANCE_MS = 2_000;
 
 export interface WorkerQueueDeps {
   /** Idle workers that can be claimed now, best first, at most `limit`. */
   readonly candidates: (limit: number) => Promise<Worker[]>;
-  /** Somebody waits and no worker is idle: make some. */
+  /** Called when a request waits and no worker is idle, so that workers are made. */
   readonly onWaiting: () => void;
+  /** Called when the number of waiting requests has changed. */
   readonly onChange: () => void;
-  /** A round failed (the database is away): those who wait go on waiting, and the next wake tries again. */
+  /** Called when a round failed because the database is away. Requests keep waiting, and the next wake tries again. */
   readonly onError: (error: unknown) => void;
-  /** What a request is told when its time is over: nothing was free, ... */
+  /** The error for a request that waited too long because no worker was free. */
   readonly exhausted: (waitedMs: number) => Error;
-  /** ... or nobody could say whether something was. */
+  /** The error for a request that waited too long because the database did not answer. */
   readonly unanswered: (waitedMs: number) => Error;
 }
 
 export interface WorkerQueue {
-  /** Requests. */
+  /** The number of waiting requests. */
   readonly waiting: number;
   /**
-   * For whom no worker was found yet. Of one who is just being given a worker it is not known whether that counts as idle still:
-   * counting both would make a worker too many.
+   * The number of waiting users who still need a worker. A user whose request is just being served does not count: its
+   * worker may no longer count as idle, and then one worker too many would be made.
    */
   readonly unservedUsers: number;
   /**
-   * Calls `attempt` with an idle worker when it is this request's turn, and resolves as it does. A worker that somebody
-   * else took first (a ConcurrencyError on its stream) costs nothing but another try.
-   * @throws what `attempt` throws otherwise; after `waitMs`, `exhausted` or `unanswered`
+   * Calls `attempt` with an idle worker when it is this request's turn, and resolves with its result. If somebody else
+   * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
+   * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`
    */
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
-  /** The user has a session now: whoever else waits for one of theirs is told so (a ConcurrencyError on `open-session`). */
+  /** The user has a session now: rejects the user's other requests with a ConcurrencyError on `open-session`. */
   served(user: string): void;
   /** A worker may have become idle. */
   wake(): void;
-  /** Everybody who waits is told `error`. */
+  /** Rejects every waiting request with `error`. */
   close(error: Error): void;
 }
 
@@ -75,7 +75,7 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     }
   }
 
-  /** Resolves when everybody who waited had their chance; false: nobody could say what is idle. */
+  /** Resolves when every waiting request has had its chance. False: the idle workers could not be read. */
   function pump(): Promise<boolean> {
     isWoken = true;
     pumping ??= serveAll().finally(() => {
@@ -87,7 +87,7 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     return pumping;
   }
 
-  /** Even a request that will not wait has one chance, and one that is just being served is not refused meanwhile. */
+  /** Gives a request one more chance when its time is over. A request that is just being served is not rejected. */
   async function lastChance(waiter: Waiter, startedAt: number): Promise<void> {
     const isAnswered = await within(LAST_CHANCE_MS, pump(), () => false);
     if (!isAnswered && waiter.isBeingServed) await pumping;
@@ -136,7 +136,7 @@ interface Waiter {
   giveUp(error: Error): void;
 }
 
-/** One request that waits; `outcome` is what its caller is told. */
+/** One waiting request. Its caller gets `outcome`. */
 function createWaiter<T>(
   user: string,
   attempt: (worker: Worker) => Promise<T>,

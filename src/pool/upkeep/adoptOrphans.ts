@@ -8,15 +8,12 @@ export interface AdoptOrphansDeps {
   readonly database: Database;
   readonly heldWorkers: HeldWorkers;
   readonly logger: Logger;
-  /** Brings a worker that is no live one into agreement with the engine, in the background, for that may be away. */
+  /** Reconciles a worker that is not live with the engine. Runs in the background, because the engine may be away. */
   readonly reconcile: (worker: Worker) => Promise<void>;
   readonly inBackground: (work: Promise<void>) => void;
 }
 
-/**
- * Takes over the workers that no live gateway acts for. Each for itself: one that cannot be taken over now does not keep the
- * others waiting.
- */
+/** Takes over the workers that no live gateway acts for. A failure with one of them does not delay the others. */
 export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void> {
   const { leases, queries } = deps.database;
   const settling = new Set<WorkerId>();
@@ -24,7 +21,7 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
   async function adopt(id: WorkerId): Promise<void> {
     const worker = await queries.worker(id);
     if (worker === null) return;
-    // Without a look at the engine: while that is away, code goes on and so does its output.
+    // The engine is not asked here: even while it is away, running code and its output go on.
     if (isLive(worker)) {
       await deps.heldWorkers.adopt(worker);
     } else if (!settling.has(id)) {

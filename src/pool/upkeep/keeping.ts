@@ -1,4 +1,4 @@
-/** What keeps a pool right: deaths that are noticed, orphans that are taken over, sweeps at the start and on a timer. */
+/** Keeps the pool in order: notices deaths, takes over orphaned workers, and sweeps at the start and on a timer. */
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import type { WorkerId } from '../../domain/ids.ts';
@@ -25,13 +25,13 @@ export interface KeepingDeps extends EndWorkerDeps {
 
 export interface Keeping {
   readonly isKeeper: boolean;
-  /** The engine may have had deaths that nobody told of: sweep at the next look. */
+  /** Sweeps at the next look, because deaths on the engine may have gone unreported. */
   sweepSoon(): void;
-  /** A worker's agent does not answer. */
+  /** Call this when a worker's agent does not answer. */
   suspect(workerId: WorkerId, why: string): void;
-  /** For what the engine tells. */
+  /** Receives the engine's events. */
   readonly engineListener: RuntimeListener;
-  /** Resolves when all live workers are adopted; what could not be reconciled is for the next sweep. */
+  /** Resolves when all live workers are adopted. The next sweep retries whatever could not be reconciled. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
@@ -43,7 +43,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
   const deaths = createWorkerDeaths(watching);
   const reconciling: ReconcileDeps = {
     ...watching,
-    // In the background: nobody waits for one worker's start.
+    // Runs in the background, because a sweep must not wait for the start of one worker.
     bringUp: (worker) => inBackground(making.bringUpFound(worker, deps.closing)),
   };
   const upkeep = createUpkeep({
@@ -79,7 +79,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     },
     start: async () => {
       await upkeep.start();
-      // One worker that cannot be reconciled does not keep the others from serving.
+      // A worker that cannot be reconciled must not prevent the others from serving.
       await reconcile(reconciling).catch((error: unknown) => {
         const message = 'not all workers could be reconciled; the next sweep tries again';
         logger.error({ err: error }, message);

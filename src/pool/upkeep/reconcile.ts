@@ -1,9 +1,9 @@
 /**
- * Brings what is recorded and what runs into agreement, at start and on a timer:
+ * Brings recorded workers and running containers into agreement, at the start and on a timer:
  *
  * | recorded | container | then |
  * |---|---|---|
- * | REQUESTED, STARTING, and a live gateway makes it | any or none | left to that |
+ * | REQUESTED, STARTING, and a live gateway is making it | any or none | left to that gateway |
  * | REQUESTED | any or none | lost (create-failed), removed |
  * | STARTING | alive | brought up |
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
@@ -11,8 +11,8 @@
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
  * | none, REMOVED | any | a stranger with this pool's label: removed |
  *
- * Who makes a worker holds its lease from before the request on, so whoever gets that lease knows the maker to be gone.
- * Containers without this pool's label are never looked at.
+ * A gateway takes the lease of a new worker before it records the request. So if another gateway gets that lease, the
+ * maker is gone. Containers without this pool's label are never touched.
  */
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
@@ -29,7 +29,7 @@ import {
 
 export interface ReconcileDeps extends EndWorkerDeps {
   readonly logger: Logger;
-  /** Being made by this very process: left alone. */
+  /** Whether this process is making the worker. Such a worker is left alone. */
   readonly isInTheMaking: (id: WorkerId) => boolean;
   /** Awaits a started worker whose maker is gone. */
   readonly bringUp: (worker: Worker) => void;
@@ -37,7 +37,8 @@ export interface ReconcileDeps extends EndWorkerDeps {
 
 export async function reconcile(deps: ReconcileDeps): Promise<void> {
   const { queries } = deps.database;
-  // Containers first: each has a recorded worker by then, so one that has none is a stranger.
+  // Containers are listed first. Each worker is recorded before its container exists, so one without a record is a
+  // stranger.
   const containers = await deps.runtime.list(deps.poolId);
   const workers = await queries.workersInStates(deps.poolId, UNSETTLED_STATES);
   const byWorker = new Map(containers.map((container) => [container.workerId, container]));
@@ -53,7 +54,7 @@ export async function reconcile(deps: ReconcileDeps): Promise<void> {
     throw new AggregateError(failures, 'Some workers could not be reconciled.');
 }
 
-/** @param container null: none is there, or nobody looked */
+/** @param container null if there is none, or if the engine was not asked */
 export async function reconcileWorker(
   deps: ReconcileDeps,
   worker: Worker,
@@ -91,7 +92,7 @@ async function reconcileRequested(
   const detail = 'The gateway that made it ended before its container was recorded.';
   const found = { ...worker, containerId: container?.containerId ?? null };
   await endWorker(deps, found, loss('create-failed', detail));
-  // If its maker was only slow, it is a live worker, and whoever finds it without a lease adopts it.
+  // If its maker was only slow, the worker is alive by now, and a gateway that finds it without a lease adopts it.
   await leases.releaseWorker(worker.id);
 }
 
@@ -105,10 +106,10 @@ async function reconcileLive(
   worker: Worker,
   container: ListedWorker | null,
 ): Promise<void> {
-  // One that ran when it was listed is asked about no more: its end would be told.
+  // A container that was listed as running is not inspected again, because the engine would report its end.
   if (!container?.isRunning && (await loseIfEnded(deps, worker))) return;
   const held = await deps.heldWorkers.adopt(worker);
-  // Whoever was told that it does not answer could not record it then.
+  // The agent was found unreachable before, but the loss could not be recorded then.
   if (held?.isSuspect)
     await endWorker(deps, worker, loss('unreachable', 'Its agent does not answer.'));
 }
@@ -117,12 +118,12 @@ async function removeStranger(
   deps: ReconcileDeps,
   { containerId, workerId }: ListedWorker,
 ): Promise<void> {
-  // Recorded since the list was read, or removed just now: the second read tells.
+  // The worker may have been recorded or removed since the first read, so it is read again.
   const worker = workerId === null ? null : await deps.database.queries.worker(workerId);
   if (worker && worker.state !== 'REMOVED') return;
   deps.logger.warn(
     { containerId, workerId },
-    'removing a container of this pool that no event knows',
+    'removing a container with the label of this pool that no recorded worker has',
   );
   await deps.runtime.remove({ poolId: deps.poolId, workerId, containerId });
 }

@@ -1,11 +1,11 @@
-/** Ends sessions that nobody uses and those that are too old, some beside each other: each is a container to remove. */
+/** Ends idle sessions and sessions that are too old. Several are ended in parallel, as each removes a container. */
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 
 const MAX_SESSIONS_A_ROUND = 100;
-/** The engine removes some at a time without slowing what else it does. */
+/** The engine can remove this many containers at a time without slowing down its other work. */
 const MAX_PARALLEL_CLOSES = 4;
 
 export interface RecycleDeps {
@@ -14,17 +14,17 @@ export interface RecycleDeps {
   readonly now: () => Date;
   readonly sessionIdleTimeoutMs: number;
   readonly sessionMaxLifeMs: number;
-  /** Ends the session. @param idleSince not if it was used since then, which only the commit can tell for certain */
+  /** Ends the session. @param idleSince only if it was not used since then, which the commit checks */
   readonly closeSession: (
     session: Session,
     reason: 'idle' | 'expired',
     idleSince?: Date,
   ) => Promise<void>;
-  /** Asked before each: somebody else keeps the pool now, or this gateway stops. */
+  /** Asked before each session. True: another gateway is the keeper now, or this gateway is stopping. */
   readonly isOver: () => boolean;
 }
 
-/** One round. A session that could not be ended does not keep the others waiting; the next round tries it again. */
+/** Runs one round. A session that cannot be ended does not delay the others; the next round tries again. */
 export async function recycleSessions(deps: RecycleDeps): Promise<void> {
   const { queries } = deps;
   const now = deps.now().getTime();

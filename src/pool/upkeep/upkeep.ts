@@ -1,7 +1,8 @@
 /**
- * What one gateway of a pool does for all: finds workers that died unnoticed, recycles sessions nobody uses, ends those
- * that are too old, forgets old idempotency keys. Whoever holds the lease `upkeep` is the keeper; each look tries for it.
- * What needs the engine goes on beside the looks: an engine that does not answer keeps nobody from taking over workers.
+ * One gateway of a pool, the keeper, does the upkeep for all: finds workers that died unnoticed, ends sessions that are
+ * idle or too old, and deletes old idempotency keys. The keeper is the gateway with the lease `upkeep`; every gateway
+ * tries to get it at each look. Work that needs the engine runs beside the looks, so that an engine that does not
+ * answer does not delay the takeover of workers.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -10,11 +11,11 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 
-/** A dead gateway is followed within a lease's life (2 s) and one look: together they stay under the 3 s that it may take. */
+/** A dead gateway's workers are taken over within a lease's life (2 s) plus one look. The sum must stay below 3 s. */
 const LOOK_INTERVAL_MS = 500;
-/** Deaths are told by the engine at once; this catches what it did not tell. */
+/** The engine reports deaths immediately. The sweep catches those that it did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
-/** What waits for the database or the engine is left behind: all of it is repeatable. */
+/** Work that still waits for the database or the engine is abandoned after this, because all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
@@ -23,16 +24,16 @@ export interface UpkeepDeps extends Omit<RecycleDeps, 'queries' | 'isOver'> {
   readonly logger: Logger;
   readonly recyclingIntervalMs: number;
   readonly idempotencyTtlMs: number;
-  /** Every gateway, each look: take over workers that nobody acts for. */
+  /** Takes over workers that no gateway acts for. Every gateway does it at each look. */
   readonly adoptOrphans: () => Promise<void>;
-  /** The keeper only. */
+  /** Called on the keeper only. */
   readonly sweep: () => Promise<void>;
   readonly onLook: () => void;
 }
 
 export interface Upkeep {
   readonly isKeeper: boolean;
-  /** The engine may have had deaths that nobody told of: sweep at the next look. */
+  /** Sweeps at the next look, because deaths on the engine may have gone unreported. */
   sweepSoon(): void;
   start(): Promise<void>;
   close(): Promise<void>;
@@ -58,7 +59,8 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     nextLookMs = LOOK_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
-    // Live gateways renew long before; what a dead one held is taken the moment it can be.
+    // Live gateways renew their leases long before expiry. The leases of a dead one are taken over as soon as they
+    // expire.
     nextLookMs = Math.min(LOOK_INTERVAL_MS, (await leases.othersExpireInMs()) ?? LOOK_INTERVAL_MS);
     deps.onLook();
     if (isOver()) return;
@@ -91,7 +93,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   };
 }
 
-/** Something to be done every so often, never twice at once. The first time is due after one interval. */
+/** Work to be done at intervals, never twice at the same time. It is first due after one interval. */
 function createChore(logger: Logger, intervalMs: number, work: () => Promise<void>) {
   let dueAt = performance.now() + intervalMs;
   let doing: Promise<void> | null = null;

@@ -1,4 +1,4 @@
-/** Finds out about workers that ended by themselves, and ends what hung on them. */
+/** Notices workers that ended by themselves, and ends their sessions and executions. */
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
 import { isLive, type Worker } from '../../domain/worker.ts';
@@ -7,17 +7,17 @@ import { type EndWorkerDeps, endWorker, loseIfEnded, loss } from '../endWorker.t
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
   readonly logger: Logger;
-  /** Being made: whoever makes it sees for itself. */
+  /** Whether this process is making the worker. Its maker notices a death itself. */
   readonly isInTheMaking: (id: WorkerId) => boolean;
 }
 
 export interface WorkerDeaths {
   /**
-   * The engine tells of a container's end: if it was a live worker's, that worker is lost. An engine that takes no calls any
-   * more is stopping, and has ended it.
+   * Call this when the engine reports the end of a container. If it belonged to a live worker, that worker is lost. If
+   * the engine no longer takes calls, it is stopping, and has ended the container itself.
    */
   containerEnded(containerId: string, exitCode: number | null): Promise<void>;
-  /** Its agent does not answer. Dead: lost. Alive but deaf: lost too, for nobody can use it. */
+  /** Call this when a worker's agent does not answer. The worker is lost even if its container runs. */
   suspect(workerId: WorkerId, why: string): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
       const worker = await queries.worker(workerId);
       if (!worker || !isLive(worker)) return;
       if (await loseEnded(worker)) return;
-      deps.logger.error({ workerId, why }, 'a worker does not answer; it is given up');
+      deps.logger.error({ workerId, why }, 'a worker does not answer and is ended');
       await endWorker(deps, worker, loss('unreachable', why));
     },
   };

@@ -1,28 +1,26 @@
-/**
- * The cell itself: what a worker's container may and may not do. Every line is a defence.
- */
+/** Defines the sandbox: what a worker's container may and may not do. Every line is a defence. */
 import type Docker from 'dockerode';
 import type { CpuShare, WorkerSpec } from '../runtime.ts';
 import { seccompProfile } from './seccompProfile.ts';
 
-/** Label that holds the pool's id; only containers that bear it are ever touched. */
+/** The label that holds the pool's id. Containers without it are never touched. */
 export const POOL_LABEL = 'cellhouse.pool';
 export const WORKER_LABEL = 'cellhouse.worker';
 
 const MIB = 1024 * 1024;
-/** Enough for a data frame library's many shared objects and files, and no more. */
+/** Just enough for the many shared objects and files of a data frame library. */
 const MAX_OPEN_FILES = 1024;
-/** A worker's log holds only the agent's few lines; this bounds what a bug could write to the host's disk. */
+/** A worker's log holds only a few lines of the agent. The limit bounds what a bug could write to the host's disk. */
 const LOG_LIMITS = { 'max-size': '1m', 'max-file': '1' } as const;
-/** The agent needs them to start a kernel under another user and to signal it; the kernel ends with none. */
+/** The agent needs them to start the kernel under another user and to signal it. The kernel itself keeps none. */
 const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
 
 /**
- * Bytes of a core dump: none. Not 0: where the host pipes dumps to a program of its own, Linux starts that program for
- * a limit of 0 too, and only for 1 never. The seccomp profile keeps it there.
+ * Limit of a core dump, in bytes. It prevents dumps, but must not be 0: if the host pipes dumps to a program, Linux
+ * starts that program even for a limit of 0, and only for 1 never. The seccomp profile prevents changing it.
  */
 const CORE_LIMIT = 1;
-/** When the host itself is short of memory, workers go before the gateway and its database. */
+/** When the host runs out of memory, workers are killed before the gateway and its database. */
 const OOM_SCORE = 500;
 
 const MASKED_IN_PROC =
@@ -32,8 +30,8 @@ const MASKED_IN_PROC =
 const MASKED_IN_SYS =
   'block bus class dev devices/virtual firmware fs/bpf fs/ext4 fs/pstore hypervisor kernel module power';
 /**
- * Hidden: what Docker hides by default, what tells of the host and its other containers, and message queues, which would
- * outlive the process that fills them.
+ * Paths hidden from the container: those that Docker hides by default, those that reveal the host or its other
+ * containers, and message queues, which would outlive the process that fills them.
  */
 const MASKED_PATHS = [
   ...MASKED_IN_PROC.split(' ').map((name) => `/proc/${name}`),
@@ -41,32 +39,34 @@ const MASKED_PATHS = [
   '/dev/mqueue',
 ];
 
-/** Of each tmpfs. A file costs about 1 KiB of memory even if empty, which `size` does not count. */
+/** Most files in each tmpfs. Even an empty file costs about 1 KiB of memory, which `size` does not count. */
 const MAX_FILES = 65_536;
 
 /**
- * gVisor ends as a whole when the host refuses it a thread, so the limit on user code is set inside (CELLHOUSE_PIDS), and
- * the host's is above what that can need: 126 sleeping processes were seen to take 290 of the host's, 126 busy ones 123.
+ * gVisor dies as a whole when the host refuses it a thread. So the limit on user processes is enforced inside the
+ * sandbox (CELLHOUSE_PIDS), and the host's limit on tasks is higher than such processes can need. Measured: 126
+ * sleeping processes took 290 tasks of the host, 126 busy ones 123.
  */
 const HOST_TASKS_PER_PROCESS = 4;
 /** gVisor's own threads; an idle sandbox has about thirty. */
 const SANDBOX_TASKS = 256;
-/** What an idle worker takes in gVisor beyond what it takes under runc: about 110 MiB were seen. */
+/** The additional memory of an idle worker under gVisor, compared with runc. Measured: about 110 MiB. */
 const SANDBOX_MEMORY_MB = 128;
 
 /**
- * Of a worker, and of one whose code has run for long. Named for every worker, so that one whose share was changed and given back is
- * like all others: the engine cannot take a name away again (docs/decisions/0016-floods-make-way.md).
+ * CPU shares of a worker, and of one whose code has been running for long. Every worker gets `full` explicitly, so that
+ * a worker whose share was lowered and restored equals all others: the engine cannot unset a share again
+ * (docs/decisions/0016-floods-make-way.md).
  */
 export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Record<
   CpuShare,
   number
 >;
 
-/** Where the worker's socket folder is mounted; its parent is closed to user code. */
+/** Where the worker's socket folder is mounted. User code cannot enter its parent folder. */
 const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
-/** Docker's create options for one worker. @param socketFolder where its agent's socket is to be */
+/** Docker's create options for one worker. @param socketFolder the host's folder for its agent's socket */
 export function containerSpec(
   spec: WorkerSpec,
   socketFolder: string,
@@ -86,7 +86,7 @@ export function containerSpec(
   };
 }
 
-/** What a worker sees and may do. */
+/** The options that limit what a worker sees and may do. */
 function walls(socketFolder: string): Docker.HostConfig & { readonly CgroupnsMode: 'private' } {
   return {
     NetworkMode: 'none',
@@ -103,7 +103,10 @@ function walls(socketFolder: string): Docker.HostConfig & { readonly CgroupnsMod
   };
 }
 
-/** Files in a tmpfs count as memory, so the disk's share comes on top: a full disk must say ENOSPC, never OOM. */
+/**
+ * The options that limit a worker's resources. Files in a tmpfs count as memory, so the disk limit is added to the
+ * memory limit: a full disk must cause ENOSPC, never an OOM kill.
+ */
 function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
   const { memoryMb, diskMb, cpus, pids } = spec.limits;
   const memoryBytes = (memoryMb + diskMb + (isSandboxed ? SANDBOX_MEMORY_MB : 0)) * MIB;
@@ -133,7 +136,7 @@ function tmpfsLimits(sizeMb: number): string {
   return `mode=1777,size=${sizeMb}m,nr_inodes=${MAX_FILES}`;
 }
 
-/** Whether that OCI runtime is gVisor, under its own name or one that begins so (`runsc-debug`). */
+/** Whether the OCI runtime is gVisor: `runsc`, or a name that begins with it, such as `runsc-debug`. */
 export function isGvisor(ociRuntime: string): boolean {
   return /^runsc\b/.test(ociRuntime);
 }

@@ -3,12 +3,12 @@ import { within } from '../../async/within.ts';
 import { hasCode, messageOf } from '../../domain/errors.ts';
 import { RuntimeError } from '../runtime.ts';
 
-/** The socket is not there, nobody listens on it, or whoever did is gone in the middle of a call. */
+/** The socket is missing, nobody listens on it, or the connection broke in the middle of a call. */
 const AWAY_CODES = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 
 /**
- * The engine's answer to a call.
- * @throws RuntimeError where the kind of failure is known, `engine-away` also after `limitMs`
+ * Awaits the engine's answer to a call.
+ * @throws RuntimeError if the kind of failure is known; `engine-away` also after `limitMs`
  */
 export async function engineCall<T>(limitMs: number, call: Promise<T>): Promise<T> {
   try {
@@ -49,7 +49,7 @@ export function diskError(error: unknown): unknown {
   return new RuntimeError('disk-full', message, { cause: error });
 }
 
-/** Of the engine's answer; null: there was none. */
+/** The HTTP status of the engine's answer. Null if there was no answer. */
 export function statusOf(error: unknown): number | null {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode

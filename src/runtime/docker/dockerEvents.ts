@@ -1,4 +1,4 @@
-/** The engine's event stream: tells of deaths at once, and says so when it may have missed some. */
+/** Reads the engine's event stream. It reports deaths immediately, and reports when it may have missed some. */
 import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
@@ -8,7 +8,7 @@ import type { PoolId } from '../../domain/ids.ts';
 import { RuntimeError, type RuntimeListener } from '../runtime.ts';
 import { POOL_LABEL } from './containerSpec.ts';
 
-/** Pause before the stream is opened anew; an engine that restarts takes seconds. */
+/** Pause before the stream is opened again. A restart of the engine takes seconds. */
 const RECONNECT_DELAY_MS = 250;
 
 interface Watch {
@@ -17,21 +17,22 @@ interface Watch {
   readonly poolId: PoolId;
   readonly listener: RuntimeListener;
   readonly stopped: AbortController;
-  /** Seconds since the epoch of the last event seen: the next stream resumes there. */
+  /** Time of the last event seen, in seconds since the epoch. The next stream resumes there. */
   since: number;
   isOpen: boolean;
 }
 
 /**
- * Watches the pool's containers until `close()`. `onBack` is called each time the stream has been opened, the first time
- * included, so that the caller's listing covers whatever came before. Events may be told twice after a reconnect.
+ * Watches the pool's containers until `close()`. `onBack` is called whenever the stream has been opened, including the
+ * first time. The caller must then list the containers to learn what happened before. After a reconnect, events may be
+ * repeated.
  */
 export function watchContainers(
   deps: { readonly socketPath: string; readonly logger: Logger },
   poolId: PoolId,
   listener: RuntimeListener,
 ): { close(): void } {
-  // A client of its own without a time limit: a quiet engine sends nothing for hours.
+  // This needs its own client without a time limit, because a quiet engine may send nothing for hours.
   const docker = new Docker({ socketPath: deps.socketPath });
   const stopped = new AbortController();
   const since = Math.floor(Date.now() / 1000);
@@ -50,7 +51,7 @@ async function follow(watch: Watch): Promise<void> {
   }
 }
 
-/** Told, and logged, once for each time that it is away. */
+/** Reports and logs each absence of the engine once. */
 function lost(watch: Watch, cause: unknown): void {
   if (!watch.isOpen) return;
   watch.isOpen = false;
@@ -88,7 +89,7 @@ interface EngineEvent {
   readonly Actor?: { readonly ID?: string; readonly Attributes?: { readonly exitCode?: string } };
 }
 
-/** The engine is trusted; a line that is no event still must not end the watch silently: it throws, and is reopened. */
+/** Throws on an invalid line, so that the stream is opened again: the watch must not end silently. */
 function tell(watch: Watch, line: string): void {
   const { time, Actor } = JSON.parse(line) as EngineEvent;
   if (typeof time === 'number') watch.since = time;

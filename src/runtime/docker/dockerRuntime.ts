@@ -1,4 +1,4 @@
-/** Workers as containers of a local Docker engine. */
+/** Runs workers as containers of a local Docker engine. */
 import { uptime } from 'node:os';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
@@ -24,15 +24,15 @@ import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
 import { socketAddress } from './socketAddress.ts';
 import { makeSocketFolder, removeSocketFolder, socketFolder, socketIn } from './socketFolder.ts';
 
-/** An engine that has not answered one call by then is taken for away. Creating and killing take well under a second. */
+/** An engine that has not answered a call by then counts as away. Creating and killing take well under a second. */
 const ENGINE_CALL_TIMEOUT_MS = 30_000;
-/** Past dockerode's own limit, for the answers that break off in the middle, which it never reports. */
+/** Longer than dockerode's own limit. Catches answers that break off in the middle, which dockerode never reports. */
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
-  /** The engine's. */
+  /** The engine's socket. */
   readonly socketPath: string;
-  /** SOCKET_DIR: below it each worker has a folder for its agent's socket. */
+  /** SOCKET_DIR. Each worker has a folder below it for its agent's socket. */
   readonly socketDir: string;
   /** DOCKER_RUNTIME: `runc`, `runsc`. */
   readonly ociRuntime: string;
@@ -112,7 +112,7 @@ async function create(
       await step().catch((failure: unknown) =>
         logger.warn(
           { error: messageOf(failure), workerId: spec.workerId },
-          'something of a worker that could not be made is left; a sweep removes it',
+          'could not remove everything of a worker that failed to start; a sweep will',
         ),
       );
     }
@@ -155,13 +155,13 @@ async function endOf({ docker, outages }: Parts, state: State): Promise<Containe
   return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
 }
 
-/** 404: it is gone, and needs no CPU. */
+/** A 404 is no error: the container is gone. */
 async function setCpuShare(
   { docker, ociRuntime }: Parts,
   containerId: string,
   share: CpuShare,
 ): Promise<void> {
-  // runsc changes nothing of a sandbox that runs.
+  // runsc cannot change the share of a running sandbox.
   if (isGvisor(ociRuntime)) return;
   try {
     const update = { CpuShares: CPU_SHARES[share] };
@@ -177,7 +177,7 @@ async function remove({ docker, socketDir }: Parts, worker: WorkerParts): Promis
   if (workerId !== null) await removeSocketFolder(socketFolder(socketDir, { poolId, workerId }));
 }
 
-/** Resolves when it is gone. 404: it was already. 409: its removal is under way, and is waited for. */
+/** Resolves when the container is gone. 404: it was gone already. 409: it is being removed, so wait for that. */
 async function removeContainer(docker: Docker, containerId: string): Promise<void> {
   const container = docker.getContainer(containerId);
   try {

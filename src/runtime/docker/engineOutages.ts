@@ -1,15 +1,18 @@
-/** When the engine was away: an engine without live-restore ends its containers when it goes, or when it comes back. */
+/**
+ * Remembers when the engine was away, to explain why containers ended: without live-restore, the engine ends its
+ * containers when it stops or starts.
+ */
 
-/** An engine that stops takes no calls any more, and gives its containers 15 s; only then its event stream ends. */
+/** A stopping engine refuses calls and gives its containers 15 s to end. Only then does its event stream end. */
 const STOP_ALLOWANCE_MS = 20_000;
-/** Older ones explain nothing: ends are seen within a sweep of the engine's return. */
+/** Older outages are not needed: a sweep finds all ends soon after the engine is back. */
 const MAX_REMEMBERED = 16;
 
 export interface EngineOutages {
-  /** Seen to be away; saying so again changes nothing. */
+  /** The engine is away. Repeated calls change nothing. */
   began(): void;
   ended(): void;
-  /** Whether it was away then, or about to be. */
+  /** Whether the engine was away at that time, or was stopping. */
   covers(at: Date): boolean;
 }
 

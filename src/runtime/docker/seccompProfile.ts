@@ -1,12 +1,13 @@
 /**
- * Which calls of the kernel a worker may make, in the form that Docker takes. What is not listed is refused with EPERM.
- * Under gVisor (`--oci-seccomp`) the same holds of its kernel.
+ * The system calls that a worker may make, as a Docker seccomp profile. All others are refused with EPERM. Under gVisor
+ * (`--oci-seccomp`) the profile applies to gVisor's kernel.
  *
- * It began as Docker's default profile for a container without CAP_SYS_ADMIN, from which it takes what numerical Python,
- * its threads, processes and sockets on one machine have no use for: docs/security.md, "System calls", says what and why.
+ * It is based on Docker's default profile for a container without CAP_SYS_ADMIN, minus everything that numerical Python
+ * with threads, processes and local sockets does not need. docs/security.md, "System calls", lists what was removed and
+ * why.
  */
 
-/** Everyday calls, whatever their arguments. */
+/** Common calls, allowed with any arguments. */
 const FILES =
   'access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 ' +
   'fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fremovexattr ' +
@@ -49,7 +50,7 @@ const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
-/** The rest of a socket's type are flags. */
+/** The other bits of a socket's type are flags. */
 const SOCK_TYPE_MASK = 0xf;
 const ANY_PROTOCOL = 0;
 const IPPROTO_TCP = 6;
@@ -61,7 +62,7 @@ const S_IFIFO = 0o010000;
 const RLIMIT_CORE = 4;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET of <sched.h>. */
 const NEW_NAMESPACES = 0x7e02_0000;
-/** personality(2) only tells. */
+/** With this argument personality(2) only returns the current value. */
 const ASK_PERSONALITY = 0xffff_ffff;
 
 type Argument = Readonly<{ index: number; op: string; value: number; valueTwo?: number }>;
@@ -75,7 +76,7 @@ interface Rule {
 export function seccompProfile(): string {
   return JSON.stringify({
     defaultAction: 'SCMP_ACT_ERRNO',
-    // The native calls only: of those for 32-bit programs and x32 nothing in the image has any use.
+    // Only native calls are allowed. Nothing in the image uses the calls of 32-bit programs or x32.
     archMap: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_AARCH64', 'SCMP_ARCH_RISCV64'].map((architecture) => ({
       architecture,
       subArchitectures: [],
@@ -83,24 +84,24 @@ export function seccompProfile(): string {
     syscalls: [
       allow([FILES, WAITING, MEMORY, PROCESSES, SIGNALS, TIME, SOCKETS, MACHINE].join(' ')),
       ...socketRules(),
-      // FIFOs; a device would need a capability as well.
+      // Only FIFOs. (A device would need a capability as well.)
       allow('mknod', masked(1, S_IFMT, S_IFIFO)),
       allow('mknodat', masked(2, S_IFMT, S_IFIFO)),
       allow('personality', equal(0, 0)),
       allow('personality', equal(0, ASK_PERSONALITY)),
-      // The limit on core dumps stays as it is: lowered to 0 it would no longer keep the host's crash handler away.
+      // The limit on core dumps must not change: with 0, Linux would start the host's crash handler (see CORE_LIMIT).
       allow('setrlimit', { index: 0, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', { index: 1, op: 'SCMP_CMP_NE', value: RLIMIT_CORE }),
       allow('prlimit64', equal(2, 0)),
       allow('clone', masked(0, NEW_NAMESPACES, 0)),
-      // Its flags are out of a filter's reach. Without a tracer this says ENOSYS, which makes the C library use clone; gVisor
-      // would answer an ERRNO with EPERM, whatever number it is given.
+      // A filter cannot read the flags of clone3. Without a tracer this action returns ENOSYS, and then the C library
+      // uses clone. An ERRNO action would not do, because gVisor always returns EPERM for it.
       { names: ['clone3'], action: 'SCMP_ACT_TRACE' },
     ],
   });
 }
 
-/** Sockets between processes, of TCP and UDP, and the one that lists interfaces; families that are not here load no module. */
+/** Unix, TCP and UDP sockets, and the netlink socket that lists interfaces. Others could load kernel modules. */
 function socketRules(): Rule[] {
   const type = (kind: number) => masked(1, SOCK_TYPE_MASK, kind);
   const internet = [AF_INET, AF_INET6].flatMap((family) =>
@@ -120,7 +121,7 @@ function socketRules(): Rule[] {
   ];
 }
 
-/** All `args` must hold. */
+/** Allows the calls if all `args` hold. */
 function allow(names: string, ...args: readonly Argument[]): Rule {
   return { names: names.split(' '), action: 'SCMP_ACT_ALLOW', ...(args.length > 0 && { args }) };
 }

@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { pause } from '../../async/pause.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
-/** A look costs some 30 µs, so a worker's start is noticed at once and hundreds may be awaited. */
+/** One attempt costs some 30 µs. So a start is noticed quickly even if hundreds of workers are awaited. */
 const LOOK_INTERVAL_MS = 10;
 
-/** An agent behind a Unix socket of this machine. @param path at most 107 bytes */
+/** The address of an agent behind a Unix socket on this machine. @param path at most 107 bytes */
 export function socketAddress(path: string): AgentAddress {
   return {
     open: () => connect({ path }),
@@ -16,7 +16,7 @@ export function socketAddress(path: string): AgentAddress {
   };
 }
 
-/** Not there yet; there but nobody listens yet (or any more); its backlog is full. */
+/** In this order: the socket does not exist yet; nobody listens on it yet, or any more; its backlog is full. */
 const NOT_YET: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
 
 async function canConnect(path: string, signal: AbortSignal): Promise<boolean> {

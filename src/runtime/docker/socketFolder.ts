@@ -1,13 +1,13 @@
-/** The folder of a worker's socket: on the host, mounted into that worker only. */
+/** The folder for a worker's socket. It is on the host and is mounted only into that worker. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import { diskError } from './dockerErrors.ts';
 
-/** The file that the agent makes in it. */
+/** The name of the socket that the agent creates there. */
 const SOCKET_NAME = 'agent.sock';
 
-/** Ids go without dashes: a socket's path ends at 107 bytes. @param root SOCKET_DIR */
+/** The dashes of the ids are left out, because a socket's path may have at most 107 bytes. @param root SOCKET_DIR */
 export function socketFolder(
   root: string,
   { poolId, workerId }: { readonly poolId: PoolId; readonly workerId: WorkerId },
@@ -20,15 +20,15 @@ export function socketIn(folder: string): string {
 }
 
 /**
- * The pool's folder is closed to everybody else on the host; the worker's own is open, because its agent runs under a uid
- * that the gateway may not be able to give folders to. @throws RuntimeError `disk-full`
+ * Creates the folder. The pool's folder above it is closed to all other users of the host. The worker's folder is open
+ * to all, because the gateway may lack the right to give it to the agent's uid. @throws RuntimeError `disk-full`
  */
 export async function makeSocketFolder(folder: string): Promise<void> {
   const poolFolder = dirname(folder);
   try {
     await mkdir(poolFolder, { recursive: true, mode: 0o700 });
     await chmod(poolFolder, 0o700);
-    // Not recursive: Node then says ENOENT where the disk is full.
+    // Not recursive, because Node would then report a full disk as ENOENT.
     await mkdir(folder);
     await chmod(folder, 0o777);
   } catch (error: unknown) {
@@ -36,7 +36,7 @@ export async function makeSocketFolder(folder: string): Promise<void> {
   }
 }
 
-/** One that is gone is no error. */
+/** Does nothing if the folder is gone already. */
 export async function removeSocketFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }

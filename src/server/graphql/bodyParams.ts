@@ -1,9 +1,9 @@
-/** The parameters of a request: what its body says. */
+/** Reads the GraphQL parameters from a request's body. */
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { ServerContext } from './serverContext.ts';
 
-/** Takes the body that the HTTP handler has read already. */
+/** Makes Yoga use the body that the HTTP handler has already read. */
 export function useReadBody(): Plugin<object, ServerContext> {
   return {
     onRequestParse({ serverContext: { params }, setRequestParser }) {
@@ -16,7 +16,7 @@ export function useReadBody(): Plugin<object, ServerContext> {
   };
 }
 
-/** The parameters that a request's body has as JSON, or the error that it is none. */
+/** The parameters in the JSON body of a request, or the error if it is not a JSON object. */
 export function bodyParams(text: string): Record<string, unknown> | GraphQLError {
   let body: unknown;
   try {

@@ -1,14 +1,14 @@
 /**
- * GraphiQL, whole and offline: everything is in the page. It asks for the token (kept by the browser tab only), and a
- * script of ours adds it to each request. Subscriptions come as server-sent events over `fetch`, which can carry
- * that header where a browser's WebSocket could not.
+ * Serves GraphiQL. The page contains everything, so it works offline. It asks for the token, which only the browser tab
+ * keeps, and a script of ours adds the token to each request. Subscriptions use server-sent events over `fetch`,
+ * because a browser cannot send that header with a WebSocket.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { PAGE_HEADERS } from '../http/staticFiles.ts';
 
-/** GraphiQL's bundle sets itself up with inline scripts and styles, and starts its workers from blobs. */
+/** GraphiQL's bundle needs inline scripts and styles, and starts its web workers from blobs. */
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; worker-src blob:; " +
   "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; " +
@@ -65,7 +65,7 @@ export function createGraphiqlPage(): GraphiqlPage {
   };
 }
 
-/** The bundle is 9 MB of text: loaded only when somebody asks for the page, and kept compressed. */
+/** The bundle is 9 MB of text, so it is loaded at the first request for the page, and kept compressed. */
 async function render(): Promise<Buffer> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
   const html = String(

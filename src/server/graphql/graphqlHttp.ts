@@ -1,4 +1,4 @@
-/** GraphQL Yoga, set up for this service; used by HTTP as a handler and by WebSockets for its pipeline. */
+/** Sets up GraphQL Yoga for this service. HTTP uses it as a handler; WebSockets use only its pipeline. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DocumentNode } from 'graphql';
 import {
@@ -20,9 +20,9 @@ import type { ServerContext } from './serverContext.ts';
 type Yoga = YogaServerInstance<ServerContext, SchemaContext>;
 
 export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
-  /** Answers any request, through Yoga's adapter for Node. */
+  /** Answers any request through Yoga's adapter for Node. */
   serve(req: IncomingMessage, res: ServerResponse, context: ServerContext): Promise<void>;
-  /** Yoga itself, without its adapter: hooks of plugins around that (`onRequest`, `onResponse`) are not called. */
+  /** Calls Yoga without its adapter. The plugin hooks around the adapter (`onRequest`, `onResponse`) are not called. */
   handle(request: Request, context: ServerContext): Promise<Response>;
 }
 
@@ -33,7 +33,10 @@ export interface GraphqlHttpDeps {
   readonly logger: Logger;
 }
 
-/** Documents of clients are few and small; one with code written into it is neither, and is parsed each time. */
+/**
+ * Only small documents are cached. Most clients send few, small ones. A document with code written into it is large and
+ * different each time, so it is always parsed.
+ */
 const MAX_CACHED_DOCUMENT_CHARACTERS = 16_384;
 const MAX_CACHED_DOCUMENTS = 512;
 
@@ -44,7 +47,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
     schema,
     context: ({ principal }) => createSchemaContext(service, principal),
     graphqlEndpoint: '/graphql',
-    // The page, the body's size and other origins are dealt with before Yoga is asked, or not allowed at all.
+    // These features are handled before Yoga gets the request, or are not supported at all.
     graphiql: false,
     landingPage: false,
     maxRequestBodySize: false,
@@ -66,7 +69,7 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   };
 }
 
-/** What Yoga's adapter hides, the handler within it: its plugin hooks into nothing that a request passes. */
+/** Gets the handler that Yoga's adapter hides. The plugin only stores it, and adds no hook to requests. */
 function innerHandler() {
   type Handle = GraphqlHttp['handle'];
   let handle: Handle = () => {
@@ -85,14 +88,14 @@ function yogaLogger({ logger, errorMask }: GraphqlHttpDeps): YogaLogger {
     debug: () => undefined,
     info: (...facts: unknown[]) => logger.info(facts.map(String).join(' ')),
     warn: (...facts: unknown[]) => logger.warn(facts.map(String).join(' ')),
-    // Yoga reports each masked error as well, up to twice.
+    // Yoga also reports each masked error, up to twice. The mask has logged those.
     error: (error: unknown) => {
       if (!errorMask.isHandled(error)) logger.error({ err: error }, 'GraphQL over HTTP failed.');
     },
   };
 }
 
-/** A cache of what was made of small documents. */
+/** A cache of results for small documents. */
 function smallDocuments<T extends object>() {
   const cache = createLRUCache<T>({ max: MAX_CACHED_DOCUMENTS });
   return {

@@ -1,4 +1,4 @@
-/** `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
+/** Handles `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../../service/principal.ts';
 import { type Authenticate, unauthenticated } from '../http/authenticate.ts';
@@ -21,13 +21,13 @@ export interface GraphqlRouteDeps {
   readonly cors: Cors;
   readonly compress: Compress;
   readonly maxBodyBytes: number;
-  /** A caller that has taken nothing of what waits for it for so long is cut. */
+  /** A caller is disconnected if it reads nothing of its pending answer for this long. */
   readonly slowReaderTimeoutMs: number;
 }
 
 /**
- * In this order: other origins, the page for browsers, the token (401), the media type (415), the body's size (413); then
- * GraphQL. A client that goes away ends none of this: its code runs to the end.
+ * Checks in this order: cross-origin requests, the page for browsers, the token (401), the media type (415), the body's
+ * size (413). Then GraphQL answers. If the client disconnects, its code still runs to the end.
  */
 export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
@@ -49,7 +49,7 @@ async function answer(
   const { graphql, inFlight, compress, maxBodyBytes, slowReaderTimeoutMs } = deps;
   const end = inFlight.begin();
   res.once('close', end);
-  // From the start: on a connection that this answer shares with one before, that one's limit may be in force still.
+  // Set from the start, because the time limit of an earlier answer on the same connection may still be active.
   res.on('timeout', () => {
     if (res.writableLength > 0) res.destroy();
   });
@@ -71,11 +71,14 @@ async function answer(
   }
 }
 
-/** `timeout` comes when the connection has taken nothing for so long. If nothing waits for it, there is just nothing to say yet. */
+/**
+ * Starts the time limit for a slow reader. `timeout` fires if the connection has been inactive for that long. That is
+ * harmless if no data is waiting to be sent.
+ */
 function watchReader(res: ServerResponse, timeoutMs: number): void {
   const watch = () => res.setTimeout(timeoutMs);
   watch();
-  // Yoga takes the time limit off a connection that it is about to stream into.
+  // Yoga removes the time limit when it starts to stream, so set it again.
   res.on('pipe', watch);
 }
 
@@ -83,7 +86,7 @@ function wantsPage({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && (headers.accept ?? '').includes('text/html');
 }
 
-/** What only a script with our permission can send across origins; forms and uploads are refused. */
+/** Only JSON is accepted. Across origins, a browser sends it only with our permission, unlike forms and uploads. */
 function isJson({ headers }: IncomingMessage): boolean {
   return /^application\/(graphql\+)?json\s*(;|$)/i.test(headers['content-type'] ?? '');
 }

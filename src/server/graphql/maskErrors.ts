@@ -1,13 +1,13 @@
-/** What a caller sees of an error: expected ones as they are, everything else as INTERNAL with an id that is in the log. */
+/** Masks errors: a caller sees expected errors unchanged, and others as INTERNAL with an id that is also in the log. */
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 
 export interface ErrorMask {
-  /** Idempotent: a masked error comes back as it is. */
+  /** Idempotent: a masked error is returned unchanged. */
   mask(error: unknown): GraphQLError;
-  /** Whether `mask` has dealt with it, and logged it if that was due. */
+  /** Whether `mask` has already handled the error, and has logged it if necessary. */
   isHandled(error: unknown): boolean;
 }
 
@@ -45,7 +45,7 @@ export function createErrorMask({ logger, newErrorId }: ErrorMaskDeps): ErrorMas
   };
 }
 
-/** GraphQL wraps what a resolver throws to say where; below that is the error itself. */
+/** The original error. GraphQL wraps an error that a resolver throws, to add its place in the document. */
 function rootOf(error: unknown): unknown {
   let root = error;
   while (root instanceof GraphQLError && root.originalError) root = root.originalError;
@@ -72,13 +72,13 @@ function ofDomain(
   });
 }
 
-/** Codes that Yoga gives some of the errors below, depending on where it meets them. */
+/** Codes that Yoga gives to some of GraphQL's own errors, depending on where they occur. */
 const YOGA_CODES: ReadonlySet<unknown> = new Set([
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
 ]);
 
-/** GraphQL's own errors are about the caller's document and variables; all get the same code. */
+/** Gives all of GraphQL's own errors the same code, because they all concern the caller's document or variables. */
 function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError {
   const { code } = error.extensions;
   if (code && !YOGA_CODES.has(code)) return error;
@@ -88,13 +88,13 @@ function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError
     extensions: {
       ...error.extensions,
       code: 'BAD_USER_INPUT',
-      // As the GraphQL-over-HTTP specification wants it for answers without data; ignored where there is some.
+      // The GraphQL-over-HTTP specification requires this status for answers without data. With data it is ignored.
       ...(!place.path && { http: { spec: true, status: 400, ...error.extensions.http } }),
     },
   });
 }
 
-/** Validation's errors do not pass the mask, and Yoga has a code of its own for them. */
+/** Gives validation errors the same code. They bypass the mask, and Yoga would use its own code. */
 export function useOneCode(): Plugin {
   return {
     onValidate: () => (validation) => {
@@ -104,7 +104,7 @@ export function useOneCode(): Plugin {
   };
 }
 
-/** An error as it goes over a WebSocket, where HTTP's status means nothing. */
+/** The error without its HTTP status, which has no meaning on a WebSocket. */
 export function withoutHttp(error: GraphQLError): GraphQLError {
   if (!error.extensions.http && error.extensions.unexpected === undefined) return error;
   const { http: _status, unexpected: _unexpected, ...extensions } = error.extensions;

@@ -19,29 +19,30 @@ export interface PluginsDeps {
 }
 
 /**
- * Yoga's plugins in the order in which a request meets them: request, parsing, validation, execution. A WebSocket's operations
- * meet all but those of the request. Each limit's refusal says which it is, how high, and what was found; `__schema` counts for
- * neither depth nor cost.
+ * Yoga's plugins, in the order in which a request passes them: request, parsing, validation, execution. Operations of a
+ * WebSocket skip the request plugins. The error of each limit names the limit, its value, and the actual value.
+ * `__schema` does not count towards depth or cost.
  */
 export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
   return [
-    // The request. First, for what another site's page sends is not even to be read: those headers it cannot set.
+    // The request. CSRF prevention comes first, so that the request of another site's page, which cannot set these
+    // headers, is not even read.
     useCSRFPrevention({ requestHeaders: ['x-auth-token', 'authorization'] }),
     useReadBody(),
 
-    // Parsing. Everything below looks at the whole document, so its length is bounded before.
+    // Parsing. Everything below visits the whole document, so its length is bounded first.
     useMaxTokens(limits.maxQueryTokens),
 
-    // Validation. The cheapest limits first; cost, which counts every field of every fragment, last.
+    // Validation. The cheapest limits come first. Cost comes last, because it counts every field of every fragment.
     maxDepthPlugin({ n: limits.maxQueryDepth, flattenFragments: true }),
     maxAliasesPlugin({ n: limits.maxQueryAliases }),
     maxDirectivesPlugin({ n: limits.maxQueryDirectives }),
     costLimitPlugin({ maxCost: limits.maxQueryCost, flattenFragments: true }),
     useIntrospection(limits.introspection),
-    // Behind all rules, for it sees their errors.
+    // After all validation rules, because it changes their errors.
     useOneCode(),
 
-    // Execution. Server-sent events only: what a WebSocket streams is watched by graphql-ws.
+    // Execution. This is for server-sent events only; graphql-ws handles the streams of WebSockets.
     useSentStreams(errorMask),
   ];
 }

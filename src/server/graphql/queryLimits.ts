@@ -1,4 +1,4 @@
-/** What one GraphQL document may ask of the gateway. */
+/** Limits of one GraphQL document. */
 import { NoSchemaIntrospectionCustomRule, parse } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Config } from '../../config/config.ts';
@@ -13,13 +13,13 @@ export type QueryLimits = Pick<
   | 'introspection'
 >;
 
-/** Ends parsing at so many lexical tokens. */
+/** Refuses a document with more than `maxTokens` lexical tokens while it is parsed. */
 export function useMaxTokens(maxTokens: number): Plugin {
   const boundedParse: typeof parse = (source, options) => parse(source, { ...options, maxTokens });
   return { onParse: ({ setParseFn }) => setParseFn(boundedParse) };
 }
 
-/** Refuses whatever asks for the schema, if it is off. */
+/** Refuses introspection queries if `introspection` is off. */
 export function useIntrospection(introspection: 'on' | 'off'): Plugin {
   if (introspection === 'on') return {};
   return {

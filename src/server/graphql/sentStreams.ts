@@ -1,4 +1,4 @@
-/** What server-sent events need beyond what Yoga does: an end when the client has gone, and one when the stream fails. */
+/** Adds two things to Yoga's server-sent events: they end when the client disconnects, and when the stream fails. */
 import type { ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
@@ -8,9 +8,9 @@ import type { ServerContext } from './serverContext.ts';
 type Results = AsyncIterator<ExecutionResult>;
 
 /**
- * Ends a stream's source when its connection is closed, or was before there was a source. Tells a failure as a
- * last event and then cuts the connection, where Yoga would leave it open and silent: the stream is not over, so it is not
- * completed, and the client resubscribes from its last seq.
+ * Ends a stream's source when its connection is closed, also if that happened before the source existed. If the source
+ * fails, sends the error as the last event and cuts the connection; Yoga would leave it open and silent. The stream is
+ * not completed, because it is not over: the client resubscribes from its last seq.
  */
 export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
   return {
@@ -56,7 +56,7 @@ function tellingFailure(
   };
 }
 
-/** Asked for what follows the last event: that has been written by then, or is when the connection drains. */
+/** Called for the event after the last one, which has been written by then, or will be when the connection drains. */
 function cut(res: ServerResponse): Promise<never> {
   const end = () => setImmediate(() => res.destroy());
   if (res.writableNeedDrain) res.once('drain', end);

@@ -2,14 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLError } from 'graphql';
 import type { Principal } from '../../service/principal.ts';
 
-/** What our side of the server tells Yoga about an operation. */
+/** The facts about an operation that our code passes to Yoga. */
 export interface ServerContext {
   readonly principal: Principal;
-  /** What the body says, or what is wrong with it; HTTP POST only. */
+  /** The parameters in the body, or the error in it. Set for HTTP POST only. */
   readonly params?: Record<string, unknown> | GraphQLError;
-  /** HTTP only. */
+  /** Set for HTTP only. */
   readonly res?: ServerResponse;
   readonly req?: IncomingMessage;
-  /** Called when the operation turns out to be a subscription: a stopping server does not wait for those. */
+  /** Called if the operation is a subscription, because a stopping server does not wait for subscriptions. */
   readonly onStream?: () => void;
 }

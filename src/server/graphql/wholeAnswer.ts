@@ -1,6 +1,7 @@
 /**
- * The usual request, whose answer is one piece. It goes through all of Yoga with its rules, but not through Yoga's adapter for Node,
- * which puts Fetch's objects, streams and abort signals around each request: nothing here makes use of them.
+ * Answers requests whose answer is a single piece, as most are. They pass through Yoga and all its plugins, but not
+ * through Yoga's adapter for Node, which wraps each request in Fetch objects, streams and abort signals that nothing
+ * here uses.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';
@@ -8,10 +9,10 @@ import { type Compress, MIN_COMPRESSED_BYTES } from '../http/compress.ts';
 import type { GraphqlHttp } from './graphqlHttp.ts';
 import type { ServerContext } from './serverContext.ts';
 
-/** With one of these a single result may be sent as a stream of one. */
+/** If a client accepts one of these types, Yoga may send a single result as a stream. */
 const STREAM_TYPES = /event-stream|multipart|mixed|text\/\*/i;
 
-/** False: it may ask for a stream, or comes in a way that is left to the adapter. */
+/** Whether the answer is a single piece. False: it may be a stream, or the request is left to the adapter. */
 export function asksForWhole(
   { url, headers }: IncomingMessage,
   { params }: ServerContext,
@@ -19,7 +20,7 @@ export function asksForWhole(
   if (url !== '/graphql' || params === undefined) return false;
   if (STREAM_TYPES.test(headers.accept ?? '')) return false;
   if (params instanceof GraphQLError || typeof params.query !== 'string') return true;
-  // The word may be part of something else, too: that costs a little time.
+  // The word may also appear elsewhere in the document. Then the adapter answers, which only takes a little longer.
   return !params.query.includes('subscription');
 }
 
@@ -34,7 +35,7 @@ export async function wholeAnswer(
   { url, method, headers }: IncomingMessage,
   context: ServerContext,
 ): Promise<WholeAnswer> {
-  // What Yoga and its plugins look at; of the rest of a Request there is nothing for them to see.
+  // Yoga and its plugins use only these parts of a Request.
   const request = { url, method, headers: namesOf(headers) } as unknown as Request;
   const response = await graphql.handle(request, context);
   return {
@@ -51,7 +52,7 @@ function namesOf(headers: IncomingHttpHeaders): Pick<Headers, 'get' | 'has'> {
   };
 }
 
-/** Compresses only if that is worth it. Nothing, if the caller has gone. */
+/** Sends the answer, compressed if it is large enough. Does nothing if the caller has disconnected. */
 export function sendWhole(
   req: IncomingMessage,
   res: ServerResponse,

@@ -1,10 +1,10 @@
-/** Who asks: by `X-Auth-Token`, or `Authorization: Bearer`, in headers or in a WebSocket's `connectionParams`. */
+/** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../../service/principal.ts';
 import type { Refusal } from './refuse.ts';
 
-/** The one tenant there is while there is one token. */
+/** There is only one tenant, because there is only one token. */
 const DEFAULT_PRINCIPAL: Principal = { tenant: 'default' };
 
 const TOKEN_NAME = 'x-auth-token';
@@ -12,7 +12,7 @@ const BEARER_NAME = 'authorization';
 
 export type Authenticate = (names: Readonly<Record<string, unknown>>) => Principal | null;
 
-/** Takes names in any case. Both sides are hashed, so that neither length nor content shows in the time it takes. */
+/** Names are case-insensitive. Both tokens are hashed first, so that timing reveals neither length nor content. */
 export function createAuthenticate(token: string): Authenticate {
   const expected = sha256(token);
   return (names) => {
@@ -21,7 +21,7 @@ export function createAuthenticate(token: string): Authenticate {
   };
 }
 
-/** For a request whose headers no principal could be made of. */
+/** The refusal of a request whose token is missing or wrong. */
 export function unauthenticated({ headers }: IncomingMessage): Refusal {
   return {
     status: 401,
@@ -34,13 +34,13 @@ export function unauthenticated({ headers }: IncomingMessage): Refusal {
   };
 }
 
-/** The token that `names` carry, right or wrong; `X-Auth-Token` counts before `Authorization`. */
+/** The token in `names`, right or wrong. `X-Auth-Token` takes precedence over `Authorization`. */
 function tokenIn(names: Readonly<Record<string, unknown>>): string | null {
   return textOf(names, TOKEN_NAME) ?? bearerIn(textOf(names, BEARER_NAME));
 }
 
 function textOf(names: Readonly<Record<string, unknown>>, wanted: string): string | null {
-  // Node's headers are in lower case already; connectionParams are as the client wrote them.
+  // Node's headers are already in lower case. `connectionParams` are as the client wrote them.
   const direct = names[wanted];
   if (typeof direct === 'string') return direct;
   for (const [name, value] of Object.entries(names))

@@ -1,12 +1,13 @@
 /**
- * Cross-origin requests from pages of the origins that the operator named. Without any, nothing is said, and a browser
- * keeps other origins' pages out. No cookies are involved: a page needs the token like everybody.
+ * Allows cross-origin requests from pages of the origins in the settings. If there are none, no CORS headers are sent,
+ * and browsers block pages of other origins. No cookies are involved: a page needs the token like every client.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Whether a page of the request's `Origin` may open a WebSocket: browsers let any page do so, and leave it to the server. Those of
- * the host that the request itself goes to may, and those of the named origins; what says no origin is no browser.
+ * Whether a page of the request's `Origin` may open a WebSocket. Browsers let any page try, so the server must decide.
+ * Pages of the server's own host and of the configured origins may. A client without `Origin` is not a browser, and may
+ * too.
  */
 export type IsOriginAllowed = (req: IncomingMessage) => boolean;
 
@@ -18,19 +19,19 @@ export function createOriginCheck(origins: readonly string[]): IsOriginAllowed {
   };
 }
 
-/** How long a browser may keep what a preflight answered, in seconds; browsers allow at most hours. */
+/** How long a browser may cache the answer to a preflight. */
 const MAX_AGE_SECONDS = 600;
 const ALLOWED_METHODS = 'GET, POST, OPTIONS';
 const ALLOWED_HEADERS = 'content-type, x-auth-token, authorization';
 
-/** Adds what an allowed origin needs. True: it was a preflight, and is answered. */
+/** Adds the headers for an allowed origin. Returns true if the request was a preflight, which is answered then. */
 export type Cors = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export function createCors(origins: readonly string[]): Cors {
   const allowed = new Set(origins);
   return (req, res) => {
     if (allowed.size === 0) return false;
-    // The answer depends on it: a shared cache must not give one origin's to another.
+    // The answer depends on the origin, so a shared cache must not reuse it for another origin.
     res.appendHeader('Vary', 'Origin');
     const { origin } = req.headers;
     if (origin === undefined || !allowed.has(origin)) return false;

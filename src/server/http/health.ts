@@ -1,22 +1,23 @@
-/** `/livez` and `/readyz`: neither needs a token. */
+/** Serves `/livez` and `/readyz`. Neither needs a token. */
 import type { ServerResponse } from 'node:http';
 
 export interface Readiness {
   /**
-   * `degraded`: sessions are served, and new users only as far as there are idle workers. It counts as ready: the cause (the
-   * engine, the image, the disk) is shared by all gateways, and taking this one away would cut off its sessions for nothing.
+   * `degraded`: existing sessions are served, but new users only while there are idle workers. It counts as ready,
+   * because the cause (engine, image or disk) affects all gateways alike, and taking this one out of service would only
+   * cut off its sessions.
    */
   readonly status: 'ready' | 'degraded' | 'not ready';
-  /** Why not ready, each a sentence; empty when ready. */
+  /** Why it is not ready or degraded, as sentences. Empty when ready. */
   readonly reasons: readonly string[];
 }
 
-/** The process runs and answers; nothing else is claimed. */
+/** Answers 200. It only shows that the process runs. */
 export function serveLivez(res: ServerResponse): void {
   sendJson(res, 200, { status: 'ok' });
 }
 
-/** 200 when calls can be served, degraded or not; 503 when not. With the reasons. */
+/** Answers 200 if calls can be served, even if degraded, otherwise 503. The body gives the reasons. */
 export async function serveReadyz(
   res: ServerResponse,
   readiness: () => Promise<Readiness>,

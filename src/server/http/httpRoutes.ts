@@ -1,4 +1,4 @@
-/** Which path is what. */
+/** Maps paths to handlers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { type Authenticate, unauthenticated } from './authenticate.ts';
@@ -22,7 +22,7 @@ export interface HttpRoutesDeps {
   readonly logger: Logger;
 }
 
-/** The listener for Node's server: it never throws, and what fails unexpectedly is logged and answered with 500. */
+/** The `request` listener for Node's server. It never throws. Unexpected failures are logged and answered with 500. */
 export function createHttpRoutes(
   deps: HttpRoutesDeps,
 ): (req: IncomingMessage, res: ServerResponse) => void {
@@ -61,7 +61,7 @@ async function serveMetrics(
 }
 
 function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerResponse): void {
-  // A client that went away is no fault of ours, and there is nobody left to tell.
+  // The client disconnected. That is no error of the gateway, and nobody can receive an answer.
   if (req.destroyed && !req.complete) {
     logger.debug({ err }, 'A client went away.');
     return;
@@ -71,7 +71,7 @@ function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerRes
   else refuse(req, res, { status: 500, code: 'INTERNAL', message: 'Internal error' });
 }
 
-/** The path without query; one slash at its end does not matter. */
+/** The path without its query and without one trailing slash. */
 export function pathOf({ url = '/' }: IncomingMessage): string {
   const path = url.split('?', 1)[0] ?? '/';
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;

@@ -2,10 +2,10 @@
 import { within } from '../../async/within.ts';
 
 export interface InFlight {
-  /** Counts a call; the function it gives back ends it, once. */
+  /** Counts a call. The returned function ends it; repeated calls do nothing. */
   begin(): () => void;
   readonly count: number;
-  /** Resolves as soon as no call is in flight, at the latest after that time or when the signal is aborted. */
+  /** Resolves as soon as no call is in flight, but at the latest after `timeoutMs` or when `signal` is aborted. */
   untilNone(timeoutMs: number, signal?: AbortSignal): Promise<void>;
 }
 

@@ -1,11 +1,11 @@
-/** Opens the port, or says in one sentence why that is not possible. */
+/** Opens the port, or says in one sentence why that failed. */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { quoted } from '../../domain/quoted.ts';
 import { whoListens } from './portOwner.ts';
 
-/** A message for the operator; it needs no stack trace. */
+/** Its message is for the operator, and needs no stack trace. */
 class ListenError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -33,7 +33,7 @@ function explain(error: unknown, host: string, port: number): string {
     case 'EADDRINUSE':
       return `Port ${port} on ${host} is in use by ${whoListens(port) ?? 'another process'}. Stop that, or set PORT to another.`;
     case 'EACCES':
-      return `Port ${port} may not be opened without more rights. Set PORT to one above 1023.`;
+      return `This user may not open port ${port}. Set PORT to a number above 1023.`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return `HOST is ${quoted(host)}, which is no address of this machine.`;

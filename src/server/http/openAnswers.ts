@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 
-/** The answers that are being given. */
+/** Keeps track of the HTTP answers under way. */
 export interface OpenAnswers {
   add(res: ServerResponse): void;
-  /** From now on each connection ends with its answer, so that no further request comes on it. */
+  /** From now on each connection ends after its current answer, so that no further request arrives on it. */
   endConnections(): void;
 }
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 const TCP_LISTEN = '0A';
 
 /**
- * Who listens on a TCP port of this machine, for a message: `process 4711 (node dist/cli.js serve)`. Null if nobody does,
- * or somebody whom this user cannot look at.
+ * The process that listens on a TCP port of this machine, for a message: `process 4711 (node dist/cli.js serve)`. Null
+ * if there is none, or if this user may not inspect it.
  */
 export function whoListens(port: number): string | null {
   const inodes = new Set([
@@ -22,7 +22,7 @@ export function whoListens(port: number): string | null {
   return null;
 }
 
-/** The inodes of the sockets that listen on it. Columns: sl, local address, remote address, st, …, inode. */
+/** The inodes of the sockets that listen on the port. Columns: sl, local address, remote address, st, …, inode. */
 function listeners(table: string, port: number): string[] {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
   return (orNothing(() => readFileSync(table, 'utf8')) ?? '')
@@ -41,7 +41,7 @@ function holdsAny(pid: string, inodes: ReadonlySet<string>): boolean {
   });
 }
 
-/** Processes come and go while one looks, others belong to another user, and a kernel may lack IPv6. */
+/** Null if reading fails: a process may end meanwhile or belong to another user, and the system may lack IPv6. */
 function orNothing<T>(read: () => T): T | null {
   try {
     return read();

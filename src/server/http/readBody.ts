@@ -1,4 +1,4 @@
-/** Reads a request's body, never more of it than allowed. */
+/** Reads a request's body up to a limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export class BodyTooLargeError extends Error {
@@ -9,9 +9,9 @@ export class BodyTooLargeError extends Error {
 }
 
 /**
- * The whole body as text (UTF-8).
- * @throws BodyTooLargeError as soon as it is clear: by Content-Length, or when one byte too many has come
- * @throws Error if the client goes away before the end
+ * Reads the whole body as UTF-8 text.
+ * @throws BodyTooLargeError as early as possible: from Content-Length, or when the first byte beyond the limit arrives
+ * @throws Error if the client disconnects before the end
  */
 export function readBody(
   req: IncomingMessage,
@@ -23,7 +23,7 @@ export function readBody(
       reject(new BodyTooLargeError(limitBytes));
       return;
     }
-    // Only now is the client that asked first told to send.
+    // A client that sent `Expect: 100-continue` waits for this before it sends the body.
     if (/^100-continue$/i.test(req.headers.expect ?? '')) res.writeContinue();
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -1,7 +1,7 @@
-/** Answers a request before GraphQL has seen it, in GraphQL's own form. */
+/** Refuses a request before GraphQL sees it, with an answer in the form of a GraphQL error. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A client that is still sending its body when it is refused gets so long to read the answer before the connection ends. */
+/** How long a client that is still sending its body has to read the refusal before the connection ends. */
 const LINGER_MS = 1_000;
 
 export interface Refusal {
@@ -13,8 +13,8 @@ export interface Refusal {
 }
 
 /**
- * Sends the refusal as `{ errors: [...] }`. What is left of the body is thrown away, not kept; a connection on which
- * more than that would come is closed.
+ * Sends the refusal as `{ errors: [...] }`. The rest of the request's body is discarded. If the body has not arrived
+ * completely, the connection is closed.
  */
 export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
   const { status, code, message, details, headers } = refusal;
@@ -30,7 +30,7 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
     res.end(body);
     return;
   }
-  // Closing while data comes in would reset the connection, and the client might never see why.
+  // Closing while data is still arriving would reset the connection, and the client might never see the refusal.
   res.write(body);
   const timer = setTimeout(finish, LINGER_MS);
   function finish(): void {

@@ -1,16 +1,16 @@
-/** The few static files in `public/`, read when first asked for and then kept. */
+/** Serves the few static files in `public/`. Each is read at its first request and then kept in memory. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Beside `src` and `dist` alike. */
+/** The same relative path is right from `src` and from `dist`. */
 const FOLDER = new URL('../../../public/', import.meta.url);
 
 const HTML = 'text/html; charset=utf-8';
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
 
-/** Path -> file. Nothing else in the folder can be reached. */
+/** Path -> file. Nothing else in the folder is served. */
 const FILES: ReadonlyMap<string, { readonly name: string; readonly type: string }> = new Map([
   ['/', { name: 'console.html', type: HTML }],
   ['/console.js', { name: 'console.js', type: SCRIPT }],
@@ -20,7 +20,7 @@ const FILES: ReadonlyMap<string, { readonly name: string; readonly type: string 
   ['/graphiqlToken.css', { name: 'graphiqlToken.css', type: STYLE }],
 ]);
 
-/** Everything from here and nothing inline; images that code made are data. */
+/** Allows only our own files and nothing inline. Images that user code made are `data:` URLs. */
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -31,7 +31,7 @@ interface Page {
 }
 
 export interface StaticFiles {
-  /** Answers if the path is one of ours. */
+  /** Answers the request if the path is in {@link FILES}, and returns whether it did. */
   serve(path: string, req: IncomingMessage, res: ServerResponse): Promise<boolean>;
 }
 
@@ -66,7 +66,7 @@ export function createStaticFiles(): StaticFiles {
   };
 }
 
-/** For every page: no sniffing, no framing, and no address told to others. */
+/** Headers of every page: no content sniffing, no framing, and no referrer for other sites. */
 export const PAGE_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',

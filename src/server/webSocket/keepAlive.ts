@@ -1,11 +1,11 @@
-/** Finds out about connections that are dead without having said so. */
+/** Detects connections that are dead although they were never closed. */
 import type { WebSocket } from 'ws';
 
 const PING_INTERVAL_MS = 15_000;
-/** Generous: a pong may wait behind output that a slow reader has yet to take. */
+/** Generous, because a pong may wait behind output that a slow reader has not read yet. */
 const SILENCE_LIMIT_MS = 60_000;
 
-/** Pings, and cuts the connection when nothing has come back for too long. Ends with the function it gives back. */
+/** Sends pings, and cuts a connection that is silent for {@link SILENCE_LIMIT_MS}. The returned function ends this. */
 export function keepAlive(socket: WebSocket): () => void {
   let silentMs = 0;
   const heard = () => {

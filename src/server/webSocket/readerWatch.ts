@@ -1,29 +1,29 @@
-/** Finds out about a reader that takes nothing, by what is sent and what of it has been taken. */
+/** Detects a reader that reads nothing, by comparing how many bytes are still unsent. */
 
-/** In the time that a reader has: what moved between two looks came at an unknown moment, so the cut is that much late at most. */
+/** Checks per timeout. The time of progress between two checks is unknown, so the cut is at most one interval late. */
 const LOOKS_PER_TIMEOUT = 4;
 
 export interface ReaderWatch {
-  /** Something is being sent. */
+  /** Call this when a message is handed to the socket. */
   sending(): Sending;
 }
 
 export interface Sending {
-  /** Says that it has been taken, or never will be. */
+  /** Call this when the operating system has taken the message, or never will. */
   readonly taken: () => void;
-  /** Resolves when it has. */
+  /** Resolves when `taken` is called. */
   readonly isTaken: Promise<void>;
 }
 
 export interface ReaderWatchDeps {
   readonly timeoutMs: number;
-  /** Of what is being written: changes also while a part of one message is taken. */
+  /** Unsent bytes of the message being written. It must change even when only a part of the message is taken. */
   readonly unsentBytes: () => number;
-  /** Called when for `timeoutMs`, or a quarter more, nothing was taken of what waits. */
+  /** Called if nothing of a waiting message was taken for `timeoutMs` to 1.25 times `timeoutMs`. */
   readonly onStuck: () => void;
 }
 
-/** One connection's. However much waits for it: as long as a part is taken now and then, it is merely slow. */
+/** Watches one connection. As long as it takes some bytes now and then, it is only slow, however much is waiting. */
 export function createReaderWatch({
   timeoutMs,
   unsentBytes,

@@ -1,4 +1,4 @@
-/** Which connections may become WebSockets. */
+/** Decides which connections may become WebSockets. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { IsOriginAllowed } from '../http/cors.ts';
@@ -11,7 +11,7 @@ export interface UpgradeDeps {
   readonly isStopping: () => boolean;
 }
 
-/** The listener for `upgrade` of Node's server. */
+/** The `upgrade` listener for Node's server. */
 export function createUpgrade(
   deps: UpgradeDeps,
 ): (req: IncomingMessage, socket: Duplex, head: Buffer) => void {
@@ -23,7 +23,7 @@ export function createUpgrade(
   };
 }
 
-/** The status; null: it may be upgraded. */
+/** The status line of the refusal. Null: the connection may be upgraded. */
 function refusalOf(
   req: IncomingMessage,
   { isStopping, isOriginAllowed }: UpgradeDeps,

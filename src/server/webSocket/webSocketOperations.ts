@@ -1,4 +1,4 @@
-/** How an operation that came over a WebSocket goes through the same pipeline as one over HTTP. */
+/** Passes operations that arrive over a WebSocket through the same pipeline as those over HTTP. */
 import type { IncomingHttpHeaders } from 'node:http';
 import {
   type ExecutionArgs,
@@ -19,25 +19,25 @@ export interface OperationsDeps {
   readonly inFlight: InFlight;
 }
 
-/** What belongs to one connection. */
+/** State of one connection. */
 export interface SocketExtra {
   readonly headers: IncomingHttpHeaders;
   principal: Principal | null;
-  /** Ends the count of the calls in flight, by operation id. */
+  /** The calls in flight by operation id. Each function ends the call's count in `InFlight`. */
   readonly calls: Map<string, () => void>;
-  /** A call has ended; its answer is not sent yet. */
+  /** Called when a call has ended, before its answer is sent. */
   readonly onCallEnd: () => void;
 }
 
 type Params = Record<string, unknown>;
 type SocketContext = Context<Params, SocketExtra>;
 
-/** One connection shall not hold the gateway's memory with operations that it never reads. */
+/** Limits how much memory one connection can use up with operations whose answers it never reads. */
 const MAX_OPERATIONS_PER_CONNECTION = 256;
 
 type Enveloped = ReturnType<GraphqlHttp['getEnveloped']>;
 
-/** Rides along as `rootValue`, as that is all that `execute` and `subscribe` are given. */
+/** Passed along as `rootValue`, because `execute` and `subscribe` get nothing else that could carry it. */
 interface Pipeline {
   readonly execute: Enveloped['execute'];
   readonly subscribe: Enveloped['subscribe'];

@@ -1,9 +1,10 @@
 /**
- * GraphQL over WebSocket (the `graphql-transport-ws` protocol) on the path of the HTTP endpoint.
+ * GraphQL over WebSocket (the `graphql-transport-ws` protocol), on the path of the HTTP endpoint.
  *
- * A subscription's next event is pulled only when the last one has been handed to the socket, so a slow reader is held
- * by TCP and nothing piles up here; one that reads nothing at all is closed with 1013 after a while, and cut if it does not take even that. A stream that is not
- * over is never completed: connections that the server ends close with 1012, and the client resubscribes from its last seq.
+ * A subscription's next event is pulled only when the operating system has taken the last one. So TCP slows down the
+ * stream for a slow reader, and nothing piles up here. A reader that reads nothing at all is closed with 1013 after a
+ * while, and cut if it does not even read that. A stream that is not over is never completed: the server closes its
+ * connection with 1012, and the client resubscribes from its last seq.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -20,20 +21,20 @@ import {
   webSocketOperations,
 } from './webSocketOperations.ts';
 
-/** Time for a client to send `connection_init`, its token in it. */
+/** Time for a client to send `connection_init` with its token. */
 const INIT_TIMEOUT_MS = 10_000;
-/** A client that does not take or answer our closing frame is cut off after this, when we stop or it has taken nothing for long. */
+/** A connection is cut if the client does not answer our close frame within this time. */
 const CLOSE_TIMEOUT_MS = 500;
-/** "Service Restart" (RFC 6455 registry): graphql-ws clients take it for a reason to come back. */
+/** "Service Restart" (RFC 6455 registry). The graphql-ws client reconnects after it. */
 const SERVICE_RESTART = 1012;
-/** "Try Again Later" (the same registry): of a connection that takes nothing; clients come back and go on after their last seq. */
+/** "Try Again Later" (same registry), for a client that reads nothing. It may reconnect and go on after its last seq. */
 const TRY_AGAIN_LATER = 1013;
 const INTERNAL_ERROR = 4500;
 
 export interface WebSocketsDeps extends OperationsDeps {
   readonly authenticate: Authenticate;
   readonly maxMessageBytes: number;
-  /** A connection that has taken nothing of a message for so long is closed. */
+  /** A connection is closed if nothing of a waiting message was taken for this long. */
   readonly slowReaderTimeoutMs: number;
   readonly logger: Logger;
 }
@@ -42,9 +43,9 @@ export interface WebSockets {
   /** Takes over an upgrade request. */
   handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   readonly count: number;
-  /** From now on closes each connection with 1012 as soon as no call is in flight on it; streams go on elsewhere. */
+  /** From now on, closes each connection with 1012 as soon as no call is in flight on it. Streams go on elsewhere. */
   retire(): void;
-  /** Closes every connection with 1012; idempotent. */
+  /** Closes every connection with 1012. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -79,7 +80,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       headers: req.headers,
       principal: null,
       calls: new Map(),
-      // After the answer that is just about to be sent.
+      // Deferred, so that the answer of the call is sent first.
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),
     };
     connections.set(socket, extra);
@@ -91,7 +92,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        // Its streams wait for the end, and do not run on into nothing.
+        // On a closing socket, streams wait until it is closed, so that they do not go on without a reader.
         send: (data) => (socket.readyState === socket.OPEN ? send(socket, data, watch) : isClosed),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) => onMessage(socket, take, logger),
@@ -125,18 +126,19 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
   };
 }
 
-/** Resolves when the operating system has taken the data: that is what holds a subscription back. */
+/** Resolves when the operating system has taken the data. This is what slows down a subscription for a slow reader. */
 function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void> {
   const { isTaken, taken } = watch.sending();
-  // No closure may hold `data` until then: what waits is bytes, and the text of a thousand subscribers would wait beside them.
-  // A failed send means that the connection is gone, which its `close` event deals with.
+  // No closure may keep `data` until then. The socket already holds the bytes, and the text of a thousand subscribers
+  // would be kept in addition. A failed send means that the connection is gone, which its `close` event handles.
   socket.send(data, taken);
   return isTaken;
 }
 
 /**
- * What the operating system has yet to take of the message being written. `bufferedAmount`, `writableLength` and `bytesWritten`
- * change only when it has taken the whole of it; this is what Node's own time limit of sockets goes by, and has no public name.
+ * The bytes of the current message that the operating system has not taken yet. `bufferedAmount`, `writableLength` and
+ * `bytesWritten` change only when it has taken the whole message. Node's own socket timeout uses this value too, but it
+ * has no public name.
  */
 function unsentBytes(
   socket: Socket & { readonly _handle?: { readonly writeQueueSize: number } | null },
@@ -144,7 +146,7 @@ function unsentBytes(
   return socket._handle?.writeQueueSize ?? 0;
 }
 
-/** Closes; what the client has not taken by then, the closing frame included, is thrown away after a short time. */
+/** Closes the socket. After {@link CLOSE_TIMEOUT_MS}, unread data is discarded, including the close frame. */
 function closeSoon(socket: WebSocket, code: number, reason: string): void {
   const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
   socket.once('close', () => clearTimeout(timer));
@@ -153,7 +155,7 @@ function closeSoon(socket: WebSocket, code: number, reason: string): void {
 
 function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {
   socket.on('message', (data) => {
-    // Nobody could be told what became of an operation that comes when we have said goodbye.
+    // After our close frame no answer can be sent, so a late operation is ignored.
     if (socket.readyState !== socket.OPEN) return;
     take(String(data)).catch((err: unknown) => {
       logger.error({ err }, 'Handling a WebSocket message failed.');

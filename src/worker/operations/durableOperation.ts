@@ -6,13 +6,13 @@ import type { Job } from '../batch.ts';
 import type { Jobs } from '../jobs.ts';
 
 /**
- * What users ask of a worker that must survive a gateway: the event that asks for it, the one that answers it, and what the
- * gateway that holds the worker does. (docs/decisions/0013-commands-are-events.md)
+ * An operation on a worker that must survive the gateway that was asked: the event that requests it, the event that
+ * answers it, and what the gateway that holds the worker does (docs/decisions/0013-commands-are-events.md).
  */
 export interface DurableOperation extends RequestRule {
   /**
-   * Resolves when the agent has answered, or need not be asked; a rejection is tried again. The event's id goes along as the
-   * call's `requestId`: a predecessor may have sent it already.
+   * Resolves when the agent has answered, or need not be asked. It is called again after a rejection. The event's id is
+   * the call's `requestId`, because a predecessor may have sent the same request already.
    */
   carryOut(worker: OperatedWorker, request: RecordedEvent): Promise<void>;
 }
@@ -21,9 +21,9 @@ export interface DurableOperation extends RequestRule {
 export interface OperatedWorker {
   readonly jobs: Pick<Jobs, 'find' | 'progressOf'>;
   readonly call: CallAgent;
-  /** False: this gateway has let go of it, or its agent is not the one that was there. */
+  /** False: this gateway no longer acts for the worker, or the agent was restarted. */
   readonly isActing: boolean;
-  /** Whether the execution's code was held back until the agent had told of it. It is no longer. */
+  /** Stops holding back the execution's code. Returns whether it was held back until the interrupt was answered. */
   endHoldBack(id: ExecutionId): boolean;
   /** Ends one of its jobs as CANCELLED; its code is never sent. */
   cancel(job: Job): void;
@@ -31,7 +31,7 @@ export interface OperatedWorker {
 
 type EventOf<Type extends DomainEvent['type']> = Extract<DomainEvent, { readonly type: Type }>;
 
-/** An operation whose request is known by its type. */
+/** Returns `row` unchanged, with the type of its request narrowed to one event type. */
 export function durableOperation<Type extends DomainEvent['type']>(
   row: RequestRule & {
     readonly request: Type;

@@ -3,10 +3,10 @@ import type { DurableOperation } from './durableOperation.ts';
 import { interrupt } from './interrupt.ts';
 import { restartKernel } from './restartKernel.ts';
 
-/** All of them. What need not survive a gateway is a plain call ({@link HeldWorker.call}) and is not here. */
+/** All durable operations. An operation that need not survive a gateway is a plain call ({@link HeldWorker.call}). */
 export const DURABLE_OPERATIONS: readonly DurableOperation[] = [interrupt, restartKernel];
 
-/** The operation that an event of this type asks for, if it asks for one. */
+/** The operation that an event of this type requests, if any. */
 export function operationOf(type: DomainEvent['type']): DurableOperation | undefined {
   return DURABLE_OPERATIONS.find(({ request }) => request === type);
 }

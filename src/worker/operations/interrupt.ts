@@ -1,7 +1,7 @@
 import type { ExecutionId } from '../../domain/ids.ts';
 import { durableOperation } from './durableOperation.ts';
 
-/** Cancels a queued execution, interrupts a running one. */
+/** Cancels a queued execution, or interrupts a running one. */
 export const interrupt = durableOperation({
   request: 'InterruptRequested',
   answer: { type: 'ExecutionFinished', answers: 'all' },
@@ -10,7 +10,7 @@ export const interrupt = durableOperation({
     const id = streamId as ExecutionId;
     const job = jobs.find(id);
     if (!job) return;
-    // Neither this gateway nor the one before it has sent it.
+    // Neither this gateway nor a predecessor has sent the code.
     if (!job.isTakenOver && jobs.progressOf(job) === null) return worker.cancel(job);
     const { known } = await worker.call('interrupt', { msgId: id, requestId: metadata.eventId });
     const isUnsent = worker.endHoldBack(id) || jobs.progressOf(job) === null;

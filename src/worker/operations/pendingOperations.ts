@@ -1,7 +1,7 @@
 /**
- * What users asked of a worker and its agent has not answered yet. Each is recorded before any gateway acts on it, and its
- * event's id goes along to the agent, which does the same id once: so whoever holds the worker sends it until it is
- * answered, and a successor sends it again.
+ * The requests for durable operations that the agent has not answered yet. Each is recorded before any gateway acts on
+ * it. The gateway that holds the worker sends it until it is answered, and a successor sends it again. That is safe,
+ * because the agent carries out a request with the same event id only once.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -9,9 +9,9 @@ import { messageOf } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId } from '../../domain/ids.ts';
 
-/** An agent that does not answer is looked after by its channel; this only must not be a tight loop. */
+/** Avoids a tight loop. The worker's channel deals with an agent that does not answer. */
 const RETRY_DELAY_MS = 500;
-/** Far more than can be told twice: what is told was committed within seconds. */
+/** How many ids are remembered to ignore repeated requests. Repeats come within seconds, so far fewer would suffice. */
 const MAX_REMEMBERED = 1_000;
 
 export interface PendingOperationsDeps {
@@ -21,11 +21,11 @@ export interface PendingOperationsDeps {
 }
 
 export interface PendingOperations {
-  /** Begins at once; one that is known is ignored, so that every source may tell of it. */
+  /** Begins immediately. A request that is already known is ignored, so several sources may report it. */
   add(request: RecordedEvent): void;
-  /** Whether a request of that kind, of that stream, is not answered yet. */
+  /** Whether a request of this type on this stream is unanswered. */
   has(type: DomainEvent['type'], streamId: string): boolean;
-  /** Sends nothing more; whoever holds the worker next does. */
+  /** Sends nothing more. The gateway that holds the worker next goes on. */
   close(): void;
 }
 

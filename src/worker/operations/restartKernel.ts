@@ -1,6 +1,6 @@
 import { durableOperation } from './durableOperation.ts';
 
-/** Replaces the kernel. Two requests that came together may be answered by one fresh kernel. */
+/** Replaces the kernel. Two simultaneous requests may be answered by one new kernel. */
 export const restartKernel = durableOperation({
   request: 'KernelRestartRequested',
   answer: { type: 'KernelRestarted', data: { reason: 'user' }, answers: 'at-least-one' },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type NoInput, operation, QUICK_TIMEOUT_MS } from '../operation.ts';
 
-/** Whether the agent lives, and what its kernel does. */
+/** Whether the agent is alive, and the state of its kernel. */
 export const health = operation({
   method: 'GET',
   timeoutMs: QUICK_TIMEOUT_MS,

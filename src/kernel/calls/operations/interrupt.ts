@@ -3,21 +3,21 @@ import { operation, QUICK_TIMEOUT_MS } from '../operation.ts';
 
 interface Interrupt {
   readonly msgId: string;
-  /** The same one interrupts once, however often it is sent. */
+  /** A request with the same id interrupts only once, however often it is sent. */
   readonly requestId: string;
 }
 
-/** Interrupts one execution. Answered when the signal is delivered. */
+/** Interrupts one execution. The agent answers when it has delivered the signal. */
 export const interrupt = operation({
   method: 'POST',
   timeoutMs: QUICK_TIMEOUT_MS,
   request: ({ msgId, requestId }: Interrupt) => ({ msg_id: msgId, request_id: requestId }),
   answer: z.object({
-    /** This very execution was running or queued at the agent. */
+    /** Whether this execution was running or queued at the agent. */
     interrupted: z.boolean(),
     /**
-     * False: the agent never got that execution, and will not run it if it still does. An agent of before `known` does not
-     * tell: then nothing may be concluded from its silence.
+     * False: the agent has never received the execution, and will not run it if it arrives later. Agents older than
+     * this field do not send it. They count as `true`, since nothing can be concluded from a missing field.
      */
     known: z.boolean().default(true),
   }),

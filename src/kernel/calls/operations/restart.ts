@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { operation } from '../operation.ts';
 
-/** A fresh kernel made the slow way takes some seconds on a busy machine. */
+/** A kernel that is not forked takes some seconds to start on a busy machine. */
 const RESTART_TIMEOUT_MS = 30_000;
 
 interface Restart {
-  /** The same one makes one kernel, however often it is sent. */
+  /** A request with the same id makes only one kernel, however often it is sent. */
   readonly requestId: string;
 }
 
-/** Replaces the kernel. Answered when the fresh one is ready. */
+/** Replaces the kernel. The agent answers when the new kernel is ready. */
 export const restart = operation({
   method: 'POST',
   timeoutMs: RESTART_TIMEOUT_MS,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type NoInput, operation, QUICK_TIMEOUT_MS } from '../operation.ts';
 
-/** The counters of the whole container, since it started. */
+/** Usage counters of the whole container since its start. */
 export const usage = operation({
   method: 'GET',
   timeoutMs: QUICK_TIMEOUT_MS,
