@@ -18,7 +18,7 @@
 -- The function is written to be cheap:
 -- - Rows come as JSON and are read once, by json_to_recordset.
 -- - Arrays are unnested side by side in a SELECT list. One unnest() of several arrays costs more than twice as much.
--- - Loops count: a loop over a query costs more.
+-- - Loops run over numbers. A loop over a query costs more.
 -- - Functions are called in assignments, which PL/pgSQL evaluates directly. PERFORM would run a query.
 -- - The failing row is looked up only after a failure.
 -- - Absent parameters are null.

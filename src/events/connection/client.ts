@@ -13,9 +13,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** By this time the server has answered or given up (STATEMENT_TIMEOUT_MS). If nothing came, the connection is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
-/**
- * After a pause of this process, it gets this time to read answers that have arrived before the server counts as late.
- */
+/** After a pause, this process first reads for this time what has already arrived. Only then is the server late. */
 const WAKING_ALLOWANCE_MS = 100;
 /** How long a query may take to fail after its socket was destroyed. It normally fails at once. */
 const CLOSING_TIMEOUT_MS = 1_000;
