@@ -5,7 +5,7 @@
  */
 import { startTestGateway } from '../../testkit/gateway.ts';
 import type { Bench, BenchResult } from '../suite/bench.ts';
-import { percentile } from '../support/percentile.ts';
+import { median } from '../support/percentile.ts';
 import { PRINTS, type Round, runRound } from './runRound.ts';
 
 const COUNTS = [1, 100, 1_000] as const;
@@ -68,8 +68,4 @@ function resultOf(rounds: ReadonlyMap<number, readonly Round[]>): BenchResult {
       })),
     ],
   };
-}
-
-function median(values: readonly number[]): number {
-  return percentile(values, 50);
 }

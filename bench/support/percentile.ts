@@ -8,3 +8,8 @@ export function percentile(samples: ArrayLike<number>, percent: number): number 
   if (found === undefined) throw new RangeError('There is no sample.');
   return found;
 }
+
+/** The same of half of them. @throws RangeError without samples */
+export function median(samples: ArrayLike<number>): number {
+  return percentile(samples, 50);
+}

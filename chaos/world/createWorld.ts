@@ -5,6 +5,8 @@ import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { type Closers, closeAll } from '../../src/async/closeAll.ts';
+import { explain } from '../../src/domain/errors.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
@@ -48,12 +50,9 @@ const SETTINGS = {
 
 export async function createWorld(deps: WorldDeps): Promise<World> {
   const root = await makeRootFolder();
-  const closers: (() => Promise<unknown>)[] = [() => removeRootFolder(root)];
-  const close = async () => {
-    for (const closer of closers.splice(0).reverse()) {
-      await closer().catch((error: unknown) => deps.say(`clean-up: ${String(error)}`));
-    }
-  };
+  const closers: Closers = [() => removeRootFolder(root)];
+  const close = () =>
+    closeAll(closers).catch((error: unknown) => deps.say(`clean-up: ${explain(error)}`));
   try {
     return { ...(await open(deps, root, closers)), root, close };
   } catch (error: unknown) {
@@ -65,7 +64,7 @@ export async function createWorld(deps: WorldDeps): Promise<World> {
 async function open(
   deps: WorldDeps,
   root: string,
-  closers: (() => Promise<unknown>)[],
+  closers: Closers,
 ): Promise<Omit<World, 'root' | 'close'>> {
   const engine = await createOwnEngine();
   closers.push(() => engine.destroy());

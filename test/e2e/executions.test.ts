@@ -11,6 +11,7 @@ import {
   submit,
 } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
+import { parsePrometheus } from '../support/prometheusText.ts';
 
 const LONG = { timeoutMs: 60_000 };
 const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';
@@ -173,5 +174,25 @@ describe('a client that goes away', () => {
     const outputs = await follow(gateway.socket(), id);
     expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK' } });
     expect(await executionOf(id)).toMatchObject({ status: 'OK', stdout: 'on\noff\n' });
+  });
+});
+
+describe('/metrics', () => {
+  async function value(name: string): Promise<number> {
+    const headers = { 'X-Auth-Token': gateway.token };
+    const text = await (await fetch(`${gateway.url}/metrics`, { headers })).text();
+    const samples = [...parsePrometheus(text).values()].flatMap((family) => family.samples);
+    return samples.find((sample) => sample.name === name)?.value ?? Number.NaN;
+  }
+
+  it('counts an execution with its times, and tells of the process', async () => {
+    const ended = () => value('cellhouse_execution_run_seconds_count');
+    const seconds = () => value('cellhouse_execution_run_seconds_sum');
+    const [endedBefore, secondsBefore] = [await ended(), await seconds()];
+    await execute(gateway, 'ann', 'import time\ntime.sleep(0.5)');
+    expect((await ended()) - endedBefore).toBe(1);
+    expect((await seconds()) - secondsBefore).toBeGreaterThanOrEqual(0.5);
+    expect(await value('process_open_fds')).toBeGreaterThan(10);
+    expect(await value('nodejs_heap_size_used_bytes')).toBeGreaterThan(1e6);
   });
 });

@@ -1,6 +1,7 @@
 /** What users who flood cost another: whatever makes its calls wait behind their output is seen. `npm run bench -- fairness` measures it. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { median } from '../../bench/support/percentile.ts';
 import { CPU_SHARES } from '../../src/runtime/docker/containerSpec.ts';
 import { startFlood } from '../../testkit/flood.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -69,8 +70,4 @@ async function samples(): Promise<number[]> {
     tookMs.push(performance.now() - startedAt);
   }
   return tookMs;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

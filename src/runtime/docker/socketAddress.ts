@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pause } from '../../async/pause.ts';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
+import { hasCode } from '../../domain/errors.ts';
 
 /** One attempt costs some 30 µs. So a start is noticed quickly even if hundreds of workers are awaited. */
 const LOOK_INTERVAL_MS = 10;
@@ -17,7 +18,7 @@ export function socketAddress(path: string): AgentAddress {
 }
 
 /** In this order: the socket does not exist yet; nobody listens on it yet, or any more; its backlog is full. */
-const NOT_YET: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
+const NOT_YET = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
 
 async function canConnect(path: string, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();
@@ -27,7 +28,7 @@ async function canConnect(path: string, signal: AbortSignal): Promise<boolean> {
     return true;
   } catch (e: unknown) {
     signal.throwIfAborted();
-    if (e instanceof Error && 'code' in e && NOT_YET.includes(e.code)) return false;
+    if (NOT_YET.some((code) => hasCode(e, code))) return false;
     throw e;
   } finally {
     socket.destroy();
