@@ -1,22 +1,67 @@
+import { messageOf } from '../domain/errors.ts';
 import type { PoolId } from '../domain/ids.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
-import type { Engine } from '../runtime/runtime.ts';
+import { type Engine, isEngineAway, otherEngine } from '../runtime/runtime.ts';
+
+/** An engine that is busy with other things answers within this. */
+const ENGINE_LIMIT_MS = 30_000;
+/** Sessions may be living, and an engine that is stuck must not keep them waiting: they are served without it. */
+const ENGINE_LIMIT_BESIDE_SESSIONS_MS = 5_000;
+
+export interface PoolOfEngine {
+  readonly poolId: PoolId;
+  /** Of the engine that the pool was made on. */
+  readonly engineId: string;
+  /** Null: it does not answer now. */
+  readonly engine: Engine | null;
+}
+
+export interface EngineToAsk {
+  /** Which engine answers. @throws RuntimeError `engine-away`, also after `limitMs` */
+  readonly ask: (limitMs: number) => Promise<Engine>;
+  /** Where it answers, for the message. */
+  readonly address: string;
+  /** Whether the caller can do without it once the pool has been made. */
+  readonly mayBeAway: boolean;
+}
 
 /**
  * The installation's pool, made at the first call. Its containers live on one engine; on another they would all look lost.
- * @param address where the engine answers, for the message
- * @throws Error that says what to do if the pool was made on another engine
+ * @throws Error that says what to do if no engine answers, or another than the pool was made on
  */
 export async function poolOfEngine(
-  queries: Pick<Queries, 'poolIdentity'>,
-  { id: engineId }: Engine,
-  address: string,
-): Promise<PoolId> {
-  const identity = await queries.poolIdentity(engineId);
-  if (identity.engineId !== engineId) {
-    throw new Error(
-      `This installation's workers are on the Docker engine ${identity.engineId}; the one at ${address} is ${engineId}. Set DOCKER_HOST to the former, or start on another DATA_DIR or DATABASE_URL.`,
-    );
+  queries: Pick<Queries, 'knownPool' | 'poolIdentity'>,
+  toAsk: EngineToAsk,
+): Promise<PoolOfEngine> {
+  const known = await queries.knownPool();
+  if (known === null || !toAsk.mayBeAway) {
+    const engine = await answering(toAsk, ENGINE_LIMIT_MS);
+    return held(known ?? (await queries.poolIdentity(engine.id)), engine, toAsk);
   }
-  return identity.poolId;
+  const engine = await answering(toAsk, ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch(nullIfAway);
+  return held(known, engine, toAsk);
+}
+
+async function answering({ ask, address }: EngineToAsk, limitMs: number): Promise<Engine> {
+  return await ask(limitMs).catch((cause: unknown) => {
+    throw new Error(
+      `The Docker engine at ${address} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
+      { cause },
+    );
+  });
+}
+
+/** One that refuses to be asked (this user may not use it) is there: waiting for it is of no use. */
+function nullIfAway(error: unknown): null {
+  if (isEngineAway((error as Error).cause)) return null;
+  throw error;
+}
+
+function held(
+  { poolId, engineId }: Pick<PoolOfEngine, 'poolId' | 'engineId'>,
+  engine: Engine | null,
+  { address }: EngineToAsk,
+): PoolOfEngine {
+  if (engine !== null && engine.id !== engineId) throw otherEngine(engineId, engine, address);
+  return { poolId, engineId, engine };
 }

@@ -12,13 +12,17 @@ import type { Database } from '../../src/events/database.ts';
 import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
 import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
+import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
+const ENGINE_LIMIT_MS = 30_000;
 const logger = pino({ level: 'silent' });
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));
+const { dockerSocketPath: socketPath } = loadConfig({}, 0);
+const { id: engineId } = await askEngine(socketPath, ENGINE_LIMIT_MS);
 const db = await useDatabase();
 const sweeper = await db.open();
 let maker: Database;
@@ -32,8 +36,13 @@ afterAll(() => rmSync(socketDir, { recursive: true }));
 /** What a gateway on this database ends workers with. */
 function endingOf(database: Database) {
   const now = () => new Date();
-  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
-  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
+  const runtime = createDockerRuntime({
+    engineId,
+    socketPath,
+    socketDir,
+    ociRuntime: 'runc',
+    logger,
+  });
   const heldWorkers = createHeldWorkers({
     database,
     logger,
