@@ -13,16 +13,21 @@ const REPOSITORY = 'cellhouse-worker';
 const LEFT_OUT =
   /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
 
-/**
- * Builds the worker image, and the base image under it, unless it was built from the very same files.
- * @returns {Promise<string>} its name; the tag is a hash of what it is made from
- */
-export async function ensureWorkerImage() {
+/** The worker image's name, whether it is built or not; the tag is a hash of what it is made from. */
+export function workerImageName() {
   const inputs = hashFiles(projectRoot, [FOLDER], {
     salt: BASE_IMAGE,
     skip: (path) => LEFT_OUT.test(path),
   });
-  const image = `${REPOSITORY}:${inputs.slice(0, 16)}`;
+  return `${REPOSITORY}:${inputs.slice(0, 16)}`;
+}
+
+/**
+ * Builds the worker image, and the base image under it, unless it was built from the very same files.
+ * @returns {Promise<string>} its name
+ */
+export async function ensureWorkerImage() {
+  const image = workerImageName();
   if ((await ask(`/images/${image}/json`)) !== null) return image;
   const base = await ensureBaseImage();
   await step(`Building the worker image ${image} (some minutes the first time)`, () =>
