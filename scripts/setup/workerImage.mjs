@@ -4,7 +4,7 @@ import { buildImage } from './buildImage.mjs';
 import { ask } from './engineApi.mjs';
 import { hashFiles } from './hashFiles.mjs';
 import { projectRoot } from './projectRoot.mjs';
-import { pruneImages } from './pruneImages.mjs';
+import { imageLabels, noteUse, pruneImages } from './pruneImages.mjs';
 import { step } from './steps.mjs';
 
 const FOLDER = 'worker-image';
@@ -28,16 +28,20 @@ export function workerImageName() {
  */
 export async function ensureWorkerImage() {
   const image = workerImageName();
-  if ((await ask(`/images/${image}/json`)) !== null) return image;
+  if ((await ask(`/images/${image}/json`)) !== null) {
+    await noteUse(image);
+    return image;
+  }
   const base = await ensureBaseImage();
   await step(`Building the worker image ${image} (some minutes the first time)`, () =>
     buildImage({
       image,
+      labels: imageLabels('worker'),
       folder: join(projectRoot, FOLDER),
       exclude: ['tests', '__pycache__', '.mypy_cache', '.pytest_cache', '*.pyc'],
       args: { BASE_IMAGE: base },
     }),
   );
-  await pruneImages(REPOSITORY);
+  await pruneImages();
   return image;
 }
