@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../testkit/until.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
-/** A start that fails because the database or the engine is away is repeated so often. */
+/** A start that fails because the database is away is repeated so often. */
 const RESTART_PAUSE_MS = 500;
 const READY_LIMIT_MS = 60_000;
 const READY_ANSWER_LIMIT_MS = 2_000;

@@ -1,6 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { PoolId } from '../domain/ids.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
+import type { PoolIdentity } from '../events/queries/upkeepQueries.ts';
 import { type Engine, isEngineAway, otherEngine } from '../runtime/runtime.ts';
 
 /** An engine that is busy with other things answers within this. */
@@ -31,36 +32,35 @@ export interface EngineToAsk {
  */
 export async function poolOfEngine(
   queries: Pick<Queries, 'knownPool' | 'poolIdentity'>,
-  toAsk: EngineToAsk,
+  { ask, address, mayBeAway }: EngineToAsk,
 ): Promise<PoolOfEngine> {
   const known = await queries.knownPool();
-  if (known === null || !toAsk.mayBeAway) {
-    const engine = await answering(toAsk, ENGINE_LIMIT_MS);
-    return held(known ?? (await queries.poolIdentity(engine.id)), engine, toAsk);
+  if (known === null || !mayBeAway) {
+    const engine = await ask(ENGINE_LIMIT_MS).catch((error: unknown) => {
+      throw noEngine(address, error);
+    });
+    return heldTo(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
-  const engine = await answering(toAsk, ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch(nullIfAway);
-  return held(known, engine, toAsk);
-}
-
-async function answering({ ask, address }: EngineToAsk, limitMs: number): Promise<Engine> {
-  return await ask(limitMs).catch((cause: unknown) => {
-    throw new Error(
-      `The Docker engine at ${address} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
-      { cause },
-    );
+  const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
+    // One that refuses to be asked, since this user may not use it, is there: it will not come back.
+    if (isEngineAway(error)) return null;
+    throw noEngine(address, error);
   });
+  return heldTo(known, engine, address);
 }
 
-/** One that refuses to be asked (this user may not use it) is there: waiting for it is of no use. */
-function nullIfAway(error: unknown): null {
-  if (isEngineAway((error as Error).cause)) return null;
-  throw error;
+function noEngine(address: string, cause: unknown): Error {
+  return new Error(
+    `The Docker engine at ${address} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
+    { cause },
+  );
 }
 
-function held(
-  { poolId, engineId }: Pick<PoolOfEngine, 'poolId' | 'engineId'>,
+/** @throws Error if it is another engine than the pool's */
+function heldTo(
+  { poolId, engineId }: PoolIdentity,
   engine: Engine | null,
-  { address }: EngineToAsk,
+  address: string,
 ): PoolOfEngine {
   if (engine !== null && engine.id !== engineId) throw otherEngine(engineId, engine, address);
   return { poolId, engineId, engine };

@@ -1,4 +1,4 @@
-/** Another engine that answers where the pool's own did: it is asked who it is, and nothing else. The engine is scripted. */
+/** Another engine that answers where the pool's own did, and one that never answers. The engine is scripted. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
+import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { type Runtime, RuntimeError } from '../../src/runtime/runtime.ts';
 import { until } from '../../testkit/until.ts';
@@ -40,8 +41,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 interface ScriptedEngine {
   readonly socketPath: string;
-  /** Which engine answers from now on. */
-  id: string;
+  /** Which engine answers from now on; null: none, it only takes calls. */
+  id: string | null;
   /** `METHOD /path` of all that was asked but who it is. */
   readonly asked: string[];
   /** Ends every connection, as an engine does that goes; the next may connect at once. */
@@ -60,6 +61,7 @@ async function startEngine(socketPath: string): Promise<ScriptedEngine> {
     const path = (request.url ?? '').split('?')[0];
     if (path !== '/info') scripted.asked.push(`${request.method} ${path}`);
     response.setHeader('Content-Type', 'application/json');
+    if (path === '/info' && scripted.id === null) return;
     if (path === '/info') {
       response.end(JSON.stringify({ ID: scripted.id, LiveRestoreEnabled: true, Runtimes: {} }));
     } else if (path === '/events') {
@@ -117,4 +119,9 @@ describe('another engine that answers', () => {
     expect(told).toEqual(['back', 'engine-away', 'other-engine', 'back']);
     expect(await runtime.list(POOL_ID)).toEqual([]);
   });
+});
+
+it('an engine that takes calls and never answers is away', async () => {
+  engine.id = null;
+  await expect(askEngine(engine.socketPath, 200)).rejects.toMatchObject({ kind: 'engine-away' });
 });

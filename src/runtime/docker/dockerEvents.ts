@@ -5,7 +5,12 @@ import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import type { PoolId } from '../../domain/ids.ts';
-import { RuntimeError, type RuntimeFailure, type RuntimeListener } from '../runtime.ts';
+import {
+  isEngineAway,
+  RuntimeError,
+  type RuntimeFailure,
+  type RuntimeListener,
+} from '../runtime.ts';
 import { POOL_LABEL } from './containerSpec.ts';
 import type { EngineIdentity } from './engineIdentity.ts';
 
@@ -69,7 +74,7 @@ function lost(watch: Watch, cause: unknown): void {
 }
 
 function awayError(cause: unknown): RuntimeError {
-  if (cause instanceof RuntimeError) return cause;
+  if (cause instanceof RuntimeError && isEngineAway(cause)) return cause;
   const why = cause === undefined ? 'it ended its event stream' : messageOf(cause);
   return new RuntimeError('engine-away', `The Docker engine does not answer (${why}).`, { cause });
 }
