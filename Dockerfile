@@ -3,6 +3,8 @@
 ARG NODE_IMAGE=node:20-trixie-slim
 
 FROM ${NODE_IMAGE} AS build
+# By which an image that has lost its name is known (scripts/setup/pruneImages.mjs).
+LABEL cellhouse.image=gateway
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
@@ -13,6 +15,7 @@ COPY src src
 RUN node scripts/build.mjs && npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
+LABEL cellhouse.image=gateway
 WORKDIR /app
 COPY package.json ./
 COPY migrations migrations

@@ -3,11 +3,11 @@
  * signals reach it directly and no other process can be left over.
  */
 import { fileURLToPath } from 'node:url';
-import { setUp } from './setup/setUp.mjs';
+import { setUpToServe } from './setup/setUp.mjs';
 import { runScript } from './setup/setupError.mjs';
 
 await runScript(async () => {
-  const { workerImage } = await setUp();
+  const { workerImage } = await setUpToServe();
   process.env.WORKER_IMAGE = workerImage;
   process.argv = [
     process.argv[0],

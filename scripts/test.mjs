@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
+import { pruneImages } from './setup/pruneImages.mjs';
 import { setUp } from './setup/setUp.mjs';
 import { runScript, SetupError } from './setup/setupError.mjs';
 import { ensureTestTools } from './setup/testTools.mjs';
@@ -16,6 +17,7 @@ const MAX_REPEATED_CHARS = 20_000;
 await runScript(async () => {
   const { workerImage } = await setUp();
   await ensureTestTools();
+  await pruneImages();
   process.env.WORKER_IMAGE = workerImage;
   const words = process.argv.slice(2);
   const more = words.filter((word) => word !== '--long');

@@ -5,19 +5,20 @@
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from './async/closeAll.ts';
 import type { Config } from './config/config.ts';
-import { messageOf } from './domain/errors.ts';
+import type { EndStatus } from './domain/execution.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
 import type { Database } from './events/database.ts';
 import { openDatabase } from './events/openDatabase.ts';
 import { createPool, type Pool } from './pool/pool.ts';
-import { poolOfEngine } from './pool/poolOfEngine.ts';
+import { type EngineToAsk, poolOfEngine } from './pool/poolOfEngine.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
 import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
+import { askEngine } from './runtime/docker/askEngine.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
@@ -32,9 +33,6 @@ import { createService, type Service } from './service/service.ts';
 /** How long a stop waits for the last outputs to be stored. The agents keep the rest. */
 const DRAIN_OUTPUT_MS = 1_000;
 
-const NO_LIVE_RESTORE =
-  'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
-
 export interface Gateway {
   readonly address: string;
   /** The file with the generated token. Null if AUTH_TOKEN is set. */
@@ -46,24 +44,19 @@ export interface Gateway {
 }
 
 /**
- * Starts a gateway. Resolves when it serves and its workers are adopted.
- * @param processMetrics what `/metrics` tells of this process besides
- * @throws Error with a message for the operator
+ * Starts a gateway. Resolves when it serves and its workers are adopted. It does without the engine if this installation
+ * has been served from it before. @throws Error with a message for the operator
  */
-export async function startGateway(
-  config: Config,
-  processMetrics: () => Promise<string>,
-): Promise<Gateway> {
+export async function startGateway(config: Config): Promise<Gateway> {
   const closers: Closers = [];
   const logger: Logger = pino({ level: config.logLevel });
   try {
     makeDataDir(config.dataDir);
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const installation = await openInstallation(config, logger, closers);
+    const installation = await openInstallation(config, logger, closers, { mayBeAway: true });
     const { database, pool, engine } = installation;
-    requireRuntime(engine, config);
-    if (!engine.keepsContainers) logger.warn(NO_LIVE_RESTORE);
+    if (engine !== null) requireRuntime(engine, config);
     const serviceParts = composeService(config, installation);
     const server = composeServer({
       config,
@@ -76,7 +69,7 @@ export async function startGateway(
     closers.push(() => pool.close(DRAIN_OUTPUT_MS));
     closers.push(() => server.close());
     await serviceParts.load();
-    await pool.start();
+    await pool.start(engine === null);
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
       address: `http://${host}:${port}`,
@@ -94,31 +87,32 @@ export async function startGateway(
 
 export interface Installation extends PoolParts {
   readonly database: Database;
-  readonly engine: Engine;
+  /** Null: it does not answer now. */
+  readonly engine: Engine | null;
 }
 
-/** Opens the database, the engine and the pool, without a server. Both `serve` and `down` need these. */
+/** Database, engine and pool, without a server: what serving and ending have in common. @throws Error, see {@link poolOfEngine} */
 export async function openInstallation(
   config: Config,
   logger: Logger,
   closers: Closers,
+  { mayBeAway }: Pick<EngineToAsk, 'mayBeAway'>,
 ): Promise<Installation> {
   const address = await databaseAddress(config, logger);
   if (config.databaseUrl === null) {
     const keeper = keepEmbeddedPostgres({ dataDir: config.dataDir, logger });
     closers.push(() => keeper.close());
   }
-  const runtime = createDockerRuntime({
-    socketPath: config.dockerSocketPath,
-    socketDir: config.socketDir,
-    ociRuntime: config.dockerRuntime,
-    logger,
-  });
   const gatewayId = gatewayIdOf(config.dataDir);
   const database = await openDatabase(address, { gatewayId, logger, newId });
   closers.push(() => database.close());
-  const engine = await engineOf(runtime, config);
-  const poolId = await poolOfEngine(database.queries, engine, config.dockerSocketPath);
+  const { dockerSocketPath: socketPath, dockerRuntime: ociRuntime, socketDir } = config;
+  const { poolId, engineId, engine } = await poolOfEngine(database.queries, {
+    ask: (limitMs) => askEngine(socketPath, limitMs),
+    address: socketPath,
+    mayBeAway,
+  });
+  const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });
   return { database, engine, ...composePool({ config, database, runtime, poolId, logger }) };
 }
 
@@ -215,19 +209,7 @@ export async function databaseAddress(config: Config, logger: Logger): Promise<D
   return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
 }
 
-function engineOf(runtime: Runtime, config: Config): Promise<Engine> {
-  return runtime.engine().catch((cause: unknown) => {
-    throw new Error(
-      `The Docker engine at ${config.dockerSocketPath} does not answer (${messageOf(cause)}). Start it, or set DOCKER_HOST.`,
-      { cause },
-    );
-  });
-}
-
-/**
- * Checks that the engine has the OCI runtime. The full name of a containerd shim works without being configured in the
- * engine; any other name must be configured. @throws Error that says what to do
- */
+/** A shim's full name need not be configured; any other name must be. @throws Error that says what to do */
 function requireRuntime(
   { ociRuntimes }: Engine,
   { dockerRuntime, dockerSocketPath }: Config,

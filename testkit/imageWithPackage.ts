@@ -1,12 +1,11 @@
-/** Adds Debian packages to the worker image, so that what only tests and benches need is not in the image itself. */
-import { createHash } from 'node:crypto';
+/** The worker image with more of Debian's packages on top: what only tests and benches need never gets into a worker. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { builtImage } from './builtImage.ts';
+import { ensureTestImage } from './testImage.ts';
 
-/** Builds the image unless it exists. @returns its tag, which is a hash of its inputs */
+/** Builds the image unless it exists. @returns its name */
 export async function imageWithPackage(
   docker: Docker,
   workerImage: string,
@@ -14,19 +13,18 @@ export async function imageWithPackage(
   ...furtherPackages: readonly string[]
 ): Promise<string> {
   const base = (await docker.getImage(workerImage).inspect()).Id;
-  const dockerfile = `FROM ${base}\nRUN ${installation([debianPackage, ...furtherPackages])}\n`;
-  const hash = createHash('sha256').update(dockerfile).digest('hex').slice(0, 16);
-  const tag = `cellhouse-test-${debianPackage}:${hash}`;
-  if (await exists(docker, tag)) return tag;
+  const dockerfile = `FROM ${base}\nLABEL cellhouse.image=test\nRUN ${installation([debianPackage, ...furtherPackages])}\n`;
   const context = mkdtempSync(join(tmpdir(), 'cellhouse-image-'));
   try {
     writeFileSync(join(context, 'Dockerfile'), dockerfile);
-    const progress = await docker.buildImage({ context, src: ['Dockerfile'] }, { t: tag });
-    await builtImage(docker, progress);
+    return await ensureTestImage(docker, {
+      name: debianPackage,
+      madeOf: dockerfile,
+      context: { context, src: ['Dockerfile'] },
+    });
   } finally {
     rmSync(context, { recursive: true });
   }
-  return tag;
 }
 
 function installation(debianPackages: readonly string[]): string {
@@ -37,9 +35,4 @@ function installation(debianPackages: readonly string[]): string {
     `DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${debianPackages.join(' ')}`,
     'rm -rf /var/lib/apt/lists/*',
   ].join(' && ');
-}
-
-async function exists(docker: Docker, tag: string): Promise<boolean> {
-  const images = await docker.listImages({ filters: { reference: [tag] } });
-  return images.length > 0;
 }

@@ -11,6 +11,7 @@ import type { PoolId, WorkerId } from '../src/domain/ids.ts';
 import { createAgentCalls } from '../src/kernel/calls/createAgentCalls.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
 import { newId } from '../src/process/newId.ts';
+import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
 import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
 import { imageWithPackage } from './imageWithPackage.ts';
@@ -122,7 +123,8 @@ export async function startAgent(): Promise<AgentServer> {
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
   const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
   const socketDir = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
-  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime, logger });
+  const { id: engineId } = await askEngine(socketPath, START_TIMEOUT_MS);
+  const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });
   const [workerId, poolId] = [newId<WorkerId>(), newId<PoolId>()];
   const { containerId, location } = await runtime.create({
     workerId,

@@ -4,6 +4,7 @@ import { debianMirrors, sourcesFile } from './aptSources.mjs';
 import { bootstrapBase } from './bootstrapBase.mjs';
 import { buildImage } from './buildImage.mjs';
 import { ask, runTask } from './engineApi.mjs';
+import { imageLabels, noteUse } from './pruneImages.mjs';
 import { detail, step } from './steps.mjs';
 
 const SUITE = 'trixie';
@@ -28,8 +29,9 @@ export const BASE_IMAGE = `cellhouse-base:${createHash('sha256')
  * labels say which. In both cases packages, including security updates, can be installed in it.
  */
 export async function ensureBaseImage() {
-  if ((await ask(`/images/${BASE_IMAGE}/json`)) !== null) return BASE_IMAGE;
-  await step(`Making the base image ${BASE_IMAGE}`, make);
+  const isThere = (await ask(`/images/${BASE_IMAGE}/json`)) !== null;
+  if (isThere) await noteUse(BASE_IMAGE);
+  else await step(`Making the base image ${BASE_IMAGE}`, make);
   return BASE_IMAGE;
 }
 
@@ -43,6 +45,7 @@ async function make() {
   }
   await buildImage({
     image: BASE_IMAGE,
+    labels: imageLabels('base'),
     files: { Dockerfile: dockerfile(pulled), 'debian.sources': sources },
   });
 }

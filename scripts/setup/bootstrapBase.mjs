@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { aptInstall } from './aptInstall.mjs';
 import { runTask } from './engineApi.mjs';
 import { findProgram } from './findProgram.mjs';
+import { imageLabels } from './pruneImages.mjs';
 import { runCommand } from './runCommand.mjs';
 import { SetupError } from './setupError.mjs';
 import { detail } from './steps.mjs';
@@ -48,7 +49,11 @@ export async function bootstrapBase({ suite, mirror, sources, image }) {
     );
     slim(folder, sources);
     detail('importing it');
-    await importFolder(folder, image, { 'made-by': 'debootstrap', from: `${mirror} ${suite}` });
+    await importFolder(folder, image, {
+      ...imageLabels('base'),
+      'cellhouse.base.made-by': 'debootstrap',
+      'cellhouse.base.from': `${mirror} ${suite}`,
+    });
   } finally {
     remove(folder);
   }
@@ -90,7 +95,7 @@ async function importFolder(folder, image, labels) {
   const [repo, tag] = image.split(':');
   const query = new URLSearchParams({ fromSrc: '-', repo, tag });
   for (const [name, value] of Object.entries(labels)) {
-    query.append('changes', `LABEL cellhouse.base.${name}="${value}"`);
+    query.append('changes', `LABEL ${name}="${value}"`);
   }
   query.append('changes', 'CMD ["bash"]');
   await runTask({ path: `/images/create?${query}`, body: tar.stdout });

@@ -8,18 +8,19 @@ import { runCommand } from './runCommand.mjs';
 import { detail } from './steps.mjs';
 
 /**
- * Builds an image with the engine's own builder, which needs neither the docker program nor BuildKit. An interrupted
- * build leaves no image with that name. Its finished layers are cached for the next attempt.
- * @param {{ image: string, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string,
- * string> }} build `folder` or `files` is the context; `exclude` holds patterns for tar
+ * Builds an image with the engine's own builder, for which neither the docker program nor BuildKit need be there.
+ * Interrupted, it leaves nothing that has the name; what was built so far is the next attempt's cache.
+ * @param {{ image: string, labels: Record<string, string>, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string, string> }} build
+ * `folder` or `files` is the context; `exclude` are patterns as tar takes them
  */
-export async function buildImage({ image, folder, files, exclude = [], args = {} }) {
+export async function buildImage({ image, labels, folder, files, exclude = [], args = {} }) {
   const context = folder ?? writeContext(files ?? {});
   try {
     const query = new URLSearchParams({
       t: image,
       rm: '1',
       forcerm: '1',
+      labels: JSON.stringify(labels),
       buildargs: JSON.stringify({ ...(await proxies()), ...args }),
     });
     await runTask({

@@ -4,6 +4,8 @@ import { SetupError } from './setupError.mjs';
 
 /** A local engine answers a small request within milliseconds, unless it is stuck. */
 const QUESTION_TIMEOUT_MS = 10_000;
+/** An image's files are deleted before it says so, which takes a busy disk its time. */
+const REMOVAL_TIMEOUT_MS = 300_000;
 
 /**
  * The path of the engine's socket, from DOCKER_HOST or Docker's default.
@@ -34,13 +36,25 @@ export async function ask(path) {
  * @param {string} path e.g. `/images/name:tag`
  */
 export async function remove(path) {
-  const response = await send({ method: 'DELETE', path, timeout: QUESTION_TIMEOUT_MS });
+  const response = await send({ method: 'DELETE', path, timeout: REMOVAL_TIMEOUT_MS });
   const text = await textOf(response);
   if (![200, 204, 404, 409].includes(response.statusCode)) throw refusal(path, response, text);
 }
 
 /**
- * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null if one answers.
+ * Gives an image one more name, or one that it has; either way the engine notes when.
+ * @param {string} image @param {string} name `name:tag`
+ */
+export async function giveName(image, name) {
+  const [repo, tag] = name.split(':');
+  const path = `/images/${image}/tag?${new URLSearchParams({ repo, tag })}`;
+  const response = await send({ method: 'POST', path, timeout: QUESTION_TIMEOUT_MS });
+  const text = await textOf(response);
+  if (response.statusCode !== 201) throw refusal(path, response, text);
+}
+
+/**
+ * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: it does.
  * @returns {Promise<string | null>}
  */
 export async function whyNoEngine() {

@@ -1,9 +1,15 @@
 export function imagesToPrune(
   images: readonly {
     readonly Id: string;
-    readonly Created: number;
-    readonly RepoTags: readonly string[] | null;
+    readonly RepoTags?: readonly string[] | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
   }[],
-  used: ReadonlySet<string>,
-  nowMs: number,
+  facts: {
+    readonly lastUsed: ReadonlyMap<string, number>;
+    readonly inUse: ReadonlySet<string>;
+    readonly nowMs: number;
+  },
 ): string[];
+export function imageLabels(
+  kind: 'worker' | 'base' | 'gateway' | 'test',
+): Readonly<Record<string, string>>;

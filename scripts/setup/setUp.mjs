@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ensureBuild } from './build.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureEngine } from './engine.mjs';
+import { whyNoEngine } from './engineApi.mjs';
 import { projectRoot } from './projectRoot.mjs';
 import { SetupError } from './setupError.mjs';
-import { ensureWorkerImage } from './workerImage.mjs';
+import { ensureWorkerImage, workerImageName } from './workerImage.mjs';
 
 const MIN_NODE = [20, 19];
 
@@ -18,7 +19,35 @@ export async function setUp() {
   return { workerImage: await ensureWorkers() };
 }
 
-/** If WORKER_IMAGE is set, the operator provides that image, and nothing is built. */
+/**
+ * As {@link setUp}, for a gateway. It serves the sessions that live while the engine is away, so one that cannot be started
+ * now keeps only an installation from serving that never has.
+ * @returns {Promise<{ workerImage: string }>}
+ */
+export async function setUpToServe() {
+  await setUpCode();
+  try {
+    return { workerImage: await ensureWorkers() };
+  } catch (e) {
+    if (!(await isEngineAway()) || !mayHaveServed()) throw e;
+    console.log(`${e.message}\n\nStarting without it: sessions that live are served.`);
+    return { workerImage: process.env.WORKER_IMAGE || workerImageName() };
+  }
+}
+
+/** One that does not let this user in is there. */
+async function isEngineAway() {
+  const why = await whyNoEngine();
+  return why !== null && why !== 'EACCES';
+}
+
+/** The gateway knows for certain, from its database. */
+function mayHaveServed() {
+  const dataDir = resolve(process.env.DATA_DIR || '.cellhouse');
+  return Boolean(process.env.DATABASE_URL) || existsSync(join(dataDir, 'gateway-id'));
+}
+
+/** WORKER_IMAGE names an image of the operator's own, which is then left to them. */
 async function ensureWorkers() {
   await ensureEngine();
   return process.env.WORKER_IMAGE || (await ensureWorkerImage());

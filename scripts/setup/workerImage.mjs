@@ -4,7 +4,7 @@ import { buildImage } from './buildImage.mjs';
 import { ask } from './engineApi.mjs';
 import { hashFiles } from './hashFiles.mjs';
 import { projectRoot } from './projectRoot.mjs';
-import { pruneImages } from './pruneImages.mjs';
+import { imageLabels, noteUse, pruneImages } from './pruneImages.mjs';
 import { step } from './steps.mjs';
 
 const FOLDER = 'worker-image';
@@ -13,26 +13,35 @@ const REPOSITORY = 'cellhouse-worker';
 const LEFT_OUT =
   /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
 
-/**
- * Builds the worker image and its base image, unless it was already built from exactly these files.
- * @returns {Promise<string>} its name; the tag is a hash of its inputs
- */
-export async function ensureWorkerImage() {
+/** The worker image's name, whether it is built or not; the tag is a hash of what it is made from. */
+export function workerImageName() {
   const inputs = hashFiles(projectRoot, [FOLDER], {
     salt: BASE_IMAGE,
     skip: (path) => LEFT_OUT.test(path),
   });
-  const image = `${REPOSITORY}:${inputs.slice(0, 16)}`;
-  if ((await ask(`/images/${image}/json`)) !== null) return image;
+  return `${REPOSITORY}:${inputs.slice(0, 16)}`;
+}
+
+/**
+ * Builds the worker image, and the base image under it, unless it was built from the very same files.
+ * @returns {Promise<string>} its name
+ */
+export async function ensureWorkerImage() {
+  const image = workerImageName();
+  if ((await ask(`/images/${image}/json`)) !== null) {
+    await noteUse(image);
+    return image;
+  }
   const base = await ensureBaseImage();
   await step(`Building the worker image ${image} (some minutes the first time)`, () =>
     buildImage({
       image,
+      labels: imageLabels('worker'),
       folder: join(projectRoot, FOLDER),
       exclude: ['tests', '__pycache__', '.mypy_cache', '.pytest_cache', '*.pyc'],
       args: { BASE_IMAGE: base },
     }),
   );
-  await pruneImages(REPOSITORY);
+  await pruneImages();
   return image;
 }

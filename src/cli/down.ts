@@ -33,7 +33,9 @@ async function endWorkers(config: Config, logger: Logger): Promise<void> {
   try {
     const lock = await lockDataDir(config.dataDir);
     closers.push(() => lock.release());
-    const { database, pool } = await openInstallation(config, logger, closers);
+    // Without the engine nothing could be removed.
+    const engine = { mayBeAway: false };
+    const { database, pool } = await openInstallation(config, logger, closers, engine);
     await refuseBesideOthers(database.leases);
     await pool.shutDown();
     await pool.close(0);

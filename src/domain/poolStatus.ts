@@ -14,8 +14,13 @@ export interface PoolStatus {
 
 /** Why workers cannot be made, as far as the gateway that answers knows. */
 export interface PoolDegradation {
-  readonly reason: 'engine-away' | 'image-missing' | 'disk-full' | 'worker-start-failed';
-  /** For callers. The details are in the log only. */
+  readonly reason:
+    | 'engine-away'
+    | 'other-engine'
+    | 'image-missing'
+    | 'disk-full'
+    | 'worker-start-failed';
+  /** For whoever asks, without the details that are in the log. */
   readonly message: string;
   readonly since: Date;
 }

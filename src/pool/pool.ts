@@ -41,8 +41,11 @@ export interface PoolDeps {
 export interface Pool {
   readonly id: PoolId;
   readonly heldWorkers: HeldWorkers;
-  /** Adopts live workers, ends dead ones, and starts the upkeep. Resolves when all live workers are adopted. */
-  start(): Promise<void>;
+  /**
+   * Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted.
+   * @param isEngineAway then nobody can say what died: all that may live is adopted, and the rest is done when it is back
+   */
+  start(isEngineAway: boolean): Promise<void>;
   readonly isInitializing: boolean;
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
@@ -84,9 +87,9 @@ export function createPool(deps: PoolDeps): Pool {
     get degradation() {
       return supply.degradation;
     },
-    start: async () => {
+    start: async (isEngineAway) => {
       await database.leases.announce();
-      await keeping.start();
+      await keeping.start(isEngineAway);
       isInitializing = false;
       changed();
       watch = runtime.watch(poolId, keeping.engineListener);

@@ -63,8 +63,8 @@ export interface Engine {
   readonly ociRuntimes: readonly string[];
 }
 
-/** The known reasons why a runtime cannot carry out a call. */
-export type RuntimeFailure = 'engine-away' | 'image-missing' | 'disk-full';
+/** Why a runtime cannot do what it is asked, where that is known. */
+export type RuntimeFailure = 'engine-away' | 'other-engine' | 'image-missing' | 'disk-full';
 
 export class RuntimeError extends Error {
   readonly kind: RuntimeFailure;
@@ -75,10 +75,23 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Whether the pool's engine does not answer, or another does in its place: neither says anything of a container. */
+export function isEngineAway(error: unknown): boolean {
+  return error instanceof RuntimeError && ['engine-away', 'other-engine'].includes(error.kind);
+}
+
+/** What an operator is told when another engine answers than the one that the pool's workers are on. */
+export function otherEngine(engineId: string, found: Engine, address: string): RuntimeError {
+  return new RuntimeError(
+    'other-engine',
+    `This installation's workers are on the Docker engine ${engineId}; the one at ${address} is ${found.id}. Set DOCKER_HOST to the former, or start on another DATA_DIR or DATABASE_URL.`,
+  );
+}
+
 export interface RuntimeListener {
   /** A worker's container has ended, or is gone. @param exitCode null if unknown */
   readonly onEnd: (containerId: string, exitCode: number | null) => void;
-  /** The engine no longer sends events. The runtime keeps trying to reach it. */
+  /** The engine tells nothing any more, or another answers in its place (`other-engine`). Tried again until it is back. */
   readonly onAway: (error: RuntimeError) => void;
   /** The engine sends events from now on. Earlier ends may have been missed, so the caller must list the containers. */
   readonly onBack: () => void;
@@ -87,11 +100,13 @@ export interface RuntimeListener {
 /** A worker's share of contended CPUs: the same as every other worker's, or a quarter of that. */
 export type CpuShare = 'full' | 'yielding';
 
-/** Every method throws {@link RuntimeError} if the reason of the failure is known. */
+/**
+ * The runtime of one pool, on the engine that the pool was made on: any other that answers in its place is left alone.
+ * Every method throws {@link RuntimeError} where the failure is of a known kind.
+ */
 export interface Runtime {
   /** Recorded with each worker, e.g. `docker/runc`. */
   readonly name: string;
-  engine(): Promise<Engine>;
   /** The immutable id of the image that `reference` names now. */
   imageId(reference: string): Promise<string>;
   /** Creates and starts a worker. If this fails, nothing of the worker is left. */

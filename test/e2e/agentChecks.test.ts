@@ -6,30 +6,35 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
-import { expect, it } from 'vitest';
-import { builtImage } from '../../testkit/builtImage.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
+import { ensureTestImage } from '../../testkit/testImage.ts';
 
 /** Only ends a build that never would: a minute on a quiet machine, six beside everything else that can be run there. */
 const BUILD_TIMEOUT_MS = 1_200_000;
-const TAG = 'cellhouse-test-agent';
+const SOURCES = ['check.Dockerfile', 'agent'];
+/** Not part of the sources: caches of Python's tools. */
+const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
+let image: string;
 
-it(
-  'is formatted, linted, typed and tested',
-  async () => {
-    const { WORKER_IMAGE } = process.env;
-    if (!WORKER_IMAGE)
-      throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
-    const docker = new Docker();
-    const context = new URL('../../worker-image', import.meta.url).pathname;
-    const build = await docker.buildImage(
-      { context, src: ['check.Dockerfile', 'agent'] },
-      { t: TAG, dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
-    );
-    await builtImage(docker, build);
-    expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
-  },
-  BUILD_TIMEOUT_MS,
-);
+beforeAll(async () => {
+  const { WORKER_IMAGE } = process.env;
+  if (!WORKER_IMAGE)
+    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const docker = new Docker();
+  const context = new URL('../../worker-image', import.meta.url).pathname;
+  const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
+  image = await ensureTestImage(docker, {
+    name: 'agent',
+    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
+    context: { context, src: SOURCES },
+    options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
+  });
+}, BUILD_TIMEOUT_MS);
+
+it('is formatted, linted, typed and tested', async () => {
+  expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
+});
 
 it.each([
   ['the probes', 'security/probes', ''],
@@ -56,7 +61,7 @@ async function run(entrypoint: string[], binds: string[] = []): Promise<string> 
   const output = new PassThrough();
   const report = text(output);
   // A terminal, so that what it prints is not framed.
-  await new Docker().run(TAG, [], output, {
+  await new Docker().run(image, [], output, {
     Tty: true,
     Entrypoint: entrypoint,
     Env: ['NO_COLOR=1', 'TERM=dumb'],

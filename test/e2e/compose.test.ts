@@ -20,7 +20,9 @@ let token: string;
 let takeImagesAway: (() => Promise<void>) | undefined;
 
 async function compose(...args: string[]): Promise<string> {
-  const all = ['compose', '--project-name', project, ...args];
+  const files = ['docker-compose.yml', 'test/support/compose.yml'];
+  const settings = ['--project-name', project, ...files.flatMap((file) => ['--file', file])];
+  const all = ['compose', ...settings, ...args];
   const { stdout } = await promisify(execFile)('docker', all, { env, maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
 }

@@ -2,27 +2,48 @@
  * The Docker engine is away, under load: sessions and running code go on, new users wait or are told, and all heals by itself
  * when it is back. The engine is one of this test's own.
  */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
-import { execute, follow, poolStatus } from '../../testkit/interpreter.ts';
+import { execute, follow, poolStatus, release, submit } from '../../testkit/interpreter.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { EXTENT } from '../extent.ts';
-import { type Call, NEWCOMER_WAIT_MS, startOutageLoad } from '../support/outageLoad.ts';
+import {
+  degradation,
+  endOf,
+  expectDegraded,
+  expectServedOrTold,
+  expectWhole,
+  type Outage,
+  refusal,
+} from '../support/engineOutage.ts';
+import { startOutageLoad } from '../support/outageLoad.ts';
 
 /** Long enough for every limit below to pass. A minute takes the same ways, and CI has better uses for it. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
 const TIMEOUT_MS = OUTAGE_MS + 120_000;
-/** Nothing of a call in a session goes through the engine; a machine that is busy with other things may take this long. */
-const LIVE_CALL_LIMIT_MS = 4_000;
-/** Beyond the limit that a newcomer names, for the same reason. */
-const ANSWER_ALLOWANCE_MS = 3_000;
 /** From the engine's answer to a full pool, when nobody asks for more. */
 const HEAL_LIMIT_MS = 30_000;
 
+const LINES = 100;
+/** Some ten seconds: longer than a gateway takes to start. */
+const PRINTS_FOR_A_WHILE = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
+const PRINTED = Array.from({ length: LINES }, (_, index) => `line ${index}\n`).join('');
+
+const START = new URL('../../scripts/start.mjs', import.meta.url).pathname;
+const MACHINE_SOCKET = loadConfig({}, 0).dockerSocketPath;
+const folder = mkdtempSync(join(tmpdir(), 'ch-outage-'));
+/** Where the gateway looks for its engine: a link to whichever is to answer. */
+const socket = join(folder, 'docker.sock');
 let engine: OwnEngine;
 let gateway: TestGateway;
 
@@ -32,11 +53,17 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     engine = await createOwnEngine();
     await engine.start();
     await engine.load(process.env.WORKER_IMAGE ?? '');
-    gateway = await startTestGateway({ DOCKER_HOST: engine.host, MAX_TOTAL_WORKERS: '8' });
+    answersAt(engine.places.socket);
+    gateway = await startTestGateway(
+      { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: '8' },
+      // What npm start does before must cope, too.
+      { cli: START, workerImage: process.env.WORKER_IMAGE ?? '' },
+    );
   });
   afterAll(async () => {
     await gateway.destroy();
     await engine.destroy();
+    rmSync(folder, { recursive: true });
   });
 
   it(
@@ -67,15 +94,76 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     async () => {
       await execute(gateway, 'leaving', '1');
       await engine.kill('SIGKILL');
-      const { data, errors } = await gateway.graphql<{ release: { released: boolean } }>(
-        'mutation { release(input: { userUuid: "leaving" }) { released } }',
-      );
-      expect([data?.release.released, errors]).toEqual([true, undefined]);
+      expect(await release(gateway, 'leaving')).toBe(true);
       await engine.start();
-      await until('no container more than workers', async () => {
-        const containers = await engine.docker.listContainers({ all: true });
-        return containers.length === (await poolStatus(gateway)).totalWorkers;
+      await untilNoneIsLeft();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'and still away when a gateway starts, costs no session and no output either',
+    async () => {
+      await execute(gateway, 'early', 'n = 41');
+      const { id } = await submit(gateway, 'printing', PRINTS_FOR_A_WHILE, {
+        timeoutMs: 60_000,
       });
+      await gateway.kill('SIGKILL');
+      await engine.kill('SIGKILL');
+      const down = await runCli(['down'], gateway.env);
+      expect([down.code, down.output]).toEqual([1, expect.stringContaining('does not answer')]);
+      await gateway.restart();
+      await expectDegraded(gateway, 'engine does not answer');
+      expect(await degradation(gateway)).toBe('ENGINE_AWAY');
+      const live = await execute(gateway, 'early', 'n + 1');
+      expect(live).toMatchObject({ resultText: '42', stateLost: false });
+      const outputs = await follow(gateway.socket(), id);
+      expect(outputs.map(({ text }) => text ?? '').join('')).toBe(PRINTED);
+      expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
+      // Idle workers are handed out, of which there are two.
+      const refusals = await inTurn(['new-1', 'new-2', 'new-3'], (user) => refusal(gateway, user));
+      expect(refusals.at(-1)).toBe('WORKER_START_FAILED');
+      await engine.start();
+      expect(await execute(gateway, 'late', '1 + 1')).toMatchObject({ resultText: '2' });
+      expect(await degradation(gateway)).toBe(null);
+      expect(await execute(gateway, 'early', 'n')).toMatchObject({ stateLost: false });
+      for (const user of ['early', 'printing', 'new-1', 'new-2', 'late'])
+        await release(gateway, user);
+      await untilNoneIsLeft();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'in whose place another answers, costs no session, and that one is left alone',
+    async () => {
+      await execute(gateway, 'kept', 'n = 1');
+      await execute(gateway, 'leaving', '1');
+      const [container] = await engine.docker.listContainers();
+      const pool = `cellhouse.pool=${container?.Labels['cellhouse.pool']}`;
+      await engine.kill('SIGKILL');
+      answersAt(MACHINE_SOCKET);
+      await untilTold('OTHER_ENGINE');
+      await expectDegraded(gateway, 'another Docker engine answers');
+      expect(gateway.log()).toContain('workers are on the Docker engine');
+      expect(await release(gateway, 'leaving')).toBe(true);
+      await inTurn(['new-4', 'new-5', 'new-6'], (user) => refusal(gateway, user));
+      expect(await refusal(gateway, 'new-7')).toBe('WORKER_START_FAILED');
+      expect(await execute(gateway, 'kept', 'n')).toMatchObject({ resultText: '1' });
+      const made = await new Docker({ socketPath: MACHINE_SOCKET }).listContainers({
+        all: true,
+        filters: { label: [pool] },
+      });
+      expect(made).toEqual([]);
+      await gateway.kill('SIGKILL');
+      await expect(gateway.restart()).rejects.toThrow('workers are on the Docker engine');
+      answersAt(engine.places.socket);
+      await engine.start();
+      await gateway.restart();
+      const kept = await execute(gateway, 'kept', 'n');
+      expect(kept).toMatchObject({ resultText: '1', stateLost: false });
+      for (const user of ['kept', 'new-4', 'new-5', 'new-6']) await release(gateway, user);
+      await untilNoneIsLeft();
     },
     TIMEOUT_MS,
   );
@@ -97,7 +185,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
         expect(ended).toMatchObject({ status: 'WORKER_LOST', stateLost: true });
       }
       for (const user of users)
-        expect(await endOf(user)).toEqual(['worker-lost', 'engine-restarted']);
+        expect(await endOf(gateway, user)).toEqual(['worker-lost', 'engine-restarted']);
       for (const user of users) {
         expect(await execute(gateway, user, '1')).toMatchObject({ status: 'OK', stateLost: true });
       }
@@ -105,11 +193,6 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     TIMEOUT_MS,
   );
 });
-
-interface Outage {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** Resolves when the engine is back and a new user has been served. It is told of while it is away, and not afterwards. */
 async function awayFor(
@@ -119,67 +202,40 @@ async function awayFor(
 ): Promise<Outage> {
   const from = performance.now();
   await engine.kill(signal);
-  const told = until('the outage is told', async () => (await degradation()) === 'ENGINE_AWAY');
-  await Promise.all([told, delay(ms)]);
-  const ready = await fetch(`${gateway.url}/readyz`);
-  expect([ready.status, await ready.json()]).toEqual([
-    200,
-    { status: 'degraded', reasons: [expect.stringContaining('engine does not answer')] },
-  ]);
+  await Promise.all([untilTold('ENGINE_AWAY'), delay(ms)]);
+  await expectDegraded(gateway, 'engine does not answer');
   await engine.start(liveRestore);
   const to = performance.now();
   const first = await execute(gateway, `after-${to}`, '1 + 1');
   expect(first).toMatchObject({ status: 'OK', resultText: '2' });
-  expect(await degradation()).toBe(null);
-  await gateway.graphql(
-    'mutation Leave($user: String!) { release(input: { userUuid: $user }) { released } }',
-    { user: `after-${to}` },
-  );
+  expect(await degradation(gateway)).toBe(null);
+  await release(gateway, `after-${to}`);
   return { from, to };
+}
+
+function untilTold(reason: string | null): Promise<boolean> {
+  return until(`${reason} is told`, async () => (await degradation(gateway)) === reason);
+}
+
+/** What was left behind while the engine was away is gone. */
+function untilNoneIsLeft(): Promise<boolean> {
+  return until('no container more than workers', async () => {
+    const containers = await engine.docker.listContainers({ all: true });
+    return containers.length === (await poolStatus(gateway)).totalWorkers;
+  });
+}
+
+function answersAt(path: string): void {
+  rmSync(socket, { force: true });
+  symlinkSync(path, socket);
+}
+
+async function inTurn<T>(users: string[], ask: (user: string) => Promise<T>): Promise<T[]> {
+  const answers: T[] = [];
+  for (const user of users) answers.push(await ask(user));
+  return answers;
 }
 
 async function isFull(): Promise<boolean> {
   return (await poolStatus(gateway)).idleWorkers === 2;
-}
-
-async function degradation(): Promise<string | null> {
-  const { data } = await gateway.graphql<{
-    poolStatus: { degradation: { reason: string } | null };
-  }>('{ poolStatus { degradation { reason } } }');
-  return data?.poolStatus.degradation?.reason ?? null;
-}
-
-/** How the user's last session ended, and its worker. */
-async function endOf(user: string): Promise<(string | undefined)[]> {
-  const { data } = await gateway.graphql<{
-    session: { closeReason: string; worker: { endReason: string } };
-  }>(
-    'query End($user: String!) { session(userUuid: $user) { closeReason worker { endReason } } }',
-    {
-      user,
-    },
-  );
-  return [data?.session.closeReason, data?.session.worker.endReason];
-}
-
-/** Every call was served, at once, by the same kernel, and ran once. */
-function expectWhole(calls: readonly Call[]): void {
-  expect(calls.map(({ resultText }) => resultText)).toEqual(
-    calls.map((_, index) => String(index + 1)),
-  );
-  expect(calls.filter(({ stateLost }) => stateLost)).toEqual([]);
-  expect(Math.max(...calls.map(({ tookMs }) => tookMs))).toBeLessThan(LIVE_CALL_LIMIT_MS);
-}
-
-function expectServedOrTold(newcomers: readonly Call[], { from, to }: Outage): void {
-  for (const { tookMs, code } of newcomers) {
-    expect(tookMs).toBeLessThan(NEWCOMER_WAIT_MS + ANSWER_ALLOWANCE_MS);
-    expect([null, 'WORKER_START_FAILED', 'POOL_EXHAUSTED']).toContain(code);
-  }
-  const meanwhile = newcomers.filter(
-    ({ startedAt, tookMs }) => startedAt > from && startedAt + tookMs < to,
-  );
-  const told = meanwhile.flatMap(({ code }) => code ?? []);
-  expect(told.length).toBeGreaterThan(0);
-  expect(new Set(told)).toEqual(new Set(['WORKER_START_FAILED']));
 }

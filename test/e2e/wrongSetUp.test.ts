@@ -1,7 +1,9 @@
 /** What an operator is told when a gateway cannot start: what is wrong and what to do, in words, and exit code 1. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { runCli } from '../../testkit/runCli.ts';
@@ -31,6 +33,17 @@ async function failedStart(settings: Record<string, string>): Promise<string> {
     .filter((line) => line !== '' && !line.startsWith('{'))
     .join('\n');
 }
+
+it('npm start says where no Docker engine answers, if the installation has never served', async () => {
+  const script = new URL('../../scripts/start.mjs', import.meta.url).pathname;
+  const settings = { DATA_DIR: join(folder, 'none'), DOCKER_HOST: `unix://${folder}/nobody.sock` };
+  const started = promisify(execFile)(process.execPath, [script], {
+    env: { ...env, ...settings },
+  });
+  const words = `No Docker engine answers at ${folder}/nobody.sock (ENOENT)`;
+  await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(words) });
+  expect(existsSync(settings.DATA_DIR)).toBe(false);
+});
 
 describe('cellhouse serve', () => {
   it('lists every problem of the configuration at once', async () => {

@@ -9,13 +9,21 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
+import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-runtime-'));
 const { dockerSocketPath: socketPath } = loadConfig({}, 0);
 const logger = pino({ level: 'silent' });
-const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
 const START_TIMEOUT_MS = 60_000;
+const { id: engineId } = await askEngine(socketPath, START_TIMEOUT_MS);
+const runtime = createDockerRuntime({
+  engineId,
+  socketPath,
+  socketDir,
+  ociRuntime: 'runc',
+  logger,
+});
 afterAll(() => rmSync(socketDir, { recursive: true }));
 
 function nextWorker() {

@@ -10,15 +10,19 @@ import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
-import { type ReconcileDeps, reconcile } from '../../src/pool/upkeep/reconcile.ts';
+import { type ReconcileDeps, reconcile, reconcileWorker } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
+import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
+const ENGINE_LIMIT_MS = 30_000;
 const logger = pino({ level: 'silent' });
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-reconcile-'));
+const { dockerSocketPath: socketPath } = loadConfig({}, 0);
+const { id: engineId } = await askEngine(socketPath, ENGINE_LIMIT_MS);
 const db = await useDatabase();
 const sweeper = await db.open();
 let maker: Database;
@@ -29,11 +33,16 @@ beforeEach(async () => {
 });
 afterAll(() => rmSync(socketDir, { recursive: true }));
 
-/** What a gateway on this database ends workers with. */
-function endingOf(database: Database) {
+/** What a gateway on this database ends workers with. @param engineSocket where it looks for the engine */
+function endingOf(database: Database, engineSocket = socketPath) {
   const now = () => new Date();
-  const { dockerSocketPath: socketPath } = loadConfig({}, 0);
-  const runtime = createDockerRuntime({ socketPath, socketDir, ociRuntime: 'runc', logger });
+  const runtime = createDockerRuntime({
+    engineId,
+    socketPath: engineSocket,
+    socketDir,
+    ociRuntime: 'runc',
+    logger,
+  });
   const heldWorkers = createHeldWorkers({
     database,
     logger,
@@ -58,13 +67,16 @@ function endingOf(database: Database) {
   };
 }
 
-function sweep(): Promise<void> {
-  const deps: ReconcileDeps = {
-    ...endingOf(sweeper),
+function reconciling(engineSocket = socketPath): ReconcileDeps {
+  return {
+    ...endingOf(sweeper, engineSocket),
     isInTheMaking: () => false,
     bringUp: ({ id }) => broughtUp.push(id),
   };
-  return reconcile(deps);
+}
+
+function sweep(): Promise<void> {
+  return reconcile(reconciling());
 }
 
 /** A worker that `maker` has asked for, as it does. */
@@ -101,6 +113,15 @@ describe.each([
     await sweep();
     expect(await sweeper.queries.worker(worker.id)).toMatchObject(end);
   });
+});
+
+it('a worker that is started, and whose maker is gone, is brought up though the engine is away', async () => {
+  const worker = await started();
+  await maker.close();
+  await reconcileWorker(reconciling(join(socketDir, 'nobody.sock')), worker, null);
+  expect(broughtUp).toEqual([worker.id]);
+  expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
+  await sweeper.leases.releaseWorker(worker.id);
 });
 
 it('a worker that another gateway has ended while it was made is nobody’s: its maker lets go of the lease', async () => {

@@ -40,7 +40,6 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
 
   const runtime: Runtime = {
     name: 'programmed',
-    engine: async () => ({ id: 'here', keepsContainers: true, ociRuntimes: [] }),
     imageId: async (reference) => reference,
     create: async ({ workerId }) => {
       const agent = await startScriptedAgent();

@@ -31,7 +31,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     PORT: '0',
     ...deps.settings,
   });
-  const { poolId } = await database.queries.poolIdentity((await runtime.engine()).id);
+  const { poolId } = await database.queries.poolIdentity('here');
   const logger = pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
   const serviceParts = composeService(config, { database, ...parts });
@@ -44,7 +44,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     logger,
   });
   await serviceParts.load();
-  await parts.pool.start();
+  await parts.pool.start(false);
   return {
     service: serviceParts.service,
     server,

@@ -29,9 +29,14 @@ export async function provideImages(): Promise<() => Promise<void>> {
   };
 }
 
+/** A stand-in that a killed run has left is made anew, in no time: of the engine's cache. */
 async function canBeHad(image: string): Promise<boolean> {
-  const isThere = await succeeds(['image', 'inspect', image]);
-  return isThere || (await succeeds(['pull', '--quiet', image]));
+  const isStandIn = '{{index .Config.Labels "cellhouse.stand-in"}}';
+  const found = await run('docker', ['image', 'inspect', '--format', isStandIn, image]).catch(
+    () => null,
+  );
+  if (found !== null) return ['', '<no value>'].includes(found.stdout.trim());
+  return await succeeds(['pull', '--quiet', image]);
 }
 
 function succeeds(args: string[]): Promise<boolean> {

@@ -1,29 +1,96 @@
 import { describe, expect, it } from 'vitest';
-import { imagesToPrune } from '../../scripts/setup/pruneImages.mjs';
+import { imageLabels, imagesToPrune } from '../../scripts/setup/pruneImages.mjs';
 
-const DAY_S = 86_400;
-const NOW_S = 2_000_000_000;
+const DAY_MS = 86_400_000;
+const NOW_MS = 2_000_000_000_000;
 
-/** So many days old, and named for that. */
-const image = (days: number) => ({
-  Id: `sha256:${days}`,
-  Created: NOW_S - days * DAY_S,
-  RepoTags: [`cellhouse-worker:${days}`],
-});
-const prune = (days: readonly number[], used: readonly string[] = []) =>
-  imagesToPrune(days.map(image), new Set(used), NOW_S * 1_000);
+/** Used last so many days ago. */
+interface Used {
+  readonly days: number;
+  readonly names: readonly string[];
+  readonly label?: Parameters<typeof imageLabels>[0];
+}
+
+/** The name of a worker image: the days as its hash. */
+const worker = (days: number): Used => ({ days, names: [workerName(days)], label: 'worker' });
+const workerName = (days: number) => `cellhouse-worker:${String(days).padStart(16, '0')}`;
+
+/** @param containers indices of images that containers were made of */
+function prune(images: readonly Used[], containers: readonly number[] = []): string[] {
+  const listed = images.map(({ names, label }, index) => ({
+    Id: `sha256:${index}`,
+    RepoTags: names,
+    Labels: label ? imageLabels(label) : null,
+  }));
+  const lastUsed = new Map(
+    images.map(({ days }, index) => [`sha256:${index}`, NOW_MS - days * DAY_MS]),
+  );
+  const inUse = new Set(containers.map((index) => `sha256:${index}`));
+  return imagesToPrune(listed, { lastUsed, inUse, nowMs: NOW_MS });
+}
 
 describe('worker images that can go', () => {
-  it('are all but the newest three, in whatever order the engine tells of them', () => {
-    expect(prune([9, 2, 30, 4, 7])).toEqual(['cellhouse-worker:9', 'cellhouse-worker:30']);
-    expect(prune([9, 2, 30])).toEqual([]);
+  it('are all that were not used for 30 days but the three used last, in whatever order they are told', () => {
+    const images = [90, 20, 30, 29, 70, 4].map(worker);
+    expect(prune(images)).toEqual([workerName(30), workerName(70), workerName(90)]);
+    expect(prune([90, 40, 70].map(worker))).toEqual([]);
   });
 
   it('are not those that a container was made of', () => {
-    expect(prune([2, 3, 4, 5, 6], ['sha256:5'])).toEqual(['cellhouse-worker:6']);
+    expect(prune([31, 32, 33, 34, 35].map(worker), [3])).toEqual([workerName(35)]);
   });
 
-  it('are not those that were made within the last day', () => {
-    expect(prune([0.1, 0.2, 0.3, 0.4, 0.99, 1])).toEqual(['cellhouse-worker:1']);
+  it('may be without a label, from before there was one', () => {
+    const old = [31, 32, 33, 34].map((days) => ({ days, names: [workerName(days)] }));
+    expect(prune(old)).toEqual([workerName(34)]);
   });
+
+  it('are not those that somebody made from ours, or named as they like', () => {
+    const theirs = ['mine:1', 'cellhouse-worker:latest', 'registry.test/cellhouse-worker:0'];
+    const images = [...[1, 2, 3].map(worker), ...theirs.map((name) => named('worker', name))];
+    expect(prune(images)).toEqual([]);
+    expect(prune([...[1, 2, 3].map(worker), named('worker', workerName(90), 'mine:1')])).toEqual(
+      [],
+    );
+    expect(prune([named('worker')])).toEqual([]);
+  });
+});
+
+/** Not used for 90 days. */
+function named(label: Used['label'], ...names: string[]): Used {
+  return { days: 90, names, ...(label && { label }) };
+}
+
+describe('images of tests that can go', () => {
+  it('are all that were not used for 7 days', () => {
+    const image = (days: number): Used => ({ days, names: [`cellhouse-test-x:${days}`] });
+    expect(prune([1, 6.9, 7, 30].map(image))).toEqual([
+      'cellhouse-test-x:7',
+      'cellhouse-test-x:30',
+    ]);
+    expect(prune([image(30)], [0])).toEqual([]);
+  });
+
+  it('are what they left without a name, and what stands in for others’ images', () => {
+    expect(prune([named('test'), named('test', 'node:20-trixie-slim')])).toEqual([
+      'sha256:0',
+      'node:20-trixie-slim',
+    ]);
+  });
+
+  it('are those made from a worker image, with its label', () => {
+    expect(prune([named('worker', 'cellhouse-test-ending:1')])).toEqual([
+      'cellhouse-test-ending:1',
+    ]);
+  });
+});
+
+it('of the gateway’s images only what lost its name goes', () => {
+  expect(prune([named('gateway', 'cellhouse-gateway:latest'), named('gateway')])).toEqual([
+    'sha256:1',
+  ]);
+});
+
+it('nobody else’s images go', () => {
+  expect(prune([named(undefined), named(undefined, 'postgres:18')])).toEqual([]);
 });

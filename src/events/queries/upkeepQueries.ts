@@ -1,5 +1,6 @@
 import type { NewId, PoolId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
+import { firstOrNull } from './rows.ts';
 
 export interface PoolIdentity {
   readonly poolId: PoolId;
@@ -8,7 +9,14 @@ export interface PoolIdentity {
 }
 
 export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
+  const knownPool = async (): Promise<PoolIdentity | null> =>
+    firstOrNull(
+      await answered(sql<PoolIdentity[]>`SELECT pool_id, engine_id, created_at FROM pools`),
+    );
   return {
+    /** This database's pool. Null: it was never made, so no gateway has served from this database yet. */
+    knownPool,
+
     /**
      * The pool of this database. The first call creates it, with the given engine, and later calls do not change it.
      * The caller must stop if the returned `engineId` is not that of its own engine.
@@ -17,9 +25,9 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
       await answered(sql`
         INSERT INTO pools (pool_id, engine_id) VALUES (${newId<PoolId>()}, ${engineId})
         ON CONFLICT DO NOTHING`);
-      const [identity] = await answered(sql<PoolIdentity[]>`
-        SELECT pool_id, engine_id, created_at FROM pools`);
-      if (!identity) throw new Error('The pool was deleted from the database while it was read.');
+      const identity = await knownPool();
+      if (identity === null)
+        throw new Error('The pool was deleted from the database while it was read.');
       return identity;
     },
 

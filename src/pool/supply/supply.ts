@@ -9,6 +9,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
+import type { RuntimeFailure } from '../../runtime/runtime.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
@@ -38,7 +39,8 @@ export interface Supply {
   workerIdle(): void;
   /** A worker may be missing. */
   workerMissing(): void;
-  engineAway(): void;
+  /** No worker can be made until {@link Supply.engineBack}. */
+  engineAway(reason: RuntimeFailure): void;
   engineBack(): void;
   /** Rejects every waiting request with `error`. */
   refuse(error: Error): void;

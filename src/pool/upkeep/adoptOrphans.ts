@@ -1,19 +1,39 @@
 import type { Logger } from 'pino';
-import type { WorkerId } from '../../domain/ids.ts';
+import type { PoolId, WorkerId } from '../../domain/ids.ts';
 import { isLive, type Worker } from '../../domain/worker.ts';
 import type { Database } from '../../events/database.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
-export interface AdoptOrphansDeps {
+export interface AdoptLiveDeps {
   readonly database: Database;
   readonly heldWorkers: HeldWorkers;
+  readonly poolId: PoolId;
   readonly logger: Logger;
-  /** Reconciles a worker that is not live with the engine. Runs in the background, because the engine may be away. */
+}
+
+export interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
+  /** Brings a worker that is no live one into agreement with the engine, in the background, for that may be away. */
   readonly reconcile: (worker: Worker) => Promise<void>;
   readonly inBackground: (work: Promise<void>) => void;
 }
 
-/** Takes over the workers that no live gateway acts for. A failure with one of them does not delay the others. */
+/**
+ * Takes over every live worker that no other gateway acts for. Like all of this file without a look at the engine: while that
+ * is away, code goes on and so does its output. One that has died unnoticed is found when the engine is back.
+ */
+export async function adoptLive({
+  database,
+  heldWorkers,
+  logger,
+  poolId,
+}: AdoptLiveDeps): Promise<void> {
+  const workers = await database.queries.workersInStates(poolId, ['IDLE', 'ASSIGNED']);
+  await eachForItself(logger, workers, async (worker) => {
+    await heldWorkers.adopt(worker);
+  });
+}
+
+/** Takes over the workers that no live gateway acts for. */
 export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void> {
   const { leases, queries } = deps.database;
   const settling = new Set<WorkerId>();
@@ -21,7 +41,6 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
   async function adopt(id: WorkerId): Promise<void> {
     const worker = await queries.worker(id);
     if (worker === null) return;
-    // The engine is not asked here: even while it is away, running code and its output go on.
     if (isLive(worker)) {
       await deps.heldWorkers.adopt(worker);
     } else if (!settling.has(id)) {
@@ -30,11 +49,17 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
     }
   }
 
-  return async () => {
-    const orphans = await leases.orphanedWorkers();
-    for (const outcome of await Promise.allSettled(orphans.map(adopt))) {
-      if (outcome.status === 'fulfilled') continue;
-      deps.logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
-    }
-  };
+  return async () => eachForItself(deps.logger, await leases.orphanedWorkers(), adopt);
+}
+
+/** One that cannot be taken over now does not keep the others waiting. */
+async function eachForItself<T>(
+  logger: Logger,
+  items: readonly T[],
+  adopt: (item: T) => Promise<void>,
+): Promise<void> {
+  for (const outcome of await Promise.allSettled(items.map(adopt))) {
+    if (outcome.status === 'fulfilled') continue;
+    logger.error({ err: outcome.reason }, 'a worker could not be taken over; trying again');
+  }
 }

@@ -7,7 +7,7 @@ import { createBackground } from '../background.ts';
 import type { EndWorkerDeps } from '../endWorker.ts';
 import type { Supply } from '../supply/supply.ts';
 import type { WorkerMaking } from '../supply/workerMaking.ts';
-import { createOrphanAdoption } from './adoptOrphans.ts';
+import { adoptLive, createOrphanAdoption } from './adoptOrphans.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import type { RecycleDeps } from './recycleSessions.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -31,8 +31,11 @@ export interface Keeping {
   suspect(workerId: WorkerId, why: string): void;
   /** Receives the engine's events. */
   readonly engineListener: RuntimeListener;
-  /** Resolves when all live workers are adopted. The next sweep retries whatever could not be reconciled. */
-  start(): Promise<void>;
+  /**
+   * Resolves when all live workers are adopted; what could not be reconciled is for the next sweep.
+   * @param isEngineAway then that sweep comes when it is back
+   */
+  start(isEngineAway: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -71,16 +74,19 @@ export function createKeeping(deps: KeepingDeps): Keeping {
         making.containerEnded(id, exitCode);
         inBackground(deaths.containerEnded(id, exitCode));
       },
-      onAway: supply.engineAway,
+      onAway: ({ kind }) => supply.engineAway(kind),
       onBack: () => {
         upkeep.sweepSoon();
         supply.engineBack();
       },
     },
-    start: async () => {
+    start: async (isEngineAway) => {
       await upkeep.start();
-      // A worker that cannot be reconciled must not prevent the others from serving.
-      await reconcile(reconciling).catch((error: unknown) => {
+      // Told from the first answer on, not only once its event stream could not be opened.
+      if (isEngineAway) supply.engineAway('engine-away');
+      const settled = isEngineAway ? adoptLive(deps) : reconcile(reconciling);
+      // One worker that cannot be reconciled does not keep the others from serving.
+      await settled.catch((error: unknown) => {
         const message = 'not all workers could be reconciled; the next sweep tries again';
         logger.error({ err: error }, message);
         upkeep.sweepSoon();

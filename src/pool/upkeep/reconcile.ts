@@ -5,7 +5,7 @@
  * |---|---|---|
  * | REQUESTED, STARTING, and a live gateway is making it | any or none | left to that gateway |
  * | REQUESTED | any or none | lost (create-failed), removed |
- * | STARTING | alive | brought up |
+ * | STARTING | alive, or the engine is away | brought up |
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
  * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
@@ -17,7 +17,7 @@
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
 import type { Worker } from '../../domain/worker.ts';
-import type { ListedWorker } from '../../runtime/runtime.ts';
+import { isEngineAway, type ListedWorker } from '../../runtime/runtime.ts';
 import {
   type EndWorkerDeps,
   endWorker,
@@ -98,7 +98,12 @@ async function reconcileRequested(
 
 async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<void> {
   if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
-  if (!(await loseIfEnded(deps, worker))) deps.bringUp(worker);
+  const isOver = await loseIfEnded(deps, worker).catch((error: unknown) => {
+    // Its socket tells that it lives. Kept without acting, its lease would keep everybody else from it.
+    if (isEngineAway(error)) return false;
+    throw error;
+  });
+  if (!isOver) deps.bringUp(worker);
 }
 
 async function reconcileLive(

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
 import { isLive, type Worker } from '../../domain/worker.ts';
-import { RuntimeError } from '../../runtime/runtime.ts';
+import { isEngineAway } from '../../runtime/runtime.ts';
 import { type EndWorkerDeps, endWorker, loseIfEnded, loss } from '../endWorker.ts';
 
 export interface WorkerDeathsDeps extends EndWorkerDeps {
@@ -36,7 +36,7 @@ export function createWorkerDeaths(deps: WorkerDeathsDeps): WorkerDeaths {
       const worker = live.find((each) => each.containerId === containerId);
       if (!worker || deps.isInTheMaking(worker.id)) return;
       await loseEnded(worker).catch(async (error: unknown) => {
-        if (!(error instanceof RuntimeError) || error.kind !== 'engine-away') throw error;
+        if (!isEngineAway(error)) throw error;
         deps.logger.warn({ workerId: worker.id }, 'the engine ended a worker as it stopped');
         await endWorker(
           deps,

@@ -5,21 +5,33 @@ import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { PoolId } from '../../domain/ids.ts';
-import { RuntimeError, type RuntimeListener } from '../runtime.ts';
+import {
+  isEngineAway,
+  RuntimeError,
+  type RuntimeFailure,
+  type RuntimeListener,
+} from '../runtime.ts';
 import { POOL_LABEL } from './containerSpec.ts';
+import type { EngineIdentity } from './engineIdentity.ts';
 
 /** Pause before the stream is opened again. A restart of the engine takes seconds. */
 const RECONNECT_DELAY_MS = 250;
 
-interface Watch {
-  readonly docker: Docker;
+interface WatchDeps {
+  readonly socketPath: string;
+  readonly identity: EngineIdentity;
   readonly logger: Logger;
+}
+
+interface Watch extends WatchDeps {
+  readonly docker: Docker;
   readonly poolId: PoolId;
   readonly listener: RuntimeListener;
   readonly stopped: AbortController;
   /** Time of the last event seen, in seconds since the epoch. The next stream resumes there. */
   since: number;
-  isOpen: boolean;
+  /** Why nothing is told now, as the listener knows. Null: it knows of no reason. */
+  away: RuntimeFailure | null;
 }
 
 /**
@@ -28,7 +40,7 @@ interface Watch {
  * repeated.
  */
 export function watchContainers(
-  deps: { readonly socketPath: string; readonly logger: Logger },
+  deps: WatchDeps,
   poolId: PoolId,
   listener: RuntimeListener,
 ): { close(): void } {
@@ -36,8 +48,7 @@ export function watchContainers(
   const docker = new Docker({ socketPath: deps.socketPath });
   const stopped = new AbortController();
   const since = Math.floor(Date.now() / 1000);
-  const { logger } = deps;
-  void follow({ docker, logger, poolId, listener, stopped, since, isOpen: true });
+  void follow({ ...deps, docker, poolId, listener, stopped, since, away: null });
   return { close: () => stopped.abort() };
 }
 
@@ -51,19 +62,27 @@ async function follow(watch: Watch): Promise<void> {
   }
 }
 
-/** Reports and logs each absence of the engine once. */
+/** Told, and logged, once for each time that it is away, and once if another engine answers in its place. */
 function lost(watch: Watch, cause: unknown): void {
-  if (!watch.isOpen) return;
-  watch.isOpen = false;
+  watch.identity.forget();
+  const error = awayError(cause);
+  if (watch.away === error.kind) return;
+  watch.away = error.kind;
+  const what =
+    error.kind === 'other-engine' ? 'another Docker engine answers' : 'the Docker engine is away';
+  watch.logger.warn({ error: error.message }, `${what}; trying again`);
+  watch.listener.onAway(error);
+}
+
+function awayError(cause: unknown): RuntimeError {
+  if (cause instanceof RuntimeError && isEngineAway(cause)) return cause;
   const why = cause === undefined ? 'it ended its event stream' : messageOf(cause);
-  watch.logger.warn({ error: why }, 'the Docker engine is away; trying again');
-  watch.listener.onAway(
-    new RuntimeError('engine-away', `The Docker engine does not answer (${why}).`, { cause }),
-  );
+  return new RuntimeError('engine-away', `The Docker engine does not answer (${why}).`, { cause });
 }
 
 async function readEvents(watch: Watch): Promise<void> {
   const { signal } = watch.stopped;
+  await watch.identity.confirmed();
   const stream = (await watch.docker.getEvents({
     since: watch.since,
     abortSignal: signal,
@@ -73,8 +92,8 @@ async function readEvents(watch: Watch): Promise<void> {
       label: [`${POOL_LABEL}=${watch.poolId}`],
     },
   })) as Readable;
-  if (!watch.isOpen) watch.logger.info('the Docker engine is back');
-  watch.isOpen = true;
+  if (watch.away !== null) watch.logger.info('the Docker engine is back');
+  watch.away = null;
   watch.listener.onBack();
   let rest = '';
   for await (const chunk of stream) {

@@ -7,7 +7,6 @@ import { type PoolId, parseId, type WorkerId } from '../../domain/ids.ts';
 import {
   type ContainerEnd,
   type CpuShare,
-  type Engine,
   type InspectedWorker,
   type ListedWorker,
   type MadeWorker,
@@ -17,9 +16,11 @@ import {
   type WorkerParts,
   type WorkerSpec,
 } from '../runtime.ts';
+import { askEngine } from './askEngine.ts';
 import { CPU_SHARES, containerSpec, isGvisor, POOL_LABEL, WORKER_LABEL } from './containerSpec.ts';
 import { engineCall, statusOf } from './dockerErrors.ts';
 import { watchContainers } from './dockerEvents.ts';
+import { createEngineIdentity, type EngineIdentity } from './engineIdentity.ts';
 import { createEngineOutages, type EngineOutages } from './engineOutages.ts';
 import { socketAddress } from './socketAddress.ts';
 import { makeSocketFolder, removeSocketFolder, socketFolder, socketIn } from './socketFolder.ts';
@@ -30,7 +31,9 @@ const ENGINE_CALL_TIMEOUT_MS = 30_000;
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
-  /** The engine's socket. */
+  /** Of the engine that the pool's workers are on. */
+  readonly engineId: string;
+  /** Where that engine answers. */
   readonly socketPath: string;
   /** SOCKET_DIR. Each worker has a folder below it for its agent's socket. */
   readonly socketDir: string;
@@ -41,19 +44,23 @@ export interface DockerRuntimeDeps {
 
 interface Parts extends DockerRuntimeDeps {
   readonly docker: Docker;
+  readonly identity: EngineIdentity;
   readonly outages: EngineOutages;
 }
 
 export function createDockerRuntime(deps: DockerRuntimeDeps): Runtime {
   const docker = new Docker({ socketPath: deps.socketPath, timeout: ENGINE_CALL_TIMEOUT_MS });
-  const parts = { ...deps, docker, outages: createEngineOutages(() => new Date()) };
+  const identity = createEngineIdentity({
+    ...deps,
+    ask: () => askEngine(deps.socketPath, ENGINE_CALL_TIMEOUT_MS),
+  });
+  const parts = { ...deps, docker, identity, outages: createEngineOutages(() => new Date()) };
   return {
     name: `docker/${deps.ociRuntime}`,
-    engine: () => engine(docker),
-    imageId: (reference) => imageId(docker, reference),
+    imageId: (reference) => imageId(parts, reference),
     create: (spec) => create(parts, spec),
     addressOf: ({ socketPath }) => (socketPath === null ? null : socketAddress(socketPath)),
-    list: (poolId) => list(docker, poolId),
+    list: (poolId) => list(parts, poolId),
     inspect: (containerId) => inspect(parts, containerId),
     setCpuShare: (containerId, share) => setCpuShare(parts, containerId, share),
     remove: (worker) => remove(parts, worker),
@@ -65,22 +72,8 @@ function answerOf<T>(call: Promise<T>): Promise<T> {
   return engineCall(BROKEN_ANSWER_TIMEOUT_MS, call);
 }
 
-interface EngineInfo {
-  readonly ID: string;
-  readonly LiveRestoreEnabled: boolean;
-  readonly Runtimes: Readonly<Record<string, unknown>>;
-}
-
-async function engine(docker: Docker): Promise<Engine> {
-  const info = (await answerOf(docker.info())) as EngineInfo;
-  return {
-    id: info.ID,
-    keepsContainers: info.LiveRestoreEnabled,
-    ociRuntimes: Object.keys(info.Runtimes),
-  };
-}
-
-async function imageId(docker: Docker, reference: string): Promise<string> {
+async function imageId({ docker, identity }: Parts, reference: string): Promise<string> {
+  await identity.confirmed();
   try {
     return (await answerOf(docker.getImage(reference).inspect())).Id;
   } catch (cause: unknown) {
@@ -94,9 +87,10 @@ async function imageId(docker: Docker, reference: string): Promise<string> {
 }
 
 async function create(
-  { docker, ociRuntime, socketDir, logger }: Parts,
+  { docker, identity, ociRuntime, socketDir, logger }: Parts,
   spec: WorkerSpec,
 ): Promise<MadeWorker> {
+  await identity.confirmed();
   const folder = socketFolder(socketDir, spec);
   const undo: (() => Promise<void>)[] = [];
   try {
@@ -120,7 +114,8 @@ async function create(
   }
 }
 
-async function list(docker: Docker, poolId: PoolId): Promise<ListedWorker[]> {
+async function list({ docker, identity }: Parts, poolId: PoolId): Promise<ListedWorker[]> {
+  await identity.confirmed();
   const filters = { label: [`${POOL_LABEL}=${poolId}`] };
   const containers = await answerOf(docker.listContainers({ all: true, filters }));
   return containers.map((container) => ({
@@ -131,6 +126,7 @@ async function list(docker: Docker, poolId: PoolId): Promise<ListedWorker[]> {
 }
 
 async function inspect(parts: Parts, containerId: string): Promise<InspectedWorker | null> {
+  await parts.identity.confirmed();
   try {
     const { Id, Config, State } = await answerOf(parts.docker.getContainer(containerId).inspect());
     return {
@@ -147,22 +143,24 @@ async function inspect(parts: Parts, containerId: string): Promise<InspectedWork
 
 type State = Docker.ContainerInspectInfo['State'];
 
-async function endOf({ docker, outages }: Parts, state: State): Promise<ContainerEnd> {
+async function endOf({ identity, outages }: Parts, state: State): Promise<ContainerEnd> {
   const { ExitCode: exitCode, OOMKilled, StartedAt, FinishedAt } = state;
   if (OOMKilled) return { reason: 'oom', exitCode };
   const wasMachine = Date.parse(StartedAt) < Date.now() - uptime() * 1_000;
-  const wasEngine = outages.covers(new Date(FinishedAt)) && !(await engine(docker)).keepsContainers;
+  const { keepsContainers } = await identity.confirmed();
+  const wasEngine = outages.covers(new Date(FinishedAt)) && !keepsContainers;
   return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
 }
 
 /** A 404 is no error: the container is gone. */
 async function setCpuShare(
-  { docker, ociRuntime }: Parts,
+  { docker, identity, ociRuntime }: Parts,
   containerId: string,
   share: CpuShare,
 ): Promise<void> {
   // runsc cannot change the share of a running sandbox.
   if (isGvisor(ociRuntime)) return;
+  await identity.confirmed();
   try {
     const update = { CpuShares: CPU_SHARES[share] };
     await answerOf(docker.getContainer(containerId).update(update));
@@ -171,9 +169,13 @@ async function setCpuShare(
   }
 }
 
-async function remove({ docker, socketDir }: Parts, worker: WorkerParts): Promise<void> {
+async function remove(parts: Parts, worker: WorkerParts): Promise<void> {
+  const { docker, identity, socketDir } = parts;
   const { poolId, workerId, containerId } = worker;
-  if (containerId !== null) await removeContainer(docker, containerId);
+  if (containerId !== null) {
+    await identity.confirmed();
+    await removeContainer(docker, containerId);
+  }
   if (workerId !== null) await removeSocketFolder(socketFolder(socketDir, { poolId, workerId }));
 }
 
@@ -197,12 +199,9 @@ async function untilRemoved(container: Docker.Container): Promise<void> {
   }
 }
 
-function watch(
-  { outages, socketPath, logger }: Parts,
-  poolId: PoolId,
-  listener: RuntimeListener,
-): { close(): void } {
-  return watchContainers({ socketPath, logger }, poolId, {
+function watch(parts: Parts, poolId: PoolId, listener: RuntimeListener): { close(): void } {
+  const { outages } = parts;
+  return watchContainers(parts, poolId, {
     ...listener,
     onAway: (error) => {
       outages.began();

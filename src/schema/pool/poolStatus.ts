@@ -9,6 +9,10 @@ const PoolDegradationReason = builder.enumType('PoolDegradationReason', {
   description: 'The reason why no worker can be made.',
   values: {
     ENGINE_AWAY: { value: 'engine-away', description: 'The Docker engine does not answer.' },
+    OTHER_ENGINE: {
+      value: 'other-engine',
+      description: 'Another Docker engine answers than the one that the workers are on.',
+    },
     IMAGE_MISSING: {
       value: 'image-missing',
       description: 'The worker image does not exist on the engine.',

@@ -15,6 +15,7 @@ const LOOP_RESOLUTION_MS = 20;
 
 const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
   'engine-away',
+  'other-engine',
   'image-missing',
   'disk-full',
   'worker-start-failed',

@@ -1,6 +1,7 @@
 # Stands in for node:20-trixie-slim where no image registry can be reached: the same layout, this machine's Node.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
+LABEL cellhouse.image=test cellhouse.stand-in=node
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libatomic1 libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
@@ -13,5 +14,4 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
 # The machine's own authorities: npm may be reached through a proxy that it trusts.
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
-LABEL cellhouse.stand-in=node
 CMD ["node"]

@@ -1,6 +1,7 @@
 # Stands in for postgres:18 where no image registry can be reached: the same layout and environment, Debian's PostgreSQL.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
+LABEL cellhouse.image=test cellhouse.stand-in=postgres
 RUN groupadd --system --gid 999 postgres \
  && useradd --system --uid 999 --gid postgres --home-dir /var/lib/postgresql --shell /bin/bash postgres \
  && apt-get update \
@@ -14,7 +15,6 @@ COPY postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 ENV PATH=/usr/local/pgsql:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PGDATA=/var/lib/postgresql/18/docker
 VOLUME /var/lib/postgresql
-LABEL cellhouse.stand-in=postgres
 STOPSIGNAL SIGINT
 EXPOSE 5432
 ENTRYPOINT ["docker-entrypoint.sh"]

@@ -1,0 +1,5 @@
+export function hashFiles(
+  root: string,
+  paths: readonly string[],
+  options?: { readonly skip?: (path: string) => boolean; readonly salt?: string },
+): string;

@@ -1,0 +1,24 @@
+import Docker from 'dockerode';
+import type { Engine } from '../runtime.ts';
+import { engineCall } from './dockerErrors.ts';
+
+/** Past dockerode's own limit, for the answers that break off in the middle, which it never reports. */
+const BROKEN_ANSWER_ALLOWANCE_MS = 1_000;
+
+interface EngineInfo {
+  readonly ID: string;
+  readonly LiveRestoreEnabled: boolean;
+  readonly Runtimes: Readonly<Record<string, unknown>>;
+}
+
+/** Which engine answers at a socket, and what it can do. @throws RuntimeError `engine-away`, also after `limitMs` */
+export async function askEngine(socketPath: string, limitMs: number): Promise<Engine> {
+  const docker = new Docker({ socketPath, timeout: limitMs });
+  const answer = engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, docker.info());
+  const info = (await answer) as EngineInfo;
+  return {
+    id: info.ID,
+    keepsContainers: info.LiveRestoreEnabled,
+    ociRuntimes: Object.keys(info.Runtimes),
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Makes sure that the engine at the socket is the one the pool's workers are on. On any other engine every container would
+ * look gone, and every session with it. So whoever answers is asked who it is before it is asked anything else.
+ *
+ * ```
+ *  unknown --it says that it is the pool's engine--> confirmed --it goes away--> unknown
+ * ```
+ */
+import type { Logger } from 'pino';
+import { type Engine, otherEngine } from '../runtime.ts';
+
+const NO_LIVE_RESTORE =
+  'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
+
+export interface EngineIdentityDeps {
+  /** Of the engine that the pool's workers are on. */
+  readonly engineId: string;
+  /** Where the engine answers, for the message. */
+  readonly socketPath: string;
+  readonly ask: () => Promise<Engine>;
+  readonly logger: Logger;
+}
+
+export interface EngineIdentity {
+  /** The pool's engine; asked only if it is not confirmed yet. @throws RuntimeError `engine-away`, `other-engine` */
+  confirmed(): Promise<Engine>;
+  /** The engine has gone away: whoever answers next is asked again. */
+  forget(): void;
+}
+
+export function createEngineIdentity(deps: EngineIdentityDeps): EngineIdentity {
+  let known: Promise<Engine> | null = null;
+  return {
+    confirmed: () => {
+      if (known !== null) return known;
+      const asked = askAndCompare(deps);
+      known = asked;
+      asked.catch(() => {
+        if (known === asked) known = null;
+      });
+      return asked;
+    },
+    forget: () => {
+      known = null;
+    },
+  };
+}
+
+async function askAndCompare(deps: EngineIdentityDeps): Promise<Engine> {
+  const engine = await deps.ask();
+  if (engine.id !== deps.engineId) throw otherEngine(deps.engineId, engine, deps.socketPath);
+  if (!engine.keepsContainers) deps.logger.warn(NO_LIVE_RESTORE);
+  return engine;
+}
