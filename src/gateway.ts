@@ -5,7 +5,6 @@
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from './async/closeAll.ts';
 import type { Config } from './config/config.ts';
-import type { EndStatus } from './domain/execution.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
@@ -44,10 +43,15 @@ export interface Gateway {
 }
 
 /**
- * Starts a gateway. Resolves when it serves and its workers are adopted. It does without the engine if this installation
- * has been served from it before. @throws Error with a message for the operator
+ * Starts a gateway. Resolves when it serves and its workers are adopted. If this installation has been served before, it
+ * also starts while the engine is away.
+ * @param processMetrics the metrics of this process, which `/metrics` appends
+ * @throws Error with a message for the operator
  */
-export async function startGateway(config: Config): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  processMetrics: () => Promise<string>,
+): Promise<Gateway> {
   const closers: Closers = [];
   const logger: Logger = pino({ level: config.logLevel });
   try {
@@ -87,11 +91,14 @@ export async function startGateway(config: Config): Promise<Gateway> {
 
 export interface Installation extends PoolParts {
   readonly database: Database;
-  /** Null: it does not answer now. */
+  /** Null while the engine does not answer. */
   readonly engine: Engine | null;
 }
 
-/** Database, engine and pool, without a server: what serving and ending have in common. @throws Error, see {@link poolOfEngine} */
+/**
+ * Opens the database, the engine and the pool, without a server. Both `serve` and `down` need these.
+ * @throws Error, see {@link poolOfEngine}
+ */
 export async function openInstallation(
   config: Config,
   logger: Logger,

@@ -6,7 +6,7 @@ import { pause } from '../../src/async/pause.ts';
 import { until } from '../../testkit/until.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
-/** A start that fails because the database is away is repeated so often. */
+/** Pause between starts. A start fails and is repeated while the database is away. */
 const RESTART_PAUSE_MS = 500;
 const READY_LIMIT_MS = 60_000;
 const READY_ANSWER_LIMIT_MS = 2_000;
