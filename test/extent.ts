@@ -16,6 +16,7 @@ export const ALONE = [
   'fairness.test.ts',
   'gatewayFailures.test.ts',
   'gateways.test.ts',
+  'interruptGrace.test.ts',
   'kernelTime.test.ts',
   'orphanedWorker.test.ts',
   'pool.test.ts',
@@ -35,6 +36,7 @@ export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,
       engineEndsBy: ['SIGTERM', 'SIGKILL'],
+      interruptedCells: 200,
       limitsUnder: RUNTIMES,
       neighboursUnder: RUNTIMES,
       resumeCuts: 500,
@@ -42,6 +44,7 @@ export const EXTENT = isLong
   : ({
       chaosMinutes: 1,
       engineEndsBy: ['SIGKILL'],
+      interruptedCells: 3,
       limitsUnder: ['runc'],
       neighboursUnder: ['runc'],
       resumeCuts: 200,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from cellhouse_agent.kernel_link import KernelLink
-from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
 from cellhouse_agent.user_processes import kill_user_processes, user_processes_ended
@@ -57,6 +57,15 @@ class Kernel:
     def exit_code(self) -> int | None:
         """Of the current kernel: negative for a signal, None while it runs."""
         return self._process.exit_code if self._process else None
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs all processes of this worker may use together."""
+        return self._launcher.cpus
+
+    def cpu(self) -> CpuUse:
+        """What the process of the current kernel has had of them."""
+        return self._process.cpu() if self._process else NO_CPU_USE
 
     async def wait_exited(self) -> None:
         """Return when the process of the current kernel has ended."""

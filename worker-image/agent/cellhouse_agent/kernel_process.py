@@ -7,23 +7,43 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from cellhouse_agent.output_tail import OutputTail
 
 # Fields of /proc/<pid>/stat, counted from the one after the name, which may itself hold spaces and brackets.
 STATE_FIELD = 0
+USER_TIME_FIELD = 11
+SYSTEM_TIME_FIELD = 12
 START_TIME_FIELD = 19
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process: str) -> list[str]:
+    """The fields of a process or, as `<pid>/task/<tid>`, of a thread. Raises OSError when it is gone."""
+    with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()
 
 
 def start_time(pid: int) -> int | None:
     """When the process with this number started, in the system's ticks; None if none runs that has it."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        fields = _stat(str(pid))
     except OSError:
         return None
     return None if fields[STATE_FIELD] in "ZX" else int(fields[START_TIME_FIELD])
+
+
+class CpuUse(NamedTuple):
+    """What a process has had of the CPUs, and whether it would have more."""
+
+    # All its threads together, in steps of 10 ms.
+    used_seconds: float
+    # One of its threads runs or waits for a CPU, at this moment.
+    wants_cpu: bool
+
+
+NO_CPU_USE = CpuUse(0.0, False)
 
 
 class KernelProcess:
@@ -56,6 +76,21 @@ class KernelProcess:
     def output_tail(self) -> str:
         """The end of what it wrote to the real stdout and stderr."""
         return self._output.text
+
+    def cpu(self) -> CpuUse:
+        """What it has used, and whether it wants more."""
+        try:
+            fields = _stat(str(self.pid))
+            ticks = int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD])
+            return CpuUse(ticks / TICKS_PER_SECOND, self._wants_cpu())
+        except OSError:
+            # It has ended, and whoever watches it tells.
+            return NO_CPU_USE
+
+    def _wants_cpu(self) -> bool:
+        """Not only its main thread: another may hold the interpreter, and wait for a CPU with it."""
+        threads = os.listdir(f"/proc/{self.pid}/task")
+        return any(_stat(f"{self.pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads)
 
     def set_exited(self, code: int | None) -> None:
         """For whoever watches it: it has ended, and its process id may be another's from now on."""

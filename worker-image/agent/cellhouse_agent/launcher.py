@@ -10,6 +10,7 @@ States of the fork server:
 from __future__ import annotations
 
 import asyncio
+import os
 
 from cellhouse_agent.exec_kernel import exec_kernel
 from cellhouse_agent.fork_server import ForkFailed, ForkServer
@@ -27,9 +28,11 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 
 
 class KernelLauncher:
-    """Owns the fork server. `cpus` is how many threads numerical libraries may use."""
+    """Owns the fork server. `cpus` is how many CPUs the worker may use, and threads its numerical libraries."""
 
     def __init__(self, cpus: int) -> None:
+        # The limit may be more than the machine has.
+        self.cpus = min(cpus, len(os.sched_getaffinity(0)))
         self._environment = kernel_environment(cpus)
         self._server: ForkServer | None = None
         self._upkeep: asyncio.Task[None] | None = None

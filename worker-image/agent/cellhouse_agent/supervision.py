@@ -11,6 +11,8 @@ It ends in one of these ways, tried in this order whenever something has changed
     limit         its time is over: SIGINT, then `grace`    -> timeout
                   and SIGINT again within it, for what swallowed the first
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
+
+What the kernel is given beyond the limit is counted by grace.py: a kernel that gets no CPU can neither begin nor end.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import asyncio
 from collections.abc import Callable
 
 from cellhouse_agent.execution import Execution
+from cellhouse_agent.grace import Grace, grace_of
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import (
@@ -33,8 +36,8 @@ from cellhouse_agent.verdict import (
 
 # A kernel that has said nothing for so long has no `busy` on the way behind other messages.
 SILENCE_SECONDS = 0.1
-# A kernel that is free takes code up within a few milliseconds, on a busy machine within some tens. However short the
-# limit, it gets so long before it counts as held by something; it is less than a session may be held beyond its limit.
+# A kernel that is free takes code up within a few milliseconds. One that has not by the end of the limit, however short
+# that is, gets so long before it counts as held by something; it is less than a session may be held beyond its limit.
 TAKE_UP_SECONDS = 0.15
 
 # Of the grace, after which code that goes on is interrupted once more: something may have swallowed the first, a bare
@@ -66,9 +69,11 @@ class Supervision:
         self._has_freed = False
         self._awaits_start = False
         self._heard_at = self._loop.time()
-        self._give_up_at = max(execution.deadline, self._heard_at + TAKE_UP_SECONDS)
-        self._grace_until: float | None = None
-        self._interrupt_again_at: float | None = None
+        # From the limit on, while it has not begun.
+        self._take_up: Grace | None = None
+        # From the limit on, once it has begun.
+        self._grace: Grace | None = None
+        self._is_interrupted_again = False
         self._answer: asyncio.Task[None] | None = None
 
     def interrupt(self) -> None:
@@ -120,8 +125,8 @@ class Supervision:
 
     def _verdict(self) -> Verdict | None:
         """How the execution has ended, None while it goes on."""
-        kernel, execution, now = self.kernel, self.execution, self._loop.time()
-        is_timeout = self._grace_until is not None
+        kernel, execution = self.kernel, self.execution
+        is_timeout = self._grace is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
         if execution.is_done and execution.reply is not None:
             # After quit() the kernel would take one more request and die on it.
@@ -135,9 +140,9 @@ class Supervision:
             return restarted(is_timeout)
         if self._answer and self._answer.done():
             return without_reply(outcome)
-        if execution.started_at is None and now >= self._give_up_at:
+        if execution.started_at is None and self._take_up and self._take_up.is_over():
             return never_taken_up(self._is_interrupted)
-        if self._grace_until is not None and now >= self._grace_until:
+        if self._grace and self._grace.is_over():
             return went_on()
         return None
 
@@ -150,30 +155,41 @@ class Supervision:
             self._answer.add_done_callback(lambda _: self._changed.set())
         if execution.started_at is None:
             return self._free_kernel(now)
-        if self._grace_until is None and now >= execution.deadline:
-            grace = execution.request.grace_ms / 1000
-            self._grace_until = execution.deadline + grace
-            self._interrupt_again_at = execution.deadline + grace * INTERRUPT_AGAIN_SHARE
-            self._is_interrupt_due = True
-        if self._interrupt_again_at is not None and now >= self._interrupt_again_at:
-            self._interrupt_again_at = None
-            self._is_interrupt_due = True
+        look_at = self._enforce_limit(now)
         if self._is_interrupt_due and execution.is_interruptible:
             # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.
             self._is_interrupt_due = False
             self.kernel.interrupt()
-        return self._interrupt_again_at or self._grace_until or execution.deadline
+        return look_at
+
+    def _enforce_limit(self, now: float) -> float:
+        """From the limit on count the grace, and see to its interrupts; returns when to look again."""
+        if now < self.execution.deadline:
+            return self.execution.deadline
+        if self._grace is None:
+            self._grace = self._begin_grace(self.execution.request.grace_ms / 1000)
+            self._is_interrupt_due = True
+        look_at = self._grace.look()
+        if not self._is_interrupted_again and self._grace.is_over(INTERRUPT_AGAIN_SHARE):
+            self._is_interrupted_again = self._is_interrupt_due = True
+        return look_at
+
+    def _begin_grace(self, seconds: float) -> Grace:
+        return grace_of(self.kernel, self.sampler, seconds, self._loop.time)
 
     def _free_kernel(self, now: float) -> float:
         """Interrupt what an earlier execution left running, once; returns when to look again at the latest.
 
         It can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
         """
+        deadline = self.execution.deadline
         due_at = max(self.execution.stuck_at, self._heard_at + SILENCE_SECONDS)
-        if self._has_freed or due_at > self.execution.deadline:
-            return self._give_up_at
-        if now < due_at:
-            return due_at
-        self._has_freed = True
-        self.kernel.interrupt()
-        return self._give_up_at
+        if not self._has_freed and due_at <= deadline:
+            if now < due_at:
+                return due_at
+            self._has_freed = True
+            self.kernel.interrupt()
+        if now < deadline:
+            return deadline
+        self._take_up = self._take_up or self._begin_grace(TAKE_UP_SECONDS)
+        return self._take_up.look()

@@ -36,6 +36,10 @@ class UsageSampler:
         """Whether a process of this container was killed for want of memory since the start."""
         return self._usage.oom_kills() > self._start_oom_kills
 
+    def cpu_ms(self) -> float:
+        """CPU milliseconds since the start."""
+        return self._usage.cpu_ms() - self._start_cpu_ms
+
     def stop(self) -> tuple[float, int]:
         """End sampling; returns CPU milliseconds and the highest memory seen in bytes."""
         if self._timer:
@@ -44,4 +48,4 @@ class UsageSampler:
         if self.has_oom_kill:
             # The limit was reached between two samples, or there would have been no kill.
             self._peak_bytes = max(self._peak_bytes, self._usage.memory_limit_bytes() or 0)
-        return round(self._usage.cpu_ms() - self._start_cpu_ms, 3), self._peak_bytes
+        return round(self.cpu_ms(), 3), self._peak_bytes
