@@ -81,7 +81,9 @@ describe('the short examples of the README', () => {
     expect(stdout.split('\n')).toEqual([
       '{"data":{"execute":{"status":"OK","resultText":"42"}}}',
       ...Array.from({ length: 5 }, (_, index) => `line ${index}`),
-      "44 {'name': 'ZeroDivisionError', 'value': 'division by zero'}",
+      "{'resultText': None, 'error': None}",
+      "{'resultText': '44', 'error': None}",
+      "{'resultText': None, 'error': {'name': 'ZeroDivisionError', 'value': 'division by zero'}}",
       '',
     ]);
   });
