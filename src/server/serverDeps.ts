@@ -3,16 +3,11 @@ import type { Config } from '../config/config.ts';
 import type { EndStatus } from '../domain/execution.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { Service } from '../service/service.ts';
-import type { QueryLimits } from './graphql/queryLimits.ts';
 import type { Readiness } from './http/health.ts';
 
 /** What the server serves, and what it tells of the gateway. */
 export interface ServerDeps {
-  readonly config: Pick<
-    Config,
-    'host' | 'port' | 'maxBodyBytes' | 'corsOrigins' | 'slowReaderTimeoutMs'
-  > &
-    QueryLimits;
+  readonly config: Config;
   readonly service: Service;
   readonly token: string;
   readonly readiness: () => Promise<Readiness>;
