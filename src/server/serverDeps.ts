@@ -1,18 +1,13 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { Service } from '../service/service.ts';
-import type { QueryLimits } from './graphql/queryLimits.ts';
 import type { Readiness } from './http/health.ts';
 import type { MetricsDeps } from './http/metrics.ts';
 
 /** What the server serves, and what it tells of the gateway. */
 export interface ServerDeps
   extends Pick<MetricsDeps, 'onExecutionEnded' | 'messageCounts' | 'processMetrics'> {
-  readonly config: Pick<
-    Config,
-    'host' | 'port' | 'maxBodyBytes' | 'corsOrigins' | 'slowReaderTimeoutMs'
-  > &
-    QueryLimits;
+  readonly config: Config;
   readonly service: Service;
   readonly token: string;
   readonly readiness: () => Promise<Readiness>;

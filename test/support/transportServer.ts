@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
 import type { Readiness } from '../../src/server/http/health.ts';
@@ -35,23 +36,15 @@ export interface AnsweredError {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-/** Limits low enough to reach in a test, but for those that a test sets. */
-const SERVER_CONFIG: ServerDeps['config'] = {
-  host: '127.0.0.1',
+/** The defaults, but for a port that is free and a limit that is low enough to reach in a test. */
+const SERVER_CONFIG: Config = {
+  ...loadConfig({ SOCKET_DIR: '/run/x' }),
   port: 0,
   maxBodyBytes: MAX_BODY_BYTES,
-  slowReaderTimeoutMs: 30_000,
-  maxQueryDepth: 12,
-  maxQueryAliases: 30,
-  maxQueryDirectives: 50,
-  maxQueryTokens: 5_000,
-  maxQueryCost: 100_000,
-  introspection: 'on',
-  corsOrigins: [],
 };
 
 export interface TransportOptions {
-  readonly config?: Partial<ServerDeps['config']>;
+  readonly config?: Partial<Config>;
   readonly readiness?: () => Promise<Readiness>;
   readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
   readonly processMetrics?: ServerDeps['processMetrics'];

@@ -45,7 +45,9 @@ describe('docs/architecture.md', () => {
     const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => `src/${name}`);
-    expect(pathsIn(ARCHITECTURE)).toEqual(expect.arrayContaining(folders));
+    const named = pathsIn(ARCHITECTURE);
+    expect(folders.length).toBeGreaterThan(10);
+    expect(folders.filter((folder) => !named.includes(folder))).toEqual([]);
   });
 });
 

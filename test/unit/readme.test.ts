@@ -71,6 +71,19 @@ describe('the pages with commands', () => {
   });
 });
 
+describe('CONTRIBUTING.md', () => {
+  it('has recipes of six files at most, for an entity eight', () => {
+    const [, recipes = ''] = read('CONTRIBUTING.md').split('\n## Recipes\n');
+    const sections = recipes.split('\n## ')[0]?.split('\n### ').slice(1) ?? [];
+    expect(sections.length).toBeGreaterThanOrEqual(8);
+    for (const section of sections) {
+      const files = [...section.matchAll(/^(\d+)\. /gm)].map(([, number]) => Number(number));
+      expect(files, section).toContain(1);
+      expect(Math.max(...files), section).toBeLessThanOrEqual(/^An entity\n/.test(section) ? 8 : 6);
+    }
+  });
+});
+
 describe('docs/README.md', () => {
   it('leads to every page of docs', () => {
     const index = read('docs/README.md');
