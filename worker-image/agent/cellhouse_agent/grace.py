@@ -1,13 +1,13 @@
 """How long a kernel may still go on: counted is the time that it could use, not the time that goes by.
 
-Beside busy neighbours a kernel may get no CPU for longer than its whole grace, and code that would have ended must not
-lose its variables for that. So the agent looks again and again at what the kernel does:
+Beside busy neighbours a kernel may get no CPU for longer than its whole grace. Code that would have ended must not lose
+its variables for that. So the agent looks again and again at what the kernel does:
 
     it sleeps         all time since the last look counts: it could have ended, and did something else
     it wants a CPU    the time counts in which it had one, or in which its container used all that it may: what a
                       kernel's own children take from it is its own doing
 
-Code can make its kernel wait for a CPU, by a low priority for example. So a wait for CPUs does not go on for ever either.
+Code can make its kernel wait for a CPU, by a low priority for example. So even a wait for CPUs comes to an end.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import NamedTuple
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.usage_sampler import UsageSampler
 
-# Linux gives a container its limit of the CPUs anew every 100 ms. Between two looks that are closer, a container that has
-# just used up its limit would seem to get no CPU.
+# Linux gives a container its limit of the CPUs anew every 100 ms. Between two looks that are closer, a container which
+# has just used up its limit would seem to get no CPU.
 LOOK_SECONDS = 0.1
-# How late a look may be, in LOOK_SECONDS. Between two looks the agent sleeps, so when it comes later, it had to wait for a
-# CPU itself. Under gVisor nothing else tells: there a kernel seems to run while its sandbox waits for the host. So if a
-# look comes twice as late as it may, only half of that time counts.
+# How long a look may take to come, in LOOK_SECONDS. The agent sleeps meanwhile, so if it takes longer, the agent had to
+# wait for a CPU itself. Under gVisor nothing else tells: there a kernel seems to run while its sandbox waits for the
+# host. A look that takes twice as long counts as half of what it may take, one that takes three times as a third.
 PUNCTUAL_SHARE = 1.2
 # So many times the grace is the end of it, whatever the kernel waits for. One that gets a tenth of a CPU still has its
 # whole grace; a session that gets less is of no use to anybody.

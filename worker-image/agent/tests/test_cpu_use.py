@@ -1,0 +1,54 @@
+"""What a kernel has had of the CPUs, and whether it would have more: run as root in the worker image."""
+
+import asyncio
+import unittest
+from collections.abc import Callable
+
+from cellhouse_agent.kernel_process import NO_CPU_USE
+
+from tests.with_kernels import PATIENCE_SECONDS, WithKernels
+
+# While the main thread waits for the next request.
+COMPUTING_THREAD = """
+import threading
+is_over = threading.Event()
+def compute():
+    while not is_over.is_set(): pass
+threading.Thread(target=compute, daemon=True).start()
+print(1)
+"""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when it holds."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class CpuUseTest(WithKernels):
+    """The kernel's process, all its threads together."""
+
+    async def test_a_kernel_that_waits_for_requests_wants_none(self) -> None:
+        kernel = await self.kernel()
+        await until(lambda: not kernel.cpu().wants_cpu)
+
+    async def test_a_thread_that_computes_wants_more_whatever_the_main_thread_does(self) -> None:
+        kernel = await self.kernel()
+        before = kernel.cpu().used_seconds
+        await kernel.ask(COMPUTING_THREAD)
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+            self.assertTrue(kernel.cpu().wants_cpu)
+        await until(lambda: kernel.cpu().used_seconds > before + 0.1)
+        await kernel.ask("is_over.set(); print(1)")
+        await until(lambda: not kernel.cpu().wants_cpu)
+
+    async def test_a_kernel_that_has_ended_wants_none(self) -> None:
+        kernel = await self.kernel()
+        await kernel.end()
+        self.assertEqual(kernel.cpu(), NO_CPU_USE)
+
+
+if __name__ == "__main__":
+    unittest.main()
