@@ -51,8 +51,16 @@ class OutputOrderTest(WithExecutor):
         self.assertEqual(await self.shown("1", code), ["stream b\n", "error KeyError"])
 
     async def test_of_a_forked_child_after_what_was_printed_before_it(self) -> None:
-        child = "print('c')\n    os._exit(0)"
-        code = f"print('a', end='')\nos.write(1, b'b')\npid = os.fork()\nif not pid:\n    {child}\nos.waitpid(pid, 0)\nprint('d')"
+        code = (
+            "print('a', end='')\n"
+            "os.write(1, b'b')\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "  print('c')\n"
+            "  os._exit(0)\n"
+            "os.waitpid(child, 0)\n"
+            "print('d')"
+        )
         self.assertEqual(await self.shown("1", code), ["stream abc\nd\n"])
 
     async def test_in_every_one_of_many_rounds(self) -> None:
