@@ -18,7 +18,7 @@ export type Output =
 
 export interface RichOutput {
   readonly kind: 'result' | 'display' | 'update';
-  /** MIME type -> value, as Jupyter's. */
+  /** MIME type -> value, as Jupyter's; whole numbers as in exactJson.ts. */
   readonly data: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly displayId: string | null;

@@ -16,7 +16,8 @@ builder.scalarType('DateTime', {
 });
 
 builder.scalarType('JSON', {
-  description: 'Any JSON value, as it is.',
+  description:
+    'Any JSON value, as it is. Whole numbers have all their digits; `JSON.parse` of JavaScript rounds those above 2^53.',
   serialize: (value) => value,
   parseValue: refuseInput,
 });

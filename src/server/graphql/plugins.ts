@@ -6,6 +6,7 @@ import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import type { YogaServerOptions } from 'graphql-yoga';
 import type { SchemaContext } from '../../schema/context.ts';
 import { useReadBody } from './bodyParams.ts';
+import { useExactResults } from './exactResults.ts';
 import { type ErrorMask, useOneCode } from './maskErrors.ts';
 import { type QueryLimits, useIntrospection, useMaxTokens } from './queryLimits.ts';
 import { useSentStreams } from './sentStreams.ts';
@@ -43,5 +44,8 @@ export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
 
     // Execution. Server-sent events only: what a WebSocket streams is watched by graphql-ws.
     useSentStreams(errorMask),
+
+    // The answer.
+    useExactResults(),
   ];
 }
