@@ -1,3 +1,4 @@
+import { jsonText } from './exactJson.ts';
 import type { Finish, Output } from './output.ts';
 
 /** What each output costs beside its content, as a row and in memory (measured: 280 bytes). So tiny ones count, too. */
@@ -35,5 +36,5 @@ function sizeOfValues(bundle: Readonly<Record<string, unknown>>): number {
 }
 
 function roughSize(value: unknown): number {
-  return typeof value === 'string' ? value.length : (JSON.stringify(value)?.length ?? 0);
+  return typeof value === 'string' ? value.length : jsonText(value).length;
 }

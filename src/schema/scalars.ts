@@ -18,7 +18,8 @@ builder.scalarType('DateTime', {
 });
 
 builder.scalarType('JSON', {
-  description: 'Any JSON value.',
+  description:
+    'Any JSON value. Whole numbers have all their digits; `JSON.parse` of JavaScript rounds those above 2^53.',
   serialize: (value) => value,
   parseValue: refuseInput,
 });

@@ -37,6 +37,17 @@ reply({"status": "ok", "execution_count": 2**52})`);
     expect(forged).toMatchObject({ status: 'OK', resultText: '4' });
   });
 
+  it('does not hide what is printed after it, even if it is an end', async () => {
+    const ran = await attack(`
+whole_end(MINE)
+content = {"execution_state": "idle"}
+kernel.session.send(kernel.iopub_socket, "status", content, parent=kernel.get_parent("shell"))
+print("after")
+time.sleep(0.1)
+print("the end")`);
+    expect(ran).toMatchObject({ status: 'OK', stdout: 'forgedafter\nthe end\n' });
+  });
+
   it('is stored exactly, or told as a gap', async () => {
     const odd = await attack(String.raw`
 stream("\ud800 \0 \udfff")

@@ -5,7 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 import { execute, submit } from '../../testkit/interpreter.ts';
-import { askOverHttp, askOverWebSocket } from '../support/bothTransports.ts';
+import {
+  askOverHttp,
+  askOverWebSocket,
+  textOverHttp,
+  textOverWebSocket,
+} from '../support/bothTransports.ts';
 import { LARGE_LINE, ODD_OUTPUTS, type OddOutput } from '../support/oddOutputs.ts';
 import {
   assembledOutput,
@@ -116,6 +121,24 @@ for bundle in json.loads(${JSON.stringify(JSON.stringify(show))}):
     expect(resultBase64).toBe(png('2'));
     for (const read of [subscribedOutput, pagedOutput])
       expect((await read(gateway, id)).map(({ data }) => data)).toEqual(show);
+  });
+});
+
+describe('whole numbers in JSON', () => {
+  it('have all their digits over HTTP, as server-sent events and over a WebSocket', async () => {
+    const code = `from IPython.display import JSON
+display(JSON({"n": 2**60 + 1, "of a row": [-2**63, 10**400]}), metadata={"application/json": {"id": 2**64 - 1}})`;
+    const { id } = await execute(gateway, 'ann', code);
+    const fields = '... on RichOutput { data metadata }';
+    const query = `{ execution(id: "${id}") { outputs { ${fields} } } }`;
+    const subscription = `subscription { output(executionId: "${id}") { ${fields} } }`;
+    for (const ask of [textOverHttp, textOverWebSocket])
+      for (const document of [query, subscription]) {
+        const text = await ask(gateway, document);
+        expect(text).toContain('"n":1152921504606846977,');
+        expect(text).toContain(`"of a row":[-9223372036854775808,1${'0'.repeat(400)}]`);
+        expect(text).toContain('"id":18446744073709551615}');
+      }
   });
 });
 

@@ -74,6 +74,26 @@ print("unseen")`,
     code: 'import subprocess\nprint("a")\ndone = subprocess.run(["echo", "b"])\nprint("c")',
     stdout: 'a\nb\nc\n',
   },
+  'a child process that prints in the middle of a line': {
+    code: `import subprocess
+for n in range(100):
+    print("a", end="")
+    done = subprocess.run(["printf", "b"])
+    print()`,
+    stdout: 'ab\n'.repeat(100),
+  },
+  'a forked child that prints in the middle of a line': {
+    code: `import os
+for n in range(100):
+    print("a", end="")
+    child = os.fork()
+    if not child:
+        print("b", end="", flush=True)
+        os._exit(0)
+    done = os.waitpid(child, 0)
+    print()`,
+    stdout: 'ab\n'.repeat(100),
+  },
   'half a character from C, and the other half later': {
     code: 'import os, time\nn = os.write(1, b"\\xc3")\ntime.sleep(0.1)\nn = os.write(1, b"\\xa9")',
     stdout: 'é',

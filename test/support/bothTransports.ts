@@ -1,4 +1,5 @@
 /** One operation over HTTP (a subscription as server-sent events) or over a WebSocket: the first answer to it. */
+import { WebSocket } from 'ws';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface Outcome {
@@ -12,12 +13,28 @@ export type Ask = (
 ) => Promise<Outcome>;
 
 export async function askOverHttp(
-  { url, token }: TestGateway,
+  gateway: TestGateway,
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Outcome> {
+  const response = await postQuery(gateway, query, variables);
+  const body = await response.text();
+  const isEvents = response.headers.get('Content-Type')?.startsWith('text/event-stream');
+  return JSON.parse(isEvents ? (/^data: (.+)$/m.exec(body)?.[1] ?? body) : body) as Outcome;
+}
+
+/** All of the answer, before anybody has parsed it. */
+export async function textOverHttp(gateway: TestGateway, query: string): Promise<string> {
+  return await (await postQuery(gateway, query, {})).text();
+}
+
+async function postQuery(
+  { url, token }: TestGateway,
+  query: string,
+  variables: Readonly<Record<string, unknown>>,
+): Promise<Response> {
   const isStream = query.startsWith('subscription');
-  const response = await fetch(`${url}/graphql`, {
+  return await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: {
       'Content-Type': 'application/json',
@@ -26,9 +43,6 @@ export async function askOverHttp(
     },
     body: JSON.stringify({ query, variables }),
   });
-  const body = await response.text();
-  const isEvents = response.headers.get('Content-Type')?.startsWith('text/event-stream');
-  return JSON.parse(isEvents ? (/^data: (.+)$/m.exec(body)?.[1] ?? body) : body) as Outcome;
 }
 
 /** Whether the protocol brings it as a result or as an error. */
@@ -51,5 +65,24 @@ export function askOverWebSocket(
         complete: () => void client.dispose(),
       },
     );
+  });
+}
+
+/** All messages of the operation, before anybody has parsed them. */
+export function textOverWebSocket({ url, token }: TestGateway, query: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    const send = (message: unknown) => socket.send(JSON.stringify(message));
+    let all = '';
+    socket.on('error', reject);
+    socket.on('close', () => resolve(all));
+    socket.on('open', () => send({ type: 'connection_init', payload: { 'X-Auth-Token': token } }));
+    socket.on('message', (data) => {
+      const message = String(data);
+      const { type } = JSON.parse(message) as { type: string };
+      if (type === 'connection_ack') send({ id: '1', type: 'subscribe', payload: { query } });
+      else if (type === 'complete' || type === 'error') socket.close();
+      all += message;
+    });
   });
 }

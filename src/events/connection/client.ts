@@ -2,6 +2,7 @@ import net from 'node:net';
 import postgres from 'postgres';
 import { backOffMs } from '../../async/backOffMs.ts';
 import { within } from '../../async/within.ts';
+import { jsonText, parseExactly } from '../../domain/exactJson.ts';
 import { arrayTypes } from './arrayTypes.ts';
 import type { DatabaseAddress } from './databaseAddress.ts';
 
@@ -32,6 +33,14 @@ const bigint = {
   // Positions, bytes and sequence numbers, all far below 2^53.
   parse: (text: string) => Number(text),
   serialize: (value: number) => String(value),
+};
+
+/** What code has put out, and the progress of a worker. */
+const json = {
+  to: 114,
+  from: [114],
+  parse: parseExactly,
+  serialize: jsonText,
 };
 
 export type Sql = postgres.Sql<{ bigint: number }>;
@@ -70,7 +79,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
   const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const settings = {
     max: options.maxConnections,
-    types: { bigint, ...arrayTypes },
+    types: { bigint, json, ...arrayTypes },
     fetch_types: false,
     transform: options.keepsColumnNames ? {} : { column: { from: postgres.toCamel } },
     connect_timeout: CONNECT_TIMEOUT_S,

@@ -1,5 +1,6 @@
 import { type EntityState, fold, type StreamKind } from '../../domain/entities.ts';
 import { type DomainEvent, streamIdOf } from '../../domain/events.ts';
+import { jsonText } from '../../domain/exactJson.ts';
 import type { EventId, NewId } from '../../domain/ids.ts';
 import type { Commit, StreamAppend } from './eventStore.ts';
 import { encodeJson } from './jsonText.ts';
@@ -41,7 +42,10 @@ export interface PreparedEvent {
 }
 
 export interface OutputBody {
-  /** JSON text. JSON.stringify escapes U+0000 and lone surrogates, and a `json` column keeps the escapes. */
+  /**
+   * JSON text. U+0000 and lone surrogates are escaped in it. A `json` column keeps these escapes, and all digits of a
+   * number.
+   */
   readonly json: string;
   readonly bytes: number;
 }
@@ -98,7 +102,7 @@ function linked(events: readonly Unlinked[], cause: Commit['causationId']): Prep
 }
 
 function outputBody(output: unknown): OutputBody {
-  const json = JSON.stringify(output);
+  const json = jsonText(output);
   return { json, bytes: Buffer.byteLength(json) };
 }
 

@@ -1,3 +1,4 @@
+import { jsonText } from '../../domain/exactJson.ts';
 import type { Output } from '../../domain/output.ts';
 
 /** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, other values as JSON. */
@@ -25,8 +26,7 @@ export function outputBytes(output: Output): number {
 function valuesBytes(values: Readonly<Record<string, unknown>>): number {
   let bytes = 0;
   for (const [key, value] of Object.entries(values))
-    bytes +=
-      key.length + Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+    bytes += key.length + Buffer.byteLength(typeof value === 'string' ? value : jsonText(value));
   return bytes;
 }
 

@@ -1,3 +1,5 @@
+import { endOfText, parseExactly } from '../../domain/exactJson.ts';
+
 /**
  * Most values (objects, arrays, numbers, texts; not keys) in one frame. Without this limit, 16 MiB of `{},{},...` hold
  * five million values: they take 0.3 GB as objects, and block the event loop for a second or more. 500,000 values take
@@ -6,11 +8,11 @@
  */
 const MAX_JSON_VALUES = 500_000;
 
-/** Parses `text`. Undefined if it is not JSON or holds too many values. */
+/** Parses `text`, with every digit of its whole numbers. Undefined if it is not JSON or holds too many values. */
 export function parseJson(text: string): unknown {
   if (!holdsAtMost(MAX_JSON_VALUES, text)) return undefined;
   try {
-    return JSON.parse(text);
+    return parseExactly(text);
   } catch (e: unknown) {
     // A SyntaxError is the peer's fault, and the caller counts it. No other error is expected.
     if (e instanceof SyntaxError) return undefined;
@@ -20,7 +22,6 @@ export function parseJson(text: string): unknown {
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const OPENING_BRACKET = 0x5b;
 const OPENING_BRACE = 0x7b;
 
@@ -36,17 +37,4 @@ function holdsAtMost(max: number, text: string): boolean {
     if (values > max) return false;
   }
   return true;
-}
-
-/** The index of the closing quote of the JSON string that opens at `start`. */
-function endOfText(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
-  return end === -1 ? text.length : end;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let first = at;
-  while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
-  return (at - first) % 2 === 1;
 }

@@ -1,3 +1,4 @@
+import { jsonText } from '../../domain/exactJson.ts';
 import type { Output, RichOutput } from '../../domain/output.ts';
 import { readErrorFacts } from './errorFacts.ts';
 import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
@@ -103,7 +104,7 @@ function isKeepableData(data: JsonObject): boolean {
 /** Metadata that exceeds the bounds is dropped, but the data is kept: metadata only hints at how to show it. */
 function boundedMetadata(metadata: JsonObject): JsonObject {
   const isKeepable =
-    nestsAtMost(MAX_JSON_DEPTH, metadata) && JSON.stringify(metadata).length <= MAX_METADATA_CHARS;
+    nestsAtMost(MAX_JSON_DEPTH, metadata) && jsonText(metadata).length <= MAX_METADATA_CHARS;
   return isKeepable ? metadata : {};
 }
 

@@ -6,6 +6,7 @@ import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import type { YogaServerOptions } from 'graphql-yoga';
 import type { SchemaContext } from '../../schema/context.ts';
 import { useReadBody } from './bodyParams.ts';
+import { useExactResults } from './exactResults.ts';
 import { type ErrorMask, useOneCode } from './maskErrors.ts';
 import { type QueryLimits, useIntrospection, useMaxTokens } from './queryLimits.ts';
 import { useSentStreams } from './sentStreams.ts';
@@ -44,5 +45,8 @@ export function createPlugins({ limits, errorMask }: PluginsDeps): Plugins {
 
     // Execution. This is for server-sent events only; graphql-ws handles the streams of WebSockets.
     useSentStreams(errorMask),
+
+    // The answer.
+    useExactResults(),
   ];
 }

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { exactly } from './exactResults.ts';
 import { type ErrorMask, withoutHttp } from './maskErrors.ts';
 import type { ServerContext } from './serverContext.ts';
 
@@ -43,7 +44,8 @@ function tellingFailure(
     async next() {
       if (hasFailed) return await cut(res);
       try {
-        return await source.next();
+        const next = await source.next();
+        return next.done ? next : { done: false, value: exactly(next.value) };
       } catch (error: unknown) {
         hasFailed = true;
         return { done: false, value: { errors: [withoutHttp(errorMask.mask(error))] } };

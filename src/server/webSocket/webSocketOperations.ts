@@ -12,6 +12,7 @@ import type { Principal } from '../../service/principal.ts';
 import type { GraphqlHttp } from '../graphql/graphqlHttp.ts';
 import { type ErrorMask, withoutHttp } from '../graphql/maskErrors.ts';
 import type { InFlight } from '../http/inFlight.ts';
+import type { MarkedNumbers } from './markedNumbers.ts';
 
 export interface OperationsDeps {
   readonly graphql: GraphqlHttp;
@@ -43,7 +44,11 @@ interface Pipeline {
   readonly subscribe: Enveloped['subscribe'];
 }
 
-export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params, SocketExtra> {
+/** @param numbers whose marks are taken away when a message is sent */
+export function webSocketOperations(
+  deps: OperationsDeps,
+  numbers: MarkedNumbers,
+): ServerOptions<Params, SocketExtra> {
   const { graphql, errorMask, inFlight } = deps;
 
   async function prepare(
@@ -84,7 +89,12 @@ export function webSocketOperations(deps: OperationsDeps): ServerOptions<Params,
       }
     },
     onNext(_context, _id, _payload, _args, { data, errors }) {
-      if (errors) return { errors: toWire(errors, errorMask), ...(data !== undefined && { data }) };
+      const marked = numbers.marked(data);
+      if (!errors && marked === data) return;
+      return {
+        ...(errors && { errors: toWire(errors, errorMask) }),
+        ...(marked !== undefined && { data: marked }),
+      };
     },
     onError: (_context, _id, _payload, errors) => toWire(errors, errorMask),
     onComplete({ extra: { calls, onCallEnd } }, id) {

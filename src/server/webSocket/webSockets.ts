@@ -14,6 +14,7 @@ import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Authenticate } from '../http/authenticate.ts';
 import { keepAlive } from './keepAlive.ts';
+import { createMarkedNumbers } from './markedNumbers.ts';
 import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
 import {
   type OperationsDeps,
@@ -51,8 +52,9 @@ export interface WebSockets {
 
 export function createWebSockets(deps: WebSocketsDeps): WebSockets {
   const { authenticate, maxMessageBytes, logger } = deps;
+  const numbers = createMarkedNumbers();
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
-    ...webSocketOperations(deps),
+    ...webSocketOperations(deps, numbers),
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     onConnect({ connectionParams, extra }) {
       extra.principal = authenticate(connectionParams ?? {}) ?? authenticate(extra.headers);
@@ -93,7 +95,10 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
       {
         protocol: socket.protocol,
         // On a closing socket, streams wait until it is closed, so that they do not go on without a reader.
-        send: (data) => (socket.readyState === socket.OPEN ? send(socket, data, watch) : isClosed),
+        send: (data) =>
+          socket.readyState === socket.OPEN
+            ? send(socket, numbers.unmarked(data), watch)
+            : isClosed,
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) => onMessage(socket, take, logger),
       },

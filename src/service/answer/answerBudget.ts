@@ -1,6 +1,7 @@
 /** Limits one answer, in bytes and in items of lists. */
 import { DomainError } from '../../domain/errors.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
+import { jsonText } from '../../domain/exactJson.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type OutputAdvice, type Piece, tooLarge } from './tooMuch.ts';
 
@@ -26,7 +27,7 @@ export function createAnswerBudget(maxBytes: number, advice: OutputAdvice): Answ
   let bytes = 0;
   let itemCount = 0;
   function charge<T>(piece: Piece, value: T): T {
-    bytes += Buffer.byteLength(JSON.stringify(value) ?? '');
+    bytes += Buffer.byteLength(jsonText(value) ?? '');
     if (bytes > maxBytes) throw tooLarge(piece, maxBytes, advice);
     return value;
   }

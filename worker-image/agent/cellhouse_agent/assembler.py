@@ -16,14 +16,15 @@ MAX_SENDERS = 64
 class _Sender:
     """What is known of one process."""
 
-    number: int = 0
+    # Its last packet.
+    last: bytes = b""
     fragments: list[bytes] | None = None
     size_bytes: int = 0
     is_cut: bool = False
 
 
 class Assembler:
-    """Takes packets, gives messages. It never holds more than `max_message_bytes` and MAX_SENDERS packets."""
+    """Takes packets, gives messages. It never holds more than `max_message_bytes` and two packets of each sender."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max_message_bytes = max_message_bytes
@@ -31,30 +32,47 @@ class Assembler:
         # Of messages that are not complete.
         self.held_bytes = 0
 
-    def take(self, packet: bytes) -> Assembled | None:
-        """The message that this packet completes, if it does. Raises MalformedMessage."""
+    def take(self, packet: bytes) -> list[Assembled]:
+        """The message that this packet completes, after those that nothing completes now. Raises MalformedMessage."""
         try:
-            pid, number, has_more = PACKET_HEAD.unpack_from(packet)
+            pid, _, is_first, has_more = PACKET_HEAD.unpack_from(packet)
         except struct.error as error:
             raise MalformedMessage("short packet") from error
+        sender = self._senders.pop(pid, None)
+        done = [] if sender else self._make_room()
         # The least recently heard is the first to be forgotten.
-        sender = self._senders.pop(pid, None) or self._new_sender()
-        self._senders[pid] = sender
-        if number <= sender.number:
+        self._senders[pid] = sender = sender or _Sender()
+        if packet == sender.last:
             # Sent twice, since its sender was interrupted before it could note that it was sent.
-            return None
-        sender.number = number
+            return done
+        sender.last = packet
         fragment = packet[PACKET_HEAD.size :]
-        if sender.fragments is None and not has_more:
-            return Assembled(fragment, len(fragment), len(fragment) <= self._max_message_bytes)
+        if is_first:
+            done += self._torn(sender)
+        elif sender.fragments is None:
+            raise MalformedMessage("no beginning")
+        if is_first and not has_more:
+            is_whole = len(fragment) <= self._max_message_bytes
+            return [*done, Assembled(fragment, len(fragment), is_whole)]
         self._add_fragment(sender, fragment)
-        return None if has_more else self._finish(sender)
+        return done if has_more else [*done, self._finish(sender)]
 
-    def _new_sender(self) -> _Sender:
-        if len(self._senders) == MAX_SENDERS:
-            oldest = next(iter(self._senders))
-            self._forget(self._senders.pop(oldest))
-        return _Sender()
+    def _make_room(self) -> list[Assembled]:
+        """Forget a sender if there is no room for another, one that is not amid a message if there is one."""
+        if len(self._senders) < MAX_SENDERS:
+            return []
+        pids = iter(self._senders)
+        oldest = next(pids)
+        free = (pid for pid in (oldest, *pids) if self._senders[pid].fragments is None)
+        return self._torn(self._senders.pop(next(free, oldest)))
+
+    def _torn(self, sender: _Sender) -> list[Assembled]:
+        """What has come of a message whose rest will not come, if there is one: its head says whose it is."""
+        if sender.fragments is None:
+            return []
+        torn = Assembled(sender.fragments[0], sender.size_bytes, False)
+        self._forget(sender)
+        return [torn]
 
     def _add_fragment(self, sender: _Sender, fragment: bytes) -> None:
         sender.size_bytes += len(fragment)

@@ -1,10 +1,14 @@
 """One execution on its way: what the kernel says about it becomes frames, within the limits of its request.
 
-States: sent -> started (the kernel's `busy`) -> done (its `execute_reply` and its `idle`) -> finished (frames written).
+States: sent -> started (the kernel's `busy`) -> done (its `idle`, with the key) -> finished (frames written).
+
+Code can say anything in its kernel's name, `idle` and a reply too. The end is the `idle` with a key that the kernel
+keeps from the code. Until it comes, output is kept.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +30,8 @@ from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, du
 # only pretended to be over, a task that never yields. But not longer than this part of the time that the new one has.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
+# Too many to be guessed.
+KEY_BYTES = 16
 
 
 class Execution:
@@ -40,14 +46,14 @@ class Execution:
         self.request = request
         self._writer = writer
         self._parent = dump(request.header)
-        self._clock = clock
+        self.end_key = secrets.token_hex(KEY_BYTES)
         # Time counts from when the request is sent, to a kernel that is ready: whatever holds that kernel, nobody waits
         # longer than the limit.
         limit = request.timeout_ms / 1000
         self.stuck_at = clock() + min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
         self.deadline = clock() + limit
         self.started_at: float | None = None
-        self.idle_since: float | None = None
+        self.is_done = False
         self.is_interruptible = False
         self.wants_exit = False
         self.reply: JsonObject | None = None
@@ -56,11 +62,6 @@ class Execution:
         self._stopped_by: str | None = None
         self._dropped_bytes: Counter[str] = Counter()
         self._dropped_messages: Counter[str] = Counter()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether both the reply and `idle` have come."""
-        return self.reply is not None and self.idle_since is not None
 
     @property
     def dropped_bytes(self) -> int:
@@ -79,8 +80,8 @@ class Execution:
                     else bounded_reply(message.content)
                 )
         elif message.msg_type == "status":
-            self._accept_status(message.content.get("execution_state"))
-        elif self.idle_since is not None:
+            self._accept_status(message.content)
+        elif self.is_done:
             # A thread that goes on printing: over is over.
             return
         elif message.msg_type == "execute_input":
@@ -89,11 +90,12 @@ class Execution:
             self.start()
             self._accept_output(message)
 
-    def _accept_status(self, state: object) -> None:
+    def _accept_status(self, content: JsonObject) -> None:
+        state = content.get("execution_state")
         if state == "busy":
             self.start()
-        elif state == "idle" and self.idle_since is None:
-            self.idle_since = self._clock()
+        elif state == "idle" and content.get("end_key") == self.end_key:
+            self.is_done = True
 
     def start(self) -> None:
         """Write `busy`, once. The executor calls it too: code can end the kernel before its own `busy` has left it."""

@@ -204,7 +204,7 @@ class Executor:
         """Send the first request of the queue to a kernel that is ready."""
         request, self._running_since = self._queue.popleft()
         execution = Execution(request, self._writer, self._loop.time)
-        kernel.execute(request.msg_id, request.code)
+        kernel.execute(request.msg_id, request.code, execution.end_key)
         self._running = Supervision(
             kernel,
             execution,

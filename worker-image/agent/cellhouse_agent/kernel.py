@@ -150,13 +150,8 @@ class Kernel:
             await self._process.wait()
             self._process.close()
 
-    async def answer(self) -> None:
-        """Return when the kernel has answered a question, so when it has done all it was asked before; maybe never."""
-        if self._link:
-            await self._link.probe()
-
-    def execute(self, msg_id: str, code: str) -> None:
-        """Send code to a ready kernel."""
+    def execute(self, msg_id: str, code: str, end_key: str = "") -> None:
+        """Send code to a ready kernel, which tells the key with the `idle` that follows everything else."""
         content: JsonObject = {
             "code": code,
             "silent": False,
@@ -166,7 +161,7 @@ class Kernel:
             "stop_on_error": False,
         }
         if self._link:
-            self._link.send(msg_id, "execute_request", content)
+            self._link.send(msg_id, "execute_request", content, {"end_key": end_key})
 
     def interrupt(self) -> None:
         """SIGINT to the kernel."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from cellhouse_agent.assembler import Assembler
 from cellhouse_agent.wire import (
+    Assembled,
     JsonObject,
     KernelMessage,
     MalformedMessage,
@@ -69,9 +70,11 @@ class KernelLink:
         self.send(self._probe_id, "kernel_info_request", {})
         await self._answered.wait()
 
-    def send(self, msg_id: str, msg_type: str, content: JsonObject) -> None:
+    def send(
+        self, msg_id: str, msg_type: str, content: JsonObject, metadata: JsonObject | None = None
+    ) -> None:
         """Send a request; it waits in the socket, or here, until the kernel takes it."""
-        data = pack_request(msg_id, msg_type, content)
+        data = pack_request(msg_id, msg_type, content, metadata)
         for number, packet in packets(data, os.getpid(), self._sent_number + 1):
             self._unsent.append(packet)
             self._sent_number = number
@@ -124,12 +127,18 @@ class KernelLink:
             self._on_end()
             return False
         try:
-            assembled = self._assembler.take(packet)
-            for parts, size_bytes in split_messages(assembled) if assembled else ():
-                self._hand_on(parts, size_bytes)
+            for assembled in self._assembler.take(packet):
+                self._split(assembled)
         except MalformedMessage:
             self.malformed_messages += 1
         return True
+
+    def _split(self, assembled: Assembled) -> None:
+        try:
+            for parts, size_bytes in split_messages(assembled):
+                self._hand_on(parts, size_bytes)
+        except MalformedMessage:
+            self.malformed_messages += 1
 
     def _hand_on(self, parts: list[memoryview], size_bytes: int) -> None:
         try:

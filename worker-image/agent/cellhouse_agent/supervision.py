@@ -2,10 +2,9 @@
 
 It ends in one of these ways, tried in this order whenever something has changed:
 
-    done          reply and `idle` are there                -> finished | timeout | interrupted
+    done          the kernel is free again                  -> finished | timeout | interrupted
     died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
     restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    no reply      `idle` came and the kernel answers again, but never replied (SIGINT hit the kernel itself)
     stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and the
                   SIGINT that was to end that did not -> timeout, fresh kernel
     limit         its time is over: SIGINT, then `grace`    -> timeout
@@ -74,7 +73,6 @@ class Supervision:
         # From the limit on, once it has begun.
         self._grace: Grace | None = None
         self._is_interrupted_again = False
-        self._answer: asyncio.Task[None] | None = None
 
     def interrupt(self) -> None:
         """End it as `interrupted`, as soon as it can be."""
@@ -90,7 +88,7 @@ class Supervision:
         """Whether what the kernel said is for `run` to act upon, now."""
         execution = self.execution
         has_begun = self._awaits_start and execution.started_at is not None
-        return has_begun or execution.idle_since is not None or self._is_interrupt_due
+        return has_begun or execution.is_done or self._is_interrupt_due
 
     def verdict_of_messages(self) -> Verdict | None:
         """How it has ended, if it has: by what the kernel said alone, which goes on to serve."""
@@ -101,19 +99,15 @@ class Supervision:
 
     async def run(self) -> Verdict | None:
         """Wait for its end; None if somebody has written that."""
-        try:
-            self.sampler.watch()
-            while not self.has_ended:
-                self._changed.clear()
-                if verdict := self._verdict():
-                    return verdict
-                look_at = self._act()
-                self._awaits_start = self.execution.started_at is None
-                await self._wait_for_change(look_at - self._loop.time())
-            return None
-        finally:
-            if self._answer:
-                self._answer.cancel()
+        self.sampler.watch()
+        while not self.has_ended:
+            self._changed.clear()
+            if verdict := self._verdict():
+                return verdict
+            look_at = self._act()
+            self._awaits_start = self.execution.started_at is None
+            await self._wait_for_change(look_at - self._loop.time())
+        return None
 
     async def _wait_for_change(self, seconds: float) -> None:
         """Return when something has changed or the time is over. No tasks: it is on every execution's way."""
@@ -128,7 +122,10 @@ class Supervision:
         kernel, execution = self.kernel, self.execution
         is_timeout = self._grace is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
-        if execution.is_done and execution.reply is not None:
+        if execution.is_done:
+            if execution.reply is None:
+                # SIGINT hit the kernel itself.
+                return without_reply(outcome)
             # After quit() the kernel would take one more request and die on it.
             reason = "died" if execution.wants_exit else None
             return Verdict(outcome, execution.reply, reason)
@@ -138,8 +135,6 @@ class Supervision:
             return died(kernel.exit_code, self.sampler.has_oom_kill, is_timeout)
         if self._must_restart():
             return restarted(is_timeout)
-        if self._answer and self._answer.done():
-            return without_reply(outcome)
         if execution.started_at is None and self._take_up and self._take_up.is_over():
             return never_taken_up(self._is_interrupted)
         if self._grace and self._grace.is_over():
@@ -149,10 +144,6 @@ class Supervision:
     def _act(self) -> float:
         """Do what is due; returns when to look again at the latest."""
         execution, now = self.execution, self._loop.time()
-        if execution.idle_since is not None and self._answer is None:
-            # The reply comes before `idle`. But code can say `idle` in the kernel's name and run on.
-            self._answer = asyncio.create_task(self.kernel.answer())
-            self._answer.add_done_callback(lambda _: self._changed.set())
         if execution.started_at is None:
             return self._free_kernel(now)
         look_at = self._enforce_limit(now)

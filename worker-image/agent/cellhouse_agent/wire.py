@@ -92,11 +92,13 @@ def is_deeper_than(value: Json, depth: int) -> bool:
     return False
 
 
-def pack_request(msg_id: str, msg_type: str, content: JsonObject) -> bytes:
+def pack_request(
+    msg_id: str, msg_type: str, content: JsonObject, metadata: JsonObject | None = None
+) -> bytes:
     """A request to the kernel. ASCII only, so that lone surrogates in code get through."""
     identifier = msg_id.encode("utf-8", "surrogatepass")
-    body = _ASCII_ENCODER.encode(content).encode()
-    return pack_parts((b"shell", msg_type.encode(), identifier, b"{}", body))
+    more, body = (_ASCII_ENCODER.encode(each or {}).encode() for each in (metadata, content))
+    return pack_parts((b"shell", msg_type.encode(), identifier, more, body))
 
 
 def split_messages(assembled: Assembled) -> Iterator[tuple[list[memoryview], int]]:

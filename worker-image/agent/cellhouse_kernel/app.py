@@ -91,6 +91,8 @@ class KernelApp(IPKernelApp):
         follow_starters([stream._parent_header for stream in streams])
         takers = {DESCRIPTORS[stream.name]: stream.add for stream in streams}
         RAW_OUTPUT.start(takers, self.iopub_thread.outbox.lock)
+        # A forked child says what it prints to the agent itself. What was printed before it comes first.
+        os.register_at_fork(before=sys.stdout.flush)
 
     def init_kernel(self) -> None:
         """Make the kernel; nothing in it knows of ZeroMQ."""

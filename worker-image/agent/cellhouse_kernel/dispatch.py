@@ -62,7 +62,7 @@ class LinkKernel(CellKernel):
         if not packet:
             # The agent is gone, and with it the worker.
             os._exit(0)
-        _, _, has_more = PACKET_HEAD.unpack_from(packet)
+        _, _, _, has_more = PACKET_HEAD.unpack_from(packet)
         self._fragments.append(packet[PACKET_HEAD.size :])
         if not has_more:
             request = read_request(b"".join(self._fragments))
@@ -96,6 +96,8 @@ class LinkKernel(CellKernel):
 
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""
+        # Code gets to see the request, but not this: nobody else can say that it is over.
+        end_key = msg["metadata"].pop("end_key", "")
         self.set_parent([], msg, channel="shell")
         self._publish_status("busy", "shell")
         handler = self.shell_handlers.get(msg["msg_type"])
@@ -112,7 +114,7 @@ class LinkKernel(CellKernel):
             finally:
                 self.interrupts.end_code()
         self.finish_output()
-        self._publish_status("idle", "shell")
+        self._publish_idle(msg["msg_id"], end_key)
 
     async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
         """Run a cell and reply."""
@@ -138,6 +140,12 @@ class LinkKernel(CellKernel):
             self.interrupts.end_code()
         message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))
         outbox.add_message(message, can_wait=True)
+
+    def _publish_idle(self, parent_id: str, end_key: str) -> None:
+        """The last message of a request."""
+        content = b'{"execution_state":"idle","end_key":"%s"}' % end_key.encode()
+        message = pack_message(b"iopub", "status", parent_id, content)
+        self.shell_channel.outbox.add_message(message)
 
     def finish_output(self) -> None:
         """A request has been handled, and SIGINT does nothing any more: send what is left of its output."""

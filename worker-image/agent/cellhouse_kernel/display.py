@@ -35,6 +35,26 @@ class DisplayHook(ZMQShellDisplayHook):
         inputs = shell.history_manager.input_hist_parsed
         return bool(inputs and ";" in inputs[-1] and super().quiet())
 
+    def cull_cache(self) -> None:
+        """Let the oldest result go. IPython drops the oldest fifth, warns on stderr, and keeps all of them hidden."""
+        shell: Any = self.shell
+        results = shell.user_ns["_oh"]
+        while len(results) >= self.cache_size:
+            number = next(iter(results))
+            result, name = results.pop(number), f"_{number}"
+            for names in (shell.user_ns, shell.user_ns_hidden):
+                # The user may have given the name to something else.
+                if names.get(name) is result:
+                    del names[name]
+
+    def log_output(self, format_dict: Any) -> None:
+        """Keep the result's text for `%history -o`, of as many as are kept themselves."""
+        super().log_output(format_dict)
+        shell: Any = self.shell
+        texts = shell.history_manager.output_hist_reprs
+        while len(texts) > self.cache_size:
+            del texts[next(iter(texts))]
+
     def start_displayhook(self) -> None:
         """Begin a message, with no more of it than goes over the link; a value that displays itself leaves it empty."""
         self.msg = {

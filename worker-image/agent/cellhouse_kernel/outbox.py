@@ -2,7 +2,7 @@
 
 Code prints from any thread, from signal handlers and from forked children, and is interrupted between any two
 instructions. So each step below can be repeated: what was not noted as sent is sent again under the same number, and
-the agent drops a number that it has seen (see packets.py). A send hands the packet to Linux: it arrives even if this
+the agent drops a packet that comes again (see packets.py). A send hands the packet to Linux: it arrives even if this
 process is killed at the next instruction.
 """
 

@@ -3,8 +3,11 @@
 A message is a list of parts. Small ones travel together in one packet, a large one in several. A packet arrives whole
 or not at all, in order, and with its sender's number, so that
 
-- a send that user code interrupts can be repeated: the agent drops a number that it has seen;
+- a send that user code interrupts can be repeated: the agent drops a packet that comes twice in a row;
 - a forked child may send on the same socket: packets of several processes come mixed, never torn.
+
+User code can send on this socket, too, in anybody's name. That must not hide what the kernel says: whether a packet
+begins a message is said by itself, and not by what came before it.
 
 Nothing on this way can drop a message: when the agent does not read, the sender waits. Both sides use this module.
 """
@@ -16,8 +19,8 @@ from collections.abc import Iterator, Sequence
 
 # Text and small figures fit one packet; the socket's buffer (some 400 KB) holds several.
 MAX_PACKET_BYTES = 98_304
-# Sender (its process id), number of the packet, whether the message goes on in its next.
-PACKET_HEAD = struct.Struct("<IQ?")
+# Sender (its process id), number of the packet, whether a message begins in it, whether that goes on in its next.
+PACKET_HEAD = struct.Struct("<IQ??")
 # Channel, type, id of the parent, metadata, content; then buffers.
 MIN_PARTS = 5
 MAX_PARTS = 1_024
@@ -65,5 +68,6 @@ def packets(data: bytes, sender: int, first_number: int) -> Iterator[tuple[int, 
     number = first_number
     for start in range(0, len(data), MAX_PACKET_BYTES):
         end = start + MAX_PACKET_BYTES
-        yield number, PACKET_HEAD.pack(sender, number, end < len(data)) + data[start:end]
+        head = PACKET_HEAD.pack(sender, number, start == 0, end < len(data))
+        yield number, head + data[start:end]
         number += 1

@@ -4,6 +4,9 @@ Each execution has pipes of its own there, so that what a process prints that an
 taken for output of the running one. (Pipes that no process can have go on to the next, and with them a
 duplicate that code has made of such a descriptor.) They are read before each write
 of Python's own, which keeps the order in which things were written, and by a thread meanwhile.
+
+Whoever looks whether there is something to read holds the lock that readers hold until they have handed on. So what
+was written before the look is either still in the pipe, or has been handed on.
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ class RawOutput:
         self._pipes: list[RawPipe] = []
         # Reentrant: a signal handler of the user's may print while its own thread reads here.
         self._lock = threading.RLock()
-        # Somebody has read, or is about to, and has not handed on yet.
-        self._is_reading = False
+        # For a look at the pipes, under the lock. The thread waits with one of its own: a look does not wait, and Linux
+        # may then tell it that there is nothing while another thread is being told of something.
         self._ready: select.epoll | None = None
         self._watched: select.epoll | None = None
         # Reading ends that something left behind may still write to. With a lock of their own: who prints need not wait
@@ -49,10 +52,10 @@ class RawOutput:
         for ever.
         """
         self._lock = lock
-        self._ready = ready = select.epoll()
+        self._ready = select.epoll()
         self._watched = select.epoll()
-        self._watched.register(ready, select.EPOLLIN)
-        self._pipes = [RawPipe(descriptor, take, ready) for descriptor, take in takers.items()]
+        told = (self._ready, self._watched)
+        self._pipes = [RawPipe(descriptor, take, told) for descriptor, take in takers.items()]
         self.renew()
         watch = _Watch(self._watched, self._on_ready)
         try:
@@ -83,9 +86,11 @@ class RawOutput:
 
     def take(self) -> None:
         """Hand on what was written until now. It comes before each write of Python's, so it must be quick."""
-        # In this order: what is not there any more was read after the flag was set.
-        if self._ready and (self._ready.poll(0, 1) or self._is_reading):
-            self._read()
+        ready = self._ready
+        if ready:
+            with self._lock:
+                if ready.poll(0, 1):
+                    self._read()
 
     def end(self) -> None:
         """An execution has ended: hand on the rest."""
@@ -125,19 +130,15 @@ class RawOutput:
 
     def _read(self) -> None:
         with self._lock:
-            try:
-                self._is_reading = True
-                for pipe in self._pipes:
-                    pipe.read()
-            finally:
-                self._is_reading = False
+            for pipe in self._pipes:
+                pipe.read()
 
     def _on_ready(self, descriptor: int) -> None:
-        if self._ready and descriptor == self._ready.fileno():
-            self._read()
-        else:
+        if descriptor in self._former:
             with self._former_lock:
                 self._discard(descriptor)
+        else:
+            self._read()
 
 
 class _Watch(threading.Thread):

@@ -6,7 +6,7 @@ import codecs
 import fcntl
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 # So much can be written while nobody reads, as when C code holds the interpreter. Linux allows no more by default.
@@ -44,10 +44,11 @@ def _inode(descriptor: int) -> tuple[int, int]:
 class RawPipe:
     """One of the descriptors, with the pipe that lies behind it now."""
 
-    def __init__(self, descriptor: int, take: TakeText, ready: select.epoll) -> None:
+    def __init__(self, descriptor: int, take: TakeText, told: Iterable[select.epoll]) -> None:
         self._descriptor = descriptor
         self._take = take
-        self._ready = ready
+        # Whoever is told that there is something to read.
+        self._told = tuple(told)
         self._reading = -1
         self._inode = (-1, -1)
         self._parent: dict[str, Any] = {}
@@ -72,12 +73,17 @@ class RawPipe:
             pass
         if former >= 0:
             # Before its last writer may go, which would wake whoever watches.
-            self._ready.unregister(former)
+            self._forget(former)
         os.dup2(writing, self._descriptor)
         self._inode = _inode(writing)
         os.close(writing)
-        self._ready.register(self._reading, select.EPOLLIN)
+        for each in self._told:
+            each.register(self._reading, select.EPOLLIN)
         return former
+
+    def _forget(self, reading: int) -> None:
+        for each in self._told:
+            each.unregister(reading)
 
     def is_as_renewed(self) -> bool:
         """Whether the descriptor is still what `renew` made it."""
@@ -107,7 +113,7 @@ class RawPipe:
             self._hand_on(self._decoder.decode(data, not data))
             if not data:
                 # User code has closed the descriptor, and nobody else has it.
-                self._ready.unregister(self._reading)
+                self._forget(self._reading)
                 os.close(self._reading)
                 self._reading = -1
 

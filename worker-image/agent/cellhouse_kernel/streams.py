@@ -39,9 +39,7 @@ class OrderedOutStream(OutStream):
             raise TypeError(f"write() argument must be str, not {type(string).__name__}")
         if self.pub_thread is None:
             raise ValueError("I/O operation on closed file")
-        # Nothing can have come between a line and its end, which `print` writes apart.
-        if string != "\n":
-            RAW_OUTPUT.take()
+        RAW_OUTPUT.take()
         if string:
             self.add(self.parent_header, string)
         return len(string)

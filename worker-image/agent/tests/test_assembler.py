@@ -26,8 +26,8 @@ class AssemblerTest(unittest.TestCase):
 
     def take(self, sent: list[bytes]) -> list[bytes]:
         """The messages that these packets complete."""
-        got = [self.assembler.take(packet) for packet in sent]
-        return [assembled.data for assembled in got if assembled]
+        got = [assembled for packet in sent for assembled in self.assembler.take(packet)]
+        return [assembled.data for assembled in got if assembled.is_whole]
 
     def test_gives_a_message_of_one_packet(self) -> None:
         self.assertEqual(self.take(made(b"abc")), [b"abc"])
@@ -40,7 +40,42 @@ class AssemblerTest(unittest.TestCase):
 
     def test_drops_what_was_sent_again(self) -> None:
         first, second = made(b"a"), made(b"b", first_number=2)
-        self.assertEqual(self.take([*first, *first, *second, *first, *second]), [b"a", b"b"])
+        self.assertEqual(self.take([*first, *first, *second, *second]), [b"a", b"b"])
+
+    def test_takes_what_has_a_number_that_another_used_in_its_name(self) -> None:
+        forged = [*made(b"x", first_number=2**64 - 1), *made(b"y"), *made(b"z")]
+        self.assertEqual(self.take([*forged, *made(b"a")]), [b"x", b"y", b"z", b"a"])
+
+    def test_takes_a_process_that_got_the_number_of_one_that_has_ended(self) -> None:
+        earlier = [*made(b"a", CHILD), *made(b"b", CHILD, 2)]
+        self.assertEqual(self.take([*earlier, *made(b"c", CHILD)]), [b"a", b"b", b"c"])
+
+    def test_takes_what_comes_after_a_beginning_in_its_name(self) -> None:
+        beginning, _ = made(b"x" * (2 * MAX_PACKET_BYTES))
+        torn, whole = self.assembler.take(beginning) + self.assembler.take(*made(b"a"))
+        self.assertEqual((torn.size_bytes, torn.is_whole), (MAX_PACKET_BYTES, False))
+        self.assertEqual((whole.data, self.assembler.held_bytes), (b"a", 0))
+
+    def test_leaves_out_what_has_no_beginning(self) -> None:
+        _, end = made(b"x" * (2 * MAX_PACKET_BYTES))
+        with self.assertRaises(MalformedMessage):
+            self.assembler.take(end)
+        self.assertEqual(self.take(made(b"a")), [b"a"])
+
+    def test_forgets_nobody_amid_a_message_for_others_that_are_not(self) -> None:
+        first, last = made(data := b"x" * (2 * MAX_PACKET_BYTES))
+        self.take([first])
+        for sender in range(100, 100 + 2 * MAX_SENDERS):
+            self.take(made(b"child", sender))
+        self.assertEqual(self.take([last]), [data])
+
+    def test_tells_of_a_message_whose_sender_it_must_forget(self) -> None:
+        first, _ = made(b"x" * (2 * MAX_PACKET_BYTES))
+        self.take([first])
+        told = []
+        for sender in range(100, 100 + MAX_SENDERS):
+            told += self.assembler.take(made(b"y" * (2 * MAX_PACKET_BYTES), sender)[0])
+        self.assertEqual([torn.data for torn in told], [b"x" * MAX_PACKET_BYTES])
 
     def test_drops_a_packet_that_was_sent_again_within_a_message(self) -> None:
         data = b"x" * (2 * MAX_PACKET_BYTES)
@@ -58,8 +93,7 @@ class AssemblerTest(unittest.TestCase):
         data = b"x" * (2 * MAX_BYTES)
         *first, last = made(data)
         self.assertEqual(self.take(first), [])
-        done = self.assembler.take(last)
-        assert done
+        (done,) = self.assembler.take(last)
         self.assertEqual(
             (len(done.data), done.size_bytes, done.is_whole), (MAX_PACKET_BYTES, len(data), False)
         )

@@ -10,7 +10,7 @@ from cellhouse_agent.execution import MAX_BUSY_SECONDS, Execution
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.wire import JsonObject, KernelMessage
+from cellhouse_agent.wire import Json, JsonObject, KernelMessage
 
 MAX_MESSAGE_BYTES = 100_000
 
@@ -37,10 +37,14 @@ class ExecutionTest(unittest.TestCase):
         """Text on stdout."""
         self.iopub("stream", {"name": "stdout", "text": text})
 
+    def become_idle(self) -> None:
+        """What the kernel itself says when it is free again."""
+        self.iopub("status", {"execution_state": "idle", "end_key": self.execution.end_key})
+
     def end(self) -> list[dict[str, Any]]:
         """End it, and return all its frames."""
         self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
-        self.iopub("status", {"execution_state": "idle"})
+        self.become_idle()
         self.assertTrue(self.execution.is_done)
         self.execution.write_end(self.execution.reply or {}, {"outcome": "finished"})
         frames = range(1, self.buffer.last_seq + 1)
@@ -87,17 +91,27 @@ class ExecutionTest(unittest.TestCase):
         self.iopub("status", {"execution_state": "busy"})
         self.assertEqual(self.kinds(self.end()), ["busy", "idle", "execute_reply"])
 
-    def test_is_done_only_with_both_reply_and_idle(self) -> None:
-        self.iopub("status", {"execution_state": "idle"})
-        self.assertFalse(self.execution.is_done)
+    def test_is_done_when_the_kernel_itself_is_idle(self) -> None:
         self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
+        self.assertFalse(self.execution.is_done)
+        self.become_idle()
         self.assertTrue(self.execution.is_done)
 
-    def test_leaves_out_what_comes_after_idle(self) -> None:
+    def test_leaves_out_what_comes_after_its_end(self) -> None:
         self.print("in time")
-        self.iopub("status", {"execution_state": "idle"})
+        self.become_idle()
         self.print("late")
         self.assertEqual(self.text(self.end()), "in time")
+
+    def test_keeps_what_comes_after_an_end_that_code_has_made_up(self) -> None:
+        self.execution.accept("shell", KernelMessage("execute_reply", "m1", {"status": "ok"}, 10))
+        keys: list[Json] = ["", "0" * 32, None, [self.execution.end_key]]
+        for key in keys:
+            self.iopub("status", {"execution_state": "idle", "end_key": key})
+            self.iopub("status", {"execution_state": "idle"})
+            self.print("x")
+        self.assertFalse(self.execution.is_done)
+        self.assertEqual(self.text(self.end()), "xxxx")
 
     def test_keeps_output_up_to_exactly_its_limit(self) -> None:
         self.print("x" * 100)

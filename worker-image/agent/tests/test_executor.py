@@ -17,12 +17,16 @@ def forge(channel, msg_type, content):
     socket = kernel.shell_channel if channel == "shell" else kernel.iopub_socket
     kernel.session.send(socket, msg_type, content, parent=kernel.get_parent("shell"))
 """
-# Says that it is over, and runs on.
+# Says that it is over, with the key that it has found in its kernel's memory, and runs on.
 PRETENDER = (
     FORGERY
     + """
-forge("iopub", "status", {"execution_state": "idle"})
+import sys
+frame = sys._getframe()
+while "end_key" not in frame.f_locals:
+    frame = frame.f_back
 forge("shell", "execute_reply", {"status": "ok", "execution_count": 1})
+forge("iopub", "status", {"execution_state": "idle", "end_key": frame.f_locals["end_key"]})
 time.sleep(50)
 """
 )
@@ -163,6 +167,14 @@ class ExecutorTest(WithExecutor):
         self.assertEqual(reply["content"]["ename"], "ZeroDivisionError")
         report = reply["metadata"]["cellhouse"]
         self.assertGreater(report["finished_at"] - report["started_at"], 1_200)
+
+    async def test_what_is_printed_after_a_forged_end_comes(self) -> None:
+        reply = "forge('shell', 'execute_reply', {'status': 'ok', 'execution_count': 1})\n"
+        idle = "forge('iopub', 'status', {'execution_state': 'idle'})\n"
+        for number, end in enumerate((idle, reply + idle, idle + reply)):
+            code = f"{FORGERY}{end}print('after'); time.sleep(0.1); print('the end')"
+            ran = await self.run_code(str(number), code)
+            self.assertEqual(ran, ("finished", "after\nthe end\n"))
 
     async def test_a_request_that_never_began_ends_after_it_began(self) -> None:
         stubborn = PRETENDER.replace(

@@ -132,8 +132,7 @@ class WithPeer(unittest.TestCase):
         """Take messages to the end."""
         assembler = Assembler(10**9)
         while packet := link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES):
-            assembled = assembler.take(packet)
-            if assembled:
+            for assembled in assembler.take(packet):
                 for parts, _ in split_messages(assembled):
                     self.messages.append(read_message(parts, 0)[1])
                 with self.arrived:

@@ -120,28 +120,31 @@ class RandomPacketTest(unittest.TestCase):
     def heard(self, assembler: Assembler, packet: bytes) -> list[bytes]:
         """The messages that a packet completes."""
         try:
-            assembled = assembler.take(packet)
+            done = assembler.take(packet)
         except MalformedMessage:
             return []
         bound = MAX_BYTES + MAX_SENDERS * MAX_PACKET_BYTES
         self.assertLessEqual(assembler.held_bytes, bound)
-        return [assembled.data] if assembled else []
+        return [assembled.data for assembled in done if assembled.is_whole]
 
     def noise(self, source: random.Random) -> bytes:
         """A packet of somebody else, or none."""
         if source.random() < 0.3:
             return source.randbytes(source.randrange(PACKET_HEAD.size))
-        sender = source.randrange(1_000, 1_000 + MAX_SENDERS // 2)
+        sender = source.randrange(1_000, 1_000 + 2 * MAX_SENDERS)
         number = source.choice((0, 1, 5, source.randrange(2**64), 2**64 - 1))
-        has_more = source.random() < 0.5
-        return PACKET_HEAD.pack(sender, number, has_more) + source.randbytes(source.randrange(50))
+        head = PACKET_HEAD.pack(sender, number, source.random() < 0.5, source.random() < 0.5)
+        return head + source.randbytes(source.randrange(50))
 
     def test_holds_no_more_than_its_bound_whoever_sends(self) -> None:
         source = random.Random(1)
         assembler = Assembler(MAX_BYTES)
         body = bytes(MAX_PACKET_BYTES)
         for _ in range(5_000):
-            head = PACKET_HEAD.pack(source.randrange(2**32), source.randrange(2**64), True)
+            is_first = source.random() < 0.5
+            head = PACKET_HEAD.pack(
+                source.randrange(2**32), source.randrange(2**64), is_first, True
+            )
             self.heard(assembler, head + body[: source.choice((0, 1, MAX_PACKET_BYTES))])
 
 

@@ -1,0 +1,35 @@
+"""A session with more results than are kept."""
+
+from tests.with_executor import WithExecutor
+
+# What `Out`, `_1`, `_2`, ... hold at most: IPython's default.
+KEPT_RESULTS = 1_000
+MORE = 5
+VALUE = """
+import gc, weakref
+class Value:
+    living = weakref.WeakSet()
+    def __init__(self): self.living.add(self)
+"""
+LOOK = f"""
+_ = gc.collect()
+names = [n for n in range({KEPT_RESULTS + MORE + 2}) if f"_{{n}}" in globals()]
+print(len(Value.living), names == [2, *Out], len(Out), Out[names[-1]] is eval(f"_{{names[-1]}}"))
+print(_2, len(get_ipython().history_manager.output_hist_reprs))
+"""
+
+
+class ManyResultsTest(WithExecutor):
+    """On a real kernel."""
+
+    async def test_the_newest_are_kept_and_the_oldest_go_without_a_word(self) -> None:
+        await self.run_code("value", VALUE)
+        for number in range(KEPT_RESULTS + MORE):
+            # What the user has given a result's name stays.
+            code = "_2 = 'mine'\nValue()" if number == 1 else "Value()"
+            ran = await self.run_code(f"{number}", code)
+            self.assertEqual(ran, ("finished", ""))
+            self.executor.ack(self.buffer.last_seq)
+        _, text = await self.run_code("look", LOOK)
+        expected = f"{KEPT_RESULTS} True {KEPT_RESULTS} True\nmine {KEPT_RESULTS}\n"
+        self.assertEqual(text, expected)

@@ -1,0 +1,81 @@
+"""What a child process prints comes between what Python prints before and after it, whoever reads its pipe."""
+
+from typing import Any
+
+from tests.with_executor import WithExecutor
+
+# The thread that reads the pipes waits for this lock: only the cell itself can hand on what a child has written.
+HELD = """
+import os, subprocess
+from IPython.display import display
+from cellhouse_kernel.raw_output import RAW_OUTPUT
+with RAW_OUTPUT._lock:
+"""
+
+
+class OutputOrderTest(WithExecutor):
+    """On a real kernel."""
+
+    async def shown(self, msg_id: str, code: str) -> list[str]:
+        """Run code while nothing else reads; its outputs in order, each as text, what is printed joined."""
+        lines = "".join(f"    {line}\n" for line in code.splitlines())
+        outcome, _ = await self.run_code(msg_id, HELD + lines)
+        self.assertEqual(outcome, "finished")
+        shown: list[str] = []
+        for frame in self.frames(msg_id):
+            kind, content = frame["header"]["msg_type"], frame["content"]
+            if content.get("name") == "stderr":
+                # Python warns of a fork beside threads.
+                continue
+            if kind == "stream" and shown and shown[-1].startswith("stream "):
+                shown[-1] += content["text"]
+            elif kind not in ("status", "execute_reply"):
+                shown.append(f"{kind} {text_of(content)}")
+        return shown
+
+    async def test_before_a_line(self) -> None:
+        code = "print('a')\nsubprocess.run(['echo', 'b'])\nprint('c')"
+        self.assertEqual(await self.shown("1", code), ["stream a\nb\nc\n"])
+
+    async def test_before_the_end_of_a_line(self) -> None:
+        code = "print('a', end='')\nsubprocess.run(['printf', 'b'])\nprint()\nprint('c')"
+        self.assertEqual(await self.shown("1", code), ["stream ab\nc\n"])
+
+    async def test_before_a_display(self) -> None:
+        code = "print('a')\nsubprocess.run(['echo', 'b'])\ndisplay(1)\nprint('c')"
+        shown = ["stream a\nb\n", "display_data 1", "stream c\n"]
+        self.assertEqual(await self.shown("1", code), shown)
+
+    async def test_before_an_error(self) -> None:
+        code = "subprocess.run(['echo', 'b'])\nget_ipython().showtraceback((KeyError, KeyError(1), None))"
+        self.assertEqual(await self.shown("1", code), ["stream b\n", "error KeyError"])
+
+    async def test_of_a_forked_child_after_what_was_printed_before_it(self) -> None:
+        code = (
+            "print('a', end='')\n"
+            "os.write(1, b'b')\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "  print('c')\n"
+            "  os._exit(0)\n"
+            "os.waitpid(child, 0)\n"
+            "print('d')"
+        )
+        self.assertEqual(await self.shown("1", code), ["stream abc\nd\n"])
+
+    async def test_in_every_one_of_many_rounds(self) -> None:
+        rounds = 200
+        code = (
+            "import subprocess\n"
+            f"for n in range({rounds}):\n"
+            "  print('a', end='')\n"
+            "  subprocess.run(['printf', 'b'])\n"
+            "  print()\n"
+        )
+        self.assertEqual(await self.run_code("1", code), ("finished", "ab\n" * rounds))
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """What an output says."""
+    data = content.get("data", {})
+    return str(content.get("text") or content.get("ename") or data.get("text/plain"))
