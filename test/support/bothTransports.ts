@@ -1,4 +1,6 @@
-/** One operation over HTTP (a subscription as server-sent events) or over a WebSocket: the first answer to it. */
+/**
+ * Sends one operation over HTTP (a subscription as server-sent events) or over a WebSocket, and gives the first answer.
+ */
 import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface Outcome {
@@ -31,7 +33,7 @@ export async function askOverHttp(
   return JSON.parse(isEvents ? (/^data: (.+)$/m.exec(body)?.[1] ?? body) : body) as Outcome;
 }
 
-/** Whether the protocol brings it as a result or as an error. */
+/** Gives the first answer, whether the protocol delivers it as a result or as an error. */
 export function askOverWebSocket(
   gateway: TestGateway,
   query: string,
