@@ -1,6 +1,6 @@
 /**
- * The agent's own checks (black, flake8, mypy, its unit tests on a real kernel), run where it runs: in the worker image. And
- * the same checkers on the probes, the examples and what benches compare with, which are Python as well.
+ * Runs the agent's own checks (black, flake8, mypy, its unit tests on a real kernel) in the worker image. The same
+ * checkers also check the probes, the examples and the programs that benches compare with, which are Python, too.
  */
 
 import { PassThrough } from 'node:stream';
@@ -10,10 +10,10 @@ import { beforeAll, expect, it } from 'vitest';
 import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
 
-/** Only ends a build that never would: a minute on a quiet machine, six beside everything else that can be run there. */
+/** Ends a build that hangs. A build takes a minute on an idle machine, and six on a very busy one. */
 const BUILD_TIMEOUT_MS = 1_200_000;
 const SOURCES = ['check.Dockerfile', 'agent'];
-/** Not part of the sources: caches of Python's tools. */
+/** Caches of Python's tools, which are not part of the sources. */
 const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 let image: string;
 
@@ -32,16 +32,16 @@ beforeAll(async () => {
   });
 }, BUILD_TIMEOUT_MS);
 
-it('is formatted, linted, typed and tested', async () => {
+it('the agent passes formatter, linter, type checker and tests', async () => {
   expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);
 });
 
 it.each([
   ['the probes', 'security/probes', ''],
-  // What a client needs is not in a worker's image.
+  // The packages of clients are not in a worker's image.
   ['the examples', '../../examples', '--ignore-missing-imports'],
   ["the stock kernel's client", '../../bench', ''],
-  // Of FastAPI, which the image of the checks has not, nothing is known.
+  // FastAPI is not in the image of the checks, so its types are unknown.
   [
     'the contenders',
     '../../bench/contenders/standIn',
@@ -60,7 +60,7 @@ it.each([
 async function run(entrypoint: string[], binds: string[] = []): Promise<string> {
   const output = new PassThrough();
   const report = text(output);
-  // A terminal, so that what it prints is not framed.
+  // With a terminal Docker does not frame the output.
   await new Docker().run(image, [], output, {
     Tty: true,
     Entrypoint: entrypoint,

@@ -1,4 +1,4 @@
-/** docs/api.md, from top to bottom: each operation gives the answer that stands below it. */
+/** Runs docs/api.md from top to bottom: each operation must give the answer below it. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,14 +10,14 @@ const pairs = [...doc.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)
 );
 
 let gateway: TestGateway;
-/** What `$id`, `$session`, `$worker` and `$at` stand for, once an answer has said so. */
+/** The values of `$id`, `$session`, `$worker` and `$at`, once an answer has given them. */
 const known = new Map<string, string>();
 beforeAll(async () => {
   gateway = await startTestGateway();
 });
 afterAll(() => gateway.destroy());
 
-/** The answer as written, but that `…` stands for anything. */
+/** A pattern of the written answer, in which `…` stands for anything. */
 function pattern(answer: unknown): unknown {
   if (answer === '…') return expect.anything();
   if (typeof answer === 'string' && answer.includes('…'))
@@ -29,7 +29,7 @@ function pattern(answer: unknown): unknown {
 
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** A text of the page with what is known by now. */
+/** A text of the page with the values that are known by now. */
 function filledIn(text: string): string {
   return text.replaceAll(/\$\w+/g, (name) => known.get(name) ?? name);
 }
@@ -46,7 +46,7 @@ function remember({ submit, session }: Told): void {
   known.set('$at', new Date().toISOString());
 }
 
-/** @param wanted how many events are taken of a subscription that does not end */
+/** @param wanted how many events are read from a subscription that does not end */
 async function run(query: string, wanted: number): Promise<unknown> {
   if (query.startsWith('subscription')) {
     const events: unknown[] = [];
@@ -62,13 +62,13 @@ async function run(query: string, wanted: number): Promise<unknown> {
   return errors ? { errors } : data;
 }
 
-/** By then the code runs: a reader of the page would not be quick enough to interrupt it before. */
+/** Waits until the code runs: a reader of the page could not interrupt it any sooner. */
 async function firstOutput(id: string): Promise<void> {
   const query = `subscription { output(executionId: "${id}", after: 0) { seq } }`;
   for await (const _ of gateway.socket().iterate({ query })) return;
 }
 
-/** The command that follows server-sent events, run until it has printed what stands below it. */
+/** Runs the command that follows server-sent events, until it has printed the text below it. */
 async function runCommand(command: string, expected: string): Promise<string> {
   const child = spawn('sh', ['-c', command], {
     detached: true,
@@ -79,7 +79,7 @@ async function runCommand(command: string, expected: string): Promise<string> {
     printed += text;
     if (printed.includes(expected)) break;
   }
-  // The shell and what it runs.
+  // Ends the shell and its children.
   if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
   return printed;
 }
@@ -100,7 +100,7 @@ describe('docs/api.md', () => {
     },
   );
 
-  it('follows events with curl as it says', async () => {
+  it('shows a curl command that follows events', async () => {
     const [, command = '', events = ''] =
       /```sh\n(printf [\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(doc) ?? [];
     const here = command

@@ -1,4 +1,4 @@
-/** What bad input gets, over HTTP and over WebSocket alike: a stable code, the field and the limit, and nothing happens. */
+/** Bad input gets a stable code, the field and the limit, over HTTP and WebSocket alike, and has no effect. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
@@ -15,7 +15,7 @@ const SUBMIT = 'mutation ($input: ExecuteInput!) { submit(input: $input) { statu
 let installation: TestInstallation;
 let gateway: TestGateway;
 let known: Known;
-/** With the pool at rest: from then on nothing is recorded unless somebody asks for it. */
+/** Resolves when the pool is at rest: from then on nothing is recorded without a request. */
 beforeAll(async () => {
   installation = await createInstallation({
     MIN_IDLE_WORKERS: '1',
@@ -42,7 +42,7 @@ async function atRest(): Promise<void> {
   });
 }
 
-/** Every row there is of what a request can leave behind. */
+/** Counts all rows that a request can leave behind. */
 async function recorded(): Promise<unknown> {
   const [row] = await installation.sql`
     SELECT (SELECT count(*) FROM events)::int AS events,
@@ -74,7 +74,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     expect(await recorded()).toEqual(before);
   });
 
-  it('takes what is at the edge of what it takes', async () => {
+  it('accepts values exactly at the limits', async () => {
     const { data, errors } = await ask(
       `query ($worker: ID!, $after: String!, $first: DateTime!, $last: DateTime!) {
         workerEvents(workerId: $worker, after: $after, first: 1000) { edges { cursor } }
@@ -110,7 +110,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     expect(await recorded()).toEqual(before);
   });
 
-  it.each([randomUUID(), 'no-uuid', '', '\u0000'])('does not know the id %j', async (id) => {
+  it.each([randomUUID(), 'no-uuid', '', '\u0000'])('finds nothing for the id %j', async (id) => {
     const before = await recorded();
     const query = `query ($id: ID!) { execution(id: $id) { id }
       workerEvents(workerId: $id) { edges { cursor } } sessionEvents(sessionId: $id) { edges { cursor } } }`;
@@ -129,7 +129,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     expect(await recorded()).toEqual(before);
   });
 
-  it('knows no session of a stranger, and no output of theirs', async () => {
+  it('finds no session and no output for an unknown user', async () => {
     const before = await recorded();
     const { data } = await ask(`{ session(userUuid: "stranger") { id }
       sessionAt(userUuid: "stranger", at: "2026-01-31T12:00:00Z") { id } }`);
@@ -158,7 +158,7 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     },
   );
 
-  it('says POOL_EXHAUSTED with a hint when to come back', async () => {
+  it('answers POOL_EXHAUSTED with a hint when to try again', async () => {
     await execute(gateway, 'first', '1');
     const before = await recorded();
     const input = { userUuid: 'second', code: '1', idempotencyKey: 'k', waitForWorkerMs: 300 };
@@ -171,12 +171,12 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
     await atRest();
   });
 
-  it('says QUEUE_FULL with the depth, and IDEMPOTENCY_CONFLICT for other code under a key', async () => {
+  it('answers QUEUE_FULL with the depth, and IDEMPOTENCY_CONFLICT for other code under a used key', async () => {
     const submit = (code: string, idempotencyKey: string) =>
       ask(SUBMIT, { input: { userUuid: transport, code, idempotencyKey } });
     await submit('import time; time.sleep(60)', 'running');
     await submit('2', 'queued');
-    // The running one is told of its start whenever that comes; executions and keys are what a refusal could add.
+    // The start of the running code may be recorded at any time, so only executions and keys are compared.
     const accepted = () => installation.sql`
         SELECT id FROM executions WHERE user_uuid = ${transport} ORDER BY id`;
     const before = await accepted();

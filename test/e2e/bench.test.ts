@@ -1,6 +1,6 @@
 /**
- * `npm run bench` runs, reports, and ends as bench/README.md says. No figure is judged here: what a machine takes for something
- * is its own affair. What the guard calls far worse is in test/unit/benchJudge.test.ts.
+ * `npm run bench` runs, reports and ends as bench/README.md says. No figure is judged here, since figures depend on the
+ * machine. test/unit/benchJudge.test.ts tests what the guard calls far worse.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Report } from '../../bench/suite/report.ts';
 import { runBench } from '../support/runBench.ts';
 
-/** Half a minute on a quiet machine; there are turns to be made, whatever each takes. */
+/** Half a minute on an idle machine. The number of turns is fixed, however long each takes. */
 const LIMIT_MS = 900_000;
-/** No two runs are so far apart. */
+/** A factor by which no two runs differ. */
 const TIMES = 1_000;
 
 let folder: string;
@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** As if it had been so many times better. */
+/** The results changed as if the run had been this many times better. */
 function former(report: Report, timesBetter: number): string {
   const file = join(folder, `${timesBetter}.json`);
   const benches = report.benches
@@ -37,7 +37,7 @@ function former(report: Report, timesBetter: number): string {
 }
 
 it(
-  'measures in turns, and tells of what is far worse than in a former run',
+  'npm run bench measures in turns, and reports what is far worse than in a former run',
   async () => {
     const first = await runBench('roundtrip', 'restart', '--short');
     expect(first.code, first.printed).toBe(0);

@@ -1,7 +1,7 @@
 /**
- * The agent on version 2 of control groups, whatever the machine has: Debian's Linux in a machine that QEMU computes, with
- * the worker image as its root and no other version switched on. It takes 40 seconds, and several times that on a busy
- * machine.
+ * Tests the agent on version 2 of control groups, whatever version the machine has: QEMU emulates a machine with
+ * Debian's Linux, the worker image as its root, and only version 2 enabled. The test takes 40 seconds, and several
+ * times that on a busy machine.
  */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,9 +10,9 @@ import { startWatched, type WatchedContainer } from '../support/watchedContainer
 
 const MEBIBYTE = 1_048_576;
 const MEMORY_MAX_BYTES = 500 * MEBIBYTE;
-/** The longest it is silent is from the agent's start until its kernel is ready: 17 seconds on a quiet machine. */
+/** The longest silence, from the agent's start until its kernel is ready, is 17 seconds on an idle machine. */
 const SILENCE_LIMIT_MS = 300_000;
-/** There is no other limit: what goes on printing comes to its end. */
+/** There is no other limit: a machine that keeps printing will finish. */
 const NO_LIMIT = 0;
 const PACKAGES = ['qemu-system-x86', 'virtiofsd', 'linux-image-cloud-amd64'] as const;
 const FIXTURE = new URL('../fixtures/cgroupV2', import.meta.url).pathname;
@@ -52,14 +52,14 @@ async function startMachine(): Promise<WatchedContainer> {
   return await startWatched(docker, options, SILENCE_LIMIT_MS);
 }
 
-/** What the driver in it was told of each piece of code (test/fixtures/cgroupV2/drive.py). */
+/** The results that the driver in the machine got for each piece of code (test/fixtures/cgroupV2/drive.py). */
 function toldIn(printed: string): Told[] {
   const lines = printed.split('\n').filter((line) => line.startsWith('TOLD '));
   return lines.map((line) => JSON.parse(line.slice('TOLD '.length)) as Told);
 }
 
-/** The machine and its Linux are for this processor. */
-describe.runIf(process.arch === 'x64')('on version 2 of control groups', () => {
+/** The emulated machine and its Linux are for x86-64. */
+describe.runIf(process.arch === 'x64')('the agent on version 2 of control groups', () => {
   let machine: WatchedContainer | undefined;
   let told: Told[];
   beforeAll(async () => {
@@ -84,16 +84,16 @@ describe.runIf(process.arch === 'x64')('on version 2 of control groups', () => {
     expect(at(1).usage.cpu_ms - at(0).usage.cpu_ms).toBeGreaterThanOrEqual(at(1).report.cpu_ms);
   });
 
-  it('measures the peak of the execution, and not the cache', () => {
+  it('measures the peak of the execution without the cache', () => {
     const idle = at(1).usage.memory_bytes;
     expect(at(2).report.peak_memory_bytes - idle).toBeGreaterThan(95 * MEBIBYTE);
     expect(at(2).usage.memory_bytes - idle).toBeLessThan(20 * MEBIBYTE);
-    // A file in /tmp is memory, and nobody can take it back.
+    // A file in /tmp is memory that cannot be reclaimed.
     expect(at(3).usage.memory_bytes - idle).toBeGreaterThan(45 * MEBIBYTE);
     expect(at(4).usage.memory_bytes - idle).toBeLessThan(20 * MEBIBYTE);
   });
 
-  it('tells of the limit, and of the kernel that hit it', () => {
+  it('reports the memory limit, and the kernel that hit it', () => {
     expect(at(4).usage).toMatchObject({ memory_limit_bytes: MEMORY_MAX_BYTES, oom_kills: 0 });
     expect(at(5).report).toMatchObject({
       outcome: 'out_of_memory',

@@ -1,6 +1,6 @@
 /**
- * The proof that nothing acknowledged is ever lost: `npm run chaos`, as anybody can run it. What its checker finds when
- * there is something to find is tested in test/unit/chaosChecker.test.ts.
+ * Runs `npm run chaos` as a user would, to show that nothing acknowledged is ever lost. test/unit/chaosChecker.test.ts
+ * tests that its checker finds bugs.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,12 +12,12 @@ import { EXTENT } from '../extent.ts';
 
 const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
 const MINUTES = EXTENT.chaosMinutes;
-/** Faults of every kind, in all orders that fit into the time: what this seed struck once it strikes again. */
+/** The seed that fixes the kinds and the order of faults, so that each run has the same ones. */
 const SEED = 20_260_131;
 const MIN_FAULTS = 20 * MINUTES;
-/** Beyond the minutes themselves: an engine that loads an image, and a rest that is awaited for as long as it may take. */
+/** Added to the minutes of the run: an engine loads an image, and the end waits until everything is at rest. */
 const RUN_LIMIT_MS = (MINUTES + 10) * 60_000;
-/** An engine of its own loads the image first: minutes, beside others who write to the disk. */
+/** Its own engine first loads the image, which takes minutes if others write to the disk. */
 const START_LIMIT_MS = 600_000;
 
 interface Run {
@@ -35,7 +35,7 @@ function start(...words: string[]): Run {
   return { child, lines, ended };
 }
 
-/** Resolves when the first fault has struck: everything is up by then. */
+/** Resolves after the first fault, since everything is up by then. */
 async function struck({ child, lines, ended }: Run): Promise<void> {
   while (!lines.some((line) => /^ +[\d.]+ s {2}\w/.test(line))) {
     const isOver = await Promise.race([
@@ -46,7 +46,7 @@ async function struck({ child, lines, ended }: Run): Promise<void> {
   }
 }
 
-/** The folders that a run with this process id has made, and the processes that work in them. */
+/** The folders that a run with this process id made, and the processes that work in them. */
 function leftBy(pid: number | undefined): string[] {
   const folders = readdirSync(tmpdir()).filter((name) =>
     new RegExp(`^ch-(chaos|own-engine)-${pid}-`).test(name),
@@ -70,7 +70,7 @@ function readIfThere(path: string): string {
   }
 }
 
-/** Root alone can start an engine of its own. */
+/** Only root can start another engine. */
 describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
   let killed: number | undefined;
 
@@ -88,7 +88,7 @@ describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
   );
 
   it(
-    'leaves what it has when it is killed',
+    'leaves folders and processes behind when it is killed',
     async () => {
       const run = start('--minutes', '3', '--users', '3', '--gateways', '1');
       await struck(run);
@@ -101,7 +101,7 @@ describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
   );
 
   it(
-    'removes what a killed run has left, strikes, and finds nothing lost, doubled or left over',
+    'removes what a killed run left, makes its faults, and finds nothing lost, doubled or left over',
     async () => {
       const run = start('--minutes', String(MINUTES), '--seed', String(SEED));
       const code = await run.ended;

@@ -1,4 +1,4 @@
-/** `docker compose up`, from the images' build to the end, with a project, a port and folders of its own. */
+/** `docker compose up` from the build of the images to the end, with its own project, port and folders. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { provideImages } from '../support/standInImages.ts';
 
-/** Two images are built, with packages from npm and Debian. */
+/** Two images are built with packages from npm and Debian. */
 const UP_TIMEOUT_MS = 600_000;
 
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-'));
@@ -60,7 +60,7 @@ async function execute(code: string): Promise<unknown> {
   return (await response.json()).data?.execute;
 }
 
-it('runs code in workers beside it, and keeps them over a restart of the gateway', async () => {
+it('docker compose up: the gateway runs code in workers, and keeps them over its restart', async () => {
   expect(await execute('a = 10')).toMatchObject({ status: 'OK' });
   await compose('restart', 'gateway');
   await compose('up', '--detach', '--wait');
@@ -71,12 +71,12 @@ it('runs code in workers beside it, and keeps them over a restart of the gateway
   });
 });
 
-it('keeps its data where postgres:18 does, in a volume', async () => {
+it('docker compose up: the database keeps its data where postgres:18 does, in a volume', async () => {
   const version = '/var/lib/postgresql/18/docker/PG_VERSION';
   expect(Number(await compose('exec', 'postgres', 'cat', version))).toBeGreaterThan(0);
 });
 
-it('ends every worker when told to', async () => {
+it('docker compose up: the documented command ends every worker', async () => {
   const containers = async () => {
     const format = '{{range .Mounts}}{{.Source}} {{end}}';
     const args = ['ps', '--quiet', '--filter', 'label=cellhouse.pool'];

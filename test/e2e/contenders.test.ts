@@ -1,12 +1,15 @@
-/** What the benches compare Cellhouse with really is what it says: it runs code, keeps state, and has the predecessor's lock. */
+/**
+ * The programs that benches compare Cellhouse with work as described: they run code, keep state, and have the
+ * predecessor's lock.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CodeRunner } from '../../bench/contenders/codeRunner.ts';
 import { startPlainJupyterServer } from '../../bench/contenders/jupyterServer.ts';
 import { type PredecessorKind, startPredecessor } from '../../bench/contenders/predecessor.ts';
 
-/** Building the image takes most of it, the first time. */
+/** The first time, most of it goes into building the image. */
 const TIMEOUT_MS = 300_000;
-/** A worker needs longer until it is healthy: two Pythons and a kernel start one after the other. */
+/** A worker takes longer to become healthy, since two Pythons and a kernel start one after the other. */
 const LEAST_START_MS = 500;
 
 const started: CodeRunner[] = [];
@@ -30,7 +33,7 @@ const STARTS: readonly (readonly [string, () => Promise<CodeRunner>])[] = [
 
 describe.each(STARTS)('%s', (_name, start) => {
   it(
-    'answers, keeps what a call has set, and notices a wrong answer',
+    'answers, keeps variables from call to call, and notices a wrong answer',
     async () => {
       const { roundTrip } = await use(start());
       expect(await roundTrip('x = 20; x', '20')).toBeGreaterThan(0);
@@ -44,7 +47,7 @@ describe.each(STARTS)('%s', (_name, start) => {
 });
 
 it(
-  'makes one worker after the other, as the predecessor did, and each user has one of their own',
+  'the predecessor makes one worker after the other, and each user has their own',
   async () => {
     const runner = await use(startPredecessor({ kind: 'at its best', idleWorkers: 0 }));
     const [ann, bob] = [runner.roundTripOf('ann'), runner.roundTripOf('bob')];

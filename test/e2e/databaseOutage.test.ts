@@ -1,6 +1,6 @@
 /**
- * PostgreSQL is away, under load: running code goes on in the workers, requests wait up to a limit and are told what to do
- * then, and afterwards nothing that was acknowledged is missing or was done twice.
+ * PostgreSQL is away under load. Running code goes on in the workers; requests wait up to a limit, and then get advice
+ * what to do. Afterwards nothing that was acknowledged is missing or was done twice.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,12 +10,12 @@ import { until } from '../../testkit/until.ts';
 import { type Call, type OutageReport, startOutageLoad } from '../support/outageLoad.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/ownPostgres.ts';
 
-/** Long enough for a lease to expire and each connection to be tried many times. A minute takes the same ways, and CI has better uses for it. */
+/** Long enough for a lease to expire and for many attempts to connect. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
 const TIMEOUT_MS = OUTAGE_MS + 120_000;
-/** How long calls wait for the database (the README says so), and what a busy machine may take beyond. */
+/** How long calls wait for the database (as the README says), and what a busy machine may add. */
 const WAIT_LIMIT_MS = 30_000;
 const ANSWER_ALLOWANCE_MS = 8_000;
 /** A half-open connection of the commits is given up after 10 s, one of the reads after 20 s. */
@@ -44,7 +44,7 @@ describe('a PostgreSQL that is away', () => {
       for (const { tookMs } of calls) {
         expect(tookMs).toBeLessThan(WAIT_LIMIT_MS + ANSWER_ALLOWANCE_MS);
       }
-      // Whoever names a shorter limit is told after that.
+      // Callers that name a shorter limit are refused after that limit.
       expect(report.newcomers.map(({ code }) => code)).toContain('DATABASE_UNAVAILABLE');
       const isToldToRepeat = report.counting.flat().some(({ code }) => code !== null);
       expect(isToldToRepeat).toBe(OUTAGE_MS > WAIT_LIMIT_MS);
@@ -86,7 +86,9 @@ async function readiness(): Promise<{ status: number; reasons: string[] }> {
   return { status: answer.status, reasons };
 }
 
-/** Every call of the counting users ran once, in its turn, in the same kernel; the printing user's output is all there. */
+/**
+ * Every call of the counting users ran once, in order and in the same kernel; the printing user's output is complete.
+ */
 async function expectWhole(printing: string, { counting, printed, newcomers }: OutageReport) {
   for (const calls of counting) {
     const executed = calls.filter(({ code }) => code === null);
@@ -103,7 +105,7 @@ async function expectWhole(printing: string, { counting, printed, newcomers }: O
   expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
 }
 
-/** Whoever is not served is told a code that says to try again. */
+/** Callers that are not served get a code that says to try again. */
 function expectClear(calls: readonly Call[]): void {
   const codes = calls.flatMap(({ code }) => code ?? []);
   const allowed = ['DATABASE_UNAVAILABLE', 'POOL_EXHAUSTED', 'POOL_INITIALIZING'];

@@ -1,4 +1,7 @@
-/** Workers cannot be made: everybody is told why, sessions go on, and whoever waits is served once the cause is gone. */
+/**
+ * When workers cannot be made, the reason is reported everywhere, sessions go on, and waiting calls are served
+ * afterwards.
+ */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,11 +15,11 @@ import { execute, poolStatus } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 
 const run = promisify(execFile);
-/** Both causes are noticed at the next attempt, which follows at most 30 s after the last. */
+/** The end of a cause is noticed at the next attempt, which follows at most 30 s after the last. */
 const PATIENCE = { waitForWorkerMs: 60_000 };
-/** A busy machine takes its time for each start. */
+/** Each start takes long on a busy machine. */
 const TIMEOUT_MS = 240_000;
-/** Each has a gateway of its own, and mostly waits for the next attempt. */
+/** Each test has its own gateway, and mostly waits for the next attempt. */
 const BESIDE_OTHERS = { concurrent: true, timeout: TIMEOUT_MS };
 
 async function degradation(gateway: TestGateway): Promise<string | null | undefined> {
@@ -26,7 +29,7 @@ async function degradation(gateway: TestGateway): Promise<string | null | undefi
   return data && (data.poolStatus.degradation?.reason ?? null);
 }
 
-/** It is told, by all ways there are, and a call that will not wait is refused for it. */
+/** The reason is reported in every place, and a call that will not wait is refused for it. */
 async function expectTold(gateway: TestGateway, reason: string, words: string): Promise<void> {
   await until('it is told', async () => (await degradation(gateway)) === reason);
   const ready = await fetch(`${gateway.url}/readyz`);
@@ -51,7 +54,7 @@ async function expectTold(gateway: TestGateway, reason: string, words: string): 
   ]);
 }
 
-/** Whoever waits is served, and nothing is told any more. */
+/** Waiting calls are served, and no reason is reported any more. */
 async function expectHealed(
   gateway: TestGateway,
   waiting: readonly Promise<unknown>[],
@@ -78,7 +81,7 @@ describe('a worker image', BESIDE_OTHERS, () => {
       await expectHealed(gateway, [waiting]);
     } finally {
       await gateway.destroy();
-      // Only this name of it.
+      // Removes only this name of the image.
       await docker.getImage(`${repo}:1`).remove();
     }
   });
@@ -107,7 +110,7 @@ describe('a container', BESIDE_OTHERS, () => {
   });
 });
 
-/** Root alone can mount. */
+/** Only root can mount. */
 describe.runIf(process.getuid?.() === 0)('a disk', BESIDE_OTHERS, () => {
   it('that is full is told; sessions go on, and new users are served when there is room', async () => {
     const socketDir = mkdtempSync(join(tmpdir(), 'ch-full-'));
@@ -120,7 +123,7 @@ describe.runIf(process.getuid?.() === 0)('a disk', BESIDE_OTHERS, () => {
           const { idleWorkers, startingWorkers } = await poolStatus(gateway);
           return idleWorkers === 1 && startingWorkers === 0;
         });
-        // Room for what is there, and no more.
+        // The disk has room only for what is there already.
         await run('mount', ['-o', `remount,nr_inodes=${await inodesOf(socketDir)}`, socketDir]);
         const waiting = ['one', 'two', 'three'].map((user) =>
           execute(gateway, user, '1 + 1', PATIENCE),

@@ -1,6 +1,6 @@
 /**
- * The Docker engine is away, under load: sessions and running code go on, new users wait or are told, and all heals by itself
- * when it is back. The engine is one of this test's own.
+ * The Docker engine is away under load. Sessions and running code go on, new users wait or are refused, and everything
+ * heals by itself when the engine is back. The test has its own engine.
  */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,28 +26,28 @@ import {
 } from '../support/engineOutage.ts';
 import { startOutageLoad } from '../support/outageLoad.ts';
 
-/** Long enough for every limit below to pass. A minute takes the same ways, and CI has better uses for it. */
+/** Long enough for every limit below to pass. A whole minute would test nothing more. */
 const OUTAGE_MS = Number(process.env.CELLHOUSE_OUTAGE_MS ?? 8_000);
 const BEFORE_MS = 2_000;
 const AFTER_MS = 3_000;
 const TIMEOUT_MS = OUTAGE_MS + 120_000;
-/** From the engine's answer to a full pool, when nobody asks for more. */
+/** From the engine's first answer to a full pool, without calls in between. */
 const HEAL_LIMIT_MS = 30_000;
 
 const LINES = 100;
-/** Some ten seconds: longer than a gateway takes to start. */
+/** Code that prints for some ten seconds, which is longer than a gateway takes to start. */
 const PRINTS_FOR_A_WHILE = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
 const PRINTED = Array.from({ length: LINES }, (_, index) => `line ${index}\n`).join('');
 
 const START = new URL('../../scripts/start.mjs', import.meta.url).pathname;
 const MACHINE_SOCKET = loadConfig({}, 0).dockerSocketPath;
 const folder = mkdtempSync(join(tmpdir(), 'ch-outage-'));
-/** Where the gateway looks for its engine: a link to whichever is to answer. */
+/** The socket at which the gateway looks for its engine: a link to the engine that is to answer. */
 const socket = join(folder, 'docker.sock');
 let engine: OwnEngine;
 let gateway: TestGateway;
 
-/** Root alone can start an engine; `npm test` installs one as root only, too. */
+/** Only root can start an engine, and `npm test` installs one only as root. */
 describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   beforeAll(async () => {
     engine = await createOwnEngine();
@@ -56,7 +56,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
     answersAt(engine.places.socket);
     gateway = await startTestGateway(
       { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: '8' },
-      // What npm start does before must cope, too.
+      // The steps of npm start before the gateway must also work without an engine.
       { cli: START, workerImage: process.env.WORKER_IMAGE ?? '' },
     );
   });
@@ -120,7 +120,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
       const outputs = await follow(gateway.socket(), id);
       expect(outputs.map(({ text }) => text ?? '').join('')).toBe(PRINTED);
       expect(outputs.at(-1)).toMatchObject({ execution: { status: 'OK', stateLost: false } });
-      // Idle workers are handed out, of which there are two.
+      // The two idle workers are handed out first.
       const refusals = await inTurn(['new-1', 'new-2', 'new-3'], (user) => refusal(gateway, user));
       expect(refusals.at(-1)).toBe('WORKER_START_FAILED');
       await engine.start();
@@ -194,7 +194,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 });
 
-/** Resolves when the engine is back and a new user has been served. It is told of while it is away, and not afterwards. */
+/** Resolves when the engine is back and a new user has been served. The outage is reported only while it lasts. */
 async function awayFor(
   ms: number,
   signal: 'SIGTERM' | 'SIGKILL',
@@ -217,7 +217,7 @@ function untilTold(reason: string | null): Promise<boolean> {
   return until(`${reason} is told`, async () => (await degradation(gateway)) === reason);
 }
 
-/** What was left behind while the engine was away is gone. */
+/** Resolves when containers left over from the outage are gone. */
 function untilNoneIsLeft(): Promise<boolean> {
   return until('no container more than workers', async () => {
     const containers = await engine.docker.listContainers({ all: true });

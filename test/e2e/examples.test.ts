@@ -1,4 +1,4 @@
-/** The programs in examples/, run as the README and docs/api.md say. */
+/** Runs the programs in examples/ as the README and docs/api.md say. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** What it printed. */
+/** Resolves with the printed text. */
 async function run(name: string, ...more: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await runExample(gateway, name, { more });
   expect(stderr).toBe('');
@@ -57,7 +57,7 @@ async function killAndRestart(): Promise<void> {
   await gateway.restart();
 }
 
-/** The commands of the README's fence that begins with the token. */
+/** The commands of the README's code block that begins with the token. */
 function firstCommands(): string {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const [, commands] = /```sh\n(export CELLHOUSE_TOKEN=[\s\S]*?)```/.exec(readme) ?? [];
@@ -66,8 +66,8 @@ function firstCommands(): string {
 }
 
 describe('the short examples of the README', () => {
-  /** A folder with the token's file and the three, and nothing else: no package, no other file of ours. */
-  it('give their results in a shell, with the commands that stand there', async () => {
+  /** The test's folder has only the token's file and the three examples: no package and no other file of ours. */
+  it('give their results in a shell, with the printed commands', async () => {
     const examples = new URL('../../examples/', import.meta.url).pathname;
     const clone = join(folder, 'clone');
     mkdirSync(join(clone, '.cellhouse'), { recursive: true });
@@ -92,7 +92,7 @@ describe('the short examples of the README', () => {
     const times: number[] = [];
     const node = await runExample(gateway, 'quick.mjs', { onText: () => times.push(Date.now()) });
     expect(node).toEqual({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^line 0\n/) });
-    // Five lines come in two seconds; what is sent at the end only comes in one.
+    // The five lines take two seconds; output sent only at the end would come at once.
     expect(times.at(-1)).toBeGreaterThan((times[0] ?? Number.NaN) + 1_000);
   });
 
@@ -124,20 +124,20 @@ describe('the first examples', () => {
     expect(readFileSync(file).subarray(1, 4).toString()).toBe('PNG');
   });
 
-  it('work with Node, also when the gateway is killed while output comes', async () => {
+  it('work with Node, even if the gateway is killed during the output', async () => {
     const end = await runThroughKill('execute.mjs');
     expect(end).toEqual({ exitCode: 0, stdout: `${TEN_LINES}OK\n`, stderr: '' });
   });
 });
 
 describe.each([['follow.mjs'], ['follow.py']])('%s', (name) => {
-  it('shows each line once, also when the gateway is killed while output comes', async () => {
+  it('shows each line once, even if the gateway is killed during the output', async () => {
     const { id } = await submit(gateway, `user-of-${name}`, PRINT_SLOWLY);
     const end = await runThroughKill(name, { words: { EXECUTION_ID: id } });
     expect(end).toEqual({ exitCode: 0, stdout: `${TEN_LINES}OK\n`, stderr: '' });
   });
 
-  it('ends with an error where there is nothing to follow, or the token is wrong', async () => {
+  it('ends with an error if there is nothing to follow or the token is wrong', async () => {
     const unknown = await runExample(gateway, name, { words: { EXECUTION_ID: 'nothing' } });
     expect(unknown.exitCode).toBe(1);
     expect(unknown.stderr).toContain('There is no execution "nothing".');
@@ -162,7 +162,7 @@ describe('the chat', () => {
 });
 
 describe('the load generator', () => {
-  it('makes as many calls as it was told to, and counts how they ended', async () => {
+  it('makes the given number of calls, and counts how they ended', async () => {
     const printed = await run('load.mjs');
     const [, users, rate, seconds] =
       /load\.mjs --users (\d+) --rate (\d+) --seconds (\d+)$/m.exec(pageOfLoad()) ?? [];
@@ -172,7 +172,7 @@ describe('the load generator', () => {
     expect(printed).toMatch(new RegExp(`\nOK: ${calls}\n$`));
   });
 
-  it('counts what is refused by its code', async () => {
+  it('counts refusals by code', async () => {
     const printed = await run('load.mjs', '--seconds', '1', '--code', '');
     expect(printed).toMatch(/\n0\.0 OK\/s, p50 - ms, p95 - ms, p99 - ms\nBAD_USER_INPUT: \d+\n$/);
   });

@@ -1,4 +1,4 @@
-/** How executions end that somebody ends: interrupts, releases, and clients that go away. */
+/** How executions end when users end them: interrupts, releases, and clients that go away. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -29,7 +29,7 @@ async function executionOf(id: string) {
   return data?.execution;
 }
 
-/** Types of what was recorded of an execution after it was accepted. */
+/** The types of the events recorded for an execution after its acceptance. */
 async function eventsOf(id: string): Promise<string[]> {
   const { data, errors } = await gateway.graphql<{
     events: { edges: { node: { type: string; correlationId: string } }[] };
@@ -41,7 +41,7 @@ async function eventsOf(id: string): Promise<string[]> {
 }
 
 describe('interrupt', () => {
-  it('says what it did: INTERRUPTED, however often and by however many it is asked', async () => {
+  it('answers INTERRUPTED, however often and by however many callers it is requested', async () => {
     const { id } = await submit(gateway, 'ann', SLEEP, LONG);
     await printed(gateway.socket(), id, 1);
     const asked = Array.from({ length: 5 }, () => interrupt(gateway, id));
@@ -53,7 +53,7 @@ describe('interrupt', () => {
     expect(events.filter((type) => type === 'ExecutionFinished')).toHaveLength(1);
   });
 
-  it('of what has ended by itself changes and records nothing', async () => {
+  it('changes and records nothing if the execution has ended by itself', async () => {
     const ended = await execute(gateway, 'ann', 'n = 1\nprint(n)');
     const failed = await execute(gateway, 'ann', '1 / 0');
     expect(await interrupt(gateway, ended.id)).toBe('OK');
@@ -62,7 +62,7 @@ describe('interrupt', () => {
     expect((await execute(gateway, 'ann', 'n')).resultText).toBe('1');
   });
 
-  it('of queued code says CANCELLED; what is before and behind it runs, in order', async () => {
+  it('of queued code answers CANCELLED, and the code before and behind it runs in order', async () => {
     await execute(gateway, 'ann', 'order = []');
     const first = await submit(gateway, 'ann', `order.append(1)\n${SLEEP}`, LONG);
     const codes = ['order.append(2)', 'order.append(3)', 'order.append(4)'];
@@ -79,7 +79,7 @@ describe('interrupt', () => {
 });
 
 describe('release while code runs', () => {
-  it('ends it and what is queued as CANCELLED, and keeps what was printed', async () => {
+  it('ends running and queued code as CANCELLED, and keeps the output', async () => {
     const running = await submit(gateway, 'bob', `for i in range(1000): print(i)\n${SLEEP}`, LONG);
     const queued = await submit(gateway, 'bob', 'print("never")');
     await printed(gateway.socket(), running.id, 1_001);
@@ -106,13 +106,13 @@ describe('executeBatch', () => {
     expect((await execute(gateway, 'eve', 'n')).resultText).toBe('2');
   });
 
-  it('runs all of them if that is asked for', async () => {
+  it('runs all cells if stopOnError is false', async () => {
     const done = await executeBatch(gateway, 'eve', cells, { stopOnError: false });
     expect(done.map(({ status }) => status)).toEqual(['OK', 'ERROR', 'OK']);
     expect(done.map(({ resultText }) => resultText)).toEqual(['1', null, '3']);
   });
 
-  it('ends with the cell that takes too long', async () => {
+  it('ends with a cell that takes too long', async () => {
     const slow = [{ code: 'while True: pass', timeoutMs: 300 }, { code: 'n = "never"' }];
     const done = await executeBatch(gateway, 'eve', slow);
     expect(done.map(({ status }) => status)).toEqual(['TIMEOUT']);
@@ -123,7 +123,7 @@ describe('a client that goes away', () => {
   const QUERY = 'mutation ($input: ExecuteInput!) { execute(input: $input) { status } }';
   const CODE = 'import time\nprint("on")\ntime.sleep(1)\nprint("off")';
 
-  /** Calls, and gives a function that leaves without waiting for the answer. */
+  /** Sends a call, and gives a function that disconnects without waiting for the answer. */
   type Call = (variables: { readonly input: object }) => () => Promise<void>;
   const overHttp: Call = (variables) => {
     const client = new AbortController();
@@ -185,7 +185,7 @@ describe('/metrics', () => {
     return samples.find((sample) => sample.name === name)?.value ?? Number.NaN;
   }
 
-  it('counts an execution with its times, and tells of the process', async () => {
+  it('counts an execution with its times, and has metrics of the process', async () => {
     const ended = () => value('cellhouse_execution_run_seconds_count');
     const seconds = () => value('cellhouse_execution_run_seconds_sum');
     const [endedBefore, secondsBefore] = [await ended(), await seconds()];

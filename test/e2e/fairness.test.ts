@@ -1,4 +1,7 @@
-/** What users who flood cost another: whatever makes its calls wait behind their output is seen. `npm run bench -- fairness` measures it. */
+/**
+ * What floods of some users cost another user, whose calls must not wait behind their output (`npm run bench --
+ * fairness`).
+ */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { median } from '../../bench/support/percentile.ts';
@@ -11,7 +14,10 @@ import { until } from '../../testkit/until.ts';
 const FLOODING_USERS = 4;
 const ROUNDS = 2;
 const SAMPLES = 20;
-/** Of the medians. Twice the issue's for the 95th percentile, on a machine that does other things as well. */
+/**
+ * The limit for the ratio of the medians: twice the issue's for the 95th percentile, since the machine does other work,
+ * too.
+ */
 const MAX_RATIO = 10;
 
 let gateway: TestGateway;
@@ -20,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.destroy());
 
-it('a call beside users who print without end takes a few times what it takes without them', async () => {
+it('a call beside users who print without end takes at most a few times as long as without them', async () => {
   await samples();
   const quietMs: number[] = [];
   const floodMs: number[] = [];

@@ -1,4 +1,6 @@
-/** One of three gateways dies, or sleeps and wakes: the others go on with what it held, and nothing is lost or done twice. */
+/**
+ * One of three gateways dies, or sleeps and wakes. The others take over its work, and nothing is lost or done twice.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -18,11 +20,11 @@ import {
 import { until } from '../../testkit/until.ts';
 import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
 
-/** The contract's: another gateway goes on with what a dead one held within this. */
+/** The contract's limit: within this time another gateway takes over the work of a dead one. */
 const TAKE_OVER_LIMIT_MS = 3_000;
-/** Long enough to be replaced in everything. The chaos run lets one sleep for a minute. */
+/** Long enough for the others to take over everything. The chaos run lets a gateway sleep for a minute. */
 const ASLEEP_MS = Number(process.env.CELLHOUSE_ASLEEP_MS ?? 6_000);
-/** A call that nothing stands in the way of, on a machine that is busy with other tests. */
+/** The limit for a call without obstacles, on a machine that is busy with other tests. */
 const PROMPT_MS = 2_000;
 const LONG = { timeoutMs: 120_000 };
 
@@ -39,7 +41,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation.destroy());
 
-/** Each test begins with three that live, and a user of its own with a counter. */
+/** Each test begins with three live gateways and its own user with a counter. */
 let user: string;
 let startedAt: Date;
 let holder: TestGateway;
@@ -58,7 +60,7 @@ const textOf = (outputs: readonly Output[]) => outputs.map(({ text }) => text ??
 const linesText = (lines: number) =>
   Array.from({ length: lines }, (_, index) => `line ${index}\n`).join('');
 
-/** The longest time without anything new. */
+/** The longest time between two outputs. */
 function longestGapMs(outputs: readonly Output[]): number {
   const gaps = outputs.map(
     ({ receivedAt }, index) => receivedAt - (outputs[index - 1]?.receivedAt ?? receivedAt),
@@ -88,7 +90,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('an interrupt that is asked for right then is carried out', async () => {
+  it('an interrupt requested right then is carried out', async () => {
     const [one] = others;
     const { id } = await submit(one, user, 'print("on")\nimport time\ntime.sleep(100)', LONG);
     await printed(one.socket(), id, 1);
@@ -98,7 +100,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('a fresh kernel that is asked for right then comes, once', async () => {
+  it('a fresh kernel requested right then comes exactly once', async () => {
     const [one, two] = others;
     await holder.kill('SIGKILL');
     expect(await restartKernel(one, user)).toMatchObject({ kernelRestarts: 1, closedAt: null });
@@ -106,7 +108,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
     await holder.restart();
   });
 
-  it('one that comes back on its data directory meanwhile is a gateway like the others', async () => {
+  it('a gateway that restarts on its data directory meanwhile serves like the others', async () => {
     const [one] = others;
     const { id } = await submit(one, user, printLines(30), LONG);
     const stream = follow(one.socket(), id);
@@ -154,14 +156,16 @@ describe('a gateway that is stopped and goes on later', () => {
     expect((await execute(holder, user, 'n += 1\nn')).resultText).toBe('4');
     expect(await execute(holder, `${user} later`, '1')).toMatchObject({ status: 'OK' });
 
-    // It is one that takes over, too.
+    // It takes over from others, too.
     const successor = await installation.holderOfUser(user);
     await successor.kill('SIGKILL');
     expect((await execute(holder, user, 'n += 1\nn', LONG)).resultText).toBe('5');
     await successor.restart();
   });
 
-  /** Calls in sessions that others hold, and of new users, one after the other. Resolves with the slowest call's time. */
+  /**
+   * Calls in sessions of other gateways and for new users, one after the other. Resolves with the slowest call's time.
+   */
   async function callUntil(gateway: TestGateway, end: number): Promise<number> {
     await delay(TAKE_OVER_LIMIT_MS);
     let slowest = 0;
@@ -175,8 +179,8 @@ describe('a gateway that is stopped and goes on later', () => {
   }
 });
 
-describe('what a gateway leaves half done', () => {
-  it('a release while the holder is stopped: the code ends, and nothing of it is left', async () => {
+describe('work that a gateway leaves half done', () => {
+  it('a release while the holder is stopped ends the code, and leaves no container', async () => {
     const [one, two] = others;
     const { id } = await submit(one, user, 'print("on")\nimport time\ntime.sleep(100)', LONG);
     await printed(one.socket(), id, 1);
@@ -210,7 +214,7 @@ describe('what a gateway leaves half done', () => {
     await maker.restart();
   });
 
-  /** How many workers are being made that this gateway asked for, and that no other has taken over. */
+  /** The number of unfinished workers that this gateway requested and no other gateway has taken over. */
   async function inTheMaking(maker: TestGateway): Promise<number> {
     const id = gatewayIdOf(maker);
     const workers = await installation.sql`
@@ -232,13 +236,13 @@ describe('the upkeep of the pool', () => {
       return holding !== keeper && holding;
     });
     expect(performance.now() - killedAt).toBeLessThan(TAKE_OVER_LIMIT_MS);
-    // And it keeps the pool: what is taken is made anew.
+    // It also keeps the pool full: workers that are taken are replaced.
     for (const name of ['x', 'y']) await execute(next, `${user} ${name}`, '1');
     await until('the pool to be full again', async () => (await poolStatus(next)).idleWorkers >= 2);
     await keeper.restart();
   });
 
-  it('that begins anew leaves alone the workers that another gateway is making', async () => {
+  it('after a restart leaves workers alone that another gateway is making', async () => {
     const keeper = await installation.holderOf('upkeep');
     const maker = gateways.find((gateway) => gateway !== keeper) ?? keeper;
     const crowd = Array.from({ length: 6 }, (_, index) =>

@@ -1,4 +1,4 @@
-/** Two gateways on one PostgreSQL: whichever is asked answers, wherever the session's worker is held. */
+/** With two gateways on one PostgreSQL, either answers every call, whichever holds the session's worker. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -27,7 +27,7 @@ const MAX_TOTAL_WORKERS = 6;
 const LONG = { timeoutMs: 60_000 };
 const SLEEP = 'print("on")\nimport time\ntime.sleep(50)';
 
-/** The gateway that holds the user's worker, and the other. */
+/** The gateway that holds the user's worker, and the other gateway. */
 async function sidesOf(userUuid: string) {
   const holder = await installation.holderOfUser(userUuid);
   const [first, second] = gateways;
@@ -35,7 +35,7 @@ async function sidesOf(userUuid: string) {
 }
 
 describe('a session', () => {
-  it('is one, whichever gateway is asked, and counts without a gap', async () => {
+  it('is the same at either gateway, and counts without a gap', async () => {
     await execute(gateways[0], 'ann', 'n = 0');
     const counts: (string | null)[] = [];
     for (let round = 0; round < 10; round += 1) {
@@ -45,7 +45,7 @@ describe('a session', () => {
     expect(counts).toEqual(Array.from({ length: 10 }, (_, index) => String(index + 1)));
   });
 
-  it('is opened once by two first calls at the same time', async () => {
+  it('is opened only once by two simultaneous first calls', async () => {
     const answers = await Promise.all(
       gateways.flatMap((gateway) => [1, 2].map(() => execute(gateway, 'both', 'id(object())'))),
     );
@@ -56,7 +56,7 @@ describe('a session', () => {
     await release(gateways[1], 'both');
   });
 
-  it('runs a key once, though both are asked at the same time', async () => {
+  it('runs a key once, even if both gateways are called at the same time', async () => {
     const { other } = await sidesOf('ann');
     await execute(other, 'ann', 'runs = 0');
     const again = { idempotencyKey: 'once' };
@@ -129,7 +129,7 @@ describe('from the gateway that does not hold the worker', () => {
     expect(outputs.at(-1)).toMatchObject({ execution: { status: 'INTERRUPTED', stateLost: true } });
   });
 
-  it('release ends the session with what runs in it; the user’s next call opens another', async () => {
+  it('release ends the session and its running code; the user’s next call opens another session', async () => {
     const { holder, other } = await sidesOf('ann');
     const { id } = await submit(other, 'ann', SLEEP, LONG);
     await printed(other.socket(), id, 1);

@@ -1,4 +1,4 @@
-/** The pages, in a real browser: GraphiQL asks for the token and streams; so does the console. */
+/** The pages in a real browser: GraphiQL and the console ask for the token and show streams. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -18,7 +18,7 @@ const FOLLOW = `subscription {
     ... on ExecutionFinished { execution { status } }
   }
 }`;
-/** What it shows cannot be overtaken: it stays until it is interrupted. */
+/** Code that runs until it is interrupted, so that the page cannot miss its output. */
 const ENDLESS = "import time\nprint('line one', flush=True)\ntime.sleep(60)";
 
 let gateway: TestGateway;
@@ -120,7 +120,7 @@ describe('the console', () => {
     await page.locator('#state', { hasText: 'session released' }).waitFor();
   });
 
-  it('says that a token is wrong', async () => {
+  it('says when a token is wrong', async () => {
     await page.fill('#token', 'wrong');
     await page.press('#token', 'Tab');
     await page.click('#run');

@@ -1,13 +1,16 @@
-/** One user's kernel says anything (test/fixtures/hostileKernel.py), all the way into the database; another works beside it. */
+/** One user's kernel sends anything (test/fixtures/hostileKernel.py), up to the database, while another user works. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
-/** All that the gateway's heap may be: one that holds more of a flood dies. Left alone, V8 lets garbage lie while there is memory. */
+/**
+ * The gateway's heap limit: a gateway that keeps more of a flood dies. Without a limit V8 would not collect its
+ * garbage.
+ */
 const HEAP_MB = 384;
-/** The heap, and batches and frames under way beside it. */
+/** The heap, and the batches and frames outside it. */
 const MAX_GROWTH_BYTES = 512 * 1_048_576;
 
 let gateway: TestGateway;
@@ -26,8 +29,8 @@ async function metric(name: string): Promise<number> {
   return Number(line?.split(' ').at(-1));
 }
 
-describe('what a kernel says', () => {
-  it('is stored whatever it counts to', async () => {
+describe('the output of a hostile kernel', () => {
+  it('is stored whatever its execution count is', async () => {
     const counted = await execute(gateway, 'eve', 'get_ipython().execution_count = 2**40\n"x"');
     expect(counted).toMatchObject({ status: 'OK', resultText: "'x'" });
     expect(await execute(gateway, 'eve', '6 * 7')).toMatchObject({ resultText: '42' });
@@ -71,7 +74,7 @@ reply({"status": "error", "ename": "\0\ud800", "evalue": "\0" * 70_000, "traceba
   });
 });
 
-it('whatever is said, another user is served right, and the gateway stays within its memory', async () => {
+it('another user is served correctly beside a hostile kernel, and the gateway stays within its memory', async () => {
   await execute(gateway, 'bob', 'n = 0');
   const before = await metric('process_resident_memory_bytes');
   let isOver = false;

@@ -1,4 +1,7 @@
-/** A key runs its code once: however many calls, at whichever gateway, whatever is killed meanwhile (issue 5, acceptance 5). */
+/**
+ * A key runs its code once, for any number of calls at any gateway, whatever is killed meanwhile (issue 5, acceptance
+ * 5).
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -14,7 +17,7 @@ import { createInstallation, type TestInstallation } from '../support/installati
 
 const CALLS = 50;
 const LONG = { timeoutMs: 60_000 };
-/** Counts in the kernel, and takes long enough for all to come while it runs. */
+/** Code that counts in the kernel, and runs long enough for all calls to arrive meanwhile. */
 const COUNT = 'import time\nruns = globals().get("runs", 0) + 1\ntime.sleep(0.5)\nruns';
 
 let installation: TestInstallation;
@@ -30,7 +33,7 @@ beforeEach(({ task }) => {
   user = task.name;
 });
 
-/** All at once, by turns at both. */
+/** Sends all calls at once, alternately to both gateways. */
 function callAll(code: string, idempotencyKey: string): Promise<ExecutionResult[]> {
   const calls = Array.from({ length: CALLS }, (_, index) => {
     const call = index % 4 < 2 ? execute : submit;
@@ -65,7 +68,7 @@ describe(`${CALLS} calls with one key, over two gateways`, () => {
 });
 
 describe('a batch whose cells have keys', () => {
-  it('goes on where it was when it is sent again, after kill -9 in the middle of a cell', async () => {
+  it('continues where it was when it is sent again after kill -9 in the middle of a cell', async () => {
     const cells = [
       { idempotencyKey: 'a', code: 'runs = ["a"]' },
       { idempotencyKey: 'b', code: 'print("on")\nimport time\ntime.sleep(2)\nruns.append("b")' },
@@ -112,7 +115,7 @@ describe('a key', () => {
       expect(answer).toMatchObject({ id, status: 'OK', resultText: 'on\n1', stateLost: false });
   });
 
-  it('is refused other code, at both gateways, and is its user’s alone', async () => {
+  it('refuses other code at both gateways, and belongs to its user alone', async () => {
     const first = await execute(gateways[0], user, '1', { idempotencyKey: 'k' });
     for (const gateway of gateways)
       await expect(execute(gateway, user, '2', { idempotencyKey: 'k' })).rejects.toThrow(
@@ -123,7 +126,7 @@ describe('a key', () => {
     expect(others.id).not.toBe(first.id);
   });
 
-  it('outlives its session, and opens none to answer', async () => {
+  it('outlives its session, and its answer opens no new session', async () => {
     const { id } = await execute(gateways[0], user, '"kept"', { idempotencyKey: 'k' });
     await release(gateways[1], user);
     const again = await execute(gateways[1], user, '"kept"', { idempotencyKey: 'k' });
@@ -133,7 +136,7 @@ describe('a key', () => {
     expect(open).toHaveLength(0);
   });
 
-  it('needs no room in a full queue when it was accepted before', async () => {
+  it('needs no room in a full queue if it was accepted before', async () => {
     const sleep = 'import time\ntime.sleep(50)';
     const held = await submit(gateways[0], user, sleep, { ...LONG, idempotencyKey: 'held' });
     for (const key of ['1', '2', '3', '4'])

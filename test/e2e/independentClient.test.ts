@@ -1,6 +1,6 @@
 /**
- * The client that checks what the suite says of `execute` runs, asks the gateway as often as it says, and shares nothing with
- * the suite. What it finds is compared by hand, on a quiet machine (bench/README.md).
+ * The independent client checks the suite's figures for `execute`. It runs, makes the stated number of calls, and
+ * shares no code with the suite. Its figures are compared by hand, on an idle machine (bench/README.md).
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { execute } from '../../testkit/interpreter.ts';
 const CLIENT = new URL('../../bench/independentClient.mjs', import.meta.url).pathname;
 const WARM_UP = 1_000;
 const TURNS = 20;
-/** A quarter of a minute on a quiet machine; there are turns to be made, whatever each takes. */
+/** A quarter of a minute on an idle machine. The number of turns is fixed, however long each takes. */
 const LIMIT_MS = 600_000;
 
 let gateway: TestGateway;
@@ -27,7 +27,7 @@ it('shares nothing with the suite', () => {
 });
 
 it(
-  'asks in turns, and tells both medians and their ratio',
+  'the independent client calls in turns, and prints both medians and their ratio',
   async () => {
     const args = [CLIENT, gateway.url, 'independent', process.env.WORKER_IMAGE ?? '', `${TURNS}`];
     const env = { ...process.env, AUTH_TOKEN: gateway.token };

@@ -1,22 +1,22 @@
-/** What a kernel loses beside neighbours that take its CPU: nothing if its code heeds interrupts, and no more time if it does not. */
+/** Beside busy neighbours, code that heeds interrupts keeps its kernel, and code that does not gets no extra time. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { EXTENT } from '../extent.ts';
 
-/** All on one CPU, so that the others are free for whoever else is at work. */
+/** Everything runs on one CPU, so that the others remain free. */
 const CPU = '0';
 const BUSY_PROCESSES = 8;
 const SHARES_OF_EACH = 1_024;
-/** A twentieth of the CPU. To end a cell takes some 10 ms of one, so about twice the grace. */
+/** A twentieth of the CPU. Ending a cell takes some 10 ms of CPU time, so about twice the grace. */
 const KERNEL_SHARES = 400;
 const LIMITS = { timeoutMs: 1_000, graceMs: 100 };
-/** The agent's, times the grace (worker-image/agent/cellhouse_agent/grace.py). */
+/** The agent's longest wait, in multiples of the grace (worker-image/agent/cellhouse_agent/grace.py). */
 const MAX_STRETCH = 10;
-/** To see that it is over, to end the kernel and to tell of it, with so little of a CPU. */
+/** Time to notice the end, end the kernel and report it, with so little CPU. */
 const ENDING_MS = 3_000;
-/** A fresh kernel has begun the code by then: what comes before its first line heeds interrupts. */
+/** By then a fresh kernel has begun the code: everything before its first line heeds interrupts. */
 const BEGUN_WITHIN_MS = 3_000;
 /** Far more than a cell can take. */
 const MAX_CELL_MS = 30_000;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   agent = await startAgent();
   runner = createKernelRunner(agent.target);
   await runner.run('import signal, time\nended = []');
-  // The first error that a kernel shows takes four times as long as all others.
+  // A kernel takes four times as long to show its first error as later ones.
   await runner.run('time.sleep(60)', { timeoutMs: 100 });
   const loops = Array.from({ length: BUSY_PROCESSES }, () => 'while :; do :; done &').join(' ');
   neighbours = await docker.createContainer({

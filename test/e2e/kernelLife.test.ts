@@ -1,4 +1,4 @@
-/** A worker's kernels, from one to the next: with its fork server killed, on full disks, and among processes that multiply. */
+/** How a worker replaces its kernel: with its fork server killed, on full disks, and among multiplying processes. */
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
@@ -33,11 +33,13 @@ async function run(code: string): Promise<string> {
   return textOf(ran).trim();
 }
 
-/** A forked kernel has the command line of what it was forked from. */
+/** A forked kernel has the command line of its fork server. */
 const isForked = async () =>
   (await run('print(open("/proc/self/cmdline").read())')).includes('fork_server');
 
-/** As root of the container: fork servers are the agent's, whose user nobody else is. Kills them if asked; prints which. */
+/**
+ * Run as root of the container, since fork servers run as the agent's user. Prints them, and kills them if asked to.
+ */
 async function forkServers(isKilled = false): Promise<string[]> {
   const code = `
 import os, signal
@@ -57,7 +59,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     Cmd: ['python3', '-I', '-c', code],
     AttachStdout: true,
     AttachStderr: true,
-    // Its output is not framed then.
+    // With a terminal Docker does not frame the output.
     Tty: true,
   });
   return (await text(await exec.start({ Tty: true }))).split(/\s+/).filter(Boolean);
@@ -81,7 +83,7 @@ it('goes on when its fork server is killed, starts the next kernel without one, 
   });
 });
 
-it('tells truly how a kernel ended whose fork server is gone', async () => {
+it('a worker reports correctly how a kernel without a fork server ended', async () => {
   await forkServers(true);
   const { outcome } = await runner.run('import os, signal; os.kill(os.getpid(), signal.SIGKILL)');
   expect(outcome).toMatchObject({
@@ -94,7 +96,7 @@ it('tells truly how a kernel ended whose fork server is gone', async () => {
   expect(await run('print(1)')).toBe('1');
 });
 
-it('is replaced with every disk full, and draws without a word', async () => {
+it('a kernel can be replaced with every disk full, and draws without warnings', async () => {
   const fill = `
 import os
 for folder in ("/tmp", "/workspace", "/dev/shm"):
@@ -118,7 +120,7 @@ for folder in ("/tmp", "/workspace", "/dev/shm"):
   await run('!rm -f /tmp/full-* /workspace/full-* /dev/shm/full-*');
 });
 
-it('is replaced while processes of its user multiply up to the limit and ignore every signal they can', async () => {
+it('a kernel can be replaced while its user’s processes multiply to the limit and ignore signals', async () => {
   const bomb = `
 import os, signal, sys, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -134,7 +136,7 @@ while time.monotonic() < end:
   const ran = await runner.run(bomb, { timeoutMs: 500, graceMs: 200 });
   expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
   expect(await run('import os; print(len([p for p in os.listdir("/proc") if p.isdigit()]))')).toBe(
-    // Init, agent, fork server, kernel.
+    // Only init, agent, fork server and kernel are left.
     '4',
   );
 });

@@ -1,10 +1,10 @@
-/** What a user sees who meets a limit of the container, or of the output. That the limits hold is security/limits.test.ts. */
+/** What users see at a limit of the container or of the output. security/limits.test.ts tests that the limits hold. */
 import { expect } from 'vitest';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
 const MIB = 1_048_576;
-/** The container's memory without its disk, and with it. */
+/** The container's memory, without and with its disk. */
 const [MEMORY_BYTES, ALL_BYTES] = [512 * MIB, 768 * MIB];
 
 const fill = (path: string): string => `with open("${path}", "wb", buffering=0) as file:

@@ -1,13 +1,15 @@
-/** Nothing that code does holds a session longer than its limit and its grace. */
+/** No code can hold a session longer than its time limit and the grace. */
 import { expect } from 'vitest';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { type Behaviour, testBehaviours } from '../support/behaviours.ts';
 
 /** Long enough for the code to have begun on a busy machine. */
 const TIMEOUT_MS = 1_000;
-/** What `subprocess.run` needs to end a child after an interrupt, and then some. */
+/** Longer than `subprocess.run` needs to end a child after an interrupt. */
 const HEEDS_WITHIN_MS = 1_000;
-/** What heeds its interrupt keeps its variables, however long a busy machine takes to show where it was. */
+/**
+ * A long grace: code that heeds its interrupt keeps its variables, however long a busy machine takes for the traceback.
+ */
 const LIMITS = {
   timeoutMs: TIMEOUT_MS,
   graceMs: 20_000,
@@ -18,7 +20,7 @@ const AGAIN_GRACE_MS = 4_000;
 const AGAIN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: AGAIN_GRACE_MS };
 const STUBBORN_LIMITS = { timeoutMs: TIMEOUT_MS, graceMs: 200 };
 
-/** Code that says something first: what was printed arrives, however the code ends. */
+/** Code that prints first: its output must arrive, however the code ends. */
 const endless = (code: string, limits: typeof AGAIN_LIMITS = LIMITS): Behaviour => ({
   ...limits,
   code: `print("before")\n${code}`,

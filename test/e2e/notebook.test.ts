@@ -1,4 +1,4 @@
-/** examples/notebook.py: a notebook in, the executed one out, in the form that nbformat asks for. */
+/** examples/notebook.py reads a notebook and writes the executed one, in the form that nbformat demands. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ interface Cell {
   readonly outputs?: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Runs the given code cells, and gives them back as they came out. */
+/** Runs a notebook with the given code cells, and gives the executed cells. */
 async function runCells(sources: readonly (string | readonly string[])[], ...more: string[]) {
   const cells = sources.map((source, n) => ({
     cell_type: 'code',
@@ -58,11 +58,11 @@ async function runNotebook(source: string, more: readonly string[] = []) {
   return { exitCode, ...executed };
 }
 
-/** A cell's outputs without what differs from run to run. */
+/** A cell's outputs, without the parts that differ from run to run. */
 const kinds = ({ outputs = [] }: Cell) => outputs.map((output) => output.output_type);
 
 describe('a notebook', () => {
-  it('of the examples comes back executed', async () => {
+  it('from examples/ comes back executed', async () => {
     const { exitCode, cells } = await runNotebook(SAMPLE);
     expect(exitCode).toBe(0);
     const [text, walk, plot] = cells;
@@ -109,7 +109,7 @@ describe('a notebook', () => {
     expect(cells[3]?.outputs).toEqual([]);
   });
 
-  it('shows what clear_output and updates leave, whichever cell they come from', async () => {
+  it('shows the result of clear_output and display updates, whichever cell they come from', async () => {
     const { cells } = await runCells([
       "from IPython.display import clear_output, display\nh = display('first', display_id='h')",
       "print('gone'); clear_output(); print('stays')",
@@ -139,7 +139,7 @@ describe('a notebook', () => {
     expect((await poolStatus(gateway)).busyWorkers).toBe(before);
   });
 
-  it('goes on if told to, also where the kernel died', async () => {
+  it('goes on after a failure if asked to, even if the kernel died', async () => {
     const code = ['1 / 0', 'import os; os._exit(1)', "'alive'"];
     const { exitCode, cells } = await runCells(code, '--keep-going');
     expect(exitCode).toBe(1);

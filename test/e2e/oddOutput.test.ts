@@ -1,4 +1,6 @@
-/** Output that is odd, rich or large comes whole by every way there is, before and after a restart of the gateway. */
+/**
+ * Odd, rich or large output arrives complete in each of the possible ways, before and after a restart of the gateway.
+ */
 import { createHash } from 'node:crypto';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +21,7 @@ import {
   subscribedOutput,
 } from '../support/readOutput.ts';
 
-/** Room for all of a line of 10 MB once more than twice. */
+/** Room for more than twice a line of 10 MB. */
 const MAX_RESPONSE_BYTES = 25_000_000;
 const LONG = { timeoutMs: 120_000 };
 const docker = new Docker(
@@ -41,7 +43,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.destroy());
 
-/** Instead of megabytes that a failing test would print. */
+/** A short stand-in for long texts, so that a failing test does not print megabytes. */
 function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }
@@ -56,7 +58,7 @@ function expectOutput(outputs: readonly ReadOutput[], odd: OddOutput): void {
   expect(digest(joined(outputs, 'STDOUT'))).toBe(digest(odd.stdout));
   expect(digest(joined(outputs, 'STDERR'))).toBe(digest(odd.stderr ?? ''));
   expect(pngs(outputs)).toHaveLength(odd.figures ?? 0);
-  // Where text is cut means nothing, but never is a character cut in two that came whole.
+  // Text may be cut anywhere except within a character that arrived whole.
   if (odd.stdout.isWellFormed())
     expect(outputs.every(({ text }) => text?.isWellFormed() ?? true)).toBe(true);
 }

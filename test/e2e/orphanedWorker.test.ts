@@ -1,4 +1,4 @@
-/** Without a gateway: the agent stops code at its limit, and a worker that nobody comes back for ends by itself. */
+/** Without a gateway, the agent stops code at its limit, and a worker ends by itself if no gateway comes back. */
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { pino } from 'pino';
@@ -12,7 +12,7 @@ import { cpuStallMs } from '../support/cpuStall.ts';
 
 const ORPHAN_TIMEOUT_MS = 8_000;
 const LIMIT_MS = 1_500;
-/** INTERRUPT_GRACE_MS, and what may pass after it. */
+/** INTERRUPT_GRACE_MS, and some time after it. */
 const GRACE_MS = 1_000;
 const MAX_OVERTIME_MS = 200;
 const EXIT_ORPHANED = 86;
@@ -72,14 +72,14 @@ async function deathOf(containerId: string): Promise<unknown> {
   }
 }
 
-it('stops runaway code at its limit while no gateway lives, and keeps the state', async () => {
+it('the agent stops runaway code at its limit while no gateway lives, and keeps the state', async () => {
   const { id } = await submit(gateway, 'ann', 'print("on")\nwhile True: pass', {
     timeoutMs: LIMIT_MS,
   });
   await started(id);
   const stallAt = cpuStallMs();
   await gateway.kill('SIGKILL');
-  // The rule is about time itself: the limit passes with nobody there.
+  // The rule is about time: the limit must pass while no gateway is there.
   await delay(LIMIT_MS + GRACE_MS + MAX_OVERTIME_MS);
   const stalledMs = cpuStallMs() - stallAt;
   const restartedAt = Date.now();

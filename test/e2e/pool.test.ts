@@ -1,4 +1,4 @@
-/** Workers come and go: deaths are noticed, the dead are never handed out, and the engine agrees with what is told. */
+/** Dead workers are noticed and never handed out, and the reported pool agrees with the engine. */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -30,7 +30,7 @@ afterAll(async () => {
   await other.destroy();
 });
 
-/** The containers of a gateway's pool, as the engine has them. */
+/** The containers of a gateway's pool according to the engine. */
 async function containersOf(target: TestGateway): Promise<{ id: string; state: string }[]> {
   const pool = await poolLabel(target);
   const containers = await docker.listContainers({
@@ -52,7 +52,7 @@ async function poolLabel(target: TestGateway): Promise<string> {
   return label;
 }
 
-/** At rest: nothing is being started, and the idle minimum is there. */
+/** Resolves when nothing is being started and the minimum of idle workers is there. */
 async function atRest(target: TestGateway, idle: number) {
   return await until('the pool at rest', async () => {
     const status = await poolStatus(target);
@@ -118,7 +118,7 @@ describe('a worker that dies', () => {
 });
 
 describe('the pool', () => {
-  it('removes the container on release and refills; the status is what the engine shows', async () => {
+  it('removes the container on release and refills; its status agrees with the engine', async () => {
     await execute(gateway, 'bob', '1');
     const container = await containerOf(gateway, 'bob');
     expect(await release(gateway, 'bob')).toBe(true);
@@ -132,7 +132,7 @@ describe('the pool', () => {
     expect(containers).toHaveLength(status.totalWorkers);
   });
 
-  it('leaves the containers of another installation alone, also when it restarts', async () => {
+  it('leaves the containers of another installation alone, even when the gateway restarts', async () => {
     await execute(other, 'zoe', 'z = 26');
     await atRest(other, 1);
     await atRest(gateway, 2);

@@ -1,4 +1,4 @@
-/** What set-ups remove of the images that Cellhouse has built, on an engine of this test's own. */
+/** Which of its own images Cellhouse's set-up removes. The test has its own engine. */
 import { execFile } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -7,13 +7,13 @@ import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 
 const SCRIPT = new URL('../../scripts/setup/pruneImages.mjs', import.meta.url).pathname;
 const DAY_MS = 86_400_000;
-/** An archive without a file. */
+/** An empty tar archive. */
 const EMPTY_TAR = Buffer.alloc(1_024);
 const NAMELESS = 'nameless';
 
 let engine: OwnEngine;
 
-/** Root alone can start an engine. */
+/** Only root can start an engine. */
 describe.runIf(process.getuid?.() === 0)('images that nothing uses any more', () => {
   beforeAll(async () => {
     engine = await createOwnEngine();
@@ -35,7 +35,7 @@ describe.runIf(process.getuid?.() === 0)('images that nothing uses any more', ()
     expect(before).toHaveLength(10);
   });
 
-  it('go after a week if they are the tests’, but for those of containers', async () => {
+  it('go after a week if they come from tests, except those of containers', async () => {
     const before = await names();
     await script(`await pruneImages(Date.now() + ${8 * DAY_MS})`);
     const left = before.filter((name) => !['cellhouse-test-a:1', NAMELESS].includes(name));
@@ -43,7 +43,7 @@ describe.runIf(process.getuid?.() === 0)('images that nothing uses any more', ()
     expect(left).toHaveLength(8);
   });
 
-  it('go after a month if they are workers’, but for those of containers and the three used last', async () => {
+  it('go after a month if they are worker images, except those of containers and the three used last', async () => {
     await script(`await noteUse('${workerName(1)}')`);
     await script(`await pruneImages(Date.now() + ${31 * DAY_MS})`);
     expect(await names()).toEqual(
@@ -77,7 +77,7 @@ async function names(): Promise<string[]> {
   return images.map(({ RepoTags }) => RepoTags?.[0] ?? NAMELESS).sort();
 }
 
-/** Runs lines in a process of Node's that talks with the test's engine. */
+/** Runs lines in a Node process that talks to the test's engine. */
 async function script(lines: string): Promise<void> {
   const code = `import { noteUse, pruneImages } from ${JSON.stringify(SCRIPT)};\n${lines}`;
   const env = { ...process.env, DOCKER_HOST: engine.host };

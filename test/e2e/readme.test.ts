@@ -1,4 +1,4 @@
-/** `npm start` and `npm stop`, as a new user meets them in the README, in this folder but with a DATA_DIR and a port of its own. */
+/** Runs `npm start` and `npm stop` as the README says, in this folder but with its own DATA_DIR and port. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -29,12 +29,12 @@ beforeAll(() => {
   };
 });
 afterAll(async () => {
-  // Whatever failed before: nothing of it may be left.
+  // Nothing may be left, even if a test failed before.
   await promisify(execFile)(process.execPath, ['dist/cli.js', 'down'], { cwd: ROOT, env });
   rmSync(folder, { recursive: true });
 });
 
-/** The one command of a fence. @throws Error if the README has none like it */
+/** The only command of a code block. @throws Error if the README has no such command */
 function command(text: string): string[] {
   if (!README.includes(`\n\`\`\`sh\n${text}\n\`\`\`\n`))
     throw new Error(`It does not say ${text}.`);
@@ -42,7 +42,7 @@ function command(text: string): string[] {
 }
 
 describe('the README', () => {
-  it('starts the server, says where it is and where the token is, and that one works', async () => {
+  it('starts the server with a command that says where the server and a working token are', async () => {
     const [program = '', ...words] = command('npm start');
     started = spawn(program, words, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
     started.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -68,7 +68,7 @@ describe('the README', () => {
     expect(await response.json()).toEqual({ data: { execute: { resultText: '2' } } });
   });
 
-  it('stops all of it', async () => {
+  it('stops everything', async () => {
     const ended = once(started, 'exit');
     const [program = '', ...words] = command('npm stop');
     const { stdout } = await promisify(execFile)(program, words, { cwd: ROOT, env });

@@ -1,4 +1,6 @@
-/** Kill the gateway, its process group, the database: sessions live on and no line of output is lost or told twice. */
+/**
+ * After a kill of the gateway, its process group or the database, sessions live on and no output is lost or doubled.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +21,7 @@ for i in range(50):
     time.sleep(0.1)`;
 const LINES = Array.from({ length: 50 }, (_, index) => `line ${index}\n`).join('');
 
-/** The processes of this installation's PostgreSQL, by their data directory. */
+/** The processes of this installation's PostgreSQL, found by their data directory. */
 function postgresPids(dataDir: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -38,7 +40,7 @@ function postgresPids(dataDir: string): number[] {
     .map(Number);
 }
 
-/** Every process of the server: the first, and its children. */
+/** Every process of the server: the postmaster and its children. */
 function killPostgres(dataDir: string): number {
   const first = postgresPids(dataDir);
   const children = first.flatMap((pid) =>
@@ -53,7 +55,7 @@ function killPostgres(dataDir: string): number {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error: unknown) {
-      // A child may be gone since its parent died.
+      // A child process may have ended with its parent.
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
     }
   }
@@ -132,7 +134,7 @@ describe('SIGTERM while code prints', () => {
 describe('a second signal', () => {
   const LONG = { timeoutMs: 60_000 };
 
-  /** Resolves when an execution of the user's was requested just now. */
+  /** Resolves when the user's execution has just been requested. */
   async function accepted(userUuid: string): Promise<void> {
     await until('the execution to be accepted', async () => {
       const answer = await gateway.graphql<{ session: { lastActiveAt: string } | null }>(
@@ -143,7 +145,7 @@ describe('a second signal', () => {
     });
   }
 
-  it('within a second of the first is the same one: a Ctrl-C can arrive twice', async () => {
+  it('within a second of the first counts as the same: a Ctrl-C can arrive twice', async () => {
     const running = execute(gateway, 'ann', 'import time\ntime.sleep(2)\n"done"', LONG);
     await accepted('ann');
     process.kill(gateway.pid, 'SIGINT');
@@ -158,9 +160,9 @@ describe('a second signal', () => {
     );
     await accepted('bob');
     process.kill(gateway.pid, 'SIGTERM');
-    // The rule is about time itself: a second must pass.
+    // The rule is about time: a second must pass.
     await delay(1_200);
-    // It waits for nobody: that would end with 0, and the code would have its answer.
+    // The process does not wait for calls: otherwise it would exit with 0, and the call would get its answer.
     expect(await gateway.kill('SIGTERM')).toEqual({ code: 130, signal: null });
     expect(await running).toBe('cut off');
     await gateway.restart();

@@ -1,4 +1,4 @@
-/** Sessions that nobody uses end by themselves, with their containers; one whose code runs is never idle. */
+/** Unused sessions end by themselves, with their containers. A session with running code is never idle. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';

@@ -1,4 +1,4 @@
-/** Who is refused before GraphQL sees anything: callers without the token, and bodies over the limit. */
+/** Callers without the token and bodies over the limit are refused before they reach GraphQL. */
 import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';

@@ -1,6 +1,6 @@
 /**
- * Streams that are cut at random points, by clients that leave and by kill -9 of the gateway, and resumed after the last event:
- * each client ends with exactly what was printed. `RESUME_FUZZ_SEED=7` makes other decisions.
+ * Streams are cut at random points, by clients that leave and by kill -9 of the gateway, and are resumed after the last
+ * event. Each client must end with exactly the printed output. `RESUME_FUZZ_SEED=7` makes other random choices.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRandom, type Random } from '../../chaos/random.ts';
@@ -21,11 +21,11 @@ const SEED = Number(process.env.RESUME_FUZZ_SEED ?? 1);
 const CUTS = EXTENT.resumeCuts;
 const KILLS = 5;
 const USERS = 4;
-/** Of each execution; there is one more for each user, over all executions. */
+/** Streams of each execution. Each user has one more stream over all executions. */
 const FOLLOWERS = 2;
 const MAX_PIECES = 60;
 const MAX_PAUSE_MS = 40;
-/** What a user's last execution prints. */
+/** The output of a user's last execution. */
 const FAREWELL = 'that was all';
 
 const OUTPUT = `subscription ($id: ID!, $after: Int!) { output(executionId: $id, after: $after) ${EVENT_FIELDS} }`;
@@ -38,7 +38,7 @@ interface Piece {
 }
 
 let gateway: TestGateway;
-/** Resolves when the gateway runs, or runs again. */
+/** Resolves when the gateway runs (again). */
 let up: Promise<void> = Promise.resolve();
 let cuts = 0;
 let kills = 0;
@@ -46,13 +46,13 @@ beforeAll(async () => {
   gateway = await startTestGateway({ MAX_TOTAL_WORKERS: String(USERS + 2) });
 });
 afterAll(async () => {
-  // Whoever is still at it, after a failure, ends with this.
+  // After a failure this ends all streams that are still running.
   up = Promise.reject(new Error('The test is over.'));
   up.catch(() => undefined);
   await gateway.destroy();
 });
 
-/** Counts a cut. Every so many of them the gateway is killed, too. */
+/** Counts a cut. After every so many cuts the gateway is killed, too. */
 function cutOff(): void {
   cuts += 1;
   if (cuts < ((kills + 1) * CUTS) / (KILLS + 1) || kills === KILLS) return;
@@ -71,14 +71,14 @@ async function followers(): Promise<number> {
 }
 
 describe('a stream that is resumed at its end, or beyond it', () => {
-  it.each([0, 1, 1_000_000])('is completed at once (%i beyond)', async (beyond) => {
+  it.each([0, 1, 1_000_000])('is completed at once (%i after the end)', async (beyond) => {
     const { id, outputs } = await execute(gateway, 'ended', "print('over')\n1");
     const seen: number[] = [];
     const take = ({ seq }: StreamedEvent): 'more' => {
       seen.push(seq);
       return 'more';
     };
-    // The finish is not among the outputs.
+    // The list of outputs does not contain the finish.
     const end = outputs.length + 1;
     const from = (after: number) => ({ query: OUTPUT, variables: { id, after } });
     expect(await followOnce(gateway, from(end + beyond), null, take)).toBe('completed');
@@ -92,7 +92,7 @@ describe(`${CUTS} cuts of random streams (seed ${SEED})`, () => {
   it('leave each client with exactly the output', async () => {
     const random = createRandom(SEED);
     const users = Array.from({ length: USERS }, (_, n) => `user ${n}`);
-    // What each user's stream begins after; nothing is killed before all have it.
+    // The start of each user's stream. The gateway is killed only after all users have one.
     const first = await Promise.all(users.map((user) => execute(gateway, user, '1')));
     const lives = users.map((user, n) => live(user, first[n]?.id ?? '', random.fork()));
     const executions = (await Promise.all(lives)).flat();
@@ -102,7 +102,7 @@ describe(`${CUTS} cuts of random streams (seed ${SEED})`, () => {
   });
 });
 
-/** Runs one random program after the other until there were enough cuts. Resolves with the executions' ids. */
+/** Runs random programs one after the other until there are enough cuts. Resolves with the executions' ids. */
 async function live(user: string, firstId: string, random: Random): Promise<string[]> {
   const printed = new Map<string, readonly Piece[]>();
   const session = followSession(user, firstId, random.fork());
@@ -113,7 +113,7 @@ async function live(user: string, firstId: string, random: Random): Promise<stri
     const followers = Array.from({ length: FOLLOWERS }, () => followExecution(id, random.fork()));
     for (const events of await Promise.all(followers)) expectExactly(events, pieces);
   }
-  // One more, which ends the session's stream, for that never ends by itself.
+  // One more execution marks the end of the user's stream, which never ends by itself.
   const last = await submit(user, `print('${FAREWELL}', end='')`, `${user} last`);
   printed.set(last, [{ name: 'stdout', text: FAREWELL }]);
   const all = await session;
@@ -139,7 +139,7 @@ async function followExecution(id: string, random: Random): Promise<StreamedEven
   return events;
 }
 
-/** Over all executions of a user after the first, up to the finish of the one that says farewell. */
+/** Follows all executions of a user after the first, up to the finish of the farewell. */
 async function followSession(
   user: string,
   firstId: string,
@@ -159,7 +159,9 @@ async function followSession(
   return events;
 }
 
-/** Connects, is cut at random, and connects again with what it has then, until the stream is over. Resolves with how. */
+/**
+ * Connects, is cut at random, and resumes after its last event, until the stream is over. Resolves with the outcome.
+ */
 async function untilOver(
   random: Random,
   subscription: () => Subscription,
@@ -197,7 +199,7 @@ function randomPieces(random: Random): Piece[] {
   }));
 }
 
-/** Writes the pieces in order, some at once and some after a while. */
+/** Python that writes the pieces in order, some at once and some after a pause. */
 function programOf(pieces: readonly Piece[], random: Random): string {
   const steps = pieces.map(({ name, text }) => {
     const pauseMs = random.next() < 0.4 ? 0 : random.between(0, MAX_PAUSE_MS);
@@ -209,7 +211,7 @@ for name, text, pause in json.loads(${JSON.stringify(JSON.stringify(steps))}):
     time.sleep(pause)`;
 }
 
-/** Whatever becomes of the gateway meanwhile: with its key the same call can be sent again. */
+/** Sends the same call with its key again until it is answered, even if the gateway is killed meanwhile. */
 async function submit(user: string, code: string, idempotencyKey: string): Promise<string> {
   const input = { userUuid: user, code, idempotencyKey, timeoutMs: 60_000 };
   for (;;) {
@@ -218,7 +220,7 @@ async function submit(user: string, code: string, idempotencyKey: string): Promi
     try {
       answer = await gateway.graphql(SUBMIT, { input });
     } catch (error: unknown) {
-      // How fetch says that the connection is gone or refused.
+      // fetch's error for a lost or refused connection.
       if (!(error instanceof TypeError)) throw error;
       continue;
     }
@@ -237,7 +239,7 @@ function expectExactly(events: readonly StreamedEvent[], pieces: readonly Piece[
   expect(joined(said)).toEqual(joined(pieces));
 }
 
-/** Adjacent pieces of one stream as one: where they are cut means nothing. */
+/** Joins adjacent pieces of one stream, since text may be cut anywhere. */
 function joined(pieces: readonly { name: string; text: string }[]): string[] {
   const runs: { name: string; text: string }[] = [];
   for (const { name, text } of pieces) {

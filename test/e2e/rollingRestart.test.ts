@@ -1,6 +1,6 @@
 /**
- * From the former release to this one: a new gateway comes up, an old one goes, twice, under load. No call fails, and nothing is
- * lost or done twice.
+ * An update from the former release to this one under load: twice a new gateway starts and an old one stops. No call
+ * fails, and nothing is lost or done twice.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -23,11 +23,11 @@ import { createInstallation, type TestInstallation } from '../support/installati
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
 const COUNTING_USERS = 4;
-/** How often everybody counts between two steps. */
+/** How often every user counts between two steps. */
 const BETWEEN_COUNTS = 10;
 const BETWEEN_TIMEOUT_MS = 120_000;
 const MIN_NEWCOMERS = 2;
-/** On a machine that is busy otherwise two gateways make six workers at once. */
+/** Two gateways make six workers at once, on a busy machine. */
 const PATIENT = { WORKER_WAIT_TIMEOUT_MS: '120000' };
 const LINES = 300;
 const PRINT = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
@@ -35,9 +35,11 @@ const EXECUTE =
   'mutation ($input: ExecuteInput!) { execute(input: $input) { status resultText stateLost } }';
 const RELEASE = 'mutation ($input: ReleaseInput!) { release(input: $input) { released } }';
 const TIMEOUT_MS = 480_000;
-/** Compiling, and installing packages if the former release had others; its worker image, if that was another. */
+/**
+ * Time to compile, to install packages if the former release had others, and to build its worker image if that differs.
+ */
 const BUILD_TIMEOUT_MS = 600_000;
-/** The last commit whose databases cannot be used any more. */
+/** The last commit whose databases later releases cannot use. */
 const UNRELEASED = '66f74e9';
 
 let installation: TestInstallation;
@@ -73,7 +75,7 @@ it(
       await load.goesOn();
       old = [...old, coming];
     }
-    // Whatever keeps gateways running may start one of the former release once more.
+    // A process supervisor may start a gateway of the former release once more.
     const late = await startFormer();
     urls.push(late.url);
     await load.goesOn();
@@ -135,7 +137,7 @@ it('a database of before the first release is refused, in words', async () => {
   }
 });
 
-/** Some who count, each on a connection of its own, and one who opens sessions and releases them. */
+/** Users who count, each on their own connection, and one who opens and releases sessions. */
 function startLoad(urls: readonly string[], token: string) {
   const stopping = new AbortController();
   const clients: RetryingClient[] = [];
@@ -170,7 +172,7 @@ function startLoad(urls: readonly string[], token: string) {
 
   const working = Promise.all([...counts.map(count), comeAndGo()]);
   return {
-    /** Resolves when everybody has counted on. */
+    /** Resolves when all users have counted further. */
     goesOn: async () => {
       const goals = counts.map(({ length }) => length + BETWEEN_COUNTS);
       const isThere = () => counts.every(({ length }, user) => length >= (goals[user] ?? 0));

@@ -1,4 +1,4 @@
-/** The main job: stateful Python for several users, under each runtime. */
+/** The main purpose: stateful Python for several users, under each runtime. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, submit } from '../../testkit/interpreter.ts';
@@ -11,7 +11,7 @@ describe.each(TIERS)('a session under %s', (tier) => {
   });
   afterAll(() => gateway?.destroy());
 
-  it('keeps variables from one execute to the next, for its user only', async () => {
+  it('keeps variables from one execute to the next, and only for its user', async () => {
     expect(await execute(gateway, 'ann', 'a = 10')).toMatchObject({
       status: 'OK',
       resultText: null,
@@ -28,12 +28,12 @@ describe.each(TIERS)('a session under %s', (tier) => {
     });
   });
 
-  it('gives the text of the last line', async () => {
+  it('gives the value of the last line as text', async () => {
     expect((await execute(gateway, 'ann', "'x'")).resultText).toBe("'x'");
     expect((await execute(gateway, 'ann', "print('y')\n'x'")).resultText).toBe("y\n'x'");
   });
 
-  it('draws a chart with a Chinese title, without a word about missing glyphs', async () => {
+  it('draws a chart with a Chinese title, without warnings about missing glyphs', async () => {
     const chart = await execute(
       gateway,
       'ann',

@@ -1,6 +1,6 @@
 /**
- * Starting Docker's engine where no systemd does: with a second one, in a network of its own, for it would otherwise meddle
- * with the bridge of the first.
+ * Starts Docker's engine where no systemd does. The test uses a second engine in its own network namespace, which would
+ * otherwise interfere with the bridge of the first.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ const env = {
   DOCKER_HOST: `unix://${place('docker.sock')}`,
 };
 
-/** Root alone can start an engine; `npm test` installs one as root only, too. */
+/** Only root can start an engine, and `npm test` installs one only as root. */
 describe.runIf(process.getuid?.() === 0)('starting an engine', () => {
   beforeAll(async () => {
     const { stdout } = await run('sh', ['-c', 'command -v dockerd || echo /usr/sbin/dockerd']);
@@ -49,20 +49,20 @@ describe.runIf(process.getuid?.() === 0)('starting an engine', () => {
 
   afterAll(async () => {
     await end('SIGTERM');
-    // With live-restore the engine leaves its data folder mounted on itself.
+    // With live-restore a stopped engine leaves its data folder mounted on itself.
     const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
     const left = mounts.map((line) => line.split(' ')[1] ?? '').filter((at) => at.startsWith(root));
     for (const at of left.reverse()) await run('umount', [at]);
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('gives it a process session of its own, and live-restore', async () => {
+  it('gives it its own process session and live-restore', async () => {
     await start();
     expect(await sessionOf(enginePid())).toBe(enginePid());
     expect(await liveRestore()).toBe('true');
   });
 
-  it('copes with what a killed one left, though other processes have the numbers now', async () => {
+  it('works after a killed engine, even if other processes have its process ids now', async () => {
     await end('SIGKILL');
     const stranger = spawn('sleep', ['600']);
     await once(stranger, 'spawn');
@@ -73,14 +73,14 @@ describe.runIf(process.getuid?.() === 0)('starting an engine', () => {
     stranger.kill();
   });
 
-  it('leaves live-restore to the configuration where that has it', async () => {
+  it('leaves live-restore to the configuration if that sets it', async () => {
     await end('SIGTERM');
     writeFileSync(places.config, '{"live-restore": false}');
     await start();
     expect(await liveRestore()).toBe('false');
   });
 
-  it('says what the engine said when it does not start', async () => {
+  it('reports the engine’s own message if the engine does not start', async () => {
     await end('SIGTERM');
     writeFileSync(places.config, '{"no-such-setting": true}');
     await expect(start()).rejects.toThrow(/The Docker engine ended with 1[\s\S]*no-such-setting/);
@@ -113,7 +113,7 @@ async function end(signal: NodeJS.Signals): Promise<void> {
   await until('the engine is gone', async () => commandOf(pid) === '');
 }
 
-/** Empty for a process that is dead, also if nobody has buried it. */
+/** Empty for a process that is dead, even if it is still a zombie. */
 function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');

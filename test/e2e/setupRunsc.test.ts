@@ -1,4 +1,4 @@
-/** `node scripts/setup-runsc.mjs`, on an engine of the test's own: gVisor becomes a runtime, and nothing else changes. */
+/** `node scripts/setup-runsc.mjs` makes gVisor a runtime, and changes nothing else. The test has its own engine. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const SCRIPT = new URL('../../scripts/setup/runsc.mjs', import.meta.url).pathname;
 const IMAGE = 'cellhouse-test-sleep';
 
-/** Root alone can start an engine; `npm test` installs gVisor as root only, too. */
+/** Only root can start an engine, and `npm test` installs gVisor only as root. */
 describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
   let engine: OwnEngine;
   beforeAll(async () => {
@@ -42,7 +42,7 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     const { State, HostConfig } = await sleeper.inspect();
     expect(State.Running).toBe(true);
     expect(HostConfig.Runtime).toBe('runsc');
-    // Below, the engine is started without that runtime: it could not end what runs in it.
+    // Later the engine is started without that runtime, and could not end its containers.
     await sleeper.remove({ force: true });
   });
 
@@ -59,14 +59,14 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     expect(readFileSync(engine.places.config, 'utf8')).toBe(own);
   });
 
-  it('leaves a configuration that it cannot read', async () => {
+  it('does not change a configuration that it cannot read', async () => {
     await restartWith(engine, '{"live-restore": true');
     await expect(setUp(engine)).rejects.toThrow(/is not JSON/);
     expect(readFileSync(engine.places.config, 'utf8')).toBe('{"live-restore": true');
   });
 });
 
-/** What it printed. @throws Error with what it said when it failed */
+/** Resolves with the printed text. @throws Error with its message if it fails */
 async function setUp({ host, places }: OwnEngine): Promise<string> {
   const code = `import { ensureRunsc } from ${JSON.stringify(SCRIPT)};
     import { runScript } from ${JSON.stringify(SCRIPT.replace('runsc.mjs', 'setupError.mjs'))};
@@ -76,7 +76,7 @@ async function setUp({ host, places }: OwnEngine): Promise<string> {
   return stdout;
 }
 
-/** The engine does not know the runtime any more, and finds this when it is asked to look. */
+/** Restarts the engine without the runtime, and then writes a configuration that it will read at its next reload. */
 async function restartWith(engine: OwnEngine, config: string): Promise<void> {
   await engine.kill('SIGTERM');
   await engine.start();
@@ -93,7 +93,7 @@ async function startSleep({ docker }: OwnEngine, runtime: string): Promise<strin
   return container.id;
 }
 
-/** An image of one program of this machine, with the libraries that it is linked to. */
+/** Makes an image of one program of this machine, with the libraries that it is linked to. */
 async function importSleep({ docker }: OwnEngine): Promise<void> {
   const { stdout } = await run('ldd', ['/bin/sleep']);
   const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);

@@ -1,4 +1,4 @@
-/** The short form of `npm run bench -- soak` (bench/soak/soak.ts): what a gateway and its agents hold does not grow with use. */
+/** The short form of `npm run bench -- soak` (bench/soak/soak.ts): a gateway and its agents do not grow with use. */
 import { expect, it } from 'vitest';
 import { FIGURES } from '../../bench/soak/figures.ts';
 import { plotSvg } from '../../bench/soak/plotSvg.ts';
@@ -6,7 +6,7 @@ import { runSoak } from '../../bench/soak/runSoak.ts';
 import { STEPS } from '../../bench/soak/steps.ts';
 
 const MINUTES = 2;
-/** With the start, the end, and what each round takes until it is at rest. */
+/** Includes the start, the end, and the time until each round is at rest. */
 const LIMIT_MS = 300_000;
 
 it(

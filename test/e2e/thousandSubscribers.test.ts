@@ -1,4 +1,6 @@
-/** A thousand that watch one execution: all of it for each of them, in bounded time and memory, and one that reads nothing is cut. */
+/**
+ * A thousand subscribers to one execution each get all of it in bounded time and memory. One that reads nothing is cut.
+ */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,7 +46,7 @@ describe.each([[10], [SUBSCRIBERS]])(
   (sockets) => {
     it('all get all of it, and one that reads nothing is cut', async () => {
       const user = `${sockets} sockets`;
-      // It is followed before it begins: what the user runs first holds it up.
+      // The subscribers follow the execution before it begins, since earlier code of the user holds it up.
       const before = await submit(gateway, user, 'print()\nimport time\ntime.sleep(100)', LONG);
       await printed(gateway.socket(), before.id, 1);
       const { id } = await submit(gateway, user, CODE, LONG);
@@ -75,7 +77,7 @@ describe.each([[10], [SUBSCRIBERS]])(
       expect(growth).toBeLessThan(MAX_MEMORY_GROWTH_MB);
       expect(loopDelay).toBeLessThan(MAX_LOOP_DELAY_S);
 
-      // It was cut when it did not take the closing frame either, or reads that now.
+      // It was cut because it did not read the closing frame either, or it reads that frame now.
       idler.socket.resume();
       expect([1006, 1013]).toContain(await idler.closed);
       expect(await execute(gateway, user, '1')).toMatchObject({ status: 'OK' });
@@ -86,19 +88,19 @@ describe.each([[10], [SUBSCRIBERS]])(
 interface Outcome {
   readonly hash: string;
   readonly events: number;
-  /** When its first line and its end came, by `performance.now()`. */
+  /** When the first line and the end came, by `performance.now()`. */
   readonly firstAt: number;
   readonly lastAt: number;
 }
 
 interface Reader {
   readonly socket: WebSocket;
-  /** One for each subscription, once all of them are completed. */
+  /** Resolves with one outcome per subscription, once all are completed. */
   readonly outcomes: Promise<Outcome[]>;
   readonly closed: Promise<number>;
 }
 
-/** A socket with so many subscriptions to the execution's output. Keeps a hash of what comes, not the text. */
+/** Opens a socket with this many subscriptions to the execution's output. It keeps a hash of the text only. */
 async function openReader(executionId: string, subscriptions: number): Promise<Reader> {
   const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, [
     'graphql-transport-ws',
@@ -122,7 +124,7 @@ async function openReader(executionId: string, subscriptions: number): Promise<R
     });
     void closed.then((code) => reject(new Error(`Closed with ${code}`)));
   });
-  // Of one that is cut nobody asks.
+  // Nobody awaits the outcomes of a reader that is cut.
   outcomes.catch(() => undefined);
   for (let n = 0; n < subscriptions; n += 1)
     send({
@@ -133,7 +135,7 @@ async function openReader(executionId: string, subscriptions: number): Promise<R
   return { socket, outcomes, closed };
 }
 
-/** What one subscriber has so far. Anything but the next seq makes its hash another one. */
+/** What one subscriber has so far. Any seq other than the next one spoils its hash. */
 function createStream() {
   const hash = createHash('sha256');
   let seq = 0;
@@ -154,7 +156,7 @@ function createStream() {
   };
 }
 
-/** Of the gateway since this was asked last, in seconds: its `monitorEventLoopDelay`. */
+/** The 99th percentile of the gateway's `monitorEventLoopDelay` since the last call, in seconds. */
 async function loopDelayP99(): Promise<number> {
   const response = await fetch(`${gateway.url}/metrics`, {
     headers: { 'X-Auth-Token': gateway.token },
@@ -163,7 +165,7 @@ async function loopDelayP99(): Promise<number> {
   return Number(found?.[1]);
 }
 
-/** Makes VmHWM begin at what is resident now (proc(5), clear_refs). */
+/** Resets VmHWM to the present resident size (proc(5), clear_refs). */
 function resetPeakMemory(): void {
   writeFileSync(`/proc/${gateway.pid}/clear_refs`, '5');
 }

@@ -1,4 +1,4 @@
-/** What an operator is told when a gateway cannot start: what is wrong and what to do, in words, and exit code 1. */
+/** When a gateway cannot start, the operator gets a clear message with the cause and the remedy, and exit code 1. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { runCli } from '../../testkit/runCli.ts';
 
 let running: TestGateway;
 let folder: string;
-/** Of a second installation, which never gets to serve. */
+/** The settings of a second installation, which never serves. */
 let env: Record<string, string>;
 beforeAll(async () => {
   running = await startTestGateway({ MIN_IDLE_WORKERS: '0' });
@@ -23,7 +23,7 @@ afterAll(async () => {
   await running.destroy();
 });
 
-/** The words for the operator, of a start that must fail: no log lines, no stack trace. */
+/** The operator's message from a start that must fail, without log lines or a stack trace. */
 async function failedStart(settings: Record<string, string>): Promise<string> {
   const { code, output } = await runCli(['serve'], { ...env, ...settings });
   expect(code).toBe(1);
@@ -90,7 +90,7 @@ describe('cellhouse serve', () => {
     expect(message).toContain('DOCKER_HOST');
   });
 
-  it('says that the engine does not have the runtime, and which it has', async () => {
+  it('says that the engine does not have the runtime, and lists those that it has', async () => {
     const message = await failedStart({ DOCKER_RUNTIME: 'no-such-runtime' });
     expect(message).toMatch(/DOCKER_RUNTIME is no-such-runtime, but .* has only: .*\brunc\b/);
     expect(message).toContain('node scripts/setup-runsc.mjs');
@@ -111,11 +111,11 @@ describe('cellhouse serve', () => {
   });
 });
 
-it('leaves the gateway that runs alone', async () => {
+it('a failing start does not affect the running gateway', async () => {
   expect((await running.graphql('{ poolStatus { totalWorkers } }')).errors).toBeUndefined();
 });
 
-it('tells callers that no worker can be started, and the operator why', async () => {
+it('callers learn that no worker can be started, and the operator why', async () => {
   const image = 'cellhouse-no-such-image:1';
   const gateway = await startTestGateway({ WORKER_IMAGE: image });
   try {

@@ -1,4 +1,7 @@
-/** How much one answer reads and carries, over GraphQL on a real database: never more than MAX_RESPONSE_BYTES, and never a part that passes for the whole. */
+/**
+ * One answer reads and carries at most MAX_RESPONSE_BYTES, over GraphQL on a real database. A part never passes for the
+ * whole.
+ */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -13,7 +16,7 @@ import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
 
 const MAX_RESPONSE_BYTES = 10_000;
-/** Two fit, three do not. */
+/** Two such texts fit into an answer, three do not. */
 const LARGE = 'x'.repeat(4_000);
 const TOO_MANY = { code: 'BAD_USER_INPUT', limit: MAX_RESPONSE_BYTES };
 
@@ -22,7 +25,7 @@ beforeEach(async () => {
   gateway = await (await useDatabase(onTestFinished)).open();
 });
 
-/** An execution that put out `text`. */
+/** Stores an execution that put out `text`. */
 async function execution(code: string, text: string, isOver = true): Promise<ExecutionId> {
   const requested = await commitOne<'execution'>(gateway.store, executionRequested({ code }));
   const at = new Date();
@@ -68,7 +71,7 @@ describe('a list of executions', () => {
     });
   });
 
-  it('says so when their code is too long', async () => {
+  it('is refused when their code is too long', async () => {
     for (let n = 0; n < 3; n += 1) await execution(LARGE, '');
     const codes = (first: number) =>
       ask(`{ executions(first: ${first}) { edges { node { code } } } }`);
@@ -98,7 +101,7 @@ describe('events', () => {
     return data?.events as Events;
   }
 
-  it('come in pages bounded in bytes, none missed and none repeated', async () => {
+  it('come in pages of bounded size, and none is missed or repeated', async () => {
     const codes = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(4_000));
     for (const code of codes) await execution(code, '');
     const lengths: number[] = [];
@@ -114,7 +117,7 @@ describe('events', () => {
     expect(given).toEqual(codes);
   });
 
-  it('that are too large alone are passed by, and their data is refused', async () => {
+  it('that alone are too large are listed, but their data is refused', async () => {
     await execution('x'.repeat(MAX_RESPONSE_BYTES), '');
     await execution('small', '');
     const types = 'types: ["ExecutionRequested"]';

@@ -22,7 +22,7 @@ let queries: string[];
 let lost: Worker;
 let session: Session;
 
-/** Two users: ada runs three pieces of code and loses her worker, bob runs one and releases. */
+/** Two users: ada runs three pieces of code and loses her worker; bob runs one and releases his session. */
 beforeAll(async () => {
   const doc = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
   queries = [...doc.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');

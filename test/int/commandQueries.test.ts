@@ -1,4 +1,4 @@
-/** Which commands a gateway that takes a worker over has to carry out. */
+/** Which commands a gateway must carry out when it takes a worker over. */
 import { describe, expect, it } from 'vitest';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ import { useDatabase } from '../support/database.ts';
 const db = await useDatabase();
 const gateway = await db.open();
 
-/** A session on a worker of its own, after these events. Resolves with the worker and the ids of the events. */
+/** Stores a session on a new worker with these events. Resolves with the worker and the ids of the events. */
 async function sessionAfter(...events: SessionEvent[]) {
   const workerId = newId<WorkerId>();
   const { store } = gateway;
@@ -59,7 +59,7 @@ async function pending(workerId: WorkerId, rules: readonly RequestRule[] = DURAB
 const ask = kernelRestartRequested();
 
 describe('pendingRequests', () => {
-  it('are the interrupts of what has not ended, in the order they were asked for', async () => {
+  it('are the interrupts of unfinished executions, in the order in which they were requested', async () => {
     const workerId = newId<WorkerId>();
     await executionAfter(newId<WorkerId>(), interruptRequested());
     await executionAfter(workerId, interruptRequested(), executionFinished());
@@ -75,25 +75,28 @@ describe('pendingRequests', () => {
   });
 
   it.each([
-    ['none was asked for', [kernelRestarted('died')], []],
-    ['one was, and nothing came', [kernelRestarted('user'), ask], [1]],
-    ['one was, and the kernel died', [ask, kernelRestarted('died')], [0]],
-    ['one was, and came', [ask, kernelRestarted('user')], []],
-    ['two were, and one came', [ask, ask, kernelRestarted('user')], [1]],
-    ['two were, and came', [ask, kernelRestarted('user'), ask, kernelRestarted('user')], []],
-    ['it is closed', [ask, closed()], []],
-  ] as const)('of a session where %s', async (_what, events, expected) => {
-    const { workerId, sessionId, ids } = await sessionAfter(...events);
-    expect(await pending(workerId)).toEqual(
-      expected.map((index) => ({
-        type: 'KernelRestartRequested',
-        streamId: sessionId,
-        requestId: ids[index],
-      })),
-    );
-  });
+    ['no request', [kernelRestarted('died')], []],
+    ['a request without an answer', [kernelRestarted('user'), ask], [1]],
+    ['a request, and a kernel that died', [ask, kernelRestarted('died')], [0]],
+    ['an answered request', [ask, kernelRestarted('user')], []],
+    ['two requests and one answer', [ask, ask, kernelRestarted('user')], [1]],
+    ['two answered requests', [ask, kernelRestarted('user'), ask, kernelRestarted('user')], []],
+    ['a request, but closed', [ask, closed()], []],
+  ] as const)(
+    'are the unanswered kernel restarts of a session with %s',
+    async (_what, events, expected) => {
+      const { workerId, sessionId, ids } = await sessionAfter(...events);
+      expect(await pending(workerId)).toEqual(
+        expected.map((index) => ({
+          type: 'KernelRestartRequested',
+          streamId: sessionId,
+          requestId: ids[index],
+        })),
+      );
+    },
+  );
 
-  it('are of all kinds together, in the order they were asked for, as they were recorded', async () => {
+  it('hold requests of all kinds as they were recorded, in the order of the requests', async () => {
     const { workerId, ids } = await sessionAfter(ask);
     const interrupted = await executionAfter(workerId, interruptRequested());
     const found = await gateway.queries.pendingRequests(workerId, DURABLE_OPERATIONS);
@@ -103,10 +106,10 @@ describe('pendingRequests', () => {
   });
 
   it.each([
-    ['an answer is of all before it', 'all', {}, [2]],
-    ['each answer is of one at least', 'at-least-one', {}, [1, 2]],
-    ['only what has these values is one', 'all', { reason: 'user' }, [0, 1, 2]],
-  ] as const)('by what a rule says: %s', async (_what, answers, data, expected) => {
+    ['an answer is for all requests before it', 'all', {}, [2]],
+    ['each answer is for one request at least', 'at-least-one', {}, [1, 2]],
+    ['only an event with these values is an answer', 'all', { reason: 'user' }, [0, 1, 2]],
+  ] as const)('follow the rule: %s', async (_what, answers, data, expected) => {
     const { workerId, ids } = await sessionAfter(ask, ask, kernelRestarted('died'), ask);
     const recorded = [ids[0], ids[1], ids[3]];
     const answer = { type: 'KernelRestarted', data, answers } as const;

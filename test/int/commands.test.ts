@@ -1,4 +1,4 @@
-/** Interrupts and fresh kernels, asked for at any gateway, carried out once by the one that holds the worker. */
+/** Interrupts and kernel restarts may be requested at any gateway; the holder of the worker carries each out once. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
@@ -40,7 +40,7 @@ async function eventIds(kind: 'execution' | 'session', id: string, type: string)
   return events.filter(({ event }) => event.type === type).map(({ metadata }) => metadata.eventId);
 }
 
-/** Resolves with the next event of that type when the gateway has heard of it. */
+/** Resolves with the next event of that type once the gateway has been notified of it. */
 function told({ wakeUps }: Database, type: string): Promise<RecordedEvent> {
   return new Promise((resolve) => {
     const off = wakeUps.onEvent((recorded) => {
@@ -57,7 +57,7 @@ async function statusOf(id: string): Promise<string | undefined> {
 }
 
 describe('an interrupt', () => {
-  it('asked for at another gateway reaches the agent with the id of what was recorded', async () => {
+  it('requested at another gateway reaches the agent with the id of the recorded event', async () => {
     const http = recordCalls(scripted.agent, () => TOOK_IT);
     await holder.adopt(scripted.worker);
     const execution = await scripted.request(holder.database);
@@ -73,7 +73,7 @@ describe('an interrupt', () => {
     ]);
   });
 
-  it('between take-over and connection is the agent’s to judge: it has the code, so it is not cancelled', async () => {
+  it('between take-over and connection does not cancel code that the agent has', async () => {
     const http = recordCalls(scripted.agent, () => TOOK_IT);
     await holder.adopt(scripted.worker);
     const execution = await scripted.request(holder.database);
@@ -90,7 +90,7 @@ describe('an interrupt', () => {
     expect(await interrupted).toMatchObject({ status: 'INTERRUPTED' });
   });
 
-  it('of what the agent never got cancels it, and it is never sent', async () => {
+  it('of code that the agent never got cancels it, and the code is never sent', async () => {
     recordCalls(scripted.agent, () => NEVER_GOT_IT);
     const execution = await scripted.request(observer);
     const next = await scripted.request(observer);
@@ -117,7 +117,7 @@ describe('an interrupt', () => {
     expect(http.calls).toHaveLength(1);
   });
 
-  it('that was sent by a gateway which died then is sent again under the same id', async () => {
+  it('is sent again under the same id if its gateway died after sending it', async () => {
     let isDeaf = true;
     const http = recordCalls(scripted.agent, () => (isDeaf ? null : TOOK_IT));
     await holder.adopt(scripted.worker);
@@ -136,7 +136,7 @@ describe('an interrupt', () => {
     expect(second).toEqual({ ...first, body: { ...first?.body, epoch: 2 } });
   });
 
-  it('whose gateway died before the agent had answered stops code that was never sent from being sent', async () => {
+  it('keeps code from being sent even if its gateway died before the agent answered', async () => {
     let isDeaf = true;
     recordCalls(scripted.agent, () => (isDeaf ? null : NEVER_GOT_IT));
     const [before, execution] = [
@@ -148,7 +148,7 @@ describe('an interrupt', () => {
     scripted.begin(before.id);
     const interrupted = other.interrupt(execution);
     await told(holder.database, 'InterruptRequested');
-    // It is this one's turn now, and its gateway waits for the agent: as far as is stored, it is under way.
+    // Now it is the execution's turn, and its gateway waits for the agent's answer. As stored, it may be running.
     scripted.finish(before.id, 'finished');
     await expect.poll(() => statusOf(before.id)).toBe('OK');
     isDeaf = false;
@@ -160,7 +160,7 @@ describe('an interrupt', () => {
     expect(scripted.sent()).toEqual([before.id, next.id]);
   });
 
-  it('of queued code is stored before the next is sent: a successor finds the same order', async () => {
+  it('of queued code is stored before the next code is sent, so a successor finds the same order', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const slow = actingGateway(await db.open(newId<GatewayId>(), proxy.address));
     const first = await scripted.request(observer);
@@ -180,7 +180,7 @@ describe('an interrupt', () => {
     await proxy.close();
   });
 
-  it('of what has ended is not even recorded', async () => {
+  it('of an execution that has ended is not even recorded', async () => {
     await holder.adopt(scripted.worker);
     const execution = await scripted.request(holder.database);
     await scripted.untilSent(execution.id);
@@ -193,7 +193,7 @@ describe('an interrupt', () => {
 });
 
 describe('a call', () => {
-  it('reaches the agent under the epoch of the lease', async () => {
+  it('reaches the agent with the epoch of the lease', async () => {
     const http = recordCalls(scripted.agent, () => TOOK_IT);
     const held = await holder.adopt(scripted.worker);
     expect(await held.call('interrupt', { msgId: 'm', requestId: 'r' })).toEqual(TOOK_IT);
@@ -202,7 +202,7 @@ describe('a call', () => {
     ]);
   });
 
-  it('that the agent refuses with a higher epoch ends the acting, and stores nothing more', async () => {
+  it('that the agent refuses with a higher epoch ends the gateway’s work for the worker: it stores nothing more', async () => {
     const execution = await scripted.request(observer);
     const held = await holder.adopt(scripted.worker);
     await scripted.untilSent(execution.id);
@@ -219,7 +219,7 @@ describe('a call', () => {
 });
 
 describe('a fresh kernel', () => {
-  it('asked for at another gateway: the answer comes when it is recorded', async () => {
+  it('requested at another gateway is answered once it is recorded', async () => {
     const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
     await holder.adopt(scripted.worker);
     const restarted = other.restartKernel(scripted.session);
@@ -230,7 +230,7 @@ describe('a fresh kernel', () => {
     expect(http.calls).toMatchObject([{ path: '/restart', body: { request_id: requestId } }]);
   });
 
-  it('asked for when the holder dies: its successor asks the agent under the same id, and for no other', async () => {
+  it('is requested again by the successor of a dead holder, once and under the same id', async () => {
     const http = recordCalls(scripted.agent, () => null);
     await holder.adopt(scripted.worker);
     const restarted = other.restartKernel(scripted.session);
@@ -252,7 +252,7 @@ describe('a fresh kernel', () => {
     await third.die();
   });
 
-  it('of a session that is closed meanwhile never comes', async () => {
+  it('is never made for a session that is closed meanwhile', async () => {
     const requested = told(observer, 'KernelRestartRequested');
     const restarted = other.restartKernel(scripted.session);
     expect((await requested).streamId).toBe(scripted.session.id);

@@ -8,7 +8,7 @@ import { until } from '../../testkit/until.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
-/** Cuts the next connection when the client has sent so many times. */
+/** Cuts the next connection after the client has sent this many times. */
 let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {
@@ -76,12 +76,12 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('that is half open ends its queries within the limit, and the next goes on a new one', async () => {
+  it('that is half open ends its queries within the limit, and the next query uses a new connection', async () => {
     const limits = { name: 'half-open', maxConnections: 2, answerTimeoutMs: 200 };
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
     isStalled = true;
-    // The last shares a connection with one that waits longer, and goes with it.
+    // The last query shares a connection with one that has waited longer, and ends with it.
     const all = await Promise.allSettled([
       answered(sql`SELECT 2`),
       answered(sql`SELECT 3`),
@@ -93,19 +93,19 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('is not given up for an answer that came while this process was paused', async () => {
+  it('is not given up if the answer came while this process was paused', async () => {
     const limits = { name: 'paused', maxConnections: 1, answerTimeoutMs: 200 };
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
     const answer = answered(sql`SELECT 2 AS two`);
-    // The query is on its way when nothing of this process runs any more.
+    // The query is sent before this process stops running.
     await new Promise((resolve) => setImmediate(resolve));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
     expect([...(await answer)]).toEqual([{ two: 2 }]);
     await close(0);
   });
 
-  it('that is reset loses no query, not even one sent the moment the last one failed', async () => {
+  it('that is reset loses no query, not even one sent at the moment when the last one failed', async () => {
     const limits = { name: 'reset', maxConnections: 1, answerTimeoutMs: 5_000 };
     const { sql, answered, close } = createClient(address, limits);
     await answered(sql`SELECT 1`);
@@ -117,7 +117,7 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('is not left behind by a client that is closed, however far its making has come', async () => {
+  it('does not remain after its client was closed, even in the middle of connecting', async () => {
     for (let turn = 0; turn < 40; turn += 1) {
       const { sql, answered, close } = createClient(address, { name: 'closed', maxConnections: 1 });
       cutAfter = 1 + (turn % 4);
@@ -129,12 +129,12 @@ describe('a connection', () => {
     cutAfter = Number.POSITIVE_INFINITY;
     const open = async () => [...sockets].every(({ destroyed }) => destroyed);
     await until('all connections are closed', open, 2_000);
-    // What is made late is made within the longest pause between two attempts.
+    // A late connection would be made within the longest pause between two attempts.
     await delay(600);
     await until('none is made late', open, 0);
   });
 
-  it('that cannot be made says so at once', async () => {
+  it('that cannot be made fails at once', async () => {
     const nowhere = { host: '127.0.0.1', port: 1, database: 'none', username: 'none' };
     const { sql, answered, close } = createClient(nowhere, { name: 'none', maxConnections: 1 });
     await expect(answered(sql`SELECT 1`)).rejects.toMatchObject({ code: 'ECONNREFUSED' });

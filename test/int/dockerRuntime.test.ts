@@ -1,4 +1,4 @@
-/** What Docker's runtime makes of a worker beside its container, and that nothing of it is left. The engine is the real one. */
+/** Docker's runtime makes a worker with its socket folder, and later removes both completely. The engine is real. */
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ function nextWorker() {
   return { workerId, poolId, name: `cellhouse-test-${workerId}`, limits, environment: {} };
 }
 
-/** As it is read back from what is recorded. */
+/** The address as a gateway reads it back from the database. */
 function recorded(spec: ReturnType<typeof nextWorker>, ...more: WorkerEvent[]): Worker {
   const at = new Date().toISOString();
   const { environment: _, ...rest } = spec;
@@ -41,7 +41,7 @@ function recorded(spec: ReturnType<typeof nextWorker>, ...more: WorkerEvent[]): 
   return more.reduce<Worker>(evolveWorker, requested);
 }
 
-it('makes a worker whose address opens, and removes all of it, however often', async () => {
+it('a worker has an address that opens, and its removal leaves nothing and may be repeated', async () => {
   const { WORKER_IMAGE } = process.env;
   if (!WORKER_IMAGE)
     throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
@@ -56,10 +56,10 @@ it('makes a worker whose address opens, and removes all of it, however often', a
     await address?.untilOpen(AbortSignal.timeout(START_TIMEOUT_MS));
     const stream = address?.open();
     if (!stream) throw new Error('It has no address.');
-    // Not ended: a server that sees the end before it has answered takes its caller for gone.
+    // The request's side is not ended: a server that sees the end before it has answered gives the caller up.
     stream.write('GET /health HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n');
     expect(Buffer.concat(await stream.toArray()).toString()).toContain('"status": "ok"');
-    // Nobody else on this machine comes through the pool's folder.
+    // No other user of this machine can enter the pool's folder.
     expect(statSync(dirname(dirname(location))).mode & 0o777).toBe(0o700);
     await runtime.remove(parts);
     expect(await runtime.inspect(containerId)).toBeNull();
@@ -71,7 +71,7 @@ it('makes a worker whose address opens, and removes all of it, however often', a
   }
 });
 
-it('that could not be made leaves nothing, and has no address', async () => {
+it('a worker that could not be made leaves nothing, and has no address', async () => {
   const spec = nextWorker();
   const imageId = 'sha256:'.padEnd(71, '0');
   await expect(runtime.create({ ...spec, imageId })).rejects.toThrow();

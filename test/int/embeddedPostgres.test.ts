@@ -1,4 +1,4 @@
-/** The embedded PostgreSQL's life, with real processes in folders of its own, below a 0700 folder as `mktemp -d` makes. */
+/** The life of the embedded PostgreSQL, with real processes in folders below a 0700 folder as `mktemp -d` makes it. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -45,19 +45,19 @@ async function query<T>(address: SocketAddress, text: string): Promise<T[]> {
   try {
     return [...(await sql.unsafe<T[]>(text))];
   } finally {
-    // Without a limit it waits for ever where the server was killed.
+    // Without a limit it waits for ever if the server was killed.
     await sql.end({ timeout: 1 });
   }
 }
 
-/** Every process of the server: the postmaster and what it started. */
+/** Every process of the server: the postmaster and its children. */
 function serverProcesses(): number[] {
   const pid = postmaster();
   const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
   return [pid, ...children.trim().split(/\s+/).map(Number)];
 }
 
-/** Resolves when they are gone: a signal is answered at once, but takes effect later. */
+/** Resolves when the processes are gone, since a signal takes effect only after kill() has returned. */
 async function killAll(pids: number[]): Promise<void> {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
   await expect.poll(() => pids.filter((pid) => existsSync(`/proc/${pid}/cwd/.`))).toEqual([]);
@@ -87,7 +87,7 @@ describe('a fresh start', () => {
     expect(Number(session)).toBe(postmaster());
   });
 
-  it('takes over where an initdb was killed half-way', async () => {
+  it('completes what a killed initdb began', async () => {
     const fresh = join(parent, 'half-way');
     const unfinished = join(fresh, 'postgres/data.new-999999999-x');
     mkdirSync(join(unfinished, 'base'), { recursive: true });
@@ -110,7 +110,7 @@ describe('a fresh start', () => {
 });
 
 describe('a later start', () => {
-  it('takes up the server that runs', async () => {
+  it('uses the server that is running', async () => {
     await ensure();
     const before = postmaster();
     await ensure();
@@ -123,7 +123,7 @@ describe('a later start', () => {
     expect(await query(await ensure(), 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
   });
 
-  it('ends what a killed postmaster left behind', async () => {
+  it('ends processes that a killed postmaster left behind', async () => {
     const address = await ensure();
     const busy = query(address, 'SELECT count(*) FROM generate_series(1, 1e12)').catch(
       (e: unknown) => e,
@@ -135,7 +135,7 @@ describe('a later start', () => {
     expect(await busy).toBeInstanceOf(Error);
   });
 
-  it('is not misled by a pid file and a socket whose process number another process has', async () => {
+  it('is not misled by a stale pid file and socket whose process id another process has now', async () => {
     const address = await ensure();
     const { uid, gid } = statSync(cluster());
     await killAll(serverProcesses());
@@ -148,7 +148,7 @@ describe('a later start', () => {
     expect(stranger.kill()).toBe(true);
   });
 
-  it('says what the server said when it cannot start', async () => {
+  it('reports the server’s own message when the server cannot start', async () => {
     await ensure();
     await stop();
     const settings = join(cluster(), 'postgresql.conf');
@@ -170,9 +170,9 @@ describe('a later start', () => {
 });
 
 describe('finding the processes of a server', () => {
-  it('does not take a child for the first one, before it has renamed itself', async () => {
+  it('does not mistake a child that has not yet renamed itself for the postmaster', async () => {
     const folder = mkdtempSync(join(parent, 'forked-'));
-    // A subshell is forked, too, and has its parent's command line.
+    // A forked subshell has its parent's command line, too.
     const first = spawn('bash', ['-c', '(sleep 600; true) & echo forked; wait'], {
       argv0: 'postgres',
       cwd: folder,
@@ -195,7 +195,7 @@ describe('stopping', () => {
     expect(await stop()).toBe(false);
   });
 
-  it('knows nothing of a folder without a server', async () => {
+  it('finds no server for a folder without one', async () => {
     expect(await stop()).toBe(false);
   });
 });

@@ -30,7 +30,7 @@ const output = (executionId: ExecutionId, seq: number, text = `line ${seq}\n`): 
   output: { kind: 'stream', name: 'stdout', text },
 });
 
-/** Rows of executions that were changed, that were read by whole scans, and that were read in an index. */
+/** The numbers of rows of executions that were changed, read by whole scans, and read by an index. */
 async function counts() {
   const [row] = await db.sql<{ updated: number; readInScans: number; readInIndex: number }[]>`
     SELECT n_tup_upd::int AS updated, seq_tup_read::int AS read_in_scans,
@@ -40,11 +40,11 @@ async function counts() {
   return row;
 }
 
-/** Executions that a commit has no business with. */
+/** Adds executions that a commit need not touch. */
 const OTHERS = 200;
 
 describe('commit', () => {
-  it('gives a state that equals the row read back', async () => {
+  it('resolves with the state that the row holds', async () => {
     const { store, queries } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     expect(await queries.worker(worker.id)).toEqual(worker);
@@ -69,7 +69,7 @@ describe('commit', () => {
     expect(await queries.execution(execution.id)).toEqual(done);
   });
 
-  it('looks up the rows that it changes, though the table was small when that was planned', async () => {
+  it('finds its rows by index, even if the statement was planned when the table was small', async () => {
     const { store } = gateway;
     const runs = async (count: number) => {
       for (let turn = 0; turn < count; turn += 1) {
@@ -81,18 +81,18 @@ describe('commit', () => {
     const before = await counts();
     await runs(20);
     const changed = async () => {
-      // A connection tells of its counts with a commit that comes a second after it last did.
+      // A connection reports its counts with a commit at least a second after its last report.
       await commitOne<'execution'>(store, executionRequested());
       const after = await counts();
       return after.updated >= before.updated + 20 && after;
     };
     const after = await until('the counts', changed);
     expect(after.readInScans).toBe(before.readInScans);
-    // Those that were not told of before may be among them.
+    // Counts from before may come with this report, too.
     expect(after.readInIndex - before.readInIndex).toBeLessThan(OTHERS * 10);
   });
 
-  it('records events in order, with versions and metadata, as they were given', async () => {
+  it('records events in order and unchanged, with versions and metadata', async () => {
     const { store } = gateway;
     const code = 'x = "\u0000 \ud800 \\u0000 $escaped 漢字"';
     const append = executionRequested({ code });
@@ -106,7 +106,7 @@ describe('commit', () => {
     expect(await gateway.queries.codes([id], 1e9)).toEqual(new Map([[id, code]]));
   });
 
-  it('refuses a stream that moved on, and a second beginning', async () => {
+  it('refuses a stream that has moved on, and a second first event', async () => {
     const { store } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     await commitOne(store, onWorker(worker, ...becomesIdle()));
@@ -117,7 +117,7 @@ describe('commit', () => {
     expect(await db.readStream('worker', worker.id)).toHaveLength(3);
   });
 
-  it('does all of a commit or nothing', async () => {
+  it('stores all of its parts or none', async () => {
     const { store, queries } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     await commitOne(store, onWorker(worker, ...becomesIdle()));
@@ -143,7 +143,7 @@ describe('commit', () => {
     expect(await queries.idempotencyKey('default', 'u', 'nothing')).toBeNull();
   });
 
-  it('lets a user have one open session', async () => {
+  it('lets a user have only one open session', async () => {
     const { store } = gateway;
     const first = await commitOne<'session'>(store, sessionOpened({ userUuid: 'one' }));
     const second = store.commit({ streams: [sessionOpened({ userUuid: 'one' })] });
@@ -160,7 +160,7 @@ describe('commit', () => {
     expect(states[0]).toMatchObject({ closeReason: 'released' });
   });
 
-  it('holds a guarded session to being open at its version', async () => {
+  it('is refused unless its guarded session is open at the given version', async () => {
     const { store } = gateway;
     const session = await commitOne<'session'>(store, sessionOpened({ userUuid: 'guarded' }));
     const guard = ({ id, version }: Session) => ({ openSessions: [{ id, version }] });
@@ -183,7 +183,7 @@ describe('commit', () => {
     await expect(late).rejects.toMatchObject({ on: 'session' });
   });
 
-  it('takes an idempotency key once', async () => {
+  it('accepts an idempotency key once', async () => {
     const { store, queries } = gateway;
     const claim = (executionId: string) => ({
       tenant: 'default',
@@ -202,7 +202,7 @@ describe('commit', () => {
     });
   });
 
-  it('fences a writer whose lease was taken, and nothing of its commit is written', async () => {
+  it('fences a writer whose lease was taken, and writes nothing of its commit', async () => {
     const other = await db.open();
     const worker = await commitOne<'worker'>(gateway.store, workerRequested());
     const mine = await gateway.leases.acquireWorker(worker.id);
@@ -225,7 +225,7 @@ describe('commit', () => {
     await expect(commit).rejects.toMatchObject({ name: 'FencedError' });
   });
 
-  it('shares transactions without sharing failures', async () => {
+  it('may share its transaction with others, but not their failures', async () => {
     const { store } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     const results = await Promise.allSettled([
@@ -250,7 +250,7 @@ describe('commit', () => {
     expect(stored.map(({ version }) => version)).toEqual([1, 2, 3]);
   });
 
-  it('groups what waits at the same time', async () => {
+  it('shares a transaction with all that wait at the same time', async () => {
     const transactions = async () => {
       const [row] = await db.sql<{ count: number }[]>`
         SELECT count(DISTINCT recorded_at) AS count FROM events`;
@@ -263,7 +263,7 @@ describe('commit', () => {
     expect((await transactions()) - before).toBe(1);
   });
 
-  it('keeps the types of states after a group', async () => {
+  it('keeps the types of its states in a shared transaction', async () => {
     const { states } = await gateway.store.commit({
       streams: [workerRequested(), sessionOpened({ userUuid: 'types' }), executionRequested()],
     });

@@ -13,7 +13,7 @@ import {
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
-/** Whatever arrives so soon twice in a row did not wait for the look that is made each second. */
+/** Two arrivals this soon after another did not wait for the poll, which comes once a second. */
 const HALF_A_POLL_MS = 450;
 
 const db = await useDatabase();
@@ -61,7 +61,7 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
     await expect.poll(() => told).toEqual(events.map(({ position }) => position));
   });
 
-  it('is done once also when it holds output only', async () => {
+  it('is done once even if it holds only output', async () => {
     const { store, leases } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     const execution = await commitOne<'execution'>(store, executionRequested());
@@ -85,7 +85,7 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
     expect(await leases.acquireWorker(worker.id)).toMatchObject({ epoch: 2, seq: 6 });
   });
 
-  it('of many that shared it does each once, or refuses it', async () => {
+  it('is done once or refused if it shared its transaction with others', async () => {
     const { store } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     await commitOne(store, onWorker(worker, ...becomesIdle()));
@@ -105,7 +105,7 @@ describe.each(ways)('a commit that was %s', (_, lose) => {
 });
 
 describe('a database that is away', () => {
-  it('is waited for, and then everything is done in the order it was asked for', async () => {
+  it('is waited for, and then all commits are done in the order in which they were requested', async () => {
     const { store } = gateway;
     await proxy.refuse();
     const worker = workerRequested();
@@ -120,7 +120,7 @@ describe('a database that is away', () => {
     await expect.poll(() => gateway.ping()).toBeUndefined();
   });
 
-  it('is waited for by whoever asks, too, however it was lost', async () => {
+  it('is waited for by reads, too, however it was lost', async () => {
     const worker = await commitOne<'worker'>(gateway.store, workerRequested());
     await proxy.refuse();
     const asked = gateway.queries.worker(worker.id);
@@ -133,7 +133,7 @@ describe('a database that is away', () => {
     expect(await gateway.queries.worker(worker.id)).toEqual(worker);
   });
 
-  it('is not waited for by a question that the database refuses', async () => {
+  it('is not waited for by a query that the database refuses', async () => {
     await db.sql`ALTER TABLE workers RENAME TO hidden`;
     try {
       await expect(gateway.queries.worker(newId<WorkerId>())).rejects.toMatchObject({
@@ -144,7 +144,7 @@ describe('a database that is away', () => {
     }
   });
 
-  it('is given up when the store closes, and nothing is taken any more', async () => {
+  it('is given up when the store closes, and no commit is accepted any more', async () => {
     const { store } = gateway;
     await proxy.refuse();
     const refused = expect(store.commit({ streams: [workerRequested()] })).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe('a database that is away', () => {
     await expect(store.commit({ streams: [workerRequested()] })).rejects.toThrow(/closed/);
   });
 
-  it('loses no connection for good: the server may end every one', async () => {
+  it('may end every connection, and all of them are made again', async () => {
     const { store, leases } = gateway;
     let told = 0;
     gateway.wakeUps.onEvent(({ position }) => {
@@ -174,11 +174,11 @@ describe('a database that is away', () => {
 });
 
 describe('a commit in the middle of which its connection is ended', () => {
-  it('is done once, with all that shared it', async () => {
+  it('is done once, with all commits of its transaction', async () => {
     const { store } = gateway;
     const before = await store.lastPosition();
     const commits = await db.sql.begin(async (sql) => {
-      // Commits wait at the gate for as long as a rebuild holds it.
+      // Commits wait as long as a rebuild holds the gate.
       await sql`SELECT pg_advisory_xact_lock(1667788661, 1)`;
       const waiting = Array.from({ length: 5 }, () =>
         store.commit({ streams: [workerRequested()] }),
@@ -199,7 +199,7 @@ describe('a commit in the middle of which its connection is ended', () => {
 });
 
 describe('a half-open LISTEN connection', () => {
-  it('is made up for by looking', async () => {
+  it('is made up for by the poll', async () => {
     const writer = await db.open();
     proxy.stallListening();
     const heard: number[] = [];
@@ -221,7 +221,7 @@ describe('a half-open LISTEN connection', () => {
       await expect.poll(() => heard, { timeout: 3_000, interval: 5 }).toBe(events[0]?.position);
       return performance.now() - committedAt < HALF_A_POLL_MS;
     };
-    // One may come just before a look, and two in a row cannot.
+    // One event may come just before a poll, but not two in a row.
     await expect
       .poll(async () => (await isNotified()) && (await isNotified()), { timeout: 15_000 })
       .toBe(true);

@@ -19,7 +19,7 @@ const db = await useDatabase();
 const gateways = [await db.open(), await db.open()] as const;
 
 describe('positions', () => {
-  it('are given in commit order: who has seen one never later meets a smaller', async () => {
+  it('are given in commit order: a reader that has seen one never sees a smaller one later', async () => {
     let isDone = false;
     const seen: RecordedEvent[] = [];
     const reading = (async () => {
@@ -33,7 +33,7 @@ describe('positions', () => {
     const writers = Array.from({ length: WRITERS }, async (_, writer) => {
       const own = gateways[writer % 2] ?? gateways[0];
       for (let count = 0; count < COMMITS_EACH; count += 1) {
-        // Every third one is refused, after it has taken part in a group.
+        // Every third commit is refused after it has taken part in a group.
         const streams = [workerRequested(), executionRequested()];
         const user = { userUuid: `writer-${writer}` };
         const refused = own.store.commit({ streams: [sessionOpened(user), sessionOpened(user)] });
@@ -45,7 +45,7 @@ describe('positions', () => {
     isDone = true;
     await reading;
     expect(seen).toHaveLength(WRITERS * COMMITS_EACH * 2);
-    // Without holes, too.
+    // There are no holes, either.
     expect(seen.map(({ position }) => position)).toEqual(seen.map((_, index) => index + 1));
     expect(seen).toEqual(await db.readAfter(0, seen.length));
     const times = seen.map(({ recordedAt }) => recordedAt.getTime());
@@ -65,7 +65,7 @@ describe('positions', () => {
 });
 
 describe('two gateways that append to the same stream', () => {
-  it('are told apart: one is first, the other decides again', async () => {
+  it('never both succeed: one is first, and the other decides again', async () => {
     const [one, two] = gateways;
     for (let count = 0; count < 20; count += 1) {
       const append = workerRequested();
@@ -82,10 +82,10 @@ describe('two gateways that append to the same stream', () => {
 });
 
 describe('a page of events', () => {
-  it('is bounded by what they hold, too, and those that follow are given next', async () => {
+  it('is bounded in bytes, too, and the next page continues', async () => {
     const { store } = gateways[0];
     const before = await store.lastPosition();
-    // Compressed in the database to next to nothing; in memory it is what it is.
+    // The database compresses this text to almost nothing; in memory it has its full size.
     const code = '#'.repeat(2_000_000);
     for (let count = 0; count < 9; count += 1) {
       await store.commit({ streams: [executionRequested({ code }), workerRequested()] });
@@ -99,13 +99,13 @@ describe('a page of events', () => {
       sizes.push(Buffer.byteLength(JSON.stringify(page)));
     }
     expect(positions).toEqual(Array.from({ length: 18 }, (_, index) => before + index + 1));
-    // What is full is given whole, with the piece that filled it.
+    // A full page includes the event that filled it.
     expect(Math.max(...sizes)).toBeLessThan(7_000_000);
   });
 });
 
 describe('causes', () => {
-  it('lead from every event of a commit to its first, where the commit says so', async () => {
+  it('lead from every event of a commit to its first event, if the commit asks for that', async () => {
     const { store } = gateways[0];
     const streams = [workerRequested(), executionRequested(), executionRequested()];
     const { events } = await store.commit({ streams, causationId: 'first-event' });
@@ -121,7 +121,7 @@ describe('causes', () => {
 });
 
 describe('correlation', () => {
-  it('ties all that was recorded for an execution together, on every stream', async () => {
+  it('connects all events of an execution, on every stream', async () => {
     const { store } = gateways[0];
     const opening = await store.commit({
       streams: [workerRequested(), sessionOpened({ userUuid: 'tied' }), executionRequested()],
@@ -135,7 +135,7 @@ describe('correlation', () => {
     expect(await db.readAfter((events[0]?.position ?? 0) - 1, 1)).toEqual(events);
   });
 
-  it('ties what follows from a first event to it, but leaves an execution its own', async () => {
+  it('connects an event with all that follows from it, except for executions, which have their own', async () => {
     const executions = [executionRequested(), executionRequested()];
     const { events } = await gateways[0].store.commit({
       streams: [workerRequested(), sessionOpened({ userUuid: 'chained' }), ...executions],
@@ -173,7 +173,7 @@ describe('outputs', () => {
     await store.commit({ streams: [], outputs: items });
     const bounds = { limit: 10, maxBytes: 100 * 1024 * 1024 };
     const start = { executionId: execution.id, seq: 0 };
-    // The one has them fresh, the other reads them.
+    // One gateway has the outputs in memory; the other reads them.
     for (const { queries: asked } of gateways)
       expect(await asked.outputs(start, bounds)).toEqual({ items, isEnd: true });
     expect(await queries.codes([execution.id], 1e9)).toEqual(new Map([[execution.id, text]]));

@@ -1,6 +1,6 @@
 /**
- * The whole contract at once: 16 writers in four processes on one server, a reader that follows, while connections are cut in
- * the middle of commits, answers are lost, the server is restarted, and it ends every connection.
+ * The whole contract at once: 16 writers in four processes and a reader use one server, while connections are cut in
+ * the middle of commits, answers are lost, the server is restarted, and the server ends every connection.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ let address: SocketAddress;
 let proxy: DatabaseProxy;
 let reader: Database;
 beforeAll(async () => {
-  // A server of its own: it is restarted in the middle.
+  // The test has its own server, since it restarts the server.
   address = await ensureEmbeddedPostgres({ dataDir, logger });
   proxy = await createDatabaseProxy(address);
   reader = await openDatabase(address, { gatewayId: newId(), logger, newId });
@@ -54,11 +54,11 @@ afterAll(async () => {
 });
 
 interface Writers {
-  /** Lets them write; resolves when all is written. */
+  /** Lets the writers begin; resolves when they are done. */
   run(): Promise<void>;
 }
 
-/** One process of writers, connected by way of the proxy; `onLine` hears of each acknowledged commit. */
+/** Starts one process of writers, connected through the proxy. `onLine` gets each acknowledged commit. */
 async function openWriters(onLine: (line: Acknowledged) => void): Promise<Writers> {
   const args = [JSON.stringify(proxy.address), String(WRITERS_EACH), String(COMMITS_EACH)];
   const child = spawn(process.execPath, [WRITER, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -83,7 +83,7 @@ it('gives every acknowledged commit its places once, and a reader sees each once
   const acknowledged: Acknowledged[] = [];
   const heard: RecordedEvent[] = [];
   reader.wakeUps.onEvent((event) => heard.push(event));
-  /** Each harm once, when so many commits are acknowledged. */
+  /** Each kind of harm, and after how many acknowledged commits it happens. */
   const harms = new Map<number, () => Promise<void> | void>([
     [100, () => proxy.cut()],
     [200, () => proxy.loseNextAnswer()],
@@ -100,7 +100,7 @@ it('gives every acknowledged commit its places once, and a reader sees each once
     if (harm) harmed.push(Promise.resolve(harm()));
   };
   const processes = Array.from({ length: PROCESSES }, () => openWriters(onLine));
-  // All are connected before the first harm: this is about commits, not about opening a database.
+  // All are connected before the first harm, since the test is about commits and not about opening a database.
   const writers = await Promise.all(processes);
   await Promise.all(writers.map((each) => each.run()));
   await Promise.all(harmed);
@@ -121,7 +121,7 @@ async function restartServer(): Promise<void> {
   await ensureEmbeddedPostgres({ dataDir, logger });
 }
 
-/** As an administrator, or a crashed backend, does it. */
+/** Ends every connection as an administrator or a crashed backend does. */
 async function endConnections(): Promise<void> {
   const client = createClient(address, { name: 'test', maxConnections: 1 });
   await client.sql`

@@ -1,4 +1,4 @@
-/** Batches whose session ends, whose gateway stops, and of which a cell is refused. The workers are programmed ones. */
+/** Batches whose session ends, whose gateway stops, or with a refused cell. The workers are programmed. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ const userUuid = () => `user-${user}`;
 const begun = () => workers.begun.slice(begunBefore);
 const firstBegun = () => until('the first cell to begin', async () => begun().length === 1);
 
-/** Codes, each with a key of its own if `key` is given. */
+/** Cells with these codes. If `key` is given, each cell has its own key. */
 function run(codes: readonly string[], key?: string, { service } = gateway) {
   const cells = codes.map((code, index) => ({
     code,
@@ -53,7 +53,7 @@ it('a release ends the batch, whatever stopOnError says, and opens no other sess
   });
 });
 
-it('an interrupted cell does not end it', async () => {
+it('an interrupted cell does not end the batch', async () => {
   workers.hold();
   const running = run([HOLD, 'quick']);
   await firstBegun();
@@ -62,7 +62,7 @@ it('an interrupted cell does not end it', async () => {
   workers.letGo();
 });
 
-it('sent again with its keys after its session has ended, it says what was run, and runs nothing', async () => {
+it('a batch sent again with its keys after its session has ended reports what was run, and runs nothing', async () => {
   const done = await run(['1', '2'], 'k');
   await gateway.service.release(PRINCIPAL, userUuid());
   expect(await run(['1', '2'], 'k')).toEqual(done);
@@ -73,7 +73,7 @@ it('sent again with its keys after its session has ended, it says what was run, 
   });
 });
 
-it('a gateway that stops says that its cell runs on, and begins no further one', async () => {
+it('a stopping gateway says that the cell runs on, and begins no further cell', async () => {
   const { runtime } = workers;
   const stopping = await startServingGateway({ database: await db.open(), runtime, socketDir });
   workers.hold();
@@ -90,7 +90,7 @@ it('a gateway that stops says that its cell runs on, and begins no further one',
   await stopping.close();
 });
 
-it('a refusal says which cell it was, and what was run before it', async () => {
+it('a refusal names the refused cell and what was run before it', async () => {
   const other = { userUuid: userUuid(), code: 'other', idempotencyKey: 'c-1' };
   const { id } = await gateway.service.execute(PRINCIPAL, other);
   const refused = await run(['1', '2'], 'c').catch((error: unknown) => error);

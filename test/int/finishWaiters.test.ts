@@ -1,4 +1,7 @@
-/** Whoever waits for an end is woken by it, whatever was told in which order; the look every 5 s is for a feed that was cut off. */
+/**
+ * A wait for an execution's end is woken by its event, whatever the order of events. The look every 5 s is only for a
+ * cut feed.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
@@ -14,14 +17,14 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
-/** Well below that look. */
+/** Well below the 5 s of that look. */
 const PROMPT_MS = 2_000;
 
 const db = await useDatabase();
 const [here, there] = [await db.open(), await db.open()] as const;
 let waiters: FinishWaiters;
 let reads: number;
-/** Up to which position `here` has told everything. */
+/** The position up to which `here` has passed on all events. */
 let told = 0;
 here.wakeUps.onEvent(({ position }) => {
   told = position;
@@ -58,14 +61,14 @@ describe('a wait', () => {
     expect(await waiting).toMatchObject({ status: 'OK', version: 3 });
   });
 
-  it('that begins when the end was told already ends at once', async () => {
+  it('that begins after the end was announced ends at once', async () => {
     const execution = await request();
     await finish(execution);
     await heardOf(await lastPosition());
     expect(await wait(execution)).toMatchObject({ status: 'OK', version: 3 });
   });
 
-  it('that was told of the end and not of what came before ends', async () => {
+  it('ends even if it hears only of the end and of nothing before', async () => {
     const execution = await request();
     const running = await commitOne<'execution'>(there.store, onExecution(execution, started));
     await heardOf(await lastPosition());
@@ -74,7 +77,7 @@ describe('a wait', () => {
     expect(await waiting).toMatchObject({ status: 'OK', version: 3 });
   });
 
-  it('for one that was followed from before its request reads nothing, however fast that ended', async () => {
+  it('reads nothing if the execution was followed since before its request, however fast it ended', async () => {
     const append = executionRequested();
     const unfollow = waiters.follow(append.id as ExecutionId);
     const execution = await commitOne<'execution'>(there.store, append);
@@ -85,14 +88,14 @@ describe('a wait', () => {
     unfollow();
   });
 
-  it('of several for the same execution all end', async () => {
+  it('ends for all callers that wait for the same execution', async () => {
     const execution = await request();
     const waiting = [wait(execution), wait(execution), wait(execution)];
     await finish(execution);
     for (const each of await Promise.all(waiting)) expect(each.status).toBe('OK');
   });
 
-  it('ends with its signal', async () => {
+  it('ends when its signal is aborted', async () => {
     const execution = await request();
     const aborter = new AbortController();
     const waiting = waiters.wait(execution, aborter.signal);

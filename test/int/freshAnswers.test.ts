@@ -1,4 +1,4 @@
-/** The fields of one mutation run one after the other: each tells what is so when it has run, on a real database. */
+/** The fields of one mutation run one after the other. Each shows the state after it has run, on a real database. */
 import { expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -17,7 +17,7 @@ import { startTransport } from '../support/transportServer.ts';
 const db = await useDatabase();
 const gateway = await db.open();
 
-/** A session, and an execution in it that is submitted and finishes when it is executed. */
+/** A service with one session: `submit` queues its execution, and `execute` finishes that execution. */
 async function start() {
   const { store } = gateway;
   const session = await commitOne<'session'>(store, sessionOpened({ userUuid: newId() }));
@@ -54,7 +54,7 @@ async function start() {
 
 const INPUT = 'input: { userUuid: "ann", code: "print()", idempotencyKey: "k" }';
 
-it('outputs that came after an earlier field had read them', async () => {
+it('a later field shows outputs that came after an earlier field had read the outputs', async () => {
   const { query } = await start();
   const { data, errors } = await query(
     `mutation { a: submit(${INPUT}) { stdout } b: execute(${INPUT}) { status stdout outputs(first: 1) { seq } } }`,
@@ -66,7 +66,7 @@ it('outputs that came after an earlier field had read them', async () => {
   });
 });
 
-it('a session that was closed after an earlier field had read it', async () => {
+it('a later field shows that the session was closed after an earlier field had read it', async () => {
   const { query } = await start();
   const { data, errors } = await query(
     `mutation { a: submit(${INPUT}) { session { closeReason } }

@@ -17,7 +17,7 @@ const LISTENER = `
   import { createServer } from 'node:net';
   createServer().listen(process.argv[1], () => process.send('listening'));`;
 
-/** A socket without a listener, as a killed gateway leaves it. */
+/** Leaves a socket without a listener, as a killed gateway does. */
 async function leaveStaleSocket(): Promise<void> {
   const path = join(dataDir, 'gateway.sock');
   const program = spawn(process.execPath, ['--input-type=module', '--eval', LISTENER, path], {
@@ -48,13 +48,13 @@ describe('the lock on a data directory', () => {
     }
   });
 
-  it('is refused with the number of the process that has it', async () => {
+  it('is refused with the id of the process that has it', async () => {
     const lock = await lockDataDir(dataDir);
     await expect(lockDataDir(dataDir)).rejects.toThrow(`(process ${process.pid})`);
     await lock.release();
   });
 
-  it('is refused while a gateway of before this lock serves the socket', async () => {
+  it('is refused while a gateway from before this lock existed serves the socket', async () => {
     const server = createServer((socket) =>
       socket.end(JSON.stringify({ pid: 4_711, pidNamespace: 'another' })),
     );

@@ -1,4 +1,4 @@
-/** The past that benchmarks start from is one that the gateway could have made. */
+/** The generated history for benchmarks is one that a gateway could have made. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { generateHistory } from '../../bench/support/generateHistory.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 describe('generateHistory', () => {
-  it('makes as many events as asked for, and rows that are what they say', async () => {
+  it('makes as many events as requested, and rows that agree with the events', async () => {
     await commitOne(gateway.store, workerRequested());
     expect(await generateHistory(db.sql, HISTORY, { executionsPerBatch: 30 })).toBe(1_000);
     expect(await gateway.store.lastPosition()).toBe(1_001);

@@ -1,4 +1,6 @@
-/** The audits of the GraphQL-over-HTTP specification (package graphql-http), and its manners without a token. */
+/**
+ * The audits of the GraphQL-over-HTTP specification (package graphql-http), and the answers to calls without a token.
+ */
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createServer, type GatewayServer } from '../../src/server/createServer.ts';
@@ -21,7 +23,7 @@ const withToken: typeof fetch = (input, init) =>
   });
 
 describe('GraphQL over HTTP', () => {
-  // The address is known only once the server listens; the list of audits is not.
+  // The list of audits is made before the server listens, so the address is a function.
   const audits = serverAudits({ url: () => url, fetchFn: withToken });
 
   it('has the audits that the specification names', () => {
@@ -39,7 +41,7 @@ const QUERY = '{ __typename }';
 const MISSING = 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.';
 const WRONG = 'The token is wrong.';
 
-/** What a client may accept -> the media type of the answer. */
+/** Accept headers -> the media type of the answer. */
 const ACCEPTED = [
   [RESPONSE, RESPONSE],
   [JSON_TYPE, JSON_TYPE],
@@ -71,15 +73,15 @@ function withBody(type: string, body: string) {
 
 describe.each(REQUESTS)('%s', (_request, search, init) => {
   describe.each(TOKENS)('with %s', (_token, token, message) => {
-    it.each(ACCEPTED)('is told so as a client wants it that accepts %s', async (accept, type) => {
+    it.each(ACCEPTED)('gets 401 in a media type that fits Accept: %s', async (accept, type) => {
       const given = 'headers' in init ? init.headers : {};
       const headers = { ...given, ...token, Accept: accept };
       const response = await fetch(`${url}${search}`, { ...init, headers });
       expect(response.status).toBe(401);
       expect(response.headers.get('content-type')).toBe(`${type}; charset=utf-8`);
-      // RFC 9110, 15.5.2: a 401 names a way to authenticate.
+      // RFC 9110, 15.5.2: a 401 must name a way to authenticate.
       expect(response.headers.get('www-authenticate')).toBe('Bearer realm="cellhouse"');
-      // No `data`: the specification's form of a request that was not executed.
+      // The specification demands no `data` in the answer to a request that was not executed.
       expect(await response.json()).toEqual({
         errors: [{ message, extensions: { code: 'UNAUTHENTICATED' } }],
       });
@@ -87,7 +89,7 @@ describe.each(REQUESTS)('%s', (_request, search, init) => {
   });
 });
 
-describe('what is not valid', () => {
+describe('an invalid request', () => {
   it.each([
     [RESPONSE, { query: '{' }, 400],
     [RESPONSE, { query: '{ nothing }' }, 400],

@@ -1,4 +1,4 @@
-/** What was true at any time is read back from events exactly as it was. */
+/** The state at any past time can be read back from events exactly. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
@@ -32,7 +32,7 @@ const db = await useDatabase();
 const gateway = await db.open();
 const service = databaseService(gateway);
 
-/** The database's clock, and nothing else is recorded in the same millisecond. */
+/** Reads the database's clock at a millisecond in which no event is recorded. */
 async function instant(): Promise<Date> {
   const [row] = await db.sql<{ at: Date }[]>`
     SELECT date_trunc('milliseconds', clock_timestamp()) AS at, pg_sleep(0.002)`;
@@ -69,7 +69,7 @@ function eventsOf(type: WorkerCommand['type'], worker: Worker): WorkerEvent[] {
 }
 
 describe('poolAt', () => {
-  it('is what the pool was, at every moment of arbitrary lives', async () => {
+  it('is the state of the pool at every moment of arbitrary lives', async () => {
     const steps = fc.array(fc.tuple(fc.nat({ max: 3 }), commandType), { maxLength: 25 });
     await fc.assert(
       fc.asyncProperty(steps, async (commands) => {
@@ -103,7 +103,7 @@ describe('poolAt', () => {
     );
   });
 
-  it('is empty before there was anything', async () => {
+  it('is empty before the first event', async () => {
     expect(await service.poolAt(PRINCIPAL, new Date('2000-01-01'))).toMatchObject({
       totalWorkers: 0,
       workers: [],
@@ -112,7 +112,7 @@ describe('poolAt', () => {
 });
 
 describe('sessionAt', () => {
-  it('is the session that was open, with its kernels by then and what was not over', async () => {
+  it('is the session that was open, with its number of kernels and unfinished executions at that time', async () => {
     const { store } = gateway;
     const before = await instant();
     const first = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));

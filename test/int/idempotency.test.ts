@@ -1,6 +1,7 @@
 /**
- * Calls at two gateways' services, on one PostgreSQL, in whatever order they come: what a key has run, and what each caller
- * was told (issue 5, acceptance 5). The workers are programmed ones; everything from the service down to their sockets is real.
+ * Calls arrive at the services of two gateways on one PostgreSQL, in any order. The tests check what each key has run
+ * and what each caller was answered (issue 5, acceptance 5). The workers are programmed; all from the service to their
+ * sockets is real.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,7 @@ import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 
-/** Each is a few dozen calls. */
+/** Each run makes a few dozen calls. */
 const RUNS = 100;
 const TIMEOUT_MS = 120_000;
 const PRINCIPAL = { tenant: 'default' };
@@ -53,7 +54,7 @@ const operation = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('release' as const), gateway, user }) },
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
-/** All of a wave come at once; the next one comes when they have been answered. */
+/** All calls of a wave are sent at once; the next wave follows when they have been answered. */
 const waves = fc.array(fc.array(operation, { minLength: 1, maxLength: 12 }), {
   minLength: 1,
   maxLength: 4,
@@ -63,11 +64,11 @@ interface Told {
   readonly user: string;
   readonly key: string;
   readonly code: string;
-  /** An execution's id, or an error's code. */
+  /** The execution's id or the error's code. */
   readonly answer: string;
 }
 
-/** Users of its own for each run, so that its keys are new. */
+/** Each run has its own users, so that its keys are new. */
 function createHistory() {
   const name = newId();
   const told: Told[] = [];
@@ -117,7 +118,7 @@ async function runWaves(history: ReturnType<typeof createHistory>, all: readonly
   for (const wave of all) {
     workers.hold();
     const running = wave.map((op) => ({ op, done: history.run(op) }));
-    // Those that wait for the end of what is held are answered when it is let go.
+    // Calls that wait for a held execution are answered when it is released.
     await Promise.all(running.map(({ op, done }) => (op.type === 'execute' ? null : done)));
     workers.letGo();
     await Promise.all(running.map(({ done }) => done));
@@ -139,12 +140,14 @@ async function expectOncePerKey({ told, userUuid }: ReturnType<typeof createHist
   for (const { user, key, code, answer } of told) {
     const row = rows.find((each) => each.userUuid === userUuid(user) && each.key === key);
     const isSameCode = told.some((each) => each.answer === row?.id && each.code === code);
-    // Whoever sent the code that runs under the key is told its id, everybody else that it is taken.
+    // Callers that sent the code that runs under the key get its id; all others learn that the key is taken.
     expect(answer).toBe(isSameCode ? row?.id : 'IDEMPOTENCY_CONFLICT');
   }
 }
 
-it('a key runs once, and whoever sent it is told so', { timeout: TIMEOUT_MS }, async () => {
+it('a key runs once, and all callers with its code get that run', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(waves, async (all) => {
       const history = createHistory();

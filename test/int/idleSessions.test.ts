@@ -1,4 +1,4 @@
-/** A session is ended as idle only if nobody used it by then: a request that comes in between wins, on whichever gateway. */
+/** A session ends as idle only if nobody has used it: a request that comes first wins, at any gateway. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Session } from '../../src/domain/session.ts';
@@ -39,13 +39,13 @@ const request = ({ id, version, workerId }: Session): Commit => ({
 });
 
 describe('the end of an idle session', () => {
-  it('is recorded when nobody used it', async () => {
+  it('is recorded if nobody used the session', async () => {
     const session = await open('nobody');
     const { states } = await keeper.store.commit(closeAsIdle(session, new Date()));
     expect(states).toMatchObject([{ closeReason: 'idle' }]);
   });
 
-  it('is refused while something is queued or runs, and after something ended since', async () => {
+  it('is refused while an execution is queued or runs, and after one has ended since', async () => {
     const session = await open('somebody');
     const { states } = await keeper.store.commit(request(session));
     const past = new Date(Date.now() - HOUR_MS);
@@ -68,7 +68,7 @@ describe('the end of an idle session', () => {
     for (const [index, session] of sessions.entries()) {
       const closing = () => keeper.store.commit(closeAsIdle(session, new Date(Date.now() - 1)));
       const requesting = () => other.store.commit(request(session));
-      // Each begins half of the races.
+      // Each side begins half of the races.
       const [first, second] = index % 2 === 0 ? [closing, requesting] : [requesting, closing];
       const outcomes = await Promise.allSettled([first(), second()]);
       const done = outcomes.map(({ status }) => status === 'fulfilled');

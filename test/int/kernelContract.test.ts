@@ -12,7 +12,7 @@ describeKernels((kernel) => {
     expect(ran.starts).toBe(1);
   });
 
-  it('gives each of many executions what is its own', async () => {
+  it('gives each of many executions its own output', async () => {
     for (let number = 0; number < 100; number += 1) {
       const ran = await kernel.runner.run(`print(${number})\n${number} + 1`);
       expect(textOf(ran)).toBe(`${number}\n`);
@@ -43,14 +43,14 @@ describeKernels((kernel) => {
     expect(ran.outcome).toMatchObject({ status: 'OK' });
   });
 
-  it('tells an error once, with the output before it', async () => {
+  it('reports an error once, with the output before it', async () => {
     const ran = await kernel.runner.run('print("before")\n1 / 0');
     expect(ran.outcome).toMatchObject({
       status: 'ERROR',
       errorName: 'ZeroDivisionError',
       errorValue: 'division by zero',
     });
-    // A kernel may tell one text in pieces.
+    // A kernel may send one text in pieces.
     expect(textOf(ran)).toBe('before\n');
     expect(ran.outputs.slice(0, -1).every(({ kind }) => kind === 'stream')).toBe(true);
     expect(ran.outputs.at(-1)).toMatchObject({
@@ -91,7 +91,7 @@ describeKernels((kernel) => {
     expect(ran.outputs.filter(({ kind }) => kind === 'error')).toHaveLength(1);
   });
 
-  it('goes on after an error, also with what was sent right behind it', async () => {
+  it('goes on after an error, also with code that was sent right after the failing code', async () => {
     const [failed, next] = await Promise.all([
       kernel.runner.run('import time; time.sleep(0.1)\n1 / 0'),
       kernel.runner.run('print("next")'),
@@ -166,7 +166,7 @@ describeKernels((kernel) => {
     ]);
   });
 
-  it('gives what a thread prints later to no other execution', async () => {
+  it('adds late prints of a thread to no other execution', async () => {
     const code = `
 import threading, time
 def late():

@@ -1,4 +1,4 @@
-/** What only our agent does for the pool: a plain Jupyter Server has no limits, no numbers, no epochs and no measure. */
+/** What only our agent does for the pool: a plain Jupyter Server has no limits, seqs, epochs or measurements. */
 import { describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { OPERATIONS, type OperationName } from '../../src/kernel/calls/operationTable.ts';
@@ -11,10 +11,10 @@ import { KERNELS, useKernel } from '../support/kernelContract.ts';
 
 const [, ours] = KERNELS;
 
-describe('what only our agent does', () => {
+describe('only our agent', () => {
   const kernel = useKernel(ours);
 
-  it('measures', async () => {
+  it('measures executions', async () => {
     const { outcome } = await kernel.runner.run(
       'print("abc")\nx = sum(i for i in range(2_000_000))',
     );
@@ -40,14 +40,14 @@ describe('what only our agent does', () => {
 
   it.each(Object.keys(OPERATIONS) as OperationName[])('has the operation %s', async (name) => {
     const { method } = OPERATIONS[name];
-    // Without an epoch it does nothing.
+    // Without an epoch the agent does nothing.
     const ask = { method, path: `/${name}`, timeoutMs: 5_000, body: method === 'GET' ? null : {} };
     const { signal } = new AbortController();
     const { status } = await requestAgent(socketAddress(kernel.relay.socketPath), ask, signal);
     expect(status).toBe(method === 'GET' ? 200 : 400);
   });
 
-  it('answers what it can tell at once', async () => {
+  it('answers health and usage at once', async () => {
     const { channel } = kernel.runner.recorded;
     const bootId = channel.hello?.bootId;
     expect(await channel.call('health', {})).toEqual({ bootId, kernel: 'idle' });
@@ -98,7 +98,7 @@ describe('what only our agent does', () => {
     expect(textOf(await kernel.runner.run('print(count)'))).toBe('1\n');
   });
 
-  it('hands over to a successor in the middle, nothing lost or doubled', async () => {
+  it('hands a running execution over to a successor, with nothing lost or doubled', async () => {
     const msgId = newId<ExecutionId>();
     const code = 'import time\nfor i in range(20):\n print(i, flush=True)\n time.sleep(0.02)';
     void kernel.runner.run(code, { msgId });

@@ -1,6 +1,6 @@
 /**
- * Where a plain Jupyter Server with a stock ipykernel (6.29, Debian's) does less than the contract asks, side by side with what
- * our agent and kernel do. The rest of the contract's tests run against both unchanged.
+ * Where a plain Jupyter Server with a stock ipykernel (6.29, Debian's) does less than the contract asks, side by side
+ * with what our agent and kernel do. The rest of the contract's tests run against both unchanged.
  */
 import { describe, expect, it } from 'vitest';
 import { recordChannel } from '../../testkit/channelRecorder.ts';
@@ -9,7 +9,7 @@ import { KERNELS, useKernel } from '../support/kernelContract.ts';
 
 const [plain, ours] = KERNELS;
 
-/** The order of what was printed on two streams, neighbours joined. */
+/** The output on both streams in order, with adjacent pieces joined. */
 function interleaved({ outputs }: Ran): string {
   return outputs.map((output) => (output.kind === 'stream' ? output.text : '')).join('');
 }
@@ -24,23 +24,23 @@ const LONE = String.raw`\ud800 \udfff`;
 describe('a plain Jupyter Server', () => {
   const kernel = useKernel(plain);
 
-  it('loses what is printed with a lone surrogate: its messages are UTF-8, which has none', async () => {
+  it('loses printed text with a lone surrogate: its messages are UTF-8, which has none', async () => {
     const ran = await kernel.runner.run(`print("${LONE}")`);
     expect(textOf(ran)).not.toContain('\ud800');
     expect(textOf(ran, 'stderr')).toContain('surrogates not allowed');
   });
 
-  it('makes another error of one whose text has a lone surrogate, for the same reason', async () => {
+  it('replaces an error whose text has a lone surrogate by another, for the same reason', async () => {
     const ran = await kernel.runner.run(`raise ValueError("${LONE}")`);
     expect(ran.outcome).toMatchObject({ errorName: 'UnicodeEncodeError' });
   });
 
-  it('never answers code whose result has one: the error hits the kernel itself', async () => {
+  it('never answers code whose result has a lone surrogate: the error hits the kernel itself', async () => {
     let isAnswered = false;
     void kernel.runner.run(`"${LONE}"`).then(() => {
       isAnswered = true;
     });
-    // Requests are handled in order: with this answered, the one before it never will be.
+    // Requests are handled in order: once this one is answered, the former one never will be.
     expect((await kernel.runner.run('print("next")')).outcome.status).toBe('OK');
     expect(isAnswered).toBe(false);
   });
@@ -50,7 +50,7 @@ describe('a plain Jupyter Server', () => {
     expect(interleaved(ran)).not.toBe('o 0\ne 0\no 1\ne 1\no 2\ne 2\n');
   });
 
-  it('serves two clients at once (a worker has one gateway), and neither takes what is the other’s', async () => {
+  it('serves two clients at once (a worker has one gateway), and neither gets the other’s messages', async () => {
     const other = createKernelRunner(kernel.server.targetAt(kernel.server.socketPath));
     const runs = await Promise.all(
       [kernel.runner, other].map((runner, n) => runner.run(`for i in range(100): print(${n})`)),
@@ -84,7 +84,7 @@ describe('our agent', () => {
     expect(interleaved(ran)).toBe('o 0\ne 0\no 1\ne 1\no 2\ne 2\n');
   });
 
-  it('has one client: the next takes the place of the one before, with an equal epoch too', async () => {
+  it('has one client: the next one replaces it, even with an equal epoch', async () => {
     const { channel, until, told } = kernel.runner.recorded;
     const cursor = { after: channel.lastSeq, bootId: channel.hello?.bootId ?? '' };
     const other = recordChannel({ target: kernel.server.target, ...cursor });

@@ -1,6 +1,6 @@
 /**
- * How kernels are interrupted, restarted, die, and are met again, for every kernel (see test/support/kernelContract.ts).
- * Where a plain Jupyter Server does it otherwise, the test's name says so and why.
+ * How kernels are interrupted, are restarted, die, and are reconnected to, for every kernel (see
+ * test/support/kernelContract.ts). Where a plain Jupyter Server differs, a comment says how and why.
  */
 import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
@@ -9,10 +9,10 @@ import { newId } from '../../src/process/newId.ts';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { type ContractKernel, describeKernels } from '../support/kernelContract.ts';
 
-/** What code says from where on it may be interrupted: an interrupt can come with the very next instruction. */
+/** Printed by code when it is ready for an interrupt, which can come with the very next instruction. */
 const GO = 'print("go", flush=True)';
 
-/** Starts code that says {@link GO}, and resolves when it has. */
+/** Starts code that prints {@link GO}, and resolves when it has printed it. */
 async function begin(
   { runner }: ContractKernel,
   code: string,
@@ -25,8 +25,9 @@ async function begin(
 }
 
 /**
- * Cuts the connection, and resolves when there is another. A plain Jupyter Server may have code run before a fresh kernel's output
- * reaches a connection that was there before it: what is said then is lost. For a new connection it makes sure.
+ * Cuts the connection, and resolves when there is a new one. A plain Jupyter Server may run code before a fresh
+ * kernel's output reaches an older connection, so that the output is lost. With a new connection it waits for the
+ * kernel's output.
  */
 async function reconnect({ relay, runner: { recorded } }: ContractKernel): Promise<void> {
   const { counts } = recorded;
@@ -41,7 +42,7 @@ describeKernels((kernel) => {
     const { id, ended } = await begin(kernel, `import time\n${GO}\ntime.sleep(60)`);
     await kernel.server.interrupt(id);
     const { outcome } = await ended;
-    // A plain Jupyter Server cannot say that it was somebody else who interrupted: it looks like an error of the code.
+    // A plain Jupyter Server cannot say who interrupted: the interrupt looks like an error of the code.
     expect(outcome).toMatchObject(
       kernel.isOurs
         ? { status: 'INTERRUPTED', stateLost: false }
@@ -57,7 +58,7 @@ describeKernels((kernel) => {
     expect(textOf(await ended)).toBe('go\ntidied up\n');
   });
 
-  it('is restarted under running code, and nothing of the old kernel is heard again', async () => {
+  it('can be restarted while code runs, and no message of the old kernel follows', async () => {
     await kernel.runner.run('kept = 6');
     const { id, ended } = await begin(
       kernel,
@@ -65,7 +66,7 @@ describeKernels((kernel) => {
     );
     await kernel.server.restart();
     const { outcome } = await ended;
-    // A plain Jupyter Server interrupts first, and then says only that there is another kernel, not that it was asked for.
+    // A plain Jupyter Server interrupts first, and then reports another kernel without saying that it was requested.
     expect(outcome).toMatchObject(
       kernel.isOurs
         ? { status: 'INTERRUPTED', stateLost: true }
@@ -79,7 +80,7 @@ describeKernels((kernel) => {
     expect(heard.filter(({ type, parentId }) => type === 'output' && parentId === id)).toEqual([]);
   });
 
-  it('dies once, and a fresh one takes over', async () => {
+  it('dies once, and a fresh kernel takes over', async () => {
     await kernel.runner.run('survivor = 1');
     const ran = await kernel.runner.run(
       'print("last words", flush=True)\nimport os\nos.kill(os.getpid(), 9)',
@@ -88,7 +89,7 @@ describeKernels((kernel) => {
       status: 'ERROR',
       errorName: 'KernelDied',
       stateLost: true,
-      // A plain Jupyter Server does not tell how its kernels ended.
+      // A plain Jupyter Server does not report how its kernels ended.
       exitCode: kernel.isOurs ? -9 : null,
     });
     expect(ran.outputs.at(-1)).toMatchObject({ kind: 'error', name: 'KernelDied' });
@@ -97,7 +98,7 @@ describeKernels((kernel) => {
     expect(next.outcome).toMatchObject({ status: 'ERROR', errorName: 'NameError' });
   });
 
-  it('is met again when the connection was cut, and what it said meanwhile arrives once', async () => {
+  it('is reconnected to after a cut, and its messages from in between arrive once', async () => {
     const { connections } = kernel.runner.recorded.counts;
     const { ended } = await begin(
       kernel,

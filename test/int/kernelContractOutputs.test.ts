@@ -1,10 +1,10 @@
-/** The outputs that every kernel must bring, of all kinds and in order (see test/support/kernelContract.ts). */
+/** Every kernel must deliver outputs of all kinds, in order (see test/support/kernelContract.ts). */
 import { expect, it } from 'vitest';
 import { textOf } from '../../testkit/kernelRunner.ts';
 import { describeKernels } from '../support/kernelContract.ts';
 
 describeKernels((kernel) => {
-  it('tells stdout from stderr, and both before the result', async () => {
+  it('separates stdout from stderr, and delivers both before the result', async () => {
     const ran = await kernel.runner.run(
       'import sys\nprint("o")\nprint("e", file=sys.stderr)\n41 + 1',
     );
@@ -28,7 +28,7 @@ describeKernels((kernel) => {
     expect(order).toEqual(Array.from({ length: 50 }, (_, i) => [`${i}`, `d${i}`]).flat());
   });
 
-  it('brings every kind there is, in the order made', async () => {
+  it('brings outputs of every kind, in the order in which they were made', async () => {
     const ran = await kernel.runner.run(`
 import sys
 from IPython.display import HTML, clear_output
@@ -109,7 +109,7 @@ plt.figure(); plt.plot([2, 1])`);
     ]);
   });
 
-  it('updates what an earlier execution has shown, by its id', async () => {
+  it('updates a display of an earlier execution by its id', async () => {
     const first = await kernel.runner.run('display("one", display_id="far")\nprint("x")');
     expect(first.outputs[0]).toMatchObject({ kind: 'display', displayId: 'far' });
     const second = await kernel.runner.run(
@@ -120,7 +120,7 @@ plt.figure(); plt.plot([2, 1])`);
     ]);
   });
 
-  it('clears now or with the next output', async () => {
+  it('clears the output at once or with the next output', async () => {
     const ran = await kernel.runner.run(
       'from IPython.display import clear_output\nclear_output()\nclear_output(wait=True)',
     );
@@ -139,7 +139,7 @@ plt.figure(); plt.plot([2, 1])`);
     expect(output?.kind === 'display' && String(output.data['text/html']).length).toBe(5_000_000);
   });
 
-  it('steps over messages of types that concern nobody', async () => {
+  it('may send messages of unused types, which are skipped', async () => {
     const { counts } = kernel.runner.recorded;
     const before = counts.invalid;
     const ran = await kernel.runner.run(

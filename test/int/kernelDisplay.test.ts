@@ -22,7 +22,7 @@ afterAll(async () => {
   await server?.close();
 });
 
-/** Runs what must end well and say nothing on stderr. */
+/** Runs code that must succeed and print nothing on stderr. */
 async function shown(code: string): Promise<Ran> {
   const ran = await runner.run(code);
   expect(ran.outcome).toMatchObject({ status: 'OK', errorName: null, truncated: false });
@@ -39,7 +39,7 @@ const order = ({ outputs }: Ran): string[] =>
   });
 
 describe('matplotlib', () => {
-  it('draws inline at its first use, without a word about fonts or caches', async () => {
+  it('draws inline at its first use, without messages about fonts or caches', async () => {
     const ran = await shown(
       'import matplotlib.pyplot as plt\nlines = plt.plot([0, 1])\nplt.show()',
     );
@@ -58,7 +58,7 @@ describe('matplotlib', () => {
     expect(order(ran)).toEqual(['figure 0', 'png', 'figure 1', 'png', 'figure 2', 'png']);
   });
 
-  it('shows figures that nobody asked to show, at the end of the cell', async () => {
+  it('shows figures at the end of the cell even without plt.show()', async () => {
     const ran = await shown(`first, second = plt.figure(), plt.figure()
 axes = first.subplots(), second.subplots()
 print("drawn")`);
@@ -66,7 +66,7 @@ print("drawn")`);
     expect((await shown('1')).outputs).toMatchObject([{ kind: 'result' }]);
   });
 
-  it('tells an error in the middle of a chart, and shows the chart drawn until then', async () => {
+  it('reports an error in the middle of a chart, and shows the chart drawn until then', async () => {
     const ran = await runner.run('lines = plt.plot([0, 1])\n1 / 0');
     expect(ran.outcome).toMatchObject({ status: 'ERROR', errorName: 'ZeroDivisionError' });
     expect(order(ran).sort()).toEqual(['error', 'png']);
@@ -74,7 +74,7 @@ print("drawn")`);
 });
 
 describe('what is displayed', () => {
-  it('is left to a result that displays itself', async () => {
+  it('comes from the result itself if the result has its own display', async () => {
     const ran = await shown(`class Own:
     def _ipython_display_(self): print("own")
 Own()`);
@@ -118,13 +118,13 @@ All()`);
     ]);
   });
 
-  it('stands between what is printed on both streams, in the order said', async () => {
+  it('comes in order with the prints on both streams', async () => {
     const ran = await runner.run(`import sys
 for number in range(20):
     print("o", number)
     print("e", number, file=sys.stderr)
     display(number)`);
-    // How text is cut into pieces is nobody's promise.
+    // There is no promise about how text is cut into pieces.
     const seen: string[] = [];
     for (const output of ran.outputs) {
       if (output.kind !== 'stream') seen.push(output.kind);

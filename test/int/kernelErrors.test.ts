@@ -1,9 +1,9 @@
-/** Errors that a kernel may tell wrongly, or never come to the end of telling. */
+/** Errors that a kernel might report wrongly, or never finish reporting. */
 import { expect } from 'vitest';
 import type { Ran } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
-/** What of an error a person reads. */
+/** The readable parts of an error. */
 function told({ outputs }: Ran): { value: string; traceback: string } {
   const errors = outputs.flatMap((output) => (output.kind === 'error' ? [output] : []));
   const [error] = errors;

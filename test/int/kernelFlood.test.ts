@@ -1,4 +1,6 @@
-/** Output that comes fast, or while nobody is there to take it: whole, or with one gap that says what is missing. */
+/**
+ * Output that comes fast, or while no gateway is connected, is complete or has one gap that says how much is missing.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -12,12 +14,12 @@ import { type SocketRelay, startSocketRelay } from '../support/socketRelay.ts';
 
 const PREPARE_TIMEOUT_MS = 120_000;
 const SLOW = { timeout: 120_000 };
-/** As long as the issue says: how long the gateway is away is what is tested. */
+/** The duration is the issue's: the test is about a gateway that is away for this long. */
 const AWAY_MS = 10_000;
-/** Of an agent by default (docs/worker-protocol.md). */
+/** The agent's default (docs/worker-protocol.md). */
 const REPLAY_BUFFER_BYTES = 33_554_432;
 const MAX_MESSAGE_BYTES = 16_777_216;
-/** What docs/worker-protocol.md states of the agent's memory, beside what it has when idle. */
+/** The growth over the idle agent's memory that docs/worker-protocol.md allows. */
 const MAX_GROWTH_BY_TEXT_BYTES = 1.25 * REPLAY_BUFFER_BYTES + MAX_MESSAGE_BYTES;
 const MAX_GROWTH_BYTES = 1.25 * REPLAY_BUFFER_BYTES + 14 * MAX_MESSAGE_BYTES;
 
@@ -39,7 +41,7 @@ afterAll(async () => {
   await server?.close();
 });
 
-/** Runs code whose gateway goes away with the first output. */
+/** Runs code, and disconnects the gateway at the first output. */
 async function runWhileAway(code: string): Promise<Ran> {
   const before = runner.recorded.messages.length;
   const hasOutput = () =>
@@ -74,7 +76,7 @@ describe('with the gateway away for 10 s in the middle', () => {
   });
 
   it(
-    'more than the agent may keep leaves a head that is whole, and one gap with the rest',
+    'more output than the agent may keep arrives as a complete beginning and one gap for the rest',
     SLOW,
     async () => {
       const size = 101;
@@ -92,22 +94,22 @@ describe('with the gateway away for 10 s in the middle', () => {
       const dropped = gaps.map((gap) => (gap.kind === 'gap' ? gap.droppedBytes : 0));
       expect(textOf(ran).length + (dropped[0] ?? 0)).toBe(produced);
       expect(head.length).toBeGreaterThan(REPLAY_BUFFER_BYTES / 2);
-      // Nothing of it is left for the next.
+      // Nothing of it affects the next execution.
       expect(textOf(await runner.run('print("next")'))).toBe('next\n');
     },
   );
 });
 
-it('all the while the agent stays within its memory', async () => {
+it('the agent stays within its memory all the while', async () => {
   const grownBytes = (await server.agentPeakBytes()) - idleBytes;
   expect(grownBytes).toBeLessThan(MAX_GROWTH_BY_TEXT_BYTES);
-  // It was filled, or this would say nothing.
+  // The buffer was filled; otherwise the test would prove nothing.
   expect(grownBytes).toBeGreaterThan(REPLAY_BUFFER_BYTES / 2);
 });
 
 it.each([
   ['in any letters', '"é" * 7_500_000', 'é'.repeat(7_500_000)],
-  // Python then keeps four bytes for each character.
+  // With such a character Python needs four bytes for each character.
   ['with one rare character', '"x" * 15_000_000 + "🐍"', `${'x'.repeat(15_000_000)}🐍`],
 ])(
   'a display as large as a message may be arrives whole: text %s',
@@ -120,23 +122,27 @@ it.each([
   },
 );
 
-it('a message as large as may be costs no more than it is said to', async () => {
+it('a message of the largest size costs the agent no more memory than documented', async () => {
   expect((await server.agentPeakBytes()) - idleBytes).toBeLessThan(MAX_GROWTH_BYTES);
 });
 
-describe('the last words', () => {
-  it('that were flushed arrive though the process ends at the next instruction', SLOW, async () => {
-    for (let turn = 0; turn < 20; turn += 1) {
-      const ran = await runner.run(
-        // Without a line's end, which would make it leave by itself.
-        `import os\nprint("line ${turn}")\nprint("flushed ${turn}", end="", flush=True)\nos._exit(0)`,
-      );
-      expect(textOf(ran)).toBe(`line ${turn}\nflushed ${turn}`);
-      expect(ran.outcome).toMatchObject({ errorName: 'KernelDied', exitCode: 0 });
-    }
-  });
+describe('the last output before the end of the process', () => {
+  it(
+    'arrives if it was flushed, even if the process ends at the next instruction',
+    SLOW,
+    async () => {
+      for (let turn = 0; turn < 20; turn += 1) {
+        const ran = await runner.run(
+          // Without a newline, which would flush the text.
+          `import os\nprint("line ${turn}")\nprint("flushed ${turn}", end="", flush=True)\nos._exit(0)`,
+        );
+        expect(textOf(ran)).toBe(`line ${turn}\nflushed ${turn}`);
+        expect(ran.outcome).toMatchObject({ errorName: 'KernelDied', exitCode: 0 });
+      }
+    },
+  );
 
-  it('do, however long they are, and by whatever it ends', SLOW, async () => {
+  it('arrives if it was flushed, even if it is long and the process is killed', SLOW, async () => {
     const ran = await runner.run(
       'import os, signal\nprint("x" * 5_000_000, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)',
     );
@@ -145,7 +151,7 @@ describe('the last words', () => {
   });
 });
 
-/** Whether a first line was in the agent before what follows it in the code had ended, by the machine's clock. */
+/** Whether the first line reached the agent before the code after it had ended, by the machine's clock. */
 async function isThereFirst(after: string): Promise<boolean> {
   const before = runner.recorded.messages.length;
   const ran = await runner.run(`import time\nprint("on")\n${after}\nprint(time.time())`);
@@ -164,7 +170,7 @@ describe('a first line', () => {
   ])('leaves at once while the code %s', SLOW, async (_name, after) => {
     let times = 0;
     for (let turn = 0; turn < TURNS; turn += 1) times += Number(await isThereFirst(after));
-    // The agent, too, may have to wait for a CPU now and then.
+    // Now and then the agent, too, may have to wait for a CPU.
     expect(times).toBeGreaterThan(TURNS / 2);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * User code that owns its kernel and speaks in its name (test/fixtures/hostileKernel.py), in a real worker: it can spoil its
- * own execution, never another, and never the agent.
+ * User code takes over its kernel and forges the kernel's messages (test/fixtures/hostileKernel.py), in a real worker.
+ * It can spoil its own execution, but never another one, and never the agent.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -11,11 +11,11 @@ import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 
 const HOSTILE = readFileSync(new URL('../fixtures/hostileKernel.py', import.meta.url), 'utf8');
 const PREPARE_TIMEOUT_MS = 60_000;
-/** Floods take their time on a busy machine. */
+/** Floods take long on a busy machine. */
 const FLOOD = { timeout: 120_000 };
 /** The replay buffer (32 MiB) and two messages of the largest size, one as bytes and one as JSON. */
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
-/** What a loaded machine may add to a limit of two seconds; without a bound it was fifteen. */
+/** What a busy machine may add to a limit of two seconds. Before the agent had a bound, it took fifteen. */
 const SLOW_MACHINE_MS = 2_000;
 /** As the one who reported it did: on the kernel's own iopub. */
 const SESSION_IDLE = `content = {"execution_state": "idle"}
@@ -43,7 +43,7 @@ afterEach(async () => {
   expect(honest.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'as ever' }]);
   expect(honest.outcome).toMatchObject({ status: 'OK', truncated: false });
   expect((await server.agentBytes()) - firstAgentBytes).toBeLessThan(MAX_AGENT_GROWTH_BYTES);
-  // Nothing of it broke the protocol, or looked strange to the gateway.
+  // Nothing of it broke the protocol or was invalid to the gateway.
   expect(runner.recorded.counts).toMatchObject({ connections: 1, invalid: 0, ignored: 0 });
 });
 
@@ -53,8 +53,8 @@ const attack = (code: string, limits: Parameters<KernelRunner['run']>[1] = {}) =
 const messagesOf = (id: string | null) =>
   runner.recorded.messages.filter(({ parentId }) => parentId === id);
 
-describe('in the name of another', () => {
-  it('an earlier execution is told of no more', async () => {
+describe('messages forged for another execution', () => {
+  it('add nothing to an earlier execution', async () => {
     const earlier = await runner.run('print("mine")');
     const before = messagesOf(earlier.id).length;
     const ran = await attack(`whole_end({"msg_id": "${earlier.id}"})\nprint("done")`);
@@ -64,7 +64,7 @@ describe('in the name of another', () => {
     expect(messagesOf(earlier.id)).toHaveLength(before);
   });
 
-  it('a later one is not ended before it began, though its id is known and it waits in the queue', async () => {
+  it('do not end a later execution, even if its id is known and it waits in the queue', async () => {
     const msgId = newId<ExecutionId>();
     const attacking = attack(
       `for _ in range(5):\n whole_end({"msg_id": "${msgId}"})\n time.sleep(0.1)\nprint("done")`,
@@ -77,7 +77,7 @@ describe('in the name of another', () => {
     expect(messagesOf(msgId)).toHaveLength(BARE_MESSAGES + 1);
   });
 
-  it('whatever stands in the place of a parent', async () => {
+  it('have no effect, whatever their parent field holds', async () => {
     const before = runner.recorded.messages.length;
     const ran = await attack(`
 parents = [{}, {"msg_id": ""}, {"msg_id": None}, {"msg_id": [MINE["msg_id"]]}, {"id": 1}, None, [], "x", 7]
@@ -89,7 +89,7 @@ for parent in parents:
     expect(runner.recorded.messages.length - before).toBe(BARE_MESSAGES);
   });
 
-  it('of the agent: seqs, times, verdicts, gaps and restarts that only it can tell of', async () => {
+  it('cannot carry the agent’s seqs, times, verdicts, gaps and restarts', async () => {
     const before = messagesOf(null).length;
     const ran = await attack(`
 verdict = {"outcome": "timeout", "state_lost": True, "exit_code": -9, "peak_memory_bytes": 1e300, "dropped_bytes": 9}
@@ -113,14 +113,14 @@ reply({"status": "ok", "execution_count": 2**40}, metadata={"cellhouse": verdict
       truncated: false,
       outputBytes: 1,
     });
-    // A count that is none: GraphQL and PostgreSQL end at 2^31.
+    // The count is invalid: integers of GraphQL and PostgreSQL end at 2^31.
     expect(ran.outcome.executionCount).toBeNull();
     expect(messagesOf(null)).toHaveLength(before);
   });
 });
 
-describe('its own end', () => {
-  it('is told once: the first reply, however many there are', async () => {
+describe('the end of the hostile execution', () => {
+  it('is reported once: by the first reply of many', async () => {
     const ran = await attack(`
 reply({"status": "error", "ename": "First", "evalue": "", "traceback": []})
 for _ in range(100):
@@ -155,7 +155,7 @@ print("x")`);
     expect(ran.outcome.finishedAt - (ran.outcome.startedAt ?? 0)).toBeGreaterThan(1_500);
   });
 
-  it('comes at its limit if it says "idle" and never ends', async () => {
+  it('comes at its limit if it sends "idle" and never ends', async () => {
     const ran = await attack('status("idle")\nwhile True: pass', { timeoutMs: 1_000 });
     expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: false });
   });
@@ -177,8 +177,8 @@ print("x")`);
   });
 });
 
-describe('what cannot be kept as it is', () => {
-  it('becomes one gap, and what can be is exact', async () => {
+describe('output that cannot be stored unchanged', () => {
+  it('becomes one gap, and all other output is exact', async () => {
     const ran = await attack(String.raw`
 deep = wide = []
 for _ in range(900):
@@ -213,7 +213,7 @@ stream("\udfff\0")`);
     expect(ran.outcome.outputBytes).toBeGreaterThan(1_200_000);
   });
 
-  it('takes the last of two keys', async () => {
+  it('has the last value of duplicate keys', async () => {
     const ran = await attack(
       `iopub("stream", b'{"name":"stderr","text":"x","name":"stdout","text":"twice"}')`,
     );
@@ -223,7 +223,7 @@ stream("\udfff\0")`);
     });
   });
 
-  it('is a gap too when it is huge, and a reply still comes', FLOOD, async () => {
+  it('becomes a gap even if it is huge, and the reply still comes', FLOOD, async () => {
     const ran = await attack(`
 for size in (17, 100):
     stream("x" * size * 1_048_576)
@@ -240,16 +240,16 @@ reply({"status": "error", "ename": "E" * 20_000_000, "evalue": "v" * 20_000_000,
   });
 });
 
-describe('on the bare link', () => {
+describe('the link between kernel and agent', () => {
   it.each([
-    ['parts that are none', 'for n in range(1_000): packet(os.urandom(n))'],
-    ['packets that are none', 'for n in range(1, 30): link.send(b"x" * n, socket.MSG_DONTWAIT)'],
+    ['invalid parts', 'for n in range(1_000): packet(os.urandom(n))'],
+    ['invalid packets', 'for n in range(1, 30): link.send(b"x" * n, socket.MSG_DONTWAIT)'],
     [
-      'counts and lengths beyond all',
+      'counts and lengths beyond all bounds',
       String.raw`for n in range(1_000): packet(os.urandom(1) + b"\0" + b"\xff" * n)`,
     ],
     [
-      'channels and types that are none',
+      'unknown channels and types',
       String.raw`for c in (b"", b"stdin", b"control", b"\xff", b"x" * 9_999): message(c, c, b"", b"{}", b"{}")`,
     ],
     ['a thousand parts', 'message(b"iopub", b"stream", b"", b"{}", b"{}", *[b"x" * 50] * 1_019)'],
@@ -258,7 +258,7 @@ describe('on the bare link', () => {
       'for _ in range(1_000): packet(b"x" * MAX_PACKET_BYTES, FORGER - 2, has_more=True)',
     ],
     [
-      'messages without end of ever more senders',
+      'messages without end, each from another sender',
       'for n in range(2_000): packet(b"x" * MAX_PACKET_BYTES, FORGER + n, has_more=True)',
     ],
     ['a hundred thousand senders', 'for n in range(100_000): packet(b"x", FORGER + n)'],
@@ -270,7 +270,7 @@ describe('on the bare link', () => {
       'open files',
       'files = array.array("i", [0, 1])\nfor _ in range(300): link.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])',
     ],
-  ])('%s', async (_name, code) => {
+  ])('takes no harm from %s', async (_name, code) => {
     const ran = await attack(`${code}\nstream("end")`);
     expect(ran).toMatchObject({
       outputs: [{ kind: 'stream', name: 'stdout', text: 'end' }],
@@ -279,11 +279,11 @@ describe('on the bare link', () => {
   });
 
   it.each([
-    ['that it closes', 'link.close()'],
-    ['that it shuts', 'link.shutdown(socket.SHUT_WR)'],
-    ['on which it says goodbye', 'link.send(b"")'],
-    ['that it replaces by nothing', 'os.dup2(os.open("/dev/null", os.O_RDWR), link.fileno())'],
-  ])('%s costs the kernel, at once', async (_name, code) => {
+    ['is closed', 'link.close()'],
+    ['is shut down for writing', 'link.shutdown(socket.SHUT_WR)'],
+    ['gets an empty packet', 'link.send(b"")'],
+    ['is replaced by /dev/null', 'os.dup2(os.open("/dev/null", os.O_RDWR), link.fileno())'],
+  ])('costs the kernel at once if it %s', async (_name, code) => {
     const ran = await attack(`${code}\ntime.sleep(60)`, { timeoutMs: 30_000 });
     expect(ran.outcome).toMatchObject({
       status: 'ERROR',
@@ -306,26 +306,29 @@ for number in range(30_000):
 print("end")`;
 
   it.each([
-    ['for nobody', 'iopub("stream", {"name": "stdout", "text": "x"}, {"msg_id": "e0"})'],
-    ['of a type that nobody knows', 'iopub("comm_msg", {"data": {}})'],
-    ['of nonsense', 'iopub("stream", {"name": number})'],
+    [
+      'for unknown executions',
+      'iopub("stream", {"name": "stdout", "text": "x"}, {"msg_id": "e0"})',
+    ],
+    ['of an unused type', 'iopub("comm_msg", {"data": {}})'],
+    ['of invalid messages', 'iopub("stream", {"name": number})'],
     ['of replies', 'reply({"status": "ok"}, {"msg_id": "e0"})'],
     ['of empty outputs', 'iopub("clear_output", {})'],
-  ])('%s', FLOOD, async (_name, body) => {
+  ])('%s let the execution end well', FLOOD, async (_name, body) => {
     const ran = await attack(flood(body), { timeoutMs: 100_000, maxOutputBytes: 1_000_000 });
     expect(ran.outcome.status).toBe('OK');
     expect(ran.outputs.length).toBeLessThan(16_000);
   });
 
-  // Each message is small, and the agent has to look at every one of them.
+  // Each message is small, and the agent has to look at every one.
   it.each([
-    ['in every packet as many as fit', 'packet(many)'],
+    ['of full packets', 'packet(many)'],
     [
-      'in messages of all that is allowed',
+      'of messages of the largest size',
       'for part in range(170): packet(many, has_more=part < 169)',
     ],
     ['of values', 'iopub("display_data", b\'{"data":{"a":[\' + b"[],"  * 30_000 + b"1]}}")'],
-  ])('without end, %s, put no limit off', FLOOD, async (_name, body) => {
+  ])('without end, %s, do not delay the limit', FLOOD, async (_name, body) => {
     const ran = await attack(
       `
 tiny = pack_parts((b"iopub", b"x", b"y", b"{}", b"{}"))

@@ -1,9 +1,9 @@
-/** What an execution leaves running never speaks for another one, and never hinders it. */
+/** What an execution leaves running never adds output to another execution, and never hinders it. */
 import { expect } from 'vitest';
 import { textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
-/** What is left says something, waits until the next execution runs, speaks again, and says that it has. */
+/** The leftover prints, waits until the next execution runs, prints again, and signals that it has. */
 const GO_ON = 'go.set()\ndone = spoken.wait()\nprint("mine")';
 const MINE = 'mine\n';
 

@@ -20,13 +20,13 @@ import {
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
-/** The design's promise: another gateway takes a dead one's leases within this. */
+/** The design promises that another gateway takes a dead gateway's leases within this time. */
 const TAKE_OVER_LIMIT_MS = 3_000;
 
 const db = await useDatabase();
 const [gateway, other] = [await db.open(), await db.open()] as const;
 
-/** As if the holder had died: nobody renews, and the database's clock goes on. */
+/** Lets the lease expire as if its holder had died. */
 const expire = (name: string) =>
   db.sql`UPDATE leases SET expires_at = clock_timestamp() - interval '1 ms' WHERE name = ${name}`;
 
@@ -64,7 +64,7 @@ describe('a lease', () => {
     expect(await other.leases.acquire('restarted')).toBeNull();
   });
 
-  it('goes to one of many that reach for it at the same time', async () => {
+  it('goes to one of many gateways that try to take it at the same time', async () => {
     const gateways = await Promise.all([1, 2, 3, 4].map(() => db.open()));
     const epochs = await Promise.all(gateways.map(({ leases }) => leases.acquire('contended')));
     expect(epochs.filter((epoch) => epoch !== null)).toEqual([1]);
@@ -83,18 +83,18 @@ describe('a lease', () => {
       .toBeGreaterThan(before + LEASE_RENEW_INTERVAL_MS / 2);
   });
 
-  it('is told as lost once another has it', async () => {
+  it('is reported as lost once another gateway has it', async () => {
     await gateway.leases.acquire('taken');
     const lost = lostName(gateway);
     await expire('taken');
-    // The holder may renew it between the two; then it expires once more.
+    // The holder may renew the lease between the two steps; then it expires once more.
     await expect
       .poll(async () => (await expire('taken')) && (await other.leases.acquire('taken')))
       .not.toBeNull();
     expect(await lost).toBe('taken');
   });
 
-  it('is given up by a gateway that closes, so that the next need not wait', async () => {
+  it('is released by a gateway that closes, so that the next gateway need not wait', async () => {
     const closing = await db.open();
     await closing.leases.acquire('given-up');
     await closing.close();
@@ -103,7 +103,7 @@ describe('a lease', () => {
 });
 
 describe('otherGateways', () => {
-  it('are those that have announced themselves and live', async () => {
+  it('are the live gateways that have announced themselves', async () => {
     const [ids, living] = [[newId<GatewayId>(), newId<GatewayId>()] as const, await db.open()];
     const [closing, dying] = [await db.open(ids[0]), await db.open(ids[1])];
     expect(await living.leases.otherGateways()).toEqual([]);
@@ -119,7 +119,7 @@ describe('otherGateways', () => {
 });
 
 describe('othersExpireInMs', () => {
-  it('tells when the first lease of another could be taken, and nothing of one’s own', async () => {
+  it('says when the first lease of another gateway may be taken, and ignores one’s own', async () => {
     const dead = newId<GatewayId>();
     const leave = (name: string, ms: number) => db.sql`
       INSERT INTO leases VALUES (${name}, ${dead}, 1, clock_timestamp() + ${ms} * interval '1 ms')`;
@@ -138,7 +138,7 @@ describe('othersExpireInMs', () => {
 });
 
 describe('isHeld', () => {
-  it('is true only as long as no other gateway can have it', async () => {
+  it('is true only as long as no other gateway can have the lease', async () => {
     const held = await db.open();
     expect(held.leases.isHeld('certain')).toBe(false);
     await held.leases.acquire('certain');
@@ -148,7 +148,7 @@ describe('isHeld', () => {
     expect(held.leases.isHeld('certain')).toBe(false);
   });
 
-  it('is false once it could not be renewed for its whole life, and true again when it was', async () => {
+  it('is false once the lease was not renewed for its whole life, and true again after a renewal', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const cut = await db.open(newId<GatewayId>(), proxy.address);
     await cut.leases.acquire('cut');
@@ -176,7 +176,7 @@ describe('the lease on a worker', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(LEASE_TTL_MS / 2);
   });
 
-  it('hands over what was stored, and fences what was not', async () => {
+  it('passes stored output on to the successor, and fences later commits of the predecessor', async () => {
     const worker = await idleWorker();
     const mine = await gateway.leases.acquireWorker(worker.id);
     if (!mine) throw new Error('not acquired');
@@ -211,7 +211,7 @@ describe('the lease on a worker', () => {
     expect(taken.seq).toBe(storedSeq);
   });
 
-  it('shows as orphaned while nobody live holds it, from the request on', async () => {
+  it('shows the worker as orphaned while no live gateway holds it, from the request on', async () => {
     const [held, free] = [await idleWorker(), await idleWorker()];
     const requested = await commitOne<'worker'>(gateway.store, workerRequested());
     await gateway.leases.acquireWorker(held.id);
@@ -222,7 +222,7 @@ describe('the lease on a worker', () => {
     expect(await other.leases.orphanedWorkers()).toContain(held.id);
   });
 
-  it('shows as orphaned after its end only if its executions have not ended for a while', async () => {
+  it('shows an ended worker as orphaned only if its executions have not ended for a while', async () => {
     const lost = async (at: Date) =>
       await commitOne<'worker'>(gateway.store, onWorker(await idleWorker(), workerLost(at)));
     const longAgo = new Date(Date.now() - 2 * SETTLE_LIMIT_MS);
@@ -237,7 +237,7 @@ describe('the lease on a worker', () => {
   });
 });
 
-/** Its holder has just renewed it for the last time: it is one that no longer lives. */
+/** Gives the lease to a holder that has just renewed it for the last time and died. */
 async function leaveToDead(workerId: WorkerId): Promise<void> {
   await db.sql`
     UPDATE leases SET holder = ${newId<GatewayId>()},

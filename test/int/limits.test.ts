@@ -1,4 +1,4 @@
-/** Limits that hold over gateways: whoever comes together with another still finds no more room than there is. */
+/** Limits hold over all gateways: simultaneous commits never exceed them. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ const db = await useDatabase();
 const gateway = await db.open();
 const gateways = [gateway, await db.open(), await db.open()] as const;
 
-/** Each commit by the next gateway, all at once. Resolves with how many were done; all others met the limit. */
+/** Spreads the commits over the gateways, all at once. Resolves with how many succeeded; all others met the limit. */
 async function commitAll(commits: readonly Commit[], limit: string): Promise<number> {
   const outcomes = await Promise.allSettled(
     commits.map((commit, index) => {
@@ -46,7 +46,7 @@ async function openSession(userUuid: string): Promise<Session> {
 }
 
 describe('maxUnfinished', () => {
-  it.each([1, 5])('lets exactly %i of 30 at the same time in', async (max) => {
+  it.each([1, 5])('accepts exactly %i of 30 simultaneous requests', async (max) => {
     const session = await openSession(`burst-${max}`);
     const commits = Array.from({ length: 30 }, () => requestIn(session, max));
     expect(await commitAll(commits, 'maxUnfinished')).toBe(max);
@@ -55,7 +55,7 @@ describe('maxUnfinished', () => {
     expect(row).toEqual({ count: max });
   });
 
-  it('counts each session for itself, and what has finished not at all', async () => {
+  it('counts each session separately, and no finished executions', async () => {
     const [full, other] = [await openSession('full'), await openSession('other')];
     const { store } = gateway;
     const { states } = await store.commit(requestIn(full, 1));
@@ -71,7 +71,7 @@ describe('maxUnfinished', () => {
 });
 
 describe('maxWorkers', () => {
-  it('lets exactly so many of 30 at the same time in, and more when some are over', async () => {
+  it('accepts exactly that many of 30 simultaneous requests, and more when workers have ended', async () => {
     const request = (): Commit => ({ streams: [workerRequested()], maxWorkers: 7 });
     expect(await commitAll(Array.from({ length: 30 }, request), 'maxWorkers')).toBe(7);
     const { queries, store } = gateway;
@@ -81,7 +81,7 @@ describe('maxWorkers', () => {
     expect(await commitAll(Array.from({ length: 9 }, request), 'maxWorkers')).toBe(1);
   });
 
-  it('is not asked by a commit that makes no worker', async () => {
+  it('is not checked by a commit that makes no worker', async () => {
     const { store } = gateway;
     const session = await store.commit({
       streams: [sessionOpened({ userUuid: 'free', workerId: newId<WorkerId>() })],

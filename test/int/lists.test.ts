@@ -1,4 +1,7 @@
-/** Lists over GraphQL on a real database: filters, pages that miss and repeat nothing, and one read for each kind of thing. */
+/**
+ * Lists over GraphQL on a real database: filters, pages that miss and repeat nothing, and one read for each kind of
+ * row.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -22,7 +25,7 @@ const EXECUTIONS_EACH = 8;
 
 const db = await useDatabase();
 const gateway = await db.open();
-/** What the queries were asked, by name. */
+/** The names of the queries that were made. */
 let asked: string[];
 beforeAll(async () => {
   for (let user = 0; user < USERS; user += 1) await live(user);
@@ -93,7 +96,7 @@ async function pageOf(field: string, node: string): Promise<Page> {
   return data?.page as Page;
 }
 
-/** All of a list, page by page. */
+/** Reads the whole list, page by page. */
 async function all(field: string, args: string, node: string, first: number): Promise<unknown[]> {
   const nodes: unknown[] = [];
   let after = '';
@@ -127,7 +130,7 @@ describe('executions', () => {
     expect(await all('executions', filter, 'id', 7)).toHaveLength(count);
   });
 
-  it('go on where they were while new ones come', async () => {
+  it('are paged without gaps while new ones come', async () => {
     const cursor = (await pageOf('executions(first: 2)', 'id')).pageInfo.endCursor;
     await commitOne(gateway.store, executionRequested({ userUuid: 'late', code: 'late' }));
     const next = await ask(
@@ -165,8 +168,8 @@ describe('other lists', () => {
   });
 });
 
-describe('a list with all that hangs on it', () => {
-  it('is one read for each kind of thing, however long it is', async () => {
+describe('a list with all its related rows', () => {
+  it('takes one read for each kind of row, however long the list is', async () => {
     const { edges } = await pageOf(
       'executions(first: 24 to: "2026-02-01T00:00:00Z")',
       'code stdout resultText session { userUuid lastActiveAt worker { name } }',
@@ -182,7 +185,7 @@ describe('a list with all that hangs on it', () => {
     ]);
   });
 
-  it('is one read for pages of outputs too, whatever their arguments', async () => {
+  it('takes one read for all pages of outputs, whatever their arguments', async () => {
     const { edges } = await pageOf(
       'executions(first: 24 status: OK to: "2026-02-01T00:00:00Z")',
       'id all: outputs { text: seq } one: outputs(first: 1) { seq } none: outputs(after: 1, first: 5) { seq }',
@@ -194,7 +197,7 @@ describe('a list with all that hangs on it', () => {
   });
 });
 
-it('says who the token is', async () => {
+it('the API says whose token it is', async () => {
   expect((await ask('{ viewer { tenant } }')).data).toEqual({ viewer: { tenant: 'default' } });
 });
 
@@ -213,7 +216,7 @@ describe('bad pages', () => {
     ]);
   });
 
-  it('an id that is none is just the start of nothing', async () => {
+  it('have no items if their id does not exist', async () => {
     const { data } = await ask(`{ sessions(after: "${newId()}") { pageInfo { hasNextPage } } }`);
     expect(data).toEqual({ sessions: { pageInfo: { hasNextPage: false } } });
   });

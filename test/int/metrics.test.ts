@@ -1,4 +1,4 @@
-/** `/metrics`: all that a scraper is given, read as strictly as Prometheus reads it. */
+/** All that `/metrics` gives a scraper, read as strictly as Prometheus reads it. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ function matches(labels: object, wanted: object): boolean {
   return JSON.stringify(labels) === JSON.stringify(wanted);
 }
 
-/** What a histogram has counted: how many, seconds in all, and how many took at most `le` seconds. */
+/** The numbers of a histogram: all samples, their sum in seconds, and those of at most `le` seconds. */
 function histogram(families: Families, name: string, le: string) {
   return {
     count: value(families, name, {}, `${name}_count`),
@@ -45,19 +45,19 @@ function histogram(families: Families, name: string, le: string) {
 }
 
 describe('/metrics', () => {
-  it('is for who has the token', async () => {
+  it('needs the token', async () => {
     const { origin } = await startTransport(memoryService());
     expect((await fetch(`${origin}/metrics`)).status).toBe(401);
   });
 
-  it('tells of pool, workers and connections', async () => {
+  it('reports pool, workers and connections', async () => {
     const { origin } = await startTransport(memoryService());
     const told = await scrape(origin);
     expect(value(told, 'cellhouse_workers', { state: 'idle' })).toBe(2);
     expect(value(told, 'cellhouse_pool_degraded', { reason: 'disk-full' })).toBe(0);
     expect(value(told, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);
     expect(value(told, 'cellhouse_calls_in_flight')).toBe(0);
-    // What is counted elsewhere is told as it is, not added up with each scrape.
+    // Counters from elsewhere are reported as they are, and not added up with each scrape.
     const again = await scrape(origin);
     expect(value(again, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);
   });
@@ -98,7 +98,7 @@ describe('/metrics', () => {
     });
   });
 
-  it('is what docs/metrics.md lists, and nothing else', async () => {
+  it('has the metrics that docs/metrics.md lists, and no others', async () => {
     const { origin } = await startTransport(memoryService(), { processMetrics });
     const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `([a-z_0-9]+)` +\| (\w+) /gm)];
@@ -107,7 +107,7 @@ describe('/metrics', () => {
     expect(listed.toSorted()).toEqual(told.toSorted());
   });
 
-  it('says the same of the process at every gateway in it, and stops listening with its server', async () => {
+  it('reports the same process metrics at every gateway of a process, and stops with its server', async () => {
     let listening = 0;
     const start = () =>
       startTransport(memoryService(), {
@@ -131,7 +131,7 @@ describe('/metrics', () => {
 });
 
 describe('two gateways of one installation', () => {
-  it('count an execution once: where its end is recorded', async () => {
+  it('count an execution only once, at the gateway that records its end', async () => {
     const socketDir = mkdtempSync(join(tmpdir(), 'ch-metrics-'));
     const workers = createProgrammedRuntime();
     const { runtime } = workers;
@@ -160,7 +160,7 @@ describe('two gateways of one installation', () => {
     };
     const both = async () => (await counted(one.origin)) + (await counted(other.origin));
     await until('three ends', async () => (await both()) >= 3);
-    // Each has heard of an end at least, for it answered with it.
+    // Each gateway has heard of one end at least, since its answer contained it.
     expect(await both()).toBe(3);
   });
 });

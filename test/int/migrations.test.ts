@@ -1,4 +1,4 @@
-/** How a database is brought up to a release, and which releases may go on with it. */
+/** How a database is migrated to a release, and which releases may still use it. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ beforeEach(async () => {
   db = await useDatabase(onTestFinished);
 });
 
-/** This release with one file changed, under the given version. */
+/** This release with one changed file, under the given version. */
 function changed(version: number, name: string, change: (sql: string) => string) {
   const files = release.files.map((file): SqlFile => {
     const sql = file.name === name ? change(file.sql) : file.sql;
@@ -30,7 +30,7 @@ function changed(version: number, name: string, change: (sql: string) => string)
   return { ...release, version, files };
 }
 
-/** That adds a column to a view, as a later release may. */
+/** A change that adds a column to a view, as a later release may. */
 const later = (version: number) =>
   changed(version, VIEW, (sql) => sql.replace('AS lifetime_ms', 'AS lifetime_ms, 7 AS more'));
 
@@ -46,13 +46,13 @@ const oids = () =>
   db.sql`SELECT proname, xmin FROM pg_proc WHERE proname LIKE 'cellhouse%' ORDER BY proname`;
 
 describe('migrate', () => {
-  it('makes an empty database, by several processes at once', async () => {
+  it('sets up an empty database, even from several processes at once', async () => {
     await Promise.all([1, 2, 3].map(() => migrate(db.address, release)));
     const { version, compatibleFrom } = release;
     expect([...(await versions())]).toEqual([{ version, compatibleFrom }]);
   });
 
-  it('applies what changed, and nothing else', async () => {
+  it('applies only what changed', async () => {
     await migrate(db.address, release);
     const before = [...(await oids())];
     expect(before.length).toBeGreaterThan(3);
@@ -80,7 +80,7 @@ describe('migrate', () => {
     expect(made?.prosrc).toContain('r.place');
   });
 
-  it('leaves what a later release made, if this one may go on beside it', async () => {
+  it('leaves a later release’s database unchanged, if this release may run beside it', async () => {
     await migrate(db.address, later(release.version + 1));
     await migrate(db.address, release);
     expect(await hasColumnMore()).toBe(true);
@@ -91,7 +91,7 @@ describe('migrate', () => {
     });
   });
 
-  it('does again what was cut off', async () => {
+  it('repeats a migration that was cut off', async () => {
     const broken = changed(release.version, 'audit_usage_daily.sql', () => 'SELECT 1 FROM nowhere');
     await expect(migrate(db.address, broken)).rejects.toThrow('could not be brought up to date');
     expect([...(await versions())]).toEqual([]);
@@ -99,7 +99,7 @@ describe('migrate', () => {
     expect(await versions()).toHaveLength(1);
   });
 
-  it('refuses a database of before the first release, in words', async () => {
+  it('refuses a database from before the first release with a clear message', async () => {
     await db.sql`CREATE SCHEMA drizzle`;
     await db.sql`CREATE TABLE drizzle.__drizzle_migrations (id serial, hash text, created_at bigint)`;
     await db.sql`CREATE TABLE events (position bigint)`;
@@ -118,7 +118,7 @@ describe('a gateway that is too old', () => {
     await expect(db.open()).rejects.toThrow(WORDS);
   });
 
-  it('is told while it runs', async () => {
+  it('is notified while it runs', async () => {
     const gateway = await db.open();
     await makeTooNew();
     expect(await gateway.outdated).toContain(WORDS);
@@ -126,7 +126,7 @@ describe('a gateway that is too old', () => {
 });
 
 describe('rebuild and prune', () => {
-  it('are refused to another release than the newest', async () => {
+  it('are refused to all releases except the newest', async () => {
     await migrate(db.address, later(release.version + 1));
     const words = `knows schema version ${release.version}, and the database is at ${release.version + 1}`;
     await expect(rebuildProjections(db.address)).rejects.toThrow(words);
@@ -136,7 +136,7 @@ describe('rebuild and prune', () => {
 });
 
 describe('events of a later release', () => {
-  it('do not keep a gateway that may go on from those it knows', async () => {
+  it('do not keep an older gateway from reading the events that it knows', async () => {
     const old = await db.open();
     const other = await db.open();
     const told: string[] = [];
@@ -155,7 +155,7 @@ describe('events of a later release', () => {
 });
 
 describe('a new column of an entity', () => {
-  it('is left alone by a gateway that does not know it, and defaults in its new rows', async () => {
+  it('is not changed by a gateway that does not know it, and has its default in that gateway’s new rows', async () => {
     const old = await db.open();
     const worker = await commitOne<'worker'>(old.store, workerRequested());
     await db.sql`ALTER TABLE workers ADD COLUMN place text NOT NULL DEFAULT 'here', ADD COLUMN note text`;

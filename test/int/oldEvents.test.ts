@@ -1,4 +1,4 @@
-/** Events as earlier releases stored them are read in the shape of today; the rows in the database stay as they are. */
+/** Events of earlier releases are read in today's shape; their rows in the database stay unchanged. */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
@@ -13,7 +13,7 @@ import { useDatabase } from '../support/database.ts';
 
 const ID = '0197a000-0000-7000-8000-0000000000c1' as ExecutionId;
 const STREAM = `execution-${ID}`;
-/** What release 0.1 wrote of one execution. */
+/** The events of one execution as release 0.1 stored them. */
 const stored = JSON.parse(
   readFileSync(new URL('../fixtures/executionStreamV1.json', import.meta.url), 'utf8'),
 ) as { eventId: string; version: number; type: string; data: Record<string, unknown> }[];
@@ -34,7 +34,7 @@ function insert(id: string, version: number, type: string, schema: number, data:
 }
 
 describe('an event of an earlier release', () => {
-  it('is read in the shape of today', async () => {
+  it('is read in today’s shape', async () => {
     const [requested, finished] = await db.readStream('execution', ID);
     expect(requested?.event.data).toEqual(stored[0]?.data);
     expect(finished).toMatchObject({ schemaVersion: 1, metadata: { correlationId: null } });
@@ -43,7 +43,7 @@ describe('an event of an earlier release', () => {
     expect(kept.map(({ data }) => data)).toEqual(stored.map(({ data }) => data));
   });
 
-  it('folds as those of today do', async () => {
+  it('folds like today’s events', async () => {
     expect((await rebuildProjections(db.address)).differing.executions).toBe(1);
     expect(await gateway.queries.execution(ID)).toMatchObject({
       status: 'ERROR',
@@ -54,7 +54,7 @@ describe('an event of an earlier release', () => {
 });
 
 describe('an event of today', () => {
-  it('is stored with its version and read as it was given', async () => {
+  it('is stored with its version and read back unchanged', async () => {
     const execution = await commitOne<'execution'>(gateway.store, executionRequested());
     const died = executionFinished({ exitCode: -11 });
     await commitOne(gateway.store, onExecution(execution, died));
@@ -65,7 +65,7 @@ describe('an event of today', () => {
 });
 
 describe('an event of a later release', () => {
-  it('is refused, with what to do', async () => {
+  it('is refused, with advice', async () => {
     const id = '0197a000-0000-7000-8000-0000000000e3';
     await insert(id, 3, 'ExecutionFinished', 99, { at: 'later' });
     await expect(db.readStream('execution', ID)).rejects.toThrow(

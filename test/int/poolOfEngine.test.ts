@@ -1,4 +1,4 @@
-/** Which engine an installation is served from, and when it may be away. */
+/** Which engine an installation uses, and when that engine may be away. */
 import { expect, it, onTestFinished } from 'vitest';
 import { poolOfEngine } from '../../src/pool/poolOfEngine.ts';
 import { RuntimeError } from '../../src/runtime/runtime.ts';
@@ -14,14 +14,14 @@ async function openQueries() {
     poolOfEngine(queries, { ask, address: '/docker.sock', mayBeAway });
 }
 
-it('must answer at the very first start', async () => {
+it('the engine must answer at the very first start', async () => {
   const pool = await openQueries();
   const sentence = /^The Docker engine at \/docker\.sock does not answer \(.*ENOENT.*\)\. Start it/;
   await expect(pool(() => Promise.reject(AWAY))).rejects.toThrow(sentence);
   await expect(pool(() => Promise.reject(AWAY))).rejects.toThrow(sentence);
 });
 
-it('may be away once the pool was made on it, for those who can do without', async () => {
+it('the engine may be away later, but only for callers that can do without it', async () => {
   const pool = await openQueries();
   const made = await pool(async () => engine('e1'));
   expect(made).toEqual({ poolId: made.poolId, engineId: 'e1', engine: engine('e1') });
@@ -29,14 +29,14 @@ it('may be away once the pool was made on it, for those who can do without', asy
   await expect(pool(() => Promise.reject(AWAY), false)).rejects.toThrow('Start it');
 });
 
-it('that refuses to be asked is not away', async () => {
+it('an engine that refuses the connection does not count as away', async () => {
   const pool = await openQueries();
   await pool(async () => engine('e1'));
   const refused = () => Promise.reject(new Error('connect EACCES /docker.sock'));
   await expect(pool(refused)).rejects.toThrow('does not answer (connect EACCES');
 });
 
-it.each([true, false])('is never another (may be away: %s)', async (mayBeAway) => {
+it.each([true, false])('another engine is always refused (may be away: %s)', async (mayBeAway) => {
   const pool = await openQueries();
   await pool(async () => engine('e1'));
   await expect(pool(async () => engine('e2'), mayBeAway)).rejects.toThrow(

@@ -1,4 +1,4 @@
-/** What the pool and the schema ask of the tables. */
+/** The queries that the pool and the schema use. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
@@ -44,7 +44,7 @@ async function request(userUuid: string, over = {}): Promise<Execution> {
   return await commitOne<'execution'>(gateway.store, executionRequested({ userUuid, ...over }));
 }
 
-/** Outputs, and with `isLast` the end. */
+/** Stores outputs and, with `isLast`, the end. */
 async function put(execution: Execution, seqs: readonly number[], isLast = false): Promise<void> {
   const outputs = seqs.map((seq) => line(execution.id, seq));
   const end = (seqs.at(-1) ?? 0) + 1;
@@ -100,7 +100,7 @@ describe('workers', () => {
 });
 
 describe('sessions', () => {
-  it('are of their tenant and user', async () => {
+  it('are found by tenant and user', async () => {
     const mine = await commitOne<'session'>(gateway.store, sessionOpened({ userUuid: 'u' }));
     const theirs = await commitOne<'session'>(
       gateway.store,
@@ -120,7 +120,7 @@ describe('sessions', () => {
     expect(await queries.openSessionOfWorker(mine.workerId)).toBeNull();
   });
 
-  it('are idle when nothing runs and nothing was asked or ended since', async () => {
+  it('are idle when nothing runs, and nothing was requested or ended since', async () => {
     const open = (userUuid: string, ms: number) =>
       commitOne<'session'>(
         gateway.store,
@@ -162,7 +162,7 @@ describe('sessions', () => {
 describe('executions', () => {
   it('that are unfinished come in the order accepted, with their code and last output', async () => {
     const workerId = newId<WorkerId>();
-    // Later times first: the order accepted is that of the commits, whatever the clocks said.
+    // Later times come first: the order of acceptance is that of the commits, whatever the clocks say.
     const made = [];
     for (let n = 0; n < 3; n += 1) {
       const at = msLater(100 - n).toISOString();
@@ -183,12 +183,12 @@ describe('executions', () => {
 });
 
 describe('outputs', () => {
-  it('come back as they were, after a seq, bounded in number and in bytes', async () => {
+  it('are read back unchanged, after a seq, bounded in number and bytes', async () => {
     const execution = await request('bounds');
     const big = 'x'.repeat(1_000);
     const items = [1, 2, 3, 4].map((seq) => line(execution.id, seq, big));
     await gateway.store.commit({ streams: [], outputs: items });
-    // From the tables; by the gateway that stored them; by another one, which reads once.
+    // Read from the tables, from the gateway that stored them, and from another gateway, which reads once.
     for (const { outputs } of [db.queries, queries, (await db.open()).queries]) {
       const read = async (seq: number, bound: Partial<OutputBounds> = {}) =>
         (await outputs({ executionId: execution.id, seq }, { ...bounds, ...bound })).items;
@@ -201,7 +201,7 @@ describe('outputs', () => {
     }
   });
 
-  it('of a user come in the order accepted, none passed by one that ended before its turn', async () => {
+  it('of a user come in the order of acceptance, even if a queued execution ends before its turn', async () => {
     const user = 'follow';
     expect(await queries.userOutputEnd('default', user)).toBeNull();
     const [a, b, c] = [await request(user), await request(user), await request(user)];
@@ -212,7 +212,7 @@ describe('outputs', () => {
         ({ executionId, seq }) => `${{ [a.id]: 'a', [b.id]: 'b', [c.id]: 'c' }[executionId]}${seq}`,
       );
     await put(a, [1, 2]);
-    // Cancelled while it waits behind a: told only once a is over.
+    // This one is cancelled while it waits behind a, so its outputs come only after the end of a.
     await put(b, [], true);
     expect(await seen(null)).toEqual(['a1', 'a2']);
     expect(await seen({ executionId: a.id, seq: 1 })).toEqual(['a2']);
@@ -231,7 +231,7 @@ describe('outputs', () => {
 });
 
 describe('upkeep', () => {
-  it('makes one pool, which keeps the engine it was made with', async () => {
+  it('makes one pool, which keeps its first engine', async () => {
     const made = await Promise.all([queries.poolIdentity('e1'), queries.poolIdentity('e1')]);
     expect(made[0]).toEqual(made[1]);
     expect(await queries.poolIdentity('e2')).toEqual(made[0]);

@@ -41,7 +41,7 @@ interface Life {
   readonly execution: Execution;
 }
 
-/** A worker that served one session with one execution of three outputs, all over at `endedAt` (null: all still there). */
+/** A worker with one session and one execution of three outputs, all ended at `endedAt` (null: nothing has ended). */
 async function live(userUuid: string, endedAt: Date | null): Promise<Life> {
   const { store } = gateway;
   const at = OLD.toISOString();
@@ -92,7 +92,7 @@ const outputsOf = async ({ execution }: Life) => {
 };
 
 describe('pruneHistory', () => {
-  it('deletes what ended long ago, and leaves what lives, what is recent, and the rows of all', async () => {
+  it('deletes the history of what ended long ago, and keeps what lives, what is recent, and all rows', async () => {
     const old = await live('old', OLD);
     const recent = await live('recent', RECENT);
     const open = await live('open', null);
@@ -133,7 +133,7 @@ describe('pruneHistory', () => {
     });
   });
 
-  it('keeps in the archive what it deletes, and deletes nothing that could not be kept', async () => {
+  it('archives all that it deletes, and deletes nothing that it could not archive', async () => {
     const old = await live('old', OLD);
     await live('newer', null);
     const failing = prune(() => Promise.reject(new Error('The disk is full.')));
@@ -151,7 +151,7 @@ describe('pruneHistory', () => {
     expect(texts.map(({ text }) => text)).toEqual(['one\u0000', 'two', 'three']);
   });
 
-  it('is understood by a rebuild: rows without events stay, all others are what events say', async () => {
+  it('does not disturb a rebuild: rows without events stay, and all others are made from events', async () => {
     await live('old', OLD);
     const open = await live('open', null);
     await prune();
@@ -162,7 +162,7 @@ describe('pruneHistory', () => {
     expect(await db.sql`SELECT * FROM executions ORDER BY id`).toEqual(before);
   });
 
-  it('never lets a position be given twice, also when everything is old', async () => {
+  it('never lets a position be given twice, even if everything is old', async () => {
     await live('old', OLD);
     const last = await gateway.store.lastPosition();
     await prune();

@@ -110,7 +110,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** Plays steps on streams of its own; which stream a step hits is chosen among those there are. */
+/** Plays steps on new streams. Each step hits one of the streams that exist by then. */
 async function play(steps: readonly Step[], userUuid: string): Promise<void> {
   const workers: Worker[] = [];
   const sessions: Session[] = [];
@@ -159,7 +159,7 @@ async function tables(): Promise<unknown> {
 }
 
 describe('rebuildProjections', () => {
-  it('finds the live tables to be what the events say, for arbitrary histories', async () => {
+  it('finds the live tables equal to what the events say, for arbitrary histories', async () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -174,7 +174,7 @@ describe('rebuildProjections', () => {
     );
   });
 
-  it('repairs rows that are wrong, missing or too many, and says how many', async () => {
+  it('repairs rows that are wrong, missing or superfluous, and says how many', async () => {
     await commitOne(gateway.store, workerRequested());
     const { sql } = db;
     const execution = await commitOne<'execution'>(gateway.store, executionRequested());

@@ -1,4 +1,4 @@
-/** What a gateway that sweeps makes of workers that others are making, or have given up. The engine is the real one. */
+/** How a sweep treats workers that other gateways are making or have given up. The engine is real. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterAll(() => rmSync(socketDir, { recursive: true }));
 
-/** What a gateway on this database ends workers with. @param engineSocket where it looks for the engine */
+/** The parts with which a gateway on this database ends workers. @param engineSocket where it looks for the engine */
 function endingOf(database: Database, engineSocket = socketPath) {
   const now = () => new Date();
   const runtime = createDockerRuntime({
@@ -79,14 +79,14 @@ function sweep(): Promise<void> {
   return reconcile(reconciling());
 }
 
-/** A worker that `maker` has asked for, as it does. */
+/** A worker that `maker` has requested. */
 async function requested(): Promise<Worker> {
   const id = newId<WorkerId>();
   await maker.leases.acquireWorker(id);
   return await commitOne<'worker'>(maker.store, workerRequested(id));
 }
 
-/** One whose container is gone by now. */
+/** A worker that was started, and whose container is gone by now. */
 async function started(): Promise<Worker> {
   const at = new Date().toISOString();
   const containerId = 'f'.repeat(64);
@@ -99,7 +99,7 @@ describe.each([
   ['requested', requested, { state: 'REMOVED', endReason: 'create-failed' }],
   ['started', started, { state: 'REMOVED', endReason: 'exited' }],
 ])('a worker that is %s', (_state, make, end) => {
-  it('is its maker’s as long as that lives', async () => {
+  it('is left to its maker as long as the maker lives', async () => {
     const worker = await make();
     await sweep();
     expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
@@ -107,7 +107,7 @@ describe.each([
     await maker.close();
   });
 
-  it('is over when its maker is gone and no container of it is left', async () => {
+  it('is ended when its maker is gone and it has no container', async () => {
     const worker = await make();
     await maker.close();
     await sweep();
@@ -115,7 +115,7 @@ describe.each([
   });
 });
 
-it('a worker that is started, and whose maker is gone, is brought up though the engine is away', async () => {
+it('a started worker whose maker is gone is brought up even if the engine is away', async () => {
   const worker = await started();
   await maker.close();
   await reconcileWorker(reconciling(join(socketDir, 'nobody.sock')), worker, null);
@@ -124,7 +124,7 @@ it('a worker that is started, and whose maker is gone, is brought up though the 
   await sweeper.leases.releaseWorker(worker.id);
 });
 
-it('a worker that another gateway has ended while it was made is nobody’s: its maker lets go of the lease', async () => {
+it('the maker releases the lease of a worker that another gateway ended while it was made', async () => {
   const worker = await started();
   const at = new Date().toISOString();
   await commitOne<'worker'>(

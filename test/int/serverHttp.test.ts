@@ -44,7 +44,7 @@ describe('the token over HTTP', () => {
   });
 });
 
-describe('requests that GraphQL never sees', () => {
+describe('the server in front of GraphQL', () => {
   it('refuses a body over the limit with 413, by its declared length', async () => {
     const { origin } = await startTransport(memoryService());
     const response = await fetch(`${origin}/graphql`, {
@@ -58,7 +58,7 @@ describe('requests that GraphQL never sees', () => {
     });
   });
 
-  it('refuses it as soon as one byte too many has come, and closes an endless upload', async () => {
+  it('refuses a body at the first byte over the limit, and closes an endless upload', async () => {
     const { port } = await startTransport(memoryService());
     const socket = connectTcp(port, '127.0.0.1');
     socket.write(
@@ -158,7 +158,7 @@ describe('errors', () => {
     expect(JSON.stringify(server.log[0])).toMatch(/the secret is 42.*the disk is full/);
   });
 
-  it('gives mistakes in variables and arguments a code', async () => {
+  it('gives a code to mistakes in variables and arguments', async () => {
     const server = await startTransport(memoryService({ execution: async () => executionRow() }));
     expect((await server.query(EXECUTE, { code: 7 })).errors).toMatchObject([
       { extensions: { code: 'BAD_USER_INPUT' } },
@@ -170,7 +170,7 @@ describe('errors', () => {
     expect(server.log).toEqual([]);
   });
 
-  it('says which field made a response too large', async () => {
+  it('names the field that made a response too large', async () => {
     const execution = executionRow();
     const text = 'x'.repeat(MAX_RESPONSE_BYTES / 2 + 1);
     const server = await startTransport(
@@ -189,7 +189,7 @@ describe('errors', () => {
   });
 });
 
-describe('what an execution gives', () => {
+describe('the result of an execution', () => {
   it('is never a part that passes for the whole', async () => {
     const execution = executionRow();
     const part = outputItems(execution, [{ kind: 'stream', name: 'stdout', text: 'part' }]);
@@ -205,7 +205,7 @@ describe('what an execution gives', () => {
     expect(page.data).toEqual({ execution: { outputs: [{ seq: 1 }] } });
   });
 
-  it('is assembled from outputs that are read once', async () => {
+  it('is assembled from its outputs, which are read only once', async () => {
     const execution = executionRow({ status: 'ERROR' });
     let reads = 0;
     const server = await startTransport(
@@ -243,7 +243,7 @@ describe('what an execution gives', () => {
     expect(reads).toBe(1);
   });
 
-  it('passes odd text in as it is', async () => {
+  it('comes from code that arrives unchanged, odd text included', async () => {
     const codes: string[] = [];
     const server = await startTransport(
       memoryService({
@@ -259,7 +259,7 @@ describe('what an execution gives', () => {
     expect(data?.execute).toMatchObject({ stdout: '', resultText: null });
   });
 
-  it('is not ended by a client that goes away', async () => {
+  it('is made even if the client goes away', async () => {
     let started: () => void = () => undefined;
     const isStarted = new Promise<void>((resolve) => {
       started = resolve;

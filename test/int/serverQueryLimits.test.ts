@@ -1,4 +1,4 @@
-/** What one document may ask for, over both transports; and what other origins may. */
+/** What one document may request, over both transports, and what pages of other origins may do. */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
@@ -11,7 +11,7 @@ const nested = (depth: number): string =>
   depth === 1 ? '__typename' : `session { ${nested(depth - 1)} }`;
 const POOL_FIELDS = 'totalWorkers busyWorkers idleWorkers startingWorkers';
 
-/** The most that a page may have, with all that there is of each. */
+/** A page of the largest size, with all fields of each item. */
 const WHOLE_PAGE = `{ events(first: 1000) {
   pageInfo { hasNextPage endCursor }
   edges { cursor node { at causationId correlationId data gatewayId id position recordedAt type version } }
@@ -77,7 +77,7 @@ describe.each(cases)('a document over the limit of %s', (_name, config, document
   });
 });
 
-it('lets through what is asked for in practice', async () => {
+it('practical documents are within all limits', async () => {
   const events = async () => ({ edges: [], hasNextPage: false });
   const { query } = await startTransport(memoryService({ events }));
   expect((await query(getIntrospectionQuery())).errors).toBeUndefined();
@@ -85,7 +85,7 @@ it('lets through what is asked for in practice', async () => {
   expect((await query(WHOLE_PAGE)).errors).toBeUndefined();
 });
 
-it('bounds the items of all lists of an answer, whatever their variables say', async () => {
+it('the items of all lists in an answer are bounded, whatever the variables say', async () => {
   const executions = async () => {
     const edge = { item: executionRow(), cursor: '1' };
     return { edges: Array.from({ length: 1_000 }, () => edge), hasNextPage: true };
@@ -152,7 +152,7 @@ describe('a large answer', () => {
         outputItems(executionRow(), [{ kind: 'stream', name: 'stdout', text }, { kind: 'finish' }]),
     });
 
-  /** The raw body; `fetch` would decompress it. */
+  /** Reads the raw body, since `fetch` would decompress it. */
   function get(origin: string, encoding: string | undefined, query: string) {
     const body = JSON.stringify({ query });
     return new Promise<{ encoding: string | undefined; body: Buffer }>((resolve, reject) => {
@@ -183,7 +183,7 @@ describe('a large answer', () => {
     expect(data.execution.stdout).toBe(text);
   });
 
-  it('is not for who does not, and a small one never is', async () => {
+  it('is not compressed for other clients, and small answers never are', async () => {
     const { origin } = await startTransport(service());
     const plain = await get(origin, undefined, '{ execution(id: "x") { stdout } }');
     expect(plain.encoding).toBeUndefined();

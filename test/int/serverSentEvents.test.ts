@@ -13,11 +13,11 @@ import { startTransport, TOKEN, type TransportServer } from '../support/transpor
 const FOLLOW = 'subscription { output(executionId: "x") { seq ... on StreamOutput { text } } }';
 const POOL = '{ poolStatus { totalWorkers } }';
 const SLOW_READER_TIMEOUT_MS = 400;
-/** Shorter than the time between Yoga's pings in tests. */
+/** Shorter than the interval of Yoga's pings in tests. */
 const SHORT_TIMEOUT_MS = 90;
-/** Enough for the sender's side to notice. */
+/** Long enough for the sender to notice. */
 const TAKEN_AT_A_TIME = 2 * 1024 * 1024;
-/** Far more of them than a connection's buffers hold. */
+/** Far more events than a connection's buffers hold. */
 const LARGE = 'x'.repeat(65_536);
 
 const execution = executionRow();
@@ -39,7 +39,7 @@ function startWith(
   });
 }
 
-/** A request for a subscription, under way. */
+/** A pending request for a subscription. */
 function ask({ port }: TransportServer): ClientRequest {
   const sent = request({
     port,
@@ -57,13 +57,13 @@ function ask({ port }: TransportServer): ClientRequest {
   return sent;
 }
 
-/** The answer to a subscription, of which nothing is read yet. */
+/** The answer to a subscription, before anything of it is read. */
 async function subscribe(server: TransportServer): Promise<IncomingMessage> {
   const [response] = (await once(ask(server), 'response')) as [IncomingMessage];
   return response.setEncoding('utf8');
 }
 
-/** All that comes until the connection ends, and whether it ended as it should. */
+/** Everything that comes until the connection ends, and whether it ended properly. */
 async function read(response: IncomingMessage): Promise<{ text: string; isWhole: boolean }> {
   let text = '';
   response.on('data', (chunk: string) => {
@@ -74,7 +74,7 @@ async function read(response: IncomingMessage): Promise<{ text: string; isWhole:
   return { text, isWhole: response.complete };
 }
 
-/** Without the comments that keep a connection alive. */
+/** The text without the comments that keep a connection alive. */
 function eventsOf(text: string): { event: string; data: unknown }[] {
   return text
     .split('\n\n')
@@ -106,7 +106,7 @@ describe('a subscription over server-sent events', () => {
     expect(isWhole).toBe(true);
   });
 
-  it('says why there is none', async () => {
+  it('says why it is refused', async () => {
     const server = await startTransport(
       memoryService({
         followExecution: async () => {
@@ -121,7 +121,7 @@ describe('a subscription over server-sent events', () => {
     ]);
   });
 
-  it('that fails on the way says so, and is not completed: it is not over', async () => {
+  it('reports a failure on the way, and is not completed, since it is not over', async () => {
     const stream = pulledStream((n) => (n === 1 ? textItem(1, 'on') : null));
     const server = await startWith(stream);
     const answer = read(await subscribe(server));
@@ -135,7 +135,7 @@ describe('a subscription over server-sent events', () => {
     expect(isWhole).toBe(false);
   });
 
-  it('that is not over is cut when the server stops, never completed', async () => {
+  it('is cut and never completed when the server stops before its end', async () => {
     const stream = pulledStream((n) => (n === 1 ? textItem(1, 'on') : null));
     const server = await startWith(stream);
     const answer = read(await subscribe(server));
@@ -157,7 +157,7 @@ describe('a subscription over server-sent events', () => {
     await stream.returned;
   });
 
-  it('ends its source when the client has left before there was one', async () => {
+  it('ends its source even if the client left before the source was there', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const [asked, gone] = [createGate(), createGate()];
     const server = await startTransport(
@@ -172,7 +172,7 @@ describe('a subscription over server-sent events', () => {
     const sent = ask(server);
     await asked.isOpen;
     sent.destroy();
-    // Two calls later the server has heard of it.
+    // After two more calls the server has noticed that the client left.
     for (let call = 0; call < 2; call += 1) await server.query(POOL);
     gone.open();
     await stream.returned;
@@ -191,7 +191,7 @@ describe('a reader of server-sent events', () => {
     while (!isCut) expect((await server.query(POOL)).status).toBe(200);
     const pulls = stream.pulls;
     expect((await read(response)).isWhole).toBe(false);
-    // What the buffers of this machine's connections hold, and not what could have been sent by then.
+    // As much as the buffers of this machine's connections hold, not as much as could have been sent by then.
     expect(pulls * LARGE.length).toBeLessThan(32 * 1024 * 1024);
     expect(stream.pulls).toBe(pulls);
   });
@@ -214,7 +214,7 @@ describe('a reader of server-sent events', () => {
     await stream.returned;
   });
 
-  it('that waits for what is not there yet is not cut', async () => {
+  it('that waits for future events is not cut', async () => {
     const stream = pulledStream<OutputItem>(() => null);
     const server = await startWith(stream, SHORT_TIMEOUT_MS);
     const response = await subscribe(server);

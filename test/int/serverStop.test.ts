@@ -15,7 +15,7 @@ import { type Connection, serverDeps, startTransport, TOKEN } from '../support/t
 const EXECUTE = 'mutation { execute(input: { userUuid: "x", code: "1" }) { status } }';
 const FOLLOW = 'subscription { output(executionId: "x") { seq } }';
 
-/** A service whose one execution, accepted or not, ends when the test says so. */
+/** A service with one execution, accepted or not, which the test ends. */
 function heldExecution(isAccepted = true) {
   let finish: () => void = () => undefined;
   let announce: () => void = () => undefined;
@@ -56,7 +56,7 @@ describe('stopping', () => {
     expect(await connection.closed).toBe(1012);
   });
 
-  it('takes no new connection, and serves what still comes on one that is busy', async () => {
+  it('accepts no new connection, but serves calls that still come on a busy one', async () => {
     const held = heldExecution();
     const { server, connect, query, origin } = await startTransport(
       memoryService({ execute: held.execute }),
@@ -78,7 +78,7 @@ describe('stopping', () => {
     await closed;
   });
 
-  it('ends at once what nobody waits on: other WebSockets, with their streams, and idle connections', async () => {
+  it('ends at once all that has no call in flight: WebSockets with their streams, and idle connections', async () => {
     const held = heldExecution();
     const stream = pulledStream<OutputItem>(() => null);
     const { server, connect, query, port } = await startTransport(
@@ -102,7 +102,7 @@ describe('stopping', () => {
     expect(await busy.closed).toBe(1012);
   });
 
-  it('ends an HTTP connection with the answer that it owes, and serves a request that is half-way there', async () => {
+  it('ends an HTTP connection after its last answer, and serves a request that has partly arrived', async () => {
     const held = heldExecution();
     const { server, port } = await startTransport(memoryService({ execute: held.execute }));
     const request = (query: string) => {
@@ -141,7 +141,7 @@ describe('stopping', () => {
     ]);
   });
 
-  it('waits 7 s at most, whatever is collected as garbage meanwhile', {
+  it('waits 7 s at most, even if garbage is collected meanwhile', {
     timeout: 20_000,
   }, async () => {
     const held = heldExecution();

@@ -70,7 +70,7 @@ describe('the token over WebSocket', () => {
   });
 });
 
-describe('a WebSocket of a page', () => {
+describe('a WebSocket from a web page', () => {
   const config = { corsOrigins: ['https://app.example.com'] };
   const outcome = async (port: number, headers: Record<string, string>) => {
     const { socket, closed } = openSocket(port, headers);
@@ -91,7 +91,7 @@ describe('a WebSocket of a page', () => {
     expect(await outcome(port, headers)).toBe('open');
   });
 
-  it('is opened for one of the address itself', async () => {
+  it('is opened for pages of the same address', async () => {
     const { port, origin } = await startTransport(memoryService());
     expect(await outcome(port, { Origin: origin })).toBe('open');
   });
@@ -178,7 +178,7 @@ describe('operations over WebSocket', () => {
       await asked.isOpen;
       if (how === 'leaves') connection.socket.terminate();
       else connection.send({ id: 'a', type: 'complete' });
-      // Two calls later the server has heard of it.
+      // After two more calls the server has noticed it.
       for (let call = 0; call < 2; call += 1) await query(POOL_QUERY);
       gone.open();
       await stream.returned;
@@ -248,7 +248,7 @@ describe('operations over WebSocket', () => {
     }
   });
 
-  it('close on a message over the limit, and on one that is none', async () => {
+  it('close on a message over the limit, and on an invalid message', async () => {
     const server = await startTransport(memoryService());
     const tooLarge = await server.connect();
     subscribe(tooLarge, `{ __typename } # ${'x'.repeat(MAX_BODY_BYTES)}`);
@@ -271,7 +271,7 @@ describe('the live pool status', () => {
   });
 });
 
-/** What `read` gives once several round trips in a row have not changed it. */
+/** The value of `read` once it has not changed for several round trips in a row. */
 async function steady(read: () => number, roundTrip: () => Promise<unknown>): Promise<number> {
   const wanted = 20;
   let last = -1;

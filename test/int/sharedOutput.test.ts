@@ -1,4 +1,4 @@
-/** A thousand that follow the same output, on a real database: what they read is read once, on whichever gateway. */
+/** When a thousand clients follow the same output, each gateway reads it only once, on a real database. */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
@@ -21,7 +21,7 @@ const COMMITS = 40;
 const ITEMS_PER_COMMIT = 3;
 const SHORT_RUNS = 20;
 
-/** A gateway, and the wire that counts what it reads. */
+/** A gateway, and the proxy that counts its reads. */
 interface Counted {
   readonly database: Database;
   readonly proxy: DatabaseProxy;
@@ -47,7 +47,7 @@ async function request(userUuid: string): Promise<Execution> {
   return await commitOne<'execution'>(writer.store, executionRequested({ userUuid, sessionId }));
 }
 
-/** Stores an execution's output in many commits, and its end. Resolves with their number. */
+/** Stores an execution's output in many commits, and its end. Resolves with the last seq. */
 async function print(execution: Execution): Promise<number> {
   let seq = 0;
   const next = (output: OutputItem['output']): OutputItem => {
@@ -65,7 +65,7 @@ async function print(execution: Execution): Promise<number> {
   return seq;
 }
 
-/** Stores all that an execution puts out, and its end, in one commit. */
+/** Stores all output of an execution, and its end, in one commit. */
 async function printOnce(execution: Execution): Promise<void> {
   const item = { executionId: execution.id, at: new Date() };
   await writer.store.commit({
@@ -77,7 +77,7 @@ async function printOnce(execution: Execution): Promise<void> {
   });
 }
 
-/** The seqs up to so many finishes; leaves then. */
+/** The seqs up to this many finishes; then the follower leaves. */
 async function seqsOf(follower: AsyncIterable<OutputItem>, finishes = 1): Promise<number[]> {
   const seqs: number[] = [];
   let left = finishes;
@@ -89,9 +89,9 @@ async function seqsOf(follower: AsyncIterable<OutputItem>, finishes = 1): Promis
   return seqs;
 }
 
-/** Those who keep up need none; a few for those who began one later, and what is read each second anyway. */
+/** Followers that keep up need no read. A few reads come from those that began later, and from the poll each second. */
 const WRITERS_READS = COMMITS;
-/** A commit's page, and a look whether more has come. */
+/** For each commit its page, and a read that finds nothing more. */
 const OTHERS_READS = 5 * (COMMITS + 1) + 20;
 
 describe.each([

@@ -5,14 +5,14 @@ import { newId } from '../../src/process/newId.ts';
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 
-/** Well below the poll's second: whatever arrives by then came by notification. */
+/** Well below the poll's second: anything that arrives by then came by notification. */
 const NOTIFIED_WITHIN_MS = 700;
 
 const db = await useDatabase();
 const [here, there] = [await db.open(), await db.open()] as const;
 
 describe('waiting requests', () => {
-  it('are added up, and others are told of a change at once', async () => {
+  it('are added up over gateways, and other gateways learn of a change at once', async () => {
     const woken = new EventTarget();
     const off = there.wakeUps.onWaiting(() => woken.dispatchEvent(new Event('waiting')));
     there.waiting.set(2);
@@ -27,14 +27,14 @@ describe('waiting requests', () => {
     off();
   });
 
-  it('end at the number that was set last, however fast it changes', async () => {
+  it('have the number that was set last, however fast it changes', async () => {
     for (let count = 1; count <= 50; count += 1) here.waiting.set(count % 7);
     await expect.poll(() => there.waiting.total()).toBe(50 % 7);
     here.waiting.set(0);
     await expect.poll(() => there.waiting.total()).toBe(0);
   });
 
-  it('of a gateway that closed do not count, nor those of one that died', async () => {
+  it('of a gateway that has closed or died do not count', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const closing = await db.open();
     const dying = await db.open(newId<GatewayId>(), proxy.address);
@@ -50,7 +50,7 @@ describe('waiting requests', () => {
     await proxy.close();
   });
 
-  it('of a gateway that was killed do not count when it is back, though nobody waits there since', async () => {
+  it('from before a gateway was killed do not count when it is back', async () => {
     const gatewayId = newId<GatewayId>();
     const proxy = await createDatabaseProxy(db.address);
     const killed = await db.open(gatewayId, proxy.address);
@@ -66,7 +66,7 @@ describe('waiting requests', () => {
     await proxy.close();
   });
 
-  it('are told when the database is back', async () => {
+  it('are announced when the database is back', async () => {
     const proxy = await createDatabaseProxy(db.address);
     const cut = await db.open(newId<GatewayId>(), proxy.address);
     await proxy.refuse();

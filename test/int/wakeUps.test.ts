@@ -7,9 +7,9 @@ import { newId } from '../../src/process/newId.ts';
 import { commitOne, executionRequested, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
-/** Well below the poll's second: whatever arrives by then came by notification. */
+/** Well below the poll's second: anything that arrives by then came by notification. */
 const NOTIFIED_WITHIN_MS = 500;
-/** The poll, and room for a loaded machine. */
+/** The poll's interval, and room for a busy machine. */
 const POLLED_WITHIN_MS = 3_000;
 
 const db = await useDatabase();
@@ -47,14 +47,14 @@ async function terminateListener(gatewayId: GatewayId): Promise<void> {
 }
 
 describe('onEvent', () => {
-  it('tells a commit of its own process before commit resolves', async () => {
+  it('passes on a commit of its own process before commit() resolves', async () => {
     const own = recordPositions(writer);
     const { events } = await append();
     expect(own.positions.at(-1)).toBe(events[0]?.position);
     own.close();
   });
 
-  it('tells every event of every gateway once, in order, on each', async () => {
+  it('passes on every event of every gateway once and in order, at each gateway', async () => {
     const [one, two] = [await db.open(), await db.open()];
     const recorders = [writer, one, two].map(recordPositions);
     const first = (await writer.store.lastPosition()) + 1;
@@ -82,7 +82,7 @@ describe('onEvent', () => {
     await heard;
   });
 
-  it('catches up with what came while its LISTEN connection was gone', async () => {
+  it('catches up with events from the time when its LISTEN connection was gone', async () => {
     const gatewayId = newId<GatewayId>();
     const reader = await db.open(gatewayId);
     const { positions } = recordPositions(reader);
@@ -92,13 +92,13 @@ describe('onEvent', () => {
     for (let count = 0; count < 5; count += 1) await append();
     const last = await writer.store.lastPosition();
     await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(last);
-    // And it listens again.
+    // It also listens again.
     await append();
     await expect.poll(() => positions.at(-1), { timeout: POLLED_WITHIN_MS }).toBe(last + 1);
     expect(positions).toEqual(range(first, last + 1));
   });
 
-  it('finds what was never notified by looking', async () => {
+  it('finds events without a notification by polling', async () => {
     const reader = await db.open();
     const { positions } = recordPositions(reader);
     // As commits do, without their NOTIFY.
@@ -123,7 +123,7 @@ describe('onEvent', () => {
 });
 
 describe('onOutput', () => {
-  it('wakes who waits for the execution, or its session, on any gateway', async () => {
+  it('wakes waits for the execution or its session, at any gateway', async () => {
     const reader = await db.open();
     const execution = await commitOne<'execution'>(writer.store, executionRequested());
     const woken = new EventTarget();
@@ -141,7 +141,7 @@ describe('onOutput', () => {
     await both;
   });
 
-  it('wakes its own process before commit resolves, and nobody who has left', async () => {
+  it('wakes waits of its own process before commit() resolves, and none that has ended', async () => {
     const execution = await commitOne<'execution'>(writer.store, executionRequested());
     const calls: string[] = [];
     const off = writer.wakeUps.onOutput(execution.id, () => calls.push('left'));
@@ -152,7 +152,7 @@ describe('onOutput', () => {
     expect(calls).not.toContain('left');
   });
 
-  it('wakes everybody when a commit holds more executions than a notification can name', async () => {
+  it('wakes all waits when a commit holds more executions than a notification can name', async () => {
     const reader = await db.open();
     const appends = Array.from({ length: 100 }, () => executionRequested());
     await writer.store.commit({ streams: appends });

@@ -1,6 +1,6 @@
 /**
- * The graphql-transport-ws protocol (PROTOCOL.md of graphql-ws), message by message: every close code, and what leaves the
- * socket open.
+ * The graphql-transport-ws protocol (PROTOCOL.md of graphql-ws), message by message: every close code, and the mistakes
+ * that leave the socket open.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -63,7 +63,7 @@ describe('the handshake', () => {
         socket.on('close', resolve);
         socket.on('error', () => resolve('refused'));
       });
-      // A client that offered protocols refuses the answer by itself when none of them was taken.
+      // A client that offered protocols itself refuses an answer that accepts none of them.
       expect([4406, 'refused']).toContain(code);
       if (protocols.length === 0) expect(code).toBe(4406);
     },
@@ -89,7 +89,7 @@ describe('the handshake', () => {
     expect(await connection.closed).toBe(4429);
   });
 
-  it('closes with 4429 when both come at once', async () => {
+  it('closes with 4429 when both messages come at once', async () => {
     const connection = await raw();
     init(connection);
     init(connection);
@@ -102,7 +102,7 @@ describe('the handshake', () => {
     expect(await connection.closed).toBe(4401);
   });
 
-  it('closes with 4403 on a wrong token, and runs nothing that came along', async () => {
+  it('closes with 4403 on a wrong token, and runs no operation that came with it', async () => {
     const connection = await raw();
     init(connection, { 'X-Auth-Token': 'wrong' });
     subscribe(connection, '1', QUERY);
@@ -113,7 +113,7 @@ describe('the handshake', () => {
   });
 });
 
-describe('what is no message of the protocol closes with 4400', () => {
+describe('an invalid message closes with 4400', () => {
   it.each([
     ['no JSON', 'garbage'],
     ['no object', '7'],
@@ -184,7 +184,7 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: 'bad', type: 'next' });
   });
 
-  it('answer a name that the document does not have with an error, and the socket stays open', async () => {
+  it('answer an unknown operation name with an error, and the socket stays open', async () => {
     const connection = await acknowledged();
     const payload = { query: 'query A { __typename }', operationName: 'B' };
     connection.send({ id: 'bad', type: 'subscribe', payload });
@@ -205,7 +205,7 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
-  it('run side by side, each completed by itself', async () => {
+  it('run side by side, and each is completed separately', async () => {
     const connection = await acknowledged();
     subscribe(connection, 'stream', FOLLOW);
     subscribe(connection, 'one', QUERY);
@@ -223,7 +223,7 @@ describe('operations', () => {
     expect(await connection.take()).toMatchObject({ id: '1', type: 'next' });
   });
 
-  it('are refused beyond the limit of a connection, each by itself, and the others live', async () => {
+  it('are refused one by one beyond the limit of a connection, and the others live', async () => {
     const connection = await acknowledged();
     const wanted = 10_000;
     for (let n = 0; n < wanted; n += 1) subscribe(connection, `s${n}`, FOLLOW);
@@ -273,7 +273,7 @@ function textItem(seq: number, text: string): OutputItem {
   };
 }
 
-describe('a reader that takes nothing', () => {
+describe('a client that reads nothing', () => {
   const flooding = () => {
     const text = 'x'.repeat(65_536);
     const streams: PulledStream<OutputItem>[] = [];
@@ -285,7 +285,7 @@ describe('a reader that takes nothing', () => {
     return { streams, service: memoryService({ followExecution }) };
   };
 
-  it('is cut after a while without taking the close, and others notice nothing', async () => {
+  it('is cut after a while even without its closing frame, and others notice nothing', async () => {
     const { streams, service } = flooding();
     const server = await startTransport(service, { config: { slowReaderTimeoutMs: 300 } });
     const slow = await server.connect();
@@ -306,7 +306,7 @@ describe('a reader that takes nothing', () => {
     expect(await slow.closed).toBe(1006);
   });
 
-  it('has streams that wait for its end together, and warn nobody', async () => {
+  it('has many streams that wait for its end, without a warning about too many listeners', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
@@ -332,7 +332,7 @@ describe('a reader that takes nothing', () => {
     void streams[0]?.returned.then(() => {
       isCut = true;
     });
-    // Now and then one has something to say: a message that is never taken, or, once the connection is closing, not even sent.
+    // Now and then a stream has an item: it is sent and never read or, once the connection is closing, not even sent.
     while (!isCut) {
       idle.pop()?.fail(new DomainError('NOT_FOUND', 'Gone.'));
       await delay(5);
@@ -341,8 +341,8 @@ describe('a reader that takes nothing', () => {
   });
 });
 
-describe('a reader that is slow', () => {
-  it('has all of one large message, though that takes far longer than the limit', async () => {
+describe('a client that reads slowly', () => {
+  it('gets a whole large message, even if that takes far longer than the limit', async () => {
     const timeoutMs = 400;
     const text = 'x'.repeat(16 * 1024 * 1024);
     const followExecution = async () => pulledStream((n) => (n === 1 ? textItem(1, text) : null));
@@ -365,7 +365,7 @@ describe('a reader that is slow', () => {
   });
 });
 
-/** The port of a relay that passes on what the server sends no faster than this. */
+/** The port of a relay that limits the speed of the server's bytes. */
 async function throttledRelay(
   port: number,
   { bytesPerTick, tickMs }: { readonly bytesPerTick: number; readonly tickMs: number },
@@ -396,7 +396,7 @@ async function throttledRelay(
   return (relay.address() as AddressInfo).port;
 }
 
-/** The code of the close frame that the server sends first, to a client that offers these sub-protocols. */
+/** The code of the close frame that a client with these sub-protocols gets first. */
 async function closeCodeOnWire(port: number, protocols: string): Promise<number> {
   const socket = connectTcp(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());

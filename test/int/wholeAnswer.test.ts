@@ -14,7 +14,7 @@ import {
 import { startTransport, TOKEN } from '../support/transportServer.ts';
 
 const PLAIN = '/graphql';
-/** The same, in a way that is left to Yoga's adapter. */
+/** The same endpoint, written so that Yoga's adapter answers. */
 const BY_ADAPTER = '/graphql?';
 
 const EXECUTE =
@@ -54,7 +54,7 @@ describe('an answer in one piece', () => {
     ['an unknown parameter', { query: '{ __typename }', more: 1 }],
     ['variables that are no object', { query: '{ __typename }', variables: 'x' }],
     ['no object', []],
-  ])('is what the adapter gives: %s', async (_name, body) => {
+  ])('equals the answer of Yoga’s adapter: %s', async (_name, body) => {
     const { origin } = await startTransport(service());
     for (const accept of [
       null,
@@ -88,7 +88,7 @@ describe('an answer in one piece', () => {
     }
   });
 
-  it.each([['identity'], ['gzip']])('of which nothing is taken is cut (%s)', async (encoding) => {
+  it.each([['identity'], ['gzip']])('is cut if the client reads nothing (%s)', async (encoding) => {
     const text = randomBytes(10_000_000).toString('hex');
     const { port, origin } = await startTransport(service(text), {
       config: { slowReaderTimeoutMs: 300 },

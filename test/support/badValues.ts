@@ -1,6 +1,6 @@
-/** Bad values by what they are bad for, and what the refusal names. */
+/** Bad values, grouped by the field that they are bad for, and what each refusal must name. */
 
-/** Of the settings as they are by default. */
+/** The limits under the default settings. */
 export const LIMITS = {
   codeBytes: 1_048_576,
   bodyBytes: 8_388_608,
@@ -15,9 +15,9 @@ export const LIMITS = {
 export interface BadValue {
   readonly what: string;
   readonly value: unknown;
-  /** Named in the message and in the extensions; undefined: GraphQL's own validation says it in its words. */
+  /** The message and the extensions name this field. Undefined: GraphQL's own validation refuses, in its own words. */
   readonly field?: string;
-  /** Named in both, too. */
+  /** The message and the extensions name this limit, too. */
   readonly limit?: number;
 }
 
@@ -31,7 +31,7 @@ function badText(field: string, limit: number): readonly BadValue[] {
   ];
 }
 
-/** For what must be there. */
+/** For required fields. */
 export const MISSING: BadValue = { what: 'is missing', value: undefined };
 
 export const BAD_USER_UUIDS = badText('userUuid', LIMITS.userUuidChars);
@@ -81,7 +81,7 @@ export const BAD_TIMES: readonly BadValue[] = [
   { what: 'holds U+0000', value: '2026-01-31T12:00:00Z\u0000' },
 ];
 
-/** Of a seq after which something is to begin. */
+/** For an `after` argument: the seq after which a page or a stream begins. */
 export const BAD_SEQS: readonly BadValue[] = [
   { what: 'is negative', value: -1, field: 'after' },
   { what: 'is no Int', value: 2 ** 31 },

@@ -1,6 +1,6 @@
 /**
- * Holds the table of odd behaviours in docs/kernel.md to what really happens: each of its rows is run, on one worker for
- * each heading, and what it says of status, error and variables is what the test expects.
+ * Tests the tables of odd behaviours in docs/kernel.md: each row is run, on one worker per heading, and must end with
+ * the status, the error and the variables that the row states.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,14 +19,14 @@ export interface Behaviour {
   readonly before?: string;
   readonly timeoutMs?: number;
   readonly graceMs?: number;
-  /** How long it may take if it always has a CPU; limit and grace if it is left out. */
+  /** How long it may take if it always has a CPU. Default: its time limit and the grace. */
   readonly endsWithinMs?: number;
   readonly maxOutputBytes?: number;
-  /** All of stdout. */
+  /** The whole stdout. */
   readonly stdout?: string;
   readonly stderr?: string;
   readonly sees?: (ran: Ran) => void;
-  /** Run next, with what it prints. The last thing run is always a plain print. */
+  /** Code that is run next, and what it prints. A plain print always comes last. */
   readonly next?: string;
   readonly nextStdout?: string;
 }
@@ -40,7 +40,7 @@ interface Row {
 
 /** A worker starts on a machine that runs other tests too. */
 const START_TIMEOUT_MS = 60_000;
-/** Beyond that; then every execution has ended, whatever its code does. */
+/** Every execution ends within its time limit, the grace and this, whatever its code does. */
 const MAX_OVERTIME_MS = 200;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_GRACE_MS = 500;
@@ -79,7 +79,7 @@ export function testBehaviours(
 
     const rows = documentedRows(heading);
 
-    it('is what the table in docs/kernel.md tells', () => {
+    it('tests exactly the rows of the table in docs/kernel.md', () => {
       expect(rows.map(({ behaviour }) => behaviour)).toEqual(Object.keys(behaviours));
     });
 
@@ -107,7 +107,7 @@ export function testBehaviours(
   });
 }
 
-/** The next executions work, and have the variables or not, as was said. */
+/** The next executions work, and still have the variables unless state was reported as lost. */
 async function expectTrueState(
   runner: KernelRunner,
   { next, nextStdout = '' }: Behaviour,

@@ -45,7 +45,7 @@ async function postQuery(
   });
 }
 
-/** Whether the protocol brings it as a result or as an error. */
+/** Gives the first answer, whether the protocol delivers it as a result or as an error. */
 export function askOverWebSocket(
   gateway: TestGateway,
   query: string,

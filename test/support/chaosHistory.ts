@@ -1,6 +1,6 @@
 /**
- * A history as a run of chaos leaves it, made by hand: two users, every kind of cell, and faults with all their consequences,
- * each told as it should be. Tests spoil it in one way at a time.
+ * A handmade history like that of a chaos run: two users, every kind of cell, and faults with all their consequences,
+ * each reported correctly. Each test spoils it in one way.
  */
 import { linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import {
@@ -29,9 +29,9 @@ interface Run {
   readonly status?: EndStatus;
   readonly errorName?: string;
   readonly stateLost?: boolean;
-  /** Its kernel is gone before it could print anything. */
+  /** Its kernel dies before the code prints anything. */
   readonly isSilent?: boolean;
-  /** How many of its lines come before a gap. */
+  /** How many of its lines are stored before a gap. */
   readonly linesBeforeGap?: number;
 }
 
@@ -185,7 +185,7 @@ function createLog() {
     streams.push({ user, executionId: id, items, connections: 2, isEnded: true, refusal: null });
   }
 
-  /** All of the user's outputs but the first: the watch began late. */
+  /** All of the user's outputs except the first, which came before the watch began. */
   function watched(user: string): WatchRecord {
     const ids = events.flatMap(({ event }) =>
       event.type === 'ExecutionRequested' && event.data.userUuid === user
@@ -205,7 +205,7 @@ function createLog() {
       seat.life = lifeOf(seat.sessionId, 2);
       seat.ran = [];
     },
-    /** The same key once more, at another gateway. */
+    /** Repeats the call with this key at another gateway. */
     callAgain: (user: string, key: string) => {
       const first = calls.find((each) => each.key === key);
       call({ ...first, user, operation: 'submit', failures: { ECONNRESET: 1 } });
@@ -235,7 +235,7 @@ function createLog() {
   };
 }
 
-/** An event whose time the log gives it. */
+/** An event without a time: the log adds it. */
 type Untimed = DomainEvent extends infer E
   ? E extends { type: infer T; data: infer D }
     ? { type: T; data: Omit<D, 'at'> }

@@ -2,10 +2,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
-/** Frees what nothing holds, as Node does when it likes. */
+/** Runs Node's garbage collector now. */
 export const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What the heap and the buffers outside it hold once everything that can be freed is, in bytes. */
+/** The size of the heap and of the buffers outside it after garbage collection, in bytes. */
 export function liveBytes(): number {
   collectGarbage();
   collectGarbage();

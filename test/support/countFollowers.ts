@@ -1,6 +1,8 @@
 import type { Database } from '../../src/events/database.ts';
 
-/** Counts who is told of output now, over all databases that it has seen: who ended without taking leave is a leak. */
+/**
+ * Counts the subscribers to output wake-ups over all wrapped databases. A subscriber that is never removed is a leak.
+ */
 export function countFollowers() {
   let following = 0;
 
@@ -16,7 +18,7 @@ export function countFollowers() {
 
   return {
     count: () => following,
-    /** The same database, counted. */
+    /** Wraps a database so that its subscribers are counted. */
     of: (database: Database): Database => {
       const { wakeUps } = database;
       return {

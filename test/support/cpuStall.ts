@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 const PRESSURE = '/proc/pressure/cpu';
 
 /**
- * For how long, since the machine started, something that could run had to wait for a CPU (Linux's pressure stall
- * information), in milliseconds. A test of promptness subtracts it: what the machine had no time for is not the program's
- * fault. 0 where Linux does not tell.
+ * For how many milliseconds since the machine started some runnable task had to wait for a CPU (Linux's pressure stall
+ * information). A test of promptness subtracts the stall, since a busy machine is not the program's fault. 0 where
+ * Linux does not report it.
  */
 export function cpuStallMs(): number {
   if (!existsSync(PRESSURE)) return 0;

@@ -1,4 +1,4 @@
-/** One subscription on a connection of its own, which a test cuts wherever it likes. */
+/** One subscription on its own connection, which a test can cut at any point. */
 import { WebSocket } from 'ws';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
@@ -14,10 +14,10 @@ export interface StreamedEvent {
 export const EVENT_FIELDS = `{ __typename executionId seq ... on StreamOutput { name text }
   ... on ExecutionFinished { execution { status stateLost } } }`;
 
-/** How a connection ends: its client says goodbye, unsubscribes first, or is gone without a word. */
+/** How a connection ends: the client closes it, the client unsubscribes first, or the socket is destroyed. */
 export type CutKind = 'close' | 'complete' | 'terminate';
 
-/** Where: after so many events, or after so many milliseconds, whatever has come by then. */
+/** When a connection ends: after a number of events, or after a number of milliseconds whatever has arrived by then. */
 export type CutPoint =
   | { readonly afterEvents: number; readonly kind: CutKind }
   | { readonly afterMs: number; readonly kind: CutKind };
@@ -30,9 +30,9 @@ export interface Subscription {
 }
 
 /**
- * Follows until the stream is completed, or `take` has enough, or it is cut here, or broken from the other side. Events that come
- * after the cut are not taken, as a client that is gone would not have them.
- * @throws Error for anything that a stream may never say
+ * Follows the stream until it is completed, `take` has enough, this side cuts it, or the other side breaks it. Events
+ * that arrive after the cut are ignored, since a client that is gone would not see them.
+ * @throws Error for any message that a stream must never send
  */
 export function followOnce(
   gateway: TestGateway,
@@ -80,7 +80,7 @@ export function followOnce(
         reject(new Error(`The stream said ${String(data)}`));
       }
     });
-    // Its 'close' follows, and tells as much.
+    // A 'close' follows every error and is handled below.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       if (timer) clearTimeout(timer);

@@ -1,4 +1,4 @@
-/** A database of its own for each test file, on the server that `provideDatabase.ts` started. */
+/** Gives each test file its own database on the server that `provideDatabase.ts` started. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import postgres from 'postgres';
@@ -17,31 +17,31 @@ import { newId } from '../../src/process/newId.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
 
-/** PostgreSQL sees the end of a connection that was closed, and a lease that nobody renews expires, within seconds. */
+/** Within seconds PostgreSQL notices that a connection was closed, and a lease that nobody renews expires. */
 const LEFT_LIMIT_MS = 10_000;
 
-/** More than a stream has in any test. */
+/** More events than any test puts into a stream. */
 const MAX_EVENTS = 1_000;
 
 export interface TestDatabase {
   readonly address: DatabaseAddress;
   /** Raw SQL, with camelCase columns as the project's own clients give them. */
   readonly sql: ReturnType<typeof createClient>['sql'];
-  /** What the tables say, whatever a gateway has in its memory. */
+  /** Reads the tables, never a gateway's memory. */
   readonly queries: Queries;
   /** All events of a stream, oldest first. */
   readStream(kind: StreamKind, id: string): Promise<RecordedEvent[]>;
   /** Events after a position, in order, as gateways read them. */
   readAfter(position: number, limit?: number): Promise<RecordedEvent[]>;
-  /** One more gateway on it (by way of another address, if given); closed with the rest. */
+  /** Opens the database for one more gateway, over another address if given. It is closed with the rest. */
   open(gatewayId?: GatewayId, by?: DatabaseAddress): Promise<Database>;
 }
 
 /**
- * An empty database; the first gateway opened on it makes the tables. When all tests of the file are over its gateways are
- * closed, and it fails if anything is left: a follower of output, a connection, a lease that somebody still renews. Then it
- * is dropped.
- * @param onOver `onTestFinished` for one that belongs to a single test
+ * Makes an empty database; the first gateway opened on it makes the tables. When all tests of the file are over, the
+ * gateways are closed, and the file fails if anything is left: a subscriber to output, a connection, or a lease that
+ * somebody still renews. Then the database is dropped.
+ * @param onOver `onTestFinished` for a database that belongs to a single test
  */
 export async function useDatabase(
   onOver: (close: () => Promise<void>) => void = afterAll,
@@ -84,7 +84,7 @@ export async function useDatabase(
   };
 }
 
-/** A clock by which all that is kept is too old when it is asked for. */
+/** A clock that jumps an hour with each reading, so that everything in a cache has expired when it is looked up. */
 function everLater(): () => number {
   let ms = 0;
   return () => {
@@ -93,7 +93,7 @@ function everLater(): () => number {
   };
 }
 
-/** @throws Error that names what there still is */
+/** @throws Error that names what is left */
 async function untilNone(what: string, look: () => Promise<readonly string[]>): Promise<void> {
   let left: readonly string[] = [];
   const looked = until(
@@ -113,7 +113,7 @@ async function leasesOf(
   gatewayIds: readonly GatewayId[],
   { sql }: ReturnType<typeof createClient>,
 ): Promise<readonly string[]> {
-  // One that opens no gateway has no tables.
+  // Without a gateway the database has no tables.
   if (gatewayIds.length === 0) return [];
   const rows = await sql<{ name: string }[]>`
     SELECT name FROM leases
@@ -132,7 +132,7 @@ function connectionsTo(database: string, server: DatabaseAddress): Promise<reado
 
 async function drop(database: string, server: DatabaseAddress): Promise<void> {
   await onServer(server, async (sql) => {
-    // Not FORCE: that fails when PostgreSQL itself is vacuuming there, which a plain drop ends.
+    // Not FORCE: it fails while autovacuum works in the database, whereas a plain drop ends the autovacuum.
     await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = ${database} AND usename = current_user`;
     await sql`DROP DATABASE ${sql(database)}`;

@@ -1,4 +1,6 @@
-/** A wire between a gateway and PostgreSQL that a test can cut, slow down, or let fall silent, at the worst moment. */
+/**
+ * A proxy between a gateway and PostgreSQL whose connections a test can cut, slow down or stall at the worst moment.
+ */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
@@ -9,26 +11,26 @@ import type { DatabaseAddress } from '../../src/events/connection/databaseAddres
 
 export interface DatabaseProxy {
   readonly address: DatabaseAddress;
-  /** The same over TCP, for DATABASE_URL. */
+  /** The proxy's address over TCP, for DATABASE_URL. */
   readonly url: string;
-  /** The next answer to a commit is lost, with its connection: the server has done it, and the gateway cannot know. */
+  /** Drops the next answer to a commit, and its connection: the server has committed, and the gateway cannot know. */
   loseNextAnswer(): void;
-  /** The next commit is lost on its way, with its connection: the server never hears of it. */
+  /** Drops the next commit on its way, and its connection: the server never receives it. */
   loseNextCommit(): void;
-  /** How many were lost. */
+  /** How many commits and answers were dropped. */
   readonly lost: number;
-  /** How many statements were asked for so far that only read. */
+  /** How many read-only statements passed so far. */
   readonly reads: number;
-  /** Ends every connection; new ones are taken. */
+  /** Ends every connection; new ones are accepted. */
   cut(): void;
-  /** Ends every connection and takes no more until {@link open}. */
+  /** Ends every connection and accepts none until {@link open}. */
   refuse(): Promise<void>;
   open(): Promise<void>;
-  /** From now on everything arrives so much later, either way. 0: at once. */
+  /** From now on delays everything in both directions by so much. 0: no delay. */
   delay(ms: number): void;
-  /** From now on nothing passes on the connections there are, and none of them is closed: they are half open. New ones work. */
+  /** Makes all present connections half open: nothing passes any more, and none is closed. New connections work. */
   stall(): void;
-  /** {@link stall}, only for the connections that LISTEN. */
+  /** As {@link stall}, but only for the connections that LISTEN. */
   stallListening(): void;
   close(): Promise<void>;
 }
@@ -36,7 +38,7 @@ export interface DatabaseProxy {
 interface Link {
   readonly client: net.Socket;
   readonly upstream: net.Socket;
-  /** The start of what the client sent: it names its application. */
+  /** The first bytes from the client: they contain its application name. */
   name: string;
   isStalled: boolean;
   /** The last chunk to each side. */
@@ -79,12 +81,12 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     });
     for (const socket of [client, upstream]) {
       socket.on('close', () => end(link));
-      // Breaking the wire is what this is for; 'close' follows.
+      // Broken connections are this proxy's purpose; 'close' follows.
       socket.on('error', () => end(link));
     }
   }
 
-  /** Each after the one before it, however the delay changes. */
+  /** Passes each chunk on after the one before it, however the delay changes. */
   function pass(link: Link, to: net.Socket, chunk: Buffer): void {
     const due = [link.passed.get(to), delayMs > 0 ? wait(delayMs) : null];
     const passed = Promise.all(due).then(() => {
@@ -154,7 +156,7 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
   };
 }
 
-/** Its Execute messages (a letter, and a length that counts itself). Those of short statements are not split. */
+/** Counts the Execute messages (a letter, then a length that includes itself). Short statements are never split. */
 function statementsIn(chunk: Buffer): number {
   let count = 0;
   for (let at = 0; at + 5 <= chunk.length; at += 1 + chunk.readUInt32BE(at + 1))

@@ -1,4 +1,7 @@
-/** The service as the product composes it, over a database alone: what only reads is all there, what needs a worker fails. */
+/**
+ * The product's service with only a database behind it: everything that reads works, everything that needs a worker
+ * fails.
+ */
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
 import { composeService } from '../../src/gateway.ts';

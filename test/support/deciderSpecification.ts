@@ -1,4 +1,4 @@
-/** What a decider promises, told as facts: given these events, when this command comes, then these events follow. */
+/** Specifies a decider by examples: given these events, when this command comes, then these events follow. */
 import { expect } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
 
@@ -9,22 +9,22 @@ export interface Decider<State, Command, Event> {
 }
 
 export interface Specification<State, Command, Event> {
-  /** After these events, in this order. */
+  /** Starts from these events, in this order. */
   given(...events: readonly Event[]): Given<State, Command, Event>;
-  /** What any sequence of commands records, refused ones passed over: each event with the state after it. */
+  /** Decides the commands in turn and skips refused ones. Gives each recorded event with the state after it. */
   play(commands: readonly Command[]): readonly (readonly [Event, State])[];
 }
 
 export interface Given<State, Command, Event> {
-  /** What the events make of it. */
+  /** The state after the events. */
   readonly state: State | null;
   when(command: Command): Outcome<Event>;
 }
 
 export interface Outcome<Event> {
-  /** Exactly these events; none: it happened already. */
+  /** The command records exactly these events. None: what it asks for has happened already. */
   then(...events: readonly Event[]): void;
-  /** The command is refused, in words that match. */
+  /** The command is refused with a message that matches. */
   thenThrows(words?: RegExp): void;
 }
 

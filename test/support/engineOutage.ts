@@ -1,11 +1,11 @@
-/** What the tests of outages look at: what is told, how sessions ended, and how calls were answered meanwhile. */
+/** Checks for tests of outages: what is reported, how sessions ended, and how calls were answered meanwhile. */
 import { expect } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { type Call, NEWCOMER_WAIT_MS } from './outageLoad.ts';
 
-/** Nothing of a call in a session goes through the engine; a machine that is busy with other things may take this long. */
+/** A call in a session never goes through the engine, so this only allows for a busy machine. */
 const LIVE_CALL_LIMIT_MS = 4_000;
-/** Beyond the limit that a newcomer names, for the same reason. */
+/** Added to the limit that a new user names, also for a busy machine. */
 const ANSWER_ALLOWANCE_MS = 3_000;
 
 export interface Outage {
@@ -13,7 +13,7 @@ export interface Outage {
   readonly to: number;
 }
 
-/** The reason that `poolStatus` tells; null: none. */
+/** The reason in `poolStatus`; null: none. */
 export async function degradation(gateway: TestGateway): Promise<string | null> {
   const { data } = await gateway.graphql<{
     poolStatus: { degradation: { reason: string } | null };
@@ -30,7 +30,7 @@ export async function expectDegraded(gateway: TestGateway, words: string): Promi
   ]);
 }
 
-/** What a user without a session is refused with who waits for a worker for a second; null: they were served. */
+/** The refusal that a user without a session gets after waiting a second for a worker; null: the user was served. */
 export async function refusal(gateway: TestGateway, userUuid: string): Promise<unknown> {
   const { errors } = await gateway.graphql(
     'mutation Come($input: ExecuteInput!) { execute(input: $input) { id } }',
@@ -39,7 +39,7 @@ export async function refusal(gateway: TestGateway, userUuid: string): Promise<u
   return errors?.[0]?.extensions?.code ?? null;
 }
 
-/** How the user's last session ended, and its worker. */
+/** How the user's last session and its worker ended. */
 export async function endOf(gateway: TestGateway, user: string): Promise<(string | undefined)[]> {
   const { data } = await gateway.graphql<{
     session: { closeReason: string; worker: { endReason: string } };
@@ -50,7 +50,7 @@ export async function endOf(gateway: TestGateway, user: string): Promise<(string
   return [data?.session.closeReason, data?.session.worker.endReason];
 }
 
-/** Every call was served, at once, by the same kernel, and ran once. */
+/** Every call was served promptly by the same kernel and ran once. */
 export function expectWhole(calls: readonly Call[]): void {
   expect(calls.map(({ resultText }) => resultText)).toEqual(
     calls.map((_, index) => String(index + 1)),

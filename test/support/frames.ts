@@ -1,4 +1,4 @@
-/** Frames as a worker sends them (docs/worker-protocol.md), to be fed to what reads them. */
+/** Frames as a worker sends them (docs/worker-protocol.md), as input for the code that reads them. */
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 
@@ -10,7 +10,7 @@ export interface FrameOptions {
   readonly channel?: string;
 }
 
-/** One Jupyter message as JSON text. Without `seq` and `at` it is a plain Jupyter Server's. */
+/** One Jupyter message as JSON text. Without `seq` and `at` it is like one of a plain Jupyter Server. */
 export function frame(type: string, content: unknown, options: FrameOptions = {}): string {
   const { parent = null, seq, at, metadata = {} } = options;
   return JSON.stringify({

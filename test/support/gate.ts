@@ -1,4 +1,4 @@
-/** Something that a test lets happen, or waits for. */
+/** A gate that a test opens to let something happen, or waits for. */
 export interface Gate {
   readonly isOpen: Promise<void>;
   open(): void;

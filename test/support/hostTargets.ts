@@ -1,4 +1,4 @@
-/** Things on the host for hostile code to reach for: servers that really listen, and what the host really is. */
+/** Targets on the host for hostile code: servers that really listen, and facts about the host. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
@@ -8,12 +8,12 @@ import type { ProbeParameters, Tier } from './probes.ts';
 
 export interface HostTargets {
   readonly parameters: ProbeParameters;
-  /** Connections that servers of the host have seen. */
+  /** How many connections the servers have accepted. */
   connections(): number;
   close(): Promise<void>;
 }
 
-/** Settings of the agent that user code may know under a runtime that shows them (docs/worker-protocol.md). */
+/** Settings of the agent that user code may know, where the runtime shows them (docs/worker-protocol.md). */
 const SETTINGS = ['ORPHAN_TIMEOUT_MS', 'REPLAY_BUFFER_BYTES', 'CPUS', 'PIDS'];
 
 export async function openHostTargets(gateway: TestGateway, tier: Tier): Promise<HostTargets> {

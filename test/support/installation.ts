@@ -1,4 +1,4 @@
-/** Several gateways of one installation, with the settings that docs/operations.md gives for that, and no others. */
+/** Several gateways of one installation, with exactly the settings that docs/operations.md asks for. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,13 +19,13 @@ const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.
 export interface TestInstallation {
   /** One more gateway, of this release or another. Resolves when it serves. */
   start(settings?: Readonly<Record<string, string>>, release?: BuiltRelease): Promise<TestGateway>;
-  /** Past every gateway. Columns in camelCase. */
+  /** Queries the database directly, without a gateway. Columns are in camelCase. */
   readonly sql: Sql;
   /** The gateway that holds the lease of this name now. @throws Error if none of those started here does */
   holderOf(lease: string): Promise<TestGateway>;
-  /** The one that acts for the user's session. */
+  /** The gateway that acts for the user's session. */
   holderOfUser(userUuid: string): Promise<TestGateway>;
-  /** Ends everything of it. */
+  /** Ends the whole installation. */
   destroy(): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export async function createInstallation(
   const postgres = { dataDir: root, logger: pino({ level: 'silent' }) };
   seedCluster(root);
   const address = await ensureEmbeddedPostgres(postgres);
-  // It listens on a Unix socket alone; DATABASE_URL is a way over TCP.
+  // PostgreSQL listens only on a Unix socket, and DATABASE_URL needs TCP.
   const way = await createDatabaseProxy(address);
   const client = createClient(address, { name: 'test', maxConnections: 2 });
   const { sql } = client;
@@ -68,7 +68,7 @@ export async function createInstallation(
       return await holderOf(`worker-${session?.workerId}`);
     },
     destroy: async () => {
-      // All at once: a live one would make good what is ended.
+      // All at the same time: a live gateway would take over the work of a killed one.
       await Promise.all(gateways.map((gateway) => gateway.kill('SIGKILL')));
       for (const gateway of gateways) await gateway.destroy();
       await client.close(1_000);
@@ -79,7 +79,7 @@ export async function createInstallation(
   };
 }
 
-/** Those of `values` that the page tells all gateways to share. @throws Error if it names another, or another way */
+/** The `values` that the page tells all gateways to share. @throws Error if the page no longer fits the tests */
 function sharedSettings(values: Readonly<Record<string, string>>): Record<string, string> {
   const section = OPERATIONS.split('\n## Several gateways\n')[1]?.split('\n## ')[0] ?? '';
   const shared = [...section.matchAll(/^export (\w+)=/gm)].map(([, name = '']) => name);

@@ -1,10 +1,10 @@
-/** The kernels that must all do what the contract's tests say: ours, and a stock one behind Debian's jupyter-server. */
+/** The kernels that must all pass the contract's tests: ours, and a stock one behind Debian's jupyter-server. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createKernelRunner, type KernelRunner } from '../../testkit/kernelRunner.ts';
 import { type KernelServer, startAgent, startJupyterServer } from '../../testkit/kernelServers.ts';
 import { type SocketRelay, startSocketRelay } from './socketRelay.ts';
 
-/** The first run on a machine installs packages into an image. */
+/** The first run on a machine builds an image with packages. */
 const PREPARE_TIMEOUT_MS = 600_000;
 
 export const KERNELS = [
@@ -12,26 +12,26 @@ export const KERNELS = [
   { name: 'our agent', start: startAgent, isOurs: true },
 ] as const;
 
-/** For a test with a kernel, on a machine that runs others too. */
+/** For a test with a kernel, on a machine that runs other tests too. */
 const TEST_TIMEOUT_MS = 120_000;
 
-/** Of the running describe block, once its tests run. */
+/** The kernel of the current describe block. It is there once the block's tests run. */
 export interface ContractKernel {
   readonly isOurs: boolean;
   readonly server: KernelServer;
   readonly runner: KernelRunner;
-  /** Between the runner and the server. */
+  /** Sits between the runner and the server. */
   readonly relay: SocketRelay;
 }
 
-/** The same tests for each kernel. */
+/** Defines the same tests for each kernel. */
 export function describeKernels(tests: (kernel: ContractKernel) => void): void {
   describe.each(KERNELS)('a kernel behind $name', { timeout: TEST_TIMEOUT_MS }, (each) =>
     tests(useKernel(each)),
   );
 }
 
-/** Starts one before the tests of the block and ends it after them. */
+/** Starts a kernel before the tests of the block and ends it after them. */
 export function useKernel({ start, isOurs }: (typeof KERNELS)[number]): ContractKernel {
   let server: KernelServer | undefined;
   let relay: SocketRelay | undefined;

@@ -14,20 +14,20 @@ import { OPERATIONS, type Operations, type Service } from '../../src/service/ser
 export const MAX_RESPONSE_BYTES = 262_144;
 
 interface MemoryParts extends Partial<Omit<Operations, 'execute'>> {
-  /** What it does; what becomes of the call when the gateway stops, the service itself decides. */
+  /** Stands in for `execute`, except when the gateway stops: then the service's own code answers the call. */
   readonly execute?: (
     principal: Principal,
     request: ExecuteRequest,
     onAccepting: () => void,
   ) => Promise<Execution>;
-  /** Of each page that an answer reads. */
+  /** Gives the outputs of each page that an answer reads. */
   readonly outputs?: (page: OutputPage) => Promise<OutputItem[] | null>;
   readonly maxResponseBytes?: number;
 }
 
 /**
- * An interpreter that runs nothing: it feeds the transport whatever a test wants to see carried. What the test does not
- * give it refuses.
+ * A service that runs nothing: it gives the transport whatever results a test provides. Operations that the test does
+ * not provide are refused.
  */
 export function memoryService(given: MemoryParts = {}): Service {
   const { execute = refuse, outputs, maxResponseBytes = MAX_RESPONSE_BYTES, ...parts } = given;
@@ -122,7 +122,7 @@ function sessionRow(facts: Partial<Session> = {}): Session {
   };
 }
 
-/** Numbers outputs of one execution from 1, all at the same time. */
+/** Numbers the outputs of one execution from 1, and gives all of them the same time. */
 export function outputItems(
   execution: Execution,
   outputs: readonly OutputItem['output'][],

@@ -1,17 +1,17 @@
-/** Code whose output is odd or large, and what stdout must be in the end. */
+/** Code whose output is odd or large, and the stdout that must result. */
 
 export interface OddOutput {
   readonly name: string;
   readonly code: string;
   readonly stdout: string;
   readonly stderr?: string;
-  /** As a terminal shows it, where that is something else. */
+  /** What a terminal shows, if that differs from stdout. */
   readonly rendered?: string;
   /** How many figures it shows. */
   readonly figures?: number;
 }
 
-/** Text, and how Python writes it. */
+/** Texts, and each one's Python literal. */
 const ODD_TEXTS: readonly (readonly [name: string, text: string, literal: string])[] = [
   ['U+0000', 'a\u0000b\u0000\u0000', String.raw`'a\x00b\x00\x00'`],
   ['lone surrogates', '\ud800 \udfff \udc00\ud83d', String.raw`'\ud800 \udfff \udc00\ud83d'`],
@@ -33,7 +33,7 @@ const printed = ODD_TEXTS.map(
   }),
 );
 
-/** More than a batch holds, so pieces are cut somewhere: never inside a character. */
+/** More than a batch holds, so the text is split into pieces, but never inside a character. */
 const EMOJI_COUNT = 200_000;
 const LINE_CHARS = 10_000_000;
 const LINES = 200_000;

@@ -1,6 +1,6 @@
 /**
- * Users at work while something is away: some count in their sessions, one prints for as long as the load lasts, and new ones
- * come all the time. Each call is kept with what it was answered, for the test to judge.
+ * Users at work during an outage: some count in their sessions, one prints for as long as the load lasts, and new users
+ * arrive all the time. Each call is recorded with its answer for the test to judge.
  */
 import { randomUUID } from 'node:crypto';
 import { pause } from '../../src/async/pause.ts';
@@ -8,9 +8,9 @@ import type { TestGateway } from '../../testkit/gateway.ts';
 import { submit } from '../../testkit/interpreter.ts';
 
 const COUNTING_USERS = 3;
-/** Between two calls of one user: work, not a flood. */
+/** The pause between two calls of one user: a normal load, not a flood. */
 const PAUSE_MS = 100;
-/** How often a new user comes, and how long each is ready to wait for a worker. */
+/** How often a new user arrives, and how long each waits for a worker. */
 const NEWCOMER_INTERVAL_MS = 2_000;
 export const NEWCOMER_WAIT_MS = 3_000;
 const LINE_INTERVAL_MS = 100;
@@ -19,7 +19,7 @@ export interface Call {
   /** `performance.now()`. */
   readonly startedAt: number;
   readonly tookMs: number;
-  /** Of the GraphQL error; null: it was executed. */
+  /** The code of the GraphQL error; null: the call was executed. */
   readonly code: string | null;
   readonly status: string | null;
   readonly stateLost: boolean;
@@ -29,15 +29,15 @@ export interface Call {
 export interface OutageLoad {
   /** The execution that prints `line 0`, `line 1`, ... */
   readonly printing: string;
-  /** Ends it, once every user has had an answer. May be called again. */
+  /** Ends the load once every user has an answer. May be called again. */
   stop(): Promise<OutageReport>;
 }
 
 export interface OutageReport {
-  /** For each user: the answers to 1, 2, 3, ... , each sent again under its key until it was executed. */
+  /** Each user's answers to the calls 1, 2, 3, ...; a call is sent again under its key until it is executed. */
   readonly counting: readonly (readonly Call[])[];
   readonly newcomers: readonly Call[];
-  /** What `printing` puts out, once it has ended. */
+  /** The complete output of `printing`. */
   readonly printed: string;
 }
 
@@ -79,7 +79,7 @@ async function count(gateway: TestGateway, user: string, stopped: AbortSignal): 
   return calls;
 }
 
-/** Each comes, waits for a worker as long as it will, and leaves. */
+/** Each new user arrives, waits {@link NEWCOMER_WAIT_MS} at most for a worker, and leaves. */
 async function welcome(gateway: TestGateway, stopped: AbortSignal): Promise<Call[]> {
   const calls: Promise<Call>[] = [];
   while (!stopped.aborted) {
@@ -115,7 +115,7 @@ async function call(
     { input: { userUuid, code, ...options } },
   );
   const tookMs = performance.now() - startedAt;
-  // With an error beside its data an answer is not whole: the code ran, and a field of it could not be read.
+  // An answer with errors beside its data is incomplete: the code ran, but a field of it could not be read.
   if (data && !errors) return { startedAt, tookMs, code: null, ...data.execute };
   const said = errors?.[0]?.extensions?.code ?? 'NO_CODE';
   return { startedAt, tookMs, code: said, status: null, stateLost: false, resultText: null };

@@ -1,4 +1,4 @@
-/** Documents that are valid, and over one of the default limits each (src/config/queries.ts). */
+/** Valid documents, each over one of the default limits (src/config/queries.ts). */
 
 export interface OversizedDocument {
   readonly of: string;
@@ -6,7 +6,7 @@ export interface OversizedDocument {
   readonly message: RegExp;
 }
 
-/** An execution's outputs lead back to it, so they nest as deep as one likes. */
+/** Outputs have a field for their execution, so the two can be nested without end. */
 function nested(levels: number, leaf: string): string {
   if (levels === 0) return leaf;
   return `outputs { ... on ExecutionFinished { execution { ${nested(levels - 1, leaf)} } } }`;

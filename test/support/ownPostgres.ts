@@ -1,4 +1,4 @@
-/** A PostgreSQL of a test's own, behind a wire that the test holds, to be killed and started again. */
+/** A test's own PostgreSQL behind a proxy, which the test can kill and start again. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy } from './databaseProxy.ts';
 
 export interface OwnPostgres {
-  /** Its `url` is for DATABASE_URL. */
+  /** The proxy; its `url` is for DATABASE_URL. */
   readonly wire: DatabaseProxy;
   /** kill -9 of all its processes; resolves when they are gone. */
   kill(): Promise<void>;
@@ -52,7 +52,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   };
 }
 
-/** A child may be gone since its parent died. */
+/** A child process may have ended with its parent. */
 function killIfThere(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

@@ -1,4 +1,4 @@
-/** Attacks on the cell, in Python (test/e2e/security/probes): what they are called, and one piece of code that runs a theme. */
+/** Attacks on the cell in Python (test/e2e/security/probes): their names, and the code that runs a theme. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export const TIERS = ['runc', 'runsc'] as const;
@@ -9,36 +9,36 @@ const HARNESS = 'harness';
 
 export interface Verdict {
   readonly probe: string;
-  /** What was seen when the attack was refused. Exactly one of the three is there. */
+  /** What the attack saw when it was refused. Exactly one of the three fields is set. */
   readonly held?: string;
   readonly through?: string;
   /** The attack failed for a reason that says nothing about the defence. */
   readonly broken?: string;
 }
 
-/** What probes are told; probes/harness.py lists it as PARAMETERS. */
+/** The parameters of the probes; probes/harness.py lists them as PARAMETERS. */
 export interface ProbeParameters {
   readonly tier: Tier;
   /** Names of settings that anyone may know. */
   readonly settings: readonly string[];
   readonly gateway_port: number;
-  /** A port on which somebody listens on every address of the host. */
+  /** A port on which a server listens on every address of the host. */
   readonly open_port: number;
   readonly host_addresses: readonly string[];
   readonly host_paths: readonly string[];
   readonly host_cmdline: string;
-  /** A listening Unix socket of the host without a file; without its leading NUL. */
+  /** The name of a listening abstract Unix socket of the host, without its leading NUL. */
   readonly abstract_socket: string;
 }
 
-/** One theme for each file. */
+/** Each file is one theme. */
 export function probeThemes(): string[] {
   return readdirSync(FOLDER)
     .filter((name) => name.endsWith('.py') && name !== `${HARNESS}.py`)
     .map((name) => name.slice(0, -'.py'.length));
 }
 
-/** Names of a theme's probes that this tier has, in the order in which they run. */
+/** The names of a theme's probes for this tier, in the order in which they run. */
 export function probeNames(theme: string, tier: Tier): string[] {
   const probes = sourceOf(theme).matchAll(/^@probe\(\s*"([^"]+)"(?:,\s*only="(\w+)")?,?\s*\)/gm);
   return [...probes].flatMap(([, name = '', only]) =>
@@ -46,7 +46,7 @@ export function probeNames(theme: string, tier: Tier): string[] {
   );
 }
 
-/** Python that runs every probe of a theme, or of `source` in its place. Each line it prints is a {@link Verdict} as JSON. */
+/** Python that runs every probe of a theme, or of `source` instead. Each printed line is a {@link Verdict} as JSON. */
 export function probeCode(
   theme: string,
   parameters: ProbeParameters,
@@ -66,7 +66,7 @@ sys.modules[${JSON.stringify(HARNESS)}].run_probes()
 `;
 }
 
-/** @throws SyntaxError when something else was printed */
+/** @throws SyntaxError if anything else was printed */
 export function parseVerdicts(stdout: string): Map<string, Verdict> {
   const lines = stdout.split('\n').filter(Boolean);
   const verdicts = lines.map((line) => JSON.parse(line) as Verdict);

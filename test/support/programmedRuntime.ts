@@ -1,6 +1,7 @@
 /**
- * A runtime whose workers are in this process: real sockets and the real protocol, no container and no Python. So a property
- * test can have hundreds. They run one "program", {@link HOLD}, and take any other code for one that is done at once.
+ * A runtime whose workers live in this process, with real sockets and the real protocol, but without containers and
+ * Python. So a property test can have hundreds of them. Only the code {@link HOLD} takes time; any other code ends at
+ * once.
  */
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
@@ -8,16 +9,16 @@ import type { ListedWorker, Runtime } from '../../src/runtime/runtime.ts';
 import { okReply, status, verdict } from './frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
 
-/** Code that runs until it is interrupted, or let go. */
+/** Code that runs until it is interrupted or released. */
 export const HOLD = 'hold';
 
 export interface ProgrammedRuntime {
   readonly runtime: Runtime;
-  /** Ids of the executions that a kernel began, over all workers; one that it began twice is there twice. */
+  /** Ids of the executions that were begun, over all workers. An execution that was begun twice is listed twice. */
   readonly begun: readonly string[];
-  /** From now on holds everything that is {@link HOLD}. */
+  /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
-  /** Ends what is held, and holds nothing any more. */
+  /** Releases all held executions; from now on {@link HOLD} ends at once, too. */
   letGo(): void;
   close(): Promise<void>;
 }
@@ -85,7 +86,7 @@ interface KernelRules {
   readonly onBegin: (id: string) => void;
 }
 
-/** What an agent does with what it is sent (docs/worker-protocol.md): each msg_id once, interrupts by msg_id. */
+/** Behaves as an agent does (docs/worker-protocol.md): runs each msg_id once, and interrupts by msg_id. */
 function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kernel {
   const known = new Set<string>();
   let running: string | null = null;
@@ -111,7 +112,7 @@ function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kern
     const { msg_id: id = '' } = JSON.parse(body || '{}') as { readonly msg_id?: string };
     const isKnown = known.has(id);
     const isRunning = running === id;
-    // One that never came is not to be run when it comes.
+    // An interrupted request that arrives later must not run.
     known.add(id);
     response.end(JSON.stringify({ interrupted: isRunning, known: isKnown }));
     if (isRunning) end(id, 'interrupted');
@@ -120,7 +121,7 @@ function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kern
   return { agent, letGo: () => running !== null && end(running, 'finished') };
 }
 
-/** Ends with the agent, which then receives nothing any more. */
+/** Ends when the agent closes, since it receives nothing after that. */
 async function readRequests(
   agent: ScriptedAgent,
   execute: (id: string, code: string) => void,

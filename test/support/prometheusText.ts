@@ -1,7 +1,7 @@
 /**
- * Reads Prometheus' text format 0.0.4, and refuses what Prometheus or `promtool check metrics` would: a family without help
- * or type, or in two places; a series that is told twice; a counter whose name does not end in `_total`; buckets that do not
- * add up.
+ * Reads Prometheus' text format 0.0.4 and refuses what Prometheus or `promtool check metrics` would refuse: a family
+ * without help or type, or in two places; a duplicate series; a counter whose name does not end in `_total`; buckets
+ * that do not add up.
  */
 
 export interface Family {
@@ -27,7 +27,7 @@ const SAMPLE_LINE = new RegExp(
 );
 const PARTS = { counter: [''], gauge: [''], histogram: ['_bucket', '_sum', '_count'] };
 
-/** @throws Error that names the line, or the family */
+/** @throws Error that names the line or the family */
 export function parsePrometheus(text: string): Families {
   if (!text.endsWith('\n')) throw new Error('The last line has no end.');
   const families = new Map<string, Family>();
@@ -66,7 +66,7 @@ function sampleOf(family: string, known: Family | undefined, line: string): Samp
 
 function numberOf(text: string): number {
   const value = Number(text.replace('Inf', 'Infinity'));
-  // The mean of no samples. Prometheus takes it in any case, and prom-client writes Nan.
+  // NaN is the mean of no samples. prom-client writes Nan, and Prometheus accepts any case.
   if (Number.isNaN(value) && !/^nan$/i.test(text)) throw new Error(`No number: ${text}`);
   return value;
 }
@@ -80,7 +80,7 @@ function check(name: string, { type, samples }: Family): void {
   if (type === 'histogram') checkHistograms(name, samples);
 }
 
-/** One histogram for each combination of labels but `le`. */
+/** Checks one histogram for each combination of labels without `le`. */
 function checkHistograms(name: string, samples: readonly Sample[]): void {
   const keyOf = ({ labels: { le: _, ...labels } }: Sample) => JSON.stringify(labels);
   for (const key of new Set(samples.map(keyOf))) {

@@ -1,4 +1,4 @@
-/** One empty cluster for all files of test/e2e, which each gateway's data begins with (see testkit/seedCluster.ts). */
+/** Makes one empty cluster for all files of test/e2e. Each gateway starts with a copy (see testkit/seedCluster.ts). */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import {
 import { layoutOf } from '../../src/postgres/layout.ts';
 import { CLUSTER_VARIABLE } from '../../testkit/seedCluster.ts';
 
-/** With the number of the process that it belongs to: what has none that lives is removed, by any run of tests. */
+/** Contains the id of the owning process. Any test run removes folders whose process is gone. */
 const OWNED = /^ch-cluster-(\d+)-/;
 
-/** The processes that run the tests inherit the variable. The first project of a run makes the cluster, for all. */
+/** The first project of a run makes the cluster for all. The processes that run the tests inherit the variable. */
 export default async function provideCluster(): Promise<() => void> {
   if (process.env[CLUSTER_VARIABLE] !== undefined) return () => undefined;
   removeAbandoned();

@@ -1,6 +1,6 @@
 /**
- * One embedded PostgreSQL for all files of test/int, in a folder of its own: `inject('database')` gives its address. Each
- * file makes a database for itself (see database.ts).
+ * Starts one embedded PostgreSQL for all files of test/int, in its own folder. `inject('database')` gives its address.
+ * Each file makes its own database (see database.ts).
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ declare module 'vitest' {
   }
 }
 
-/** With the number of the process that it belongs to: what has none that lives is removed, by any run of tests. */
+/** Contains the id of the owning process. Any test run removes folders whose process is gone. */
 export const ownedFolder = (pid: number): string => `cellhouse-test-postgres-${pid}-`;
 const OWNED = /^cellhouse-test-postgres-(\d+)-/;
 const logger = pino({ level: 'silent' });
@@ -31,7 +31,10 @@ export default async function provideDatabase(project: TestProject): Promise<() 
   return () => remove(dataDir);
 }
 
-/** A test run that was killed cannot stop its server, which outlives it by design. */
+/**
+ * Removes what killed test runs left. The embedded server outlives its starter by design, so they could not stop
+ * theirs.
+ */
 async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {
     const pid = OWNED.exec(name)?.[1];

@@ -1,6 +1,6 @@
 /**
- * A stream that a test can look into: it makes an item for each pull, or waits when there is none, and its `return()`
- * resolves at once.
+ * A stream that a test can observe. It makes an item for each pull, or waits if there is none; its `return()` resolves
+ * at once.
  */
 export interface PulledStream<T> extends AsyncIterableIterator<T> {
   readonly pulls: number;
@@ -11,7 +11,7 @@ export interface PulledStream<T> extends AsyncIterableIterator<T> {
   fail(error: Error): void;
 }
 
-/** `make(n)` gives the n-th item, from 1; null: there is none now, the pull waits. */
+/** `make(n)` gives the n-th item, from 1. Null: there is none yet, so the pull waits. */
 export function pulledStream<T>(make: (n: number) => T | null): PulledStream<T> {
   let pulls = 0;
   let isReturned = false;

@@ -1,4 +1,4 @@
-/** All of an execution's output by each way there is. */
+/** Reads an execution's complete output in each of the possible ways. */
 import type { TestGateway } from '../../testkit/gateway.ts';
 
 export interface ReadOutput {
@@ -14,7 +14,7 @@ const FIELDS = `__typename seq ... on StreamOutput { name text } ... on RichOutp
   ... on ErrorOutput { error { name value traceback } }`;
 const PAGE = 200;
 
-/** As the subscription brings it, the finish left out. @throws Error unless the finish is the last */
+/** The output from the subscription, without the finish. @throws Error unless the finish comes last */
 export async function subscribedOutput(gateway: TestGateway, id: string): Promise<ReadOutput[]> {
   const query = `subscription ($id: ID!) { output(executionId: $id) { ${FIELDS} } }`;
   const client = gateway.socket();
@@ -28,7 +28,7 @@ export async function subscribedOutput(gateway: TestGateway, id: string): Promis
   return all;
 }
 
-/** As `outputs` gives it, page by page. */
+/** The output from `outputs`, page by page. */
 export async function pagedOutput(gateway: TestGateway, id: string): Promise<ReadOutput[]> {
   const query = `query ($id: ID!, $after: Int!) {
     execution(id: $id) { outputs(after: $after, first: ${PAGE}) { ${FIELDS} } } }`;
@@ -52,7 +52,7 @@ export interface Assembled {
   readonly truncated: boolean;
 }
 
-/** As the fields of the execution give it. */
+/** The output from the fields of the execution. */
 export async function assembledOutput(gateway: TestGateway, id: string): Promise<Assembled> {
   const { data, errors } = await gateway.graphql<{ execution: Assembled }>(
     'query ($id: ID!) { execution(id: $id) { status stdout stderr stdoutRendered resultBase64 truncated } }',

@@ -1,7 +1,7 @@
-/** One operation that is refused for what one of its arguments is. */
+/** One operation that is refused because of one of its arguments. */
 import type { BadValue } from './badValues.ts';
 
-/** What there is, for operations that need something real beside what is bad. */
+/** Ids that exist, for operations that need a valid argument beside the bad one. */
 export interface Known {
   readonly executionId: string;
   readonly sessionId: string;
@@ -11,13 +11,13 @@ export interface Known {
 export interface Refusal extends BadValue {
   readonly at: string;
   readonly query: string;
-  /** Of the variables, the one that is not bad. */
+  /** The name of the id that is passed as `$known`. */
   readonly beside?: keyof Known;
-  /** What `$value` is, made of what is bad. */
+  /** The value of `$value`, which contains the bad value. */
   readonly given: unknown;
 }
 
-/** A row for each bad value. */
+/** Makes a row for each bad value. */
 export function rows(
   at: string,
   query: string,

@@ -1,6 +1,7 @@
 /**
- * Bad input for every argument and input field of the schema. `at` is the schema coordinate that a row is about
- * (`Type.field(argument:)`, `Input.field`), by which test/unit/refusals.test.ts tells which ones have no row. test/e2e/badInput.test.ts sends them all.
+ * Bad input for every argument and input field of the schema. `at` is a row's schema coordinate
+ * (`Type.field(argument:)` or `Input.field`): test/unit/refusals.test.ts checks that every coordinate has a row.
+ * test/e2e/badInput.test.ts sends all rows.
  */
 import {
   BAD_CODES,
@@ -35,7 +36,7 @@ const batch = (field: string, bad: readonly BadValue[]) =>
   rows(`ExecuteBatchInput.${field}`, BATCH, bad, {
     given: (value) => ({ userUuid: 'someone', cells: [{ code: '1' }], [field]: value }),
   });
-/** The second cell is bad: the first must not run either. */
+/** The second cell is bad, and the first must not run either. */
 const cell = (field: string, bad: readonly BadValue[]) =>
   rows(`BatchCell.${field}`, BATCH, bad, {
     given: (value) => ({
@@ -88,7 +89,7 @@ const mutations: readonly Refusal[] = [
 
 const PAGE = '{ pageInfo { endCursor } }';
 
-/** What every list takes; `call` is the list without its end, e.g. `sessions(`. */
+/** Rows for the paging arguments that every list has. `call` is the start of the field, e.g. `sessions(`. */
 function pages(field: string, call: string, beside?: keyof Known): Refusal[] {
   const declared = beside ? ', $known: ID!' : '';
   const more = beside ? { beside } : {};

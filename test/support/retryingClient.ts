@@ -1,26 +1,28 @@
 /**
- * A client of several gateways that knows one remedy: when its connection is refused or closed before the answer, it sends the
- * same call to the next. Anything else that is not an answer is a failure, and is kept.
+ * A client of several gateways. If its connection is refused or closed before the answer, it sends the same call to the
+ * next gateway. Anything else that is not an answer is recorded as a failure.
  */
 import { Agent, request } from 'node:http';
 import type { GraphqlAnswer } from '../../testkit/gateway.ts';
 
 export interface RetryingClient {
-  /** Calls until there is an answer. Resolves with its data; null: it failed, see {@link RetryingClient.failures}. */
+  /**
+   * Calls until there is an answer. Resolves with its data, or null after a failure ({@link RetryingClient.failures}).
+   */
   graphql<Data>(query: string, variables: Readonly<Record<string, unknown>>): Promise<Data | null>;
   readonly failures: readonly string[];
-  /** How often a connection was closed or refused, so that a call went elsewhere. */
+  /** How often a call went to another gateway because a connection was closed or refused. */
   readonly retries: number;
   /** How long the slowest call took, retries included. */
   readonly slowestMs: number;
   close(): void;
 }
 
-/** More in a row would mean that no gateway is left. */
+/** More retries in a row would mean that no gateway is left. */
 const MAX_RETRIES = 50;
 const CLOSED_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
-/** @param urls of the gateways there are, or were; read anew for each call */
+/** @param urls of all gateways, stopped ones too; read anew for each call */
 export function createRetryingClient(urls: readonly string[], token: string): RetryingClient {
   const agent = new Agent({ keepAlive: true });
   const failures: string[] = [];

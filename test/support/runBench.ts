@@ -1,4 +1,4 @@
-/** `npm run bench`, as anybody can run it. */
+/** Runs `npm run bench` as a user would. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface BenchOutcome {
   readonly report: Report;
 }
 
-/** @throws Error with what it printed if it wrote no results */
+/** @throws Error with the printed text if the bench wrote no results */
 export async function runBench(...words: string[]): Promise<BenchOutcome> {
   const folder = mkdtempSync(join(tmpdir(), 'ch-bench-'));
   const json = join(folder, 'results.json');

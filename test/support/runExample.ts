@@ -1,4 +1,4 @@
-/** Runs a file of examples/ with the command that the README or docs/api.md prints for it, against a test's gateway. */
+/** Runs a file of examples/ against a test's gateway, with the command that the README or docs/api.md prints for it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -10,11 +10,11 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const PAGES = ['README.md', 'docs/api.md']
   .map((page) => readFileSync(join(ROOT, page), 'utf8'))
   .join('\n');
-/** Debian's Python has Debian's packages, whatever else is first on the tester's PATH. */
+/** Debian's Python finds Debian's packages, even if another Python comes first on the tester's PATH. */
 const DEBIAN_PROGRAMS = '/usr/bin';
 
 export interface ExampleOptions {
-  /** Word of the printed command -> what stands for it in the test. */
+  /** Words of the printed command -> their replacements in the test. */
   readonly words?: Readonly<Record<string, string>>;
   /** Words to add. */
   readonly more?: readonly string[];
@@ -29,7 +29,7 @@ export interface ExampleEnd {
   readonly stderr: string;
 }
 
-/** Resolves when it has ended, however that was. @throws Error if no page says how to run it */
+/** Resolves when the example has ended, with any exit code. @throws Error if no page says how to run it */
 export async function runExample(
   gateway: TestGateway,
   name: string,
@@ -61,7 +61,7 @@ function commandOf(name: string): string[] {
   return command.replace(/ +#.*$/, '').split(' ');
 }
 
-/** With the programs that the pages take for granted. */
+/** An environment with the programs that the pages assume. */
 export function environment(gateway: TestGateway): NodeJS.ProcessEnv {
   return {
     PATH: [DEBIAN_PROGRAMS, dirname(process.execPath), process.env.PATH].join(':'),

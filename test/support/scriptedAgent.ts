@@ -1,6 +1,6 @@
 /**
- * The other side of the worker protocol, over a real Unix socket, saying what a test tells it to: for what a well-behaved
- * agent does only in bad luck, or never.
+ * The agent's side of the worker protocol over a real Unix socket, scripted by a test. It can do what a well-behaved
+ * agent does rarely or never.
  */
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -18,41 +18,41 @@ export interface ScriptedAgent {
   /** Everything the channel has sent, parsed. */
   readonly received: Record<string, unknown>[];
   bootId: string;
-  /** Answers upgrades with this status instead, if set. */
+  /** If set: refuses upgrades with this status. */
   refuseWith: number | null;
-  /** Says no hello and replays nothing, if set: the test speaks. */
+  /** If set: sends no hello and replays nothing, so that the test can send what it likes. */
   isSilent: boolean;
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
-  /** Takes over the socket of an upgrade instead of answering it, if set. */
+  /** If set: gets the socket of an upgrade, which is not answered. */
   hijack: ((socket: Duplex) => void) | null;
-  /** Makes the next message (a stream of that text) and sends it to who is connected. */
+  /** Makes the next message (stream output with that text) and sends it to the connected peer. */
   say(text: string): number;
-  /** Of the last message made; 0 if none. */
+  /** The seq of the last message made; 0 if none. */
   readonly lastSeq: number;
-  /** Makes the next message whatever it says, as long as it says its seq. */
+  /** Makes the next message from any frame that carries the given seq. */
   append(frameOf: (seq: number) => string): number;
-  /** Forgets all messages, as a new start does. */
+  /** Forgets all messages, as a restarted agent does. */
   reboot(bootId: string): void;
   readonly isConnected: boolean;
   /** Sends anything over the current connection. */
   sendRaw(text: string | Uint8Array): void;
-  /** Part of a message; the rest may never come. */
+  /** Sends part of a message; the rest may never come. */
   sendFragment(text: string): void;
-  /** Bytes past the WebSocket's own framing. */
+  /** Sends raw bytes, without WebSocket framing. */
   sendBytes(bytes: Uint8Array): void;
   closeWith(code: number): void;
-  /** Cuts the connection without a word. */
+  /** Cuts the connection without a closing handshake. */
   cut(): void;
   /** The server's end of the current connection. */
   readonly socket: WebSocket;
   /** Resolves with the next connection. */
   connected(): Promise<WebSocket>;
-  /** Resolves when `received` holds at least so many frames. */
+  /** Resolves when `received` holds at least this many frames. */
   receivedAtLeast(count: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Its socket is in a folder of its own, which is removed with it. */
+/** Starts an agent whose socket is in its own folder; closing the agent removes the folder. */
 export async function startScriptedAgent(): Promise<ScriptedAgent> {
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-agent-'));
   const socketPath = join(directory, 'agent.sock');
@@ -132,7 +132,8 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
       return;
     }
     if (agent.refuseWith !== null) {
-      // Whoever closes before it has read this resets the connection, and nobody else listens to a socket that is upgraded.
+      // A peer that closes before it has read this resets the connection, and Node handles no errors of upgraded
+      // sockets.
       socket.on('error', () => socket.destroy());
       socket.end(`HTTP/1.1 ${agent.refuseWith} Refused\r\nContent-Length: 2\r\n\r\n{}`);
       bus.emit('refused');
@@ -141,7 +142,7 @@ export async function startScriptedAgent(): Promise<ScriptedAgent> {
     sockets.handleUpgrade(request, socket, head, (peer) => {
       current = peer;
       raw.set(peer, socket);
-      // What a peer does that cuts us off in the middle of a word is its business.
+      // A peer may cut the connection in the middle of a frame.
       peer.on('error', () => peer.terminate());
       peer.on('message', (data) => {
         agent.received.push(JSON.parse(String(data)) as Record<string, unknown>);

@@ -1,4 +1,6 @@
-/** A worker in a session, as the database knows it, whose agent says what a test tells it to; and gateways that act for it. */
+/**
+ * A worker in a session, as recorded in the database, with an agent that a test scripts; and gateways that act for it.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pino } from 'pino';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -28,17 +30,17 @@ export interface ScriptedWorker {
   readonly agent: ScriptedAgent;
   readonly worker: Worker;
   readonly session: Session;
-  /** Accepts an execution in its session, by way of `store`. */
+  /** Records the request of an execution in the worker's session. */
   request(database: Database): Promise<Execution>;
-  /** Ids of the executions whose code the agent was sent, in order, repeated ones too. */
+  /** Ids of the executions whose code the agent received, in order, with repetitions. */
   sent(): string[];
-  /** Resolves when the agent was sent the code of that execution. */
+  /** Resolves when the agent has received the code of that execution. */
   untilSent(id: ExecutionId): Promise<void>;
-  /** The agent begins it. */
+  /** Lets the agent begin the execution. */
   begin(id: ExecutionId): void;
-  /** The agent has ended it. */
+  /** Lets the agent report the execution's end. */
   finish(id: ExecutionId, outcome: 'finished' | 'interrupted'): void;
-  /** The agent has replaced its kernel. */
+  /** Lets the agent report that it replaced its kernel. */
   replaceKernel(reason: 'user' | 'died'): void;
   close(): Promise<void>;
 }
@@ -90,7 +92,7 @@ export async function startScriptedWorker({ store }: Database): Promise<Scripted
   };
 }
 
-/** What of a gateway acts for workers and takes what users ask for. */
+/** The parts of a gateway that act for workers and take users' requests. */
 export function actingGateway(database: Database) {
   const heldWorkers = createHeldWorkers({
     database,
@@ -118,7 +120,7 @@ export function actingGateway(database: Database) {
     },
     interrupt: (execution: Execution) => requestInterrupt(deps, execution),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
-    /** Ends it like a kill: nothing more is stored or sent, and its leases are free. */
+    /** Ends the gateway as a kill would, except that its leases are free at once: it stores and sends nothing more. */
     die: async () => {
       await heldWorkers.close(0);
       await database.close();
@@ -133,7 +135,7 @@ export interface HttpCall {
   readonly body: { readonly msg_id?: string; readonly request_id?: string };
 }
 
-/** Writes down what the agent is asked over HTTP, and answers with `answer`; null: not at all. */
+/** Records the agent's HTTP requests and answers them with `answer`; null: never answers. */
 export function recordCalls(
   agent: ScriptedAgent,
   answer: (call: HttpCall) => unknown | null,

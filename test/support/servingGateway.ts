@@ -1,4 +1,6 @@
-/** A gateway as the product composes it, over a given database and runtime; its server listens if a test lets it. */
+/**
+ * A gateway composed as in the product, over a given database and runtime. A test decides whether its server listens.
+ */
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
@@ -11,14 +13,14 @@ export interface ServingGatewayDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   readonly socketDir: string;
-  /** Beyond the defaults, as the environment names them. */
+  /** Settings that differ from the defaults, under their names in the environment. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface ServingGateway {
   readonly service: Service;
   readonly server: GatewayServer;
-  /** Lets go of everything but the database. */
+  /** Closes everything except the database. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** A wire between a client and a Unix socket that a test can cut. */
+/** A relay between a client and a Unix socket, whose connections a test can cut. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,9 +6,9 @@ import { join } from 'node:path';
 
 export interface SocketRelay {
   readonly socketPath: string;
-  /** Ends every connection without a word; new ones are taken. */
+  /** Destroys every connection; new ones are accepted. */
   cut(): void;
-  /** Cuts, and ends new connections too until it is told otherwise, as if the client's machine were gone. */
+  /** While set, destroys old and new connections, as if the client's machine were gone. */
   setAway(isAway: boolean): void;
   close(): Promise<void>;
 }
@@ -19,7 +19,7 @@ export async function startSocketRelay(targetPath: string): Promise<SocketRelay>
   const ends = new Set<Socket>();
   const relay = (from: Socket, to: Socket): void => {
     ends.add(from);
-    // Ends the other side too, once it has passed on what came last.
+    // The pipe also ends the other side after the last bytes.
     from.pipe(to);
     from.on('error', () => to.destroy());
     from.on('close', () => ends.delete(from));

@@ -1,6 +1,6 @@
 /**
- * The images that the Dockerfile and docker-compose.yml name, where they can neither be found nor pulled: built on the
- * base image, laid out as the real ones are, and taken away again.
+ * Stand-ins for those images named in the Dockerfile and docker-compose.yml that are neither present nor can be pulled.
+ * They are built on the base image, laid out like the real ones, and removed afterwards.
  */
 import { execFile } from 'node:child_process';
 import { copyFileSync, cpSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { BASE_IMAGE } from '../../scripts/setup/baseImage.mjs';
 
 const run = promisify(execFile);
-/** As npm start waits for an image registry, and time for the download where there is one. */
+/** As long as npm start waits for an image registry, and time for the download. */
 const PULL_TIMEOUT_MS = 120_000;
 const BUILD_TIMEOUT_MS = 300_000;
 const SOURCES = new URL('./standIns/', import.meta.url).pathname;
@@ -18,7 +18,7 @@ const SOURCES = new URL('./standIns/', import.meta.url).pathname;
 const NODE_IMAGE = 'node:20-trixie-slim';
 const POSTGRES_IMAGE = 'postgres:18';
 
-/** Makes what is missing. Resolves with what takes the stand-ins away. */
+/** Makes stand-ins for missing images. Resolves with a function that removes them. */
 export async function provideImages(): Promise<() => Promise<void>> {
   const made: string[] = [];
   if (!(await canBeHad(NODE_IMAGE))) made.push(await build(NODE_IMAGE, 'node', addNode));
@@ -29,7 +29,7 @@ export async function provideImages(): Promise<() => Promise<void>> {
   };
 }
 
-/** A stand-in that a killed run has left is made anew, in no time: of the engine's cache. */
+/** A stand-in that a killed run left does not count: it is made anew, quickly, from the engine's cache. */
 async function canBeHad(image: string): Promise<boolean> {
   const isStandIn = '{{index .Config.Labels "cellhouse.stand-in"}}';
   const found = await run('docker', ['image', 'inspect', '--format', isStandIn, image]).catch(
@@ -64,7 +64,7 @@ async function build(
       `BASE_IMAGE=${BASE_IMAGE}`,
       context,
     ];
-    // Docker's classic builder: BuildKit needs a plug-in that Debian packages apart.
+    // Docker's classic builder: BuildKit needs a plug-in that is a separate package in Debian.
     const env = { ...process.env, DOCKER_BUILDKIT: '0' };
     await run('docker', args, { timeout: BUILD_TIMEOUT_MS, env });
     return image;
@@ -80,7 +80,7 @@ function addNode(context: string): void {
   copyFileSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca-certificates.crt'));
 }
 
-/** As npm tells those that it starts, else beside Node. */
+/** The path that npm passes to its child processes, else npm beside Node. */
 function npmProgram(): string {
   return process.env.npm_execpath ?? join(dirname(process.execPath), 'npm');
 }

@@ -1,4 +1,4 @@
-/** States as they are after events, without a database. */
+/** States that result from events, without a database. */
 import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
 import { evolveSession, type Session } from '../../src/domain/session.ts';
 import { evolveWorker, type Worker } from '../../src/domain/worker.ts';

@@ -16,7 +16,7 @@ export interface TransportServer {
   readonly origin: string;
   readonly port: number;
   readonly server: GatewayServer;
-  /** Every line that was logged as warning or worse. */
+  /** Every line that was logged with level warning or higher. */
   readonly log: readonly Record<string, unknown>[];
   /** Sends an operation with the token, over HTTP. */
   query(query: string, variables?: Record<string, unknown>): Promise<Answer>;
@@ -50,7 +50,7 @@ export interface TransportOptions {
   readonly processMetrics?: ServerDeps['processMetrics'];
 }
 
-/** What the server needs beside the given service, silent. */
+/** The server's dependencies: the given service, a silent logger and the rest. */
 export function serverDeps(service: Service, options: TransportOptions = {}): ServerDeps {
   return {
     config: { ...SERVER_CONFIG, ...options.config },
@@ -65,7 +65,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
   };
 }
 
-/** The real server on a free port, over the given service; closed when the test is over. */
+/** Starts the real server on a free port, over the given service, and closes it when the test is over. */
 export async function startTransport(
   service: Service,
   options: TransportOptions = {},
@@ -119,9 +119,9 @@ export interface Message {
 export interface Connection {
   readonly socket: WebSocket;
   send(message: Message): void;
-  /** The next message that has not been taken yet; fails when the connection ends first. */
+  /** Resolves with the next message not taken yet. Fails if the connection ends first. */
   take(): Promise<Message>;
-  /** The code it was closed with. */
+  /** Resolves with the code that the connection was closed with. */
   readonly closed: Promise<number>;
 }
 

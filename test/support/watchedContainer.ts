@@ -1,17 +1,21 @@
-/** A container that runs to its end, however long that takes, as long as it goes on printing. */
+/** A container that may run for any time, as long as it keeps printing. */
 import { PassThrough } from 'node:stream';
 import type Docker from 'dockerode';
 
 export interface WatchedContainer {
-  /** All that it printed, once it has ended. Fails if it prints nothing for too long, or ends with another code than 0. */
+  /**
+   * Resolves with all that it printed once it has ended. Fails if it is silent for too long, or exits with a code other
+   * than 0.
+   */
   readonly ended: Promise<string>;
-  /** Ends and removes it; may be called twice, and at any time. */
+  /** Ends and removes the container. May be called at any time, and repeatedly. */
   close(): Promise<void>;
 }
 
 /**
- * Starts it with standard input open: that closes, and so tells it to end, also if this process dies.
- * @param silenceLimitMs without a word for so long, it hangs
+ * Starts the container with standard input open. Standard input closes when this process dies, which tells the
+ * container to end.
+ * @param silenceLimitMs a container that prints nothing for so long counts as hanging
  */
 export async function startWatched(
   docker: Docker,
@@ -29,7 +33,7 @@ export async function startWatched(
   });
   const close = async (): Promise<void> => {
     await container.remove({ force: true }).catch((error: { statusCode?: number }) => {
-      // It is gone, or going.
+      // The container is gone or being removed.
       if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
     });
   };
@@ -45,7 +49,7 @@ export async function startWatched(
     container.modem.demuxStream(wire, output, output);
     wire.on('end', () => output.end());
     wire.on('error', (error) => output.destroy(error));
-    // Asked before it may be over and gone.
+    // The wait begins before the start: a short run could end and be removed before a later wait.
     const exit = container.wait({ condition: 'removed' }) as Promise<{ StatusCode: number }>;
     await container.start();
     return { ended: readToEnd(output, silenceLimitMs, exit), close };

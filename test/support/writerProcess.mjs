@@ -1,7 +1,8 @@
 /**
- * Several writers in a process of their own, on the built event store: `node writerProcess.mjs <address> <writers> <commits>`. Prints
- * `open` once it is connected, and begins when it is told a line. Prints each acknowledged commit as
- * `{"eventIds": [...], "positions": [...]}` a line. Ends with 1 if any commit fails.
+ * Runs several writers in their own process, on the built event store:
+ * `node writerProcess.mjs <address> <writers> <commits>`. It prints `open` once it is connected, and begins when it
+ * reads a line. It prints each acknowledged commit as a line `{"eventIds": [...], "positions": [...]}`, and exits
+ * with 1 if any commit fails.
  */
 import { once } from 'node:events';
 import { pino } from 'pino';

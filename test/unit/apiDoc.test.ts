@@ -13,7 +13,7 @@ describe('docs/api.md', () => {
     const rows = [...doc.matchAll(/^\| `([A-Z_]+)` +\|.*\| (?:yes|no) +\|$/gm)].map(
       ([, code]) => code,
     );
-    // FORBIDDEN is kept for roles, which there are none of.
+    // FORBIDDEN is reserved for roles, which do not exist yet.
     expect(rows.toSorted()).toEqual(codes.filter((code) => code !== 'FORBIDDEN').toSorted());
   });
 

@@ -20,14 +20,14 @@ function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
-/** Paths of ours in backticks. */
+/** The repository's own paths, as written in backticks. */
 function pathsIn(text: string): string[] {
   const found = text.matchAll(new RegExp(`\`((?:${FOLDERS})(?:/[\\w./-]*)?)\``, 'g'));
   return [...new Set([...found].flatMap(([, path]) => path ?? []))];
 }
 
 describe('docs/architecture.md', () => {
-  it('names only functions that are in a file beside them', () => {
+  it('names only functions that exist in a file of the same row', () => {
     const rows = ARCHITECTURE.split('\n').filter((line) => line.startsWith('|'));
     const named = rows.flatMap((row) => {
       const sources = pathsIn(row).filter((path) => /\.\w+$/.test(path));
@@ -71,7 +71,7 @@ describe('the documents', () => {
   });
 });
 
-/** The headings, as GitHub makes anchors of them. */
+/** The anchors that GitHub makes of the headings. */
 function anchorsOf(text: string): string[] {
   const headings = text.matchAll(/^#+ (.+)$/gm);
   return [...headings].map(([, heading = '']) =>

@@ -1,4 +1,4 @@
-/** What all rooms wait and close with. */
+/** The functions for waiting and closing that all rooms of src/ use. */
 import { getEventListeners, once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { backOffMs } from '../../src/async/backOffMs.ts';
@@ -40,7 +40,7 @@ describe('within', () => {
     expect(await waiting).toBe('after all');
   });
 
-  it('leaves a failure that comes later to nobody', async () => {
+  it('ignores a failure after its time limit', async () => {
     const { promise, reject } = deferred<string>();
     expect(await within(1, promise, () => 'late')).toBe('late');
     // An unhandled rejection would fail this run.
@@ -60,7 +60,7 @@ describe('pause', () => {
 });
 
 describe('withAbort', () => {
-  it('gives a signal that follows another, and leaves nothing on that', async () => {
+  it('gives a signal that follows another, and leaves no listener on that one', async () => {
     const stopping = new AbortController();
     const waiting = withAbort(stopping.signal, async ({ signal }) => {
       await once(signal, 'abort');
@@ -72,7 +72,7 @@ describe('withAbort', () => {
     expect(getEventListeners(stopping.signal, 'abort')).toHaveLength(0);
   });
 
-  it('can be aborted alone, is so when the work is over, and at once if the other was', async () => {
+  it('aborts its own signal alone, after the work, and at once if the other is aborted already', async () => {
     const { signal } = new AbortController();
     const died = withAbort(signal, async (own) => {
       own.abort(new Error('died'));
@@ -95,7 +95,7 @@ describe('backOffMs', () => {
     expect(most).toEqual([20, 40, 80, 640, 1_000, 1_000]);
   });
 
-  it('is half of that to all of it, at random', () => {
+  it('is at random between half of that and all of it', () => {
     expect(backOffMs(backOff, 0, () => 0)).toBe(10);
     expect(backOffMs(backOff, 0, () => 0.5)).toBe(15);
     const some = Array.from({ length: 100 }, () => backOffMs(backOff, 0));

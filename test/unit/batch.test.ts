@@ -27,7 +27,7 @@ const result: Output = {
   executionCount: 1,
 };
 
-/** What is in the batch of one job after these outputs, each a millisecond after the last. */
+/** The batch of one job after these outputs, which come one millisecond apart. */
 function gathered(...outputs: readonly Output[]) {
   const batch = emptyBatch();
   const one = job();
@@ -74,16 +74,16 @@ describe('a batch', () => {
     [{ kind: 'error', name: 'E', value: '123', traceback: ['45', '6'] }, 6],
     [{ kind: 'clear', wait: true }, 0],
     [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 0],
-  ])('counts %o, and what an item costs', (output, size) => {
+  ])('counts the size of %o and the overhead of an item', (output, size) => {
     expect(gathered(output).batch.size).toBe(ITEM_OVERHEAD_BYTES + size);
   });
 
-  it('counts what an item costs once for joined pieces, and for each that is not', () => {
+  it('counts the overhead of an item once for joined pieces, and once for each separate piece', () => {
     expect(gathered(out('1'), out('2')).batch.size).toBe(ITEM_OVERHEAD_BYTES + 2);
     expect(gathered(out('1'), err('2')).batch.size).toBe(2 * (ITEM_OVERHEAD_BYTES + 1));
   });
 
-  it('says the same text in the same order, however it was cut', () => {
+  it('holds the same text in the same order, however it was cut into pieces', () => {
     const piece = fc.record({
       name: fc.constantFrom('stdout' as const, 'stderr' as const),
       text: fc.string({ unit: 'binary' }),
@@ -93,7 +93,7 @@ describe('a batch', () => {
         const sent = pieces.map((each): Output => ({ kind: 'stream', ...each }));
         const { outputs } = gathered(...sent);
         expect(said(outputs.map(({ output }) => output))).toBe(said(sent));
-        // No piece began or ended within a surrogate pair, so none does now.
+        // No sent piece began or ended within a surrogate pair, so no joined piece may.
         for (const { output } of outputs)
           expect(output.kind === 'stream' && output.text.isWellFormed()).toBe(true);
       }),

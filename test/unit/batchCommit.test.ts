@@ -32,7 +32,7 @@ describe('the commit of a batch', () => {
     expect(batchCommit(emptyBatch(), openSession())).toEqual({ streams: [], outputs: [] });
   });
 
-  it('records the start and numbers the outputs on from where the job is', () => {
+  it('records the start, and numbers the outputs from the next seq of the job', () => {
     const batch = emptyBatch();
     const one = job({}, 5);
     segmentOf(batch, one).startedAt = later(3);
@@ -55,7 +55,7 @@ describe('the commit of a batch', () => {
     });
   });
 
-  it('appends nothing to an execution that only put out more', () => {
+  it('appends no event for an execution that only put out more', () => {
     const batch = emptyBatch();
     addOutput(batch, job({ startedAt: later(1), status: 'RUNNING' }), out('a'), later(2));
     expect(batchCommit(batch, null)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });
@@ -80,7 +80,7 @@ describe('the commit of a batch', () => {
     ]);
   });
 
-  it('adds nothing to an execution that somebody else ended', () => {
+  it('adds nothing to an execution that another gateway or command has ended', () => {
     const batch = emptyBatch();
     const over = job({ finishedAt: later(5), status: 'WORKER_LOST' });
     addOutput(batch, over, out('late'), later(6));
@@ -88,7 +88,7 @@ describe('the commit of a batch', () => {
     expect(batchCommit(batch, null)).toEqual({ streams: [], outputs: [] });
   });
 
-  it('holds what several executions did, each with its own numbers', () => {
+  it('holds the outputs and ends of several executions, each with its own numbers', () => {
     const batch = emptyBatch();
     const [one, other] = [job({}, 7), job()];
     addOutput(batch, one, out('a'), later(1));
@@ -103,7 +103,7 @@ describe('the commit of a batch', () => {
     ]);
   });
 
-  it('tells the session which kernels were replaced, in order', () => {
+  it('records in the session which kernels were replaced, in order', () => {
     const batch = emptyBatch();
     const session = openSession();
     const executionId = queuedExecution().id;

@@ -5,7 +5,7 @@ interface Rest {
   readonly unit?: string;
   readonly name?: string;
   readonly failure?: string;
-  /** How far the interval reaches to both sides. */
+  /** Half the width of the interval. */
   readonly width?: number;
 }
 
@@ -14,7 +14,7 @@ const report = (p50: number, { unit = 'ms', name = 'of twins', width = 0, ...res
   return { benches: [{ name: 'a', comparisons: [{ name, unit, ratio }], ...rest }] };
 };
 
-describe('a run beside a former one', () => {
+describe('a run compared with a former one', () => {
   it('passes when it is as good, better, or not far worse', () => {
     for (const ratio of [0.1, 1, 1.2, 1.79]) expect(judge(report(1.2), report(ratio))).toEqual([]);
   });
@@ -25,14 +25,14 @@ describe('a run beside a former one', () => {
     ]);
   });
 
-  it('takes less for worse where more is better', () => {
+  it('counts a smaller figure as worse where more is better', () => {
     const rate = { unit: 'MB/s' };
     expect(judge(report(0.9, rate), report(5, rate))).toEqual([]);
     expect(judge(report(0.9, rate), report(0.7, rate))).toEqual([]);
     expect(judge(report(0.9, rate), report(0.5, rate))).toHaveLength(1);
   });
 
-  it('complains of nothing that may be chance: the near end of the interval counts', () => {
+  it('ignores differences that may be chance: only the near end of the interval counts', () => {
     expect(judge(report(1.2), report(1.9, { width: 0.2 }))).toEqual([]);
     expect(judge(report(1.2), report(2.1, { width: 0.2 }))).toHaveLength(1);
     const rate = { unit: 'MB/s', width: 0.2 };
@@ -40,11 +40,11 @@ describe('a run beside a former one', () => {
     expect(judge(report(0.9, rate), report(0.3, rate))).toHaveLength(1);
   });
 
-  it('fails on what is no ratio', () => {
+  it('fails on a ratio that is not a number', () => {
     expect(judge(report(1.2), report(Number.NaN))).toHaveLength(1);
   });
 
-  it('fails on a comparison that only one of them has', () => {
+  it('fails on a comparison that only one of the two has', () => {
     const one = judge(report(1), { benches: [{ name: 'a', comparisons: [] }] });
     expect(one).toEqual([
       'nothing was compared',

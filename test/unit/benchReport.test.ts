@@ -38,18 +38,18 @@ const run = (benches: readonly Bench[]) =>
   runBenches({ benches, isShort: false, args: [] }, () => undefined);
 
 describe('a run', () => {
-  it('has the results of the others when one throws', async () => {
+  it('has the results of the other benches when one throws', async () => {
     const benches = await run([good, bad, good]);
     expect(benches.map(({ comparisons }) => comparisons.length)).toEqual([1, 0, 1]);
     expect(benches[1]?.failure).toBe('wrong answer of it');
   });
 
-  it('has the results of one that finds a fault', async () => {
+  it('has the results of a bench that reports a failure', async () => {
     const [reported] = await run([long]);
     expect(reported).toMatchObject({ failure: 'it grows', figures: [{ isMet: true }] });
   });
 
-  it('fails a bench whose series is empty, and tells a bench what it was given', async () => {
+  it('fails a bench whose series is empty, and passes its options to the bench', async () => {
     let given: Omit<BenchRun, 'say'> | null = null;
     const empty = bench('empty', async ({ isShort, args }) => {
       given = { isShort, args };
@@ -71,7 +71,7 @@ describe('a run', () => {
 });
 
 describe('the report', () => {
-  it('has ratios first, then both sides, then figures, then where it comes from and what failed', async () => {
+  it('has ratios first, then both sides, then figures, then its provenance and the failures', async () => {
     const benches = await run([good, bad]);
     const text = formatReport({ provenance: PROVENANCE, isShort: false, benches });
     const places = [
@@ -88,7 +88,7 @@ describe('the report', () => {
     expect(places).toEqual([...places].sort((one, other) => one - other));
   });
 
-  it('judges by the near end of the interval what is to be missed for certain only', () => {
+  it('judges a target with `atNearEnd` by the near end of the interval', () => {
     const judge = (values: number[]) => {
       const base = { name: 'the base', values: values.map(() => 2) };
       const measured = { name: 'the measured', values };
@@ -100,7 +100,7 @@ describe('the report', () => {
     expect(judge([3, 3, 3, 3])).toMatchObject({ isMet: false });
   });
 
-  it('has no interval where samples are too few for one', async () => {
+  it('says "too few" in place of an interval when there are too few samples', async () => {
     const few = { name: 'few', values: [1, 2] };
     const comparison = { name: 'of few', unit: 's', base: few, measured: few };
     const benches = await run([
@@ -110,19 +110,19 @@ describe('the report', () => {
     expect(text).toMatch(/a: of few +1\.00x +too few +1\.00x/);
   });
 
-  it('is readable when nothing was measured', () => {
+  it('is complete even when nothing was measured', () => {
     const text = formatReport({ provenance: PROVENANCE, isShort: true, benches: [] });
     expect(text).toContain('short form');
   });
 });
 
-describe('the words after npm run bench', () => {
+describe('the arguments of npm run bench', () => {
   const parse = (...words: string[]) => {
     const { benches, ...rest } = parseOptions(words, all);
     return { names: benches.map(({ name }) => name), ...rest };
   };
 
-  it('bare: every bench of the bare run', () => {
+  it('may be none: then every bench of the default run is chosen', () => {
     expect(parse()).toEqual({
       names: ['good', 'bad'],
       isShort: false,
@@ -132,7 +132,7 @@ describe('the words after npm run bench', () => {
     });
   });
 
-  it('names, in the order of the report', () => {
+  it('may be names: then these benches are chosen, in the order of the report', () => {
     expect(parse('long', 'good', '--json', 'x.json', '--short')).toEqual({
       names: ['good', 'long'],
       isShort: true,
@@ -142,7 +142,7 @@ describe('the words after npm run bench', () => {
     });
   });
 
-  it('what the suite does not know is for the one bench named', () => {
+  it('go to the named bench if the suite does not know them, and are refused without exactly one', () => {
     expect(parse('long', '--minutes', '5', '--short', '--json=x', '--plot', 'y').args).toEqual([
       '--minutes',
       '5',
@@ -153,7 +153,7 @@ describe('the words after npm run bench', () => {
     expect(() => parse('long', 'good', '--minutes', '5')).toThrow(UsageError);
   });
 
-  it('an unknown name is told with those there are', () => {
+  it('are refused if a name is unknown, with the list of known names', () => {
     expect(() => parse('lnog')).toThrow(
       /no benchmark lnog[\s\S]*good +measures good\n[\s\S]*by name only/,
     );
@@ -161,7 +161,7 @@ describe('the words after npm run bench', () => {
     expect(() => parse('good', '--json', '--short')).toThrow(UsageError);
   });
 
-  it('takes the results of a former run, of this machine only', () => {
+  it('may name the results of a former run, but only of the same machine', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ch-former-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'former.json');
@@ -180,7 +180,7 @@ describe('the words after npm run bench', () => {
     );
   });
 
-  it('the short form has benches that there are, each name once', () => {
+  it('choose with --short only benches that exist; no name occurs twice', () => {
     const names = BENCHES.map(({ name }) => name);
     expect(names).toEqual([...new Set(names)]);
     expect(SHORT_NAMES.filter((name) => !names.includes(name))).toEqual([]);

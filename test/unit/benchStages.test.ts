@@ -4,7 +4,7 @@ import type { TracedCall, TraceEvent } from '../../bench/execute/trace.ts';
 
 const CALL_MS = 100;
 
-/** A call whose stages take 1, 2, 3, ... 11 ms, and what else goes on meanwhile. */
+/** A call whose stages take 1, 2, 3, ... 11 ms, and unrelated events in the meantime. */
 function traceOf(sentAt: number): { call: TracedCall; events: TraceEvent[] } {
   const event = (
     after: number,
@@ -49,14 +49,14 @@ describe('the stages of an execute', () => {
     expect(values).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 66, 20]);
   });
 
-  it('leave out a call whose trace is another', () => {
+  it('leave out a call whose trace has other steps', () => {
     const answers = (at: number) => (event: TraceEvent) =>
       event.at < at * CALL_MS || event.at > (at + 1) * CALL_MS || event.peer !== 'commits';
     const [traced] = stagesOf(calls, events.filter(answers(3))).slice(-1);
     expect(traced?.value).toBe(19);
   });
 
-  it('are not told when most calls left none', () => {
+  it('are not reported if most calls left no complete trace', () => {
     const silent = events.filter(({ peer }) => peer !== 'agent');
     expect(() => stagesOf(calls, silent)).toThrow('Only 0 of 20 calls');
   });

@@ -3,7 +3,7 @@ import { isMet, isMoreBetter } from '../../bench/suite/direction.ts';
 import { percentilesOf, ratioOf } from '../../bench/suite/statistics.ts';
 import { createRandom } from '../../chaos/random.ts';
 
-/** Around `level`, as a latency is: never below it, sometimes far above. */
+/** Latency-like values: never below `level`, and sometimes far above. */
 function latencies(seed: number, level: number, count = 400): number[] {
   const random = createRandom(seed);
   return Array.from({ length: count }, () => level + random.waitMs(level / 4));
@@ -25,7 +25,7 @@ describe('the percentiles', () => {
 });
 
 describe('the ratio of two series', () => {
-  it('is measured to base, of each percentile', () => {
+  it('is measured divided by base, for each percentile', () => {
     const base = latencies(1, 2);
     const ratio = ratioOf(series(base), series(base.map((value) => value * 3)));
     for (const value of Object.values(ratio)) expect(value).toBeCloseTo(3);
@@ -49,7 +49,7 @@ describe('the ratio of two series', () => {
     expect(width(900)).toBeLessThan(width(60));
   });
 
-  it('is in the interval in nearly all runs', () => {
+  it('has its true value in the interval in nearly all runs', () => {
     const runs = 50;
     const trueRatio = 1.5;
     const held = Array.from({ length: runs }, (_, run) => {
@@ -66,7 +66,7 @@ describe('the ratio of two series', () => {
     expect(high).toBeGreaterThan(0.95);
   });
 
-  it('is not widened by what slows both alike', () => {
+  it('has no wider interval when something slows both series alike', () => {
     const [base, measured] = [latencies(1, 2), latencies(2, 3)];
     const slow = (values: readonly number[]) =>
       values.map((value, turn) => (turn < values.length / 2 ? value : value * 4));
@@ -76,13 +76,13 @@ describe('the ratio of two series', () => {
   });
 });
 
-describe('which way is better', () => {
-  it('is told by the unit', () => {
+describe('the better direction', () => {
+  it('follows from the unit', () => {
     expect(['MB/s', '1/s', 'events/s'].every(isMoreBetter)).toBe(true);
     expect(['ms', 's', 'MiB', ''].some(isMoreBetter)).toBe(false);
   });
 
-  it('is told by the target', () => {
+  it('follows from the target', () => {
     expect(isMet(1, { atMost: 1 })).toBe(true);
     expect(isMet(1.01, { atMost: 1 })).toBe(false);
     expect(isMet(5, { atLeast: 5 })).toBe(true);

@@ -1,4 +1,4 @@
-/** The judge of a chaos run is itself tried: it finds nothing in a sound history, and each bug that is planted in one. */
+/** Tests the checker of chaos runs: it finds nothing in a sound history, and it finds each bug that a test plants. */
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
@@ -8,7 +8,7 @@ import { soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
 
-/** What it says of the sound history with these parts replaced. */
+/** The checker's findings in the sound history with these parts replaced. */
 function found(change: Partial<History>): string[] {
   return checkHistory({ ...sound, ...change }).map(({ type, what }) => `${type}: ${what}`);
 }
@@ -26,7 +26,7 @@ const firstStream = (): StreamRecord => {
 const withStream = (change: Partial<StreamRecord>): Partial<History> => ({
   streams: [{ ...firstStream(), ...change }, ...sound.streams.slice(1)],
 });
-/** The history's events without those of a stream, positions and all as if they had never been. */
+/** The history's events without those of a stream, numbered as if those had never been there. */
 const withoutStreams = (...ids: string[]) =>
   sound.events
     .filter(({ streamId }) => !ids.includes(streamId))
@@ -40,13 +40,13 @@ const withEvent = (streamId: string, change: (event: DomainEvent) => DomainEvent
     .map((event, index) => ({ ...event, position: index + 1 }));
 
 describe('a sound history', () => {
-  it('has every kind of thing in it, and nothing wrong', () => {
+  it('has every kind of call and fault in it, and no finding', () => {
     expect(found({})).toEqual([]);
     expect(sound.outputs.some(({ kind }) => kind === 'gap')).toBe(true);
     expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(4);
   });
 
-  it('is summed up in one line and a table', () => {
+  it('is summarised in one line and a table', () => {
     expect(summary(sound, checkHistory(sound))).toBe('3 faults, 0 lost, 0 doubled, 0 orphans');
     expect(faultTable(sound)).toHaveLength(2 + 3);
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
@@ -54,7 +54,7 @@ describe('a sound history', () => {
 });
 
 describe('a lost batch', () => {
-  it('shows because a client was told of it', () => {
+  it('shows because a client had received it', () => {
     const lost = ['ann-2', 'ann-3'].map(idOf);
     const outputs = sound.outputs.filter(({ executionId }) => !lost.includes(executionId));
     const all = found({ events: withoutStreams(...lost), outputs });
@@ -63,7 +63,7 @@ describe('a lost batch', () => {
     );
   });
 
-  it('shows in the counter, though no client was told', () => {
+  it('shows in the counter, though no client had received it', () => {
     const outputs = sound.outputs.filter(({ executionId }) => executionId !== idOf('ann-2'));
     const calls = sound.calls.filter(({ key }) => key !== 'ann-2');
     expect(found({ events: withoutStreams(idOf('ann-2')), outputs, calls, watches: [] })).toEqual([
@@ -80,7 +80,7 @@ describe('a lost batch', () => {
 });
 
 describe('a doubled run', () => {
-  /** The history as it would be had this key run twice: the place of each later run of its kernel is one higher. */
+  /** The history if this key had run twice: each later run of the kernel has a place that is one higher. */
   function ranTwice(key: string) {
     const from = sound.outputs.findIndex(({ executionId }) => executionId === idOf(key));
     const life = /^@(\w+)/.exec(sound.outputs[from]?.text ?? '')?.[1];
@@ -192,7 +192,7 @@ describe('a wrong order', () => {
     );
   });
 
-  it('shows when what was accepted later ran before', () => {
+  it('shows when an execution ran before one that was accepted earlier', () => {
     const [one, two] = [idOf('ann-2'), idOf('ann-3')];
     const other: Readonly<Record<string, string>> = { [one]: two, [two]: one };
     const outputs = sound.outputs.map((each) => ({
@@ -205,11 +205,11 @@ describe('a wrong order', () => {
   });
 });
 
-describe('a subscriber of all of a user', () => {
+describe('a subscriber to all output of a user', () => {
   const withItems = (change: (items: WatchRecord['items']) => WatchRecord['items']) =>
     found({ watches: sound.watches.map((watch) => ({ ...watch, items: change(watch.items) })) });
 
-  it('may have come late', () => {
+  it('may have begun late', () => {
     expect(withItems((items) => items.slice(2))).toEqual([]);
   });
 
@@ -251,7 +251,7 @@ describe('a silent gap', () => {
     ]);
   });
 
-  it('shows when a gap is told that no fault explains', () => {
+  it('shows when a gap is reported that no fault explains', () => {
     expect(found({ faults: sound.faults.slice(1) })).toEqual([
       expect.stringMatching(/has a gap \(replay_overflow\) that no fault explains$/),
     ]);
@@ -259,7 +259,7 @@ describe('a silent gap', () => {
 });
 
 describe('an end without a cause', () => {
-  it('shows when a session, its worker and its code are lost and nobody struck', () => {
+  it('shows when a session, its worker and its code are lost without a fault', () => {
     const faults = sound.faults.filter(({ name }) => name !== 'container: killed');
     expect(found({ faults })).toEqual([
       expect.stringMatching(/^lost: session .* of ann ended as worker-lost without a cause$/),
@@ -267,14 +267,14 @@ describe('an end without a cause', () => {
     ]);
   });
 
-  it('shows when a kernel died and nobody struck', () => {
+  it('shows when a kernel died without a fault', () => {
     const faults = sound.faults.filter(({ name }) => name === 'PostgreSQL: kill -9');
     expect(found({ faults })).toContainEqual(
       expect.stringMatching(/^lost: execution .* ended as ERROR \(KernelDied\) without a cause$/),
     );
   });
 
-  it('shows when variables are lost and nobody is told', () => {
+  it('shows when variables are lost and no execution reports it', () => {
     const events = sound.events.map((each) =>
       each.event.type === 'ExecutionFinished'
         ? {
@@ -288,7 +288,7 @@ describe('an end without a cause', () => {
     );
   });
 
-  describe('a loss told to one that lost nothing', () => {
+  describe('a loss reported to an execution that lost nothing', () => {
     const id = idOf('ann-3');
     const told = withEvent(id, (event) =>
       event.type === 'ExecutionFinished'
@@ -302,7 +302,7 @@ describe('an end without a cause', () => {
       );
     });
 
-    it('is true of all that waited when the kernel was replaced', () => {
+    it('is correct for all executions that waited when the kernel was replaced', () => {
       const end = told.findIndex((each) => each.streamId === id && each.version === 2);
       const [asked, finished] = [told[end - 1], told[end]];
       if (asked?.event.type !== 'ExecutionRequested' || !finished) throw new Error('No ann-3.');
@@ -324,14 +324,14 @@ describe('an end without a cause', () => {
     });
   });
 
-  it('shows when a session was released and nobody asked for it', () => {
+  it('shows when a session was released that nobody asked to release', () => {
     const calls = sound.calls.filter(({ operation }) => operation !== 'release');
     expect(found({ calls })).toContainEqual(
       expect.stringMatching(/^lost: session .* of bob ended as released without a cause$/),
     );
   });
 
-  it('shows when a gateway ended by itself, or did not end well', () => {
+  it('shows when a gateway ended by itself, or with an error', () => {
     const exits = [{ gateway: 1, at: 0, how: 'SIGSEGV' }];
     expect(found({ exits, rest: { ...sound.rest, exitCodes: [0, 1] } })).toEqual([
       'lost: gateway 1 ended by itself: SIGSEGV',

@@ -1,4 +1,4 @@
-/** The last line of .ci/run: never better than the run was. */
+/** The last line of .ci/run must never report a better result than the run had. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ interface Report {
   readonly passed: number;
   readonly failed?: number;
   readonly skipped?: number;
-  /** Files that cannot be loaded. */
+  /** How many test files could not be loaded. */
   readonly broken?: number;
 }
 

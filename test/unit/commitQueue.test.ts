@@ -5,18 +5,18 @@ import { type PreparedCommit, prepareCommit } from '../../src/events/store/prepa
 import { newId } from '../../src/process/newId.ts';
 
 const SMALL = 100;
-/** Two of them are more than one group takes. */
+/** The size of a large commit. Two of them do not fit into one group. */
 const BULK = 200_000;
-/** So many of them, and their worker is a flood. */
+/** After this many large commits their worker counts as a flood. */
 const BURST = 6;
 const TOOK_MS = 10;
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
 afterEach(() => void vi.useRealTimers());
 
-/** A queue before a database that takes {@link TOOK_MS} for a group. */
+/** A queue in front of a database that takes {@link TOOK_MS} for a group. */
 function setUp() {
-  /** The sizes of each group's members, and when it began. */
+  /** The sizes of each group's commits, and when the group began. */
   const groups: { readonly sizes: readonly number[]; readonly at: number }[] = [];
   const startedAt = performance.now();
   const queue = createCommitQueue<null>(
@@ -28,10 +28,10 @@ function setUp() {
     },
     () => false,
   );
-  /** Output of this many characters. */
+  /** Pushes a commit with this many characters of output. */
   const push = (size: number, over: Partial<Of> = {}) =>
     void queue.push(ofSize(size, { executionId: newId(), workerId: newId(), ...over }));
-  /** Ids of workers that have just stored more than a burst, one after the other. */
+  /** Makes workers, each of which stores a burst; gives their ids. */
   const flood = async (count: number): Promise<WorkerId[]> => {
     const workers = Array.from({ length: count }, () => newId<WorkerId>());
     for (const workerId of workers) for (let at = 0; at < BURST; at += 1) push(BULK, { workerId });
@@ -41,7 +41,7 @@ function setUp() {
   return { groups, push, flood, queue };
 }
 
-/** Lets time pass until then. */
+/** Lets the fake time pass until the promise resolves. */
 async function pass(until: Promise<void>): Promise<void> {
   let isOver = false;
   const over = until.then(() => {
@@ -72,7 +72,7 @@ describe('a commit queue', () => {
     expect(groups.map(({ sizes }) => sizes)).toEqual([[SMALL, SMALL, SMALL]]);
   });
 
-  it('bounds the bytes of a group, in which what is small has room all the same', async () => {
+  it('bounds the bytes of a group, but still lets small commits into a full group', async () => {
     const { groups, push } = setUp();
     for (const size of [BULK, BULK, SMALL]) push(size);
     await vi.advanceTimersByTimeAsync(2 * TOOK_MS);
@@ -80,7 +80,7 @@ describe('a commit queue', () => {
     expect(groups.map(({ at }) => at)).toEqual([0, TOOK_MS]);
   });
 
-  it('lets nothing overtake what it touches too', async () => {
+  it('lets no commit overtake another one of the same execution', async () => {
     const { groups, push } = setUp();
     const executionId = newId<ExecutionId>();
     push(BULK);
@@ -91,7 +91,7 @@ describe('a commit queue', () => {
     expect(groups.map(({ sizes }) => sizes)).toEqual([[BULK, SMALL], [BULK], [SMALL]]);
   });
 
-  it('has floods pause after each other while somebody else commits something', async () => {
+  it('makes floods pause between their commits while another worker commits something', async () => {
     const { groups, push, flood } = setUp();
     const workers = await flood(3);
     const before = groups.length;
@@ -103,14 +103,14 @@ describe('a commit queue', () => {
     const from = groups[before]?.at ?? 0;
     expect(groups.slice(before).map(({ sizes, at }) => [sizes, at - from])).toEqual([
       [[SMALL, BULK], 0],
-      // Not a flood's: it need not wait.
+      // This commit belongs to no flood and need not wait.
       [[BULK], 2 * TOOK_MS],
       [[BULK], 8 * TOOK_MS],
       [[BULK], 16 * TOOK_MS],
     ]);
   });
 
-  it('has floods go one right after the other when nobody else has committed for a while', async () => {
+  it('lets floods commit without pauses when nobody else has committed for a while', async () => {
     const { groups, push, flood } = setUp();
     const workers = await flood(2);
     await vi.advanceTimersByTimeAsync(300);
@@ -121,7 +121,7 @@ describe('a commit queue', () => {
     expect(others.map((at) => at - (first ?? 0))).toEqual([TOOK_MS, 2 * TOOK_MS, 3 * TOOK_MS]);
   });
 
-  it('forgives a flood that has been quiet for a while', async () => {
+  it('no longer counts a worker as a flood once it has been quiet for a while', async () => {
     const { groups, push, flood } = setUp();
     const workers = await flood(2);
     await vi.advanceTimersByTimeAsync(9_000);
@@ -132,7 +132,7 @@ describe('a commit queue', () => {
     expect(groups.slice(before)).toHaveLength(2);
   });
 
-  it('is drained when the last that paused is committed', async () => {
+  it('is drained once the last paused commit is done', async () => {
     const { groups, push, flood, queue } = setUp();
     const workers = await flood(2);
     const before = groups.length;

@@ -64,7 +64,7 @@ describe('the configuration', () => {
     expect(loadConfig({ PORT: '', DATABASE_URL: '' }, ROOT_UID)).toEqual(loadConfig({}, ROOT_UID));
   });
 
-  it('tells every problem at once, with name, value and what is allowed', () => {
+  it('reports every problem at once, with name, value and what is allowed', () => {
     const problems = problemsOf({
       PORT: '70000',
       MIN_IDLE_WORKERS: '-1',
@@ -104,7 +104,7 @@ describe('the configuration', () => {
     expect(problemsOf(env)).toEqual([expect.stringContaining(problem)]);
   });
 
-  it('compares only what is right by itself', () => {
+  it('compares settings with each other only if each is valid by itself', () => {
     expect(problemsOf({ MIN_IDLE_WORKERS: '50', MAX_TOTAL_WORKERS: 'x' })).toHaveLength(1);
   });
 

@@ -45,11 +45,11 @@ describe('the container of a worker', () => {
     expect(sizes.reduce((sum, size) => sum + size)).toBe(256);
   });
 
-  it('gets what gVisor itself takes on top as well', () => {
+  it("gets gVisor's own memory on top as well", () => {
     expect(hostConfig('runsc').host.Memory).toBe((512 + 256 + 128) * MIB);
   });
 
-  it('has its limit on processes from the host under runc, from within under gVisor', () => {
+  it('has its limit on processes set by the host under runc, and from within under gVisor', () => {
     expect(hostConfig('runc').host.PidsLimit).toBe(128);
     expect(hostConfig('runc').environment).toEqual(['CELLHOUSE_CPUS=1']);
     expect(hostConfig('runsc').host.PidsLimit).toBeGreaterThan(2 * 128);
@@ -65,7 +65,7 @@ describe('the container of a worker', () => {
 });
 
 describe('the seccomp profile', () => {
-  it('lists no call twice without arguments, and none whose arguments matter', () => {
+  it('lists no unconditional call twice, and none with conditions on its arguments', () => {
     const free = seccompRules().flatMap(({ names, args }) => (args ? [] : names));
     expect(free.length).toBeGreaterThan(200);
     expect(new Set(free).size).toBe(free.length);

@@ -13,7 +13,7 @@ const SHORT_MS = 400;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** One worker, and the shares that its container is given. */
+/** One worker, and the CPU shares that its container gets. */
 function setUp(running: ExecutionId | null = null) {
   const shares: CpuShare[] = [];
   const engine = { isAway: false };
@@ -38,21 +38,21 @@ function setUp(running: ExecutionId | null = null) {
   return { cpuYield, shares, engine, held, tell, run };
 }
 
-describe('the share of the CPUs', () => {
-  it('of a worker is left alone by a short run', async () => {
+describe('the CPU share of a worker', () => {
+  it('does not change during a short run', async () => {
     const { shares, run } = setUp();
     await run(SHORT_MS);
     await vi.advanceTimersByTimeAsync(LONG_MS);
     expect(shares).toEqual([]);
   });
 
-  it('yields while a long one runs', async () => {
+  it('yields during a long run', async () => {
     const { shares, run } = setUp();
     await run(LONG_MS);
     expect(shares).toEqual(['yielding', 'full']);
   });
 
-  it('is given back for a run that a predecessor began, when that ends, be it long or short', async () => {
+  it('is full again when a run ends that another gateway began, be it long or short', async () => {
     for (const [ms, seen] of [
       [SHORT_MS, ['full']],
       [LONG_MS, ['yielding', 'full']],
@@ -67,14 +67,14 @@ describe('the share of the CPUs', () => {
     }
   });
 
-  it('is left alone for a worker that was reached while nothing runs', async () => {
+  it('does not change when the worker is taken over while nothing runs', async () => {
     const { cpuYield, shares, held } = setUp();
     cpuYield.reached(held.host?.workerId ?? newId());
     await vi.advanceTimersByTimeAsync(LONG_MS);
     expect(shares).toEqual([]);
   });
 
-  it("is not this gateway's business when another has the worker by then", async () => {
+  it('is left alone once another gateway holds the worker', async () => {
     const { shares, tell, held } = setUp();
     tell('ExecutionStarted', newId());
     held.host = undefined;
@@ -82,7 +82,7 @@ describe('the share of the CPUs', () => {
     expect(shares).toEqual([]);
   });
 
-  it('is tried again with the next long run when the engine was away', async () => {
+  it('is set with the next long run if the engine was away before', async () => {
     const { shares, engine, run } = setUp();
     engine.isAway = true;
     await run(LONG_MS);

@@ -6,7 +6,7 @@ import { storableText } from '../../src/domain/storableText.ts';
 import { decodeJson, encodeJson } from '../../src/events/store/jsonText.ts';
 import { parseNotification } from '../../src/events/wakeUps/parseNotification.ts';
 
-/** What `jsonb` refuses, within a JSON text: the escape of U+0000, or of half a surrogate pair. */
+/** Matches what `jsonb` refuses in a JSON text: the escape of U+0000, or of half a surrogate pair. */
 const REFUSED = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f]..)/i;
 
 const oddText = fc.oneof(
@@ -17,7 +17,7 @@ const oddText = fc.oneof(
     })
     .map((parts) => parts.join('')),
 );
-/** Event data: its keys are ours, its strings are anybody's. */
+/** Event data: fixed keys, and strings from users. */
 const data = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3 },
@@ -31,12 +31,12 @@ const data = fc.letrec<{ value: unknown }>((tie) => ({
 })).value;
 
 describe('encodeJson and decodeJson', () => {
-  it('give back what went in, and nothing that jsonb refuses goes between', () => {
+  it('give back the original, by way of a text that jsonb accepts', () => {
     fc.assert(
       fc.property(data, (value) => {
         const text = encodeJson(value);
         expect(text).not.toMatch(REFUSED);
-        // As it comes from the database, whatever prototypes the generator made.
+        // Parsed from JSON as from the database, since the generator makes odd prototypes.
         expect(decodeJson(JSON.parse(text))).toEqual(JSON.parse(JSON.stringify(value)));
       }),
     );
@@ -47,7 +47,7 @@ describe('encodeJson and decodeJson', () => {
     expect(encodeJson(plain)).toBe(JSON.stringify(plain));
   });
 
-  it('keep an odd string where SQL can still read it', () => {
+  it('keep an odd string in a place where SQL can still read it', () => {
     expect(JSON.parse(encodeJson({ code: 'a\u0000' }))).toEqual({
       code: { $escaped: '"a\\u0000"' },
     });
@@ -55,7 +55,7 @@ describe('encodeJson and decodeJson', () => {
 });
 
 describe('storableText', () => {
-  it('changes only what text columns refuse', () => {
+  it('changes only characters that text columns refuse', () => {
     expect(storableText('a\u0000\ud800b\udc00😀漢')).toBe('a\ufffd\ufffdb\ufffd😀漢');
     fc.assert(
       fc.property(oddText, (text) => {
@@ -80,7 +80,7 @@ describe('stream ids', () => {
 });
 
 describe('parseNotification', () => {
-  it('reads what a commit tells', () => {
+  it('reads the notification of a commit', () => {
     expect(parseNotification('{"g":"gw","p":7,"x":["e1"],"s":["s1"]}')).toEqual({
       gatewayId: 'gw',
       position: 7,
@@ -89,16 +89,16 @@ describe('parseNotification', () => {
     });
   });
 
-  it('reads that more or fewer calls wait', () => {
+  it('reads that the number of waiting calls has changed', () => {
     const payload = '{"g":"gw","p":0,"x":[],"s":[],"w":true}';
     expect(parseNotification(payload)).toMatchObject({ position: 0, isOfWaiting: true });
   });
 
-  it('reads that there were too many to name', () => {
+  it('reads that a commit changed too many executions to name them', () => {
     expect(parseNotification('{"g":"gw","p":0,"x":"*","s":"*"}')).toMatchObject({ outputs: 'any' });
   });
 
-  it.each(['', 'null', '[]', '{', '{"g":1,"p":2}', '7'])('makes nothing of %j', (payload) => {
+  it.each(['', 'null', '[]', '{', '{"g":1,"p":2}', '7'])('ignores %j', (payload) => {
     expect(parseNotification(payload)).toBeNull();
   });
 });

@@ -13,7 +13,7 @@ import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
-/** So many milliseconds after the request. */
+/** The time this many milliseconds after the request. */
 const time = (ms: number) => new Date(T0 + ms).toISOString();
 
 const asked = {
@@ -47,7 +47,7 @@ const ending: Ending = {
 const request: ExecutionCommand = { type: 'RequestExecution', ...asked };
 const interrupt: ExecutionCommand = { type: 'RequestInterrupt', at: time(3) };
 const start = (ms: number): ExecutionCommand => ({ type: 'RecordStart', at: time(ms) });
-/** @param startedAt when its kernel says that it began */
+/** @param startedAt the start according to the kernel */
 const finish = (
   ms: number,
   { startedAt, ...how }: Partial<Ending> & { startedAt?: number } = {},
@@ -124,13 +124,13 @@ describe('an execution', () => {
     },
   );
 
-  it('given running, when finished: it tells how long it waited and ran', () => {
+  it('given running, when finished: the event says how long it waited and ran', () => {
     given(requested, started(10))
       .when(finish(30, { startedAt: 99 }))
       .then(finished(30, { queuedMs: 10, runMs: 20 }));
   });
 
-  it('given queued, when finished by a kernel whose start nobody recorded: both, in order', () => {
+  it('given queued, when finished without a recorded start: start and finish, in order', () => {
     given(requested)
       .when(finish(30, { startedAt: 10 }))
       .then(started(10), finished(30, { queuedMs: 10, runMs: 20 }));
@@ -153,7 +153,7 @@ describe('an execution', () => {
     },
   );
 
-  it('loses state if it was lost before it was accepted, or while it ran', () => {
+  it('reports lost state if the loss came before it was accepted, or while it ran', () => {
     const lost: ExecutionEvent = {
       type: 'ExecutionRequested',
       data: { ...asked, stateLost: true },
@@ -170,7 +170,7 @@ describe('an execution', () => {
       .then(finished(1, { stateLost: true }));
   });
 
-  it('takes no time from before the request, whatever the worker says', () => {
+  it('has no times before its request, whatever the worker reports', () => {
     given(requested).when(start(-50)).then(started(0));
     given(requested)
       .when(finish(-10, { startedAt: -50 }))

@@ -1,4 +1,6 @@
-/** What `npm test` leaves out is named in docs/testing.md, and nothing is left out by a name that nobody has. */
+/**
+ * Checks that docs/testing.md lists everything that `npm test` leaves out, and that all names in test/extent.ts exist.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ALONE, EXTENT, LONG } from '../extent.ts';

@@ -14,13 +14,13 @@ const ITEM_OVERHEAD_BYTES = 256;
 const at = new Date(0);
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
-/** Prints of an execution with these numbers. */
+/** Prints of an execution with these seqs. */
 const prints = (executionId: ExecutionId, seqs: readonly number[], text = 'a'): OutputItem[] =>
   seqs.map((seq) => ({ executionId, seq, at, output: { kind: 'stream', name: 'stdout', text } }));
 const finish = (executionId: ExecutionId, seq: number): OutputItem => {
   return { executionId, seq, at, output: { kind: 'finish' } };
 };
-/** The outputs of a run that printed so often, its finish included. */
+/** The outputs of a run with this many prints, its finish included. */
 const wholeOf = (id: ExecutionId, count: number, text = 'a') => [
   ...prints(id, range(count), text),
   finish(id, count + 1),
@@ -31,8 +31,8 @@ const sized = (items: readonly OutputItem[]) =>
 const allOf = (executionId: ExecutionId): OutputPage => ({ executionId, after: 0, limit: null });
 const cursor = (executionId: ExecutionId, seq = 0): OutputCursor => ({ executionId, seq });
 
-describe('what follows in an execution', () => {
-  it('is what was stored, whether it was asked for before or not', () => {
+describe('the fresh outputs of an execution', () => {
+  it('are those that were stored, whether anybody asked before or not', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     expect(fresh.ofExecution(cursor(id), PAGE)).toBeNull();
@@ -46,7 +46,7 @@ describe('what follows in an execution', () => {
     expect(fresh.ofExecution(cursor(id, 2), PAGE)).toEqual({ items: rest, isEnd: true });
   });
 
-  it('is what was read, and what was stored after it', () => {
+  it('are those that were read, and those that were stored after them', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [5, 6])));
@@ -56,13 +56,13 @@ describe('what follows in an execution', () => {
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
   });
 
-  it('is said once after each commit to be nothing; then somebody has to look', () => {
+  it('are known to be none only once after each commit; then the database must be read', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1])));
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toEqual({ items: [], isEnd: false });
     expect(fresh.ofExecution(cursor(id, 1), PAGE)).toBeNull();
-    // What it read itself says nothing of what comes after.
+    // A read proves nothing about later outputs.
     fresh.read(cursor(id, 1), sized(prints(id, [2])));
     expect(fresh.ofExecution(cursor(id, 2), PAGE)).toBeNull();
     fresh.stored(commitOf([finish(id, 3)]));
@@ -71,7 +71,7 @@ describe('what follows in an execution', () => {
     expect(fresh.ofExecution(cursor(id, 4), PAGE)).toBeNull();
   });
 
-  it('never has a hole: what another gateway stored in between is read', () => {
+  it('never have a hole: what another gateway stored in between must be read', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1, 2])));
@@ -96,13 +96,13 @@ describe('what follows in an execution', () => {
   });
 });
 
-describe('what follows of a user', () => {
-  it('goes on in what was read to be the next execution, and never ends', () => {
+describe('the fresh outputs of a user', () => {
+  it('go on with the next execution once a read has shown which one that is, and never end', () => {
     const fresh = createFreshOutputs();
     const [first, second] = [newId<ExecutionId>(), newId<ExecutionId>()];
     fresh.stored(commitOf(wholeOf(first, 2)));
     expect(fresh.ofUser(cursor(first), PAGE)).toEqual({ items: wholeOf(first, 2), isEnd: false });
-    // Another may be over already that waited behind it.
+    // Another execution that waited behind it may be over already.
     expect(fresh.ofUser(cursor(first, 3), PAGE)).toBeNull();
     fresh.read(cursor(first, 3), sized(prints(second, [1])));
     fresh.stored(commitOf(prints(second, [2])));
@@ -114,7 +114,7 @@ describe('what follows of a user', () => {
     expect(fresh.ofExecution(cursor(first, 3), PAGE)).toEqual({ items: [], isEnd: true });
   });
 
-  it('is split by execution when one read had several', () => {
+  it('are split by execution when one read had several', () => {
     const fresh = createFreshOutputs();
     const [first, second] = [newId<ExecutionId>(), newId<ExecutionId>()];
     const items = [...wholeOf(first, 1), ...prints(second, [1])];
@@ -128,7 +128,7 @@ describe('what follows of a user', () => {
 });
 
 describe('pages of executions', () => {
-  it('are of what one commit held, or several, and of each of the executions', () => {
+  it('hold outputs of one commit or several, for each of the executions', () => {
     const fresh = createFreshOutputs();
     const [one, other] = [newId<ExecutionId>(), newId<ExecutionId>()];
     const [ofOne, ofOther] = [wholeOf(one, 3), wholeOf(other, 0)];
@@ -140,7 +140,7 @@ describe('pages of executions', () => {
     expect(fresh.pages([{ ...page, after: 4 }], ENOUGH)).toEqual([[]]);
   });
 
-  it('are not given if one of them is not known whole', () => {
+  it('are not given if one of the executions is not known completely', () => {
     const fresh = createFreshOutputs();
     const [whole, part, open] = [newId<ExecutionId>(), newId<ExecutionId>(), newId<ExecutionId>()];
     fresh.stored(commitOf(wholeOf(whole, 1)));
@@ -150,11 +150,11 @@ describe('pages of executions', () => {
       expect(fresh.pages([allOf(id)], ENOUGH)).toBeNull();
       expect(fresh.pages([allOf(whole), allOf(id)], ENOUGH)).toBeNull();
     }
-    // It did not take the word from the followers that there is nothing yet.
+    // Followers can still get the answer "nothing yet": asking for pages has not used it up.
     expect(fresh.ofExecution(cursor(open, 1), PAGE)).toEqual({ items: [], isEnd: false });
   });
 
-  it('are not given beyond the bytes that are asked for at once', () => {
+  it('are not given if together they exceed the bytes that were asked for', () => {
     const fresh = createFreshOutputs();
     const ids = [newId<ExecutionId>(), newId<ExecutionId>()];
     for (const id of ids) fresh.stored(commitOf(wholeOf(id, 1, 'a'.repeat(1_000))));
@@ -168,7 +168,7 @@ describe('pages of executions', () => {
   });
 });
 
-it('cannot be changed by whom it is given to', () => {
+it('a fresh output cannot be changed by those who get it', () => {
   const fresh = createFreshOutputs();
   const id = newId<ExecutionId>();
   const data = { 'application/json': { deep: [{ n: 1 }] } };
@@ -181,14 +181,14 @@ it('cannot be changed by whom it is given to', () => {
   expect(() => Object.assign(given.data['application/json'].deep[0] ?? {}, { n: 2 })).toThrow();
 });
 
-describe('memory', () => {
+describe('the memory of fresh outputs', () => {
   const half = 'x'.repeat(EXECUTION_BYTES / 2 - ITEM_OVERHEAD_BYTES - 50);
   const keepers: [string, (fresh: FreshOutputs, item: OutputItem) => void][] = [
     ['stored', (fresh, item) => fresh.stored(commitOf([item]))],
     ['read', (fresh, item) => fresh.read(cursor(item.executionId), sized([item]))],
   ];
 
-  it.each(keepers)('has so much of an execution that is %s: the newest', (_how, keep) => {
+  it.each(keepers)('keeps a bounded size of an execution that is %s: the newest', (_how, keep) => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     for (const item of prints(id, range(4), half)) keep(fresh, item);
@@ -197,15 +197,18 @@ describe('memory', () => {
     expect(fresh.ofExecution(cursor(id, 2), bounds)?.items.map(({ seq }) => seq)).toEqual([3, 4]);
   });
 
-  it.each(keepers)('has so much of all that are %s: the newest', (_how, keep) => {
-    const fresh = createFreshOutputs();
-    const ids = range(TOTAL_EXECUTIONS + 2).map(() => newId<ExecutionId>());
-    for (const id of ids) for (const item of prints(id, [1, 2], half)) keep(fresh, item);
-    const known = ids.filter((id) => fresh.ofExecution(cursor(id), PAGE) !== null);
-    expect(known).toEqual(ids.slice(2));
-  });
+  it.each(keepers)(
+    'keeps a bounded size of all executions that are %s: the newest',
+    (_how, keep) => {
+      const fresh = createFreshOutputs();
+      const ids = range(TOTAL_EXECUTIONS + 2).map(() => newId<ExecutionId>());
+      for (const id of ids) for (const item of prints(id, [1, 2], half)) keep(fresh, item);
+      const known = ids.filter((id) => fresh.ofExecution(cursor(id), PAGE) !== null);
+      expect(known).toEqual(ids.slice(2));
+    },
+  );
 
-  it('has the newest even if it alone is larger: a thousand may want it', () => {
+  it('keeps the newest output even if that alone exceeds the bound: a thousand may want it', () => {
     const fresh = createFreshOutputs();
     const id = newId<ExecutionId>();
     fresh.stored(commitOf(prints(id, [1], 'x'.repeat(EXECUTION_BYTES))));
@@ -214,7 +217,7 @@ describe('memory', () => {
     expect(fresh.ofExecution(cursor(id), PAGE)).toBeNull();
   });
 
-  it('counts tiny items for what they cost', () => {
+  it('counts the real memory of tiny items', () => {
     const fresh = createFreshOutputs(() => 0);
     const id = newId<ExecutionId>();
     for (const seq of range(10_000)) fresh.stored(commitOf(prints(id, [seq])));
@@ -245,7 +248,7 @@ describe('memory', () => {
   );
 });
 
-it('gives what a read would give, whatever was stored and read here, and stored elsewhere', () => {
+it('fresh outputs equal what a read would give, whatever was stored and read here or stored elsewhere', () => {
   const step = fc.oneof(
     fc.record({ type: fc.constantFrom('store' as const, 'other' as const), count: fc.nat(4) }),
     fc.record({ type: fc.constant('read' as const), after: fc.nat(30), limit: fc.nat(5) }),
@@ -269,7 +272,7 @@ it('gives what a read would give, whatever was stored and read here, and stored 
           const all = table.slice(each.after);
           expect(given.items).toEqual(all.slice(0, given.items.length));
           if (given.items.length > 0 || all.length === 0 || each.limit === 0) continue;
-          // Another gateway's, which this one does not know: passed over once at most after each of its own commits.
+          // Outputs of another gateway may be missed, but only once after each of this gateway's commits.
           saidNothing.set(each.after, (saidNothing.get(each.after) ?? 0) + 1);
           expect(saidNothing.get(each.after)).toBe(1);
         } else {

@@ -1,6 +1,7 @@
 /**
- * The arrows between the rooms of src/ are data (scripts/arrows.mjs) that one rule holds every import to. A checker that
- * looks at nothing passes everything, so each forbidden import is planted, and must be found.
+ * The arrows between the rooms of src/ are data (scripts/arrows.mjs), and one rule checks every import against them. A
+ * checker that looks at nothing passes everything, so these tests plant each forbidden import, and the rule must find
+ * it.
  */
 import { describe, expect, it } from 'vitest';
 import { PACKAGES, ROOMS } from '../../scripts/arrows.mjs';
@@ -39,7 +40,7 @@ describe.each(Object.entries(ROOMS))('%s', (room, { may, types = [] }) => {
 });
 
 describe.each(FOLDERS)('%s', (room) => {
-  it('is held in its sub-folders, too', () => {
+  it('keeps its arrows in sub-folders, too', () => {
     const { may } = ROOMS[room] ?? { may: [] };
     const forbidden = FOLDERS.find((each) => each !== room && !may.includes(each));
     const line = `import { thing } from '${specifier(room, forbidden ?? '', 1)}';`;
@@ -72,17 +73,17 @@ describe('the rule', () => {
     ]);
   });
 
-  it('refuses a package of one room in another of its folder', () => {
+  it('refuses a package of one room in another room of the same folder', () => {
     expect(wrongArrows({ 'runtime/runtime.ts': `import Docker from 'dockerode';` })).toHaveLength(
       1,
     );
   });
 
-  it('takes a package of a similar name for another', () => {
+  it('tells packages with similar names apart', () => {
     expect(planted('worker', `import thing from 'postgres-date';`)).toEqual([]);
   });
 
-  it('does not pass over a file that it cannot read', () => {
+  it('fails on a file that it cannot read', () => {
     expect(() => planted('worker', 'import {')).toThrow('src/worker/planted.ts cannot be parsed');
   });
 });

@@ -1,4 +1,6 @@
-/** A kernel that died while nothing ran is told of by the next execution, whichever gateway ends that. */
+/**
+ * When a kernel dies while nothing runs, the next execution reports the loss, whichever gateway ends that execution.
+ */
 import { describe, expect, it } from 'vitest';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
@@ -13,7 +15,7 @@ const unfinished = (): UnfinishedExecution => ({
   lastSeq: 0,
 });
 
-/** A host of one worker that begins where the progress of another has come to. */
+/** The jobs of a gateway that takes a worker over at the given progress. */
 function jobsFrom(progress: unknown, ...executions: UnfinishedExecution[]): Jobs {
   const cursor = { workerId: newId<WorkerId>(), epoch: 1, bootId: 'b', seq: 1, progress };
   return createJobs({
@@ -23,7 +25,7 @@ function jobsFrom(progress: unknown, ...executions: UnfinishedExecution[]): Jobs
   });
 }
 
-/** After a kernel died under nobody, the first of these is under way. */
+/** A kernel has died while nothing ran; now the first of these executions is under way. */
 function begunAfterLoss(...executions: UnfinishedExecution[]): Jobs {
   const jobs = jobsFrom(null);
   jobs.kernelReplaced('died');
@@ -32,8 +34,8 @@ function begunAfterLoss(...executions: UnfinishedExecution[]): Jobs {
   return jobs;
 }
 
-describe('a loss that nobody was told of', () => {
-  it('is told by the next execution, and by no other', () => {
+describe('a loss of state that no execution has reported yet', () => {
+  it('is reported by the next execution, and by no other', () => {
     const [next, later] = [unfinished(), unfinished()];
     const jobs = begunAfterLoss(next, later);
     expect(jobs.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
@@ -43,7 +45,7 @@ describe('a loss that nobody was told of', () => {
     expect(jobs.first?.stateLost).toBe(false);
   });
 
-  it('is told though another gateway takes the execution over while it runs', () => {
+  it('is reported even if another gateway takes the execution over while it runs', () => {
     const [running, queued] = [unfinished(), unfinished()];
     const { progress } = begunAfterLoss(running, queued);
     const successor = jobsFrom(progress, running, queued);
@@ -51,7 +53,7 @@ describe('a loss that nobody was told of', () => {
   });
 });
 
-it('takes no execution again that it began with and that has ended since', () => {
+it('jobs do not accept an initial execution again after it has ended', () => {
   const first = unfinished();
   const jobs = jobsFrom(null, first);
   for (const job of jobs.all()) jobs.remove(job);

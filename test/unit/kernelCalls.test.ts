@@ -37,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => agent.close());
 
 describe('the agent over HTTP', () => {
-  it('health, usage, interrupt, restart', async () => {
+  it('answers health, usage, interrupt and restart', async () => {
     answerWith(200, '{"status":"ok","boot_id":"b","kernel":"busy","more":1}');
     expect(await call('health', {})).toEqual({ bootId: 'b', kernel: 'busy' });
     answerWith(200, '{"cpu_ms":1.5,"memory_bytes":2,"memory_limit_bytes":3,"oom_kills":0}');
@@ -62,7 +62,7 @@ describe('the agent over HTTP', () => {
     ]);
   });
 
-  it('an agent that does not say whether it knew the request is taken to have', async () => {
+  it('is assumed to know the request if it does not say', async () => {
     answerWith(200, '{"interrupted":false}');
     expect(await call('interrupt', { msgId: 'e1', requestId: 'r1' })).toEqual({
       interrupted: false,
@@ -70,7 +70,7 @@ describe('the agent over HTTP', () => {
     });
   });
 
-  it('a stale epoch is FencedByWorkerError', async () => {
+  it('refuses a stale epoch, which becomes FencedByWorkerError', async () => {
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow(
       FencedByWorkerError,
@@ -80,13 +80,13 @@ describe('the agent over HTTP', () => {
   it.each([
     [500, 'oops', null],
     [400, '{"error":"bad_request","message":"m"}', 'bad_request'],
-    // An agent of an image that does not know the operation yet.
+    // An agent from an older image, which does not know the operation.
     [404, '{"error":"not_found"}', 'not_found'],
     [500, '{"error":7}', null],
     [500, `{"error":"${'x'.repeat(65)}"}`, null],
     [200, '{"interrupted":"yes"}', 'not_as_agreed'],
     [200, 'no json', 'not_as_agreed'],
-  ])('%i with %s is KernelHttpError', async (status, body, code) => {
+  ])('answers %i with %s, which becomes KernelHttpError', async (status, body, code) => {
     answerWith(status, body);
     const error = await call('interrupt', { msgId: 'e1', requestId: 'r1' }).catch(
       (e: unknown) => e,
@@ -112,29 +112,29 @@ describe('the agent over HTTP', () => {
     await channel.close();
   });
 
-  it('does not read an answer without end', async () => {
+  it('is not read on when its answer is too long', async () => {
     answerWith(200, `{"interrupted":true,"x":"${'x'.repeat(1_000_000)}"}`);
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r1' })).rejects.toThrow('too long');
   });
 
-  it('leaves nothing on its signal, however many there were', async () => {
+  it('leaves no listener on the signal, after any number of calls', async () => {
     answerWith(200, '{"interrupted":true}');
     for (let n = 0; n < 20; n += 1) await call('interrupt', { msgId: 'e1', requestId: `r${n}` });
     answerWith(409, '{"error":"stale_epoch","epoch":9}');
     await expect(call('interrupt', { msgId: 'e1', requestId: 'r' })).rejects.toThrow(
       FencedByWorkerError,
     );
-    // The last one's connection closes after its answer.
+    // The last call's connection closes after its answer.
     await expect.poll(() => getEventListeners(aborter.signal, 'abort')).toEqual([]);
   });
 
-  it('ends with its signal', async () => {
+  it('is not waited for once the signal is aborted', async () => {
     agent.answer = () => aborter.abort();
     await expect(call('restart', { requestId: 'r1' })).rejects.toThrow(/abort/i);
   });
 });
 
-/** The same bytes, of a stream that has nothing of a socket's own. */
+/** A stream with the socket's bytes, but without the socket's own members. */
 function noSocket(socket: Duplex): Duplex {
   const stream = new Duplex({
     read: () => socket.resume(),
@@ -155,7 +155,7 @@ describe('the address of a Unix socket', () => {
   const directory = mkdtempSync(join(tmpdir(), 'cellhouse-wait-'));
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('resolves once somebody listens, and not before', async () => {
+  it('is open once somebody listens, and not before', async () => {
     const path = join(directory, 'late.sock');
     const ready = socketAddress(path).untilOpen(AbortSignal.timeout(4_000));
     const server = createServer();
@@ -166,7 +166,7 @@ describe('the address of a Unix socket', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('gives up with the signal, and at once where waiting is of no use', async () => {
+  it('is given up with the signal, and at once if waiting is useless', async () => {
     const never = socketAddress(join(directory, 'never.sock'));
     await expect(never.untilOpen(AbortSignal.timeout(30))).rejects.toThrow(/timeout/i);
     await expect(never.untilOpen(AbortSignal.abort(new Error('no')))).rejects.toThrow('no');

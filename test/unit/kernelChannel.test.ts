@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 describe('connecting', () => {
-  it('opens at the hello, tells of it, and delivers what comes after the cursor', async () => {
+  it('opens at the hello, reports it, and delivers the messages after the cursor', async () => {
     for (const text of ['a', 'b', 'c']) agent.say(text);
     const { channel, until, told } = open({ after: 1, bootId: 'boot-1', epoch: 5 });
     await until(() => recorded.messages.length === 2);
@@ -50,7 +50,7 @@ describe('connecting', () => {
 
   it('says once per outage that the worker is unreachable, and goes on trying', async () => {
     agent.refuseWith = 503;
-    // Long enough for a first answer on a busy machine: what is told is the last that went wrong.
+    // Long enough for a first answer on a busy machine: the report names the last error.
     const { until, told } = open({ unreachableAfterMs: 1_000 });
     await until(() => told.length === 1);
     expect(told).toEqual(['unreachable The worker answered the upgrade with HTTP 503.']);
@@ -73,7 +73,7 @@ describe('connecting', () => {
     expect(told).toEqual(['hello boot-1', 'state open', 'open']);
   });
 
-  it('takes a stopped worker for a lost one', async () => {
+  it('treats a stopped worker as a lost connection', async () => {
     const { until, told } = open({ pingIntervalMs: 10, unreachableAfterMs: 100 });
     await until(isOpen);
     agent.isSilent = true;
@@ -84,7 +84,7 @@ describe('connecting', () => {
 });
 
 describe('reconnecting', () => {
-  it('asks for what is not stored yet and drops what was delivered already', async () => {
+  it('asks for messages not stored yet, and drops those already delivered', async () => {
     const { channel, until } = open();
     await until(isOpen);
     for (const text of ['a', 'b', 'c']) agent.say(text);
@@ -120,7 +120,7 @@ describe('reconnecting', () => {
     expect(agent.attempts.at(-1)).toMatchObject({ after: 1 });
   });
 
-  it('meets a rebooted agent from its first message on', async () => {
+  it('reads a rebooted agent from its first message', async () => {
     const { channel, until, told } = open();
     await until(isOpen);
     for (const text of ['a', 'b', 'c']) agent.say(text);
@@ -157,12 +157,12 @@ describe('reconnecting', () => {
     expect(agent.attempts.length).toBeGreaterThan(1);
   });
 
-  it('calls a worker that cannot give what must come next unreachable', async () => {
+  it('reports a worker as unreachable if it no longer has the next message', async () => {
     for (const text of ['a', 'b', 'c']) agent.say(text);
     open({ after: 3, bootId: 'boot-1' });
     await recorded.until(isOpen);
     await recorded.channel.close();
-    // The agent has freed what this older cursor still needs.
+    // The agent has freed messages that this older cursor still needs.
     agent.say('d');
     open({ after: 1, bootId: 'boot-1', unreachableAfterMs: 50 });
     await recorded.until(() => recorded.told.length > 0);
@@ -171,8 +171,8 @@ describe('reconnecting', () => {
   });
 });
 
-describe('what arrives', () => {
-  it('delivers odd text exactly and steps over what concerns nobody', async () => {
+describe('receiving', () => {
+  it('delivers odd text exactly, and skips messages without a meaning for the gateway', async () => {
     const { channel, until } = open();
     await until(isOpen);
     agent.say('\ud800\u0000🐍');
@@ -187,13 +187,13 @@ describe('what arrives', () => {
     expect(channel.lastSeq).toBe(5);
   });
 
-  it('stops reading while paused, with the peer made to wait', async () => {
+  it('stops while paused, and makes the peer wait', async () => {
     const { channel, until } = open({ pingIntervalMs: 5 });
     await until(isOpen);
     channel.pause();
     const line = 'x'.repeat(100_000);
     for (let i = 0; i < 100; i += 1) agent.say(line);
-    // Long enough for pings to go unanswered; they must not count.
+    // Long enough for pings to remain unanswered; that must not count as a lost connection.
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(recorded.messages.length).toBeLessThan(3);
     expect(agent.socket.bufferedAmount).toBeGreaterThan(5_000_000);
@@ -255,7 +255,7 @@ describe('sending', () => {
     expect(agent.received).toEqual([{ ack: 2 }, { ack: 3 }]);
   });
 
-  it('gathers what is acknowledged within a blink', async () => {
+  it('sends acks of the same moment as one', async () => {
     const { channel, until } = open();
     for (const text of ['a', 'b', 'c']) agent.say(text);
     await until(() => recorded.messages.length === 3);
@@ -269,7 +269,7 @@ describe('the end', () => {
   it.each([
     ['an upgrade refused with 409', () => (agent.refuseWith = 409)],
     ['a close with 4409', () => agent.connected().then(() => agent.closeWith(4409))],
-  ])('is fenced for good by %s', async (_name, fence) => {
+  ])('comes for good with %s, which fences the channel', async (_name, fence) => {
     void fence();
     const { channel, until, told } = open();
     await until(() => told.includes('fenced'));
@@ -280,7 +280,7 @@ describe('the end', () => {
     expect(agent.attempts).toHaveLength(1);
   });
 
-  it('may be closed by its owner the moment the worker refuses it', async () => {
+  it('may come from the owner in the moment when the worker refuses the channel', async () => {
     agent.refuseWith = 409;
     const closed = new Promise<void>((resolve) => {
       const { channel } = open({ onFenced: () => resolve(channel.close()) });
@@ -289,7 +289,7 @@ describe('the end', () => {
     expect(recorded.channel.state).toBe('closed');
   });
 
-  it('close says goodbye after what was sent, is final, and may be repeated', async () => {
+  it('by close() comes after everything sent, is final, and may be repeated', async () => {
     const { channel, until, told } = open();
     agent.say('a');
     await until(() => recorded.messages.length === 1);
@@ -309,7 +309,7 @@ describe('the end', () => {
     ).toBe(false);
   });
 
-  it('closes while connecting, while waiting to, paused, and within a callback', async () => {
+  it('may come while connecting, while waiting to connect, while paused, and in a callback', async () => {
     await open().channel.close();
     agent.refuseWith = 503;
     const waiting = open({ unreachableAfterMs: 10 });
@@ -328,7 +328,7 @@ describe('the end', () => {
     expect(hasty.told).toEqual([]);
   });
 
-  it('closes even if the peer does not answer the goodbye', async () => {
+  it('comes even if the peer does not answer the closing handshake', async () => {
     const { channel, until } = open();
     await until(isOpen);
     agent.socket.pause();

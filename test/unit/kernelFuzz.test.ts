@@ -1,6 +1,6 @@
 /**
- * A worker that says anything, over a real WebSocket: what it said rightly arrives once and in order, what was said for
- * others reaches nobody, and a worker beside it is served as ever.
+ * A worker that sends anything, over a real WebSocket: valid messages arrive once and in order, messages for other
+ * executions have no effect, and another worker is served as usual.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent
 
 const ID = 'e1' as ExecutionId;
 const PATIENCE_MS = 60_000;
-/** What all of it may leave behind: code that was compiled meanwhile, and the shapes of objects. */
+/** The memory that may remain in use: code that was compiled meanwhile, and object shapes. */
 const MAX_LEFT_BYTES = 8 * 1_048_576;
 
 let neighbour: ScriptedAgent;
@@ -24,7 +24,7 @@ let neighbourChannel: RecordedChannel;
 
 function open(agent: ScriptedAgent): RecordedChannel {
   const target = { kind: 'agent', address: socketAddress(agent.socketPath) } as const;
-  // The shortest back-off.
+  // 0 gives the shortest back-off.
   return recordChannel({ target, random: () => 0 });
 }
 
@@ -37,7 +37,7 @@ afterAll(async () => {
   await neighbour.close();
 });
 
-/** One execution as an honest agent tells it. */
+/** The messages of one execution from an honest agent. */
 function honest(texts: readonly string[]): ((seq: number) => string)[] {
   const options = (seq: number) => ({ parent: ID, seq, at: 1_000 });
   return [
@@ -70,7 +70,7 @@ const oddValue = fc.oneof(
   oddText,
   fc.constantFrom(-1, 0, 0.5, 1e308, 8.65e15, 2 ** 31, 2 ** 53, null, true),
 );
-/** Whose message it claims to be; never the one that runs. */
+/** The parent that a message claims; never the running execution. */
 const strangeParent = fc.oneof(
   fc.constantFrom({}, { msg_id: 'e0' }, { msg_id: 'e2' }, { msg_id: 'E1' }, { msg_id: ' e1' }),
   fc.constantFrom({ msg_id: ['e1'] }, { msg_id: { e1: 1 } }, { header: { msg_id: 'e1' } }, 'e1'),
@@ -92,7 +92,7 @@ const anyContent = fc.oneof(
   oddValue,
 );
 
-/** A message in its place that speaks for another execution, for none, or not understandably. */
+/** A correctly numbered message for another execution or for none, or one without a meaning. */
 const strangeMessage = fc
   .record({
     type: anyType,
@@ -109,7 +109,7 @@ const strangeMessage = fc
     return JSON.stringify({ ...value, parent_header: parent });
   });
 
-/** What breaks the protocol: not the message that must come `next`. */
+/** Something that breaks the protocol, since it is not the message with the seq `next`. */
 const breach: fc.Arbitrary<(next: number) => string> = fc.oneof(
   oddText.map((text) => () => text),
   fc
@@ -117,7 +117,7 @@ const breach: fc.Arbitrary<(next: number) => string> = fc.oneof(
     .map((text) => () => text),
   fc.constant(() => `{"seq":${'9'.repeat(400)},"header":{"msg_type":"stream"},"content":{}}`),
   fc.constant(() => stream('no number', { parent: ID })),
-  // Both the repeated and the skipped, also as the last of two keys.
+  // Repeated and skipped seqs, also as the second of two equal keys.
   fc
     .constantFrom(-(2 ** 53), -3, -1, 0.5, 1, 5, 2 ** 53)
     .map((by) => (next: number) => stream('out of place', { parent: ID, seq: next + by })),
@@ -163,7 +163,7 @@ async function perform(step: Step, agent: ScriptedAgent, recorded: RecordedChann
   else agent.closeWith(1011);
 }
 
-/** Honest steps in their order, with disturbances anywhere between them. */
+/** The honest messages in their order, with disturbances in between. */
 const script = fc.record({
   texts: fc.array(
     oddText.filter((text) => text !== ''),
@@ -185,7 +185,7 @@ async function play({
         if (before === at) await perform(step, agent, recorded);
       agent.append(frameOf);
     }
-    // Said last: when it is there, so is all else that will ever be.
+    // This message is sent last: once it has arrived, everything else has.
     const last = agent.append((seq) => status('idle', { parent: 'end', seq }));
     await recorded.until(() => recorded.channel.lastSeq >= last);
     return { ...recorded, last };
@@ -196,7 +196,7 @@ async function play({
 }
 
 it(
-  'nothing said for others or out of turn changes an execution, or the next worker',
+  'messages for others or out of turn change neither an execution nor another worker',
   async () => {
     await fc.assert(
       fc.asyncProperty(script, async (played) => {
@@ -209,7 +209,7 @@ it(
         );
         const seqs = messages.map(({ seq }) => seq);
         expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => (a ?? 0) - (b ?? 0)));
-        // Each numbered message is told of exactly once, or counted.
+        // Each numbered message is delivered exactly once, or counted.
         expect(messages.length + counts.invalid + counts.ignored).toBeGreaterThanOrEqual(last);
         await neighbourChannel.until(() => neighbourChannel.channel.lastSeq >= said);
       }),
@@ -221,7 +221,7 @@ it(
 );
 
 it(
-  'leaves nothing behind, however often',
+  'a hostile worker leaves no memory in use, however often it connects',
   async () => {
     const hostile = fc.sample(script, { numRuns: 60, seed: 7 });
     const playAll = async () => {

@@ -1,6 +1,6 @@
 /**
- * A worker whose agent was replaced by something hostile: it owns the socket, and sends what no WebSocket library would. Each
- * time the connection is given up in bounded memory and time, and the next one works.
+ * A hostile program has replaced a worker's agent: it owns the socket and sends what no WebSocket library would send.
+ * Each time the gateway gives the connection up within bounded memory and time, and the next connection works.
  */
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -11,7 +11,7 @@ import { frame } from '../support/frames.ts';
 import { type ScriptedAgent, startScriptedAgent } from '../support/scriptedAgent.ts';
 
 const MEBIBYTE = 1_048_576;
-/** A hello is waited for 5 s, and a machine may be busy with other tests. */
+/** The channel waits 5 s for a hello, and the machine may be busy with other tests. */
 vi.setConfig({ testTimeout: 30_000 });
 
 let agent: ScriptedAgent;
@@ -32,7 +32,7 @@ afterEach(async () => {
 const opened = (times: number) =>
   recorded.until(() => recorded.told.filter((what) => what === 'open').length >= times);
 
-/** The connection was given up, and the one after it brings what was said. */
+/** Checks that the connection was given up, and that the next one delivers a message. */
 async function goesOn(): Promise<void> {
   await opened(2);
   const seq = agent.say('after');
@@ -40,7 +40,7 @@ async function goesOn(): Promise<void> {
   expect(recorded.messages.at(-1)).toMatchObject({ output: { text: 'after' } });
 }
 
-/** The head of a server's frame. */
+/** The header of a server's frame. */
 function head(first: number, length: number | bigint): Buffer {
   const bytes = Buffer.alloc(10);
   bytes[0] = first;
@@ -64,7 +64,7 @@ describe('bytes that are no WebSocket frames', () => {
     ['a ping that is too long', head(0x89, 200)],
     ['a close with a code that is none', Buffer.from([0x88, 2, 0, 1])],
     ['HTTP', Buffer.from('HTTP/1.1 200 OK\r\n\r\n')],
-  ])('%s', async (_name, bytes) => {
+  ])('end the connection: %s', async (_name, bytes) => {
     await opened(1);
     agent.sendBytes(bytes);
     await goesOn();
@@ -72,7 +72,7 @@ describe('bytes that are no WebSocket frames', () => {
 });
 
 describe('messages without end', () => {
-  it('in ever more pieces', async () => {
+  it('end the connection if they come in ever more fragments', async () => {
     await opened(1);
     const pieces = Buffer.concat(Array(2_000).fill(Buffer.from([0, 1, 0x78])));
     agent.sendBytes(Buffer.from([0x01, 1, 0x78]));
@@ -80,26 +80,26 @@ describe('messages without end', () => {
     await goesOn();
   });
 
-  it('in pieces that hold nothing', async () => {
+  it('end the connection if they come in empty fragments', async () => {
     await opened(1);
     agent.sendBytes(Buffer.concat([Buffer.from([1, 0]), Buffer.alloc(2 * 100_000)]));
     await goesOn();
   });
 
-  it('in large pieces, of which no more is kept than a message may have', async () => {
+  it('end the connection if they come in large fragments, of which only one message’s size is kept', async () => {
     await opened(1);
     const before = liveBytes();
     const piece = Buffer.concat([head(0x00, MEBIBYTE), Buffer.alloc(MEBIBYTE, 'x')]);
     agent.sendBytes(Buffer.from([0x01, 0]));
     for (let sent = 0; sent < 80; sent += 1) agent.sendBytes(piece);
     await goesOn();
-    // The other end is in this process, and what it could not send any more is freed with its socket.
+    // The peer is in this process, too: the data that it could not send is freed with its socket.
     expect(liveBytes() - before).toBeLessThan(8 * MEBIBYTE);
   });
 });
 
-describe('a peer that talks and does not listen', () => {
-  it('pings without reading the answers', async () => {
+describe('a peer that sends without reading', () => {
+  it('loses the connection if it pings and never reads the pongs', async () => {
     await opened(1);
     const before = liveBytes();
     agent.socket.pause();
@@ -110,7 +110,7 @@ describe('a peer that talks and does not listen', () => {
     expect(liveBytes() - before).toBeLessThan(8 * MEBIBYTE);
   });
 
-  it('is sent no more than it may leave unread', async () => {
+  it('gets no more than the unread limit', async () => {
     await opened(1);
     agent.socket.pause();
     const code = 'x'.repeat(MEBIBYTE);
@@ -122,7 +122,7 @@ describe('a peer that talks and does not listen', () => {
     await goesOn();
   });
 
-  it('says fifty thousand things that concern nobody', async () => {
+  it('may send fifty thousand messages that are ignored', async () => {
     await opened(1);
     const before = liveBytes();
     const text = frame('comm_msg', {}, { seq: 0 });
@@ -154,7 +154,7 @@ describe('answers to the upgrade', () => {
     ['a header without end', (socket) => forEver(socket, 'x'.repeat(10_000))],
     ['a body without end', (s) => forEver(s, 'HTTP/1.1 500 x\r\n\r\n'.padEnd(10_000, 'x'))],
     ['nothing, and gone', (socket) => socket.destroy()],
-  ])('%s', async (_name, answer) => {
+  ])('end the connection: %s', async (_name, answer) => {
     const sockets: Duplex[] = [];
     const ends: Promise<unknown>[] = [];
     await opened(1);
@@ -162,7 +162,7 @@ describe('answers to the upgrade', () => {
       agent.hijack = (socket) => {
         sockets.push(socket);
         ends.push(new Promise((ended) => socket.once('close', ended)));
-        // Reads on, to see the other end go.
+        // Goes on reading to notice the end of the connection.
         socket.on('error', () => socket.destroy()).on('end', () => socket.destroy());
         socket.resume();
         answer(socket);
@@ -173,11 +173,11 @@ describe('answers to the upgrade', () => {
     await thrice;
     agent.hijack = null;
     await goesOn();
-    // None is held open.
+    // No connection is left open.
     await Promise.all(ends);
   });
 
-  it('an upgrade and then no hello', async () => {
+  it('are not enough: without a hello the connection is given up', async () => {
     await opened(1);
     agent.isSilent = true;
     agent.cut();

@@ -83,7 +83,7 @@ describe('parseFrame', () => {
     });
   });
 
-  it('reads replies with the verdict of the agent', () => {
+  it("reads replies with the agent's verdict", () => {
     const parsed = parseFrame(okReply({ parent: 'p', metadata: verdict('finished') }), AT);
     expect(parsed).toMatchObject({
       message: {
@@ -121,7 +121,7 @@ describe('parseFrame', () => {
     expect(error).toMatchObject({ name: expect.stringContaining('more characters') });
   });
 
-  it('leaves out metadata beyond bounds and keeps the data', () => {
+  it('drops metadata over the limit and keeps the data', () => {
     const huge = { a: 'x'.repeat(100_000) };
     const data = { 'text/plain': '1' };
     for (const metadata of [huge, nested(200), 7])
@@ -161,7 +161,7 @@ describe('parseFrame', () => {
     expect(parseFrame(deep, AT)).toMatchObject({ type: 'dropped' });
   });
 
-  it('parses no more values than it can afford, however they are written', () => {
+  it('refuses more values than its limit, however they are written', () => {
     const withValues = (json: string) =>
       parseFrame(
         frame('display_data', { data: { 'application/json': 0 } }).replace(
@@ -170,7 +170,7 @@ describe('parseFrame', () => {
         ),
         AT,
       );
-    // The frame around them takes some twenty.
+    // The frame around the values adds some twenty more.
     const most = Array(499_900).fill('1.5').join(',');
     expect(withValues(`[${most}]`)).toMatchObject({ message: { output: { kind: 'display' } } });
     for (const value of ['1', '{}', '[]', '""', '[[0]]', '{"a":1,"b":2}'])
@@ -181,7 +181,7 @@ describe('parseFrame', () => {
     expect(withValues('['.repeat(1_100_000))).toMatchObject({ type: 'dropped' });
   });
 
-  it('takes nothing within a text for values', () => {
+  it('counts nothing inside a string as values', () => {
     const text = String.raw`,[{"\","[`.repeat(200_000);
     expect(output('stream', { name: 'stdout', text }).output).toMatchObject({ text });
     const data = { 'text/html': text, 'text/plain': '\\' };

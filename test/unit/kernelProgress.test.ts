@@ -76,7 +76,7 @@ describe('the status table', () => {
     ]);
   });
 
-  it('ERROR: the code raised; its one error output is the one that came', () => {
+  it('ERROR: the code raised an error, and its one error output is the kernel’s', () => {
     const { outputs, outcomes } = told([
       status('busy', seq),
       stream('before', seq),
@@ -162,7 +162,7 @@ describe('a plain Jupyter Server', () => {
     expect(outputs).toMatchObject([{ kind: 'error', name: 'KernelDied' }]);
   });
 
-  it('tells an abort as an error', () => {
+  it('reports an abort as an error', () => {
     const aborted = frame('execute_reply', { status: 'aborted' }, mine);
     expect(told([status('idle', mine), aborted]).outcomes).toMatchObject([
       { status: 'ERROR', errorName: 'Aborted' },
@@ -171,7 +171,7 @@ describe('a plain Jupyter Server', () => {
 });
 
 describe('what changes nothing', () => {
-  it('messages of another parent or of none, and an agent that restarts a kernel', () => {
+  it('includes messages with another parent or none, and an agent that restarts a kernel', () => {
     const before = told([status('busy', seq)]);
     const strangers = [
       { parent: 'e2', seq: 2 },
@@ -187,14 +187,14 @@ describe('what changes nothing', () => {
     expect(after).toEqual({ outputs: [], outcomes: [], starts: 0, progress: before.progress });
   });
 
-  it('everything after the end', () => {
+  it('includes everything after the end', () => {
     const before = told([status('idle', seq), okReply(agentReply('finished'))]);
     const more = [okReply(seq), status('idle', seq), stream('x', seq), status('restarting')];
     const after = tell(more.map(messageIn), LIMITS, before.progress);
     expect(after).toEqual({ outputs: [], outcomes: [], starts: 0, progress: before.progress });
   });
 
-  it('a second reply before idle', () => {
+  it('includes a second reply before idle', () => {
     const { outcomes } = told([errorReply('A', mine), okReply(mine), status('idle', mine)]);
     expect(outcomes).toMatchObject([{ status: 'ERROR', errorName: 'A' }]);
   });
@@ -203,7 +203,7 @@ describe('what changes nothing', () => {
 describe('the output limit', () => {
   const limits = { maxOutputBytes: 1_000 };
 
-  it('drops what is past it, says so once before the end, and keeps the error', () => {
+  it('drops output past it, reports that once before the end, and keeps the error', () => {
     const { outputs, outcomes } = told(
       [
         stream('a'.repeat(500), mine),
@@ -224,7 +224,7 @@ describe('the output limit', () => {
     expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 500 + 600 + 1 + 50 + 3 }]);
   });
 
-  it('may be filled exactly', () => {
+  it('may be used up exactly', () => {
     const { outcomes } = told(
       [...[500, 500].map((n) => stream('a'.repeat(n), mine)), okReply(mine), status('idle', mine)],
       limits,
@@ -232,10 +232,10 @@ describe('the output limit', () => {
     expect(outcomes).toMatchObject([{ truncated: false, outputBytes: 1_000 }]);
   });
 
-  it('counts each value in the data of an output, for in memory it takes far more than in JSON', () => {
+  it('counts each value in the data of an output, since values take far more memory than JSON', () => {
     const lists = { 'application/json': Array.from({ length: 7 }, () => [0]) };
     const shown = (data: object) => frame('display_data', { data, metadata: {} }, mine);
-    // 1 output and 14 values take 15 x 64 bytes, whatever their JSON takes.
+    // 1 output and 14 values count as 15 x 64 bytes, whatever the size of their JSON.
     const { outputs, progress } = told([shown(lists), shown(lists)], { maxOutputBytes: 1_024 });
     expect(outputs).toHaveLength(1);
     expect(progress).toMatchObject({ isFull: true, isTruncated: true });
@@ -243,7 +243,7 @@ describe('the output limit', () => {
     expect(told([shown(texts), shown(texts)], { maxOutputBytes: 1_024 }).outputs).toHaveLength(2);
   });
 
-  it('bounds the number of outputs that hold nothing', () => {
+  it('also bounds the number of empty outputs', () => {
     const clears = Array.from({ length: 100 }, () => frame('clear_output', {}, mine));
     const { outputs } = told([...clears, okReply(mine), status('idle', mine)], limits);
     expect(outputs.length).toBeLessThan(20);
@@ -260,7 +260,7 @@ describe('the output limit', () => {
     expect(outcomes).toMatchObject([{ outputBytes: 10 + 2 + 16 + 7 }]);
   });
 
-  it('passes on what the agent dropped', () => {
+  it('passes on gaps that the agent reports', () => {
     const { outputs, outcomes } = told([
       frame('cellhouse_gap', { reason: 'replay_overflow', dropped_bytes: 8 }, seq),
       status('idle', seq),
@@ -317,7 +317,7 @@ const history = fc.array(anyMessage, { maxLength: 30 });
 const anyLimit = fc.constantFrom(0, 100, 300, 1_000_000);
 
 describe('for any messages', () => {
-  it('a successor that goes on from any stored progress tells the same as one that saw it all', () => {
+  it('a successor that continues from any stored progress gives the same as one that saw everything', () => {
     fc.assert(
       fc.property(history, anyLimit, fc.array(fc.nat(30)), (messages, maxOutputBytes, cuts) => {
         const limits = { maxOutputBytes };
@@ -371,7 +371,7 @@ describe('for any messages', () => {
     );
   });
 
-  it('what strangers say changes nothing', () => {
+  it('messages of other executions change nothing', () => {
     fc.assert(
       fc.property(history, (messages) => {
         const strangers = messages.filter(

@@ -1,11 +1,11 @@
-/** Whether the check of the migrations sees a drift: each is planted in a copy of the project, since the project has none. */
+/** Tests that the check of the migrations finds drift. Each drift is planted in a copy of the project. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 
-/** Each case has drizzle-kit bundle the tables twice; a second when idle. */
+/** In each case drizzle-kit bundles the tables twice, which takes a second on an idle machine. */
 const TIMEOUT_MS = 30_000;
 
 const copy = mkdtempSync(join(tmpdir(), 'cellhouse-drift-'));
@@ -47,7 +47,7 @@ it.each([
 );
 
 it(
-  'is content once what changed has a version of its own',
+  'the check passes once the change has its own version',
   () => {
     const view = join(copy, VIEW);
     const version = () => JSON.parse(readFileSync(join(copy, SCHEMA), 'utf8')).version as number;

@@ -1,4 +1,4 @@
-/** Another engine that answers where the pool's own did, and one that never answers. The engine is scripted. */
+/** Another engine that answers in place of the pool's own, and an engine that never answers. The engine is scripted. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -27,7 +27,7 @@ let runtime: Runtime;
 let started = 0;
 beforeEach(async () => {
   started += 1;
-  // A place of its own for each: Node keeps connections to the one before.
+  // Each test has its own socket, since Node keeps connections to the former one.
   engine = await startEngine(join(folder, `${started}.docker.sock`));
   runtime = createDockerRuntime({
     engineId: 'own',
@@ -41,15 +41,15 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 interface ScriptedEngine {
   readonly socketPath: string;
-  /** Which engine answers from now on; null: none, it only takes calls. */
+  /** The engine that answers from now on. Null: connections are accepted and never answered. */
   id: string | null;
-  /** `METHOD /path` of all that was asked but who it is. */
+  /** `METHOD /path` of all requests, except those that ask for the engine's id. */
   readonly asked: string[];
-  /** Ends every connection, as an engine does that goes; the next may connect at once. */
+  /** Ends every connection, as a stopping engine does. New connections are accepted at once. */
   hangUp(): void;
 }
 
-/** It has no container, and tells of no event. */
+/** Starts an engine that has no containers and reports no events. */
 async function startEngine(socketPath: string): Promise<ScriptedEngine> {
   const scripted: ScriptedEngine = {
     socketPath,
@@ -98,7 +98,7 @@ describe('another engine that answers', () => {
     expect(engine.asked).toEqual([]);
   });
 
-  it('is told of, in place of its absence, until the own engine is back', async () => {
+  it('is reported as another engine rather than as away, until the own engine is back', async () => {
     const told: string[] = [];
     const watch = runtime.watch(POOL_ID, {
       onEnd: () => told.push('end'),
@@ -121,7 +121,7 @@ describe('another engine that answers', () => {
   });
 });
 
-it('an engine that takes calls and never answers is away', async () => {
+it('an engine that accepts connections and never answers counts as away', async () => {
   engine.id = null;
   await expect(askEngine(engine.socketPath, 200)).rejects.toMatchObject({ kind: 'engine-away' });
 });

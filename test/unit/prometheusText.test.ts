@@ -1,4 +1,4 @@
-/** The reader that holds `/metrics` to Prometheus' text format: one that takes everything would prove nothing. */
+/** Tests the reader that checks `/metrics`: a reader that accepts everything would prove nothing. */
 import { describe, expect, it } from 'vitest';
 import { parsePrometheus } from '../support/prometheusText.ts';
 

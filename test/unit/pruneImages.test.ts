@@ -4,18 +4,18 @@ import { imageLabels, imagesToPrune } from '../../scripts/setup/pruneImages.mjs'
 const DAY_MS = 86_400_000;
 const NOW_MS = 2_000_000_000_000;
 
-/** Used last so many days ago. */
+/** A date this many days ago. */
 interface Used {
   readonly days: number;
   readonly names: readonly string[];
   readonly label?: Parameters<typeof imageLabels>[0];
 }
 
-/** The name of a worker image: the days as its hash. */
+/** The name of a worker image, with the days in place of a hash. */
 const worker = (days: number): Used => ({ days, names: [workerName(days)], label: 'worker' });
 const workerName = (days: number) => `cellhouse-worker:${String(days).padStart(16, '0')}`;
 
-/** @param containers indices of images that containers were made of */
+/** @param containers indices of the images that have containers */
 function prune(images: readonly Used[], containers: readonly number[] = []): string[] {
   const listed = images.map(({ names, label }, index) => ({
     Id: `sha256:${index}`,
@@ -30,7 +30,7 @@ function prune(images: readonly Used[], containers: readonly number[] = []): str
 }
 
 describe('worker images that can go', () => {
-  it('are all that were not used for 30 days but the three used last, in whatever order they are told', () => {
+  it('are all that were not used for 30 days except the three used last, whatever order they come in', () => {
     const images = [90, 20, 30, 29, 70, 4].map(worker);
     expect(prune(images)).toEqual([workerName(30), workerName(70), workerName(90)]);
     expect(prune([90, 40, 70].map(worker))).toEqual([]);
@@ -40,12 +40,12 @@ describe('worker images that can go', () => {
     expect(prune([31, 32, 33, 34, 35].map(worker), [3])).toEqual([workerName(35)]);
   });
 
-  it('may be without a label, from before there was one', () => {
+  it('may lack the label, which older images do not have', () => {
     const old = [31, 32, 33, 34].map((days) => ({ days, names: [workerName(days)] }));
     expect(prune(old)).toEqual([workerName(34)]);
   });
 
-  it('are not those that somebody made from ours, or named as they like', () => {
+  it('are not those that somebody built from ours or gave another name', () => {
     const theirs = ['mine:1', 'cellhouse-worker:latest', 'registry.test/cellhouse-worker:0'];
     const images = [...[1, 2, 3].map(worker), ...theirs.map((name) => named('worker', name))];
     expect(prune(images)).toEqual([]);
@@ -56,7 +56,7 @@ describe('worker images that can go', () => {
   });
 });
 
-/** Not used for 90 days. */
+/** An image not used for 90 days. */
 function named(label: Used['label'], ...names: string[]): Used {
   return { days: 90, names, ...(label && { label }) };
 }
@@ -71,7 +71,7 @@ describe('images of tests that can go', () => {
     expect(prune([image(30)], [0])).toEqual([]);
   });
 
-  it('are what they left without a name, and what stands in for others’ images', () => {
+  it('are those that lost their name, and stand-ins for other images', () => {
     expect(prune([named('test'), named('test', 'node:20-trixie-slim')])).toEqual([
       'sha256:0',
       'node:20-trixie-slim',
@@ -85,12 +85,12 @@ describe('images of tests that can go', () => {
   });
 });
 
-it('of the gateway’s images only what lost its name goes', () => {
+it('of the gateway’s images only those without a name can go', () => {
   expect(prune([named('gateway', 'cellhouse-gateway:latest'), named('gateway')])).toEqual([
     'sha256:1',
   ]);
 });
 
-it('nobody else’s images go', () => {
+it('images of others never go', () => {
   expect(prune([named(undefined), named(undefined, 'postgres:18')])).toEqual([]);
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pullIterator } from '../../src/service/output/pullIterator.ts';
 
-/** A log that grows, read in pages, whose readers are woken by hand. */
+/** A growing log that is read in pages. The test wakes its readers. */
 function growingLog(pageSize = 2, turn?: () => Promise<void>) {
   const items: number[] = [];
   let read = 0;
@@ -42,11 +42,11 @@ function growingLog(pageSize = 2, turn?: () => Promise<void>) {
 
 const done = { done: true, value: undefined };
 const item = (value: number) => ({ done: false, value });
-/** Lets everything happen that waits for nothing but promises. */
+/** Runs everything that waits only for promises. */
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('pullIterator', () => {
-  it('gives what is there page by page, and ends', async () => {
+  it('gives the items page by page, and ends', async () => {
     const log = growingLog();
     log.add(1, 2, 3, 4, 5);
     log.end();
@@ -56,7 +56,7 @@ describe('pullIterator', () => {
     expect(log.isWatched).toBe(false);
   });
 
-  it('reads nothing that nobody has asked for', async () => {
+  it('reads a page only when an item is asked for', async () => {
     const log = growingLog();
     log.add(1, 2, 3);
     const iterator = log.iterator();
@@ -67,7 +67,7 @@ describe('pullIterator', () => {
     expect(log.reads).toBe(1);
   });
 
-  it('sleeps when there is nothing, and goes on when woken', async () => {
+  it('sleeps when there are no items, and continues when woken', async () => {
     const log = growingLog();
     const iterator = log.iterator();
     const next = iterator.next();
@@ -81,17 +81,17 @@ describe('pullIterator', () => {
     expect(await next).toEqual(item(7));
   });
 
-  it('loses no wake-up that comes while it reads', async () => {
+  it('loses no wake-up during a read', async () => {
     const log = growingLog();
     const iterator = log.iterator();
     const next = iterator.next();
-    // The read has taken its (empty) page and has not told yet.
+    // The read has its (empty) page, but has not resolved yet.
     log.add(1);
     log.wake();
     expect(await next).toEqual(item(1));
   });
 
-  it('ends at once when it is returned, also while it sleeps', async () => {
+  it('ends at once on return(), also while it sleeps', async () => {
     const log = growingLog();
     const iterator = log.iterator();
     const next = iterator.next();
@@ -102,7 +102,7 @@ describe('pullIterator', () => {
     expect(await iterator.next()).toEqual(done);
   });
 
-  it('gives nothing of its page after it was returned', async () => {
+  it('gives no more items of its page after return()', async () => {
     const log = growingLog();
     log.add(1, 2);
     const iterator = log.iterator();
@@ -111,31 +111,34 @@ describe('pullIterator', () => {
     expect(await iterator.next()).toEqual(done);
   });
 
-  it.each([1, 2, 3])('gives each its own, where %i are asked for at once', async (pageSize) => {
-    const log = growingLog(pageSize, settled);
-    const iterator = log.iterator();
-    log.add(1, 2);
-    const asked = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
-    await settled();
-    log.add(3, 4);
-    log.wake();
-    expect(await Promise.all(asked)).toEqual([1, 2, 3, 4].map(item));
-    const [last, beyond] = [iterator.next(), iterator.next()];
-    log.add(5);
-    log.end();
-    log.wake();
-    expect(await last).toEqual(item(5));
-    expect(await beyond).toEqual(done);
-  });
+  it.each([1, 2, 3])(
+    'gives concurrent calls different items, with pages of %i',
+    async (pageSize) => {
+      const log = growingLog(pageSize, settled);
+      const iterator = log.iterator();
+      log.add(1, 2);
+      const asked = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
+      await settled();
+      log.add(3, 4);
+      log.wake();
+      expect(await Promise.all(asked)).toEqual([1, 2, 3, 4].map(item));
+      const [last, beyond] = [iterator.next(), iterator.next()];
+      log.add(5);
+      log.end();
+      log.wake();
+      expect(await last).toEqual(item(5));
+      expect(await beyond).toEqual(done);
+    },
+  );
 
-  it('passes on what its consumer throws into it, and is over', async () => {
+  it('rejects with the error that its consumer throws into it, and is over', async () => {
     const log = growingLog();
     const iterator = log.iterator();
     await expect(iterator.throw?.(new Error('enough'))).rejects.toThrow('enough');
     expect(log.isWatched).toBe(false);
   });
 
-  it('fails once with what reading failed with, and is over', async () => {
+  it('fails once with the error of the read, and is over', async () => {
     const log = growingLog();
     log.failure = new Error('the database is away');
     const iterator = log.iterator();
@@ -144,7 +147,7 @@ describe('pullIterator', () => {
     expect(await iterator.next()).toEqual(done);
   });
 
-  it('gives each item once and in order, however they come', async () => {
+  it('gives each item once and in order, whenever items are added', async () => {
     const burst = fc.record({ count: fc.nat({ max: 5 }), isWaited: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(

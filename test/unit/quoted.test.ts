@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { quoted } from '../../src/domain/quoted.ts';
 
-it('what was given is quoted on one line, and cut where it is long', () => {
+it('a value is quoted on one line, and cut if it is long', () => {
   expect(quoted('a "b"\n\u0000')).toBe(String.raw`"a \"b\"\n\u0000"`);
   expect(quoted('x'.repeat(200))).toBe(`"${'x'.repeat(200)}"`);
   expect(quoted('x'.repeat(201))).toBe(`"${'x'.repeat(200)}..."`);

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const read = (path: string) => readFileSync(ROOT + path, 'utf8');
 const README = read('README.md');
-/** The pages whose commands people copy. */
+/** Pages with commands that people copy. */
 const PAGES = [README, read('docs/api.md'), read('docs/operations.md')].join('\n');
 const EXAMPLES = `${ROOT}examples/`;
 const MAX_LINES = 150;
 const MAX_EXAMPLE_LINES = 15;
 
-/** How a printed command begins -> what runs it. */
+/** The start of a printed command -> the test that runs it. */
 const RUN_BY = [
   ['npm start\n', 'test/e2e/readme.test.ts'],
   ['npm stop\n', 'test/e2e/readme.test.ts'],
@@ -36,7 +36,7 @@ describe('the README', () => {
       expect(program.split('\n').length - 1).toBeLessThanOrEqual(MAX_EXAMPLE_LINES);
   });
 
-  it('has the figures of the pages that it names, each beside the command that makes it', () => {
+  it('has the same figures as the pages that it names, each beside the command that measures it', () => {
     const rows = [...README.matchAll(/^\| .+ \| (\d.+) \| `npm run (\w+) -- (.+)` \|$/gm)];
     expect(rows.length).toBeGreaterThan(5);
     for (const [, figures = '', script, args = ''] of rows) {
@@ -53,7 +53,7 @@ describe('the pages with commands', () => {
     expect(lines.some((line) => line.split(' ').includes(`examples/${name}`))).toBe(true);
   });
 
-  it('print programs that are examples, as they are', () => {
+  it('print the programs of examples/ unchanged', () => {
     const examples = readdirSync(EXAMPLES).map((name) => readFileSync(EXAMPLES + name, 'utf8'));
     const programs = [...fences('js'), ...fences('python'), ...fences('sh').filter(isScript)];
     expect(programs.length).toBeGreaterThanOrEqual(5);
@@ -95,20 +95,20 @@ describe('docs/README.md', () => {
   });
 });
 
-/** What docs/performance.md says a bench found. */
+/** The result of a bench according to docs/performance.md. */
 function resultsOf(bench: string): string {
   const lines = read('docs/performance.md').split('\n');
   return lines.filter((line) => line.startsWith(`${bench}: `)).join('\n');
 }
 
-/** What docs/failure-modes.md says a run of the chaos program found. */
+/** The result of a chaos run according to docs/failure-modes.md. */
 function faultsOf(args: string): string {
   const page = read('docs/failure-modes.md');
   expect(page).toContain(`\`npm run chaos -- ${args}\``);
   return /^`\d+ faults, .+`/m.exec(page)?.[0] ?? '';
 }
 
-/** The contents of the fences in a language. */
+/** The contents of all fences in a language. */
 function fences(language: string, text = PAGES): string[] {
   const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'));
   return [...found].map(([, content = '']) => content);

@@ -33,10 +33,10 @@ describe('renderedText', () => {
     expect(renderedText(text)).toBe(shown);
   });
 
-  it('leaves text alone that moves no cursor', () => {
+  it('leaves text unchanged that does not move the cursor', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: the test removes control characters.
         const still = text.replaceAll(/[\r\b\u001b]/g, '');
         expect(renderedText(still)).toBe(still);
       }),
@@ -63,7 +63,7 @@ describe('renderedText', () => {
     );
   });
 
-  it('draws a million characters, and refuses more; plain text it takes at any length', () => {
+  it('draws up to a million characters, and refuses more; plain text may have any length', () => {
     expect(() => renderedText(`\r${'a'.repeat(1_048_576)}`)).toThrow(
       /1048577 characters .*up to 1048576/,
     );
@@ -71,7 +71,7 @@ describe('renderedText', () => {
     expect(renderedText('a'.repeat(2_000_000))).toHaveLength(2_000_000);
   });
 
-  it('takes a bar that was drawn ten thousand times in no time', () => {
+  it('renders a bar that was drawn ten thousand times within a second', () => {
     const bar = Array.from({ length: 10_000 }, (_, n) => `\r${String(n).padStart(80)}`).join('');
     const startedAt = performance.now();
     expect(renderedText(bar)).toBe('9999'.padStart(80));
@@ -79,7 +79,7 @@ describe('renderedText', () => {
   });
 
   it.each(['\r', '\b', '\u001b[A', '\u001b[A\n', '\u001b[Ax', '\rx', '\u001b[K', '\u001b'])(
-    'takes a long line with a hundred thousand %j after it in no time',
+    'renders a long line with a hundred thousand %j after it within two seconds',
     (control) => {
       const text = `${'line\n'.repeat(1_000)}${'a'.repeat(500_000)}${control.repeat(100_000)}`;
       const startedAt = performance.now();

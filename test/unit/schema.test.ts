@@ -14,7 +14,7 @@ import { schema } from '../../src/schema/index.ts';
 
 const core = buildSchema(readFileSync('test/fixtures/schema-core.graphql', 'utf8'));
 
-/** Every name a client can use, with its type, as one line each. */
+/** Every name that a client can use, with its type, one per line. */
 function names(type: GraphQLNamedType): string[] {
   if (isEnumType(type)) return type.getValues().map(({ name }) => `${type.name}.${name}`);
   if (isInputObjectType(type))
@@ -53,7 +53,7 @@ describe('the schema', () => {
     expect(wanted.filter((name) => !have.has(name))).toEqual([]);
   });
 
-  it('asks for no argument and no input field that the core schema lets a client leave out', () => {
+  it('requires no argument and no input field that is optional in the core schema', () => {
     const required = Object.values(schema.getTypeMap())
       .flatMap(names)
       .filter((line) => /\(\w+: .*! = undefined\)$|^\w+Input\.\w+: .*!$/.test(line));

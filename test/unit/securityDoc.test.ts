@@ -6,13 +6,13 @@ import { probeNames, probeThemes, TIERS } from '../support/probes.ts';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const SECURITY = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
 
-/** What stands in italics: names of tests. */
+/** The text in italics, which names tests. */
 function namedTests(text: string): string[] {
   const prose = text.replaceAll(/`[^`]*`|\*\*/g, '').replaceAll(/\s+/g, ' ');
   return [...prose.matchAll(/\*([^*]+)\*/g)].flatMap(([, name]) => name ?? []);
 }
 
-/** Rows of defences: those of tables that have a column "tests". */
+/** The rows of defences: all rows of tables with a column "tests". */
 function defences(): string[][] {
   const tables = SECURITY.split('\n\n').filter((part) => /^\|.*\| tests +\|/.test(part));
   return tables.flatMap((table) =>
@@ -24,7 +24,7 @@ function defences(): string[][] {
   );
 }
 
-/** Everything that is quoted in a test, and so every title. */
+/** The source of all tests, in which every title stands in quotes. */
 function sourceOfTests(): string {
   return ['unit', 'int', 'e2e', 'e2e/security', 'e2e/security/probes']
     .flatMap((folder) =>

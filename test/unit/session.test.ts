@@ -48,7 +48,7 @@ describe('a session', () => {
     given().when(command).thenThrows();
   });
 
-  it('given one, open or closed, when opened again: refused', () => {
+  it('given open or closed, when opened again: refused', () => {
     given(opened).when(open).thenThrows();
     given(opened, closed('idle')).when(open).thenThrows();
   });

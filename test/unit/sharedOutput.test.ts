@@ -12,17 +12,17 @@ const KEPT_BYTES = 2 * 1024 * 1024;
 const TOTAL_STREAMS = 16;
 const ITEM_OVERHEAD_BYTES = 256;
 const PAGE_BYTES = KEPT_BYTES / 2;
-/** Of an output beside its text. */
+/** The size of an output without its text. */
 const JSON_BYTES = JSON.stringify({ kind: 'stream', name: 'stdout', text: '' }).length;
 
-/** Lets everything happen that waits for nothing but promises and turns. */
+/** Runs everything that waits only for promises and turns of the event loop. */
 const settled = async () => {
   for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
 /**
- * Output that grows by hand; reads answer with what was there when they began. What was read is fresh in a memory, of which
- * nothing is read.
+ * Output that the test adds to. A read gives what was there when it began, and puts it into the memory of fresh
+ * outputs. Only reads of the source are counted, not those of that memory.
  */
 function growingOutput(pageItems = 100, fresh = createFreshOutputs(), id = executionId) {
   const bounds = { limit: pageItems, maxBytes: PAGE_BYTES };
@@ -79,7 +79,7 @@ function growingOutput(pageItems = 100, fresh = createFreshOutputs(), id = execu
   };
 }
 
-/** Reads to the end, and tells what it has. */
+/** Reads to the end, and gives the items. */
 function reading(follower: AsyncIterableIterator<OutputItem>) {
   const seqs: number[] = [];
   const done = (async () => {
@@ -91,7 +91,7 @@ function reading(follower: AsyncIterableIterator<OutputItem>) {
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 describe('shared output', () => {
-  it('is read once for all who follow it, and not at all for what they know already', async () => {
+  it('is read once for all its followers, and never again for items that they have', async () => {
     const output = growingOutput();
     const shared = createSharedOutput();
     const readers = range(1_000).map(() => reading(shared.follow(output.source, null)));
@@ -107,27 +107,27 @@ describe('shared output', () => {
     output.end();
     await Promise.all(readers.map(({ done }) => done));
     for (const { seqs } of readers) expect(seqs).toEqual(range(20));
-    // For each commit its page, and the look behind that.
+    // Each commit costs a read of its page, and another that finds nothing more.
     expect(output.reads).toBeLessThanOrEqual(2 * 12);
     expect(output.watchers).toBe(0);
     expect(shared.followers('x')).toBe(0);
     expect(shared.count).toBe(0);
   });
 
-  it('loses nothing that is added while somebody else’s read is under way', async () => {
+  it('loses nothing that is added during another follower’s read', async () => {
     const output = growingOutput();
     const shared = createSharedOutput();
     const first = shared.follow(output.source, null).next();
     const second = shared.follow(output.source, null);
     await Promise.resolve();
-    // The read of the first has begun, and will find nothing.
+    // The first follower's read has begun and will find nothing.
     output.add('a');
     output.wake();
     expect((await second.next()).value).toMatchObject({ seq: 1 });
     expect((await first).value).toMatchObject({ seq: 1 });
   });
 
-  it('has the last pages fresh for those who are a little behind, up to a size', async () => {
+  it('keeps the last pages, up to a size, for followers that are a little behind', async () => {
     const output = growingOutput(1);
     const shared = createSharedOutput();
     const pages = 8;
@@ -150,7 +150,7 @@ describe('shared output', () => {
     expect(output.watchers).toBe(0);
   });
 
-  it('counts tiny items for what they cost', async () => {
+  it('counts the real memory of tiny items', async () => {
     const output = growingOutput(1_000);
     const shared = createSharedOutput();
     const behind = shared.follow(output.source, null);
@@ -162,12 +162,12 @@ describe('shared output', () => {
     expect(output.reads).toBe(11);
   });
 
-  it('has so much of all streams fresh, the newest, and nothing for long', async () => {
+  it('keeps a bounded size of all streams, the newest, and only for seconds', async () => {
     let now = 0;
     const fresh = createFreshOutputs(() => now);
     const shared = createSharedOutput();
     const text = 'x'.repeat(KEPT_BYTES - ITEM_OVERHEAD_BYTES - JSON_BYTES);
-    /** Reads the streams one after the other, then each again: how often each was read. */
+    /** Reads the streams one after the other, then each again. Gives how often each source was read. */
     const readTwice = async (streams: number, pauseMs = 0) => {
       const outputs = range(streams).map(() => growingOutput(100, fresh, newId<ExecutionId>()));
       const followers = outputs.map(({ source, add }, index) => {
@@ -189,7 +189,7 @@ describe('shared output', () => {
     expect(await readTwice(2, 6_000)).toEqual([2, 2]);
   });
 
-  it('knows a stream no longer than somebody follows it', async () => {
+  it('forgets a stream when its last follower leaves', async () => {
     const output = growingOutput();
     const shared = createSharedOutput();
     output.add('a');
@@ -201,7 +201,7 @@ describe('shared output', () => {
     expect(shared.count).toBe(0);
   });
 
-  it('fails for all who waited for the read that failed, and begins anew after that', async () => {
+  it('fails for all who waited for a read that failed, and works again after that', async () => {
     const output = growingOutput();
     const shared = createSharedOutput();
     const { read } = output.source;
@@ -219,7 +219,7 @@ describe('shared output', () => {
     expect(again.value).toMatchObject({ seq: 1 });
   });
 
-  it('ends at once for one that begins at the end', async () => {
+  it('ends at once for a follower that begins at the end', async () => {
     const output = growingOutput();
     output.add('a');
     output.end();

@@ -10,13 +10,13 @@ const line = (start: number, perMinute: number) =>
   });
 
 describe('the trend of samples', () => {
-  it('is the growth of a line, and the level in its middle', () => {
+  it('has the slope of the line, and its level in the middle', () => {
     const { level, growth } = trendOf(line(50, 0.5));
     expect(growth).toBeCloseTo(10);
     expect(level).toBeCloseTo(55);
   });
 
-  it('is not bent by a fifth of the samples, wherever they are', () => {
+  it('is not changed by a fifth of the samples, wherever they are', () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat(59), { maxLength: 12 }),
@@ -31,7 +31,7 @@ describe('the trend of samples', () => {
     );
   });
 
-  it('finds a leak that a single sample cannot be told from noise', () => {
+  it('shows a leak that is smaller than the noise of a sample', () => {
     const samples = line(50, 0.5).map(({ minute, value }, n) => ({
       minute,
       value: value + ((n % 3) - 1) * 4,

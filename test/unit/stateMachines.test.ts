@@ -1,4 +1,4 @@
-/** The diagrams in docs/events.md are what the deciders do: every state is visited, every command tried there. */
+/** Compares the diagrams in docs/events.md with the deciders: every command is tried in every state. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { WrongStateError } from '../../src/domain/decider.ts';
@@ -17,7 +17,7 @@ import { POOL_ID } from '../../testkit/events.ts';
 const doc = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
 const at = '2026-01-02T03:04:05.678Z';
 
-/** The arrows drawn below a heading, but for those to the end. */
+/** The arrows drawn below a heading, except those to the end. */
 function drawn(stream: string): string[] {
   const section = doc.split(`### \`${stream}-<id>\``)[1]?.split('\n### ')[0] ?? '';
   const diagram = /```mermaid\nstateDiagram-v2\n([\s\S]*?)```/.exec(section)?.[1] ?? '';
@@ -32,7 +32,7 @@ interface Machine<State, Command, Event extends { readonly type: string }> {
   nameOf(state: State): string;
 }
 
-/** Every arrow that can be walked, as the diagrams write it. */
+/** Every possible transition, written as in the diagrams. */
 function walked<S, C, E extends { readonly type: string }>(machine: Machine<S, C, E>): string[] {
   const arrows = new Set<string>();
   const seen = new Set<string>();
@@ -42,7 +42,7 @@ function walked<S, C, E extends { readonly type: string }>(machine: Machine<S, C
     if (seen.has(name(state))) continue;
     seen.add(name(state));
     for (const command of machine.commands) {
-      // What follows in the same decision begins where the first event led, and is found from there.
+      // Further events of the same decision start from the state after the first, and are found from there.
       const [event] = decided(machine, command, state);
       if (!event) continue;
       const next = machine.evolve(state, event);
@@ -138,12 +138,12 @@ const executionCommands: ExecutionCommand[] = [
   { type: 'RequestInterrupt', at },
   { type: 'RecordStart', at },
   ...ENDS.map((status) => finish(status, at)),
-  // Those that can end what never began.
+  // Statuses of executions that may end before they begin.
   finish('CANCELLED', null),
   finish('WORKER_LOST', null),
 ];
 
-/** How each entity is walked, and how many arrows there are to be drawn. */
+/** How to walk each entity, and how many arrows its diagram must have. */
 const WALKS: Readonly<
   Record<StreamKind, { readonly walk: () => string[]; readonly arrows: number }>
 > = {

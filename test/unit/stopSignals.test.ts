@@ -1,4 +1,4 @@
-/** When a gateway stops, and what a second word of it means. */
+/** When a gateway stops, and what a second signal does. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { onStopSignals } from '../../src/process/stopSignals.ts';
 
@@ -22,7 +22,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('a signal stops it once, and one that comes a second later ends it at once', () => {
+it('a signal stops the gateway once; a further one after a second or more ends the process at once', () => {
   onStopSignals(close);
   process.emit('SIGTERM');
   vi.advanceTimersByTime(500);
@@ -34,7 +34,7 @@ it('a signal stops it once, and one that comes a second later ends it at once', 
   expect(exit.mock.calls).toEqual([[130]]);
 });
 
-it('a stop of its own is no signal: the first that follows leaves it its time', () => {
+it('a gateway that stops by itself still has its time after a first signal', () => {
   const stop = onStopSignals(close);
   stop('it is too old');
   expect(process.exitCode).toBe(1);
@@ -44,7 +44,7 @@ it('a stop of its own is no signal: the first that follows leaves it its time', 
   expect(exit).not.toHaveBeenCalled();
 });
 
-it('a reason to stop that comes while it stops changes nothing', () => {
+it('a further reason to stop changes nothing while the gateway stops', () => {
   const stop = onStopSignals(close);
   process.emit('SIGTERM');
   vi.advanceTimersByTime(2_000);

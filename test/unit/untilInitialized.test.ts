@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { untilInitialized } from '../../src/service/execute/untilInitialized.ts';
 
-/** A pool that is initialized when the test says so. */
+/** A pool that the test initializes. */
 function startingPool() {
   const listeners = new Set<() => void>();
   const pool = {
@@ -21,7 +21,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('a call to a gateway that has just started', () => {
-  it('waits until the workers are taken over, and leaves nothing behind', async () => {
+  it('waits until the workers are taken over, and leaves no listener or timer', async () => {
     const { pool, listeners, changed } = startingPool();
     const waiting = untilInitialized(pool);
     changed();
@@ -33,7 +33,7 @@ describe('a call to a gateway that has just started', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is told POOL_INITIALIZING when that takes too long', async () => {
+  it('is refused with POOL_INITIALIZING if that takes too long', async () => {
     const { pool, listeners } = startingPool();
     const refused = expect(untilInitialized(pool)).rejects.toMatchObject({
       code: 'POOL_INITIALIZING',
@@ -44,7 +44,7 @@ describe('a call to a gateway that has just started', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('does not wait for one that has started', async () => {
+  it('does not wait once the gateway is initialized', async () => {
     const { pool, listeners } = startingPool();
     pool.isInitializing = false;
     await untilInitialized(pool);

@@ -46,7 +46,7 @@ const lost: WorkerEvent = { type: 'WorkerLost', data: loss };
 const givenUp: WorkerEvent = { type: 'WorkerLost', data: { ...loss, reason: 'create-failed' } };
 const removed: WorkerEvent = { type: 'WorkerRemoved', data: { at } };
 
-/** How each state is reached. */
+/** The events that lead to each state. */
 const HISTORY = {
   none: [],
   REQUESTED: [requested],
@@ -60,14 +60,14 @@ const HISTORY = {
 type State = keyof typeof HISTORY;
 const STATES = Object.keys(HISTORY) as State[];
 
-/** It happened already, or is no longer true. */
+/** No event: what the command asks for has happened already, or no longer applies. */
 const NOTHING: readonly WorkerEvent[] = [];
-/** What each command records in each state. What is not here is refused. */
+/** The event that each command records in each state. A command that is missing here is refused. */
 const RECORDED: Readonly<Record<State, Partial<Record<Name, readonly WorkerEvent[]>>>> = {
   none: { request: [requested] },
   REQUESTED: { start: [started], retire: [retired], lose: [lost], giveUp: [givenUp] },
   STARTING: { ready: [isReady], retire: [retired], lose: [lost], giveUp: [givenUp] },
-  // It was made: it cannot be given up as never made any more.
+  // The worker exists, so it can no longer be given up as never made.
   IDLE: { assign: [assigned], retire: [retired], lose: [lost], giveUp: NOTHING },
   ASSIGNED: { retire: [retired], lose: [lost], giveUp: NOTHING },
   RETIRED: { retire: NOTHING, lose: NOTHING, giveUp: NOTHING, remove: [removed] },
@@ -92,7 +92,7 @@ describe('a worker', () => {
     },
   );
 
-  it('says in a refusal what was asked and how things are', () => {
+  it('names the command and its own state in a refusal', () => {
     given(...HISTORY.RETIRED)
       .when(assign)
       .thenThrows(/AssignWorker.*RETIRED/);

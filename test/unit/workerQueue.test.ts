@@ -11,7 +11,7 @@ const WAIT_MS = 1_000;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A queue over a list of idle workers. */
+/** A queue with a list of idle workers behind it. */
 function setUp() {
   const idle: Worker[] = [];
   const seen = { needed: 0, changes: 0, errors: [] as unknown[] };
@@ -38,7 +38,7 @@ function setUp() {
     queue.wake();
     return workers.map(({ id }) => id);
   };
-  /** Takes the worker, as the commit that assigns it does. */
+  /** Takes the worker from the list, as the commit that assigns it does. */
   const take = async (worker: Worker): Promise<WorkerId> => {
     const index = idle.indexOf(worker);
     if (index < 0) throw new ConcurrencyError('stream');
@@ -48,14 +48,14 @@ function setUp() {
   return { queue, idle, seen, source, add, take };
 }
 
-/** A user whom nobody else is. */
+/** A new user. */
 const someone = () => newId<SessionId>();
 
-/** Lets everything happen that waits for nothing but promises. */
+/** Runs everything that waits only for promises. */
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
 describe('the worker queue', () => {
-  it('sends a user who waits twice to the session that the first wait has opened', async () => {
+  it('sends a user who waits twice to the session that the first of these calls opened', async () => {
     const { queue, add, take } = setUp();
     const first = queue.claim('ann', take, WAIT_MS);
     const second = queue.claim('ann', take, WAIT_MS).catch((error: unknown) => error);
@@ -68,7 +68,7 @@ describe('the worker queue', () => {
     expect(await other).toBe(next);
   });
 
-  it('makes nobody count as one without a worker while one is being given to them', async () => {
+  it('does not count users as waiting while they are being given a worker', async () => {
     const { queue, add, take } = setUp();
     add();
     let commit = () => {};
@@ -93,7 +93,7 @@ describe('the worker queue', () => {
     expect(await other).toBeInstanceOf(Error);
   });
 
-  it('hands out a worker that is idle already, also to those who will not wait', async () => {
+  it('hands out an idle worker at once, also to calls that will not wait', async () => {
     const { queue, add, take } = setUp();
     const [first, second] = add(2);
     expect(await queue.claim(someone(), take, WAIT_MS)).toBe(first);
@@ -103,7 +103,7 @@ describe('the worker queue', () => {
     expect(queue.waiting).toBe(0);
   });
 
-  it('serves those who wait in the order they came', async () => {
+  it('serves waiting users in the order in which they came', async () => {
     const { queue, add, take } = setUp();
     const served: string[] = [];
     const claims = ['a', 'b', 'c'].map((name) =>
@@ -138,7 +138,7 @@ describe('the worker queue', () => {
     expect(seen.changes).toBe(2);
   });
 
-  it('tries another worker when somebody else took the first', async () => {
+  it('tries another worker when the first has been taken meanwhile', async () => {
     const { queue, idle, add, take } = setUp();
     add(2);
     const tried: WorkerId[] = [];
@@ -197,7 +197,7 @@ describe('the worker queue', () => {
     expect(most).toBe(1);
   });
 
-  it('tells those whose time is over how long they waited', async () => {
+  it('refuses callers whose time is over, and says how long they waited', async () => {
     const { queue, take } = setUp();
     const refused = expect(queue.claim(someone(), take, WAIT_MS)).rejects.toThrow(
       `exhausted after ${WAIT_MS}`,
@@ -209,7 +209,7 @@ describe('the worker queue', () => {
     expect(queue.waiting).toBe(0);
   });
 
-  it('does not refuse whoever is being served when their time is over', async () => {
+  it('does not refuse callers who are just being served when their time is over', async () => {
     const { queue, add, take } = setUp();
     add();
     const claim = queue.claim(
@@ -224,7 +224,7 @@ describe('the worker queue', () => {
     expect(await claim).toEqual(expect.any(String));
   });
 
-  it('lets those who wait go on waiting when a look failed', async () => {
+  it('keeps callers waiting when a look for idle workers fails', async () => {
     const { queue, source, seen, add, take } = setUp();
     source.failure = new Error('the database is away');
     const claim = queue.claim(someone(), take, WAIT_MS);
@@ -284,7 +284,7 @@ describe('the worker queue', () => {
     expect((await Promise.all(greedy)).slice(1)).toEqual(['told otherwise', 'told otherwise']);
   });
 
-  it('tells everybody who waits when it closes', async () => {
+  it('refuses all waiting callers when it closes', async () => {
     const { queue, take } = setUp();
     const claims = [queue.claim(someone(), take, WAIT_MS), queue.claim(someone(), take, WAIT_MS)];
     const refused = Promise.all(claims.map((claim) => expect(claim).rejects.toThrow('stopping')));

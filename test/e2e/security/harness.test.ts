@@ -1,6 +1,6 @@
 /**
- * The probes can fail. They attack a container that only looks like a worker, in which doors are open that a worker keeps
- * shut; and they refuse to run where they do not belong.
+ * Tests that the probes can fail. They attack a container that only looks like a worker and has weaknesses that a
+ * worker has not. They also refuse to run anywhere else.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,10 +18,10 @@ import {
 } from '../../support/probes.ts';
 
 const USER = '64002';
-/** What a command line can hold is more than a theme's code. */
+/** A theme's code is short enough for a command line. */
 const PYTHON = ['/usr/bin/python3', '-I', '-c'];
 
-/** Not root, no network, read-only root: as far as the harness asks. The rest is as open as Docker can make it. */
+/** As the harness demands: not root, no network, read-only root. The rest is as open as Docker allows. */
 const WEAK: Docker.HostConfig = {
   NetworkMode: 'none',
   ReadonlyRootfs: true,
@@ -30,7 +30,7 @@ const WEAK: Docker.HostConfig = {
   ReadonlyPaths: [],
   Tmpfs: { '/workspace': 'rw,mode=1777', '/tmp': 'rw,mode=1777' },
   Ulimits: [{ Name: 'core', Soft: -1, Hard: -1 }],
-  // Its init runs as the same user: an agent without a user of its own.
+  // Its init runs as the same user, like an agent without its own user.
   Init: true,
 };
 
@@ -112,7 +112,7 @@ describe('in a container with open doors', () => {
   ])('the probes of %s say which they went through', async (theme, open) => {
     const host = { ...WEAK, Binds: [`${hostFolder}:/host`] };
     const printed = await run(probeCode(theme, parameters), host, USER);
-    // Programs that ask for a password write to the terminal as well.
+    // Programs that ask for a password write to the terminal, too.
     const lines = printed.split('\n').filter((line) => line.startsWith('{"probe"'));
     const verdicts = parseVerdicts(lines.join('\n'));
     const through = [...verdicts.values()].filter((verdict) => verdict.through !== undefined);
@@ -161,7 +161,7 @@ async function run(code: string, host: Docker.HostConfig, user: string): Promise
   const output = new PassThrough();
   const printed = text(output);
   await docker.run(image, [...PYTHON, code], output, {
-    // A terminal, so that what it prints is not framed.
+    // With a terminal Docker does not frame the output.
     Tty: true,
     Entrypoint: [],
     User: user,

@@ -1,4 +1,7 @@
-/** Code that takes all it can get of one resource gets its share and no more; afterwards the session works. Every bomb has a bound. */
+/**
+ * Code that takes all it can of one resource gets only its share, and the session works afterwards. Every bomb has a
+ * bound.
+ */
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
@@ -16,7 +19,7 @@ const docker = new Docker(
 
 const MAX_PIDS = 96;
 const DISK_MB = 64;
-/** gVisor counts a thread or process that it is just making or ending a little late. */
+/** gVisor is a little late in counting threads and processes that begin or end. */
 const SLACK_PIDS = 32;
 const MIB = 1024 * 1024;
 const TIMEOUT = { timeoutMs: 60_000 };
@@ -41,7 +44,7 @@ describe.each([...EXTENT.limitsUnder])('under %s', (tier) => {
   };
 
   it('processes end at their number, and a kernel can be replaced while none is free', async () => {
-    // Small programs: a copy of the kernel would take its memory as well, under gVisor some 40 MB each.
+    // Small programs are started, since a copy of the kernel also takes memory: under gVisor some 40 MB each.
     const forked = await run(`
 import errno, os
 count = 0
@@ -118,7 +121,7 @@ print(size)`);
     },
   );
 
-  // gVisor has no such limit: there a file costs memory, and that ends the sandbox.
+  // gVisor has no such limit: there files cost memory, and the memory limit ends the sandbox.
   if (tier === 'runc')
     it('files that hold nothing end with ENOSPC, too', async () => {
       const made = await run(`

@@ -1,4 +1,4 @@
-/** What hostile code leaves behind, and what it sees of others: between sessions at once, and from one to the next. */
+/** What hostile code leaves behind and sees of others, in simultaneous sessions and from one session to the next. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,11 +11,11 @@ const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
 );
 
-/** In every name and command line that the hostile session makes. */
+/** A mark in every name and command line that the hostile session makes. */
 const MARK = 'mallory-was-here';
 const PORT = 47_001;
 
-/** Servers, files, and processes that want to stay: without a parent, deaf to signals, and one that forks for ever. */
+/** Makes servers, files, and processes that are hard to end: orphaned, deaf to signals, and forking for ever. */
 const PLANT = `
 import os, signal, socket, subprocess, sys
 for folder in ("/workspace", "/tmp", "/dev/shm"):
@@ -37,7 +37,7 @@ for kind in ("stays", "forks"):
     subprocess.Popen([sys.executable, "-c", DEAF, "${MARK}", kind], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 `;
 
-/** What there is to see, as JSON. */
+/** Prints everything that is visible, as JSON. */
 const LOOK = `
 import json, os, socket
 def connect(family, address):
@@ -66,7 +66,7 @@ const NOTHING = {
   unix: false,
 };
 
-/** Files that Python, IPython, bash and matplotlib read when they start, each of which would leave a mark. */
+/** Files that Python, IPython, bash and matplotlib read at their start. Each would leave a mark. */
 const PLANT_START_FILES = `
 import os
 code = "open('/tmp/start-file-ran', 'a').write(__file__ if '__file__' in globals() else 'x')\\n"
@@ -95,12 +95,12 @@ describe.each([...EXTENT.neighboursUnder])('under %s', (tier) => {
   const look = async (user: string): Promise<unknown> =>
     JSON.parse((await execute(gateway, user, LOOK)).stdout);
 
-  it('code sees what it made itself: the look finds what is there', async () => {
+  it('code sees what it made itself, which proves that the look works', async () => {
     expect(await look('mallory')).toMatchObject({
       tcp: 'connected',
       abstract: 'connected',
       files: expect.objectContaining({ length: 3 }),
-      // The one that stays. The one that forks may be seen as two, or be missed.
+      // The process that stays. The forking one may be seen twice or be missed.
       processes: expect.toSatisfy((count: number) => count >= 1),
       unix: true,
     });
@@ -148,7 +148,7 @@ describe.each([...EXTENT.neighboursUnder])('under %s', (tier) => {
   });
 });
 
-/** Command lines on the host that contain a text, but for the tests' own. */
+/** The command lines on the host that contain a text, except the tests' own. */
 function hostCommands(text: string): string[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)

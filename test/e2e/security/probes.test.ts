@@ -1,6 +1,6 @@
 /**
- * Hostile code against the cell, under each runtime: in a session like anybody's, and none of it may get through. A probe
- * that fails for a reason of its own counts as failed, too.
+ * Hostile code attacks the cell from a normal session, under each runtime, and none of it may get through. A probe that
+ * breaks for another reason counts as failed, too.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
@@ -15,11 +15,11 @@ import {
   type Verdict,
 } from '../../support/probes.ts';
 
-/** Of one theme; the longest reads every file of the image, under gVisor on a busy machine. */
+/** The limit for one theme. The longest reads every file of the image, under gVisor and on a busy machine. */
 const THEME_TIMEOUT_MS = 90_000;
 const MIN_PROBES = 60;
 
-it(`is at least ${MIN_PROBES} different attacks under each runtime`, () => {
+it(`the probes are at least ${MIN_PROBES} different attacks under each runtime`, () => {
   for (const tier of TIERS) {
     const names = probeThemes().flatMap((theme) => probeNames(theme, tier));
     expect(new Set(names).size).toBe(names.length);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the official image's entry point promises: a cluster in PGDATA with POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB,
-# set up by a server that listens on no network, then the server itself as the container's process.
+# Does what the official image's entry point does: a server without network sets up a cluster in PGDATA with POSTGRES_USER,
+# POSTGRES_PASSWORD and POSTGRES_DB; then the real server becomes the container's process.
 set -euo pipefail
 
 if [ "$(id -u)" = 0 ]; then

@@ -1,4 +1,4 @@
-"""Tampering with whatever keeps the worker going: init, the agent, what starts kernels, and the agent's socket."""
+"""Tampering with the worker's own processes: init, the agent, the starter of kernels, and the agent's socket."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PTRACE_SEIZE = 0x4206
 
 
 def each(numbers: Numbers, attack: Callable[..., object], *arguments: Any) -> str:
-    """One attack on each process that user code did not make; the attack gets its number, then the arguments."""
+    """One attack on each process that user code did not make. The attack gets the process id, then the arguments."""
     return every(*(refused(str(pid), numbers, attack, pid, *arguments) for pid in strangers()))
 
 
@@ -57,7 +57,7 @@ def kill_otherwise() -> str:
         return call("pidfd_send_signal", call("pidfd_open", pid, 0), signal.SIGTERM, 0, 0)
 
     return every(
-        # The first is no signal, and asks only whether one might be sent.
+        # Signal 0 only asks whether a signal may be sent.
         each(PERM, lambda pid: call("tgkill", pid, pid, 0)),
         each(PERM, lambda pid: call("tgkill", pid, pid, signal.SIGTERM)),
         each(PERM, lambda pid: call("rt_sigqueueinfo", pid, signal.SIGTERM, information)),
@@ -68,17 +68,17 @@ def kill_otherwise() -> str:
 
 
 def _groups() -> set[int]:
-    """Process groups of strangers. A minus before 1 would mean every process, so init's is left to the next probe."""
+    """Signals to other process groups. -1 would mean every process, so init's group is left to the next probe."""
     return {os.getpgid(pid) for pid in strangers()} - {0, 1}
 
 
 @probe("signals all processes at once, the agent among them")
 def kill_all() -> str:
-    """From a child in a session of its own that does nothing else: all that it may signal is user code's own."""
+    """From a child in its own session: all processes that it may signal must belong to user code."""
     before = strangers()
 
     def attack() -> None:
-        # The kernel and this probe ignore it for a moment; what is asked is whom it reaches.
+        # The kernel and this probe ignore the signal for a moment, since the question is whom it reaches.
         os.kill(-1, 0)
 
     code = in_child(attack)
@@ -94,7 +94,7 @@ def trace() -> str:
     def attach(pid: int) -> int:
         call("ptrace", PTRACE_ATTACH, pid, 0, 0)
         os.waitpid(pid, 0)
-        # Whoever could be traced is let go again: init must go on, or nothing ends.
+        # A traced process is released again: init must go on, or nothing ends.
         return call("ptrace", PTRACE_DETACH, pid, 0, 0)
 
     return every(
@@ -135,8 +135,8 @@ def _read_of(pid: int, name: str) -> bytes:
 def environment() -> str:
     if not is_gvisor():
         return each((*DENIED, *ABSENT), _read_of, "environ")
-    # gVisor shows it to everyone, so there must be nothing in it but settings that anyone may know, and what the kernel
-    # itself has.
+    # gVisor shows it to everyone, so it may hold only settings that anyone may know, and variables that the kernel itself
+    # has.
     seen = {entry for pid in strangers() for entry in _entries(pid)}
     own = _entries(PARAMETERS["kernel_pid"])
     known = {"PATH", "HOME", "HOSTNAME", *PARAMETERS["settings"]}
@@ -155,7 +155,7 @@ def memory_map() -> str:
 
 
 def is_open_to_all(taken: int, path: str, flags: int) -> bool:
-    """Whether this is the null device, or a file that this very user opens by its own name, too."""
+    """Whether this is the null device, or a file that this user can open by its name, too."""
     status = os.fstat(taken)
     if stat.S_ISCHR(status.st_mode):
         return os.read(os.open(path, os.O_RDONLY), 1) == b""
@@ -170,7 +170,7 @@ def is_open_to_all(taken: int, path: str, flags: int) -> bool:
 def files() -> str:
     def take(path: str, flags: int) -> None:
         taken = os.open(path, flags | os.O_NONBLOCK)
-        # gVisor opens again for anyone what they may open anyway: the null device, a counter that is just being read.
+        # gVisor lets anyone reopen files that they may open anyway: the null device, a counter that is just being read.
         if is_gvisor() and is_open_to_all(taken, path, flags):
             raise OSError(ENXIO, "open to all")
 
@@ -203,7 +203,7 @@ def priorities() -> str:
         each(PERM, lambda pid: call("prlimit64", pid, 7, limit, 0)),
     )
     if is_gvisor():
-        # There niceness and affinity are numbers that nothing reads.
+        # Under gVisor nothing reads niceness and affinity.
         return fixed
     return every(
         fixed,
@@ -304,7 +304,7 @@ def replace_socket() -> str:
 
 @probe("finds another socket that somebody listens on")
 def named_sockets() -> str:
-    """Agent and kernels talk over pairs of sockets without names. What has a name is the agent's socket alone."""
+    """Agent and kernels talk over unnamed pairs of sockets. Only the agent's socket has a name."""
     names = set()
     with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
         for line in list(table)[1:]:

@@ -1,4 +1,4 @@
-"""What every probe needs: proof that this is a worker, calls of the kernel by name, and a verdict that needs evidence.
+"""What every probe needs: proof that this is a worker, system calls by name, and a verdict that needs evidence.
 
 A probe is a function that attacks. It returns what it saw when it was refused, raises Through when it was not, and any
 other exception means that the attack itself is broken: that never counts as held. Each runs in a process of its own,
@@ -20,13 +20,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# A probe looks at some files or makes some calls. One that hangs is broken.
+# A probe looks at some files or makes some calls. A probe that hangs is broken.
 PROBE_SECONDS = 30
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
 
-# Numbers of calls on x86-64 and on arm64 (<asm/unistd.h>); None: that machine has none.
+# System call numbers on x86-64 and on arm64 (<asm/unistd.h>); None: the machine does not have the call.
 CALLS: dict[str, tuple[int, int | None]] = {
     "acct": (163, 89),
     "add_key": (248, 217),
@@ -110,7 +110,7 @@ class NotAWorker(Exception):
 
 
 class Through(Exception):
-    """An attack was not refused; the message says what came of it."""
+    """An attack was not refused; the message says what it achieved."""
 
 
 # From the test: `tier` (runc or runsc), what the host has, and the kernel's own process.
@@ -118,7 +118,7 @@ PARAMETERS: dict[str, Any] = {}
 
 Probe = Callable[[], str]
 Numbers = tuple[int, ...]
-# What a closed door says, in its several wordings.
+# The error numbers that mean a refusal.
 PERM: Numbers = (errno.EPERM,)
 DENIED: Numbers = (errno.EPERM, errno.EACCES)
 READ_ONLY: Numbers = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -127,7 +127,7 @@ _probes: dict[str, Probe] = {}
 
 
 def probe(name: str, only: str | None = None) -> Callable[[Probe], Probe]:
-    """Register an attack under a name that says what it attempts; `only` if one runtime alone has such a thing."""
+    """Register an attack under a name that says what it attempts; `only` limits it to one runtime."""
 
     def register(attack: Probe) -> Probe:
         if only in (None, PARAMETERS["tier"]):
@@ -151,7 +151,7 @@ def assert_worker() -> None:
 
 
 def call(name: str, *arguments: Any) -> int:
-    """A call of the kernel; raises OSError as os does."""
+    """A system call; raises OSError as os does."""
     x86, arm = CALLS[name]
     number = x86 if IS_X86 else arm
     if number is None:
@@ -168,7 +168,7 @@ def _argument(value: Any) -> Any:
 
 
 def refused(what: str, numbers: Numbers, attack: Callable[..., object], *arguments: Any) -> str:
-    """The attack must fail with one of these error numbers. Any other one is raised: then the attack is broken."""
+    """The attack must fail with one of these error numbers. Any other error is raised: then the attack is broken."""
     try:
         result = attack(*arguments)
     except OSError as error:
@@ -179,14 +179,14 @@ def refused(what: str, numbers: Numbers, attack: Callable[..., object], *argumen
 
 
 def every(*evidence: str) -> str:
-    """All of several attacks; there must be some."""
+    """Run several attacks, of which there must be at least one, and join what they saw."""
     if not evidence:
         raise AssertionError("nothing was attacked")
     return "; ".join(evidence)
 
 
 def demand(is_so: bool, evidence: str) -> str:
-    """What was seen is what a closed door looks like."""
+    """Return the evidence if the condition holds; otherwise the attack got through."""
     if not is_so:
         raise Through(evidence)
     return evidence
@@ -198,14 +198,14 @@ def is_gvisor() -> bool:
 
 
 def run_probes() -> None:
-    """Run all that were registered and print one JSON line for each."""
+    """Run all registered probes, and print one JSON line for each."""
     assert_worker()
     for name, attack in _probes.items():
         print(json.dumps({"probe": name, **_run(attack)}), flush=True)
 
 
 def _run(attack: Probe) -> dict[str, str]:
-    """The verdict of one attack, from a process of its own."""
+    """The verdict of one attack, which runs in its own process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -236,7 +236,7 @@ def _verdict(attack: Probe) -> dict[str, str]:
 
 
 def _read_all(reading: int, deadline: float) -> bytes | None:
-    """What comes until the other end closes; None if it does not by then."""
+    """All bytes until the other end closes; None if it does not close in time."""
     text = b""
     try:
         while True:
@@ -252,7 +252,7 @@ def _read_all(reading: int, deadline: float) -> bytes | None:
 
 
 def in_child(body: Callable[[], object]) -> int:
-    """Run this in a further process; its exit code, negative for the signal that ended it."""
+    """Run this in a child process and return its exit code, negative for the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -274,7 +274,7 @@ def parent_of(pid: int) -> int:
 
 
 def strangers() -> list[int]:
-    """Every process that user code did not make: init, agent, and whatever else keeps the worker going."""
+    """Every process that user code did not make: init, the agent, and the worker's other processes."""
     kernel = PARAMETERS["kernel_pid"]
     found = []
     for entry in os.listdir("/proc"):

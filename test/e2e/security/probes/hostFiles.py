@@ -20,9 +20,9 @@ from harness import (
     refused,
 )
 
-# What user code sees of each file, at most; none of these is read for its size.
+# At most this much of each file is read, since only its beginning matters.
 READ_BYTES = 65_536
-# /sys has links that lead in circles; it is walked without following them, and this far.
+# /sys has links that lead in circles: the walk does not follow them, and has this limit.
 MAX_SYS_ENTRIES = 50_000
 
 
@@ -37,7 +37,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def _hidden(path: str) -> str:
-    """A file that is not there, closed, or empty."""
+    """The file is absent, not readable, or empty."""
     try:
         seen = _read(path)
     except OSError as error:
@@ -67,7 +67,7 @@ def host_activity() -> str:
         "partitions swaps modules zoneinfo buddyinfo pagetypeinfo pressure/cpu fs/ext4 bus/pci/devices config.gz"
     ).split()
     if not is_gvisor():
-        # Counts of keys of all users on the host; a number or two, and not hidden by Docker either.
+        # It counts the keys of all users on the host: a number or two, which Docker does not hide either.
         names.remove("key-users")
     return every(*(_hidden(f"/proc/{name}") for name in names))
 
@@ -133,7 +133,7 @@ def proc_files() -> str:
 
 @probe("maps itself to another user")
 def identity_maps() -> str:
-    """Of its own process; these are files of user namespaces, of which it has none."""
+    """Write the id maps of its own process: they are for user namespaces, of which it has none."""
     numbers = (*READ_ONLY, *ABSENT, EINVAL)
     return every(
         refused("uid_map", numbers, _write, "/proc/self/uid_map", b"0 64002 1"),
@@ -313,7 +313,7 @@ def replace_folders() -> str:
 
 @probe("leaves by a folder that was left open")
 def open_folders() -> str:
-    """A descriptor of a folder of the host would lead past every mount (as in runc, 2024)."""
+    """A descriptor of a host folder would lead past every mount (as in runc, 2024)."""
     seen = []
     for entry in os.listdir("/proc/self/fd"):
         number = int(entry)
@@ -344,7 +344,7 @@ def host_paths() -> str:
 
 @probe("reads or leaves something in the container's own log")
 def container_log() -> str:
-    """The kernel's output is a pipe of the agent's; the log belongs to init."""
+    """The kernel's output is a pipe to the agent; the log belongs to init."""
     for number in (1, 2):
         kind = stat.S_IFMT(os.stat(f"/proc/{PARAMETERS['kernel_pid']}/fd/{number}").st_mode)
         if kind not in (stat.S_IFIFO, stat.S_IFSOCK):

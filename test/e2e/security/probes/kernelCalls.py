@@ -1,4 +1,4 @@
-"""Escapes through the kernel's own doors: namespaces, mounts, devices, modules, calls that history advises against."""
+"""Escapes by system calls: namespaces, mounts, devices, modules, and calls with a history of holes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PER_LINUX32 = 8
 
 
 def _forked_by(name: str, *arguments: object) -> int:
-    """A call that forks; its child ends at once."""
+    """A system call that forks; its child ends at once."""
     pid = call(name, *arguments)
     if pid == 0:
         os._exit(0)
@@ -132,7 +132,7 @@ def devices() -> str:
         "mem kmem port kmsg core kvm fuse loop-control loop0 sda vda nvme0n1 dm-0 mapper/control net/tun vhost-net "
         "vsock snapshot cpu/0/msr uinput input/event0 dri/card0 ttyS0 console rtc0 hpet"
     ).split()
-    # gVisor makes two of its own that lead nowhere; see the next probe.
+    # gVisor makes two devices of its own that lead nowhere; see the next probe.
     made_by_gvisor = ("fuse", "net/tun") if is_gvisor() else ()
     numbers = (*DENIED, *ABSENT, ENXIO, ENODEV)
     return every(

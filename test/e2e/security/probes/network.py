@@ -30,10 +30,10 @@ from harness import (
     refused,
 )
 
-# Nothing is there that could take longer.
+# Nothing that is reachable could take longer.
 CONNECT_SECONDS = 1
 UNREACHABLE = (ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, ENETDOWN, EPERM)
-# Kept: Unix, the two of the internet, and route netlink, which lists interfaces.
+# Allowed families: Unix, IPv4, IPv6, and route netlink, which lists interfaces.
 ALLOWED_FAMILIES = {1, 2, 10, 16}
 LAST_FAMILY = 46
 AF_VSOCK = 40
@@ -72,7 +72,7 @@ def _connect(family: int, kind: int, address: object) -> None:
         try:
             client.connect(address)  # type: ignore[arg-type]
             client.send(b"x")
-            # For UDP nothing is refused until an answer comes.
+            # With UDP a refusal is visible only when an answer comes.
             client.recv(1)
         except TimeoutError as error:
             raise OSError(ETIMEDOUT, "no answer") from error
@@ -154,7 +154,7 @@ def ipv6() -> str:
         "ff02::1%1",
         "::ffff:8.8.8.8",
     )
-    # gVisor sends what is for a link to lo, where nobody answers.
+    # gVisor sends link-local packets to lo, where nobody answers.
     numbers = (*UNREACHABLE, EINVAL, ECONNREFUSED, ETIMEDOUT)
     return every(
         *(
@@ -252,7 +252,7 @@ def netlink() -> str:
 
 
 def _ask_route(kind: int, body: bytes) -> None:
-    """A request of route netlink; raises what it answers."""
+    """Send a route netlink request; raise the error in its answer."""
     flags = 0x1 | 0x4 | 0x400  # REQUEST, ACK, CREATE
     message = struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as route:
@@ -326,7 +326,7 @@ def abstract_sockets() -> str:
 
 @probe("reaches a server of the host that listens everywhere")
 def host_server() -> str:
-    """The test has one listen on every address of the host."""
+    """The test has a server that listens on every address of the host."""
     port = PARAMETERS["open_port"]
     addresses = ("127.0.0.1", *PARAMETERS["host_addresses"])
     numbers = (ECONNREFUSED, ETIMEDOUT, *UNREACHABLE)

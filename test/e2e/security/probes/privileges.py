@@ -34,7 +34,7 @@ PR_GET_NO_NEW_PRIVS = 39
 PR_CAP_AMBIENT = 47
 CAPABILITY_VERSION_3 = 0x20080522
 LAST_CAPABILITY = 40
-# Of a tree that holds Python and its libraries; fewer would mean that it was not walked.
+# The tree holds Python and its libraries; fewer paths would mean that it was not walked.
 MIN_FILES = 5_000
 PSEUDO = ("/proc", "/sys", "/dev", "/workspace", "/tmp")
 
@@ -90,7 +90,7 @@ def other_users() -> str:
 
 
 def _file_system_uid() -> int:
-    """The uid that counts for files, after an attempt to make it root's."""
+    """The uid for file access, after an attempt to make it root's."""
     LIBC.setfsuid(0)
     with open("/proc/self/status", encoding="utf-8") as status:
         return [int(line.split()[4]) for line in status if line.startswith("Uid:")][0]
@@ -169,7 +169,7 @@ def root_programs() -> str:
 
 @probe("writes anywhere in the system")
 def writable_system() -> str:
-    """Not by permissions alone: a file that could be opened for writing, or a folder that took a new one."""
+    """Ask access() about every file, and also try to make, change and remove files."""
     seen = 0
     found = []
     for path in _system_files():
@@ -219,7 +219,7 @@ def mount_options() -> str:
     seen = []
     for point in ("/workspace", "/tmp", "/dev/shm"):
         _, _, kind, options, *_ = [line for line in lines if line[1] == point][-1]
-        # gVisor prints no flags; a setuid bit and a device node do nothing there, as other probes show.
+        # gVisor prints no flags; other probes show that setuid bits and device nodes have no effect there.
         flags = set() if is_gvisor() else {"nosuid", "nodev"}
         given = set(options.split(","))
         sized = any(option.startswith("size=") for option in given)
@@ -235,7 +235,7 @@ def limits() -> str:
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), pair)
         except ValueError as error:
-            # That is how Python words EPERM.
+            # Python's wording of EPERM.
             raise PermissionError(EPERM, str(error)) from error
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -299,7 +299,7 @@ def root_files() -> str:
 
 @probe("finds a secret in its environment, arguments or inherited files")
 def inherited() -> str:
-    """The kernel process's own: what started it may have left something there."""
+    """The kernel process's own secrets, which its starter may have left there."""
     with open(f"/proc/{PARAMETERS['kernel_pid']}/environ", "rb") as file:
         given = [entry.decode() for entry in file.read().split(b"\0") if entry]
     names = sorted(entry.partition("=")[0] for entry in given)
