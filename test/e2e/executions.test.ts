@@ -189,9 +189,14 @@ describe('/metrics', () => {
     const ended = () => value('cellhouse_execution_run_seconds_count');
     const seconds = () => value('cellhouse_execution_run_seconds_sum');
     const [endedBefore, secondsBefore] = [await ended(), await seconds()];
-    await execute(gateway, 'ann', 'import time\ntime.sleep(0.5)');
+    const { id } = await execute(gateway, 'ann', 'import time\ntime.sleep(0.5)');
+    const { data } = await gateway.graphql<{ execution: { durationMs: number } }>(
+      'query ($id: ID!) { execution(id: $id) { durationMs } }',
+      { id },
+    );
     expect((await ended()) - endedBefore).toBe(1);
-    expect((await seconds()) - secondsBefore).toBeGreaterThanOrEqual(0.5);
+    const durationMs = data?.execution.durationMs ?? Number.NaN;
+    expect((await seconds()) - secondsBefore).toBeCloseTo(durationMs / 1_000, 6);
     expect(await value('process_open_fds')).toBeGreaterThan(10);
     expect(await value('nodejs_heap_size_used_bytes')).toBeGreaterThan(1e6);
   });
