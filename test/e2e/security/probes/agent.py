@@ -135,8 +135,8 @@ def _read_of(pid: int, name: str) -> bytes:
 def environment() -> str:
     if not is_gvisor():
         return each((*DENIED, *ABSENT), _read_of, "environ")
-    # gVisor shows it to everyone, so it may hold only settings that anyone may know, and variables that the kernel itself
-    # has.
+    # gVisor shows it to everyone, so it may hold only settings that anyone may know and variables that the kernel has,
+    # too.
     seen = {entry for pid in strangers() for entry in _entries(pid)}
     own = _entries(PARAMETERS["kernel_pid"])
     known = {"PATH", "HOME", "HOSTNAME", *PARAMETERS["settings"]}
