@@ -84,7 +84,7 @@ function isEndCaused(
   }
 }
 
-/** One user's executions: each change of the kernel's life was told, and had a cause; none was told that was not. */
+/** One user's executions: each change of the kernel's life was told, unless by their own release, and had a cause; none was told that was not. */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
   const marked = executions.filter(({ mark }) => mark !== null);
   return marked.slice(1).flatMap((next, index) => {
@@ -112,8 +112,9 @@ function checkStep(
     return isFalse ? [lost(`${last.key} was told that its state is lost; it is not`)] : [];
   }
   const period = [last.requestedAt, next.ends[0]?.at ?? Infinity] as const;
-  if (callsWithin(facts, last.user, ['release', 'restartKernel'], period).length > 0) return [];
+  if (callsWithin(facts, last.user, ['release'], period).length > 0) return [];
   if (!told) return [lost(`variables were lost ${name}, and nobody was told`)];
+  if (callsWithin(facts, last.user, ['restartKernel'], period).length > 0) return [];
   const isDeaf = executions.some(
     ({ cell, position }) =>
       cell === 'deaf' && position >= last.position && position <= next.position,

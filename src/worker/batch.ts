@@ -21,7 +21,7 @@ export interface Job {
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
-  /** A kernel was replaced since it was accepted. */
+  /** The kernel was replaced since it was accepted, or since the execution before it ended. */
   stateLost: boolean;
 }
 

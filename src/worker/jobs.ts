@@ -3,7 +3,7 @@
 import type { RecordedEvent } from '../domain/events.ts';
 import { type ExecutionEvent, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import type { KernelRestartReason, Session } from '../domain/session.ts';
+import type { Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import { type ExecutionProgress, startProgress } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './batch.ts';
@@ -26,8 +26,8 @@ export interface Jobs {
   begin(job: Job): void;
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
-  /** The one that was under way. */
-  kernelReplaced(reason: KernelRestartReason): ExecutionId | null;
+  /** The one that ran in it. All that wait are told, and so is the first that begins in the fresh kernel. */
+  kernelReplaced(): ExecutionId | null;
   /** Folds in what others recorded, so that the next commit is decided on the version that there is now. */
   fold(recorded: RecordedEvent): void;
 }
@@ -41,9 +41,14 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
   const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
   const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
 
+  const hasBegun = (job: Job) => (progressOf(job)?.startedAt ?? null) !== null;
+  const tellOfLoss = () => {
+    const [first] = jobs;
+    if (progress.hasUntoldLoss && first && hasBegun(first)) first.stateLost = true;
+  };
+
   // The answer of what a predecessor began tells of the loss before it; only the cursor remembers that.
-  for (const job of jobs)
-    if (progress.hasUntoldLoss && progressOf(job) !== null) job.stateLost = true;
+  tellOfLoss();
 
   return {
     get progress() {
@@ -64,21 +69,27 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
     },
     progressOf,
     begin: (job) => {
-      if (progress.hasUntoldLoss) job.stateLost = true;
       progress = { ...progress, execution: startProgress(job.execution.id) };
     },
     advance: (execution) => {
       progress = { ...progress, execution };
+      tellOfLoss();
     },
     remove: (job) => {
-      if (progressOf(job) !== null) progress = { execution: null, hasUntoldLoss: false };
+      const { hasUntoldLoss, isReplacedUnderWay = false } = progress;
+      if (progressOf(job) !== null)
+        progress = {
+          execution: null,
+          hasUntoldLoss: hasBegun(job) ? isReplacedUnderWay : hasUntoldLoss,
+        };
       jobs = jobs.filter((each) => each !== job);
     },
-    kernelReplaced: (reason) => {
+    kernelReplaced: () => {
       for (const job of jobs) job.stateLost = true;
       const [first] = jobs;
-      if (!first && reason !== 'user') progress = { ...progress, hasUntoldLoss: true };
-      return first && progressOf(first) !== null ? first.execution.id : null;
+      const isReplacedUnderWay = first !== undefined && hasBegun(first);
+      progress = { ...progress, hasUntoldLoss: true, isReplacedUnderWay };
+      return isReplacedUnderWay ? first.execution.id : null;
     },
     fold: ({ streamId, version, event }) => {
       const job = find(streamId);

@@ -7,8 +7,10 @@ import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts
 export interface WorkerProgress {
   /** Of the execution under way. */
   readonly execution: ExecutionProgress | null;
-  /** The kernel died while nothing ran: the next execution is the first to learn of it. */
+  /** The kernel was replaced, and no execution that its successor has begun has ended: the first of them tells of the loss. */
   readonly hasUntoldLoss: boolean;
+  /** It was replaced under the one under way: the next is the first in the fresh kernel. Older gateways do not write it. */
+  readonly isReplacedUnderWay?: boolean;
 }
 
 /** What the predecessor stored; nothing, if it had begun nothing. */

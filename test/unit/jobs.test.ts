@@ -1,8 +1,9 @@
-/** A kernel that died while nothing ran is told of by the next execution, whichever gateway ends that. */
+/** A kernel that was replaced while nothing ran is told of by the first that begins then, whichever gateway ends that. */
 import { describe, expect, it } from 'vitest';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
 import type { Cursor } from '../../src/events/store/eventStore.ts';
+import { startProgress } from '../../src/kernel/execution/executionProgress.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createJobs, type Jobs } from '../../src/worker/jobs.ts';
 import { openSession, queuedExecution } from '../support/states.ts';
@@ -23,12 +24,20 @@ function jobsFrom(progress: unknown, ...executions: UnfinishedExecution[]): Jobs
   });
 }
 
-/** After a kernel died under nobody, the first of these is under way. */
+/** The first of them is sent, and begins in the kernel. */
+function beginFirst(jobs: Jobs): void {
+  const { first } = jobs;
+  if (!first) return;
+  jobs.begin(first);
+  jobs.advance({ ...startProgress(first.execution.id), startedAt: 1 });
+}
+
+/** After a kernel was replaced under nobody, the first of these has begun. */
 function begunAfterLoss(...executions: UnfinishedExecution[]): Jobs {
   const jobs = jobsFrom(null);
-  jobs.kernelReplaced('died');
+  expect(jobs.kernelReplaced()).toBeNull();
   for (const each of executions) jobs.add(each);
-  if (jobs.first) jobs.begin(jobs.first);
+  beginFirst(jobs);
   return jobs;
 }
 
@@ -39,7 +48,7 @@ describe('a loss that nobody was told of', () => {
     expect(jobs.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
     const [first] = jobs.all();
     if (first) jobs.remove(first);
-    if (jobs.first) jobs.begin(jobs.first);
+    beginFirst(jobs);
     expect(jobs.first?.stateLost).toBe(false);
   });
 
