@@ -38,7 +38,8 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
       description: "IPython's `In[n]`.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
-      description: 'The kernel had to be replaced: variables are gone.',
+      description:
+        'Variables are gone: the kernel was replaced after this was accepted, or this is the first that its fresh kernel began.',
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Not all of its output could be kept; a GapOutput says where.',
