@@ -85,8 +85,8 @@ function isEndCaused(
 }
 
 /**
- * Checks the `stateLost` flags of one user's executions: each replacement of the kernel was reported and had a cause,
- * and no replacement was reported that did not happen.
+ * Checks the `stateLost` flags of one user's executions: each replacement of the kernel was reported (except after the
+ * user's own release) and had a cause, and no replacement was reported that did not happen.
  */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
   const marked = executions.filter(({ mark }) => mark !== null);
@@ -115,8 +115,9 @@ function checkStep(
     return isFalse ? [lost(`${last.key} was told that its state is lost; it is not`)] : [];
   }
   const period = [last.requestedAt, next.ends[0]?.at ?? Infinity] as const;
-  if (callsWithin(facts, last.user, ['release', 'restartKernel'], period).length > 0) return [];
+  if (callsWithin(facts, last.user, ['release'], period).length > 0) return [];
   if (!told) return [lost(`variables were lost ${name}, and nobody was told`)];
+  if (callsWithin(facts, last.user, ['restartKernel'], period).length > 0) return [];
   const isDeaf = executions.some(
     ({ cell, position }) =>
       cell === 'deaf' && position >= last.position && position <= next.position,

@@ -16,7 +16,7 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'Code that ignores its interrupt for so long loses its kernel, and the variables. After half of it, code at its time limit is interrupted once more.',
+    text: 'Code that runs on for this time after the interrupt at its time limit loses its kernel, and the variables. Time spent waiting for a CPU that other workers use does not count, up to ten times as long. After half of this time the code is interrupted once more.',
     fallback: 1_000,
     min: 1,
   }),

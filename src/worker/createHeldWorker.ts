@@ -214,7 +214,9 @@ class Held implements HeldWorker, OperatedWorker {
     const at = new Date(message.at);
     if (message.type === 'status' && message.state === 'restarting') {
       const reason = message.reason ?? 'died';
-      batch.kernelRestarts.push({ at, reason, executionId: this.jobs.kernelReplaced(reason) });
+      // Before there is a session, the variables are nobody's.
+      const executionId = this.#session && this.jobs.kernelReplaced();
+      batch.kernelRestarts.push({ at, reason, executionId });
       this.#writer.added('output');
       return;
     }

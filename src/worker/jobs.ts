@@ -3,7 +3,7 @@
 import type { RecordedEvent } from '../domain/events.ts';
 import { type ExecutionEvent, evolveExecution } from '../domain/execution.ts';
 import type { ExecutionId } from '../domain/ids.ts';
-import type { KernelRestartReason, Session } from '../domain/session.ts';
+import type { Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import { type ExecutionProgress, startProgress } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './batch.ts';
@@ -29,8 +29,11 @@ export interface Jobs {
   begin(job: Job): void;
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
-  /** Records that the kernel was replaced. Returns the execution that was under way, or null. */
-  kernelReplaced(reason: KernelRestartReason): ExecutionId | null;
+  /**
+   * Records that the kernel was replaced. All waiting executions report the loss, and so does the first one that begins
+   * in the new kernel. Returns the execution that ran in the old kernel, or null.
+   */
+  kernelReplaced(): ExecutionId | null;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
   fold(recorded: RecordedEvent): void;
 }
@@ -47,9 +50,14 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
   const find = (id: string) => jobs.find(({ execution }) => execution.id === id);
   const progressOf = ({ execution }: Job) => progressIn({ progress }, execution.id);
 
-  // An execution that a predecessor began must still report the state loss before it, which only the cursor remembers.
-  for (const job of jobs)
-    if (progress.hasUntoldLoss && progressOf(job) !== null) job.stateLost = true;
+  const hasBegun = (job: Job) => (progressOf(job)?.startedAt ?? null) !== null;
+  const reportLoss = () => {
+    const [first] = jobs;
+    if (progress.hasUntoldLoss && first && hasBegun(first)) first.stateLost = true;
+  };
+
+  // An execution that a predecessor began must still report the loss before it, which only the cursor remembers.
+  reportLoss();
 
   return {
     get progress() {
@@ -70,21 +78,27 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
     },
     progressOf,
     begin: (job) => {
-      if (progress.hasUntoldLoss) job.stateLost = true;
       progress = { ...progress, execution: startProgress(job.execution.id) };
     },
     advance: (execution) => {
       progress = { ...progress, execution };
+      reportLoss();
     },
     remove: (job) => {
-      if (progressOf(job) !== null) progress = { execution: null, hasUntoldLoss: false };
+      const { hasUntoldLoss, isReplacedUnderWay = false } = progress;
+      if (progressOf(job) !== null)
+        progress = {
+          execution: null,
+          hasUntoldLoss: hasBegun(job) ? isReplacedUnderWay : hasUntoldLoss,
+        };
       jobs = jobs.filter((each) => each !== job);
     },
-    kernelReplaced: (reason) => {
+    kernelReplaced: () => {
       for (const job of jobs) job.stateLost = true;
       const [first] = jobs;
-      if (!first && reason !== 'user') progress = { ...progress, hasUntoldLoss: true };
-      return first && progressOf(first) !== null ? first.execution.id : null;
+      const isReplacedUnderWay = first !== undefined && hasBegun(first);
+      progress = { ...progress, hasUntoldLoss: true, isReplacedUnderWay };
+      return isReplacedUnderWay ? first.execution.id : null;
     },
     fold: ({ streamId, version, event }) => {
       const job = find(streamId);

@@ -7,8 +7,16 @@ import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts
 export interface WorkerProgress {
   /** The progress of the execution under way. */
   readonly execution: ExecutionProgress | null;
-  /** The kernel died while nothing ran. The next execution must report this loss. */
+  /**
+   * The kernel was replaced, and no execution that began in the new one has ended yet. The first of those reports the
+   * loss.
+   */
   readonly hasUntoldLoss: boolean;
+  /**
+   * The kernel was replaced while the current execution ran, so the next one is the first in the new kernel. Older
+   * gateways do not write this field.
+   */
+  readonly isReplacedUnderWay?: boolean;
 }
 
 /** The progress that the predecessor stored. It is empty if the predecessor had begun nothing. */

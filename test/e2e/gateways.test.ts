@@ -112,12 +112,18 @@ describe('from the gateway that does not hold the worker', () => {
   });
 
   it('restartKernel gives a fresh kernel in the same session', async () => {
-    const { other } = await sidesOf('ann');
+    const { holder, other } = await sidesOf('ann');
     await execute(other, 'ann', 'kept = 7\nopen("file", "w").write("x")');
     const session = await restartKernel(other, 'ann');
     expect(session).toMatchObject({ kernelRestarts: 1, closedAt: null });
     const answer = await execute(other, 'ann', 'print(open("file").read())\nkept');
-    expect(answer).toMatchObject({ status: 'ERROR', stdout: 'x\n', error: { name: 'NameError' } });
+    expect(answer).toMatchObject({
+      status: 'ERROR',
+      stdout: 'x\n',
+      error: { name: 'NameError' },
+      stateLost: true,
+    });
+    expect(await execute(holder, 'ann', '1')).toMatchObject({ stateLost: false });
   });
 
   it('restartKernel ends code that runs', async () => {
@@ -127,6 +133,8 @@ describe('from the gateway that does not hold the worker', () => {
     expect(await restartKernel(other, 'ann')).toMatchObject({ kernelRestarts: 2 });
     const outputs = await follow(other.socket(), id);
     expect(outputs.at(-1)).toMatchObject({ execution: { status: 'INTERRUPTED', stateLost: true } });
+    expect(await execute(other, 'ann', '1')).toMatchObject({ status: 'OK', stateLost: true });
+    expect(await execute(other, 'ann', '2')).toMatchObject({ status: 'OK', stateLost: false });
   });
 
   it('release ends the session and its running code; the user’s next call opens another session', async () => {

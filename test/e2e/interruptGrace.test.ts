@@ -55,7 +55,7 @@ afterAll(async () => {
 });
 
 it(
-  `${EXTENT.interruptedCells} cells that end when they are interrupted keep the variables`,
+  'cells that end when they are interrupted keep the variables',
   async () => {
     for (let cell = 0; cell < EXTENT.interruptedCells; cell += 1) {
       const code = `try: time.sleep(60)\nfinally: ended.append(${cell})`;

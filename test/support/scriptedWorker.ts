@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId, SessionId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
-import type { Session } from '../../src/domain/session.ts';
+import type { KernelRestartReason, Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -38,27 +38,37 @@ export interface ScriptedWorker {
   untilSent(id: ExecutionId): Promise<void>;
   /** Lets the agent begin the execution. */
   begin(id: ExecutionId): void;
-  /** Lets the agent report the execution's end. */
+  /** Lets the agent report the execution's end. An execution that never began was taken out of the agent's queue. */
   finish(id: ExecutionId, outcome: 'finished' | 'interrupted'): void;
   /** Lets the agent report that it replaced its kernel. */
-  replaceKernel(reason: 'user' | 'died'): void;
+  replaceKernel(reason: KernelRestartReason): void;
   close(): Promise<void>;
 }
 
-export async function startScriptedWorker({ store }: Database): Promise<ScriptedWorker> {
+/** @param whileIdle what happens before the session is opened */
+export async function startScriptedWorker(
+  { store }: Database,
+  whileIdle?: (idle: Pick<ScriptedWorker, 'worker' | 'agent' | 'replaceKernel'>) => Promise<void>,
+): Promise<ScriptedWorker> {
   const agent = await startScriptedAgent();
   const sessionId = newId<SessionId>();
   const requested = await commitOne<'worker'>(store, workerRequested());
   const at = new Date().toISOString();
-  const worker = await commitOne<'worker'>(
+  const idle = await commitOne<'worker'>(
     store,
     onWorker(
       requested,
       { type: 'WorkerStarted', data: { containerId: 'c', socketPath: agent.socketPath, at } },
       { type: 'WorkerReady', data: { readyMs: 1, at } },
-      { type: 'WorkerAssigned', data: { sessionId, at } },
     ),
   );
+  const replaceKernel = (reason: KernelRestartReason) => {
+    const content = { execution_state: 'restarting', reason };
+    agent.append((seq) => frame('status', content, { seq, at: Date.now() }));
+  };
+  await whileIdle?.({ worker: idle, agent, replaceKernel });
+  const assigned = onWorker(idle, { type: 'WorkerAssigned', data: { sessionId, at } });
+  const worker = await commitOne<'worker'>(store, assigned);
   const user = { userUuid: sessionId, workerId: worker.id, sessionId };
   const session = await commitOne<'session'>(store, sessionOpened(user));
   const sent = () =>
@@ -66,6 +76,7 @@ export async function startScriptedWorker({ store }: Database): Promise<Scripted
       const { msg_type: type, msg_id: id } = (each.header ?? {}) as Record<string, string>;
       return type === 'execute_request' && id ? [id] : [];
     });
+  const begun = new Set<ExecutionId>();
   return {
     agent,
     worker,
@@ -76,18 +87,16 @@ export async function startScriptedWorker({ store }: Database): Promise<Scripted
       while (!sent().includes(id)) await agent.receivedAtLeast(agent.received.length + 1);
     },
     begin: (parent) => {
+      begun.add(parent);
       agent.append((seq) => status('busy', { parent, seq, at: Date.now() }));
     },
     finish: (parent, outcome) => {
       const at = Date.now();
-      const metadata = verdict(outcome, { started_at: at });
+      const metadata = verdict(outcome, { started_at: begun.has(parent) ? at : null });
       agent.append((seq) => status('idle', { parent, seq, at }));
       agent.append((seq) => okReply({ parent, seq, at, metadata }));
     },
-    replaceKernel: (reason) => {
-      const content = { execution_state: 'restarting', reason };
-      agent.append((seq) => frame('status', content, { seq, at: Date.now() }));
-    },
+    replaceKernel,
     close: () => agent.close(),
   };
 }

@@ -274,7 +274,7 @@ describe('an end without a cause', () => {
     );
   });
 
-  it('shows when variables are lost and no execution reports it', () => {
+  describe('variables that are lost and that no execution reports', () => {
     const events = sound.events.map((each) =>
       each.event.type === 'ExecutionFinished'
         ? {
@@ -283,9 +283,21 @@ describe('an end without a cause', () => {
           }
         : each,
     );
-    expect(found({ events })).toContainEqual(
-      expect.stringMatching(/^lost: variables were lost between .*, and nobody was told$/),
+    const shown = expect.stringMatching(
+      /^lost: variables were lost between .*, and nobody was told$/,
     );
+
+    it('show', () => {
+      expect(found({ events })).toContainEqual(shown);
+    });
+
+    it('show though their user asked for a fresh kernel all the time', () => {
+      const restarts = sound.calls.map((call) => ({
+        ...call,
+        operation: 'restartKernel' as const,
+      }));
+      expect(found({ events, calls: [...sound.calls, ...restarts] })).toContainEqual(shown);
+    });
   });
 
   describe('a loss reported to an execution that lost nothing', () => {

@@ -1,10 +1,12 @@
 /**
- * When a kernel dies while nothing runs, the next execution reports the loss, whichever gateway ends that execution.
+ * When a kernel is replaced while nothing runs, the first execution in the new kernel reports the loss, whichever
+ * gateway ends that execution.
  */
 import { describe, expect, it } from 'vitest';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
 import type { Cursor } from '../../src/events/store/eventStore.ts';
+import { startProgress } from '../../src/kernel/execution/executionProgress.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createJobs, type Jobs } from '../../src/worker/jobs.ts';
 import { openSession, queuedExecution } from '../support/states.ts';
@@ -25,12 +27,20 @@ function jobsFrom(progress: unknown, ...executions: UnfinishedExecution[]): Jobs
   });
 }
 
-/** A kernel has died while nothing ran; now the first of these executions is under way. */
+/** Sends the first execution, which begins in the kernel. */
+function beginFirst(jobs: Jobs): void {
+  const { first } = jobs;
+  if (!first) return;
+  jobs.begin(first);
+  jobs.advance({ ...startProgress(first.execution.id), startedAt: 1 });
+}
+
+/** The kernel was replaced while nothing ran; then the first of these executions began. */
 function begunAfterLoss(...executions: UnfinishedExecution[]): Jobs {
   const jobs = jobsFrom(null);
-  jobs.kernelReplaced('died');
+  expect(jobs.kernelReplaced()).toBeNull();
   for (const each of executions) jobs.add(each);
-  if (jobs.first) jobs.begin(jobs.first);
+  beginFirst(jobs);
   return jobs;
 }
 
@@ -41,7 +51,7 @@ describe('a loss of state that no execution has reported yet', () => {
     expect(jobs.all().map(({ stateLost }) => stateLost)).toEqual([true, false]);
     const [first] = jobs.all();
     if (first) jobs.remove(first);
-    if (jobs.first) jobs.begin(jobs.first);
+    beginFirst(jobs);
     expect(jobs.first?.stateLost).toBe(false);
   });
 

@@ -38,7 +38,8 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
       description: "The number of the cell: n in IPython's `In[n]`.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
-      description: 'Whether the session lost its variables, before this execution or during it.',
+      description:
+        'Whether variables were lost: the kernel was replaced after this execution was accepted, or this is the first execution in its new kernel.',
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Whether some of its output could not be kept. A GapOutput shows where.',
