@@ -43,8 +43,8 @@ export interface Gateway {
 }
 
 /**
- * Starts a gateway. Resolves when it serves and its workers are adopted. If this installation has been served before, it
- * also starts while the engine is away.
+ * Starts a gateway. Resolves when it serves and its workers are adopted. It also starts while the engine is away,
+ * unless this is the first start of the installation.
  * @param processMetrics the metrics of this process, which `/metrics` appends
  * @throws Error with a message for the operator
  */
@@ -153,7 +153,7 @@ export function composePool(deps: {
 
 export interface ServiceParts {
   readonly service: Service;
-  /** Reads what the service keeps in memory; to be awaited before the pool starts. */
+  /** Reads what the service keeps in memory. Must be awaited before the pool starts. */
   load(): Promise<void>;
 }
 
@@ -168,7 +168,7 @@ export function composeService(
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
-  // Sessions first: whoever is woken by a finished execution finds its session up to date.
+  // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
@@ -216,7 +216,10 @@ export async function databaseAddress(config: Config, logger: Logger): Promise<D
   return await ensureEmbeddedPostgres({ dataDir: config.dataDir, logger });
 }
 
-/** A shim's full name need not be configured; any other name must be. @throws Error that says what to do */
+/**
+ * A full shim name works without configuration; any other name must be configured.
+ * @throws Error that says what to do
+ */
 function requireRuntime(
   { ociRuntimes }: Engine,
   { dockerRuntime, dockerSocketPath }: Config,

@@ -4,9 +4,9 @@ export interface BackOff {
 }
 
 /**
- * How long to wait before trying again. It doubles with each attempt (the first is 0) up to `maxMs`. Of that it is half to all,
- * at random, so that those who failed together do not come back together.
- * @param random from 0 to below 1
+ * How long to wait before the next attempt. The wait doubles with each attempt (the first is 0) up to `maxMs`, and a
+ * random part of up to half is taken off, so that callers that failed together do not all try again at the same time.
+ * @param random gives a number from 0 to below 1
  */
 export function backOffMs(
   { firstMs, maxMs }: BackOff,

@@ -1,9 +1,10 @@
-/** Functions that close what has been opened so far, in the order of opening. */
+/** One function to close each thing that has been opened so far, in the order of opening. */
 export type Closers = (() => Promise<unknown>)[];
 
 /**
- * Closes one after the other, in reverse order of opening, and empties the list. One that fails does not keep the others open.
- * @throws AggregateError of all that failed
+ * Calls the functions one after the other, in reverse order of opening, and empties the list. After a failure it still
+ * calls the others.
+ * @throws AggregateError of all failures
  */
 export async function closeAll(closers: Closers): Promise<void> {
   const failures: unknown[] = [];

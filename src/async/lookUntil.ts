@@ -3,8 +3,8 @@ import { pause } from './pause.ts';
 type NotYet = null | undefined | false;
 
 /**
- * Looks until `look` gives something, for what no event tells of. The first look is at once.
- * @returns null: not within `limitMs`
+ * Calls `look` until it returns a truthy value: for changes that no event reports. The first call is immediate.
+ * @returns that value; null if there was none within `limitMs`
  */
 export async function lookUntil<T>(
   { everyMs, limitMs }: { readonly everyMs: number; readonly limitMs: number },

@@ -1,6 +1,7 @@
 /**
- * Gives `work` a controller of its own that is aborted with `signal`, and when the work is over. Nothing is left on `signal` then:
- * AbortSignal.any leaves something of each combined signal on one that lives long, in Node 20.
+ * Gives `work` its own controller, which is aborted when `signal` is aborted or the work is over. Afterwards no
+ * listener is left on `signal`. `AbortSignal.any` would leak on a long-lived signal in Node 20: it keeps a part of
+ * every combined signal there.
  */
 export async function withAbort<T>(
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 /**
- * As `work` settles; once `limitMs` have passed, as `onLate` does: it gives something else, throws, or waits on. The work itself
- * is not ended, and what becomes of it then is nobody's concern.
+ * Settles as `work` does. After `limitMs` it settles as `onLate` does instead, which may return another value, throw,
+ * or wait longer. The work itself is not stopped, and its later result or failure is ignored.
  */
 export async function within<T, L>(
   limitMs: number,

@@ -1,12 +1,13 @@
 /**
- * JSON whose whole numbers keep their digits. Python's have as many as they need, and `JSON.parse` makes doubles of them, which
- * are exact up to 2^53. Here a whole number that would not come out again as it came in is a `bigint`.
- * Why not otherwise: docs/decisions/0024-whole-numbers-keep-their-digits.md.
+ * Reads and writes JSON without changing the digits of whole numbers. Python's whole numbers have any number of digits,
+ * but `JSON.parse` turns them into doubles, which are exact only up to 2^53. Here, a whole number is read as a `bigint`
+ * if JavaScript would write it with other digits. The alternatives are in
+ * docs/decisions/0024-whole-numbers-keep-their-digits.md.
  */
 
-/** Python itself reads and writes no longer ones. The time to read one grows with the square of its length. */
+/** Python itself neither reads nor writes longer numbers. The time to read one grows with the square of its length. */
 const MAX_DIGITS = 4_300;
-/** Of 2^53. Shorter numbers are left alone. */
+/** As many as 2^53 has. Shorter numbers are always exact as doubles. */
 const MIN_LONG_DIGITS = 16;
 
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
@@ -18,7 +19,7 @@ const NINE = 0x39;
 
 type Values = Record<string, unknown>;
 
-/** The value that `text` says. @throws SyntaxError for what is no JSON, and for numbers of more than 4,300 digits */
+/** Parses `text`. @throws SyntaxError if it is not JSON, or contains a whole number of more than 4,300 digits */
 export function parseExactly(text: string): unknown {
   const value: unknown = JSON.parse(text);
   if (!holds(value, isTooLarge)) return value;
@@ -27,18 +28,21 @@ export function parseExactly(text: string): unknown {
   return root.value;
 }
 
-/** As `JSON.stringify`, which refuses a `bigint`. @throws RangeError for what has no end */
+/** Like `JSON.stringify`, but also writes each `bigint`. @throws RangeError if the value contains itself */
 export function jsonText(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error: unknown) {
-    // Of a bigint. Most values have none, and to look for one first would cost them all.
+    // JSON.stringify refuses a bigint. It is tried first because most values contain none, and a search costs time.
     if (!(error instanceof TypeError)) throw error;
     return written(value) ?? 'null';
   }
 }
 
-/** Whether there is such a number anywhere in it. Without recursion: what a worker sends may be deep. */
+/**
+ * Whether `isSuch` is true for any value inside `value` that is not an object or array. It does not recurse, because
+ * data from a worker may be nested deeply.
+ */
 export function holds(value: unknown, isSuch: (value: unknown) => boolean): boolean {
   const open: object[] = [];
   const look = (child: unknown): boolean => {
@@ -51,7 +55,7 @@ export function holds(value: unknown, isSuch: (value: unknown) => boolean): bool
     if (Array.isArray(next)) {
       for (const child of next) if (look(child)) return true;
     } else {
-      // Every frame and answer comes through here: `Object.values` would make a list of each object.
+      // Every frame and answer passes through here, and `Object.values` would allocate an array for each object.
       for (const key in next) if (look((next as Values)[key])) return true;
     }
   }
@@ -67,8 +71,9 @@ function isTooLarge(value: unknown): boolean {
 }
 
 /**
- * Puts exact numbers into what was parsed. `marked` is the same with every long number as a text: where one has a number and the
- * other a text, the text is the number's digits, and never a text of the user's.
+ * Puts exact numbers into a parsed value. `marked` is the same value with each long number as a string of its digits.
+ * So where `parsed` has a number and `marked` has a string, the string is those digits, and never a string of the
+ * user's.
  */
 function restore(parsed: Values, marked: Values): void {
   const open: [Values, Values][] = [[parsed, marked]];
@@ -103,14 +108,14 @@ function withLongNumbersAsText(text: string): string {
   return made + text.slice(copied);
 }
 
-/** The number that begins there, its fraction and its exponent. */
+/** The number that begins at `at`: its whole text, its fraction and its exponent. */
 function numberAt(text: string, at: number): [string, string | undefined, string | undefined] {
   NUMBER.lastIndex = at;
   const [number = '', fraction, exponent] = NUMBER.exec(text) ?? [];
   return [number, fraction, exponent];
 }
 
-/** Where the text that is opened at `start` is closed. */
+/** The index of the closing quote of the JSON string that opens at `start`. */
 export function endOfText(json: string, start: number): number {
   let end = json.indexOf('"', start + 1);
   while (end !== -1 && isEscaped(json, end)) end = json.indexOf('"', end + 1);
@@ -123,7 +128,7 @@ function isEscaped(json: string, at: number): boolean {
   return (at - first) % 2 === 1;
 }
 
-/** Undefined for what JSON has no word for. */
+/** The value as JSON text. Undefined for values that JSON cannot express, such as functions. */
 function written(value: unknown): string | undefined {
   if (isBigInt(value)) return String(value);
   if (Array.isArray(value)) return `[${value.map((item) => written(item) ?? 'null').join(',')}]`;

@@ -18,7 +18,7 @@ export type Output =
 
 export interface RichOutput {
   readonly kind: 'result' | 'display' | 'update';
-  /** Values by MIME type, as in Jupyter's messages. Whole numbers are as exactJson.ts describes. */
+  /** Values by MIME type, as in Jupyter's messages. For whole numbers see exactJson.ts. */
   readonly data: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly displayId: string | null;

@@ -20,7 +20,7 @@ export interface PoolDegradation {
     | 'image-missing'
     | 'disk-full'
     | 'worker-start-failed';
-  /** For whoever asks, without the details that are in the log. */
+  /** For callers. The details are only in the log. */
   readonly message: string;
   readonly since: Date;
 }

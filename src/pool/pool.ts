@@ -42,8 +42,9 @@ export interface Pool {
   readonly id: PoolId;
   readonly heldWorkers: HeldWorkers;
   /**
-   * Adopts what lives, ends what died, then begins to keep the pool. Resolves when all live workers are adopted.
-   * @param isEngineAway then nobody can say what died: all that may live is adopted, and the rest is done when it is back
+   * Adopts live workers, ends dead ones, and starts the upkeep. Resolves when all live workers are adopted.
+   * @param isEngineAway whether the engine cannot say which workers died. Then every worker recorded as live is
+   * adopted, and the dead ones are ended when the engine is back
    */
   start(isEngineAway: boolean): Promise<void>;
   readonly isInitializing: boolean;

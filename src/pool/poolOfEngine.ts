@@ -4,31 +4,34 @@ import type { Queries } from '../events/queries/createQueries.ts';
 import type { PoolIdentity } from '../events/queries/upkeepQueries.ts';
 import { type Engine, isEngineAway, otherEngine } from '../runtime/runtime.ts';
 
-/** An engine that is busy with other things answers within this. */
+/** Even a busy engine answers within this time. */
 const ENGINE_LIMIT_MS = 30_000;
-/** Sessions may be living, and an engine that is stuck must not keep them waiting: they are served without it. */
+/**
+ * Shorter once there may be live sessions: they are served without the engine, and must not wait for one that is stuck.
+ */
 const ENGINE_LIMIT_BESIDE_SESSIONS_MS = 5_000;
 
 export interface PoolOfEngine {
   readonly poolId: PoolId;
-  /** Of the engine that the pool was made on. */
+  /** The id of the engine that the pool was made on. */
   readonly engineId: string;
-  /** Null: it does not answer now. */
+  /** Null: the engine does not answer now. */
   readonly engine: Engine | null;
 }
 
 export interface EngineToAsk {
-  /** Which engine answers. @throws RuntimeError `engine-away`, also after `limitMs` */
+  /** Gives the engine that answers. @throws RuntimeError `engine-away`, also after `limitMs` */
   readonly ask: (limitMs: number) => Promise<Engine>;
-  /** Where it answers, for the message. */
+  /** The engine's address, for error messages. */
   readonly address: string;
-  /** Whether the caller can do without it once the pool has been made. */
+  /** Whether the caller can work without the engine once the pool exists. */
   readonly mayBeAway: boolean;
 }
 
 /**
- * The installation's pool, made at the first call. Its containers live on one engine; on another they would all look lost.
- * @throws Error that says what to do if no engine answers, or another than the pool was made on
+ * The installation's pool. The first call creates it. A pool belongs to one engine, because on any other engine all of
+ * its containers would look lost.
+ * @throws Error that says what to do, if no engine answers or another engine than the pool's
  */
 export async function poolOfEngine(
   queries: Pick<Queries, 'knownPool' | 'poolIdentity'>,
@@ -42,7 +45,7 @@ export async function poolOfEngine(
     return heldTo(known ?? (await queries.poolIdentity(engine.id)), engine, address);
   }
   const engine = await ask(ENGINE_LIMIT_BESIDE_SESSIONS_MS).catch((error: unknown) => {
-    // One that refuses to be asked, since this user may not use it, is there: it will not come back.
+    // If this user may not use the engine, the engine is not away, and waiting would not help.
     if (isEngineAway(error)) return null;
     throw noEngine(address, error);
   });
@@ -56,7 +59,7 @@ function noEngine(address: string, cause: unknown): Error {
   );
 }
 
-/** @throws Error if it is another engine than the pool's */
+/** @throws Error if `engine` is not the pool's */
 function heldTo(
   { poolId, engineId }: PoolIdentity,
   engine: Engine | null,

@@ -4,10 +4,10 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 const LOOP_RESOLUTION_MS = 20;
 
 /**
- * What Node and the kernel tell of this process: memory, CPU time, event loop, garbage collection, descriptors. To be called
- * once in a process: prom-client cannot take its observers of the event loop and the garbage collector away again
+ * Node's and Linux's metrics of this process: memory, CPU time, event loop, garbage collection, descriptors. Call this
+ * only once in a process, because prom-client cannot remove its observers of the event loop and the garbage collector
  * (prometheus/client_js#500).
- * @returns gives them in Prometheus' text format
+ * @returns a function that gives the metrics in Prometheus' text format
  */
 export function createProcessMetrics(): () => Promise<string> {
   const register = new Registry();

@@ -63,7 +63,7 @@ export interface Engine {
   readonly ociRuntimes: readonly string[];
 }
 
-/** Why a runtime cannot do what it is asked, where that is known. */
+/** The known reasons why a runtime cannot do what it is asked. */
 export type RuntimeFailure = 'engine-away' | 'other-engine' | 'image-missing' | 'disk-full';
 
 export class RuntimeError extends Error {
@@ -75,12 +75,12 @@ export class RuntimeError extends Error {
   }
 }
 
-/** Whether the pool's engine does not answer, or another does in its place: neither says anything of a container. */
+/** Whether no engine answers, or another than the pool's does. In both cases nothing is known about containers. */
 export function isEngineAway(error: unknown): boolean {
   return error instanceof RuntimeError && ['engine-away', 'other-engine'].includes(error.kind);
 }
 
-/** What an operator is told when another engine answers than the one that the pool's workers are on. */
+/** The error, with a message for the operator, when the engine that answers is not the one that the workers are on. */
 export function otherEngine(engineId: string, found: Engine, address: string): RuntimeError {
   return new RuntimeError(
     'other-engine',
@@ -91,7 +91,10 @@ export function otherEngine(engineId: string, found: Engine, address: string): R
 export interface RuntimeListener {
   /** A worker's container has ended, or is gone. @param exitCode null if unknown */
   readonly onEnd: (containerId: string, exitCode: number | null) => void;
-  /** The engine tells nothing any more, or another answers in its place (`other-engine`). Tried again until it is back. */
+  /**
+   * The engine sends no events any more, or another engine answers in its place (`other-engine`). The runtime tries
+   * again until the engine is back.
+   */
   readonly onAway: (error: RuntimeError) => void;
   /** The engine sends events from now on. Earlier ends may have been missed, so the caller must list the containers. */
   readonly onBack: () => void;
@@ -101,8 +104,8 @@ export interface RuntimeListener {
 export type CpuShare = 'full' | 'yielding';
 
 /**
- * The runtime of one pool, on the engine that the pool was made on: any other that answers in its place is left alone.
- * Every method throws {@link RuntimeError} where the failure is of a known kind.
+ * The runtime of one pool, on the engine that the pool was made on. It leaves alone any other engine that answers in
+ * its place. Every method throws a {@link RuntimeError} if the kind of failure is known.
  */
 export interface Runtime {
   /** Recorded with each worker, e.g. `docker/runc`. */

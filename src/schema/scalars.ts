@@ -19,7 +19,7 @@ builder.scalarType('DateTime', {
 
 builder.scalarType('JSON', {
   description:
-    'Any JSON value. Whole numbers have all their digits; `JSON.parse` of JavaScript rounds those above 2^53.',
+    "Any JSON value. Whole numbers have all their digits, but JavaScript's `JSON.parse` rounds those above 2^53.",
   serialize: (value) => value,
   parseValue: refuseInput,
 });

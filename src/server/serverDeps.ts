@@ -4,7 +4,7 @@ import type { Service } from '../service/service.ts';
 import type { Readiness } from './http/health.ts';
 import type { MetricsDeps } from './http/metrics.ts';
 
-/** What the server serves, and what it tells of the gateway. */
+/** What the server needs to serve requests and to report on the gateway. */
 export interface ServerDeps
   extends Pick<MetricsDeps, 'onExecutionEnded' | 'messageCounts' | 'processMetrics'> {
   readonly config: Config;

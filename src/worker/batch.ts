@@ -22,7 +22,7 @@ export interface Job {
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;
-  /** The kernel was replaced after the execution was accepted, or after the execution before it ended. */
+  /** Whether the kernel was replaced after this execution was accepted, or since the previous execution ended. */
   stateLost: boolean;
 }
 

@@ -214,7 +214,7 @@ class Held implements HeldWorker, OperatedWorker {
     const at = new Date(message.at);
     if (message.type === 'status' && message.state === 'restarting') {
       const reason = message.reason ?? 'died';
-      // Before there is a session, the variables are nobody's.
+      // Before there is a session, no user has variables that could be lost.
       const executionId = this.#session && this.jobs.kernelReplaced();
       batch.kernelRestarts.push({ at, reason, executionId });
       this.#writer.added('output');

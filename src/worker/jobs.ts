@@ -19,8 +19,8 @@ export interface Jobs {
   all(): Job[];
   find(id: string): Job | undefined;
   /**
-   * Returns false for an execution that was read at the start and that a lagging feed reports now. It may have ended by
-   * now. It must not be sent again: the agent ignores a msg_id that it knows, so no answer would come.
+   * Returns false if the execution was already read at the start, and the feed reports it only now. It may have ended
+   * since, and must not be sent again: the agent ignores a msg_id that it knows, so no answer would come.
    */
   add(next: UnfinishedExecution): boolean;
   /** The job's progress. Null if it has not begun. */
@@ -30,8 +30,8 @@ export interface Jobs {
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
   /**
-   * Records that the kernel was replaced. All waiting executions report the loss, and so does the first one that begins
-   * in the new kernel. Returns the execution that ran in the old kernel, or null.
+   * Records that the kernel was replaced. Every unfinished execution reports the loss. If a later one is the first to
+   * begin in the new kernel, it reports the loss as well. Returns the execution that ran in the old kernel, or null.
    */
   kernelReplaced(): ExecutionId | null;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
@@ -56,7 +56,7 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
     if (progress.hasUntoldLoss && first && hasBegun(first)) first.stateLost = true;
   };
 
-  // An execution that a predecessor began must still report the loss before it, which only the cursor remembers.
+  // The first execution may have begun under a predecessor. Then only the cursor says that it must report a loss.
   reportLoss();
 
   return {
@@ -108,7 +108,7 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
   };
 }
 
-/** A predecessor may have sent the execution, and the kernel may have been replaced since it was accepted. */
+/** The job of an execution that was read at the start. The kernel may have been replaced since it was accepted. */
 function takenOver(
   { execution, code, lastSeq }: UnfinishedExecution,
   session: Session | null,

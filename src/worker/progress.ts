@@ -8,13 +8,13 @@ export interface WorkerProgress {
   /** The progress of the execution under way. */
   readonly execution: ExecutionProgress | null;
   /**
-   * The kernel was replaced, and no execution that began in the new one has ended yet. The first of those reports the
-   * loss.
+   * Whether the kernel was replaced and no execution has ended since that began in the new kernel. The first execution
+   * that begins there reports the loss.
    */
   readonly hasUntoldLoss: boolean;
   /**
-   * The kernel was replaced while the current execution ran, so the next one is the first in the new kernel. Older
-   * gateways do not write this field.
+   * Whether the kernel was replaced while the current execution ran, so that the next execution is the first in the new
+   * kernel. Older gateways do not write this field.
    */
   readonly isReplacedUnderWay?: boolean;
 }

@@ -24,7 +24,7 @@ const MS_PER_S = 1_000;
 const CONNECT_TIMEOUT_S = 5;
 /** After this time Node sends ten probes, one each second. So a half-open connection is found in about 15 s. */
 const KEEP_ALIVE_S = 5;
-/** postgres.js waits up to 20 s between attempts by itself; a database that is back should be found at once. */
+/** By default postgres.js waits up to 20 s between attempts. A database that is back should be found at once. */
 const RECONNECT = { firstMs: 50, maxMs: 500 };
 
 const bigint = {
@@ -35,7 +35,7 @@ const bigint = {
   serialize: (value: number) => String(value),
 };
 
-/** What code has put out, and the progress of a worker. */
+/** `json` columns hold the outputs of code and the progress of workers. */
 const json = {
   to: 114,
   from: [114],
@@ -110,7 +110,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     reset,
     close: async (timeoutMs) => {
       await sql.end({ timeout: timeoutMs / MS_PER_S });
-      // What postgres.js was about to make, or had not made whole, it makes all the same, and keeps: it would keep this process.
+      // postgres.js still completes connections that it was opening, and keeps them, so this process could not exit.
       isClosed = true;
       for (const socket of sockets) socket.destroy();
     },
@@ -171,7 +171,7 @@ async function withDeadline<T>(
     onDeadline();
     return within(CLOSING_TIMEOUT_MS, query, onLost);
   };
-  // If it was this process that slept, the answer lies in the socket, which is read only after the timers that are due.
+  // If this process itself was paused, the answer may be in the socket, which Node reads only after all due timers.
   const onTime = () => within(WAKING_ALLOWANCE_MS, query, onLate);
   try {
     return await within(timeoutMs, query, onTime);

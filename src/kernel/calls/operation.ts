@@ -9,7 +9,9 @@ export const QUICK_TIMEOUT_MS = 5_000;
  * operation that streams bytes will fit in.
  */
 export interface Operation<Input, Answer> {
-  /** A GET only reads: it has no fields and no fence. The agent accepts a POST only under the highest epoch it has seen. */
+  /**
+   * A GET only reads: it has no fields and no fence. The agent accepts a POST only under the highest epoch it has seen.
+   */
   readonly method: 'GET' | 'POST';
   /** Limit from dialling to the last byte of the answer. */
   readonly timeoutMs: number;

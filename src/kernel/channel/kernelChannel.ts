@@ -71,7 +71,9 @@ export interface KernelChannel {
   readonly call: CallAgent;
   /** Sends the request now. Returns false, and sends nothing, if the channel is not open: wait for `onOpen` then. */
   execute(request: ExecuteRequest): boolean;
-  /** Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored. */
+  /**
+   * Acknowledges that everything up to `seq` is stored. May be called in any state. A lower seq than before is ignored.
+   */
   ack(seq: number): void;
   /** Stops reading the socket, so that the agent has to keep its messages. At most 64 KiB still arrive. */
   pause(): void;

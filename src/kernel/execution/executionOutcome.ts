@@ -1,6 +1,8 @@
 import type { ErrorFacts, ReplyMessage } from '../frames/messages.ts';
 
-/** How an execution that reached the kernel ended. docs/api.md lists all statuses; these follow from a kernel's answer. */
+/**
+ * How an execution that reached the kernel ended. docs/api.md lists all statuses; these follow from a kernel's answer.
+ */
 export interface ExecutionOutcome {
   readonly status: 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED';
   /** Both are null unless `status` is ERROR. May hold anything a Python `str` can (U+0000, lone surrogates). */

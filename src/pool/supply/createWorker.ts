@@ -74,7 +74,10 @@ export async function startWorker(deps: CreateWorkerDeps, worker: Worker): Promi
   return await started;
 }
 
-/** Awaits the kernel of a started worker and takes its channel. @throws Error when it dies, the time is over, or `waiting` is aborted */
+/**
+ * Awaits the kernel of a started worker, then takes over the worker.
+ * @throws Error if the worker dies, the time is over, or `waiting` is aborted
+ */
 export async function awaitWorker(
   deps: CreateWorkerDeps,
   worker: Worker,

@@ -17,7 +17,7 @@ const FAILURE_MEMORY_MS = 60_000;
 const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
   'engine-away': 'No worker can be made: the Docker engine does not answer.',
   'other-engine':
-    'No worker can be made: another Docker engine answers than the one that the workers are on.',
+    'No worker can be made: another Docker engine answers in place of the one that the workers are on.',
   'image-missing': 'No worker can be made: the worker image does not exist on the Docker engine.',
   'disk-full': 'No worker can be made: the disk is full.',
   'worker-start-failed': 'The last worker could not be started.',
@@ -26,7 +26,7 @@ const MESSAGES: Readonly<Record<PoolDegradation['reason'], string>> = {
 export interface PoolHealth {
   /** Null: as far as known, workers can be made. */
   readonly degradation: PoolDegradation | null;
-  /** @param reason `engine-away`, or `other-engine` if another answers in its place */
+  /** @param reason `engine-away`, or `other-engine` if another engine answers in its place */
   engineAway(reason: RuntimeFailure): void;
   engineBack(): void;
   creationFailed(error: unknown): void;

@@ -12,14 +12,15 @@ export interface AdoptLiveDeps {
 }
 
 export interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
-  /** Brings a worker that is no live one into agreement with the engine, in the background, for that may be away. */
+  /** Reconciles a worker that is not live. Runs in the background, because the engine may be away. */
   readonly reconcile: (worker: Worker) => Promise<void>;
   readonly inBackground: (work: Promise<void>) => void;
 }
 
 /**
- * Takes over every live worker that no other gateway acts for. Like all of this file without a look at the engine: while that
- * is away, code goes on and so does its output. One that has died unnoticed is found when the engine is back.
+ * Takes over every worker that is recorded as live and that no other gateway acts for. Nothing in this file asks the
+ * engine, so code and its output go on while the engine is away. A worker that died meanwhile is found when the engine
+ * is back.
  */
 export async function adoptLive({
   database,
@@ -33,7 +34,7 @@ export async function adoptLive({
   });
 }
 
-/** Takes over the workers that no live gateway acts for. */
+/** Returns a function that takes over the workers that no live gateway acts for. */
 export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void> {
   const { leases, queries } = deps.database;
   const settling = new Set<WorkerId>();
@@ -52,7 +53,7 @@ export function createOrphanAdoption(deps: AdoptOrphansDeps): () => Promise<void
   return async () => eachForItself(deps.logger, await leases.orphanedWorkers(), adopt);
 }
 
-/** One that cannot be taken over now does not keep the others waiting. */
+/** Adopts all items at the same time. A failure is logged and does not affect the others. */
 async function eachForItself<T>(
   logger: Logger,
   items: readonly T[],

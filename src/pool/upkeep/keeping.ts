@@ -32,8 +32,8 @@ export interface Keeping {
   /** Receives the engine's events. */
   readonly engineListener: RuntimeListener;
   /**
-   * Resolves when all live workers are adopted; what could not be reconciled is for the next sweep.
-   * @param isEngineAway then that sweep comes when it is back
+   * Resolves when all live workers are adopted. The next sweep handles workers that could not be reconciled.
+   * @param isEngineAway whether to adopt without the engine. Then the next sweep follows when the engine is back
    */
   start(isEngineAway: boolean): Promise<void>;
   close(): Promise<void>;
@@ -82,10 +82,10 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     },
     start: async (isEngineAway) => {
       await upkeep.start();
-      // Told from the first answer on, not only once its event stream could not be opened.
+      // Reported from the first answer on, and not only after the event stream could not be opened.
       if (isEngineAway) supply.engineAway('engine-away');
       const settled = isEngineAway ? adoptLive(deps) : reconcile(reconciling);
-      // One worker that cannot be reconciled does not keep the others from serving.
+      // A worker that cannot be reconciled must not keep the gateway from serving the others.
       await settled.catch((error: unknown) => {
         const message = 'not all workers could be reconciled; the next sweep tries again';
         logger.error({ err: error }, message);

@@ -99,7 +99,7 @@ async function reconcileRequested(
 async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<void> {
   if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
   const isOver = await loseIfEnded(deps, worker).catch((error: unknown) => {
-    // Its socket tells that it lives. Kept without acting, its lease would keep everybody else from it.
+    // The worker's socket will show whether it is alive. This gateway has the lease, so only it can bring it up.
     if (isEngineAway(error)) return false;
     throw error;
   });

@@ -2,7 +2,7 @@ import Docker from 'dockerode';
 import type { Engine } from '../runtime.ts';
 import { engineCall } from './dockerErrors.ts';
 
-/** Past dockerode's own limit, for the answers that break off in the middle, which it never reports. */
+/** Added to dockerode's own limit. Catches answers that break off in the middle, which dockerode never reports. */
 const BROKEN_ANSWER_ALLOWANCE_MS = 1_000;
 
 interface EngineInfo {
@@ -11,7 +11,10 @@ interface EngineInfo {
   readonly Runtimes: Readonly<Record<string, unknown>>;
 }
 
-/** Which engine answers at a socket, and what it can do. @throws RuntimeError `engine-away`, also after `limitMs` */
+/**
+ * Asks the engine at a socket for its id and its abilities.
+ * @throws RuntimeError `engine-away`, also after `limitMs`
+ */
 export async function askEngine(socketPath: string, limitMs: number): Promise<Engine> {
   const docker = new Docker({ socketPath, timeout: limitMs });
   const answer = engineCall(limitMs + BROKEN_ANSWER_ALLOWANCE_MS, docker.info());

@@ -30,7 +30,7 @@ interface Watch extends WatchDeps {
   readonly stopped: AbortController;
   /** Time of the last event seen, in seconds since the epoch. The next stream resumes there. */
   since: number;
-  /** Why nothing is told now, as the listener knows. Null: it knows of no reason. */
+  /** Why the engine sends no events now, as last reported to the listener. Null: no failure is reported. */
   away: RuntimeFailure | null;
 }
 
@@ -62,7 +62,7 @@ async function follow(watch: Watch): Promise<void> {
   }
 }
 
-/** Told, and logged, once for each time that it is away, and once if another engine answers in its place. */
+/** Reports and logs each outage once, and once more if another engine answers in place of the pool's. */
 function lost(watch: Watch, cause: unknown): void {
   watch.identity.forget();
   const error = awayError(cause);

@@ -31,9 +31,9 @@ const ENGINE_CALL_TIMEOUT_MS = 30_000;
 const BROKEN_ANSWER_TIMEOUT_MS = ENGINE_CALL_TIMEOUT_MS + 1_000;
 
 export interface DockerRuntimeDeps {
-  /** Of the engine that the pool's workers are on. */
+  /** The id of the engine that the pool's workers are on. */
   readonly engineId: string;
-  /** Where that engine answers. */
+  /** The engine's socket. */
   readonly socketPath: string;
   /** SOCKET_DIR. Each worker has a folder below it for its agent's socket. */
   readonly socketDir: string;

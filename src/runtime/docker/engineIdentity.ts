@@ -1,9 +1,9 @@
 /**
- * Makes sure that the engine at the socket is the one the pool's workers are on. On any other engine every container would
- * look gone, and every session with it. So whoever answers is asked who it is before it is asked anything else.
+ * Makes sure that the engine at the socket is the one that the pool's workers are on. On any other engine, every
+ * container and so every session would look lost. Therefore the engine's id is checked before any other request.
  *
  * ```
- *  unknown --it says that it is the pool's engine--> confirmed --it goes away--> unknown
+ *  unknown --its id is that of the pool's engine--> confirmed --it goes away--> unknown
  * ```
  */
 import type { Logger } from 'pino';
@@ -13,18 +13,21 @@ const NO_LIVE_RESTORE =
   'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
 
 export interface EngineIdentityDeps {
-  /** Of the engine that the pool's workers are on. */
+  /** The id of the engine that the pool's workers are on. */
   readonly engineId: string;
-  /** Where the engine answers, for the message. */
+  /** The engine's socket, for error messages. */
   readonly socketPath: string;
   readonly ask: () => Promise<Engine>;
   readonly logger: Logger;
 }
 
 export interface EngineIdentity {
-  /** The pool's engine; asked only if it is not confirmed yet. @throws RuntimeError `engine-away`, `other-engine` */
+  /**
+   * The pool's engine. It is asked only if it is not confirmed yet.
+   * @throws RuntimeError `engine-away`, `other-engine`
+   */
   confirmed(): Promise<Engine>;
-  /** The engine has gone away: whoever answers next is asked again. */
+  /** Call this when the engine has gone away: the next engine that answers is checked again. */
   forget(): void;
 }
 

@@ -11,7 +11,7 @@ const PoolDegradationReason = builder.enumType('PoolDegradationReason', {
     ENGINE_AWAY: { value: 'engine-away', description: 'The Docker engine does not answer.' },
     OTHER_ENGINE: {
       value: 'other-engine',
-      description: 'Another Docker engine answers than the one that the workers are on.',
+      description: 'Another Docker engine answers in place of the one that the workers are on.',
     },
     IMAGE_MISSING: {
       value: 'image-missing',

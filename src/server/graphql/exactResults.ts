@@ -1,9 +1,12 @@
-/** Results over HTTP, written with all digits of their whole numbers. (A WebSocket's: src/server/webSocket/markedNumbers.ts.) */
+/**
+ * Writes results over HTTP with all digits of their whole numbers. For WebSockets see
+ * src/server/webSocket/markedNumbers.ts.
+ */
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { jsonText } from '../../domain/exactJson.ts';
 
-/** For answers that are one piece. What is streamed is given to {@link exactly} as it comes. */
+/** Handles single answers. Streams pass each of their results to {@link exactly} themselves. */
 export function useExactResults(): Plugin {
   return {
     onResultProcess({ result, setResult }) {
@@ -12,7 +15,7 @@ export function useExactResults(): Plugin {
   };
 }
 
-/** The same result; Yoga writes it so. */
+/** The same result. Yoga writes it with `stringify`. */
 export function exactly<Result extends ExecutionResult>(result: Result) {
   return { ...result, stringify: jsonText };
 }

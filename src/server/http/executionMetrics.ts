@@ -1,13 +1,13 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { EndStatus, ExecutionEnd } from '../../domain/execution.ts';
 
-/** From what a warm worker takes for `1+1` to what only batch work takes. They are recorded in milliseconds. */
+/** From the time that a warm worker takes for `1+1` to that of batch work. Events record times in milliseconds. */
 const BUCKETS_S = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600,
 ];
 const MS_PER_S = 1_000;
 
-/** Every status is told from the first scrape on, so that an alert can tell none from not known. */
+/** Every status is reported from the first scrape on, so that an alert can distinguish 0 from unknown. */
 const NONE_ENDED: Readonly<Record<EndStatus, 0>> = {
   OK: 0,
   ERROR: 0,
@@ -17,7 +17,7 @@ const NONE_ENDED: Readonly<Record<EndStatus, 0>> = {
   CANCELLED: 0,
 };
 
-/** How many executions ended, and how long they took. @returns counts one */
+/** Counts executions that ended, and their times. @returns a function that counts one execution */
 export function createExecutionMetrics(registry: Registry): (end: ExecutionEnd) => void {
   const registers = [registry];
   const histogram = (name: string, help: string) =>

@@ -23,12 +23,15 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
 
 export interface MetricsDeps {
   readonly service: Pick<Service, 'poolStatus'>;
-  /** Calls the listener with each execution whose end this gateway has committed, until the function it gives is called. */
+  /**
+   * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
+   * listener.
+   */
   readonly onExecutionEnded: (listener: (end: ExecutionEnd) => void) => () => void;
   readonly messageCounts: () => Readonly<MessageCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;
-  /** What is told of the process, in Prometheus' text format. */
+  /** The metrics of the process, in Prometheus' text format. */
   readonly processMetrics: () => Promise<string>;
 }
 
@@ -94,7 +97,7 @@ function addPool(registry: Registry): (status: PoolStatus) => void {
   };
 }
 
-/** They are counted where they come in, by what knows nothing of metrics; here they are only told. */
+/** Messages are counted where they arrive, by code that knows nothing of metrics. Here the counts are only reported. */
 function addMessages(registry: Registry, counts: MetricsDeps['messageCounts']): void {
   const registers = [registry];
   new Counter({

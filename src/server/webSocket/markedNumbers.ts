@@ -1,20 +1,20 @@
 /**
- * Whole numbers beyond doubles in the messages of graphql-ws, which writes them by `JSON.stringify`: that refuses a `bigint`, and
- * a replacer would be asked about every value of every message. So these numbers are given to it as marked text, and what it has
- * written gets the digits alone.
+ * Lets graphql-ws send whole numbers that doubles cannot hold. It writes messages with `JSON.stringify`, which refuses
+ * a `bigint`, and a replacer would be called for every value of every message. So each `bigint` becomes a string with a
+ * mark before the digits, and in the written message each marked string is replaced with its digits.
  */
 import { randomUUID } from 'node:crypto';
 import { holds, isBigInt } from '../../domain/exactJson.ts';
 
 export interface MarkedNumbers {
-  /** The same, with each `bigint` as marked text. */
+  /** The same value, with each `bigint` as a marked string. */
   marked<T>(value: T): T;
-  /** A message with the digits in place of what was marked. */
+  /** The message, with each marked string replaced with its digits. */
   unmarked(message: string): string;
 }
 
 export function createMarkedNumbers(): MarkedNumbers {
-  // It never leaves this process, so no text of a user's has it.
+  // The mark never leaves this process, so no user's text contains it.
   const mark = randomUUID();
   const markedText = new RegExp(`"${mark}(-?\\d+)"`, 'g');
   const asText = (_key: string, value: unknown) => (isBigInt(value) ? `${mark}${value}` : value);

@@ -44,7 +44,7 @@ interface Pipeline {
   readonly subscribe: Enveloped['subscribe'];
 }
 
-/** @param numbers whose marks are taken away when a message is sent */
+/** @param numbers marks numbers in results; the caller must unmark each message that it sends */
 export function webSocketOperations(
   deps: OperationsDeps,
   numbers: MarkedNumbers,

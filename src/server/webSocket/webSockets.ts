@@ -28,7 +28,9 @@ const INIT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 500;
 /** "Service Restart" (RFC 6455 registry). The graphql-ws client reconnects after it. */
 const SERVICE_RESTART = 1012;
-/** "Try Again Later" (same registry), for a client that reads nothing. It may reconnect and go on after its last seq. */
+/**
+ * "Try Again Later" (same registry), for a client that reads nothing. It may reconnect and resume after its last seq.
+ */
 const TRY_AGAIN_LATER = 1013;
 const INTERNAL_ERROR = 4500;
 

@@ -2,8 +2,9 @@ import type { ExecutionEnd } from '../../domain/execution.ts';
 import type { Database } from '../../events/database.ts';
 
 /**
- * Calls `listener` with each execution whose end this gateway has recorded, until the function it gives is called. Every
- * gateway hears of every end; so what all gateways count in this way adds up.
+ * Calls `listener` with each execution whose end this gateway has recorded. Returns a function that removes the
+ * listener. Every gateway is notified of every end, so ends of other gateways are left out: then the sum of all
+ * gateways' counts is right.
  */
 export function onOwnEnds(
   { gatewayId, wakeUps }: Pick<Database, 'gatewayId' | 'wakeUps'>,
