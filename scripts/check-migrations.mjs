@@ -18,7 +18,8 @@ await runScript(async () => {
     // The same options as in drizzle.config.ts. drizzle-kit accepts only relative paths.
     const where = ['--dialect', 'postgresql', '--out', relative(projectRoot, copy)];
     const said = await drizzleKit(['generate', '--schema', 'src/events/tables.ts', ...where]);
-    // The exit code is not enough. It is 0 even if drizzle-kit asks whether something was renamed and nobody can answer.
+    // The exit code is not enough. It is 0 even if drizzle-kit asks whether something was renamed and nobody can
+    // answer.
     if (!said.includes('No schema changes')) {
       throw new SetupError(
         `migrations/ does not match the tables in src/events/tables.ts. Run: npm run migrations\n${said}`,

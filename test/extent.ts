@@ -1,12 +1,12 @@
 /**
- * What `npm test` runs, and what only `npm run test:long` does: the whole matrix, every repeat, every long run.
- * docs/testing.md has the table of it.
+ * What `npm test` runs, and what only `npm run test:long` runs: the whole matrix, every repetition, every long run.
+ * docs/testing.md has the table.
  */
 export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 
 /**
- * Files of test/e2e that want the machine for themselves: they stop engines or servers under load, have many workers made at
- * once, or hold something to a time, a share of the CPU or an amount of memory. Of all others two run at a time.
+ * Files of test/e2e that run alone: they stop engines or servers under load, make many workers at once, or check limits
+ * of time, CPU or memory. Of all other files, two run at a time.
  */
 export const ALONE = [
   'cgroupV2.test.ts',
@@ -31,7 +31,7 @@ export const LONG = ['contenders.test.ts', 'soak.test.ts', 'thousandSubscribers.
 
 const RUNTIMES = ['runc', 'runsc'] as const;
 
-/** Of what both run, how much: the names are those of the table in docs/testing.md. */
+/** How much of the tests that both run. The names are those in the table of docs/testing.md. */
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,

@@ -1,4 +1,7 @@
-/** The worker image with more of Debian's packages on top: what only tests and benches need never gets into a worker. */
+/**
+ * Adds Debian packages to the worker image in a separate image, so that packages that only tests and benches need are
+ * not in the worker image itself.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

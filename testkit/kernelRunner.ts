@@ -1,4 +1,6 @@
-/** Runs code over a channel as the pool does: sends it when the channel is open, and folds messages until it is done. */
+/**
+ * Runs code over a channel as the pool does: sends it when the channel is open, and folds messages until it is done.
+ */
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';

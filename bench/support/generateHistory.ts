@@ -59,7 +59,10 @@ async function addBatch(sql: Sql, batch: Batch): Promise<void> {
   await insertOutputs(sql);
 }
 
-/** Makes a row for each session, with ids and times from which all else is derived. Ids are version 7, like real ones. */
+/**
+ * Makes a row for each session, with the ids and times that all else is derived from. Ids are version 7, like real
+ * ones.
+ */
 async function lives(sql: Sql, { first, last, sessions, executions }: Batch): Promise<void> {
   await sql`
     CREATE OR REPLACE FUNCTION pg_temp.id_at(at timestamptz, seed text) RETURNS uuid STABLE LANGUAGE sql AS $$

@@ -9,7 +9,7 @@ export function percentile(samples: ArrayLike<number>, percent: number): number 
   return found;
 }
 
-/** The same of half of them. @throws RangeError without samples */
+/** The 50th percentile. @throws RangeError without samples */
 export function median(samples: ArrayLike<number>): number {
   return percentile(samples, 50);
 }

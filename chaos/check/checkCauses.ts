@@ -85,8 +85,8 @@ function isEndCaused(
 }
 
 /**
- * Checks the `stateLost` flags of one user's executions: each replacement of the kernel was reported (except after the
- * user's own release) and had a cause, and no replacement was reported that did not happen.
+ * Checks the `stateLost` flags of one user's executions. Each replacement of the kernel must have a cause and be
+ * reported, except after the user's own release. No replacement may be reported that did not happen.
  */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
   const marked = executions.filter(({ mark }) => mark !== null);

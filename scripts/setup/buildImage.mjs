@@ -8,10 +8,10 @@ import { runCommand } from './runCommand.mjs';
 import { detail } from './steps.mjs';
 
 /**
- * Builds an image with the engine's own builder, for which neither the docker program nor BuildKit need be there.
- * Interrupted, it leaves nothing that has the name; what was built so far is the next attempt's cache.
+ * Builds an image with the engine's own builder, which needs neither the docker program nor BuildKit. If it is
+ * interrupted, no image has the name, and the next attempt uses the layers built so far as its cache.
  * @param {{ image: string, labels: Record<string, string>, folder?: string, files?: Record<string, string>, exclude?: string[], args?: Record<string, string> }} build
- * `folder` or `files` is the context; `exclude` are patterns as tar takes them
+ * `folder` or `files` is the build context. `exclude` are patterns for `tar --exclude`
  */
 export async function buildImage({ image, labels, folder, files, exclude = [], args = {} }) {
   const context = folder ?? writeContext(files ?? {});
@@ -41,7 +41,10 @@ function writeContext(files) {
   return folder;
 }
 
-/** The folder's content as a tar stream. Owners and times are fixed, as they would invalidate the builder's cache. */
+/**
+ * The folder's content as a tar stream. Owners and times are fixed; otherwise they would invalidate the builder's
+ * cache.
+ */
 function tarOf(folder, exclude) {
   const patterns = exclude.map((pattern) => `--exclude=${pattern}`);
   const child = spawn(

@@ -4,7 +4,7 @@ import { SetupError } from './setupError.mjs';
 
 /** A local engine answers a small request within milliseconds, unless it is stuck. */
 const QUESTION_TIMEOUT_MS = 10_000;
-/** An image's files are deleted before it says so, which takes a busy disk its time. */
+/** The engine answers only after it has deleted the image's files, which takes long on a busy disk. */
 const REMOVAL_TIMEOUT_MS = 300_000;
 
 /**
@@ -32,7 +32,7 @@ export async function ask(path) {
 }
 
 /**
- * Removes an object of the engine. It is no failure if the object is gone already (404) or in use again (409).
+ * Removes an object of the engine. Does not fail if the object is already gone (404) or in use again (409).
  * @param {string} path e.g. `/images/name:tag`
  */
 export async function remove(path) {
@@ -42,7 +42,7 @@ export async function remove(path) {
 }
 
 /**
- * Gives an image one more name, or one that it has; either way the engine notes when.
+ * Gives an image a name, which may be one that it already has. The engine records the time in both cases.
  * @param {string} image @param {string} name `name:tag`
  */
 export async function giveName(image, name) {
@@ -54,7 +54,7 @@ export async function giveName(image, name) {
 }
 
 /**
- * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: it does.
+ * Why no engine answers: an error code such as `ENOENT`, `ECONNREFUSED`, `EACCES`. Null: an engine answers.
  * @returns {Promise<string | null>}
  */
 export async function whyNoEngine() {
@@ -94,7 +94,7 @@ const REPORTED_LINES = 30;
 
 function send(options, body) {
   return new Promise((resolve, reject) => {
-    // Not Node's shared agent, which closes a connection that is silent for 5 s, as in a long build.
+    // Node's shared agent would close a connection that is silent for 5 s, as during a long build.
     const sent = request({ ...options, socketPath: engineSocket(), agent: false }, resolve);
     sent.on('timeout', () => sent.destroy(new Error('no answer')));
     sent.on('error', reject);

@@ -1,21 +1,23 @@
 /**
- * Which of our images go, and when:
+ * Removes images that Cellhouse built and nothing uses any more:
  *
- * | kind    | what it is                                         | goes when unused for | but for             |
- * |---------|----------------------------------------------------|----------------------|---------------------|
- * | worker  | `cellhouse-worker:<hash>`                          | 30 days              | the three used last |
- * | base    | `cellhouse-base:<hash>`                            | 30 days              | the three used last |
- * | gateway | what a build for docker compose left without a name | 30 days             |                     |
- * | test    | what tests and benches build, `cellhouse-test-...` | 7 days               |                     |
+ * | kind    | image                                           | removed when unused for | except              |
+ * |---------|-------------------------------------------------|-------------------------|---------------------|
+ * | worker  | `cellhouse-worker:<hash>`                       | 30 days                 | the three used last |
+ * | base    | `cellhouse-base:<hash>`                         | 30 days                 | the three used last |
+ * | gateway | built for docker compose, and without a name    | 30 days                 |                     |
+ * | test    | built by tests and benches: `cellhouse-test-...` | 7 days                 |                     |
  *
- * An image is used when it is built, and when a set-up or a test finds it there: it is then given its name anew, and the
- * engine notes when. One that a container was made of, whether that runs or not, never goes.
+ * Building an image is a use. When a set-up or a test finds an image that it needs, that is a use, too: the image is
+ * given its own name again, and the engine records the time. An image with containers, running or not, is never
+ * removed.
  *
- * All that we build bears the label `cellhouse.image`, which names the kind. An image that somebody made from one of ours
- * has the label too, but a name of its own, and is left alone.
+ * Each image that Cellhouse builds has the label `cellhouse.image` with its kind. An image that somebody made from one
+ * of them inherits the label, but has another name, and is left alone.
  *
- * A worker image is kept for long, since another installation may have no worker just now, and some are always kept, since
- * an update that disappoints is taken back. A set-up prunes after it has built a worker image, `npm test` each time.
+ * Worker images are kept long, because another installation on this engine may have no worker at the moment. Three are
+ * always kept, because an update may be undone. A set-up prunes after it has built a worker image; `npm test` always
+ * prunes.
  */
 import { ask, giveName, remove } from './engineApi.mjs';
 import { detail } from './steps.mjs';
@@ -28,7 +30,7 @@ const LIMITS = {
   gateway: { unusedDays: 30, kept: 0 },
   test: { unusedDays: 7, kept: 0 },
 };
-/** Names that nobody else gives. */
+/** Only Cellhouse gives such names. */
 const NAMES = {
   worker: /^cellhouse-worker:[0-9a-f]{16}$/,
   base: /^cellhouse-base:[0-9a-f]{12}$/,
@@ -37,14 +39,14 @@ const NAMES = {
 
 /**
  * @param {keyof typeof LIMITS} kind
- * @returns {Record<string, string>} what an image of ours bears
+ * @returns {Record<string, string>} the labels of an image that Cellhouse builds
  */
 export function imageLabels(kind) {
   return { [LABEL]: kind };
 }
 
 /**
- * Notes that an image of ours is used now, which keeps it from being pruned.
+ * Records that one of our images is used now, so that it is not pruned.
  * @param {string} image `name:tag`
  */
 export async function noteUse(image) {
@@ -63,25 +65,25 @@ export async function pruneImages(nowMs = Date.now()) {
   const containers = (await ask('/containers/json?all=1')) ?? [];
   const inUse = new Set(containers.map(({ ImageID }) => ImageID));
   for (const name of imagesToPrune(ours, { lastUsed, inUse, nowMs })) {
-    detail(`removing the image ${name}, which nothing uses any more`);
+    detail(`removing the unused image ${name}`);
     await remove(`/images/${name}`);
   }
 }
 
-/** When it was made or was last given a name. */
+/** When the image was built or was last given a name, whichever is later. */
 function lastUseOf({ Created, Metadata }) {
   return Math.max(Date.parse(Created), Date.parse(Metadata?.LastTagTime ?? '') || 0);
 }
 
 /**
- * Names of those that can go; of one without a name, its id.
+ * The names of the images to remove, or the id of an image without a name.
  * @param {readonly { Id: string, RepoTags?: readonly string[] | null, Labels?: Record<string, string> | null }[]} images
  * @param {{ lastUsed: ReadonlyMap<string, number>, inUse: ReadonlySet<string>, nowMs: number }} facts
- * by id: when each was used last, in ms since the epoch, and which ones containers were made of
+ * `lastUsed`: by image id, in ms since the epoch. `inUse`: the ids of images with containers
  * @returns {string[]}
  */
 export function imagesToPrune(images, { lastUsed, inUse, nowMs }) {
-  // One that is gone by now has no last use.
+  // An image that was removed meanwhile has no last use.
   const there = images.filter(({ Id }) => lastUsed.has(Id));
   return Object.entries(LIMITS).flatMap(([kind, { unusedDays, kept }]) =>
     there
@@ -93,7 +95,7 @@ export function imagesToPrune(images, { lastUsed, inUse, nowMs }) {
   );
 }
 
-/** Null: it is not ours, or somebody has given it a name of theirs. */
+/** Null: Cellhouse did not build the image, or somebody has given it another name. */
 function kindOf(image) {
   const label = image.Labels?.[LABEL];
   const names = namesOf(image);

@@ -11,7 +11,7 @@ import { ensureWorkerImage, workerImageName } from './workerImage.mjs';
 const MIN_NODE = [20, 19];
 
 /**
- * Installs and builds everything that the gateway needs to start. Prints nothing if all is there already.
+ * Installs and builds everything that the gateway needs to start. Prints nothing if everything is there already.
  * @returns {Promise<{ workerImage: string }>}
  */
 export async function setUp() {
@@ -20,8 +20,8 @@ export async function setUp() {
 }
 
 /**
- * As {@link setUp}, for a gateway. It serves the sessions that live while the engine is away, so one that cannot be started
- * now keeps only an installation from serving that never has.
+ * Like {@link setUp}, for a gateway, which can serve existing sessions without an engine. So if no engine can be
+ * started, this fails only for an installation that has never served.
  * @returns {Promise<{ workerImage: string }>}
  */
 export async function setUpToServe() {
@@ -30,32 +30,32 @@ export async function setUpToServe() {
     return { workerImage: await ensureWorkers() };
   } catch (e) {
     if (!(await isEngineAway()) || !mayHaveServed()) throw e;
-    console.log(`${e.message}\n\nStarting without it: sessions that live are served.`);
+    console.log(`${e.message}\n\nStarting without it. Existing sessions are served.`);
     return { workerImage: process.env.WORKER_IMAGE || workerImageName() };
   }
 }
 
-/** One that does not let this user in is there. */
+/** An engine that this user may not access is not away. */
 async function isEngineAway() {
   const why = await whyNoEngine();
   return why !== null && why !== 'EACCES';
 }
 
-/** The gateway knows for certain, from its database. */
+/** A guess, because only the gateway can look into the database. */
 function mayHaveServed() {
   const dataDir = resolve(process.env.DATA_DIR || '.cellhouse');
   return Boolean(process.env.DATABASE_URL) || existsSync(join(dataDir, 'gateway-id'));
 }
 
-/** WORKER_IMAGE names an image of the operator's own, which is then left to them. */
+/** If WORKER_IMAGE is set, the operator provides the image. */
 async function ensureWorkers() {
   await ensureEngine();
   return process.env.WORKER_IMAGE || (await ensureWorkerImage());
 }
 
 /**
- * Does the part that `npm stop` needs too, which does not install an engine. Without `src/`, as in the gateway's image
- * or an installed package, the npm packages and `dist/` are there already.
+ * The part of the set-up that does not need an engine; `npm stop` does only this part. Without `src/`, as in the
+ * gateway's image or an installed package, the npm packages and `dist/` are there already.
  */
 export async function setUpCode() {
   checkNode();

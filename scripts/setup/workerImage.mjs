@@ -13,7 +13,7 @@ const REPOSITORY = 'cellhouse-worker';
 const LEFT_OUT =
   /(^|\/)(tests|check\.Dockerfile|__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)|\.pyc$/;
 
-/** The worker image's name, whether it is built or not; the tag is a hash of what it is made from. */
+/** The worker image's name, whether it is built or not. The tag is a hash of the files that it is built from. */
 export function workerImageName() {
   const inputs = hashFiles(projectRoot, [FOLDER], {
     salt: BASE_IMAGE,
@@ -23,7 +23,7 @@ export function workerImageName() {
 }
 
 /**
- * Builds the worker image, and the base image under it, unless it was built from the very same files.
+ * Builds the worker image, and the base image under it, unless the image exists already.
  * @returns {Promise<string>} its name
  */
 export async function ensureWorkerImage() {

@@ -1,4 +1,7 @@
-/** Whole numbers of an output's JSON have all their digits on every way from the worker to a client, through a real database. */
+/**
+ * Whole numbers in an output's JSON keep all their digits, whichever way they take from the worker through a real
+ * database to a client.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
@@ -15,7 +18,10 @@ import { useDatabase } from '../support/database.ts';
 import { databaseService } from '../support/databaseService.ts';
 import { startTransport, TOKEN, type TransportServer } from '../support/transportServer.ts';
 
-/** As Python writes it. Each of these whole numbers is none that a double holds, or none that JavaScript writes with these digits. */
+/**
+ * JSON as Python writes it. Each of its large whole numbers is one that a double cannot hold, or that JavaScript would
+ * write with other digits.
+ */
 const DATA =
   '{"application/json":{"n":1152921504606846977,"list":[-9007199254740993,1152921504606846976,1e+300,0.1],"text":"1152921504606846977"},"n":100000000000000000000000000000000000000001}';
 const METADATA = '{"application/json":{"id":9223372036854775807}}';
@@ -25,7 +31,7 @@ const db = await useDatabase();
 const [storing, other] = [await db.open(), await db.open()];
 let execution: Execution;
 
-/** What a worker's frame says. */
+/** The output as read from a worker's frame. */
 function received(): Output {
   const frame = `{"seq":1,"channel":"iopub","header":{"msg_type":"display_data"},"parent_header":{},"metadata":{},"content":{${OUTPUT},"transient":{}}}`;
   const parsed = parseFrame(frame, 0);

@@ -17,12 +17,12 @@ const FLOOD = { timeout: 120_000 };
 const MAX_AGENT_GROWTH_BYTES = 64 * 1_048_576;
 /** What a busy machine may add to a limit of two seconds. Before the agent had a bound, it took fifteen. */
 const SLOW_MACHINE_MS = 2_000;
-/** As the one who reported it did: on the kernel's own iopub. */
+/** Sends on the kernel's own iopub, as in the report of this bug. */
 const SESSION_IDLE = `content = {"execution_state": "idle"}
 kernel.session.send(kernel.iopub_socket, "status", content, parent=kernel.get_parent("shell"))`;
-/** What the kernel will send next has this number. */
+/** The number of the kernel's next packet. */
 const NEXT_NUMBER = 'packet(b"x", os.getpid(), kernel.shell_channel.outbox._sent_number + 1)';
-/** What an execution without output is told in: busy, idle, reply. */
+/** The messages of an execution without output: busy, idle, reply. */
 const BARE_MESSAGES = 3;
 
 let server: AgentServer;
@@ -43,7 +43,7 @@ afterEach(async () => {
   expect(honest.outputs).toEqual([{ kind: 'stream', name: 'stdout', text: 'as ever' }]);
   expect(honest.outcome).toMatchObject({ status: 'OK', truncated: false });
   expect((await server.agentBytes()) - firstAgentBytes).toBeLessThan(MAX_AGENT_GROWTH_BYTES);
-  // Nothing of it broke the protocol or was invalid to the gateway.
+  // None of it broke the protocol or was invalid to the gateway.
   expect(runner.recorded.counts).toMatchObject({ connections: 1, invalid: 0, ignored: 0 });
 });
 

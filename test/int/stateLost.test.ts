@@ -1,4 +1,7 @@
-/** Variables that are gone are told by the first execution that a fresh kernel begins, whatever came in which order, and by no other. */
+/**
+ * After a loss of variables, the first execution that begins in the fresh kernel reports the loss, whatever the order
+ * of events. Later ones do not.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { KernelRestartReason } from '../../src/domain/session.ts';
@@ -26,7 +29,7 @@ afterEach(async () => {
   await scripted.close();
 });
 
-/** Another gateway goes on with the worker; the one before is dead. */
+/** Ends the present gateway, if any, and lets another one take over the worker. */
 async function takeOver(): Promise<void> {
   await gateways.pop()?.die();
   const successor = actingGateway(await db.open());
@@ -40,7 +43,7 @@ async function sent(): Promise<Execution> {
   return execution;
 }
 
-/** The worker has come to its end, and that is stored. */
+/** Ends the execution in the worker. Resolves with the execution when its end is stored. */
 async function ended({ id }: Execution, outcome: 'finished' | 'interrupted' = 'finished') {
   scripted.finish(id, outcome);
   const stored = () => observer.queries.execution(id);
@@ -54,7 +57,7 @@ async function run(): Promise<boolean | undefined> {
   return (await ended(execution))?.stateLost;
 }
 
-/** Resolves when so many replacements are recorded. */
+/** Resolves when this many replacements of the kernel are recorded. */
 async function recorded(count = 1): Promise<void> {
   const restarts = async () => {
     const session = await observer.queries.session(scripted.session.id);
@@ -63,15 +66,15 @@ async function recorded(count = 1): Promise<void> {
   await expect.poll(restarts).toBe(count);
 }
 
-describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
-  it('while nothing ran, the next says so', async () => {
+describe.each(REASONS)('the loss when a kernel is replaced (%s)', (reason) => {
+  it('while nothing runs is reported by the next execution', async () => {
     expect(await run()).toBe(false);
     scripted.replaceKernel(reason);
     await recorded();
     expect([await run(), await run()]).toEqual([true, false]);
   });
 
-  it('while the next was on its way, that one says so', async () => {
+  it('while an execution is on its way is reported by that execution', async () => {
     expect(await run()).toBe(false);
     const execution = await sent();
     scripted.replaceKernel(reason);
@@ -80,7 +83,7 @@ describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
     expect(await run()).toBe(false);
   });
 
-  it('while one ran, that one says so, and the next', async () => {
+  it('while an execution runs is reported by it and by the next', async () => {
     const execution = await sent();
     scripted.begin(execution.id);
     scripted.replaceKernel(reason);
@@ -88,14 +91,14 @@ describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
     expect([await run(), await run()]).toEqual([true, false]);
   });
 
-  it('twice while nothing ran, the next says so once', async () => {
+  it('twice while nothing runs is reported once', async () => {
     scripted.replaceKernel(reason);
     scripted.replaceKernel(reason);
     await recorded(2);
     expect([await run(), await run()]).toEqual([true, false]);
   });
 
-  it('one that is cancelled before it began leaves it to the next', async () => {
+  it('is not reported by an execution that is cancelled before it begins, but by the next', async () => {
     scripted.replaceKernel(reason);
     await recorded();
     const cancelled = { status: 'CANCELLED', stateLost: false };
@@ -103,14 +106,14 @@ describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
     expect([await run(), await run()]).toEqual([true, false]);
   });
 
-  it('the next says so under another gateway', async () => {
+  it('is reported by the next execution under another gateway', async () => {
     scripted.replaceKernel(reason);
     await recorded();
     await takeOver();
     expect([await run(), await run()]).toEqual([true, false]);
   });
 
-  it('the next says so though its gateway dies while it runs', async () => {
+  it('is reported even if the gateway dies while the next execution runs', async () => {
     scripted.replaceKernel(reason);
     await recorded();
     const execution = await sent();
@@ -123,7 +126,7 @@ describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
     expect(await run()).toBe(false);
   });
 
-  it('under one whose gateway dies then, the next says so, too', async () => {
+  it('is reported by both executions even if the gateway dies in between', async () => {
     const execution = await sent();
     scripted.begin(execution.id);
     scripted.replaceKernel(reason);
@@ -134,14 +137,14 @@ describe.each(REASONS)('after a kernel was replaced (%s)', (reason) => {
   });
 });
 
-it('what a kernel lost before it had a user is told to nobody', async () => {
+it('no loss is reported if the kernel was replaced before the worker had a user', async () => {
   const acting = actingGateway(await db.open());
   gateways.push(acting);
   const used = await startScriptedWorker(observer, async ({ worker, agent, replaceKernel }) => {
     await acting.adopt(worker);
     await expect.poll(() => agent.isConnected).toBe(true);
     replaceKernel('died');
-    // It is acknowledged, so it is stored.
+    // The gateway acknowledges the replacement, so it has stored it.
     await agent.receivedAtLeast(1);
   });
   await scripted.close();

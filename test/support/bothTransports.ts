@@ -23,7 +23,7 @@ export async function askOverHttp(
   return JSON.parse(isEvents ? (/^data: (.+)$/m.exec(body)?.[1] ?? body) : body) as Outcome;
 }
 
-/** All of the answer, before anybody has parsed it. */
+/** The whole answer, unparsed. */
 export async function textOverHttp(gateway: TestGateway, query: string): Promise<string> {
   return await (await postQuery(gateway, query, {})).text();
 }
@@ -68,7 +68,7 @@ export function askOverWebSocket(
   });
 }
 
-/** All messages of the operation, before anybody has parsed them. */
+/** All messages of the operation, unparsed. */
 export function textOverWebSocket({ url, token }: TestGateway, query: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');

@@ -36,7 +36,7 @@ export interface AnsweredError {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-/** The defaults, but for a port that is free and a limit that is low enough to reach in a test. */
+/** The defaults, except for a free port and a limit that is low enough to reach in a test. */
 const SERVER_CONFIG: Config = {
   ...loadConfig({ SOCKET_DIR: '/run/x' }),
   port: 0,

@@ -1,11 +1,11 @@
-/** JSON whose whole numbers keep their digits. */
+/** Whole numbers in JSON keep their digits. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonText, parseExactly } from '../../src/domain/exactJson.ts';
 
 const MAX_DIGITS = 4_300;
 
-/** A whole number that no double holds, with some digits that are not the ones JavaScript would write. */
+/** A whole number that JavaScript would write with other digits. */
 const beyondDoubles = fc
   .bigInt()
   .map((some) => (some < 0n ? some - 2n ** 53n : some + 2n ** 53n))
@@ -31,7 +31,7 @@ describe('parseExactly', () => {
     ['9007199254740992', 9007199254740992],
     ['9007199254740993', 9007199254740993n],
     ['-9007199254740993', -9007199254740993n],
-    // Doubles, both of them; but JavaScript writes the second as 1152921504606847000.
+    // Both are exact as doubles, but JavaScript writes the second as 1152921504606847000.
     ['100000000000000000000', 100000000000000000000],
     ['1152921504606846976', 1152921504606846976n],
     ['1e300', 1e300],
@@ -41,7 +41,7 @@ describe('parseExactly', () => {
     ['"9007199254740993"', '9007199254740993'],
   ])('%s', (text, value) => expect(parseExactly(text)).toBe(value));
 
-  it('leaves texts and keys alone, whatever stands around a number', () => {
+  it('leaves strings and keys unchanged, whatever surrounds a number', () => {
     const text = String.raw`{"9007199254740993":["\\",9007199254740993,"\"9007199254740993",[9007199254740993]],"":"\\\"1"}`;
     expect(parseExactly(text)).toEqual({
       '9007199254740993': ['\\', 9007199254740993n, '"9007199254740993', [9007199254740993n]],
@@ -56,7 +56,7 @@ describe('parseExactly', () => {
     expect(Object.entries(odd)).toEqual([['__proto__', 9007199254740993n]]);
   });
 
-  it('refuses what is no JSON, and a number longer than any of Python', () => {
+  it('refuses text that is not JSON, and numbers that are too long for Python', () => {
     for (const text of ['', '{', '[9007199254740993', '9007199254740993n'])
       expect(() => parseExactly(text)).toThrow(SyntaxError);
     expect(parseExactly('9'.repeat(MAX_DIGITS))).toBe(10n ** BigInt(MAX_DIGITS) - 1n);
@@ -69,7 +69,7 @@ describe('parseExactly', () => {
     expect(parseExactly(text)).toBeInstanceOf(Array);
   });
 
-  it('is JSON.parse where nothing is beyond doubles', () => {
+  it('gives the same as JSON.parse if doubles can hold all numbers', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         expect(parseExactly(text)).toEqual(JSON.parse(text));
@@ -79,7 +79,7 @@ describe('parseExactly', () => {
 });
 
 describe('jsonText', () => {
-  it('is what parseExactly reads, and writes again', () => {
+  it('writes text that parseExactly reads back unchanged', () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         const text = jsonText(value);
@@ -91,12 +91,12 @@ describe('jsonText', () => {
     );
   });
 
-  it('leaves out what JSON has no word for, as JSON.stringify does', () => {
+  it('leaves out values that JSON cannot express, as JSON.stringify does', () => {
     const value = { a: undefined, f: () => 1, list: [undefined, 1n], at: new Date(0) };
     expect(jsonText(value)).toBe('{"list":[null,1],"at":"1970-01-01T00:00:00.000Z"}');
   });
 
-  it('refuses what has no end', () => {
+  it('refuses a value that contains itself', () => {
     const circle: Record<string, unknown> = {};
     circle.circle = circle;
     expect(() => jsonText(circle)).toThrow(RangeError);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Does what the official image's entry point does: a server without network sets up a cluster in PGDATA with POSTGRES_USER,
-# POSTGRES_PASSWORD and POSTGRES_DB; then the real server becomes the container's process.
+# Does what the official image's entry point does: a server without network sets up a cluster in PGDATA with
+# POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB; then the real server becomes the container's process.
 set -euo pipefail
 
 if [ "$(id -u)" = 0 ]; then

@@ -1,4 +1,5 @@
-# Stands in for postgres:18 where no image registry can be reached: the same layout and environment, Debian's PostgreSQL.
+# Stands in for postgres:18 where no image registry can be reached: Debian's PostgreSQL in the same layout and
+# environment.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 LABEL cellhouse.image=test cellhouse.stand-in=postgres
