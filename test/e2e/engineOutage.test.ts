@@ -135,7 +135,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 
   it(
-    'in whose place another answers, costs no session, and that one is left alone',
+    'while another answers in its place, costs no session, and the other is left alone',
     async () => {
       await execute(gateway, 'kept', 'n = 1');
       await execute(gateway, 'leaving', '1');

@@ -198,7 +198,7 @@ describe('work that a gateway leaves half done', () => {
     });
   });
 
-  it('workers in the making are another’s within the limit, or over', async () => {
+  it('workers in the making are taken over or ended within the limit', async () => {
     const maker = others[0];
     const crowd = Array.from({ length: 6 }, (_, index) =>
       execute(maker, `${user} ${index}`, '1', { waitForWorkerMs: 60_000 }).catch(() => 'cut off'),
@@ -207,7 +207,7 @@ describe('work that a gateway leaves half done', () => {
     await maker.kill('SIGKILL');
     await Promise.all(crowd);
     await until(
-      'them to be another’s, or over',
+      'them to be taken over or ended',
       async () => (await inTheMaking(maker)) === 0,
       2 * TAKE_OVER_LIMIT_MS,
     );
@@ -227,7 +227,7 @@ describe('work that a gateway leaves half done', () => {
 });
 
 describe('the upkeep of the pool', () => {
-  it('is one gateway’s, and another’s within the limit when that is killed', async () => {
+  it('is done by one gateway, and by another within the limit when the first is killed', async () => {
     const keeper = await installation.holderOf('upkeep');
     await keeper.kill('SIGKILL');
     const killedAt = performance.now();

@@ -51,7 +51,7 @@ print("the end")`);
     expect(ran).toMatchObject({ status: 'OK', stdout: 'forgedafter\nthe end\n' });
   });
 
-  it('is stored exactly, or told as a gap', async () => {
+  it('is stored exactly, or reported as a gap', async () => {
     const odd = await attack(String.raw`
 stream("\ud800 \0 \udfff")
 iopub("display_data", {"data": {"text/\0": "\0", "application/json": {"\ud800": [1e300, -0.0, 2**53]}}})

@@ -24,7 +24,7 @@ describe('the text format', () => {
     ['a sample without type', '# HELP a What it is.\na 1\n'],
     ['a family in two places', `${GAUGE}a 1\n${GAUGE}a{x="1"} 1\n`],
     ["another family's sample", `${GAUGE}b 1\n`],
-    ['a series that is told twice', `${GAUGE}a{x="1"} 1\na{x="1"} 2\n`],
+    ['a series that is reported twice', `${GAUGE}a{x="1"} 1\na{x="1"} 2\n`],
     ['a label without quotes', `${GAUGE}a{x=1} 1\n`],
     ['what is no number', `${GAUGE}a 1e\n`],
     ['a counter without _total', '# HELP a What it is.\n# TYPE a counter\na 1\n'],

@@ -171,7 +171,7 @@ for _ in range(200):
     expect(log.toString()).not.toContain('log bomb');
   });
 
-  it('memory ends at its limit; what is told is true, and the user can go on', async () => {
+  it('memory ends at its limit, the reported reason is true, and the user can go on', async () => {
     await works('victim');
     await run('open("/workspace/kept", "w").close()');
     const ran = await run('bombs = [bytes(1) * 50_000_000 for _ in range(40)]');
