@@ -60,8 +60,8 @@ async function addBatch(sql: Sql, batch: Batch): Promise<void> {
 }
 
 /**
- * Makes a row for each session, with the ids and times that all else is derived from. Ids are version 7, like real
- * ones.
+ * Makes a row for each session, with the ids and times that all other rows are derived from. Ids are version 7, like
+ * real ones.
  */
 async function lives(sql: Sql, { first, last, sessions, executions }: Batch): Promise<void> {
   await sql`

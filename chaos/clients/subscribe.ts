@@ -1,4 +1,4 @@
-/** One subscription on one connection of its own. Who goes on after a break is the caller's business. */
+/** One subscription on its own connection. After a break, the caller decides whether to resume. */
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { within } from '../../src/async/within.ts';

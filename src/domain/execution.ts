@@ -59,10 +59,10 @@ export type ExecutionEvent =
       }
     >;
 
-/** What is counted of an execution that has ended. */
+/** The facts about an ended execution that metrics count. */
 export type ExecutionEnd = Pick<Finished, 'status' | 'queuedMs' | 'runMs'>;
 
-/** What the events of an execution fold into, and the row of its table; `version` is the stream's. */
+/** The state that an execution's events fold into, and the row of its table. `version` is the stream's version. */
 export interface Execution {
   readonly id: ExecutionId;
   readonly version: number;

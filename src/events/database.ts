@@ -14,7 +14,7 @@ export interface DatabaseDeps {
 }
 
 export interface Database {
-  /** Who commits through this: its events say so. */
+  /** The gateway that commits here. The metadata of its events contains this id. */
   readonly gatewayId: GatewayId;
   readonly store: EventStore;
   readonly queries: Queries;

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-/** How finely the event loop's lag is sampled. Each sample wakes the process, and holds this much more than the lag. */
+/** Interval between samples of the event loop's lag. Each wakes the process, and measures the lag plus this interval. */
 const LOOP_RESOLUTION_MS = 20;
 
 /**

@@ -3,7 +3,7 @@ import type { ListPage } from '../service/lists/page.ts';
 import { builder } from './builder.ts';
 
 const PageInfo = builder.objectRef<ListPage<unknown>>('PageInfo').implement({
-  description: 'Where a page begins and ends, and whether more follows.',
+  description: 'Where a page begins and ends, and whether another follows.',
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether another page follows.' }),
     hasPreviousPage: t.boolean({
@@ -60,6 +60,6 @@ export function connectionOf<T>(name: string, node: Ref<T>) {
 
 /** The arguments that every list takes. */
 export const pageArgs = builder.args((t) => ({
-  first: t.int({ description: 'At most so many, 1 to 1,000; 100 if it is left out.' }),
-  after: t.string({ description: 'Only what comes after this cursor.' }),
+  first: t.int({ description: 'The largest number of items, 1 to 1,000. Default 100.' }),
+  after: t.string({ description: 'Only items after this cursor.' }),
 }));

@@ -23,7 +23,7 @@ export function validateName(field: string, text: string, limit: number): void {
   if (!text.isWellFormed()) refuse(field, 'must not contain lone surrogates', {});
 }
 
-/** @param max null: none @throws BAD_USER_INPUT */
+/** @param max null: no maximum @throws BAD_USER_INPUT */
 export function validateNumber(
   field: string,
   value: number,

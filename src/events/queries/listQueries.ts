@@ -49,7 +49,7 @@ interface EventBounds {
 
 /** Pages of lists. Newest first, except events, which come oldest first. A filter that is null has no effect. */
 export function createListQueries({ sql, answered }: Client) {
-  /** The end of a list's query: what comes after the cursor, in the order of the column that cursors are made of. */
+  /** The end of a list's query: only rows after the cursor, ordered by the column that cursors are made of. */
   const pageBefore = (column: string, before: string | number | null, limit: number) => sql`
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;

@@ -1,8 +1,10 @@
 import { backOffMs } from '../../async/backOffMs.ts';
 
-/** The usual cause is over at once, and code may be waiting; a worker that comes back later is met within a second. */
+/**
+ * Most causes are over immediately, and code may be waiting. A worker that comes back later is reached within a second.
+ */
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
-/** A connection that lasted so long was good, and the next loss starts anew with the short delay. */
+/** After a connection that lasted this long, the next loss starts with the short delay again. */
 const STABLE_AFTER_MS = 1_000;
 
 export interface Reconnector {

@@ -1,4 +1,4 @@
-/** `/metrics`, in Prometheus' text format. docs/metrics.md lists all of it. */
+/** `/metrics`, in Prometheus' text format. docs/metrics.md lists all metrics. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ExecutionEnd } from '../../domain/execution.ts';
@@ -43,7 +43,7 @@ interface Connections {
 
 export interface Metrics {
   text(principal: Principal): Promise<string>;
-  /** Ends what measures by itself. Idempotent. */
+  /** Ends the measurements that run by themselves. Idempotent. */
   close(): void;
 }
 
@@ -66,7 +66,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   };
 }
 
-/** @returns tells how the pool is just now */
+/** @returns a function that sets these metrics to the pool's current status */
 function addPool(registry: Registry): (status: PoolStatus) => void {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });

@@ -1,4 +1,4 @@
-/** One page of a list: how many, after what, and whether there is more. */
+/** One page of a list: its size, the cursor before it, and whether another page follows. */
 import { parseId, type SessionId, type WorkerId } from '../../domain/ids.ts';
 import { quoted } from '../../domain/quoted.ts';
 import type { BoundedPage, Placed } from '../../events/queries/listQueries.ts';
@@ -33,7 +33,7 @@ export async function readPage<T, C>(
 }
 
 /**
- * The same for a list that is also limited in bytes. There is also a next page if that limit ended this one.
+ * The same for a list that is also limited in bytes. If that limit ended the page, there is a next page, too.
  * @throws BAD_USER_INPUT
  */
 export async function readBoundedPage<T, C>(
@@ -46,7 +46,7 @@ export async function readBoundedPage<T, C>(
   if (after != null && cursor === null) {
     refuse('after', `must be a cursor of an earlier page, not ${quoted(after)}`, {});
   }
-  // One more than asked for tells whether there is a next page.
+  // One more item is read than requested, to find out whether there is a next page.
   const { edges, isCut } = await read(cursor, size + 1);
   return { edges: edges.slice(0, size), hasNextPage: isCut || edges.length > size };
 }
