@@ -13,7 +13,9 @@ import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
 import { type SocketRelay, startSocketRelay } from '../support/socketRelay.ts';
 
 const PREPARE_TIMEOUT_MS = 120_000;
-const SLOW = { timeout: 120_000 };
+const SLOW = { timeout: 240_000 };
+/** More than the slowest machine needs for a flood. */
+const RUN_TIMEOUT_MS = 200_000;
 /** The duration is the issue's: the test is about a gateway that is away for this long. */
 const AWAY_MS = 10_000;
 /** The agent's default (docs/worker-protocol.md). */
@@ -46,7 +48,7 @@ async function runWhileAway(code: string): Promise<Ran> {
   const before = runner.recorded.messages.length;
   const hasOutput = () =>
     runner.recorded.messages.slice(before).some(({ type }) => type === 'output');
-  const running = runner.run(code, { maxOutputBytes: 200_000_000 });
+  const running = runner.run(code, { maxOutputBytes: 200_000_000, timeoutMs: RUN_TIMEOUT_MS });
   await runner.recorded.until(hasOutput);
   relay.setAway(true);
   await delay(AWAY_MS);
