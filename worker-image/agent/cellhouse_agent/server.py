@@ -26,7 +26,7 @@ SOCKET_MODE = 0o666
 
 
 def serve(path: str, services: Services) -> Callable[[], None]:
-    """Listen on `path`; returns what stops that and removes the socket. Raises OSError when binding the path fails."""
+    """Listen on `path`; returns what stops listening and removes the socket. Raises OSError when refused."""
     application = Application(
         [
             ("/channels", ChannelsHandler, {"services": services}),
