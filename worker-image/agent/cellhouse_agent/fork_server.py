@@ -22,7 +22,7 @@ from cellhouse_agent.wire import JsonObject
 
 # Isolated (-I), like the kernel.
 COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
-# A fork takes milliseconds. A fork server that is silent for longer is stuck, even on the busiest machine.
+# A fork takes milliseconds. A fork server that is silent for this long is stuck, even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0
 MAX_PACKET_BYTES = 4_096
 

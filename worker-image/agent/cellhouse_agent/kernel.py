@@ -55,7 +55,7 @@ class Kernel:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the current kernel: negative for a signal, None while it runs."""
+        """The exit code of the current kernel: negative for a signal, None while it runs or if unknown."""
         return self._process.exit_code if self._process else None
 
     @property

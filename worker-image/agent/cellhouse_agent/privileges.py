@@ -1,4 +1,4 @@
-"""Changes from root to the agent's own user, and keeps only what it takes to run a kernel as another user.
+"""Changes from root to the agent's own user, and keeps the four capabilities that starting a kernel takes.
 
 The container starts as root with just these four capabilities, and so does this process. It changes its user without an
 exec, which they would not survive: gVisor has neither ambient nor file capabilities. The process is then not dumpable:

@@ -26,7 +26,10 @@ SOCKET_MODE = 0o666
 
 
 def serve(path: str, services: Services) -> Callable[[], None]:
-    """Listen on `path`; returns what stops listening and removes the socket. Raises OSError when refused."""
+    """Listen on `path`. Returns a function that stops listening and removes the socket.
+
+    Raises OSError when the path cannot be bound.
+    """
     application = Application(
         [
             ("/channels", ChannelsHandler, {"services": services}),

@@ -192,7 +192,7 @@ class Outbox:
             self._timer_until = now + FLUSH_SECONDS
 
     def _spare_late(self) -> None:
-        """Let the late thread sleep on if nothing is left for it to send: waking it costs more."""
+        """Let the late thread sleep on if it has nothing left to send: a wake-up costs more than setting the timer."""
         if self._timer_until and not self._pending:
             # In this order: after an interrupt in between, the thread wakes for nothing; it never sleeps too long.
             self._timer_until = 0.0

@@ -1,4 +1,4 @@
-"""Formats results; quickly if they are of a plain type, like numbers and text, which only has plain text to show.
+"""Formats results, with a short way for Python's plain types: they have nothing to show but plain text.
 
 IPython asks twelve formatters about each object, and each searches the object's class. For Python's own plain types the
 answer is known, unless somebody registered a printer for one.
