@@ -5,7 +5,7 @@
 # It fails when a check fails. Unchanged inputs are answered from Docker's cache.
 ARG WORKER_IMAGE
 FROM ${WORKER_IMAGE}
-# First, so that what a failed check leaves is known, too (scripts/setup/pruneImages.mjs).
+# The label comes first, so that scripts/setup/pruneImages.mjs also recognises what a failed check leaves.
 LABEL cellhouse.image=test
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends black flake8 mypy \

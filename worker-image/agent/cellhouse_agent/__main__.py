@@ -1,4 +1,4 @@
-"""`python3 -I -m cellhouse_agent` runs the agent. As little as can be is done before root is given up."""
+"""`python3 -I -m cellhouse_agent` runs the agent. It gives up root before it imports the rest."""
 
 import os
 import sys

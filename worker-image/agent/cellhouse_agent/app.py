@@ -1,6 +1,6 @@
 """Wires the agent, and decides when and how it ends.
 
-Exit codes (docs/worker-protocol.md): 0 after SIGTERM, 86 without a gateway for too long, 70 when no kernel can be had.
+Exit codes (docs/worker-protocol.md): 0 after SIGTERM, 86 after too long without a gateway, 70 if no kernel starts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXIT_ORPHANED = 86
 
 
 def main() -> int:
-    """Run until told or forced to end; returns the exit code."""
+    """Run until a signal, a missing gateway or a failure ends the agent; returns the exit code."""
     started = time.monotonic()
     take_library_logs()
     try:
@@ -86,7 +86,7 @@ async def _work(kernel: Kernel, executor: Executor, services: Services, started:
 
 
 async def _watch_orphan(gate: GatewayGate, timeout_ms: int, ended: asyncio.Future[int]) -> None:
-    """End the agent when no gateway has been connected for so long."""
+    """End the agent once no gateway has been connected for `timeout_ms`."""
     timeout = timeout_ms / 1000
     while (alone := gate.alone_seconds()) < timeout:
         await asyncio.sleep(timeout - alone)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from cellhouse_agent.wire import Assembled, MalformedMessage
 from cellhouse_kernel.packets import PACKET_HEAD
 
-# Processes whose last number is remembered, and which may be amid a message: a kernel and the children that print.
+# Sending processes that are tracked at the same time: a kernel and its children that print.
 MAX_SENDERS = 64
 
 
 @dataclass
 class _Sender:
-    """What is known of one process."""
+    """What the assembler knows about one sending process."""
 
-    # Its last packet.
+    # Its last packet, to recognise a repetition.
     last: bytes = b""
     fragments: list[bytes] | None = None
     size_bytes: int = 0
@@ -24,26 +24,26 @@ class _Sender:
 
 
 class Assembler:
-    """Takes packets, gives messages. It never holds more than `max_message_bytes` and two packets of each sender."""
+    """Turns packets into messages. It holds at most `max_message_bytes`, plus two packets of each sender."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max_message_bytes = max_message_bytes
         self._senders: dict[int, _Sender] = {}
-        # Of messages that are not complete.
+        # Bytes held of incomplete messages.
         self.held_bytes = 0
 
     def take(self, packet: bytes) -> list[Assembled]:
-        """The message that this packet completes, after those that nothing completes now. Raises MalformedMessage."""
+        """Return abandoned messages (their heads), then the one that this packet completes. Raises MalformedMessage."""
         try:
             pid, _, is_first, has_more = PACKET_HEAD.unpack_from(packet)
         except struct.error as error:
             raise MalformedMessage("short packet") from error
         sender = self._senders.pop(pid, None)
         done = [] if sender else self._make_room()
-        # The least recently heard is the first to be forgotten.
+        # Moved to the end: the sender that was heard least recently is forgotten first.
         self._senders[pid] = sender = sender or _Sender()
         if packet == sender.last:
-            # Sent twice, since its sender was interrupted before it could note that it was sent.
+            # A repetition: its sender was interrupted before it could note that it had sent this packet.
             return done
         sender.last = packet
         fragment = packet[PACKET_HEAD.size :]
@@ -58,7 +58,7 @@ class Assembler:
         return done if has_more else [*done, self._finish(sender)]
 
     def _make_room(self) -> list[Assembled]:
-        """Forget a sender if there is no room for another, one that is not amid a message if there is one."""
+        """If the table is full, forget one sender, preferably one without an incomplete message."""
         if len(self._senders) < MAX_SENDERS:
             return []
         pids = iter(self._senders)
@@ -67,7 +67,7 @@ class Assembler:
         return self._torn(self._senders.pop(next(free, oldest)))
 
     def _torn(self, sender: _Sender) -> list[Assembled]:
-        """What has come of a message whose rest will not come, if there is one: its head says whose it is."""
+        """Give up an incomplete message, if there is one; returns its first packet, whose head names the execution."""
         if sender.fragments is None:
             return []
         torn = Assembled(sender.fragments[0], sender.size_bytes, False)
@@ -79,7 +79,7 @@ class Assembler:
         if sender.fragments is None:
             sender.fragments = []
         elif sender.is_cut or self.held_bytes + len(fragment) > self._max_message_bytes:
-            # Only its head is kept, which says whose it is, and its size goes on being counted.
+            # Keep only the first packet, whose head names the execution, and go on counting the size.
             sender.is_cut = True
             self.held_bytes -= sum(map(len, sender.fragments[1:]))
             del sender.fragments[1:]

@@ -22,11 +22,11 @@ from cellhouse_agent.text_frame import text_frames
 from cellhouse_agent.web_socket import TOO_BIG_CODE, WebSocket
 from cellhouse_agent.wire import MalformedMessage
 
-# WebSocket close codes: a frame that breaks the protocol, and more than the agent takes at once.
+# WebSocket close codes: for a frame that breaks the protocol, and for more requests than the agent accepts at once.
 POLICY_CODE = 1008
 OVERLOADED_CODE = 1013
-# So much is written at once, unless a single frame is longer. With the copy in tornado's buffer it is all that sending
-# costs beside the replay buffer.
+# The most that one write holds, unless a single frame is longer. This and its copy in the stream's buffer are all the
+# memory that sending takes beside the replay buffer.
 MAX_WRITE_BYTES = 262_144
 # One frame from a gateway holds one piece of code (docs/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -44,7 +44,7 @@ class ChannelsHandler(WebSocketHandler):
         self._sender: asyncio.Task[None] | None = None
 
     def get_websocket_protocol(self) -> WebSocket | None:
-        """tornado's, with another way to read."""
+        """tornado's protocol, with our way of reading (web_socket.py)."""
         protocol: Any = super().get_websocket_protocol()
         return protocol and WebSocket(self, False, protocol.params)
 
@@ -68,7 +68,7 @@ class ChannelsHandler(WebSocketHandler):
         return whole_number(int(text) if is_number else None, name, 0, MAX_EPOCH)
 
     def open(self, *args: str, **kwargs: str) -> None:
-        """Take the place of any earlier connection, and send from what the gateway has not stored."""
+        """Replace any earlier connection, and send every frame that the gateway has not stored."""
         services = self.services
         services.gate.attach(self)
         services.executor.ack(self._after)
@@ -88,7 +88,7 @@ class ChannelsHandler(WebSocketHandler):
             await self.write_message(json.dumps({"hello": hello}))
             while True:
                 await buffer.wait_for(seq)
-                # What was acknowledged in the meantime is gone, and needs no sending.
+                # Frames that were acknowledged in the meantime are gone and need not be sent.
                 seq = max(seq, buffer.first_seq)
                 frames = buffer.frames_from(seq, MAX_WRITE_BYTES)
                 await self._write(frames)
@@ -97,14 +97,14 @@ class ChannelsHandler(WebSocketHandler):
             return
 
     async def _write(self, frames: list[bytes]) -> None:
-        """Write frames at once: tornado's own way is one write for each, and two turns of the loop."""
+        """Write all frames together: tornado would take one write and two turns of the loop for each."""
         connection: Any = self.ws_connection
         if connection is None or connection.is_closing():
             raise WebSocketClosedError
         await connection.stream.write(text_frames(frames))
 
     def on_message(self, message: str | bytes) -> None:
-        """Take a frame, unless another connection has taken this one's place."""
+        """Handle a frame, unless a newer connection has replaced this one."""
         if not self.services.gate.is_current(self):
             return
         if len(message) > MAX_FRAME_BYTES:

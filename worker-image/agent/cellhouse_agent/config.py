@@ -1,4 +1,4 @@
-"""What the gateway sets when it makes the container (docs/worker-protocol.md, "Container environment")."""
+"""The settings that the gateway passes to the container (docs/worker-protocol.md, "Container environment")."""
 
 from __future__ import annotations
 

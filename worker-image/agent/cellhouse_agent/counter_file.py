@@ -1,4 +1,4 @@
-"""A small file that Linux makes anew for each reader."""
+"""A small file of counters, whose text Linux generates at each read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_COUNTER_BYTES = 8_192
 
 
 class CounterFile:
-    """Opened once, for good, and read for each execution: that is a tenth of the cost of opening it each time.
+    """Stays open and is read for each execution, which takes a tenth of the time that opening it anew would.
 
     Raises OSError when there is no such file.
     """
@@ -19,5 +19,5 @@ class CounterFile:
         self._fd = os.open(path, os.O_RDONLY)
 
     def read_text(self) -> str:
-        """What it says now."""
+        """The current text."""
         return os.pread(self._fd, MAX_COUNTER_BYTES, 0).decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""How a request is refused (docs/worker-protocol.md, "Operations"). An error of an operation's own is a row."""
+"""How a request is refused (docs/worker-protocol.md, "Operations"). An operation's own error is a row of ERRORS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
 
 
 def refusal_of(error: BaseException | None) -> tuple[int, JsonObject] | None:
-    """What to answer; None for an error that is nobody's fault but ours."""
+    """The status and JSON of the refusal; None for an unexpected error, which is the agent's own fault."""
     for kind, answer in ERRORS.items():
         if isinstance(error, kind):
             return answer(error)

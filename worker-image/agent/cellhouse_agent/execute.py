@@ -11,8 +11,7 @@ async def execute(
 ) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, as root; raises OSError when none can be made.
 
-    An exec keeps capabilities only as root. What is executed needs some to become the user that it should be, and that
-    must be the first that it does.
+    The process must first change to its own user. That takes capabilities, which an exec keeps only for root.
     """
     return await asyncio.create_subprocess_exec(
         *command,
@@ -22,8 +21,8 @@ async def execute(
         user=0,
         group=0,
         extra_groups=[],
-        # Python looks for settings of some modules in the working directory: not where user code writes. (A kernel goes
-        # to its own folder itself: the agent may not even enter it.)
+        # Some Python modules read settings from the working directory, so user code must not be able to write there. A
+        # kernel later changes to its own folder, which the agent may not even enter.
         cwd="/",
         env=environment,
         start_new_session=True,

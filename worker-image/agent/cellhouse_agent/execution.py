@@ -1,9 +1,9 @@
-"""One execution on its way: what the kernel says about it becomes frames, within the limits of its request.
+"""One execution: turns what the kernel says about it into frames, within the limits of its request.
 
 States: sent -> started (the kernel's `busy`) -> done (its `idle`, with the key) -> finished (frames written).
 
-Code can say anything in its kernel's name, `idle` and a reply too. The end is the `idle` with a key that the kernel
-keeps from the code. Until it comes, output is kept.
+User code can forge any message of its kernel, even `idle` and a reply. So only the `idle` with a key that the kernel
+hides from the code is the end. Output is kept until it comes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# How long a kernel may take to say `busy` before it counts as stuck in what an earlier execution left behind: code that
-# only pretended to be over, a task that never yields. But not longer than this part of the time that the new one has.
+# A kernel that has not said `busy` after this time counts as stuck in what an earlier execution left behind: code that
+# only pretended to be over, or a task that never yields. If it is shorter, this share of the time limit counts instead.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
-# Too many to be guessed.
+# Long enough that nobody can guess the key.
 KEY_BYTES = 16
 
 
@@ -47,8 +47,8 @@ class Execution:
         self._writer = writer
         self._parent = dump(request.header)
         self.end_key = secrets.token_hex(KEY_BYTES)
-        # Time counts from when the request is sent, to a kernel that is ready: whatever holds that kernel, nobody waits
-        # longer than the limit.
+        # Time counts from when the request is sent to a ready kernel. So nobody waits longer than the limit, even if
+        # something holds the kernel.
         limit = request.timeout_ms / 1000
         self.stuck_at = clock() + min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
         self.deadline = clock() + limit
@@ -82,7 +82,7 @@ class Execution:
         elif message.msg_type == "status":
             self._accept_status(message.content)
         elif self.is_done:
-            # A thread that goes on printing: over is over.
+            # A thread goes on printing after the end; its output is ignored.
             return
         elif message.msg_type == "execute_input":
             self.is_interruptible = True
@@ -98,7 +98,7 @@ class Execution:
             self.is_done = True
 
     def start(self) -> None:
-        """Write `busy`, once. The executor calls it too: code can end the kernel before its own `busy` has left it."""
+        """Write `busy`, once. The executor calls this too: code can end the kernel before its own `busy` is sent."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
             self._writer.status("busy", self._parent)
@@ -121,13 +121,13 @@ class Execution:
             self._drop("malformed", message.size_bytes)
 
     def _count_cut(self, size: int) -> None:
-        """The kernel cut so much from an output, for no message could have held it."""
+        """Count the bytes that the kernel cut from an output because no message could have held them."""
         if size:
             self.output_bytes += size
             self._drop("message_too_large", size)
 
     def _keep_stream(self, name: str, data: bytes) -> None:
-        """Keep the head that fits the limit; what is over is dropped."""
+        """Keep the beginning that fits the limit; drop the rest."""
         head = cut_utf8(data, self._room())
         for piece in split_utf8(head):
             self._keep("stream", dump({"name": name, "text": piece}), len(utf8(piece)))
@@ -151,7 +151,7 @@ class Execution:
             self._kept_bytes += size
 
     def _stop_keeping(self, reason: str, size: int) -> None:
-        """What does not fit, and everything after it, is left out: so the head is whole, and one gap tells the rest."""
+        """Drop this output and all that follows it: what was kept has no holes, and one gap reports the rest."""
         self._stopped_by = self._stopped_by or reason
         self._drop(self._stopped_by, size)
 

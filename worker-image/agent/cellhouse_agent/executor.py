@@ -1,7 +1,7 @@
 """Runs requests one at a time, in order, each at most once, within its limits; keeps a kernel ready for the next.
 
 States of the worker: restarting (no kernel answers) -> idle -> busy -> idle ...
-How an execution ends is supervision.py's business.
+supervision.py decides how an execution ends.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import Verdict, was_out_of_memory
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
-# A gateway sends one request after another and keeps its own queue; this many may be on the way at once.
+# The most requests in the queue. A gateway keeps its own queue and sends one request after another, so a few suffice.
 MAX_QUEUED_REQUESTS = 64
-# Interrupts that are remembered. A gateway sends one again only while it has not stored the end, so these are many.
+# Interrupts that are remembered: more than enough, since a gateway repeats one only until it has stored the end.
 MAX_REMEMBERED_INTERRUPTS = 10_000
-# An execution that is over sooner is seen to its end by its messages alone: no task wakes for it.
+# An execution that is over sooner ends by its messages alone, without waking `run`.
 SHORT_SECONDS = 0.02
 
 
@@ -40,18 +40,18 @@ class QueueFull(Exception):
 
 
 class Interrupted(NamedTuple):
-    """What an interrupt met."""
+    """What an interrupt found."""
 
-    # It was running or queued.
+    # The request was running or queued.
     interrupted: bool
-    # It had been sent; if not, it will not run when it is.
+    # The request had arrived before. If not, it will not run when it arrives.
     known: bool
 
 
 class Executor:
     """The queue in front of the kernel.
 
-    `run` is its only task; whatever comes meanwhile begins and ends what is short, and leaves word for `run` otherwise.
+    `run` is its only task. The callbacks begin and end short executions themselves, and wake `run` for all else.
     """
 
     def __init__(self, buffer: ReplayBuffer, writer: FrameWriter, usage: Usage) -> None:
@@ -63,7 +63,7 @@ class Executor:
         self._known = KnownRequests()
         self._queue: deque[tuple[ExecuteRequest, int]] = deque()
         self._running: Supervision | None = None
-        # The kernel's generation when it was accepted.
+        # The kernel's generation when the running request was accepted.
         self._running_since = 0
         self._is_waiting = False
         # Wakes `run` for an execution that is not short.
@@ -90,7 +90,7 @@ class Executor:
         return "idle" if self._kernel and self._kernel.is_ready else "restarting"
 
     def submit(self, request: ExecuteRequest) -> None:
-        """Queue a request; one that was taken before is ignored. Raises QueueFull."""
+        """Queue a request, or ignore one that was accepted before. Raises QueueFull."""
         if request.msg_id in self._known:
             return
         if len(self._queue) >= MAX_QUEUED_REQUESTS or self._known.is_full:
@@ -102,7 +102,7 @@ class Executor:
         self._queue.append((request, self.generation))
         is_idle = self._is_waiting and not self._running and not self._changed.is_set()
         if is_idle and self._kernel and self._kernel.is_ready:
-            # At once, not when `run` gets its turn.
+            # Begin now, without waiting until `run` gets its turn.
             try:
                 self._begin(self._kernel)
             except Exception as error:
@@ -118,8 +118,8 @@ class Executor:
 
     def interrupt(self, msg_id: str, request_id: str | None = None) -> Interrupted:
         """
-        Interrupt this request if it runs, or take it out of the queue. One that has not come will not be run.
-        The same request_id interrupts once, however often it is sent.
+        Interrupt this request if it runs, or take it out of the queue. If it has not arrived yet, it will never run.
+        Repeating a request_id has no further effect.
         """
         if self._running and self._running.execution.request.msg_id == msg_id:
             if request_id is None or self._interrupts.add(request_id):
@@ -136,13 +136,13 @@ class Executor:
         return Interrupted(False, False)
 
     async def restart(self) -> int:
-        """A fresh kernel; returns its generation once it is ready."""
+        """Replace the kernel; returns the new generation once it is ready."""
         waiter = self._restart_waiters.add()
         self._changed.set()
         return await waiter
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
-        """A message from the kernel; it counts only for the execution that runs."""
+        """Handle a message from the kernel; only one that belongs to the running execution counts."""
         running = self._running
         if running:
             running.heard()
@@ -160,14 +160,14 @@ class Executor:
             self.stray_messages += 1
 
     def _fail(self, error: Exception) -> None:
-        """Have `run` raise it: the agent ends, for nobody would hear how this execution did."""
+        """Have `run` raise this error, which ends the agent: it could not report how this execution ended."""
         self._failure = error
         self._changed.set()
 
     async def run(self, kernel: Kernel) -> None:
         """
-        Serve for ever with a kernel that is ready.
-        Raises KernelStartError when no other can be had, and what failed when an execution began or ended elsewhere.
+        Serve for ever, beginning with a ready kernel.
+        Raises KernelStartError when no replacement can be started, and any error given to `_fail`.
         """
         self._kernel = kernel
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
@@ -216,7 +216,7 @@ class Executor:
         self._attention = self._loop.call_later(look_in, self._changed.set)
 
     async def _finish(self, kernel: Kernel, running: Supervision) -> None:
-        """See what was begun to its end."""
+        """Supervise the running execution to its end, and replace its kernel if that is necessary."""
         verdict = await running.run()
         if verdict:
             self._end(running, verdict)
@@ -224,7 +224,7 @@ class Executor:
                 await self._start_kernel(kernel, verdict.restart_reason)
 
     def _end(self, running: Supervision, verdict: Verdict) -> None:
-        """Write how it ended, and let the next one begin."""
+        """Write how the execution ended, and let the next one begin."""
         kernel, execution, sampler = running.kernel, running.execution, running.sampler
         running.has_ended = True
         finished_at = time.time() * 1000

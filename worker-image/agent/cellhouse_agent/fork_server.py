@@ -1,4 +1,4 @@
-"""The agent's side of one fork server (cellhouse_kernel/fork_server.py says what the two tell each other).
+"""The agent's side of one fork server (cellhouse_kernel/fork_server.py describes the protocol).
 
 States: importing -> ready -> ended. It ends by itself only when something is wrong; then it is replaced, not repaired.
 """
@@ -20,15 +20,15 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.wire import JsonObject
 
-# Isolated, as the kernel is.
+# Isolated (-I), like the kernel.
 COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
-# A fork takes milliseconds. A fork server that is silent for so long on the busiest machine is stuck.
+# A fork takes milliseconds. A fork server that is silent for this long is stuck, even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0
 MAX_PACKET_BYTES = 4_096
 
 
 class ForkFailed(Exception):
-    """No kernel was made, and none will come of this attempt."""
+    """This attempt made no kernel, and cannot make one later."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class _Order:
 
 
 class ForkServer:
-    """One fork server. `kernels` are those it made that have not ended, as far as it could tell."""
+    """One fork server. `kernels` are those that it made and has not reported as ended."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ForkServer:
     async def start(
         cls, environment: Mapping[str, str], on_ready: Callable[[], None]
     ) -> ForkServer:
-        """Execute one; `on_ready` is called when it has imported everything. Raises OSError without a process."""
+        """Start one; `on_ready` is called when it has imported everything. Raises OSError if no process can be made."""
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         output, their_output = os.pipe2(os.O_CLOEXEC)
@@ -81,7 +81,7 @@ class ForkServer:
 
     @property
     def output_tail(self) -> str:
-        """The end of what it wrote: nothing, unless something went wrong."""
+        """The end of its output, which is empty unless something went wrong."""
         return self._output.text
 
     async def wait_ended(self) -> None:
@@ -99,7 +99,7 @@ class ForkServer:
             async with asyncio.timeout(FORK_TIMEOUT_SECONDS):
                 return await order.made
         except OSError as error:
-            # Whatever is wrong with it (TimeoutError is an OSError), it is of no more use.
+            # The fork server is of no more use, whatever went wrong. (TimeoutError is an OSError.)
             self.kill()
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
         finally:
@@ -113,7 +113,7 @@ class ForkServer:
             self._child.send_signal(signal.SIGKILL)
 
     async def close(self) -> int:
-        """End it, and hear what it still said; returns its exit code."""
+        """End it and read its last packets; returns its exit code."""
         self.kill()
         code = await self._child.wait()
         while self._receive():
@@ -157,7 +157,7 @@ class ForkServer:
                     process.set_exited(fields["code"])
 
     def _begin(self, pid: int) -> None:
-        """Let the kernel that was just made begin. Here, not where it is awaited: its end may be the next packet."""
+        """Let the kernel that was just made begin. `fork` would do so too late: the next packet may report its end."""
         order = self._order
         if order and not order.made.done():
             process = KernelProcess(pid, *order.pipes.commit(order.connection))

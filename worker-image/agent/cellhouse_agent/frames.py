@@ -1,7 +1,7 @@
 """Jupyter messages to the gateway, written into the replay buffer.
 
-Frames are put together from bytes: what is the same in all of an execution's messages is encoded once. The parts that
-are not encoded here are constants, or hexadecimal.
+Frames are joined from bytes, so that what all messages of an execution share is encoded once. Parts that are inserted
+without JSON encoding need no escapes: they are constants, dates or hexadecimal.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.wire import JsonObject, dump
 
-# The parent header of what is about the kernel and no execution.
+# The parent header of a message about the kernel rather than an execution.
 NO_PARENT = b"{}"
 
 
 class FrameWriter:
-    """Makes frames. Status, gaps and replies always go in; output only where there is room.
+    """Makes frames and appends them to the replay buffer: output only if there is room, the others always.
 
     `parent` and `content` are JSON objects, encoded.
     """
@@ -46,11 +46,11 @@ class FrameWriter:
         return True
 
     def gap(self, parent: bytes, content: JsonObject) -> None:
-        """What of an execution's output could not be kept."""
+        """Report output of an execution that could not be kept."""
         self._buffer.append(self._frame("iopub", "cellhouse_gap", parent, dump(content)))
 
     def reply(self, parent: bytes, content: JsonObject, report: JsonObject) -> None:
-        """The `execute_reply`, with how it went."""
+        """The `execute_reply`, with the agent's report on the execution in its metadata."""
         metadata = dump({"cellhouse": report})
         frame = self._frame("shell", "execute_reply", parent, dump(content), metadata)
         self._buffer.append(frame)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-# Close code of a connection that a newer one has taken the place of (docs/worker-protocol.md).
+# Close code of a connection that a newer one has replaced (docs/worker-protocol.md).
 SUPERSEDED_CODE = 4409
 
 
 class Closable(Protocol):
-    """A connection that can be told to go."""
+    """A connection that can be closed."""
 
     def close(self, code: int, reason: str) -> None:
         """Close with a WebSocket code."""
@@ -25,7 +25,7 @@ class StaleEpoch(Exception):
 
 
 class GatewayGate:
-    """Remembers the highest epoch, the connection that holds it, and since when there is none."""
+    """Remembers the highest epoch, the connection that holds it, and since when no gateway is connected."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class GatewayGate:
         self._alone_since = clock()
 
     def admit(self, epoch: int) -> None:
-        """Let a caller with this epoch act, or raise StaleEpoch. A higher epoch ends the connection of a lower."""
+        """Let a caller with this epoch act, or raise StaleEpoch. A higher epoch closes the current connection."""
         if epoch < self._highest:
             raise StaleEpoch(self._highest)
         if epoch > self._highest:
@@ -42,12 +42,12 @@ class GatewayGate:
             self._drop_current()
 
     def attach(self, connection: Closable) -> None:
-        """Make this the connection; one that was there is closed."""
+        """Make this the current connection, and close the one before."""
         self._drop_current()
         self._current = connection
 
     def detach(self, connection: Closable) -> None:
-        """The connection has ended."""
+        """Note that this connection has ended."""
         if self._current is connection:
             self._current = None
             self._alone_since = self._clock()

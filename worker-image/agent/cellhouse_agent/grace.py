@@ -1,13 +1,13 @@
-"""How long a kernel may still go on: counted is the time that it could use, not the time that goes by.
+"""Counts how much of its grace a kernel has used: the time in which it could run, not the time that passes.
 
-Beside busy neighbours a kernel may get no CPU for longer than its whole grace. Code that would have ended must not lose
-its variables for that. So the agent looks again and again at what the kernel does:
+Beside busy neighbours a kernel may get no CPU for longer than its whole grace. Code that would have ended in
+time must not lose its variables because of that. So the agent looks at the kernel periodically, and counts:
 
-    it sleeps         all time since the last look counts: it could have ended, and did something else
-    it wants a CPU    the time counts in which it had one, or in which its container used all that it may: what a
-                      kernel's own children take from it is its own doing
+    it sleeps         all time since the last look: it could have ended, and did something else
+    it wants a CPU    the time in which it ran, or in which its container used its whole CPU limit: what a kernel's own
+                      children take from it is its own doing
 
-Code can make its kernel wait for a CPU, by a low priority for example. So even a wait for CPUs comes to an end.
+Code can make its own kernel wait for a CPU, for example by a low priority. So MAX_STRETCH limits even that wait.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from typing import NamedTuple
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.usage_sampler import UsageSampler
 
-# Linux gives a container its limit of the CPUs anew every 100 ms. Between two looks that are closer, a container which
-# has just used up its limit would seem to get no CPU.
+# Linux renews the CPU quota of a container every 100 ms. With shorter steps, a container that has just used up its
+# quota would seem to get no CPU.
 LOOK_SECONDS = 0.1
-# How long a look may take to come, in LOOK_SECONDS. The agent sleeps meanwhile, so if it takes longer, the agent had to
-# wait for a CPU itself. Under gVisor nothing else tells: there a kernel seems to run while its sandbox waits for the
-# host. A look that takes twice as long counts as half of what it may take, one that takes three times as a third.
+# The longest punctual interval between two looks, in steps. The agent sleeps in between, so a longer interval means
+# that the agent itself had to wait for a CPU. Under gVisor that is the only sign: there a kernel seems to run while its
+# sandbox waits for the host. Of an interval twice this long, half of this counts; of one three times as long, a third.
 PUNCTUAL_SHARE = 1.2
-# So many times the grace is the end of it, whatever the kernel waits for. One that gets a tenth of a CPU still has its
-# whole grace; a session that gets less is of no use to anybody.
+# The grace ends after this many times its length, whatever the kernel waits for. A kernel that gets a tenth of a CPU
+# still has its whole grace; a session that gets less is of no use to anybody.
 MAX_STRETCH = 10
-# Of a look that is even later so much counts towards that: agent and kernel were stopped, or the whole machine was.
+# At most this much of one interval counts towards MAX_STRETCH: in a longer one, agent and kernel were stopped, or the
+# whole machine was.
 MAX_PAUSE_SECONDS = 1.0
 
 
@@ -44,13 +45,13 @@ class Sight(NamedTuple):
 
 
 class Grace:
-    """So many seconds from now on."""
+    """A grace of `seconds`, from now on, that the kernel can use."""
 
     def __init__(
         self, seconds: float, see: Callable[[], Sight], clock: Callable[[], float]
     ) -> None:
         self._seconds = seconds
-        # Half of a short grace, for something may be due then.
+        # At most half of the grace: the second interrupt is due then (supervision.py).
         self._step = min(LOOK_SECONDS, seconds / 2)
         self._see = see
         self._clock = clock
@@ -60,19 +61,19 @@ class Grace:
         self._passed = 0.0
 
     def is_over(self, share: float = 1.0) -> bool:
-        """Whether the kernel has had this share of it."""
+        """Whether the kernel has used up this share of its grace."""
         seconds = share * self._seconds
         return self._used >= seconds or self._passed >= MAX_STRETCH * seconds
 
     def look(self) -> float:
-        """Count the time since the last look, if it is time to; returns when to look again."""
+        """Count the time since the last look, if a step has passed; returns when to look again."""
         now = self._clock()
         if now >= self._looked_at + self._step and not self.is_over():
             elapsed = now - self._looked_at
             self._used += self._usable(elapsed)
             self._passed += min(elapsed, MAX_PAUSE_SECONDS)
             self._looked_at = now
-        # When it is over, what the kernel has said by now is read first.
+        # Once it is over, look again at once: only what the kernel has already said is read before that.
         return now if self.is_over() else self._looked_at + self._step
 
     def _usable(self, elapsed: float) -> float:

@@ -19,7 +19,7 @@ OTHER_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiHandler(RequestHandler):
-    """Answers in JSON; failures are those that errors.py names, or a status that says nothing more."""
+    """Answers in JSON. A failure is a refusal of errors.py, or a status with a general error code."""
 
     def answer(self, body: JsonObject, status: int = 200) -> None:
         """Send a JSON answer."""
@@ -36,13 +36,13 @@ class ApiHandler(RequestHandler):
             self.answer({"error": OTHER_ERRORS.get(status_code, "internal")}, status_code)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Log what is unexpected by its type only: a message could hold a user's data."""
+        """Log an unexpected error by its type only: its message could hold a user's data."""
         if refusal_of(value) is None and not isinstance(value, HTTPError):
             log_event("request_failed", error=type(value).__name__, path=self.request.path)
 
 
 class UnknownHandler(ApiHandler):
-    """Every other path."""
+    """Answers on every path that is no operation's."""
 
     def prepare(self) -> None:
         """Refuse, whatever the method."""
@@ -55,7 +55,7 @@ class OperationHandler(ApiHandler):
     def initialize(
         self, services: Services, operation: Operation[Any], answers: RememberedAnswers
     ) -> None:
-        """Take the agent's parts, the row of the table, and what was answered before."""
+        """Take the agent's parts, the operation, and its remembered answers."""
         self.services = services
         self.operation = operation
         self.answers = answers
@@ -66,7 +66,7 @@ class OperationHandler(ApiHandler):
             raise HTTPError(405)
 
     async def get(self) -> None:
-        """Answer whoever asks."""
+        """Answer any caller: a GET checks no epoch."""
         operation = self.operation
         self.answer(await operation.run(self.services, operation.read({})))
 

@@ -1,24 +1,24 @@
-"""How many values a JSON text holds, told without parsing it: as objects they take twenty times their text."""
+"""Tells without parsing whether a JSON text holds too many values: as objects they take twenty times the memory."""
 
 from __future__ import annotations
 
 import re
 
-# Texts within JSON, also one that never ends. Possessive, so that no text makes it look twice at anything.
+# A JSON string, even one without an end. Its quantifiers are possessive: no text can make it backtrack.
 _TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 def holds_more_than(limit: int, text: str) -> bool:
     """Whether there are more than `limit` values; keys are not counted, an empty list or object counts twice.
 
-    For what is no JSON the answer says nothing.
+    The answer is meaningless if the text is not JSON.
     """
-    # A value takes two characters at least, itself and what parts it from the next: only long texts are looked at.
+    # A value takes at least two characters, itself and a separator: a short text cannot hold too many.
     if len(text) <= 2 * limit or _marks(text) < limit:
         return False
     return _marks(_TEXT.sub("", text)) >= limit
 
 
 def _marks(text: str) -> int:
-    """What begins a value or parts it from the one before it; every value but the first has one."""
+    """How many commas and opening brackets there are: every value but the first follows one."""
     return text.count(",") + text.count("[") + text.count("{")

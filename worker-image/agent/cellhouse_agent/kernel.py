@@ -1,6 +1,6 @@
 """The worker's kernel: one at a time, each replaced by the next.
 
-States: starting -> ready -> ended -> starting ... ; a kernel that cannot be started is the end of the worker.
+States: starting -> ready -> ended -> starting ... . If no kernel can be started, the worker ends.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A cold kernel takes about a second on an idle machine; thirty starting together on two cores take far longer.
 START_TIMEOUT_SECONDS = 60.0
-# A process that ends closes its link first. One that lives on for longer has lost its link while it runs.
+# A process that ends closes its link first. One that still runs after this time has lost its link.
 EXIT_AFTER_LINK_SECONDS = 0.05
 # A start may fail when memory is short for a moment. More tries would not help.
 MAX_START_ATTEMPTS = 3
 
 
 class KernelStartError(Exception):
-    """No kernel can be started; the message says why, from before any user code ran."""
+    """No kernel can be started. The message says why, and was written before any user code ran."""
 
 
 class Kernel:
@@ -55,7 +55,7 @@ class Kernel:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the current kernel: negative for a signal, None while it runs."""
+        """The exit code of the current kernel: negative for a signal, None while it runs or if unknown."""
         return self._process.exit_code if self._process else None
 
     @property
@@ -64,7 +64,7 @@ class Kernel:
         return self._launcher.cpus
 
     def cpu(self) -> CpuUse:
-        """What the process of the current kernel has had of them."""
+        """The CPU use of the current kernel's process."""
         return self._process.cpu() if self._process else NO_CPU_USE
 
     async def wait_exited(self) -> None:
@@ -84,7 +84,7 @@ class Kernel:
         raise KernelStartError(reason or "unknown")
 
     async def _try_start(self) -> str | None:
-        """One attempt; the reason if it failed."""
+        """Make one attempt; returns the reason if it failed."""
         try:
             process = await self._launcher.launch()
         except OSError as error:
@@ -113,7 +113,7 @@ class Kernel:
         return f"it ended with {process.exit_code}: {process.output_tail}"
 
     def _watch_deaf(self, process: KernelProcess) -> None:
-        """The link has ended: the process ends, too, or it can be asked nothing any more."""
+        """The link has ended. If the process is not ending too, kill it soon: nothing can be asked of it any more."""
         asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._end_deaf, process)
 
     def _end_deaf(self, process: KernelProcess) -> None:
@@ -127,9 +127,9 @@ class Kernel:
         exited.set()
 
     def halt(self) -> None:
-        """Let neither the kernel nor any process of its user run on; what it had sent by then is still handed on.
+        """Kill the kernel and every process of its user, and hand on what the kernel had sent by then.
 
-        That takes no time, but to free their memory may: `end` waits for it.
+        It returns at once. Freeing the memory of the processes may take longer: `end` waits for that.
         """
         self.is_ready = False
         if self._process:
@@ -151,7 +151,7 @@ class Kernel:
             self._process.close()
 
     def execute(self, msg_id: str, code: str, end_key: str = "") -> None:
-        """Send code to a ready kernel, which tells the key with the `idle` that follows everything else."""
+        """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
         content: JsonObject = {
             "code": code,
             "silent": False,

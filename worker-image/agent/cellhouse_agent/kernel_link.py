@@ -1,4 +1,4 @@
-"""The agent's end of the link to one kernel: requests there, messages back (cellhouse_kernel/packets.py)."""
+"""The agent's end of the link to one kernel: sends requests and receives messages (cellhouse_kernel/packets.py)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, packets
 
 # How long messages are handled before other work of the agent gets its turn: a flood must not put off a time limit.
 TURN_SECONDS = 0.005
-# Asked for; Linux gives what it allows (twice net.core.wmem_max). What does not fit makes the kernel wait, never drop.
+# The requested size; Linux grants at most twice net.core.wmem_max. A full buffer makes the kernel wait, never drop.
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 
 
@@ -39,7 +39,7 @@ def new_link() -> tuple[socket.socket, socket.socket]:
 class KernelLink:
     """A connection to one kernel. `on_message` gets each message, with its channel, in the order sent.
 
-    `on_end` is called once if the kernel's processes have all closed their end.
+    `on_end` is called once, when all processes of the kernel have closed their end.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class KernelLink:
         self._loop.add_reader(link, self._read)
 
     async def probe(self) -> None:
-        """Return when the kernel answers, so has done all it was asked before. It may wait for ever."""
+        """Return when the kernel answers, which means that it has handled all earlier requests. May wait for ever."""
         self._probe_id = uuid.uuid4().hex
         self._answered.clear()
         self.send(self._probe_id, "kernel_info_request", {})
@@ -89,12 +89,12 @@ class KernelLink:
             self._loop.add_writer(self._link, self._write)
             return
         except OSError:
-            # The kernel is gone; reading tells.
+            # The kernel is gone; `_read_packet` reports that.
             self._unsent.clear()
         self._loop.remove_writer(self._link)
 
     def drain_rest(self) -> None:
-        """Read everything that a kernel which has ended, with all its children, still sent."""
+        """Read what is left after the kernel and all its children have ended."""
         while not self._has_ended and not self._is_closed and self._read_packet():
             pass
 
@@ -114,7 +114,7 @@ class KernelLink:
                 return
 
     def _read_packet(self) -> bool:
-        """Take what has arrived; false if there was nothing."""
+        """Take one packet; false if there was none."""
         try:
             packet = self._link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES)
         except BlockingIOError:
@@ -147,7 +147,7 @@ class KernelLink:
             self.malformed_messages += 1
             return
         if message.parent_msg_id == self._probe_id:
-            # `idle` is the last that a request brings.
+            # `idle` is the last message of a request.
             if message.content.get("execution_state") == "idle":
                 self._answered.set()
             return

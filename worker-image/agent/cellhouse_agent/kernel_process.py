@@ -1,4 +1,4 @@
-"""One kernel process, however it was started: how it is signalled, and how it is known to have ended."""
+"""One kernel process, however it was started: sends it signals, and knows when it has ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _stat(process: str) -> list[str]:
 
 
 def start_time(pid: int) -> int | None:
-    """When the process with this number started, in the system's ticks; None if none runs that has it."""
+    """When the process with this id started, in clock ticks since boot; None if no such process runs."""
     try:
         fields = _stat(str(pid))
     except OSError:
@@ -35,7 +35,7 @@ def start_time(pid: int) -> int | None:
 
 
 class CpuUse(NamedTuple):
-    """What a process has had of the CPUs, and whether it would have more."""
+    """How much CPU time a process has used, and whether it wants more."""
 
     # All its threads together, in steps of 10 ms.
     used_seconds: float
@@ -64,7 +64,7 @@ class KernelProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs now. It may have ended before that is known: on a busy machine long before."""
+        """Whether it runs now. `has_exited` may learn of the end later, on a busy machine much later."""
         return not self.has_exited and start_time(self.pid) == self.start_time is not None
 
     @property
@@ -84,21 +84,21 @@ class KernelProcess:
             ticks = int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD])
             return CpuUse(ticks / TICKS_PER_SECOND, self._wants_cpu())
         except OSError:
-            # It has ended, and whoever watches it tells.
+            # It has ended; its watcher will report that.
             return NO_CPU_USE
 
     def _wants_cpu(self) -> bool:
-        """Not only its main thread: another may hold the interpreter, and wait for a CPU with it."""
+        """Look at all threads: one other than the main thread may hold the interpreter while it waits for a CPU."""
         threads = os.listdir(f"/proc/{self.pid}/task")
         return any(_stat(f"{self.pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads)
 
     def set_exited(self, code: int | None) -> None:
-        """For whoever watches it: it has ended, and its process id may be another's from now on."""
+        """Called by its watcher: it has ended, and another process may get its id from now on."""
         if not self._exit.done():
             self._exit.set_result(code)
 
     def watch_with(self, watch: Coroutine[Any, Any, None]) -> None:
-        """Run what will call `set_exited`."""
+        """Run the watcher, which will call `set_exited`."""
         self._watch = asyncio.create_task(watch)
 
     async def wait(self) -> int | None:
@@ -106,7 +106,7 @@ class KernelProcess:
         return await asyncio.shield(self._exit)
 
     def interrupt(self) -> None:
-        """SIGINT to the kernel and the children in its process group, as Jupyter does; also if they are stopped."""
+        """Send SIGINT to the kernel and the children in its process group, as Jupyter does, even to stopped ones."""
         self.signal_group(signal.SIGINT)
         self.signal_group(signal.SIGCONT)
 
@@ -116,11 +116,11 @@ class KernelProcess:
             try:
                 os.killpg(self.pid, number)
             except (ProcessLookupError, PermissionError):
-                # It has just ended (then its wait tells), or has not yet become the kernel's user.
+                # It has just ended, which its watcher will report, or has not yet changed to the kernel's user.
                 return
 
     def kill(self) -> None:
-        """SIGKILL to the process itself; what it started is the business of kill_user_processes."""
+        """Send SIGKILL to the process itself. kill_user_processes ends what it started."""
         if not self.has_exited:
             try:
                 os.kill(self.pid, signal.SIGKILL)
@@ -129,5 +129,5 @@ class KernelProcess:
                 return
 
     def close(self) -> None:
-        """Stop reading its output. Call it after its end."""
+        """Stop reading its output. Call this after the process has ended."""
         self._output.close()

@@ -1,4 +1,4 @@
-"""Which requests were taken already: a msg_id runs at most once."""
+"""Remembers which requests were accepted: a msg_id runs at most once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_UNSTORED_REQUESTS = 1_024
 
 
 class KnownRequests:
-    """Ids of requests, from when they are taken until long after a gateway has stored their end."""
+    """Ids of requests, from when they are accepted until long after a gateway has stored their end."""
 
     def __init__(self) -> None:
         self._unstored: dict[str, int | None] = {}
@@ -24,15 +24,15 @@ class KnownRequests:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be taken until a gateway acknowledges."""
+        """Whether no more requests may be accepted until a gateway acknowledges."""
         return len(self._unstored) >= MAX_UNSTORED_REQUESTS
 
     def add(self, msg_id: str) -> None:
-        """Remember a request that was taken."""
+        """Remember a request that was accepted."""
         self._unstored[msg_id] = None
 
     def ended(self, msg_id: str, seq: int) -> None:
-        """The last frame of this request has this seq."""
+        """Note the seq of this request's last frame."""
         self._unstored[msg_id] = seq
 
     def ack(self, seq: int) -> None:

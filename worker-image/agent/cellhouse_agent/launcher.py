@@ -1,4 +1,4 @@
-"""Starts kernels: by a fork if it can, and if it cannot, the slow way.
+"""Starts kernels: by a fork if possible, or else the slow way (exec_kernel.py).
 
 States of the fork server:
 
@@ -19,8 +19,8 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.orphan_watch import watch_orphan
 from cellhouse_agent.wire import JsonObject
 
-# A dead fork server is replaced after the first pause, so that a kernel which must start now comes first. Each time
-# that the next one does not even become ready, the pause doubles: more tries will not mend what is wrong then.
+# A dead fork server is replaced after a pause, so that a kernel that must start now comes first. Each time that a fork
+# server ends before it is ready, the pause doubles: trying more often would not help then.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # Importing takes half a second on an idle machine; thirty starting together on two cores take far longer.
@@ -28,10 +28,10 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 
 
 class KernelLauncher:
-    """Owns the fork server. `cpus` is how many CPUs the worker may use, and threads its numerical libraries."""
+    """Owns the fork server. `cpus` is how many CPUs the worker may use, and how many threads a numerical library."""
 
     def __init__(self, cpus: int) -> None:
-        # The limit may be more than the machine has.
+        # The limit may exceed the CPUs of the machine.
         self.cpus = min(cpus, len(os.sched_getaffinity(0)))
         self._environment = kernel_environment(cpus)
         self._server: ForkServer | None = None
@@ -41,12 +41,12 @@ class KernelLauncher:
         self._is_decided = asyncio.Event()
 
     def start(self) -> None:
-        """Raise the fork server."""
+        """Start the fork server, and replace it when it ends."""
         if self._upkeep is None:
             self._upkeep = asyncio.create_task(self._keep_server())
 
     async def wait_ready(self) -> None:
-        """Return when a kernel would be forked."""
+        """Return when the fork server is ready."""
         await self._is_ready.wait()
 
     async def launch(self, connection: JsonObject | None = None) -> KernelProcess:
@@ -82,7 +82,7 @@ class KernelLauncher:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _run_server(self) -> bool:
-        """One fork server's life; whether it became ready."""
+        """Run one fork server until it ends; returns whether it became ready."""
         server = self._server = await ForkServer.start(self._environment, self._set_ready)
         too_late = asyncio.get_running_loop().call_later(IMPORT_TIMEOUT_SECONDS, self._give_up)
         try:
@@ -108,7 +108,7 @@ class KernelLauncher:
 
 
 def kernel_environment(cpus: int) -> dict[str, str]:
-    """All that a kernel sees as its environment."""
+    """The whole environment of a kernel."""
     threads = str(cpus)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",

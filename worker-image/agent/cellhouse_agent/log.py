@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output, which is the container's log. Never code, output or keys."""
+"""Logs one JSON object per line to standard output, the container's log. Never logs code, output or keys."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _dropped_lines = 0
 
 
 def log_event(event: str, **fields: str | int | float | bool | None) -> None:
-    """Write a line, or count it as dropped when nobody takes the log.
+    """Write a line, or count it as dropped when nobody reads the log.
 
-    While the engine is away (it may be: workers outlive it) the pipe fills. A blocking write would stop the worker.
+    Workers outlive the Docker engine. While it is down, the pipe fills up: a blocking write would stop the worker.
     """
     global _dropped_lines
     line: dict[str, object] = {"time": round(time.time(), 3), "event": event, **fields}
@@ -35,7 +35,7 @@ def log_event(event: str, **fields: str | int | float | bool | None) -> None:
 
 
 class _LibraryLogs(logging.Handler):
-    """What tornado and asyncio have to say, as events; never a message's arguments, which could be a user's data."""
+    """Logs messages of tornado and asyncio as events, without their arguments, which could be a user's data."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0] if record.exc_info else None
@@ -49,5 +49,5 @@ class _LibraryLogs(logging.Handler):
 
 
 def take_library_logs() -> None:
-    """Send warnings and errors of libraries through log_event, so that they can neither block nor tell too much."""
+    """Send warnings and errors of libraries through log_event, so that they neither block nor reveal data."""
     logging.basicConfig(handlers=[_LibraryLogs()], level=logging.WARNING)

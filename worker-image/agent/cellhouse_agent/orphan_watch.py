@@ -1,4 +1,4 @@
-"""Watches a kernel whose fork server has died: init is its parent now, so nobody can tell its exit code."""
+"""Watches a kernel whose fork server has died: init is its parent now, so nobody can learn its exit code."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 
 from cellhouse_agent.kernel_process import KernelProcess, start_time
 
-# Where the system has no pidfd (gVisor): a dead kernel is noticed so late, for the price of reading one small file.
+# How often to look where the system has no pidfd (gVisor). Each look reads one small file.
 POLL_SECONDS = 0.05
 
 
 async def watch_orphan(process: KernelProcess) -> None:
-    """Say when the process has ended."""
+    """Wait until the process has ended, and report it."""
     born = process.start_time
     pidfd = _open_pidfd(process.pid)
-    # Looked at after the pidfd was opened: if it is the same process now, the pidfd is of it.
+    # Checked after the pidfd was opened: if the process is still the same, the pidfd refers to it.
     is_same = born is not None and start_time(process.pid) == born
     if pidfd is None:
         while is_same:

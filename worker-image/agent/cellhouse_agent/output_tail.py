@@ -1,6 +1,6 @@
 """Reads what a process writes to its real stdout and stderr, and keeps the end of it.
 
-These are never the container's: its log would grow with what user code writes, and block while the engine is away.
+They are never the container's: its log would grow with user code's output, and block while the Docker engine is down.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ READ_BYTES = 65_536
 
 
 class OutputTail:
-    """Reads a pipe, as it owns it, until it ends or `close`."""
+    """Owns a pipe, and reads it until it ends or `close` is called."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -26,16 +26,16 @@ class OutputTail:
 
     @property
     def text(self) -> str:
-        """The end of what was written, as far as it was read."""
+        """The end of what has been read so far."""
         return self._tail.decode(errors="replace").strip()
 
     def read_rest(self) -> None:
-        """Read what a process that has ended still wrote."""
+        """Read what is left after the process has ended."""
         while not self._is_closed and self._read():
             pass
 
     def _read(self) -> bool:
-        """One piece, so that a flood leaves the agent time for other things; true if there may be more."""
+        """Read one piece, so that a flood leaves the agent time for other things; true if there may be more."""
         try:
             data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:

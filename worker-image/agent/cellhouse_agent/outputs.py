@@ -1,4 +1,4 @@
-"""The outputs of user code, checked: what may be in a frame, and what is left out."""
+"""Checks the outputs of user code: decides what goes into a frame, and what is left out."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def check_output(msg_type: str, content: JsonObject) -> JsonObject:
 
 
 def dropped_bytes(content: JsonObject) -> int:
-    """What the kernel itself cut from an output that no message could hold."""
+    """How much the kernel itself cut from an output that no message could hold."""
     name = "cellhouse_dropped_bytes"
     return _count(content, name) if name in content else 0
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8 of text that may hold lone surrogates; the length is what counts as output."""
+    """Encode text that may hold lone surrogates as UTF-8. The length of the result is what counts as output."""
     return text.encode("utf-8", "surrogatepass")
 
 

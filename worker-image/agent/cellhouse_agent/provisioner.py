@@ -1,8 +1,8 @@
-"""The worker's way to start kernels, for any program that uses jupyter_client: an official kernel provisioner.
+"""A kernel provisioner, with which any program that uses jupyter_client starts kernels as the worker does.
 
-A thin layer over launcher.py, which the agent uses without it: the agent needs nothing else of jupyter_client, which
-would cost it 6 MB and 30 ms. The kernelspec `cellhouse` names it. The program must be root, or the agent's user with
-the agent's capabilities; the kernel has the worker's user, folder and environment.
+It is a thin layer over launcher.py. The agent uses launcher.py directly: importing jupyter_client would cost it 6 MB
+and 30 ms. The kernelspec `cellhouse` names this provisioner. The program must be root, or the agent's user with the
+agent's capabilities; the kernel has the worker's user, folder and environment.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.wire import JsonObject
 
-# What `poll` says of a kernel of which nobody could learn how it ended (orphan_watch.py): it must be some number.
+# What `poll` returns if nobody could learn the exit code of a kernel (orphan_watch.py): it must be a number.
 UNKNOWN_EXIT_CODE = 255
 
 
 class ForkServerProvisioner(LocalProvisioner):  # type: ignore[misc]
-    """One kernel at a time from a fork server of its own; restarts are forks. Ports and file are as ever."""
+    """One kernel at a time from a fork server of its own; restarts are forks. The base class handles ports and file."""
 
     process: KernelProcess | None = None  # type: ignore[assignment]
     _launcher: KernelLauncher | None = None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Raise the fork server while ports are being found."""
+        """Start the fork server while the base class finds ports."""
         if self._launcher is None:
             self._launcher = KernelLauncher(cpus=1)
             self._launcher.start()
@@ -67,11 +67,11 @@ class ForkServerProvisioner(LocalProvisioner):  # type: ignore[misc]
         if self.process:
             self.process.signal_group(signum)
             if signum == signal.SIGKILL:
-                # Also one that has not yet its own group.
+                # The kernel may not have its own process group yet.
                 self.process.kill()
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Give up the fork server too, unless another kernel is to follow."""
+        """End the fork server too, unless this is a restart."""
         await super().cleanup(restart)
         if self._launcher and not restart:
             await self._launcher.close()

@@ -1,4 +1,4 @@
-"""Which ids came lately: what may be asked for again is done once."""
+"""Remembers recent ids, so that a repeated request has its effect once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Frames that a gateway has not stored yet.
 
-Every frame has a `seq`, from 1 without holes. Frames stay until they are acknowledged, so that a gateway that connects
-anew gets everything after the last it has stored. Output is refused when the buffer is full (the caller counts it and
-reports a gap); status and replies always go in, and are few: the executor bounds the executions that are not stored.
+Every frame has a `seq`, counted from 1 without gaps. Frames stay until they are acknowledged, so that a gateway that
+reconnects gets everything after the last frame it stored. A full buffer refuses output: the caller counts it and
+reports a gap. Status and replies always go in: they are few, since the executor limits executions whose end is not
+stored.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-# What a frame costs beside its bytes (object headers, the table entry), so that many small ones are counted rightly.
+# The memory that a frame takes beside its bytes (object headers, table entry), so that small frames count fully.
 FRAME_OVERHEAD_BYTES = 150
-# How long a frame that can wait waits for one that cannot.
+# How long a frame with `can_wait` waits to be sent together with a later one.
 WAIT_SECONDS = 0.002
 
 
@@ -28,7 +29,7 @@ class ReplayBuffer:
         self._last_seq = 0
         self._size_bytes = 0
         self._grown = asyncio.Event()
-        # Of whoever waits for a frame.
+        # The event loop of `wait_for`.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._late: asyncio.TimerHandle | None = None
 
@@ -44,7 +45,7 @@ class ReplayBuffer:
 
     @property
     def size_bytes(self) -> int:
-        """What the frames held now take."""
+        """The memory that the held frames take."""
         return self._size_bytes
 
     def has_room(self, body_bytes: int) -> bool:
@@ -54,8 +55,8 @@ class ReplayBuffer:
     def append(self, body: Iterable[bytes], can_wait: bool = False) -> int:
         """Append a frame, given as the parts of a JSON object after its first brace; returns its seq. Never refuses.
 
-        `seq` and `at` come first. The parts are joined here, once: each copy of a large frame counts. One that can wait
-        is told with the next that cannot, or after WAIT_SECONDS.
+        `seq` and `at` come first. The parts are joined only here: each copy of a large frame takes time. A frame that
+        can wait wakes the reader only with the next frame that cannot, or after WAIT_SECONDS.
         """
         self._last_seq += 1
         head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)
@@ -75,7 +76,7 @@ class ReplayBuffer:
         self._grown.set()
 
     def ack(self, seq: int) -> None:
-        """Free every frame up to `seq`. A seq that was never made is another agent's and frees nothing."""
+        """Free every frame up to `seq`. A seq that was never made is another agent's, and is ignored."""
         if seq > self._last_seq:
             return
         while self._first_seq <= seq:
@@ -88,7 +89,7 @@ class ReplayBuffer:
         return self._frames.get(seq)
 
     def frames_from(self, seq: int, max_bytes: int) -> list[bytes]:
-        """Frames from the one with this seq on, which is held: at least one, more while they are within `max_bytes`."""
+        """Frames from this seq on, which must be held: at least one, and more while they fit in `max_bytes`."""
         frames: list[bytes] = []
         size = 0
         while (frame := self._frames.get(seq + len(frames))) is not None:
@@ -99,7 +100,7 @@ class ReplayBuffer:
         return frames
 
     async def wait_for(self, seq: int) -> None:
-        """Return once the frame with this seq has been made, and need not wait."""
+        """Return once the frame with this seq exists; one that can wait may wake the caller late."""
         while self._last_seq < seq:
             self._grown.clear()
             self._loop = asyncio.get_running_loop()

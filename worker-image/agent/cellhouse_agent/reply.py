@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellhouse_agent.outputs import cut_utf8, utf8
 from cellhouse_agent.wire import Json, JsonObject
 
-# A reply always passes, so it must be small. The whole error is an output before it.
+# A reply always goes into the replay buffer, so it must be small. An output before it holds the whole error.
 MAX_NAME_BYTES = 1_024
 MAX_VALUE_BYTES = 65_536
 MAX_TRACEBACK_BYTES = 262_144
@@ -28,7 +28,7 @@ def _cut_traceback(value: Json) -> list[Json]:
 
 
 def is_exit_reply(content: JsonObject) -> bool:
-    """Whether the code called quit() or exit() and not with `keep_kernel`: the kernel ends 0.1 s after its reply."""
+    """Whether the code called quit() or exit() without `keep_kernel`: the kernel ends 0.1 s after its reply."""
     payload = content.get("payload")
     return isinstance(payload, list) and any(
         isinstance(item, dict)
@@ -39,7 +39,7 @@ def is_exit_reply(content: JsonObject) -> bool:
 
 
 def bounded_reply(content: JsonObject) -> JsonObject:
-    """What of the kernel's reply goes to the gateway."""
+    """The part of the kernel's reply that goes to the gateway."""
     count = content.get("execution_count")
     is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53
     head: JsonObject = {"execution_count": count if is_count else None}
@@ -55,7 +55,7 @@ def bounded_reply(content: JsonObject) -> JsonObject:
 
 
 def made_reply(ename: str, evalue: str) -> JsonObject:
-    """A reply in place of one that the kernel never gave."""
+    """A reply that the agent makes when the kernel gave none."""
     return {
         "status": "error",
         "execution_count": None,

@@ -1,4 +1,4 @@
-"""Frames from the gateway, checked."""
+"""Parses and checks frames from the gateway."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from cellhouse_agent.wire import Json, JsonObject, MalformedMessage, load_object
 
-# Identifiers are uuids; this leaves room for other clients' habits.
+# Identifiers are UUIDs; this leaves room for clients with longer ones.
 MAX_ID_CHARACTERS = 128
 # Header fields that are sent back as `parent_header`.
 ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version")
-# A day: no execution may be allowed more, whatever a gateway asks for.
+# One day: the longest limit that a gateway may set.
 MAX_LIMIT_MS = 86_400_000
 MAX_EPOCH = 2**53
 
 
 @dataclass(frozen=True)
 class ExecuteRequest:
-    """One piece of code to run, with its limits. `header` is what its messages carry as their parent."""
+    """One piece of code to run, with its limits. `header` is the parent header of its messages."""
 
     msg_id: str
     code: str
@@ -29,7 +29,7 @@ class ExecuteRequest:
 
 @dataclass(frozen=True)
 class Ack:
-    """Everything up to `seq` is stored for good."""
+    """The gateway has stored everything up to `seq` for good."""
 
     seq: int
 

@@ -1,4 +1,4 @@
-"""Who waits for a fresh kernel."""
+"""The callers that wait for a fresh kernel."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ class RestartWaiters:
         return waiter
 
     def take(self) -> list[asyncio.Future[int]]:
-        """Those whom the next kernel serves; who comes later waits for another."""
+        """Take the callers that the next kernel serves; later ones wait for the kernel after it."""
         taken, self._waiting = self._waiting, []
         return taken

@@ -13,20 +13,23 @@ from cellhouse_agent.channels import MAX_FRAME_BYTES, ChannelsHandler
 from cellhouse_agent.http_api import UnknownHandler, operation_routes
 from cellhouse_agent.services import Services
 
-# Above what the protocol allows, so that a frame that is somewhat too large can be answered with its code; beyond this
-# tornado cuts the connection without a word.
+# More than the protocol allows, so that the agent can read a frame that is somewhat too large and close in order.
+# Beyond this, web_socket.py sends the close code and cuts the connection.
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
 MAX_HTTP_BODY_BYTES = 65_536
-# A gateway that was stopped keeps its connection open but answers nothing; then it does not count as one that is there.
-# Long enough for one that stores output slowly to answer in between.
+# A gateway that was stopped keeps its connection open but answers no ping: after the timeout it counts as gone. A
+# gateway that only stores output slowly has enough time to answer.
 PING_SECONDS = 30.0
 PING_TIMEOUT_SECONDS = 120.0
-# The gateway runs as another user; folders above the socket, on both sides, are what keeps others out.
+# The gateway runs as another user. The folders above the socket, on the host and in the container, keep others out.
 SOCKET_MODE = 0o666
 
 
 def serve(path: str, services: Services) -> Callable[[], None]:
-    """Listen on `path`; returns what stops listening and removes it. Raises OSError when the path cannot be bound."""
+    """Listen on `path`. Returns a function that stops listening and removes the socket.
+
+    Raises OSError when the path cannot be bound.
+    """
     application = Application(
         [
             ("/channels", ChannelsHandler, {"services": services}),

@@ -1,17 +1,17 @@
-"""Watches one execution from when it was sent to its end, and enforces its limits.
+"""Watches one execution from the sending of its code to its end, and enforces its limits.
 
-It ends in one of these ways, tried in this order whenever something has changed:
+It ends in one of these ways, checked in this order whenever something has changed:
 
     done          the kernel is free again                  -> finished | timeout | interrupted
     died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
     restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and the
-                  SIGINT that was to end that did not -> timeout, fresh kernel
+    stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and
+                  ignored SIGINT                            -> timeout | interrupted, fresh kernel
     limit         its time is over: SIGINT, then `grace`    -> timeout
-                  and SIGINT again within it, for what swallowed the first
+                  with another SIGINT, in case the code swallowed the first
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 
-What the kernel is given beyond the limit is counted by grace.py: a kernel that gets no CPU can neither begin nor end.
+grace.py counts the time that a kernel gets beyond the limit: without a CPU, a kernel can neither begin nor end.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from cellhouse_agent.verdict import (
     without_reply,
 )
 
-# A kernel that has said nothing for so long has no `busy` on the way behind other messages.
+# After this much silence from the kernel, no `busy` is still on its way behind other messages.
 SILENCE_SECONDS = 0.1
-# A kernel that is free takes code up within a few milliseconds. One that has not by the end of the limit, however short
-# that is, gets so long before it counts as held by something; it is less than a session may be held beyond its limit.
+# A free kernel takes code up within a few milliseconds. A kernel that has not done so by the limit, which may be very
+# short, gets this much longer before it counts as stuck. It is less than a session may be held beyond its limit.
 TAKE_UP_SECONDS = 0.15
 
-# Of the grace, after which code that goes on is interrupted once more: something may have swallowed the first, a bare
-# `except` in a loop or a `__del__`. Until then it is left alone, for it may be cleaning up.
+# The share of the grace after which code that still runs is interrupted again: a bare `except` in a loop or a `__del__`
+# may have swallowed the first SIGINT. Until then the code is left alone, since it may be cleaning up.
 INTERRUPT_AGAIN_SHARE = 0.5
 
 
 class Supervision:
-    """One execution on its kernel. `changed` is set by whatever it must look at."""
+    """One execution on its kernel. `changed` is set whenever there is something to look at."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Supervision:
     ) -> None:
         self.execution = execution
         self.kernel = kernel
-        # Somebody has written its end.
+        # The executor has written its end.
         self.has_ended = False
         self.sampler = sampler
         self._changed = changed
@@ -68,37 +68,37 @@ class Supervision:
         self._has_freed = False
         self._awaits_start = False
         self._heard_at = self._loop.time()
-        # From the limit on, while it has not begun.
+        # Counts from the limit on, while the execution has not begun.
         self._take_up: Grace | None = None
-        # From the limit on, once it has begun.
+        # Counts from the limit on, once the execution has begun.
         self._grace: Grace | None = None
         self._is_interrupted_again = False
 
     def interrupt(self) -> None:
-        """End it as `interrupted`, as soon as it can be."""
+        """End the execution as `interrupted`, as soon as possible."""
         self._is_interrupted = self._is_interrupt_due = True
         self._changed.set()
 
     def heard(self) -> None:
-        """The kernel has said something, for this execution or not."""
+        """Note that the kernel has said something, for this execution or another."""
         self._heard_at = self._loop.time()
 
     @property
     def needs_look(self) -> bool:
-        """Whether what the kernel said is for `run` to act upon, now."""
+        """Whether `run` must now act on what the kernel said."""
         execution = self.execution
         has_begun = self._awaits_start and execution.started_at is not None
         return has_begun or execution.is_done or self._is_interrupt_due
 
     def verdict_of_messages(self) -> Verdict | None:
-        """How it has ended, if it has: by what the kernel said alone, which goes on to serve."""
+        """The verdict, if the messages alone show that the execution has ended and the kernel goes on to serve."""
         execution = self.execution
         if self.has_ended or execution.wants_exit or not execution.is_done:
             return None
         return self._verdict()
 
     async def run(self) -> Verdict | None:
-        """Wait for its end; None if somebody has written that."""
+        """Wait for its end; None if the executor has already written it."""
         self.sampler.watch()
         while not self.has_ended:
             self._changed.clear()
@@ -110,7 +110,7 @@ class Supervision:
         return None
 
     async def _wait_for_change(self, seconds: float) -> None:
-        """Return when something has changed or the time is over. No tasks: it is on every execution's way."""
+        """Return when something has changed or the time is over. It makes no task, to be cheap."""
         timer = self._loop.call_later(max(0.0, seconds), self._changed.set)
         try:
             await self._changed.wait()
@@ -126,7 +126,7 @@ class Supervision:
             if execution.reply is None:
                 # SIGINT hit the kernel itself.
                 return without_reply(outcome)
-            # After quit() the kernel would take one more request and die on it.
+            # After quit() the kernel would take one more request and end while it runs.
             reason = "died" if execution.wants_exit else None
             return Verdict(outcome, execution.reply, reason)
         if kernel.has_exited and kernel.has_lost_link:
@@ -148,13 +148,13 @@ class Supervision:
             return self._free_kernel(now)
         look_at = self._enforce_limit(now)
         if self._is_interrupt_due and execution.is_interruptible:
-            # Before it takes up the code, the kernel ignores SIGINT: one sent then would be lost.
+            # Not earlier: the kernel ignores a SIGINT that it gets before it has taken up the code.
             self._is_interrupt_due = False
             self.kernel.interrupt()
         return look_at
 
     def _enforce_limit(self, now: float) -> float:
-        """From the limit on count the grace, and see to its interrupts; returns when to look again."""
+        """From the limit on, count the grace and request its interrupts; returns when to look again."""
         if now < self.execution.deadline:
             return self.execution.deadline
         if self._grace is None:
@@ -171,7 +171,7 @@ class Supervision:
     def _free_kernel(self, now: float) -> float:
         """Interrupt what an earlier execution left running, once; returns when to look again at the latest.
 
-        It can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
+        The interrupt can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
         """
         deadline = self.execution.deadline
         due_at = max(self.execution.stuck_at, self._heard_at + SILENCE_SECONDS)

@@ -6,7 +6,7 @@ import struct
 
 # Final, and text.
 FIRST_BYTE = 0x81
-# Lengths below are in the second byte itself; it says which larger number follows otherwise.
+# Up to this length, the second byte is the length. Otherwise it says how long the number that follows is.
 MAX_SHORT_BYTES = 125
 TWO_BYTES_FOLLOW = 126
 EIGHT_BYTES_FOLLOW = 127
@@ -14,7 +14,7 @@ MAX_TWO_BYTES = 0xFFFF
 
 
 def frame_head(size: int) -> bytes:
-    """What comes before the text of a frame of so many bytes."""
+    """The head of a frame whose text has this size in bytes."""
     if size <= MAX_SHORT_BYTES:
         return struct.pack("!BB", FIRST_BYTE, size)
     if size <= MAX_TWO_BYTES:

@@ -10,7 +10,7 @@ from cellhouse_agent.counter_file import CounterFile
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
-# Below the time between two samples of memory, so that only what comes in between them uses an old number.
+# Shorter than the time between two samples of memory: each sample reads anew, only reads in between get an old number.
 FILE_CACHE_SECONDS = 0.04
 # cgroup v1 writes "no limit" as the largest multiple of a page.
 V1_UNLIMITED_BYTES = 1 << 62
@@ -27,7 +27,7 @@ class Usage(Protocol):
         """CPU time used so far."""
 
     def memory_bytes(self) -> int:
-        """Memory in use now, without file cache that could be given back."""
+        """Memory in use now, without file cache that could be reclaimed."""
 
     def memory_limit_bytes(self) -> int | None:
         """The limit, None if there is none."""
@@ -44,7 +44,7 @@ def read_field(text: str, name: str) -> int:
 
 
 class InactiveFile:
-    """The file cache that could be given back: it changes slowly, and is looked up in a long list."""
+    """The file cache that could be reclaimed. It is read less often: it changes slowly, and memory.stat is long."""
 
     def __init__(self, stat: CounterFile, name: str) -> None:
         self._stat = stat
@@ -62,7 +62,7 @@ class InactiveFile:
 
 
 class CgroupV1Usage:
-    """Control groups version 1: one folder a controller."""
+    """Control groups version 1: one folder per controller."""
 
     def __init__(self, root: Path) -> None:
         self._cpu = CounterFile(root / "cpuacct" / "cpuacct.usage")
@@ -92,9 +92,9 @@ class CgroupV1Usage:
 
 
 class GvisorUsage:
-    """gVisor's own counters, in version 1's folders: it counts alone, in steps of 10 ms of CPU, and knows no OOM kill.
+    """gVisor's own counters, in the folders of version 1. CPU time comes in steps of 10 ms, and there are no OOM kills.
 
-    Nothing of the host's control group is seen inside, so the limit is what the machine has: gVisor shows a machine of
+    The host's control group is invisible inside. The limit is the machine's memory, since gVisor shows a machine of
     just that size.
     """
 
@@ -117,15 +117,15 @@ class GvisorUsage:
         return int(kilobytes) * 1024 if name == "MemTotal:" else None
 
     def oom_kills(self) -> int:
-        """Always none: at the limit the host's kernel kills the whole sandbox, and who reads this with it."""
+        """Always 0: at the limit the host's kernel kills the whole sandbox, including this agent."""
         return 0
 
 
 class CgroupV2Usage:
-    """Control groups version 2: one folder for all, the root of the container's own namespace.
+    """Control groups version 2: one folder for all controllers, the root of the container's own namespace.
 
-    `memory.events` counts what is below the group too; there is nothing below. `memory.peak` is of no use: it is for
-    the container's life, and to reset it (Linux 6.12) one must be able to write.
+    `memory.events` also counts groups below this one, but there are none. `memory.peak` is of no use: it covers the
+    container's whole life, and resetting it (Linux 6.12) takes write access.
     """
 
     def __init__(self, root: Path) -> None:

@@ -6,13 +6,13 @@ import asyncio
 
 from cellhouse_agent.usage import Usage
 
-# How often memory is looked at while code runs. The counters' own peaks are for the container's life, not for one
-# execution.
+# The time between two samples of memory while code runs. The counters' own peaks cover the container's whole life, not
+# one execution.
 SAMPLE_SECONDS = 0.05
 
 
 class UsageSampler:
-    """Samples at its making, from `watch` on, and at `stop`. Make it when the code is on its way."""
+    """Samples when it is made, periodically after `watch`, and at `stop`. Make it when the code has been sent."""
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
@@ -23,7 +23,7 @@ class UsageSampler:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """Begin to sample again and again."""
+        """Begin to sample periodically."""
         if self._timer is None:
             self._sample()
 

@@ -14,10 +14,10 @@ from cellhouse_kernel.identity import KERNEL_UID
 MAX_STOP_PASSES = 20
 # How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
 KILL_DEADLINE_SECONDS = 10.0
-# How long what has ended may take to be reaped before the next kernel is tried all the same.
+# How long ended processes may take to be reaped. After that, the next kernel is started all the same.
 REAP_DEADLINE_SECONDS = 1.0
 KILL_POLL_SECONDS = 0.002
-# At least so many times as long as a look takes.
+# The pause before the next look is at least this many times the duration of a look.
 KILL_POLL_SHARE = 3
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
@@ -30,7 +30,7 @@ class UnkillableProcesses(Exception):
 def _uids_and_state(pid: str) -> tuple[set[int], str]:
     """Real, effective, saved and file-system uid, and the state letter. Raises OSError when the process is gone.
 
-    The owner of /proc/<pid> would be shorter, but a process can make root appear there (PR_SET_DUMPABLE).
+    The owner of /proc/<pid> would be simpler, but a process can make it root (PR_SET_DUMPABLE).
     """
     uids: set[int] = set()
     state = ""
@@ -52,7 +52,7 @@ def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
 
 
 def _processes(uid: int) -> Iterator[tuple[int, str]]:
-    """Every process of this user with its state, those too that only wait to be reaped."""
+    """Every process of this user with its state, including those that only wait to be reaped."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -74,7 +74,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def kill_user_processes(uid: int = KERNEL_UID) -> None:
-    """Let no process of this user do anything any more. That they are gone is for `user_processes_ended` to await."""
+    """Stop and kill every process of this user. `user_processes_ended` waits until they are gone."""
     _stop_all(uid)
     for pid in user_processes(uid):
         _signal(pid, signal.SIGKILL)
@@ -83,8 +83,8 @@ def kill_user_processes(uid: int = KERNEL_UID) -> None:
 async def user_processes_ended(uid: int = KERNEL_UID) -> None:
     """Kill the processes of this user, and return when none is left; raises UnkillableProcesses.
 
-    What has ended still counts against the container's limit of processes until it is reaped, by init or by whoever
-    started it: a kernel that follows could not be made.
+    An ended process counts against the container's process limit until init or its parent reaps it. Without the wait,
+    the limit could refuse the next kernel.
     """
     kill_user_processes(uid)
     clock = asyncio.get_running_loop().time
@@ -97,13 +97,13 @@ async def user_processes_ended(uid: int = KERNEL_UID) -> None:
             raise UnkillableProcesses(f"{len(alive)} processes survived SIGKILL")
         for pid in alive:
             _signal(pid, signal.SIGKILL)
-        # To look at many takes a while, and they need the CPU to end.
+        # Looking at many processes takes a while, and they need the CPU to end.
         await asyncio.sleep(max(KILL_POLL_SECONDS, KILL_POLL_SHARE * (clock() - looked)))
         looked = clock()
 
 
 def _stop_all(uid: int) -> None:
-    """Let no process of this user run, and so make no other."""
+    """Stop every process of this user, so that none can make another."""
     stopped: set[int] = set()
     for _ in range(MAX_STOP_PASSES):
         fresh = set(user_processes(uid)) - stopped

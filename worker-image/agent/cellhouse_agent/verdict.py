@@ -20,9 +20,9 @@ class Verdict:
 
 
 def was_out_of_memory(exit_code: int | None, has_oom_kill: bool) -> bool:
-    """Whether a kernel that ended so was the one killed for want of memory, and not a child of it.
+    """Whether the OOM kill hit the kernel that has ended, and not one of its children.
 
-    Without an exit code (orphan_watch.py) the kill is the likelier reason of the two.
+    Without an exit code (orphan_watch.py), the OOM kill is the likelier reason for its end.
     """
     return exit_code in (-signal.SIGKILL, None) and has_oom_kill
 

@@ -1,7 +1,7 @@
-"""The WebSocket of one gateway, read as it comes.
+"""The WebSocket of one gateway, which handles data as soon as it arrives.
 
-tornado reads each frame in four steps, stops to listen after each, and takes a turn of the loop to hand a frame on.
-Here whatever has arrived is read at once and handed on at once; the rest (handshake, pings, closing) is tornado's.
+tornado reads each frame in four steps, stops listening after each, and takes a turn of the loop to hand a frame on.
+Here all that has arrived is read and handed on at once. Handshake, pings and closing are tornado's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_CONTROL_BYTES = 125
 
 
 def frame_size(data: bytearray) -> tuple[int, int] | None:
-    """How long the first frame's head is and its payload; None if too little of it is there to tell."""
+    """The sizes of the first frame's head and payload; None if too little of it has arrived to tell."""
     if len(data) < 2:
         return None
     length = data[1] & 0x7F
@@ -35,7 +35,7 @@ def frame_size(data: bytearray) -> tuple[int, int] | None:
 
 
 class LoopStream:
-    """What tornado's protocol takes for its stream: a socket whose bytes go to `take` as they come."""
+    """Stands in for the stream of tornado's protocol: hands the bytes of a socket to `take` as they arrive."""
 
     def __init__(
         self, connection: socket.socket, io_loop: IOLoop, take: Callable[[bytes], None]
@@ -50,7 +50,7 @@ class LoopStream:
         self._loop.add_reader(connection, self._read)
 
     def closed(self) -> bool:
-        """Whether nothing comes or goes any more."""
+        """Whether the connection has ended."""
         return self.ended.done()
 
     def close(self) -> None:
@@ -63,11 +63,11 @@ class LoopStream:
         self.ended.set_result(None)
         if self._sent and not self._sent.done():
             self._sent.set_exception(StreamClosedError())
-            # Whoever wrote need not wait for it.
+            # Marks the exception as retrieved: the writer may not be waiting.
             self._sent.exception()
 
     def write(self, data: bytes) -> asyncio.Future[None]:
-        """Send; what is returned is done when all of it, and all before it, has gone. Raises StreamClosedError."""
+        """Send; the returned future is done when this and all earlier data has been sent. Raises StreamClosedError."""
         if self.ended.done():
             raise StreamClosedError
         is_sending = bool(self._unsent)
@@ -91,7 +91,7 @@ class LoopStream:
             return
         if not self._unsent and self._sent:
             self._loop.remove_writer(self._socket)
-            # Whoever waited may have given up.
+            # The writer may have stopped waiting.
             if not self._sent.done():
                 self._sent.set_result(None)
 
@@ -108,16 +108,16 @@ class LoopStream:
         try:
             self._take(data)
         except UnicodeDecodeError:
-            # Of a close frame's reason.
+            # The reason of a close frame is not UTF-8.
             self.close()
         except Exception:
-            # What it says next cannot be understood any more.
+            # The rest of the data cannot be understood any more.
             self.close()
             raise
 
 
 class WebSocket(WebSocketProtocol13):
-    """tornado's protocol, reading in its own way."""
+    """tornado's protocol with a reading loop of its own."""
 
     async def _receive_frame_loop(self) -> None:
         """Take the socket over from tornado's stream; returns when it has ended."""
@@ -125,12 +125,12 @@ class WebSocket(WebSocketProtocol13):
         self._received = bytearray(theirs._read_buffer[: theirs._read_buffer_size])
         theirs.io_loop.remove_handler(theirs.socket)
         ours = LoopStream(theirs.socket, theirs.io_loop, self._take)
-        # Or tornado's would close it, too.
+        # Otherwise tornado's stream would close the socket, too.
         theirs.socket = None
         self.stream: Any = ours
         try:
             self._take(b"")
-            # Whoever gives up waiting does not end it by that.
+            # Cancelling this wait must not cancel `ended`.
             await asyncio.shield(ours.ended)
         finally:
             ours.close()

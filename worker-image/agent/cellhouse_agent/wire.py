@@ -1,4 +1,4 @@
-"""Messages of a kernel, which is hostile: their parts, and the JSON inside."""
+"""Messages to and from a kernel, which may be hostile: their parts, and the JSON inside."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cellhouse_kernel.packets import MAX_TOGETHER, MalformedParts, pack_parts, u
 
 # Channel, type, id of the parent.
 HEAD_PARTS = 3
-# Their content is nobody's business: the code of a cell comes back with it.
+# Types whose content is not read: it only repeats the code of a cell.
 UNREAD_TYPES = frozenset({"execute_input"})
-# Longest type and parent id that are looked at: ours have far less.
+# The longest type and parent id that are accepted; ours are far shorter.
 MAX_NAME_BYTES = 1_024
-# Deepest nesting accepted of an output's JSON; what reads it later recurses too.
+# The deepest nesting that is accepted in an output's JSON: its later readers recurse, too.
 MAX_JSON_DEPTH = 64
-# Most values of one message (docs/worker-protocol.md): 16 MiB can hold five million, which are 0.4 GB here.
+# The most values in one message (docs/worker-protocol.md): 16 MiB can hold five million, which take 0.4 GB when parsed.
 MAX_JSON_VALUES = 400_000
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -31,7 +31,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class Assembled:
-    """The bytes of messages; of what was too large only the first packet, and the size."""
+    """The bytes of messages. If they were too large, only the first packet, and the size of all."""
 
     data: bytes
     size_bytes: int
@@ -40,7 +40,7 @@ class Assembled:
 
 @dataclass(frozen=True)
 class KernelMessage:
-    """A message from the kernel; its content is still to be checked, and empty if it is no JSON."""
+    """A message from the kernel. Its content is not checked yet, and empty if it was not JSON."""
 
     msg_type: str
     parent_msg_id: str
@@ -52,7 +52,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Made once: json.loads and json.dumps make new ones at each call with such options, which costs as much again.
+# Made once: with such options, json.loads and json.dumps make new ones at each call and take twice as long.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
@@ -73,7 +73,7 @@ def load_object(data: bytes | memoryview | str) -> JsonObject:
 
 
 def dump(value: JsonObject) -> bytes:
-    """Write JSON as UTF-8; with escapes where UTF-8 has no way to say it (lone surrogates)."""
+    """Write JSON as UTF-8, with escapes if there are lone surrogates, which UTF-8 cannot encode."""
     try:
         try:
             return _ENCODER.encode(value).encode()
@@ -102,9 +102,10 @@ def pack_request(
 
 
 def split_messages(assembled: Assembled) -> Iterator[tuple[list[memoryview], int]]:
-    """The parts of each message, and its size. Of what was too large there is only the head of the first.
+    """The parts of each message, and its size. If they were too large, only the head of the first.
 
-    Views, for each copy of a large message counts. Raises MalformedMessage where there is none, or one too many.
+    The parts are views: each copy of a large message takes time. Raises MalformedMessage at bytes that are no message,
+    and when there are too many messages.
     """
     data = memoryview(assembled.data)
     try:
@@ -126,8 +127,8 @@ def split_messages(assembled: Assembled) -> Iterator[tuple[list[memoryview], int
 def read_message(parts: list[memoryview], size_bytes: int) -> tuple[str, KernelMessage]:
     """The channel and the message; raises MalformedMessage.
 
-    Content that was too large (then there is only the head) or is malformed comes out empty, so that whoever it is for
-    learns that there was something.
+    Content that was too large (then there is only the head) or is malformed comes out empty, so that its execution
+    still learns of the message.
     """
     channel, msg_type, parent_id, *rest = parts
     if channel not in (b"shell", b"iopub") or max(len(msg_type), len(parent_id)) > MAX_NAME_BYTES:

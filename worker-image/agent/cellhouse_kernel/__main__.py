@@ -6,7 +6,7 @@ from cellhouse_kernel.serve import serve_kernel, wait_for_start
 
 
 def main() -> None:
-    """Serve, unless whoever started this has gone without a word."""
+    """Serve, unless the link closes without a first packet."""
     start = wait_for_start()
     if start:
         serve_kernel(start)

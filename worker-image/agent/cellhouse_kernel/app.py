@@ -56,22 +56,22 @@ class KernelApp(IPKernelApp):
         self.update_config(settings)
 
     def parse_command_line(self, argv: object = None) -> None:
-        """There is none. To parse nothing, traitlets would build a parser for every setting there is: 3 MB, 7 ms."""
+        """There is no command line. Even so, traitlets would build a parser for every setting: 3 MB, 7 ms."""
 
     def init_connection_file(self) -> None:
-        """There is none: there is one client, and it is connected."""
+        """No file is needed: the only client is connected already."""
 
     def write_connection_file(self, **_kwargs: object) -> None:
-        """There is none."""
+        """There is no file."""
 
     def log_connection_info(self) -> None:
         """There is nothing to connect to."""
 
     def init_heartbeat(self) -> None:
-        """The agent is the parent process and sees the kernel end; a heartbeat would tell it less."""
+        """No heartbeat is needed: the agent learns of the end of the kernel's process."""
 
     def init_sockets(self) -> None:
-        """The link takes their place."""
+        """The link takes the place of the sockets."""
         outbox = Outbox(self.link)
         self.shell_channel = Channel(outbox, b"shell")
         self.iopub_thread = LinkThread(outbox)
@@ -81,7 +81,7 @@ class KernelApp(IPKernelApp):
         self.configure_tornado_logger()
 
     def init_io(self) -> None:
-        """Take over the standard streams and what lies behind them. The kernel's own log goes where stderr went."""
+        """Take over the standard streams and their descriptors. The kernel's own log goes where stderr went."""
         log_stream = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
         for handler in self.log.handlers:
             if isinstance(handler, logging.StreamHandler):
@@ -91,7 +91,7 @@ class KernelApp(IPKernelApp):
         follow_starters([stream._parent_header for stream in streams])
         takers = {DESCRIPTORS[stream.name]: stream.add for stream in streams}
         RAW_OUTPUT.start(takers, self.iopub_thread.outbox.lock)
-        # A forked child says what it prints to the agent itself. What was printed before it comes first.
+        # A forked child sends its output to the agent itself. Text that was printed before the fork is sent first.
         os.register_at_fork(before=sys.stdout.flush)
 
     def init_kernel(self) -> None:
@@ -111,7 +111,7 @@ class KernelApp(IPKernelApp):
         self.displayhook.get_execution_count = lambda: kernel.execution_count
 
     def start(self) -> None:
-        """Serve until told to stop, also when user code stops the event loop, or an interrupt hits it."""
+        """Serve until told to stop, even if user code stops the event loop or an interrupt hits it."""
         super().start()
         shell: Any = self.kernel.shell
         while not shell.exit_now:

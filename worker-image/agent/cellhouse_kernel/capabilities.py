@@ -1,6 +1,6 @@
-"""The system calls about privileges that Python has no name for (<linux/prctl.h>, <linux/capability.h>).
+"""The system calls about privileges that Python does not offer (<linux/prctl.h>, <linux/capability.h>).
 
-They are about the calling thread: a process that changes its privileges must have one thread only.
+They affect only the calling thread: a process that changes its privileges must have a single thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_IS_SET = 1
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 CAPABILITY_VERSION_3 = 0x20080522
-# Capabilities are numbered below this; a system says EINVAL for those that it does not know.
+# All capability numbers are below this; a system answers EINVAL for those that it does not know.
 MAX_CAPABILITIES = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,7 +32,7 @@ class _Header(ctypes.Structure):
 
 
 class _Sets(ctypes.Structure):
-    # There are two: of the lower and of the upper 32 capabilities.
+    # A call takes two of these: for the lower and for the upper 32 capabilities.
     _fields_ = [
         ("effective", ctypes.c_uint32),
         ("permitted", ctypes.c_uint32),
@@ -41,7 +41,7 @@ class _Sets(ctypes.Structure):
 
 
 class CapabilitySets(NamedTuple):
-    """All five, each a bit mask."""
+    """All five capability sets, each a bit mask."""
 
     effective: int
     permitted: int
@@ -51,19 +51,19 @@ class CapabilitySets(NamedTuple):
 
 
 def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
-    """Do it; raises OSError when it is refused."""
+    """Call prctl; raises OSError when it is refused."""
     return _check(_prctl(option, argument, argument2), f"prctl {option} {argument}")
 
 
 def set_capabilities(kept: Iterable[int]) -> None:
-    """Have these, below 32, permitted and effective, and none inheritable. Raises OSError."""
+    """Make just these, all below 32, permitted and effective, and none inheritable. Raises OSError."""
     mask = sum(1 << capability for capability in kept)
     sets = (_Sets * 2)(_Sets(mask, mask, 0), _Sets(0, 0, 0))
     _check(_libc.capset(ctypes.byref(_header()), ctypes.byref(sets)), "capset")
 
 
 def empty_bounding_and_ambient_set() -> None:
-    """Nothing that is executed from now on gets any capability. Raises OSError."""
+    """Let no program that is executed from now on get a capability. Raises OSError."""
     for capability in _answers(PR_CAPBSET_READ):
         prctl(PR_CAPBSET_DROP, capability)
     if _answers(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET):
@@ -71,7 +71,7 @@ def empty_bounding_and_ambient_set() -> None:
 
 
 def capability_sets() -> CapabilitySets:
-    """What the calling thread has. Where the system has no ambient set (gVisor), that is empty."""
+    """The sets of the calling thread. The ambient set is empty where the system has none (gVisor)."""
     sets = (_Sets * 2)()
     _check(_libc.capget(ctypes.byref(_header()), ctypes.byref(sets)), "capget")
     low, high = sets
@@ -95,7 +95,7 @@ def _answers(*question: int) -> dict[int, int]:
 
 
 def _prctl(option: int, *arguments: int) -> int:
-    """The raw call; all that it is not given is 0, as it demands."""
+    """The raw call; missing arguments are 0, as prctl demands."""
     words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
     return int(_libc.prctl(option, *words))
 

@@ -1,7 +1,7 @@
-"""Takes requests from the link and has them handled, one at a time, with as little in between as can be.
+"""Takes requests from the link and has them handled, one at a time, with as little in between as possible.
 
-ipykernel hops for each request to its control thread and back, sleeps before it replies, and hands each message it
-sends to another thread. Here requests, replies and outputs take one ordered way, so none of that is needed.
+For each request, ipykernel switches to its control thread and back, sleeps before it replies, and hands each message
+to another thread. Here requests, replies and outputs share one ordered path, so none of that is needed.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class LinkKernel(CellKernel):
         self._requests: deque[Message] = deque()
         self._is_serving = False
         self._serving: asyncio.Task[None] | None = None
-        # What a cell sets of it, later ones find set.
+        # Later cells see the context variables that a cell has set.
         self._context = contextvars.copy_context()
         self.io_loop = IOLoop.current()
-        # For ipykernel: nothing is ever in it.
+        # ipykernel expects it; it stays empty.
         self.msg_queue: Any = asyncio.Queue()
         self._loop = asyncio.get_event_loop()
         self.interrupts = Interrupts(self.own_task)
@@ -57,7 +57,7 @@ class LinkKernel(CellKernel):
         self._publish_status("starting", "shell")
 
     def _receive(self) -> None:
-        """Take a packet; the last of a request completes it."""
+        """Take a packet; the last packet of a request completes it."""
         packet = self.link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
         if not packet:
             # The agent is gone, and with it the worker.
@@ -69,13 +69,13 @@ class LinkKernel(CellKernel):
             self._fragments = []
             self._requests.append(request)
             if not self._is_serving:
-                # It begins here, not in the loop's next turn.
+                # The request begins here, not in the loop's next turn.
                 self._serving = asyncio.Task(
                     self._serve(), loop=self._loop, context=self._context, eager_start=True
                 )
 
     async def _serve(self) -> None:
-        """Handle what waits, in order."""
+        """Handle the waiting requests in order."""
         self._is_serving = True
         try:
             while self._requests:
@@ -88,7 +88,7 @@ class LinkKernel(CellKernel):
 
     def own_task(self) -> asyncio.Task[Any] | None:
         """The task that runs now, if it is the kernel's."""
-        # Asked by a signal handler, so maybe while no loop runs.
+        # A signal handler calls this, maybe while no loop runs.
         task = asyncio.current_task(self._loop)
         coroutine: Any = task.get_coro() if task else None
         is_own = getattr(coroutine, "cr_code", None) is LinkKernel._serve.__code__
@@ -96,7 +96,7 @@ class LinkKernel(CellKernel):
 
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""
-        # Code gets to see the request, but not this: nobody else can say that it is over.
+        # Code can see the request but not the key, so only the kernel can say that the request is over.
         end_key = msg["metadata"].pop("end_key", "")
         self.set_parent([], msg, channel="shell")
         self._publish_status("busy", "shell")
@@ -124,7 +124,7 @@ class LinkKernel(CellKernel):
         silent = content.get("silent", False)
         outbox = self.shell_channel.outbox
         if not silent:
-            # Nobody looks at what is in it.
+            # Nobody reads its content.
             outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         else:
             outbox.flush()
@@ -148,7 +148,7 @@ class LinkKernel(CellKernel):
         self.shell_channel.outbox.add_message(message)
 
     def finish_output(self) -> None:
-        """A request has been handled, and SIGINT does nothing any more: send what is left of its output."""
+        """Send what is left of the output of a request, which has been handled. SIGINT hits none of its code."""
 
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
@@ -156,14 +156,14 @@ class LinkKernel(CellKernel):
         message = pack_message(b"iopub", "status", parent_id, content)
         outbox = self.shell_channel.outbox
         if status == "busy":
-            # It travels with what follows at once: the input of a cell, or a reply.
+            # It is sent together with what follows at once: the input of a cell, or a reply.
             outbox.hold(message)
         else:
             outbox.add_message(message)
 
 
 def read_request(data: bytes) -> Message:
-    """A request as ipykernel knows it. The agent made it: it is well-formed."""
+    """A request in ipykernel's form. It is well-formed, since the agent made it."""
     channel, msg_type, msg_id, metadata, content, *buffers = unpack_parts(data)[0]
     header = {
         "msg_id": msg_id.decode("utf-8", "surrogatepass"),

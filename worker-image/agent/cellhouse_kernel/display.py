@@ -1,4 +1,4 @@
-"""How values are shown: for the execution that shows them, and with a failure of theirs told as one."""
+"""Shows values: for the execution that asks for it, and with their failures shown as errors."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ class DisplayPublisher(ZMQDisplayPublisher):
 
     @property  # type: ignore[override]
     def parent_header(self) -> dict[str, Any]:
-        """The header of the request that the calling thread or task works for, as for what it prints."""
+        """The header of the request that the calling thread or task works for: the same as for prints."""
         shell: Any = self.shell
         return dict(shell.kernel._stdout.parent_header)
 
     @parent_header.setter
     def parent_header(self, header: dict[str, Any]) -> None:
-        """The streams are told it too."""
+        """Nothing to do: the streams get the header too."""
 
 
 class DisplayHook(ZMQShellDisplayHook):
     """The value of a cell's last line."""
 
-    # Nobody observes these, and they are set for every cell: no traits here.
+    # Plain attributes instead of traits: nobody observes these, and they are set for every cell.
     parent_header: Any = {}
     exec_result: Any = None
 
     def quiet(self) -> bool:
-        """Whether the cell ends in `;`. IPython looks at each token of any cell."""
+        """Whether the cell ends in `;`. IPython looks at each token, so it is asked only if there is a `;`."""
         shell: Any = self.shell
         inputs = shell.history_manager.input_hist_parsed
         return bool(inputs and ";" in inputs[-1] and super().quiet())
 
     def cull_cache(self) -> None:
-        """Let the oldest result go. IPython drops the oldest fifth, warns on stderr, and keeps all of them hidden."""
+        """Drop the oldest result. IPython drops the oldest fifth, warns on stderr, and yet keeps all of them hidden."""
         shell: Any = self.shell
         results = shell.user_ns["_oh"]
         while len(results) >= self.cache_size:
@@ -48,7 +48,7 @@ class DisplayHook(ZMQShellDisplayHook):
                     del names[name]
 
     def log_output(self, format_dict: Any) -> None:
-        """Keep the result's text for `%history -o`, of as many as are kept themselves."""
+        """Keep the result's text for `%history -o`, for as many results as are kept."""
         super().log_output(format_dict)
         shell: Any = self.shell
         texts = shell.history_manager.output_hist_reprs
@@ -56,7 +56,7 @@ class DisplayHook(ZMQShellDisplayHook):
             del texts[next(iter(texts))]
 
     def start_displayhook(self) -> None:
-        """Begin a message, with no more of it than goes over the link; a value that displays itself leaves it empty."""
+        """Begin a message with only the fields that go over the link. It stays empty if the value displays itself."""
         self.msg = {
             "header": {"msg_type": "execute_result"},
             "parent_header": self.parent_header,

@@ -1,15 +1,15 @@
-"""What an exception says of itself, as the content of an `error` message that always passes.
+"""Turns an exception into the content of an `error` message that always gets through.
 
 Whatever an exception's class does (`__str__` that raises, a text of many megabytes), its name and the head of its text
-arrive, and what was cut is counted: the agent reports it in a gap.
+arrive. The bytes that were cut are counted, and the agent reports them in a gap.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# With a traceback of the greatest length beside it, and every character escaped (6 bytes), a message stays under the
-# 16 MiB that the agent takes, and below what the gateway keeps (errorFacts.ts).
+# Even with the longest traceback beside it, and every character escaped (6 bytes), a message stays under the 16 MiB
+# that the agent accepts, and below what the gateway keeps (errorFacts.ts).
 MAX_VALUE_CHARACTERS = 1_000_000
 MAX_TRACEBACK_CHARACTERS = 1_000_000
 # One entry is a frame with its lines of code, or the exception's text.
@@ -28,7 +28,7 @@ def name_of(kind: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """The text of an exception, as Python's own traceback says it when there is none to be had."""
+    """The text of an exception; if `__str__` fails, a note like that in Python's own tracebacks."""
     try:
         return str(value)
     except Exception:
@@ -42,7 +42,7 @@ class Cutter:
         self.dropped_bytes = 0
 
     def cut(self, text: str, max_characters: int) -> str:
-        """The head of a text, which says how much is missing."""
+        """The head of a text, with a note of how much is missing."""
         if len(text) <= max_characters:
             return text
         self._count(text[max_characters:])

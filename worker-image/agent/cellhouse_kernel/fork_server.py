@@ -1,17 +1,17 @@
 """`python3 -I -m cellhouse_kernel.fork_server`: a process that has imported everything and forks kernels on demand.
 
-It is executed with a kernel's environment, so that it holds nothing of the agent's; it becomes one of the agent's user,
-with no more capabilities than that has. It talks to the agent over its standard input, a SOCK_SEQPACKET socket. Each
+It is executed with a kernel's environment, so that it holds nothing of the agent's. It changes to the agent's user,
+with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET socket. Each
 packet is one JSON object:
 
     agent: {"fork": {}} with two descriptors   the link that becomes the kernel's standard input, and its output
     here:  {"ready": {}}                       everything is imported
            {"forked": {"pid": 12}}             the kernel exists
            {"failed": {"errno": 11}}           it could not be made
-           {"exited": {"pid": 12, "code": -9}} it has ended, and its number may go to another process
+           {"exited": {"pid": 12, "code": -9}} it has ended, and its id may go to another process
 
-The kernel waits for a first word on its link, and ends if that closes without one: when this process dies with a fork
-half done, the agent has only to close its end.
+The kernel waits for a first packet on its link, and ends if the link closes without one. So if this process dies in the
+middle of a fork, the agent only has to close its end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ForkServer:
         self._control = control
         self._children: set[int] = set()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        # Without a handler there is no wake-up.
+        # Python wakes only for signals that have a handler.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
@@ -58,7 +58,7 @@ class ForkServer:
                     return start
 
     def _handle_request(self) -> Descriptors | None:
-        """Fork; what the child shall start with, in the child."""
+        """Fork; returns the descriptors in the child, None here."""
         try:
             packet, descriptors, *_ = socket.recv_fds(self._control, MAX_PACKET_BYTES, DESCRIPTORS)
         except ConnectionResetError:
@@ -73,7 +73,7 @@ class ForkServer:
             self._say("failed", errno=error.errno)
             pid = -1
         if pid == 0:
-            # Or the socket object would close whatever has its number then.
+            # Otherwise the socket object would later close whatever has its number by then.
             self._control.detach()
             return Descriptors(*descriptors)
         for descriptor in descriptors:
@@ -84,7 +84,7 @@ class ForkServer:
         return None
 
     def _report_exits(self) -> None:
-        """Take leave of the children that have ended."""
+        """Reap the children that have ended, and report them."""
         while True:
             try:
                 os.read(self._wake_read, MAX_PACKET_BYTES)
@@ -104,7 +104,7 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        """The agent is gone, and with it every use of a kernel."""
+        """The agent is gone: kill the kernels, and end."""
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
         raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""What a process that was just forked does to become a kernel, step by step the same as if it had been executed."""
+"""Turns a process that was just forked into a kernel that does not differ from an executed one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_forked(descriptors: Descriptors) -> None:
 
 
 def _leave_server() -> None:
-    """Take nothing along of how the fork server handles signals, and be no part of its session."""
+    """Undo the signal handling of the fork server, and leave its session."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,7 +42,7 @@ def _leave_server() -> None:
 
 
 def _take_descriptors(given: Descriptors) -> None:
-    """Have these as the three standard ones, and no other."""
+    """Make these the three standard descriptors, and close all others."""
     os.dup2(given.link, 0)
     os.dup2(given.output, 1)
     os.dup2(given.output, 2)
@@ -50,7 +50,7 @@ def _take_descriptors(given: Descriptors) -> None:
 
 
 def _yield_to_agent() -> None:
-    """Be the first to go when memory is short, and the last to get the CPU."""
+    """Be the first to be killed when memory is short, and the last to get the CPU."""
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(str(KERNEL_OOM_SCORE))
     os.nice(KERNEL_NICENESS)

@@ -1,7 +1,7 @@
 """Children that user code forks with `os.fork()`: they share the kernel's sockets, and must not act as a second kernel.
 
-A child that comes back from its cell would go on as the kernel does: reply, and wait for requests on descriptors whose
-events its parent then misses. So it ends with its code, and its event loop sees nothing of the parent's.
+A child that returns from its cell would go on as the kernel does: it would reply, and wait for requests on descriptors
+whose events its parent then misses. So a child ends with its code, and its event loop sees nothing of its parent's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def watch_forks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _detach(loop: Any) -> None:
-    """Leave the parent's callbacks and its epoll to the parent: they would go on telling the child of its sockets."""
+    """Drop the parent's callbacks and epoll, which would go on reporting events of the parent's sockets."""
     for handle in [*getattr(loop, "_ready", ()), *getattr(loop, "_scheduled", ())]:
         handle.cancel()
     selector: Any = getattr(loop, "_selector", None)

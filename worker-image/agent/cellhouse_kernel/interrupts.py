@@ -1,15 +1,15 @@
-"""What SIGINT does, from one moment of a request to the next.
+"""What SIGINT does, at each stage of a request.
 
-    between requests    it stops what an earlier cell left behind, if that computes just now
-    a request is there  it is noted, and hits the cell as soon as its code begins: what IPython does before that would
-                        swallow it, or end without a reply. One that comes again ends that, too
+    between requests    it stops what an earlier cell left behind, if that is computing
+    a request has come  it is noted, and hits the cell as soon as its code begins: what IPython does before that would
+                        swallow it, or end without a reply. A second SIGINT ends even that
     the code runs       it hits the code
-    an error is shown   it hits nothing but code in it, `__str__` or the like; one that comes again ends the showing
-    the code is over    as between requests: it would only hit the reply, or the next cell
+    an error is shown   it hits only user code that shows the error, like `__str__`; a second SIGINT ends the showing
+    the code is over    as between requests: otherwise it would hit the reply, or the next cell
 
-ipykernel asks the event loop to cancel a cell with `await`, from inside the signal handler and without waking the
-loop, so that a loop that sleeps goes on sleeping; and code that computes without ever awaiting is not interrupted at
-all. While no cell runs it ignores SIGINT, so that a task left behind can hold the kernel for ever.
+ipykernel's own handling is not enough. It cancels a cell with `await` from inside the signal handler and does not wake
+the event loop, so that a sleeping loop goes on sleeping. It does not interrupt a cell with `await` that computes. And
+while no cell runs, it ignores SIGINT, so that a task left behind can hold the kernel for ever.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _runs_user_code(frame: FrameType | None) -> bool:
 
 
 class Interrupts:
-    """The handlers of SIGINT, one for each moment. `own_task` is the kernel's task, if that is what runs now."""
+    """The handlers of SIGINT, one for each stage. `own_task` returns the kernel's task, if that is what runs now."""
 
     def __init__(self, own_task: Callable[[], asyncio.Task[Any] | None]) -> None:
         self._own_task = own_task
@@ -48,19 +48,19 @@ class Interrupts:
         self.end_code()
 
     def take_up(self) -> None:
-        """A request is there, and no code of it runs yet."""
+        """A request has come, and its code does not run yet."""
         self._cell = None
         self._is_noted = self._has_begun = False
         signal.signal(signal.SIGINT, self._note)
 
     def begin_code(self) -> bool:
-        """Code of the cell is about to run, the first or more of it; False if it must not: an interrupt came before."""
+        """A part of the cell's code is about to run; False if it must not, because an interrupt came before."""
         if self._has_begun or threading.current_thread() is not threading.main_thread():
             return True
         self._has_begun = True
-        # Code may look whether it is Python's own.
+        # Python's own handler where possible: code may check for it.
         of_code = self._cancel if self._cell else signal.default_int_handler
-        # In this order: what comes in between hits, too.
+        # In this order: a SIGINT in between hits the code, too.
         signal.signal(signal.SIGINT, of_code)
         return not self._is_noted
 
@@ -71,13 +71,13 @@ class Interrupts:
 
     @contextmanager
     def awaiting(self, cell: asyncio.Future[Any]) -> Iterator[None]:
-        """While it is entered, the cell runs in this task: SIGINT stops what it computes, or else what it awaits."""
+        """Within this context, the cell runs in this task: SIGINT stops what it computes, or else what it awaits."""
         self._cell = cell
         yield
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """While it is entered, an error is shown: of the cell, or of what comes before its code, where all is noted."""
+        """Within this context, an error is shown. Before the code of the cell has begun, this changes nothing."""
         if not self._has_begun or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -86,7 +86,7 @@ class Interrupts:
         try:
             yield
         finally:
-            # None: C code of the user's has set it.
+            # None means that C code of the user has set the handler.
             signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
     def _note(self, _number: int, frame: FrameType | None) -> None:
@@ -105,7 +105,7 @@ class Interrupts:
         self._stop_leftover(_number, frame)
 
     def _stop_leftover(self, _number: int, frame: FrameType | None) -> None:
-        """Stop a task or a callback that is not the kernel's, if one computes just now."""
+        """Stop a task or a callback that is not the kernel's, if one is computing."""
         running = asyncio.current_task(self._loop)
         if running is None and _runs_user_code(frame):
             raise KeyboardInterrupt

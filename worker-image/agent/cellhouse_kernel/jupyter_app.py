@@ -1,4 +1,4 @@
-"""ipykernel's application as it is, with a connection that it is given and need not find in a file."""
+"""ipykernel's application, which is given its connection and need not read it from a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JupyterApp(IPKernelApp):
         return IMAGE_IPYTHON_DIR
 
     def init_connection_file(self) -> None:
-        """The file is the manager's, and only the manager's user can read it."""
+        """The file is not read: it belongs to the manager, and only the manager's user can read it."""
         self.load_connection_info(self.connection)
         settings = Config()
         # The profile is the image's and cannot be written to.

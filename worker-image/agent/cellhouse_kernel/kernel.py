@@ -1,4 +1,4 @@
-"""The IPython kernel with the frailties taken out that a supervised kernel must not have."""
+"""The IPython kernel without the weaknesses that a supervised kernel must not have."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from cellhouse_kernel.forked_child import watch_forks
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.shell import Shell
 
-# The whole error is an output of its own; a reply only names it, and must never be too large to pass.
+# An output of its own holds the whole error. A reply only names it, and must never be too large to be accepted.
 MAX_EVALUE_CHARACTERS = 65_536
 MAX_TRACEBACK_CHARACTERS = 262_144
-# Before IPython's own hook for `obj?`, which puts the text into the reply.
+# Ours comes before IPython's own hook for `obj?`, which puts the text into the reply.
 PAGER_PRIORITY = 90
 
 
 class Kernel(LinkKernel):
-    """A kernel that outlives what user code does to its process."""
+    """A kernel that survives what user code does to its process."""
 
     shell_class = Type(Shell)  # type: ignore[arg-type]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # It tidies what parents.py does without, and an interrupt that hits it is lost: Python ignores what a callback
-        # of the collector raises.
+        # This callback cleans up what parents.py does not use. An interrupt that hits it would be lost: Python ignores
+        # what a callback of the garbage collector raises.
         gc.callbacks.remove(self._clean_thread_parent_frames)
         # Help that was asked for (`len?`) is output like any other.
         shell: Any = self.shell
@@ -53,9 +53,9 @@ class Kernel(LinkKernel):
         RAW_OUTPUT.end()
         shell: Any = self.shell
         shell.restore_streams()
-        # Not only sys.stdout: the code may have another in its place by now.
+        # The kernel's own stream: the code may have replaced sys.stdout.
         self._stdout.flush()
-        # Not before `idle` has been said, which somebody waits for.
+        # Only after `idle` has been sent, which somebody waits for.
         asyncio.get_running_loop().call_soon(RAW_OUTPUT.renew)
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -65,7 +65,7 @@ class Kernel(LinkKernel):
         try:
             reply = await super().do_execute(*args, **kwargs)
         except Exception as error:
-            # ipykernel asks the exception for its text once more, and that raises; or the code could not be taken up.
+            # Either the exception raised when ipykernel asked for its text again, or the code could not be started.
             told = shell.last_error or {"ename": name_of(type(error)), "evalue": text_of(error)}
             reply = {
                 "status": "error",

@@ -1,7 +1,7 @@
-"""What ipykernel takes for its sockets: the kernel's end of the link to the agent.
+"""Stands in for the sockets of ipykernel: the kernel's end of the link to the agent.
 
-ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. Both find
-the outbox here, which sends from whichever thread speaks: no message waits for another thread to get its turn.
+ipykernel hands messages to `Session.send` with a socket, and text to a stream with a thread that sends it. Here both
+go to the outbox, which sends from the calling thread: no message waits for another thread to get its turn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cellhouse_kernel.outbox import Outbox, pack_message
 from cellhouse_kernel.packing import pack
 
 
-# These come last in a cell, and travel with the reply, and that with the `idle` that follows it.
+# These come last in a cell. They are sent together with the reply and the `idle` that follow.
 LAST_TYPES = frozenset({"execute_result", "error"})
 
 
@@ -32,14 +32,14 @@ class LinkThread(IOPubThread):
     """In place of ipykernel's sending thread, of which only the interface is left."""
 
     def __init__(self, outbox: Outbox) -> None:
-        # Not the base's: it makes sockets and an event loop.
+        # Without the base's __init__, which makes sockets and an event loop.
         self.outbox = outbox
         self.background_socket: Any = Channel(outbox, b"iopub")
         self.io_loop: Any = None
         self._is_closed = False
 
     def start(self) -> None:
-        """Begin to send late text too."""
+        """Begin to send waiting text."""
         self.outbox.start()
 
     def stop(self) -> None:
@@ -56,12 +56,12 @@ class LinkThread(IOPubThread):
         return self._is_closed
 
     def schedule(self, f: Callable[[], Any]) -> None:
-        """Do it now: nothing needs a certain thread."""
+        """Call it now: nothing needs a certain thread."""
         f()
 
 
 class LinkSession(Session):
-    """Sends messages over the link, and as ever when it is given another socket."""
+    """Sends messages over the link; given another socket, it sends as its base class does."""
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
         """Pack and send a message; returns it."""

@@ -1,8 +1,8 @@
-"""Everything this process has to say, in the order said, sent exactly once.
+"""Sends everything that this process tells the agent, in order and exactly once.
 
-Code prints from any thread, from signal handlers and from forked children, and is interrupted between any two
-instructions. So each step below can be repeated: what was not noted as sent is sent again under the same number, and
-the agent drops a packet that comes again (see packets.py). A send hands the packet to Linux: it arrives even if this
+Code prints from any thread, from signal handlers and from forked children, and may be interrupted between any two
+instructions. So each step below can be repeated: a packet that was not noted as sent is sent again under the same
+number, and the agent drops repetitions (see packets.py). A send hands the packet to Linux: it arrives even if this
 process is killed at the next instruction.
 """
 
@@ -19,19 +19,19 @@ from cellhouse_kernel.packing import pack
 # How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
 # person sees no delay.
 FLUSH_SECONDS = 0.005
-# Whole lines that leave at once, and so arrive whatever the code does next: crash, fill the memory, hold the
-# interpreter. For each that left, one more may after FLUSH_SECONDS, so that only a flood is gathered.
+# How many whole lines are sent at once, and so arrive whatever the code does next: crash, fill the memory, hold the
+# interpreter. Every FLUSH_SECONDS, one more may be sent at once: only the lines of a flood have to wait.
 LINES_AT_ONCE = 32
 # The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
 # agent's limit for a message.
 MAX_TEXT_CHARACTERS = 65_536
-# Text that may wait. A loop that prints faster then sends by itself, and waits for the agent if need be.
+# How much text may wait, in characters. Beyond it, the thread that prints sends, and waits for the agent if need be.
 MAX_WAITING_CHARACTERS = 262_144
 
-# So much is sent together rather than one by one: each send wakes the agent.
+# Messages are sent together up to this size: each send wakes the agent.
 TOGETHER_BYTES = 16_384
 
-# The stream's name, the id of the parent, and the text; or a message, packed.
+# The stream's name, the id of the parent, and the text; or a packed message.
 Item = tuple[str, str, str] | bytes
 # Index of an item, and how many characters of it were sent.
 Position = tuple[int, int]
@@ -51,7 +51,7 @@ def pack_message(
 
 
 def next_message(batch: list[Item], start: Position) -> tuple[bytes, Position]:
-    """The message that begins there, and where the next one does. Neighbours of one stream and execution are one."""
+    """The message at `start`, and where the next begins. Texts of one stream and execution are joined."""
     index, offset = start
     first = batch[index]
     if isinstance(first, bytes):
@@ -74,7 +74,7 @@ def next_message(batch: list[Item], start: Position) -> tuple[bytes, Position]:
 
 
 def next_messages(batch: list[Item], start: Position) -> tuple[bytes, Position]:
-    """The next message, and small ones after it, and where what follows begins."""
+    """The next message with the small ones after it, and where the rest begins."""
     data, position = next_message(batch, start)
     while len(data) < TOGETHER_BYTES and position[0] < len(batch):
         item = batch[position[0]]
@@ -114,16 +114,16 @@ class Outbox:
 
     @property
     def lock(self) -> threading.RLock:
-        """What is held while text is added and sent. Who holds it adds several texts with none of others in between."""
+        """The lock that is held while text is added and sent. Its holder can add several texts with none in between."""
         return self._lock
 
     def start(self) -> None:
-        """Begin to send what nothing else sends in time. A forked child sends by lines instead."""
+        """Start the thread that sends what nothing else sends in time. A forked child sends line by line instead."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
         self._late.start()
 
     def add_text(self, name: str, parent_id: str, text: str) -> None:
-        """Send text soon: within FLUSH_SECONDS, or at once when that is due."""
+        """Send text within FLUSH_SECONDS; at once if it is a line that need not wait, or if too much text waits."""
         with self._lock:
             self._waiting_characters += len(text)
             self._pending.append((name, parent_id, text))
@@ -138,7 +138,7 @@ class Outbox:
                 self._send_soon(now)
 
     def _may_leave(self, now: float) -> bool:
-        """Whether a line may leave at once; then it counts as one that did."""
+        """Whether a line may be sent at once; if so, it is counted."""
         earned = (now - self._line_at) / FLUSH_SECONDS
         self._lines_at_once = min(LINES_AT_ONCE, self._lines_at_once + earned)
         self._line_at = now
@@ -148,7 +148,7 @@ class Outbox:
         return True
 
     def add_message(self, message: bytes, can_wait: bool = False) -> None:
-        """Send a message, after all that was said before it: now or, if it can wait, soon, with what follows."""
+        """Send a message after all that was added before it: now or, if it can wait, soon, with what follows."""
         with self._lock:
             self._pending.append(message)
             if can_wait and self._late:
@@ -158,17 +158,17 @@ class Outbox:
                 self._spare_late()
 
     def hold(self, message: bytes) -> None:
-        """Have a message go along with the next, which this thread adds at once."""
+        """Keep a message until the next one, which this thread adds at once, and send both together."""
         with self._lock:
             self._pending.append(message)
 
     def flush_text(self) -> None:
-        """Send text that waits, and what was said before it. A message that can wait alone goes on waiting."""
+        """Send everything if text waits. If only messages wait, they go on waiting."""
         if self._waiting_characters or self._batch is not None:
             self.flush()
 
     def flush(self) -> None:
-        """Send everything that waits. On return it is the agent's, unless this very thread is already sending."""
+        """Send everything that waits. On return it has left this process, unless this thread is already sending."""
         if not self._pending and self._batch is None:
             return
         with self._lock:
@@ -181,7 +181,7 @@ class Outbox:
                 self._is_sending = False
 
     def _send_all(self) -> None:
-        # Not in `flush` itself: at a loop's jump back, CPython lets an interrupt out past `with` and `finally`.
+        # Not in `flush` itself: at a loop's jump back, an interrupt in CPython can skip `with` and `finally`.
         while self._pending or self._batch is not None:
             self._send_batch(self._next_batch())
             self._batch = None
@@ -192,14 +192,14 @@ class Outbox:
             self._timer_until = now + FLUSH_SECONDS
 
     def _spare_late(self) -> None:
-        """Let the late thread sleep on if all that it was to send has been sent: its waking costs more."""
+        """Let the late thread sleep on if it has nothing left to send: a wake-up costs more than setting the timer."""
         if self._timer_until and not self._pending:
-            # In this order: an interrupt in between makes it wake for nothing, not sleep too long.
+            # In this order: after an interrupt in between, the thread wakes for nothing; it never sleeps too long.
             self._timer_until = 0.0
             os.timerfd_settime(self._timer, initial=0)
 
     def _next_batch(self) -> list[Item]:
-        """What waits, taken; or what was left when an exception came in between."""
+        """Take what waits, or what was left over when an exception came in between."""
         if self._batch is None:
             self._messages = None
             self._position = (0, 0)

@@ -1,15 +1,15 @@
 """How messages travel between a kernel and its agent: over a pair of connected Unix sockets (SOCK_SEQPACKET).
 
 A message is a list of parts. Small ones travel together in one packet, a large one in several. A packet arrives whole
-or not at all, in order, and with its sender's number, so that
+or not at all, in order, and with its sender's id and a number, so that
 
 - a send that user code interrupts can be repeated: the agent drops a packet that comes twice in a row;
-- a forked child may send on the same socket: packets of several processes come mixed, never torn.
+- a forked child may send on the same socket: packets of several processes arrive mixed, but never torn.
 
-User code can send on this socket, too, in anybody's name. That must not hide what the kernel says: whether a packet
-begins a message is said by itself, and not by what came before it.
+User code can send on this socket, too, and pretend to be any process. That must not hide what the kernel says. So each
+packet itself says whether it begins a message, whatever came before it.
 
-Nothing on this way can drop a message: when the agent does not read, the sender waits. Both sides use this module.
+No message is dropped on the way: when the agent does not read, the sender waits. Both sides use this module.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 
 # Text and small figures fit one packet; the socket's buffer (some 400 KB) holds several.
 MAX_PACKET_BYTES = 98_304
-# Sender (its process id), number of the packet, whether a message begins in it, whether that goes on in its next.
+# The sender's process id, the packet's number, whether a message begins in it, whether that goes on in the next one.
 PACKET_HEAD = struct.Struct("<IQ??")
 # Channel, type, id of the parent, metadata, content; then buffers.
 MIN_PARTS = 5
 MAX_PARTS = 1_024
-# Messages that travel together. Ours have more than a hundred bytes each and stop at 16 KB, so are far fewer; the agent
-# handles them without a pause.
+# The most messages that travel together, since the agent handles them without a pause. Ours have more than a hundred
+# bytes each and stop at 16 KB, so they are far fewer.
 MAX_TOGETHER = 512
 
 
@@ -34,7 +34,7 @@ class MalformedParts(ValueError):
 
 
 def pack_parts(parts: Sequence[bytes]) -> bytes:
-    """The bytes of a message: the number of its parts, their lengths, and they themselves."""
+    """The bytes of a message: the number of its parts, their lengths, and the parts themselves."""
     return b"".join((struct.pack(f"<H{len(parts)}Q", len(parts), *map(len, parts)), *parts))
 
 
@@ -42,9 +42,9 @@ def unpack_parts[Data: (
     bytes,
     memoryview,
 )](data: Data, start: int = 0, count: int | None = None) -> tuple[list[Data], int]:
-    """The parts of the message that begins there, and where the next one does. Raises MalformedParts.
+    """The parts of the message at `start`, and where the next one begins. Raises MalformedParts.
 
-    With `count`, only the first so many, of a message that need not be there to its end. Of a view, they are views.
+    With `count`, only the first parts, and the message may be incomplete. The parts of a view are views.
     """
     try:
         (total,) = struct.unpack_from("<H", data, start)

@@ -1,7 +1,8 @@
-"""How the kernel's messages become JSON: any Python text gets through, also text that UTF-8 has no way to say.
+"""Turns the kernel's messages into JSON. Any Python text gets through, even text that UTF-8 cannot encode.
 
-jupyter_client writes UTF-8 and fails at a lone surrogate, and the message is lost; an escape can say it. The encoders
-are made once, before any user code runs: that is quicker, and code that replaces `json.dumps` does not change them.
+jupyter_client writes UTF-8, fails at a lone surrogate, and loses the message. Here an escape stands for it. The
+encoders are made once, before any user code runs: that is quicker, and code that replaces `json.dumps` does not change
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def pack(message: Any) -> bytes:
     try:
         return _dump(message)
     except (TypeError, ValueError):
-        # User code may give display data that is not JSON (NaN, bytes): made presentable, as jupyter_client does.
+        # User code may give display data that is not JSON (NaN, bytes): it is cleaned as jupyter_client does it.
         return _dump(json_clean(message))
 
 

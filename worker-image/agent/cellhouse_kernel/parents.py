@@ -1,4 +1,4 @@
-"""For which request a thread prints: the one whose code started it, however long it lives."""
+"""Decides which request a thread prints for: the one whose code started the thread, however long it lives."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def unknown_thread_parent(current: Header) -> Header:
 
 
 def follow_starters(variables: list[ContextVar[Header]]) -> None:
-    """Let each thread print for whoever starts it, and a thread of a pool for whoever submits its task.
+    """Let each thread print for the request that starts it, and a thread of a pool for the one that submits its task.
 
-    ipykernel goes by the number of a thread, which Linux gives to the next one, and by its class.
+    ipykernel goes by the class of a thread, and by its id, which Linux gives to a later thread again.
     """
     start: Any = threading.Thread.start
 
@@ -57,7 +57,7 @@ def _bind_run(thread: Any, parents: Parents) -> None:
     run = thread.run
 
     def run_bound() -> None:
-        # A thread that holds itself would never be collected.
+        # Otherwise the thread would refer to itself, and never be collected.
         del thread.run
         for variable, parent in parents:
             variable.set(parent)

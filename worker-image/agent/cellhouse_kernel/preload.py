@@ -1,4 +1,4 @@
-"""Imports ahead of any kernel what kernels use, so that a forked one has it at once and shares its memory."""
+"""Imports what kernels use before there is any, so that a forked kernel has it at once and shares its memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prepare_imports
 
-# What a forked kernel finds imported. A module that is not here is imported by the user's code, as everywhere. Nothing
-# can be here that starts a thread or keeps a file open when it is imported (a fork copies neither well), or that reads
-# from where user code can write (it would do so with the fork server's privileges).
+# The modules that a forked kernel finds imported. User code imports all others, as everywhere. No module may be here
+# that starts a thread or keeps a file open when it is imported (a fork copies neither well), or that reads from where
+# user code can write (it would do so with the fork server's privileges).
 PRELOADED_MODULES = (
     "cellhouse_kernel.app",
     "cellhouse_kernel.streams",
@@ -34,15 +34,15 @@ PRELOADED_MODULES = (
 
 
 def preload() -> None:
-    """Import PRELOADED_MODULES, and leave memory so that kernels write to as little of it as can be."""
-    # What is imported stays: looking for garbage, in between or at the end, would find 1 MB and cost 0.15 s.
+    """Import PRELOADED_MODULES, and arrange memory so that kernels write to as little of it as possible."""
+    # Imported objects stay: to collect garbage, in between or at the end, would free 1 MB and take 0.15 s.
     gc.disable()
     with prepare_imports(), _private_matplotlib_folder():
         for name in PRELOADED_MODULES:
             importlib.import_module(name)
         importlib.import_module("cellhouse_kernel.warm_up").warm_up()
     _forget_matplotlib_folder()
-    # What the collector would look at, it would write to: from now on it leaves all of this alone, in every kernel.
+    # The collector writes to what it looks at, which ends the sharing. From now on, it skips all this in every kernel.
     gc.freeze()
     gc.enable()
     ctypes.CDLL(None).malloc_trim(0)
@@ -50,9 +50,9 @@ def preload() -> None:
 
 @contextmanager
 def _private_matplotlib_folder() -> Iterator[None]:
-    """Keep matplotlib's settings and font cache, while it is imported, to what the image holds.
+    """While matplotlib is imported, let it see only the settings and the font cache of the image.
 
-    Settings can name code to run. Those of a user are read by the user's own kernel.
+    Settings can name code to run. A user's settings are read by the user's own kernel.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-", dir="/tmp"))
@@ -69,7 +69,7 @@ def _private_matplotlib_folder() -> Iterator[None]:
 
 
 def _forget_matplotlib_folder() -> None:
-    """Let each kernel look for its own folder when it asks for one; matplotlib remembers the first that it found."""
+    """Make matplotlib forget the folder that it found, so that each kernel looks for its own."""
     matplotlib: Any = importlib.import_module("matplotlib")
     for name in ("get_configdir", "get_cachedir"):
         find = getattr(matplotlib, name).__wrapped__

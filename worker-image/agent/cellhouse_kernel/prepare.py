@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 IMAGE_MATPLOTLIB_DIR = Path("/usr/share/cellhouse/matplotlib")
-# A debugger, which nobody uses here (20 MB, 0.1 s), and what makes completion look into code, which nobody asks for
+# A debugger, which nobody uses here (20 MB, 0.1 s), and completion by analysis of code, which nobody asks for
 # (5 MB, 0.03 s; IPython's own completion stays).
 UNUSED_MODULES = ("debugpy", "jedi")
 
@@ -21,8 +21,8 @@ def prepare_environment() -> None:
     Matplotlib wants its folder writable and warns otherwise; with the cache of the image in it, the first figure needs
     no search for fonts. A full or hostile /tmp must not keep a kernel from starting: then matplotlib makes its own.
     """
-    # IPython asks for the temporary folder to name each cell, and Python looks for one it can write to: on a full disk
-    # there is none, and not even the code that deletes files would run.
+    # IPython names each cell after a file in the temporary folder. Python would look for a folder that it can write to:
+    # on a full disk there is none, and not even code that deletes files would run.
     tempfile.tempdir = "/tmp"
     try:
         folder = Path(tempfile.mkdtemp(prefix="matplotlib-"))

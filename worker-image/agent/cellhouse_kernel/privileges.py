@@ -20,11 +20,11 @@ from cellhouse_kernel.capabilities import (
 
 
 class PrivilegesLeft(Exception):
-    """The process could do more than user code may. It must end."""
+    """The process still has a privilege that user code must not have. It must end."""
 
 
 def give_up_privileges(uid: int) -> None:
-    """Turn this process, for good, into one of this user, and of the group of the same number, without any privilege.
+    """Change for good to this user and the group of the same number, without any privilege.
 
     Raises PrivilegesLeft or OSError when anything is left; the process must then not go on.
     """
@@ -36,8 +36,8 @@ def give_up_privileges(uid: int) -> None:
     # A change from one ordinary user to another keeps capabilities.
     set_capabilities([])
     verify_no_privileges(uid)
-    # The change of user made the process undumpable: its /proc/self would belong to root, as if user code had something
-    # to hide from itself. Nothing in its memory is anybody else's (docs/decisions, fork server).
+    # The change of user made the process undumpable: its /proc/self would belong to root. User code may see all of it:
+    # nothing in this memory is anybody else's (docs/decisions, fork server).
     prctl(PR_SET_DUMPABLE, 1)
 
 

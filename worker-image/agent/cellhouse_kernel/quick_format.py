@@ -1,6 +1,6 @@
-"""How a result is shown, quickly when it is a number or a text: then nothing but plain text can come of it.
+"""Formats results, with a short way for Python's plain types: they have nothing to show but plain text.
 
-IPython asks twelve formatters about each object, and each looks through its class. For Python's own plain types the
+IPython asks twelve formatters about each object, and each searches the object's class. For Python's own plain types the
 answer is known, unless somebody registered a printer for one.
 """
 
@@ -12,15 +12,15 @@ from IPython.core.formatters import DisplayFormatter, PlainTextFormatter
 from IPython.lib.pretty import _repr_pprint
 
 PLAIN_TEXT = "text/plain"
-# Exactly these, not what is derived from them: such objects have no methods but their class's, and those give no MIME
-# types. What a list holds may be anything, but it shows as text in a list.
+# Exactly these types, no subclasses: their objects have only the methods of their class, and those give no MIME types.
+# The items of a list may be anything, but they are shown as text.
 PLAIN_TYPES = frozenset(
     {int, float, complex, bool, str, bytes, type(None), list, tuple, dict, set, frozenset, range}
 )
 
-# Of these, the text is `repr`, and one line.
+# The text of these is their `repr`, on one line.
 REPR_TYPES = frozenset({int, str, bytes})
-# Python has a limit for the digits of larger ones, which is the slow way's business.
+# Python limits the digits of larger numbers; IPython's own way handles that.
 MAX_REPR_BITS = 1_024
 
 
@@ -37,7 +37,7 @@ class QuickFormatter(DisplayFormatter):
         return ({} if text is None else {PLAIN_TEXT: text}), {}
 
     def _has_printers(self, kind: type, obj: object) -> bool:
-        """Whether somebody has something else to say about this object than the formatter for plain text."""
+        """Whether a formatter other than that for plain text has a printer for this object."""
         formatters = self.formatters
         if PLAIN_TEXT not in formatters:
             return True
@@ -59,7 +59,7 @@ class QuickFormatter(DisplayFormatter):
 
 
 def _shows_repr(plain: Any, kind: Any, obj: Any) -> bool:
-    """Whether this formatter's text is nothing but `repr`: it always is, unless somebody changed it."""
+    """Whether this formatter's text is just the `repr`: it is, unless somebody changed the formatter."""
     if kind not in REPR_TYPES or type(plain) is not PlainTextFormatter:
         return False
     printers: Any = plain.type_printers

@@ -1,4 +1,4 @@
-"""IPython's shell without what is done twice, or more slowly than need be, for each cell."""
+"""IPython's shell without the work that it does twice, or too slowly, for each cell."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from traitlets import Instance
 from cellhouse_kernel.quick_format import QuickFormatter
 from cellhouse_kernel.quick_transform import QuickTransformerManager
 
-# Of a hash that only has to tell cells apart.
+# The size of a hash that only has to tell cells apart.
 CELL_NAME_BYTES = 8
-# Without one of these in it, no code awaits.
+# Code that contains none of these does not await.
 ASYNC_WORDS = ("await", "async")
 
 
 class QuickCompiler(XCachingCompiler):
-    """Names cells by a hash that is not computed in Python: for a megabyte of code that took a second."""
+    """Names cells by a hash that is computed in C. In Python, it took a second for a megabyte of code."""
 
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         """A file name for this code, the same for the same code."""
@@ -33,7 +33,7 @@ class QuickCompiler(XCachingCompiler):
 
 
 class QuickHistory(HistoryManager):
-    """IPython's history. Nobody observes these, and they are set for every cell: no traits here."""
+    """IPython's history with plain attributes for traits that nobody observes, and that are set for every cell."""
 
     _i: Any = ""
     _ii: Any = ""
@@ -43,7 +43,7 @@ class QuickHistory(HistoryManager):
 
 @dataclass
 class _Cell:
-    """The cell that is about to run: its code, that code transformed, and whether it awaits, as far as was asked."""
+    """The cell that is about to run. Its transformed code and whether it awaits are None until they are asked for."""
 
     raw: str
     transformed: str | None = None
@@ -54,7 +54,7 @@ class QuickShell(ZMQInteractiveShell):
     """ZMQInteractiveShell that looks at each cell once."""
 
     input_transformer_manager = Instance(QuickTransformerManager, ())
-    # None while one runs: code may itself run cells, and change how they are transformed.
+    # None while a cell runs: code may itself run cells, and change how they are transformed.
     _cell: _Cell | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class QuickShell(ZMQInteractiveShell):
         self.configurables.append(self.display_formatter)
 
     def begin_cell(self, raw_cell: str) -> None:
-        """The two questions below will be asked of the cell that comes next, more than once."""
+        """Remember the answers to the two questions below for this cell: IPython asks them more than once."""
         self._cell = _Cell(raw_cell)
 
     def transform_cell(self, raw_cell: str) -> str:
@@ -89,7 +89,7 @@ class QuickShell(ZMQInteractiveShell):
         if cell is None or cell.transformed is None or cell.raw is not raw_cell:
             return bool(super().should_run_async(raw_cell, **kwargs))
         if cell.is_async is None and not any(word in cell.transformed for word in ASYNC_WORDS):
-            # Python is not asked to compile it, just for this.
+            # IPython would have Python compile the cell, just for this.
             cell.is_async = False
         if cell.is_async is None:
             cell.is_async = bool(super().should_run_async(raw_cell, **kwargs))

@@ -1,4 +1,4 @@
-"""Reads of traits in one call: traitlets takes four for each, and IPython reads some two hundred for every cell."""
+"""Reads each trait in one call: traitlets takes four, and IPython reads some two hundred traits for every cell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _read = TraitType.__get__
 
 
 def _read_quickly(trait: Any, owner: Any, kind: Any = None) -> Any:
-    """The value that is there, and traitlets' own way where there is none yet, or no owner."""
+    """The stored value, read in traitlets' own way if there is none yet; without an owner, the trait itself."""
     if owner is not None:
         try:
             return owner._trait_values[trait.name]
@@ -20,14 +20,14 @@ def _read_quickly(trait: Any, owner: Any, kind: Any = None) -> Any:
 
 
 def _keep_own_way(kind: Any, /, **arguments: Any) -> None:
-    """A kind of trait that reads in a way of its own goes on doing so."""
+    """Let a class of traits that has its own way to read keep it."""
     super(TraitType, kind).__init_subclass__(**arguments)
     if kind.get is not TraitType.get and kind.__get__ is _read_quickly:
         kind.__get__ = _read
 
 
 def read_traits_quickly() -> None:
-    """From now on. No kind of trait that is there by now has its own way to read."""
+    """Do so from now on. No class of traits that exists by now has its own way to read."""
     trait: Any = TraitType
     trait.__init_subclass__ = classmethod(_keep_own_way)
     trait.__get__ = _read_quickly

@@ -1,4 +1,4 @@
-"""How a cell becomes plain Python, quickly when it is that already: IPython looks at each of its tokens, in Python."""
+"""Turns a cell into plain Python; quickly if it is that already. IPython looks at each token, in Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-# Whatever IPython may have to change has one of these: a beginning that is to be taken off (blank lines, an indent, a
+# All code that IPython may have to change has one of these: a beginning that must be removed (blank lines, an indent, a
 # prompt), `?`, `!` and `%` that are no operators, lines that begin with a mark, line ends that are not Python's.
 SPECIAL = re.compile(
     r"""
@@ -19,7 +19,7 @@ SPECIAL = re.compile(
 
 
 class QuickTransformerManager(TransformerManager):
-    """IPython's, with a short way for what it would leave as it is."""
+    """IPython's manager, with a short way for cells that it would leave unchanged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class QuickTransformerManager(TransformerManager):
 
 
 def has_plain_indents(code: str) -> bool:
-    """Whether each line goes back to an indent that it came from; if not, IPython has an error to tell.
+    """Whether each line that is indented less returns to an earlier indent; if not, IPython has an error to show.
 
-    Lines within brackets and long texts are taken for others: then the answer may be no for what is right.
+    Lines within brackets and long strings are treated like any other, so the answer may be no for correct code.
     """
     indents = [0]
     for line in code.split("\n"):

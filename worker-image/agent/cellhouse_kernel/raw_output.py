@@ -1,11 +1,11 @@
-"""What is written to descriptors 1 and 2 behind Python's back: by C code, and by child processes.
+"""Reads what C code and child processes write to descriptors 1 and 2, without Python's streams.
 
-Each execution has pipes of its own there, so that what a process prints that an earlier execution left behind is never
-taken for output of the running one. (Pipes that no process can have go on to the next, and with them a
-duplicate that code has made of such a descriptor.) They are read before each write
-of Python's own, which keeps the order in which things were written, and by a thread meanwhile.
+Each execution has pipes of its own there, so that the output of a process that an earlier execution left behind is
+never taken for output of the running one. (If no such process can have the pipes, the next execution keeps them, and
+with them a duplicate that code has made of such a descriptor.) The pipes are read before each of Python's own writes,
+which keeps the order of writing, and meanwhile by a thread.
 
-Whoever looks whether there is something to read holds the lock that readers hold until they have handed on. So what
+A look at whether there is something to read takes the lock that a reader holds until it has handed the text on. So what
 was written before the look is either still in the pipe, or has been handed on.
 """
 
@@ -22,7 +22,7 @@ from cellhouse_kernel.raw_pipe import RawPipe, TakeText, read_some
 
 
 class RawOutput:
-    """The descriptors of the kernel process, from `start` on; a forked child has none."""
+    """The descriptors of the kernel process, from `start` on. A forked child reads none."""
 
     def __init__(self) -> None:
         self._reset()
@@ -32,16 +32,16 @@ class RawOutput:
         self._pipes: list[RawPipe] = []
         # Reentrant: a signal handler of the user's may print while its own thread reads here.
         self._lock = threading.RLock()
-        # For a look at the pipes, under the lock. The thread waits with one of its own: a look does not wait, and Linux
-        # may then tell it that there is nothing while another thread is being told of something.
+        # For a look at the pipes, under the lock. The thread waits on an epoll of its own: with a common one, Linux may
+        # tell a look, which does not wait, that there is nothing while it is telling the thread of something.
         self._ready: select.epoll | None = None
         self._watched: select.epoll | None = None
-        # Reading ends that something left behind may still write to. With a lock of their own: who prints need not wait
-        # while such output is forgotten. It is taken last, or alone.
+        # Reading ends of pipes that something left behind may still write to. They have a lock of their own, so that
+        # no print waits while such output is discarded. It is taken last, or alone.
         self._former: set[int] = set()
         self._former_lock = threading.Lock()
         self._is_fresh = False
-        # None where nothing tells.
+        # None where the system does not show new processes.
         self._births: Births | None = None
 
     def start(self, takers: dict[int, TakeText], lock: threading.RLock) -> None:
@@ -65,7 +65,7 @@ class RawOutput:
             watch.start()
             return
         watch.start()
-        # The thread is one.
+        # The new thread must count as a birth; if it does not, the system shows none.
         self._births = births if births.any() else None
 
     def begin(self, parent: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class RawOutput:
                     self._watched.register(former, select.EPOLLIN)
 
     def _discard(self, former: int) -> None:
-        """Forget what was written to a former pipe; closing it instead would end who writes there."""
+        """Discard what was written to a former pipe. To close it instead would end its writers."""
         if former in self._former and self._watched and read_some(former) == b"":
             self._former.remove(former)
             self._watched.unregister(former)
@@ -144,7 +144,7 @@ class RawOutput:
 class _Watch(threading.Thread):
     """Calls back for each descriptor that has something to read, for ever.
 
-    A class of its own, for ipykernel replaces `threading.Thread.run` with one that runs only threads made after it.
+    A class of its own, since ipykernel replaces `threading.Thread.run` with one that runs only threads made after it.
     """
 
     def __init__(self, watched: select.epoll, on_ready: Callable[[int], None]) -> None:

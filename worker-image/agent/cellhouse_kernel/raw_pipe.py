@@ -9,10 +9,10 @@ import select
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# So much can be written while nobody reads, as when C code holds the interpreter. Linux allows no more by default.
+# How much can be written while nobody reads, as when C code holds the interpreter: by default, Linux allows no more.
 PIPE_BYTES = 1_048_576
 READ_BYTES = 65_536
-# A process that writes without end must not keep whoever reads: the rest is for the next read.
+# A process that writes without end must not hold the reader: the rest is left for the next read.
 MAX_READS = PIPE_BYTES // READ_BYTES
 
 # Takes the header of the request that text belongs to, and the text.
@@ -20,7 +20,7 @@ TakeText = Callable[[dict[str, Any], str], None]
 
 
 def read_some(descriptor: int) -> bytes | None:
-    """What is there now; None if nothing is, and b"" if nobody can write to it any more."""
+    """What can be read now; None if there is nothing, and b"" if nobody can write any more."""
     try:
         return os.read(descriptor, READ_BYTES)
     except BlockingIOError:
@@ -28,7 +28,7 @@ def read_some(descriptor: int) -> bytes | None:
 
 
 def _above_standard(descriptor: int) -> int:
-    """The same, with a number that is none of the three: user code may have closed those, and they go first."""
+    """The same with a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -47,7 +47,7 @@ class RawPipe:
     def __init__(self, descriptor: int, take: TakeText, told: Iterable[select.epoll]) -> None:
         self._descriptor = descriptor
         self._take = take
-        # Whoever is told that there is something to read.
+        # These report when there is something to read.
         self._told = tuple(told)
         self._reading = -1
         self._inode = (-1, -1)
@@ -60,8 +60,8 @@ class RawPipe:
         try:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
-            # User code has all descriptors open. The pipe that there is has to do: no execution may fail for want of
-            # another, and least of all one that would close some. The next has one again.
+            # User code has used up all descriptors. The old pipe must do: no execution may fail for want of a new one,
+            # and least of all one that would close some. The next execution gets a new one again.
             self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading
@@ -69,10 +69,10 @@ class RawPipe:
         try:
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
-            # A user's pipes have a limit together, which processes left behind may have used up. A small one does too.
+            # All pipes of a user share a limit, which processes left behind may have used up. A small pipe will do.
             pass
         if former >= 0:
-            # Before its last writer may go, which would wake whoever watches.
+            # Before `dup2` may end its last writer, which would wake the watching thread.
             self._forget(former)
         os.dup2(writing, self._descriptor)
         self._inode = _inode(writing)
@@ -97,7 +97,7 @@ class RawPipe:
             return False
 
     def belong_to(self, parent: dict[str, Any], has_more: bool) -> None:
-        """What is written from now on belongs to this request; what was written before, if there is more, to none."""
+        """Give what is written from now on to this request. What was written before, if `has_more`, belongs to none."""
         self._parent = {}
         if has_more:
             self.read()
@@ -118,7 +118,7 @@ class RawPipe:
                 self._reading = -1
 
     def read_last(self, has_more: bool) -> None:
-        """Hand on everything that is there, if there is more, and half a character."""
+        """Hand on everything that is there, if `has_more`, and a last incomplete character."""
         if has_more:
             self.read()
         self._hand_on(self._decoder.decode(b"", True))

@@ -1,4 +1,4 @@
-"""How a cell is run and replied to: as ipykernel does, without what it asks of the shell anew for every cell."""
+"""Runs cells and makes their replies as ipykernel does, without what it asks the shell anew for every cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipykernel.ipkernel import IPythonKernel
 class CellKernel(IPythonKernel):
     """An IPythonKernel with a short way for cells that do not await."""
 
-    # Nobody observes these, and they are set for every cell: no traits here.
+    # Plain attributes instead of traits: nobody observes these, and they are set for every cell.
     _allow_stdin: Any = False
     _sys_raw_input: Any = None
 
@@ -24,7 +24,7 @@ class CellKernel(IPythonKernel):
         allow_stdin: bool = False,
         **options: Any,
     ) -> dict[str, Any]:
-        """Run a cell; its reply. Raises what ipykernel raises."""
+        """Run a cell; returns its reply. Raises what ipykernel raises."""
         if self._awaits(code):
             return dict(
                 await super().do_execute(
@@ -44,7 +44,7 @@ class CellKernel(IPythonKernel):
         try:
             transformed = shell.transform_cell(code)
         except Exception:
-            # Told when the cell is run.
+            # The error is shown when the cell is run.
             return False
         return shell.loop_runner is _asyncio_runner and shell.should_run_async(
             code, transformed_cell=transformed, preprocessing_exc_tuple=None

@@ -1,4 +1,4 @@
-"""Makes random again what a fork copied: two kernels must not draw the same numbers."""
+"""Renews the seeds that a fork copied: two kernels must not draw the same numbers."""
 
 from __future__ import annotations
 

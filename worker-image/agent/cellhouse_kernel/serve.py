@@ -1,4 +1,4 @@
-"""From a link to a serving kernel: the same for a kernel that was executed and one that was forked."""
+"""Serves a kernel on a link: the same for a kernel that was executed and one that was forked."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Start(NamedTuple):
 
 
 def wait_for_start() -> Start | None:
-    """The start that the first word on standard input, the link, tells; None if the link closes without one.
+    """Wait for the first packet on standard input, which is the link; None if the link closes without one.
 
-    It has no name, so nothing can connect to it or take its place. It moves to another descriptor, which no program
-    that user code starts gets, and standard input is empty from then on.
+    The link has no name, so nothing can connect to it or take its place. It moves to another descriptor, which no
+    program that user code starts inherits, and standard input is empty from then on.
     """
     link = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""IPython's shell, telling errors truly whatever user code has done to its surroundings."""
+"""IPython's shell, which shows errors correctly whatever user code has done to the process."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class Shell(QuickShell):
 
     displayhook_class = Type(DisplayHook)
     display_pub_class = Type(DisplayPublisher)
-    # Nobody observes these, and they are set for every cell: no traits here.
+    # Plain attributes instead of traits: nobody observes these, and they are set for every cell.
     parent_header: Any = None
     last_execution_succeeded: Any = True
     last_execution_result: Any = None
 
-    # What was told of the last error of the running cell.
+    # What was reported of the last error of the running cell.
     last_error: dict[str, Any] | None = None
-    # Of the traceback that is being shown.
+    # How many frames the traceback that is being shown leaves out.
     _left_out_frames = 0
-    # Where errors go that shall not be shown yet.
+    # Collects errors that must not be shown yet.
     _collected: list[BaseException] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # IPython's advice for whoever calls sys.exit(); quit() costs the session its variables.
+        # IPython advises users of sys.exit() to use quit(), which costs the session its variables.
         where = "IPython.core.interactiveshell"
         warnings.filterwarnings("ignore", message="To exit: use", module=where)
-        # An interrupt may come between the making of this coroutine and its start: nothing that concerns the user.
+        # An interrupt may come between the making of this coroutine and its start. The user need not know that.
         never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
         warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
 
     def restore_streams(self) -> None:
-        """Have a stdout and a stderr that can be flushed: user code may have put anything else in their place."""
+        """Make sure that stdout and stderr can be flushed: user code may have put anything in their place."""
         for name, stream in self._own_streams():
             try:
                 getattr(sys, name).flush()
@@ -56,7 +56,7 @@ class Shell(QuickShell):
                 setattr(sys, name, stream)
 
     async def run_cell_async(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a cell. A child that the cell forked, and that has come back from it, ends here."""
+        """Run a cell. A child that the cell forked, and that returns from the cell, ends here."""
         result = await super().run_cell_async(*args, **kwargs)
         if is_forked_child():
             self.restore_streams()
@@ -64,7 +64,7 @@ class Shell(QuickShell):
         return result
 
     async def run_code(self, code_obj: Any, result: Any = None, **kwargs: Any) -> bool:
-        """Run a part of a cell; whether it raised."""
+        """Run a part of a cell; returns whether it raised."""
         kernel: Any = self.kernel
         if kernel.interrupts.begin_code():
             return bool(await super().run_code(code_obj, result, **kwargs))
@@ -80,7 +80,7 @@ class Shell(QuickShell):
         try:
             kind, value, trace = self._get_exc_info(exc_tuple)
         except ValueError:
-            # There is none, which the original says.
+            # There is none, and IPython's own method says so.
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
         if is_forked_child():
@@ -103,7 +103,7 @@ class Shell(QuickShell):
         kind, value, trace = error
         shown = trace
         if not args:
-            # IPython leaves its own frames out when it has formatted them, for which it parses its own 4,000 lines.
+            # IPython would format its own frames before it leaves them out, and parse its own 4,000 lines for that.
             offset = kwargs.get("tb_offset")
             shown = inner_frames(trace, self.InteractiveTB.tb_offset if offset is None else offset)
             kwargs = {**kwargs, "tb_offset": 0}
@@ -116,14 +116,14 @@ class Shell(QuickShell):
         sys.last_traceback = trace
 
     def _show_group(self, kind: Any, value: BaseException, trace: TracebackType | None) -> None:
-        """IPython knows no groups: it prints them on stderr."""
+        """Show an exception group. IPython does not support these: it prints them on stderr."""
         # The outermost frame is IPython's own.
         inner = trace.tb_next if trace and trace.tb_next else trace
         self._showtraceback(kind, value, traceback.format_exception(kind, value, inner))
 
     @contextmanager
     def collected_errors(self) -> Iterator[list[BaseException]]:
-        """While it is entered, errors are collected and not shown."""
+        """Within this context, errors are collected and not shown."""
         errors: list[BaseException] = []
         self._collected = errors
         try:
@@ -132,7 +132,7 @@ class Shell(QuickShell):
             self._collected = None
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
-        """Send an exception that has been formatted."""
+        """Send a formatted exception."""
         self.restore_streams()
         if left_out := self._left_out_frames:
             stb = [*stb[:1], f"[{left_out} frames are left out]\n", *stb[1:]]
@@ -144,7 +144,7 @@ class Shell(QuickShell):
         self.last_error = {name: content[name] for name in content if name != DROPPED_BYTES_KEY}
 
     def set_parent(self, parent: dict[str, Any]) -> None:
-        """Tell whom output is for, also the streams that user code has replaced for a while."""
+        """Set the request that output belongs to, also for streams that user code has replaced for a while."""
         super().set_parent(parent)
         for name, stream in self._own_streams():
             if getattr(sys, name, None) is not stream:

@@ -13,7 +13,7 @@ from ipykernel.iostream import OutStream
 from cellhouse_kernel.parents import unknown_thread_parent
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 
-# What lies behind each stream: see raw_output.py.
+# The descriptor behind each stream: see raw_output.py.
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-# Frames kept of a longer traceback, from its outer and its inner end. Up to their sum, nothing is left out; that is
-# more than Python's default recursion limit has.
+# Frames kept of a longer traceback, from its outer and its inner end. Up to their sum, nothing is left out: that is
+# more than Python's default recursion limit.
 OUTER_FRAMES = 100
 INNER_FRAMES = 1_000
 # Exceptions kept of a longer chain (`raise ... from`, or raised while handling another).
@@ -40,9 +40,9 @@ def inner_frames(trace: TracebackType | None, offset: int) -> TracebackType | No
 
 @contextmanager
 def short_chain(error: BaseException) -> Iterator[int]:
-    """While it is entered, an exception and those it is chained to have short tracebacks, and no chain is long.
+    """Within this context, an exception and those it is chained to have short tracebacks and a short chain.
 
-    Gives the number of frames left out. Afterwards all of them are again as they were.
+    Yields the number of frames left out. Afterwards all of the exceptions are as they were before.
     """
     left_out = 0
     with ExitStack() as restore:

@@ -1,4 +1,4 @@
-"""Does once, ahead of any kernel, what is slow the first time: a forked kernel finds it done."""
+"""Does once, before there is any kernel, what is slow the first time: a forked kernel finds it done."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from IPython.core.ultratb import AutoFormattedTB
 def warm_up() -> None:
     """Format a traceback as the shell does.
 
-    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. It is
-    the interrupt at a time limit that would have to wait for it.
+    The first one loads styles and parsers and looks at every module, which takes ten times as long as the next. Without
+    this, the interrupt at a time limit would have to wait for it.
     """
     formatter = AutoFormattedTB(mode="Context", color_scheme="Linux", tb_offset=1)
     try:

@@ -1,4 +1,4 @@
-"""JSON and text made at random, with what is odd more often than it should be. The same for the same seed."""
+"""Makes random JSON and text, with odd values more often than usual. The same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NUMBERS = (0, -1, 1, 0.5, 2**31, 2**53, 10**30, float("inf"), float("nan"), True
 
 
 def any_text(source: random.Random, longest: int = 8) -> str:
-    """Text of at most so many odd pieces."""
+    """Text of at most `longest` odd pieces."""
     return "".join(source.choices(ODD_TEXTS, k=source.randrange(longest + 1)))
 
 
 def any_json(source: random.Random, depth: int = 3) -> Json:
-    """Something like what JSON can say; infinities too, which it cannot."""
+    """A value like those of JSON; also infinities, which JSON cannot express."""
     kind = source.randrange(6 if depth else 4)
     if kind < 2:
         return any_text(source)
@@ -44,7 +44,7 @@ def any_json(source: random.Random, depth: int = 3) -> Json:
 
 
 def any_content(source: random.Random) -> JsonObject:
-    """The content of a message: fields that mean something, with values that often do not fit them."""
+    """The content of a message: known fields, with values that often do not fit them."""
     fields = source.sample(FIELDS, source.randrange(len(FIELDS)))
     content = {field: any_json(source) for field in fields}
     if source.random() < 0.5:

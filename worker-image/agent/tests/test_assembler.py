@@ -1,4 +1,4 @@
-"""Messages put together from packets, whatever the packets are."""
+"""The assembler puts messages together from any packets."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ class BirthsTest(WithKernels):
 
     async def test_pipes_stay_while_nothing_is_started(self) -> None:
         kernel = await self.kernel()
-        # What else runs in the container that tests, starts processes too.
+        # Other programs in the test container start processes too, so some pipes may change.
         seen = [await kernel.ask(INODES) for _ in range(ASKS)]
         self.assertLess(len(set(map(str, seen))), ASKS)
 

@@ -1,4 +1,4 @@
-"""What an exception may put into a reply."""
+"""How much an exception may put into a reply."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""What a kernel has had of the CPUs, and whether it would have more: run as root in the worker image."""
+"""How much CPU time a kernel has used, and whether it wants more: run as root in the worker image."""
 
 import asyncio
 import unittest
@@ -8,7 +8,7 @@ from cellhouse_agent.kernel_process import NO_CPU_USE
 
 from tests.with_kernels import PATIENCE_SECONDS, WithKernels
 
-# While the main thread waits for the next request.
+# It computes while the main thread waits for the next request.
 COMPUTING_THREAD = """
 import threading
 is_over = threading.Event()
@@ -20,7 +20,7 @@ print(1)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Return when it holds."""
+    """Return when the condition holds."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What is told of an exception: always its name, always the head of its text."""
+"""What is reported of an exception: always its name and the head of its text."""
 
 import unittest
 from typing import NoReturn
@@ -7,7 +7,7 @@ from cellhouse_kernel.errors import DROPPED_BYTES_KEY, MAX_VALUE_CHARACTERS, err
 
 
 class Unspeakable(Exception):
-    """Has no text."""
+    """An exception whose text cannot be had."""
 
     def __str__(self) -> NoReturn:
         raise ValueError

@@ -1,4 +1,4 @@
-"""One execution: order of its frames, its limits, and what is left out."""
+"""One execution: the order of its frames, its limits, and what is left out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ExecutionTest(unittest.TestCase):
         self.iopub("stream", {"name": "stdout", "text": text})
 
     def become_idle(self) -> None:
-        """What the kernel itself says when it is free again."""
+        """The `idle` with the key, which the kernel sends when it is free again."""
         self.iopub("status", {"execution_state": "idle", "end_key": self.execution.end_key})
 
     def end(self) -> list[dict[str, Any]]:
@@ -51,14 +51,14 @@ class ExecutionTest(unittest.TestCase):
         return [json.loads(self.buffer.get(seq) or b"") for seq in frames]
 
     def kinds(self, frames: list[dict[str, Any]]) -> list[str]:
-        """Types of frames; states of status."""
+        """The types of frames; for a status, its state."""
         return [
             frame["content"].get("execution_state") or frame["header"]["msg_type"]
             for frame in frames
         ]
 
     def gaps(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What was left out."""
+        """The gaps: what was left out."""
         return [
             frame["content"] for frame in frames if frame["header"]["msg_type"] == "cellhouse_gap"
         ]

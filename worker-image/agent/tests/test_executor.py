@@ -9,7 +9,7 @@ from cellhouse_agent.user_processes import user_processes
 
 from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor, request
 
-# Speaks in the kernel's name, at once.
+# Sends messages in the kernel's name, at once.
 FORGERY = """
 import signal, time
 kernel = get_ipython().kernel
@@ -17,7 +17,7 @@ def forge(channel, msg_type, content):
     socket = kernel.shell_channel if channel == "shell" else kernel.iopub_socket
     kernel.session.send(socket, msg_type, content, parent=kernel.get_parent("shell"))
 """
-# Says that it is over, with the key that it has found in its kernel's memory, and runs on.
+# Pretends to be over, with the key that it has found in its kernel's memory, and runs on.
 PRETENDER = (
     FORGERY
     + """

@@ -1,4 +1,4 @@
-"""A forked kernel is, to user code, what an executed one is: run as root in the worker image."""
+"""User code cannot tell a forked kernel from an executed one: run as root in the worker image."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from tests.with_kernels import PrintingKernel, WithKernels, fork_server_pid, was_forked
 
-# All that user code can see of its own process which a start can get wrong. What is different by nature is left out.
+# What user code can see of its own process, as far as a start can get it wrong. What must differ is left out.
 SEEN = """
 import gc, json, multiprocessing, os, resource, signal, stat, subprocess, sys, threading, psutil
 
@@ -79,7 +79,7 @@ seen = {
 traced.kill()
 print(json.dumps(seen))
 """
-# Everything preloaded that draws random numbers, and what it will draw.
+# All preloaded sources of random numbers, and what they will draw.
 DRAWN = """
 import gc, json, multiprocessing, random, tempfile, uuid
 import numpy as np
@@ -131,7 +131,7 @@ class TestForkedKernel(WithKernels):
     async def test_two_kernels_draw_different_numbers(self) -> None:
         first, second = [await (await self.kernel()).ask(DRAWN) for _ in range(2)]
         assert isinstance(first, list) and isinstance(second, list)
-        # Python's, numpy's and tempfile's at least, and seven draws.
+        # At least the sources of Python, numpy and tempfile, and seven draws.
         self.assertGreater(len(first), 9)
         self.assertEqual(set(first) & set(second), set())
 

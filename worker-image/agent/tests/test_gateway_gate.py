@@ -8,7 +8,7 @@ from cellhouse_agent.gateway_gate import SUPERSEDED_CODE, GatewayGate, StaleEpoc
 
 
 class Connection:
-    """Remembers how it was closed."""
+    """A connection that remembers how it was closed."""
 
     def __init__(self) -> None:
         self.code: int | None = None

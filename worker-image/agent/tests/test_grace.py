@@ -1,4 +1,4 @@
-"""What of the time that passes counts, by what the looks at a kernel show."""
+"""How much of the time that passes counts, depending on what the looks at a kernel show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERIOD_SECONDS = 0.1
 
 
 class Kernel:
-    """A kernel on a made-up machine, where `run` says what one second is to it."""
+    """A kernel on a simulated machine: the shares say how much of each second it and its container run."""
 
     def __init__(self, wants_cpu: bool, kernel_share: float, container_share: float) -> None:
         self.now = 0.0
@@ -24,7 +24,7 @@ class Kernel:
         self._container_share = container_share
 
     def see(self) -> Sight:
-        """Linux counts a kernel's time in steps of 10 ms."""
+        """A look. Linux counts a kernel's time in steps of 10 ms."""
         kernel_seconds = int(self.now * self._kernel_share * 100) / 100
         return Sight(self._wants_cpu, kernel_seconds, self.now * self._container_share)
 
@@ -42,10 +42,10 @@ class Kernel:
 
 
 class GraceTest(unittest.TestCase):
-    """A grace of a second, which may take ten."""
+    """A grace of one second, which may last up to ten."""
 
     def assert_takes(self, kernel: Kernel, seconds: float, late: float = LATE_SECONDS) -> None:
-        """Its grace takes so long, give or take a look or two."""
+        """Check that its grace takes `seconds`, give or take a look or two."""
         self.assertAlmostEqual(kernel.seconds_given(late=lambda: late), seconds, delta=0.25)
 
     def test_ends_a_kernel_that_computes(self) -> None:

@@ -1,10 +1,10 @@
-"""Interrupts that come too early or too late for what they are meant for: run as root in the worker image."""
+"""Interrupts that come before or after the code that they are meant for: run as root in the worker image."""
 
 import unittest
 
 from tests.with_executor import WithExecutor
 
-# The limit passes, and the interrupt comes, while the kernel is held for longer, by C code that no cell has defined.
+# C code that no cell has defined holds the kernel for longer than the limit: the interrupt comes in the meantime.
 LIMIT_MS = 100
 SWALLOWED_GRACE_MS = 10_000
 HELD = "functools.partial(time.sleep, 0.4)"
@@ -26,7 +26,7 @@ def once(event):
 kept = 0
 """
 LOOP = "print('began')\nkept = 1\nwhile True: pass"
-# What takes so long between a request and its first line: a callback, the kernel's own steps, those of IPython.
+# What takes that long between a request and its first line: a callback, the kernel's own steps, or those of IPython.
 EARLY = {
     "a callback before the code": "once('pre_execute')",
     "the kernel": "hold_before(shell.kernel, 'do_execute')",
@@ -39,14 +39,14 @@ class InterruptsTest(WithExecutor):
     """A kernel that a cell holds up before or after the next one's code."""
 
     async def held_up(self, how: str, code: str) -> tuple[str, str, str | None]:
-        """Run code that is held up so, once: its outcome, what it printed, and the error of its reply."""
+        """Run code that is held up once; returns its outcome, what it printed, and the error of its reply."""
         name = f"{how} {code}"
         self.assertEqual(await self.run_code(f"before {name}", SETUP + how), ("finished", ""))
         outcome, text = await self.run_code(name, code, timeout_ms=LIMIT_MS)
         return outcome, text, (await self.reply(name))["content"].get("ename")
 
     async def assert_goes_on(self, kept: int) -> None:
-        """It is the same kernel, and whole; the next cell is not interrupted."""
+        """Check that the kernel is the same and works, and that the next cell is not interrupted."""
         msg_id = f"after {self.buffer.last_seq}"
         code = "time.sleep(0.2); print(kept)"
         self.assertEqual(await self.run_code(msg_id, code), ("finished", f"{kept}\n"))
@@ -71,7 +71,7 @@ class InterruptsTest(WithExecutor):
         self.assertEqual(self.executor.generation, 1)
 
     async def test_one_that_comes_late_hits_neither_the_reply_nor_the_next_cell(self) -> None:
-        # The first call is that of the cell itself.
+        # The first call belongs to the cell that sets this up.
         how = "hold_before(shell.kernel, 'finish_output', calls_before=1)"
         self.assertEqual(await self.held_up(how, "kept = 1"), ("timeout", "", None))
         await self.assert_goes_on(kept=1)
@@ -90,12 +90,12 @@ class InterruptsTest(WithExecutor):
             "  print('swallowed')\n"
             "while True: pass"
         )
-        # The limit lets the code begin on a busy machine, the half of the grace lets it show its error.
+        # The limit is long enough for the code to begin on a busy machine, half of the grace for it to catch the error.
         outcome, text = await self.run_code("1", code, 1_000, SWALLOWED_GRACE_MS)
         self.assertEqual((outcome, text), ("timeout", "swallowed\n"))
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertFalse(report["state_lost"])
-        # Until then it may be cleaning up.
+        # Not before half of the grace: the code may be cleaning up.
         ran_ms = report["finished_at"] - report["started_at"]
         self.assertGreaterEqual(ran_ms, SWALLOWED_GRACE_MS / 2)
 

@@ -13,7 +13,7 @@ ODD_TEXTS = ("", ",", "[", "{", '"', "\\", '\\"', '",[{"', '\\\\"', "\n,", "\ud8
 
 
 def any_json(source: random.Random, depth: int) -> Any:
-    """Something that JSON can say."""
+    """A random JSON value."""
     kind = source.randrange(6 if depth else 4)
     if kind < 2:
         return "".join(source.choices(ODD_TEXTS, k=source.randrange(4)))
@@ -26,7 +26,7 @@ def any_json(source: random.Random, depth: int) -> Any:
 
 
 def count(value: Any) -> int:
-    """Its values, itself included; one that is empty counts twice."""
+    """How many values it holds, itself included; an empty list or object counts twice."""
     if not isinstance(value, dict | list):
         return 1
     items = list(value.values()) if isinstance(value, dict) else value
@@ -51,7 +51,7 @@ class HoldsMoreThanTest(unittest.TestCase):
         commas = "," * 2_000
         self.assertTrue(holds_more_than(1_000, '"' * 1_000_000 + commas))
         self.assertTrue(holds_more_than(1_000, '"x",' * 250_000))
-        # All within a text.
+        # All commas are within a string.
         self.assertFalse(holds_more_than(1_000, '"' + '\\"' * 500_000 + commas))
         self.assertFalse(holds_more_than(1_000, "\\" * 1_000_000 + '"' + commas))
 

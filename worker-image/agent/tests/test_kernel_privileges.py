@@ -1,4 +1,4 @@
-"""What a process is after giving up every privilege. The tests run as root, in their own container."""
+"""What a process may do after it has given up every privilege. The tests run as root, in their own container."""
 
 from __future__ import annotations
 

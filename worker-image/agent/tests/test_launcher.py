@@ -7,7 +7,7 @@ import signal
 from cellhouse_agent.user_processes import user_processes
 from tests.with_kernels import PATIENCE_SECONDS, WithKernels, fork_server_pid, was_forked
 
-# A fork takes a few milliseconds: some of these hit it before, some in the midst of it, some after.
+# A fork takes a few milliseconds: these kill the server before it, during it, and after it.
 KILL_DELAYS_SECONDS = (0.0, 0.0005, 0.001, 0.002, 0.004, 0.008)
 STRAY_POLL_SECONDS = 0.01
 
@@ -64,7 +64,7 @@ class TestLauncher(WithKernels):
                 timer.cancel()
                 pid = await kernel.pid()
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    # One that was half made finds its input closed, and ends by itself.
+                    # A half-made kernel finds its input closed, and ends by itself.
                     while set(user_processes()) != {pid}:
                         await asyncio.sleep(STRAY_POLL_SECONDS)
                 await kernel.end()

@@ -25,7 +25,7 @@ class ManyResultsTest(WithExecutor):
     async def test_the_newest_are_kept_and_the_oldest_go_without_a_word(self) -> None:
         await self.run_code("value", VALUE)
         for number in range(KEPT_RESULTS + MORE):
-            # What the user has given a result's name stays.
+            # A value that the user has given a result's name stays.
             code = "_2 = 'mine'\nValue()" if number == 1 else "Value()"
             ran = await self.run_code(f"{number}", code)
             self.assertEqual(ran, ("finished", ""))

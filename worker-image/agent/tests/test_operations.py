@@ -32,7 +32,7 @@ class OperationsTest(WithExecutor):
         self.addCleanup(serve(self.path, services))
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
-        """One request on a connection of its own: status and JSON of the answer."""
+        """Make one request on a connection of its own; returns the status and JSON of the answer."""
         reader, writer = await asyncio.open_unix_connection(self.path)
         head = f"{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -42,7 +42,7 @@ class OperationsTest(WithExecutor):
         return int(first.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2])
 
     async def call(self, name: str, **fields: Any) -> tuple[int, dict[str, Any]]:
-        """A POST under the epoch of this gateway, unless the fields say another."""
+        """Make a POST with the epoch of this gateway, unless the fields give another."""
         return await self.ask("POST", f"/{name}", json.dumps({"epoch": EPOCH, **fields}).encode())
 
     async def test_looks_are_for_everybody(self) -> None:
@@ -76,7 +76,7 @@ class OperationsTest(WithExecutor):
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                     self.assertIn("epoch", answer["message"])
             with self.subTest(name, epoch="stale"):
-                # Refused before anything else is looked at.
+                # A stale epoch is refused before any other field is checked.
                 refused = await self.call(name, epoch=EPOCH - 1, request_id=1)
                 self.assertEqual(refused, (409, {"error": "stale_epoch", "epoch": EPOCH}))
         self.assertEqual(self.executor.generation, 1)
@@ -120,24 +120,24 @@ class OperationsTest(WithExecutor):
         self.assertEqual(await self.call("restart", request_id="r1"), second)
         self.assertEqual(await self.call("restart", request_id="r2"), third)
         self.assertEqual(await self.call("restart", request_id="r1"), second)
-        # Without one, each is done.
+        # Without a request_id, each request restarts the kernel.
         self.assertEqual(await self.call("restart"), (200, {"kernel_generation": 4}))
 
 
 class RememberedAnswersTest(unittest.IsolatedAsyncioTestCase):
-    """What is done once, and what again."""
+    """Which requests run once, and which run again."""
 
     async def asyncSetUp(self) -> None:
         self.answers = RememberedAnswers()
         self.runs = 0
 
     async def run_it(self) -> JsonObject:
-        """Counts."""
+        """Count the runs."""
         self.runs += 1
         return {"run": self.runs}
 
     async def run_into_trouble(self) -> JsonObject:
-        """Counts, too."""
+        """Count the runs, and fail."""
         self.runs += 1
         raise OSError
 

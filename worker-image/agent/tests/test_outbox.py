@@ -1,4 +1,4 @@
-"""What a kernel says: in order, merged where it may be, and exactly once even if it is interrupted all the time."""
+"""What a kernel says arrives in order, joined where possible, and exactly once despite constant interrupts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Interrupted(Exception):
 
 @contextlib.contextmanager
 def every(seconds: float, act: Callable[[int, Any], object]) -> Iterator[None]:
-    """Act so often in this thread, between any two instructions."""
+    """Call `act` every `seconds` in this thread, between any two instructions."""
     previous = signal.signal(signal.SIGALRM, act)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
@@ -143,13 +143,13 @@ class WithPeer(unittest.TestCase):
         return "".join(str(message.content.get("text", "")) for message in self.messages)
 
     def await_text(self, length: int) -> str:
-        """The text, once it is so long."""
+        """The text, once it has this length."""
         with self.arrived:
             self.arrived.wait_for(lambda: len(self.text()) >= length, SOON_SECONDS)
         return self.text()
 
     def rest(self) -> str:
-        """Everything that was said, once the last of it has come."""
+        """All text, once the last of it has arrived."""
         self.outbox.add_text("stdout", END.parent_msg_id, str(END.content["text"]))
         self.outbox.flush()
         with self.arrived:
@@ -218,7 +218,7 @@ class WithPeer(unittest.TestCase):
                     continue
         self.assertGreater(interrupts, 50)
         arrived = [int(line) for line in self.rest().split()]
-        # What an interrupted call was to add may have been added, or not.
+        # The line of an interrupted call may have been added or not.
         self.assertEqual(len(set(arrived)), len(arrived))
         self.assertEqual(sorted(set(returned) - set(arrived))[:10], [])
 

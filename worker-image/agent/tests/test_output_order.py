@@ -1,10 +1,10 @@
-"""What a child process prints comes between what Python prints before and after it, whoever reads its pipe."""
+"""A child's output comes between what Python prints before and after it, whoever reads the child's pipe."""
 
 from typing import Any
 
 from tests.with_executor import WithExecutor
 
-# The thread that reads the pipes waits for this lock: only the cell itself can hand on what a child has written.
+# While a cell holds this lock, the thread that reads the pipes waits: only the cell can hand on a child's output.
 HELD = """
 import os, subprocess
 from IPython.display import display
@@ -17,7 +17,7 @@ class OutputOrderTest(WithExecutor):
     """On a real kernel."""
 
     async def shown(self, msg_id: str, code: str) -> list[str]:
-        """Run code while nothing else reads; its outputs in order, each as text, what is printed joined."""
+        """Run code while nothing else reads; returns its outputs in order as texts, with adjacent prints joined."""
         lines = "".join(f"    {line}\n" for line in code.splitlines())
         outcome, _ = await self.run_code(msg_id, HELD + lines)
         self.assertEqual(outcome, "finished")
@@ -25,7 +25,7 @@ class OutputOrderTest(WithExecutor):
         for frame in self.frames(msg_id):
             kind, content = frame["header"]["msg_type"], frame["content"]
             if content.get("name") == "stderr":
-                # Python warns of a fork beside threads.
+                # Python warns of a fork in a process with threads.
                 continue
             if kind == "stream" and shown and shown[-1].startswith("stream "):
                 shown[-1] += content["text"]
@@ -76,6 +76,6 @@ class OutputOrderTest(WithExecutor):
 
 
 def text_of(content: dict[str, Any]) -> str:
-    """What an output says."""
+    """The text of an output."""
     data = content.get("data", {})
     return str(content.get("text") or content.get("ename") or data.get("text/plain"))

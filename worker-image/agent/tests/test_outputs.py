@@ -54,7 +54,7 @@ class Splitting(unittest.TestCase):
 
 
 class Replies(unittest.TestCase):
-    """What of the kernel's reply is passed on."""
+    """Which part of the kernel's reply is passed on."""
 
     def test_an_ok_reply_says_no_more(self) -> None:
         content: JsonObject = {"status": "ok", "execution_count": 3, "payload": [], "x": "y" * 99}

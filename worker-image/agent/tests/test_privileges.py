@@ -1,4 +1,4 @@
-"""What is left of root in a process that has become the agent's user. The tests run as root, in their own container."""
+"""What a process keeps of root when it changes to the agent's user. Run as root, in a container of their own."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Provisioner(unittest.IsolatedAsyncioTestCase):
         await self.client.wait_for_ready(timeout=PATIENCE_SECONDS)
 
     async def evaluate(self, expression: str) -> str:
-        """What an expression is, in the kernel."""
+        """The value of an expression in the kernel."""
         reply = await self.client.execute_interactive(
             "", user_expressions={"it": expression}, timeout=PATIENCE_SECONDS
         )

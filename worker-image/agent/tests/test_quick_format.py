@@ -1,4 +1,4 @@
-"""Results are shown as IPython shows them, whichever way is taken."""
+"""Results are shown as IPython shows them, whether or not the short way is taken."""
 
 import unittest
 from typing import Any
@@ -40,7 +40,7 @@ class QuickFormat(unittest.TestCase):
         self.theirs: Any = DisplayFormatter()
 
     def assert_same(self, value: Any, **kwargs: Any) -> None:
-        """Both show it the same."""
+        """Check that both show the value the same."""
         self.assertEqual(self.quick.format(value, **kwargs), self.theirs.format(value, **kwargs))
 
     def test_shows_plain_values_as_ipython_does(self) -> None:

@@ -1,4 +1,4 @@
-"""Each cell is looked at once, and what it does to how cells are looked at counts from the next one on."""
+"""Each cell is analysed once. If it changes how cells are analysed, that counts from the next cell on."""
 
 from tests.with_kernels import WithKernels
 
@@ -45,5 +45,5 @@ class QuickShellTest(WithKernels):
         code = "# " + "x" * 1_000_000 + "\nprint(time.process_time() - began)"
         seconds = await kernel.ask(code)
         assert isinstance(seconds, float)
-        # Computed in Python, the hash alone took longer than this.
+        # A hash computed in Python took longer than this by itself.
         self.assertLess(seconds, 0.2)

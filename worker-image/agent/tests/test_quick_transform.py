@@ -1,4 +1,4 @@
-"""Cells become what IPython makes of them, whichever way is taken."""
+"""Cells become what IPython makes of them, whether or not the short way is taken."""
 
 import itertools
 import random
@@ -53,7 +53,7 @@ CELLS = 20_000
 
 
 def outcome(manager: Any, cell: str) -> Any:
-    """What it makes of a cell, or what it raises."""
+    """What the manager makes of a cell, or what it raises."""
     try:
         return manager.transform_cell(cell)
     except Exception as error:
@@ -69,7 +69,7 @@ class QuickTransform(unittest.TestCase):
         self.theirs = theirs()
 
     def assert_same(self, cell: str) -> None:
-        """Both make the same of it."""
+        """Check that both make the same of a cell."""
         self.assertEqual(outcome(self.quick, cell), outcome(self.theirs, cell), repr(cell))
 
     def test_makes_of_code_what_ipython_makes(self) -> None:

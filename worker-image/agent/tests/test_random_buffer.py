@@ -1,4 +1,4 @@
-"""The replay buffer beside a plain list of frames, for any order of appending and acknowledging."""
+"""Compares the replay buffer with a plain list of frames, for any order of appending and acknowledging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
                 self.compare(random.Random(seed))
 
     def compare(self, source: random.Random) -> None:
-        """One run of both."""
+        """Run both once, and compare them."""
         buffer = ReplayBuffer(CAPACITY_BYTES, now=lambda: 1.0)
         bodies: list[dict[str, int | str]] = []
         acked = 0
@@ -30,7 +30,7 @@ class RandomBufferTest(unittest.IsolatedAsyncioTestCase):
                 bodies.append(body)
                 self.assertEqual(buffer.append([json.dumps(body).encode()[1:]]), len(bodies))
             else:
-                # Also of the past, and of another agent's life.
+                # This may be a seq that was acknowledged before, or one of another agent.
                 seq = source.randrange(len(bodies) + 5)
                 buffer.ack(seq)
                 acked = max(acked, seq) if seq <= len(bodies) else acked

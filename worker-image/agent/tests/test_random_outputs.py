@@ -1,4 +1,4 @@
-"""Whatever a kernel sends: text cut where a character ends, content checked or refused, every byte accounted for."""
+"""Whatever a kernel sends: text is cut between characters, content is checked or refused, every byte is counted."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RandomContentTest(unittest.TestCase):
                 reply = bounded_reply(content)
                 self.assertIn(reply["status"], ("ok", "error"))
                 limits = MAX_NAME_BYTES + MAX_VALUE_BYTES + MAX_TRACEBACK_BYTES
-                # As JSON a byte may take six, and an entry has quotes and a comma.
+                # In JSON, a byte may take six bytes, and an entry also has quotes and a comma.
                 self.assertLess(len(dump(reply)), 6 * limits)
 
 
@@ -98,7 +98,7 @@ class RandomExecutionTest(unittest.TestCase):
                 self.play(random.Random(seed))
 
     def play(self, source: random.Random) -> None:
-        """An execution of anything, ended by the agent."""
+        """Run an execution of random messages, which the agent ends."""
         buffer = ReplayBuffer(source.choice((1_000, 100_000)))
         request = ExecuteRequest(
             "m", "", {"msg_id": "m"}, 1_000, 100, source.choice((0, 50, 5_000))
@@ -126,7 +126,7 @@ class RandomExecutionTest(unittest.TestCase):
         self.assertTrue(0 <= kept <= request.max_output_bytes)
 
     def any_message(self, source: random.Random) -> tuple[str, KernelMessage]:
-        """Of any type, size and content, on either channel."""
+        """A message of any type, size and content, on either channel."""
         others = ("execute_reply", "execute_input", "status", "cellhouse_gap", "comm_open", "")
         msg_type = source.choice((*TYPES, *others))
         content: JsonObject = any_content(source)

@@ -1,4 +1,4 @@
-"""Whatever bytes come over the link: messages or a refusal, in bounded memory, and honest processes are heard."""
+"""Any bytes from the link give messages or a refusal, in bounded memory, and honest processes are heard."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def any_message(source: random.Random) -> bytes:
 
 
 def damaged(source: random.Random, data: bytes) -> bytes:
-    """The same with bytes changed, lost or added."""
+    """The data with bytes changed, lost or added."""
     changed = bytearray(data)
     for _ in range(source.randrange(6)):
         at = source.randrange(len(changed) + 1)
@@ -64,7 +64,7 @@ class RandomMessageTest(unittest.TestCase):
         self.assertGreater(read, 1_000)
 
     def read(self, assembled: Assembled) -> int:
-        """How many messages there are in it."""
+        """Check the messages in it; returns how many there are."""
         try:
             messages = [read_message(*each) for each in split_messages(assembled)]
         except MalformedMessage:
@@ -84,7 +84,7 @@ class RandomMessageTest(unittest.TestCase):
                 with self.subTest(values=values, value=value):
                     ((parts, size),) = split_messages(Assembled(data, len(data), True))
                     _, message = read_message(parts, size)
-                    # An object with a list in it is three, and its list is empty: four.
+                    # `{"a":[]}` counts as three values (an empty list counts twice), so a third as many are too many.
                     is_left_out = values > MAX_JSON_VALUES or value == b'{"a":[]}'
                     self.assertEqual(message.content == {}, is_left_out)
 
@@ -98,13 +98,13 @@ class RandomPacketTest(unittest.TestCase):
                 self.play(random.Random(seed))
 
     def play(self, source: random.Random) -> None:
-        """A kernel whose packets come mixed with others', and twice now and then."""
+        """Send the packets of a kernel, mixed with those of others, and some of them twice."""
         assembler = Assembler(MAX_BYTES)
         sent: list[bytes] = []
         heard: list[bytes] = []
         number = 1
         for index in range(source.randrange(1, 12)):
-            # Of one packet or of two; all together may never be unfinished, so the others leave nothing to hold.
+            # One or two packets long. What the others send stays small, so that there is always room for this.
             data = b"%d:" % index + source.randbytes(8) * source.choice(
                 (1, 1, MAX_PACKET_BYTES // 6)
             )
@@ -128,7 +128,7 @@ class RandomPacketTest(unittest.TestCase):
         return [assembled.data for assembled in done if assembled.is_whole]
 
     def noise(self, source: random.Random) -> bytes:
-        """A packet of somebody else, or none."""
+        """A packet of another process, or bytes that are none."""
         if source.random() < 0.3:
             return source.randbytes(source.randrange(PACKET_HEAD.size))
         sender = source.randrange(1_000, 1_000 + 2 * MAX_SENDERS)

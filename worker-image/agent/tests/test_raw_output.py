@@ -1,4 +1,4 @@
-"""Descriptors are read in order, for one request at a time, and never for another."""
+"""Descriptors are read in order, and what is read belongs to the right request or to none."""
 
 import os
 import resource
@@ -17,13 +17,13 @@ HELD_SECONDS = 0.1
 
 
 class RawOutputTest(unittest.TestCase):
-    """On a descriptor of the test's own."""
+    """RawOutput on a descriptor of the test's own."""
 
     def setUp(self) -> None:
         self.descriptor = os.open(os.devnull, os.O_WRONLY)
         self.taken: list[tuple[str, str]] = []
         self.grown = threading.Event()
-        # What the outbox holds while text is added.
+        # The lock that the outbox holds while text is added.
         self.lock = threading.RLock()
         self.may_take = threading.Event()
         self.may_take.set()
@@ -35,7 +35,7 @@ class RawOutputTest(unittest.TestCase):
         os.close(self.descriptor)
 
     def take(self, parent: dict[str, Any], text: str) -> None:
-        """What the kernel's streams do with it."""
+        """Take text as the kernel's streams do."""
         self.is_taking.set()
         self.may_take.wait(PATIENCE_SECONDS)
         with self.lock:
@@ -70,10 +70,10 @@ class RawOutputTest(unittest.TestCase):
     def test_a_signal_handler_may_print_while_its_thread_sends(self) -> None:
         self.raw.begin(FIRST)
         for letter in (b"a", b"b"):
-            # The handler runs in the very thread that holds this.
+            # A signal handler runs in the very thread that holds the lock.
             with self.lock:
                 os.write(self.descriptor, letter)
-                # Time enough for the other thread to see that there is something.
+                # Long enough for the other thread to see that there is something.
                 time.sleep(HELD_SECONDS)
                 os.write(self.descriptor, letter)
                 self.raw.take()
@@ -112,7 +112,7 @@ class RawOutputTest(unittest.TestCase):
     def test_goes_on_when_user_code_has_all_descriptors_open(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.raw.begin(FIRST)
-        # It may have the pipe that there is.
+        # This process may have the pipe, so `renew` must want a new one.
         subprocess.run(["true"], check=True)
         self.raw.end()
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))

@@ -1,4 +1,4 @@
-"""What came lately."""
+"""Recent ids are remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames from the gateway: what is taken, what is ignored, what is refused."""
+"""Frames from the gateway: which are accepted, ignored or refused."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def frames(trace: TracebackType | None) -> int:
 
 
 def raised(depth: int) -> ValueError:
-    """An exception with so many frames, and one more."""
+    """An exception with this many frames, and one more."""
 
     def down(left: int) -> None:
         if left == 1:

@@ -1,4 +1,4 @@
-"""The readers of both versions of control groups and of gVisor's, on files as Linux and gVisor write them."""
+"""The readers of control groups, versions 1, 2 and gVisor's, on files as Linux and gVisor write them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 class UsageTest(unittest.TestCase):
-    """The same numbers, whichever version tells them."""
+    """The same numbers from each version."""
 
     def copy(self, version: str, name: str, text: str) -> Path:
         """The fixture with one file changed."""
@@ -27,7 +27,7 @@ class UsageTest(unittest.TestCase):
     def test_reads_version_1(self) -> None:
         usage = find_usage(FIXTURES / "cgroup_v1")
         self.assertAlmostEqual(usage.cpu_ms(), 72.134161)
-        # With the groups below it, and without what is only cached.
+        # Includes the groups below it, without file cache that could be reclaimed.
         self.assertEqual(usage.memory_bytes(), 12_042_240 - 10_485_760)
         self.assertEqual(usage.memory_limit_bytes(), 314_572_800)
         self.assertEqual(usage.oom_kills(), 3)

@@ -7,9 +7,9 @@ from asyncio.subprocess import PIPE
 
 from cellhouse_agent.user_processes import user_processes, user_processes_ended
 
-# Nobody else's in this container.
+# No other process in this container has this uid.
 UID = 64_123
-# Bounded, or the test would be the bomb that it is about: 32 processes, each of which makes one more at a time.
+# Bounded, so that the test cannot flood the machine: 32 processes, each of which makes one more at a time.
 BOMB = f"""
 import os, signal, time
 os.setresuid({UID}, {UID}, {UID})

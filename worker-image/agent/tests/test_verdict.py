@@ -1,4 +1,4 @@
-"""What is said of a kernel that has ended."""
+"""The verdicts on a kernel that has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DiedTest(unittest.TestCase):
             ((-11, False, False), ("kernel_died", "KernelDied", "died", -11)),
             ((-9, False, False), ("kernel_died", "KernelDied", "died", -9)),
             ((-9, True, False), ("out_of_memory", "OutOfMemory", "oom", -9)),
-            # A child was killed for want of memory, and the kernel then ended by itself.
+            # The OOM killer hit a child, and the kernel then ended by itself.
             ((1, True, False), ("kernel_died", "KernelDied", "died", 1)),
             ((3, False, True), ("timeout", "KernelDied", "died", 3)),
             ((-9, True, True), ("timeout", "OutOfMemory", "oom", -9)),

@@ -1,4 +1,4 @@
-"""The WebSocket of a gateway, spoken to byte by byte."""
+"""The WebSocket of a gateway, as a client sees it byte by byte."""
 
 import asyncio
 import os
@@ -24,15 +24,15 @@ LONG = "é" * 100_000
 
 
 class Echo(WebSocketHandler):
-    """Says again what it is told."""
+    """Sends each message back."""
 
     def get_websocket_protocol(self) -> Any:
-        """The one that is tested."""
+        """The protocol under test."""
         protocol: Any = super().get_websocket_protocol()
         return WebSocket(self, False, protocol.params)
 
     def on_message(self, message: str | bytes) -> None:
-        """Answer."""
+        """Send the message back."""
         self.write_message(message, binary=isinstance(message, bytes))
 
 
@@ -69,7 +69,7 @@ class WebSocketTest(unittest.IsolatedAsyncioTestCase):
         self.folder.cleanup()
 
     async def read(self) -> tuple[int, bytes]:
-        """The next frame: its first byte and what it says."""
+        """The next frame: its first byte and its payload."""
         first, size = await self.reader.readexactly(2)
         if size == 126:
             (size,) = struct.unpack("!H", await self.reader.readexactly(2))

@@ -1,4 +1,4 @@
-"""Messages from a kernel, which is hostile."""
+"""Messages from a kernel that may be hostile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cellhouse_kernel.packets import pack_parts, unpack_parts
 
 
 def whole(parts: list[bytes]) -> Assembled:
-    """A message that came whole."""
+    """The bytes of a message that arrived whole."""
     data = pack_parts(parts)
     return Assembled(data, len(data), True)
 

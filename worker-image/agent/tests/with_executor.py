@@ -13,9 +13,9 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import find_usage
 
-# Far beyond what any of these take; a hang shall fail, not block.
+# Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
-# For code that does end when interrupted: on a busy machine that may take long.
+# For code that ends when it is interrupted, which may take long on a busy machine.
 LONG_GRACE_MS = 20_000
 SHORT_GRACE_MS = 200
 
@@ -53,7 +53,7 @@ class WithExecutor(unittest.IsolatedAsyncioTestCase):
         return [frame for frame in frames if frame["parent_header"].get("msg_id") == msg_id]
 
     async def reply(self, msg_id: str) -> dict[str, Any]:
-        """Wait for the end of an execution; its reply."""
+        """Wait for the end of an execution; returns its reply."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 for frame in self.frames(msg_id):
@@ -76,7 +76,7 @@ class WithExecutor(unittest.IsolatedAsyncioTestCase):
     async def run_code(
         self, msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
     ) -> tuple[str, str]:
-        """Run code; its outcome and what it printed."""
+        """Run code; returns its outcome and what it printed."""
         self.executor.submit(request(msg_id, code, timeout_ms, grace_ms))
         reply = await self.reply(msg_id)
         contents = [frame["content"] for frame in self.frames(msg_id)]

@@ -10,7 +10,7 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.wire import KernelMessage
 
-# Far beyond what any of these take; a hang shall fail, not block.
+# Far longer than any of these tests takes: a hang fails the test instead of blocking it.
 PATIENCE_SECONDS = 60.0
 
 
@@ -31,7 +31,7 @@ class WithKernels(unittest.IsolatedAsyncioTestCase):
 
 
 class PrintingKernel(Kernel):
-    """A kernel that can be asked."""
+    """A kernel that answers by printing."""
 
     def __init__(self, launcher: KernelLauncher) -> None:
         super().__init__(launcher, 16_777_216, self._receive)
@@ -40,7 +40,7 @@ class PrintingKernel(Kernel):
         self._done = asyncio.Event()
 
     async def ask(self, code: str) -> object:
-        """Run code that prints one JSON value at its end; the value."""
+        """Run code that prints one JSON value at its end; returns the value."""
         self._waiting, self._text = uuid.uuid4().hex, ""
         self._done.clear()
         self.execute(self._waiting, code)
@@ -49,7 +49,7 @@ class PrintingKernel(Kernel):
         return json.loads(self._text.splitlines()[-1])
 
     async def pid(self) -> int:
-        """The process that runs it."""
+        """The id of the kernel's process."""
         pid = await self.ask("import os; print(os.getpid())")
         assert isinstance(pid, int)
         return pid
@@ -63,18 +63,18 @@ class PrintingKernel(Kernel):
 
 
 def command_of(pid: int) -> str:
-    """How this process was executed."""
+    """The command line of this process."""
     with open(f"/proc/{pid}/cmdline", "rb") as command:
         return command.read().replace(b"\0", b" ").decode().strip()
 
 
 def was_forked(pid: int) -> bool:
-    """Whether this process is a fork server, or was forked from one: it has its command line."""
+    """Whether this process is a fork server, or was forked from one and shares its command line."""
     return command_of(pid).endswith("cellhouse_kernel.fork_server")
 
 
 def fork_server_pid() -> int:
-    """The one fork server of this process."""
+    """The id of the only fork server of this process."""
     with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
         (pid,) = [int(pid) for pid in children.read().split() if was_forked(int(pid))]
     return pid

@@ -1,1 +1,1 @@
-"""What gateways may ask of this agent by calls of their own: one file each, and a row in table.py."""
+"""The HTTP operations that gateways may call: one file each, and a row in table.py."""

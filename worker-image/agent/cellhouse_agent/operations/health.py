@@ -8,7 +8,7 @@ from cellhouse_agent.wire import JsonObject
 
 
 async def health(services: Services, _fields: None) -> JsonObject:
-    """Say that the agent lives, and what its kernel does."""
+    """Report that the agent is alive, and the state of its kernel."""
     return {"status": "ok", "boot_id": services.boot_id, "kernel": services.executor.state}
 
 

@@ -12,7 +12,7 @@ from cellhouse_agent.wire import JsonObject
 
 @dataclass(frozen=True)
 class Interrupt:
-    """Which execution, and what names the wish."""
+    """Which execution to interrupt, and the id of this request."""
 
     msg_id: str
     request_id: str | None
@@ -29,5 +29,5 @@ async def interrupt(services: Services, fields: Interrupt) -> JsonObject:
     return {"interrupted": met.interrupted, "known": met.known}
 
 
-# Not remembered: a successor that asks again must hear whether the code has come by now.
+# Not remembered: a gateway that repeats the request must learn whether the code has arrived by now.
 INTERRUPT = Operation("interrupt", "POST", read, interrupt)

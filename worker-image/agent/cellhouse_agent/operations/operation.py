@@ -15,25 +15,25 @@ Fields = TypeVar("Fields")
 
 @dataclass(frozen=True)
 class Operation(Generic[Fields]):
-    """Called by http_api.py; what it raises, errors.py turns into an answer."""
+    """Called by http_api.py. errors.py turns what it raises into an answer."""
 
     # Its path.
     name: str
-    # GET only looks: it has no fields and no fence.
+    # A GET only reads: it has no fields, and checks no epoch.
     method: Literal["GET", "POST"]
-    # Checks what the request says; raises MalformedMessage.
+    # Checks the fields of the request; raises MalformedMessage.
     read: Callable[[JsonObject], Fields]
     run: Callable[[Services, Fields], Awaitable[JsonObject]]
-    # A request_id that comes again is not run again: it waits for the first, and is answered like it. Where the answer
-    # must tell how things are by then, `run` itself does each id once.
+    # Whether a repeated request_id gets the answer to the first instead of running again. If the answer must describe
+    # the current state, this is False, and `run` itself must act only once for each id.
     is_remembered: bool = False
 
 
 def no_fields(_body: JsonObject) -> None:
-    """For an operation that has none beside what all have."""
+    """For an operation without fields of its own."""
 
 
 def request_id_of(body: JsonObject) -> str | None:
-    """What names this request however often it is sent, if anything does; raises MalformedMessage."""
+    """The id that all repetitions of this request share, if it has one; raises MalformedMessage."""
     value = body.get("request_id")
     return None if value is None else identifier(value, "request_id")

@@ -1,4 +1,4 @@
-"""The answers to requests that may be sent again by whoever does not know whether they arrived."""
+"""Remembers answers, since a gateway that does not know whether its request arrived sends it again."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 
 from cellhouse_agent.wire import JsonObject
 
-# Of one operation. A gateway asks again only while it has not recorded the answer, so these are many.
+# Per operation: more than enough, since a gateway repeats a request only until it has recorded the answer.
 MAX_REMEMBERED = 1_000
 
 
 class RememberedAnswers:
-    """Of one operation: what has the same id is done once."""
+    """The answers of one operation: requests with the same id run once."""
 
     def __init__(self) -> None:
         self._answers: dict[str, asyncio.Future[JsonObject]] = {}
 
     async def of(self, request_id: str, run: Callable[[], Awaitable[JsonObject]]) -> JsonObject:
-        """The answer of the first that came with this id; `run` if this is the first. One that failed is forgotten."""
+        """The answer to the first request with this id; `run` makes it. A failed answer is forgotten."""
         answer = self._answers.get(request_id)
         if answer is None:
             answer = asyncio.ensure_future(run())
@@ -26,7 +26,7 @@ class RememberedAnswers:
             self._answers[request_id] = answer
             if len(self._answers) > MAX_REMEMBERED:
                 del self._answers[next(iter(self._answers))]
-        # Whoever gives up waiting does not end it by that.
+        # A caller that stops waiting does not cancel the run.
         return await asyncio.shield(answer)
 
     def _forget_failed(self, request_id: str, done: asyncio.Future[JsonObject]) -> None:
