@@ -10,8 +10,6 @@ from cellhouse_agent.grace import MAX_STRETCH, Grace, Sight
 GRACE_SECONDS = 1.0
 # A look takes some time itself, and timers are never exact.
 LATE_SECONDS = 0.005
-# Two of them run when both CPUs are free; then the container has used up its limit, which is of one CPU.
-PERIOD_SECONDS = 0.1
 
 
 class Kernel:
