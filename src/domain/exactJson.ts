@@ -97,7 +97,8 @@ function withLongNumbersAsText(text: string): string {
     else if (unit === MINUS || (unit >= ZERO && unit <= NINE)) {
       const [number, fraction, exponent] = numberAt(text, at);
       const isLong = !fraction && !exponent && number.length >= MIN_LONG_DIGITS;
-      if (isLong && number.length > MAX_DIGITS) throw new SyntaxError('A number is too long.');
+      const digits = unit === MINUS ? number.length - 1 : number.length;
+      if (isLong && digits > MAX_DIGITS) throw new SyntaxError('A number is too long.');
       if (isLong) {
         made += `${text.slice(copied, at)}"${number}"`;
         copied = at + number.length;

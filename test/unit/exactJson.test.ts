@@ -60,6 +60,7 @@ describe('parseExactly', () => {
     for (const text of ['', '{', '[9007199254740993', '9007199254740993n'])
       expect(() => parseExactly(text)).toThrow(SyntaxError);
     expect(parseExactly('9'.repeat(MAX_DIGITS))).toBe(10n ** BigInt(MAX_DIGITS) - 1n);
+    expect(parseExactly(`-${'9'.repeat(MAX_DIGITS)}`)).toBe(1n - 10n ** BigInt(MAX_DIGITS));
     expect(() => parseExactly('9'.repeat(MAX_DIGITS + 1))).toThrow(SyntaxError);
   });
 
