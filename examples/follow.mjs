@@ -27,7 +27,7 @@ while (!status) {
       status = data.output.execution?.status;
     }
   } catch (problem) {
-    // An event is a connection that broke; codes from 4000 on are refusals (4403: the token).
+    // A broken connection is reported as an event. Close codes from 4000 on are refusals (4403: the token).
     if (problem.type === undefined || problem.code >= 4000) throw problem;
     await delay(500);
   }

@@ -16,7 +16,7 @@ QUERY = """subscription ($id: ID!, $after: Int!) { output(executionId: $id, afte
 
 
 async def follow(execution: str, after: int) -> int | None:
-    """Prints what follows a seq. The seq to go on after, or None when the execution is over."""
+    """Prints the output after a seq. Returns the last seq, or None if the execution has ended."""
     try:
         async with websockets.connect(URL, subprotocols=PROTOCOLS, max_size=None) as ws:
             await ws.send(json.dumps(INIT))

@@ -1,4 +1,4 @@
-"""Variables live from one call to the next, and what goes wrong in the code is data."""
+"""Variables stay from one call to the next. An exception in the code is part of the answer."""
 
 import json
 import os

@@ -34,7 +34,7 @@ afterAll(async () => {
 
 describe('a PostgreSQL that is away', () => {
   it(
-    'killed with -9 and back after a while, costs no session, no output and no execution',
+    'a PostgreSQL that is killed with -9 and comes back costs no session, no output and no execution',
     async () => {
       const load = await startOutageLoad(gateway, BEFORE_MS + OUTAGE_MS + AFTER_MS);
       await strike().finally(() => load.stop());
@@ -53,7 +53,7 @@ describe('a PostgreSQL that is away', () => {
   );
 
   it(
-    'behind connections that fell silent, is reached over new ones',
+    'a PostgreSQL behind silent connections is reached over new ones',
     async () => {
       const load = await startOutageLoad(gateway, HALF_OPEN_LIMIT_MS);
       await delay(BEFORE_MS);

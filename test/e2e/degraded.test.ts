@@ -70,7 +70,7 @@ async function expectHealed(
 }
 
 describe('a worker image', BESIDE_OTHERS, () => {
-  it('that is missing is reported, and used as soon as it exists', async () => {
+  it('a missing worker image is reported, and used as soon as it exists', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-missing-${randomUUID()}`;
     const gateway = await startTestGateway({ WORKER_IMAGE: `${repo}:1` });
@@ -88,7 +88,7 @@ describe('a worker image', BESIDE_OTHERS, () => {
 });
 
 describe('a container', BESIDE_OTHERS, () => {
-  it('that ends while it starts is reported, and the pool tries again', async () => {
+  it('a container that ends while it starts is reported, and the pool tries again', async () => {
     const docker = new Docker();
     const repo = `cellhouse-test-ending-${randomUUID()}`;
     const template = await docker.createContainer({ Image: process.env.WORKER_IMAGE ?? '' });
@@ -112,7 +112,7 @@ describe('a container', BESIDE_OTHERS, () => {
 
 /** Only root can mount. */
 describe.runIf(process.getuid?.() === 0)('a disk', BESIDE_OTHERS, () => {
-  it('that is full is reported; sessions go on, and new users are served when there is room', async () => {
+  it('a full disk is reported; sessions go on, and new users are served when there is room', async () => {
     const socketDir = mkdtempSync(join(tmpdir(), 'ch-full-'));
     await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=1000', 'tmpfs', socketDir]);
     try {

@@ -67,7 +67,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   });
 
   it(
-    'with live-restore, killed with -9 and back after a while, costs no session and no output',
+    'an engine with live-restore that is killed with -9 and comes back costs no session and no output',
     async () => {
       const load = await startOutageLoad(gateway, BEFORE_MS + OUTAGE_MS + AFTER_MS);
       const outage = await strike().finally(() => load.stop());
@@ -90,7 +90,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   }
 
   it(
-    'lets sessions be released meanwhile; their containers go when it is back',
+    'sessions can be released while the engine is away; their containers are removed when it is back',
     async () => {
       await execute(gateway, 'leaving', '1');
       await engine.kill('SIGKILL');
@@ -102,7 +102,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 
   it(
-    'and still away when a gateway starts, costs no session and no output either',
+    'an engine that is still away when a gateway starts costs no session and no output',
     async () => {
       await execute(gateway, 'early', 'n = 41');
       const { id } = await submit(gateway, 'printing', PRINTS_FOR_A_WHILE, {
@@ -135,7 +135,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 
   it(
-    'while another answers in its place, costs no session, and the other is left alone',
+    'an engine in whose place another answers costs no session, and the other one is left alone',
     async () => {
       await execute(gateway, 'kept', 'n = 1');
       await execute(gateway, 'leaving', '1');
@@ -169,7 +169,7 @@ describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   );
 
   it.each([...EXTENT.engineEndsBy])(
-    'without live-restore ends all sessions (%s), and they say so',
+    'an engine without live-restore ends all sessions (%s), and they say so',
     async (signal) => {
       await awayFor(0, 'SIGTERM', false);
       await gateway.kill('SIGTERM');

@@ -75,7 +75,7 @@ function expectWhole(outputs: readonly Output[], lines: number): void {
 }
 
 describe('kill -9 of the gateway that holds a running session', () => {
-  it('another continues the stream without a hole, and what waits behind it', async () => {
+  it('another gateway continues the stream without a hole, and runs the execution queued behind it', async () => {
     const [one, two] = others;
     const { id } = await submit(one, user, printLines(80), LONG);
     const streams = Promise.all(others.map((gateway) => follow(gateway.socket(), id)));
@@ -122,7 +122,7 @@ describe('kill -9 of the gateway that holds a running session', () => {
 });
 
 describe('a gateway that is stopped and goes on later', () => {
-  it('is replaced, blocks nobody, writes nothing when it wakes, and then serves again', async () => {
+  it('a paused gateway is replaced, blocks nobody, writes nothing when it resumes, and then serves again', async () => {
     const [one, two] = others;
     const { id } = await submit(one, user, printLines(60), LONG);
     const streams = Promise.all(others.map((gateway) => follow(gateway.socket(), id)));
@@ -198,7 +198,7 @@ describe('work that a gateway leaves half done', () => {
     });
   });
 
-  it('workers in the making are taken over or ended within the limit', async () => {
+  it('workers that a dead gateway was making are taken over within the limit, or have ended', async () => {
     const maker = others[0];
     const crowd = Array.from({ length: 6 }, (_, index) =>
       execute(maker, `${user} ${index}`, '1', { waitForWorkerMs: 60_000 }).catch(() => 'cut off'),
@@ -227,7 +227,7 @@ describe('work that a gateway leaves half done', () => {
 });
 
 describe('the upkeep of the pool', () => {
-  it('is done by one gateway, and by another within the limit when the first is killed', async () => {
+  it('one gateway does the upkeep, and another does it within the limit after the first is killed', async () => {
     const keeper = await installation.holderOf('upkeep');
     await keeper.kill('SIGKILL');
     const killedAt = performance.now();

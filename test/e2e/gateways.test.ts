@@ -150,7 +150,7 @@ describe('from the gateway that does not hold the worker', () => {
 });
 
 describe('MAX_TOTAL_WORKERS', () => {
-  it('holds over both, and calls that wait at one are seen at the other and served when room comes', async () => {
+  it('MAX_TOTAL_WORKERS holds over both gateways; calls that wait at one are seen at the other, and served when a worker is free', async () => {
     const users = Array.from({ length: MAX_TOTAL_WORKERS + 2 }, (_, index) => `crowd-${index}`);
     await release(gateways[0], 'ann');
     const calls = users.map((user, index) =>

@@ -65,7 +65,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
   return (await text(await exec.start({ Tty: true }))).split(/\s+/).filter(Boolean);
 }
 
-it('goes on when its fork server is killed, starts the next kernel without one, and raises another', async () => {
+it('a worker goes on when its fork server is killed, starts the next kernel without one, and then another fork server', async () => {
   expect(await isForked()).toBe(true);
   await run('kept = 1');
   const [first] = await forkServers(true);

@@ -63,7 +63,7 @@ async function atRest(target: TestGateway, idle: number) {
 }
 
 describe('a worker that dies', () => {
-  it('is noticed within 2 s; the next execute works and says that state was lost', async () => {
+  it('a dead worker is noticed within 2 s; the next execute works and says that state was lost', async () => {
     await execute(gateway, 'ann', 'a = 1');
     const { id } = await submit(gateway, 'ann', 'import time\nprint("on")\ntime.sleep(60)', {
       timeoutMs: 60_000,
@@ -82,7 +82,7 @@ describe('a worker that dies', () => {
     expect(await execute(gateway, 'ann', '3')).toMatchObject({ status: 'OK', stateLost: false });
   });
 
-  it('that was restarted behind our back does not get the code a second time', async () => {
+  it('a worker that somebody else restarted does not get the code a second time', async () => {
     await execute(gateway, 'ann', '0');
     const { id } = await submit(gateway, 'ann', 'print("once")\nimport time\ntime.sleep(60)', {
       timeoutMs: 60_000,
@@ -96,7 +96,7 @@ describe('a worker that dies', () => {
     expect(await execute(gateway, 'ann', '1')).toMatchObject({ status: 'OK', stateLost: true });
   });
 
-  it('is replaced and never handed out while idle', async () => {
+  it('an idle worker that dies is replaced and never handed out', async () => {
     await atRest(gateway, 2);
     const busy = new Set([await containerOf(gateway, 'ann')]);
     const idle = (await containersOf(gateway)).filter(({ id }) => !busy.has(id));
@@ -144,7 +144,7 @@ describe('the pool', () => {
     expect(await execute(other, 'zoe', 'z')).toMatchObject({ resultText: '26', stateLost: false });
   });
 
-  it('removes a stranger that bears its label', async () => {
+  it('the pool removes a container that has its label but is not recorded', async () => {
     const stranger = await docker.createContainer({
       Image: process.env.WORKER_IMAGE ?? '',
       Labels: { 'cellhouse.pool': await poolLabel(gateway) },

@@ -79,7 +79,7 @@ const faults: { name: string; strike: () => Promise<void> }[] = [
 ];
 
 describe.each(faults)('$name while code prints', ({ strike }) => {
-  it('loses no session and no line', async () => {
+  it('kill -9 of the gateway loses no session and no line', async () => {
     const { id } = await submit(gateway, 'ann', PRINT_50_LINES, { timeoutMs: 30_000 });
     const seen: Output[] = [];
     const cut = follow(gateway.socket(), id).then((outputs) => seen.push(...outputs));
@@ -106,7 +106,7 @@ describe.each(faults)('$name while code prints', ({ strike }) => {
 });
 
 describe('kill -9 of every PostgreSQL process while the gateway lives', () => {
-  it('is started again; the code goes on and no line is lost', async () => {
+  it('the embedded PostgreSQL is started again; the code goes on and no line is lost', async () => {
     const { id } = await submit(gateway, 'eve', PRINT_50_LINES, { timeoutMs: 30_000 });
     await printed(gateway.socket(), id, 5);
     expect(killPostgres(gateway.dataDir)).toBeGreaterThan(3);
@@ -118,7 +118,7 @@ describe('kill -9 of every PostgreSQL process while the gateway lives', () => {
 });
 
 describe('SIGTERM while code prints', () => {
-  it('drains: the code goes on, the process ends with 0 within 10 s, and nothing is lost', async () => {
+  it('a gateway drains at SIGTERM: its code runs on, the process ends with 0 within 10 s, and nothing is lost', async () => {
     const { id } = await submit(gateway, 'bob', PRINT_50_LINES, { timeoutMs: 30_000 });
     await printed(gateway.socket(), id, 5);
     const startedAt = performance.now();

@@ -116,7 +116,7 @@ it('a gateway that a later release leaves behind says so and stops', async () =>
   }
 });
 
-it('a database from before the first release is refused with a clear message', async () => {
+it('a database from before the first release is refused, with a message', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'ch-unreleased-'));
   const postgres = { dataDir, logger: pino({ level: 'silent' }) };
   const address = await ensureEmbeddedPostgres(postgres);

@@ -44,7 +44,7 @@ afterAll(() => gateway.destroy());
 describe.each([[10], [SUBSCRIBERS]])(
   `${SUBSCRIBERS} subscribers of ${LINES} lines in ${PRINTING_S} s, on %i sockets`,
   (sockets) => {
-    it('all get all of it, and one that reads nothing is cut', async () => {
+    it('all subscribers get all of the output, and one that reads nothing is cut', async () => {
       const user = `${sockets} sockets`;
       // The subscribers follow the execution before it begins, since earlier code of the user holds it up.
       const before = await submit(gateway, user, 'print()\nimport time\ntime.sleep(100)', LONG);

@@ -84,7 +84,7 @@ describe('cellhouse serve', () => {
     expect(message).toContain(`process ${running.pid}`);
   });
 
-  it('says where no Docker engine answers', async () => {
+  it('cellhouse serve says where no Docker engine answers', async () => {
     const message = await failedStart({ DOCKER_HOST: `unix://${folder}/nobody.sock` });
     expect(message).toContain(`The Docker engine at ${folder}/nobody.sock does not answer`);
     expect(message).toContain('DOCKER_HOST');
@@ -96,7 +96,7 @@ describe('cellhouse serve', () => {
     expect(message).toContain('node scripts/setup-runsc.mjs');
   });
 
-  it('says where no database answers', async () => {
+  it('cellhouse serve says where no database answers', async () => {
     const message = await failedStart({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
     expect(message).toContain('PostgreSQL could not be reached');
     expect(message).toContain('DATABASE_URL');

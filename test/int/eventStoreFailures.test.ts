@@ -43,7 +43,7 @@ const ways = [
 ] as const;
 
 describe.each(ways)('a commit that was %s', (_, lose) => {
-  it('is done once, and resolves as if nothing had happened', async () => {
+  it('a commit whose answer is lost is done once, and resolves as if nothing had happened', async () => {
     const { store, queries } = gateway;
     const told: number[] = [];
     gateway.wakeUps.onEvent(({ position }) => told.push(position));
@@ -208,7 +208,7 @@ describe('a half-open LISTEN connection', () => {
     await expect.poll(() => heard, { timeout: 3_000 }).toEqual([events[0]?.position]);
   });
 
-  it('is found out, and from then on events are notified again', async () => {
+  it('a half-open LISTEN connection is found, and from then on events are notified again', async () => {
     const writer = await db.open();
     proxy.stallListening();
     let heard = 0;

@@ -60,7 +60,7 @@ describe('the end of an idle session', () => {
     expect(await keeper.queries.session(session.id)).toMatchObject({ closeReason: 'idle' });
   });
 
-  it('and a request at another gateway at the same time never both succeed', async () => {
+  it('the end of an idle session and a request at another gateway never both succeed', async () => {
     const sessions = await Promise.all(
       Array.from({ length: RACES }, (_, index) => open(`race-${index}`)),
     );

@@ -112,7 +112,7 @@ describe('a gateway that is too old', () => {
     VALUES (${release.version + 2}, ${release.version + 1})`;
   const WORDS = `too old for its database: it knows schema version ${release.version}, and the database is at ${release.version + 2}`;
 
-  it('does not start, and says why', async () => {
+  it('a gateway that is too old does not start, and says why', async () => {
     await migrate(db.address, release);
     await makeTooNew();
     await expect(db.open()).rejects.toThrow(WORDS);

@@ -180,7 +180,7 @@ describe('a subscription over server-sent events', () => {
 });
 
 describe('a reader of server-sent events', () => {
-  it('that takes nothing holds its source back, and is cut; others notice nothing', async () => {
+  it('a reader that takes nothing holds its source back, and is cut; others notice nothing', async () => {
     const stream = endless();
     const server = await startWith(stream);
     const response = await subscribe(server);

@@ -98,7 +98,7 @@ describe('another engine that answers', () => {
     expect(engine.asked).toEqual([]);
   });
 
-  it('is reported as another engine rather than as away, until the own engine is back', async () => {
+  it('another engine is reported as such rather than as away, until the own engine is back', async () => {
     const told: string[] = [];
     const watch = runtime.watch(POOL_ID, {
       onEnd: () => told.push('end'),

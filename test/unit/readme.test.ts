@@ -84,10 +84,10 @@ describe('CONTRIBUTING.md', () => {
   });
 });
 
-describe('docs/README.md', () => {
-  it('leads to every page of docs', () => {
-    const index = read('docs/README.md');
-    const pages = readdirSync(`${ROOT}docs`).filter(
+describe('the indexes of the documentation', () => {
+  it.each(['docs', 'docs/decisions'])('%s/README.md leads to every page beside it', (folder) => {
+    const index = read(`${folder}/README.md`);
+    const pages = readdirSync(ROOT + folder).filter(
       (name) => name.endsWith('.md') && name !== 'README.md',
     );
     expect(pages.length).toBeGreaterThan(10);

@@ -260,7 +260,7 @@ describe('the worker queue', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('gives a user one place in the line, however many of their requests wait', async () => {
+  it('the worker queue gives a user one place, however many of their requests wait', async () => {
     const { queue, add, take } = setUp();
     const served: string[] = [];
     const claim = (user: string) =>
