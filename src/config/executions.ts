@@ -16,7 +16,7 @@ export const EXECUTIONS = {
   }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
-    text: 'Code that runs on for this time after the interrupt at its time limit loses its kernel, and the variables. Time spent waiting for a CPU that other workers use does not count, up to ten times as long. After half of this time the code is interrupted once more.',
+    text: 'The grace time: how long code may still run after the interrupt at its time limit. After that, its kernel is replaced and variables are lost. The grace time does not count while the kernel waits for a CPU that other workers use, but it lasts at most ten times its normal length. After half of it, the code is interrupted once more.',
     fallback: 1_000,
     min: 1,
   }),

@@ -25,7 +25,7 @@ export const QUERIES = {
   maxQueryCost: limit(
     'MAX_QUERY_COST',
     100_000,
-    'The highest cost of one GraphQL document, as GraphQL Armor counts it: 1 for a scalar, 2 for an object, times 1.5 for each level, times the value of `first` if it is not a variable.',
+    'The highest cost of one GraphQL document. GraphQL Armor computes the cost: 1 for each scalar and 2 for each object, multiplied by 1.5 for each level, and by the value of `first` unless that is a variable.',
   ),
   introspection: choice({
     name: 'INTROSPECTION',

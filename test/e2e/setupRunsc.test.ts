@@ -20,7 +20,7 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
   });
   afterAll(() => engine?.destroy());
 
-  it('adds the runtime, keeps all other settings, and touches neither engine nor containers', async () => {
+  it('the set-up adds the runtime, keeps all other settings, and touches neither engine nor containers', async () => {
     const { places, docker } = engine;
     writeFileSync(places.config, JSON.stringify({ 'live-restore': true, labels: ['kept=yes'] }));
     const sleeper = await startSleep(engine, 'runc');
@@ -37,7 +37,7 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     expect((await docker.getContainer(sleeper).inspect()).State.Running).toBe(true);
   });
 
-  it('makes it one that runs containers', async () => {
+  it('the set-up makes runsc a runtime that runs containers', async () => {
     const sleeper = engine.docker.getContainer(await startSleep(engine, 'runsc'));
     const { State, HostConfig } = await sleeper.inspect();
     expect(State.Running).toBe(true);
@@ -46,13 +46,13 @@ describe.runIf(process.getuid?.() === 0)('setting gVisor up', () => {
     await sleeper.remove({ force: true });
   });
 
-  it('does and says nothing the second time', async () => {
+  it('the set-up does and says nothing the second time', async () => {
     const { mtimeMs } = statSync(engine.places.config);
     expect(await setUp(engine)).toBe('');
     expect(statSync(engine.places.config).mtimeMs).toBe(mtimeMs);
   });
 
-  it("leaves an operator's own entry of that name, and says what it would have to be", async () => {
+  it("the set-up leaves an operator's own entry for runsc unchanged, and says what it should be", async () => {
     const own = JSON.stringify({ runtimes: { runsc: { path: '/usr/bin/runsc' } } });
     await restartWith(engine, own);
     await expect(setUp(engine)).rejects.toThrow(/already[\s\S]*--host-uds=all/);

@@ -33,7 +33,7 @@ describe('the token over HTTP', () => {
     ['a wrong', { 'X-Auth-Token': 'wrong' }],
     ['a wrong bearer', { Authorization: 'Bearer wrong' }],
     ['an empty', { 'X-Auth-Token': '' }],
-  ])('%s token gets 401 UNAUTHENTICATED', async (_name, headers) => {
+  ])('a request with %s token gets 401 UNAUTHENTICATED', async (_name, headers) => {
     const { origin } = await startTransport(memoryService());
     const response = await post(origin, POOL_QUERY, headers);
     expect(response.status).toBe(401);
@@ -88,7 +88,7 @@ describe('the server in front of GraphQL', () => {
     },
   );
 
-  it('answers a GET query, but runs no mutation by GET', async () => {
+  it('the server answers a GET query, but runs no mutation by GET', async () => {
     const { origin } = await startTransport(memoryService());
     const get = (query: string, headers: Record<string, string>) =>
       fetch(`${origin}/graphql?query=${encodeURIComponent(query)}`, { headers });
@@ -112,7 +112,7 @@ describe('the server in front of GraphQL', () => {
     },
   );
 
-  it('lets no other origin read', async () => {
+  it('the server lets no other origin read', async () => {
     const { origin } = await startTransport(memoryService());
     const response = await post(origin, POOL_QUERY, {
       'X-Auth-Token': TOKEN,

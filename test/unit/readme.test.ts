@@ -84,6 +84,18 @@ describe('CONTRIBUTING.md', () => {
   });
 });
 
+describe('docs/operations.md', () => {
+  it('names every variable that docker-compose.yml takes from the environment', () => {
+    const compose = read('docker-compose.yml');
+    const names = [...compose.matchAll(/^ +([A-Z_]+):$|\$\{([A-Z_]+)/gm)].map(
+      ([, passed, used]) => passed ?? used,
+    );
+    expect(names.length).toBeGreaterThan(7);
+    const page = read('docs/operations.md');
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
 describe('the indexes of the documentation', () => {
   it.each(['docs', 'docs/decisions'])('%s/README.md leads to every page beside it', (folder) => {
     const index = read(`${folder}/README.md`);

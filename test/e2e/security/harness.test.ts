@@ -109,7 +109,7 @@ describe('in a container with open doors', () => {
         'looks for files of the host by their paths',
       ],
     ],
-  ])('the probes of %s say which they went through', async (theme, open) => {
+  ])('the probes of %s report the attacks that succeeded', async (theme, open) => {
     const host = { ...WEAK, Binds: [`${hostFolder}:/host`] };
     const printed = await run(probeCode(theme, parameters), host, USER);
     // Programs that ask for a password write to the terminal, too.

@@ -43,7 +43,7 @@ describe.each([...EXTENT.limitsUnder])('under %s', (tier) => {
     expect(ran).toMatchObject({ status: 'OK', stdout: '42\n', stderr: '' });
   };
 
-  it('processes end at their number, and a kernel can be replaced while none is free', async () => {
+  it('the number of processes is limited, and a kernel can be replaced at the limit', async () => {
     // Small programs are started, since a copy of the kernel also takes memory: under gVisor some 40 MB each.
     const forked = await run(`
 import errno, os
@@ -64,7 +64,7 @@ print(count)`);
     await works();
   });
 
-  it('threads count as well', async () => {
+  it('threads count as processes', async () => {
     const started = await run(`
 import threading
 stop = threading.Event()
@@ -82,7 +82,7 @@ print(count)`);
     await works();
   });
 
-  it('open files end at their number', async () => {
+  it('the number of open files is limited', async () => {
     const opened = await run(`
 import os, errno
 files = []
@@ -123,7 +123,7 @@ print(size)`);
 
   // gVisor has no such limit: there files cost memory, and the memory limit ends the sandbox.
   if (tier === 'runc')
-    it('files that hold nothing end with ENOSPC, too', async () => {
+    it('too many empty files end with ENOSPC, too', async () => {
       const made = await run(`
 import errno, os
 os.mkdir("/workspace/empty")
@@ -158,7 +158,7 @@ for _ in range(4):
     expect((after.cpuMs - before.cpuMs) / (after.atMs - before.atMs)).toBeLessThan(1.15);
   });
 
-  it("what it writes past Jupyter stays out of the container's log", async () => {
+  it("what code writes past Jupyter stays out of the container's log", async () => {
     const ran = await run(`
 import os
 for _ in range(200):
@@ -171,7 +171,7 @@ for _ in range(200):
     expect(log.toString()).not.toContain('log bomb');
   });
 
-  it('memory ends at its limit, the reported reason is true, and the user can go on', async () => {
+  it('memory ends at its limit; the reported reason is true, and the user can go on', async () => {
     await works('victim');
     await run('open("/workspace/kept", "w").close()');
     const ran = await run('bombs = [bytes(1) * 50_000_000 for _ in range(40)]');

@@ -106,7 +106,7 @@ describe.each([...EXTENT.neighboursUnder])('under %s', (tier) => {
     });
   });
 
-  it('a session beside it sees and reaches nothing of it', async () => {
+  it('a session sees and reaches nothing of another session', async () => {
     expect(await look('victim')).toEqual(NOTHING);
   });
 
