@@ -1,6 +1,6 @@
-/** How late output is stored: the longest time that the oldest unstored output waits. */
+/** How long output may wait before it is stored. */
 
-/** How far a reader may lag behind the worker. */
+/** The usual wait, which is also how far readers lag behind the worker. */
 export const FLUSH_DELAY_MS = 25;
 /** How long the first output after a quiet time waits, so that output and end of a short run share one commit. */
 const FIRST_FLUSH_DELAY_MS = 2;

@@ -130,7 +130,7 @@ plt.figure(); plt.plot([2, 1])`);
     ]);
   });
 
-  it('shows a figure of 5 MB', async () => {
+  it('delivers a display with 5 MB of HTML', async () => {
     const ran = await kernel.runner.run(
       'display({"text/plain": "", "text/html": "x" * 5_000_000}, raw=True)',
     );

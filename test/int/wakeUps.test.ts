@@ -7,7 +7,7 @@ import { newId } from '../../src/process/newId.ts';
 import { commitOne, executionRequested, workerRequested } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
-/** Well below the poll's second: anything that arrives by then came by notification. */
+/** Well below the poll interval of 1 s, so anything that arrives sooner was notified. */
 const NOTIFIED_WITHIN_MS = 500;
 /** The poll's interval, and room for a busy machine. */
 const POLLED_WITHIN_MS = 3_000;
@@ -123,7 +123,7 @@ describe('onEvent', () => {
 });
 
 describe('onOutput', () => {
-  it('wakes waits for the execution or its session, at any gateway', async () => {
+  it('wakes listeners of the execution and of its session, at any gateway', async () => {
     const reader = await db.open();
     const execution = await commitOne<'execution'>(writer.store, executionRequested());
     const woken = new EventTarget();
@@ -141,7 +141,7 @@ describe('onOutput', () => {
     await both;
   });
 
-  it('wakes waits of its own process before commit() resolves, and none that has ended', async () => {
+  it('wakes listeners of its own process before commit() resolves, but none that was removed', async () => {
     const execution = await commitOne<'execution'>(writer.store, executionRequested());
     const calls: string[] = [];
     const off = writer.wakeUps.onOutput(execution.id, () => calls.push('left'));

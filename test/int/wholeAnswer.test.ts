@@ -14,7 +14,7 @@ import {
 import { startTransport, TOKEN } from '../support/transportServer.ts';
 
 const PLAIN = '/graphql';
-/** The same endpoint, written so that Yoga's adapter answers. */
+/** The same endpoint. Only the exact path is answered without Yoga's adapter. */
 const BY_ADAPTER = '/graphql?';
 
 const EXECUTE =
@@ -44,9 +44,12 @@ describe('an answer in one piece', () => {
     ['a wrong variable', execute(1)],
     ['a word that only looks like a stream', { query: '{ subscription: __typename }' }],
     ['an unknown field', { query: '{ nothing }' }],
-    ['no syntax', { query: '{' }],
+    ['a syntax error', { query: '{' }],
     ['too many aliases', { query: `{${ALIASES}}` }],
-    ['one of two operations', { query: 'query A { __typename } query B { __typename }' }],
+    [
+      'two operations, none of them named',
+      { query: 'query A { __typename } query B { __typename }' },
+    ],
     ['no such operation', { query: 'query A { __typename }', operationName: 'B' }],
     ['no query', {}],
     ['a query that is no text', { query: 1 }],

@@ -12,7 +12,7 @@ type PageRow = { readonly nth: number } & (
   | { readonly seq: null }
 );
 
-/** Queries that look up many ids in one read. Results have no order, and unknown ids are left out. */
+/** Queries that look up many ids in one read. Unless a query says otherwise, its result has no order. */
 export function createManyQueries(client: Client, freshOutputs: FreshOutputs) {
   return { ...ofEntities(client), ...ofOutputs(client, freshOutputs) };
 }
@@ -29,7 +29,7 @@ function ofEntities({ sql, answered }: Client) {
     lastActivity: async (
       ids: readonly SessionId[],
     ): Promise<ReadonlyMap<SessionId, Date | null>> => {
-      // A finished execution ended after its request, so only unfinished ones count with their request.
+      // The end of a finished execution is later than its request. So requests matter for unfinished executions only.
       const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
         SELECT s.id, greatest(
           (SELECT max(finished_at) FROM executions WHERE session_id = s.id),
@@ -64,7 +64,7 @@ function ofOutputs({ sql, answered }: Client, freshOutputs: FreshOutputs) {
   return {
     /**
      * The outputs of each page, in the order of `pages`: together at most `maxBytes` of stored JSON bodies (UTF-8). A
-     * page that does not fit into the remaining bytes is null as a whole, whether its execution has ended or not.
+     * page that does not fit into the remaining bytes is null as a whole.
      */
     outputPages: async (
       pages: readonly OutputPage[],

@@ -6,9 +6,9 @@ import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** How long a commit waits for a database that is away. A group gives up with the member that has waited longest. */
+/** How long a commit waits for a database that is away. A group fails as a whole when its oldest commit has waited so. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
-/** The same while closing. The successor gets from the agent again what could not be written by then. */
+/** The same while closing. The agent sends the output of a failed commit again, to the successor. */
 const CLOSING_RETRY_LIMIT_MS = 2_000;
 
 export interface SendGroupDeps {
@@ -46,7 +46,8 @@ export async function sendGroup(
         logger.warn({ err: error, attempt }, 'The database did not take a commit; trying again');
         await pauseBetween(attempt, closing);
       } else if (isRepeated && !wasRefusedOnRepeat) {
-        // The first attempt may still have been running, and may be committed by now. So look for its events once more.
+        // The repeat may have been refused because the first attempt was just committing. So look for its events once
+        // more.
         wasRefusedOnRepeat = true;
       } else {
         throw error;

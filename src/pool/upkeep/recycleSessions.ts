@@ -1,4 +1,4 @@
-/** Ends idle sessions and sessions that are too old. Several are ended in parallel, as each removes a container. */
+/** Ends idle sessions and sessions that are too old. Several end in parallel, because removing a container is slow. */
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';
@@ -14,7 +14,7 @@ export interface RecycleDeps {
   readonly now: () => Date;
   readonly sessionIdleTimeoutMs: number;
   readonly sessionMaxLifeMs: number;
-  /** Ends the session. @param idleSince only if it was not used since then, which the commit checks */
+  /** Ends the session. @param idleSince if given, only if the session was not used since then; the commit checks it */
   readonly closeSession: (
     session: Session,
     reason: 'idle' | 'expired',

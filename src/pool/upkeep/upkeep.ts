@@ -15,7 +15,7 @@ import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 const LOOK_INTERVAL_MS = 500;
 /** The engine reports deaths immediately. The sweep catches those that it did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
-/** Work that still waits for the database or the engine is abandoned after this, because all of it can be repeated. */
+/** `close()` waits this long for work in progress. It may be abandoned then, because all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
@@ -59,8 +59,8 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     nextLookMs = LOOK_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
-    // Live gateways renew their leases long before expiry. The leases of a dead one are taken over as soon as they
-    // expire.
+    // Look again when the next lease of another gateway expires, so that a dead gateway is replaced at once. Live
+    // gateways renew their leases long before.
     nextLookMs = Math.min(LOOK_INTERVAL_MS, (await leases.othersExpireInMs()) ?? LOOK_INTERVAL_MS);
     deps.onLook();
     if (isOver()) return;

@@ -11,7 +11,7 @@ import type { EventId } from '../../domain/ids.ts';
 
 /** Avoids a tight loop. The worker's channel deals with an agent that does not answer. */
 const RETRY_DELAY_MS = 500;
-/** How many ids are remembered to ignore repeated requests. Repeats come within seconds, so far fewer would suffice. */
+/** How many ids are remembered to ignore repeated requests. Repeats come within seconds, so fewer would do. */
 const MAX_REMEMBERED = 1_000;
 
 export interface PendingOperationsDeps {
@@ -25,7 +25,7 @@ export interface PendingOperations {
   add(request: RecordedEvent): void;
   /** Whether a request of this type on this stream is unanswered. */
   has(type: DomainEvent['type'], streamId: string): boolean;
-  /** Sends nothing more. The gateway that holds the worker next goes on. */
+  /** Sends nothing more. The worker's next holder continues. */
   close(): void;
 }
 

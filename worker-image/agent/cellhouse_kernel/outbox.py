@@ -20,7 +20,7 @@ from cellhouse_kernel.packing import pack
 # person sees no delay.
 FLUSH_SECONDS = 0.005
 # How many whole lines are sent at once, and so arrive whatever the code does next: crash, fill the memory, hold the
-# interpreter. Every FLUSH_SECONDS, one more may be sent at once: only the lines of a flood have to wait.
+# interpreter. One more line is allowed every FLUSH_SECONDS, as in a token bucket. So only the lines of a flood wait.
 LINES_AT_ONCE = 32
 # The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
 # agent's limit for a message.
@@ -158,7 +158,7 @@ class Outbox:
                 self._spare_late()
 
     def hold(self, message: bytes) -> None:
-        """Keep a message until the next one, which this thread adds at once, and send both together."""
+        """Keep a message without sending it. The caller must add another one right away; then both are sent together."""
         with self._lock:
             self._pending.append(message)
 

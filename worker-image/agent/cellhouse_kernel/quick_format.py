@@ -20,7 +20,7 @@ PLAIN_TYPES = frozenset(
 
 # The text of these is their `repr`, on one line.
 REPR_TYPES = frozenset({int, str, bytes})
-# Python limits the digits of larger numbers; IPython's own way handles that.
+# Far below Python's limit of 4,300 digits. IPython's own way copes with that limit.
 MAX_REPR_BITS = 1_024
 
 

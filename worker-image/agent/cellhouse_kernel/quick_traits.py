@@ -20,14 +20,14 @@ def _read_quickly(trait: Any, owner: Any, kind: Any = None) -> Any:
 
 
 def _keep_own_way(kind: Any, /, **arguments: Any) -> None:
-    """Let a class of traits that has its own way to read keep it."""
+    """Keep the slow way for a new class of traits that overrides `get`."""
     super(TraitType, kind).__init_subclass__(**arguments)
     if kind.get is not TraitType.get and kind.__get__ is _read_quickly:
         kind.__get__ = _read
 
 
 def read_traits_quickly() -> None:
-    """Do so from now on. No class of traits that exists by now has its own way to read."""
+    """Read traits in one call from now on. Existing classes are not checked: none of them overrides `get`."""
     trait: Any = TraitType
     trait.__init_subclass__ = classmethod(_keep_own_way)
     trait.__get__ = _read_quickly
