@@ -1,6 +1,6 @@
 /**
- * The release before this one, built from git by its own set-up, as an operator who updates has it. Which commit that is stands in
- * `test/fixtures/former-release.txt`.
+ * Other versions of this program, each built by its own set-up. Above all the release before this one, as an operator who updates has
+ * it: `test/fixtures/former-release.txt` names its commit.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,18 +23,28 @@ export interface FormerRelease extends BuiltRelease {
 }
 
 /** @throws Error with what its set-up said if it cannot be built */
-export async function buildFormerRelease(): Promise<FormerRelease> {
-  const commit = readFileSync(join(PROJECT, 'test/fixtures/former-release.txt'), 'utf8').trim();
+export function buildFormerRelease(): Promise<FormerRelease> {
+  const file = join(PROJECT, 'test/fixtures/former-release.txt');
+  return buildCommit(readFileSync(file, 'utf8').trim());
+}
+
+/** The same of any commit. @throws Error with what its set-up said if it cannot be built */
+export async function buildCommit(commit: string): Promise<FormerRelease> {
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-former-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
     checkOut(commit, '.', folder);
     usePackages(folder);
-    return { cli: join(folder, 'dist/cli.js'), workerImage: await setUp(folder), remove };
+    return { ...(await buildFolder(folder)), remove };
   } catch (cause: unknown) {
     remove();
-    throw new Error(`The former release, ${commit}, could not be built.`, { cause });
+    throw new Error(`The commit ${commit} could not be built.`, { cause });
   }
+}
+
+/** What is in a folder, built where it is. @throws Error with what its set-up said */
+export async function buildFolder(folder: string): Promise<BuiltRelease> {
+  return { cli: join(folder, 'dist/cli.js'), workerImage: await setUp(folder) };
 }
 
 /** The files of a commit, or those below `path` of it. @throws Error if git does not have it, as in a shallow clone */

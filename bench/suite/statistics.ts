@@ -35,7 +35,7 @@ export function percentilesOf(values: readonly number[]): Percentiles {
 /** @throws RangeError if either has no samples */
 export function ratioOf(base: Samples, measured: Samples): Ratio {
   const [below, above] = [percentilesOf(base.values), percentilesOf(measured.values)];
-  const medians = resampledRatios(base.values, measured.values);
+  const medians = resampledRatios(base, measured);
   return {
     p50: above.p50 / below.p50,
     p95: above.p95 / below.p95,
@@ -48,26 +48,34 @@ export function ratioOf(base: Samples, measured: Samples): Ratio {
 /**
  * A bootstrap by moving blocks (Künsch, The jackknife and the bootstrap for general stationary observations, 1989), taken
  * round the end: neighbours in time share the machine's moods, and single samples drawn by themselves would make the
- * interval too narrow. Where both series are of the same turns, the same turns of both are drawn.
+ * interval too narrow. Where both series are of the same turns, the same turns of both are drawn. Where they are of several
+ * processes, those are drawn first.
  */
-function resampledRatios(base: readonly number[], measured: readonly number[]): number[] {
+function resampledRatios(base: Samples, measured: Samples): number[] {
   const random = createRandom(SEED);
-  const isPaired = base.length === measured.length;
+  const isPaired = base.values.length === measured.values.length;
   return Array.from({ length: RESAMPLES }, () => {
-    const ofBase = drawBlocks(base.length, random.next);
-    const ofMeasured = isPaired ? ofBase : drawBlocks(measured.length, random.next);
-    return medianAt(measured, ofMeasured) / medianAt(base, ofBase);
+    const ofBase = drawPlaces(base, random.next);
+    const ofMeasured = isPaired ? ofBase : drawPlaces(measured, random.next);
+    return medianAt(measured.values, ofMeasured) / medianAt(base.values, ofBase);
   });
 }
 
-/** As many places as there are, in blocks of their third root, the length that theory gives for such estimates. */
-function drawBlocks(count: number, next: () => number): Uint32Array {
-  const block = Math.max(1, Math.round(Math.cbrt(count)));
-  const places = new Uint32Array(count);
+/** As many places as there are, in blocks of the third root of what is of one process, the length that theory gives for such estimates. */
+function drawPlaces(
+  { values, perProcess = values.length }: Samples,
+  next: () => number,
+): Uint32Array {
+  const block = Math.max(1, Math.round(Math.cbrt(perProcess)));
+  const processes = Math.ceil(values.length / perProcess);
+  const places = new Uint32Array(values.length);
+  let first = 0;
   let start = 0;
-  for (let at = 0; at < count; at += 1) {
-    if (at % block === 0) start = Math.floor(next() * count);
-    places[at] = (start + (at % block)) % count;
+  for (let at = 0; at < places.length; at += 1) {
+    const within = at % perProcess;
+    if (within === 0 && processes > 1) first = Math.floor(next() * processes) * perProcess;
+    if (within % block === 0) start = Math.floor(next() * perProcess);
+    places[at] = first + ((start + (within % block)) % perProcess);
   }
   return places;
 }
