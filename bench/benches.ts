@@ -8,6 +8,7 @@ import { fairnessBench } from './fairness.ts';
 import { fanOutBench } from './fan-out/fan-out.ts';
 import { growthBench } from './growth.ts';
 import { isolationBench } from './isolation.ts';
+import { pairBench } from './pair/pair.ts';
 import { recoveryBench } from './recovery/recovery.ts';
 import { restartBench } from './restart.ts';
 import { roundtripBench } from './roundtrip.ts';
@@ -36,4 +37,5 @@ export const BENCHES: readonly Bench[] = [
   fairnessBench,
   enduranceBench,
   soakBench,
+  pairBench,
 ];

@@ -1,6 +1,6 @@
 /**
- * Builds the previous release from git with its own set-up, as an operator has it before an update. Its commit is in
- * `test/fixtures/former-release.txt`.
+ * Builds other versions of this program, each with its own set-up. The most important one is the previous release, as an
+ * operator has it before an update: its commit is in `test/fixtures/former-release.txt`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,21 +23,34 @@ export interface FormerRelease extends BuiltRelease {
 }
 
 /** @throws Error with the output of its set-up, if it cannot be built */
-export async function buildFormerRelease(): Promise<FormerRelease> {
-  const commit = readFileSync(join(PROJECT, 'test/fixtures/former-release.txt'), 'utf8').trim();
+export function buildFormerRelease(): Promise<FormerRelease> {
+  const file = join(PROJECT, 'test/fixtures/former-release.txt');
+  return buildCommit(readFileSync(file, 'utf8').trim());
+}
+
+/** Does the same for any commit. @throws Error with the output of its set-up, if it cannot be built */
+export async function buildCommit(commit: string): Promise<FormerRelease> {
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-former-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
     checkOut(commit, '.', folder);
     usePackages(folder);
-    return { cli: join(folder, 'dist/cli.js'), workerImage: await setUp(folder), remove };
+    return { ...(await buildFolder(folder)), remove };
   } catch (cause: unknown) {
     remove();
-    throw new Error(`The former release, ${commit}, could not be built.`, { cause });
+    throw new Error(`The commit ${commit} could not be built.`, { cause });
   }
 }
 
-/** Extracts a commit's files at `path` into `folder`. @throws Error if git lacks the commit, as in a shallow clone */
+/** Builds the program in a folder, in place. @throws Error with the output of its set-up */
+export async function buildFolder(folder: string): Promise<BuiltRelease> {
+  return { cli: join(folder, 'dist/cli.js'), workerImage: await setUp(folder) };
+}
+
+/**
+ * Extracts a commit's files, or those at `path`, into `folder`.
+ * @throws Error if git lacks the commit, as in a shallow clone
+ */
 export function checkOut(commit: string, path: string, folder: string): void {
   const archive = execFileSync('git', ['archive', commit, path], {
     cwd: PROJECT,

@@ -2,7 +2,8 @@
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { interrupt, printed, submit } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
-import { cpuMs, readMetrics } from './gatewayLoad.ts';
+import { cpuMs } from '../support/cpuMs.ts';
+import { readMetrics } from './gatewayLoad.ts';
 import { openFollowers } from './openFollowers.ts';
 
 export const PRINTS = 25;
@@ -36,7 +37,7 @@ export async function runRound(gateway: TestGateway, count: number): Promise<Rou
   const followers = await openFollowers(gateway, id, count);
   try {
     await until('all follow', async () => (await readMetrics(gateway)).followers === count);
-    const cpuBefore = cpuMs(gateway);
+    const cpuBefore = cpuMs(gateway.pid);
     await interrupt(gateway, before.id);
     const arrivals = [...(await followers.arrivals)];
     const missed = arrivals.filter(([, arrival]) => arrival.followers !== count);
@@ -44,7 +45,7 @@ export async function runRound(gateway: TestGateway, count: number): Promise<Rou
       throw new Error(`${arrivals.length} prints came, ${missed.length} not to all.`);
     return {
       lastMs: arrivals.map(([printedAt, { lastAt }]) => lastAt - Number(printedAt) * MS_PER_S),
-      cpuMs: cpuMs(gateway) - cpuBefore,
+      cpuMs: cpuMs(gateway.pid) - cpuBefore,
       loopDelayMs: (await readMetrics(gateway)).loopDelayMs,
     };
   } finally {

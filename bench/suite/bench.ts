@@ -4,6 +4,11 @@
 export interface Samples {
   readonly name: string;
   readonly values: readonly number[];
+  /**
+   * So many at a time are of one process, the next as many of another. The interval then also says how much one process differs from
+   * another of the same program. @default all are of the same
+   */
+  readonly perProcess?: number;
 }
 
 /** A bound for a ratio or a figure, from the project's targets. */

@@ -35,7 +35,7 @@ export function percentilesOf(values: readonly number[]): Percentiles {
 /** @throws RangeError if either has no samples */
 export function ratioOf(base: Samples, measured: Samples): Ratio {
   const [below, above] = [percentilesOf(base.values), percentilesOf(measured.values)];
-  const medians = resampledRatios(base.values, measured.values);
+  const medians = resampledRatios(base, measured);
   return {
     p50: above.p50 / below.p50,
     p95: above.p95 / below.p95,
@@ -48,26 +48,37 @@ export function ratioOf(base: Samples, measured: Samples): Ratio {
 /**
  * A circular moving-block bootstrap (Künsch, The jackknife and the bootstrap for general stationary observations,
  * 1989). Neighbouring samples share the machine's load, so drawing single samples would make the interval too narrow.
- * If both series are from the same turns, the same turns are drawn from both.
+ * If both series are from the same turns, the same turns are drawn from both. If the samples are from several
+ * processes, the processes are drawn first.
  */
-function resampledRatios(base: readonly number[], measured: readonly number[]): number[] {
+function resampledRatios(base: Samples, measured: Samples): number[] {
   const random = createRandom(SEED);
-  const isPaired = base.length === measured.length;
+  const isPaired = base.values.length === measured.values.length;
   return Array.from({ length: RESAMPLES }, () => {
-    const ofBase = drawBlocks(base.length, random.next);
-    const ofMeasured = isPaired ? ofBase : drawBlocks(measured.length, random.next);
-    return medianAt(measured, ofMeasured) / medianAt(base, ofBase);
+    const ofBase = drawPlaces(base, random.next);
+    const ofMeasured = isPaired ? ofBase : drawPlaces(measured, random.next);
+    return medianAt(measured.values, ofMeasured) / medianAt(base.values, ofBase);
   });
 }
 
-/** Draws `count` indices in blocks. Their length is the cube root of `count`, as theory recommends. */
-function drawBlocks(count: number, next: () => number): Uint32Array {
-  const block = Math.max(1, Math.round(Math.cbrt(count)));
-  const places = new Uint32Array(count);
+/**
+ * Draws as many places as there are, in blocks. The length of a block is the cube root of the number of samples of one
+ * process, as theory recommends.
+ */
+function drawPlaces(
+  { values, perProcess = values.length }: Samples,
+  next: () => number,
+): Uint32Array {
+  const block = Math.max(1, Math.round(Math.cbrt(perProcess)));
+  const processes = Math.ceil(values.length / perProcess);
+  const places = new Uint32Array(values.length);
+  let first = 0;
   let start = 0;
-  for (let at = 0; at < count; at += 1) {
-    if (at % block === 0) start = Math.floor(next() * count);
-    places[at] = (start + (at % block)) % count;
+  for (let at = 0; at < places.length; at += 1) {
+    const within = at % perProcess;
+    if (within === 0 && processes > 1) first = Math.floor(next() * processes) * perProcess;
+    if (within % block === 0) start = Math.floor(next() * perProcess);
+    places[at] = first + ((start + (within % block)) % perProcess);
   }
   return places;
 }

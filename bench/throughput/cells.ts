@@ -25,6 +25,14 @@ export const SMALL: Cell = {
   result: String,
 };
 
+/** What everything is compared by. */
+export const ONE_PLUS_ONE: Cell = {
+  name: '1+1',
+  preparation: '0',
+  code: '1+1',
+  result: () => '2',
+};
+
 export const LONG: Cell = {
   name: '5 KB of code',
   preparation: 'x = 0; x',

@@ -58,3 +58,18 @@ it(
   },
   LIMIT_MS,
 );
+
+it(
+  'compares two versions, call by call and by what each part took of the CPUs',
+  async () => {
+    const { code, printed, report } = await runBench('pair', '--short', '--base', '.');
+    expect(code, printed).toBe(0);
+    const comparisons = report.benches.flatMap((bench) => bench.comparisons);
+    expect(comparisons.map(({ name }) => name)).toContain('calls when warm: CPU of the kernel');
+    for (const { base, measured } of comparisons) {
+      expect(base.p50).toBeGreaterThan(0);
+      expect(measured.n).toBe(base.n);
+    }
+  },
+  LIMIT_MS,
+);

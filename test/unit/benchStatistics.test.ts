@@ -66,6 +66,22 @@ describe('the ratio of two series', () => {
     expect(high).toBeGreaterThan(0.95);
   });
 
+  it('has a wider interval if processes differ from each other', () => {
+    const [processes, perProcess] = [8, 50];
+    const random = createRandom(3);
+    const values = Array.from({ length: processes }, (_, at) => {
+      const level = 1 + random.next() / 5;
+      return latencies(at + 1, 2, perProcess).map((value) => value * level);
+    }).flat();
+    const base = latencies(9, 2, values.length);
+    const asOne = ratioOf(series(base), series(values));
+    const asMany = ratioOf({ ...series(base), perProcess }, { ...series(values), perProcess });
+    expect(asMany.p50).toBe(asOne.p50);
+    expect(asMany.high - asMany.low).toBeGreaterThan(1.5 * (asOne.high - asOne.low));
+    const oneOfEach = { ...series([1, 2, 3, 4]), perProcess: 1 };
+    expect(ratioOf(oneOfEach, oneOfEach)).toEqual({ p50: 1, p95: 1, p99: 1, low: 1, high: 1 });
+  });
+
   it('has no wider interval when something slows both series alike', () => {
     const [base, measured] = [latencies(1, 2), latencies(2, 3)];
     const slow = (values: readonly number[]) =>

@@ -1,0 +1,84 @@
+/**
+ * What a change costs or gains: this folder beside another commit, or another folder, in turns. In each round both have a new gateway,
+ * since two of the same program differ, too: what V8 compiles depends on what it saw first. It reads what agents and kernels took of the
+ * CPUs, which are other users' processes, so it runs as root.
+ *
+ * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--rounds N] [--first N] [--calls N] [--floods N] [--cell NAME]`
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type BuiltRelease, buildCommit, buildFolder } from '../../testkit/formerRelease.ts';
+import type { Bench, Comparison } from '../suite/bench.ts';
+import { type Cell, LONG, ONE_PLUS_ONE, PANDAS } from '../throughput/cells.ts';
+import { type Figures, type Plan, runRound } from './runRound.ts';
+
+interface Side extends BuiltRelease {
+  readonly name: string;
+  readonly remove?: () => void;
+}
+
+const CELLS: Readonly<Record<string, Cell>> = { small: ONE_PLUS_ONE, long: LONG, pandas: PANDAS };
+
+export const pairBench: Bench = {
+  name: 'pair',
+  about:
+    'this folder beside another commit or folder: calls, floods, and what they take of the CPUs',
+  isInBareRun: false,
+  run: async ({ isShort, args, say }) => {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        base: { type: 'string' },
+        measured: { type: 'string', default: '.' },
+        rounds: { type: 'string', default: isShort ? '2' : '8' },
+        first: { type: 'string', default: isShort ? '50' : '1000' },
+        calls: { type: 'string', default: isShort ? '20' : '500' },
+        floods: { type: 'string', default: isShort ? '1' : '4' },
+        cell: { type: 'string', default: 'small' },
+      },
+    });
+    const cell = CELLS[values.cell];
+    if (values.base === undefined || cell === undefined) throw new Error(USAGE);
+    const plan: Plan = {
+      first: Number(values.first),
+      calls: Number(values.calls),
+      floods: Number(values.floods),
+      cell,
+    };
+    const sides: Side[] = [];
+    try {
+      for (const name of [values.base, values.measured]) sides.push(await build(name));
+      const rounds: (readonly Figures[])[] = [];
+      for (let round = 1; round <= Number(values.rounds); round += 1) {
+        rounds.push(await runRound(sides, plan, round % 2 === 0));
+        say(`round ${round} of ${values.rounds}`);
+      }
+      return { comparisons: compare(rounds, sides), figures: [] };
+    } finally {
+      for (const { remove } of sides) remove?.();
+    }
+  },
+};
+
+const USAGE = `Say what this folder is to be compared with: --base COMMIT or --base FOLDER. Cells: ${Object.keys(CELLS).join(', ')}.`;
+
+/** What is a folder is built where it is; anything else is a commit of this repository. */
+async function build(name: string): Promise<Side> {
+  const isFolder = existsSync(name);
+  return { name, ...(await (isFolder ? buildFolder(resolve(name)) : buildCommit(name))) };
+}
+
+/** Each figure over all rounds. */
+function compare(rounds: readonly (readonly Figures[])[], sides: readonly Side[]): Comparison[] {
+  const figures = [...(rounds[0]?.[0] ?? [])];
+  return figures.map(([name, { unit, values }]) => {
+    const [base, measured] = sides.map((side, at) => ({
+      name: side.name,
+      values: rounds.flatMap((round) => round[at]?.get(name)?.values ?? []),
+      perProcess: values.length,
+    }));
+    if (!base || !measured) throw new Error('There are two sides.');
+    return { name, unit, base, measured };
+  });
+}

@@ -1,0 +1,104 @@
+/** A new gateway of each side: its first calls, calls when it is warm, and floods, all in turns. */
+import type { BuiltRelease } from '../../testkit/formerRelease.ts';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { containerOf } from '../../testkit/interpreter.ts';
+import { CASES } from '../stream/cases.ts';
+import { store } from '../stream/receivers.ts';
+import { takeTurns } from '../suite/takeTurns.ts';
+import { httpExecute } from '../support/httpExecute.ts';
+import type { Cell } from '../throughput/cells.ts';
+import { type CpuTimes, PARTS, readCpuTimes } from './cpuTimes.ts';
+
+export interface Plan {
+  /** Calls of a new gateway. */
+  readonly first: number;
+  /** Calls after those. */
+  readonly calls: number;
+  /** Of each kind. */
+  readonly floods: number;
+  readonly cell: Cell;
+}
+
+/** By name, of one gateway. */
+export type Figures = ReadonlyMap<
+  string,
+  { readonly unit: string; readonly values: readonly number[] }
+>;
+
+interface Started {
+  readonly gateway: TestGateway;
+  readonly call: () => Promise<number>;
+  readonly cpuTimes: () => CpuTimes;
+  readonly figures: Map<string, { readonly unit: string; readonly values: readonly number[] }>;
+}
+
+const USER = 'bench';
+/** Drawing pictures needs a preparation; the others are what a user prints. */
+const FLOODS = CASES.filter(({ code }) => code.includes('print'));
+
+/** @param isReversed the last starts first, and has the first turn. @returns what was found of each, in the order of the releases */
+export async function runRound(
+  releases: readonly BuiltRelease[],
+  plan: Plan,
+  isReversed: boolean,
+): Promise<readonly Figures[]> {
+  const started: Started[] = [];
+  try {
+    for (const release of isReversed ? releases.toReversed() : releases)
+      started.push(await start(release, plan.cell));
+    const calls = started.map(({ call }) => call);
+    await phase(started, `the first ${plan.first} calls`, plan.first, 'ms', calls);
+    await phase(started, 'calls when warm', plan.calls, 'ms', calls);
+    for (const flood of FLOODS) {
+      const rates = started.map(
+        ({ gateway }) =>
+          () =>
+            store(gateway).rate(flood),
+      );
+      await phase(started, `10 MB ${flood.name}`, plan.floods, 'MB/s', rates);
+    }
+    const figures = started.map((each) => each.figures);
+    return isReversed ? figures.toReversed() : figures;
+  } finally {
+    await Promise.all(started.map(({ gateway }) => gateway.destroy()));
+  }
+}
+
+/** With one worker, and no other in the making. */
+async function start(release: BuiltRelease, cell: Cell): Promise<Started> {
+  const settings = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '0', MAX_TOTAL_WORKERS: '1' };
+  const gateway = await startTestGateway(settings, release);
+  try {
+    const execute = httpExecute({ ...gateway, userUuid: USER });
+    await execute(cell.preparation, '0');
+    let runs = 0;
+    const call = () => execute(cell.code, cell.result(++runs));
+    const cpuTimes = readCpuTimes(gateway, await containerOf(gateway, USER));
+    return { gateway, call, cpuTimes, figures: new Map() };
+  } catch (error: unknown) {
+    await gateway.destroy();
+    throw error;
+  }
+}
+
+/** So often each, and what it took of the CPUs: that of the time in between is the other's turn, when this one only tidies up. */
+async function phase(
+  started: readonly Started[],
+  name: string,
+  times: number,
+  unit: string,
+  turns: readonly (() => Promise<number>)[],
+): Promise<void> {
+  if (times === 0) return;
+  const before = started.map(({ cpuTimes }) => cpuTimes());
+  const contenders = turns.map((roundTrip) => ({ name, roundTrip }));
+  const series = await takeTurns(contenders, { samples: times, warmUp: 0 });
+  for (const [at, { figures, cpuTimes }] of started.entries()) {
+    figures.set(name, { unit, values: series[at]?.values ?? [] });
+    const after = cpuTimes();
+    for (const part of PARTS) {
+      const ms = (after[part] - (before[at]?.[part] ?? 0)) / times;
+      figures.set(`${name}: CPU of ${part}`, { unit: 'ms', values: [ms] });
+    }
+  }
+}
