@@ -158,7 +158,7 @@ class Outbox:
                 self._spare_late()
 
     def hold(self, message: bytes) -> None:
-        """Keep a message without sending it. The caller must add another one right away; then both are sent together."""
+        """Keep a message without sending it. The caller must add another one right away; both are then sent."""
         with self._lock:
             self._pending.append(message)
 
