@@ -6,7 +6,13 @@
  */
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
-import { decideWorker, type LostReason, type RetireReason, type Worker } from '../domain/worker.ts';
+import {
+  decideWorker,
+  isLive,
+  type LostReason,
+  type RetireReason,
+  type Worker,
+} from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { commitChanges, type Decision, decideAndCommit } from '../events/store/decideAndCommit.ts';
 import { SessionInUseError } from '../events/store/eventStore.ts';
@@ -130,16 +136,21 @@ async function record(
   }
 }
 
-/** The worker's end comes first, because it is recorded as the cause of the session's end. */
+/**
+ * The worker's end comes first, because it is recorded as the cause of the session's end. A worker that goes on, since its
+ * start succeeded after all, keeps its session.
+ */
 function decideEnd(
   { worker, session }: Recorded,
   why: WorkerEnd,
   at: string,
 ): Decision<'unchanged'> {
   const idleSince = why.type === 'RetireWorker' ? why.idleSince : undefined;
+  const end = worker && appendEnd(worker, why, at);
+  if (end && end.events.length === 0 && isLive(end.state)) return commitChanges({ streams: [] });
   return commitChanges({
     streams: [
-      ...(worker ? [appendEnd(worker, why, at)] : []),
+      ...(end ? [end] : []),
       ...(session ? [appendClose(session, closeReason(why), at)] : []),
     ],
     causationId: 'first-event',

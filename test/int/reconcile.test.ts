@@ -5,17 +5,24 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
-import type { PoolId, WorkerId } from '../../src/domain/ids.ts';
+import type { PoolId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
+import { endWorker, loss } from '../../src/pool/endWorker.ts';
 import { createWorkerMaking } from '../../src/pool/supply/workerMaking.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from '../../src/pool/upkeep/reconcile.ts';
 import { newId } from '../../src/process/newId.ts';
 import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { commitOne, onWorker, POOL_ID, workerRequested } from '../../testkit/events.ts';
+import {
+  commitOne,
+  onWorker,
+  POOL_ID,
+  sessionOpened,
+  workerRequested,
+} from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
 const ENGINE_LIMIT_MS = 30_000;
@@ -141,5 +148,25 @@ it('the maker releases the lease of a worker that another gateway ended while it
   expect(maker.leases.isHeld(`worker-${worker.id}`)).toBe(false);
   expect(await sweeper.leases.acquireWorker(worker.id)).not.toBeNull();
   await sweeper.leases.releaseWorker(worker.id);
+  await maker.close();
+});
+
+it('a worker that serves a session keeps it when another gateway gives up on its start', async () => {
+  const sessionId = newId<SessionId>();
+  const at = new Date().toISOString();
+  const worker = await commitOne<'worker'>(
+    maker.store,
+    onWorker(
+      await started(),
+      { type: 'WorkerReady', data: { readyMs: 1, at } },
+      { type: 'WorkerAssigned', data: { sessionId, at } },
+    ),
+  );
+  const opened = sessionOpened({ userUuid: sessionId, workerId: worker.id, sessionId });
+  const session = await commitOne<'session'>(maker.store, opened);
+  const gaveUp = loss('create-failed', 'Its maker ended.', null);
+  expect(await endWorker(endingOf(sweeper), worker, gaveUp)).toBeNull();
+  expect(await sweeper.queries.worker(worker.id)).toEqual(worker);
+  expect(await sweeper.queries.openSessionOfWorker(worker.id)).toEqual(session);
   await maker.close();
 });
