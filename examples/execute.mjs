@@ -44,7 +44,10 @@ const socket = createClient({
   retryAttempts: 0,
 });
 
-/** A broken connection is an event; its codes from 4000 on are refusals (4403: the token). Anything else is an error. */
+/**
+ * Whether the connection broke: then graphql-ws throws an event with a `type`. After a close code from 4000 on, another
+ * attempt would fail, too (4403: the token is wrong).
+ */
 const isLost = ({ type, code }) => type === 'error' || (type === 'close' && code < 4000);
 
 /** Every output event of an execution, each once and in order. Ends with the one that has `execution`. */

@@ -1,4 +1,4 @@
-/** Follows an execution to its end, whatever happens to the connection or the gateway: `node examples/follow.mjs ID`. */
+/** Follows an execution to its end, whatever happens to connection or gateway: `node examples/follow.mjs ID`. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient } from 'graphql-ws';
@@ -14,7 +14,7 @@ const client = createClient({
   url: `${url.replace(/^http/, 'ws')}/graphql`,
   webSocketImpl: WebSocket,
   connectionParams: { 'X-Auth-Token': token },
-  retryAttempts: 0, // Its own retry would send the first `after` again.
+  retryAttempts: 0, // The client's own retry would resend the `after` of the first attempt.
 });
 let after = 0;
 let status;
@@ -27,7 +27,8 @@ while (!status) {
       status = data.output.execution?.status;
     }
   } catch (problem) {
-    // A broken connection is reported as an event. Close codes from 4000 on are refusals (4403: the token).
+    // When the connection breaks, graphql-ws throws a CloseEvent or an ErrorEvent: both have a `type`.
+    // After a close code from 4000 on, another attempt would fail, too (4403: the token is wrong).
     if (problem.type === undefined || problem.code >= 4000) throw problem;
     await delay(500);
   }

@@ -1,6 +1,7 @@
 /**
- * Lowers the CPU share of workers with long-running executions, so that short ones finish quickly. Without this, a call
- * of a few milliseconds queues behind every busy worker at each of its steps (docs/decisions/0016-floods-make-way.md).
+ * Lowers the CPU share of workers with long-running executions, so that short executions finish quickly. Without this,
+ * a call of a few milliseconds waits at each of its steps until every busy worker has had its turn on the CPU
+ * (docs/decisions/0016-floods-make-way.md).
  *
  * ```
  *  full --an execution runs LONG_RUN_MS--> yielding --it ends--> full
@@ -15,7 +16,10 @@ import type { CpuShare } from '../runtime/runtime.ts';
 import type { HeldWorker } from '../worker/heldWorker.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
 
-/** An interactive execution is over by then. It is spared two changes of the share, which cost some 50 ms of a CPU. */
+/**
+ * An execution that runs longer than this counts as long. Shorter ones do not change the share, because the two changes
+ * (down and up again) cost some 50 ms of CPU time.
+ */
 const LONG_RUN_MS = 500;
 
 export interface CpuYieldDeps {
@@ -28,7 +32,7 @@ export interface CpuYieldDeps {
 export interface CpuYield {
   /** Call this for every event, after `heldWorkers.apply`. */
   apply(event: RecordedEvent): void;
-  /** Call this when the worker's agent is connected. The worker may be running an execution of a predecessor. */
+  /** Call this when the worker's agent is connected. The worker may be running code that another gateway has sent. */
   reached(id: WorkerId): void;
   close(): void;
 }
@@ -37,7 +41,7 @@ interface Run {
   readonly held: Pick<HeldWorker, 'workerId'>;
   /** Fires when the run counts as long. */
   readonly timer: NodeJS.Timeout;
-  /** The worker's share is reduced, or may be. */
+  /** Whether the worker's share was reduced: by this gateway, or possibly by the one that held the worker before. */
   hasYielded: boolean;
 }
 
@@ -90,7 +94,7 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     },
     reached: (workerId) => {
       const held = heldWorkers.get(workerId);
-      // A predecessor may have reduced its share.
+      // The gateway that held the worker before may have reduced its share.
       if (held?.running) begin(held.running, held, true);
     },
     close: () => {

@@ -7,7 +7,8 @@ import { type Engine, isEngineAway, otherEngine } from '../runtime/runtime.ts';
 /** Even a busy engine answers within this time. */
 const ENGINE_LIMIT_MS = 30_000;
 /**
- * Shorter once there may be live sessions: they are served without the engine, and must not wait for one that is stuck.
+ * The limit if there may be live sessions. It is shorter: these sessions are served without the engine, and must not
+ * wait for an engine that is stuck.
  */
 const ENGINE_LIMIT_BESIDE_SESSIONS_MS = 5_000;
 

@@ -5,10 +5,11 @@
  * ```
  *  connecting <--> open --session closed--> ending --all stored--> closed
  *       |            |
- *       +---fenced, close()--------------------------------------> closed   (executions go on under a successor)
+ *       +---fenced, close()--------------------------------------> closed   (another gateway continues)
  * ```
- * The next execution is chosen as soon as one is done, before its end is stored. That is safe: a successor replays the
- * same messages from the cursor and makes the same choices, and the agent runs no execution twice.
+ * When an execution is done, the next one is chosen before the end of the first is stored. That is safe: if this
+ * gateway dies in between, its successor reads the same messages again, from the cursor on, and makes the same choices.
+ * The agent runs no execution twice.
  */
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
@@ -35,11 +36,12 @@ export interface HeldWorkerDeps {
   readonly reloadSession: (session: Session) => Promise<Session | null>;
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
-  /** Called when the agent has been unreachable for a while, or was restarted. The pool should inspect the worker. */
+  /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
 
+/** What is recorded about a worker when this gateway begins to act for it. */
 export interface TakenOver {
   readonly workerId: WorkerId;
   readonly address: AgentAddress;
@@ -61,7 +63,10 @@ export interface HeldWorker {
   readonly running: ExecutionId | null;
   readonly sessionId: SessionId | null;
   opened(session: Session): void;
-  /** Accepts a new execution. One that it already began with is ignored, because a lagging feed may repeat it. */
+  /**
+   * Accepts a new execution. An execution that was already in {@link TakenOver.unfinished} is ignored: a lagging event
+   * feed may report it again.
+   */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
   /**

@@ -19,8 +19,8 @@ export interface Jobs {
   all(): Job[];
   find(id: string): Job | undefined;
   /**
-   * Returns false if the execution was already read at the start, and the feed reports it only now. It may have ended
-   * since, and must not be sent again: the agent ignores a msg_id that it knows, so no answer would come.
+   * Returns false if the execution was already read at the start, and the event feed reports it only now. It may have
+   * ended since, and must not be sent again: the agent ignores a msg_id that it knows, so no answer would come.
    */
   add(next: UnfinishedExecution): boolean;
   /** The job's progress. Null if it has not begun. */
@@ -30,8 +30,9 @@ export interface Jobs {
   advance(progress: ExecutionProgress): void;
   remove(job: Job): void;
   /**
-   * Records that the kernel was replaced. Every unfinished execution reports the loss. If a later one is the first to
-   * begin in the new kernel, it reports the loss as well. Returns the execution that ran in the old kernel, or null.
+   * Records that the kernel was replaced. Every unfinished execution reports the loss. If the first execution that
+   * begins in the new kernel was accepted after the replacement, it reports the loss as well. Returns the execution
+   * that ran in the old kernel, or null.
    */
   kernelReplaced(): ExecutionId | null;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
@@ -42,8 +43,8 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
   let jobs = start.unfinished.map((each) => takenOver(each, start.session));
   let progress = workerProgress(start.cursor);
   /**
-   * The executions read at the start. The feed reports each execution once (`events/wakeUps/createWakeUps.ts`): either
-   * one of these, or one that was recorded later.
+   * The executions read at the start. The event feed may report these, too, each at most once
+   * (`events/wakeUps/createWakeUps.ts`). This set tells them from executions that were recorded later.
    */
   const read = new Set<ExecutionId>(jobs.map(({ execution }) => execution.id));
 

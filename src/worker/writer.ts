@@ -1,7 +1,8 @@
 /**
- * Stores what comes from a worker, one commit after another. An end is stored immediately. Output is stored after
- * {@link flushDelayMs}, which is very short after a quiet time, or as soon as {@link FLUSH_BYTES} have gathered. While
- * the database is away, the writer keeps the batch, pauses the channel and retries. It never drops anything.
+ * Stores what comes from a worker, one commit after another. The end of an execution is stored immediately. Output is
+ * stored after {@link flushDelayMs}, which is very short after a quiet time, or as soon as {@link FLUSH_BYTES} have
+ * gathered. While the database is away, the writer keeps the batch, pauses the channel and retries. It never drops
+ * anything.
  */
 import type { Logger } from 'pino';
 import { pause } from '../async/pause.ts';
@@ -22,8 +23,8 @@ import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
 /** When this much is unstored, it is stored immediately. */
 const FLUSH_BYTES = 64 * 1024;
 /**
- * When this much is unstored, the channel is paused and the agent's own bounded buffer takes over. So no commit is much
- * larger than this.
+ * When this much is unstored, the channel is paused: further messages wait in the agent's replay buffer. So no commit
+ * is much larger than this.
  */
 const HOLD_BACK_BYTES = 256 * 1024;
 const RETRY_DELAY_MS = 500;
@@ -51,7 +52,10 @@ export interface WriterDeps {
 
 export interface Writer {
   readonly batch: Batch;
-  /** Call this after adding to `batch`: an end (stored now), output (stored soon), or only a start (stored last). */
+  /**
+   * Call this after adding to `batch`: an end (stored now), output (stored after {@link flushDelayMs}), or only a start
+   * (stored after {@link FLUSH_DELAY_MS}, because nobody waits for it).
+   */
   added(what: 'end' | 'output' | 'start'): void;
   /** Resolves when everything added so far is stored, or when the writer is stopped. */
   drained(): Promise<void>;

@@ -86,7 +86,7 @@ for thread in threads: thread.join()`),
   'a daemon that was forked twice, then a loop': endless(
     'import subprocess\nsubprocess.run(["sh", "-c", "setsid sleep 60 &"])\nwhile True: pass',
   ),
-  'a loop that is held up until its limit is over': {
+  'a loop that a `pre_execute` hook delays beyond its time limit': {
     ...LIMITS,
     before: `import functools, time
 held = functools.partial(time.sleep, ${(2 * TIMEOUT_MS) / 1_000})

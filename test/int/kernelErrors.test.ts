@@ -18,7 +18,7 @@ raise first`;
 testBehaviours('Errors', {
   '`raise KeyboardInterrupt`': { code: 'raise KeyboardInterrupt' },
   'SIGINT to itself': { code: 'import os, signal\nos.kill(os.getpid(), signal.SIGINT)' },
-  'a coroutine of a cell, dropped before it starts': {
+  '`get_ipython().run_cell_async(...)` without `await`': {
     code: 'get_ipython().run_cell_async("1")\nNone',
     stdout: '',
     stderr: '',

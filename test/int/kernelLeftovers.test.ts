@@ -106,7 +106,7 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
       expect(lines).toEqual(['', 'number 0', 'number 1', 'number 2', 'number 3']);
     },
   },
-  '`os.fork()` that returns in both branches': {
+  '`os.fork()` whose child does not call `os._exit`': {
     code: `import os, warnings
 warnings.simplefilter("ignore")
 child = os.fork()

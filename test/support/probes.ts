@@ -1,4 +1,4 @@
-/** Attacks on the cell in Python (test/e2e/security/probes): their names, and the code that runs a theme. */
+/** Attacks on a worker, in Python (test/e2e/security/probes): their names, and the code that runs a theme. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export const TIERS = ['runc', 'runsc'] as const;

@@ -56,7 +56,7 @@ describe('the container of a worker', () => {
     expect(hostConfig('runsc').environment).toEqual(['CELLHOUSE_CPUS=1', 'CELLHOUSE_PIDS=128']);
   });
 
-  it('mounts nothing of the host but its socket folder', () => {
+  it('a worker mounts nothing of the host but its socket folder', () => {
     expect(hostConfig('runc').host).toMatchObject({
       Binds: ['/run/cellhouse/p/w:/run/cellhouse/socket'],
       ReadonlyRootfs: true,

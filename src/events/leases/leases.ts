@@ -1,15 +1,16 @@
 /**
- * Which gateway may act for a worker (or another name) now. A lease is a row `(name, holder, epoch, expires_at)` on the
- * database's clock. Each change of holder, and each restart of the same holder, raises the epoch. A holder whose lease
- * was taken over can do no harm: its writes carry the old epoch and are refused.
+ * Which gateway may act for a worker now, or do something else that a lease names, such as the upkeep. A lease is a row
+ * `(name, holder, epoch, expires_at)`; times are those of the database's clock. The epoch rises each time that the
+ * lease is acquired: by another holder, or by the same holder after a restart. A holder whose lease was taken over can
+ * do no harm: its writes carry the old epoch and are refused.
  */
 import type { GatewayId, WorkerId } from '../../domain/ids.ts';
 import type { Cursor } from '../store/eventStore.ts';
 
 export interface Leases {
   /**
-   * Resolves with the epoch, or null while another live gateway holds it. A holder that acquires it again always
-   * succeeds.
+   * Resolves with the epoch of the acquired lease, or with null while another live gateway holds it. A holder can
+   * always acquire its own lease again.
    */
   acquire(name: string): Promise<number | null>;
   /**
@@ -19,9 +20,9 @@ export interface Leases {
    */
   acquireWorker(workerId: WorkerId): Promise<Cursor | null>;
   /**
-   * Whether it is certain, by this process's own clock, that nobody else has the lease now. Also false if the lease
-   * could not be renewed for its whole life (the database was away, or this process was paused), although it may still
-   * be ours.
+   * Whether it is certain, by this process's own clock, that nobody else has the lease now. It is also false if no
+   * renewal has succeeded within the life of the lease (the database was away, or this process was paused). Even then,
+   * this gateway may still have the lease.
    */
   isHeld(name: string): boolean;
   release(name: string): Promise<void>;
@@ -47,8 +48,8 @@ export interface Leases {
 }
 
 /**
- * How long a lease lives without renewal. A dead gateway's workers are taken over within this time and one look of
- * another gateway: less than 3 s.
+ * How long a lease lives without renewal. A dead gateway's workers are taken over after at most this time plus the
+ * interval at which other gateways look for orphans: less than 3 s in total.
  */
 export const LEASE_TTL_MS = 2_000;
 export const LEASE_RENEW_INTERVAL_MS = 500;

@@ -3,10 +3,10 @@
  * this, storing the output of ten such kernels takes all CPU time of the database and the gateway, and the commits of a
  * `1+1` wait behind megabytes (docs/decisions/0016-floods-make-way.md).
  *
- * A worker that has stored more than a burst counts as a flood until it has stored little for some seconds. After a
- * flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood alone
- * does not pause, nor do floods while nobody else commits. Everything else never pauses: figures, long answers, large
- * code.
+ * A worker that has stored more than {@link BURST_BYTES} counts as a flood until it has stored little for some seconds.
+ * After a flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood
+ * alone does not pause. Floods do not pause either while nobody else commits. Nothing else ever pauses: not figures,
+ * long answers or large code.
  */
 import type { WorkerId } from '../../domain/ids.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
@@ -14,22 +14,22 @@ import type { PreparedCommit } from './preparedCommit.ts';
 /** As much as some figures or a long table. */
 const BURST_BYTES = 512 * 1024;
 /**
- * A worker's stored bytes are forgotten at this rate. The rate is lower than what each of many floods stores while they
- * pause for each other, so that they stay floods.
+ * A worker's stored bytes are forgotten at this rate. Floods that pause for each other still store faster than this, so
+ * each of them continues to count as a flood.
  */
 const FORGIVEN_BYTES_PER_SECOND = 64 * 1024;
 /** Bytes beyond this are not counted, so that a worker is no flood any more 8 seconds after its output has ended. */
 const MAX_EXCESS_BYTES = 2 * BURST_BYTES;
 /**
- * The pause after a flood's commit, as a multiple of the commit's duration. So floods together get an eighth of the
- * time.
+ * The pause after a flood's commit, as a multiple of the commit's duration. So all floods together use an eighth of the
+ * time for their commits.
  */
 const PAUSES_PER_COMMIT = 7;
 /** Longest pause, however long the commit took. */
 const MAX_PAUSE_MS = 100;
 /**
- * How long a commit of somebody else counts as recent. A client that calls back to back commits nothing while its code
- * runs.
+ * How long a commit of somebody else counts as recent. It is longer than a short call takes. So a client that makes one
+ * short call after another always counts as active, although it commits nothing while its code runs.
  */
 const RECENT_MS = 250;
 /** Above this number of workers, those without counted bytes are dropped. */

@@ -1,6 +1,7 @@
 /**
- * Writes everything durable. A commit is atomic: it contains events of any number of streams, the projection rows they
- * fold into, outputs, a worker's cursor and an idempotency key. Either all of it is written, or it throws.
+ * Everything that must be durable is written here. A commit is atomic: it contains events of any number of streams, the
+ * projection rows that follow from them, outputs, a worker's cursor and an idempotency key. Either all of it is
+ * written, or `commit` throws.
  */
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
@@ -27,7 +28,7 @@ export interface Cursor {
   readonly bootId: string;
   /** The agent's `seq` of the last message whose effects are stored by this commit or an earlier one. */
   readonly seq: number;
-  /** JSON that a successor needs to go on within the running execution. The store does not look into it. */
+  /** JSON that the next gateway needs to continue the running execution. The store does not look into it. */
   readonly progress: unknown;
 }
 
@@ -77,10 +78,7 @@ export class ConcurrencyError extends Error {
   }
 }
 
-/**
- * The session was used after the time since which it should have been idle ({@link Commit.idleSince}). Nothing was
- * written.
- */
+/** The session was used after {@link Commit.idleSince}, so it is not idle. Nothing was written. */
 export class SessionInUseError extends Error {
   constructor(options?: ErrorOptions) {
     super('The session was used meanwhile.', options);
@@ -104,10 +102,10 @@ export class FencedError extends Error {
 /** The commit would have exceeded a limit, alone or together with commits of other gateways. Nothing was written. */
 export class LimitError extends Error {
   readonly limit: 'maxUnfinished' | 'maxWorkers';
-  /** How many there would have been. */
+  /** How many unfinished executions or workers there would have been. */
   readonly count: number;
   constructor(limit: LimitError['limit'], count: number, options?: ErrorOptions) {
-    super(`There would be ${count} (${limit}).`, options);
+    super(`The commit would raise the number to ${count}, which is above ${limit}.`, options);
     this.name = 'LimitError';
     this.limit = limit;
     this.count = count;

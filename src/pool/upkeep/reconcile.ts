@@ -1,5 +1,5 @@
 /**
- * Brings recorded workers and running containers into agreement, at the start and on a timer:
+ * Makes recorded workers and existing containers agree, at the start and on a timer:
  *
  * | recorded | container | then |
  * |---|---|---|
@@ -9,10 +9,10 @@
  * | IDLE, ASSIGNED | alive | adopted, if no live gateway acts for it |
  * | STARTING, IDLE, ASSIGNED | dead or gone | lost, its session closed, its executions ended |
  * | RETIRED, LOST | any or none | settled: whatever is left is removed |
- * | none, REMOVED | any | a stranger with this pool's label: removed |
+ * | none, REMOVED | any | it is a stranger, although it has this pool's label: removed |
  *
- * A gateway takes the lease of a new worker before it records the request. So if another gateway gets that lease, the
- * maker is gone. Containers without this pool's label are never touched.
+ * The maker of a worker is the gateway that makes it. It takes the worker's lease before it records the request. So if
+ * another gateway can take that lease, the maker is gone. Containers without this pool's label are never touched.
  */
 import type { Logger } from 'pino';
 import type { WorkerId } from '../../domain/ids.ts';
@@ -37,8 +37,8 @@ export interface ReconcileDeps extends EndWorkerDeps {
 
 export async function reconcile(deps: ReconcileDeps): Promise<void> {
   const { queries } = deps.database;
-  // Containers are listed first. Each worker is recorded before its container exists, so one without a record is a
-  // stranger.
+  // Containers are listed before workers are read. A worker is recorded before its container exists, so a listed
+  // container without a recorded worker is a stranger.
   const containers = await deps.runtime.list(deps.poolId);
   const workers = await queries.workersInStates(deps.poolId, UNSETTLED_STATES);
   const byWorker = new Map(containers.map((container) => [container.workerId, container]));
@@ -92,14 +92,16 @@ async function reconcileRequested(
   const detail = 'The gateway that made it ended before its container was recorded.';
   const found = { ...worker, containerId: container?.containerId ?? null };
   await endWorker(deps, found, loss('create-failed', detail));
-  // If its maker was only slow, the worker is alive by now, and a gateway that finds it without a lease adopts it.
+  // If the maker was only slow and the worker is alive by now, `endWorker` has recorded nothing. Then a gateway that
+  // finds the worker without a lease adopts it.
   await leases.releaseWorker(worker.id);
 }
 
 async function reconcileStarting(deps: ReconcileDeps, worker: Worker): Promise<void> {
   if ((await deps.database.leases.acquireWorker(worker.id)) === null) return;
   const isOver = await loseIfEnded(deps, worker).catch((error: unknown) => {
-    // The worker's socket will show whether it is alive. This gateway has the lease, so only it can bring it up.
+    // The engine is away, so the worker counts as alive: its socket will show whether that is true. Only this gateway
+    // may bring the worker up, because it has the lease.
     if (isEngineAway(error)) return false;
     throw error;
   });
@@ -128,7 +130,7 @@ async function removeStranger(
   if (worker && worker.state !== 'REMOVED') return;
   deps.logger.warn(
     { containerId, workerId },
-    'removing a container with the label of this pool that no recorded worker has',
+    'removing a container that has the label of this pool but belongs to no recorded worker',
   );
   await deps.runtime.remove({ poolId: deps.poolId, workerId, containerId });
 }

@@ -46,7 +46,7 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
 
 /**
  * Begins an answer to the principal.
- * @param advice for a caller whose answer is too large: what this protocol offers
+ * @param advice how to get output in parts over this protocol, for the error of an answer that is too large
  */
 export function answer(
   deps: Pick<ServiceDeps, 'database' | 'config'>,

@@ -15,7 +15,7 @@ const SEQUENCE =
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const NEEDS_CARE = /[\r\b\u001b]/;
 
-/** Drawing this many characters takes some 25 ms and 11 MB, and one document can ask for it many times. */
+/** Drawing this many characters takes some 25 ms and 11 MB, and one GraphQL document can ask for many drawings. */
 const MAX_DRAWN_CHARS = 1_048_576;
 
 /**
@@ -27,7 +27,7 @@ export function renderedText(text: string): string {
   if (text.length > MAX_DRAWN_CHARS) {
     throw new DomainError(
       'BAD_USER_INPUT',
-      `The text has ${text.length} characters and contains control sequences. Such a text can be rendered up to ${MAX_DRAWN_CHARS} characters. Ask for \`stdout\` instead.`,
+      `The text has ${text.length} characters and contains control sequences. Such a text is rendered only if it has at most ${MAX_DRAWN_CHARS} characters. Ask for \`stdout\` instead.`,
       { limit: MAX_DRAWN_CHARS },
     );
   }
@@ -76,8 +76,8 @@ function control(screen: Screen, line: string, at: number): number {
 
 /**
  * A line is a string until the cursor moves back in it; from then on it is an array of code points. The cost of each
- * step is proportional to what it writes, so even a hostile text costs no more than its length. For the same reason
- * nothing is written beyond a line's end.
+ * step is proportional to what it writes, so even the cost of a hostile text is proportional to its length. For the
+ * same reason, the cursor never stands beyond the end of a line, so no line is padded.
  */
 function createScreen() {
   const lines: (string | string[])[] = [''];

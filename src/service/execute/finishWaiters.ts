@@ -13,8 +13,9 @@ const LOOK_INTERVAL_MS = 5_000;
 
 export interface FinishWaiters {
   /**
-   * Follows an execution that is about to be recorded, until the returned function is called. A later `wait` for it
-   * then has missed none of its events and needs no read, even if another gateway ran it very fast.
+   * Follows the events of an execution that is about to be recorded, until the returned function is called. While an
+   * execution is followed, none of its events is missed. So a `wait` that begins later needs no read, even if another
+   * gateway has already run the execution.
    */
   follow(id: ExecutionId): () => void;
   /**

@@ -1,5 +1,5 @@
 /**
- * Hostile code attacks the cell from a normal session, under each runtime, and none of it may get through. A probe that
+ * Hostile code attacks its worker from a normal session, under each runtime, and no attack may succeed. A probe that
  * breaks for another reason counts as failed, too.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,7 +55,7 @@ describe.each(TIERS)('under %s, hostile code that', (tier) => {
     });
   });
 
-  it('has reached no server of the host', () => {
+  it('the attacks have reached no server of the host', () => {
     expect(targets.connections()).toBe(0);
   });
 

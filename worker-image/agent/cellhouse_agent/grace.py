@@ -1,11 +1,11 @@
-"""Counts how much of its grace a kernel has used: the time in which it could run, not the time that passes.
+"""Counts how much of its grace time a kernel has used: only time in which the kernel could run counts.
 
-Beside busy neighbours a kernel may get no CPU for longer than its whole grace. Code that would have ended in
-time must not lose its variables because of that. So the agent looks at the kernel periodically, and counts:
+Beside busy neighbours a kernel may get no CPU for longer than its whole grace time. Code that would have ended in
+time must not lose its variables because of that. So the agent looks at the kernel periodically. If at a look the kernel
 
-    it sleeps         all time since the last look: it could have ended, and did something else
-    it wants a CPU    the time in which it ran, or in which its container used its whole CPU limit: what a kernel's own
-                      children take from it is its own doing
+    sleeps         all time since the last look counts: the kernel could have ended, and did something else
+    wants a CPU    the time counts in which the kernel ran, or in which its container used its whole CPU limit. So CPU
+                   time that the kernel's own children take from the kernel counts, because the code started them
 
 Code can make its own kernel wait for a CPU, for example by a low priority. So MAX_STRETCH limits even that wait.
 """
@@ -23,13 +23,14 @@ from cellhouse_agent.usage_sampler import UsageSampler
 LOOK_SECONDS = 0.1
 # The longest punctual interval between two looks, in steps. The agent sleeps in between, so a longer interval means
 # that the agent itself had to wait for a CPU. Under gVisor that is the only sign: there a kernel seems to run while its
-# sandbox waits for the host. Of an interval twice this long, half of this counts; of one three times as long, a third.
+# sandbox waits for the host. At most this much of an interval counts. Of an interval twice as long, only half of this
+# limit counts; of one three times as long, only a third.
 PUNCTUAL_SHARE = 1.2
-# The grace ends after this many times its length, whatever the kernel waits for. A kernel that gets a tenth of a CPU
-# still has its whole grace; a session that gets less is of no use to anybody.
+# The grace time ends after this many times its length, whatever the kernel waits for. A kernel that gets a tenth of a
+# CPU still has its whole grace time; a session that gets less is of no use to anybody.
 MAX_STRETCH = 10
-# At most this much of one interval counts towards MAX_STRETCH: in a longer one, agent and kernel were stopped, or the
-# whole machine was.
+# At most this much of one interval counts towards MAX_STRETCH. If an interval is longer, agent and kernel were stopped
+# meanwhile, or the whole machine was.
 MAX_PAUSE_SECONDS = 1.0
 
 
@@ -45,13 +46,13 @@ class Sight(NamedTuple):
 
 
 class Grace:
-    """A grace of `seconds`, from now on, that the kernel can use."""
+    """A grace time of `seconds`, from now on. Only time in which the kernel can run counts."""
 
     def __init__(
         self, seconds: float, see: Callable[[], Sight], clock: Callable[[], float]
     ) -> None:
         self._seconds = seconds
-        # At most half of the grace: the second interrupt is due then (supervision.py).
+        # At most half of the grace time: the second interrupt is due then (supervision.py).
         self._step = min(LOOK_SECONDS, seconds / 2)
         self._see = see
         self._clock = clock
@@ -61,7 +62,7 @@ class Grace:
         self._passed = 0.0
 
     def is_over(self, share: float = 1.0) -> bool:
-        """Whether the kernel has used up this share of its grace."""
+        """Whether the kernel has used up this share of its grace time."""
         seconds = share * self._seconds
         return self._used >= seconds or self._passed >= MAX_STRETCH * seconds
 
@@ -73,7 +74,8 @@ class Grace:
             self._used += self._usable(elapsed)
             self._passed += min(elapsed, MAX_PAUSE_SECONDS)
             self._looked_at = now
-        # Once it is over, look again at once: only what the kernel has already said is read before that.
+        # Once the grace time is over, the caller looks again immediately. Before that look it only reads messages that
+        # have already arrived, so it does not miss that a kernel has ended in time.
         return now if self.is_over() else self._looked_at + self._step
 
     def _usable(self, elapsed: float) -> float:
@@ -90,7 +92,7 @@ class Grace:
 def grace_of(
     kernel: Kernel, sampler: UsageSampler, seconds: float, clock: Callable[[], float]
 ) -> Grace:
-    """The grace of this kernel, whose container `sampler` looks at."""
+    """The grace time of this kernel. `sampler` measures its container."""
 
     def see() -> Sight:
         cpu = kernel.cpu()

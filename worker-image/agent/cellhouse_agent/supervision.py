@@ -5,10 +5,10 @@ It ends in one of these ways, checked in this order whenever something has chang
     done          the kernel is free again                  -> finished | timeout | interrupted
     died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
     restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    stuck         its time is over and it never began: what an earlier execution left behind holds the kernel, and
-                  ignored SIGINT                            -> timeout | interrupted, fresh kernel
-    limit         its time is over: SIGINT, then `grace`    -> timeout
-                  with another SIGINT, in case the code swallowed the first
+    stuck         its time is over and it never began: something that an earlier execution left running keeps the
+                  kernel busy and ignored SIGINT            -> timeout | interrupted, fresh kernel
+    limit         its time is over: SIGINT, then the grace time with another SIGINT, in case the code
+                  swallowed the first                       -> timeout
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
 
 grace.py counts the time that a kernel gets beyond the limit: without a CPU, a kernel can neither begin nor end.
@@ -33,14 +33,16 @@ from cellhouse_agent.verdict import (
     without_reply,
 )
 
-# After this much silence from the kernel, no `busy` is still on its way behind other messages.
+# If the kernel has been silent for this long, no `busy` can be waiting behind other messages. So the kernel has not
+# begun the code.
 SILENCE_SECONDS = 0.1
-# A free kernel takes code up within a few milliseconds. A kernel that has not done so by the limit, which may be very
-# short, gets this much longer before it counts as stuck. It is less than a session may be held beyond its limit.
+# A free kernel begins code within a few milliseconds. A kernel that has not done so by the limit, which may be very
+# short, gets this much longer before it counts as stuck. This is less than the 0.2 s by which an execution may outlast
+# its limits (docs/kernel.md, "Time").
 TAKE_UP_SECONDS = 0.15
 
-# The share of the grace after which code that still runs is interrupted again: a bare `except` in a loop or a `__del__`
-# may have swallowed the first SIGINT. Until then the code is left alone, since it may be cleaning up.
+# The share of the grace time after which code that still runs is interrupted again: a bare `except` in a loop or a
+# `__del__` may have swallowed the first SIGINT. Until then the code is left alone, since it may be cleaning up.
 INTERRUPT_AGAIN_SHARE = 0.5
 
 
@@ -57,7 +59,7 @@ class Supervision:
     ) -> None:
         self.execution = execution
         self.kernel = kernel
-        # The executor has written its end.
+        # Whether the executor has written the execution's end.
         self.has_ended = False
         self.sampler = sampler
         self._changed = changed
@@ -68,14 +70,14 @@ class Supervision:
         self._has_freed = False
         self._awaits_start = False
         self._heard_at = self._loop.time()
-        # Counts from the limit on, while the execution has not begun.
+        # The time beyond the limit of an execution that has not begun.
         self._take_up: Grace | None = None
-        # Counts from the limit on, once the execution has begun.
+        # The time beyond the limit of an execution that has begun.
         self._grace: Grace | None = None
         self._is_interrupted_again = False
 
     def interrupt(self) -> None:
-        """End the execution as `interrupted`, as soon as possible."""
+        """Interrupt the execution as soon as possible; it ends as `interrupted`."""
         self._is_interrupted = self._is_interrupt_due = True
         self._changed.set()
 
@@ -98,7 +100,7 @@ class Supervision:
         return self._verdict()
 
     async def run(self) -> Verdict | None:
-        """Wait for its end; None if the executor has already written it."""
+        """Wait for the execution's end; None if the executor has already written it."""
         self.sampler.watch()
         while not self.has_ended:
             self._changed.clear()
@@ -118,7 +120,7 @@ class Supervision:
             timer.cancel()
 
     def _verdict(self) -> Verdict | None:
-        """How the execution has ended, None while it goes on."""
+        """How the execution has ended; None while it runs."""
         kernel, execution = self.kernel, self.execution
         is_timeout = self._grace is not None
         outcome = "timeout" if is_timeout else "interrupted" if self._is_interrupted else "finished"
@@ -126,7 +128,8 @@ class Supervision:
             if execution.reply is None:
                 # SIGINT hit the kernel itself.
                 return without_reply(outcome)
-            # After quit() the kernel would take one more request and end while it runs.
+            # After quit(), the kernel would accept one more request, and would end while that request runs. So it is
+            # replaced.
             reason = "died" if execution.wants_exit else None
             return Verdict(outcome, execution.reply, reason)
         if kernel.has_exited and kernel.has_lost_link:
@@ -148,13 +151,13 @@ class Supervision:
             return self._free_kernel(now)
         look_at = self._enforce_limit(now)
         if self._is_interrupt_due and execution.is_interruptible:
-            # Not earlier: the kernel ignores a SIGINT that it gets before it has taken up the code.
+            # Not earlier: the kernel ignores a SIGINT that it gets before it has begun with the request.
             self._is_interrupt_due = False
             self.kernel.interrupt()
         return look_at
 
     def _enforce_limit(self, now: float) -> float:
-        """From the limit on, count the grace and request its interrupts; returns when to look again."""
+        """From the limit on, count the grace time and request its interrupts; returns when to look again."""
         if now < self.execution.deadline:
             return self.execution.deadline
         if self._grace is None:

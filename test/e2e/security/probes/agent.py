@@ -217,7 +217,7 @@ def priorities() -> str:
     )
 
 
-@probe("has the agent or init chosen when memory is short")
+@probe("makes the host's kernel kill the agent or init first when memory is short")
 def out_of_memory_score() -> str:
     def write(pid: int, name: str, text: bytes) -> None:
         with open(f"/proc/{pid}/{name}", "wb", buffering=0) as file:
