@@ -1,4 +1,4 @@
-/** Shows output as it comes. If the connection breaks or the gateway restarts, it goes on after the last event it has. */
+/** Shows output while code runs. If the connection breaks or the gateway restarts, it resumes after the last seq. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient } from 'graphql-ws';
@@ -40,7 +40,7 @@ const socket = createClient({
   url: `${url.replace(/^http/, 'ws')}/graphql`,
   webSocketImpl: WebSocket,
   connectionParams: { 'X-Auth-Token': token },
-  // Its own retry would send the first `after` again.
+  // The client's own retry would resend the `after` of the first attempt.
   retryAttempts: 0,
 });
 
