@@ -22,8 +22,8 @@ export interface Database {
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
   /**
-   * Resolves when a later release has changed the database so that this one is too old for it. Gives the operator's
-   * message.
+   * Resolves with a message for the operator when a later release has changed the database so that this release is too
+   * old for it.
    */
   readonly outdated: Promise<string>;
   /**

@@ -61,7 +61,7 @@ const COMMIT_LIMITS = { statementTimeoutMs: 7_500, answerTimeoutMs: 10_000 };
  */
 const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
 
-/** Readiness probes give up after a few seconds. A half-open connection would never answer. */
+/** Load balancers give up a readiness check after a few seconds. A half-open connection would never answer. */
 const PING_TIMEOUT_MS = 2_000;
 
 type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
@@ -105,7 +105,7 @@ function assemble(
   let closed: Promise<void> | null = null;
   return {
     gatewayId,
-    // Commits wait by themselves.
+    // Commits need no wrapper: they wait for an absent database by themselves.
     store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
     queries: allPatient(createQueries(reads, { newId, freshOutputs }), patience),
     leases: { ...leases, ...allPatient(asked(leases), patience) },

@@ -162,7 +162,7 @@ export const outputEvents = pgTable(
   (table) => [primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] })],
 );
 
-/** How far each worker's messages are stored, and the lease epoch that may store more. */
+/** How far each worker's messages are stored, and the current epoch of its lease: only commits with it are accepted. */
 export const workerCursors = pgTable('worker_cursors', {
   workerId: uuid('worker_id').primaryKey(),
   epoch: integer('epoch').notNull(),
@@ -212,7 +212,7 @@ export const prunedStreams = pgTable('pruned_streams', {
   prunedAt: time('pruned_at').notNull().defaultNow(),
 });
 
-/** One row: the pool of this database and the engine it lives on. */
+/** One row: the pool of this database, and the engine on which its containers run. */
 export const pools = pgTable('pools', {
   /** Always true, so that a second row is refused. */
   isOnly: boolean('is_only').primaryKey().default(true),

@@ -18,7 +18,7 @@ export interface Job {
   /** As last stored. */
   execution: Execution;
   readonly code: string;
-  /** It was already recorded when this gateway took over the worker, so a predecessor may have sent it to the agent. */
+  /** It was recorded before this gateway took over the worker, so the former holder may have sent it to the agent. */
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */
   nextSeq: number;

@@ -40,8 +40,8 @@ class Held implements HeldWorker, OperatedWorker {
   #bootId: string;
   #session: Session | null;
   /**
-   * The execution whose code is not sent for now: an interrupt for it is pending, and a predecessor may have sent the
-   * code already. The agent's answer to the interrupt tells whether it has the code.
+   * The execution whose code is not sent for now: an interrupt for it is pending, and the former holder may have sent
+   * the code already. The agent's answer to the interrupt tells whether it has the code.
    */
   #heldBack: ExecutionId | null = null;
   #unstoredCancels = 0;
@@ -122,7 +122,7 @@ class Held implements HeldWorker, OperatedWorker {
     return true;
   }
 
-  /** The next execution waits until the cancellation is stored, so that no successor can send the cancelled code. */
+  /** The next execution waits until the cancellation is stored, so that no later holder can send the cancelled code. */
   cancel(job: Job): void {
     this.#finishUnanswered(job, 'CANCELLED');
     this.#unstoredCancels += 1;
@@ -249,7 +249,7 @@ class Held implements HeldWorker, OperatedWorker {
     if (this.#isReplaced) return;
     this.isSuspect = false;
     const { first } = this.jobs;
-    // A predecessor may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
+    // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
     if (first && this.jobs.progressOf(first) !== null) this.#sendOrAsk(first);
     else this.#runNext();
     this.#deps.onOpen(this.workerId);

@@ -9,9 +9,9 @@ import { endingWithoutAnswer } from './endings.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 import { progressIn } from './progress.ts';
 
-/** A live holder ends them in milliseconds. The lease of a dead or paused holder expires within 2 s. */
+/** A live holder ends the executions in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;
-/** How often it looks for an expired lease if no `ExecutionFinished` wakes it earlier. */
+/** How often `endExecutions` looks for an expired lease if no `ExecutionFinished` wakes it earlier. */
 const HOLDER_LOOK_INTERVAL_MS = 250;
 
 export interface EndExecutionsDeps {
@@ -36,7 +36,7 @@ export async function endExecutions(deps: EndExecutionsDeps, worker: Worker): Pr
       if ((await queries.unfinishedExecutions(worker.id)).length === 0) return;
       const cursor = await leases.acquireWorker(worker.id);
       if (cursor !== null && (await endUnattended(deps, worker, cursor))) return;
-      // Another live gateway holds the worker, or has just taken it. It gets SessionClosed and ends them itself.
+      // Another live gateway holds the worker, or has just taken it. It gets SessionClosed, and ends the executions.
       if (performance.now() > limit)
         throw new Error(`The executions of ${worker.id} did not end within ${HOLDER_LIMIT_MS} ms.`);
       await news.next(HOLDER_LOOK_INTERVAL_MS);

@@ -34,13 +34,13 @@ export interface HeldWorkers {
   drop(id: WorkerId): Promise<void>;
   /** Applies a recorded event of any gateway to the workers. Events must come in order. */
   apply(event: RecordedEvent): void;
-  /** Stops acting for all workers without ending their executions, so that a successor can go on. */
+  /** Stops acting for all workers without ending their executions, so that another gateway can continue. */
   close(drainMs: number): Promise<void>;
 }
 
 export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   const workers = new Map<WorkerId, HeldWorker>();
-  /** The event position from which each held worker was built. A lagging feed may still deliver earlier events. */
+  /** The event position up to which each held worker was read. A lagging event feed may still deliver earlier events. */
   const madeAt = new WeakMap<HeldWorker, number>();
   /** Workers that are being adopted, with the events about them that arrived meanwhile. */
   const adopting = new Map<
@@ -125,7 +125,7 @@ async function hold(
   const cursor = await leases.acquireWorker(id);
   if (cursor === null) return null;
   const [position, found] = await read(deps.database, id).catch(async (error: unknown) => {
-    // If the lease were kept without acting for the worker, no other gateway could act for it either.
+    // If this gateway kept the lease without acting for the worker, no other gateway could act for it either.
     await leases.releaseWorker(id);
     throw error;
   });

@@ -57,7 +57,7 @@ export function createJobs(start: Pick<TakenOver, 'cursor' | 'session' | 'unfini
     if (progress.hasUntoldLoss && first && hasBegun(first)) first.stateLost = true;
   };
 
-  // The first execution may have begun under a predecessor. Then only the cursor says that it must report a loss.
+  // The first execution may have begun under the former holder. Then only the cursor says that it must report a loss.
   reportLoss();
 
   return {

@@ -1,4 +1,4 @@
-/** What a successor needs to go on with a worker. It is stored with the cursor and is opaque to the event store. */
+/** What the next holder of a worker needs to continue. It is stored with the cursor and is opaque to the event store. */
 
 import type { ExecutionId } from '../domain/ids.ts';
 import type { Cursor } from '../events/store/eventStore.ts';
@@ -8,8 +8,8 @@ export interface WorkerProgress {
   /** The progress of the execution under way. */
   readonly execution: ExecutionProgress | null;
   /**
-   * Whether the kernel was replaced and no execution has ended since that began in the new kernel. The first execution
-   * that begins there reports the loss.
+   * Whether a loss of variables is still to be reported: true from the replacement of the kernel until the first
+   * execution that begins in the new kernel has ended. That execution reports the loss.
    */
   readonly hasUntoldLoss: boolean;
   /**
@@ -19,7 +19,7 @@ export interface WorkerProgress {
   readonly isReplacedUnderWay?: boolean;
 }
 
-/** The progress that the predecessor stored. It is empty if the predecessor had begun nothing. */
+/** The progress that the former holder stored. It is empty if that gateway had begun nothing. */
 export function workerProgress({ progress }: Pick<Cursor, 'progress'>): WorkerProgress {
   return (progress as WorkerProgress | null) ?? { execution: null, hasUntoldLoss: false };
 }

@@ -10,11 +10,11 @@ import type { DatabaseAddress } from './databaseAddress.ts';
 const LOCK_TIMEOUT_MS = 5_000;
 /** Longest a statement may run on the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
-/** A transaction that a paused process leaves open blocks every other writer. Ours are never idle on purpose. */
+/** A transaction that a paused process leaves open blocks every other writer. No transaction here waits on purpose. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** By this time the server has answered or given up (STATEMENT_TIMEOUT_MS). If nothing came, the connection is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
-/** After a pause, this process first reads for this time what has already arrived. Only then is the server late. */
+/** If this process was paused, its sockets may have unread answers. They are read for this long before a query fails. */
 const WAKING_ALLOWANCE_MS = 100;
 /** How long a query may take to fail after its socket was destroyed. It normally fails at once. */
 const CLOSING_TIMEOUT_MS = 1_000;

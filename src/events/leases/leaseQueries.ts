@@ -21,8 +21,8 @@ export async function acquireLease(
 }
 
 /**
- * The lease and the cursor's epoch change in one statement. It waits for a predecessor's commit that is under way,
- * because such a commit locks the cursor's row.
+ * The lease and the cursor's epoch change in one statement. If a commit of the former holder is under way, the
+ * statement waits for it, because such a commit locks the cursor's row.
  */
 export async function acquireWorkerLease(
   { sql, answered }: Client,

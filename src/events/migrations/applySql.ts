@@ -7,8 +7,9 @@ import { type Release, sha256 } from './release.ts';
 const MADE = 'made by cellhouse_make_projections';
 
 /**
- * Applies the files of functions and views that have changed since they were last applied, in their order. Then makes
- * the functions that write projections anew, if a table or an entity may have changed. All in one transaction.
+ * Applies the files of functions and views that have changed since they were last applied, in their order. Then, if a
+ * table or an entity may have changed, makes new versions of the functions that write projections. All of this is one
+ * transaction.
  */
 export async function applySql(sql: Sql, { files }: Release): Promise<void> {
   await sql.begin(async (transaction) => {

@@ -1,7 +1,8 @@
 /**
- * The outputs that this gateway has just stored or read. Requests for them that come soon after are answered from
- * memory, without a read. This serves the followers that one commit wakes, followers a little behind, and the answers
- * of short runs. Stored output does not change until it is pruned, so the answer is the same as that of a read.
+ * The outputs that this gateway has just stored or read. Requests that come soon afterwards get them from memory,
+ * without a read. Such requests come from the followers that one commit wakes, from followers that are a little behind,
+ * and from the answers of short executions. Stored output does not change until it is pruned, so memory gives the same
+ * answer as a read.
  */
 import type { ExecutionId } from '../../domain/ids.ts';
 import type {
@@ -27,7 +28,7 @@ export interface FreshOutputs {
    * meanwhile.
    */
   ofExecution(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
-  /** The same, going on to the executions that the user ran next. Such a stream has no end. */
+  /** The same, but it continues with the executions that the user ran next. Such a stream has no end. */
   ofUser(after: OutputCursor, bounds: OutputBounds): OutputsRead | null;
   /** All outputs of each page. Null if some of them are not in memory, or if they exceed `maxBytes` of stored JSON. */
   pages(pages: readonly OutputPage[], maxBytes: number): (readonly OutputItem[])[] | null;
@@ -35,8 +36,8 @@ export interface FreshOutputs {
 
 export function createFreshOutputs(now = () => performance.now()): FreshOutputs {
   /**
-   * For each unfinished execution, the seq of the last output that this gateway stored. The entry goes once a reader
-   * got the answer "nothing yet".
+   * For each unfinished execution, the seq of the last output that this gateway stored. The entry is deleted once a
+   * reader got the answer "nothing yet".
    */
   const lastStored = new Map<ExecutionId, number>();
   /** The execution that the same user ran next, as learned from a read. */

@@ -11,9 +11,15 @@ import { ITEM_OVERHEAD_BYTES } from '../../domain/outputSize.ts';
  * database.
  */
 const EXECUTION_BYTES = 2 * 1024 * 1024;
-/** Limit for all executions: 16 in full, or seconds of short runs. What does not fit is read from the database. */
+/**
+ * Limit for all executions: enough for 16 executions at their own limit, or for the short executions of some seconds.
+ * What does not fit is read from the database.
+ */
 const TOTAL_BYTES = 32 * 1024 * 1024;
-/** Answers are made at once, and followers look at least each second. Older outputs may have been pruned. */
+/**
+ * How long an output is kept. Answers are made immediately, and followers look at least once a second, so older outputs
+ * would be of no use. They may also have been pruned meanwhile.
+ */
 const MAX_AGE_MS = 5_000;
 
 /** An output, and the bytes of its stored JSON. */
@@ -42,8 +48,8 @@ interface KeptRun extends Run {
   readonly bytes: number;
   readonly at: number;
   /**
-   * Its neighbours in the list of all runs. It is a linked list because a Set is slow here: its iteration passes over
-   * all deleted first entries each time.
+   * Its neighbours in the list of all runs. A Set instead of the linked list would be slow: each search for its oldest
+   * entry passes over all entries that were deleted before it.
    */
   older: KeptRun | null;
   newer: KeptRun | null;

@@ -3,7 +3,7 @@
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
  * A stream is deleted whole or not at all. One transaction deletes its events and outputs, and notes that a rebuild
- * must leave its row alone. The stream of the newest event always stays, because new positions count on from it.
+ * must leave its row alone. The stream of the newest event always stays: the next position is counted from that event.
  */
 
 import { STREAM_KINDS } from '../../domain/entities.ts';

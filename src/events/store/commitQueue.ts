@@ -2,9 +2,9 @@ import { within } from '../../async/within.ts';
 import { createBulkPace } from './bulkPace.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** More gains nothing measurable. If one commit fails, all others in its group are sent again one by one. */
+/** A larger group gains nothing measurable. If one commit fails, all others in its group are sent again one by one. */
 const MAX_GROUP_COMMITS = 64;
-/** Limits how long the next group waits, to some 5 ms. A single commit may be larger. */
+/** Limits the duration of a group, and thus the wait of the next one, to some 5 ms. A single commit may be larger. */
 const MAX_GROUP_BYTES = 256 * 1024;
 /** Commits up to this size (requests, starts and ends of runs, some lines) join a group even if it is full by bytes. */
 const SMALL_BYTES = 16 * 1024;

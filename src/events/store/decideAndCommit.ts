@@ -38,8 +38,8 @@ export async function decideAndCommit<State, Refusal>(
 }
 
 /**
- * Repeats `attempt` while its commit loses to another writer. For callers that must take something, such as a worker,
- * between deciding and committing.
+ * Repeats `attempt` as long as another writer commits first. This is for callers that must take something, such as a
+ * worker, between deciding and committing.
  * @throws what `attempt` throws except ConcurrencyError
  */
 export async function decideAgain<T>(attempt: (isAgain: boolean) => Promise<T>): Promise<T> {

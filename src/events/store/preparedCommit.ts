@@ -21,7 +21,8 @@ export interface PreparedCommit {
    */
   readonly exclusive: ReadonlySet<string>;
   /**
-   * Names of the things it only guards. Commits with the same guard may share a group, but not with one that writes it.
+   * Names of the things that it does not write, but that must not have changed. Commits with the same name here may
+   * share a group, but not with a commit that writes the thing.
    */
   readonly shared: ReadonlySet<string>;
   /** When the commit was requested, by `performance.now()`. */

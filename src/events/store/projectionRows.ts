@@ -7,9 +7,9 @@ import type { PreparedCommit } from './preparedCommit.ts';
 type Rows = Map<StreamKind, string[]>;
 
 /**
- * Three sets of rows: changed rows, new rows, and new rows that hold a position. Each set is a list of kinds and a text
- * with a line of JSON for each kind, or two nulls if the set is empty. Kinds always have the same order, so that groups
- * of several gateways lock rows in the same order.
+ * Three sets of rows: changed rows, new rows, and new rows that contain the position of an event. Each set is a list of
+ * kinds and a text with a line of JSON for each kind, or two nulls if the set is empty. Kinds always have the same
+ * order, so that groups of several gateways lock rows in the same order.
  */
 export function projectionRows(group: readonly PreparedCommit[]): (StreamKind[] | string | null)[] {
   const changed: Rows = new Map();

@@ -1,11 +1,11 @@
 /**
- * How listeners hear of events and outputs.
+ * How listeners learn of events and outputs.
  *
- * `position` is that of the last event that listeners got. This process's own commits arrive by direct call. If such a
- * commit follows `position` directly, listeners get it at once, without a read. Anything else (a NOTIFY of a higher
- * position, a new LISTEN, the poll) only starts to catch up: the events after `position` are read and passed on in
- * order. Both ways skip events up to `position`, so listeners get each event once and in order, even if the two ways
- * overlap.
+ * `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
+ * arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
+ * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only starts to catch up: the
+ * events after `position` are read and passed on in order. Both ways skip events up to `position`, so listeners get
+ * each event once and in order, even if the two ways overlap.
  */
 import type { Logger } from 'pino';
 import type { Client } from '../connection/client.ts';
@@ -19,8 +19,8 @@ import type { WakeUps } from './wakeUps.ts';
 /** The longest delay that a lost notification causes. */
 const POLL_INTERVAL_MS = 1_000;
 /**
- * PostgreSQL notifies within milliseconds. A notification that is missing after so many polls shows a half-open
- * connection.
+ * PostgreSQL notifies within milliseconds. If a notification is still missing after so many polls, the connection is
+ * half-open.
  */
 const DEAF_AFTER_POLLS = 3;
 
@@ -36,7 +36,7 @@ export interface WakeUpsDeps {
 export interface FedWakeUps extends WakeUps {
   /** Called by the store with what this process has committed. */
   readonly onCommitted: OnCommitted;
-  /** Starts after the current last position: listeners get later events only. Resolves once LISTEN is in force. */
+  /** Starts after the current last position: listeners get later events only. Resolves when notifications arrive. */
   start(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     else outputs.wake(notification.outputs);
   }
 
-  /** LISTEN is in force. Commits made before that were not notified, so this looks for them. */
+  /** Called when LISTEN has begun. Earlier commits were not notified, so this looks for them. */
   async function listening(): Promise<void> {
     hearing.beginAnew();
     await feed.catchUp();
@@ -119,7 +119,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   };
 }
 
-/** Whether notifications still arrive. Every commit is notified, this process's own included. */
+/** Tells whether notifications still arrive. Every commit is notified, also those of this process. */
 function createHearing() {
   let position = 0;
   /** The feed's positions at the last polls, oldest first. */

@@ -34,8 +34,8 @@ export function createWaitingRequests(
   const closing = new AbortController();
   let count = 0;
   /**
-   * The published number. Null at first: a killed predecessor with this id may have left any number, which is
-   * corrected.
+   * The published number. Null at first: if this gateway was killed before, its row may contain any number, which must
+   * be corrected.
    */
   let told: number | null = null;
   let telling: Promise<void> | null = null;

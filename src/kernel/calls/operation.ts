@@ -10,12 +10,13 @@ export const QUICK_TIMEOUT_MS = 5_000;
  */
 export interface Operation<Input, Answer> {
   /**
-   * A GET only reads: it has no fields and no fence. The agent accepts a POST only under the highest epoch it has seen.
+   * A GET only reads: it has no fields, and the agent does not check its epoch. The agent accepts a POST only under the
+   * highest epoch that it has seen.
    */
   readonly method: 'GET' | 'POST';
   /** Limit from dialling to the last byte of the answer. */
   readonly timeoutMs: number;
-  /** The fields of the request as the wire names them; the epoch is not among them. */
+  /** The fields of the request, under the names of the protocol. The epoch is not among them. */
   readonly request: (input: Input) => Readonly<Record<string, unknown>>;
   readonly answer: z.ZodType<Answer>;
 }

@@ -1,5 +1,5 @@
 /**
- * One WebSocket to a worker, from dialling to its end; {@link openKernelChannel} makes a new one after each.
+ * One WebSocket to a worker, from dialling to its end. {@link openKernelChannel} opens the next one after that.
  *
  * ```
  *  dialling --upgrade--> greeting --hello--> open --...--> ended (lost | fenced)
@@ -19,7 +19,7 @@ import { closeSocket, dialWorker, textOf } from './workerSocket.ts';
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Limit from the upgrade to the hello, which the agent sends immediately after it. */
 const HELLO_TIMEOUT_MS = 5_000;
-/** Limit of bytes sent but not read by the peer. The agent never stops reading. A few of the largest requests fit. */
+/** Limit of bytes sent but not read by the peer: enough for a few of the largest requests. An agent always reads. */
 const MAX_UNREAD_BYTES = 32 * 1_048_576;
 /** The agent's close code when another gateway connects with an equal or higher epoch (docs/worker-protocol.md). */
 const CLOSE_CODE_FENCED = 4409;

@@ -1,7 +1,9 @@
 /** How often the peer is pinged. A stopped process keeps its socket open, so only silence shows that it is gone. */
 const PING_INTERVAL_MS = 2_000;
-/** After this many pings without a sign of life the peer counts as gone. Counted in ticks, not in time: if this process
- *  itself was stopped, the answers are already in the socket and are read before the next tick. */
+/**
+ * After this many pings without a sign of life, the peer counts as gone. Pings are counted, not time: if this process
+ * itself was stopped, the answers are already in the socket, and are read before the next ping.
+ */
 const MAX_UNANSWERED_PINGS = 3;
 
 export interface Liveness {

@@ -1,7 +1,8 @@
 import { backOffMs } from '../../async/backOffMs.ts';
 
 /**
- * Most causes are over immediately, and code may be waiting. A worker that comes back later is reached within a second.
+ * Most outages are over immediately, and code may be waiting, so the first pause is short. A worker that comes back
+ * after a long outage is reached within a second.
  */
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 /** After a connection that lasted this long, the next loss starts with the short delay again. */

@@ -12,7 +12,7 @@ import type { Jobs } from '../jobs.ts';
 export interface DurableOperation extends RequestRule {
   /**
    * Resolves when the agent has answered, or need not be asked. It is called again after a rejection. The event's id is
-   * the call's `requestId`, because a predecessor may have sent the same request already.
+   * the call's `requestId`, because the former holder may have sent the same request already.
    */
   carryOut(worker: OperatedWorker, request: RecordedEvent): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface OperatedWorker {
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */
   readonly isActing: boolean;
-  /** Stops holding back the execution's code. Returns whether it was held back until the interrupt was answered. */
+  /** Stops holding back the execution's code. Returns whether it was held back until now, because of an interrupt. */
   endHoldBack(id: ExecutionId): boolean;
   /** Ends one of its jobs as CANCELLED; its code is never sent. */
   cancel(job: Job): void;

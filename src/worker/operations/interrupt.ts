@@ -10,7 +10,7 @@ export const interrupt = durableOperation({
     const id = streamId as ExecutionId;
     const job = jobs.find(id);
     if (!job) return;
-    // Neither this gateway nor a predecessor has sent the code.
+    // Neither this gateway nor the former holder has sent the code.
     if (!job.isTakenOver && jobs.progressOf(job) === null) return worker.cancel(job);
     const { known } = await worker.call('interrupt', { msgId: id, requestId: metadata.eventId });
     const isUnsent = worker.endHoldBack(id) || jobs.progressOf(job) === null;

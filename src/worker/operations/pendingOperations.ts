@@ -1,7 +1,7 @@
 /**
  * The requests for durable operations that the agent has not answered yet. Each is recorded before any gateway acts on
- * it. The gateway that holds the worker sends it until it is answered, and a successor sends it again. That is safe,
- * because the agent carries out a request with the same event id only once.
+ * it. The gateway that holds the worker sends it until it is answered. If that gateway dies, the next holder sends it
+ * again. That is safe, because the agent carries out a request with the same event id only once.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
@@ -9,7 +9,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { EventId } from '../../domain/ids.ts';
 
-/** Avoids a tight loop. The worker's channel deals with an agent that does not answer. */
+/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it (`onUnreachable`). */
 const RETRY_DELAY_MS = 500;
 /** How many ids are remembered to ignore repeated requests. Repeats come within seconds, so fewer would do. */
 const MAX_REMEMBERED = 1_000;

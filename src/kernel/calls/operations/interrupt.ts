@@ -17,7 +17,7 @@ export const interrupt = operation({
     interrupted: z.boolean(),
     /**
      * False: the agent has never received the execution, and will not run it if it arrives later. Agents older than
-     * this field do not send it. They count as `true`, since nothing can be concluded from a missing field.
+     * this field do not send it. A missing field counts as `true`, since nothing can be concluded from it.
      */
     known: z.boolean().default(true),
   }),
