@@ -1,8 +1,8 @@
 /**
  * How a worker ends, whatever the cause. `endWorker` records the reason together with the end of the worker's session.
- * `settleWorker` then carries it out until nothing of the worker is left. Every step may be repeated, also by another
- * gateway: an end that is already recorded yields no events, and `settleWorker` continues where the last attempt
- * stopped.
+ * `settleWorker` then ends the executions and removes the container, until nothing of the worker is left. Every step
+ * may be repeated, also by another gateway: an end that is already recorded yields no events, and `settleWorker`
+ * continues where the last attempt stopped.
  */
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
@@ -137,8 +137,8 @@ async function record(
 }
 
 /**
- * The worker's end comes first, because it is recorded as the cause of the session's end. A worker that goes on, since its
- * start succeeded after all, keeps its session.
+ * The worker's end comes first, because it is recorded as the cause of the session's end. A worker whose start has
+ * succeeded after all does not end, and keeps its session.
  */
 function decideEnd(
   { worker, session }: Recorded,

@@ -152,7 +152,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     heldWorkers,
     onUnsettled: (workerId, error) => {
       const details = { error: messageOf(error), workerId };
-      logger.warn(details, 'could not remove everything of an ended worker; the next sweep will');
+      logger.warn(details, 'could not remove all of an ended worker; the next sweep tries again');
       keeping.sweepSoon();
     },
   };

@@ -40,7 +40,7 @@ export interface HeldWorkers {
 
 export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
   const workers = new Map<WorkerId, HeldWorker>();
-  /** The event position up to which each held worker was read. A lagging event feed may still deliver earlier events. */
+  /** The event position up to which each held worker was read. A lagging event feed may still report earlier events. */
   const madeAt = new WeakMap<HeldWorker, number>();
   /** Workers that are being adopted, with the events about them that arrived meanwhile. */
   const adopting = new Map<

@@ -14,7 +14,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** By this time the server has answered or given up (STATEMENT_TIMEOUT_MS). If nothing came, the connection is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
-/** If this process was paused, its sockets may have unread answers. They are read for this long before a query fails. */
+/** After a pause of this process, its sockets may have unread answers. They are read for this long before a failure. */
 const WAKING_ALLOWANCE_MS = 100;
 /** How long a query may take to fail after its socket was destroyed. It normally fails at once. */
 const CLOSING_TIMEOUT_MS = 1_000;

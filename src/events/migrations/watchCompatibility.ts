@@ -36,7 +36,7 @@ export function watchCompatibility(
           if (objection) return resolve(objection);
         } catch (err: unknown) {
           if (!signal.aborted)
-            logger.warn({ err }, 'Whether a later release was here could not be read');
+            logger.warn({ err }, 'Could not check whether a later release has changed the database');
         }
       }
     };

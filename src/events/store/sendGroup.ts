@@ -6,7 +6,7 @@ import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** How long a commit waits for a database that is away. A group fails when its oldest commit has waited for this long. */
+/** How long a commit waits for a database that is away. A group fails when its oldest commit has waited this long. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
 /** The same while closing. If a commit fails then, the agent sends its output again, to the next gateway. */
 const CLOSING_RETRY_LIMIT_MS = 2_000;

@@ -50,7 +50,8 @@ export function createWaitingRequests(
         told = now;
         await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
-        deps.logger.warn({ error: messageOf(error) }, 'others could not be told who waits here');
+        const message = 'could not tell other gateways how many calls wait here; trying again';
+        deps.logger.warn({ error: messageOf(error) }, message);
         await pause(RETRY_DELAY_MS, closing.signal);
       }
     }

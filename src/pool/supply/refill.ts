@@ -11,8 +11,8 @@ import type { PoolCounts } from '../../events/queries/workerQueries.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
 
 /**
- * A start takes a second of one CPU, with waits for the engine and the disk in between. This many keep the CPUs busy.
- * More would only slow down each of them, and everything else on the machine.
+ * A start takes a second of one CPU, with waits for the engine and the disk in between. So many starts at a time keep
+ * the CPUs busy. More would only slow down each start, and everything else on the machine.
  */
 const PARALLEL_CREATIONS_PER_CPU = 3;
 /** How many creations one engine can handle at a time, however many CPUs there are. */
@@ -41,11 +41,11 @@ export interface RefillDeps {
 }
 
 export interface Refill {
-  /** Looks now whether workers are missing. Cheap: requests for a look during a look are combined into one. */
+  /** Looks now whether workers are missing. This is cheap: calls during a look are combined into one further look. */
   look(): void;
   /** Looks now, without waiting for the back-off: the cause of failed creations may be over. */
   retryNow(): void;
-  /** Begins no further creation and abandons those under way. The next start finds and continues them. */
+  /** Begins no further creation, and stops waiting for those under way. The gateway's next start continues them. */
   close(): Promise<void>;
 }
 

@@ -44,7 +44,7 @@ export interface Supply {
   engineBack(): void;
   /** Rejects every waiting request with `error`. */
   refuse(error: Error): void;
-  /** Begins no further creation and abandons those under way. The next start finds and continues them. */
+  /** Begins no further creation, and stops waiting for those under way. The gateway's next start continues them. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The making of workers by this gateway: settings of each, which are under way, and what becomes of failures. */
+/** Makes workers for this gateway: knows their settings and which of them are under way, and ends those that fail. */
 import { withAbort } from '../../async/withAbort.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -52,7 +52,7 @@ export function createWorkerMaking(deps: WorkerMakingDeps): WorkerMaking {
   async function fail(worker: Worker, error: unknown): Promise<void> {
     underWay.delete(worker.id);
     const now = await deps.database.queries.worker(worker.id);
-    // In any other state, another gateway may have brought the worker up meanwhile.
+    // The worker is lost only in these states. In any other state, another gateway has brought it up or ended it.
     if (now && ['REQUESTED', 'STARTING'].includes(now.state))
       await endWorker(deps, now, loss('create-failed', messageOf(error)));
     // Another gateway has ended the worker. This gateway must release the lease, or it would renew it forever.

@@ -7,7 +7,7 @@ import { within } from '../../async/within.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 
-/** A round is a few short database queries. If it takes longer than this, the database counts as away. */
+/** Limit of a request's last chance: a few short database queries. If they take longer, the database counts as away. */
 const LAST_CHANCE_MS = 2_000;
 
 export interface WorkerQueueDeps {

@@ -11,11 +11,14 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 
-/** A dead gateway's workers are taken over within a lease's life (2 s) plus one look. The sum must stay below 3 s. */
+/**
+ * How often each gateway looks for orphans and tries to become the keeper. A dead gateway's workers are taken over
+ * after at most the life of a lease (2 s) plus this time. The sum must stay below 3 s.
+ */
 const LOOK_INTERVAL_MS = 500;
 /** The engine reports deaths immediately. The sweep catches those that it did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
-/** `close()` waits this long for work in progress. It may be abandoned then, because all of it can be repeated. */
+/** How long `close()` waits for work in progress. After that, it abandons the work: all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
@@ -117,5 +120,5 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
 }
 
 function goOn(logger: Logger, error: unknown): void {
-  logger.error({ error: messageOf(error) }, 'upkeep failed; it goes on');
+  logger.error({ error: messageOf(error) }, 'a round of the upkeep failed; the next one tries again');
 }

@@ -106,7 +106,7 @@ async function create(
       await step().catch((failure: unknown) =>
         logger.warn(
           { error: messageOf(failure), workerId: spec.workerId },
-          'could not remove everything of a worker that failed to start; a sweep will',
+          'could not remove all of a worker that failed to start; the next sweep tries again',
         ),
       );
     }

@@ -7,8 +7,8 @@ import type { Worker } from '../../domain/worker.ts';
 import type { AnswerReads } from './answerReads.ts';
 
 /**
- * The loaders of one answer. A document can have several mutations, which run one after the other. So sessions, workers
- * and outputs, which a mutation can change, are read anew for each of them.
+ * The loaders of one answer. An answer can be that of several mutations, which run one after the other. So sessions,
+ * workers and outputs, which a mutation can change, are read anew for each mutation.
  */
 export interface AnswerLoaders {
   readonly session: DataLoader<SessionId, Session | null, string>;

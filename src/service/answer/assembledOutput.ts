@@ -19,7 +19,7 @@ export interface Assembled {
   readonly resultBase64: string | null;
 }
 
-/** The function that makes each of them. */
+/** The function that makes each text. */
 export const ASSEMBLED: {
   readonly [Name in keyof Assembled]: (items: readonly OutputItem[]) => Assembled[Name];
 } = {

@@ -8,7 +8,8 @@ import { type ExecuteRequest, hasKey } from './validateRequest.ts';
 export type RunDeps = AcceptRequestDeps & Pick<ServiceDeps, 'finishWaiters'>;
 
 /**
- * Runs code, on this gateway or another, and resolves when it has finished. It runs on even if the caller disconnects.
+ * Runs code, whichever gateway holds the session's worker, and resolves when the code has ended. The code keeps running
+ * even if the caller disconnects.
  */
 export function execute(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,

@@ -22,8 +22,8 @@ export interface BatchRequest {
 }
 
 /**
- * Runs the cells of a user ({@link runCells}). If the same call is sent again with the same keys, it continues where it
- * was.
+ * Runs the cells of a user ({@link runCells}). If the same call is sent again with the same keys, it continues with the
+ * first cell that was not run.
  */
 export function executeBatch(
   deps: RunDeps & Pick<ServiceDeps, 'stopping'>,
@@ -55,10 +55,10 @@ export interface RunCellsDeps {
 }
 
 /**
- * Runs the cells one after the other, and resolves with those that were run. With `stopOnError`, the first whose status
- * is not OK is the last. All cells run in the session of the first: when that session ends, so does the batch, with or
- * without `stopOnError`. No cell is run if any of them is invalid. Other calls of the user may run between two cells,
- * so code that must not be interleaved belongs in one cell.
+ * Runs the cells one after the other, and resolves with those that were run. With `stopOnError`, the batch ends with
+ * the first cell whose status is not OK. All cells run in the session of the first: when that session ends, the batch
+ * ends, too, with or without `stopOnError`. No cell is run if any of them is invalid. Other calls of the user may run
+ * between two cells, so code that must not be interleaved belongs in one cell.
  * @throws BAD_USER_INPUT, SHUTTING_DOWN, and the errors of a single execution. Their details have the index of the
  * failed cell (`cell`) and the ids of the executions before it (`executionIds`).
  */

@@ -1,4 +1,4 @@
-/** Waits for the ends of executions, on this gateway or another. */
+/** Waits for the ends of executions, whichever gateway records them. */
 
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';

@@ -5,8 +5,8 @@ import { requireExecution } from './execution.ts';
 import { requestInterrupt } from './requestInterrupt.ts';
 
 /**
- * Interrupts a running execution, or cancels a queued one. Resolves with the execution once that has taken effect, or
- * when the grace time is over. Idempotent.
+ * Interrupts a running execution, or cancels a queued one. Resolves with the execution when it has ended. If it has not
+ * ended some seconds after the grace time, resolves with its present state. Idempotent.
  * @throws NOT_FOUND
  */
 export async function interrupt(

@@ -1,6 +1,6 @@
 /**
- * How many continue before the event loop does other work. Sending 16 events takes 1 to 3 ms, so others wait only
- * briefly.
+ * How many callers continue before the event loop does other work. Sending 16 events takes 1 to 3 ms, so other work
+ * waits only briefly.
  */
 const PER_TURN = 16;
 
@@ -13,7 +13,7 @@ export function createTurns(): () => Promise<void> {
 
   function serve(): void {
     for (const go of waiting.splice(0, PER_TURN)) go();
-    // Before the next ones continue, these finish their work and the event loop handles the network.
+    // Before the next callers continue, these finish their work, and the event loop handles the network.
     if (waiting.length > 0) setImmediate(serve);
   }
 

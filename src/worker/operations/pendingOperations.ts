@@ -43,7 +43,7 @@ export function createPendingOperations(deps: PendingOperationsDeps): PendingOpe
         if (closing.signal.aborted) return;
         deps.logger.warn(
           { error: messageOf(error), request: request.event.type },
-          'an agent did not answer',
+          'an agent did not answer; asking it again',
         );
         await pause(RETRY_DELAY_MS, closing.signal);
       }
