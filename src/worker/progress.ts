@@ -1,4 +1,4 @@
-/** What the next holder of a worker needs to continue. It is stored with the cursor. The store does not look into it. */
+/** What the next holder of a worker needs to continue. It is stored with the cursor. The store treats it as any JSON. */
 
 import type { ExecutionId } from '../domain/ids.ts';
 import type { Cursor } from '../events/store/eventStore.ts';

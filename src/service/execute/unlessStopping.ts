@@ -5,8 +5,8 @@ import { DomainError } from '../../domain/errors.ts';
  * The outcome of `run`, which calls `onAccepting` right before its request is recorded. After `stopping` is aborted:
  *
  * - A call that can be repeated safely does not fail. The server closes its connection, which tells the client to send
- *   it again to another gateway. Every call can be repeated until it is accepted. After that, it can be repeated only if
- *   it has an idempotency key.
+ *   it again to another gateway. Every call can be repeated until it is accepted, and after that only if it has an
+ *   idempotency key.
  * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. Its code keeps
  *   running in the worker.
  *

@@ -1,7 +1,7 @@
 """The WebSocket `/channels` of docs/worker-protocol.md.
 
-Nothing queues here: the sender walks the replay buffer and waits for each write, so a gateway that reads slowly, or has
-been stopped, costs no memory beyond the buffer's own bound.
+No messages are queued here: the sender reads the replay buffer, and waits for each write. So a gateway that reads
+slowly, or has been stopped, costs no memory beyond the limit of the buffer.
 """
 
 from __future__ import annotations

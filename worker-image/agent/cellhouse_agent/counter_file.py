@@ -10,7 +10,7 @@ MAX_COUNTER_BYTES = 8_192
 
 
 class CounterFile:
-    """Stays open and is read for each execution, which takes a tenth of the time that opening it anew would.
+    """A file that stays open. Reading it for each execution takes a tenth of the time that opening it again would take.
 
     Raises OSError when there is no such file.
     """

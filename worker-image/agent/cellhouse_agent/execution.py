@@ -2,8 +2,8 @@
 
 States: sent -> started (the kernel's `busy`) -> done (its `idle`, with the key) -> finished (frames written).
 
-User code can forge any message of its kernel, even `idle` and a reply. So only the `idle` with a key that the kernel
-hides from the code is the end. Output is kept until it comes.
+User code can forge any message of its kernel, even `idle` and a reply. So the execution ends only with the `idle` that
+has a key, which the kernel hides from the code. Until then, output is kept.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# A kernel that has not said `busy` after this time counts as stuck in what an earlier execution left behind: code that
-# only pretended to be over, or a task that never yields. If it is shorter, this share of the time limit counts instead.
+# A kernel that has not said `busy` after this time counts as stuck. Then a leftover of an earlier execution keeps it
+# busy: code that only pretended to be over, or a task that never yields. MAX_BUSY_SHARE of the time limit applies
+# instead, if that is shorter.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
 # Long enough that nobody can guess the key.
@@ -47,8 +48,8 @@ class Execution:
         self._writer = writer
         self._parent = dump(request.header)
         self.end_key = secrets.token_hex(KEY_BYTES)
-        # Time counts from when the request is sent to a ready kernel. So nobody waits longer than the limit, even if
-        # something holds the kernel.
+        # Time counts from when the request is sent to a ready kernel. So nobody waits longer than the limit, even if a
+        # leftover keeps the kernel busy.
         limit = request.timeout_ms / 1000
         self.stuck_at = clock() + min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
         self.deadline = clock() + limit
@@ -82,7 +83,7 @@ class Execution:
         elif message.msg_type == "status":
             self._accept_status(message.content)
         elif self.is_done:
-            # A thread goes on printing after the end; its output is ignored.
+            # A thread of the code still prints after the end. Its output is ignored.
             return
         elif message.msg_type == "execute_input":
             self.is_interruptible = True
@@ -98,7 +99,7 @@ class Execution:
             self.is_done = True
 
     def start(self) -> None:
-        """Write `busy`, once. The executor calls this too: code can end the kernel before its own `busy` is sent."""
+        """Write `busy`, once. The executor calls this, too: the kernel may end before it has sent its own `busy`."""
         if self.started_at is None:
             self.started_at = time.time() * 1000
             self._writer.status("busy", self._parent)

@@ -29,9 +29,10 @@ from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # The most requests in the queue. A gateway keeps its own queue and sends one request after another, so a few suffice.
 MAX_QUEUED_REQUESTS = 64
-# Interrupts that are remembered: more than enough, since a gateway repeats one only until it has stored the end.
+# Interrupts that are remembered: more than enough, since a gateway repeats an interrupt only until it has stored the
+# end of the execution.
 MAX_REMEMBERED_INTERRUPTS = 10_000
-# An execution that is over sooner ends by its messages alone, without waking `run`.
+# An execution that takes less time than this ends by its messages alone, without waking `run`.
 SHORT_SECONDS = 0.02
 
 

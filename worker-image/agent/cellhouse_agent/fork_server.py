@@ -89,7 +89,7 @@ class ForkServer:
         await self._child.wait()
 
     async def fork(self, connection: JsonObject | None) -> KernelProcess:
-        """Make a kernel, one at a time. Raises ForkFailed; then a half-made one ends by itself."""
+        """Make a kernel; only one at a time. Raises ForkFailed: what was made of the kernel then ends by itself."""
         pipes = KernelPipes()
         order = self._order = _Order(pipes, connection, self._loop.create_future())
         try:
@@ -108,12 +108,12 @@ class ForkServer:
                 pipes.abandon()
 
     def kill(self) -> None:
-        """End it. Its kernels go on."""
+        """End the fork server. Its kernels keep running."""
         if self._child.returncode is None:
             self._child.send_signal(signal.SIGKILL)
 
     async def close(self) -> int:
-        """End it and read its last packets; returns its exit code."""
+        """End the fork server and read its last packets; returns its exit code."""
         self.kill()
         code = await self._child.wait()
         while self._receive():
@@ -157,7 +157,7 @@ class ForkServer:
                     process.set_exited(fields["code"])
 
     def _begin(self, pid: int) -> None:
-        """Let the kernel that was just made begin. `fork` would do so too late: the next packet may report its end."""
+        """Let the kernel begin that was just made. `fork` would do so too late: the next packet may report its end."""
         order = self._order
         if order and not order.made.done():
             process = KernelProcess(pid, *order.pipes.commit(order.connection))

@@ -33,7 +33,7 @@ class FrameWriter:
         content: JsonObject = {"execution_state": state}
         if reason is not None:
             content["reason"] = reason
-        # A short run's `busy` and `idle` travel with its output and reply.
+        # The `busy` and `idle` of a short execution are sent together with its output and reply.
         can_wait = state != "restarting"
         self._buffer.append(self._frame("iopub", "status", parent, dump(content)), can_wait)
 

@@ -15,16 +15,17 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.user_processes import kill_user_processes, user_processes_ended
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
-# A cold kernel takes about a second on an idle machine; thirty starting together on two cores take far longer.
+# A kernel that is not forked takes about a second on an idle machine. Thirty that start together on two cores take far
+# longer.
 START_TIMEOUT_SECONDS = 60.0
-# A process that ends closes its link first. One that still runs after this time has lost its link.
+# A kernel that is ending closes its link first. A kernel that still runs this long after that has only lost its link.
 EXIT_AFTER_LINK_SECONDS = 0.05
 # A start may fail when memory is short for a moment. More tries would not help.
 MAX_START_ATTEMPTS = 3
 
 
 class KernelStartError(Exception):
-    """No kernel can be started. The message says why, and was written before any user code ran."""
+    """No kernel can be started. The message says why. It has no data of users: it was made before any user code ran."""
 
 
 class Kernel:

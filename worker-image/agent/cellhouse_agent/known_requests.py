@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-# Stored executions whose ids are still remembered. A gateway sends a request again only while it has not stored its
-# end, so these are a safety margin, not the promise itself.
+# How many executions are remembered after a gateway has stored their end. A gateway sends a request again only until it
+# has stored the end, so these ids are only a safety margin.
 MAX_STORED_IDS = 10_000
 # Executions whose end no gateway has stored. Their status and replies are never dropped, so their number is bounded.
 MAX_UNSTORED_REQUESTS = 1_024

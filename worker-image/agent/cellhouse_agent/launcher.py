@@ -4,7 +4,7 @@ States of the fork server:
 
     none -> importing           at start, and after a pause when it has ended
     importing -> ready          only the worker's first kernel waits for this; later ones start the slow way
-    importing, ready -> none    it has ended; its kernels go on
+    importing, ready -> none    it has ended; its kernels keep running
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cellhouse_agent.log import log_event
 from cellhouse_agent.orphan_watch import watch_orphan
 from cellhouse_agent.wire import JsonObject
 
-# A dead fork server is replaced after a pause, so that a kernel that must start now comes first. Each time that a fork
-# server ends before it is ready, the pause doubles: trying more often would not help then.
+# A dead fork server is replaced after a pause: a kernel that must start now comes first. Each time that a fork server
+# ends before it is ready, the pause doubles, because more attempts would not help.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
-# Importing takes half a second on an idle machine; thirty starting together on two cores take far longer.
+# Importing takes half a second on an idle machine. Thirty fork servers that start together on two cores take longer.
 IMPORT_TIMEOUT_SECONDS = 60.0
 
 
@@ -63,7 +63,7 @@ class KernelLauncher:
         return await exec_kernel(self._environment, connection)
 
     async def close(self) -> None:
-        """End the fork server. Its kernels go on, and are watched as long as this process lives."""
+        """End the fork server. Its kernels keep running, and are watched as long as this process lives."""
         if self._upkeep:
             self._upkeep.cancel()
             await asyncio.wait([self._upkeep])

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 
-# The template of a library's message says enough at this length.
+# How much of a library's message is logged. The message is a template: it does not have its arguments yet.
 MAX_MESSAGE_CHARACTERS = 200
 
 _dropped_lines = 0

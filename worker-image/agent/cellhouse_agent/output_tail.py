@@ -1,6 +1,7 @@
 """Reads what a process writes to its real stdout and stderr, and keeps the end of it.
 
-They are never the container's: its log would grow with user code's output, and block while the Docker engine is down.
+These are never the stdout and stderr of the container. Otherwise the container's log would grow with the output of user
+code, and would block the process while the Docker engine is down.
 """
 
 from __future__ import annotations

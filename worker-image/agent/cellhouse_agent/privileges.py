@@ -1,8 +1,8 @@
 """Changes from root to the agent's own user, and keeps the four capabilities that starting a kernel takes.
 
 The container starts as root with just these four capabilities, and so does this process. It changes its user without an
-exec, which they would not survive: gVisor has neither ambient nor file capabilities. The process is then not dumpable:
-even another process of the same user can neither trace it nor read its memory.
+exec, because the capabilities would not survive an exec under gVisor, which has neither ambient nor file capabilities.
+The process is then not dumpable: even another process of the same user can neither trace it nor read its memory.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def limit_processes(environment: Mapping[str, str], pids_max: Path = PIDS_MAX) -
 
 
 def become_user(uid: int) -> None:
-    """Change to this user and its group of the same number, with KEPT_CAPABILITIES, for good."""
+    """Change permanently to this user and the group of the same number, with KEPT_CAPABILITIES."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_KEEPCAPS, 1)
     os.setgroups([])

@@ -22,7 +22,7 @@ UNKNOWN_EXIT_CODE = 255
 
 
 class ForkServerProvisioner(LocalProvisioner):  # type: ignore[misc]
-    """One kernel at a time from a fork server of its own; restarts are forks. The base class handles ports and file."""
+    """One kernel at a time, forked by its own fork server, also at a restart. The base class makes ports and file."""
 
     process: KernelProcess | None = None  # type: ignore[assignment]
     _launcher: KernelLauncher | None = None

@@ -1,9 +1,9 @@
 """Frames that a gateway has not stored yet.
 
 Every frame has a `seq`, counted from 1 without gaps. Frames stay until they are acknowledged, so that a gateway that
-reconnects gets everything after the last frame it stored. A full buffer refuses output: the caller counts it and
-reports a gap. Status and replies always go in: they are few, since the executor limits executions whose end is not
-stored.
+reconnects gets everything after the last frame it stored. A full buffer refuses output: the caller counts the output
+and reports a gap. Status messages and replies are always accepted. They are few, since the executor limits how many
+executions may have an end that is not stored.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ReplayBuffer:
         self._grown.set()
 
     def ack(self, seq: int) -> None:
-        """Free every frame up to `seq`. A seq that was never made is another agent's, and is ignored."""
+        """Free every frame up to `seq`. A seq that was never made belongs to another agent, and is ignored."""
         if seq > self._last_seq:
             return
         while self._first_seq <= seq:

@@ -5,8 +5,8 @@ It ends in one of these ways, checked in this order whenever something has chang
     done          the kernel is free again                  -> finished | timeout | interrupted
     died          the kernel's process has ended            -> kernel_died | out_of_memory, fresh kernel
     restart       someone asked for a fresh kernel          -> interrupted, fresh kernel
-    stuck         its time is over and it never began: something that an earlier execution left running keeps the
-                  kernel busy and ignored SIGINT            -> timeout | interrupted, fresh kernel
+    stuck         its time is over and it never began: a leftover of an earlier execution keeps the kernel busy
+                  and ignored SIGINT                        -> timeout | interrupted, fresh kernel
     limit         its time is over: SIGINT, then the grace time with another SIGINT, in case the code
                   swallowed the first                       -> timeout
     grace over    the code ignored SIGINT                   -> timeout, fresh kernel
@@ -93,7 +93,7 @@ class Supervision:
         return has_begun or execution.is_done or self._is_interrupt_due
 
     def verdict_of_messages(self) -> Verdict | None:
-        """The verdict, if the messages alone show that the execution has ended and the kernel goes on to serve."""
+        """The verdict, if the messages alone show that the execution has ended and the kernel can run the next one."""
         execution = self.execution
         if self.has_ended or execution.wants_exit or not execution.is_done:
             return None
@@ -172,7 +172,7 @@ class Supervision:
         return grace_of(self.kernel, self.sampler, seconds, self._loop.time)
 
     def _free_kernel(self, now: float) -> float:
-        """Interrupt what an earlier execution left running, once; returns when to look again at the latest.
+        """Interrupt the leftover of an earlier execution, once; returns when to look again at the latest.
 
         The interrupt can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
         """

@@ -10,7 +10,8 @@ from cellhouse_agent.counter_file import CounterFile
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
-# Shorter than the time between two samples of memory: each sample reads anew, only reads in between get an old number.
+# Shorter than the time between two samples of memory. So each sample reads the file, and only reads in between get an
+# older number.
 FILE_CACHE_SECONDS = 0.04
 # cgroup v1 writes "no limit" as the largest multiple of a page.
 V1_UNLIMITED_BYTES = 1 << 62
@@ -33,7 +34,7 @@ class Usage(Protocol):
         """The limit, None if there is none."""
 
     def oom_kills(self) -> int:
-        """How many processes the kernel has killed here for want of memory."""
+        """How many processes Linux has killed in this container because memory ran out."""
 
 
 def read_field(text: str, name: str) -> int:

@@ -33,7 +33,7 @@ class UsageSampler:
 
     @property
     def has_oom_kill(self) -> bool:
-        """Whether a process of this container was killed for want of memory since the start."""
+        """Whether a process of this container was killed since the start because memory ran out."""
         return self._usage.oom_kills() > self._start_oom_kills
 
     def cpu_ms(self) -> float:
@@ -46,6 +46,6 @@ class UsageSampler:
             self._timer.cancel()
         self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
         if self.has_oom_kill:
-            # The limit was reached between two samples, or there would have been no kill.
+            # There was a kill, so the limit was reached between two samples.
             self._peak_bytes = max(self._peak_bytes, self._usage.memory_limit_bytes() or 0)
         return round(self.cpu_ms(), 3), self._peak_bytes

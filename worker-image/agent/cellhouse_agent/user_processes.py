@@ -1,4 +1,4 @@
-"""Ends everything that runs as the kernel's user: the kernel, its children, and what they left behind."""
+"""Ends everything that runs as the kernel's user: the kernel, its children, and all processes that they started."""
 
 from __future__ import annotations
 

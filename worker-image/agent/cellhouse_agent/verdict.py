@@ -59,13 +59,13 @@ def restarted(is_timeout: bool) -> Verdict:
 
 
 def went_on() -> Verdict:
-    """The code ignored the interrupt at its time limit, and its grace is over."""
+    """The code ignored the interrupt at its time limit, and its grace time is over."""
     reply = made_reply("KernelReplaced", "The code went on after its time limit")
     return Verdict("timeout", reply, "timeout")
 
 
 def never_taken_up(is_interrupted: bool) -> Verdict:
-    """The kernel was still busy with what an earlier execution left behind when this one's time was over."""
+    """The kernel was still busy with a leftover of an earlier execution when the time of this execution was over."""
     reply = made_reply("KernelReplaced", "The kernel did not take up the code")
     outcome = "interrupted" if is_interrupted else "timeout"
     return Verdict(outcome, reply, "timeout")

@@ -16,7 +16,7 @@ HEAD_PARTS = 3
 UNREAD_TYPES = frozenset({"execute_input"})
 # The longest type and parent id that are accepted; ours are far shorter.
 MAX_NAME_BYTES = 1_024
-# The deepest nesting that is accepted in an output's JSON: its later readers recurse, too.
+# The deepest nesting that is accepted in an output's JSON. Programs that read it later use recursion, too.
 MAX_JSON_DEPTH = 64
 # The most values in one message (docs/worker-protocol.md): 16 MiB can hold five million, which take 0.4 GB when parsed.
 MAX_JSON_VALUES = 400_000

@@ -36,8 +36,8 @@ class KernelApp(IPKernelApp):
 
     @default("ipython_dir")
     def _default_ipython_dir(self) -> str:
-        # A prebuilt, read-only profile: nothing to create at start, and nothing that code can leave there to run in the
-        # next kernel.
+        # A prebuilt, read-only profile. Nothing must be created at the start, and code cannot leave anything there that
+        # would run in the next kernel.
         return IMAGE_IPYTHON_DIR
 
     @default("session")
@@ -48,7 +48,7 @@ class KernelApp(IPKernelApp):
         """Take the kernel's end of the link."""
         self.link = link
         settings = Config()
-        # Nobody asks for history over the wire, and SQLite would want a writable home.
+        # The agent asks for no history, and SQLite would need a writable home folder.
         settings.HistoryManager.enabled = False
         settings.HistoryManager.hist_file = ":memory:"
         # See raw_output.py.
@@ -95,7 +95,7 @@ class KernelApp(IPKernelApp):
         os.register_at_fork(before=sys.stdout.flush)
 
     def init_kernel(self) -> None:
-        """Make the kernel; nothing in it knows of ZeroMQ."""
+        """Make the kernel. Nothing in it uses ZeroMQ."""
         self.kernel = kernel = Kernel.instance(
             parent=self,
             session=self.session,

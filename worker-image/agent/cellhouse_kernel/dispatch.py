@@ -60,7 +60,7 @@ class LinkKernel(CellKernel):
         """Take a packet; the last packet of a request completes it."""
         packet = self.link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
         if not packet:
-            # The agent is gone, and with it the worker.
+            # The agent has ended, so the worker ends, too.
             os._exit(0)
         _, _, _, has_more = PACKET_HEAD.unpack_from(packet)
         self._fragments.append(packet[PACKET_HEAD.size :])
@@ -148,7 +148,7 @@ class LinkKernel(CellKernel):
         self.shell_channel.outbox.add_message(message)
 
     def finish_output(self) -> None:
-        """Send what is left of the output of a request, which has been handled. SIGINT hits none of its code."""
+        """Send the rest of the output of a request that has been handled. SIGINT hits none of its code any more."""
 
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
@@ -156,7 +156,7 @@ class LinkKernel(CellKernel):
         message = pack_message(b"iopub", "status", parent_id, content)
         outbox = self.shell_channel.outbox
         if status == "busy":
-            # It is sent together with what follows at once: the input of a cell, or a reply.
+            # Not sent yet: the input of a cell, or a reply, follows immediately, and is sent together with it.
             outbox.hold(message)
         else:
             outbox.add_message(message)

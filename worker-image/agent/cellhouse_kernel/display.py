@@ -36,7 +36,7 @@ class DisplayHook(ZMQShellDisplayHook):
         return bool(inputs and ";" in inputs[-1] and super().quiet())
 
     def cull_cache(self) -> None:
-        """Drop the oldest result. IPython drops the oldest fifth, warns on stderr, and yet keeps all of them hidden."""
+        """Drop the oldest result. IPython drops the oldest fifth, warns on stderr, and still keeps all in memory."""
         shell: Any = self.shell
         results = shell.user_ns["_oh"]
         while len(results) >= self.cache_size:

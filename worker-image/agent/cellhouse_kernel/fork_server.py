@@ -1,14 +1,14 @@
 """`python3 -I -m cellhouse_kernel.fork_server`: a process that has imported everything and forks kernels on demand.
 
-It is executed with a kernel's environment, so that it holds nothing of the agent's. It changes to the agent's user,
-with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET socket. Each
-packet is one JSON object:
+It is executed with a kernel's environment, so that it contains nothing of the agent's environment. It changes to the
+agent's user, with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET
+socket. Each packet is one JSON object:
 
-    agent: {"fork": {}} with two descriptors   the link that becomes the kernel's standard input, and its output
-    here:  {"ready": {}}                       everything is imported
-           {"forked": {"pid": 12}}             the kernel exists
-           {"failed": {"errno": 11}}           it could not be made
-           {"exited": {"pid": 12, "code": -9}} it has ended, and its id may go to another process
+    from the agent:        {"fork": {}} with two descriptors   one for the kernel's standard input, one for its output
+    from the fork server:  {"ready": {}}                       everything is imported
+                           {"forked": {"pid": 12}}             the kernel exists
+                           {"failed": {"errno": 11}}           the kernel could not be made
+                           {"exited": {"pid": 12, "code": -9}} the kernel has ended; another process may get its id
 
 The kernel waits for a first packet on its link, and ends if the link closes without one. So if this process dies in the
 middle of a fork, the agent only has to close its end.
@@ -32,7 +32,7 @@ DESCRIPTORS = 2
 
 
 class ForkServer:
-    """Serves one agent. `serve` returns only in a child, which is to become a kernel."""
+    """Serves one agent. `serve` returns only in a forked child, which then becomes a kernel."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -111,9 +111,9 @@ class ForkServer:
 
 
 def main() -> None:
-    """Import, then serve; in a child, be a kernel."""
+    """Import everything, then serve. In a forked child: run a kernel."""
     become_user(AGENT_UID)
-    # A user's interrupt is for kernels.
+    # SIGINT interrupts kernels only.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
     run_forked(ForkServer(socket.socket(fileno=0)).serve())

@@ -22,7 +22,7 @@ class Descriptors(NamedTuple):
 
 
 def run_forked(descriptors: Descriptors) -> None:
-    """Be a kernel until told to stop."""
+    """Run a kernel until it is told to stop."""
     _leave_server()
     _take_descriptors(descriptors)
     give_up_privileges(KERNEL_UID)
@@ -50,7 +50,7 @@ def _take_descriptors(given: Descriptors) -> None:
 
 
 def _yield_to_agent() -> None:
-    """Be the first to be killed when memory is short, and the last to get the CPU."""
+    """Make this process the first to be killed when memory is short, and the last to get the CPU."""
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(str(KERNEL_OOM_SCORE))
     os.nice(KERNEL_NICENESS)

@@ -1,7 +1,8 @@
 """Children that user code forks with `os.fork()`: they share the kernel's sockets, and must not act as a second kernel.
 
-A child that returns from its cell would go on as the kernel does: it would reply, and wait for requests on descriptors
-whose events its parent then misses. So a child ends with its code, and its event loop sees nothing of its parent's.
+A child that returns from its cell would behave like the kernel: it would reply, and wait for requests on descriptors
+whose events its parent then misses. So a child ends when its code ends, and its event loop watches none of its parent's
+descriptors.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def watch_forks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _detach(loop: Any) -> None:
-    """Drop the parent's callbacks and epoll, which would go on reporting events of the parent's sockets."""
+    """Drop the parent's callbacks and its epoll, which would still report events of the parent's sockets."""
     for handle in [*getattr(loop, "_ready", ()), *getattr(loop, "_scheduled", ())]:
         handle.cancel()
     selector: Any = getattr(loop, "_selector", None)

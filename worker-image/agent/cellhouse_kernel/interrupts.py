@@ -1,15 +1,16 @@
 """What SIGINT does, at each stage of a request.
 
-    between requests    it stops what an earlier cell left behind, if that is computing
-    a request has come  it is noted, and hits the cell as soon as its code begins: what IPython does before that would
-                        swallow it, or end without a reply. A second SIGINT ends even that
-    the code runs       it hits the code
-    an error is shown   it hits only user code that shows the error, like `__str__`; a second SIGINT ends the showing
-    the code is over    as between requests: otherwise it would hit the reply, or the next cell
+    between requests    SIGINT stops a leftover of an earlier cell, if the leftover is computing
+    a request has come  SIGINT is noted, and hits the cell as soon as its code begins. If it hit IPython's preparation
+                        of the code, it would be swallowed, or there would be no reply. A second SIGINT ends even the
+                        preparation
+    the code runs       SIGINT hits the code
+    an error is shown   SIGINT hits only user code that shows the error, like `__str__`; a second one ends the showing
+    the code is over    as between requests: otherwise SIGINT would hit the reply, or the next cell
 
 ipykernel's own handling is not enough. It cancels a cell with `await` from inside the signal handler and does not wake
-the event loop, so that a sleeping loop goes on sleeping. It does not interrupt a cell with `await` that computes. And
-while no cell runs, it ignores SIGINT, so that a task left behind can hold the kernel for ever.
+the event loop, so that a sleeping loop keeps sleeping. It does not interrupt a cell with `await` that computes. And
+while no cell runs, it ignores SIGINT, so that a leftover task can keep the kernel busy for ever.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Interrupts:
         self._has_begun = True
         # Python's own handler where possible: code may check for it.
         of_code = self._cancel if self._cell else signal.default_int_handler
-        # In this order: a SIGINT in between hits the code, too.
+        # First the handler, then the look at what was noted: so a SIGINT in between hits the code, too.
         signal.signal(signal.SIGINT, of_code)
         return not self._is_noted
 

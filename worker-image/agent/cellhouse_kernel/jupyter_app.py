@@ -12,7 +12,7 @@ from cellhouse_kernel.app import IMAGE_IPYTHON_DIR
 
 
 class JupyterApp(IPKernelApp):
-    """A kernel for any Jupyter client (cellhouse_agent/provisioner.py): ZeroMQ sockets, heartbeat and all."""
+    """A kernel for any Jupyter client (cellhouse_agent/provisioner.py), with ZeroMQ sockets and a heartbeat."""
 
     connection: Any = Dict()
 

@@ -16,7 +16,7 @@ from cellhouse_kernel.forked_child import watch_forks
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.shell import Shell
 
-# An output of its own holds the whole error. A reply only names it, and must never be too large to be accepted.
+# An error output holds the whole error. The reply only names the error, and must never be too large to be accepted.
 MAX_EVALUE_CHARACTERS = 65_536
 MAX_TRACEBACK_CHARACTERS = 262_144
 # Ours comes before IPython's own hook for `obj?`, which puts the text into the reply.
@@ -55,7 +55,7 @@ class Kernel(LinkKernel):
         shell.restore_streams()
         # The kernel's own stream: the code may have replaced sys.stdout.
         self._stdout.flush()
-        # Only after `idle` has been sent, which somebody waits for.
+        # Not now: `idle` is sent first, because somebody waits for it.
         asyncio.get_running_loop().call_soon(RAW_OUTPUT.renew)
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Sends everything that this process tells the agent, in order and exactly once.
+"""Sends all messages of this process to the agent, in order and exactly once.
 
 Code prints from any thread, from signal handlers and from forked children, and may be interrupted between any two
 instructions. So each step below can be repeated: a packet that was not noted as sent is sent again under the same
@@ -19,13 +19,15 @@ from cellhouse_kernel.packing import pack
 # How long text may wait for what follows. Long enough to gather a loop's prints into one message, short enough that a
 # person sees no delay.
 FLUSH_SECONDS = 0.005
-# How many whole lines are sent at once, and so arrive whatever the code does next: crash, fill the memory, hold the
-# interpreter. One more line is allowed every FLUSH_SECONDS, as in a token bucket. So only the lines of a flood wait.
+# How many whole lines are sent immediately. They arrive whatever the code does next: crash, fill the memory, or hold
+# the interpreter. One more line is allowed every FLUSH_SECONDS, as in a token bucket. So lines wait only if there are
+# very many of them.
 LINES_AT_ONCE = 32
-# The longest text of one message, in characters. Longer text goes as several, so that no single print can reach the
-# agent's limit for a message.
+# The longest text of one message, in characters. Longer text is sent as several messages, so that no single print can
+# reach the agent's limit for a message.
 MAX_TEXT_CHARACTERS = 65_536
-# How much text may wait, in characters. Beyond it, the thread that prints sends, and waits for the agent if need be.
+# How much text may wait, in characters. If more waits, the thread that prints sends it, and waits for the agent if
+# necessary.
 MAX_WAITING_CHARACTERS = 262_144
 
 # Messages are sent together up to this size: each send wakes the agent.
@@ -95,7 +97,7 @@ class Outbox:
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        """Begin anew: a forked child must neither send its parent's text again nor wait for its locks."""
+        """Begin with an empty outbox: a forked child must not send its parent's text again, nor wait for its locks."""
         # Reentrant: a signal handler, or a `__del__`, may print while this very thread sends.
         self._lock = threading.RLock()
         self._sender = os.getpid()
@@ -118,7 +120,7 @@ class Outbox:
         return self._lock
 
     def start(self) -> None:
-        """Start the thread that sends what nothing else sends in time. A forked child sends line by line instead."""
+        """Start the late thread, which sends what nothing else sends in time. A forked child sends line by line."""
         self._late = threading.Thread(target=self._send_late, name="IOPub", daemon=True)
         self._late.start()
 
@@ -130,7 +132,7 @@ class Outbox:
             now = time.monotonic()
             is_line_due = text[-1] == "\n" and self._may_leave(now)
             is_full = self._waiting_characters > MAX_WAITING_CHARACTERS
-            # Nothing sends late in a forked child: it sends line by line.
+            # A forked child has no late thread: it sends line by line.
             is_child_line = not self._late and "\n" in text
             if is_line_due or is_full or is_child_line:
                 self.flush()
@@ -163,7 +165,7 @@ class Outbox:
             self._pending.append(message)
 
     def flush_text(self) -> None:
-        """Send everything if text waits. If only messages wait, they go on waiting."""
+        """Send everything if text waits. If only messages wait, they keep waiting."""
         if self._waiting_characters or self._batch is not None:
             self.flush()
 
@@ -194,7 +196,7 @@ class Outbox:
     def _spare_late(self) -> None:
         """Let the late thread sleep on if it has nothing left to send: a wake-up costs more than setting the timer."""
         if self._timer_until and not self._pending:
-            # In this order: after an interrupt in between, the thread wakes for nothing; it never sleeps too long.
+            # In this order, an interrupt in between makes the thread wake for nothing, but never sleep too long.
             self._timer_until = 0.0
             os.timerfd_settime(self._timer, initial=0)
 

@@ -1,13 +1,13 @@
 """How messages travel between a kernel and its agent: over a pair of connected Unix sockets (SOCK_SEQPACKET).
 
-A message is a list of parts. Small ones travel together in one packet, a large one in several. A packet arrives whole
-or not at all, in order, and with its sender's id and a number, so that
+A message is a list of parts. Small messages are sent together in one packet, a large one in several packets. A packet
+arrives whole or not at all, in order, and with its sender's id and a number, so that
 
 - a send that user code interrupts can be repeated: the agent drops a packet that comes twice in a row;
 - a forked child may send on the same socket: packets of several processes arrive mixed, but never torn.
 
-User code can send on this socket, too, and pretend to be any process. That must not hide what the kernel says. So each
-packet itself says whether it begins a message, whatever came before it.
+User code can send on this socket, too, and pretend to be any process. That must not hide the kernel's own messages. So
+each packet itself says whether it begins a message, whatever came before it.
 
 No message is dropped on the way: when the agent does not read, the sender waits. Both sides use this module.
 """
@@ -24,8 +24,8 @@ PACKET_HEAD = struct.Struct("<IQ??")
 # Channel, type, id of the parent, metadata, content; then buffers.
 MIN_PARTS = 5
 MAX_PARTS = 1_024
-# The most messages that travel together, since the agent handles them without a pause. Ours have more than a hundred
-# bytes each and stop at 16 KB, so they are far fewer.
+# The most messages in one packet, since the agent handles them without a pause. The kernel's own packets have far
+# fewer: each message has more than a hundred bytes, and they are sent together only up to 16 KB.
 MAX_TOGETHER = 512
 
 

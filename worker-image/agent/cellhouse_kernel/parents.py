@@ -25,7 +25,7 @@ def unknown_thread_parent(current: Header) -> Header:
 def follow_starters(variables: list[ContextVar[Header]]) -> None:
     """Let each thread print for the request that starts it, and a thread of a pool for the one that submits its task.
 
-    ipykernel goes by the class of a thread, and by its id, which Linux gives to a later thread again.
+    ipykernel identifies a thread by its class, and by its id, which Linux gives to a later thread again.
     """
     start: Any = threading.Thread.start
 

@@ -1,4 +1,4 @@
-"""Imports what kernels use before there is any, so that a forked kernel has it at once and shares its memory."""
+"""Imports what kernels use, before the first kernel: so a forked kernel has these modules, and shares their memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 from cellhouse_kernel.prepare import IMAGE_MATPLOTLIB_DIR, link_font_cache, prepare_imports
 
-# The modules that a forked kernel finds imported. User code imports all others, as everywhere. No module may be here
-# that starts a thread or keeps a file open when it is imported (a fork copies neither well), or that reads from where
-# user code can write (it would do so with the fork server's privileges).
+# The modules that a forked kernel finds imported. User code imports all others by itself. A module must not be here if
+# it starts a thread or keeps a file open when it is imported, because a fork copies neither well. It must not be here
+# either if it reads from where user code can write, because it would do so with the fork server's privileges.
 PRELOADED_MODULES = (
     "cellhouse_kernel.app",
     "cellhouse_kernel.streams",
@@ -42,7 +42,8 @@ def preload() -> None:
             importlib.import_module(name)
         importlib.import_module("cellhouse_kernel.warm_up").warm_up()
     _forget_matplotlib_folder()
-    # The collector writes to what it looks at, which ends the sharing. From now on, it skips all this in every kernel.
+    # The garbage collector writes to the objects that it looks at, which ends the sharing of their memory. From now on,
+    # it skips all objects that exist now, in every kernel.
     gc.freeze()
     gc.enable()
     ctypes.CDLL(None).malloc_trim(0)

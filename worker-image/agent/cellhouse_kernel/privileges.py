@@ -1,4 +1,4 @@
-"""Gives up every privilege of this process for good, and proves it.
+"""Gives up every privilege of this process permanently, and checks that none is left.
 
 A kernel that is executed leaves this to setpriv; one that is forked has to do it itself. Afterwards the process runs as
 another user, none of its five capability sets holds anything, and nothing that it executes can change that.
@@ -24,7 +24,7 @@ class PrivilegesLeft(Exception):
 
 
 def give_up_privileges(uid: int) -> None:
-    """Change for good to this user and the group of the same number, without any privilege.
+    """Change permanently to this user and the group of the same number, without any privilege.
 
     Raises PrivilegesLeft or OSError when anything is left; the process must then not go on.
     """
@@ -36,8 +36,8 @@ def give_up_privileges(uid: int) -> None:
     # A change from one ordinary user to another keeps capabilities.
     set_capabilities([])
     verify_no_privileges(uid)
-    # The change of user made the process undumpable: its /proc/self would belong to root. User code may see all of it:
-    # nothing in this memory is anybody else's (docs/decisions, fork server).
+    # The change of user made the process undumpable, so its /proc/self would belong to root. User code may see all of
+    # /proc/self: nothing in the memory of this process belongs to anybody else (docs/decisions, fork server).
     prctl(PR_SET_DUMPABLE, 1)
 
 

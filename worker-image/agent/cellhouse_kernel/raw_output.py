@@ -1,12 +1,12 @@
 """Reads what C code and child processes write to descriptors 1 and 2, without Python's streams.
 
-Each execution has pipes of its own there, so that the output of a process that an earlier execution left behind is
-never taken for output of the running one. (If no such process can have the pipes, the next execution keeps them, and
-with them a duplicate that code has made of such a descriptor.) The pipes are read before each of Python's own writes,
-which keeps the order of writing, and meanwhile by a thread.
+Each execution has pipes of its own there, so that the output of a leftover process is never taken for output of the
+running execution. (If no leftover can have the pipes, the next execution keeps them. Then a duplicate that code has
+made of such a descriptor still works.) The pipes are read before each of Python's own writes, which keeps the order of
+writing. Between these writes, a thread reads them.
 
-A look at whether there is something to read takes the lock that a reader holds until it has handed the text on. So what
-was written before the look is either still in the pipe, or has been handed on.
+A look at whether there is something to read takes the lock that a reader holds until it has passed the text on. So text
+that was written before the look is either still in the pipe, or has been passed on.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class RawOutput:
         self._pipes: list[RawPipe] = []
         # Reentrant: a signal handler of the user's may print while its own thread reads here.
         self._lock = threading.RLock()
-        # For a look at the pipes, under the lock. The thread waits on an epoll of its own: with a common one, Linux may
-        # tell a look, which does not wait, that there is nothing while it is telling the thread of something.
+        # For a look at the pipes, under the lock. The thread waits on an epoll of its own. With a common epoll, a look,
+        # which does not wait, could find nothing while Linux is just reporting the event to the thread.
         self._ready: select.epoll | None = None
         self._watched: select.epoll | None = None
-        # Reading ends of pipes that something left behind may still write to. They have a lock of their own, so that
-        # no print waits while such output is discarded. It is taken last, or alone.
+        # Reading ends of pipes that leftovers may still write to. They have a lock of their own, so that no print waits
+        # while such output is discarded. This lock is taken last, or alone.
         self._former: set[int] = set()
         self._former_lock = threading.Lock()
         self._is_fresh = False
@@ -45,11 +45,11 @@ class RawOutput:
         self._births: Births | None = None
 
     def start(self, takers: dict[int, TakeText], lock: threading.RLock) -> None:
-        """Hand on what is written to these descriptors, each to its taker.
+        """Pass on what is written to these descriptors, each to its taker.
 
-        `lock` is the one that the takers hold. It is held from a read until the text is handed on, so that nothing else
-        comes in between. With a second lock, a signal handler that prints while its thread holds the first could wait
-        for ever.
+        `lock` is the lock that the takers hold. It is held from a read until the text is passed on, so that nothing
+        else comes in between. With a second lock, a signal handler that prints while its thread holds the first could
+        wait for ever.
         """
         self._lock = lock
         self._ready = select.epoll()
@@ -65,7 +65,7 @@ class RawOutput:
             watch.start()
             return
         watch.start()
-        # The new thread must count as a birth; if it does not, the system shows none.
+        # The thread that was just started must be noticed. If it is not, the system does not show new processes.
         self._births = births if births.any() else None
 
     def begin(self, parent: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ class RawOutput:
         return bool(self._ready and self._ready.poll(0, 1))
 
     def take(self) -> None:
-        """Hand on what was written until now. It comes before each write of Python's, so it must be quick."""
+        """Pass on what was written until now. This is called before each write of Python's, so it must be quick."""
         ready = self._ready
         if ready:
             with self._lock:
@@ -93,7 +93,7 @@ class RawOutput:
                     self._read()
 
     def end(self) -> None:
-        """An execution has ended: hand on the rest."""
+        """An execution has ended: pass on the rest."""
         with self._lock:
             has_more = self._has_more()
             for pipe in self._pipes:
@@ -115,14 +115,14 @@ class RawOutput:
                 if former < 0 or not self._watched:
                     continue
                 if read_some(former) == b"":
-                    # The usual case: nothing was left behind that could write there.
+                    # The usual case: there is no leftover that could write there.
                     os.close(former)
                 else:
                     self._former.add(former)
                     self._watched.register(former, select.EPOLLIN)
 
     def _discard(self, former: int) -> None:
-        """Discard what was written to a former pipe. To close it instead would end its writers."""
+        """Discard what was written to a former pipe. If it were closed instead, its writers would get SIGPIPE."""
         if former in self._former and self._watched and read_some(former) == b"":
             self._former.remove(former)
             self._watched.unregister(former)

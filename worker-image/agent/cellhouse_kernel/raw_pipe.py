@@ -9,7 +9,8 @@ import select
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# How much can be written while nobody reads, as when C code holds the interpreter: by default, Linux allows no more.
+# How much can be written while nobody reads, for example while C code holds the interpreter. By default, Linux allows
+# no more than this.
 PIPE_BYTES = 1_048_576
 READ_BYTES = 65_536
 # A process that writes without end must not hold the reader: the rest is left for the next read.
@@ -60,8 +61,8 @@ class RawPipe:
         try:
             reading, writing = map(_above_standard, os.pipe())
         except OSError:
-            # User code has used up all descriptors. The old pipe must do: no execution may fail for want of a new one,
-            # and least of all one that would close some. The next execution gets a new one again.
+            # User code has used up all descriptors. So the old pipe stays: no execution may fail because there is no
+            # new pipe, above all not one that would close descriptors. The next execution gets a new pipe again.
             self._inode = (-1, -1)
             return -1
         former, self._reading = self._reading, reading
@@ -69,7 +70,7 @@ class RawPipe:
         try:
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
-            # All pipes of a user share a limit, which processes left behind may have used up. A small pipe will do.
+            # All pipes of a user share a limit, which leftovers may have used up. A small pipe is sufficient.
             pass
         if former >= 0:
             # Before `dup2` may end its last writer, which would wake the watching thread.
@@ -97,7 +98,7 @@ class RawPipe:
             return False
 
     def belong_to(self, parent: dict[str, Any], has_more: bool) -> None:
-        """Give what is written from now on to this request. What was written before, if `has_more`, belongs to none."""
+        """Give what is written from now on to this request. What was written before (`has_more`) belongs to none."""
         self._parent = {}
         if has_more:
             self.read()
@@ -105,7 +106,7 @@ class RawPipe:
         self._parent = parent
 
     def read(self) -> None:
-        """Hand on everything that is there."""
+        """Pass on everything that is there."""
         for _ in range(MAX_READS):
             data = read_some(self._reading) if self._reading >= 0 else None
             if data is None:
@@ -118,7 +119,7 @@ class RawPipe:
                 self._reading = -1
 
     def read_last(self, has_more: bool) -> None:
-        """Hand on everything that is there, if `has_more`, and a last incomplete character."""
+        """Pass on everything that is there, if `has_more`, and a last incomplete character."""
         if has_more:
             self.read()
         self._hand_on(self._decoder.decode(b"", True))

@@ -1,4 +1,4 @@
-"""Runs cells and makes their replies as ipykernel does, without what it asks the shell anew for every cell."""
+"""Runs cells and makes their replies as ipykernel does, but without all that ipykernel asks the shell at every cell."""
 
 from __future__ import annotations
 

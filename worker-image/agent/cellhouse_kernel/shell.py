@@ -22,7 +22,7 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class Shell(QuickShell):
-    """A shell that can show every error, and whose forked children end with their code."""
+    """A shell that can show every error, and whose forked children end when their code ends."""
 
     displayhook_class = Type(DisplayHook)
     display_pub_class = Type(DisplayPublisher)
@@ -43,7 +43,7 @@ class Shell(QuickShell):
         # IPython advises users of sys.exit() to use quit(), which costs the session its variables.
         where = "IPython.core.interactiveshell"
         warnings.filterwarnings("ignore", message="To exit: use", module=where)
-        # An interrupt may come between the making of this coroutine and its start. The user need not know that.
+        # An interrupt may come after this coroutine was made and before it is started. The user need not know that.
         never_awaited = r"coroutine '\w*Shell\.run_cell_async' was never awaited"
         warnings.filterwarnings("ignore", message=never_awaited, category=RuntimeWarning)
 

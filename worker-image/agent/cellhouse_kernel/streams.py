@@ -50,11 +50,11 @@ class OrderedOutStream(OutStream):
         thread.outbox.add_text(self.name, parent.get("msg_id", ""), text)
 
     def flush(self) -> None:
-        """Send now. On return the text has left this process, and arrives even if that ends at once."""
+        """Send now. On return, the text has left this process, and arrives even if the process ends immediately."""
         if self.pub_thread is not None:
             RAW_OUTPUT.take()
             self.pub_thread.outbox.flush_text()
 
     def fileno(self) -> int:
-        """The descriptor whose output becomes this stream's: what C code or a child writes there."""
+        """The descriptor that belongs to this stream: what C code or a child writes there becomes output of it."""
         return DESCRIPTORS[self.name]

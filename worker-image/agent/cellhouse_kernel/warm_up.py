@@ -1,4 +1,4 @@
-"""Does once, before there is any kernel, what is slow the first time: a forked kernel finds it done."""
+"""Does once, before there is any kernel, what is slow the first time. A forked kernel then does it quickly."""
 
 from __future__ import annotations
 
