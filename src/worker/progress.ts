@@ -1,4 +1,4 @@
-/** What the next holder of a worker needs to continue. It is stored with the cursor. The store treats it as any JSON. */
+/** What the next holder of a worker needs to continue. It is stored with the cursor; the store does not interpret it. */
 
 import type { ExecutionId } from '../domain/ids.ts';
 import type { Cursor } from '../events/store/eventStore.ts';
