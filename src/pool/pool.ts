@@ -61,7 +61,7 @@ export interface Pool {
   onChange(listener: () => void): () => void;
   /** Ends every session and worker of the pool, also those of other gateways. */
   shutDown(): Promise<void>;
-  /** Stops acting for all workers. Sessions and running code go on. */
+  /** Stops acting for all workers. Sessions and running code continue. */
   close(drainMs: number): Promise<void>;
 }
 

@@ -68,7 +68,7 @@ export type Operations = {
 export interface Service extends Operations {
   /**
    * For a gateway that stops: from now on the service waits for no execution's end. A waiting call that must not be
-   * repeated fails with SHUTTING_DOWN, and its code runs on (unlessStopping.ts).
+   * repeated fails with SHUTTING_DOWN, and its code keeps running (unlessStopping.ts).
    */
   stopWaiting(): void;
 }

@@ -7,7 +7,7 @@ import { testBehaviours } from '../support/behaviours.ts';
 const GO_ON = 'go.set()\ndone = spoken.wait()\nprint("mine")';
 const MINE = 'mine\n';
 
-testBehaviours('What goes on after its execution', {
+testBehaviours('What still runs after its execution', {
   'an asyncio task left running': {
     code: `import asyncio
 first, go, spoken = asyncio.Event(), asyncio.Event(), asyncio.Event()

@@ -17,7 +17,7 @@ type Ask = (...given: never[]) => Promise<unknown>;
 
 /**
  * Wraps functions so that each is repeated while the database is away. Only for functions that may be repeated without
- * harm. They throw DatabaseAwayError after RETRY_LIMIT_MS, or at once while closing.
+ * harm. They throw DatabaseAwayError after RETRY_LIMIT_MS, or immediately while closing.
  */
 export function allPatient<T extends object>(functions: T, deps: PatienceDeps): T {
   const entries = Object.entries(functions) as [string, Ask][];

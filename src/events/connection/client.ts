@@ -16,7 +16,7 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 20_000;
 /** After a pause of this process, its sockets may have unread answers. They are read for this long before a failure. */
 const WAKING_ALLOWANCE_MS = 100;
-/** How long a query may take to fail after its socket was destroyed. It normally fails at once. */
+/** How long a query may take to fail after its socket was destroyed. It normally fails immediately. */
 const CLOSING_TIMEOUT_MS = 1_000;
 /** `code` of the error for a query without an answer. */
 export const NO_ANSWER = 'NO_ANSWER';
@@ -24,7 +24,7 @@ const MS_PER_S = 1_000;
 const CONNECT_TIMEOUT_S = 5;
 /** After this time Node sends ten probes, one each second. So a half-open connection is found in about 15 s. */
 const KEEP_ALIVE_S = 5;
-/** By default postgres.js waits up to 20 s between attempts. A database that is back should be found at once. */
+/** By default postgres.js waits up to 20 s between attempts. A database that is back should be found immediately. */
 const RECONNECT = { firstMs: 50, maxMs: 500 };
 
 const bigint = {
@@ -126,7 +126,7 @@ interface SocketTarget {
 function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>): net.Socket {
   // A 'close' listener cannot do this: TLS removes all listeners from the socket that it wraps.
   for (const old of sockets) if (old.destroyed) sockets.delete(old);
-  // postgres.js writes at once, and Node buffers the data until the socket is connected.
+  // postgres.js writes immediately, and Node buffers the data until the socket is connected.
   const socket = path
     ? net.connect(path)
     : net.connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432, noDelay: true });

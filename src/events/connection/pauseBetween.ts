@@ -1,7 +1,7 @@
 import { backOffMs } from '../../async/backOffMs.ts';
 import { pause } from '../../async/pause.ts';
 
-/** A database that is back should be found at once. */
+/** A database that is back should be found immediately. */
 const BACK_OFF = { firstMs: 20, maxMs: 1_000 };
 
 /**

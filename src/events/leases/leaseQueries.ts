@@ -66,7 +66,7 @@ export async function renewLeases(
   return new Set(rows.map(({ name }) => name));
 }
 
-/** Ends leases at once. Their rows stay, because an epoch must never fall. */
+/** Ends leases immediately. Their rows stay, because an epoch must never fall. */
 export async function expireLeases(
   { sql, answered }: Client,
   holder: string,

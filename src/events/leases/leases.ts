@@ -43,7 +43,7 @@ export interface Leases {
   announce(): Promise<void>;
   /** The ids of the other live gateways that have announced themselves. */
   otherGateways(): Promise<GatewayId[]>;
-  /** Stops renewing and ends all leases at once, so that another gateway need not wait. */
+  /** Stops renewing and ends all leases immediately, so that another gateway need not wait. */
   close(): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * Brings the database up to this release: tables, then functions and views. Changes nothing if a later release has
- * already updated the database and this release may still work on it. Several processes may call this at once.
+ * already updated the database and this release may still work on it. Several processes may call this at the same time.
  * @throws Error with the cause, or with a message for the operator if this release cannot work on this database
  */
 export async function migrate(address: DatabaseAddress, release: Release): Promise<void> {

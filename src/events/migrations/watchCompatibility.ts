@@ -4,7 +4,7 @@ import type { Client } from '../connection/client.ts';
 import { readSchemaVersion, tooOld } from './compatibility.ts';
 import type { Release } from './release.ts';
 
-/** Interval between two checks: about how long a gateway goes on after its database has become too new for it. */
+/** Interval between two checks: about how long a gateway still works after its database has become too new for it. */
 const LOOK_MS = 2_000;
 
 export interface CompatibilityWatch {
@@ -36,7 +36,10 @@ export function watchCompatibility(
           if (objection) return resolve(objection);
         } catch (err: unknown) {
           if (!signal.aborted)
-            logger.warn({ err }, 'Could not check whether a later release has changed the database');
+            logger.warn(
+              { err },
+              'Could not check whether a later release has changed the database',
+            );
         }
       }
     };

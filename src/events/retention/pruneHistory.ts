@@ -1,5 +1,5 @@
 /**
- * Deletes old history: outputs, and the events of streams that have ended. The rows of the projections stay for good,
+ * Deletes old history: outputs, and the events of streams that have ended. The rows of the projections stay forever,
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
  * A stream is deleted whole or not at all. One transaction deletes its events and outputs, and notes that a rebuild

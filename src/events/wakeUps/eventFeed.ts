@@ -18,7 +18,8 @@ export interface EventFeed {
   readonly position: number;
   onEvent(listener: (event: RecordedEvent) => void): () => void;
   /**
-   * Takes events that this process has committed, in order. They are passed on at once if none is missing before them.
+   * Takes events that this process has committed, in order. They are passed on immediately if no event is missing
+   * before them.
    */
   committed(events: readonly RecordedEvent[]): void;
   /**

@@ -11,7 +11,7 @@ import type { Database } from '../../events/database.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { HeldWorkers } from '../../worker/heldWorkers.ts';
 
-/** After this a start counts as failed. It takes about a second, but much longer if the machine starts many at once. */
+/** After this a start counts as failed. It takes about a second, but much longer if many start together. */
 const WORKER_START_TIMEOUT_MS = 60_000;
 /** The engine reports a container that dies while it starts. This look catches a death that it did not report. */
 const LOOK_INTERVAL_MS = 5_000;

@@ -19,8 +19,8 @@ export interface AdoptOrphansDeps extends Omit<AdoptLiveDeps, 'poolId'> {
 
 /**
  * Takes over every worker that is recorded as live and that no other gateway acts for. Nothing in this file asks the
- * engine, so code and its output go on while the engine is away. A worker that died meanwhile is found when the engine
- * is back.
+ * engine, so code and its output continue while the engine is away. A worker that died meanwhile is found when the
+ * engine is back.
  */
 export async function adoptLive({
   database,

@@ -62,7 +62,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     nextLookMs = LOOK_INTERVAL_MS;
     if (!isKeeper()) await leases.acquire(UPKEEP_LEASE);
     await deps.adoptOrphans();
-    // Look again when the next lease of another gateway expires, so that a dead gateway is replaced at once. Live
+    // Look again when the next lease of another gateway expires, so that a dead gateway is replaced soon. Live
     // gateways renew their leases long before.
     nextLookMs = Math.min(LOOK_INTERVAL_MS, (await leases.othersExpireInMs()) ?? LOOK_INTERVAL_MS);
     deps.onLook();
@@ -120,5 +120,8 @@ function createChore(logger: Logger, intervalMs: number, work: () => Promise<voi
 }
 
 function goOn(logger: Logger, error: unknown): void {
-  logger.error({ error: messageOf(error) }, 'a round of the upkeep failed; the next one tries again');
+  logger.error(
+    { error: messageOf(error) },
+    'a round of the upkeep failed; the next one tries again',
+  );
 }

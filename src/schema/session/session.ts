@@ -68,7 +68,7 @@ builder.mutationField('restartKernel', (t) =>
   t.field({
     type: Session,
     description:
-      "Replaces the kernel of the user's open session. Variables are lost, and files stay.",
+      "Replaces the kernel of the user's open session, and answers when the new one is ready. Variables are lost, and files stay. A running execution ends as INTERRUPTED.",
     args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
     resolve: (_root, { userUuid }, { service, principal }) =>
       service.restartKernel(principal, userUuid),

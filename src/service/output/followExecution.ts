@@ -7,7 +7,7 @@ import { followOutput } from './followOutput.ts';
 
 /**
  * An execution's outputs after `after`: first those that are stored, then live ones, up to the finish. The consumer
- * pulls them, so nothing is buffered for a consumer that does not read. `return()` resolves at once, even while
+ * pulls them, so nothing is buffered for a consumer that does not read. `return()` resolves immediately, even while
  * `next()` waits.
  * @throws NOT_FOUND, BAD_USER_INPUT before the first item
  */

@@ -17,7 +17,7 @@ export interface FollowDeps {
   readonly sharedOutput: SharedOutput;
 }
 
-/** Ends with the execution's finish. If `after` is at the finish or beyond it, it ends at once. */
+/** Ends with the execution's finish. If `after` is at the finish or beyond it, nothing comes before the end. */
 export function followOutput(
   { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,

@@ -1,7 +1,7 @@
 /**
  * An async iterator that reads a source in pages, when its consumer asks. If there is nothing to read, it sleeps until
- * it is woken. Unlike that of an `async function*`, its `return()` resolves at once even while it sleeps. It buffers no
- * more than one page.
+ * it is woken. Unlike that of an `async function*`, its `return()` resolves immediately, even while it sleeps. It
+ * buffers at most one page.
  */
 export interface PullSource<T> {
   /** The next items in order, or none if there is nothing new yet. `isEnd`: nothing will follow them. */

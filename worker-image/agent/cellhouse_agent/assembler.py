@@ -79,7 +79,7 @@ class Assembler:
         if sender.fragments is None:
             sender.fragments = []
         elif sender.is_cut or self.held_bytes + len(fragment) > self._max_message_bytes:
-            # Keep only the first packet, whose head names the execution, and go on counting the size.
+            # Keep only the first packet, whose head names the execution, and still count the size.
             sender.is_cut = True
             self.held_bytes -= sum(map(len, sender.fragments[1:]))
             del sender.fragments[1:]

@@ -22,7 +22,7 @@ from cellhouse_agent.text_frame import text_frames
 from cellhouse_agent.web_socket import TOO_BIG_CODE, WebSocket
 from cellhouse_agent.wire import MalformedMessage
 
-# WebSocket close codes: for a frame that breaks the protocol, and for more requests than the agent accepts at once.
+# WebSocket close codes: for a frame that breaks the protocol, and for more requests than the agent accepts at a time.
 POLICY_CODE = 1008
 OVERLOADED_CODE = 1013
 # The most that one write holds, unless a single frame is longer. This and its copy in the stream's buffer are all the

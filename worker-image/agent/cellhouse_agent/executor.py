@@ -37,7 +37,7 @@ SHORT_SECONDS = 0.02
 
 
 class QueueFull(Exception):
-    """More requests than the agent takes at once."""
+    """More requests than the agent accepts at a time."""
 
 
 class Interrupted(NamedTuple):

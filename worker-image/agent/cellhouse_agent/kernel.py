@@ -130,7 +130,7 @@ class Kernel:
     def halt(self) -> None:
         """Kill the kernel and every process of its user, and hand on what the kernel had sent by then.
 
-        It returns at once. Freeing the memory of the processes may take longer: `end` waits for that.
+        It returns immediately. Freeing the memory of the processes may take longer: `end` waits for that.
         """
         self.is_ready = False
         if self._process:

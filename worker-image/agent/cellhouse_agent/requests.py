@@ -29,7 +29,7 @@ class ExecuteRequest:
 
 @dataclass(frozen=True)
 class Ack:
-    """The gateway has stored everything up to `seq` for good."""
+    """The gateway has stored everything up to `seq` permanently."""
 
     seq: int
 

@@ -1,7 +1,7 @@
 """The WebSocket of one gateway, which handles data as soon as it arrives.
 
 tornado reads each frame in four steps, stops listening after each, and takes a turn of the loop to hand a frame on.
-Here all that has arrived is read and handed on at once. Handshake, pings and closing are tornado's.
+Here all that has arrived is read and passed on immediately. Handshake, pings and closing are tornado's.
 """
 
 from __future__ import annotations

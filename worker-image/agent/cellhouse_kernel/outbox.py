@@ -125,7 +125,7 @@ class Outbox:
         self._late.start()
 
     def add_text(self, name: str, parent_id: str, text: str) -> None:
-        """Send text within FLUSH_SECONDS; at once if it is a line that need not wait, or if too much text waits."""
+        """Send text within FLUSH_SECONDS; immediately if it is a line that need not wait, or too much text waits."""
         with self._lock:
             self._waiting_characters += len(text)
             self._pending.append((name, parent_id, text))
@@ -140,7 +140,7 @@ class Outbox:
                 self._send_soon(now)
 
     def _may_leave(self, now: float) -> bool:
-        """Whether a line may be sent at once; if so, it is counted."""
+        """Whether a line may be sent immediately; if so, it is counted."""
         earned = (now - self._line_at) / FLUSH_SECONDS
         self._lines_at_once = min(LINES_AT_ONCE, self._lines_at_once + earned)
         self._line_at = now

@@ -26,7 +26,7 @@ class PrivilegesLeft(Exception):
 def give_up_privileges(uid: int) -> None:
     """Change permanently to this user and the group of the same number, without any privilege.
 
-    Raises PrivilegesLeft or OSError when anything is left; the process must then not go on.
+    Raises PrivilegesLeft or OSError when anything is left. The process must end then.
     """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     empty_bounding_and_ambient_set()
