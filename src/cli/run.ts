@@ -16,6 +16,8 @@ const USAGE = `Usage: cellhouse <command>
                  --older-than-days N   delete what ended at least N days ago (N >= 1)
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
   config check   read the environment, list every problem, print the settings in force
+  --version      print the version of this program
+  --help         print this text
 
 Settings are environment variables; docs/settings.md lists them.`;
 

@@ -16,7 +16,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
     INTERRUPTED: { description: '`interrupt` or `restartKernel` ended it while it ran.' },
     WORKER_LOST: { description: 'Its container was lost.' },
-    CANCELLED: { description: 'It was interrupted while queued, or its session was released.' },
+    CANCELLED: { description: 'It was interrupted while queued, or its session ended before it did.' },
   } as const,
 });
 
