@@ -6,8 +6,8 @@ import { hasCode } from '../domain/errors.ts';
 export interface ClusterProcesses {
   /** The main process, which started the others. Null if it is gone. */
   readonly postmaster: number | null;
-  /** Processes that a killed postmaster left behind. They notice its death only when they next wait. */
-  readonly orphans: readonly number[];
+  /** Processes that survived their postmaster. They notice its death only when they next wait. */
+  readonly survivors: readonly number[];
 }
 
 /**
@@ -16,7 +16,7 @@ export interface ClusterProcesses {
  */
 const CHILD_TITLE = 'postgres: ';
 
-/** Searches /proc. A pid file would not do: another process may have its number by now, and it lists no orphans. */
+/** Searches /proc. A pid file is not enough: another process may have its number by now, and it lists no survivors. */
 export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const folder = statSync(dataDir);
   const found = readdirSync('/proc')
@@ -25,7 +25,7 @@ export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const isChild = ({ title, parent }: ClusterProcess) =>
     title.startsWith(CHILD_TITLE) || found.some(({ pid }) => pid === parent);
   const postmaster = found.find((each) => !isChild(each))?.pid ?? null;
-  return { postmaster, orphans: postmaster === null ? found.map(({ pid }) => pid) : [] };
+  return { postmaster, survivors: postmaster === null ? found.map(({ pid }) => pid) : [] };
 }
 
 interface ClusterProcess {

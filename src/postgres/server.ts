@@ -89,21 +89,21 @@ export async function stopServer(layout: Layout): Promise<boolean> {
 
 async function isGoneWithin(layout: Layout, timeoutMs: number): Promise<boolean> {
   const isGone = await lookUntil({ everyMs: LOOK_INTERVAL_MS, limitMs: timeoutMs }, () => {
-    const { postmaster, orphans } = findClusterProcesses(layout.data);
-    return postmaster === null && orphans.length === 0;
+    const { postmaster, survivors } = findClusterProcesses(layout.data);
+    return postmaster === null && survivors.length === 0;
   });
   return isGone !== null;
 }
 
 /**
- * Removes what a killed server has left and what would prevent the next start: its orphaned processes, which still hold
- * its shared memory, and the pid file and the socket's lock, whose process id another process may have by now.
+ * Removes what a killed server has left and what would prevent the next start: its surviving processes, which still
+ * hold its shared memory, and the pid file and the socket's lock, whose process id another process may have by now.
  */
 async function clearRemains(layout: Layout): Promise<void> {
-  const { orphans } = findClusterProcesses(layout.data);
-  for (const orphan of orphans) signal(orphan, 'SIGKILL');
-  if (orphans.length > 0 && !(await isGoneWithin(layout, KILL_TIMEOUT_MS))) {
-    throw serverError(layout, `left processes that do not end: ${orphans.join(', ')}`);
+  const { survivors } = findClusterProcesses(layout.data);
+  for (const survivor of survivors) signal(survivor, 'SIGKILL');
+  if (survivors.length > 0 && !(await isGoneWithin(layout, KILL_TIMEOUT_MS))) {
+    throw serverError(layout, `left processes that do not end: ${survivors.join(', ')}`);
   }
   if (findClusterProcesses(layout.data).postmaster === null) {
     rmSync(join(layout.data, 'postmaster.pid'), { force: true });

@@ -182,7 +182,7 @@ describe('finding the processes of a server', () => {
     await once(first.stdout, 'data');
     const found = findClusterProcesses(folder);
     process.kill(-(first.pid ?? 0), 'SIGKILL');
-    expect(found).toEqual({ postmaster: first.pid, orphans: [] });
+    expect(found).toEqual({ postmaster: first.pid, survivors: [] });
   });
 });
 

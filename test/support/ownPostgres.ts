@@ -38,7 +38,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       for (const pid of children.trim().split(/\s+/).filter(Boolean)) killIfThere(Number(pid));
       await until('PostgreSQL is gone', async () => {
         const left = findClusterProcesses(layoutOf(dataDir).data);
-        return left.postmaster === null && left.orphans.length === 0;
+        return left.postmaster === null && left.survivors.length === 0;
       });
     },
     start: async () => {

@@ -26,13 +26,13 @@ import { readAfter } from '../store/readEvents.ts';
 import { rowJson } from './projectionJson.ts';
 import { PROJECTIONS, type Projection } from './projections.ts';
 
-/** With so many, statements cost little beside the folding. They fit into memory, even with a megabyte of code each. */
+/** Statements for so many events cost little beside the folding. The events fit into memory, at 1 MiB of code each. */
 const PAGE_EVENTS = 1_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface Rebuilt {
   readonly events: number;
-  /** How many rows of each table did not match the events. All are zero, unless something else than the store wrote. */
+  /** How many rows of each table did not match the events. All are 0, unless somebody wrote past the store. */
   readonly differing: Readonly<Record<string, number>>;
   /** How long commits were stopped. */
   readonly heldMs: number;

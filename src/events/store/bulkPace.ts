@@ -5,13 +5,13 @@
  *
  * A worker that has stored more than {@link BURST_BYTES} counts as a flood until it has stored little for some seconds.
  * After a flood's commit, all floods pause if another flood waits and somebody else has committed recently. One flood
- * alone does not pause. Floods do not pause either while nobody else commits. Nothing else ever pauses: not figures,
+ * alone does not pause. Floods do not pause either while nobody else commits. Nothing else ever pauses: not charts,
  * long answers or large code.
  */
 import type { WorkerId } from '../../domain/ids.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 
-/** As much as some figures or a long table. */
+/** A worker may store this much at a time without being a flood: some charts, or a long table. */
 const BURST_BYTES = 512 * 1024;
 /**
  * A worker's stored bytes are forgotten at this rate. Floods that pause for each other still store faster than this, so

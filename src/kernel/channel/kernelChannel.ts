@@ -195,7 +195,7 @@ class Channel implements KernelChannel {
     } else {
       this.#deps.counts.connections += 1;
       this.hello = hello;
-      // No connection has acknowledged the messages that were stored since this one was dialled.
+      // Messages were stored while this connection was being opened: acknowledge them now.
       if (this.#sequence.acked > this.#dialledAfter) this.#ackLater();
       if (this.#isPaused) this.#connection.pause();
       this.#reconnector.opened();

@@ -24,7 +24,7 @@ export interface OperationsDeps {
 export interface SocketExtra {
   readonly headers: IncomingHttpHeaders;
   principal: Principal | null;
-  /** The calls in flight by operation id. Each function ends the call's count in `InFlight`. */
+  /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
   readonly calls: Map<string, () => void>;
   /** Called when a call has ended, before its answer is sent. */
   readonly onCallEnd: () => void;

@@ -15,12 +15,12 @@ import os
 from cellhouse_agent.exec_kernel import exec_kernel
 from cellhouse_agent.fork_server import ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
+from cellhouse_agent.kernel_watch import watch_kernel
 from cellhouse_agent.log import log_event
-from cellhouse_agent.orphan_watch import watch_orphan
 from cellhouse_agent.wire import JsonObject
 
-# A dead fork server is replaced after a pause: a kernel that must start now comes first. Each time that a fork server
-# ends before it is ready, the pause doubles, because more attempts would not help.
+# A dead fork server is replaced after a pause, so that a kernel that must start at that moment has the CPUs first. Each
+# time that a fork server ends before it is ready, the pause doubles, because more attempts would not help.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # Importing takes half a second on an idle machine. Thirty fork servers that start together on two cores take longer.
@@ -28,7 +28,7 @@ IMPORT_TIMEOUT_SECONDS = 60.0
 
 
 class KernelLauncher:
-    """Owns the fork server. `cpus` is how many CPUs the worker may use, and how many threads a numerical library."""
+    """Owns the fork server. `cpus` is the worker's limit of CPUs, and the number of threads of a numerical library."""
 
     def __init__(self, cpus: int) -> None:
         # The limit may exceed the CPUs of the machine.
@@ -94,7 +94,7 @@ class KernelLauncher:
             was_ready = self._is_ready.is_set()
             self._is_ready.clear()
             for process in server.kernels.values():
-                process.watch_with(watch_orphan(process))
+                process.watch_with(watch_kernel(process))
         log_event("fork_server_ended", exit_code=code, reason=server.output_tail)
         return was_ready
 

@@ -124,7 +124,7 @@ class LinkKernel(CellKernel):
         silent = content.get("silent", False)
         outbox = self.shell_channel.outbox
         if not silent:
-            # Nobody reads its content.
+            # The content of `execute_input` is empty, because nobody reads it.
             outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         else:
             outbox.flush()
@@ -148,7 +148,7 @@ class LinkKernel(CellKernel):
         self.shell_channel.outbox.add_message(message)
 
     def finish_output(self) -> None:
-        """Send the rest of the output of a request that has been handled. SIGINT hits none of its code any more."""
+        """Hook: a subclass sends the rest of the output here. The request's code has ended; SIGINT cannot hit it."""
 
     def _publish_status(self, status: str, channel: str, parent: Message | None = None) -> None:
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")

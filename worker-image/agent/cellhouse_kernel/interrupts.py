@@ -61,7 +61,7 @@ class Interrupts:
         self._has_begun = True
         # Python's own handler where possible: code may check for it.
         of_code = self._cancel if self._cell else signal.default_int_handler
-        # First the handler, then the look at what was noted: so a SIGINT in between hits the code, too.
+        # The handler is set before the note is read, so that a SIGINT between the two hits the code, too.
         signal.signal(signal.SIGINT, of_code)
         return not self._is_noted
 
@@ -72,7 +72,7 @@ class Interrupts:
 
     @contextmanager
     def awaiting(self, cell: asyncio.Future[Any]) -> Iterator[None]:
-        """Within this context, the cell runs in this task: SIGINT stops what it computes, or else what it awaits."""
+        """Within this context, the task `cell` runs the code: SIGINT stops what it computes, or else what it awaits."""
         self._cell = cell
         yield
 

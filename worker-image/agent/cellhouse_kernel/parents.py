@@ -25,7 +25,7 @@ def unknown_thread_parent(current: Header) -> Header:
 def follow_starters(variables: list[ContextVar[Header]]) -> None:
     """Let each thread print for the request that starts it, and a thread of a pool for the one that submits its task.
 
-    ipykernel identifies a thread by its class, and by its id, which Linux gives to a later thread again.
+    ipykernel wraps `Thread.run`, which a subclass may replace, and finds threads by their ids, which Linux reuses.
     """
     start: Any = threading.Thread.start
 

@@ -1,4 +1,4 @@
-"""Turns a cell into plain Python; quickly if it is that already. IPython looks at each token, in Python."""
+"""Turns a cell into plain Python. IPython does this slowly, in Python code, so a cell that needs no change skips it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ class QuickTransformerManager(TransformerManager):
         return [*self.cleanup_transforms], [*self.line_transforms], [*self.token_transformers]
 
     def transform_cell(self, cell: str) -> str:
-        """The cell as Python, but for what depends on the shell's state. Raises what a user's transformer raises."""
+        """Return the cell as Python. IPython's prefilter handles what depends on the shell's state, such as automagic.
+
+        Raises what a transformer of the user raises.
+        """
         if SPECIAL.search(cell) or self._usual != self._steps() or not has_plain_indents(cell):
             return str(super().transform_cell(cell))
         return cell if cell.endswith("\n") else f"{cell}\n"
 
 
 def has_plain_indents(code: str) -> bool:
-    """Whether each line that is indented less returns to an earlier indent; if not, IPython has an error to show.
+    """Whether each line that is indented less than the line before has the indent of an earlier line.
 
-    Lines within brackets and long strings are treated like any other, so the answer may be no for correct code.
+    If not, IPython has an error to show. Lines within brackets and long strings are treated like any other, so the
+    answer may be no for correct code.
     """
     indents = [0]
     for line in code.split("\n"):

@@ -11,7 +11,7 @@ from cellhouse_agent.kernel_process import KernelProcess, start_time
 POLL_SECONDS = 0.05
 
 
-async def watch_orphan(process: KernelProcess) -> None:
+async def watch_kernel(process: KernelProcess) -> None:
     """Wait until the process has ended, and report it."""
     born = process.start_time
     pidfd = _open_pidfd(process.pid)
