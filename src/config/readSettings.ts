@@ -20,7 +20,7 @@ export type ValuesOf<Of extends Settings> = {
 };
 
 export interface Reading<Of extends Settings> {
-  /** A wrong variable has the value of an unset one here. */
+  /** For a wrong variable, this has the value of an unset one. */
   readonly values: ValuesOf<Of>;
   readonly problems: readonly string[];
   /** Names of the variables whose own value is wrong, whatever the others are. */

@@ -9,7 +9,7 @@ export type DomainEvent = EventOf<StreamKind>;
 
 /** An event as stored. */
 export interface RecordedEvent<E extends DomainEvent = DomainEvent> {
-  /** The event's place in the commit order of all streams, from 1. After n, a reader never gets a smaller one. */
+  /** The event's place in the commit order of all streams, from 1. A reader that got n never gets a smaller one. */
   readonly position: number;
   readonly streamKind: StreamKind;
   readonly streamId: string;

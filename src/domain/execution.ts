@@ -196,7 +196,7 @@ function finish(
   ];
 }
 
-/** `at`, but not before the request. The worker's clock is the host's, but the user's kernel can report any time. */
+/** `at`, but not before the request: a clock may have been set back, and a hostile worker can report any time. */
 function notBefore(at: string, execution: Execution): string {
   return Date.parse(at) >= execution.requestedAt.getTime()
     ? at

@@ -21,8 +21,8 @@ export const ROLE = 'cellhouse';
 export const DATABASE = 'cellhouse';
 
 /**
- * An unfinished cluster older than this is abandoned, because making one never takes this long. Its process id alone
- * does not tell: another process may have that id by now, as ids repeat quickly in a container.
+ * An unfinished cluster older than this is abandoned, because making one never takes this long. The process id in its
+ * name does not show this: another process may have that id by now, as ids repeat quickly in a container.
  */
 const ABANDONED_AFTER_MS = 600_000;
 

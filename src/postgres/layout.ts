@@ -15,7 +15,7 @@ export interface Layout {
   readonly log: string;
 }
 
-/** Only part of the socket's name (`.s.PGSQL.5432`). No TCP port is opened. */
+/** This is only a part of the socket's name (`.s.PGSQL.5432`). No TCP port is opened. */
 export const PORT = 5432;
 
 /** `sockaddr_un.sun_path` holds 108 bytes including the final zero (unix(7)). */

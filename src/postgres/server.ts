@@ -56,7 +56,7 @@ export async function startServer(
 
 /**
  * Waits until the starting or running server accepts connections. Resolves with null if there is no server left because
- * it failed or was stopped. `isOver` returns whether a server that has not appeared yet will not appear any more.
+ * it failed or was stopped. `isOver` returns true once a server that has not appeared yet can no longer appear.
  */
 export async function waitUntilReady(
   layout: Layout,

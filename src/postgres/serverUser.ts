@@ -38,7 +38,7 @@ function namedUser(name: string): ServerUser {
 
 /**
  * The command that runs `argv` as that user. The checkout or data directory may be below a folder that the user cannot
- * enter (`/root`, a `mktemp -d`). Only then the server keeps one capability, CAP_DAC_READ_SEARCH, to get through.
+ * enter (`/root`, a `mktemp -d`). Only then does the server keep one capability, CAP_DAC_READ_SEARCH, to get through.
  * @param needsPath the path that the user must be able to reach
  */
 export function asServerUser(

@@ -13,7 +13,7 @@ export function makeDataDir(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 }
 
-/** The same id at each start on this folder. By it a restarted gateway can take over its own leases immediately. */
+/** The same id at each start on this folder. With it, a restarted gateway takes over its own leases immediately. */
 export function gatewayIdOf(dataDir: string): GatewayId {
   const path = join(dataDir, 'gateway-id');
   const text = readOrMake(path, () => newId<GatewayId>());

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { AnyId, NewId } from '../domain/ids.ts';
 
-/** Size of an id. Random bytes for 256 ids are fetched at once, as fetching costs more than the rest of making one. */
+/** Size of an id. Random bytes for 256 ids are fetched together, because fetching costs more than all else. */
 const ID_BYTES = 16;
 const IDS_PER_ASKING = 256;
 

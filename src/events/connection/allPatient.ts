@@ -4,7 +4,7 @@ import { isAway } from '../store/databaseErrors.ts';
 import { DatabaseAwayError } from '../store/eventStore.ts';
 import { pauseBetween } from './pauseBetween.ts';
 
-/** As long as a commit waits, so that reads and writes give up after the same time. */
+/** Reads are repeated for as long as commits are, so that both give up after the same time. */
 const RETRY_LIMIT_MS = 30_000;
 
 export interface PatienceDeps {

@@ -14,7 +14,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** By this time the server has answered or given up (STATEMENT_TIMEOUT_MS). If nothing came, the connection is dead. */
 const ANSWER_TIMEOUT_MS = 20_000;
-/** After a pause of this process, its sockets may have unread answers. They are read for this long before a failure. */
+/** After a pause of this process, its sockets may have unread answers. A late query waits this long for them. */
 const WAKING_ALLOWANCE_MS = 100;
 /** How long a query may take to fail after its socket was destroyed. It normally fails immediately. */
 const CLOSING_TIMEOUT_MS = 1_000;
@@ -93,7 +93,7 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
-    // Missing in the types of postgres.js. Our own sockets, so that dead ones can be destroyed.
+    // This option is missing in the types of postgres.js. It gives our own sockets, so that dead ones can be destroyed.
     socket: (target: SocketTarget) => {
       if (isClosed) throw new Error('This client is closed.');
       return openSocket(target, sockets);

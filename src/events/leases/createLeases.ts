@@ -22,8 +22,8 @@ export interface LeasesDeps {
 interface Held {
   readonly epoch: number;
   /**
-   * No other gateway can have the lease before this time (`performance.now()`). Counted from before the request was
-   * sent.
+   * No other gateway can have the lease before this time (`performance.now()`). The lease's life counts from before the
+   * request was sent.
    */
   validUntil: number;
 }

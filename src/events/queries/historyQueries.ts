@@ -14,8 +14,8 @@ import { type ExecutionRow, toExecution } from './rows.ts';
  */
 const CLOCK_SLACK_MS = 60_000;
 /**
- * Only the last session that a user opened before a time can be open at that time. The others allow for clocks that
- * disagree.
+ * Only the last session that a user opened before a time can be open at that time. The sessions before it are read
+ * because clocks may disagree.
  */
 const MAX_CANDIDATES = 3;
 

@@ -6,8 +6,7 @@ import type { Commit, StreamAppend } from './eventStore.ts';
 import { encodeJson } from './jsonText.ts';
 
 /**
- * A commit in which everything that must stay the same when it is sent again is fixed: event ids, versions, states,
- * bytes.
+ * A commit with everything that must not change if it is sent again: event ids, versions, states, bytes.
  */
 export interface PreparedCommit {
   readonly commit: Commit;

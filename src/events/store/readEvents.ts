@@ -29,8 +29,8 @@ export interface KnownEvents {
 }
 
 /**
- * The same, without events of entities or types that only a later release knows. During a rolling update, only gateways
- * of the later release act on those.
+ * Like {@link readAfter}, but without events of entities or types that only a later release knows. During a rolling
+ * update, only gateways of the later release act on those.
  */
 export async function readKnownAfter(
   client: Client,

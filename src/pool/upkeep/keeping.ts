@@ -82,7 +82,7 @@ export function createKeeping(deps: KeepingDeps): Keeping {
     },
     start: async (isEngineAway) => {
       await upkeep.start();
-      // So `poolStatus` reports the absence from the first answer on, not only when the event stream cannot be opened.
+      // Otherwise `poolStatus` would report the absence only once the event stream could not be opened.
       if (isEngineAway) supply.engineAway('engine-away');
       const settled = isEngineAway ? adoptLive(deps) : reconcile(reconciling);
       // A worker that cannot be reconciled must not keep the gateway from serving the others.

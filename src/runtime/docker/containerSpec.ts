@@ -17,7 +17,7 @@ const AGENT_CAPABILITIES = ['SETUID', 'SETGID', 'SETPCAP', 'KILL'];
 
 /**
  * Limit of a core dump, in bytes. It prevents dumps, but must not be 0: if the host pipes dumps to a program, Linux
- * starts that program even for a limit of 0, and only for 1 never. The seccomp profile prevents changing it.
+ * starts that program even for a limit of 0, but not for 1. The seccomp profile prevents changing it.
  */
 const CORE_LIMIT = 1;
 /** When the host runs out of memory, workers are killed before the gateway and its database. */

@@ -15,7 +15,7 @@ export function useExactResults(): Plugin {
   };
 }
 
-/** The same result. Yoga writes it with `stringify`. */
+/** The result, with the function `stringify`, by which Yoga then writes it. */
 export function exactly<Result extends ExecutionResult>(result: Result) {
   return { ...result, stringify: jsonText };
 }

@@ -58,7 +58,7 @@ function tellingFailure(
   };
 }
 
-/** Called for the event after the last one, which has been written by then, or will be when the connection drains. */
+/** Called when the event after the last is pulled: the last is written by then, or when the connection drains. */
 function cut(res: ServerResponse): Promise<never> {
   const end = () => setImmediate(() => res.destroy());
   if (res.writableNeedDrain) res.once('drain', end);

@@ -10,7 +10,7 @@ import { createExecutionMetrics } from './executionMetrics.ts';
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
-/** How finely the event loop's delay is sampled; each sample holds this much more than the delay. */
+/** How finely the event loop's delay is sampled. Each sample is the delay plus this. */
 const LOOP_RESOLUTION_MS = 20;
 
 const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [

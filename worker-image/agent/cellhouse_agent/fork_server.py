@@ -89,7 +89,7 @@ class ForkServer:
         await self._child.wait()
 
     async def fork(self, connection: JsonObject | None) -> KernelProcess:
-        """Make a kernel; only one at a time. Raises ForkFailed: what was made of the kernel then ends by itself."""
+        """Make a kernel; only one at a time. Raises ForkFailed; a kernel that is only half made then ends by itself."""
         pipes = KernelPipes()
         order = self._order = _Order(pipes, connection, self._loop.create_future())
         try:
@@ -157,7 +157,7 @@ class ForkServer:
                     process.set_exited(fields["code"])
 
     def _begin(self, pid: int) -> None:
-        """Let the kernel begin that was just made. `fork` would do so too late: the next packet may report its end."""
+        """Let the new kernel begin. In `fork` it would be too late: the next packet may already report its end."""
         order = self._order
         if order and not order.made.done():
             process = KernelProcess(pid, *order.pipes.commit(order.connection))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Its last word is that id. Some systems (gVisor) always show the same one.
+# The last word of this file is that id. Some systems (gVisor) always show the same one.
 LOAD_FILE = "/proc/loadavg"
 MAX_LOAD_BYTES = 128
 
@@ -17,7 +17,7 @@ class Births:
         self._newest = b""
 
     def any(self) -> bool:
-        """Whether there was one since the last look; also true if that is not known any more."""
+        """Whether there was one since the last look; also true if the file can no longer be read."""
         try:
             newest = os.pread(self._fd, MAX_LOAD_BYTES, 0).rpartition(b" ")[2]
         except OSError:

@@ -116,7 +116,7 @@ class Outbox:
 
     @property
     def lock(self) -> threading.RLock:
-        """The lock that is held while text is added and sent. Its holder can add several texts with none in between."""
+        """The lock that is held while text is added or sent. Its holder can add several texts without another between."""
         return self._lock
 
     def start(self) -> None:
@@ -183,7 +183,7 @@ class Outbox:
                 self._is_sending = False
 
     def _send_all(self) -> None:
-        # Not in `flush` itself: at a loop's jump back, an interrupt in CPython can skip `with` and `finally`.
+        # This loop is not in `flush`: at a loop's jump back, an interrupt in CPython can skip `with` and `finally`.
         while self._pending or self._batch is not None:
             self._send_batch(self._next_batch())
             self._batch = None

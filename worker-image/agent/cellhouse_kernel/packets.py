@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-# Text and small figures fit one packet; the socket's buffer (some 400 KB) holds several.
+# Text and small charts fit one packet; the socket's buffer (some 400 KB) holds several.
 MAX_PACKET_BYTES = 98_304
 # The sender's process id, the packet's number, whether a message begins in it, whether that continues in the next one.
 PACKET_HEAD = struct.Struct("<IQ??")

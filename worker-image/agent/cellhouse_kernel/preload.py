@@ -35,7 +35,7 @@ PRELOADED_MODULES = (
 
 def preload() -> None:
     """Import PRELOADED_MODULES, and arrange memory so that kernels write to as little of it as possible."""
-    # Imported objects stay: to collect garbage, in between or at the end, would free 1 MB and take 0.15 s.
+    # Imported objects stay. A collection of garbage, in between or at the end, would free 1 MB and take 0.15 s.
     gc.disable()
     with prepare_imports(), _private_matplotlib_folder():
         for name in PRELOADED_MODULES:

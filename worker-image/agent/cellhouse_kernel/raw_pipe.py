@@ -29,7 +29,7 @@ def read_some(descriptor: int) -> bytes | None:
 
 
 def _above_standard(descriptor: int) -> int:
-    """The same with a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
+    """The same file, under a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -56,7 +56,7 @@ class RawPipe:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def renew(self) -> int:
-        """Put a fresh pipe behind the descriptor; returns the reading end of the former, -1 if nobody writes there."""
+        """Put a fresh pipe behind the descriptor; returns the reading end of the former pipe, -1 if there is none."""
         self._parent = {}
         try:
             reading, writing = map(_above_standard, os.pipe())
@@ -73,7 +73,7 @@ class RawPipe:
             # All pipes of a user share a limit, which leftovers may have used up. A small pipe is sufficient.
             pass
         if former >= 0:
-            # Before `dup2` may end its last writer, which would wake the watching thread.
+            # This comes before `dup2`, which may close the last writing end and so wake the watching thread.
             self._forget(former)
         os.dup2(writing, self._descriptor)
         self._inode = _inode(writing)

@@ -1,4 +1,4 @@
-"""Runs cells and makes their replies as ipykernel does, but without all that ipykernel asks the shell at every cell."""
+"""Runs cells and makes their replies as ipykernel does, but asks the shell less for each cell."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Shell(QuickShell):
         try:
             kind, value, trace = self._get_exc_info(exc_tuple)
         except ValueError:
-            # There is none, and IPython's own method says so.
+            # There is no exception, and IPython's own method says so.
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
         if is_forked_child():
