@@ -19,7 +19,7 @@ const ExecuteBatchInput = builder.inputType('ExecuteBatchInput', {
     stopOnError: t.boolean({
       defaultValue: true,
       description:
-        'Whether the batch ends with the first cell whose status is not OK. Even if false, the batch ends with its session: no cell is run after a release or WORKER_LOST.',
+        'Whether the batch ends with the first cell whose status is not OK. Even if false, no cell is run once the session of the first cell has ended, for example by `release`.',
     }),
     waitForWorkerMs: t.int({ description: 'As in ExecuteInput.' }),
   }),

@@ -16,7 +16,9 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
     INTERRUPTED: { description: '`interrupt` or `restartKernel` ended it while it ran.' },
     WORKER_LOST: { description: 'Its container was lost.' },
-    CANCELLED: { description: 'It was interrupted while queued, or its session ended before it did.' },
+    CANCELLED: {
+      description: 'It was interrupted while queued, or its session ended before it did.',
+    },
   } as const,
 });
 
@@ -39,7 +41,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     }),
     stateLost: t.exposeBoolean('stateLost', {
       description:
-        'Whether variables were lost: the kernel was replaced after this execution was accepted, or this is the first execution in its new kernel.',
+        'Whether variables were lost: the kernel was replaced after this execution was accepted, or this is the first execution after a replacement, or the first in a new session after one that ended without a `release`.',
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Whether some of its output could not be kept. A GapOutput shows where.',

@@ -116,7 +116,7 @@ class Outbox:
 
     @property
     def lock(self) -> threading.RLock:
-        """The lock that is held while text is added or sent. Its holder can add several texts without another between."""
+        """The lock held while text is added or sent. Its holder can add several texts without another between."""
         return self._lock
 
     def start(self) -> None:

@@ -29,7 +29,7 @@ def read_some(descriptor: int) -> bytes | None:
 
 
 def _above_standard(descriptor: int) -> int:
-    """The same file, under a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
+    """The file, under a number above 2: if user code has closed a standard descriptor, a new one gets its number."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
