@@ -18,13 +18,10 @@ from cellhouse_kernel.kernel import Kernel
 from cellhouse_kernel.link import Channel, LinkSession, LinkThread
 from cellhouse_kernel.outbox import Outbox
 from cellhouse_kernel.parents import follow_starters
-from cellhouse_kernel.quick_traits import read_traits_quickly
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.streams import DESCRIPTORS
 
 IMAGE_IPYTHON_DIR = "/usr/share/cellhouse/ipython"
-
-read_traits_quickly()
 
 
 class KernelApp(IPKernelApp):
