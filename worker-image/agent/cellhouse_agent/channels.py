@@ -18,16 +18,13 @@ from cellhouse_agent.executor import QueueFull
 from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import MAX_EPOCH, Ack, parse_frame, whole_number
 from cellhouse_agent.services import Services
-from cellhouse_agent.text_frame import text_frames
-from cellhouse_agent.web_socket import TOO_BIG_CODE, WebSocket
 from cellhouse_agent.wire import MalformedMessage
 
-# WebSocket close codes: for a frame that breaks the protocol, and for more requests than the agent accepts at a time.
+# WebSocket close codes: for a frame that breaks the protocol, for one that is too large, and for more requests than the
+# agent accepts at a time.
 POLICY_CODE = 1008
+TOO_BIG_CODE = 1009
 OVERLOADED_CODE = 1013
-# The most that one write holds, unless a single frame is longer. This and its copy in the stream's buffer are all the
-# memory that sending takes beside the replay buffer.
-MAX_WRITE_BYTES = 262_144
 # One frame from a gateway holds one piece of code (docs/worker-protocol.md).
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -42,11 +39,6 @@ class ChannelsHandler(WebSocketHandler):
         self.services = services
         self._after = 0
         self._sender: asyncio.Task[None] | None = None
-
-    def get_websocket_protocol(self) -> WebSocket | None:
-        """tornado's protocol, with our way of reading (web_socket.py)."""
-        protocol: Any = super().get_websocket_protocol()
-        return protocol and WebSocket(self, False, protocol.params)
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Check the epoch before the upgrade."""
@@ -90,18 +82,11 @@ class ChannelsHandler(WebSocketHandler):
                 await buffer.wait_for(seq)
                 # Frames that were acknowledged in the meantime are gone and need not be sent.
                 seq = max(seq, buffer.first_seq)
-                frames = buffer.frames_from(seq, MAX_WRITE_BYTES)
-                await self._write(frames)
-                seq += len(frames)
+                if (frame := buffer.get(seq)) is not None:
+                    await self.write_message(frame)
+                    seq += 1
         except (WebSocketClosedError, StreamClosedError):
             return
-
-    async def _write(self, frames: list[bytes]) -> None:
-        """Write all frames together: tornado would take one write and two turns of the loop for each."""
-        connection: Any = self.ws_connection
-        if connection is None or connection.is_closing():
-            raise WebSocketClosedError
-        await connection.stream.write(text_frames(frames))
 
     def on_message(self, message: str | bytes) -> None:
         """Handle a frame, unless a newer connection has replaced this one."""

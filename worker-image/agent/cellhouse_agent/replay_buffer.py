@@ -88,17 +88,6 @@ class ReplayBuffer:
         """The frame with this seq, if it is held."""
         return self._frames.get(seq)
 
-    def frames_from(self, seq: int, max_bytes: int) -> list[bytes]:
-        """Frames from this seq on, which must be held: at least one, and more while they fit in `max_bytes`."""
-        frames: list[bytes] = []
-        size = 0
-        while (frame := self._frames.get(seq + len(frames))) is not None:
-            size += len(frame)
-            if frames and size > max_bytes:
-                break
-            frames.append(frame)
-        return frames
-
     async def wait_for(self, seq: int) -> None:
         """Return once the frame with this seq exists; one that can wait may wake the caller late."""
         while self._last_seq < seq:

@@ -14,7 +14,7 @@ from cellhouse_agent.http_api import UnknownHandler, operation_routes
 from cellhouse_agent.services import Services
 
 # More than the protocol allows, so that the agent can read a frame that is somewhat too large and close in order.
-# Beyond this, web_socket.py sends the close code and cuts the connection.
+# Beyond this, tornado sends the close code and cuts the connection.
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
 MAX_HTTP_BODY_BYTES = 65_536
 # A gateway that was stopped keeps its connection open but answers no ping: after the timeout it counts as gone. A

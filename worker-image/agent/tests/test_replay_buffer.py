@@ -48,16 +48,6 @@ class ReplayBufferTest(unittest.IsolatedAsyncioTestCase):
         self.buffer.ack(1)
         self.assertTrue(self.buffer.has_room(800))
 
-    async def test_gives_several_frames_at_once_and_at_least_one(self) -> None:
-        for _ in range(4):
-            self.buffer.append([b'"a":1}'])
-        length = len(self.buffer.get(1) or b"")
-        self.assertEqual(len(self.buffer.frames_from(1, 1)), 1)
-        self.assertEqual(len(self.buffer.frames_from(2, 2 * length)), 2)
-        self.assertEqual(
-            self.buffer.frames_from(3, 10**6), [self.buffer.get(3), self.buffer.get(4)]
-        )
-
     async def test_never_refuses_status_and_replies(self) -> None:
         for _ in range(20):
             self.buffer.append([b'"a":"', b"x" * 200, b'"}'])
