@@ -74,6 +74,7 @@ async function send(
 /**
  * Drops the references to what was sent. V8's minor collections do not free what a finished query of postgres.js still
  * refers to (measured: 85 % of it survived), so a flood caused a full collection for each 10 MB.
+ * Checked against postgres 3.4.9.
  */
 function letGo(query: object, parameters: unknown[]): void {
   parameters.length = 0;

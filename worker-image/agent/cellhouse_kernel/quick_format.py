@@ -2,6 +2,8 @@
 
 IPython asks twelve formatters about each object, and each searches the object's class. For Python's own plain types the
 answer is known, unless somebody registered a printer for one.
+
+Checked against IPython 8.35.0.
 """
 
 from __future__ import annotations

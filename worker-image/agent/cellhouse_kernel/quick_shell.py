@@ -1,4 +1,7 @@
-"""IPython's shell without the work that it does twice, or too slowly, for each cell."""
+"""IPython's shell without the work that it does twice, or too slowly, for each cell.
+
+Checked against IPython 8.35.0, ipykernel 6.29.5, traitlets 5.14.3.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Turns a cell into plain Python. IPython does this slowly, in Python code, so a cell that needs no change skips it."""
+"""Turns a cell into plain Python. IPython does this slowly, in Python code, so a cell that needs no change skips it.
+
+Checked against IPython 8.35.0.
+"""
 
 from __future__ import annotations
 

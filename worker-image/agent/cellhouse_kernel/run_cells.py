@@ -1,4 +1,7 @@
-"""Runs cells and makes their replies as ipykernel does, but asks the shell less for each cell."""
+"""Runs cells and makes their replies as ipykernel does, but asks the shell less for each cell.
+
+Checked against IPython 8.35.0, ipykernel 6.29.5.
+"""
 
 from __future__ import annotations
 
