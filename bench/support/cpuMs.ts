@@ -4,8 +4,8 @@ const NS_PER_MS = 1_000_000;
 
 /**
  * The CPU time that the present threads of a process have used so far, in milliseconds. Threads that have ended do not
- * count, so use this for processes whose threads stay. (`/proc/PID/stat` would include them, but it counts in hundredths
- * of a second, and some measured times are shorter.)
+ * count, so use this for processes whose threads stay. (`/proc/PID/stat` would include them, but it counts in
+ * hundredths of a second, and some measured times are shorter.)
  * @throws Error if the process has ended
  */
 export function cpuMs(pid: number): number {
