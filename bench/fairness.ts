@@ -18,7 +18,7 @@ import { percentile } from './support/percentile.ts';
 const SAMPLES = 80;
 /** The first samples are left out, because compilers and caches are still warming up. */
 const WARM_UP = 50;
-/** Time until the flood is in full flow. */
+/** Time until all of them print at full speed. */
 const IN_FULL_FLOW_MS = 1_000;
 
 export const fairnessBench: Bench = {

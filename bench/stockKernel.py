@@ -1,13 +1,13 @@
 """Times a stock ipykernel from within the worker image.
 
-Each line on stdin is a JSON object. The answer is a line with three numbers: the milliseconds that it took for the
-client; how many characters were printed plus pictures shown; how often the code was run.
+Each line on stdin is a JSON object. The answer is a line with three numbers: the milliseconds that the client measured;
+the number of printed characters plus that of shown pictures; how often the code was run.
 
 `{"code": ...}` runs the code once, from sending the request until both the reply and the kernel's `idle` have arrived.
 `{"code": ..., "seconds": ...}` runs the code repeatedly for that long.
 `{"restart": true}` restarts the kernel and waits until the next code has been answered.
 
-Ends when stdin ends.
+This program ends when stdin ends.
 """
 
 import json

@@ -1,6 +1,6 @@
 /**
- * Builds other versions of this program, each with its own set-up. The most important one is the previous release, as an
- * operator has it before an update: its commit is in `test/fixtures/former-release.txt`.
+ * Builds other versions of this program, each with its own set-up. The most important one is the version that an
+ * operator has before an update: its commit is in `test/fixtures/former-release.txt`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -13,7 +13,7 @@ import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
 import { seedCluster } from './seedCluster.ts';
 
-/** A first start makes a database and two workers on a machine that may be busy. Less than the time limit of a test. */
+/** A first start makes a database and two workers, perhaps on a busy machine. Below the time limit of a test. */
 const START_TIMEOUT_MS = 100_000;
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 

@@ -1,6 +1,6 @@
 /**
- * Adds Debian packages to the worker image in a separate image, so that packages that only tests and benches need are
- * not in the worker image itself.
+ * Makes an image from the worker image with further Debian packages. Only tests and benches need these packages, so
+ * they are not in the worker image itself.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

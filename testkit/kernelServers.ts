@@ -19,7 +19,7 @@ import { imageWithPackage } from './imageWithPackage.ts';
 export interface KernelServer {
   readonly target: KernelTarget;
   readonly socketPath: string;
-  /** The same server through another socket that is connected to its own. The caller counts as another client. */
+  /** The same server, reached through another socket that leads to its own. The caller counts as another client. */
   targetAt(socketPath: string): KernelTarget;
   interrupt(msgId: string): Promise<void>;
   restart(): Promise<void>;

@@ -21,7 +21,7 @@ interface Message {
   };
 }
 
-/** Uses a Unix socket. Over TCP its small frames would wait for acknowledgements, as it does not set TCP_NODELAY. */
+/** Uses a Unix socket. Over TCP, the server's small frames would wait for acknowledgements: it sets no TCP_NODELAY. */
 export async function startPlainJupyterServer(): Promise<CodeRunner> {
   const server = await startJupyterServer(SETTINGS);
   try {

@@ -1,4 +1,4 @@
-/** Derives where the time of an execute goes, from the reads and writes on the gateway's sockets meanwhile. */
+/** Derives where the time of an execute goes, from the times of the reads and writes on the gateway's sockets. */
 import type { Figure } from '../suite/bench.ts';
 import type { Peer, TracedCall, TraceEvent } from './trace.ts';
 

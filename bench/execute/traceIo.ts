@@ -50,7 +50,7 @@ Socket.prototype.push = function (chunk, encoding) {
   return Duplex.prototype.push.call(this, chunk, encoding);
 };
 
-// Node's HTTP server does not read through the stream. This event is when it has the head of a request.
+// Node's HTTP server does not read through the stream. It emits this event when it has read the head of a request.
 subscribe('http.server.request.start', (message) => {
   const { socket } = message as { socket: Socket };
   if (!connections.has(socket)) name(socket, 'http');

@@ -1,4 +1,4 @@
-/** What each part of an installation has had of the CPUs. */
+/** How much CPU time each part of an installation has used. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerProcesses } from '../../chaos/world/containerProcesses.ts';
@@ -16,7 +16,10 @@ export const PARTS = [
 /** Milliseconds so far. */
 export type CpuTimes = Readonly<Record<(typeof PARTS)[number], number>>;
 
-/** @param container of the one worker that counts. @throws Error when it has no agent or no kernel that this machine sees */
+/**
+ * @param container the id of the container of the only worker that counts
+ * @throws Error if this machine's /proc does not show the agent or the kernel in that container
+ */
 export function readCpuTimes(gateway: TestGateway, container: string): () => CpuTimes {
   const { agent, kernel } = containerProcesses(container);
   if (agent === null || kernel.length === 0)
@@ -36,7 +39,7 @@ export function readCpuTimes(gateway: TestGateway, container: string): () => Cpu
   };
 }
 
-/** Of processes that come and go; one that has gone counts with what it had when it was looked at last. */
+/** Adds up the CPU times of processes that come and go. One that has ended counts with the last time that was read. */
 function addUp(pids: () => readonly number[]): () => number {
   const seen = new Map<number, number>();
   return () => {

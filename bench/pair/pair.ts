@@ -1,7 +1,7 @@
 /**
- * What a change costs or gains: this folder beside another commit, or another folder, in turns. In each round both have a new gateway,
- * since two of the same program differ, too: what V8 compiles depends on what it saw first. It reads what agents and kernels took of the
- * CPUs, which are other users' processes, so it runs as root.
+ * Measures what a change costs or gains: compares this folder with another commit or folder, in turns. In each round
+ * both sides get a new gateway, because two gateways of the same program differ, too: what V8 compiles depends on the
+ * first calls. It needs root, because it reads the CPU times of agents and kernels, which run as other users.
  *
  * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--rounds N] [--first N] [--calls N] [--floods N] [--cell NAME]`
  */
@@ -63,13 +63,13 @@ export const pairBench: Bench = {
 
 const USAGE = `Say what this folder is to be compared with: --base COMMIT or --base FOLDER. Cells: ${Object.keys(CELLS).join(', ')}.`;
 
-/** What is a folder is built where it is; anything else is a commit of this repository. */
+/** If `name` is a folder, builds the program there. Otherwise builds the commit of this name. */
 async function build(name: string): Promise<Side> {
   const isFolder = existsSync(name);
   return { name, ...(await (isFolder ? buildFolder(resolve(name)) : buildCommit(name))) };
 }
 
-/** Each figure over all rounds. */
+/** Compares each figure, with the values of all rounds. */
 function compare(rounds: readonly (readonly Figures[])[], sides: readonly Side[]): Comparison[] {
   const figures = [...(rounds[0]?.[0] ?? [])];
   return figures.map(([name, { unit, values }]) => {

@@ -1,4 +1,4 @@
-/** A new gateway of each side: its first calls, calls when it is warm, and floods, all in turns. */
+/** One round: starts a new gateway of each side, and measures first calls, later calls and large outputs, in turns. */
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { containerOf } from '../../testkit/interpreter.ts';
@@ -10,16 +10,16 @@ import type { Cell } from '../throughput/cells.ts';
 import { type CpuTimes, PARTS, readCpuTimes } from './cpuTimes.ts';
 
 export interface Plan {
-  /** Calls of a new gateway. */
+  /** The number of calls that a new gateway gets first. */
   readonly first: number;
-  /** Calls after those. */
+  /** The number of calls after those. */
   readonly calls: number;
-  /** Of each kind. */
+  /** The number of outputs of 10 MB, for each kind of output. */
   readonly floods: number;
   readonly cell: Cell;
 }
 
-/** By name, of one gateway. */
+/** The figures of one gateway, by name. */
 export type Figures = ReadonlyMap<
   string,
   { readonly unit: string; readonly values: readonly number[] }
@@ -33,10 +33,13 @@ interface Started {
 }
 
 const USER = 'bench';
-/** Drawing pictures needs a preparation; the others are what a user prints. */
+/** The kinds of output that need no preparation: printed text. Pictures must be drawn first. */
 const FLOODS = CASES.filter(({ code }) => code.includes('print'));
 
-/** @param isReversed the last starts first, and has the first turn. @returns what was found of each, in the order of the releases */
+/**
+ * @param isReversed whether the last release starts first and has the first turn
+ * @returns the figures of each release, in the order of `releases`
+ */
 export async function runRound(
   releases: readonly BuiltRelease[],
   plan: Plan,
@@ -64,7 +67,7 @@ export async function runRound(
   }
 }
 
-/** With one worker, and no other in the making. */
+/** Starts a gateway that has one worker and makes no other. */
 async function start(release: BuiltRelease, cell: Cell): Promise<Started> {
   const settings = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '0', MAX_TOTAL_WORKERS: '1' };
   const gateway = await startTestGateway(settings, release);
@@ -81,7 +84,10 @@ async function start(release: BuiltRelease, cell: Cell): Promise<Started> {
   }
 }
 
-/** So often each, and what it took of the CPUs: that of the time in between is the other's turn, when this one only tidies up. */
+/**
+ * Gives each gateway this many turns, and adds their values and the CPU times to its figures. The CPU times include the
+ * other gateway's turns, in which this gateway only tidies up.
+ */
 async function phase(
   started: readonly Started[],
   name: string,

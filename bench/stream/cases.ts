@@ -39,7 +39,7 @@ export const CASES: readonly StreamCase[] = [
   },
 ];
 
-/** Of each kind, at least this many bytes must be stored. */
+/** At least this many bytes must be stored for each kind of output. */
 export const LEAST_BYTES = 0.95 * MEGABYTES * 1e6;
 
 /** @returns MB/s. @throws Error if output is missing */

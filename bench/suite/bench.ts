@@ -5,8 +5,8 @@ export interface Samples {
   readonly name: string;
   readonly values: readonly number[];
   /**
-   * So many at a time are of one process, the next as many of another. The interval then also says how much one process differs from
-   * another of the same program. @default all are of the same
+   * How many values are from one process: the first so many from one, the next so many from another. The interval then
+   * includes how much processes of the same program differ. @default all values are from one process
    */
   readonly perProcess?: number;
 }

@@ -3,9 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 const NS_PER_MS = 1_000_000;
 
 /**
- * What all threads of a process have had of the CPUs so far, in milliseconds. Of a thread that has ended nothing is known, so it is for
- * processes whose threads stay. `/proc/PID/stat` counts in hundredths of a second, which is more than some of what is measured.
- * @throws Error when the process has ended
+ * The CPU time that the present threads of a process have used so far, in milliseconds. Threads that have ended do not
+ * count, so use this for processes whose threads stay. (`/proc/PID/stat` would include them, but it counts in
+ * hundredths of a second, and some measured times are shorter.)
+ * @throws Error if the process has ended
  */
 export function cpuMs(pid: number): number {
   const tasks = `/proc/${pid}/task`;

@@ -25,7 +25,7 @@ export const SMALL: Cell = {
   result: String,
 };
 
-/** What everything is compared by. */
+/** The cell by which all systems are compared. */
 export const ONE_PLUS_ONE: Cell = {
   name: '1+1',
   preparation: '0',

@@ -126,7 +126,10 @@ function checkStep(
   return [lost(`variables were lost ${name} without a cause`)];
 }
 
-/** Whether the execution before it ran in the same life. The first one in a life rightly reports the loss before it. */
+/**
+ * Whether the execution before this one ran in the same life of the kernel. The first execution of a life may report a
+ * loss, because variables were lost when the previous life ended.
+ */
 function isSameLifeBefore(
   executions: readonly ExecutionFacts[],
   { mark, position }: ExecutionFacts,

@@ -1,6 +1,6 @@
 /**
- * Checks what ran in each life of a kernel. Each run itself reports its key, its place and the key before it. This
- * shows whether anything ran twice, without a record, or out of the order in which it was accepted.
+ * Checks what ran in each life of a kernel. Each run prints its place in the kernel's list of keys, and the previous
+ * key. This shows whether anything ran twice, without a record, or out of the order in which it was accepted.
  */
 
 import type { ExecutionFacts, Facts } from './facts.ts';

@@ -7,7 +7,7 @@ import { type CallAnswer, type CallRecord, compact } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { Cell } from './cells.ts';
 
-/** Longer than the life of a lease plus a takeover. A stopped gateway does not answer until it is continued. */
+/** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */
 const ATTEMPT_TIMEOUT_MS = 12_000;
 /** Longer than the gateway's own limits: a commit waits 30 s for the database, and a request 60 s for a worker. */
 const CALL_LIMIT_MS = 120_000;

@@ -8,7 +8,7 @@ import { followOutput } from './followOutput.ts';
 import { watchUser } from './watchUser.ts';
 
 const THINK_MEAN_MS = 150;
-/** Code that will be interrupted runs for at most about this long before the interrupt. */
+/** Code that is to be interrupted runs at most about this long before the interrupt is sent. */
 const MAX_RUN_BEFORE_INTERRUPT_MS = 600;
 const MIN_BATCH = 3;
 const MAX_BATCH = 6;

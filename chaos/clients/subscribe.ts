@@ -5,7 +5,7 @@ import { within } from '../../src/async/within.ts';
 import { compact, type StreamItem } from '../history.ts';
 import type { CallsDeps } from './calls.ts';
 
-/** Followed code prints all the time. Such a silence means that its gateway is stopped or that its user waits. */
+/** Followed code prints all the time. Such a silence means that the gateway is paused, or that the user waits. */
 const SILENCE_LIMIT_MS = 6_000;
 
 /** The kinds as named in the database. */

@@ -1,7 +1,7 @@
 import type { Gateway } from '../world/createGateway.ts';
 import type { Candidate, FaultKind, Scene, Strike } from './fault.ts';
 
-/** Both shorter and longer than the life of a lease (2 s), after which another gateway takes over. */
+/** From far less to far more than the life of a lease (2 s), after which another gateway takes over. */
 const STOPPED_MS = [300, 9_000] as const;
 /** How long a dead gateway stays away: a supervisor restarts it quickly, a reboot of the machine takes longer. */
 const AWAY_MS = [0, 4_000] as const;

@@ -32,7 +32,7 @@ export interface NemesisDeps {
   readonly say: (line: string) => void;
 }
 
-/** Causes faults until `signal` is aborted. Resolves when all are healed, with those it could not cause or undo. */
+/** Causes faults until `signal` is aborted. After healing all, resolves with those that it could not cause or undo. */
 export async function runNemesis(deps: NemesisDeps, signal: AbortSignal): Promise<string[]> {
   const { random } = deps.scene;
   const running = new Map<Promise<void>, Candidate>();

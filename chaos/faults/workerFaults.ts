@@ -10,7 +10,7 @@ import {
   type Strike,
 } from './fault.ts';
 
-/** Both shorter and longer than the time after which the gateway gives up the worker as unreachable. */
+/** From less to more than the time after which the gateway gives up the worker as unreachable. */
 const PAUSED_MS = [200, 8_000] as const;
 
 type Container = ReturnType<Scene['world']['engine']['docker']['getContainer']>;

@@ -29,9 +29,9 @@ export interface EventMetadata {
   /** The event that caused this one, where there is one. */
   readonly causationId: EventId | null;
   /**
-   * Joins events that belong together. It is the execution's id for all events recorded on an execution's behalf,
-   * including those of the session it opened and the worker it took. For other events it is the id of the first event
-   * of their commit. Null for events recorded before correlation ids existed.
+   * Joins events that belong together. It is the execution's id for all events of an execution, and for events of other
+   * streams in the same commit: SessionOpened and WorkerAssigned beside ExecutionRequested, for example. For all other
+   * events it is the id of the first event of their commit. Null for events recorded before correlation ids existed.
    */
   readonly correlationId: string | null;
 }

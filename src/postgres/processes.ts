@@ -16,7 +16,10 @@ export interface ClusterProcesses {
  */
 const CHILD_TITLE = 'postgres: ';
 
-/** Searches /proc. A pid file is not enough: another process may have its number by now, and it lists no survivors. */
+/**
+ * Searches /proc. A pid file is not enough: the pid in it may belong to another process by now, and the file lists no
+ * survivors.
+ */
 export function findClusterProcesses(dataDir: string): ClusterProcesses {
   const folder = statSync(dataDir);
   const found = readdirSync('/proc')

@@ -115,7 +115,7 @@ while True:
 while True:
   try: os.fork()
   except OSError: pass`),
-  'code that a task of an earlier execution blocks': {
+  'code that is blocked by a task of an earlier execution': {
     before: BLOCKING_TASK,
     code: 'print("mine")',
     timeoutMs: 2_000,
@@ -123,7 +123,7 @@ while True:
     next: 'print(task.cancelled())',
     nextStdout: 'True\n',
   },
-  'code that a thread of an earlier execution blocks': {
+  'code that is blocked by a thread of an earlier execution': {
     ...STUBBORN_LIMITS,
     before: 'import threading\nthreading.Timer(0.02, lambda: sum(range(10 ** 13))).start()',
     code: 'import time\ntime.sleep(0.1)\nprint("never")',

@@ -48,9 +48,9 @@ export function createCommandQueries({ sql, answered }: Client) {
         FROM requests q WHERE (
           SELECT CASE q.answers
             WHEN 'all' THEN count(*) FILTER (WHERE a.position > q.position) = 0
-            -- Requests are answered in order, so with n answers, all but the first n may be open. If one event answered
-            -- two requests, one too many is returned. That does no harm: the agent recognises a request that it has
-            -- carried out.
+            -- Requests are answered in order. With n answers, the first n requests are answered, and the others may be
+            -- open. One event may have answered two requests. Then one answered request is returned as well. That does
+            -- no harm: the agent recognises a request that it has carried out.
             WHEN 'at-least-one' THEN count(*) < q.number
           END
           FROM events a

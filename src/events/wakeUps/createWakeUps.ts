@@ -3,9 +3,9 @@
  *
  * `position` is that of the last event that listeners got. Events reach them in two ways. This process's own commits
  * arrive by a direct call: if such a commit follows `position` directly, listeners get it immediately, without a read.
- * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only starts to catch up: the
- * events after `position` are read and passed on in order. Both ways skip events up to `position`, so listeners get
- * each event once and in order, even if the two ways overlap.
+ * Anything else (a NOTIFY of a higher position, a new connection with LISTEN, the poll) only makes the feed catch up:
+ * the feed reads the events after `position` and passes them on in order. Both ways skip events up to `position`, so
+ * listeners get each event once and in order, even if the two ways overlap.
  */
 import type { Logger } from 'pino';
 import type { Client } from '../connection/client.ts';

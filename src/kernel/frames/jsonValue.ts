@@ -21,7 +21,10 @@ export function readAmount(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 }
 
-/** The largest `integer` in PostgreSQL and `Int` in GraphQL. User code can set the kernel's count to anything. */
+/**
+ * The largest `integer` in PostgreSQL and `Int` in GraphQL. Larger values are refused, because user code can set the
+ * kernel's execution count to anything.
+ */
 const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 
 /** The latest time that a `Date` can hold. */

@@ -25,7 +25,10 @@ export interface KeepingDeps extends EndWorkerDeps {
 
 export interface Keeping {
   readonly isKeeper: boolean;
-  /** Sweeps at the next look, because deaths on the engine may have gone unreported. */
+  /**
+   * Makes this gateway sweep within half a second, if it is the keeper. Call this when the engine may have failed to
+   * report deaths.
+   */
   sweepSoon(): void;
   /** Call this when a worker's agent does not answer. */
   suspect(workerId: WorkerId, why: string): void;

@@ -36,7 +36,10 @@ export interface UpkeepDeps extends Omit<RecycleDeps, 'queries' | 'isOver'> {
 
 export interface Upkeep {
   readonly isKeeper: boolean;
-  /** Sweeps at the next look, because deaths on the engine may have gone unreported. */
+  /**
+   * Makes this gateway sweep within half a second, if it is the keeper. Call this when the engine may have failed to
+   * report deaths.
+   */
   sweepSoon(): void;
   start(): Promise<void>;
   close(): Promise<void>;

@@ -38,7 +38,7 @@ export function unlessStopping<T>(
 function shuttingDown(): DomainError {
   return new DomainError(
     'SHUTTING_DOWN',
-    'The gateway stopped before this call ended. Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey, so sending it again would run the code again.',
+    'The gateway stopped before this call ended. Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey (or not for every cell of its batch), so sending it again would run code again.',
     { accepted: true },
   );
 }

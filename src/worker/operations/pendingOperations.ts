@@ -11,7 +11,10 @@ import type { EventId } from '../../domain/ids.ts';
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it (`onUnreachable`). */
 const RETRY_DELAY_MS = 500;
-/** How many ids are remembered to ignore repeated requests. Repeats come within seconds, so fewer would do. */
+/**
+ * How many event ids are remembered, so that repeated requests are ignored. Repeats come within seconds, so fewer would
+ * do.
+ */
 const MAX_REMEMBERED = 1_000;
 
 export interface PendingOperationsDeps {

@@ -11,7 +11,8 @@ async def execute(
 ) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, as root; raises OSError when none can be made.
 
-    The process must first change to its own user. That takes capabilities, which an exec keeps only for root.
+    The new process changes to its own user first. For that it needs capabilities, and only root keeps its capabilities
+    across an exec.
     """
     return await asyncio.create_subprocess_exec(
         *command,

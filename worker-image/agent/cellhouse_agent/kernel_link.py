@@ -21,11 +21,11 @@ from cellhouse_agent.wire import (
 )
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, packets
 
-# How long messages are handled before other work of the agent gets its turn. So code that prints without end does not
-# delay the end of its time limit.
+# How long messages are handled before other work of the agent gets its turn. Otherwise, code that prints without end
+# could delay the interrupt at its time limit.
 TURN_SECONDS = 0.005
-# The requested size; Linux grants at most twice net.core.wmem_max. If the buffer is full, the kernel waits. It drops
-# nothing.
+# The requested size; Linux grants at most twice net.core.wmem_max. If the buffer is full, the Python
+# kernel waits; no message is dropped.
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 
 

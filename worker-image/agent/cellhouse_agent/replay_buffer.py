@@ -53,10 +53,11 @@ class ReplayBuffer:
         return self._size_bytes + body_bytes + FRAME_OVERHEAD_BYTES <= self._capacity_bytes
 
     def append(self, body: Iterable[bytes], can_wait: bool = False) -> int:
-        """Append a frame, given as the parts of a JSON object after its first brace; returns its seq. Never refuses.
+        """Append a frame and return its seq; never refuses.
 
-        `seq` and `at` come first. The parts are joined only here: each copy of a large frame takes time. A frame that
-        can wait wakes the reader only with the next frame that cannot, or after WAIT_SECONDS.
+        `body` is the text of a JSON object without its first brace, in parts. In the frame, `seq` and `at` precede it.
+        The parts are joined only here: each copy of a large frame takes time. A frame that can wait wakes the reader
+        only with the next frame that cannot, or after WAIT_SECONDS.
         """
         self._last_seq += 1
         head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)

@@ -12,7 +12,7 @@ from cellhouse_kernel.identity import KERNEL_UID
 # A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit
 # on the container a few passes find them all.
 MAX_STOP_PASSES = 20
-# How long killed processes may take to vanish (the kernel frees their memory first) before the worker is given up.
+# How long killed processes may take to vanish (Linux frees their memory first) before the worker is given up.
 KILL_DEADLINE_SECONDS = 10.0
 # How long ended processes may take to be reaped. After that, the next kernel is started all the same.
 REAP_DEADLINE_SECONDS = 1.0
@@ -30,7 +30,7 @@ class UnkillableProcesses(Exception):
 def _uids_and_state(pid: str) -> tuple[set[int], str]:
     """Real, effective, saved and file-system uid, and the state letter. Raises OSError when the process is gone.
 
-    The owner of /proc/<pid> would be simpler, but a process can make it root (PR_SET_DUMPABLE).
+    Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
     """
     uids: set[int] = set()
     state = ""

@@ -1,4 +1,7 @@
-"""Shows values: for the execution that asks for it, and with their failures shown as errors."""
+"""Displays values. A display belongs to the execution that asked for it.
+
+If a value's representation fails, the failure is shown as an error.
+"""
 
 from __future__ import annotations
 

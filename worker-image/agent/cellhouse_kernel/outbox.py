@@ -183,7 +183,8 @@ class Outbox:
                 self._is_sending = False
 
     def _send_all(self) -> None:
-        # This loop is not in `flush`: at a loop's jump back, an interrupt in CPython can skip `with` and `finally`.
+        # Keep this loop out of `flush`. CPython checks for interrupts when a loop jumps back to its start, and an
+        # interrupt there could skip the ends of `with` and `finally` in the same function.
         while self._pending or self._batch is not None:
             self._send_batch(self._next_batch())
             self._batch = None
