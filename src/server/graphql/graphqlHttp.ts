@@ -1,7 +1,13 @@
 /** Sets up GraphQL Yoga for this service. HTTP uses it as a handler; WebSockets use only its pipeline. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DocumentNode } from 'graphql';
-import { createLRUCache, createYoga, type YogaLogger, type YogaServerInstance } from 'graphql-yoga';
+import {
+  createLRUCache,
+  createYoga,
+  type Plugin,
+  type YogaLogger,
+  type YogaServerInstance,
+} from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { createSchemaContext, type SchemaContext } from '../../schema/context.ts';
 import { schema } from '../../schema/index.ts';
@@ -14,8 +20,10 @@ import type { ServerContext } from './serverContext.ts';
 type Yoga = YogaServerInstance<ServerContext, SchemaContext>;
 
 export interface GraphqlHttp extends Pick<Yoga, 'getEnveloped'> {
-  /** Answers any request over HTTP. */
+  /** Answers any request through Yoga's adapter for Node. */
   serve(req: IncomingMessage, res: ServerResponse, context: ServerContext): Promise<void>;
+  /** Calls Yoga without its adapter. The plugin hooks around the adapter (`onRequest`, `onResponse`) are not called. */
+  handle(request: Request, context: ServerContext): Promise<Response>;
 }
 
 export interface GraphqlHttpDeps {
@@ -34,6 +42,7 @@ const MAX_CACHED_DOCUMENTS = 512;
 
 export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
   const { service, errorMask, limits } = deps;
+  const inner = innerHandler();
   const yoga: Yoga = createYoga<ServerContext, SchemaContext>({
     schema,
     context: ({ principal }) => createSchemaContext(service, principal),
@@ -51,12 +60,27 @@ export function createGraphqlHttp(deps: GraphqlHttpDeps): GraphqlHttp {
     },
     maskedErrors: { maskError: (error) => errorMask.mask(error) },
     logging: yogaLogger(deps),
-    plugins: createPlugins({ limits, errorMask }),
+    plugins: [...createPlugins({ limits, errorMask }), inner.plugin],
   });
   return {
     getEnveloped: yoga.getEnveloped,
     serve: async (req, res, context) => yoga(req, res, context),
+    handle: inner.handle,
   };
+}
+
+/** Gets the handler that Yoga's adapter hides. The plugin only stores it, and adds no hook to requests. */
+function innerHandler() {
+  type Handle = GraphqlHttp['handle'];
+  let handle: Handle = () => {
+    throw new Error('Yoga is not made yet.');
+  };
+  const plugin: Plugin<object, ServerContext> = {
+    onYogaInit({ yoga }) {
+      handle = yoga.handle as Handle;
+    },
+  };
+  return { plugin, handle: ((request, context) => handle(request, context)) satisfies Handle };
 }
 
 function yogaLogger({ logger, errorMask }: GraphqlHttpDeps): YogaLogger {

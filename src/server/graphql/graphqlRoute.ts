@@ -11,6 +11,7 @@ import { type Refusal, refuse } from '../http/refuse.ts';
 import { bodyParams } from './bodyParams.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
 import type { GraphqlHttp } from './graphqlHttp.ts';
+import { asksForWhole, sendWhole, wholeAnswer } from './wholeAnswer.ts';
 
 export interface GraphqlRouteDeps {
   readonly graphql: GraphqlHttp;
@@ -56,9 +57,14 @@ async function answer(
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
     const params = body === undefined ? undefined : bodyParams(body);
     const context = { principal, res, onStream: end, ...(params && { params }) };
-    compress(req, res);
-    watchReader(res, slowReaderTimeoutMs);
-    await graphql.serve(req, res, context);
+    if (asksForWhole(req, context)) {
+      sendWhole(req, res, await wholeAnswer(graphql, req, context), compress);
+      if (!res.writableFinished) watchReader(res, slowReaderTimeoutMs);
+    } else {
+      compress(req, res);
+      watchReader(res, slowReaderTimeoutMs);
+      await graphql.serve(req, res, context);
+    }
   } catch (error: unknown) {
     if (!(error instanceof BodyTooLargeError)) throw error;
     refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));

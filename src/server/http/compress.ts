@@ -4,7 +4,7 @@ import { constants } from 'node:zlib';
 import compression from 'compression';
 
 /** Smaller answers are not compressed, because that would cost more time than it saves. */
-const MIN_COMPRESSED_BYTES = 16_384;
+export const MIN_COMPRESSED_BYTES = 16_384;
 /** Each answer is compressed for one request only, so the fastest levels are used. They shrink text well already. */
 const GZIP_LEVEL = 1;
 const BROTLI_QUALITY = 1;
