@@ -37,7 +37,7 @@ async def follow(execution: str, after: int) -> int | None:
                         return None
     except (OSError, websockets.exceptions.WebSocketException) as problem:
         close = getattr(problem, "rcvd", None)
-        if close and close.code >= 4000:  # another attempt would fail, too (4403: the token is wrong)
+        if close and close.code >= 4000:  # trying again would fail, too (4403: a wrong token)
             raise
     return after
 

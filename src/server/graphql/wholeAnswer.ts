@@ -2,6 +2,7 @@
  * Answers requests whose answer is a single piece, as most are. They pass through Yoga and all its plugins, but not
  * through Yoga's adapter for Node, which wraps each request in Fetch objects, streams and abort signals that nothing
  * here uses.
+ * Checked against graphql-yoga 5.24.1.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { GraphQLError } from 'graphql';

@@ -1,4 +1,4 @@
-"""Code that depends on the insides of a library names the version that it was checked against: the one in this image."""
+"""Code that depends on the insides of a library names the version it was checked against: the one in this image."""
 
 import importlib.metadata
 import re
