@@ -31,6 +31,10 @@ describe('code that depends on the insides of a library', () => {
   });
 
   it('says what it was checked against', () => {
-    expect(sentences.map(({ library }) => library).sort()).toEqual(['V8', 'graphql-yoga', 'postgres']);
+    expect(sentences.map(({ library }) => library).sort()).toEqual([
+      'V8',
+      'graphql-yoga',
+      'postgres',
+    ]);
   });
 });
