@@ -1,7 +1,7 @@
 /**
  * Gives `work` its own controller, which is aborted when `signal` is aborted or the work is over. Afterwards no
- * listener is left on `signal`. `AbortSignal.any` would leak on a long-lived signal in Node 20: it keeps a part of
- * every combined signal there.
+ * listener is left on `signal`. `AbortSignal.any` would leak in Node 20: a long-lived signal keeps a part of every
+ * signal that was made from it.
  */
 export async function withAbort<T>(
   signal: AbortSignal,

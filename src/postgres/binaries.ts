@@ -83,7 +83,9 @@ function makeLinks(folder: string): void {
   }
 }
 
-/** Makes all files readable: the server may run as another user than npm did, whose umask may have closed them. */
+/**
+ * Makes all files readable. The server may run as another user than npm, and npm's umask may have kept other users out.
+ */
 function makeReadable(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isSymbolicLink()) continue;

@@ -5,7 +5,8 @@ import { builder } from './builder.ts';
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /**
- * The times that both PostgreSQL and a year of four digits can represent, less a day, because queries add some slack.
+ * The allowed times: the years 1 to 9999, without the first and the last day, because queries add some slack.
+ * PostgreSQL has no year 0, and RFC 3339 has no year of five digits.
  */
 const FIRST_TIME_MS = Date.parse('0001-01-02T00:00:00.000Z');
 const LAST_TIME_MS = Date.parse('9999-12-30T23:59:59.999Z');

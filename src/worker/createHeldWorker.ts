@@ -250,7 +250,7 @@ class Held implements HeldWorker, OperatedWorker {
     this.isSuspect = false;
     const { first } = this.jobs;
     // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
-    if (first && this.jobs.progressOf(first) !== null) this.#sendOrAsk(first);
+    if (first && this.jobs.progressOf(first) !== null) this.#sendOrHoldBack(first);
     else this.#runNext();
     this.#deps.onOpen(this.workerId);
   }
@@ -260,10 +260,10 @@ class Held implements HeldWorker, OperatedWorker {
     if (!first || this.jobs.progressOf(first) !== null) return;
     if (!this.isOpen || this.#isReplaced || this.#unstoredCancels > 0) return;
     this.jobs.begin(first);
-    this.#sendOrAsk(first);
+    this.#sendOrHoldBack(first);
   }
 
-  #sendOrAsk({ execution, code }: Job): void {
+  #sendOrHoldBack({ execution, code }: Job): void {
     if (this.#pending.has('InterruptRequested', execution.id)) {
       this.#heldBack = execution.id;
       return;

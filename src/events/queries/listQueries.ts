@@ -49,7 +49,10 @@ interface EventBounds {
 
 /** Pages of lists. Newest first, except events, which come oldest first. A filter that is null has no effect. */
 export function createListQueries({ sql, answered }: Client) {
-  /** The end of a list's query: only rows after the cursor, ordered by the column that cursors are made of. */
+  /**
+   * The end of a list's query: at most `limit` rows whose `column` is below the cursor `before`, highest first. Cursors
+   * are values of this column.
+   */
   const pageBefore = (column: string, before: string | number | null, limit: number) => sql`
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
@@ -106,8 +109,8 @@ export function createListQueries({ sql, answered }: Client) {
       after: number,
       { limit, maxBytes }: EventBounds,
     ): Promise<BoundedPage<RecordedEvent>> => {
-      // The query walks from event to event, and stops at the byte limit. To measure a whole page of large events first
-      // could take longer than a statement may.
+      // The query walks from event to event, and stops at the byte limit. It does not measure a whole page first: with
+      // large events, that could take longer than the time limit of a statement.
       const rows = await answered(sql<(EventRow & { lastNth: number })[]>`
         WITH RECURSIVE walk AS (
           SELECT 0::bigint AS nth, ${after}::bigint AS position, 0::bigint AS bytes_until

@@ -1,6 +1,6 @@
 /**
  * The system calls that a worker may make, as a Docker seccomp profile. All others are refused with EPERM. Under gVisor
- * (`--oci-seccomp`) the profile applies to gVisor's kernel.
+ * (`--oci-seccomp`), gVisor's kernel applies the profile to the system calls of user code.
  *
  * It is based on Docker's default profile for a container without CAP_SYS_ADMIN, minus everything that numerical Python
  * with threads, processes and local sockets does not need. docs/security.md, "System calls", lists what was removed and

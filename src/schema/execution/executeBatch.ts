@@ -29,7 +29,7 @@ builder.mutationField('executeBatch', (t) =>
   t.field({
     type: [Execution],
     description:
-      'Runs cells one after the other, all in the same session. Answers when the last has ended, with the executions of all cells that were run. Other calls of the user may run between two cells. If the call is sent again with the same keys, it continues where it was. An error has the index of the failed cell (`cell`) and the `executionIds` of the cells before it.',
+      'Runs cells one after the other, all in the same session. Answers when the last has ended, with the executions of all cells that were run. Other calls of the user may run between two cells. If the call is sent again with the same keys, it continues where it was. If a cell is refused, the error has its index (`cell`) and the `executionIds` of the cells that were run before it.',
     args: {
       input: t.arg({ type: ExecuteBatchInput, required: true, description: 'What to run.' }),
     },

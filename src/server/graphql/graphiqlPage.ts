@@ -1,7 +1,7 @@
 /**
  * Serves GraphiQL. The page contains everything, so it works offline. It asks for the token, which only the browser tab
- * keeps, and a script of ours adds the token to each request. Subscriptions use server-sent events over `fetch`,
- * because a browser cannot send that header with a WebSocket.
+ * keeps. A script of ours adds the token's header to each request. A browser cannot send a header with a WebSocket, so
+ * subscriptions use server-sent events over `fetch`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';

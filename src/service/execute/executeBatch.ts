@@ -59,8 +59,8 @@ export interface RunCellsDeps {
  * the first cell whose status is not OK. All cells run in the session of the first: when that session ends, the batch
  * ends, too, with or without `stopOnError`. No cell is run if any of them is invalid. Other calls of the user may run
  * between two cells, so code that must not be interleaved belongs in one cell.
- * @throws BAD_USER_INPUT, SHUTTING_DOWN, and the errors of a single execution. Their details have the index of the
- * failed cell (`cell`) and the ids of the executions before it (`executionIds`).
+ * @throws BAD_USER_INPUT, SHUTTING_DOWN, and the errors of a single execution. If a cell is refused, the details have
+ * its index (`cell`) and the ids of the executions of the cells that were run before it (`executionIds`).
  */
 export async function runCells(
   deps: RunCellsDeps,

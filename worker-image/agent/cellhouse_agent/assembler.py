@@ -33,7 +33,10 @@ class Assembler:
         self.held_bytes = 0
 
     def take(self, packet: bytes) -> list[Assembled]:
-        """Return abandoned messages (their heads), then the one that this packet completes. Raises MalformedMessage."""
+        """Return the messages that are given up, then the one that this packet completes. Raises MalformedMessage.
+
+        Of a message that is given up, only the first fragment is returned.
+        """
         try:
             pid, _, is_first, has_more = PACKET_HEAD.unpack_from(packet)
         except struct.error as error:

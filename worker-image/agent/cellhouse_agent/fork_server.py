@@ -157,7 +157,11 @@ class ForkServer:
                     process.set_exited(fields["code"])
 
     def _begin(self, pid: int) -> None:
-        """Let the new kernel begin. In `fork` it would be too late: the next packet may already report its end."""
+        """Let the new kernel begin, and register it.
+
+        `fork` continues only after this. That could be too late, because the next packet may already report the end of
+        the kernel.
+        """
         order = self._order
         if order and not order.made.done():
             process = KernelProcess(pid, *order.pipes.commit(order.connection))

@@ -47,12 +47,12 @@ class LinkThread(IOPubThread):
         self.outbox.flush()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Remember that it was closed; there is nothing to release."""
         self._is_closed = True
 
     @property
     def closed(self) -> bool:
-        """Whether the kernel is ending."""
+        """Whether `close` was called."""
         return self._is_closed
 
     def schedule(self, f: Callable[[], Any]) -> None:

@@ -74,7 +74,10 @@ class QuickShell(ZMQInteractiveShell):
         self.configurables.append(self.display_formatter)
 
     def begin_cell(self, raw_cell: str) -> None:
-        """Remember the answers to the two questions below for this cell: IPython asks them more than once."""
+        """Until this cell runs, remember what `transform_cell` and `should_run_async` return for it.
+
+        IPython calls each of them more than once.
+        """
         self._cell = _Cell(raw_cell)
 
     def transform_cell(self, raw_cell: str) -> str:
