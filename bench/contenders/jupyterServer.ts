@@ -49,10 +49,20 @@ export async function startPlainJupyterServer(): Promise<CodeRunner> {
   }
 }
 
-/** Resolves with the result's text when both the reply and `idle` have arrived. @throws Error if the code failed */
+/**
+ * Resolves with the result's text when both the reply and `idle` have arrived. By default, a kernel drops requests that
+ * arrive just after an error (`stop_on_error`), so the next one would have no result.
+ * @throws Error if the code failed
+ */
 function execute(socket: WebSocket, code: string): Promise<string | undefined> {
   const msgId = randomUUID();
-  const content = { code, silent: false, store_history: false, allow_stdin: false };
+  const content = {
+    code,
+    silent: false,
+    store_history: false,
+    allow_stdin: false,
+    stop_on_error: false,
+  };
   return new Promise((resolve, reject) => {
     let result: string | undefined;
     let hasReply = false;
