@@ -120,6 +120,7 @@ export function executionFinished(
     peakMemoryBytes: 50_000_000,
     outputBytes: 4,
     exitCode: null,
+    files: null,
     at: new Date().toISOString(),
     ...over,
   };

@@ -12,6 +12,7 @@
  * start time records both, in order.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
+import type { ExecutionFiles } from './executionFiles.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
 import { storableText } from './storableText.ts';
 
@@ -56,6 +57,11 @@ export type ExecutionEvent =
         outputBytes: number;
         /** Exit code of the kernel if it died during this execution; negative for a signal. Since schema version 2. */
         exitCode: number | null;
+        /**
+         * What it changed in the home. Null if it never ran, or if its agent did not say. Releases before this field
+         * leave it out, and skip it: so the schema version is the same.
+         */
+        files?: ExecutionFiles | null;
       }
     >;
 
@@ -90,6 +96,7 @@ export interface Execution {
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
+  readonly files: ExecutionFiles | null;
 }
 
 /** How an execution ended, as reported by its worker's channel or by the gateway that ended it. */
@@ -104,6 +111,7 @@ export interface Ending {
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
   readonly exitCode: number | null;
+  readonly files: ExecutionFiles | null;
 }
 
 export type ExecutionCommand =
@@ -254,6 +262,7 @@ function requested(data: Requested, version: number): Execution {
     cpuMs: null,
     peakMemoryBytes: null,
     outputBytes: 0,
+    files: null,
   };
 }
 
@@ -272,5 +281,6 @@ function finished(state: Execution, data: Finished): Execution {
     cpuMs: data.cpuMs,
     peakMemoryBytes: data.peakMemoryBytes,
     outputBytes: data.outputBytes,
+    files: data.files ?? null,
   };
 }

@@ -132,6 +132,8 @@ export const executions = pgTable(
     cpuMs: doublePrecision('cpu_ms'),
     peakMemoryBytes: count('peak_memory_bytes'),
     outputBytes: count('output_bytes').notNull(),
+    /** What it changed in the home, as its worker says. NULL where nobody said. */
+    files: jsonb('files'),
     /** The position of its ExecutionRequested, which gives the order of acceptance. Not part of the state. */
     requestedPosition: count('requested_position').notNull(),
   },

@@ -5,6 +5,7 @@ import './event.ts';
 import './execution/execute.ts';
 import './execution/executeBatch.ts';
 import './execution/execution.ts';
+import './execution/executionFiles.ts';
 import './execution/outputEvent.ts';
 import './pool/poolSnapshot.ts';
 import './pool/poolStatus.ts';

@@ -1,5 +1,6 @@
 /** How executions end: with an answer from the worker, or without one. */
 import type { Ending, EndStatus } from '../domain/execution.ts';
+import { unknownFiles } from '../domain/executionFiles.ts';
 import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
 import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
 import type { Job } from './batch.ts';
@@ -19,6 +20,8 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
     peakMemoryBytes: outcome.peakMemoryBytes,
     outputBytes: outcome.outputBytes,
     exitCode: outcome.exitCode,
+    // What never began has changed nothing, and nothing was compared.
+    files: outcome.startedAt === null ? null : outcome.files,
   };
 }
 
@@ -42,5 +45,9 @@ export function endingWithoutAnswer(
     peakMemoryBytes: null,
     outputBytes: progress?.producedBytes ?? 0,
     exitCode: null,
+    files:
+      progress === null
+        ? null
+        : unknownFiles(status === 'WORKER_LOST' ? 'worker-lost' : 'session-ended'),
   };
 }

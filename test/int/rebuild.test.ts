@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { SessionId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
+import { storableText } from '../../src/domain/storableText.ts';
 import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';
@@ -78,6 +79,18 @@ const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
     data: fc.record({ at: time, reason: fc.constantFrom('idle' as const, 'released' as const) }),
   }),
 );
+const files = fc.record({
+  changes: fc.array(
+    fc.record({
+      path: fc.string({ minLength: 1 }).map(storableText),
+      change: fc.constantFrom('CREATED' as const, 'MODIFIED' as const, 'DELETED' as const),
+      size: fc.option(fc.maxSafeNat()),
+      modifiedAt: fc.option(time),
+    }),
+  ),
+  reason: fc.constant(null),
+  shared: fc.boolean(),
+});
 const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
   fc.record({
     type: fc.constant('InterruptRequested' as const),
@@ -98,6 +111,7 @@ const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
       peakMemoryBytes: fc.option(fc.maxSafeNat()),
       outputBytes: fc.maxSafeNat(),
       truncated: fc.boolean(),
+      files: fc.option(files),
     })
     .map(executionFinished),
 );

@@ -101,6 +101,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     cpuMs: 12,
     peakMemoryBytes: 50_000_000,
     outputBytes: 4,
+    files: null,
     ...facts,
   };
 }

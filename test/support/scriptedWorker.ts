@@ -38,8 +38,15 @@ export interface ScriptedWorker {
   untilSent(id: ExecutionId): Promise<void>;
   /** Lets the agent begin the execution. */
   begin(id: ExecutionId): void;
-  /** Lets the agent report the execution's end. An execution that never began was taken out of the agent's queue. */
-  finish(id: ExecutionId, outcome: 'finished' | 'interrupted'): void;
+  /**
+   * Lets the agent report the execution's end, and `more` of it. An execution that never began was taken out of the
+   * agent's queue.
+   */
+  finish(
+    id: ExecutionId,
+    outcome: 'finished' | 'interrupted',
+    more?: Record<string, unknown>,
+  ): void;
   /** Lets the agent report that it replaced its kernel. */
   replaceKernel(reason: KernelRestartReason): void;
   close(): Promise<void>;
@@ -90,9 +97,9 @@ export async function startScriptedWorker(
       begun.add(parent);
       agent.append((seq) => status('busy', { parent, seq, at: Date.now() }));
     },
-    finish: (parent, outcome) => {
+    finish: (parent, outcome, more) => {
       const at = Date.now();
-      const metadata = verdict(outcome, { started_at: begun.has(parent) ? at : null });
+      const metadata = verdict(outcome, { started_at: begun.has(parent) ? at : null, ...more });
       agent.append((seq) => status('idle', { parent, seq, at }));
       agent.append((seq) => okReply({ parent, seq, at, metadata }));
     },

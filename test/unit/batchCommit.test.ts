@@ -18,6 +18,7 @@ const ending: Ending = {
   peakMemoryBytes: 1,
   outputBytes: 1,
   exitCode: null,
+  files: null,
 };
 
 function job(over: Partial<Execution> = {}, nextSeq = 1): Job {

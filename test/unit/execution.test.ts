@@ -42,6 +42,7 @@ const ending: Ending = {
   peakMemoryBytes: 1_000,
   outputBytes: 3,
   exitCode: null,
+  files: null,
 };
 
 const request: ExecutionCommand = { type: 'RequestExecution', ...asked };

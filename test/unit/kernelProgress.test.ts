@@ -72,6 +72,7 @@ describe('the status table', () => {
         outputBytes: 3,
         truncated: false,
         exitCode: null,
+        files: null,
       },
     ]);
   });

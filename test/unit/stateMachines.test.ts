@@ -115,6 +115,7 @@ const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand =
     peakMemoryBytes: null,
     outputBytes: 0,
     exitCode: null,
+    files: null,
   },
 });
 const ENDS: EndStatus[] = ['OK', 'ERROR', 'TIMEOUT', 'INTERRUPTED', 'CANCELLED', 'WORKER_LOST'];

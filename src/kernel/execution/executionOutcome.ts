@@ -1,3 +1,4 @@
+import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { ErrorFacts, ReplyMessage } from '../frames/messages.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface ExecutionOutcome {
   readonly truncated: boolean;
   /** The exit code of a kernel that died (negative: a signal), otherwise null. */
   readonly exitCode: number | null;
+  /** What the agent says that it changed in the home. Null if the agent did not say. */
+  readonly files: ExecutionFiles | null;
 }
 
 /** The status that a reply means, with the error if the status is ERROR. */

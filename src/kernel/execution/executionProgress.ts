@@ -169,6 +169,7 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {
     outputBytes: verdict?.outputBytes ?? progress.producedBytes,
     truncated: progress.isTruncated || (verdict?.droppedBytes ?? 0) > 0,
     exitCode: verdict?.exitCode ?? null,
+    files: verdict?.files ?? null,
   };
   return { progress: { ...progress, isDone: true }, outputs, started: false, done };
 }

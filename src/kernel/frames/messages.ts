@@ -3,6 +3,7 @@
  * format is Jupyter's (https://jupyter-client.readthedocs.io/en/stable/messaging.html) with the additions in
  * docs/worker-protocol.md. {@link parseFrame} converts it.
  */
+import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { Output } from '../../domain/output.ts';
 
 interface MessageBase {
@@ -61,6 +62,8 @@ export interface AgentVerdict {
   readonly outputBytes: number | null;
   readonly droppedBytes: number;
   readonly exitCode: number | null;
+  /** Null if the agent did not say. Missing in progress that a gateway of the former release stored. */
+  readonly files?: ExecutionFiles | null;
 }
 
 /** The agent's first message on each connection. */

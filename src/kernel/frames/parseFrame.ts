@@ -23,6 +23,7 @@ import type {
   StatusMessage,
 } from './messages.ts';
 import { parseJson } from './parseJson.ts';
+import { readFiles } from './readFiles.ts';
 import { isOutputType, readOutput } from './readOutput.ts';
 
 export type Frame =
@@ -118,6 +119,7 @@ function readVerdict(value: unknown): AgentVerdict | null {
     outputBytes: readSize(value.output_bytes),
     droppedBytes: readSize(value.dropped_bytes) ?? 0,
     exitCode: readSmallInteger(value.exit_code),
+    files: readFiles(value.files),
   };
 }
 

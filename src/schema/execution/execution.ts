@@ -4,6 +4,7 @@ import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 import { Session } from '../session/session.ts';
 import { ExecutionError } from './executionError.ts';
+import { ExecutionFiles } from './executionFiles.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
 
 const ExecutionStatus = builder.enumType('ExecutionStatus', {
@@ -141,6 +142,13 @@ builder.objectFields(Execution, (t) => ({
       first: t.arg.int({ description: 'The most events to return. Null for all.' }),
     },
     resolve: (execution, range, context, info) => context.answer(info).outputs(execution, range),
+  }),
+  files: t.field({
+    type: ExecutionFiles,
+    nullable: true,
+    description:
+      'What it changed in the home, as its worker says. Null until it has ended, if it never ran, or if it ran in a worker from before this field.',
+    resolve: (execution, _args, context, info) => context.answer(info).files(execution),
   }),
   error: t.field({
     type: ExecutionError,

@@ -5,6 +5,7 @@
  * operations check the tenant.
  */
 import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionFiles } from '../../domain/executionFiles.ts';
 import type { SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
@@ -40,6 +41,8 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
   ): Promise<Assembled[Name]>;
   /** The exception that ended the execution. Null unless its status is ERROR. */
   error(execution: Execution): Promise<PythonError | null>;
+  /** What it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not say. */
+  files(execution: Execution): ExecutionFiles | null;
   /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
 }
@@ -98,6 +101,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       if (execution.status !== 'ERROR') return null;
       return budget.charge(execution, 'error', errorOf(execution, await wholeOutput(execution)));
     },
+    files: (execution) => budget.charge(execution, 'files', execution.files),
     outputs: async (execution, range) => {
       const { after, limit } = validateOutputRange(range);
       if (limit === 0) return [];

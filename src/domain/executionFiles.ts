@@ -1,0 +1,41 @@
+/**
+ * What an execution changed in the user's home, as its worker compared it. Paths are relative to the home. The worker
+ * runs code that may be hostile, so this is what the worker says, unlike the record of what the API wrote.
+ */
+
+export type FileChangeKind = 'CREATED' | 'MODIFIED' | 'DELETED';
+
+export interface FileChange {
+  /** Bytes that are not UTF-8 are written as `\xNN`, and a backslash as `\\`. */
+  readonly path: string;
+  readonly change: FileChangeKind;
+  /** Bytes. Null if it was deleted. */
+  readonly size: number | null;
+  /** ISO 8601. Null if it was deleted. Code can set it to any time. */
+  readonly modifiedAt: string | null;
+}
+
+/** Why there is no list of changes. docs/files.md explains each. */
+export type NoChangesReason =
+  | 'too-many-entries'
+  | 'too-slow'
+  | 'too-many-changes'
+  | 'kernel-replaced'
+  | 'no-earlier-look'
+  | 'helper-away'
+  | 'worker-lost'
+  | 'session-ended'
+  | 'malformed';
+
+export interface ExecutionFiles {
+  /** Sorted by path. Null exactly if `reason` is set. */
+  readonly changes: readonly FileChange[] | null;
+  readonly reason: NoChangesReason | null;
+  /** Whether other code or the API may have made some of the changes: it ran at the same time. */
+  readonly shared: boolean;
+}
+
+/** The comparison that nobody could make. */
+export function unknownFiles(reason: NoChangesReason): ExecutionFiles {
+  return { changes: null, reason, shared: false };
+}
