@@ -4,6 +4,7 @@
  * the mark: `@<id of the kernel's life> <place in the list> <previous key>`. So the next run reveals a run that was not
  * recorded, or happened twice.
  */
+import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CellKind, FILLER } from '../history.ts';
 
 export interface Cell {
@@ -53,13 +54,13 @@ const BODIES: Readonly<Record<CellKind, string>> = {
         pass`,
   audit: "print(' '.join(ran))",
   fill: `try:
-    with open('/workspace/fill', 'wb') as file:
+    with open('${WORKER_HOME}/fill', 'wb') as file:
         while True:
             file.write(b'0' * 65536)
 except OSError as error:
     print('errno', error.errno)`,
   unfill: `try:
-    os.remove('/workspace/fill')
+    os.remove('${WORKER_HOME}/fill')
 except FileNotFoundError:
     pass`,
 };

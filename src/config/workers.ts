@@ -40,7 +40,7 @@ export const WORKERS = {
   }),
   workerDiskMb: integer({
     name: 'WORKER_DISK_MB',
-    text: 'The size of `/workspace`, `/tmp` and `/dev/shm` of one worker together. They are held in memory, in addition to `WORKER_MEMORY_MB`.',
+    text: 'The size of `/home/user`, `/tmp` and `/dev/shm` of one worker together. They are held in memory, in addition to `WORKER_MEMORY_MB`.',
     fallback: 256,
     min: 16,
     max: 1_048_576,

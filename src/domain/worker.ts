@@ -16,6 +16,9 @@
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { PoolId, SessionId, WorkerId } from './ids.ts';
 
+/** The home of user code in a worker, and its working folder at the start of each kernel. The image has it, too. */
+export const WORKER_HOME = '/home/user';
+
 export interface WorkerLimits {
   readonly memoryMb: number;
   readonly diskMb: number;

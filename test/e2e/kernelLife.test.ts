@@ -1,8 +1,10 @@
 /** How a worker replaces its kernel: with its fork server killed, on full disks, and among multiplying processes. */
+
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { startAgent } from '../../testkit/kernelServers.ts';
@@ -99,7 +101,7 @@ it('a worker reports correctly how a kernel without a fork server ended', async 
 it('a kernel can be replaced with every disk full, and draws without warnings', async () => {
   const fill = `
 import os
-for folder in ("/tmp", "/workspace", "/dev/shm"):
+for folder in ("/tmp", "${WORKER_HOME}", "/dev/shm"):
     number = 0
     try:
         while True:
@@ -117,7 +119,7 @@ for folder in ("/tmp", "/workspace", "/dev/shm"):
   expect(textOf(ran)).toBe('drawn\n');
   expect(textOf(ran, 'stderr')).toBe('');
   expect(ran.outputs.map(({ kind }) => kind)).toContain('display');
-  await run('!rm -f /tmp/full-* /workspace/full-* /dev/shm/full-*');
+  await run(`!rm -f /tmp/full-* ${WORKER_HOME}/full-* /dev/shm/full-*`);
 });
 
 it('a kernel can be replaced while its user’s processes multiply to the limit and ignore signals', async () => {

@@ -1,5 +1,7 @@
 /** What users see at a limit of the container or of the output. security/limits.test.ts tests that the limits hold. */
+
 import { expect } from 'vitest';
+import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
@@ -9,12 +11,12 @@ const [MEMORY_BYTES, ALL_BYTES] = [512 * MIB, 768 * MIB];
 
 const fill = (path: string): string => `with open("${path}", "wb", buffering=0) as file:
     while file.write(bytes(1 << 20)): pass`;
-const FILL_DISKS = `for folder in ("/workspace", "/tmp"):
+const FILL_DISKS = `for folder in ("${WORKER_HOME}", "/tmp"):
     try:
         with open(f"{folder}/full", "wb", buffering=0) as file:
             while file.write(bytes(1 << 12)): pass
     except OSError: pass`;
-const EMPTY_DISKS = 'import os\nfor folder in ("/workspace", "/tmp"): os.remove(f"{folder}/full")';
+const EMPTY_DISKS = `import os\nfor folder in ("${WORKER_HOME}", "/tmp"): os.remove(f"{folder}/full")`;
 const CHART = 'import matplotlib.pyplot as plt\nlines = plt.plot([0, 1])\nplt.show()';
 
 const isFull = ({ outcome }: Ran): void =>
@@ -25,14 +27,14 @@ const kindsOf = ({ outputs }: Ran): string[] => outputs.map(({ kind }) => kind);
 
 testBehaviours('Limits of the container', {
   'more memory than there is': {
-    before: 'open("/workspace/kept", "w").write("kept")',
+    before: `open("${WORKER_HOME}/kept", "w").write("kept")`,
     code: 'print("before")\nhuge = bytearray(1_500_000_000)',
     stdout: 'before\n',
     sees: ({ outcome }) => {
       expect(outcome.peakMemoryBytes).toBeGreaterThan(MEMORY_BYTES);
       expect(outcome.peakMemoryBytes).toBeLessThanOrEqual(ALL_BYTES);
     },
-    next: 'print(open("/workspace/kept").read())',
+    next: `print(open("${WORKER_HOME}/kept").read())`,
     nextStdout: 'kept\n',
   },
   'a child process that takes more memory than there is': {
@@ -41,10 +43,10 @@ child = subprocess.run(["python3", "-c", "huge = bytearray(1_500_000_000)"])
 print(child.returncode)`,
     stdout: '-9\n',
   },
-  '`/workspace` full': {
-    code: fill('/workspace/full'),
+  [`\`${WORKER_HOME}\` full`]: {
+    code: fill(`${WORKER_HOME}/full`),
     sees: isFull,
-    next: 'import os\nos.remove("/workspace/full")',
+    next: `import os\nos.remove("${WORKER_HOME}/full")`,
   },
   '`/tmp` full': {
     code: fill('/tmp/full'),
@@ -56,7 +58,7 @@ print(child.returncode)`,
     sees: isFull,
     next: 'import os\nos.remove("/dev/shm/full")',
   },
-  'a chart while `/workspace` and `/tmp` are full': {
+  [`a chart while \`${WORKER_HOME}\` and \`/tmp\` are full`]: {
     before: FILL_DISKS,
     code: CHART,
     stderr: '',

@@ -1,8 +1,34 @@
 /** The main purpose: stateful Python for several users, under each runtime. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, follow, submit } from '../../testkit/interpreter.ts';
 import { TIERS } from '../support/probes.ts';
+
+interface HomeReport {
+  readonly homes: readonly string[];
+  /** Its user, its group and its mode. */
+  readonly owner: readonly unknown[];
+  readonly caches: readonly string[];
+  readonly written: readonly string[];
+}
+/** Prints a {@link HomeReport}. A program finds matplotlib's folder as it would without our kernel. */
+const ASK_FOR_HOME = `
+import json, os, pathlib, pwd, subprocess
+def printed(command):
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout.strip()
+homes = [os.getcwd(), str(pathlib.Path.cwd()), str(pathlib.Path.home()), os.path.expanduser("~"), os.environ["HOME"],
+  pwd.getpwuid(os.getuid()).pw_dir, os.path.realpath("/workspace"), os.path.realpath("/mnt/data"),
+  printed("pwd"), printed("echo ~"), printed("bash -lc pwd"), get_ipython().run_line_magic("pwd", "")]
+home = os.stat(homes[0])
+written = []
+for link in ("/workspace", "/mnt/data"):
+    pathlib.Path(link, "linked").write_text("by link")
+    written.append(pathlib.Path("linked").read_text())
+caches = [get_ipython().ipython_dir,
+  printed("env -u MPLCONFIGDIR python3 -W error -c 'import matplotlib.pyplot, matplotlib; print(matplotlib.get_cachedir())'")]
+print(json.dumps({"homes": homes, "owner": [home.st_uid, home.st_gid, oct(home.st_mode)], "caches": caches, "written": written}))
+`;
 
 describe.each(TIERS)('a session under %s', (tier) => {
   let gateway: TestGateway;
@@ -31,6 +57,26 @@ describe.each(TIERS)('a session under %s', (tier) => {
   it('gives the value of the last line as text', async () => {
     expect((await execute(gateway, 'ann', "'x'")).resultText).toBe("'x'");
     expect((await execute(gateway, 'ann', "print('y')\n'x'")).resultText).toBe("y\n'x'");
+  });
+
+  it('lives in one home, whoever asks and by whichever name', async () => {
+    const ran = await execute(gateway, 'ann', ASK_FOR_HOME);
+    expect(ran).toMatchObject({ status: 'OK', stderr: '' });
+    const { homes, owner, caches, written } = JSON.parse(ran.stdout) as HomeReport;
+    expect(new Set(homes)).toEqual(new Set([WORKER_HOME]));
+    expect(owner).toEqual([64_002, 64_002, '0o40700']);
+    expect(caches).toEqual([`${WORKER_HOME}/.ipython`, `${WORKER_HOME}/.cache/matplotlib`]);
+    expect(written).toEqual(['by link', 'by link']);
+  });
+
+  it('opens a home again that code closed to itself, in a fresh kernel', async () => {
+    await execute(gateway, 'cleo', 'import os; os.chmod(os.path.expanduser("~"), 0); os._exit(1)');
+    const ran = await execute(
+      gateway,
+      'cleo',
+      'import os; home = os.path.expanduser("~"); os.chmod(home, 0o700); os.chdir(home); os.listdir()',
+    );
+    expect(ran).toMatchObject({ status: 'OK' });
   });
 
   it('draws a chart with a Chinese title, without warnings about missing glyphs', async () => {

@@ -1,5 +1,7 @@
 /** Code that changes what its kernel prints with, and output that does not come from Python's streams. */
+
 import { expect } from 'vitest';
+import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type Ran, textOf } from '../../testkit/kernelRunner.ts';
 import { testBehaviours } from '../support/behaviours.ts';
 
@@ -109,11 +111,11 @@ for n in range(20):
   },
   '`os.dup2` over descriptor 1': {
     code: `import os
-n = os.dup2(os.open("/workspace/sent", os.O_CREAT | os.O_WRONLY), 1)
+n = os.dup2(os.open("${WORKER_HOME}/sent", os.O_CREAT | os.O_WRONLY), 1)
 print("python")
 n = os.write(1, b"raw")`,
     stdout: 'python\n',
-    next: 'n = os.write(1, b"back\\n")\nprint(open("/workspace/sent").read())',
+    next: `n = os.write(1, b"back\\n")\nprint(open("${WORKER_HOME}/sent").read())`,
     nextStdout: 'back\nraw\n',
   },
   '`os.close(1)`': {

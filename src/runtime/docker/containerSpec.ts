@@ -1,5 +1,6 @@
 /** Defines the sandbox: what a worker's container may and may not do. Every line is a defence. */
 import type Docker from 'dockerode';
+import { WORKER_HOME } from '../../domain/worker.ts';
 import type { CpuShare, WorkerSpec } from '../runtime.ts';
 import { seccompProfile } from './seccompProfile.ts';
 
@@ -66,6 +67,9 @@ export const CPU_SHARES = { full: 1_024, yielding: 256 } as const satisfies Reco
 /** Where the worker's socket folder is mounted. User code cannot enter its parent folder. */
 const AGENT_SOCKET_MOUNT = '/run/cellhouse/socket';
 
+/** The home belongs to the image's user. Otherwise programs would distrust it, as git does. */
+const OWNED_BY_USER = 'uid=64002,gid=64002,mode=0700';
+
 /** Docker's create options for one worker. @param socketFolder the host's folder for its agent's socket */
 export function containerSpec(
   spec: WorkerSpec,
@@ -110,9 +114,9 @@ function walls(socketFolder: string): Docker.HostConfig & { readonly CgroupnsMod
 function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
   const { memoryMb, diskMb, cpus, pids } = spec.limits;
   const memoryBytes = (memoryMb + diskMb + (isSandboxed ? SANDBOX_MEMORY_MB : 0)) * MIB;
-  const workspaceMb = Math.floor(diskMb / 2);
+  const homeMb = Math.floor(diskMb / 2);
   const tmpMb = Math.floor(diskMb / 4);
-  const shmMb = diskMb - workspaceMb - tmpMb;
+  const shmMb = diskMb - homeMb - tmpMb;
   return {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
@@ -125,15 +129,15 @@ function resources(spec: WorkerSpec, isSandboxed: boolean): Docker.HostConfig {
     OomScoreAdj: OOM_SCORE,
     PidsLimit: isSandboxed ? pids * HOST_TASKS_PER_PROCESS + SANDBOX_TASKS : pids,
     Tmpfs: {
-      '/workspace': `rw,nosuid,nodev,exec,${tmpfsLimits(workspaceMb)}`,
-      '/tmp': `rw,nosuid,nodev,exec,${tmpfsLimits(tmpMb)}`,
-      '/dev/shm': `rw,nosuid,nodev,noexec,${tmpfsLimits(shmMb)}`,
+      [WORKER_HOME]: `rw,nosuid,nodev,exec,${OWNED_BY_USER},${tmpfsLimits(homeMb)}`,
+      '/tmp': `rw,nosuid,nodev,exec,mode=1777,${tmpfsLimits(tmpMb)}`,
+      '/dev/shm': `rw,nosuid,nodev,noexec,mode=1777,${tmpfsLimits(shmMb)}`,
     },
   };
 }
 
 function tmpfsLimits(sizeMb: number): string {
-  return `mode=1777,size=${sizeMb}m,nr_inodes=${MAX_FILES}`;
+  return `size=${sizeMb}m,nr_inodes=${MAX_FILES}`;
 }
 
 /** Whether the OCI runtime is gVisor: `runsc`, or a name that begins with it, such as `runsc-debug`. */

@@ -2,6 +2,7 @@
  * Tests that the probes can fail. They attack a container that only looks like a worker and has weaknesses that a
  * worker has not. They also refuse to run anywhere else.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import {
   type ProbeParameters,
   parseVerdicts,
@@ -28,7 +30,7 @@ const WEAK: Docker.HostConfig = {
   SecurityOpt: ['seccomp=unconfined'],
   MaskedPaths: [],
   ReadonlyPaths: [],
-  Tmpfs: { '/workspace': 'rw,mode=1777', '/tmp': 'rw,mode=1777' },
+  Tmpfs: { [WORKER_HOME]: 'rw,mode=1777', '/tmp': 'rw,mode=1777' },
   Ulimits: [{ Name: 'core', Soft: -1, Hard: -1 }],
   // Its init runs as the same user, like an agent without its own user.
   Init: true,
@@ -128,7 +130,7 @@ describe('a probe', () => {
 import os, time
 from harness import PERM, probe, refused
 @probe("is refused")
-def held(): return refused("chown", PERM, os.chown, "/workspace", 0, 0)
+def held(): return refused("chown", PERM, os.chown, "${WORKER_HOME}", 0, 0)
 @probe("gets through")
 def through(): return refused("list", PERM, os.listdir, "/")
 @probe("fails for another reason")
@@ -165,7 +167,7 @@ async function run(code: string, host: Docker.HostConfig, user: string): Promise
     Tty: true,
     Entrypoint: [],
     User: user,
-    WorkingDir: '/workspace',
+    WorkingDir: WORKER_HOME,
     Env: ['AUTH_TOKEN=not-a-real-one'],
     Labels: { 'cellhouse.test': 'weak' },
     HostConfig: { ...host, AutoRemove: true },

@@ -2,8 +2,10 @@
  * Code that takes all it can of one resource gets only its share, and the session works afterwards. Every bomb has a
  * bound.
  */
+
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import {
   containerOf,
@@ -98,7 +100,7 @@ for file in files:
   });
 
   it.each([
-    ['/workspace', DISK_MB / 2],
+    [WORKER_HOME, DISK_MB / 2],
     ['/tmp', DISK_MB / 4],
     ['/dev/shm', DISK_MB / 4],
   ])(
@@ -126,15 +128,15 @@ print(size)`);
     it('too many empty files end with ENOSPC, too', async () => {
       const made = await run(`
 import errno, os
-os.mkdir("/workspace/empty")
+os.mkdir("${WORKER_HOME}/empty")
 count = 0
 try:
     for count in range(100_000):
-        os.close(os.open(f"/workspace/empty/{count}", os.O_CREAT | os.O_WRONLY))
+        os.close(os.open(f"${WORKER_HOME}/empty/{count}", os.O_CREAT | os.O_WRONLY))
 except OSError as error:
     print(errno.errorcode[error.errno], count < 65_536)
 import shutil
-shutil.rmtree("/workspace/empty")`);
+shutil.rmtree("${WORKER_HOME}/empty")`);
       expect(made).toMatchObject({ status: 'OK', stdout: 'ENOSPC True\n' });
       await works();
     });
@@ -173,10 +175,10 @@ for _ in range(200):
 
   it('memory ends at its limit; the reported reason is true, and the user can go on', async () => {
     await works('victim');
-    await run('open("/workspace/kept", "w").close()');
+    await run(`open("${WORKER_HOME}/kept", "w").close()`);
     const ran = await run('bombs = [bytes(1) * 50_000_000 for _ in range(40)]');
     const end = await endOfSession(gateway, 'mallory');
-    const next = await run('import os; print(os.path.exists("/workspace/kept"))');
+    const next = await run(`import os; print(os.path.exists("${WORKER_HOME}/kept"))`);
     if (tier === 'runc') {
       expect(ran).toMatchObject({
         status: 'ERROR',

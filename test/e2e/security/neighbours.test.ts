@@ -1,7 +1,9 @@
 /** What hostile code leaves behind and sees of others, in simultaneous sessions and from one session to the next. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, release, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
@@ -18,7 +20,7 @@ const PORT = 47_001;
 /** Makes servers, files, and processes that are hard to end: orphaned, deaf to signals, and forking for ever. */
 const PLANT = `
 import os, signal, socket, subprocess, sys
-for folder in ("/workspace", "/tmp", "/dev/shm"):
+for folder in ("${WORKER_HOME}", "/tmp", "/dev/shm"):
     open(f"{folder}/${MARK}", "w").close()
 tcp = socket.create_server(("127.0.0.1", ${PORT}))
 abstract = socket.socket(socket.AF_UNIX); abstract.bind("\\0${MARK}"); abstract.listen()
@@ -53,7 +55,7 @@ def commands():
 print(json.dumps({
     "tcp": connect(socket.AF_INET, ("127.0.0.1", ${PORT})),
     "abstract": connect(socket.AF_UNIX, "\\0${MARK}"),
-    "files": [f"{folder}/{name}" for folder in ("/workspace", "/tmp", "/dev/shm") for name in os.listdir(folder) if "${MARK}" in name],
+    "files": [f"{folder}/{name}" for folder in ("${WORKER_HOME}", "/tmp", "/dev/shm") for name in os.listdir(folder) if "${MARK}" in name],
     "processes": sum("${MARK}" in command for command in commands()),
     "unix": "${MARK}" in open("/proc/net/unix").read(),
 }))
@@ -75,7 +77,7 @@ names = ["sitecustomize.py", "usercustomize.py", "json.py", "ipykernel.py", "cel
   ".local/lib/python3.13/site-packages/usercustomize.py", ".local/lib/python3.13/site-packages/x.pth",
   ".jupyter/jupyter_config.py", ".config/matplotlib/matplotlibrc", "ipython_kernel_config.py"]
 for name in names:
-    path = f"/workspace/{name}"
+    path = f"${WORKER_HOME}/{name}"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     text = "import os; " + code if name.endswith(".pth") else code
     if name.endswith("rc"): text = "backend: module://planted\\n"

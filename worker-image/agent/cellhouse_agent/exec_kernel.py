@@ -26,7 +26,7 @@ COMMAND = [
     "--bounding-set=-all",
     "--no-new-privs",
     "--",
-    # Isolated: no file in /workspace can stand in for a module that the kernel needs to start.
+    # Isolated: no file in the home can stand in for a module that the kernel needs to start.
     "/usr/bin/python3",
     "-I",
     "-m",

@@ -18,6 +18,7 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.kernel_watch import watch_kernel
 from cellhouse_agent.log import log_event
 from cellhouse_agent.wire import JsonObject
+from cellhouse_kernel.identity import HOME
 
 # A dead fork server is replaced after a pause, so that a kernel that must start at that moment has the CPUs first. Each
 # time that a fork server ends before it is ready, the pause doubles, because more attempts would not help.
@@ -112,15 +113,12 @@ def kernel_environment(cpus: int) -> dict[str, str]:
     threads = str(cpus)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/workspace",
+        "HOME": HOME,
         "USER": "user",
         "LOGNAME": "user",
         "SHELL": "/bin/bash",
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
-        "XDG_CACHE_HOME": "/tmp/.cache",
-        "XDG_CONFIG_HOME": "/tmp/.config",
-        "XDG_DATA_HOME": "/tmp/.local/share",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

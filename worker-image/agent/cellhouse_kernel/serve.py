@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from cellhouse_kernel.identity import HOME
 from cellhouse_kernel.prepare import prepare_environment, prepare_imports
 
-HOME = "/workspace"
 # Far more than the addresses and the key of a Jupyter connection take.
 MAX_FIRST_WORD_BYTES = 4_096
 
@@ -37,7 +38,9 @@ def wait_for_start() -> Start | None:
 
 def serve_kernel(start: Start) -> None:
     """Serve a kernel until told to stop."""
-    os.chdir(HOME)
+    # User code may have closed its home to itself. It needs a kernel to open it again.
+    with suppress(PermissionError):
+        os.chdir(HOME)
     prepare_environment()
     with prepare_imports():
         app = _jupyter_app(start.connection) if start.connection else _link_app(start.link)

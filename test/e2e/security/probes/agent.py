@@ -14,6 +14,7 @@ from typing import Any
 from harness import (
     ABSENT,
     DENIED,
+    HOME,
     PARAMETERS,
     PERM,
     READ_ONLY,
@@ -262,12 +263,12 @@ def connect() -> str:
         with socket.socket(socket.AF_UNIX, kind) as client:
             client.connect(path)
 
-    os.symlink(SOCKET, "/workspace/agent-link")
+    os.symlink(SOCKET, f"{HOME}/agent-link")
     try:
         return every(
             refused("stream", DENIED, attack, SOCKET, socket.SOCK_STREAM),
             refused("datagram", DENIED, attack, SOCKET, socket.SOCK_DGRAM),
-            refused("by a link", DENIED, attack, "/workspace/agent-link", socket.SOCK_STREAM),
+            refused("by a link", DENIED, attack, f"{HOME}/agent-link", socket.SOCK_STREAM),
             refused(
                 "by the kernel's root",
                 DENIED,
@@ -277,7 +278,7 @@ def connect() -> str:
             ),
         )
     finally:
-        os.unlink("/workspace/agent-link")
+        os.unlink(f"{HOME}/agent-link")
 
 
 @probe("puts another socket in the place of the agent's")
@@ -291,11 +292,9 @@ def replace_socket() -> str:
         refused("bind beside it", READ_ONLY, bind, f"{SOCKET_FOLDER}/other.sock"),
         refused("remove it", READ_ONLY, os.unlink, SOCKET),
         refused("rename it", READ_ONLY, os.rename, SOCKET, f"{SOCKET_FOLDER}/old.sock"),
-        refused(
-            "rename another over it", (*READ_ONLY, EXDEV), os.rename, "/workspace", SOCKET_FOLDER
-        ),
+        refused("rename another over it", (*READ_ONLY, EXDEV), os.rename, HOME, SOCKET_FOLDER),
         refused("rename its folder", (*READ_ONLY, EBUSY), os.rename, "/run/cellhouse", "/run/x"),
-        refused("link it", (*READ_ONLY, EXDEV), os.link, SOCKET, "/workspace/agent.sock"),
+        refused("link it", (*READ_ONLY, EXDEV), os.link, SOCKET, f"{HOME}/agent.sock"),
         refused("open the folder", READ_ONLY, os.chmod, "/run/cellhouse", 0o777),
         refused("own the folder", READ_ONLY, os.chown, "/run/cellhouse", 64002, 64002),
         refused("replace /run", (*READ_ONLY, EBUSY, ENOTEMPTY), os.rename, "/run", "/old-run"),

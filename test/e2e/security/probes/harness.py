@@ -113,6 +113,9 @@ class Through(Exception):
     """An attack was not refused; the message says what it achieved."""
 
 
+# The home of user code, the only folder of its own.
+HOME = "/home/user"
+
 # From the test: `tier` (runc or runsc), what the host has, and the kernel's own process.
 PARAMETERS: dict[str, Any] = {}
 

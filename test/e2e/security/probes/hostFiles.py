@@ -1,4 +1,4 @@
-"""The host through files: /proc, /sys, control groups, mounts, links in /workspace, descriptors left open."""
+"""The host through files: /proc, /sys, control groups, mounts, links in the home, descriptors left open."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from errno import EACCES, EBUSY, EINVAL, EIO, EISDIR, ELOOP, ENODEV, ENOENT, ENO
 from harness import (
     ABSENT,
     DENIED,
+    HOME,
     PARAMETERS,
     READ_ONLY,
     Through,
@@ -216,7 +217,7 @@ def mounts() -> str:
         "/dev/shm",
         "/dev/mqueue",
         "/sys",
-        "/workspace",
+        HOME,
         "/tmp",
     }
     of_engine = {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
@@ -250,7 +251,7 @@ def mounts() -> str:
     )
 
 
-@probe("follows a link from /workspace to where it may not go")
+@probe("follows a link from the home to where it may not go")
 def links() -> str:
     targets = {
         "shadow": "/etc/shadow",
@@ -261,11 +262,11 @@ def links() -> str:
         "host": "/var/lib/docker/containers",
         "up and out": "../../../../../../../../var/lib/docker/overlay2",
         "kernel": "/proc/kcore",
-        "circle": "/workspace/link-circle",
+        "circle": f"{HOME}/link-circle",
     }
     seen = []
     for name, target in targets.items():
-        link = f"/workspace/link-{name.replace(' ', '-')}"
+        link = f"{HOME}/link-{name.replace(' ', '-')}"
         os.symlink(target, link)
         try:
             seen.append(_closed(name, link))
@@ -285,28 +286,32 @@ def _closed(name: str, path: str) -> str:
     return demand(text == b"", f"{name}: {text!r}")
 
 
-@probe("links a file of the system into /workspace, to change it there")
+@probe("links a file of the system into the home, to change it there")
 def hard_links() -> str:
     numbers = (*READ_ONLY, EXDEV)
     return every(
-        refused("/etc/passwd", numbers, os.link, "/etc/passwd", "/workspace/hard-link"),
+        refused("/etc/passwd", numbers, os.link, "/etc/passwd", f"{HOME}/hard-link"),
         refused(
-            "/usr/bin/python3.13", numbers, os.link, "/usr/bin/python3.13", "/workspace/hard-link"
+            "/usr/bin/python3.13", numbers, os.link, "/usr/bin/python3.13", f"{HOME}/hard-link"
         ),
-        refused("/etc/hosts", numbers, os.link, "/etc/hosts", "/workspace/hard-link"),
-        refused("move /etc/passwd", numbers, os.rename, "/etc/passwd", "/workspace/moved"),
+        refused("/etc/hosts", numbers, os.link, "/etc/hosts", f"{HOME}/hard-link"),
+        refused("move /etc/passwd", numbers, os.rename, "/etc/passwd", f"{HOME}/moved"),
     )
 
 
-@probe("puts something else in the place of /workspace or /tmp")
+@probe("puts something else in the place of the home or /tmp")
 def replace_folders() -> str:
     numbers = (*READ_ONLY, EBUSY, EXDEV)
     return every(
-        refused("remove /workspace", numbers, os.rmdir, "/workspace"),
-        refused("rename /workspace", numbers, os.rename, "/workspace", "/old"),
-        refused("rename /tmp", numbers, os.rename, "/tmp", "/workspace/tmp"),
-        refused("link at /workspace", (*numbers, 17), os.symlink, "/etc", "/workspace"),
-        refused("own /workspace", numbers, os.chown, "/workspace", 64002, 64002),
+        refused("remove the home", numbers, os.rmdir, HOME),
+        refused("rename the home", numbers, os.rename, HOME, "/old"),
+        refused("rename /tmp", numbers, os.rename, "/tmp", f"{HOME}/tmp"),
+        refused("link at the home", (*numbers, 17), os.symlink, "/etc", HOME),
+        refused("give the home to root", numbers, os.chown, HOME, 0, 0),
+        *(
+            refused(f"remove {link}", numbers, os.unlink, link)
+            for link in ("/workspace", "/mnt/data")
+        ),
         refused("close /tmp to others", numbers, os.chmod, "/tmp", 0o700),
     )
 

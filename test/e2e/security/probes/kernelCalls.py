@@ -14,6 +14,7 @@ from fcntl import ioctl
 from harness import (
     ABSENT,
     DENIED,
+    HOME,
     IS_X86,
     LIBC,
     PERM,
@@ -93,7 +94,7 @@ def setns() -> str:
 
 @probe("mounts, moves or takes away a file system")
 def mounts() -> str:
-    here = b"/workspace"
+    here = HOME.encode()
     return every(
         refused("mount", PERM, call, "mount", b"x", here, b"tmpfs", 0, 0),
         refused("bind", PERM, call, "mount", b"/", here, 0, 4096, 0),
@@ -109,8 +110,8 @@ def mounts() -> str:
 @probe("changes its root")
 def change_root() -> str:
     return every(
-        refused("chroot", PERM, call, "chroot", b"/workspace"),
-        refused("pivot_root", PERM, call, "pivot_root", b"/workspace", b"/workspace"),
+        refused("chroot", PERM, call, "chroot", HOME.encode()),
+        refused("pivot_root", PERM, call, "pivot_root", HOME.encode(), HOME.encode()),
     )
 
 
@@ -121,7 +122,7 @@ def device_nodes() -> str:
         *(
             refused(f"{kind} in {folder}", PERM, os.mknod, f"{folder}/n", mode, os.makedev(1, 1))
             for kind, mode in kinds.items()
-            for folder in ("/workspace", "/tmp", "/dev/shm")
+            for folder in (HOME, "/tmp", "/dev/shm")
         )
     )
 
@@ -153,7 +154,7 @@ def emulated_devices() -> str:
     def fuse() -> int:
         device = os.open("/dev/fuse", os.O_RDWR)
         options = f"fd={device},rootmode=40000,user_id=64002,group_id=64002"
-        return call("mount", b"x", b"/workspace", b"fuse", 0, options.encode())
+        return call("mount", b"x", HOME.encode(), b"fuse", 0, options.encode())
 
     return every(
         refused("tun", (*DENIED, *ABSENT, ENODEV, ENOTTY), tunnel),
@@ -178,9 +179,9 @@ def machine() -> str:
         refused("kexec_load", PERM, call, "kexec_load", 0, 0, 0, 0),
         refused("kexec_file_load", PERM, call, "kexec_file_load", 0, 0, 1, b"", 0),
         refused("reboot", PERM, call, "reboot", *magic, 0x89ABCDEF, 0),
-        refused("swapon", PERM, call, "swapon", b"/workspace/swap", 0),
+        refused("swapon", PERM, call, "swapon", f"{HOME}/swap".encode(), 0),
         refused("swapoff", PERM, call, "swapoff", b"/swap"),
-        refused("acct", PERM, call, "acct", b"/workspace/acct"),
+        refused("acct", PERM, call, "acct", f"{HOME}/acct".encode()),
         refused("quotactl", PERM, call, "quotactl", 0x800002 << 8, b"/dev/vda", 0, 0),
         refused("sethostname", PERM, call, "sethostname", b"x", 1),
         refused("setdomainname", PERM, call, "setdomainname", b"x", 1),

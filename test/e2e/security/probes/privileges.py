@@ -14,6 +14,7 @@ from errno import EACCES, EINVAL, ENODATA, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, ER
 from harness import (
     ABSENT,
     DENIED,
+    HOME,
     LIBC,
     PARAMETERS,
     PERM,
@@ -36,7 +37,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 LAST_CAPABILITY = 40
 # The tree holds Python and its libraries; fewer paths would mean that it was not walked.
 MIN_FILES = 5_000
-PSEUDO = ("/proc", "/sys", "/dev", "/workspace", "/tmp")
+PSEUDO = ("/proc", "/sys", "/dev", HOME, "/tmp")
 
 
 def _system_files() -> Iterator[str]:
@@ -126,7 +127,7 @@ def _has_file_capabilities(path: str) -> bool:
 
 @probe("runs a program as root with a set-user-id bit of its own")
 def own_setuid_file() -> str:
-    path = "/workspace/setuid-probe"
+    path = f"{HOME}/setuid-probe"
     with open("/usr/bin/id", "rb") as source, open(path, "wb") as copy:
         copy.write(source.read())
     os.chmod(path, 0o6755)
@@ -134,13 +135,13 @@ def own_setuid_file() -> str:
     os.unlink(path)
     return every(
         demand(shown == str(os.getuid()), f"euid {shown}"),
-        refused("give it to root", PERM, os.chown, "/workspace", 0, 0),
+        refused("give it to root", PERM, os.chown, HOME, 0, 0),
         refused("write a capability", (*PERM, EOPNOTSUPP, EINVAL), _write_capability),
     )
 
 
 def _write_capability() -> None:
-    path = "/workspace/capability-probe"
+    path = f"{HOME}/capability-probe"
     with open(path, "wb"):
         os.setxattr(
             path, "security.capability", struct.pack("=IIIII", 0x02000001, 1 << 21, 0, 0, 0)
@@ -151,7 +152,7 @@ def _write_capability() -> None:
 def root_programs() -> str:
     commands = (
         "su -c id root",
-        "mount -t tmpfs x /workspace",
+        f"mount -t tmpfs x {HOME}",
         "/usr/sbin/chroot / id",
         "unshare -r id",
         "newgrp root",
@@ -217,7 +218,7 @@ def mount_options() -> str:
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
         lines = [line.split() for line in mounts]
     seen = []
-    for point in ("/workspace", "/tmp", "/dev/shm"):
+    for point in (HOME, "/tmp", "/dev/shm"):
         _, _, kind, options, *_ = [line for line in lines if line[1] == point][-1]
         # gVisor prints no flags; other probes show that setuid bits and device nodes have no effect there.
         flags = set() if is_gvisor() else {"nosuid", "nodev"}
@@ -264,16 +265,16 @@ def limits() -> str:
 @probe("leaves a core dump, or wakes the host's crash handler")
 def core_dumps() -> str:
     def crash() -> None:
-        os.chdir("/workspace")
+        os.chdir(HOME)
         ctypes.string_at(0)
 
     def set_core(size: int) -> None:
         pair = struct.pack("=QQ", size, size)
         call("prlimit64", 0, resource.RLIMIT_CORE, pair, 0)
 
-    before = set(os.listdir("/workspace"))
+    before = set(os.listdir(HOME))
     ended = in_child(crash)
-    left = set(os.listdir("/workspace")) - before
+    left = set(os.listdir(HOME)) - before
     limit = resource.getrlimit(resource.RLIMIT_CORE)
     # 1 and not 0: the only limit at which Linux never starts a handler.
     right = (1, 1) if not is_gvisor() else limit
