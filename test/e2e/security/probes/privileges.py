@@ -43,8 +43,7 @@ PSEUDO = ("/proc", "/sys", "/dev", HOME, "/tmp")
 def _system_files() -> Iterator[str]:
     """Every path of the image."""
     for folder, folders, files in os.walk("/"):
-        if folder == "/":
-            folders[:] = [name for name in folders if f"/{name}" not in PSEUDO]
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in PSEUDO]
         for name in (*folders, *files):
             yield os.path.join(folder, name)
 
