@@ -28,6 +28,7 @@ import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
 import { createService, type Service } from './service/service.ts';
+import { createSessionUses } from './service/sessions/sessionUses.ts';
 
 /** How long a stop waits for the last outputs to be stored. The agents keep the rest. */
 const DRAIN_OUTPUT_MS = 1_000;
@@ -173,15 +174,17 @@ export function composeService(
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
   });
+  const now = () => new Date();
   const service = createService({
     config,
     database,
     pool,
     sessions,
+    sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
     sharedOutput,
     newId,
-    now: () => new Date(),
+    now,
   });
   return { service, load: () => sessions.load() };
 }

@@ -33,7 +33,8 @@ CREATE OR REPLACE FUNCTION cellhouse_commit(
   p_unfinished_limits json,
   -- For each pool that gets workers and has a limit: how many are added, and how many there may then be.
   p_worker_limits json,
-  -- Sessions that must have no unfinished execution, and none that finished at their idle_since or later.
+  -- Sessions that must have no unfinished execution, and none that finished at their idle_since or later. Nor may they
+  -- have been used in another way since then.
   p_idle_sessions json,
   -- Rows of projections: the kinds of entities, and for each kind the JSON for cellhouse_change_rows or
   -- cellhouse_add_rows. The rows in p_placed hold a position, which counts from 1 within p_events.
@@ -130,23 +131,28 @@ BEGIN
     END IF;
   END IF;
 
-  IF p_changed IS NOT NULL THEN
-    FOR i IN 1..cardinality(p_changed) LOOP
-      v_void := cellhouse_change_rows(p_changed_kinds[i], p_changed[i]::json)::text;
-    END LOOP;
-  END IF;
-
-  -- This comes after the change of the session's row, which locks it: no other commit can give it an execution now.
+  -- This comes before the change of the session's row, which deletes its uses (cellhouse_session_ends.sql).
   IF p_idle_sessions IS NOT NULL THEN
+    -- With the lock, nobody else can give the session an execution or record a use. The check is a statement of its own,
+    -- because its snapshot must be newer than the lock.
+    v_void := (SELECT count(*) FROM (
+      SELECT FROM sessions s WHERE s.id IN (SELECT g.id FROM json_to_recordset(p_idle_sessions) AS g (id uuid))
+      ORDER BY s.id FOR NO KEY UPDATE) held)::text;
     SELECT g.id INTO v_failed
     FROM json_to_recordset(p_idle_sessions) AS g (id uuid, idle_since timestamptz)
     WHERE EXISTS (
       SELECT FROM executions x
       WHERE x.session_id = g.id AND (x.finished_at IS NULL OR x.finished_at >= g.idle_since)
-    ) LIMIT 1;
+    ) OR EXISTS (SELECT FROM session_uses u WHERE u.session_id = g.id AND u.used_at >= g.idle_since) LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'session in use' USING ERRCODE = 'CH006', DETAIL = v_failed::text;
     END IF;
+  END IF;
+
+  IF p_changed IS NOT NULL THEN
+    FOR i IN 1..cardinality(p_changed) LOOP
+      v_void := cellhouse_change_rows(p_changed_kinds[i], p_changed[i]::json)::text;
+    END LOOP;
   END IF;
 
   IF p_worker_limits IS NOT NULL THEN

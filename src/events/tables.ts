@@ -104,6 +104,15 @@ export const sessions = pgTable(
   ],
 );
 
+/**
+ * When an open session was last used other than by an execution, such as by the transfer of a file. No projection: the
+ * row follows from no event, and goes with the session's end (`migrations/sql/cellhouse_session_ends.sql`).
+ */
+export const sessionUses = pgTable('session_uses', {
+  sessionId: uuid('session_id').primaryKey(),
+  usedAt: time('used_at').notNull(),
+});
+
 export const executions = pgTable(
   'executions',
   {

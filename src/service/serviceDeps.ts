@@ -5,6 +5,7 @@ import type { Pool } from '../pool/pool.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
+import type { SessionUses } from './sessions/sessionUses.ts';
 
 /** The dependencies of operations. Each operation names those that it needs. */
 export interface ServiceDeps {
@@ -12,6 +13,7 @@ export interface ServiceDeps {
   readonly database: Database;
   readonly pool: Pool;
   readonly sessions: OpenSessions;
+  readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
   readonly sharedOutput: SharedOutput;
   readonly newId: NewId;

@@ -60,6 +60,35 @@ describe('the end of an idle session', () => {
     expect(await keeper.queries.session(session.id)).toMatchObject({ closeReason: 'idle' });
   });
 
+  it('is refused after another use since, such as a transfer of a file', async () => {
+    const session = await open('uploader');
+    const usedAt = new Date();
+    expect(await other.queries.touchSession(session.id, usedAt)).toBe(true);
+    await expect(keeper.store.commit(closeAsIdle(session, usedAt))).rejects.toMatchObject({
+      name: 'SessionInUseError',
+    });
+    await keeper.store.commit(closeAsIdle(session, new Date(usedAt.getTime() + 1)));
+    expect(await db.sql`SELECT * FROM session_uses WHERE session_id = ${session.id}`).toEqual([]);
+    expect(await other.queries.touchSession(session.id, new Date())).toBe(false);
+  });
+
+  it('the end of an idle session and another use of it never both succeed', async () => {
+    const sessions = await Promise.all(
+      Array.from({ length: RACES }, (_, index) => open(`use-race-${index}`)),
+    );
+    for (const [index, session] of sessions.entries()) {
+      const closing = () =>
+        keeper.store.commit(closeAsIdle(session, new Date(Date.now() - 1))).then(
+          () => true,
+          () => false,
+        );
+      const using = () => other.queries.touchSession(session.id, new Date());
+      const [first, second] = index % 2 === 0 ? [closing, using] : [using, closing];
+      const outcomes = await Promise.all([first(), second()]);
+      expect(outcomes.filter(Boolean)).toHaveLength(1);
+    }
+  });
+
   it('the end of an idle session and a request at another gateway never both succeed', async () => {
     const sessions = await Promise.all(
       Array.from({ length: RACES }, (_, index) => open(`race-${index}`)),

@@ -120,7 +120,7 @@ describe('sessions', () => {
     expect(await queries.openSessionOfWorker(mine.workerId)).toBeNull();
   });
 
-  it('are idle when nothing runs, and nothing was requested or ended since', async () => {
+  it('are idle when nothing runs, and nothing was requested, ended or used since', async () => {
     const open = (userUuid: string, ms: number) =>
       commitOne<'session'>(
         gateway.store,
@@ -139,18 +139,25 @@ describe('sessions', () => {
     await run(busy, 10, null);
     const lately = await open('lately', 3);
     await run(lately, 10, 200);
+    const used = await open('used', 4);
+    expect(await queries.touchSession(used.id, msLater(150))).toBe(true);
+    const usedBefore = await open('usedBefore', 5);
+    expect(await queries.touchSession(usedBefore.id, msLater(60))).toBe(true);
+    // A use that is recorded late does not hide a later one.
+    expect(await queries.touchSession(usedBefore.id, msLater(50))).toBe(true);
     const young = await open('young', 150);
     const ids = (sessions: readonly Session[]) => sessions.map(({ id }) => id);
     const since = await queries.sessionsIdleSince(msLater(100), 10);
-    expect(ids(since)).toEqual([unused.id, idle.id]);
+    expect(ids(since)).toEqual([unused.id, idle.id, usedBefore.id]);
     expect(ids(await queries.sessionsIdleSince(msLater(100), 1))).toEqual([unused.id]);
     const old = await queries.sessionsOpenedBefore(msLater(3), 10);
     expect(ids(old)).toEqual([unused.id, idle.id, busy.id]);
-    expect(await queries.lastActivity(ids([unused, idle, busy]))).toEqual(
+    expect(await queries.lastActivity(ids([unused, idle, busy, usedBefore]))).toEqual(
       new Map([
         [unused.id, null],
         [idle.id, msLater(20)],
         [busy.id, msLater(10)],
+        [usedBefore.id, msLater(60)],
       ]),
     );
     expect(ids(await queries.openSessions())).toEqual(

@@ -25,7 +25,10 @@ function ofEntities({ sql, answered }: Client) {
     workers: async (ids: readonly WorkerId[]): Promise<Worker[]> =>
       await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ANY (${[...ids]}::uuid[])`),
 
-    /** When an execution of the session was last requested or finished. Null if it had none. */
+    /**
+     * When an execution of the session was last requested or finished, or when the open session was last used in
+     * another way. Null if it had no use.
+     */
     lastActivity: async (
       ids: readonly SessionId[],
     ): Promise<ReadonlyMap<SessionId, Date | null>> => {
@@ -33,7 +36,8 @@ function ofEntities({ sql, answered }: Client) {
       const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
         SELECT s.id, greatest(
           (SELECT max(finished_at) FROM executions WHERE session_id = s.id),
-          (SELECT max(requested_at) FROM executions WHERE session_id = s.id AND finished_at IS NULL)
+          (SELECT max(requested_at) FROM executions WHERE session_id = s.id AND finished_at IS NULL),
+          (SELECT used_at FROM session_uses WHERE session_id = s.id)
         ) AS at FROM unnest(${[...ids]}::uuid[]) s (id)`);
       return new Map(rows.map(({ id, at }) => [id, at]));
     },

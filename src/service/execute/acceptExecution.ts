@@ -1,35 +1,27 @@
 /**
  * Records a valid request: in the user's open session, or in a new one for which it claims a worker. A new session and
- * its first request are one commit, so no session is ever opened without a request.
+ * its first request are one commit.
  */
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
-import type { ExecutionId, NewId, SessionId } from '../../domain/ids.ts';
-import { decideSession, type Session, userKey } from '../../domain/session.ts';
-import { decideWorker, type Worker } from '../../domain/worker.ts';
-import type { Database } from '../../events/database.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
-  ConcurrencyError,
   type IdempotencyClaim,
   LimitError,
   type StreamAppend,
 } from '../../events/store/eventStore.ts';
-import type { Pool } from '../../pool/pool.ts';
-import type { OpenSessions } from '../openSessions.ts';
+import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
+import type { Opening } from '../sessions/opening/openingOf.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
 /** How long a caller is told to wait when the session's queue is full. */
 const RETRY_AFTER_MS = 1_000;
 
-export interface AcceptDeps {
+export interface AcceptDeps extends InSessionDeps {
   readonly config: Config;
-  readonly database: Database;
-  readonly pool: Pool;
-  readonly sessions: OpenSessions;
-  readonly newId: NewId;
-  readonly now: () => Date;
   /** Called right before the request is recorded. Called again with a new id if another writer was first. */
   readonly onAccepting: (id: ExecutionId) => void;
 }
@@ -49,12 +41,14 @@ export async function acceptExecution(
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    const session = deps.sessions.get(tenant, userUuid);
-    if (session) return await requestIn(deps, session, request);
-    return await deps.pool.claim(
-      userKey(tenant, userUuid),
-      (worker) => openAndRequest(deps, tenant, worker, request),
-      request.waitForWorkerMs,
+    return await inSession(
+      deps,
+      { tenant, userUuid },
+      {
+        open: (session) => requestIn(deps, session, request),
+        fresh: (opening) => openAndRequest(deps, tenant, opening, request),
+        waitForWorkerMs: request.waitForWorkerMs,
+      },
     );
   });
 }
@@ -116,42 +110,17 @@ function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
 async function openAndRequest(
   deps: AcceptDeps,
   tenant: string,
-  worker: Worker,
+  { sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
-  const { userUuid } = request;
-  const previous = await deps.database.queries.lastSession(tenant, userUuid);
-  if (previous && previous.closedAt === null) throw new ConcurrencyError('open-session');
-  const at = deps.now().toISOString();
-  const sessionId = deps.newId<SessionId>();
-  const opened = decideSession(
-    { type: 'OpenSession', at, sessionId, tenant, userUuid, workerId: worker.id, previous },
-    null,
-  );
-  const followsLoss = opened.some(({ type, data }) => type === 'SessionOpened' && data.followsLoss);
-  const append = requestAppend(
-    deps,
-    tenant,
-    { id: sessionId, workerId: worker.id },
-    request,
-    followsLoss,
-  );
-  const streams: StreamAppend[] = [
-    {
-      stream: 'worker',
-      id: worker.id,
-      state: worker,
-      events: decideWorker({ type: 'AssignWorker', at, sessionId }, worker),
-    },
-    { stream: 'session', id: sessionId, state: null, events: opened },
-    append,
-  ];
+  const session = { id: sessionId, workerId: worker.id };
+  const append = requestAppend(deps, tenant, session, request, followsLoss);
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
-    streams,
+    streams: [...streams, append],
     ...idempotency(tenant, request, append.id),
   });
-  return states[2] as Execution;
+  return states[streams.length] as Execution;
 }
 
 function requestAppend(

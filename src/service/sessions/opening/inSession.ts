@@ -1,0 +1,37 @@
+import type { Session } from '../../../domain/session.ts';
+import { userKey } from '../../../domain/session.ts';
+import type { ServiceDeps } from '../../serviceDeps.ts';
+import { type Opening, openingOf, type SessionOwner } from './openingOf.ts';
+
+export type InSessionDeps = Pick<ServiceDeps, 'database' | 'pool' | 'sessions' | 'newId' | 'now'>;
+
+/** What to do in the user's open session, and what to do if there is none. */
+export interface InSession<T> {
+  /** Acts in the open session, as this gateway knows it. Its commit names the session's version. */
+  readonly open: (session: Session) => Promise<T>;
+  /** Commits the streams of the opening, and acts in the new session. Called again if somebody else took the worker. */
+  readonly fresh: (opening: Opening) => Promise<T>;
+  /** How long to wait for a worker, in milliseconds. */
+  readonly waitForWorkerMs: number;
+}
+
+/**
+ * One attempt to act in the user's open session, or in a new one for which a worker is claimed. A caller repeats it
+ * with `decideAgain`, and refreshes `sessions` before each repetition.
+ * @throws ConcurrencyError if another writer was first; POOL_EXHAUSTED, WORKER_START_FAILED; what `open` and `fresh`
+ * throw
+ */
+export async function inSession<T>(
+  deps: InSessionDeps,
+  owner: SessionOwner,
+  { open, fresh, waitForWorkerMs }: InSession<T>,
+): Promise<T> {
+  const { tenant, userUuid } = owner;
+  const session = deps.sessions.get(tenant, userUuid);
+  if (session) return await open(session);
+  return await deps.pool.claim(
+    userKey(tenant, userUuid),
+    async (worker) => await fresh(await openingOf(deps, owner, worker)),
+    waitForWorkerMs,
+  );
+}

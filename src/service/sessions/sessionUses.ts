@@ -1,0 +1,57 @@
+import type { SessionId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
+
+/** The longest time for which a recorded use stands for further uses of the same session on this gateway. */
+const MAX_INTERVAL_MS = 5_000;
+/** Uses are recorded at least so often within the session's idle time. */
+const USES_IN_IDLE_TIME = 4;
+
+/** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
+export interface SessionUses {
+  /**
+   * Records that the session is used now. Call this when an operation begins, again and again while it lasts, and when
+   * it ends: most calls cost nothing, because a use that was just recorded stands for them (for at most 5 s, and at
+   * most a quarter of the session's idle time).
+   * @returns false if the session is closed. True means that it was open when the last use was recorded
+   */
+  use(session: Pick<Session, 'id'>): Promise<boolean>;
+}
+
+export interface SessionUsesDeps {
+  readonly queries: Pick<Queries, 'touchSession'>;
+  readonly sessionIdleTimeoutMs: number;
+  readonly now: () => Date;
+}
+
+export function createSessionUses({
+  queries,
+  sessionIdleTimeoutMs,
+  now,
+}: SessionUsesDeps): SessionUses {
+  const intervalMs = Math.min(MAX_INTERVAL_MS, sessionIdleTimeoutMs / USES_IN_IDLE_TIME);
+  /** For each session, when its last use was recorded, in this order. */
+  const recorded = new Map<SessionId, number>();
+
+  function forgetBefore(ms: number): void {
+    for (const [id, usedMs] of recorded) {
+      if (usedMs > ms) return;
+      recorded.delete(id);
+    }
+  }
+
+  return {
+    use: async ({ id }) => {
+      const at = now();
+      const ms = at.getTime();
+      forgetBefore(ms - MAX_INTERVAL_MS);
+      const usedMs = recorded.get(id);
+      if (usedMs !== undefined && ms - usedMs < intervalMs) return true;
+      const isOpen = await queries.touchSession(id, at);
+      // A key goes to the end of a map only if it is new.
+      recorded.delete(id);
+      if (isOpen) recorded.set(id, ms);
+      return isOpen;
+    },
+  };
+}
