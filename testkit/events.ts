@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { StateOf } from '../src/domain/entities.ts';
 import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
-import type { ExecutionId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
+import type { FileChangeEvent } from '../src/domain/fileChange.ts';
+import type { ExecutionId, FileChangeId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
 import type { KernelRestartReason, Session, SessionEvent } from '../src/domain/session.ts';
 import type { Worker, WorkerEvent } from '../src/domain/worker.ts';
 import type { Commit, Committed, StreamAppend } from '../src/events/store/eventStore.ts';
@@ -86,6 +87,27 @@ export function executionRequested(
   };
   const events: ExecutionEvent[] = [{ type: 'ExecutionRequested', data }];
   return { stream: 'execution', id: data.executionId, state: null, events };
+}
+
+/** The first event of a change of a file in the session. */
+export function fileChangeRequested(
+  { id: sessionId, workerId, tenant, userUuid }: Session,
+  over: Partial<DataOf<FileChangeEvent, 'FileChangeRequested'>> = {},
+): StreamAppend {
+  const data = {
+    changeId: newId<FileChangeId>(),
+    tenant,
+    userUuid,
+    sessionId,
+    workerId,
+    operation: 'write' as const,
+    path: 'a.csv',
+    toPath: null,
+    at: new Date().toISOString(),
+    ...over,
+  };
+  const events: FileChangeEvent[] = [{ type: 'FileChangeRequested', data }];
+  return { stream: 'fileChange', id: data.changeId, state: null, events };
 }
 
 export function interruptRequested(at = new Date()): ExecutionEvent {

@@ -3,6 +3,7 @@
  * `decide`), a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
  */
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
+import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
 
@@ -11,6 +12,7 @@ interface EntityTypes {
   readonly worker: { readonly state: Worker; readonly event: WorkerEvent };
   readonly session: { readonly state: Session; readonly event: SessionEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
+  readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
 }
 
 /** The rules of each entity, for code that treats all entities alike. */
@@ -46,6 +48,17 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
       InterruptRequested: true,
       ExecutionStarted: true,
       ExecutionFinished: true,
+    },
+  },
+  fileChange: {
+    evolve: evolveFileChange,
+    endedAt: 'finishedAt',
+    eventTypes: {
+      FileChangeRequested: true,
+      FileWritten: true,
+      FileMoved: true,
+      FileDeleted: true,
+      FileChangeFailed: true,
     },
   },
 };

@@ -10,11 +10,19 @@ type Id<Name extends string> = string & { readonly [brand]: Name };
 export type WorkerId = Id<'worker'>;
 export type SessionId = Id<'session'>;
 export type ExecutionId = Id<'execution'>;
+export type FileChangeId = Id<'fileChange'>;
 export type PoolId = Id<'pool'>;
 export type GatewayId = Id<'gateway'>;
 export type EventId = Id<'event'>;
 
-export type AnyId = WorkerId | SessionId | ExecutionId | PoolId | GatewayId | EventId;
+export type AnyId =
+  | WorkerId
+  | SessionId
+  | ExecutionId
+  | FileChangeId
+  | PoolId
+  | GatewayId
+  | EventId;
 
 /** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;

@@ -156,6 +156,37 @@ export const executions = pgTable(
   ],
 );
 
+/** Changes of files that clients asked for. What executions change is not here. */
+export const fileChanges = pgTable(
+  'file_changes',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    sessionId: uuid('session_id').notNull(),
+    workerId: uuid('worker_id').notNull(),
+    operation: text('operation').notNull(),
+    path: text('path').notNull(),
+    toPath: text('to_path'),
+    status: text('status').notNull(),
+    size: count('size'),
+    sha256: text('sha256'),
+    isNew: boolean('is_new'),
+    files: integer('files'),
+    errorCode: text('error_code'),
+    mayHaveHappened: boolean('may_have_happened'),
+    requestedAt: time('requested_at').notNull(),
+    finishedAt: time('finished_at'),
+    /** The position of its FileChangeRequested, which orders the changes. Not part of the state. */
+    requestedPosition: count('requested_position').notNull(),
+  },
+  (table) => [
+    index('file_changes_session_idx').on(table.sessionId, table.requestedPosition),
+    index('file_changes_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
+  ],
+);
+
 /**
  * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
  */

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ExecutionEvent } from '../../src/domain/execution.ts';
+import {
+  decideFileChange,
+  type FileChange,
+  type FileChangeCommand,
+  type FileOperation,
+} from '../../src/domain/fileChange.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import {
@@ -8,6 +14,7 @@ import {
   commitOne,
   executionFinished,
   executionRequested,
+  fileChangeRequested,
   onExecution,
   onSession,
   onWorker,
@@ -56,6 +63,7 @@ beforeAll(async () => {
   session = ada.session;
   const bob = await openSession('bob');
   await run(bob.session, 'print(6 * 7)', { cpuMs: 30 });
+  await changeFiles(bob.session);
   await commitOne(
     gateway.store,
     onSession(bob.session, { type: 'SessionClosed', data: { reason: 'released', at } }),
@@ -88,11 +96,34 @@ async function run(
   await commitOne(gateway.store, onExecution(requested, executionFinished(end)));
 }
 
+/** Four changes of files: one succeeds, one is never answered, one is refused, and one breaks off. */
+async function changeFiles(session: Session): Promise<void> {
+  const request = (path: string, operation: FileOperation) =>
+    commitOne<'fileChange'>(gateway.store, fileChangeRequested(session, { path, operation }));
+  const at = new Date().toISOString();
+  const finish = (change: FileChange, command: Omit<FileOutcome, 'at'>) =>
+    commitOne(gateway.store, {
+      stream: 'fileChange',
+      id: change.id,
+      state: change,
+      events: decideFileChange({ at, ...command } as FileOutcome, change),
+    });
+  const written = { type: 'RecordWritten', size: 3, sha256: 'f'.repeat(64), isNew: true } as const;
+  await finish(await request('a.csv', 'write'), written);
+  await request('late.csv', 'write');
+  const refused = { type: 'RecordFailure', code: 'FILE_ACCESS_DENIED', mayHaveHappened: false };
+  await finish(await request('secret.csv', 'write'), refused as FileOutcome);
+  const broken = { type: 'RecordFailure', code: 'FILES_UNAVAILABLE', mayHaveHappened: true };
+  await finish(await request('gone.txt', 'delete'), broken as FileOutcome);
+}
+
+type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
+
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
 describe('docs/audit.md', () => {
-  it('shows seven queries', () => {
-    expect(queries).toHaveLength(7);
+  it('shows eight queries', () => {
+    expect(queries).toHaveLength(8);
   });
 
   it('1: who ran what', async () => {
@@ -155,6 +186,20 @@ describe('docs/audit.md', () => {
   });
 });
 
+describe('audit.files', () => {
+  it('8: tells who changed which file, and says UNKNOWN where no outcome is known', async () => {
+    const rows = await answer(8);
+    expect(rows.map(({ path, operation, outcome }) => [path, operation, outcome])).toEqual([
+      ['gone.txt', 'delete', 'UNKNOWN'],
+      ['secret.csv', 'write', 'FAILED'],
+      ['late.csv', 'write', 'UNKNOWN'],
+      ['a.csv', 'write', 'WRITTEN'],
+    ]);
+    expect(rows.at(-1)).toMatchObject({ userUuid: 'bob', sizeBytes: 3, sha256: 'f'.repeat(64) });
+    expect(rows[1]).toMatchObject({ errorCode: 'FILE_ACCESS_DENIED' });
+  });
+});
+
 describe('the audit views', () => {
   it('say of every column what it means', async () => {
     const columns = await db.sql<{ name: string; meaning: string | null }[]>`
@@ -162,12 +207,18 @@ describe('the audit views', () => {
       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
       WHERE c.relnamespace = 'audit'::regnamespace`;
     const names = new Set(columns.map(({ name }) => name.split('.')[0]));
-    expect([...names].sort()).toEqual(['executions', 'sessions', 'usage_daily', 'workers']);
+    expect([...names].sort()).toEqual([
+      'executions',
+      'files',
+      'sessions',
+      'usage_daily',
+      'workers',
+    ]);
     expect(columns.filter(({ meaning }) => !meaning).map(({ name }) => name)).toEqual([]);
   });
 
   it('can be read whole, whatever odd text there is', async () => {
-    for (const view of ['executions', 'sessions', 'workers', 'usage_daily']) {
+    for (const view of ['executions', 'sessions', 'workers', 'usage_daily', 'files']) {
       const rows = await db.sql`SELECT * FROM audit.${db.sql(view)}`;
       expect(rows.length).toBeGreaterThan(0);
     }

@@ -9,6 +9,11 @@ import {
   type ExecutionCommand,
   evolveExecution,
 } from '../../src/domain/execution.ts';
+import {
+  decideFileChange,
+  evolveFileChange,
+  type FileChangeCommand,
+} from '../../src/domain/fileChange.ts';
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
 import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -144,6 +149,25 @@ const executionCommands: ExecutionCommand[] = [
   finish('WORKER_LOST', null),
 ];
 
+const fileChangeCommands: FileChangeCommand[] = [
+  {
+    type: 'RequestFileChange',
+    at,
+    changeId: newId(),
+    tenant: 'default',
+    userUuid: 'ann',
+    sessionId: newId(),
+    workerId: newId(),
+    operation: 'move',
+    path: 'a',
+    toPath: 'b',
+  },
+  { type: 'RecordWritten', at, size: 1, sha256: 'f'.repeat(64), isNew: true },
+  { type: 'RecordMoved', at, size: 1 },
+  { type: 'RecordDeleted', at, size: 1, files: 1 },
+  { type: 'RecordFailure', at, code: 'NO_SPACE', mayHaveHappened: false },
+];
+
 /** How to walk each entity, and how many arrows its diagram must have. */
 const WALKS: Readonly<
   Record<StreamKind, { readonly walk: () => string[]; readonly arrows: number }>
@@ -177,6 +201,16 @@ const WALKS: Readonly<
         nameOf: ({ status }) => status,
       }),
     arrows: 12,
+  },
+  fileChange: {
+    walk: () =>
+      walked({
+        commands: fileChangeCommands,
+        decide: decideFileChange,
+        evolve: evolveFileChange,
+        nameOf: ({ status }) => status,
+      }),
+    arrows: 5,
   },
 };
 

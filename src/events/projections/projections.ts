@@ -6,12 +6,13 @@
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { ENTITIES, STREAM_KINDS, type StateOf, type StreamKind } from '../../domain/entities.ts';
-import { executions, sessions, workers } from '../tables.ts';
+import { executions, fileChanges, sessions, workers } from '../tables.ts';
 
 const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   worker: { table: workers },
   session: { table: sessions },
   execution: { table: executions, firstPosition: executions.requestedPosition },
+  fileChange: { table: fileChanges, firstPosition: fileChanges.requestedPosition },
 };
 
 interface ProjectionTable<K extends StreamKind> {

@@ -1,0 +1,116 @@
+/**
+ * Names of files in a worker. Linux knows bytes, and forbids only U+0000 and the slash in a name. A path is kept as bytes,
+ * because a name that code made need not be UTF-8; such a file can still be listed and deleted.
+ */
+
+/** Linux' limit for one name. */
+const MAX_NAME_BYTES = 255;
+/** Linux' limit for a path that a program passes on (PATH_MAX). */
+const MAX_PATH_BYTES = 4_096;
+const SLASH = 0x2f;
+
+export interface FilePath {
+  /**
+   * Relative to the home, or absolute. Without `.`, empty and `..` components and without a slash at the end: except `.`,
+   * which is the home, and `/`.
+   */
+  readonly bytes: Buffer;
+  /** The same for people, messages and the audit: bytes that are not UTF-8 are written as `\xNN`. */
+  readonly text: string;
+  /** Whether `text` is exactly the path. */
+  readonly isUtf8: boolean;
+}
+
+/** A path that cannot be used: the sentence continues "path ...", e.g. "must not contain U+0000". */
+export interface BadPath {
+  readonly problem: string;
+  readonly limit?: number;
+}
+
+/** The path of a text. A text with lone surrogates has no UTF-8, so it is refused. */
+export function parsePathText(text: string): FilePath | BadPath {
+  if (!text.isWellFormed()) return { problem: 'must not contain lone surrogates' };
+  return parsePathBytes(Buffer.from(text));
+}
+
+/** The path of bytes, without needless slashes and `.` components. */
+export function parsePathBytes(given: Buffer): FilePath | BadPath {
+  if (given.length > MAX_PATH_BYTES) return tooLong('is', given.length, MAX_PATH_BYTES);
+  if (given.includes(0)) return { problem: 'must not contain U+0000' };
+  const names = namesOf(given);
+  if (names.some((name) => name.toString('latin1') === '..')) {
+    return { problem: 'must not contain `..`; give the path from the home, or an absolute one' };
+  }
+  const long = names.find(({ length }) => length > MAX_NAME_BYTES);
+  if (long) return tooLong('has a name of', long.length, MAX_NAME_BYTES);
+  return filePath(joined(names, given[0] === SLASH));
+}
+
+/** A path that needs no checks, such as one from a worker's list. */
+export function filePath(bytes: Buffer): FilePath {
+  const isUtf8 = bytes.equals(Buffer.from(bytes.toString('utf8')));
+  return { bytes, isUtf8, text: isUtf8 ? bytes.toString('utf8') : escaped(bytes) };
+}
+
+export function isBadPath(path: FilePath | BadPath): path is BadPath {
+  return 'problem' in path;
+}
+
+/** Whether the path is the home or the root itself: neither can be written, moved or deleted. */
+export function isWhole({ text }: FilePath): boolean {
+  return text === '.' || text === '/';
+}
+
+/** The last name of the path. `.` for the home. */
+export function nameOf({ bytes }: FilePath): FilePath {
+  const name = bytes.subarray(bytes.lastIndexOf(SLASH) + 1);
+  return filePath(name.length === 0 ? bytes : name);
+}
+
+function namesOf(path: Buffer): Buffer[] {
+  const names: Buffer[] = [];
+  for (let start = 0; start <= path.length; ) {
+    const slash = path.indexOf(SLASH, start);
+    const end = slash === -1 ? path.length : slash;
+    const name = path.subarray(start, end);
+    if (name.length > 0 && name.toString('latin1') !== '.') names.push(name);
+    start = end + 1;
+  }
+  return names;
+}
+
+function joined(names: readonly Buffer[], isAbsolute: boolean): Buffer {
+  if (names.length === 0) return Buffer.from(isAbsolute ? '/' : '.');
+  const parts = names.flatMap((name, index) =>
+    index === 0 && !isAbsolute ? [name] : [Buffer.from('/'), name],
+  );
+  return Buffer.concat(parts);
+}
+
+function tooLong(what: string, bytes: number, limit: number): BadPath {
+  return { problem: `${what} ${bytes} bytes, at most ${limit} are allowed`, limit };
+}
+
+/** Python's `backslashreplace`: each byte that is not part of valid UTF-8 becomes `\xNN`. */
+function escaped(bytes: Buffer): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const length = validLength(bytes, at);
+    text +=
+      length === 0
+        ? `\\x${(bytes[at] ?? 0).toString(16).padStart(2, '0')}`
+        : bytes.toString('utf8', at, at + length);
+    at += Math.max(1, length);
+  }
+  return text;
+}
+
+/** Length of the character that begins at `at`: 1 to 4 bytes, or 0 if none does. */
+function validLength(bytes: Buffer, at: number): number {
+  for (let length = 1; length <= 4 && at + length <= bytes.length; length += 1) {
+    const part = bytes.subarray(at, at + length);
+    const text = part.toString('utf8');
+    if (!text.includes('\uFFFD') || part.toString('hex') === 'efbfbd') return length;
+  }
+  return 0;
+}

@@ -1,0 +1,39 @@
+/** The conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
+
+/** The versions that a condition names. `any`: `*`, i.e. whatever is there. */
+export type Versions = 'any' | readonly VersionTag[];
+
+interface VersionTag {
+  readonly isWeak: boolean;
+  /** With its quotes. */
+  readonly opaque: string;
+}
+
+const TAG = /^(W\/)?("[\x21\x23-\x7e\x80-\xff]*")$/;
+
+/** The versions in a header. Null if there is no such header; undefined if it is not well formed. */
+export function versionsIn(header: string | undefined): Versions | null | undefined {
+  if (header === undefined) return null;
+  if (header.trim() === '*') return 'any';
+  const tags: VersionTag[] = [];
+  for (const part of header.split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/)) {
+    const text = part.trim();
+    if (text === '') continue;
+    const [, weak, opaque] = TAG.exec(text) ?? [];
+    if (opaque === undefined) return undefined;
+    tags.push({ isWeak: weak !== undefined, opaque });
+  }
+  return tags.length === 0 ? undefined : tags;
+}
+
+/** Whether `If-Match` holds: the file is there, and is one of these versions. Weak tags never match here. */
+export function isMatch(versions: Versions, etag: string | null): boolean {
+  if (etag === null) return false;
+  return versions === 'any' || versions.some(({ isWeak, opaque }) => !isWeak && opaque === etag);
+}
+
+/** Whether `If-None-Match` holds: there is no file, or it is none of these versions. Weak tags count like others. */
+export function isNoneMatch(versions: Versions, etag: string | null): boolean {
+  if (etag === null) return true;
+  return versions !== 'any' && !versions.some(({ opaque }) => opaque === etag);
+}
