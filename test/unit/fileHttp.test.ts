@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isMatch, isNoneMatch, versionsIn } from '../../src/server/http/files/fileConditions.ts';
 import {
   archiveHeaders,
+  FILE_ANSWER_HEADERS,
   mediaTypeOf,
   typeHeaders,
 } from '../../src/server/http/files/fileHeaders.ts';
@@ -179,5 +180,15 @@ describe('the type of a file', () => {
       'Content-Disposition': 'attachment; filename=data.zip',
     });
     expect(archiveHeaders('.', 'tar')['Content-Disposition']).toContain('home.tar');
+  });
+});
+
+describe('every answer with a file', () => {
+  it('is told to the browser as something that is no page of this origin', () => {
+    expect(FILE_ANSWER_HEADERS).toMatchObject({
+      'Content-Disposition': 'attachment',
+      'Content-Security-Policy': 'sandbox',
+      'X-Content-Type-Options': 'nosniff',
+    });
   });
 });
