@@ -1,12 +1,17 @@
-"""`python3 -I -m cellhouse_agent` runs the agent. It gives up root before it imports the rest."""
+"""`python3 -I -m cellhouse_agent` runs the agent.
+
+It gives up root before it imports the rest. Before it knows anything, it forks the helper that acts on files.
+"""
 
 import os
 import sys
 
 from cellhouse_agent.privileges import become_agent
+from cellhouse_files.start import fork_helper
 
 if __name__ == "__main__":
     become_agent(os.environ)
+    helper = fork_helper()
     from cellhouse_agent.app import main
 
-    sys.exit(main())
+    sys.exit(main(helper))

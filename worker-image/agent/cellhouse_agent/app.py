@@ -14,6 +14,7 @@ from typing import Any
 
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
 from cellhouse_agent.executor import Executor
+from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.kernel import Kernel, KernelStartError
@@ -23,24 +24,25 @@ from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
 from cellhouse_agent.usage import UsageUnavailable, find_usage
 from cellhouse_agent.user_processes import UnkillableProcesses
+from cellhouse_files.start import Forked
 
 EXIT_OK = 0
 EXIT_NO_KERNEL = 70
 EXIT_ORPHANED = 86
 
 
-def main() -> int:
+def main(helper: Forked) -> int:
     """Run until a signal, a missing gateway or a failure ends the agent; returns the exit code."""
     started = time.monotonic()
     take_library_logs()
     try:
-        return asyncio.run(_run(read_config(os.environ), started))
+        return asyncio.run(_run(read_config(os.environ), started, helper))
     except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses, OSError) as error:
         log_event("failed", error=type(error).__name__, reason=str(error))
         return EXIT_NO_KERNEL
 
 
-async def _run(config: Config, started: float) -> int:
+async def _run(config: Config, started: float, helper: Forked) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,7 +55,8 @@ async def _run(config: Config, started: float) -> int:
     launcher.start()
     kernel = Kernel(launcher, config.max_message_bytes, executor.on_message)
     gate = GatewayGate(loop.time)
-    services = Services(boot_id, executor, buffer, gate, usage)
+    files = FilesHelper(helper)
+    services = Services(boot_id, executor, buffer, gate, usage, files)
     work = asyncio.create_task(_work(kernel, executor, services, started))
     orphan_watch = asyncio.create_task(_watch_orphan(gate, config.orphan_timeout_ms, ended))
     waits: list[asyncio.Future[Any]] = [work, ended]
@@ -64,6 +67,7 @@ async def _run(config: Config, started: float) -> int:
     work.cancel()
     await asyncio.wait([work])
     await launcher.close()
+    await files.close()
     code = ended.result()
     log_event("ended", exit_code=code)
     return code

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cellhouse_agent.files.access import OtherWorker
+from cellhouse_agent.files.helper import FileRefused
 from cellhouse_agent.gateway_gate import StaleEpoch
 from cellhouse_agent.wire import JsonObject, MalformedMessage
+
+# The HTTP status of each reason why a file operation was refused.
+FILE_STATUSES = {
+    "bad_path": 400,
+    "too_many_links": 400,
+    "bad_archive": 400,
+    "permission_denied": 403,
+    "not_found": 404,
+    "timed_out": 408,
+    "not_a_file": 409,
+    "not_a_directory": 409,
+    "not_empty": 409,
+    "exists": 409,
+    "other_disk": 409,
+    "precondition_failed": 412,
+    "too_large": 413,
+    "bad_range": 416,
+    "busy": 429,
+    "unavailable": 503,
+    "disk_full": 507,
+}
 
 # Each error with its HTTP status and its JSON.
 ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
     StaleEpoch: lambda error: (409, {"error": "stale_epoch", "epoch": error.highest}),
     MalformedMessage: lambda error: (400, {"error": "bad_request", "message": str(error)}),
+    OtherWorker: lambda error: (409, {"error": error.reason}),
+    FileRefused: lambda error: (
+        FILE_STATUSES.get(error.code, 500),
+        {"error": error.code, "message": str(error)},
+    ),
 }
 
 

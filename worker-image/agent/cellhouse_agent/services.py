@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellhouse_agent.executor import Executor
+from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.usage import Usage
@@ -19,3 +20,4 @@ class Services:
     buffer: ReplayBuffer
     gate: GatewayGate
     usage: Usage
+    files: FilesHelper

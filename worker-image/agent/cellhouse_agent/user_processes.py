@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+from cellhouse_agent.privileges import AGENT_UID
 from cellhouse_kernel.identity import KERNEL_UID
 
 # A fork bomb makes new processes while the old ones are being stopped. Each pass stops all it finds; with a pids limit
@@ -61,7 +62,8 @@ def _processes(uid: int) -> Iterator[tuple[int, str]]:
         except OSError:
             # It ended between the listing and the look.
             continue
-        if uid in uids:
+        # The helper of files has the user's rights on files only: the user cannot touch it, and it must live.
+        if uid in uids and AGENT_UID not in uids:
             yield int(entry), state
 
 

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from typing import Any
 
+from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.operations.remembered_answers import MAX_REMEMBERED, RememberedAnswers
 from cellhouse_agent.operations.table import OPERATIONS
@@ -28,7 +29,9 @@ class OperationsTest(WithExecutor):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.path = os.path.join(folder, "agent.sock")
         gate = GatewayGate(asyncio.get_running_loop().time)
-        services = Services("boot", self.executor, self.buffer, gate, find_usage())
+        files = FilesHelper()
+        self.addAsyncCleanup(files.close)
+        services = Services("boot", self.executor, self.buffer, gate, find_usage(), files)
         self.addCleanup(serve(self.path, services))
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:

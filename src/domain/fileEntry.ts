@@ -1,0 +1,149 @@
+/** What a worker tells of its files, and asks them. Everything in it comes from a hostile worker. */
+import type { Readable } from 'node:stream';
+
+export type FileKind = 'file' | 'directory' | 'link' | 'other';
+
+/** One file, folder, link, or anything else, as it was when the worker looked. */
+export interface FileEntry {
+  /** Relative to the home if it is in there (`.` is the home itself), else absolute. Escaped if it is not UTF-8. */
+  readonly path: string;
+  /** The exact bytes of `path`. */
+  readonly pathBytes: Buffer;
+  /** The last part of `path`, escaped like it. */
+  readonly name: string;
+  readonly kind: FileKind;
+  /** In bytes. 0 for everything but a regular file. */
+  readonly size: number;
+  /** The twelve permission bits. */
+  readonly mode: number;
+  /** In milliseconds since the Unix epoch. */
+  readonly modifiedAt: number;
+  /** A strong entity tag, with its quotes. */
+  readonly etag: string;
+  /** Where a link leads, escaped if it is not UTF-8; null if this is no link. */
+  readonly target: string | null;
+}
+
+/** Why a worker refused a file operation (docs/worker-protocol.md, "Files"). */
+export type FileRefusalCode =
+  | 'bad_request'
+  | 'bad_path'
+  | 'too_many_links'
+  | 'bad_archive'
+  | 'permission_denied'
+  | 'not_found'
+  | 'timed_out'
+  | 'not_a_file'
+  | 'not_a_directory'
+  | 'not_empty'
+  | 'exists'
+  | 'other_disk'
+  | 'precondition_failed'
+  | 'too_large'
+  | 'bad_range'
+  | 'busy'
+  | 'unavailable'
+  | 'disk_full'
+  | 'other_session'
+  | 'other_boot';
+
+/** The worker refused the operation, and has done nothing, or only a part of a folder or archive. */
+export class FileRefusedError extends Error {
+  readonly code: FileRefusalCode;
+  constructor(code: FileRefusalCode, message: string) {
+    super(message);
+    this.name = 'FileRefusedError';
+    this.code = code;
+  }
+}
+
+/** A path as text or, where a name is not UTF-8, as bytes. Relative to the home, or absolute. */
+export type WorkerPath = string | Uint8Array;
+
+export interface FilePrecondition {
+  /** The file must exist with one of these entity tags, or with any for `*`; separated by commas. */
+  readonly ifMatch?: string;
+  /** The file must have none of these entity tags; for `*` it must not exist. */
+  readonly ifNoneMatch?: string;
+}
+
+export interface ReadFileOptions extends FilePrecondition {
+  /** The first byte; if negative, so many bytes before the end. 0 by default. */
+  readonly offset?: number;
+  /** At most so many bytes; to the end by default. */
+  readonly length?: number;
+}
+
+export interface FileContent {
+  readonly entry: FileEntry;
+  /** True: `ifNoneMatch` named this very content, so `body` is empty. */
+  readonly isKnown: boolean;
+  /** The first byte of the part. */
+  readonly offset: number;
+  /** The bytes of the part. */
+  readonly length: number;
+  /**
+   * Exactly `length` bytes, or an error: also when the file shrinks meanwhile, or nothing moves for the time of
+   * silence. The caller reads it to its end or destroys it.
+   */
+  readonly body: Readable;
+}
+
+export interface WriteFileOptions extends FilePrecondition {
+  /** Makes the folders above the file. */
+  readonly makeParents?: boolean;
+  /** Adds to the end of the file, if there is one. */
+  readonly append?: boolean;
+  /** The number of bytes, if it is known. Any other number of bytes then is an abort. */
+  readonly length?: number;
+}
+
+export interface FileListing {
+  readonly entries: readonly FileEntry[];
+  /** For the next page; null if there is none. */
+  readonly next: string | null;
+}
+
+/**
+ * The files of one worker. Every method rejects with {@link FileRefusedError}, with the reason of `signal` when that
+ * aborts, or with the connection's error. All need no lease. Limits of time are limits of silence.
+ */
+export interface WorkerFiles {
+  /** Looks at a path; at a link itself unless `follow` is set. */
+  stat(path: WorkerPath, options?: { follow?: boolean }, signal?: AbortSignal): Promise<FileEntry>;
+  /** One page of what is in a folder, and down to `depth` levels below. A folder comes before what is in it. */
+  list(
+    path: WorkerPath,
+    options?: { depth?: number; after?: string | null; limit?: number },
+    signal?: AbortSignal,
+  ): Promise<FileListing>;
+  read(path: WorkerPath, options?: ReadFileOptions, signal?: AbortSignal): Promise<FileContent>;
+  /**
+   * Replaces or makes a file. Nobody sees half of it under its name: if `body` fails, the old file stays. `body` is
+   * read as fast as the worker takes it, and is destroyed if this rejects.
+   */
+  write(
+    path: WorkerPath,
+    body: Readable,
+    options?: WriteFileOptions,
+    signal?: AbortSignal,
+  ): Promise<{ entry: FileEntry; created: boolean }>;
+  /** Makes a folder; one that is there already is fine (`created` is false then). */
+  makeDirectory(
+    path: WorkerPath,
+    options?: { parents?: boolean },
+    signal?: AbortSignal,
+  ): Promise<{ entry: FileEntry; created: boolean }>;
+  move(
+    from: WorkerPath,
+    to: WorkerPath,
+    options?: { overwrite?: boolean },
+    signal?: AbortSignal,
+  ): Promise<FileEntry>;
+  /** Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Counts what was in it. */
+  remove(
+    path: WorkerPath,
+    options?: { recursive?: boolean },
+    signal?: AbortSignal,
+  ): Promise<{ size: number; files: number }>;
+}

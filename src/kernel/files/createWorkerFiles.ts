@@ -1,0 +1,97 @@
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+import type {
+  FileContent,
+  ReadFileOptions,
+  WorkerFiles,
+  WorkerPath,
+} from '../../domain/fileEntry.ts';
+import { KernelHttpError } from '../channel/kernelErrors.ts';
+import { parseJson } from '../frames/parseJson.ts';
+import {
+  entrySchema,
+  listingSchema,
+  movedSchema,
+  removedSchema,
+  writtenSchema,
+} from './fileAnswers.ts';
+import { type Parameters, queryOf } from './fileQuery.ts';
+import { type FileAnswer, type FileRequest, requestFiles, textOf } from './fileRequest.ts';
+
+export interface WorkerFilesDeps {
+  readonly address: AgentAddress;
+  /** The agent refuses any other session than the first that it hears of. */
+  readonly sessionId: string;
+  /** The start of the agent that is meant (its hello or `health` tells it); another is refused as `other_boot`. */
+  readonly bootId: string;
+}
+
+/** The files of the worker at this address. It holds no connection between calls, so there is nothing to close. */
+export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDeps): WorkerFiles {
+  const who = { session_id: sessionId, boot_id: bootId };
+  const ask = (
+    method: FileRequest['method'],
+    what: string,
+    parameters: Parameters,
+    signal?: AbortSignal,
+    upload: Pick<FileRequest, 'body' | 'length'> = {},
+  ) =>
+    requestFiles(
+      address,
+      { method, path: `/files/${what}?${queryOf({ ...who, ...parameters })}`, ...upload },
+      signal,
+    );
+  return {
+    stat: async (path, { follow = false } = {}, signal) =>
+      parsed(await ask('GET', 'stat', { path, follow }, signal), entrySchema),
+    list: async (path, { depth, after, limit } = {}, signal) =>
+      parsed(await ask('GET', 'list', { path, depth, after, limit }, signal), listingSchema),
+    read: async (path, options = {}, signal) =>
+      contentOf(await ask('GET', 'content', partOf(path, options), signal)),
+    write: async (path, body, options = {}, signal) => {
+      const { length, makeParents, append, ifMatch, ifNoneMatch } = options;
+      const parameters = {
+        path,
+        make_parents: makeParents,
+        append,
+        if_match: ifMatch,
+        if_none_match: ifNoneMatch,
+      };
+      const upload = length === undefined ? { body } : { body, length };
+      return parsed(await ask('PUT', 'content', parameters, signal, upload), writtenSchema);
+    },
+    makeDirectory: async (path, { parents } = {}, signal) =>
+      parsed(await ask('POST', 'directory', { path, parents }, signal), writtenSchema),
+    move: async (from, to, { overwrite } = {}, signal) =>
+      parsed(await ask('POST', 'move', { from, to, overwrite }, signal), movedSchema).then(
+        ({ entry }) => entry,
+      ),
+    remove: async (path, { recursive } = {}, signal) =>
+      parsed(await ask('POST', 'delete', { path, recursive }, signal), removedSchema),
+  };
+}
+
+function partOf(path: WorkerPath, options: ReadFileOptions): Parameters {
+  const { offset, length, ifMatch, ifNoneMatch } = options;
+  return { path, offset, length, if_match: ifMatch, if_none_match: ifNoneMatch };
+}
+
+/** Reads a JSON answer. @throws KernelHttpError if it is not as agreed */
+async function parsed<Answer>(
+  answer: FileAnswer,
+  schema: { safeParse(value: unknown): { success: true; data: Answer } | { success: false } },
+): Promise<Answer> {
+  const result = schema.safeParse(parseJson(await textOf(answer.body)));
+  if (result.success) return result.data;
+  throw new KernelHttpError(answer.status, 'not_as_agreed', 'files');
+}
+
+/** The content that an answer brings: the entry and the offset are in headers. */
+function contentOf({ status, headers, body }: FileAnswer): FileContent {
+  const entry = entrySchema.safeParse(parseJson(String(headers['x-cellhouse-entry'] ?? '')));
+  const length = status === 304 ? 0 : Number(headers['content-length']);
+  const offset = Number(headers['x-cellhouse-offset']);
+  if (entry.success && Number.isSafeInteger(length) && Number.isSafeInteger(offset))
+    return { entry: entry.data, isKnown: status === 304, offset, length, body };
+  body.destroy();
+  throw new KernelHttpError(status, 'not_as_agreed', 'GET /files/content');
+}

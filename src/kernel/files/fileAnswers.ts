@@ -1,0 +1,66 @@
+/** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
+import { z } from 'zod';
+import type { FileEntry } from '../../domain/fileEntry.ts';
+
+const base64 = z.string().max(8_192).optional();
+
+export const entrySchema = z
+  .object({
+    path: z.string().max(20_000),
+    path_base64: base64,
+    name: z.string().max(2_000),
+    kind: z.enum(['file', 'directory', 'link', 'other']),
+    size: z.number().int().nonnegative(),
+    mode: z.number().int().nonnegative(),
+    modified_at: z.number(),
+    etag: z.string().regex(/^"[0-9a-f-]{1,100}"$/),
+    target: z.string().max(20_000).nullable(),
+  })
+  .transform(
+    ({ path, path_base64: bytes, modified_at: modifiedAt, ...rest }): FileEntry => ({
+      ...rest,
+      path,
+      pathBytes: bytes === undefined ? Buffer.from(path) : Buffer.from(bytes, 'base64'),
+      modifiedAt,
+    }),
+  );
+
+export const listingSchema = z.object({
+  entries: z.array(entrySchema).max(1_000),
+  next: z.string().max(8_192).nullable(),
+});
+
+export const writtenSchema = z.object({ entry: entrySchema, created: z.boolean() });
+
+export const movedSchema = z.object({ entry: entrySchema });
+
+export const removedSchema = z.object({
+  size: z.number().int().nonnegative(),
+  files: z.number().int().nonnegative(),
+});
+
+export const refusalSchema = z.object({
+  error: z.enum([
+    'bad_request',
+    'bad_path',
+    'too_many_links',
+    'bad_archive',
+    'permission_denied',
+    'not_found',
+    'timed_out',
+    'not_a_file',
+    'not_a_directory',
+    'not_empty',
+    'exists',
+    'other_disk',
+    'precondition_failed',
+    'too_large',
+    'bad_range',
+    'busy',
+    'unavailable',
+    'disk_full',
+    'other_session',
+    'other_boot',
+  ]),
+  message: z.string().max(500).default('The worker refused.'),
+});

@@ -1,0 +1,168 @@
+/** One HTTP request about files over a connection of its own, with bytes streamed in either direction. */
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+} from 'node:http';
+import { pipeline as pipe, type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { AgentAddress } from '../../domain/agentAddress.ts';
+import { FileRefusedError } from '../../domain/fileEntry.ts';
+import { KernelHttpError } from '../channel/kernelErrors.ts';
+import { parseJson } from '../frames/parseJson.ts';
+import { refusalSchema } from './fileAnswers.ts';
+
+/**
+ * The longest time in which nothing moves on the connection. Longer than the agent's own limits, whose answers say
+ * more: it gives up a silent transfer after 60 s and an operation after 120 s.
+ */
+const SILENCE_MS = 150_000;
+/** A page of 1,000 entries has at most 4 MiB (the agent's limit), plus what its JSON adds. */
+const MAX_ANSWER_BYTES = 8 * 1_048_576;
+/** An entry travels in a header, with a path of up to 4 KiB of which each byte may be escaped. */
+const MAX_HEADER_BYTES = 131_072;
+
+export interface FileRequest {
+  readonly method: 'GET' | 'PUT' | 'POST';
+  /** With the query. */
+  readonly path: string;
+  /** The bytes to send. The request is made with `Expect: 100-continue`, so they stay unread if the agent refuses. */
+  readonly body?: Readable;
+  /** The number of bytes of `body`; chunked if it is not known. */
+  readonly length?: number;
+}
+
+export interface FileAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
+  readonly body: Readable;
+}
+
+/** Nothing moved for the time of silence: the worker, or whoever reads or writes on our side, has stopped. */
+class SilenceError extends Error {
+  constructor() {
+    super(`Nothing moved between gateway and worker for ${SILENCE_MS} ms.`);
+    this.name = 'SilenceError';
+  }
+}
+
+/**
+ * Resolves with the answer, whose body is not read yet, if its status is below 400.
+ * @throws FileRefusedError, KernelHttpError for an answer that is not as agreed, else the connection's error
+ */
+export async function requestFiles(
+  address: AgentAddress,
+  ask: FileRequest,
+  signal?: AbortSignal,
+): Promise<FileAnswer> {
+  signal?.throwIfAborted();
+  const call = request({
+    createConnection: () => address.open(),
+    method: ask.method,
+    path: ask.path,
+    headers: headersOf(ask),
+    maxHeaderSize: MAX_HEADER_BYTES,
+  });
+  const stop = () => call.destroy(abortError(signal));
+  signal?.addEventListener('abort', stop, { once: true });
+  call.on('close', () => signal?.removeEventListener('abort', stop));
+  const silence = setTimeout(() => call.destroy(new SilenceError()), SILENCE_MS);
+  call.on('close', () => clearTimeout(silence));
+  try {
+    const answer = await answerTo(call, ask.body, silence);
+    const status = answer.statusCode ?? 0;
+    if (status >= 400) throw await refusalOf(answer, `${ask.method} ${pathOnly(ask.path)}`);
+    return { headers: answer.headers, status, body: watched(answer, silence) };
+  } catch (error: unknown) {
+    ask.body?.destroy();
+    call.destroy();
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+function headersOf({ body, length }: FileRequest): Record<string, string> {
+  if (!body) return { connection: 'close' };
+  const framing: Record<string, string> =
+    length === undefined
+      ? { 'transfer-encoding': 'chunked' }
+      : { 'content-length': String(length) };
+  return { connection: 'close', expect: '100-continue', ...framing };
+}
+
+/** Sends the request, and its body once the agent wants it. Resolves with the answer, which may come before the end. */
+function answerTo(
+  call: ClientRequest,
+  body: Readable | undefined,
+  silence: NodeJS.Timeout,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sending = new AbortController();
+    call.on('error', reject);
+    call.on('response', (answer) => {
+      sending.abort();
+      resolve(answer);
+    });
+    if (!body) {
+      call.end();
+      return;
+    }
+    // A body that fails before it is wanted.
+    body.on('error', reject);
+    call.on('continue', () => {
+      pipeline(body, counted(silence), call, { signal: sending.signal }).catch((error: unknown) => {
+        // After an answer, the agent wants no more.
+        if (!sending.signal.aborted) reject(error);
+      });
+    });
+    call.flushHeaders();
+  });
+}
+
+/** Passes bytes on; each piece that moves restarts the time of silence. */
+function counted(silence: NodeJS.Timeout): Transform {
+  return new Transform({
+    transform: (chunk, _encoding, done) => {
+      silence.refresh();
+      done(null, chunk);
+    },
+  });
+}
+
+/** The body of an answer. An error of the connection becomes its own. */
+function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
+  const body = counted(silence);
+  // The error reaches whoever reads `body`.
+  pipe(answer, body, () => {});
+  return body;
+}
+
+/** The error that a refusal becomes. */
+async function refusalOf(answer: IncomingMessage, call: string): Promise<Error> {
+  const { success, data } = refusalSchema.safeParse(parseJson(await textOf(answer)));
+  if (success) return new FileRefusedError(data.error, data.message);
+  return new KernelHttpError(answer.statusCode ?? 0, null, call);
+}
+
+/** The whole body of an answer. @throws if it is too long or cut */
+export async function textOf(answer: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('The answer of the worker is too long.');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Names of files do not belong into errors, which may be logged. */
+function pathOnly(path: string): string {
+  return path.split('?', 1)[0] ?? '';
+}
+
+function abortError(signal: AbortSignal | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error('The transfer was aborted.');
+}

@@ -1,0 +1,199 @@
+"""The agent's side of the helper that acts on files as the user (cellhouse_files/server.py describes the protocol).
+
+States: starting -> ready -> ended. One that has ended is replaced; whatever it was asked is refused as `unavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import socket
+from typing import Any
+
+from cellhouse_agent.execute import execute
+from cellhouse_agent.log import log_event
+from cellhouse_files.server import MAX_DESCRIPTORS, MAX_PACKET_BYTES
+from cellhouse_files.start import Forked
+
+COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_files"]
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 30.0
+# An operation has at most this long to answer: far longer than deleting all that fits on the disks takes. A helper that
+# is silent for longer is stuck, and is replaced.
+ANSWER_TIMEOUT_SECONDS = 120.0
+REAP_POLL_SECONDS = 0.01
+
+type Fields = dict[str, Any]
+
+
+class FileRefused(Exception):
+    """The operation was refused with a code of docs/worker-protocol.md, "Files"."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Answered:
+    """The fields of an answer, and its descriptor, which the caller closes."""
+
+    def __init__(self, fields: Fields, descriptor: int | None) -> None:
+        self.fields = fields
+        self.descriptor = descriptor
+
+
+class FilesHelper:
+    """Keeps one helper running, and asks it. The first may have been forked already; any other is executed."""
+
+    def __init__(self, first: Forked | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Answered]] = {}
+        self._control: socket.socket | None = None
+        self._is_ready = asyncio.Event()
+        self._has_ended = asyncio.Event()
+        self._upkeep = asyncio.create_task(self._keep(first))
+
+    async def ask(self, do: str, fields: Fields, descriptor: int | None = None) -> Answered:
+        """Have an operation carried out. `descriptor` stays the caller's. Raises FileRefused."""
+        number = next(self._numbers)
+        answer: asyncio.Future[Answered] = self._loop.create_future()
+        self._waiting[number] = answer
+        try:
+            self._send({"id": number, "do": do, **fields}, descriptor)
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                return await answer
+        except TimeoutError as error:
+            self._hang_up()
+            raise FileRefused("timed_out", "The file operation took too long.") from error
+        except asyncio.CancelledError:
+            self._forget(number, answer)
+            raise
+        finally:
+            self._waiting.pop(number, None)
+
+    async def wait_ready(self) -> None:
+        """Return when there is a helper to ask."""
+        await self._is_ready.wait()
+
+    async def close(self) -> None:
+        """End the helper."""
+        self._upkeep.cancel()
+        await asyncio.wait([self._upkeep])
+
+    def _forget(self, number: int, answer: asyncio.Future[Answered]) -> None:
+        """Nobody wants the answer any more."""
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            close_descriptor(answer.result().descriptor)
+        elif self._control:
+            self._send({"id": number, "end": True}, None)
+
+    def _send(self, order: Fields, descriptor: int | None) -> None:
+        try:
+            if self._control is None:
+                raise OSError
+            packet = json.dumps(order).encode()
+            socket.send_fds(self._control, [packet], [] if descriptor is None else [descriptor])
+        except BlockingIOError as error:
+            raise FileRefused("busy", "Too many file operations wait.") from error
+        except OSError as error:
+            raise FileRefused("unavailable", "The file operations start again.") from error
+
+    async def _keep(self, first: Forked | None) -> None:
+        """Run helpers, one after the other. One that ends soon is replaced after a longer pause."""
+        pause = FIRST_PAUSE_SECONDS
+        if first:
+            await self._run_forked(first)
+            await asyncio.sleep(pause)
+        while True:
+            started = self._loop.time()
+            try:
+                await self._run_executed()
+            except OSError as error:
+                log_event("no_files_helper", reason=str(error.strerror))
+            has_lived = self._loop.time() - started > LONGEST_PAUSE_SECONDS
+            pause = FIRST_PAUSE_SECONDS if has_lived else min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def _run_forked(self, forked: Forked) -> None:
+        try:
+            await self._serve(forked.control)
+        finally:
+            os.kill(forked.pid, signal.SIGKILL)
+            while os.waitpid(forked.pid, os.WNOHANG)[0] == 0:
+                await asyncio.sleep(REAP_POLL_SECONDS)
+
+    async def _run_executed(self) -> None:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            child = await execute(COMMAND, ENVIRONMENT, theirs.fileno(), null)
+        except OSError:
+            control.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(null)
+        try:
+            await self._serve(control)
+        finally:
+            if child.returncode is None:
+                child.send_signal(signal.SIGKILL)
+            await child.wait()
+
+    async def _serve(self, control: socket.socket) -> None:
+        """Take the answers of one helper until it ends."""
+        control.setblocking(False)
+        self._has_ended.clear()
+        self._loop.add_reader(control.fileno(), self._receive, control)
+        try:
+            await self._has_ended.wait()
+        finally:
+            self._loop.remove_reader(control.fileno())
+            self._control = None
+            self._is_ready.clear()
+            control.close()
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(
+                        FileRefused("unavailable", "The file operations have just ended.")
+                    )
+        log_event("files_helper_ended")
+
+    def _hang_up(self) -> None:
+        self._has_ended.set()
+
+    def _receive(self, control: socket.socket) -> None:
+        try:
+            packet, descriptors, *_ = socket.recv_fds(control, MAX_PACKET_BYTES, MAX_DESCRIPTORS)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, descriptors = b"", []
+        if not packet:
+            self._hang_up()
+            return
+        message = json.loads(packet)
+        if "ready" in message:
+            self._control = control
+            self._is_ready.set()
+            return
+        descriptor = descriptors[0] if descriptors else None
+        answer = self._waiting.get(message["id"])
+        if answer is None or answer.done():
+            close_descriptor(descriptor)
+        elif "done" in message:
+            answer.set_result(Answered(message["done"], descriptor))
+        else:
+            close_descriptor(descriptor)
+            answer.set_exception(FileRefused(message["refused"], message["message"]))
+
+
+def close_descriptor(descriptor: int | None) -> None:
+    """Close it, if there is one."""
+    if descriptor is not None:
+        os.close(descriptor)

@@ -1,0 +1,29 @@
+"""Where each handler of files is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from cellhouse_agent.files import handlers
+from cellhouse_agent.files.access import FilesAccess
+from cellhouse_agent.files.content import ContentHandler
+from cellhouse_agent.files.helper import FilesHelper
+
+HANDLERS: dict[str, type[RequestHandler]] = {
+    "/files/stat": handlers.StatHandler,
+    "/files/list": handlers.ListHandler,
+    "/files/content": ContentHandler,
+    "/files/directory": handlers.DirectoryHandler,
+    "/files/move": handlers.MoveHandler,
+    "/files/delete": handlers.DeleteHandler,
+}
+
+
+def file_routes(
+    helper: FilesHelper, access: FilesAccess
+) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Each handler at its path."""
+    parts = {"helper": helper, "access": access}
+    return [(path, handler, parts) for path, handler in HANDLERS.items()]

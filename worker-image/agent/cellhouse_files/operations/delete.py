@@ -1,0 +1,117 @@
+"""Deletes a file, or a folder with everything in it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from cellhouse_files.fields import path_field
+from cellhouse_files.paths import place_of
+from cellhouse_files.refusals import Refused
+from cellhouse_files.server import Answer, Fields
+from cellhouse_files.state import State
+from cellhouse_files.turns import Turns
+
+# More than a worker's disks hold. Code that makes files while they are deleted costs an error.
+MAX_DELETIONS = 1_000_000
+# Each level costs the memory of its names.
+MAX_LEVELS = 8_192
+REMOVALS_PER_TURN = 500
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def delete_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+    """Delete what the path names, never what a link leads to. A folder must be empty unless `recursive` is set."""
+    place = place_of(path_field(fields))
+    try:
+        status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+        removal = Removal()
+        if not stat.S_ISDIR(status.st_mode):
+            removal.unlink(place.name, place.folder, status)
+        elif not fields.get("recursive"):
+            os.rmdir(place.name, dir_fd=place.folder)
+        else:
+            yield from removal.remove_tree(place.name, place.folder)
+        return Answer({"size": removal.size, "files": removal.files})
+    finally:
+        os.close(place.folder)
+
+
+class Removal:
+    """Counts what it deletes: the bytes of all files, and the files, links and others."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.files = 0
+        self._removed = 0
+
+    def unlink(self, name: bytes, folder: int, status: os.stat_result) -> None:
+        """Delete anything but a folder."""
+        os.unlink(name, dir_fd=folder)
+        self.files += 1
+        if stat.S_ISREG(status.st_mode):
+            self.size += status.st_size
+
+    def remove_tree(self, name: bytes, folder: int) -> Turns[None]:
+        """Delete a folder with one descriptor, however deep it is: the way up is '..', which must be where it was."""
+        levels = [(name, os.fstat(folder))]
+        here = os.open(name, FOLDER_FLAGS, dir_fd=folder)
+        try:
+            while levels:
+                below = yield from self._empty(here)
+                if below is not None:
+                    if len(levels) >= MAX_LEVELS:
+                        raise Refused("too_large", "The folder is too deep.")
+                    levels.append((below, os.fstat(here)))
+                    here = _step(here, below)
+                    continue
+                name, above = levels.pop()
+                here = _step(here, b"..")
+                if not os.path.samestat(os.fstat(here), above):
+                    raise Refused("busy", "The folder was moved while it was deleted.")
+                os.rmdir(name, dir_fd=here)
+        finally:
+            os.close(here)
+
+    def _empty(self, here: int) -> Turns[bytes | None]:
+        """Delete what is in a folder; returns the first folder in it that is not empty."""
+        is_empty = False
+        while not is_empty:
+            is_empty = True
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    is_empty = False
+                    below = self._remove(os.fsencode(entry.name), here)
+                    if below is not None:
+                        return below
+                    if self._removed % REMOVALS_PER_TURN == 0:
+                        yield None
+        return None
+
+    def _remove(self, name: bytes, folder: int) -> bytes | None:
+        """Delete an entry; returns its name if it is a folder that is not empty."""
+        self._removed += 1
+        if self._removed > MAX_DELETIONS:
+            raise Refused("too_large", "There are too many files to delete.")
+        try:
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                self.unlink(name, folder, status)
+                return None
+            os.rmdir(name, dir_fd=folder)
+        except FileNotFoundError:
+            # Somebody else was faster.
+            return None
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return name
+        return None
+
+
+def _step(here: int, name: bytes) -> int:
+    """Open a folder from an open one, which is closed unless this fails."""
+    there = os.open(name, FOLDER_FLAGS, dir_fd=here)
+    os.close(here)
+    return there

@@ -1,0 +1,153 @@
+"""Looks at one file, or at those in a folder."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+import json
+import os
+from collections.abc import Generator
+
+from cellhouse_files.entries import Entry, entry_of, look_at
+from cellhouse_files.fields import path_field
+from cellhouse_files.paths import open_folder, open_path, place_of
+from cellhouse_files.refusals import Refused
+from cellhouse_files.server import Answer, Fields
+from cellhouse_files.state import State
+from cellhouse_files.turns import Turns, Wait
+
+# Of one answer. A longer listing comes in pages.
+MAX_PAGE_ENTRIES = 1_000
+MAX_PAGE_BYTES = 4 * 1_048_576
+MAX_DEPTH = 32
+# A folder with more names is not listed: the time to look at them is spent for each page again.
+MAX_FOLDER_ENTRIES = 1_000_000
+# A turn is some milliseconds.
+ENTRIES_PER_TURN = 2_000
+
+
+def stat_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+    """The entry of a path: of a link itself, or with `follow` of what it leads to."""
+    yield from ()
+    path = path_field(fields)
+    if fields.get("follow") or path == b"/":
+        fd = open_path(path, os.O_PATH)
+        try:
+            return Answer(dict(entry_of(path, os.fstat(fd))))
+        finally:
+            os.close(fd)
+    place = place_of(path)
+    try:
+        return Answer(dict(look_at(path, *place)))
+    finally:
+        os.close(place.folder)
+
+
+def list_folder(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+    """One page of a folder's entries, as JSON in a file in memory, for it may be long."""
+    path = path_field(fields)
+    listing = Listing(path, fields["depth"], _position(fields.get("after")), fields["limit"])
+    folder = open_folder(path)
+    yield from listing.look_into(folder, ())
+    memory = os.memfd_create("listing")
+    with os.fdopen(os.dup(memory), "wb") as file:
+        file.write(json.dumps(listing.page()).encode())
+    return Answer({"size": os.fstat(memory).st_size}, memory)
+
+
+def _position(after: str | None) -> tuple[bytes, ...]:
+    """The names that lead to the last entry of the page before."""
+    if after is None:
+        return ()
+    try:
+        return tuple(base64.urlsafe_b64decode(after).split(b"/"))
+    except (binascii.Error, ValueError) as error:
+        raise Refused("bad_path", "after is no position of a listing") from error
+
+
+class Listing:
+    """Collects a page: folders before what is in them, names in the order of their bytes."""
+
+    def __init__(self, root: bytes, depth: int, after: tuple[bytes, ...], limit: int) -> None:
+        self._root = root
+        self._depth = min(depth, MAX_DEPTH)
+        self._after = after
+        self._limit = min(limit, MAX_PAGE_ENTRIES)
+        self._entries: list[Entry] = []
+        self._bytes = 0
+        self._last: tuple[bytes, ...] = ()
+        self._is_full = False
+        self._looked = 0
+
+    def page(self) -> dict[str, object]:
+        """The answer's JSON."""
+        position = base64.urlsafe_b64encode(b"/".join(self._last)).decode()
+        return {"entries": self._entries, "next": position if self._is_full else None}
+
+    def look_into(
+        self, folder: int, names: tuple[bytes, ...]
+    ) -> Generator[Wait | None, None, None]:
+        """Add the entries of an open folder, which is closed then."""
+        try:
+            reading = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            for name in (yield from self._names_after(reading, self._position_in(names))):
+                if self._is_full:
+                    return
+                yield from self._add(reading, (*names, name))
+        finally:
+            os.close(reading)
+
+    def _position_in(self, names: tuple[bytes, ...]) -> bytes:
+        """The first name of this folder that is not behind us."""
+        count = len(names)
+        return self._after[count] if self._after[:count] == names != self._after else b""
+
+    def _names_after(self, reading: int, first: bytes) -> Generator[Wait | None, None, list[bytes]]:
+        """The next names of a folder, sorted: one more than can be on the page."""
+        count = self._limit - len(self._entries) + 2
+        names: list[bytes] = []
+        with os.scandir(reading) as entries:
+            for entry in entries:
+                name = os.fsencode(entry.name)
+                self._looked += 1
+                if name >= first:
+                    names.append(name)
+                if len(names) >= 2 * count + ENTRIES_PER_TURN:
+                    names = heapq.nsmallest(count, names)
+                if self._looked % ENTRIES_PER_TURN == 0:
+                    yield None
+                if self._looked > MAX_FOLDER_ENTRIES:
+                    raise Refused("too_large", "There are too many entries to look at.")
+        return heapq.nsmallest(count, names)
+
+    def _add(self, folder: int, names: tuple[bytes, ...]) -> Generator[Wait | None, None, None]:
+        """Add an entry unless a page before had it, and what is below it."""
+        path = b"/".join((self._root.rstrip(b"/"), *names))
+        try:
+            entry = look_at(path, folder, names[-1])
+        except FileNotFoundError:
+            return
+        if names > self._after:
+            self._bytes += len(json.dumps(entry))
+            if len(self._entries) == self._limit or self._bytes > MAX_PAGE_BYTES:
+                self._is_full = True
+                return
+            self._entries.append(entry)
+            self._last = names
+            if len(self._entries) % 100 == 0:
+                yield None
+        if entry["kind"] == "directory" and len(names) < self._depth:
+            try:
+                below = os.open(
+                    names[-1],
+                    os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                    dir_fd=folder,
+                )
+                yield from self.look_into(below, names)
+            except OSError:
+                # It vanished, or the user may not look into it. It is listed itself.
+                return

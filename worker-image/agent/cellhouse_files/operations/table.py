@@ -1,0 +1,27 @@
+"""All operations of the helper."""
+
+from __future__ import annotations
+
+from cellhouse_files.operations.content import (
+    finish_write,
+    give_up_write,
+    read_file,
+    write_file,
+)
+from cellhouse_files.operations.delete import delete_file
+from cellhouse_files.operations.folders import make_folder
+from cellhouse_files.operations.look import list_folder, stat_file
+from cellhouse_files.operations.move import move_file
+from cellhouse_files.server import Operation
+
+OPERATIONS: dict[str, Operation] = {
+    "stat": stat_file,
+    "list": list_folder,
+    "read": read_file,
+    "write": write_file,
+    "finish_write": finish_write,
+    "give_up_write": give_up_write,
+    "make_folder": make_folder,
+    "move": move_file,
+    "delete": delete_file,
+}

@@ -1,0 +1,122 @@
+"""The helper's loop: takes orders from the agent over a SOCK_SEQPACKET socket, and answers each.
+
+Each packet is one JSON object of at most MAX_PACKET_BYTES. Paths in it are text of one character for each byte.
+
+    from the agent:   {"id": 7, "do": "stat", ...fields}        with a descriptor where the operation needs one
+                      {"id": 7, "end": true}                    nobody wants the answer any more
+    from the helper:  {"ready": true}                           it has the user's rights
+                      {"id": 7, "done": {...}}                  with a descriptor where the operation gives one
+                      {"id": 7, "refused": "not_found", "message": "..."}
+
+The operations are in operations/table.py. When the agent is gone, the helper ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from cellhouse_files.refusals import Refused, refusal_of
+from cellhouse_files.state import State
+from cellhouse_files.turns import Scheduler, Task, TaskTimedOut, Turns
+
+MAX_PACKET_BYTES = 131_072
+# An answer that is longer comes as a file in memory.
+MAX_DESCRIPTORS = 1
+# How long an operation waits for whoever reads from it or writes to it.
+SILENCE_SECONDS = 60.0
+
+type Fields = dict[str, Any]
+type Operation = Callable[[State, Fields, int | None], Turns[Answer]]
+
+
+class Answer:
+    """What an operation gives: fields, and a descriptor that is closed once it is sent."""
+
+    def __init__(self, fields: Fields, descriptor: int | None = None) -> None:
+        self.fields = fields
+        self.descriptor = descriptor
+
+
+class Helper:
+    """Serves one agent until it hangs up."""
+
+    def __init__(self, control: socket.socket, operations: dict[str, Operation]) -> None:
+        self._control = control
+        self._operations = operations
+        self._state = State()
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._scheduler = Scheduler(self._poll, SILENCE_SECONDS)
+        self._tasks: dict[int, Task] = {}
+
+    def serve(self) -> None:
+        """Answer until the agent is gone."""
+        self._say({"ready": True})
+        control = self._control.fileno()
+        while True:
+            for fd, _ in self._poll.poll(self._scheduler.timeout_ms()):
+                if fd != control:
+                    self._scheduler.wake(fd)
+                elif not self._take_order():
+                    return
+            self._scheduler.run_once()
+
+    def _take_order(self) -> bool:
+        try:
+            packet, descriptors, *_ = socket.recv_fds(
+                self._control, MAX_PACKET_BYTES, MAX_DESCRIPTORS
+            )
+        except ConnectionResetError:
+            return False
+        if not packet:
+            return False
+        order = json.loads(packet)
+        number = order.pop("id")
+        if "end" in order:
+            task = self._tasks.pop(number, None)
+            if task:
+                self._scheduler.end(task)
+            return True
+        descriptor = descriptors[0] if descriptors else None
+        task = self._scheduler.add(self._run(number, order, descriptor))
+        if not task.is_over:
+            self._tasks[number] = task
+        return True
+
+    def _run(self, number: int, order: Fields, descriptor: int | None) -> Turns[None]:
+        """Carry out one order, and answer it."""
+        answer = Answer({})
+        try:
+            operation = self._operations[order.pop("do")]
+            answer = yield from operation(self._state, order, descriptor)
+            told: Fields = {"id": number, "done": answer.fields}
+        except Refused as refused:
+            told = _refusal(number, refused)
+        except TaskTimedOut:
+            told = _refusal(number, Refused("timed_out", "Nobody went on."))
+        except OSError as error:
+            told = _refusal(number, refusal_of(error))
+        except (ValueError, KeyError, RecursionError, MemoryError) as error:
+            told = _refusal(number, Refused("internal", type(error).__name__))
+        finally:
+            self._tasks.pop(number, None)
+            if descriptor is not None:
+                os.close(descriptor)
+        self._say(told, answer.descriptor)
+
+    def _say(self, told: Fields, descriptor: int | None = None) -> None:
+        try:
+            packet = json.dumps(told).encode()
+            socket.send_fds(self._control, [packet], [] if descriptor is None else [descriptor])
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _refusal(number: int, refused: Refused) -> Fields:
+    return {"id": number, "refused": refused.code, "message": str(refused)}

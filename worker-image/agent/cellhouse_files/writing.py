@@ -1,0 +1,108 @@
+"""A file that is being written: under a name of its own beside the target, and renamed once it is complete.
+
+States: begun -> finished | given up. Nobody sees half a file under the target's name, whenever anything dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cellhouse_files.entries import Entry, entry_of, etag_of
+from cellhouse_files.paths import Place
+from cellhouse_files.refusals import Refused
+
+# The changes of an execution leave out names that begin so.
+PART_PREFIX = b".cellhouse-part-"
+PART_RANDOM_BYTES = 8
+NEW_FILE_MODE = 0o644
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class Precondition:
+    """Entity tags of which the target must have one, or none. `*` stands for whatever is there."""
+
+    if_match: tuple[str, ...] | None = None
+    if_none_match: tuple[str, ...] | None = None
+
+    def check(self, status: os.stat_result | None) -> None:
+        """Raise Refused unless the target (None: nothing is there) is as the caller expects."""
+        tag = etag_of(status) if status else None
+        if self.if_match is not None and not has_tag(self.if_match, tag):
+            raise Refused("precondition_failed", "The file is another by now.")
+        if self.if_none_match is not None and has_tag(self.if_none_match, tag):
+            raise Refused("precondition_failed", "The file exists already.")
+
+
+def has_tag(tags: tuple[str, ...], tag: str | None) -> bool:
+    """Whether a file with this tag (None: no file) is among them."""
+    return tag is not None and (ANY in tags or tag in tags)
+
+
+def target_status(place: Place) -> os.stat_result | None:
+    """The file that is to be replaced; None if there is none. Raises Refused for anything but a regular file."""
+    try:
+        status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        raise Refused("not_a_file", "This is a folder.")
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("not_a_file", "This is no regular file.")
+    return status
+
+
+class Writing:
+    """Owns `place.folder`. `descriptor` is open to write, and belongs to whoever takes it."""
+
+    def __init__(self, path: bytes, place: Place, precondition: Precondition) -> None:
+        self.path = path
+        self._place = place
+        self._precondition = precondition
+        self._is_over = False
+        self._part = PART_PREFIX + secrets.token_hex(PART_RANDOM_BYTES).encode()
+        old = target_status(place)
+        precondition.check(old)
+        self.descriptor = os.open(self._part, CREATE_FLAGS, 0o600, dir_fd=place.folder)
+        os.fchmod(self.descriptor, stat.S_IMODE(old.st_mode) if old else NEW_FILE_MODE)
+        self._identity = os.fstat(self.descriptor)
+
+    def finish(self) -> tuple[Entry, bool]:
+        """Put the file in its place; returns its entry, and whether the place was empty. Raises OSError or Refused."""
+        with self._ending():
+            folder, name = self._place.folder, self._place.name
+            written = os.stat(self._part, dir_fd=folder, follow_symlinks=False)
+            if not os.path.samestat(written, self._identity):
+                raise Refused("not_found", "The file was exchanged while it was written.")
+            old = target_status(self._place)
+            self._precondition.check(old)
+            if self._precondition.if_none_match == (ANY,):
+                # A link fails where a rename would replace a file that appeared a moment ago.
+                os.link(self._part, name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.unlink(self._part, dir_fd=folder)
+            else:
+                os.rename(self._part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            return entry_of(self.path, status), old is None
+
+    def give_up(self) -> None:
+        """Leave the target as it was. Does nothing when the writing is over."""
+        if not self._is_over:
+            with self._ending():
+                pass
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        self._is_over = True
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(self._part, dir_fd=self._place.folder)
+            os.close(self._place.folder)

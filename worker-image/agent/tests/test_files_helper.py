@@ -1,0 +1,84 @@
+"""The helper's rights, and what happens when it dies."""
+
+import asyncio
+import os
+import signal
+import unittest
+
+from cellhouse_agent.files.helper import FileRefused, FilesHelper
+from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_agent.user_processes import user_processes
+from cellhouse_files.start import Forked, fork_helper
+from cellhouse_kernel.identity import KERNEL_UID
+from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers
+
+
+def fork_as_agent() -> Forked:
+    """Fork a helper as the agent does, without changing this process."""
+    return fork_helper(before=lambda: become_user(AGENT_UID))
+
+
+class Rights(WithFiles):
+    """What a helper may do."""
+
+    async def test_an_executed_and_a_forked_helper_have_the_users_rights_only(self) -> None:
+        forked = FilesHelper(fork_as_agent())
+        self.addAsyncCleanup(forked.close)
+        await forked.wait_ready()
+        found = helpers()
+        self.assertEqual(len(found), 2)
+        for pid, status in found.items():
+            lines = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            for name in ("Uid", "Gid"):
+                real, _, saved, file_system = map(int, lines[name].split())
+                self.assertEqual((real, saved, file_system), (AGENT_UID, AGENT_UID, KERNEL_UID))
+            for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                self.assertEqual(int(lines[name], 16), 0, name)
+            self.assertEqual((lines["Groups"].strip(), lines["NoNewPrivs"]), ("", "1"))
+            self.assertEqual(lines["Threads"], "1")
+            self.assertNotIn(pid, user_processes())
+
+    async def test_it_may_not_do_what_the_user_may_not_do(self) -> None:
+        secret = self.path("secret")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("root's")
+        os.chmod(secret, 0o600)
+        await self.refused("permission_denied", "read", "secret")
+        os.symlink("/etc/shadow", self.path("link"))
+        await self.refused("permission_denied", "read", "link")
+        for path in ("/proc/1/environ", "/proc/self/environ", "/proc/self/fd/0", "/dev/fd/0"):
+            with self.subTest(path), self.assertRaises(FileRefused) as caught:
+                await self.helper.ask("read", {"path": path})
+            self.assertIn(caught.exception.code, ("permission_denied", "too_many_links"))
+
+    async def test_what_it_makes_belongs_to_the_user(self) -> None:
+        await self.write("new/file", b"x", make_parents=True)
+        for name in ("new", "new/file"):
+            status = os.stat(self.path(name))
+            self.assertEqual((status.st_uid, status.st_gid), (KERNEL_UID, KERNEL_UID))
+
+
+class Death(WithFiles):
+    """A helper that is killed."""
+
+    async def test_it_is_replaced_and_what_was_asked_is_refused(self) -> None:
+        writing = await self.helper.ask("write", {"path": self.path("file")})
+        os.close(writing.descriptor or 0)
+        (pid,) = helpers()
+        os.kill(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(self.helper.ask("stat", {"path": self.folder}))
+        await asyncio.sleep(0)
+        os.kill(pid, signal.SIGKILL)
+        with self.assertRaises(FileRefused) as caught:
+            await waiting
+        self.assertEqual(caught.exception.code, "unavailable")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.helper.wait_ready()
+        await self.refused("not_found", "stat", "file")
+        await self.write("file", b"new")
+        self.assertEqual(await self.read("file"), b"new")
+        await self.refused("unavailable", "finish_write", writing=writing.fields["writing"] + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

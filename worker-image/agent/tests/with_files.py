@@ -1,0 +1,72 @@
+"""What tests of the files' helper share: run as root in the worker image."""
+
+import asyncio
+import os
+import re
+import tempfile
+import unittest
+from typing import Any
+
+from cellhouse_agent.files.helper import FileRefused, FilesHelper
+from cellhouse_kernel.identity import KERNEL_UID
+
+# Far longer than any of these tests takes.
+PATIENCE_SECONDS = 60.0
+
+
+class WithFiles(unittest.IsolatedAsyncioTestCase):
+    """A helper, and a folder that belongs to the user."""
+
+    async def asyncSetUp(self) -> None:
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chown(self.folder, KERNEL_UID, KERNEL_UID)
+        self.helper = FilesHelper()
+        self.addAsyncCleanup(self.helper.close)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.helper.wait_ready()
+
+    def path(self, name: str) -> str:
+        """The absolute path of a name in the folder."""
+        return f"{self.folder}/{name}"
+
+    async def ask(self, do: str, name: str = "", **fields: Any) -> dict[str, Any]:
+        """The fields of the answer; a descriptor in it is closed when the test ends."""
+        answer = await self.helper.ask(do, {"path": self.path(name), **fields})
+        if answer.descriptor is not None:
+            self.addCleanup(os.close, answer.descriptor)
+        return answer.fields
+
+    async def refused(self, code: str, do: str, name: str = "", **fields: Any) -> None:
+        """Assert that an operation is refused with this code."""
+        with self.assertRaises(FileRefused) as caught:
+            await self.ask(do, name, **fields)
+        self.assertEqual(caught.exception.code, code)
+
+    async def write(self, name: str, content: bytes, **fields: Any) -> dict[str, Any]:
+        """Write a file as the agent does."""
+        answer = await self.helper.ask("write", {"path": self.path(name), **fields})
+        with os.fdopen(answer.descriptor or 0, "wb") as file:
+            file.write(content)
+        finished = await self.helper.ask("finish_write", {"writing": answer.fields["writing"]})
+        return finished.fields
+
+    async def read(self, name: str) -> bytes:
+        """The content of a file."""
+        answer = await self.helper.ask("read", {"path": self.path(name)})
+        with os.fdopen(answer.descriptor or 0, "rb") as file:
+            return file.read()
+
+
+def helpers() -> dict[int, str]:
+    """The status of each process that is a helper: the only ones with the user's rights on files alone."""
+    found = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/status", encoding="utf-8") as file:
+                status = file.read()
+        except OSError:
+            continue
+        uids = re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$", status, re.MULTILINE)
+        if uids and int(uids[4]) == KERNEL_UID != int(uids[1]):
+            found[int(entry)] = status
+    return found
