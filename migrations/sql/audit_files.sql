@@ -1,4 +1,5 @@
--- Changes of files, by whoever caused them. So far the API is the only source. The column `source` tells others apart.
+-- Changes of files, by whoever caused them. What the API changed, the gateway knows. What an execution changed, its worker
+-- says, and an execution that changed nothing has no row.
 CREATE OR REPLACE VIEW audit.files AS SELECT
   'api'::text AS source,
   f.id AS change_id,
@@ -19,27 +20,62 @@ CREATE OR REPLACE VIEW audit.files AS SELECT
   f.error_code AS error_code,
   f.requested_at AS requested_at,
   f.finished_at AS finished_at,
-  f.requested_position AS first_position
-FROM file_changes f LEFT JOIN events e ON e.position = f.requested_position;
+  f.requested_position AS first_position,
+  NULL::text AS reason,
+  NULL::boolean AS is_shared,
+  NULL::timestamptz AS modified_at
+FROM file_changes f LEFT JOIN events e ON e.position = f.requested_position
+UNION ALL SELECT
+  'execution',
+  NULL,
+  x.id,
+  x.tenant,
+  x.user_uuid,
+  x.session_id,
+  x.worker_id,
+  e.metadata ->> 'gatewayId',
+  lower(c.change ->> 'change'),
+  c.change ->> 'path',
+  NULL,
+  CASE WHEN c.change IS NULL THEN 'UNKNOWN' WHEN c.change ->> 'change' = 'DELETED' THEN 'DELETED' ELSE 'WRITTEN' END,
+  (c.change ->> 'size')::bigint,
+  NULL,
+  NULL,
+  NULL,
+  NULL,
+  x.started_at,
+  x.finished_at,
+  x.requested_position,
+  x.files ->> 'reason',
+  (x.files ->> 'shared')::boolean,
+  (c.change ->> 'modifiedAt')::timestamptz
+FROM executions x
+  -- One row without a change if nobody knows the changes.
+  LEFT JOIN LATERAL jsonb_array_elements(nullif(x.files -> 'changes', 'null')) AS c (change) ON true
+  LEFT JOIN events e ON e.position = x.requested_position
+WHERE x.files -> 'changes' <> '[]';
 
-COMMENT ON VIEW audit.files IS 'One row for each change of a file that a client asked for through the API: who wrote, moved or deleted what. Never the content.';
-COMMENT ON COLUMN audit.files.source IS 'Who changed the file: api, for a call of a client.';
-COMMENT ON COLUMN audit.files.change_id IS 'The change. Its stream of events is fileChange-<id>.';
+COMMENT ON VIEW audit.files IS 'One row for each change of a file, by a client through the API or by an execution: who wrote, moved or deleted what. Never the content.';
+COMMENT ON COLUMN audit.files.source IS 'Who changed the file: api, for a call of a client; execution, for code.';
+COMMENT ON COLUMN audit.files.change_id IS 'The change. Its stream of events is fileChange-<id>. NULL for an execution.';
 COMMENT ON COLUMN audit.files.execution_id IS 'The execution that changed the file; NULL for a call of a client.';
 COMMENT ON COLUMN audit.files.tenant IS 'The user''s tenant.';
 COMMENT ON COLUMN audit.files.user_uuid IS 'The user whose file it is.';
 COMMENT ON COLUMN audit.files.session_id IS 'The session that has the file (audit.sessions).';
 COMMENT ON COLUMN audit.files.worker_id IS 'The worker that has the file (audit.workers).';
 COMMENT ON COLUMN audit.files.gateway_id IS 'The gateway that got the call. NULL once its events were pruned.';
-COMMENT ON COLUMN audit.files.operation IS 'What was asked for: write, append, extract (a tar archive into a folder), make-directory, move or delete.';
-COMMENT ON COLUMN audit.files.path IS 'The file or folder, as the caller named it: relative to the home, or absolute. Bytes that are not UTF-8 are written as \xNN.';
+COMMENT ON COLUMN audit.files.operation IS 'What was asked for: write, append, extract (a tar archive into a folder), make-directory, move or delete. Of an execution, what happened: created, modified or deleted; NULL if nobody knows.';
+COMMENT ON COLUMN audit.files.path IS 'The file or folder, as the caller named it: relative to the home, or absolute. Of an execution: relative to the home, as the worker reports; NULL if nobody knows. Bytes that are not UTF-8 are written as \xNN.';
 COMMENT ON COLUMN audit.files.to_path IS 'Where it was moved; NULL for other operations.';
-COMMENT ON COLUMN audit.files.outcome IS 'WRITTEN, MOVED, DELETED, FAILED, or UNKNOWN: the change is under way, its gateway was killed, or the connection to the worker broke before the answer.';
-COMMENT ON COLUMN audit.files.size_bytes IS 'Bytes. Written: counted by the gateway (of an append, the appended bytes; of an extract, the archive). Moved and deleted: as the worker reports. NULL without an outcome.';
-COMMENT ON COLUMN audit.files.sha256 IS 'SHA-256 of the written bytes, computed by the gateway, in hexadecimal; NULL for other operations and for folders.';
+COMMENT ON COLUMN audit.files.outcome IS 'WRITTEN, MOVED, DELETED, FAILED, or UNKNOWN: the change is under way, its gateway was killed, or the connection to the worker broke before the answer. Of an execution: UNKNOWN if nobody knows what it changed (see reason).';
+COMMENT ON COLUMN audit.files.size_bytes IS 'Bytes. Written: counted by the gateway (of an append, the appended bytes; of an extract, the archive). Moved, deleted and changed by an execution: as the worker reports. NULL without an outcome.';
+COMMENT ON COLUMN audit.files.sha256 IS 'SHA-256 of the written bytes, computed by the gateway, in hexadecimal; NULL for other operations, for folders and for executions.';
 COMMENT ON COLUMN audit.files.is_new IS 'Whether nothing was there before, as the worker reports; NULL if nothing was written.';
 COMMENT ON COLUMN audit.files.files IS 'How many files and folders were deleted, as the worker reports; NULL for other operations.';
 COMMENT ON COLUMN audit.files.error_code IS 'The error code that the caller got; NULL without an error.';
-COMMENT ON COLUMN audit.files.requested_at IS 'When the change was recorded, before anything was sent to the worker.';
-COMMENT ON COLUMN audit.files.finished_at IS 'When its outcome was recorded; NULL if none was.';
+COMMENT ON COLUMN audit.files.requested_at IS 'When the change was recorded, before anything was sent to the worker. Of an execution: when it started.';
+COMMENT ON COLUMN audit.files.finished_at IS 'When its outcome was recorded; NULL if none was. Of an execution: when it ended.';
 COMMENT ON COLUMN audit.files.first_position IS 'Position of its first event. It gives the order in which changes were accepted.';
+COMMENT ON COLUMN audit.files.reason IS 'Why nobody knows what an execution changed (docs/files.md); otherwise NULL.';
+COMMENT ON COLUMN audit.files.is_shared IS 'Whether other code or the API may have made the change, because it ran at the same time; NULL for a call of a client.';
+COMMENT ON COLUMN audit.files.modified_at IS 'The file''s time of modification, which code can set to any time; NULL for a call of a client, and for a deleted file.';

@@ -18,6 +18,7 @@ export interface FileChange {
 /** Why there is no list of changes. docs/files.md explains each. */
 export type NoChangesReason =
   | 'too-many-entries'
+  | 'too-deep'
   | 'too-slow'
   | 'too-many-changes'
   | 'kernel-replaced'

@@ -44,6 +44,7 @@ beforeAll(async () => {
     cpuMs: null,
     status: 'WORKER_LOST',
     runMs: null,
+    files: { changes: null, reason: 'worker-lost', shared: false },
   });
   const at = new Date().toISOString();
   const [, , third] = await gateway.store
@@ -62,7 +63,17 @@ beforeAll(async () => {
   lost = ada.worker;
   session = ada.session;
   const bob = await openSession('bob');
-  await run(bob.session, 'print(6 * 7)', { cpuMs: 30 });
+  await run(bob.session, 'print(6 * 7)', {
+    cpuMs: 30,
+    files: {
+      changes: [
+        { path: 'b.png', change: 'CREATED', size: 7, modifiedAt: at },
+        { path: 'old', change: 'DELETED', size: null, modifiedAt: null },
+      ],
+      reason: null,
+      shared: true,
+    },
+  });
   await changeFiles(bob.session);
   await commitOne(
     gateway.store,
@@ -188,7 +199,7 @@ describe('docs/audit.md', () => {
 
 describe('audit.files', () => {
   it('8: tells who changed which file, and says UNKNOWN where no outcome is known', async () => {
-    const rows = await answer(8);
+    const rows = (await answer(8)).filter(({ source }) => source === 'api');
     expect(rows.map(({ path, operation, outcome }) => [path, operation, outcome])).toEqual([
       ['gone.txt', 'delete', 'UNKNOWN'],
       ['secret.csv', 'write', 'FAILED'],
@@ -197,6 +208,17 @@ describe('audit.files', () => {
     ]);
     expect(rows.at(-1)).toMatchObject({ userUuid: 'bob', sizeBytes: 3, sha256: 'f'.repeat(64) });
     expect(rows[1]).toMatchObject({ errorCode: 'FILE_ACCESS_DENIED' });
+  });
+
+  it('tells what executions changed, as far as anybody knows', async () => {
+    const rows = await db.sql`
+      SELECT user_uuid, operation, path, outcome, size_bytes, reason, is_shared, modified_at IS NULL AS is_undated
+      FROM audit.files WHERE source = 'execution' ORDER BY first_position, path`;
+    expect(rows.map((row) => Object.values(row))).toEqual([
+      ['ada', null, null, 'UNKNOWN', null, 'worker-lost', false, true],
+      ['bob', 'created', 'b.png', 'WRITTEN', 7, null, true, false],
+      ['bob', 'deleted', 'old', 'DELETED', null, null, true, true],
+    ]);
   });
 });
 

@@ -22,6 +22,7 @@ const KINDS: Readonly<Record<string, FileChangeKind>> = {
 };
 const REASONS: Readonly<Record<string, NoChangesReason>> = {
   too_many_entries: 'too-many-entries',
+  too_deep: 'too-deep',
   too_slow: 'too-slow',
   too_many_changes: 'too-many-changes',
   kernel_replaced: 'kernel-replaced',

@@ -51,7 +51,7 @@ export const ExecutionFiles = builder.objectRef<Comparison>('ExecutionFiles').im
     reason: t.exposeString('reason', {
       nullable: true,
       description:
-        'Why there is no list: too-many-entries, too-slow, too-many-changes, kernel-replaced, no-earlier-look, helper-away, worker-lost, session-ended or malformed. Null if there is one.',
+        'Why there is no list: too-many-entries, too-deep, too-slow, too-many-changes, kernel-replaced, no-earlier-look, helper-away, worker-lost, session-ended or malformed. Null if there is one.',
     }),
     shared: t.exposeBoolean('shared', {
       description:
