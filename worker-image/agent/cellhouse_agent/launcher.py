@@ -120,6 +120,9 @@ def kernel_environment(cpus: int) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        # A chart is shown as data, and as a page that opens in any browser that reaches cdn.plot.ly. By default, plotly
+        # would print its own 8 MB first.
+        "PLOTLY_RENDERER": "plotly_mimetype+colab",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "NUMEXPR_NUM_THREADS": threads,
