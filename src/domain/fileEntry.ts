@@ -143,7 +143,28 @@ export interface WorkerFiles {
   /** Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Counts what was in it. */
   remove(
     path: WorkerPath,
-    options?: { recursive?: boolean },
+    options?: { recursive?: boolean; ifMatch?: string },
+    signal?: AbortSignal,
+  ): Promise<{ size: number; files: number }>;
+  /**
+   * A folder as an archive. Its bytes end cleanly only if the archive is complete. FIFOs, sockets and devices are left
+   * out; a zip has no links either.
+   */
+  readArchive(
+    path: WorkerPath,
+    format: ArchiveFormat,
+    signal?: AbortSignal,
+  ): Promise<{ body: Readable }>;
+  /**
+   * Unpacks a tar archive into a folder, which is made if it is not there. Only files and folders may be in the archive.
+   * If this rejects, files that came before are there, each whole. @returns what the files have in all
+   */
+  writeArchive(
+    path: WorkerPath,
+    body: Readable,
+    options?: { length?: number },
     signal?: AbortSignal,
   ): Promise<{ size: number; files: number }>;
 }
+
+export type ArchiveFormat = 'tar' | 'zip';

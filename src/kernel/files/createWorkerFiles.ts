@@ -8,10 +8,10 @@ import type {
 import { KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
 import {
+  countSchema,
   entrySchema,
   listingSchema,
   movedSchema,
-  removedSchema,
   writtenSchema,
 } from './fileAnswers.ts';
 import { type Parameters, queryOf } from './fileQuery.ts';
@@ -59,14 +59,28 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
       const upload = length === undefined ? { body } : { body, length };
       return parsed(await ask('PUT', 'content', parameters, signal, upload), writtenSchema);
     },
+    readArchive: async (path, format, signal) => {
+      const { body } = await ask('GET', 'archive', { path, format }, signal);
+      return { body };
+    },
+    writeArchive: async (path, body, { length } = {}, signal) => {
+      const upload = length === undefined ? { body } : { body, length };
+      return parsed(
+        await ask('PUT', 'archive', { path, format: 'tar' }, signal, upload),
+        countSchema,
+      );
+    },
     makeDirectory: async (path, { parents } = {}, signal) =>
       parsed(await ask('POST', 'directory', { path, parents }, signal), writtenSchema),
     move: async (from, to, { overwrite } = {}, signal) =>
       parsed(await ask('POST', 'move', { from, to, overwrite }, signal), movedSchema).then(
         ({ entry }) => entry,
       ),
-    remove: async (path, { recursive } = {}, signal) =>
-      parsed(await ask('POST', 'delete', { path, recursive }, signal), removedSchema),
+    remove: async (path, { recursive, ifMatch } = {}, signal) =>
+      parsed(
+        await ask('POST', 'delete', { path, recursive, if_match: ifMatch }, signal),
+        countSchema,
+      ),
   };
 }
 

@@ -34,7 +34,8 @@ export const writtenSchema = z.object({ entry: entrySchema, created: z.boolean()
 
 export const movedSchema = z.object({ entry: entrySchema });
 
-export const removedSchema = z.object({
+/** How many files were deleted or unpacked, and their bytes. */
+export const countSchema = z.object({
   size: z.number().int().nonnegative(),
   files: z.number().int().nonnegative(),
 });

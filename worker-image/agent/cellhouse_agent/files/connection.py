@@ -39,7 +39,7 @@ class Connection:
     def __init__(self, handler: RequestHandler) -> None:
         stream = handler.detach()
         # tornado watches its own descriptor, and closes it.
-        self._socket: socket.socket = stream.socket.dup()  # type: ignore[attr-defined]
+        self._socket: socket.socket = stream.socket.dup()
         stream.close()
         self._socket.setblocking(False)
         self._loop = asyncio.get_running_loop()

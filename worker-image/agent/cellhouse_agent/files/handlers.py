@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -95,9 +94,5 @@ class DeleteHandler(FilesHandler):
     async def post(self) -> None:
         """Delete a file or folder."""
         query = self.query
-        await self.tell("delete", {"path": query.path(), "recursive": query.flag("recursive")})
-
-
-def header_of(entry: Fields) -> str:
-    """An entry as the value of a header: JSON in ASCII."""
-    return json.dumps(entry)
+        how = {"recursive": query.flag("recursive"), "if_match": query.text("if_match")}
+        await self.tell("delete", {"path": query.path(), **how})

@@ -58,18 +58,27 @@ class FilesHelper:
         self._has_ended = asyncio.Event()
         self._upkeep = asyncio.create_task(self._keep(first))
 
-    async def ask(self, do: str, fields: Fields, descriptor: int | None = None) -> Answered:
-        """Have an operation carried out. `descriptor` stays the caller's. Raises FileRefused."""
+    async def ask(self, do: str, fields: Fields) -> Answered:
+        """Have an operation carried out. Raises FileRefused."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                return await self.stream(do, fields)
+        except TimeoutError as error:
+            self._hang_up()
+            raise FileRefused("timed_out", "The file operation took too long.") from error
+
+    async def stream(self, do: str, fields: Fields, descriptor: int | None = None) -> Answered:
+        """The same for an operation that reads from or writes to a pipe, and so may take any time.
+
+        `descriptor` is the helper's end of the pipe, and stays the caller's. If the caller is cancelled, the operation
+        ends. Raises FileRefused.
+        """
         number = next(self._numbers)
         answer: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting[number] = answer
         try:
             self._send({"id": number, "do": do, **fields}, descriptor)
-            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-                return await answer
-        except TimeoutError as error:
-            self._hang_up()
-            raise FileRefused("timed_out", "The file operation took too long.") from error
+            return await answer
         except asyncio.CancelledError:
             self._forget(number, answer)
             raise

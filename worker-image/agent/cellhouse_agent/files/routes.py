@@ -8,6 +8,7 @@ from tornado.web import RequestHandler
 
 from cellhouse_agent.files import handlers
 from cellhouse_agent.files.access import FilesAccess
+from cellhouse_agent.files.archive import ArchiveHandler
 from cellhouse_agent.files.content import ContentHandler
 from cellhouse_agent.files.helper import FilesHelper
 
@@ -15,6 +16,7 @@ HANDLERS: dict[str, type[RequestHandler]] = {
     "/files/stat": handlers.StatHandler,
     "/files/list": handlers.ListHandler,
     "/files/content": ContentHandler,
+    "/files/archive": ArchiveHandler,
     "/files/directory": handlers.DirectoryHandler,
     "/files/move": handlers.MoveHandler,
     "/files/delete": handlers.DeleteHandler,

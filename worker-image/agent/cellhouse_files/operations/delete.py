@@ -6,19 +6,19 @@ import errno
 import os
 import stat
 
-from cellhouse_files.fields import path_field
-from cellhouse_files.paths import place_of
+from cellhouse_files.fields import path_field, tags_field
+from cellhouse_files.paths import FOLDER_FLAGS, place_of, step
 from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
+from cellhouse_files.writing import Precondition
 
 # More than a worker's disks hold. Code that makes files while they are deleted costs an error.
 MAX_DELETIONS = 1_000_000
 # Each level costs the memory of its names.
 MAX_LEVELS = 8_192
 REMOVALS_PER_TURN = 500
-FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def delete_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
@@ -26,6 +26,7 @@ def delete_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns
     place = place_of(path_field(fields))
     try:
         status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+        Precondition(tags_field(fields, "if_match")).check(status)
         removal = Removal()
         if not stat.S_ISDIR(status.st_mode):
             removal.unlink(place.name, place.folder, status)
@@ -64,10 +65,10 @@ class Removal:
                     if len(levels) >= MAX_LEVELS:
                         raise Refused("too_large", "The folder is too deep.")
                     levels.append((below, os.fstat(here)))
-                    here = _step(here, below)
+                    here = step(here, below)
                     continue
                 name, above = levels.pop()
-                here = _step(here, b"..")
+                here = step(here, b"..")
                 if not os.path.samestat(os.fstat(here), above):
                     raise Refused("busy", "The folder was moved while it was deleted.")
                 os.rmdir(name, dir_fd=here)
@@ -108,10 +109,3 @@ class Removal:
                 raise
             return name
         return None
-
-
-def _step(here: int, name: bytes) -> int:
-    """Open a folder from an open one, which is closed unless this fails."""
-    there = os.open(name, FOLDER_FLAGS, dir_fd=here)
-    os.close(here)
-    return there

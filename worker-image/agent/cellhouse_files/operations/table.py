@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cellhouse_files.archives.reading import read_archive
+from cellhouse_files.archives.writing import write_archive
 from cellhouse_files.operations.content import (
     finish_write,
     give_up_write,
@@ -24,4 +26,6 @@ OPERATIONS: dict[str, Operation] = {
     "make_folder": make_folder,
     "move": move_file,
     "delete": delete_file,
+    "read_archive": read_archive,
+    "write_archive": write_archive,
 }

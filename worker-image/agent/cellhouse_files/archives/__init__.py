@@ -1,0 +1,1 @@
+"""Folders as archives: tar in both directions, zip only to read."""
