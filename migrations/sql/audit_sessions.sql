@@ -13,7 +13,13 @@ CREATE OR REPLACE VIEW audit.sessions AS SELECT
   u.failed_executions AS failed_executions,
   u.run_ms AS run_ms,
   u.cpu_ms AS cpu_ms,
-  u.output_bytes AS output_bytes
+  u.output_bytes AS output_bytes,
+  s.has_options AS has_options,
+  s.metadata AS metadata,
+  s.environment_variable_names AS environment_variable_names,
+  s.idle_timeout_ms AS idle_timeout_ms,
+  s.max_life_ms AS max_life_ms,
+  s.expires_at AS expires_at
 FROM sessions s CROSS JOIN LATERAL (
   SELECT count(*) AS executions,
     count(*) FILTER (WHERE x.finished_at IS NOT NULL AND x.status <> 'OK') AS failed_executions,
@@ -39,3 +45,9 @@ COMMENT ON COLUMN audit.sessions.failed_executions IS 'How many of its execution
 COMMENT ON COLUMN audit.sessions.run_ms IS 'Sum of the milliseconds that its executions ran.';
 COMMENT ON COLUMN audit.sessions.cpu_ms IS 'Sum of the CPU milliseconds of its executions.';
 COMMENT ON COLUMN audit.sessions.output_bytes IS 'Sum of the bytes of output that its executions produced.';
+COMMENT ON COLUMN audit.sessions.has_options IS 'Whether it was opened with options.';
+COMMENT ON COLUMN audit.sessions.metadata IS 'The metadata that its caller gave it: an object of strings.';
+COMMENT ON COLUMN audit.sessions.environment_variable_names IS 'The names of its environment variables. Their values are stored only while it is open, and nowhere in this schema.';
+COMMENT ON COLUMN audit.sessions.idle_timeout_ms IS 'Its own idle time in milliseconds; NULL for that of the settings.';
+COMMENT ON COLUMN audit.sessions.max_life_ms IS 'The life in milliseconds that it was opened with; NULL for that of the settings.';
+COMMENT ON COLUMN audit.sessions.expires_at IS 'When its life ends or would have ended, as last changed; NULL if the settings alone decided.';

@@ -1,23 +1,43 @@
-/** How long sessions live. */
-import { milliseconds } from './setting.ts';
+/** How long sessions live, and what their options may be. */
+import { bytes, integer, milliseconds } from './setting.ts';
 
 export const SESSIONS = {
   sessionIdleTimeoutMs: milliseconds({
     name: 'SESSION_IDLE_TIMEOUT_MS',
-    text: 'A session ends after this time without a call. A session with a running execution is never idle.',
+    text: 'A session ends after this time without a use, unless openSession gave it another idle time. A session with a running execution is never idle.',
     fallback: 3_600_000,
     min: 1_000,
   }),
   sessionMaxLifeMs: milliseconds({
     name: 'SESSION_MAX_LIFE_MS',
-    text: 'A session ends after this time, even if it is in use.',
+    text: 'A session ends after this time, even if it is in use, unless openSession or extendSession gave it another life.',
     fallback: 86_400_000,
     min: 1_000,
   }),
   recyclingIntervalMs: milliseconds({
     name: 'RECYCLING_INTERVAL_MS',
-    text: 'How often the gateway looks for sessions that are idle or too old.',
+    text: 'How often the gateway looks for idle sessions. It looks once a second for those with an idle time of their own.',
     fallback: 300_000,
     min: 100,
+  }),
+  longestSessionLifeMs: milliseconds({
+    name: 'LONGEST_SESSION_LIFE_MS',
+    text: 'The longest life, counted from the opening of a session, that openSession and extendSession may give it. It is also the longest idle time.',
+    fallback: 604_800_000,
+    min: 1_000,
+  }),
+  maxSessionMetadataKeys: integer({
+    name: 'MAX_SESSION_METADATA_KEYS',
+    text: 'How many keys the metadata of a session may have.',
+    fallback: 64,
+    min: 0,
+    max: 10_000,
+  }),
+  maxSessionMetadataBytes: bytes({
+    name: 'MAX_SESSION_METADATA_BYTES',
+    text: 'The largest metadata of a session: all its keys and values in UTF-8.',
+    fallback: 16_384,
+    min: 0,
+    max: 1_048_576,
   }),
 };

@@ -35,6 +35,7 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
     endedAt: 'closedAt',
     eventTypes: {
       SessionOpened: true,
+      SessionLifeChanged: true,
       KernelRestartRequested: true,
       KernelRestarted: true,
       SessionClosed: true,

@@ -3,12 +3,14 @@
  *
  * ```
  *  (none) --open--> open --[restart requested]--kernel restarted--> open ... --close--> closed
+ *                   open --life changed--> open
  * ```
  * A user's request for a fresh kernel is recorded, and the gateway that holds the worker carries it out. Once a session
  * is closed, further commands record nothing: there is no kernel left to restart.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
+import { NO_OPTIONS, type SessionOptions } from './sessionOptions.ts';
 
 export type KernelRestartReason = 'timeout' | 'user' | 'died' | 'oom';
 export type CloseReason = 'released' | 'idle' | 'expired' | 'worker-lost' | 'shutdown';
@@ -23,14 +25,18 @@ export type SessionEvent =
         workerId: WorkerId;
         /** The user's previous session ended for another reason than their own release: its variables are lost. */
         followsLoss: boolean;
+        /** Left out for a session that was opened without options. */
+        options?: SessionOptions;
       }
     >
+  /** A caller moved the end of the session's life. */
+  | Event<'SessionLifeChanged', { expiresAt: string }>
   | Event<'KernelRestartRequested', Record<never, never>>
   | Event<'KernelRestarted', { reason: KernelRestartReason; executionId: ExecutionId | null }>
   | Event<'SessionClosed', { reason: CloseReason }>;
 
 /** The state that a session's events fold into, which is also its row in the table. `version` is that of its stream. */
-export interface Session {
+export interface Session extends SessionOptions {
   readonly id: SessionId;
   readonly version: number;
   readonly tenant: string;
@@ -38,6 +44,10 @@ export interface Session {
   readonly workerId: WorkerId;
   readonly followsLoss: boolean;
   readonly openedAt: Date;
+  /** Whether it was opened with options. */
+  readonly hasOptions: boolean;
+  /** When its life ends. Null: SESSION_MAX_LIFE_MS after its opening. */
+  readonly expiresAt: Date | null;
   readonly kernelRestarts: number;
   readonly kernelRestartedAt: Date | null;
   readonly closedAt: Date | null;
@@ -52,7 +62,10 @@ export type SessionCommand = { readonly at: string } & (
       readonly userUuid: string;
       readonly workerId: WorkerId;
       readonly previous: Session | null;
+      /** Null: without options. */
+      readonly options: SessionOptions | null;
     }
+  | { readonly type: 'ChangeSessionLife'; readonly expiresAt: string }
   | { readonly type: 'RequestKernelRestart' }
   | {
       readonly type: 'RecordKernelRestart';
@@ -69,11 +82,10 @@ export type SessionCommand = { readonly at: string } & (
 export function decideSession(command: SessionCommand, session: Session | null): SessionEvent[] {
   if (command.type === 'OpenSession') {
     if (session !== null) throw new WrongStateError('session', 'open already', command.type);
-    const { at, sessionId, tenant, userUuid, workerId, previous } = command;
+    const { type: _, previous, options, ...who } = command;
     const followsLoss = previous !== null && previous.closeReason !== 'released';
-    return [
-      { type: 'SessionOpened', data: { at, sessionId, tenant, userUuid, workerId, followsLoss } },
-    ];
+    const data = { ...who, followsLoss, ...(options && { options }) };
+    return [{ type: 'SessionOpened', data }];
   }
   if (session === null) throw new WrongStateError('session', 'not open', command.type);
   if (session.closedAt !== null) return [];
@@ -85,6 +97,8 @@ export function decideSession(command: SessionCommand, session: Session | null):
       const { reason, executionId } = command;
       return [{ type: 'KernelRestarted', data: { at, reason, executionId } }];
     }
+    case 'ChangeSessionLife':
+      return [{ type: 'SessionLifeChanged', data: { at, expiresAt: command.expiresAt } }];
     case 'CloseSession':
       return [{ type: 'SessionClosed', data: { at, reason: command.reason } }];
     default:
@@ -106,6 +120,8 @@ export function evolveSession(state: Session | null, event: SessionEvent): Sessi
       return next;
     case 'KernelRestarted':
       return { ...next, kernelRestarts: state.kernelRestarts + 1, kernelRestartedAt: at };
+    case 'SessionLifeChanged':
+      return { ...next, expiresAt: new Date(event.data.expiresAt) };
     case 'SessionClosed':
       return { ...next, closedAt: at, closeReason: event.data.reason };
     default:
@@ -116,6 +132,9 @@ export function evolveSession(state: Session | null, event: SessionEvent): Sessi
 type Opened = Extract<SessionEvent, { type: 'SessionOpened' }>['data'];
 
 function opened(data: Opened, version: number): Session {
+  const { metadata, environmentVariableNames, idleTimeoutMs, maxLifeMs } =
+    data.options ?? NO_OPTIONS;
+  const openedAt = new Date(data.at);
   return {
     id: data.sessionId,
     version: version + 1,
@@ -123,12 +142,23 @@ function opened(data: Opened, version: number): Session {
     userUuid: data.userUuid,
     workerId: data.workerId,
     followsLoss: data.followsLoss,
-    openedAt: new Date(data.at),
+    openedAt,
+    hasOptions: data.options !== undefined,
+    metadata,
+    environmentVariableNames,
+    idleTimeoutMs,
+    maxLifeMs,
+    expiresAt: maxLifeMs === null ? null : new Date(openedAt.getTime() + maxLifeMs),
     kernelRestarts: 0,
     kernelRestartedAt: null,
     closedAt: null,
     closeReason: null,
   };
+}
+
+/** When the session's life ends. @param maxLifeMs the life of a session that has none of its own */
+export function expiryOf({ expiresAt, openedAt }: Session, maxLifeMs: number): Date {
+  return expiresAt ?? new Date(openedAt.getTime() + maxLifeMs);
 }
 
 /** A key that names one user among all tenants. Both parts are validated, so neither contains the separator U+0000. */

@@ -86,6 +86,15 @@ export const sessions = pgTable(
     workerId: uuid('worker_id').notNull(),
     followsLoss: boolean('follows_loss').notNull(),
     openedAt: time('opened_at').notNull(),
+    hasOptions: boolean('has_options').notNull().default(false),
+    metadata: jsonb('metadata').notNull().default({}),
+    environmentVariableNames: text('environment_variable_names')
+      .array()
+      .notNull()
+      .default(sql`'{}'::text[]`),
+    idleTimeoutMs: count('idle_timeout_ms'),
+    maxLifeMs: count('max_life_ms'),
+    expiresAt: time('expires_at'),
     kernelRestarts: integer('kernel_restarts').notNull(),
     kernelRestartedAt: time('kernel_restarted_at'),
     closedAt: time('closed_at'),
@@ -101,6 +110,10 @@ export const sessions = pgTable(
     // A worker serves only one session.
     unique('sessions_worker_key').on(table.workerId),
     index('sessions_open_idx').on(table.openedAt).where(sql`${table.closedAt} is null`),
+    // Most sessions have no metadata.
+    index('sessions_metadata_idx')
+      .using('gin', table.metadata.op('jsonb_path_ops'))
+      .where(sql`${table.metadata} <> '{}'::jsonb`),
   ],
 );
 
@@ -111,6 +124,15 @@ export const sessions = pgTable(
 export const sessionUses = pgTable('session_uses', {
   sessionId: uuid('session_id').primaryKey(),
   usedAt: time('used_at').notNull(),
+});
+
+/**
+ * Sessions with options whose user has accepted their end by `release`, although nobody had released them before. No
+ * projection: a closed session has no further events, so that it can be pruned.
+ */
+export const acceptedEnds = pgTable('accepted_ends', {
+  sessionId: uuid('session_id').primaryKey(),
+  acceptedAt: time('accepted_at').notNull().defaultNow(),
 });
 
 export const executions = pgTable(

@@ -40,13 +40,20 @@ export const UNSETTLED_STATES = [
   'LOST',
 ] as const;
 
+/** What must hold when the end of a session is recorded. Otherwise it stays open: whatever came meanwhile wins. */
+export interface EndCondition {
+  /** The session must not have been used since then. The commit checks it. */
+  readonly idleSince?: Date;
+  /** Whether the session, as it is recorded now, is still to end. */
+  readonly isDue?: (session: Session) => boolean;
+}
+
 /** Why a worker ends: it is retired on purpose, or it was lost. */
 export type WorkerEnd =
   | {
       readonly type: 'RetireWorker';
       readonly reason: RetireReason;
-      /** Retires the worker only if its session was not used since then, so a request that arrives meanwhile wins. */
-      readonly idleSince?: Date;
+      readonly condition?: EndCondition;
     }
   | {
       readonly type: 'RecordLoss';
@@ -78,23 +85,36 @@ export async function loseIfEnded(deps: EndWorkerDeps, worker: Worker): Promise<
 
 /**
  * Records the end of a worker, then carries it out as far as possible now (the engine may be away).
- * @returns the session that this closed; null if none was open, or if it was used since `idleSince` and so stays open
+ * @returns the session that this closed; null if none was open, or if its condition does not hold and it stays open
  */
 export async function endWorker(
   deps: EndWorkerDeps,
   worker: Worker,
   why: WorkerEnd,
 ): Promise<Session | null> {
-  const closed = await record(deps, worker.id, why);
+  const closed = await recordEnd(deps, worker.id, why);
+  await carryOutEnd(deps, worker.id, worker.containerId);
+  return closed;
+}
+
+/**
+ * Carries out the end of a worker as far as possible now, if an end is recorded. Never throws: the next sweep does the
+ * rest.
+ * @param knownContainerId its container, if the caller knows one that is not recorded
+ */
+export async function carryOutEnd(
+  deps: EndWorkerDeps,
+  workerId: WorkerId,
+  knownContainerId: string | null = null,
+): Promise<void> {
   try {
-    const ended = await deps.database.queries.worker(worker.id);
-    const containerId = ended?.containerId ?? worker.containerId;
+    const ended = await deps.database.queries.worker(workerId);
+    const containerId = ended?.containerId ?? knownContainerId;
     if (ended?.state === 'RETIRED' || ended?.state === 'LOST')
       await settleWorker(deps, { ...ended, containerId });
   } catch (error: unknown) {
-    deps.onUnsettled(worker.id, error);
+    deps.onUnsettled(workerId, error);
   }
-  return closed;
 }
 
 /** Carries out the end of a worker that is recorded as retired or lost. @throws Error if anything of it is left */
@@ -111,7 +131,8 @@ interface Recorded {
   readonly session: Session | null;
 }
 
-async function record(
+/** Records the end of a worker, and does nothing else. @returns as {@link endWorker} */
+export async function recordEnd(
   { database, now }: EndWorkerDeps,
   workerId: WorkerId,
   why: WorkerEnd,
@@ -145,7 +166,8 @@ function decideEnd(
   why: WorkerEnd,
   at: string,
 ): Decision<'unchanged'> {
-  const idleSince = why.type === 'RetireWorker' ? why.idleSince : undefined;
+  const { idleSince, isDue } = (why.type === 'RetireWorker' && why.condition) || {};
+  if (isDue && session && !isDue(session)) return commitChanges({ streams: [] });
   const end = worker && appendEnd(worker, why, at);
   if (end && end.events.length === 0 && isLive(end.state)) return commitChanges({ streams: [] });
   return commitChanges({

@@ -16,7 +16,13 @@ import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
-import { type EndWorkerDeps, endWorker } from './endWorker.ts';
+import {
+  carryOutEnd,
+  type EndCondition,
+  type EndWorkerDeps,
+  endWorker,
+  recordEnd,
+} from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
@@ -173,9 +179,16 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     supply,
     closing,
     logger,
-    closeSession: async (session, reason, idleSince) => {
-      await closeSession(ending, session, reason, idleSince);
+    closeSession: async (session, reason, condition) => {
+      await closeSession(ending, session, reason, condition);
     },
+    recordExpiry: ({ workerId }, isDue) =>
+      recordEnd(ending, workerId, {
+        type: 'RetireWorker',
+        reason: 'expired',
+        condition: { isDue },
+      }),
+    carryOutEnd: (workerId) => carryOutEnd(ending, workerId),
   });
   const cpuYield = createCpuYield({
     heldWorkers,
@@ -213,15 +226,15 @@ function listen(
   };
 }
 
-/** Null if the session was closed already, or used since `idleSince`. */
+/** Null if the session was closed already, or if the condition does not hold. */
 async function closeSession(
   ending: EndWorkerDeps,
   { workerId }: Session,
   reason: RetireReason,
-  idleSince?: Date,
+  condition: EndCondition = {},
 ): Promise<Session | null> {
   const worker = await ending.database.queries.worker(workerId);
-  const why = { type: 'RetireWorker', reason, ...(idleSince && { idleSince }) } as const;
+  const why = { type: 'RetireWorker', reason, condition } as const;
   return worker && (await endWorker(ending, worker, why));
 }
 

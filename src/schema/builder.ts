@@ -8,7 +8,7 @@ export interface SchemaTypes {
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
-    JSON: { Input: never; Output: unknown };
+    JSON: { Input: unknown; Output: unknown };
   };
 }
 

@@ -11,6 +11,7 @@ import './pool/poolSnapshot.ts';
 import './pool/poolStatus.ts';
 import './pool/worker.ts';
 import './scalars.ts';
+import './session/openSession.ts';
 import './session/release.ts';
 import './session/session.ts';
 import './session/sessionSnapshot.ts';

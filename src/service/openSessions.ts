@@ -11,15 +11,22 @@ export interface OpenSessions {
   get(tenant: string, userUuid: string): Session | null;
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
+  /**
+   * Whether the open session has had an execution. Reads the database until it has. If two gateways ask at the same
+   * time, each may accept the first one.
+   */
+  hasExecution(session: Session): Promise<boolean>;
   apply(event: RecordedEvent): void;
   load(): Promise<void>;
 }
 
 export function createOpenSessions(
-  queries: Pick<Queries, 'openSession' | 'openSessions'>,
+  queries: Pick<Queries, 'openSession' | 'openSessions' | 'hasExecution'>,
 ): OpenSessions {
   const byUser = new Map<string, Session>();
   const byId = new Map<string, Session>();
+  /** The open sessions that are known to have had an execution. */
+  const used = new Set<string>();
   /** For each read under way, the sessions that were closed since it began. The read may still return them as open. */
   const readings = new Set<Set<string>>();
 
@@ -31,6 +38,7 @@ export function createOpenSessions(
 
   function remove(session: Session): void {
     byId.delete(session.id);
+    used.delete(session.id);
     const key = userKey(session.tenant, session.userUuid);
     if (byUser.get(key)?.id === session.id) byUser.delete(key);
   }
@@ -55,7 +63,13 @@ export function createOpenSessions(
         return session ? [session] : [];
       });
     },
+    hasExecution: async ({ id }) => {
+      if (!used.has(id) && (await queries.hasExecution(id)) && byId.has(id)) used.add(id);
+      return used.has(id);
+    },
     apply: ({ event, streamId, version }) => {
+      if (event.type === 'ExecutionRequested' && byId.has(event.data.sessionId))
+        used.add(event.data.sessionId);
       if (event.type === 'SessionOpened') put(evolveSession(null, event));
       if (event.type === 'SessionClosed') for (const closed of readings) closed.add(streamId);
       const session = byId.get(streamId);

@@ -24,6 +24,8 @@ import { followPoolStatus } from './pool/followPoolStatus.ts';
 import { poolStatus } from './pool/poolStatus.ts';
 import type { Principal } from './principal.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
+import { extendSession } from './sessions/extendSession.ts';
+import { openSession } from './sessions/openSession.ts';
 import { release } from './sessions/release.ts';
 import { restartKernel } from './sessions/restartKernel.ts';
 import { session } from './sessions/session.ts';
@@ -38,6 +40,8 @@ export const OPERATIONS = {
   interrupt,
   execution,
   session,
+  openSession,
+  extendSession,
   restartKernel,
   release,
   followExecution,

@@ -1,4 +1,5 @@
 /** Checks that several operations share. They throw BAD_USER_INPUT, with the field and the limit. */
+import type { Config } from '../config/config.ts';
 import { DomainError } from '../domain/errors.ts';
 
 /** A UUID is recommended, but any name up to this length is accepted. */
@@ -32,6 +33,24 @@ export function validateNumber(
   if (value >= min && value <= (max ?? value)) return value;
   if (max === null) return refuse(field, `is ${value}, but must be at least ${min}`, { min });
   return refuse(field, `is ${value}, but must be from ${min} to ${max}`, { limit: max });
+}
+
+/** The same for a number that must not have a fraction. @throws BAD_USER_INPUT */
+export function validateWholeNumber(
+  field: string,
+  value: number,
+  range: { readonly min: number; readonly max: number | null },
+): number {
+  if (!Number.isInteger(value)) refuse(field, `is ${value}, but must be a whole number`, {});
+  return validateNumber(field, value, range);
+}
+
+/** How long a call waits for a worker. Null or left out: as long as it may. @throws BAD_USER_INPUT */
+export function validateWait(
+  waitMs: number | null | undefined,
+  { workerWaitTimeoutMs: max }: Pick<Config, 'workerWaitTimeoutMs'>,
+): number {
+  return validateNumber('waitForWorkerMs', waitMs ?? max, { min: 0, max });
 }
 
 /** @throws BAD_USER_INPUT, with `details` beside the field */

@@ -4,6 +4,7 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { OutputBounds, OutputItem } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';
+import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Queries } from '../../src/events/queries/createQueries.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -147,11 +148,30 @@ describe('sessions', () => {
     expect(await queries.touchSession(usedBefore.id, msLater(50))).toBe(true);
     const young = await open('young', 150);
     const ids = (sessions: readonly Session[]) => sessions.map(({ id }) => id);
-    const since = await queries.sessionsIdleSince(msLater(100), 10);
-    expect(ids(since)).toEqual([unused.id, idle.id, usedBefore.id]);
-    expect(ids(await queries.sessionsIdleSince(msLater(100), 1))).toEqual([unused.id]);
-    const old = await queries.sessionsOpenedBefore(msLater(3), 10);
-    expect(ids(old)).toEqual([unused.id, idle.id, busy.id]);
+    const short = await commitOne<'session'>(
+      gateway.store,
+      sessionOpened({
+        userUuid: 'short',
+        at: msLater(140).toISOString(),
+        options: { ...NO_OPTIONS, idleTimeoutMs: 5 },
+      }),
+    );
+    const long = await commitOne<'session'>(
+      gateway.store,
+      sessionOpened({
+        userUuid: 'long',
+        at: msLater(7).toISOString(),
+        options: { ...NO_OPTIONS, idleTimeoutMs: 1_000, maxLifeMs: 143 },
+      }),
+    );
+    const rule = { at: msLater(150), timeoutMs: 50, isOwnOnly: false };
+    const since = await queries.idleSessions(rule, 10);
+    expect(ids(since)).toEqual([unused.id, idle.id, usedBefore.id, short.id]);
+    expect(ids(await queries.idleSessions(rule, 1))).toEqual([unused.id]);
+    expect(ids(await queries.idleSessions({ ...rule, isOwnOnly: true }, 10))).toEqual([short.id]);
+    const expired = await queries.expiredSessions(msLater(150), 148, 10);
+    expect(ids(expired)).toEqual([unused.id, idle.id, busy.id, long.id]);
+    expect(ids(await queries.expiredSessions(msLater(149), 1_000, 10))).toEqual([]);
     expect(await queries.lastActivity(ids([unused, idle, busy, usedBefore]))).toEqual(
       new Map([
         [unused.id, null],

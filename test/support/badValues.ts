@@ -10,6 +10,10 @@ export const LIMITS = {
   keyChars: 256,
   cells: 64,
   page: 1_000,
+  longestLifeMs: 604_800_000,
+  metadataKeys: 64,
+  metadataKeyChars: 128,
+  metadataBytes: 16_384,
 } as const;
 
 export interface BadValue {
@@ -62,6 +66,56 @@ function badNumber(field: string, least: number, limit: number): readonly BadVal
 export const BAD_TIMEOUTS = badNumber('timeoutMs', 1, LIMITS.executionTimeoutMs);
 export const BAD_WAITS = badNumber('waitForWorkerMs', 0, LIMITS.workerWaitMs);
 export const BAD_PAGE_SIZES = badNumber('first', 1, LIMITS.page);
+
+/** For an argument of type Float that takes whole milliseconds. */
+function badMilliseconds(field: string, least: number): readonly BadValue[] {
+  const limit = LIMITS.longestLifeMs;
+  return [
+    { what: 'is too little', value: least - 1, field },
+    { what: 'is too much', value: limit + 1, field, limit },
+    { what: 'is far too much', value: 1e300, field, limit },
+    { what: 'is no whole number', value: 1_000.5, field },
+    { what: 'is no number', value: 'soon' },
+  ];
+}
+
+export const BAD_IDLE_TIMES = badMilliseconds('idleTimeoutMs', 1_000);
+export const BAD_LIVES = badMilliseconds('maxLifeMs', 1_000);
+export const BAD_FURTHER_LIVES = badMilliseconds('lifeMs', 0);
+
+const keys = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, '']));
+
+export const BAD_METADATA: readonly BadValue[] = [
+  { what: 'is no object', value: 'text', field: 'metadata' },
+  { what: 'is a number', value: 7, field: 'metadata' },
+  { what: 'is a list', value: ['a'], field: 'metadata' },
+  { what: 'has a value that is a number', value: { a: 1 }, field: 'metadata' },
+  { what: 'has a value that is null', value: { a: null }, field: 'metadata' },
+  { what: 'has a value that is an object', value: { a: { b: 'c' } }, field: 'metadata' },
+  { what: 'has an empty key', value: { '': 'a' }, field: 'metadata' },
+  {
+    what: 'has too many keys',
+    value: keys(LIMITS.metadataKeys + 1),
+    field: 'metadata',
+    limit: LIMITS.metadataKeys,
+  },
+  {
+    what: 'has a key that is too long',
+    value: { ['x'.repeat(LIMITS.metadataKeyChars + 1)]: 'a' },
+    field: 'metadata',
+    limit: LIMITS.metadataKeyChars,
+  },
+  {
+    what: 'is over the limit, in bytes of UTF-8',
+    value: { a: '波'.repeat(LIMITS.metadataBytes / 3 + 1) },
+    field: 'metadata',
+    limit: LIMITS.metadataBytes,
+  },
+  { what: 'holds U+0000', value: { a: 'b\u0000' }, field: 'metadata' },
+  { what: 'holds a lone surrogate', value: { a: 'b\ud800' }, field: 'metadata' },
+  { what: 'holds U+0000 in a key', value: { 'a\u0000': 'b' }, field: 'metadata' },
+];
 
 export const BAD_CURSORS: readonly BadValue[] = [
   { what: 'is empty', value: '', field: 'after' },

@@ -2,6 +2,7 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem, OutputPage } from '../../src/domain/output.ts';
 import type { PoolStatus } from '../../src/domain/poolStatus.ts';
 import type { Session } from '../../src/domain/session.ts';
+import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createAnswer } from '../../src/service/answer/answer.ts';
 import type { AnswerReads } from '../../src/service/answer/answerReads.ts';
@@ -35,6 +36,7 @@ export function memoryService(given: MemoryParts = {}): Service {
   const reads: AnswerReads = {
     sessions: async (ids) => ids.map((id) => sessionRow({ id })),
     workers: refuse,
+    sessionTimes: refuse,
     lastActiveAt: refuse,
     codes: refuse,
     outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
@@ -115,6 +117,9 @@ function sessionRow(facts: Partial<Session> = {}): Session {
     workerId: newId(),
     followsLoss: false,
     openedAt: new Date('2026-01-31T12:00:00.000Z'),
+    hasOptions: false,
+    ...NO_OPTIONS,
+    expiresAt: null,
     kernelRestarts: 0,
     kernelRestartedAt: null,
     closedAt: null,

@@ -6,8 +6,12 @@
 import {
   BAD_CODES,
   BAD_CURSORS,
+  BAD_FURTHER_LIVES,
+  BAD_IDLE_TIMES,
   BAD_IDS,
   BAD_KEYS,
+  BAD_LIVES,
+  BAD_METADATA,
   BAD_PAGE_SIZES,
   BAD_SEQS,
   BAD_TIMEOUTS,
@@ -24,6 +28,7 @@ const SOMEONE = { userUuid: 'someone', code: '1' };
 const RUN = (how: string) =>
   `mutation ($value: ExecuteInput!) { ${how}(input: $value) { status } }`;
 const BATCH = 'mutation ($value: ExecuteBatchInput!) { executeBatch(input: $value) { status } }';
+const OPEN = 'mutation ($value: OpenSessionInput!) { openSession(input: $value) { id } }';
 const RELEASE = 'mutation ($value: ReleaseInput!) { release(input: $value) { released } }';
 
 const run = (field: string, bad: readonly BadValue[]) =>
@@ -43,6 +48,11 @@ const cell = (field: string, bad: readonly BadValue[]) =>
       userUuid: 'someone',
       cells: [{ code: '1' }, { code: '2', [field]: value }],
     }),
+  });
+
+const open = (field: string, bad: readonly BadValue[]) =>
+  rows(`OpenSessionInput.${field}`, OPEN, bad, {
+    given: (value) => ({ userUuid: 'someone', [field]: value }),
   });
 
 const mutations: readonly Refusal[] = [
@@ -71,6 +81,22 @@ const mutations: readonly Refusal[] = [
   ...cell('code', BAD_CODES),
   ...cell('timeoutMs', BAD_TIMEOUTS),
   ...cell('idempotencyKey', BAD_KEYS),
+  ...rows('Mutation.openSession(input:)', OPEN, [MISSING]),
+  ...open('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...open('metadata', BAD_METADATA),
+  ...open('idleTimeoutMs', BAD_IDLE_TIMES),
+  ...open('maxLifeMs', BAD_LIVES),
+  ...open('waitForWorkerMs', BAD_WAITS),
+  ...rows(
+    'Mutation.extendSession(userUuid:)',
+    'mutation ($value: String!) { extendSession(userUuid: $value, lifeMs: 1) { id } }',
+    [MISSING, ...BAD_USER_UUIDS],
+  ),
+  ...rows(
+    'Mutation.extendSession(lifeMs:)',
+    'mutation ($value: Float!) { extendSession(userUuid: "someone", lifeMs: $value) { id } }',
+    [MISSING, ...BAD_FURTHER_LIVES],
+  ),
   ...rows('Mutation.release(input:)', RELEASE, [MISSING]),
   ...rows('ReleaseInput.userUuid', RELEASE, [MISSING, ...BAD_USER_UUIDS], {
     given: (userUuid) => ({ userUuid }),
@@ -131,7 +157,9 @@ const queries: readonly Refusal[] = [
   ...list('executions', 'status', 'ExecutionStatus', BAD_ENUM),
   ...list('executions', 'from', 'DateTime', BAD_TIMES),
   ...list('executions', 'to', 'DateTime', BAD_TIMES),
+  ...list('executions', 'metadata', 'JSON', BAD_METADATA),
   ...list('sessions', 'userUuid', 'String', BAD_USER_UUIDS),
+  ...list('sessions', 'metadata', 'JSON', BAD_METADATA),
   ...list('sessions', 'isOpen', 'Boolean', [{ what: 'is no Boolean', value: 'yes' }]),
   ...list('workers', 'states', '[WorkerState!]', BAD_ENUM),
   ...list('events', 'types', '[String!]', [

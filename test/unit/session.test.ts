@@ -8,6 +8,7 @@ import {
   type SessionCommand,
   type SessionEvent,
 } from '../../src/domain/session.ts';
+import { NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
 import { newId } from '../../src/process/newId.ts';
 import { deciderSpecification } from '../support/deciderSpecification.ts';
 
@@ -22,14 +23,28 @@ const who = {
 };
 const cause = { at, reason: 'timeout', executionId } as const;
 
-const open = { type: 'OpenSession', ...who, previous: null } as const satisfies SessionCommand;
+const open = {
+  type: 'OpenSession',
+  ...who,
+  previous: null,
+  options: null,
+} as const satisfies SessionCommand;
 const request: SessionCommand = { type: 'RequestKernelRestart', at };
 const restart: SessionCommand = { type: 'RecordKernelRestart', ...cause };
+const expiresAt = '2026-01-02T05:00:00.000Z';
+const live: SessionCommand = { type: 'ChangeSessionLife', at, expiresAt };
+const options = {
+  metadata: { team: 'red' },
+  environmentVariableNames: ['TOKEN'],
+  idleTimeoutMs: 2_000,
+  maxLifeMs: 60_000,
+};
 const close: SessionCommand = { type: 'CloseSession', at, reason: 'idle' };
 
 const opened: SessionEvent = { type: 'SessionOpened', data: { ...who, followsLoss: false } };
 const requested: SessionEvent = { type: 'KernelRestartRequested', data: { at } };
 const restarted: SessionEvent = { type: 'KernelRestarted', data: cause };
+const lives: SessionEvent = { type: 'SessionLifeChanged', data: { at, expiresAt } };
 const closed = (reason: CloseReason): SessionEvent => ({
   type: 'SessionClosed',
   data: { at, reason },
@@ -44,7 +59,38 @@ describe('a session', () => {
     expect(given(opened).state).toMatchObject({ id, tenant, userUuid, workerId, closedAt: null });
   });
 
-  it.each([request, restart, close])('given none, when $type: refused', (command) => {
+  it('given none, when opened with options: they are recorded, and its life ends at a time of its own', () => {
+    const data = { ...who, followsLoss: false, options };
+    given()
+      .when({ ...open, options })
+      .then({ type: 'SessionOpened', data });
+    expect(given({ type: 'SessionOpened', data }).state).toMatchObject({
+      ...options,
+      hasOptions: true,
+      expiresAt: new Date('2026-01-02T03:05:05.678Z'),
+    });
+  });
+
+  it('given none, when opened without options: nothing of options is recorded, as before they existed', () => {
+    expect(opened.data).not.toHaveProperty('options');
+    expect(given(opened).state).toMatchObject({
+      ...NO_OPTIONS,
+      hasOptions: false,
+      expiresAt: null,
+    });
+  });
+
+  it('given open, when its life is changed: it ends at the new time, each time', () => {
+    given(opened).when(live).then(lives);
+    given(opened, lives).when(live).then(lives);
+    expect(given(opened, lives).state).toMatchObject({
+      version: 2,
+      expiresAt: new Date(expiresAt),
+      hasOptions: false,
+    });
+  });
+
+  it.each([request, restart, live, close])('given none, when $type: refused', (command) => {
     given().when(command).thenThrows();
   });
 
@@ -72,7 +118,7 @@ describe('a session', () => {
     expect(state).toMatchObject({ closedAt: new Date(at), closeReason: 'idle' });
   });
 
-  it.each([request, restart, close])('given closed, when $type: nothing', (command) => {
+  it.each([request, restart, live, close])('given closed, when $type: nothing', (command) => {
     given(opened, closed('released')).when(command).then();
   });
 
@@ -95,6 +141,7 @@ describe('any sequence of commands on a session', () => {
     open,
     request,
     restart,
+    live,
     close,
     { type: 'CloseSession', at, reason: 'released' },
     { type: 'RecordKernelRestart', at, reason: 'oom', executionId: null },

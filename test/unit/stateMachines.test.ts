@@ -99,7 +99,9 @@ const sessionCommands: SessionCommand[] = [
     userUuid: 'ann',
     workerId: newId(),
     previous: null,
+    options: null,
   },
+  { type: 'ChangeSessionLife', at, expiresAt: at },
   { type: 'RequestKernelRestart', at },
   { type: 'RecordKernelRestart', at, reason: 'user', executionId: null },
   { type: 'CloseSession', at, reason: 'released' },
@@ -190,7 +192,7 @@ const WALKS: Readonly<
         evolve: evolveSession,
         nameOf: ({ closedAt }) => (closedAt ? 'CLOSED' : 'OPEN'),
       }),
-    arrows: 4,
+    arrows: 5,
   },
   execution: {
     walk: () =>

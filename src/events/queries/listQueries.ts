@@ -28,13 +28,19 @@ interface ExecutionFilter {
   readonly from: Date | null;
   /** Only executions requested before this time. */
   readonly to: Date | null;
+  /** Only executions of sessions whose metadata have all these pairs. */
+  readonly metadata: Metadata | null;
 }
 
 interface SessionFilter {
   readonly tenant: string;
   readonly userUuid: string | null;
   readonly isOpen: boolean | null;
+  /** Only sessions whose metadata have all these pairs. */
+  readonly metadata: Metadata | null;
 }
+
+type Metadata = Session['metadata'];
 
 interface WorkerFilter {
   readonly poolId: PoolId;
@@ -57,10 +63,16 @@ export function createListQueries({ sql, answered }: Client) {
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
 
+  /** The condition that a session's metadata have all these pairs. Without any, every session has them. */
+  const having = (metadata: Metadata) =>
+    Object.keys(metadata).length === 0
+      ? sql`true`
+      : sql`metadata <> '{}'::jsonb AND metadata @> ${JSON.stringify(metadata)}::text::jsonb`;
+
   return {
     /** @param before position of an execution's ExecutionRequested: only earlier executions are returned */
     executionPage: async (
-      { tenant, userUuid, status, from, to }: ExecutionFilter,
+      { tenant, userUuid, status, from, to, metadata }: ExecutionFilter,
       before: number | null,
       limit: number,
     ): Promise<Placed<Execution>[]> => {
@@ -70,6 +82,7 @@ export function createListQueries({ sql, answered }: Client) {
           ${status === null ? sql`` : sql`AND status = ${status}`}
           ${from === null ? sql`` : sql`AND requested_at >= ${from}`}
           ${to === null ? sql`` : sql`AND requested_at < ${to}`}
+          ${metadata === null ? sql`` : sql`AND session_id IN (SELECT id FROM sessions WHERE ${having(metadata)})`}
           ${pageBefore('requested_position', before, limit)}`);
       return rows.map((row) => ({
         item: toExecution(row),
@@ -79,7 +92,7 @@ export function createListQueries({ sql, answered }: Client) {
 
     /** Ordered by id, and thus by the time of creation. */
     sessionPage: async (
-      { tenant, userUuid, isOpen }: SessionFilter,
+      { tenant, userUuid, isOpen, metadata }: SessionFilter,
       before: string | null,
       limit: number,
     ): Promise<Placed<Session>[]> => {
@@ -87,6 +100,7 @@ export function createListQueries({ sql, answered }: Client) {
         SELECT * FROM sessions WHERE tenant = ${tenant}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
           ${isOpen === null ? sql`` : sql`AND (closed_at IS NULL) = ${isOpen}`}
+          ${metadata === null ? sql`` : sql`AND ${having(metadata)}`}
           ${pageBefore('id', before, limit)}`);
       return rows.map((item) => ({ item, cursor: item.id }));
     },

@@ -45,23 +45,44 @@ function many({ sql, answered }: Client) {
         SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
 
     /**
-     * Open sessions that have been idle since `before`, oldest first: opened before it, with no unfinished execution,
-     * none that finished at `before` or later, and no other use since then.
+     * Open sessions that are idle, oldest first: opened before their idle time began, with no unfinished execution, none
+     * that finished in it, and no other use in it.
      */
-    sessionsIdleSince: async (before: Date, limit: number): Promise<Session[]> =>
+    idleSessions: async (
+      { at, timeoutMs, isOwnOnly }: IdleRule,
+      limit: number,
+    ): Promise<Session[]> =>
       await answered(sql<Session[]>`
-        SELECT * FROM sessions s WHERE closed_at IS NULL AND opened_at < ${before}
+        SELECT s.* FROM sessions s, LATERAL (
+          SELECT ${at}::timestamptz - coalesce(s.idle_timeout_ms, ${timeoutMs}) * interval '1 ms' AS since
+        ) idle
+        WHERE s.closed_at IS NULL AND s.opened_at < idle.since
+          ${isOwnOnly ? sql`AND s.idle_timeout_ms IS NOT NULL` : sql``}
           AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at IS NULL)
-          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= ${before})
-          AND NOT EXISTS (SELECT FROM session_uses u WHERE u.session_id = s.id AND u.used_at >= ${before})
-        ORDER BY opened_at, id LIMIT ${limit}`),
+          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= idle.since)
+          AND NOT EXISTS (SELECT FROM session_uses u WHERE u.session_id = s.id AND u.used_at >= idle.since)
+        ORDER BY s.opened_at, s.id LIMIT ${limit}`),
 
-    /** Open sessions that were opened before `before`, oldest first. */
-    sessionsOpenedBefore: async (before: Date, limit: number): Promise<Session[]> =>
+    /**
+     * Open sessions whose life is over at `at`, oldest first.
+     * @param maxLifeMs the life of a session that has none of its own, counted from its opening
+     */
+    expiredSessions: async (at: Date, maxLifeMs: number, limit: number): Promise<Session[]> =>
       await answered(sql<Session[]>`
-        SELECT * FROM sessions WHERE closed_at IS NULL AND opened_at < ${before}
+        SELECT * FROM sessions WHERE closed_at IS NULL
+          AND coalesce(expires_at, opened_at + ${maxLifeMs} * interval '1 ms') <= ${at}
         ORDER BY opened_at, id LIMIT ${limit}`),
   };
+}
+
+/** When sessions are idle. */
+export interface IdleRule {
+  /** The time that counts as now. */
+  readonly at: Date;
+  /** The idle time of sessions that have none of their own. */
+  readonly timeoutMs: number;
+  /** Whether only sessions with an idle time of their own are wanted. */
+  readonly isOwnOnly: boolean;
 }
 
 function uses({ sql, answered }: Client) {
@@ -79,6 +100,25 @@ function uses({ sql, answered }: Client) {
         INSERT INTO session_uses AS u (session_id, used_at) SELECT open.id, ${at}::timestamptz FROM open
         ON CONFLICT (session_id) DO UPDATE SET used_at = greatest(u.used_at, excluded.used_at)`);
       return count > 0;
+    },
+
+    /** Whether the user has accepted the end of this session with options. */
+    isEndAccepted: async (id: SessionId): Promise<boolean> => {
+      const rows = await answered(sql`SELECT FROM accepted_ends WHERE session_id = ${id}`);
+      return rows.length > 0;
+    },
+
+    /** Records that the user accepts the end of this session. Idempotent. */
+    acceptEnd: async (id: SessionId): Promise<void> => {
+      await answered(
+        sql`INSERT INTO accepted_ends (session_id) VALUES (${id}) ON CONFLICT DO NOTHING`,
+      );
+    },
+
+    /** Whether the session ever had an execution. */
+    hasExecution: async (id: SessionId): Promise<boolean> => {
+      const rows = await answered(sql`SELECT FROM executions WHERE session_id = ${id} LIMIT 1`);
+      return rows.length > 0;
     },
   };
 }

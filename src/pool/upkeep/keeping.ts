@@ -8,6 +8,7 @@ import type { EndWorkerDeps } from '../endWorker.ts';
 import type { Supply } from '../supply/supply.ts';
 import type { WorkerMaking } from '../supply/workerMaking.ts';
 import { adoptLive, createOrphanAdoption } from './adoptOrphans.ts';
+import type { ExpiryDeps } from './expireSessions.ts';
 import { type ReconcileDeps, reconcile, reconcileWorker } from './reconcile.ts';
 import type { RecycleDeps } from './recycleSessions.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -18,6 +19,8 @@ export interface KeepingDeps extends EndWorkerDeps {
   readonly making: WorkerMaking;
   readonly supply: Pick<Supply, 'workerIdle' | 'workerMissing' | 'engineAway' | 'engineBack'>;
   readonly closeSession: RecycleDeps['closeSession'];
+  readonly recordExpiry: ExpiryDeps['record'];
+  readonly carryOutEnd: ExpiryDeps['carryOut'];
   /** Aborted when the pool closes. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
@@ -61,6 +64,8 @@ export function createKeeping(deps: KeepingDeps): Keeping {
       reconcile: (worker) => reconcileWorker(reconciling, worker, null),
     }),
     sweep: () => reconcile(reconciling),
+    record: deps.recordExpiry,
+    carryOut: deps.carryOutEnd,
     onLook: () => {
       supply.workerIdle();
       supply.workerMissing();

@@ -1,39 +1,42 @@
-/** Ends idle sessions and sessions that are too old. Several end in parallel, because removing a container is slow. */
+/** Ends idle sessions. Several end in parallel, because removing a container is slow. */
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
+import type { EndCondition } from '../endWorker.ts';
 
-const MAX_SESSIONS_A_ROUND = 100;
+/** Limits the rows of one read. The next round ends the rest. */
+export const MAX_SESSIONS_A_ROUND = 100;
 /** The engine can remove this many containers at a time without slowing down its other work. */
-const MAX_PARALLEL_CLOSES = 4;
+export const MAX_PARALLEL_CLOSES = 4;
 
 export interface RecycleDeps {
-  readonly queries: Pick<Queries, 'sessionsIdleSince' | 'sessionsOpenedBefore'>;
+  readonly queries: Pick<Queries, 'idleSessions'>;
   readonly logger: Logger;
   readonly now: () => Date;
   readonly sessionIdleTimeoutMs: number;
-  readonly sessionMaxLifeMs: number;
-  /** Ends the session. @param idleSince if given, only if the session was not used since then; the commit checks it */
+  /** Ends the session if it is idle: the commit checks it. */
   readonly closeSession: (
     session: Session,
-    reason: 'idle' | 'expired',
-    idleSince?: Date,
+    reason: 'idle',
+    condition: EndCondition,
   ) => Promise<void>;
   /** Asked before each session. True: another gateway is the keeper now, or this gateway is stopping. */
   readonly isOver: () => boolean;
 }
 
-/** Runs one round. A session that cannot be ended does not delay the others; the next round tries again. */
-export async function recycleSessions(deps: RecycleDeps): Promise<void> {
-  const { queries } = deps;
-  const now = deps.now().getTime();
-  const idleSince = new Date(now - deps.sessionIdleTimeoutMs);
-  const tooOld = new Date(now - deps.sessionMaxLifeMs);
-  const idle = await queries.sessionsIdleSince(idleSince, MAX_SESSIONS_A_ROUND);
-  await closeAll(deps, idle, (session) => deps.closeSession(session, 'idle', idleSince));
-  const old = await queries.sessionsOpenedBefore(tooOld, MAX_SESSIONS_A_ROUND);
-  await closeAll(deps, old, (session) => deps.closeSession(session, 'expired'));
+/**
+ * Runs one round. A session that cannot be ended does not delay the others; the next round tries again.
+ * @param isOwnOnly whether to end only sessions with an idle time of their own
+ */
+export async function recycleSessions(deps: RecycleDeps, isOwnOnly: boolean): Promise<void> {
+  const { queries, sessionIdleTimeoutMs: timeoutMs } = deps;
+  const at = deps.now();
+  const idle = await queries.idleSessions({ at, timeoutMs, isOwnOnly }, MAX_SESSIONS_A_ROUND);
+  await closeAll(deps, idle, (session) => {
+    const idleMs = session.idleTimeoutMs ?? timeoutMs;
+    return deps.closeSession(session, 'idle', { idleSince: new Date(at.getTime() - idleMs) });
+  });
 }
 
 async function closeAll(

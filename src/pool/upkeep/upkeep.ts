@@ -9,6 +9,7 @@ import { pause } from '../../async/pause.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
+import { createExpiry, type ExpiryDeps } from './expireSessions.ts';
 import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
 
 /**
@@ -16,13 +17,22 @@ import { type RecycleDeps, recycleSessions } from './recycleSessions.ts';
  * after at most the life of a lease (2 s) plus this time. The sum must stay below 3 s.
  */
 const LOOK_INTERVAL_MS = 500;
+/**
+ * How often the keeper looks for sessions whose life is over. A session ends within 1 s of that time, or within 4 s if
+ * the keeper has just died.
+ */
+const EXPIRY_INTERVAL_MS = 250;
+/** How often the keeper looks for idle sessions among those with an idle time of their own, which may be short. */
+const OWN_IDLE_INTERVAL_MS = 1_000;
 /** The engine reports deaths immediately. The sweep catches those that it did not report. */
 const SWEEP_INTERVAL_MS = 30_000;
 /** How long `close()` waits for work in progress. After that, it abandons the work: all of it can be repeated. */
 const CLOSE_TIMEOUT_MS = 2_000;
 const UPKEEP_LEASE = 'upkeep';
 
-export interface UpkeepDeps extends Omit<RecycleDeps, 'queries' | 'isOver'> {
+export interface UpkeepDeps
+  extends Omit<RecycleDeps, 'queries' | 'isOver'>,
+    Omit<ExpiryDeps, 'queries'> {
   readonly database: Database;
   readonly logger: Logger;
   readonly recyclingIntervalMs: number;
@@ -48,12 +58,15 @@ export interface Upkeep {
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const { leases, queries } = deps.database;
   const closing = new AbortController();
-  let looking: Promise<void> = Promise.resolve();
+  let looking: Promise<unknown> = Promise.resolve();
   const isKeeper = () => leases.isHeld(UPKEEP_LEASE);
   const isOver = () => closing.signal.aborted || !isKeeper();
   const sweeping = createChore(deps.logger, SWEEP_INTERVAL_MS, deps.sweep);
+  const expiry = createExpiry({ ...deps, queries });
+  const recycleOwn = () => recycleSessions({ ...deps, queries, isOver }, true);
+  const recyclingOwn = createChore(deps.logger, OWN_IDLE_INTERVAL_MS, recycleOwn);
   const recycling = createChore(deps.logger, deps.recyclingIntervalMs, async () => {
-    await recycleSessions({ ...deps, queries, isOver });
+    await recycleSessions({ ...deps, queries, isOver }, false);
     if (isOver()) return;
     await queries.deleteIdempotencyKeys(new Date(deps.now().getTime() - deps.idempotencyTtlMs));
     await queries.deleteRemovedWorkersCursors();
@@ -74,6 +87,20 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     recycling.doIfDue();
   }
 
+  /** Apart from the looks, so that nothing that a look waits for delays the end of a session. */
+  async function keepExpiring(): Promise<void> {
+    for (;;) {
+      await pause(EXPIRY_INTERVAL_MS, closing.signal);
+      if (closing.signal.aborted) return;
+      if (isOver()) continue;
+      await expiry.round().catch(async (error: unknown) => {
+        goOn(deps.logger, error);
+        await pause(LOOK_INTERVAL_MS, closing.signal);
+      });
+      recyclingOwn.doIfDue();
+    }
+  }
+
   async function keepLooking(): Promise<void> {
     for (;;) {
       await pause(nextLookMs, closing.signal);
@@ -89,11 +116,12 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      looking = keepLooking();
+      looking = Promise.all([keepLooking(), keepExpiring()]);
     },
     close: async () => {
       closing.abort();
-      const all = Promise.all([looking, sweeping.done(), recycling.done()]);
+      const chores = [sweeping, recycling, recyclingOwn, expiry].map((chore) => chore.done());
+      const all = Promise.all([looking, ...chores]);
       await within(CLOSE_TIMEOUT_MS, all, () => undefined);
     },
   };

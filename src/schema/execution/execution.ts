@@ -2,7 +2,7 @@
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
-import { Session } from '../session/session.ts';
+import { METADATA_FILTER, Session } from '../session/session.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFiles } from './executionFiles.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
@@ -186,6 +186,7 @@ builder.queryFields((t) => ({
       status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
       from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
       to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
+      metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
     },
     resolve: (_root, { first, after, ...filter }, { service, principal }) =>

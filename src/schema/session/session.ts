@@ -5,7 +5,8 @@ import { connectionOf, pageArgs } from '../connection.ts';
 import { Worker } from '../pool/worker.ts';
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
-  description: 'Binds a user to one worker. Files live as long as the session does.',
+  description:
+    'Binds a user to one worker. Files live as long as the session does. Its options are fixed when it opens.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the session.' }),
     userUuid: t.exposeString('userUuid', { description: 'The user.' }),
@@ -18,6 +19,27 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
       description:
         'When the session was last used. Its idle time counts from here. A session with a running execution is never idle.',
       resolve: (session, _args, context, info) => context.answer(info).lastActiveAt(session),
+    }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When its life ends, even if it is in use. `extendSession` moves this time. Null once the session has ended.',
+      resolve: (session, _args, context, info) =>
+        context.answer(info).sessionTimes(session).expiresAt,
+    }),
+    idleTimeoutMs: t.float({
+      description: 'The session ends after so many milliseconds without a use.',
+      resolve: (session, _args, context, info) =>
+        context.answer(info).sessionTimes(session).idleTimeoutMs,
+    }),
+    metadata: t.expose('metadata', {
+      type: 'JSON',
+      description: 'The metadata from `openSession`: an object of strings. Empty if there is none.',
+    }),
+    environmentVariableNames: t.exposeStringList('environmentVariableNames', {
+      description:
+        'The names of its environment variables, in alphabetical order. No answer contains their values.',
     }),
     closedAt: t.expose('closedAt', {
       type: 'DateTime',
@@ -41,6 +63,13 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
   }),
 });
 
+/** The argument of lists that filters by the metadata of sessions. */
+export const METADATA_FILTER = {
+  type: 'JSON',
+  description:
+    'Only sessions whose metadata have all these pairs of key and value: an object of strings.',
+} as const;
+
 builder.queryFields((t) => ({
   session: t.field({
     type: Session,
@@ -57,6 +86,7 @@ builder.queryFields((t) => ({
       isOpen: t.arg.boolean({
         description: 'True: only open sessions. False: only closed sessions.',
       }),
+      metadata: t.arg(METADATA_FILTER),
       ...pageArgs,
     },
     resolve: (_root, { first, after, ...filter }, { service, principal }) =>

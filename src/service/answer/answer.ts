@@ -14,7 +14,7 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
 import { createAnswerLoaders } from './answerLoaders.ts';
-import { type AnswerReads, createAnswerReads } from './answerReads.ts';
+import { type AnswerReads, createAnswerReads, type SessionTimes } from './answerReads.ts';
 import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assembledOutput.ts';
 import { type OutputRange, validateOutputRange } from './outputRange.ts';
 import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
@@ -28,6 +28,8 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
   session(id: SessionId): Promise<Session | null>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
+  /** When the session ends by itself. Not counted. */
+  sessionTimes(session: Session): SessionTimes;
   /** When the session was last used; its idle time starts then. Not counted. */
   lastActiveAt(session: Session): Promise<Date>;
   /** The execution's code. Empty if it was pruned. */
@@ -89,6 +91,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
   return {
     session: (id) => load.session.load(id),
     worker: (id) => load.worker.load(id),
+    sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),
     code: async (execution) => {
       const code = await load.code.load(execution.id);

@@ -1,7 +1,7 @@
 /** The reads for an answer. Each reads any number of things of one kind at once. */
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
-import type { Session } from '../../domain/session.ts';
+import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -12,12 +12,21 @@ export interface AnswerReads {
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
   /** Null if there is no such worker. */
   workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
+  /** The times at which the session ends by itself. Reads nothing. */
+  sessionTimes(session: Session): SessionTimes;
   /** When each session was last used. */
   lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
   /** Empty if the code was pruned. Null if it does not fit into MAX_RESPONSE_BYTES together with those before it. */
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
   /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
+}
+
+/** When an open session ends by itself: its own times, or else those of the settings. */
+export interface SessionTimes {
+  /** Null once the session has ended. */
+  readonly expiresAt: Date | null;
+  readonly idleTimeoutMs: number;
 }
 
 export function createAnswerReads(
@@ -30,6 +39,10 @@ export function createAnswerReads(
       const sessions = inOrder(ids, await queries.sessions(ids));
       return sessions.map((session) => (session?.tenant === tenant ? session : null));
     },
+    sessionTimes: (session) => ({
+      expiresAt: session.closedAt === null ? expiryOf(session, config.sessionMaxLifeMs) : null,
+      idleTimeoutMs: session.idleTimeoutMs ?? config.sessionIdleTimeoutMs,
+    }),
     workers: async (ids) => inOrder(ids, await queries.workers(ids)),
     lastActiveAt: async (sessions) => {
       const times = await queries.lastActivity(sessions.map(({ id }) => id));

@@ -28,7 +28,7 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ * @throws SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -48,6 +48,7 @@ export async function acceptExecution(
         open: (session) => requestIn(deps, session, request),
         fresh: (opening) => openAndRequest(deps, tenant, opening, request),
         waitForWorkerMs: request.waitForWorkerMs,
+        options: null,
       },
     );
   });
@@ -82,7 +83,9 @@ async function requestIn(
   // gateways.
   const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinished ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
-  const append = requestAppend(deps, session.tenant, session, request, false);
+  // Something else may have opened the session after a loss. Its first execution tells of the loss.
+  const stateLost = session.followsLoss && !(await deps.sessions.hasExecution(session));
+  const append = requestAppend(deps, session.tenant, session, request, stateLost);
   deps.onAccepting(append.id);
   try {
     const { states } = await deps.database.store.commit({

@@ -4,7 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { refuse, validateName, validateNumber, validateUserUuid } from '../validate.ts';
+import {
+  refuse,
+  validateName,
+  validateNumber,
+  validateUserUuid,
+  validateWait,
+} from '../validate.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
@@ -51,11 +57,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
       max: config.maxExecutionTimeoutMs,
     }),
     idempotencyKey: validateKey(request.idempotencyKey ?? null),
-    waitForWorkerMs: validateNumber(
-      'waitForWorkerMs',
-      request.waitForWorkerMs ?? config.workerWaitTimeoutMs,
-      { min: 0, max: config.workerWaitTimeoutMs },
-    ),
+    waitForWorkerMs: validateWait(request.waitForWorkerMs, config),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateMetadata } from '../sessions/validateOptions.ts';
 import { validateUserUuid } from '../validate.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from './page.ts';
 
@@ -11,13 +12,15 @@ export interface ExecutionFilter {
   readonly from?: Date | null | undefined;
   /** Requested before this time. */
   readonly to?: Date | null | undefined;
+  /** Only executions of sessions whose metadata have all these pairs. */
+  readonly metadata?: unknown;
 }
 
 /** The executions of the tenant, the last accepted first. @throws BAD_USER_INPUT */
 export async function executions(
-  { database }: Pick<ServiceDeps, 'database'>,
+  { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
   { tenant }: Principal,
-  { userUuid, status, from, to }: ExecutionFilter,
+  { userUuid, status, from, to, metadata }: ExecutionFilter,
   request: PageRequest,
 ): Promise<ListPage<Execution>> {
   const filter = {
@@ -26,6 +29,7 @@ export async function executions(
     status: status ?? null,
     from: from ?? null,
     to: to ?? null,
+    metadata: metadata == null ? null : validateMetadata(metadata, config),
   };
   return await readPage(request, parsePosition, (before, limit) =>
     database.queries.executionPage(filter, before, limit),

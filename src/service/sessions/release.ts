@@ -3,12 +3,18 @@ import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 
-/** Ends the user's session and its worker. Null if the user had no open session. */
+/**
+ * Ends the user's session and its worker. Null if the user had no open session. If the last one had options and has
+ * ended, the user accepts that: the next call opens a session without options.
+ */
 export async function release(
-  { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
   { tenant }: Principal,
   userUuid: string,
 ): Promise<Session | null> {
-  const session = await database.queries.openSession(tenant, validateUserUuid(userUuid));
-  return session === null ? null : await pool.closeSession(session, 'released');
+  const session = await queries.lastSession(tenant, validateUserUuid(userUuid));
+  if (session === null) return null;
+  if (session.closedAt === null) return await pool.closeSession(session, 'released');
+  if (session.hasOptions && session.closeReason !== 'released') await queries.acceptEnd(session.id);
+  return null;
 }

@@ -11,7 +11,7 @@ export type EnsureSessionDeps = InSessionDeps & { readonly sessionUses: SessionU
  * The user's open session, or a new one, for an operation that is not an execution. It counts as a use of the session,
  * so the session does not end as idle right after.
  * @param waitForWorkerMs how long to wait for a worker
- * @throws POOL_EXHAUSTED, WORKER_START_FAILED
+ * @throws SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function ensureSession(
   deps: EnsureSessionDeps,
@@ -28,12 +28,13 @@ export async function ensureSession(
       },
       fresh: (opening) => commitOpening(deps, opening),
       waitForWorkerMs,
+      options: null,
     });
   });
 }
 
 /** Commits an opening alone. @throws ConcurrencyError if another writer was first */
-async function commitOpening(
+export async function commitOpening(
   { database }: Pick<InSessionDeps, 'database'>,
   { streams }: Opening,
 ): Promise<Session> {

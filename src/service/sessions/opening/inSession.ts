@@ -1,7 +1,7 @@
-import type { Session } from '../../../domain/session.ts';
-import { userKey } from '../../../domain/session.ts';
+import { type Session, userKey } from '../../../domain/session.ts';
+import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
-import { type Opening, openingOf, type SessionOwner } from './openingOf.ts';
+import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
 
 export type InSessionDeps = Pick<ServiceDeps, 'database' | 'pool' | 'sessions' | 'newId' | 'now'>;
 
@@ -13,25 +13,29 @@ export interface InSession<T> {
   readonly fresh: (opening: Opening) => Promise<T>;
   /** How long to wait for a worker, in milliseconds. */
   readonly waitForWorkerMs: number;
+  /** The options that a new session gets. Null: none, and none is opened in place of one that had options. */
+  readonly options: SessionOptions | null;
 }
 
 /**
  * One attempt to act in the user's open session, or in a new one for which a worker is claimed. A caller repeats it
  * with `decideAgain`, and refreshes `sessions` before each repetition.
- * @throws ConcurrencyError if another writer was first; POOL_EXHAUSTED, WORKER_START_FAILED; what `open` and `fresh`
- * throw
+ * @throws ConcurrencyError if another writer was first; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED; what `open`
+ * and `fresh` throw
  */
 export async function inSession<T>(
   deps: InSessionDeps,
   owner: SessionOwner,
-  { open, fresh, waitForWorkerMs }: InSession<T>,
+  { open, fresh, waitForWorkerMs, options }: InSession<T>,
 ): Promise<T> {
   const { tenant, userUuid } = owner;
   const session = deps.sessions.get(tenant, userUuid);
   if (session) return await open(session);
+  // Read before the claim, too: a call that will be refused must not wait for a worker.
+  await lastSessionOf(deps, owner, options);
   return await deps.pool.claim(
     userKey(tenant, userUuid),
-    async (worker) => await fresh(await openingOf(deps, owner, worker)),
+    async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
   );
 }

@@ -1,5 +1,7 @@
+import { DomainError } from '../../../domain/errors.ts';
 import type { NewId, SessionId } from '../../../domain/ids.ts';
 import { decideSession, type Session } from '../../../domain/session.ts';
+import { isPlain, type SessionOptions } from '../../../domain/sessionOptions.ts';
 import { decideWorker, type Worker } from '../../../domain/worker.ts';
 import type { Database } from '../../../events/database.ts';
 import { ConcurrencyError, type StreamAppend } from '../../../events/store/eventStore.ts';
@@ -29,19 +31,22 @@ export interface Opening {
 /**
  * The events that open a session of the user with this worker. Nothing is recorded yet: the caller commits them,
  * together with whatever the session is opened for. If another writer is first, that commit throws a ConcurrencyError.
- * @throws ConcurrencyError (`open-session`) if the user has an open session
+ * @param asked the options that the user asks for. Null: the user asks for no session, but for something in it
+ * @throws ConcurrencyError (`open-session`) if the user has an open session; SESSION_ENDED as {@link lastSessionOf}
  */
 export async function openingOf(
   deps: OpeningDeps,
   owner: SessionOwner,
   worker: Worker,
+  asked: SessionOptions | null,
 ): Promise<Opening> {
-  const previous = await lastOf(deps, owner);
+  const previous = await lastSessionOf(deps, owner, asked);
+  const options = asked && !isPlain(asked) ? asked : null;
   const at = deps.now().toISOString();
   const sessionId = deps.newId<SessionId>();
   const { id: workerId } = worker;
   const opened = decideSession(
-    { type: 'OpenSession', at, sessionId, ...owner, workerId, previous },
+    { type: 'OpenSession', at, sessionId, ...owner, workerId, previous, options },
     null,
   );
   const assigned = decideWorker({ type: 'AssignWorker', at, sessionId }, worker);
@@ -58,13 +63,23 @@ export async function openingOf(
 
 /**
  * The user's last session, which has ended. Null if there was none.
- * @throws ConcurrencyError (`open-session`) if it is open
+ * @throws ConcurrencyError (`open-session`) if it is open; SESSION_ENDED if it had options, was not released, and the
+ * user does not ask for another: a plain session must not silently take its place
  */
-async function lastOf(
-  { database }: OpeningDeps,
+export async function lastSessionOf(
+  { database: { queries } }: OpeningDeps,
   { tenant, userUuid }: SessionOwner,
+  asked: SessionOptions | null,
 ): Promise<Session | null> {
-  const last = await database.queries.lastSession(tenant, userUuid);
-  if (last && last.closedAt === null) throw new ConcurrencyError('open-session');
-  return last;
+  const last = await queries.lastSession(tenant, userUuid);
+  if (last === null) return null;
+  if (last.closedAt === null) throw new ConcurrencyError('open-session');
+  const mayReplace = asked !== null || !last.hasOptions || last.closeReason === 'released';
+  if (mayReplace || (await queries.isEndAccepted(last.id))) return last;
+  const { id: sessionId, closedAt, closeReason } = last;
+  throw new DomainError(
+    'SESSION_ENDED',
+    `This user's session had options, and has ended (${closeReason}). A session without them would differ from it. Call openSession to open another with options, or release to go on without.`,
+    { sessionId, closedAt: closedAt.toISOString(), closeReason },
+  );
 }

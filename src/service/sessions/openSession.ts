@@ -1,0 +1,74 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { Session } from '../../domain/session.ts';
+import { differences, type SessionOptions } from '../../domain/sessionOptions.ts';
+import { decideAgain } from '../../events/store/decideAndCommit.ts';
+import { ConcurrencyError } from '../../events/store/eventStore.ts';
+import { unlessStopping } from '../execute/unlessStopping.ts';
+import { untilInitialized } from '../execute/untilInitialized.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { validateUserUuid, validateWait } from '../validate.ts';
+import { commitOpening } from './opening/ensureSession.ts';
+import { type InSessionDeps, inSession } from './opening/inSession.ts';
+import type { SessionOwner } from './opening/openingOf.ts';
+import { type OptionsRequest, validateOptions } from './validateOptions.ts';
+
+export interface OpenSessionRequest extends OptionsRequest {
+  readonly userUuid: string;
+  readonly waitForWorkerMs?: number | null | undefined;
+}
+
+/**
+ * Opens the user's session with options, or gives the open one if its options are the same. Resolves when the session
+ * has its worker. No code is run, so the call may be repeated.
+ * @throws BAD_USER_INPUT, SESSION_OPTIONS_DIFFER, POOL_INITIALIZING, POOL_EXHAUSTED, WORKER_START_FAILED
+ */
+export async function openSession(
+  deps: InSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>,
+  { tenant }: Principal,
+  request: OpenSessionRequest,
+): Promise<Session> {
+  const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
+  const options = validateOptions(request, deps.config);
+  const waitForWorkerMs = validateWait(request.waitForWorkerMs, deps.config);
+  await untilInitialized(deps.pool);
+  return await unlessStopping(deps.stopping, true, () =>
+    openOrFind(deps, owner, options, waitForWorkerMs),
+  );
+}
+
+async function openOrFind(
+  deps: InSessionDeps,
+  owner: SessionOwner,
+  options: SessionOptions,
+  waitForWorkerMs: number,
+): Promise<Session> {
+  return await decideAgain(async (isAgain) => {
+    if (isAgain) await deps.sessions.refresh(owner.tenant, owner.userUuid);
+    return await inSession(deps, owner, {
+      open: (session) => find(deps, session, options),
+      fresh: (opening) => commitOpening(deps, opening),
+      waitForWorkerMs,
+      options,
+    });
+  });
+}
+
+/** The open session, if its options are those asked for. The call counts as a use. */
+async function find(
+  { database: { queries }, now }: InSessionDeps,
+  { id }: Session,
+  options: SessionOptions,
+): Promise<Session> {
+  const isOpen = await queries.touchSession(id, now());
+  const session = isOpen ? await queries.session(id) : null;
+  // What this gateway knew is old: the session has ended.
+  if (!session || session.closedAt !== null) throw new ConcurrencyError('session');
+  const different = differences(session, options);
+  if (different.length === 0) return session;
+  throw new DomainError(
+    'SESSION_OPTIONS_DIFFER',
+    `This user's open session has other options: ${different.join(', ')}. Ask for the same options, or release the session first.`,
+    { sessionId: id, options: different },
+  );
+}

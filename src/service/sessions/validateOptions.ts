@@ -1,0 +1,69 @@
+/** Checks the options of a session before a worker is claimed. */
+import type { Config } from '../../config/config.ts';
+import type { SessionOptions } from '../../domain/sessionOptions.ts';
+import { refuse, validateName, validateWholeNumber } from '../validate.ts';
+
+/** As for the settings of the same times: the upkeep looks once a second. */
+const MIN_TIME_MS = 1_000;
+const MAX_METADATA_KEY_CHARS = 128;
+
+/** The options of a caller's request. What is null or left out is not asked for. */
+export interface OptionsRequest {
+  readonly metadata?: unknown;
+  readonly idleTimeoutMs?: number | null | undefined;
+  readonly maxLifeMs?: number | null | undefined;
+}
+
+type Limits = Pick<
+  Config,
+  'longestSessionLifeMs' | 'maxSessionMetadataKeys' | 'maxSessionMetadataBytes'
+>;
+
+/** @throws BAD_USER_INPUT */
+export function validateOptions(request: OptionsRequest, limits: Limits): SessionOptions {
+  return {
+    metadata: validateMetadata(request.metadata ?? {}, limits),
+    environmentVariableNames: [],
+    idleTimeoutMs: validateTime('idleTimeoutMs', request.idleTimeoutMs, limits),
+    maxLifeMs: validateTime('maxLifeMs', request.maxLifeMs, limits),
+  };
+}
+
+function validateTime(
+  field: string,
+  value: number | null | undefined,
+  { longestSessionLifeMs: max }: Limits,
+): number | null {
+  return value == null ? null : validateWholeNumber(field, value, { min: MIN_TIME_MS, max });
+}
+
+/** An object of strings. @throws BAD_USER_INPUT, with the field `metadata` */
+export function validateMetadata(
+  metadata: unknown,
+  { maxSessionMetadataKeys: maxKeys, maxSessionMetadataBytes: maxBytes }: Limits,
+): Readonly<Record<string, string>> {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    return refuse('metadata', 'must be an object of strings', {});
+  }
+  const entries = Object.entries(metadata);
+  if (entries.length > maxKeys) {
+    refuse('metadata', `has ${entries.length} keys, at most ${maxKeys} are allowed`, {
+      limit: maxKeys,
+    });
+  }
+  let bytes = 0;
+  for (const [key, value] of entries) {
+    if (key === '') refuse('metadata', 'must not have an empty key', {});
+    validateName('metadata', key, MAX_METADATA_KEY_CHARS);
+    if (typeof value !== 'string') return refuse('metadata', 'must be an object of strings', {});
+    validateName('metadata', value, maxBytes);
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (bytes > maxBytes) {
+    refuse('metadata', `is ${bytes} bytes of UTF-8, at most ${maxBytes} are allowed`, {
+      limit: maxBytes,
+    });
+  }
+  // Own keys only, in a fixed order, so that the same metadata always gives the same event.
+  return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
+}

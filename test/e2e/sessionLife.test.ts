@@ -1,0 +1,67 @@
+/** The end of a session's life comes in time, also if the gateway that would end it has just died. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { execute } from '../../testkit/interpreter.ts';
+import { until } from '../../testkit/until.ts';
+import { createInstallation, type TestInstallation } from '../support/installation.ts';
+
+const LIFE_MS = 3_000;
+const LATE_LIMIT_MS = 1_000;
+const LATE_LIMIT_WITHOUT_KEEPER_MS = 4_000;
+
+let installation: TestInstallation;
+let gateways: TestGateway[];
+beforeAll(async () => {
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '1', MAX_TOTAL_WORKERS: '4' });
+  gateways = [await installation.start(), await installation.start()];
+});
+afterAll(() => installation.destroy());
+
+/** Opens a session with a short life, and begins code in it. */
+async function open(gateway: TestGateway, userUuid: string): Promise<void> {
+  const { errors } = await gateway.graphql(
+    `mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }`,
+    { input: { userUuid, maxLifeMs: LIFE_MS } },
+  );
+  expect(errors).toBeUndefined();
+}
+
+/** By how much the session ended after its time, once it has ended. */
+async function lateMs(userUuid: string): Promise<number> {
+  return await until('the end of the session', async () => {
+    const [row] = await installation.sql<{ late: number | null; closeReason: string }[]>`
+      SELECT extract(epoch FROM closed_at - expires_at) * 1000 AS late, close_reason
+      FROM sessions WHERE user_uuid = ${userUuid}`;
+    if (row?.late == null) return false;
+    expect(row.closeReason).toBe('expired');
+    return Number(row.late) + 1;
+  });
+}
+
+it('a session whose life is over ends within a second, at whatever gateway, and its container goes', async () => {
+  const [gateway] = gateways as [TestGateway];
+  await open(gateway, 'ann');
+  const running = execute(gateway, 'ann', 'import time; time.sleep(60)', { timeoutMs: 60_000 });
+  expect(await lateMs('ann')).toBeLessThan(LATE_LIMIT_MS);
+  expect((await running).status).toBe('CANCELLED');
+  await until('the worker to be removed', async () => {
+    const [row] = await installation.sql`
+      SELECT 1 FROM workers w JOIN sessions s ON s.worker_id = w.id
+      WHERE s.user_uuid = 'ann' AND w.state = 'REMOVED'`;
+    return row;
+  });
+});
+
+it('a session whose keeper is killed right before the end of its life ends within the limit', async () => {
+  const keeper = await installation.holderOf('upkeep');
+  const other = gateways.find((gateway) => gateway !== keeper) ?? keeper;
+  await open(other, 'bob');
+  await until('the last moment', async () => {
+    const [row] = await installation.sql`
+      SELECT 1 FROM sessions
+      WHERE user_uuid = 'bob' AND expires_at < clock_timestamp() + interval '150 ms'`;
+    return row;
+  });
+  await keeper.kill('SIGKILL');
+  expect(await lateMs('bob')).toBeLessThan(LATE_LIMIT_WITHOUT_KEEPER_MS);
+});

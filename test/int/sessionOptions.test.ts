@@ -1,0 +1,264 @@
+/** Sessions with options, at two gateways. The workers are programmed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Session } from '../../src/domain/session.ts';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const OPTIONS = { metadata: { team: 'red', task: '7' }, idleTimeoutMs: 60_000, maxLifeMs: 120_000 };
+const LONGEST_MS = 600_000;
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-options-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({
+    database: await db.open(),
+    runtime: workers.runtime,
+    socketDir,
+    settings: { LONGEST_SESSION_LIFE_MS: String(LONGEST_MS), WORKER_WAIT_TIMEOUT_MS: '20000' },
+  });
+const one = await start();
+const other = await start();
+const { service } = one;
+let user = 0;
+beforeEach(() => {
+  user += 1;
+});
+afterAll(async () => {
+  await one.close();
+  await other.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const userUuid = () => `user-${user}`;
+const open = (options = {}, { service } = one) =>
+  service.openSession(PRINCIPAL, { userUuid: userUuid(), ...options });
+const run = (code = '1', { service } = one) =>
+  service.execute(PRINCIPAL, { userUuid: userUuid(), code });
+const last = () => service.session(PRINCIPAL, userUuid()) as Promise<Session>;
+const release = () => service.release(PRINCIPAL, userUuid());
+const end = (lifeMs = 0, { service } = one) => service.extendSession(PRINCIPAL, userUuid(), lifeMs);
+const ended = () => until('the end of the session', async () => (await last()).closedAt !== null);
+
+describe('openSession', () => {
+  it('opens a session with its worker and without an execution, and gives it again', async () => {
+    const session = await open(OPTIONS);
+    expect(session).toMatchObject({ ...OPTIONS, closedAt: null, environmentVariableNames: [] });
+    expect(session.expiresAt).toEqual(new Date(session.openedAt.getTime() + OPTIONS.maxLifeMs));
+    const again = { ...OPTIONS, metadata: { task: '7', team: 'red' } };
+    expect(await open(again)).toEqual(session);
+    expect(await open(again, other)).toEqual(session);
+    expect(await run()).toMatchObject({ sessionId: session.id, status: 'OK', stateLost: false });
+  });
+
+  it('opens one session for calls at the same time', async () => {
+    const gateways = [one, other, one, other];
+    const sessions = await Promise.all(gateways.map((gateway) => open(OPTIONS, gateway)));
+    expect(new Set(sessions.map(({ id }) => id)).size).toBe(1);
+    const events = await db.readStream('session', sessions[0]?.id ?? '');
+    expect(events.map(({ event }) => event.type)).toEqual(['SessionOpened']);
+  });
+
+  it('without options gives the plain session that an execution opened, and opens such a one', async () => {
+    const { sessionId } = await run();
+    expect(await open()).toMatchObject({ id: sessionId, hasOptions: false });
+    expect(await open({ metadata: {}, idleTimeoutMs: null, maxLifeMs: null })).toMatchObject({
+      id: sessionId,
+    });
+    await release();
+    expect(await open()).toMatchObject({ hasOptions: false, expiresAt: null });
+  });
+
+  it('with other options than the open session is refused, and names what differs', async () => {
+    const { id } = await open(OPTIONS);
+    const asked = { metadata: { team: 'blue', more: 'x' }, idleTimeoutMs: 61_000 };
+    for (const gateway of [one, other]) {
+      await expect(open(asked, gateway)).rejects.toMatchObject({
+        code: 'SESSION_OPTIONS_DIFFER',
+        message: expect.stringContaining(
+          'idleTimeoutMs, maxLifeMs, metadata.more, metadata.task, metadata.team',
+        ),
+        details: {
+          sessionId: id,
+          options: [
+            'idleTimeoutMs',
+            'maxLifeMs',
+            'metadata.more',
+            'metadata.task',
+            'metadata.team',
+          ],
+        },
+      });
+    }
+    await expect(open()).rejects.toMatchObject({ code: 'SESSION_OPTIONS_DIFFER' });
+    expect(await last()).toMatchObject({ id, closedAt: null });
+  });
+
+  it('opens another session if the gateway still believes in one that has ended', async () => {
+    const { id } = await open(OPTIONS);
+    await other.service.release(PRINCIPAL, userUuid());
+    expect((await open(OPTIONS)).id).not.toBe(id);
+  });
+});
+
+describe('after a session with options has ended without a release', () => {
+  it.each(['execute', 'submit', 'executeBatch'] as const)(
+    '%s is refused at any gateway',
+    async (how) => {
+      const { id } = await open(OPTIONS);
+      await end();
+      await ended();
+      for (const gateway of [one, other]) {
+        const call =
+          how === 'executeBatch'
+            ? gateway.service.executeBatch(PRINCIPAL, {
+                userUuid: userUuid(),
+                cells: [{ code: '1' }],
+              })
+            : gateway.service[how](PRINCIPAL, { userUuid: userUuid(), code: '1' });
+        await expect(call).rejects.toMatchObject({
+          code: 'SESSION_ENDED',
+          message: expect.stringContaining('has ended (expired)'),
+          details: { sessionId: id, closeReason: 'expired', closedAt: expect.any(String) },
+        });
+      }
+      expect((await last()).id).toBe(id);
+    },
+  );
+
+  it('openSession opens another, and its first execution tells of the loss, once', async () => {
+    await open(OPTIONS);
+    await end();
+    await ended();
+    const { id } = await open({ metadata: { team: 'blue' } });
+    expect(await run()).toMatchObject({ sessionId: id, stateLost: true });
+    expect(await run('1', other)).toMatchObject({ sessionId: id, stateLost: false });
+  });
+
+  it('a release makes the next call open a plain session, which follows a loss', async () => {
+    await open(OPTIONS);
+    await end();
+    await ended();
+    expect(await release()).toBeNull();
+    expect(await release()).toBeNull();
+    expect(await run()).toMatchObject({ status: 'OK', stateLost: true });
+    expect(await last()).toMatchObject({ hasOptions: false });
+  });
+
+  it('nothing is refused if the session was released, or had no options', async () => {
+    await open(OPTIONS);
+    await release();
+    expect(await run()).toMatchObject({ status: 'OK', stateLost: false });
+    await end();
+    await ended();
+    expect(await run()).toMatchObject({ status: 'OK', stateLost: true });
+  });
+});
+
+describe('the end of a life', () => {
+  it('comes within a second of its time, while code runs', async () => {
+    workers.hold();
+    const session = await open({ maxLifeMs: 1_500 });
+    const running = run(HOLD);
+    await ended();
+    const { expiresAt, closedAt, closeReason } = await last();
+    expect(closeReason).toBe('expired');
+    const lateMs = Number(closedAt) - Number(expiresAt);
+    expect(lateMs).toBeGreaterThanOrEqual(0);
+    expect(lateMs).toBeLessThan(1_000);
+    expect(expiresAt).toEqual(new Date(session.openedAt.getTime() + 1_500));
+    expect((await running).status).toBe('CANCELLED');
+    workers.letGo();
+  });
+
+  it('is recorded within a second for many sessions at once', async () => {
+    const users = Array.from({ length: 8 }, (_, index) => `${userUuid()}-${index}`);
+    const life = { maxLifeMs: 2_500 };
+    await Promise.all(
+      users.map((name) => service.openSession(PRINCIPAL, { userUuid: name, ...life })),
+    );
+    const read = () => Promise.all(users.map((name) => service.session(PRINCIPAL, name)));
+    await until('all ends', async () => (await read()).every((session) => session?.closedAt));
+    for (const session of await read()) {
+      expect(Number(session?.closedAt) - Number(session?.expiresAt)).toBeLessThan(1_000);
+    }
+  });
+
+  it('moves with extendSession, later and earlier', async () => {
+    const { id, openedAt } = await open({ maxLifeMs: 1_000 });
+    const before = Date.now();
+    const longer = await end(60_000, other);
+    expect(longer.id).toBe(id);
+    expect(Number(longer.expiresAt)).toBeGreaterThanOrEqual(before + 60_000);
+    await until('the former end has passed', async () => Date.now() > Number(openedAt) + 2_000);
+    expect(await run()).toMatchObject({ sessionId: id });
+    expect(await open({ maxLifeMs: 1_000 })).toMatchObject({ id, expiresAt: longer.expiresAt });
+    await end(0);
+    await ended();
+    const events = await db.readStream('session', id);
+    expect(events.map(({ event }) => event.type)).toEqual([
+      'SessionOpened',
+      'SessionLifeChanged',
+      'SessionLifeChanged',
+      'SessionClosed',
+    ]);
+  });
+
+  it('is at most the longest life after the opening', async () => {
+    await open();
+    const refused = { code: 'BAD_USER_INPUT', details: { field: 'lifeMs' } };
+    await expect(end(LONGEST_MS + 1)).rejects.toMatchObject(refused);
+    await until('some time to pass', async () => Date.now() > Number((await last()).openedAt));
+    await expect(end(LONGEST_MS)).rejects.toMatchObject(refused);
+    await end(LONGEST_MS - 30_000);
+  });
+
+  it('cannot be moved if no session is open', async () => {
+    await expect(end(1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+it('a session with an idle time of its own ends after that, and a use puts it off', async () => {
+  const { id, openedAt } = await open({ idleTimeoutMs: 2_000 });
+  const usedUntil = Number(openedAt) + 3_000;
+  await until('uses to be over', async () => {
+    await open({ idleTimeoutMs: 2_000 });
+    return Date.now() > usedUntil;
+  });
+  await ended();
+  const session = await last();
+  expect(session).toMatchObject({ id, closeReason: 'idle' });
+  expect(Number(session.closedAt)).toBeGreaterThanOrEqual(usedUntil + 1_000);
+  expect(Number(session.closedAt)).toBeLessThan(usedUntil + 5_000);
+  await expect(run()).rejects.toMatchObject({ code: 'SESSION_ENDED' });
+});
+
+it('lists give the sessions whose metadata have all of the given pairs, and their executions', async () => {
+  const names = ['a', 'b', 'c'].map((letter) => `${userUuid()}-${letter}`);
+  const kinds = [{ kind: userUuid(), size: 'l' }, { kind: userUuid(), size: 's' }, {}];
+  const made = [];
+  for (const [index, metadata] of kinds.entries()) {
+    const request = { userUuid: names[index] ?? '', metadata };
+    made.push((await service.openSession(PRINCIPAL, request)).id);
+    await service.execute(PRINCIPAL, { userUuid: request.userUuid, code: '1' });
+  }
+  const [large, small] = made;
+  const found = async (metadata: unknown) => {
+    const sessions = await service.sessions(PRINCIPAL, { metadata }, {});
+    const executions = await service.executions(PRINCIPAL, { metadata }, {});
+    const ids = sessions.edges.map(({ item }) => item.id);
+    expect(executions.edges.map(({ item }) => item.sessionId)).toEqual(ids);
+    return ids;
+  };
+  expect(await found({ kind: userUuid() })).toEqual([small, large]);
+  expect(await found({ kind: userUuid(), size: 's' })).toEqual([small]);
+  expect(await found({ kind: userUuid(), size: 'm' })).toEqual([]);
+  expect(await found({ kind: userUuid(), size: 's', more: '' })).toEqual([]);
+});

@@ -1,0 +1,43 @@
+/** Which options of two sessions differ, by name. */
+import { describe, expect, it } from 'vitest';
+import { differences, isPlain, NO_OPTIONS } from '../../src/domain/sessionOptions.ts';
+
+const given = {
+  metadata: { team: 'red', task: '7' },
+  environmentVariableNames: ['LANG', 'TOKEN'],
+  idleTimeoutMs: 2_000,
+  maxLifeMs: 60_000,
+};
+
+describe('the options of two sessions', () => {
+  it('do not differ if all are the same, whatever the order of the metadata', () => {
+    const same = { ...given, metadata: { task: '7', team: 'red' } };
+    expect(differences(given, same)).toEqual([]);
+    expect(isPlain(given)).toBe(false);
+    expect(isPlain(NO_OPTIONS)).toBe(true);
+  });
+
+  it('differ by each option that only one has, or that has another value', () => {
+    const names = [
+      'idleTimeoutMs',
+      'maxLifeMs',
+      'metadata.task',
+      'metadata.team',
+      'environmentVariables.LANG',
+      'environmentVariables.TOKEN',
+    ];
+    expect(differences(given, NO_OPTIONS)).toEqual(names);
+    expect(differences(NO_OPTIONS, given)).toEqual(names);
+    const other = {
+      ...given,
+      metadata: { team: 'blue', task: '7' },
+      environmentVariableNames: ['LANG'],
+    };
+    expect(differences(given, other)).toEqual(['metadata.team', 'environmentVariables.TOKEN']);
+  });
+
+  it('do not take a key of every object for metadata', () => {
+    const odd = { ...NO_OPTIONS, metadata: { constructor: 'x' } };
+    expect(differences(odd, NO_OPTIONS)).toEqual(['metadata.constructor']);
+  });
+});
