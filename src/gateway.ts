@@ -24,6 +24,7 @@ import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
 import { onOwnEnds } from './service/execute/onOwnEnds.ts';
+import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
@@ -183,6 +184,7 @@ export function composeService(
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
     sharedOutput,
+    fileTransfers: createFileTransfers(config.maxFileTransfers),
     newId,
     now,
   });

@@ -3,6 +3,7 @@
  * declared once, in the file of its group. The type of the object follows from the declarations.
  */
 import { EXECUTIONS } from './executions.ts';
+import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
 import { QUERIES } from './queries.ts';
 import { ConfigError, type Reading, readSettings, type ValuesOf } from './readSettings.ts';
@@ -20,6 +21,7 @@ export const SETTING_GROUPS = {
   Sessions: SESSIONS,
   Executions: EXECUTIONS,
   'Sizes and slow readers': SIZES,
+  Files: FILES,
   'GraphQL documents and other origins': QUERIES,
 };
 
@@ -30,6 +32,7 @@ export const SETTINGS = {
   ...SESSIONS,
   ...EXECUTIONS,
   ...SIZES,
+  ...FILES,
   ...QUERIES,
 };
 

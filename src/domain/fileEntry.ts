@@ -98,8 +98,13 @@ export interface WriteFileOptions extends FilePrecondition {
   readonly length?: number;
 }
 
+export interface ListedFile extends FileEntry {
+  /** As `after`, it gives the entries behind this one. */
+  readonly position: string;
+}
+
 export interface FileListing {
-  readonly entries: readonly FileEntry[];
+  readonly entries: readonly ListedFile[];
   /** For the next page; null if there is none. */
   readonly next: string | null;
 }

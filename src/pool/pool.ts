@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { DomainError, messageOf } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
+import type { WorkerFiles } from '../domain/fileEntry.ts';
 import type { NewId, PoolId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
@@ -15,6 +16,7 @@ import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
+import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import {
   carryOutEnd,
@@ -62,6 +64,8 @@ export interface Pool {
     session: Session,
     reason: Exclude<CloseReason, 'worker-lost'>,
   ): Promise<Session | null>;
+  /** See {@link openWorkerFiles}. */
+  filesOf(session: Pick<Session, 'id' | 'workerId'>): Promise<WorkerFiles | null>;
   status(): Promise<PoolStatus>;
   /** Calls `listener` when the status may have changed. Returns a function that removes it. */
   onChange(listener: () => void): () => void;
@@ -105,6 +109,8 @@ export function createPool(deps: PoolDeps): Pool {
     },
     claim: supply.claim,
     closeSession: (session, reason) => closeSession(ending, session, reason),
+    filesOf: (session) =>
+      openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
     status: async () => ({
       ...statusOf(await queries.poolCounts(poolId)),
       waitingRequests: await database.waiting.total(),

@@ -7,6 +7,8 @@ import './execution/executeBatch.ts';
 import './execution/execution.ts';
 import './execution/executionFiles.ts';
 import './execution/outputEvent.ts';
+import './file/changes.ts';
+import './file/file.ts';
 import './pool/poolSnapshot.ts';
 import './pool/poolStatus.ts';
 import './pool/worker.ts';

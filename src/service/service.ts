@@ -10,6 +10,15 @@ import { executeBatch } from './execute/executeBatch.ts';
 import { execution } from './execute/execution.ts';
 import { interrupt } from './execute/interrupt.ts';
 import { submit } from './execute/submit.ts';
+import { deleteFile } from './files/deleteFile.ts';
+import { file } from './files/file.ts';
+import { files } from './files/files.ts';
+import { fileText } from './files/fileText.ts';
+import { makeDirectory } from './files/makeDirectory.ts';
+import { moveFile } from './files/moveFile.ts';
+import { readContent } from './files/readContent.ts';
+import { writeContent } from './files/writeContent.ts';
+import { writeFile } from './files/writeFile.ts';
 import { poolAt } from './history/poolAt.ts';
 import { sessionAt } from './history/sessionAt.ts';
 import { sessionEvents } from './history/sessionEvents.ts';
@@ -46,6 +55,15 @@ export const OPERATIONS = {
   release,
   followExecution,
   followSession,
+  file,
+  files,
+  fileText,
+  writeFile,
+  makeDirectory,
+  moveFile,
+  deleteFile,
+  readContent,
+  writeContent,
   executions,
   sessions,
   workers,

@@ -3,6 +3,7 @@ import type { NewId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
+import type { FileTransfers } from './files/fileTransfers.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
 import type { SessionUses } from './sessions/sessionUses.ts';
@@ -16,6 +17,7 @@ export interface ServiceDeps {
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
   readonly sharedOutput: SharedOutput;
+  readonly fileTransfers: FileTransfers;
   readonly newId: NewId;
   readonly now: () => Date;
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */

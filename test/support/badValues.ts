@@ -35,6 +35,28 @@ function badText(field: string, limit: number): readonly BadValue[] {
   ];
 }
 
+/** Bad for every path, whatever happens to the file. */
+export function badPaths(field: string): readonly BadValue[] {
+  return [
+    { what: 'holds U+0000', value: 'a\u0000', field },
+    { what: 'holds a lone surrogate', value: 'a\ud800', field },
+    { what: 'leads upwards', value: 'data/../a', field },
+    { what: 'has a name that is too long', value: 'é'.repeat(128), field, limit: 255 },
+    { what: 'is too long', value: 'a/'.repeat(2_049), field, limit: 4_096 },
+    { what: 'is no text', value: 7 },
+  ];
+}
+
+/** Bad for a file or folder that is made, moved or deleted. */
+export function badChangeable(field: string): readonly BadValue[] {
+  return [
+    ...badPaths(field),
+    { what: 'is empty', value: '', field },
+    { what: 'is the home', value: '.', field },
+    { what: 'is the root', value: '//', field },
+  ];
+}
+
 /** For required fields. */
 export const MISSING: BadValue = { what: 'is missing', value: undefined };
 

@@ -19,6 +19,8 @@ import {
   BAD_USER_UUIDS,
   BAD_WAITS,
   type BadValue,
+  badChangeable,
+  badPaths,
   LIMITS,
   MISSING,
 } from './badValues.ts';
@@ -113,6 +115,56 @@ const mutations: readonly Refusal[] = [
   ),
 ];
 
+const WRITE_FILE = 'mutation ($value: WriteFileInput!) { writeFile(input: $value) { path } }';
+const writeFile = (field: string, bad: readonly BadValue[], beside: object = { text: 'a' }) =>
+  rows(`WriteFileInput.${field}`, WRITE_FILE, bad, {
+    given: (value) => ({ userUuid: 'someone', path: 'a.txt', ...beside, [field]: value }),
+  });
+
+/** Rows for an argument of a mutation that takes several. `others`: those beside it. */
+const fileChange = (name: string, argument: string, others: string, bad: readonly BadValue[]) =>
+  rows(
+    `Mutation.${name}(${argument}:)`,
+    `mutation ($value: String!) { ${name}(${argument}: $value, ${others}) { __typename } }`,
+    bad,
+  );
+const BAD_USERS = [MISSING, ...BAD_USER_UUIDS];
+const SOMEONES = 'userUuid: "someone"';
+
+const fileMutations: readonly Refusal[] = [
+  ...rows('Mutation.writeFile(input:)', WRITE_FILE, [MISSING]),
+  ...writeFile('userUuid', BAD_USERS),
+  ...writeFile('path', [MISSING, ...badChangeable('path')]),
+  ...writeFile('text', [
+    { what: 'is missing, like base64', value: undefined, field: 'text' },
+    { what: 'holds a lone surrogate', value: 'a\ud800', field: 'text' },
+    { what: 'is no text', value: 7 },
+  ]),
+  ...writeFile('base64', [{ what: 'is given beside text', value: 'YQ==', field: 'base64' }]),
+  ...writeFile(
+    'base64',
+    [
+      { what: 'is not padded', value: 'YQ', field: 'base64' },
+      { what: 'is base64url', value: '_-8=', field: 'base64' },
+      { what: 'has several lines', value: 'YQ==\n', field: 'base64' },
+    ],
+    {},
+  ),
+  ...writeFile('append', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...fileChange('makeDirectory', 'userUuid', 'path: "d"', BAD_USERS),
+  ...fileChange('makeDirectory', 'path', SOMEONES, [MISSING, ...badChangeable('path')]),
+  ...fileChange('moveFile', 'userUuid', 'from: "a", to: "b"', BAD_USERS),
+  ...fileChange('moveFile', 'from', `${SOMEONES}, to: "b"`, [MISSING, ...badChangeable('from')]),
+  ...fileChange('moveFile', 'to', `${SOMEONES}, from: "a"`, [MISSING, ...badChangeable('to')]),
+  ...rows(
+    'Mutation.moveFile(overwrite:)',
+    `mutation ($value: Boolean) { moveFile(${SOMEONES}, from: "a", to: "b", overwrite: $value) { path } }`,
+    [{ what: 'is no Boolean', value: 'yes' }],
+  ),
+  ...fileChange('deleteFile', 'userUuid', 'path: "a"', BAD_USERS),
+  ...fileChange('deleteFile', 'path', SOMEONES, [MISSING, ...badChangeable('path')]),
+];
+
 const PAGE = '{ pageInfo { endCursor } }';
 
 /** Rows for the paging arguments that every list has. `call` is the start of the field, e.g. `sessions(`. */
@@ -186,6 +238,51 @@ const queries: readonly Refusal[] = [
   ),
 ];
 
+const NO_INTS: readonly BadValue[] = [
+  { what: 'is no Int', value: 2 ** 31 },
+  { what: 'is no number', value: 'all' },
+];
+const content = (field: string) =>
+  rows(
+    `File.${field}(maxBytes:)`,
+    `query ($value: Int) { file(userUuid: "someone", path: "a") { ${field}(maxBytes: $value) } }`,
+    NO_INTS,
+  );
+
+const fileQueries: readonly Refusal[] = [
+  ...single('file(path: "a", userUuid: $value)', 'String!', 'Query.file(userUuid:)', BAD_USERS),
+  ...single('file(userUuid: "someone", path: $value)', 'String!', 'Query.file(path:)', [
+    MISSING,
+    ...badPaths('path'),
+  ]),
+  ...single('files(userUuid: $value)', 'String!', 'Query.files(userUuid:)', BAD_USERS),
+  ...single(
+    'files(userUuid: "someone", path: $value)',
+    'String!',
+    'Query.files(path:)',
+    badPaths('path'),
+  ),
+  ...single('files(userUuid: "someone", depth: $value)', 'Int', 'Query.files(depth:)', [
+    { what: 'is too little', value: 0, field: 'depth' },
+    { what: 'is too much', value: 33, field: 'depth', limit: 32 },
+    ...NO_INTS,
+  ]),
+  ...single(
+    'files(userUuid: "someone", first: $value)',
+    'Int',
+    'Query.files(first:)',
+    BAD_PAGE_SIZES,
+  ),
+  ...single('files(userUuid: "someone", after: $value)', 'String', 'Query.files(after:)', [
+    { what: 'is empty', value: '', field: 'after' },
+    { what: 'is no cursor', value: 'a cursor', field: 'after' },
+    { what: 'holds U+0000', value: 'YQ\u0000', field: 'after' },
+    { what: 'is no text', value: ['YQ=='] },
+  ]),
+  ...content('text'),
+  ...content('base64'),
+];
+
 const OUTPUTS = (argument: string) =>
   `query ($value: Int, $known: ID!) { execution(id: $known) { outputs(${argument}: $value) { seq } } }`;
 const executionId = { beside: 'executionId' } as const;
@@ -228,4 +325,10 @@ const outputs: readonly Refusal[] = [
   ),
 ];
 
-export const REFUSALS: readonly Refusal[] = [...mutations, ...queries, ...outputs];
+export const REFUSALS: readonly Refusal[] = [
+  ...mutations,
+  ...fileMutations,
+  ...queries,
+  ...fileQueries,
+  ...outputs,
+];

@@ -1,6 +1,7 @@
 import { parse } from 'content-disposition';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/domain/fileUrl.ts';
 import { isMatch, isNoneMatch, versionsIn } from '../../src/server/http/files/fileConditions.ts';
 import {
   archiveHeaders,
@@ -9,7 +10,6 @@ import {
   typeHeaders,
 } from '../../src/server/http/files/fileHeaders.ts';
 import { mayAnswerRange, rangeOf } from '../../src/server/http/files/fileRange.ts';
-import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/server/http/files/fileUrl.ts';
 
 describe('the URL of a file', () => {
   const parsed = (target: string) => {

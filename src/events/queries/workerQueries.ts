@@ -16,6 +16,23 @@ export function createWorkerQueries({ sql, answered }: Client) {
     worker: async (id: WorkerId): Promise<Worker | null> =>
       firstOrNull(await answered(sql<Worker[]>`SELECT * FROM workers WHERE id = ${id}`)),
 
+    /**
+     * A worker, and the boot id that its agent had when something of it was last stored. The boot id is null if nothing
+     * was stored yet.
+     */
+    workerAndBoot: async (
+      id: WorkerId,
+    ): Promise<{ readonly worker: Worker; readonly bootId: string | null } | null> => {
+      const row = firstOrNull(
+        await answered(sql<(Worker & { bootId: string | null })[]>`
+          SELECT w.*, nullif(c.boot_id, '') AS boot_id
+          FROM workers w LEFT JOIN worker_cursors c ON c.worker_id = w.id WHERE w.id = ${id}`),
+      );
+      if (row === null) return null;
+      const { bootId, ...worker } = row;
+      return { worker, bootId };
+    },
+
     /** In the order of their requests. */
     workersInStates: async (
       poolId: PoolId,

@@ -1,6 +1,6 @@
 /** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
 import { z } from 'zod';
-import type { FileEntry } from '../../domain/fileEntry.ts';
+import type { FileEntry, ListedFile } from '../../domain/fileEntry.ts';
 
 const base64 = z.string().max(8_192).optional();
 
@@ -25,8 +25,17 @@ export const entrySchema = z
     }),
   );
 
+const listedSchema = z
+  .looseObject({ position: z.string().max(8_192) })
+  .transform((entry, context): ListedFile => {
+    const { data, error } = entrySchema.safeParse(entry);
+    if (data) return { ...data, position: entry.position };
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  });
+
 export const listingSchema = z.object({
-  entries: z.array(entrySchema).max(1_000),
+  entries: z.array(listedSchema).max(1_000),
   next: z.string().max(8_192).nullable(),
 });
 

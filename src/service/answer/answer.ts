@@ -23,7 +23,7 @@ import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
  * The size of everything that it returns is counted, unless stated otherwise.
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
-export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
+export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | 'listItems'> {
   /** Null if there is no such session, or if it belongs to another tenant. Not counted. */
   session(id: SessionId): Promise<Session | null>;
   /** Null if there is no such worker. Not counted. */
@@ -45,6 +45,8 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'listItems'> {
   error(execution: Execution): Promise<PythonError | null>;
   /** What it changed in the home. Null while it is unfinished, if it never ran, or if its worker did not say. */
   files(execution: Execution): ExecutionFiles | null;
+  /** Calls `read` when the reads of the answer's earlier files are done, so that few bytes are on the way at once. */
+  inTurn<T>(read: () => Promise<T>): Promise<T>;
   /** All the execution's outputs so far within the range, in order, without the finish. Never only a part of them. */
   outputs(execution: Execution, range: OutputRange): Promise<readonly OutputItem[]>;
 }
@@ -60,6 +62,15 @@ export function answer(
 ): Answer {
   const reads = createAnswerReads(deps, principal);
   return createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+}
+
+function createTurns(): Answer['inTurn'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (read) => {
+    const mine = last.then(read);
+    last = mine.catch(() => null);
+    return mine;
+  };
 }
 
 export interface AnswerDeps {
@@ -114,6 +125,8 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       for (const { output } of page) budget.charge(execution, 'outputs', output);
       return page;
     },
+    inTurn: createTurns(),
+    fileBytes: budget.fileBytes,
     eventData: budget.eventData,
     listItems: budget.listItems,
   };

@@ -14,6 +14,8 @@ export interface AnswerBudget {
    * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
    */
   charge<T>(execution: Execution, field: string, value: T): T;
+  /** Counts the content of a file before it is read. @throws DomainError BAD_USER_INPUT like {@link charge} */
+  fileBytes(path: string, field: string, count: number): void;
   /** Counts and returns an event's data. @throws DomainError BAD_USER_INPUT like {@link charge} */
   eventData(event: RecordedEvent): RecordedEvent['event']['data'];
   /**
@@ -27,13 +29,18 @@ export function createAnswerBudget(maxBytes: number, advice: OutputAdvice): Answ
   let bytes = 0;
   let itemCount = 0;
   function charge<T>(piece: Piece, value: T): T {
-    bytes += Buffer.byteLength(jsonText(value) ?? '');
-    if (bytes > maxBytes) throw tooLarge(piece, maxBytes, advice);
+    count(piece, Buffer.byteLength(jsonText(value) ?? ''));
     return value;
+  }
+  function count(piece: Piece, added: number): void {
+    bytes += added;
+    if (bytes > maxBytes) throw tooLarge(piece, maxBytes, advice);
   }
 
   return {
     charge: ({ id: executionId }, field, value) => charge({ field, executionId }, value),
+
+    fileBytes: (path, field, added) => count({ field, path }, added),
 
     eventData: ({ event: { data }, metadata: { eventId } }) =>
       charge({ field: 'data', eventId }, data),

@@ -1,5 +1,6 @@
 /** The errors for an answer that would be larger than MAX_RESPONSE_BYTES. */
 import { DomainError } from '../../domain/errors.ts';
+import { quoted } from '../../domain/quoted.ts';
 
 export interface OutputAdvice {
   /** How to get an execution's output in parts over this protocol. Continues a sentence that begins with "Ask ". */
@@ -10,18 +11,22 @@ export interface OutputAdvice {
 export type Piece = { readonly field: string } & (
   | { readonly executionId: string }
   | { readonly eventId: string }
+  | { readonly path: string }
 );
 
 export function tooLarge(piece: Piece, limit: number, { inParts }: OutputAdvice): DomainError {
-  const [ofWhat, ask] =
-    'eventId' in piece
-      ? [`event ${piece.eventId}`, 'for fewer events at once (`first`)']
-      : [`execution ${piece.executionId}`, inParts];
+  const [ofWhat, ask] = whatAndHow(piece, inParts);
   return new DomainError(
     'BAD_USER_INPUT',
     `The response would be larger than ${limit} bytes (MAX_RESPONSE_BYTES) with \`${piece.field}\` of ${ofWhat}. Ask ${ask}.`,
     { ...piece, limit },
   );
+}
+
+function whatAndHow(piece: Piece, inParts: string): [string, string] {
+  if ('eventId' in piece) return [`event ${piece.eventId}`, 'for fewer events at once (`first`)'];
+  if ('path' in piece) return [`file ${quoted(piece.path)}`, 'for fewer files at once (`first`)'];
+  return [`execution ${piece.executionId}`, inParts];
 }
 
 /**

@@ -17,8 +17,8 @@ export interface ListPage<T> {
 }
 
 /** Limits one read, and one list in an answer. */
-const MAX_PAGE_SIZE = 1_000;
-const DEFAULT_PAGE_SIZE = 100;
+export const MAX_PAGE_SIZE = 1_000;
+export const DEFAULT_PAGE_SIZE = 100;
 
 /** @throws BAD_USER_INPUT for a size out of range, or for a cursor that is not of this kind of list */
 export async function readPage<T, C>(

@@ -66,6 +66,11 @@ def _position(after: str | None) -> tuple[bytes, ...]:
         raise Refused("bad_path", "after is no position of a listing") from error
 
 
+def position_of(names: tuple[bytes, ...]) -> str:
+    """What `after` takes to go on behind this entry."""
+    return base64.urlsafe_b64encode(b"/".join(names)).decode()
+
+
 class Listing:
     """Collects a page: folders before what is in them, names in the order of their bytes."""
 
@@ -82,8 +87,10 @@ class Listing:
 
     def page(self) -> dict[str, object]:
         """The answer's JSON."""
-        position = base64.urlsafe_b64encode(b"/".join(self._last)).decode()
-        return {"entries": self._entries, "next": position if self._is_full else None}
+        return {
+            "entries": self._entries,
+            "next": position_of(self._last) if self._is_full else None,
+        }
 
     def look_into(
         self, folder: int, names: tuple[bytes, ...]
@@ -132,6 +139,7 @@ class Listing:
         except FileNotFoundError:
             return
         if names > self._after:
+            entry["position"] = position_of(names)
             self._bytes += len(json.dumps(entry))
             if len(self._entries) == self._limit or self._bytes > MAX_PAGE_BYTES:
                 self._is_full = True

@@ -1,0 +1,131 @@
+/** What a caller is told when a file operation fails. */
+import { DomainError, type ErrorCode, hasCode } from '../../domain/errors.ts';
+import { type FileRefusalCode, FileRefusedError } from '../../domain/fileEntry.ts';
+import type { FilePath } from '../../domain/filePath.ts';
+import { quoted } from '../../domain/quoted.ts';
+
+/** How long callers are told to wait before they try again. */
+const RETRY_AFTER_MS = 1_000;
+
+/** The client ended its upload before the last byte. Nobody is there to be told. */
+export class UploadAbortedError extends Error {
+  constructor(options?: ErrorOptions) {
+    super('The client went away while sending a file.', options);
+    this.name = 'UploadAbortedError';
+  }
+}
+
+interface Told {
+  readonly code: ErrorCode;
+  /** Follows the quoted path. */
+  readonly what: string;
+  readonly mayRetry?: true;
+}
+
+const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
+  bad_request: { code: 'BAD_USER_INPUT', what: 'is refused by the worker' },
+  bad_path: { code: 'BAD_USER_INPUT', what: 'is no path that the worker accepts' },
+  too_many_links: { code: 'BAD_USER_INPUT', what: 'leads through too many links' },
+  bad_archive: { code: 'BAD_USER_INPUT', what: 'cannot be filled from this archive' },
+  bad_range: { code: 'BAD_USER_INPUT', what: 'has no bytes in this range' },
+  other_disk: {
+    code: 'BAD_USER_INPUT',
+    what: 'is a folder, and the other path is on another disk of the worker. Only files can be moved there',
+  },
+  permission_denied: { code: 'FILE_ACCESS_DENIED', what: "is closed to the session's user" },
+  not_found: { code: 'FILE_NOT_FOUND', what: 'does not exist' },
+  timed_out: { code: 'FILE_TIMEOUT', what: 'took too long: nothing moved for a while' },
+  not_a_file: { code: 'NOT_A_FILE', what: 'is no regular file' },
+  not_a_directory: {
+    code: 'NOT_A_DIRECTORY',
+    what: 'is, or leads through, something that is no folder',
+  },
+  not_empty: { code: 'FILE_EXISTS', what: 'would replace a folder that is not empty' },
+  exists: { code: 'FILE_EXISTS', what: 'exists already' },
+  precondition_failed: {
+    code: 'PRECONDITION_FAILED',
+    what: 'is not in the version that the call asks for',
+  },
+  too_large: { code: 'FILE_TOO_LARGE', what: 'is too large for this' },
+  disk_full: {
+    code: 'NO_SPACE',
+    what: "does not fit on the worker's disk (WORKER_DISK_MB). What was there is unchanged",
+  },
+  busy: {
+    code: 'FILES_BUSY',
+    what: 'must wait: the worker has too many file operations under way',
+    mayRetry: true,
+  },
+  unavailable: {
+    code: 'FILES_UNAVAILABLE',
+    what: 'cannot be reached now: its worker has to restart its file helper',
+    mayRetry: true,
+  },
+  other_session: {
+    code: 'FILES_UNAVAILABLE',
+    what: 'cannot be reached: its worker serves another session',
+    mayRetry: true,
+  },
+  other_boot: {
+    code: 'FILES_UNAVAILABLE',
+    what: 'cannot be reached: its worker was restarted',
+    mayRetry: true,
+  },
+};
+
+/** The error for a refusal of the worker. */
+export function refusedError(refusal: FileRefusedError, path: FilePath): DomainError {
+  const { code, what, mayRetry } = TOLD[refusal.code];
+  const details = {
+    ...(code === 'BAD_USER_INPUT' && { field: 'path' }),
+    ...(mayRetry && { retryAfterMs: RETRY_AFTER_MS }),
+  };
+  return new DomainError(code, `${quoted(path.text)} ${what}.`, details, { cause: refusal });
+}
+
+/** The error for a folder where a file is wanted. */
+export function isDirectory(path: FilePath): DomainError {
+  return new DomainError('IS_A_DIRECTORY', `${quoted(path.text)} is a folder.`);
+}
+
+/** The error for a file that is larger than allowed. */
+export function tooLarge(what: string, limit: number, setting: string): DomainError {
+  return new DomainError(
+    'FILE_TOO_LARGE',
+    `${what}, at most ${limit} bytes are allowed (${setting}).`,
+    { limit },
+  );
+}
+
+/** The error for a worker that does not answer. */
+export function unreachable(cause: unknown): DomainError {
+  return new DomainError(
+    'FILES_UNAVAILABLE',
+    "The connection to the session's worker broke before it answered. A change may have happened or not.",
+    { retryAfterMs: RETRY_AFTER_MS },
+    { cause },
+  );
+}
+
+/** Codes of a connection that was never made. */
+const NEVER_CONNECTED = ['ENOENT', 'ECONNREFUSED', 'EAGAIN'];
+
+export function wasNeverConnected(error: unknown): boolean {
+  return NEVER_CONNECTED.some((code) => hasCode(error, code));
+}
+
+/** Refusals before anything is done. All others may leave a part of an archive extracted, or of a folder deleted. */
+const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
+  'bad_request',
+  'bad_path',
+  'not_found',
+  'busy',
+  'precondition_failed',
+  'other_session',
+  'other_boot',
+]);
+
+/** Whether a failed change of many files may have changed some of them. */
+export function mayHaveChangedSome(error: unknown): boolean {
+  return !(error instanceof FileRefusedError && DONE_NOTHING.has(error.code));
+}

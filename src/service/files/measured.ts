@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { pipeline, type Readable, Transform } from 'node:stream';
+import { DomainError } from '../../domain/errors.ts';
+import { tooLarge, UploadAbortedError } from './fileErrors.ts';
+
+export interface Measured {
+  /** The same bytes. Fails with UploadAbortedError if the source fails, or with FILE_TOO_LARGE. */
+  readonly body: Readable;
+  /** Of the bytes that have passed so far. Call it once, at the end. */
+  readonly result: () => { readonly size: number; readonly sha256: string };
+}
+
+export interface MeasuredOptions {
+  readonly maxBytes: number;
+  readonly onBytes: (count: number) => void;
+}
+
+/**
+ * Passes an upload on as fast as it is read, and computes its size and hash: what a worker says of itself is no fact.
+ */
+export function measured(source: Readable, { maxBytes, onBytes }: MeasuredOptions): Measured {
+  const hash = createHash('sha256');
+  let size = 0;
+  const body = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      if (size > maxBytes) {
+        done(tooLarge('The upload is longer', maxBytes, 'MAX_FILE_BYTES'));
+        return;
+      }
+      hash.update(chunk);
+      onBytes(chunk.length);
+      done(null, chunk);
+    },
+    destroy(error, done) {
+      done(error === null || error instanceof DomainError ? error : asAborted(error, source));
+    },
+  });
+  // The error reaches whoever reads `body`.
+  pipeline(source, body, () => {});
+  return { body, result: () => ({ size, sha256: hash.digest('hex') }) };
+}
+
+/** Only a source that broke was aborted by the client. Other errors come from the reader. */
+function asAborted(error: Error, source: Readable): Error {
+  return source.errored === error ? new UploadAbortedError({ cause: error }) : error;
+}
