@@ -2,6 +2,7 @@
 -- does it, so that it happens whichever release of the gateway closes the session.
 CREATE OR REPLACE FUNCTION cellhouse_session_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  DELETE FROM session_variables v WHERE v.session_id = NEW.id;
   DELETE FROM session_uses u WHERE u.session_id = NEW.id;
   RETURN NULL;
 END;

@@ -40,4 +40,25 @@ export const SESSIONS = {
     min: 0,
     max: 1_048_576,
   }),
+  maxEnvironmentVariables: integer({
+    name: 'MAX_ENVIRONMENT_VARIABLES',
+    text: 'How many environment variables a session may have.',
+    fallback: 128,
+    min: 0,
+    max: 1_000,
+  }),
+  maxEnvironmentNameBytes: bytes({
+    name: 'MAX_ENVIRONMENT_NAME_BYTES',
+    text: 'The longest name of an environment variable.',
+    fallback: 256,
+    min: 1,
+    max: 4_096,
+  }),
+  maxEnvironmentBytes: bytes({
+    name: 'MAX_ENVIRONMENT_BYTES',
+    text: "The largest environment of a session: the names and values of all its variables in UTF-8. Linux limits each variable's name and value to 128 KiB together.",
+    fallback: 65_536,
+    min: 0,
+    max: 131_000,
+  }),
 };

@@ -127,6 +127,22 @@ export const sessionUses = pgTable('session_uses', {
 });
 
 /**
+ * The environment variables of open sessions. No projection, so that no event holds a value: the rows are written with
+ * the opening, and go with the session's end (`migrations/sql/cellhouse_session_ends.sql`).
+ */
+export const sessionVariables = pgTable(
+  'session_variables',
+  {
+    sessionId: uuid('session_id').notNull(),
+    name: text('name').notNull(),
+    value: text('value').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'session_variables_pkey', columns: [table.sessionId, table.name] }),
+  ],
+);
+
+/**
  * Sessions with options whose user has accepted their end by `release`, although nobody had released them before. No
  * projection: a closed session has no further events, so that it can be pruned.
  */

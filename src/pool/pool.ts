@@ -15,6 +15,7 @@ import type { RetireReason, Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
@@ -59,6 +60,10 @@ export interface Pool {
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  /** Gives environment variables to a worker, whoever holds it. Never throws. */
+  giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
+  /** Ends an idle worker that cannot do what a session needs. Another one is made in its place. */
+  retireIdle(worker: Worker): Promise<void>;
   /** Ends a session and removes its worker. Resolves with the closed session, or null if it was closed already. */
   closeSession(
     session: Session,
@@ -108,6 +113,12 @@ export function createPool(deps: PoolDeps): Pool {
       supply.workerMissing();
     },
     claim: supply.claim,
+    giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
+    retireIdle: async (worker) => {
+      const { id: workerId } = worker;
+      await recordEnd(ending, workerId, { type: 'RetireWorker', reason: 'recycled' });
+      void carryOutEnd(ending, workerId);
+    },
     closeSession: (session, reason) => closeSession(ending, session, reason),
     filesOf: (session) =>
       openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
@@ -144,6 +155,7 @@ interface PoolParts {
   readonly keeping: Keeping;
   readonly cpuYield: CpuYield;
   readonly ending: EndWorkerDeps;
+  readonly giving: GiveVariablesDeps;
 }
 
 /** Creates the parts of a pool. They refer to each other through callbacks, which run only after all parts exist. */
@@ -204,7 +216,13 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
       if (containerId) await runtime.setCpuShare(containerId, share);
     },
   });
-  return { heldWorkers, supply, keeping, cpuYield, ending };
+  const giving: GiveVariablesDeps = {
+    heldWorkers,
+    queries: database.queries,
+    addressOf: (worker) => runtime.addressOf(worker),
+    logger,
+  };
+  return { heldWorkers, supply, keeping, cpuYield, ending, giving };
 }
 
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */

@@ -21,6 +21,7 @@ import { createJobs, type Jobs } from './jobs.ts';
 import type { OperatedWorker } from './operations/durableOperation.ts';
 import { operationOf } from './operations/durableOperations.ts';
 import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
+import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 /** Starts acting for the worker immediately. */
@@ -36,6 +37,7 @@ class Held implements HeldWorker, OperatedWorker {
   readonly #channel: KernelChannel;
   readonly #writer: Writer;
   readonly #pending: PendingOperations;
+  readonly #variables: VariableDelivery;
   readonly #epoch: number;
   #bootId: string;
   #session: Session | null;
@@ -64,6 +66,14 @@ class Held implements HeldWorker, OperatedWorker {
       carryOut: async (request) => operationOf(request.event.type)?.carryOut(this, request),
     });
     for (const request of start.pending) this.#pending.add(request);
+    this.#variables = createVariableDelivery({
+      logger: deps.logger,
+      call: this.call,
+      read: deps.variables,
+      onGiven: () => this.#goOn(),
+      onRefused: () => this.#suspect('its agent is too old for environment variables'),
+    });
+    if (start.session) this.#variables.begin(start.session);
   }
 
   get isOpen(): boolean {
@@ -84,7 +94,9 @@ class Held implements HeldWorker, OperatedWorker {
   }
 
   opened(session: Session): void {
+    const isNew = this.#session?.id !== session.id;
     this.#session = session;
+    if (isNew) this.#variables.begin(session);
   }
 
   enqueue(next: UnfinishedExecution): void {
@@ -141,6 +153,7 @@ class Held implements HeldWorker, OperatedWorker {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#pending.close();
+    this.#variables.close();
     this.#writer.stop();
     void this.#channel.close();
     this.#deps.onFenced(this.workerId);
@@ -149,6 +162,7 @@ class Held implements HeldWorker, OperatedWorker {
   async close(drainMs: number): Promise<void> {
     this.#isClosed = true;
     this.#pending.close();
+    this.#variables.close();
     await this.#channel.close();
     await within(drainMs, this.#writer.drained(), () => undefined);
     this.#writer.stop();
@@ -157,6 +171,7 @@ class Held implements HeldWorker, OperatedWorker {
   async #end(reason: CloseReason): Promise<void> {
     this.#isClosed = true;
     this.#pending.close();
+    this.#variables.close();
     await this.#channel.close();
     const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
     for (const job of this.jobs.all()) {
@@ -248,17 +263,24 @@ class Held implements HeldWorker, OperatedWorker {
   #opened(): void {
     if (this.#isReplaced) return;
     this.isSuspect = false;
+    this.#goOn();
+    this.#deps.onOpen(this.workerId);
+  }
+
+  /** The channel was opened, or the session's variables are given: sends the code that is due. */
+  #goOn(): void {
+    if (!this.isOpen || !this.#variables.isDone) return;
     const { first } = this.jobs;
     // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
     if (first && this.jobs.progressOf(first) !== null) this.#sendOrHoldBack(first);
     else this.#runNext();
-    this.#deps.onOpen(this.workerId);
   }
 
   #runNext(): void {
     const { first } = this.jobs;
     if (!first || this.jobs.progressOf(first) !== null) return;
     if (!this.isOpen || this.#isReplaced || this.#unstoredCancels > 0) return;
+    if (!this.#variables.isDone) return;
     this.jobs.begin(first);
     this.#sendOrHoldBack(first);
   }

@@ -18,6 +18,7 @@ import type { Execution } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
+import type { Queries } from '../events/queries/createQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
@@ -34,6 +35,7 @@ export interface HeldWorkerDeps {
   /** The seq of the execution's last stored output; 0 if there is none. */
   readonly lastSeq: (id: ExecutionId) => Promise<number>;
   readonly reloadSession: (session: Session) => Promise<Session | null>;
+  readonly variables: Queries['sessionVariables'];
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
   /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */

@@ -137,6 +137,7 @@ async function hold(
       reloadExecution: queries.execution,
       lastSeq: async (executionId) => (await queries.outputEnd(executionId)).lastSeq,
       reloadSession: (session) => queries.session(session.id),
+      variables: queries.sessionVariables,
       onFenced,
     },
     { workerId: id, address, cursor, ...found },

@@ -57,6 +57,17 @@ describe('only our agent', () => {
     expect(oomKills).toBe(0);
   });
 
+  it('sets variables before the code that is sent next, and in the next kernel', async () => {
+    const { channel } = kernel.runner.recorded;
+    const variables = { TOKEN: 's3cret "\n漢', EMPTY: '' };
+    const shown = 'import json, os; print(json.dumps([os.environ["TOKEN"], os.environ["EMPTY"]]))';
+    const show = async () => JSON.parse(textOf(await kernel.runner.run(shown)));
+    expect(await channel.call('variables', { variables })).toEqual({ count: 2 });
+    expect(await show()).toEqual(Object.values(variables));
+    await channel.call('restart', { requestId: newId() });
+    expect(await show()).toEqual(Object.values(variables));
+  });
+
   it('interrupts the very execution that was asked for', async () => {
     const { channel } = kernel.runner.recorded;
     const msgId = newId<ExecutionId>();

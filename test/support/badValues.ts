@@ -14,6 +14,9 @@ export const LIMITS = {
   metadataKeys: 64,
   metadataKeyChars: 128,
   metadataBytes: 16_384,
+  variables: 128,
+  variableNameBytes: 256,
+  variableBytes: 65_536,
 } as const;
 
 export interface BadValue {
@@ -104,6 +107,70 @@ function badMilliseconds(field: string, least: number): readonly BadValue[] {
 export const BAD_IDLE_TIMES = badMilliseconds('idleTimeoutMs', 1_000);
 export const BAD_LIVES = badMilliseconds('maxLifeMs', 1_000);
 export const BAD_FURTHER_LIVES = badMilliseconds('lifeMs', 0);
+
+const variables = 'environmentVariables';
+
+/** For the name of one of the environment variables. */
+export const BAD_VARIABLE_NAMES: readonly BadValue[] = [
+  MISSING,
+  { what: 'is empty', value: '', field: variables },
+  { what: 'begins with a digit', value: '1A', field: variables },
+  { what: 'holds =', value: 'A=B', field: variables },
+  { what: 'holds a space', value: 'A B', field: variables },
+  { what: 'holds a letter that is no ASCII', value: 'Ä', field: variables },
+  { what: 'holds U+0000', value: 'A\u0000', field: variables },
+  { what: 'holds a line break', value: 'A\n', field: variables },
+  {
+    what: 'is too long',
+    value: 'A'.repeat(LIMITS.variableNameBytes + 1),
+    field: variables,
+    limit: LIMITS.variableNameBytes,
+  },
+  { what: 'is no text', value: 7 },
+];
+
+/** For the value of one of the environment variables. */
+export const BAD_VARIABLE_VALUES: readonly BadValue[] = [
+  MISSING,
+  { what: 'is null', value: null },
+  { what: 'holds U+0000', value: 'a\u0000', field: variables },
+  { what: 'holds a lone surrogate', value: 'a\ud800', field: variables },
+  {
+    what: 'is over the limit, in bytes of UTF-8',
+    value: '波'.repeat(LIMITS.variableBytes / 3 + 1),
+    field: variables,
+    limit: LIMITS.variableBytes,
+  },
+  { what: 'is no text', value: 7 },
+];
+
+export const BAD_VARIABLES: readonly BadValue[] = [
+  { what: 'is no list', value: 'A=b' },
+  { what: 'holds null', value: [null] },
+  {
+    what: 'has a name twice',
+    value: [
+      { name: 'A', value: 'b' },
+      { name: 'A', value: 'b' },
+    ],
+    field: variables,
+  },
+  {
+    what: 'has too many items',
+    value: Array.from({ length: LIMITS.variables + 1 }, (_, index) => ({
+      name: `A${index}`,
+      value: '',
+    })),
+    field: variables,
+    limit: LIMITS.variables,
+  },
+  {
+    what: 'is over the limit, all names and values together',
+    value: ['A', 'B'].map((name) => ({ name, value: 'x'.repeat(LIMITS.variableBytes / 2) })),
+    field: variables,
+    limit: LIMITS.variableBytes,
+  },
+];
 
 const keys = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, '']));

@@ -16,6 +16,12 @@ export interface ProgrammedRuntime {
   readonly runtime: Runtime;
   /** Ids of the executions that were begun, over all workers. An execution that was begun twice is listed twice. */
   readonly begun: readonly string[];
+  /** The environment variables that the kernel had when it began an execution, by the execution's id. */
+  readonly variables: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** While it is set, every agent answers to variables with this status. */
+  variablesStatus: number | null;
+  /** Makes all present agents older than environment variables. */
+  makeOld(): void;
   /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
   /** Releases all held executions; from now on {@link HOLD} ends at once, too. */
@@ -25,12 +31,14 @@ export interface ProgrammedRuntime {
 
 interface Kernel {
   readonly agent: ScriptedAgent;
+  isOld: boolean;
   letGo(): void;
 }
 
 export function createProgrammedRuntime(): ProgrammedRuntime {
   const containers = new Map<string, { readonly listed: ListedWorker; readonly kernel: Kernel }>();
   const begun: string[] = [];
+  const variables = new Map<string, Readonly<Record<string, string>>>();
   let isHolding = false;
 
   async function end(containerId: string): Promise<void> {
@@ -46,7 +54,11 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       const agent = await startScriptedAgent();
       const kernel = runKernel(agent, {
         isHeld: (code) => isHolding && code === HOLD,
-        onBegin: (id) => begun.push(id),
+        onBegin: (id, given) => {
+          begun.push(id);
+          variables.set(id, given);
+        },
+        variablesStatus: () => made.variablesStatus,
       });
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
@@ -65,9 +77,14 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     },
     watch: () => ({ close: () => undefined }),
   };
-  return {
+  const made: ProgrammedRuntime = {
     runtime,
     begun,
+    variables,
+    variablesStatus: null,
+    makeOld: () => {
+      for (const { kernel } of containers.values()) kernel.isOld = true;
+    },
     hold: () => {
       isHolding = true;
     },
@@ -79,17 +96,33 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       await Promise.all([...containers.keys()].map(end));
     },
   };
+  return made;
 }
 
 interface KernelRules {
   readonly isHeld: (code: string) => boolean;
-  readonly onBegin: (id: string) => void;
+  readonly onBegin: (id: string, variables: Readonly<Record<string, string>>) => void;
+  readonly variablesStatus: () => number | null;
+}
+
+interface Fields {
+  readonly msg_id?: string;
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** Behaves as an agent does (docs/worker-protocol.md): runs each msg_id once, and interrupts by msg_id. */
-function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kernel {
+function runKernel(
+  agent: ScriptedAgent,
+  { isHeld, onBegin, variablesStatus }: KernelRules,
+): Kernel {
+  let variables: Readonly<Record<string, string>> = {};
   const known = new Set<string>();
   let running: string | null = null;
+  const kernel: Kernel = {
+    agent,
+    isOld: false,
+    letGo: () => running !== null && end(running, 'finished'),
+  };
 
   function end(parent: string, outcome: 'finished' | 'interrupted'): void {
     running = null;
@@ -102,14 +135,20 @@ function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kern
   function execute(id: string, code: string): void {
     if (known.has(id)) return;
     known.add(id);
-    onBegin(id);
+    onBegin(id, variables);
     running = id;
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
     if (!isHeld(code)) end(id, 'finished');
   }
 
-  agent.answer = (_request, response, body) => {
-    const { msg_id: id = '' } = JSON.parse(body || '{}') as { readonly msg_id?: string };
+  agent.answer = (request, response, body) => {
+    const { msg_id: id = '', ...fields } = JSON.parse(body || '{}') as Fields;
+    if (request.url === '/variables') {
+      const status = kernel.isOld ? 404 : variablesStatus();
+      if (status === null) variables = fields.variables ?? {};
+      response.writeHead(status ?? 200).end(JSON.stringify({ count: 0 }));
+      return;
+    }
     const isKnown = known.has(id);
     const isRunning = running === id;
     // An interrupted request that arrives later must not run.
@@ -118,7 +157,7 @@ function runKernel(agent: ScriptedAgent, { isHeld, onBegin }: KernelRules): Kern
     if (isRunning) end(id, 'interrupted');
   };
   void readRequests(agent, execute);
-  return { agent, letGo: () => running !== null && end(running, 'finished') };
+  return kernel;
 }
 
 /** Ends when the agent closes, since it receives nothing after that. */

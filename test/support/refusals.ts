@@ -17,6 +17,9 @@ import {
   BAD_TIMEOUTS,
   BAD_TIMES,
   BAD_USER_UUIDS,
+  BAD_VARIABLE_NAMES,
+  BAD_VARIABLE_VALUES,
+  BAD_VARIABLES,
   BAD_WAITS,
   type BadValue,
   badChangeable,
@@ -57,6 +60,18 @@ const open = (field: string, bad: readonly BadValue[]) =>
     given: (value) => ({ userUuid: 'someone', [field]: value }),
   });
 
+/** The second variable is bad. */
+const variable = (field: string, bad: readonly BadValue[]) =>
+  rows(`EnvironmentVariableInput.${field}`, OPEN, bad, {
+    given: (value) => ({
+      userUuid: 'someone',
+      environmentVariables: [
+        { name: 'GOOD', value: '' },
+        { name: 'A', value: 'b', [field]: value },
+      ],
+    }),
+  });
+
 const mutations: readonly Refusal[] = [
   ...rows('Mutation.execute(input:)', RUN('execute'), [MISSING]),
   ...rows('Mutation.submit(input:)', RUN('submit'), [MISSING]),
@@ -85,6 +100,9 @@ const mutations: readonly Refusal[] = [
   ...cell('idempotencyKey', BAD_KEYS),
   ...rows('Mutation.openSession(input:)', OPEN, [MISSING]),
   ...open('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...open('environmentVariables', BAD_VARIABLES),
+  ...variable('name', BAD_VARIABLE_NAMES),
+  ...variable('value', BAD_VARIABLE_VALUES),
   ...open('metadata', BAD_METADATA),
   ...open('idleTimeoutMs', BAD_IDLE_TIMES),
   ...open('maxLifeMs', BAD_LIVES),

@@ -33,6 +33,7 @@ describe('code that depends on the insides of a library', () => {
   it('says what it was checked against', () => {
     expect(sentences.map(({ library }) => library).sort()).toEqual([
       'V8',
+      'graphql',
       'graphql-yoga',
       'postgres',
     ]);

@@ -115,6 +115,27 @@ function uses({ sql, answered }: Client) {
       );
     },
 
+    /** The values of the session's environment variables. Null if it has none any more: it has ended. */
+    sessionVariables: async (id: SessionId): Promise<Readonly<Record<string, string>> | null> => {
+      const rows = await answered(sql<{ name: string; value: string }[]>`
+        SELECT name, value FROM session_variables WHERE session_id = ${id}`);
+      if (rows.length === 0) return null;
+      return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+    },
+
+    /**
+     * Deletes what belongs to sessions that are not open. Their end deletes it, too, unless a rebuild of the projections
+     * was what closed them.
+     */
+    deleteLeftOfSessions: async (): Promise<void> => {
+      await answered(sql`
+        DELETE FROM session_variables v
+        WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = v.session_id AND s.closed_at IS NULL)`);
+      await answered(sql`
+        DELETE FROM session_uses u
+        WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = u.session_id AND s.closed_at IS NULL)`);
+    },
+
     /** Whether the session ever had an execution. */
     hasExecution: async (id: SessionId): Promise<boolean> => {
       const rows = await answered(sql`SELECT FROM executions WHERE session_id = ${id} LIMIT 1`);

@@ -33,6 +33,13 @@ export function createWorkerQueries({ sql, answered }: Client) {
       return { worker, bootId };
     },
 
+    /** The epoch of the worker's lease. Null if no gateway has ever held it. */
+    workerEpoch: async (id: WorkerId): Promise<number | null> => {
+      const [row] = await answered(sql<{ epoch: number }[]>`
+        SELECT epoch FROM worker_cursors WHERE worker_id = ${id}`);
+      return row?.epoch ?? null;
+    },
+
     /** In the order of their requests. */
     workersInStates: async (
       poolId: PoolId,

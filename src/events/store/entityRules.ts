@@ -1,4 +1,4 @@
-/** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit`. */
+/** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit_2`. */
 import type { Execution } from '../../domain/execution.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { jsonArray } from './jsonArray.ts';

@@ -40,6 +40,12 @@ export interface IdempotencyClaim {
   readonly executionId: ExecutionId;
 }
 
+export interface SessionVariables {
+  readonly sessionId: SessionId;
+  /** By name. Neither names nor values contain U+0000 or lone surrogates. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
 export interface Commit {
   readonly streams: readonly StreamAppend[];
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
@@ -47,6 +53,8 @@ export interface Commit {
   readonly outputs?: readonly OutputItem[];
   readonly cursor?: Cursor;
   readonly idempotency?: IdempotencyClaim;
+  /** The environment variables of a session that this commit opens. No event has them. */
+  readonly sessionVariables?: SessionVariables;
   /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
   /** The most workers that the pool may have, the new ones included and ended ones excluded ({@link LimitError}). */

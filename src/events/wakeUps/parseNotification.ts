@@ -1,6 +1,6 @@
 import type { OutputsAdded } from '../store/eventStore.ts';
 
-/** The same name as in `cellhouse_commit`. */
+/** The same name as in `cellhouse_commit_2`. */
 export const CHANNEL = 'cellhouse';
 
 /** A notification from a gateway to all gateways. */

@@ -4,8 +4,9 @@ import { health } from './operations/health.ts';
 import { interrupt } from './operations/interrupt.ts';
 import { restart } from './operations/restart.ts';
 import { usage } from './operations/usage.ts';
+import { variables } from './operations/variables.ts';
 
-export const OPERATIONS = { health, interrupt, restart, usage };
+export const OPERATIONS = { health, interrupt, restart, usage, variables };
 
 export type OperationName = keyof typeof OPERATIONS;
 

@@ -70,6 +70,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     if (isOver()) return;
     await queries.deleteIdempotencyKeys(new Date(deps.now().getTime() - deps.idempotencyTtlMs));
     await queries.deleteRemovedWorkersCursors();
+    await queries.deleteLeftOfSessions();
   });
 
   let nextLookMs = LOOK_INTERVAL_MS;

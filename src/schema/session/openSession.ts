@@ -2,11 +2,28 @@
 import { builder } from '../builder.ts';
 import { Session } from './session.ts';
 
+const EnvironmentVariableInput = builder.inputType('EnvironmentVariableInput', {
+  description: 'An environment variable of a session. No answer ever contains its value.',
+  fields: (t) => ({
+    name: t.string({
+      required: true,
+      description:
+        'Letters, digits and _, not beginning with a digit: at most MAX_ENVIRONMENT_NAME_BYTES.',
+    }),
+    value: t.string({ required: true, description: 'Any text without U+0000.' }),
+  }),
+});
+
 const OpenSessionInput = builder.inputType('OpenSessionInput', {
   description:
     'A user, and what the session of the user shall be. Options that are null are not asked for.',
   fields: (t) => ({
     userUuid: t.string({ required: true, description: 'The user.' }),
+    environmentVariables: t.field({
+      type: [EnvironmentVariableInput],
+      description:
+        'Environment variables of the code and of what it starts: at most MAX_ENVIRONMENT_VARIABLES, of MAX_ENVIRONMENT_BYTES together.',
+    }),
     metadata: t.field({
       type: 'JSON',
       description:

@@ -3,6 +3,7 @@ import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
+import { withoutValues } from './withoutValues.ts';
 
 export interface ErrorMask {
   /** Idempotent: a masked error is returned unchanged. */
@@ -82,7 +83,7 @@ const YOGA_CODES: ReadonlySet<unknown> = new Set([
 function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError {
   const { code } = error.extensions;
   if (code && !YOGA_CODES.has(code)) return error;
-  return new GraphQLError(error.message, {
+  return new GraphQLError(withoutValues(error.message), {
     ...placeOf(error),
     ...(place.path && { path: place.path }),
     extensions: {
@@ -94,12 +95,15 @@ function withCode(error: GraphQLError, place: GraphQLErrorOptions): GraphQLError
   });
 }
 
-/** Gives validation errors the same code. They bypass the mask, and Yoga would use its own code. */
+/** Gives validation errors the same code, and takes values out of their messages. They bypass the mask, and Yoga would use its own code. */
 export function useOneCode(): Plugin {
   return {
     onValidate: () => (validation) => {
       if (validation.valid) return;
-      for (const { extensions } of validation.result) extensions.code = 'BAD_USER_INPUT';
+      for (const error of validation.result) {
+        error.extensions.code = 'BAD_USER_INPUT';
+        error.message = withoutValues(error.message);
+      }
     },
   };
 }

@@ -1,6 +1,6 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { Session } from '../../domain/session.ts';
-import { differences, type SessionOptions } from '../../domain/sessionOptions.ts';
+import { differences } from '../../domain/sessionOptions.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
 import { unlessStopping } from '../execute/unlessStopping.ts';
@@ -10,8 +10,8 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait } from '../validate.ts';
 import { commitOpening } from './opening/ensureSession.ts';
 import { type InSessionDeps, inSession } from './opening/inSession.ts';
-import type { SessionOwner } from './opening/openingOf.ts';
-import { type OptionsRequest, validateOptions } from './validateOptions.ts';
+import type { Opening, SessionOwner } from './opening/openingOf.ts';
+import { type AskedOptions, type OptionsRequest, validateOptions } from './validateOptions.ts';
 
 export interface OpenSessionRequest extends OptionsRequest {
   readonly userUuid: string;
@@ -29,46 +29,84 @@ export async function openSession(
   request: OpenSessionRequest,
 ): Promise<Session> {
   const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
-  const options = validateOptions(request, deps.config);
+  const asked = validateOptions(request, deps.config);
   const waitForWorkerMs = validateWait(request.waitForWorkerMs, deps.config);
   await untilInitialized(deps.pool);
   return await unlessStopping(deps.stopping, true, () =>
-    openOrFind(deps, owner, options, waitForWorkerMs),
+    openOrFind(deps, owner, asked, waitForWorkerMs),
   );
 }
 
 async function openOrFind(
   deps: InSessionDeps,
   owner: SessionOwner,
-  options: SessionOptions,
+  asked: AskedOptions,
   waitForWorkerMs: number,
 ): Promise<Session> {
   return await decideAgain(async (isAgain) => {
     if (isAgain) await deps.sessions.refresh(owner.tenant, owner.userUuid);
     return await inSession(deps, owner, {
-      open: (session) => find(deps, session, options),
-      fresh: (opening) => commitOpening(deps, opening),
+      open: (session) => find(deps, session, asked),
+      fresh: (opening) => openWith(deps, opening, asked),
       waitForWorkerMs,
-      options,
+      options: asked.options,
     });
   });
+}
+
+/**
+ * Opens a session. A worker that is older than environment variables gets none with them: it is ended, and the call
+ * waits for another.
+ */
+async function openWith(
+  deps: InSessionDeps,
+  opening: Opening,
+  { variables }: AskedOptions,
+): Promise<Session> {
+  const { pool } = deps;
+  const { worker } = opening;
+  if (Object.keys(variables).length === 0) return await commitOpening(deps, opening);
+  // None yet: the commit may be refused, and then the worker serves somebody else.
+  if ((await pool.giveVariables(worker, {})) === 'unknown') {
+    await pool.retireIdle(worker);
+    throw new ConcurrencyError('stream');
+  }
+  const session = await commitOpening(deps, opening, variables);
+  await pool.giveVariables(worker, variables);
+  return session;
 }
 
 /** The open session, if its options are those asked for. The call counts as a use. */
 async function find(
   { database: { queries }, now }: InSessionDeps,
   { id }: Session,
-  options: SessionOptions,
+  asked: AskedOptions,
 ): Promise<Session> {
   const isOpen = await queries.touchSession(id, now());
   const session = isOpen ? await queries.session(id) : null;
   // What this gateway knew is old: the session has ended.
   if (!session || session.closedAt !== null) throw new ConcurrencyError('session');
-  const different = differences(session, options);
+  const different = differences(session, asked.options);
+  different.push(...(await differentVariables(queries, session, asked)));
   if (different.length === 0) return session;
   throw new DomainError(
     'SESSION_OPTIONS_DIFFER',
     `This user's open session has other options: ${different.join(', ')}. Ask for the same options, or release the session first.`,
     { sessionId: id, options: different },
   );
+}
+
+/** The variables that both have, with other values. */
+async function differentVariables(
+  queries: InSessionDeps['database']['queries'],
+  { id, environmentVariableNames }: Session,
+  { variables }: AskedOptions,
+): Promise<string[]> {
+  const both = environmentVariableNames.filter((name) => Object.hasOwn(variables, name));
+  if (both.length === 0) return [];
+  const stored = await queries.sessionVariables(id);
+  if (stored === null) throw new ConcurrencyError('session');
+  return both
+    .filter((name) => stored[name] !== variables[name])
+    .map((name) => `environmentVariables.${name}`);
 }

@@ -61,6 +61,7 @@ class Executor:
         self._usage = usage
         self._loop = asyncio.get_running_loop()
         self._kernel: Kernel | None = None
+        self._variables: dict[str, str] = {}
         self._known = KnownRequests()
         self._queue: deque[tuple[ExecuteRequest, int]] = deque()
         self._running: Supervision | None = None
@@ -136,6 +137,12 @@ class Executor:
         self._refused.add(msg_id)
         return Interrupted(False, False)
 
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Set these in the environment of the kernel, before the next code, and of every kernel after it."""
+        self._variables = variables
+        if self._kernel:
+            self._kernel.set_variables(variables)
+
     async def restart(self) -> int:
         """Replace the kernel; returns the new generation once it is ready."""
         waiter = self._restart_waiters.add()
@@ -171,6 +178,7 @@ class Executor:
         Raises KernelStartError when no replacement can be started, and any error given to `_fail`.
         """
         self._kernel = kernel
+        kernel.set_variables(self._variables)
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
         while True:

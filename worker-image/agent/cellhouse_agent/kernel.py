@@ -13,6 +13,7 @@ from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
 from cellhouse_agent.user_processes import kill_user_processes, user_processes_ended
+from cellhouse_agent.variables import variables_content
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A kernel that is not forked takes about a second on an idle machine. Thirty that start together on two cores take far
@@ -42,6 +43,7 @@ class Kernel:
         self._on_message = on_message
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
+        self._variables: dict[str, str] = {}
         self.generation = 0
         # The kernel's process closed its link, or became another program, and was killed for it.
         self.has_lost_link = False
@@ -101,6 +103,7 @@ class Kernel:
             lambda: self._watch_deaf(process),
         )
         self._link = link
+        self._send_variables()
         probe = asyncio.create_task(link.probe())
         await asyncio.wait(
             [probe, self._watch], timeout=START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -150,6 +153,18 @@ class Kernel:
         if self._process:
             await self._process.wait()
             self._process.close()
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Set these in the kernel's environment before the next code, and in that of every kernel after this one."""
+        if variables == self._variables:
+            return
+        self._variables = variables
+        self._send_variables()
+
+    def _send_variables(self) -> None:
+        if self._link and self._variables:
+            # The link keeps the order, so the kernel has them before any code that is sent later.
+            self._link.send("", "variables_request", variables_content(self._variables))
 
     def execute(self, msg_id: str, code: str, end_key: str = "") -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""

@@ -18,7 +18,8 @@ from cellhouse_agent.services import Services
 # More than the protocol allows, so that the agent can read a frame that is somewhat too large and close in order.
 # Beyond this, tornado sends the close code and cuts the connection.
 MAX_READ_FRAME_BYTES = 4 * MAX_FRAME_BYTES
-MAX_HTTP_BODY_BYTES = 65_536
+# The largest body is that of POST /variables, each of whose bytes may be escaped with six characters.
+MAX_HTTP_BODY_BYTES = 1_048_576
 # A gateway that was stopped keeps its connection open but answers no ping: after the timeout it counts as gone. A
 # gateway that only stores output slowly has enough time to answer.
 PING_SECONDS = 30.0

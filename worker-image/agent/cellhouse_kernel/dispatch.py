@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import socket
+import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
@@ -96,6 +97,9 @@ class LinkKernel(CellKernel):
 
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""
+        if msg["msg_type"] == "variables_request":
+            set_variables(msg["content"]["variables"])
+            return
         # Code can see the request but not the key, so only the kernel can say that the request is over.
         end_key = msg["metadata"].pop("end_key", "")
         self.set_parent([], msg, channel="shell")
@@ -160,6 +164,13 @@ class LinkKernel(CellKernel):
             outbox.hold(message)
         else:
             outbox.add_message(message)
+
+
+def set_variables(variables: dict[str, str]) -> None:
+    """Change the environment of this process. No code of the user has run yet, and nobody waits for an answer."""
+    os.environ.update(variables)
+    if "TZ" in variables:
+        time.tzset()
 
 
 def read_request(data: bytes) -> Message:

@@ -92,7 +92,9 @@ class OperationsTest(WithExecutor):
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
             for request_id in ("", 1, "x" * 129, ["r"]):
                 with self.subTest(name, request_id=request_id):
-                    status, answer = await self.call(name, msg_id="1", request_id=request_id)
+                    status, answer = await self.call(
+                        name, msg_id="1", variables={}, request_id=request_id
+                    )
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                     self.assertIn("request_id", answer["message"])
         self.assertEqual(self.executor.generation, 1)
@@ -115,6 +117,19 @@ class OperationsTest(WithExecutor):
         )
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+
+    async def test_variables_are_an_object_of_text(self) -> None:
+        malformed: list[Any] = [None, [], {"A": 1}, {"A=": "secret"}, {"A": "secret\0"}]
+        for variables in malformed:
+            with self.subTest(variables=variables):
+                status, answer = await self.call("variables", variables=variables)
+                self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                self.assertIn("variables", answer["message"])
+                self.assertNotIn("secret", answer["message"])
+        given = await self.call("variables", variables={"A": "\x01" * 120_000}, request_id="r")
+        self.assertEqual(given, (200, {"count": 1}))
+        _, text = await self.run_code("1", "import os; print(len(os.environ['A']))")
+        self.assertEqual(text, "120000\n")
 
     async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
         restarts = [self.call("restart", request_id="r1"), self.call("restart", request_id="r1")]

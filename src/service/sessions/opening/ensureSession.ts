@@ -33,11 +33,17 @@ export async function ensureSession(
   });
 }
 
-/** Commits an opening alone. @throws ConcurrencyError if another writer was first */
+/**
+ * Commits an opening alone.
+ * @param variables the session's environment variables
+ * @throws ConcurrencyError if another writer was first
+ */
 export async function commitOpening(
   { database }: Pick<InSessionDeps, 'database'>,
-  { streams }: Opening,
+  { streams, sessionId }: Opening,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<Session> {
-  const { states } = await database.store.commit({ streams });
+  const sessionVariables = { sessionId, values: variables };
+  const { states } = await database.store.commit({ streams, sessionVariables });
   return states[1] as Session;
 }

@@ -9,5 +9,6 @@ from cellhouse_agent.operations.interrupt import INTERRUPT
 from cellhouse_agent.operations.operation import Operation
 from cellhouse_agent.operations.restart import RESTART
 from cellhouse_agent.operations.usage import USAGE
+from cellhouse_agent.operations.variables import VARIABLES
 
-OPERATIONS: tuple[Operation[Any], ...] = (HEALTH, INTERRUPT, RESTART, USAGE)
+OPERATIONS: tuple[Operation[Any], ...] = (HEALTH, INTERRUPT, RESTART, USAGE, VARIABLES)

@@ -1,0 +1,82 @@
+/**
+ * Gives the environment variables of the worker's session to its agent, before any code is sent. The agent keeps them
+ * for all its kernels. Each holder of the worker gives them anew, because nothing says whether the former one did.
+ *
+ * ```
+ *  nothing to give --session with variables--> giving --answered--> given
+ *                                                 |
+ *                                                 +--the agent knows no variables--> refused   (no code is ever sent)
+ * ```
+ */
+import type { Logger } from 'pino';
+import { pause } from '../async/pause.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { SessionId } from '../domain/ids.ts';
+import type { Session } from '../domain/session.ts';
+import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import { isUnknownOperation } from './giveVariables.ts';
+
+/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
+const RETRY_DELAY_MS = 250;
+
+export interface VariableDeliveryDeps {
+  readonly logger: Logger;
+  readonly call: CallAgent;
+  /** The session's variables. Null: the session has ended. */
+  readonly read: (id: SessionId) => Promise<Readonly<Record<string, string>> | null>;
+  /** Called once, when the agent has them. */
+  readonly onGiven: () => void;
+  /** Called once, if the agent is older than environment variables. The session cannot be what its user asked for. */
+  readonly onRefused: () => void;
+}
+
+export interface VariableDelivery {
+  /** Whether code may be sent: the agent has the variables, or there are none. */
+  readonly isDone: boolean;
+  /** Begins, if the session has variables. Call it once for the worker's session. */
+  begin(session: Session): void;
+  /** Gives up; the next holder gives them. Idempotent. */
+  close(): void;
+}
+
+export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDelivery {
+  const { logger, call, read, onGiven, onRefused } = deps;
+  const closing = new AbortController();
+  let isDone = true;
+
+  async function give(id: SessionId): Promise<void> {
+    const variables = await read(id);
+    // The session has ended, so no code will be sent.
+    if (variables === null || closing.signal.aborted) return;
+    await call('variables', { variables });
+    if (closing.signal.aborted) return;
+    isDone = true;
+    onGiven();
+  }
+
+  async function untilGiven(id: SessionId): Promise<void> {
+    while (!closing.signal.aborted) {
+      try {
+        return await give(id);
+      } catch (error: unknown) {
+        if (closing.signal.aborted) return;
+        if (isUnknownOperation(error)) return onRefused();
+        const details = { error: messageOf(error), sessionId: id };
+        logger.warn(details, 'an agent did not take the environment variables; trying again');
+        await pause(RETRY_DELAY_MS, closing.signal);
+      }
+    }
+  }
+
+  return {
+    get isDone() {
+      return isDone;
+    },
+    begin: ({ id, environmentVariableNames }) => {
+      if (environmentVariableNames.length === 0) return;
+      isDone = false;
+      void untilGiven(id);
+    },
+    close: () => closing.abort(),
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * A user may choose any environment variable, also those that make a loader, Python or a shell run code. They must reach
+ * no process but the user's. Each process that has them leaves a mark, whose owner is the process's user.
+ */
+import { text } from 'node:stream/consumers';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../../src/domain/worker.ts';
+import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
+import { containerOf, execute, restartKernel } from '../../../testkit/interpreter.ts';
+import { until } from '../../../testkit/until.ts';
+import { TIERS } from '../../support/probes.ts';
+
+const KERNEL_UID = 64_002;
+const MARKS = '/tmp/marks';
+/**
+ * The loader writes a file for each program that it starts with LD_DEBUG, and names what LD_PRELOAD makes it load. The
+ * library is one that no program of the worker needs.
+ */
+const LOADED = 'libBrokenLocale.so.1';
+const VARIABLES = {
+  LD_PRELOAD: LOADED,
+  LD_DEBUG: 'files',
+  LD_DEBUG_OUTPUT: `${MARKS}/loader`,
+  PYTHONPATH: `${WORKER_HOME}/evil`,
+  BASH_ENV: `${WORKER_HOME}/evil/bash`,
+  SECRET: 'never in a log',
+};
+
+/** Plants what PYTHONPATH and BASH_ENV lead to. The folder of the marks is open to every user. */
+const PLANT = `
+import os
+os.makedirs("${MARKS}", exist_ok=True); os.chmod("${MARKS}", 0o777)
+os.makedirs("${WORKER_HOME}/evil", exist_ok=True)
+open("${WORKER_HOME}/evil/sitecustomize.py", "w").write("import os; open(f'${MARKS}/python.{os.getpid()}', 'w')")
+open("${WORKER_HOME}/evil/bash", "w").write("> ${MARKS}/bash.$$")
+`;
+
+/** Starts a program of each kind. */
+const START = `
+import subprocess
+subprocess.run(["/usr/bin/python3", "-c", ""], check=True)
+subprocess.run(["/bin/bash", "-c", ":"], check=True)
+`;
+
+/** Prints, for each kind of mark, its owners, and whether the loader has loaded the library. */
+const LOOK = `
+import json, os
+owners = {}
+for name in os.listdir("${MARKS}"):
+    owners.setdefault(name.partition(".")[0], set()).add(os.stat(f"${MARKS}/{name}").st_uid)
+loaded = any("${LOADED}" in open(f"${MARKS}/{n}").read() for n in os.listdir("${MARKS}") if n.startswith("loader"))
+print(json.dumps([{kind: sorted(found) for kind, found in sorted(owners.items())}, loaded]))
+`;
+
+/** Kills the fork server, which runs as the agent's user. Run as root of the container. Prints how many there were. */
+const KILL_FORK_SERVER = `
+import os, signal
+count = 0
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        command = open(f"/proc/{pid}/cmdline").read()
+        is_agents = "Uid:\\t64001" in open(f"/proc/{pid}/status").read()
+    except OSError:
+        continue
+    if "fork_server" in command and is_agents:
+        os.kill(int(pid), signal.SIGKILL)
+        count += 1
+print(count)
+`;
+
+const docker = new Docker(
+  process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
+);
+
+describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
+    const environmentVariables = Object.entries(VARIABLES).map(([name, value]) => ({
+      name,
+      value,
+    }));
+    const { errors } = await gateway.graphql(
+      'mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }',
+      { input: { userUuid: 'mallory', environmentVariables } },
+    );
+    expect(errors).toBeUndefined();
+    await run(PLANT);
+  });
+  afterAll(() => gateway?.destroy());
+
+  async function run(code: string): Promise<string> {
+    const ran = await execute(gateway, 'mallory', code, { timeoutMs: 60_000 });
+    expect(ran).toMatchObject({ status: 'OK' });
+    return ran.stdout;
+  }
+
+  /** The marks of all processes so far: all are the user's, and there are some of each kind. */
+  async function expectOnlyTheUsers(): Promise<void> {
+    await run(START);
+    const own = [KERNEL_UID];
+    expect(JSON.parse(await run(LOOK))).toEqual([{ bash: own, loader: own, python: own }, true]);
+  }
+
+  it('reach programs that the code starts, and no process of another user', expectOnlyTheUsers);
+
+  it('reach no process of another user when a kernel is forked', async () => {
+    await restartKernel(gateway, 'mallory');
+    expect(await run('import os; print(os.environ["SECRET"])')).toBe('never in a log\n');
+    await expectOnlyTheUsers();
+  });
+
+  it('reach no process of another user when the fork server was killed, and a kernel is executed', async () => {
+    const container = docker.getContainer(await containerOf(gateway, 'mallory'));
+    const exec = await container.exec({
+      Cmd: ['/usr/bin/python3', '-I', '-c', KILL_FORK_SERVER],
+      Tty: true,
+      AttachStdout: true,
+    });
+    expect((await text(await exec.start({ Tty: true }))).trim()).toBe('1');
+    await restartKernel(gateway, 'mallory');
+    expect(await run('import os; print(os.environ["SECRET"])')).toBe('never in a log\n');
+    await expectOnlyTheUsers();
+    await until('another fork server', async () => {
+      await restartKernel(gateway, 'mallory');
+      return (await run('print(open("/proc/self/cmdline").read())')).includes('fork_server');
+    });
+    await expectOnlyTheUsers();
+  });
+
+  it('appear in no log', async () => {
+    const container = docker.getContainer(await containerOf(gateway, 'mallory'));
+    const logs = await container.logs({ stdout: true, stderr: true, follow: false });
+    for (const log of [logs.toString('utf8'), gateway.log()]) {
+      expect(log).not.toMatch(/never in a log|libBrokenLocale|evil/);
+    }
+  });
+});

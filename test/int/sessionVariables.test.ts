@@ -1,0 +1,160 @@
+/** A session's environment variables: where they are, where they never are, and who gives them to the worker. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, it } from 'vitest';
+import { until } from '../../testkit/until.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const SECRET = 's3cret-value "\\ 漢\n';
+const VARIABLES = { TOKEN: SECRET, LD_PRELOAD: '/tmp/x.so', EMPTY: '' };
+const GIVEN = Object.entries(VARIABLES).map(([name, value]) => ({ name, value }));
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-variables-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const first = await start();
+const second = await start();
+const gateways = [first, second];
+let user = 0;
+beforeEach(() => {
+  user += 1;
+  workers.variablesStatus = null;
+});
+afterAll(async () => {
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const userUuid = () => `user-${user}`;
+const open = (given = GIVEN, { service } = first) =>
+  service.openSession(PRINCIPAL, { userUuid: userUuid(), environmentVariables: given });
+const run = (code = '1', { service } = first) =>
+  service.execute(PRINCIPAL, { userUuid: userUuid(), code });
+const stored = (id: string) =>
+  db.sql<{ name: string; value: string }[]>`
+    SELECT name, value FROM session_variables WHERE session_id = ${id} ORDER BY name`;
+
+/** The names of all tables with a row that contains the text. */
+async function tablesWith(text: string): Promise<string[]> {
+  const tables = await db.sql<{ name: string }[]>`
+    SELECT quote_ident(table_name) AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
+  const found = [];
+  for (const { name } of tables) {
+    const rows = await db.sql.unsafe(`SELECT 1 FROM ${name} t WHERE t::text LIKE $1 LIMIT 1`, [
+      `%${text}%`,
+    ]);
+    if (rows.length > 0) found.push(name);
+  }
+  return found;
+}
+
+it('the kernel has them before any code, also the code of calls that come at the same time', async () => {
+  workers.variablesStatus = 500;
+  const session = await open();
+  expect(session.environmentVariableNames).toEqual(['EMPTY', 'LD_PRELOAD', 'TOKEN']);
+  const running = Promise.all([run(), run('2', second), run('3')]);
+  await until('requests of the code', async () => {
+    const [row] = await db.sql`
+      SELECT 1 FROM executions WHERE session_id = ${session.id} HAVING count(*) = 3`;
+    return row;
+  });
+  // Until now, the agent has not taken them.
+  workers.variablesStatus = null;
+  for (const { id, status } of await running) {
+    expect(status).toBe('OK');
+    expect(workers.variables.get(id)).toEqual(VARIABLES);
+  }
+});
+
+it('the values are in one table while the session is open, and in none afterwards', async () => {
+  const given = [{ name: 'ONLY_HERE', value: 'never in 2nd place' }];
+  const { id } = await open(given);
+  await run();
+  expect(await stored(id)).toEqual(given);
+  expect(await tablesWith('never in 2nd place')).toEqual(['session_variables']);
+  await first.service.release(PRINCIPAL, userUuid());
+  expect(await stored(id)).toEqual([]);
+  expect(await tablesWith('never in 2nd place')).toEqual([]);
+  // The names stay, for auditors.
+  expect((await tablesWith('ONLY_HERE')).sort()).toEqual(['events', 'sessions']);
+});
+
+it('the same variables give the same session; others are refused by their names alone', async () => {
+  const { id } = await open();
+  expect(await open(GIVEN.toReversed(), second)).toMatchObject({ id });
+  const other = [
+    { name: 'TOKEN', value: 'an0ther' },
+    { name: 'MORE', value: 'm0re' },
+    { name: 'EMPTY', value: '' },
+  ];
+  const refused = await open(other, second).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    code: 'SESSION_OPTIONS_DIFFER',
+    details: {
+      options: [
+        'environmentVariables.LD_PRELOAD',
+        'environmentVariables.MORE',
+        'environmentVariables.TOKEN',
+      ],
+    },
+  });
+  expect(JSON.stringify([refused, String(refused)])).not.toMatch(/s3cret|an0ther|m0re/);
+});
+
+it('another gateway that takes the worker over gives them before it sends any code', async () => {
+  const holder = await start();
+  workers.variablesStatus = 500;
+  const { id } = await open(GIVEN, holder);
+  const { id: accepted } = await holder.service.submit(PRINCIPAL, {
+    userUuid: userUuid(),
+    code: '1',
+  });
+  await holder.close();
+  workers.variablesStatus = null;
+  const after = await run('after', second);
+  expect(after).toMatchObject({ sessionId: id, status: 'OK', stateLost: false });
+  for (const code of [accepted, after.id]) expect(workers.variables.get(code)).toEqual(VARIABLES);
+});
+
+it('a worker that is older than them gets no session that has some', async () => {
+  const old = await db.sql<{ id: string }[]>`SELECT id FROM workers WHERE state = 'IDLE'`;
+  expect(old.length).toBeGreaterThan(0);
+  workers.makeOld();
+  const { id, workerId } = await open();
+  expect(old.map((worker) => worker.id)).not.toContain(workerId);
+  const after = await run();
+  expect(after).toMatchObject({ sessionId: id, status: 'OK' });
+  expect(workers.variables.get(after.id)).toEqual(VARIABLES);
+});
+
+it('a worker that cannot take them is ended, and no code ever runs without them', async () => {
+  workers.variablesStatus = 500;
+  const { id } = await open();
+  const running = run().catch((error: unknown) => error);
+  workers.makeOld();
+  await until('the end of the session', async () => {
+    const session = await first.service.session(PRINCIPAL, userUuid());
+    return session?.id === id && session.closeReason === 'worker-lost';
+  });
+  const refused = await running;
+  expect(refused).toMatchObject(
+    refused instanceof Error ? { code: 'SESSION_ENDED' } : { status: 'WORKER_LOST' },
+  );
+  await expect(run()).rejects.toMatchObject({ code: 'SESSION_ENDED' });
+});
+
+it('what is left of a session that no event closed is deleted by the upkeep', async () => {
+  const { id } = await open();
+  await db.sql`DELETE FROM sessions WHERE id = ${id}`;
+  expect(await stored(id)).toHaveLength(3);
+  await db.queries.deleteLeftOfSessions();
+  expect(await stored(id)).toEqual([]);
+});

@@ -1,0 +1,108 @@
+"""A session's variables are in the environment of its kernels, and in no other: run as root in the worker image."""
+
+import asyncio
+import json
+import os
+import signal
+import unittest
+from typing import Any
+
+from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.user_processes import user_processes_ended
+from cellhouse_agent.variables import MAX_TOTAL_BYTES, checked_variables
+from cellhouse_agent.wire import MalformedMessage
+from tests.with_executor import WithExecutor
+from tests.with_kernels import fork_server_pid
+
+# Variables that run code in every process that has them.
+HOSTILE = {"LD_PRELOAD": "/tmp/never.so", "PYTHONPATH": "/tmp/never", "BASH_ENV": "/tmp/never.sh"}
+VARIABLES = {"TOKEN": "s3cret = 漢\n", "TZ": "Asia/Tokyo", "EMPTY": "", **HOSTILE}
+SEEN = """
+import json, os, subprocess, sys, time
+names = %r
+shown = subprocess.run([sys.executable, "-I", "-c",
+    "import json, os; print(json.dumps(dict(os.environ)))"], capture_output=True, text=True).stdout
+print(json.dumps([{n: os.environ.get(n) for n in names}, {n: json.loads(shown).get(n) for n in names}, time.tzname[0],
+                  sys.path]))
+"""
+
+
+class VariablesTest(WithExecutor):
+    """With a real kernel."""
+
+    async def seen(self, msg_id: str) -> None:
+        """The kernel and what it starts have all variables, and its own modules come from where they did."""
+        _, text = await self.run_code(msg_id, SEEN % list(VARIABLES))
+        # The loader complains about LD_PRELOAD on stderr, which comes first or last.
+        own, child, zone, path = json.loads(
+            next(line for line in text.splitlines() if line[0] == "[")
+        )
+        self.assertEqual(own, VARIABLES)
+        self.assertEqual(child, VARIABLES)
+        self.assertEqual(zone, "JST")
+        self.assertNotIn("/tmp/never", path)
+
+    def assert_clean(self) -> None:
+        """This process, which plays the agent, has none of the variables, and so nothing that it starts has any."""
+        self.assertEqual(os.environ.keys() & VARIABLES.keys(), set())
+        self.assertEqual(kernel_environment(1).keys() & VARIABLES.keys(), set())
+
+    async def test_every_kernel_has_them_before_its_first_code(self) -> None:
+        self.executor.set_variables(VARIABLES)
+        await self.seen("first")
+        self.assert_clean()
+        await self.executor.restart()
+        await self.seen("after a restart")
+        _, text = await self.run_code("ends", "import os; os._exit(3)")
+        self.assertEqual(text, "")
+        await self.seen("after its end")
+        os.kill(fork_server_pid(), signal.SIGKILL)
+        await self.executor.restart()
+        await self.seen("in a kernel that was executed")
+
+    async def test_code_that_is_sent_right_after_them_has_them(self) -> None:
+        for number in range(20):
+            self.executor.set_variables({"NUMBER": str(number)})
+            _, text = await self.run_code(f"n{number}", "import os; print(os.environ['NUMBER'])")
+            self.assertEqual(text, f"{number}\n")
+
+    async def test_the_same_variables_are_not_sent_again(self) -> None:
+        self.executor.set_variables({"A": "given"})
+        await self.run_code("changes", "import os; os.environ['A'] = 'changed'")
+        self.executor.set_variables({"A": "given"})
+        _, text = await self.run_code("asks", "print(os.environ['A'])")
+        self.assertEqual(text, "changed\n")
+
+    async def test_no_process_is_left(self) -> None:
+        self.executor.set_variables(VARIABLES)
+        await self.seen("once")
+        await self.kernel.end()
+        async with asyncio.timeout(10):
+            await user_processes_ended()
+
+
+class CheckedVariablesTest(unittest.TestCase):
+    """What a gateway may send."""
+
+    def test_what_linux_refuses_is_refused_without_a_value(self) -> None:
+        malformed: list[Any] = [
+            None,
+            [],
+            {"A": 1},
+            {"A": None},
+            {"": "secret"},
+            {"A=B": "secret"},
+            {"A": "secret\0"},
+            {"A\0": "secret"},
+            {"A": "secret\ud800"},
+            {"A": "secret" * MAX_TOTAL_BYTES},
+            {str(number): "" for number in range(10_001)},
+        ]
+        for value in malformed:
+            with self.assertRaises(MalformedMessage) as refused:
+                checked_variables(value)
+            self.assertNotIn("secret", str(refused.exception))
+
+    def test_everything_else_is_kept(self) -> None:
+        self.assertEqual(checked_variables({**VARIABLES}), VARIABLES)
+        self.assertEqual(checked_variables({}), {})
