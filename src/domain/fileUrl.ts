@@ -1,6 +1,6 @@
 /** The URL of a file: `/files/<userUuid>/<path>[?archive=tar|zip][&inline]`. */
 
-const FILES_PREFIX = '/files/';
+export const FILES_PREFIX = '/files/';
 
 export interface FileUrl {
   readonly userUuid: string;

@@ -8,7 +8,9 @@ import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
 import { createErrorMask } from './graphql/maskErrors.ts';
 import { createAuthenticate } from './http/authenticate.ts';
 import { createCompress } from './http/compress.ts';
-import { createCors, createOriginCheck } from './http/cors.ts';
+import { createCors, createOriginCheck, FILES_CORS, GRAPHQL_CORS } from './http/cors.ts';
+import { createFileCounts } from './http/files/fileCounts.ts';
+import { createFilesRoute } from './http/files/filesRoute.ts';
 import { createHttpRoutes } from './http/httpRoutes.ts';
 import type { InFlight } from './http/inFlight.ts';
 import { createMetrics } from './http/metrics.ts';
@@ -44,18 +46,33 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     webSockets: webSockets.count,
     outputFollowers: deps.outputFollowers(),
   });
-  const metrics = createMetrics({ ...deps, connections });
+  const fileCounts = createFileCounts();
+  const metrics = createMetrics({ ...deps, connections, fileCounts: () => fileCounts });
   const graphqlRoute = createGraphqlRoute({
     ...shared,
     graphiql: createGraphiqlPage(),
-    cors: createCors(corsOrigins),
+    cors: createCors(corsOrigins, GRAPHQL_CORS),
     compress: createCompress(),
     maxBodyBytes,
+  });
+  const filesRoute = createFilesRoute({
+    ...shared,
+    service,
+    cors: createCors(corsOrigins, FILES_CORS),
+    counts: fileCounts,
+    newErrorId: v7,
   });
   const staticFiles = createStaticFiles();
   const isOriginAllowed = createOriginCheck(corsOrigins);
   return {
-    onRequest: createHttpRoutes({ ...deps, authenticate, graphqlRoute, metrics, staticFiles }),
+    onRequest: createHttpRoutes({
+      ...deps,
+      authenticate,
+      graphqlRoute,
+      filesRoute,
+      metrics,
+      staticFiles,
+    }),
     onUpgrade: createUpgrade({ webSockets, isOriginAllowed, isStopping }),
     webSockets,
     close: () => metrics.close(),

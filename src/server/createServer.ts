@@ -13,8 +13,7 @@ import { listen } from './http/listen.ts';
 import { createOpenAnswers } from './http/openAnswers.ts';
 import type { ServerDeps } from './serverDeps.ts';
 
-/** Limits for a whole request, and for its headers, to arrive, so that slow senders hold no connection forever. */
-const REQUEST_TIMEOUT_MS = 60_000;
+/** Limit for a request's headers to arrive. The routes limit its body. */
 const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than the idle time of common proxies (60 s), so that the proxy closes an idle connection first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -70,7 +69,8 @@ export function createServer(deps: ServerDeps): GatewayServer {
 function serverOf({ onRequest, onUpgrade }: Pick<Handlers, 'onRequest' | 'onUpgrade'>): Server {
   const server = createHttpServer({
     noDelay: true,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // An upload may take longer than any other request (`limitArrival.ts`).
+    requestTimeout: 0,
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   });

@@ -16,7 +16,9 @@ import { files } from './files/files.ts';
 import { fileText } from './files/fileText.ts';
 import { makeDirectory } from './files/makeDirectory.ts';
 import { moveFile } from './files/moveFile.ts';
+import { readArchive } from './files/readArchive.ts';
 import { readContent } from './files/readContent.ts';
+import { writeArchive } from './files/writeArchive.ts';
 import { writeContent } from './files/writeContent.ts';
 import { writeFile } from './files/writeFile.ts';
 import { poolAt } from './history/poolAt.ts';
@@ -64,6 +66,8 @@ export const OPERATIONS = {
   deleteFile,
   readContent,
   writeContent,
+  readArchive,
+  writeArchive,
   executions,
   sessions,
   workers,

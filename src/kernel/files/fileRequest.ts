@@ -6,7 +6,6 @@ import {
   request,
 } from 'node:http';
 import { pipeline as pipe, type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FileRefusedError } from '../../domain/fileEntry.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
@@ -99,10 +98,13 @@ function answerTo(
   silence: NodeJS.Timeout,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sending = new AbortController();
+    const sending = counted(silence);
+    let isAnswered = false;
     call.on('error', reject);
     call.on('response', (answer) => {
-      sending.abort();
+      isAnswered = true;
+      // The agent wants no more. The request itself must not be destroyed: the answer would be lost with it.
+      sending.unpipe(call);
       resolve(answer);
     });
     if (!body) {
@@ -112,10 +114,10 @@ function answerTo(
     // A body that fails before it is wanted.
     body.on('error', reject);
     call.on('continue', () => {
-      pipeline(body, counted(silence), call, { signal: sending.signal }).catch((error: unknown) => {
-        // After an answer, the agent wants no more.
-        if (!sending.signal.aborted) reject(error);
+      pipe(body, sending, (error) => {
+        if (error && !isAnswered) reject(error);
       });
+      sending.pipe(call);
     });
     call.flushHeaders();
   });

@@ -8,6 +8,7 @@ import type { Route } from '../http/httpRoutes.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { BodyTooLargeError, readBody } from '../http/readBody.ts';
 import { type Refusal, refuse } from '../http/refuse.ts';
+import { guardReader, watchReader } from '../http/watchReader.ts';
 import { bodyParams } from './bodyParams.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
 import type { GraphqlHttp } from './graphqlHttp.ts';
@@ -49,10 +50,7 @@ async function answer(
   const { graphql, inFlight, compress, maxBodyBytes, slowReaderTimeoutMs } = deps;
   const end = inFlight.begin();
   res.once('close', end);
-  // Set from the start, because the time limit of an earlier answer on the same connection may still be active.
-  res.on('timeout', () => {
-    if (res.writableLength > 0) res.destroy();
-  });
+  guardReader(res);
   try {
     const body = req.method === 'POST' ? await readBody(req, res, maxBodyBytes) : undefined;
     const params = body === undefined ? undefined : bodyParams(body);
@@ -69,17 +67,6 @@ async function answer(
     if (!(error instanceof BodyTooLargeError)) throw error;
     refuse(req, res, bodyTooLarge(error.message, maxBodyBytes));
   }
-}
-
-/**
- * Starts the time limit for a slow reader. `timeout` fires if the connection has been inactive for that long. That is
- * harmless if no data is waiting to be sent.
- */
-function watchReader(res: ServerResponse, timeoutMs: number): void {
-  const watch = () => res.setTimeout(timeoutMs);
-  watch();
-  // Yoga removes the time limit when it starts to stream, so set it again.
-  res.on('pipe', watch);
 }
 
 function wantsPage({ method, headers }: IncomingMessage): boolean {

@@ -21,13 +21,31 @@ export function createOriginCheck(origins: readonly string[]): IsOriginAllowed {
 
 /** How long a browser may cache the answer to a preflight. */
 const MAX_AGE_SECONDS = 600;
-const ALLOWED_METHODS = 'GET, POST, OPTIONS';
-const ALLOWED_HEADERS = 'content-type, x-auth-token, authorization';
+
+/** What pages of other origins may send to a path, and may read of its answers. */
+export interface CorsRules {
+  readonly methods: string;
+  readonly headers: string;
+  /** Headers of answers beside those that every page may read. */
+  readonly exposed: string;
+}
+
+export const GRAPHQL_CORS: CorsRules = {
+  methods: 'GET, POST, OPTIONS',
+  headers: 'content-type, x-auth-token, authorization',
+  exposed: '',
+};
+
+export const FILES_CORS: CorsRules = {
+  methods: 'GET, HEAD, PUT, DELETE, OPTIONS',
+  headers: 'content-type, x-auth-token, authorization, range, if-match, if-none-match, if-range',
+  exposed: 'ETag, Accept-Ranges, Content-Range, Content-Disposition, Location, Retry-After',
+};
 
 /** Adds the headers for an allowed origin. Returns true if the request was a preflight, which is answered then. */
 export type Cors = (req: IncomingMessage, res: ServerResponse) => boolean;
 
-export function createCors(origins: readonly string[]): Cors {
+export function createCors(origins: readonly string[], rules: CorsRules): Cors {
   const allowed = new Set(origins);
   return (req, res) => {
     if (allowed.size === 0) return false;
@@ -36,9 +54,10 @@ export function createCors(origins: readonly string[]): Cors {
     const { origin } = req.headers;
     if (origin === undefined || !allowed.has(origin)) return false;
     res.setHeader('Access-Control-Allow-Origin', origin);
+    if (rules.exposed !== '') res.setHeader('Access-Control-Expose-Headers', rules.exposed);
     if (req.method !== 'OPTIONS') return false;
-    res.setHeader('Access-Control-Allow-Methods', ALLOWED_METHODS);
-    res.setHeader('Access-Control-Allow-Headers', ALLOWED_HEADERS);
+    res.setHeader('Access-Control-Allow-Methods', rules.methods);
+    res.setHeader('Access-Control-Allow-Headers', rules.headers);
     res.setHeader('Access-Control-Max-Age', String(MAX_AGE_SECONDS));
     res.writeHead(204).end();
     return true;

@@ -1,8 +1,10 @@
 /** Maps paths to handlers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { FILES_PREFIX } from '../../domain/fileUrl.ts';
 import { type Authenticate, unauthenticated } from './authenticate.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
+import { limitArrival } from './limitArrival.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
 import { refuse } from './refuse.ts';
 import type { StaticFiles } from './staticFiles.ts';
@@ -14,6 +16,7 @@ export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 
 export interface HttpRoutesDeps {
   readonly graphqlRoute: Route;
+  readonly filesRoute: Route;
   readonly staticFiles: StaticFiles;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
@@ -36,6 +39,8 @@ async function route(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
+  if (req.url?.startsWith(FILES_PREFIX)) return deps.filesRoute(req, res);
+  limitArrival(req);
   const path = pathOf(req);
   if (path === GRAPHQL_PATH) return deps.graphqlRoute(req, res);
   if (path === '/livez') return serveLivez(res);

@@ -7,6 +7,7 @@ import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
 import { createExecutionMetrics } from './executionMetrics.ts';
+import type { FileCounts } from './files/fileCounts.ts';
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -29,6 +30,8 @@ export interface MetricsDeps {
    */
   readonly onExecutionEnded: (listener: (end: ExecutionEnd) => void) => () => void;
   readonly messageCounts: () => Readonly<MessageCounts>;
+  /** What `/files/` has moved. */
+  readonly fileCounts: () => Readonly<FileCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;
   /** The metrics of the process, in Prometheus' text format. */
@@ -53,6 +56,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const offEnded = deps.onExecutionEnded(createExecutionMetrics(registry));
   addMessages(registry, deps.messageCounts);
   addConnections(registry, deps.connections);
+  addFiles(registry, deps.fileCounts);
   const loop = addLoopDelay(registry);
   return {
     text: async (principal) => {
@@ -147,6 +151,30 @@ function addConnections(registry: Registry, connections: MetricsDeps['connection
     'Subscriptions that follow output.',
     ({ outputFollowers }) => outputFollowers,
   );
+}
+
+function addFiles(registry: Registry, counts: MetricsDeps['fileCounts']): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'cellhouse_file_requests_in_flight',
+    help: 'Requests for files that are being answered.',
+    registers,
+    collect() {
+      this.set(counts().requests);
+    },
+  });
+  new Counter({
+    name: 'cellhouse_file_bytes_total',
+    help: 'Bytes of files received from clients (up) and sent to clients with their headers (down).',
+    labelNames: ['direction'],
+    registers,
+    collect() {
+      const { uploadedBytes, downloadedBytes } = counts();
+      this.reset();
+      this.inc({ direction: 'up' }, uploadedBytes);
+      this.inc({ direction: 'down' }, downloadedBytes);
+    },
+  });
 }
 
 function addLoopDelay(registry: Registry): { close(): void } {

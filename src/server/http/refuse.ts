@@ -1,4 +1,4 @@
-/** Refuses a request before GraphQL sees it, with an answer in the form of a GraphQL error. */
+/** Refuses a request whose body may still be arriving. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** How long a client that is still sending its body has to read the refusal before the connection ends. */
@@ -12,17 +12,34 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/**
- * Sends the refusal as `{ errors: [...] }`. The rest of the request's body is discarded. If the body has not arrived
- * completely, the connection is closed.
- */
+/** Refuses a request before GraphQL sees it, in the form of a GraphQL error: `{ errors: [...] }`. */
 export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
   const { status, code, message, details, headers } = refusal;
-  const body = JSON.stringify({ errors: [{ message, extensions: { ...details, code } }] });
+  sendRefusal(req, res, {
+    status,
+    headers: { ...headers, 'Content-Type': `${mediaTypeFor(req)}; charset=utf-8` },
+    body: JSON.stringify({ errors: [{ message, extensions: { ...details, code } }] }),
+  });
+}
+
+export interface RefusalAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * Sends the answer. The rest of the request's body is discarded. If the body has not arrived
+ * completely, the connection is closed.
+ */
+export function sendRefusal(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { status, headers, body }: RefusalAnswer,
+): void {
   const isSending = !req.complete && hasBody(req);
   res.writeHead(status, {
     ...headers,
-    'Content-Type': `${mediaTypeFor(req)}; charset=utf-8`,
     'Content-Length': Buffer.byteLength(body),
     ...(isSending && { Connection: 'close' }),
   });
@@ -41,7 +58,8 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
   req.on('end', finish).on('close', finish).resume();
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+/** Whether the request has a body, which may not have arrived yet. */
+export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 

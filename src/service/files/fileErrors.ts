@@ -75,7 +75,9 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
 
 /** The error for a refusal of the worker. */
 export function refusedError(refusal: FileRefusedError, path: FilePath): DomainError {
-  const { code, what, mayRetry } = TOLD[refusal.code];
+  const { code, what: general, mayRetry } = TOLD[refusal.code];
+  // What is wrong with an archive, only the worker knows. It talks to its own user.
+  const what = refusal.code === 'bad_archive' ? `${general} (${refusal.message})` : general;
   const details = {
     ...(code === 'BAD_USER_INPUT' && { field: 'path' }),
     ...(mayRetry && { retryAfterMs: RETRY_AFTER_MS }),

@@ -1,4 +1,4 @@
-/** The files that this gateway sends and receives now, and how many bytes it has moved. */
+/** The places for files that this gateway sends and receives at the same time. */
 import { DomainError } from '../../domain/errors.ts';
 
 /** A transfer takes seconds, so a place is free soon. */
@@ -10,16 +10,10 @@ export interface FileTransfers {
    * @throws FILES_BUSY
    */
   begin(): () => void;
-  /** Counts bytes that went to a worker, or came from one. */
-  moved(direction: 'up' | 'down', bytes: number): void;
-  readonly count: number;
-  /** Bytes since the start of the gateway. */
-  readonly bytes: Readonly<Record<'up' | 'down', number>>;
 }
 
 /** @param max how many transfers there may be at once (MAX_FILE_TRANSFERS) */
 export function createFileTransfers(max: number): FileTransfers {
-  const bytes = { up: 0, down: 0 };
   const transfers = new Set<symbol>();
   return {
     begin: () => {
@@ -34,12 +28,5 @@ export function createFileTransfers(max: number): FileTransfers {
       transfers.add(transfer);
       return () => void transfers.delete(transfer);
     },
-    moved: (direction, count) => {
-      bytes[direction] += count;
-    },
-    get count() {
-      return transfers.size;
-    },
-    bytes,
   };
 }

@@ -1,14 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { WriteFileOptions } from '../../domain/fileEntry.ts';
-import type { FilePath } from '../../domain/filePath.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 import { type ChangeFileDeps, changeFile } from './changeFile.ts';
-import { tooLarge } from './fileErrors.ts';
 import { type GivenPath, validateNewPath } from './filePaths.ts';
 import type { FileView } from './fileView.ts';
-import { measured } from './measured.ts';
+import { measuredUpload, requireSize } from './measuredUpload.ts';
 import { type SessionToWriteDeps, sessionToWrite } from './sessionToWrite.ts';
 
 export type WriteContentDeps = ChangeFileDeps &
@@ -32,62 +30,40 @@ export interface WrittenFile {
 
 /**
  * Writes a file, and makes the folders above it. Opens a session if the user has none. Nobody sees half of the file
- * under its name: if `body` fails, or the disk is full, what was there stays whole.
- * @param body is read as fast as the worker takes it, and not at all if the worker refuses beforehand
+ * under its name: if `source` fails, or the disk is full, what was there stays whole.
+ * @param source is read as fast as the worker takes it, and not at all if the worker refuses beforehand
  * @throws BAD_USER_INPUT, POOL_EXHAUSTED, WORKER_START_FAILED, FILES_BUSY, the errors of `fileErrors.ts`, and
- * UploadAbortedError if `body` fails
+ * UploadAbortedError if `source` fails
  */
 export async function writeContent(
   deps: WriteContentDeps,
   principal: Principal,
-  { userUuid, path: given, append = false, ...options }: WriteRequest,
-  body: Readable,
-  signal?: AbortSignal,
+  { userUuid, path: given, ...options }: WriteRequest,
+  source: Readable,
 ): Promise<WrittenFile> {
   validateUserUuid(userUuid);
   const path = validateNewPath(given);
-  const { maxFileBytes } = deps.config;
-  if ((options.length ?? 0) > maxFileBytes) {
-    throw tooLarge(`The upload is ${options.length} bytes`, maxFileBytes, 'MAX_FILE_BYTES');
-  }
+  requireSize(deps, options.length);
   const end = deps.fileTransfers.begin();
   try {
-    return await write(deps, principal, { userUuid, path, append, ...options }, body, signal);
+    return await changeFile<WrittenFile>(
+      deps,
+      (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
+      { operation: options.append ? 'append' : 'write', path },
+      async (files, session) => {
+        const { body, result } = measuredUpload(deps, session, source);
+        const how = { ...options, makeParents: true };
+        const { entry, created } = await files.write(path.bytes, body, how);
+        const sent = result();
+        return {
+          result: { file: { userUuid, entry }, created, sha256: sent.sha256 },
+          outcome: { type: 'RecordWritten', ...sent, isNew: created },
+        };
+      },
+    );
   } finally {
     end();
     // If it was never read, nobody else ends it.
-    body.destroy();
+    source.destroy();
   }
-}
-
-async function write(
-  deps: WriteContentDeps,
-  principal: Principal,
-  { userUuid, path, ...options }: Omit<WriteRequest, 'path'> & { readonly path: FilePath },
-  source: Readable,
-  signal: AbortSignal | undefined,
-): Promise<WrittenFile> {
-  const { fileTransfers, sessionUses, config } = deps;
-  return await changeFile<WrittenFile>(
-    deps,
-    (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
-    { operation: options.append ? 'append' : 'write', path },
-    async (files, session) => {
-      const { body, result } = measured(source, {
-        maxBytes: config.maxFileBytes,
-        onBytes: (count) => {
-          fileTransfers.moved('up', count);
-          // A use that cannot be recorded now is tried again at the next piece.
-          void sessionUses.use(session).catch(() => false);
-        },
-      });
-      const how = { ...options, makeParents: true };
-      const { entry, created } = await files.write(path.bytes, body, how, signal);
-      const sent = result();
-      return {
-        result: { file: { userUuid, entry }, created, sha256: sent.sha256 },
-        outcome: { type: 'RecordWritten', ...sent, isNew: created },
-      };
-    },
-  );
 }

@@ -37,3 +37,39 @@ export function isNoneMatch(versions: Versions, etag: string | null): boolean {
   if (etag === null) return true;
   return versions !== 'any' && !versions.some(({ opaque }) => opaque === etag);
 }
+
+/** The conditions of a request, in the form that the worker takes. A missing one has no effect. */
+export interface FileConditions {
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: string;
+}
+
+/** A header that is not well formed. */
+export interface BadCondition {
+  readonly badHeader: 'If-Match' | 'If-None-Match';
+}
+
+/** No file has this version, because versions are not empty: so the condition never holds. */
+const NO_VERSION = '""';
+
+/**
+ * Reads both headers. A weak tag in `If-Match` matches nothing; in `If-None-Match` it counts like the strong one.
+ */
+export function conditionsOf(headers: {
+  readonly 'if-match'?: string | undefined;
+  readonly 'if-none-match'?: string | undefined;
+}): FileConditions | BadCondition {
+  const match = versionsIn(headers['if-match']);
+  if (match === undefined) return { badHeader: 'If-Match' };
+  const noneMatch = versionsIn(headers['if-none-match']);
+  if (noneMatch === undefined) return { badHeader: 'If-None-Match' };
+  return {
+    ...(match && { ifMatch: listed(match === 'any' ? match : match.filter((tag) => !tag.isWeak)) }),
+    ...(noneMatch && { ifNoneMatch: listed(noneMatch) }),
+  };
+}
+
+function listed(versions: Versions): string {
+  if (versions === 'any') return '*';
+  return versions.map(({ opaque }) => opaque).join(',') || NO_VERSION;
+}

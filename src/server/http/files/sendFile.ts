@@ -1,0 +1,139 @@
+/** GET and HEAD of a file. */
+import { pipeline } from 'node:stream/promises';
+import { DomainError } from '../../../domain/errors.ts';
+import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
+import { badRequest, refusalOf, refuseFile } from './fileAnswers.ts';
+import {
+  conditionsOf,
+  type FileConditions,
+  isMatch,
+  isNoneMatch,
+  versionsIn,
+} from './fileConditions.ts';
+import { FILE_ANSWER_HEADERS, typeHeaders } from './fileHeaders.ts';
+import { type ByteRange, mayAnswerRange, rangeOf } from './fileRange.ts';
+import type { FileRequest } from './fileRequests.ts';
+
+/** How often a range is looked for in a file that changes again and again. */
+const MAX_ATTEMPTS = 3;
+
+/** Streams the file, or the part that `Range` asks for, as fast as the client reads. */
+export async function sendFile(request: FileRequest): Promise<void> {
+  const { req, res, counts } = request;
+  const conditions = checkedConditions(request);
+  const gone = new AbortController();
+  const stop = () => gone.abort();
+  res.once('close', stop);
+  try {
+    const { content, range } = await openPart(request, conditions, gone.signal);
+    if (range === 'none') {
+      refuseFile(req, res, unsatisfiable(content.size));
+      return;
+    }
+    const headers = headersOf(request, content.entry);
+    if (content.isKnown) {
+      content.body.destroy();
+      res.writeHead(304, headers).end();
+      return;
+    }
+    res.writeHead(range === 'whole' ? 200 : 206, {
+      ...headers,
+      'Content-Length': content.length,
+      ...(range !== 'whole' && {
+        'Content-Range': `bytes ${range.first}-${range.last}/${content.entry.size}`,
+      }),
+    });
+    const before = res.socket?.bytesWritten ?? 0;
+    const { socket } = res;
+    try {
+      await pipeline(content.body, res);
+    } finally {
+      counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
+    }
+  } finally {
+    res.off('close', stop);
+  }
+}
+
+type Opened =
+  | { readonly range: ByteRange | 'whole'; readonly content: FileContent }
+  | { readonly range: 'none'; readonly content: { readonly size: number } };
+
+/** Opens what is asked for. A range is of the version whose size it was computed from. */
+async function openPart(
+  { service, principal, url, req }: FileRequest,
+  conditions: FileConditions,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const { userUuid, path } = url;
+  const whole = { userUuid, path, ...conditions };
+  for (let attempt = 1; req.headers.range !== undefined && attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const found = await service.file(principal, userUuid, path, { follow: true });
+    if (found === null || found.entry.kind !== 'file') break;
+    const { size, etag } = found.entry;
+    const range = mayAnswerRange(req.headers['if-range']?.toString(), etag)
+      ? rangeOf(req.headers.range, size)
+      : 'whole';
+    if (range === 'whole' || !mayBeAnswered(req.headers, etag)) break;
+    if (range === 'none') return { range, content: { size } };
+    const part = { offset: range.first, length: range.last - range.first + 1 };
+    try {
+      const version = { userUuid, path, ...part, ifMatch: etag };
+      return { range, content: await service.readContent(principal, version, signal) };
+    } catch (error: unknown) {
+      if (!(error instanceof DomainError && error.code === 'PRECONDITION_FAILED')) throw error;
+    }
+  }
+  return { range: 'whole', content: await service.readContent(principal, whole, signal) };
+}
+
+/** False: the answer is 304 or 412, whatever the range is. */
+function mayBeAnswered(headers: FileRequest['req']['headers'], etag: string): boolean {
+  const match = versionsIn(headers['if-match']) ?? 'any';
+  const noneMatch = versionsIn(headers['if-none-match']) ?? [];
+  return isMatch(match, etag) && isNoneMatch(noneMatch, etag);
+}
+
+/** Answers HEAD like GET, without opening the file. A range is ignored, as RFC 9110 says. */
+export async function describeFile(request: FileRequest): Promise<void> {
+  const { service, principal, url, req, res } = request;
+  checkedConditions(request);
+  const found = await service.file(principal, url.userUuid, url.path, { follow: true });
+  if (found === null) throw new DomainError('FILE_NOT_FOUND', 'There is no such file.');
+  const { entry } = found;
+  if (entry.kind === 'directory') {
+    throw new DomainError('IS_A_DIRECTORY', 'This is a folder. Get it with `?archive=tar`.');
+  }
+  if (entry.kind !== 'file') throw new DomainError('NOT_A_FILE', 'This is no regular file.');
+  if (!isMatch(versionsIn(req.headers['if-match']) ?? 'any', entry.etag)) {
+    throw new DomainError('PRECONDITION_FAILED', 'The file is in another version.');
+  }
+  const isKnown = !isNoneMatch(versionsIn(req.headers['if-none-match']) ?? [], entry.etag);
+  const headers = headersOf(request, entry);
+  if (isKnown) res.writeHead(304, headers).end();
+  else res.writeHead(200, { ...headers, 'Content-Length': entry.size }).end();
+}
+
+/** @throws BAD_USER_INPUT */
+export function checkedConditions({ req }: Pick<FileRequest, 'req'>): FileConditions {
+  const conditions = conditionsOf(req.headers);
+  if (!('badHeader' in conditions)) return conditions;
+  const { badHeader } = conditions;
+  throw badRequest(badHeader, `${badHeader} must be \`*\`, or entity tags in double quotes.`);
+}
+
+function headersOf({ url }: FileRequest, { name, etag }: FileEntry): Record<string, string> {
+  return {
+    ...FILE_ANSWER_HEADERS,
+    ...typeHeaders(name, url.isInline),
+    ETag: etag,
+    'Accept-Ranges': 'bytes',
+  };
+}
+
+function unsatisfiable(size: number) {
+  const message = `The file has ${size} bytes, and none of them is in the range.`;
+  const error = badRequest('Range', message);
+  const headers = { 'Content-Range': `bytes */${size}` };
+  return { ...refusalOf(error), status: 416, headers };
+}

@@ -1,0 +1,42 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+
+/**
+ * A request's body as a stream. Nothing of it is asked for before the stream is first read: a client that sent `Expect:
+ * 100-continue` sends nothing until then. The stream fails if the client goes away before the end. Destroying it leaves
+ * the request alone, so that it can still be answered.
+ */
+export function uploadOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  onBytes: (count: number) => void,
+): Readable {
+  let isBegun = false;
+  const body = new Readable({
+    read: () => {
+      if (!isBegun) begin();
+      else req.resume();
+    },
+    destroy: (error, done) => {
+      req.off('data', take).off('end', end).off('error', fail).off('close', gone).pause();
+      done(error);
+    },
+  });
+
+  function begin(): void {
+    isBegun = true;
+    if (/^100-continue$/i.test(req.headers.expect ?? '')) res.writeContinue();
+    if (req.destroyed && !req.complete) gone();
+    else req.on('data', take).on('end', end).on('error', fail).on('close', gone);
+  }
+  function take(chunk: Buffer): void {
+    onBytes(chunk.length);
+    if (!body.push(chunk)) req.pause();
+  }
+  const end = () => void body.push(null);
+  const fail = (error: Error) => void body.destroy(error);
+  function gone(): void {
+    if (!req.complete) body.destroy(new Error('The client went away while sending.'));
+  }
+  return body;
+}

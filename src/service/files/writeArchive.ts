@@ -1,0 +1,60 @@
+import type { Readable } from 'node:stream';
+import type { Principal } from '../principal.ts';
+import { validateUserUuid } from '../validate.ts';
+import { changeFile } from './changeFile.ts';
+import { type GivenPath, validatePath } from './filePaths.ts';
+import { measuredUpload, requireSize } from './measuredUpload.ts';
+import { sessionToWrite } from './sessionToWrite.ts';
+import type { WriteContentDeps } from './writeContent.ts';
+
+export interface WriteArchiveRequest {
+  readonly userUuid: string;
+  /** The folder. It is made if it is not there. */
+  readonly path: GivenPath;
+  /** The number of bytes, if it is known. */
+  readonly length?: number;
+}
+
+/** An archive that was unpacked. */
+export interface ExtractedArchive {
+  /** The number of files in it, as the worker reports. */
+  readonly files: number;
+  /** Of the archive's bytes, in hexadecimal, as this gateway computed it. */
+  readonly sha256: string;
+}
+
+/**
+ * Unpacks a tar archive into a folder. Opens a session if the user has none. If it fails, the files that came before are
+ * there, each whole.
+ * @throws like {@link writeContent}
+ */
+export async function writeArchive(
+  deps: WriteContentDeps,
+  principal: Principal,
+  { userUuid, path: given, ...options }: WriteArchiveRequest,
+  source: Readable,
+): Promise<ExtractedArchive> {
+  validateUserUuid(userUuid);
+  const path = validatePath(given);
+  requireSize(deps, options.length);
+  const end = deps.fileTransfers.begin();
+  try {
+    return await changeFile<ExtractedArchive>(
+      deps,
+      (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
+      { operation: 'extract', path },
+      async (worker, session) => {
+        const { body, result } = measuredUpload(deps, session, source);
+        const { files } = await worker.writeArchive(path.bytes, body, options);
+        const sent = result();
+        return {
+          result: { files, sha256: sent.sha256 },
+          outcome: { type: 'RecordWritten', ...sent, isNew: false },
+        };
+      },
+    );
+  } finally {
+    end();
+    source.destroy();
+  }
+}
