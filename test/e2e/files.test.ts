@@ -166,7 +166,7 @@ open(b'tree/\\xff', 'w').close()`,
   it('leave events and rows for the audit, and never their content', async () => {
     const rows = await installation.sql`
       SELECT operation, path, outcome, size_bytes, sha256, error_code FROM audit.files
-      WHERE user_uuid = 'ann' ORDER BY first_position`;
+      WHERE source = 'api' AND user_uuid = 'ann' ORDER BY first_position`;
     expect(rows.find(({ path }) => path === 'meanwhile')).toMatchObject({
       operation: 'write',
       outcome: 'WRITTEN',

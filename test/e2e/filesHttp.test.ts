@@ -391,7 +391,7 @@ describe('an upload', () => {
     );
     expect((await get('ann/kept')).body.toString()).toBe('old');
     const [change] = await installation.sql`
-      SELECT outcome, error_code FROM audit.files WHERE path = 'kept' ORDER BY first_position DESC LIMIT 1`;
+      SELECT outcome, error_code FROM audit.files WHERE source = 'api' AND path = 'kept' ORDER BY first_position DESC LIMIT 1`;
     expect(change).toMatchObject({ outcome: 'FAILED', errorCode: 'ABORTED' });
   });
 
@@ -465,6 +465,8 @@ open('tree/a/b/zwei.txt', 'w').write('22') and None`,
     const head = await ask({ method: 'HEAD', path: 'ann/tree?archive=zip' });
     expect([head.status, head.headers['content-type']]).toEqual([200, 'application/zip']);
     expect((await remove('ann/tree')).status).toBe(204);
-    expect(await installation.sql`SELECT path FROM audit.files WHERE outcome = 'UNKNOWN' AND operation <> 'extract'`).toEqual([]);
+    expect(
+      await installation.sql`SELECT path FROM audit.files WHERE source = 'api' AND outcome = 'UNKNOWN' AND operation <> 'extract'`,
+    ).toEqual([]);
   });
 });
