@@ -116,12 +116,13 @@ export interface AgentServer extends KernelServer {
   agentPeakBytes(): Promise<number>;
 }
 
-/** Starts our agent in a container exactly like those that the pool makes. */
-export async function startAgent(): Promise<AgentServer> {
+/** Starts our agent in a container exactly like those that the pool makes. @param ociRuntime DOCKER_RUNTIME by default */
+export async function startAgent(
+  ociRuntime: string = process.env.DOCKER_RUNTIME ?? 'runc',
+): Promise<AgentServer> {
   const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const logger = pino({ level: 'silent' });
   const socketPath = dockerHost.replace(/^unix:\/\//, '');
-  const ociRuntime = process.env.DOCKER_RUNTIME ?? 'runc';
   const socketDir = mkdtempSync(join(tmpdir(), 'cellhouse-worker-'));
   const { id: engineId } = await askEngine(socketPath, START_TIMEOUT_MS);
   const runtime = createDockerRuntime({ engineId, socketPath, socketDir, ociRuntime, logger });

@@ -5,7 +5,7 @@ import {
   type IncomingMessage,
   request,
 } from 'node:http';
-import { pipeline as pipe, type Readable, Transform } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import { FileRefusedError } from '../../domain/fileEntry.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
@@ -47,6 +47,14 @@ class SilenceError extends Error {
   }
 }
 
+/** The body has another length than was announced. The agent would wait for the rest, or never see it. */
+class LengthError extends Error {
+  constructor() {
+    super('The body is longer or shorter than announced.');
+    this.name = 'LengthError';
+  }
+}
+
 /**
  * Resolves with the answer, whose body is not read yet, if its status is below 400.
  * @throws FileRefusedError, KernelHttpError for an answer that is not as agreed, else the connection's error
@@ -70,7 +78,7 @@ export async function requestFiles(
   const silence = setTimeout(() => call.destroy(new SilenceError()), SILENCE_MS);
   call.on('close', () => clearTimeout(silence));
   try {
-    const answer = await answerTo(call, ask.body, silence);
+    const answer = await answerTo(call, ask, silence);
     const status = answer.statusCode ?? 0;
     if (status >= 400) throw await refusalOf(answer, `${ask.method} ${pathOnly(ask.path)}`);
     return { headers: answer.headers, status, body: watched(answer, silence) };
@@ -94,42 +102,46 @@ function headersOf({ body, length }: FileRequest): Record<string, string> {
 /** Sends the request, and its body once the agent wants it. Resolves with the answer, which may come before the end. */
 function answerTo(
   call: ClientRequest,
-  body: Readable | undefined,
+  { body, length }: FileRequest,
   silence: NodeJS.Timeout,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sending = counted(silence);
+    const counter = counted(silence, length);
     let isAnswered = false;
+    const fail = (error: Error) => {
+      if (!isAnswered) call.destroy(error);
+    };
     call.on('error', reject);
     call.on('response', (answer) => {
       isAnswered = true;
-      // The agent wants no more. The request itself must not be destroyed: the answer would be lost with it.
-      sending.unpipe(call);
+      // After an answer, the agent wants no more. The connection stays open for the rest of the answer.
+      counter.unpipe(call);
       resolve(answer);
     });
     if (!body) {
       call.end();
       return;
     }
-    // A body that fails before it is wanted.
-    body.on('error', reject);
+    // A body may fail before it is wanted, too.
+    body.on('error', fail);
     call.on('continue', () => {
-      pipe(body, sending, (error) => {
-        if (error && !isAnswered) reject(error);
-      });
-      sending.pipe(call);
+      pipeline(body, counter, (error) => error && fail(error));
+      counter.pipe(call);
     });
     call.flushHeaders();
   });
 }
 
-/** Passes bytes on; each piece that moves restarts the time of silence. */
-function counted(silence: NodeJS.Timeout): Transform {
+/** Passes bytes on; each piece that moves restarts the time of silence. Fails if their number is not `expected`. */
+function counted(silence: NodeJS.Timeout, expected?: number): Transform {
+  let bytes = 0;
   return new Transform({
-    transform: (chunk, _encoding, done) => {
+    transform: (chunk: Buffer, _encoding, done) => {
       silence.refresh();
-      done(null, chunk);
+      bytes += chunk.length;
+      done(expected !== undefined && bytes > expected ? new LengthError() : null, chunk);
     },
+    flush: (done) => done(expected === undefined || bytes === expected ? null : new LengthError()),
   });
 }
 
@@ -137,7 +149,7 @@ function counted(silence: NodeJS.Timeout): Transform {
 function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
   const body = counted(silence);
   // The error reaches whoever reads `body`.
-  pipe(answer, body, () => {});
+  pipeline(answer, body, () => {});
   return body;
 }
 

@@ -137,17 +137,28 @@ def step(here: int, name: bytes) -> int:
 
 def _open(path: bytes, flags: int) -> int:
     """openat2, which refuses the links of /proc; where the system does not have it, a plain open."""
+    return _openat2(path, flags) if _has_openat2() else os.open(path, flags)
+
+
+@functools.cache
+def _has_openat2() -> bool:
+    """gVisor does not have it, and answers that it is not permitted."""
+    try:
+        os.close(_openat2(b"/", os.O_PATH | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _openat2(path: bytes, flags: int) -> int:
     how = _OpenHow(flags, 0, RESOLVE_NO_MAGICLINKS)
     size = ctypes.c_size_t(ctypes.sizeof(how))
     fd: int = _libc.syscall(
         ctypes.c_long(SYS_OPENAT2), AT_FDCWD, ctypes.c_char_p(path), ctypes.byref(how), size
     )
-    if fd >= 0:
-        return fd
-    number = ctypes.get_errno()
-    if number != errno.ENOSYS:
-        raise OSError(number, os.strerror(number))
-    return os.open(path, flags)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return fd
 
 
 @functools.cache

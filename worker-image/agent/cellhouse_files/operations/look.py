@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Generator
 
-from cellhouse_files.entries import Entry, entry_of, look_at
+from cellhouse_files.entries import entry_of, look_at
 from cellhouse_files.fields import path_field
 from cellhouse_files.paths import open_folder, open_path, place_of
 from cellhouse_files.refusals import Refused
@@ -52,7 +52,7 @@ def list_folder(_state: State, fields: Fields, _descriptor: int | None) -> Turns
     yield from listing.look_into(folder, ())
     memory = os.memfd_create("listing")
     with os.fdopen(os.dup(memory), "wb") as file:
-        file.write(json.dumps(listing.page()).encode())
+        file.write(listing.page().encode())
     return Answer({"size": os.fstat(memory).st_size}, memory)
 
 
@@ -79,18 +79,17 @@ class Listing:
         self._depth = min(depth, MAX_DEPTH)
         self._after = after
         self._limit = min(limit, MAX_PAGE_ENTRIES)
-        self._entries: list[Entry] = []
+        # As JSON.
+        self._entries: list[str] = []
         self._bytes = 0
         self._last: tuple[bytes, ...] = ()
         self._is_full = False
         self._looked = 0
 
-    def page(self) -> dict[str, object]:
+    def page(self) -> str:
         """The answer's JSON."""
-        return {
-            "entries": self._entries,
-            "next": position_of(self._last) if self._is_full else None,
-        }
+        position = json.dumps(position_of(self._last) if self._is_full else None)
+        return f'{{"entries": [{", ".join(self._entries)}], "next": {position}}}'
 
     def look_into(
         self, folder: int, names: tuple[bytes, ...]
@@ -140,11 +139,12 @@ class Listing:
             return
         if names > self._after:
             entry["position"] = position_of(names)
-            self._bytes += len(json.dumps(entry))
+            text = json.dumps(entry)
+            self._bytes += len(text)
             if len(self._entries) == self._limit or self._bytes > MAX_PAGE_BYTES:
                 self._is_full = True
                 return
-            self._entries.append(entry)
+            self._entries.append(text)
             self._last = names
             if len(self._entries) % 100 == 0:
                 yield None

@@ -1,0 +1,84 @@
+/** An agent of its own with its files, and user code that makes trouble in them. */
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { expect } from 'vitest';
+import type { FileEntry, WorkerFiles, WorkerPath } from '../../src/domain/fileEntry.ts';
+import { createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
+import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
+import { newId } from '../../src/process/newId.ts';
+import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
+import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
+
+export interface FilesOfAgent {
+  readonly agent: AgentServer;
+  readonly runner: KernelRunner;
+  readonly files: WorkerFiles;
+  readonly bootId: string;
+  readonly sessionId: string;
+  /** Runs Python as user code, and returns what it printed. It must end well. */
+  python(code: string): Promise<string>;
+  write(path: WorkerPath, content: Uint8Array | string): Promise<void>;
+  read(path: WorkerPath): Promise<string>;
+  /** All pages of a listing. */
+  listAll(path: string, limit?: number): Promise<FileEntry[]>;
+  /** {@link outcomeOf} an operation on `files`. */
+  outcome(operation: (files: WorkerFiles) => Promise<unknown>): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function startFilesOfAgent(ociRuntime?: string): Promise<FilesOfAgent> {
+  const agent = await startAgent(ociRuntime);
+  const runner = createKernelRunner(agent.target);
+  const { signal } = new AbortController();
+  const call = createAgentCalls({ target: agent.target, epoch: 1, signal });
+  const { bootId } = await call('health', {});
+  const sessionId = newId();
+  const address = socketAddress(agent.socketPath);
+  const files = createWorkerFiles({ address, sessionId, bootId });
+  return {
+    agent,
+    runner,
+    files,
+    bootId,
+    sessionId,
+    python: async (code) => {
+      const ran = await runner.run(code);
+      expect({ ...ran.outcome, stderr: textOf(ran, 'stderr') }).toMatchObject({
+        status: 'OK',
+        stderr: '',
+      });
+      return textOf(ran);
+    },
+    write: async (path, content) =>
+      void (await files.write(path, Readable.from([Buffer.from(content)]), { makeParents: true })),
+    read: async (path) => (await buffer((await files.read(path)).body)).toString(),
+    listAll: async (path, limit = 1_000) => {
+      const entries: FileEntry[] = [];
+      let after: string | null = null;
+      do {
+        const page = await files.list(path, { limit, after });
+        entries.push(...page.entries);
+        after = page.next;
+      } while (after !== null);
+      return entries;
+    },
+    outcome: (operation) => outcomeOf(operation(files)),
+    close: async () => {
+      await runner.close();
+      await agent.close();
+    },
+  };
+}
+
+/** What became of a file operation: its refusal's code, or `ok`. Anything else is thrown. */
+export async function outcomeOf(operation: Promise<unknown>): Promise<string> {
+  try {
+    await operation;
+    return 'ok';
+  } catch (error: unknown) {
+    const { name, code } = error as { name?: string; code?: string };
+    if (name === 'FileRefusedError' && code) return code;
+    throw error;
+  }
+}
