@@ -41,6 +41,8 @@ const SOCKETS =
   'accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg ' +
   'sendto setsockopt shutdown';
 const MACHINE = 'getrandom sysinfo uname';
+/** For the helper of files only: each kernel forbids them to itself (worker-image/agent/cellhouse_kernel/no_watching.py). */
+const WATCHING = 'inotify_add_watch inotify_init1 inotify_rm_watch';
 
 /** <sys/socket.h>, <netinet/in.h>, <linux/netlink.h> */
 const AF_UNIX = 1;
@@ -82,7 +84,9 @@ export function seccompProfile(): string {
       subArchitectures: [],
     })),
     syscalls: [
-      allow([FILES, WAITING, MEMORY, PROCESSES, SIGNALS, TIME, SOCKETS, MACHINE].join(' ')),
+      allow(
+        [FILES, WAITING, MEMORY, PROCESSES, SIGNALS, TIME, SOCKETS, MACHINE, WATCHING].join(' '),
+      ),
       ...socketRules(),
       // Only FIFOs. (A device would need a capability as well.)
       allow('mknod', masked(1, S_IFMT, S_IFIFO)),

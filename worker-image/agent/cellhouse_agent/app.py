@@ -17,6 +17,7 @@ from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event, take_library_logs
@@ -50,12 +51,14 @@ async def _run(config: Config, started: float, helper: Forked) -> int:
     boot_id = uuid.uuid4().hex
     buffer = ReplayBuffer(config.replay_buffer_bytes)
     usage = find_usage()
-    executor = Executor(buffer, FrameWriter(buffer, boot_id, config.max_message_bytes), usage)
+    files = FilesHelper(helper)
+    home = HomeWatch(files)
+    writer = FrameWriter(buffer, boot_id, config.max_message_bytes)
+    executor = Executor(buffer, writer, usage, home)
     launcher = KernelLauncher(config.cpus)
     launcher.start()
     kernel = Kernel(launcher, config.max_message_bytes, executor.on_message)
     gate = GatewayGate(loop.time)
-    files = FilesHelper(helper)
     services = Services(boot_id, executor, buffer, gate, usage, files)
     work = asyncio.create_task(_work(kernel, executor, services, started))
     orphan_watch = asyncio.create_task(_watch_orphan(gate, config.orphan_timeout_ms, ended))
@@ -67,6 +70,7 @@ async def _run(config: Config, started: float, helper: Forked) -> int:
     work.cancel()
     await asyncio.wait([work])
     await launcher.close()
+    await home.close()
     await files.close()
     code = ended.result()
     log_event("ended", exit_code=code)

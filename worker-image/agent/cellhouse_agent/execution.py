@@ -57,6 +57,8 @@ class Execution:
         self.is_done = False
         self.is_interruptible = False
         self.wants_exit = False
+        # The kernel says that threads or tasks of earlier code ran in it, too.
+        self.has_other_code = False
         self.reply: JsonObject | None = None
         self.output_bytes = 0
         self._kept_bytes = 0
@@ -97,6 +99,7 @@ class Execution:
             self.start()
         elif state == "idle" and content.get("end_key") == self.end_key:
             self.is_done = True
+            self.has_other_code = content.get("has_other_code") is True
 
     def start(self) -> None:
         """Write `busy`, once. The executor calls this, too: the kernel may end before it has sent its own `busy`."""

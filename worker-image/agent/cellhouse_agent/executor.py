@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cellhouse_agent.execution import Execution
 from cellhouse_agent.frames import NO_PARENT, FrameWriter
+from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.log import log_event
@@ -55,10 +56,20 @@ class Executor:
     `run` is its only task. The callbacks begin and end short executions themselves, and wake `run` for all else.
     """
 
-    def __init__(self, buffer: ReplayBuffer, writer: FrameWriter, usage: Usage) -> None:
+    def __init__(
+        self,
+        buffer: ReplayBuffer,
+        writer: FrameWriter,
+        usage: Usage,
+        home: HomeWatch | None = None,
+    ) -> None:
+        """Without a `home`, replies say nothing of changed files."""
         self._buffer = buffer
         self._writer = writer
         self._usage = usage
+        self._home = home
+        # Looks at what an execution has changed, before its end is written.
+        self._look: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._kernel: Kernel | None = None
         self._variables: dict[str, str] = {}
@@ -103,6 +114,7 @@ class Executor:
             return
         self._queue.append((request, self.generation))
         is_idle = self._is_waiting and not self._running and not self._changed.is_set()
+        is_idle = is_idle and not (self._home and self._home.is_renewing)
         if is_idle and self._kernel and self._kernel.is_ready:
             # Begin now, without waiting until `run` gets its turn.
             try:
@@ -181,11 +193,16 @@ class Executor:
         kernel.set_variables(self._variables)
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
+        if self._home:
+            # The kernel's start has made folders of its own.
+            self._home.renew()
         while True:
             self._changed.clear()
             if self._failure:
                 raise self._failure
-            if self._running:
+            if self._look:
+                await self._wait_for_word()
+            elif self._running:
                 await self._finish(kernel, self._running)
             elif self._restart_waiters:
                 await self._replace_kernel("user")
@@ -193,6 +210,8 @@ class Executor:
                 has_oom_kill = self._usage.oom_kills() > self._idle_oom_kills
                 was_oom = was_out_of_memory(kernel.exit_code, has_oom_kill)
                 await self._replace_kernel("oom" if was_oom else "died")
+            elif self._queue and self._home and self._home.is_renewing:
+                await self._home.renewed()
             elif self._queue:
                 self._begin(kernel)
             else:
@@ -213,6 +232,8 @@ class Executor:
         """Send the first request of the queue to a kernel that is ready."""
         request, self._running_since = self._queue.popleft()
         execution = Execution(request, self._writer, self._loop.time)
+        if self._home:
+            self._home.begin(kernel.process_id)
         kernel.execute(request.msg_id, request.code, execution.end_key)
         self._running = Supervision(
             kernel,
@@ -233,7 +254,7 @@ class Executor:
                 await self._start_kernel(kernel, verdict.restart_reason)
 
     def _end(self, running: Supervision, verdict: Verdict) -> None:
-        """Write how the execution ended, and let the next one begin."""
+        """Find out how the execution ended, and write it, now or after a look at what it has changed."""
         kernel, execution, sampler = running.kernel, running.execution, running.sampler
         running.has_ended = True
         finished_at = time.time() * 1000
@@ -242,7 +263,6 @@ class Executor:
         execution.start()
         if verdict.restart_reason:
             self._writer.status("restarting", NO_PARENT, verdict.restart_reason)
-        self._running = None
         if self._attention:
             self._attention.cancel()
         cpu_ms, peak_memory_bytes = sampler.stop()
@@ -259,6 +279,31 @@ class Executor:
             "dropped_bytes": execution.dropped_bytes,
             "exit_code": verdict.exit_code,
         }
+        if not self._home:
+            self._write_end(execution, verdict, report)
+        elif verdict.restart_reason:
+            self._write_end(execution, verdict, {**report, "files": self._home.lose()})
+        elif files := self._home.end(execution.has_other_code):
+            self._write_end(execution, verdict, {**report, "files": files})
+        else:
+            looking = self._look_and_write_end(self._home, execution, verdict, report)
+            self._look = asyncio.create_task(looking)
+
+    async def _look_and_write_end(
+        self, home: HomeWatch, execution: Execution, verdict: Verdict, report: JsonObject
+    ) -> None:
+        try:
+            files = await home.look()
+            self._look = None
+            self._write_end(execution, verdict, {**report, "files": files})
+        except Exception as error:
+            self._fail(error)
+        # Whatever happened during the look was not looked at.
+        self._changed.set()
+
+    def _write_end(self, execution: Execution, verdict: Verdict, report: JsonObject) -> None:
+        """Write how the execution ended, and let the next one begin."""
+        self._running = None
         execution.write_end(verdict.reply, report)
         self._known.ended(execution.request.msg_id, self._buffer.last_seq)
         if not self._is_waiting or self._queue or self._restart_waiters:
@@ -276,6 +321,8 @@ class Executor:
         started = self._loop.time()
         await kernel.end()
         await kernel.start()
+        if self._home:
+            self._home.settle()
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
         self._idle_oom_kills = self._usage.oom_kills()
         duration_ms = round((self._loop.time() - started) * 1000)

@@ -62,6 +62,11 @@ class Kernel:
         return self._process.exit_code if self._process else None
 
     @property
+    def process_id(self) -> int | None:
+        """The process of the current kernel."""
+        return self._process.pid if self._process else None
+
+    @property
     def cpus(self) -> int:
         """How many CPUs all processes of this worker may use together."""
         return self._launcher.cpus

@@ -30,6 +30,11 @@ MAX_DESCRIPTORS = 1
 # How long an operation waits for whoever reads from it or writes to it.
 SILENCE_SECONDS = 60.0
 
+# Operations that may change the home. Code that runs meanwhile shares its changes with them.
+CHANGING = frozenset(
+    {"write", "finish_write", "give_up_write", "make_folder", "move", "delete", "write_archive"}
+)
+
 type Fields = dict[str, Any]
 type Operation = Callable[[State, Fields, int | None], Turns[Answer]]
 
@@ -91,9 +96,9 @@ class Helper:
     def _run(self, number: int, order: Fields, descriptor: int | None) -> Turns[None]:
         """Carry out one order, and answer it."""
         answer = Answer({})
+        name = order.pop("do", "")
         try:
-            operation = self._operations[order.pop("do")]
-            answer = yield from operation(self._state, order, descriptor)
+            answer = yield from self._operations[name](self._state, order, descriptor)
             told: Fields = {"id": number, "done": answer.fields}
         except Refused as refused:
             told = _refusal(number, refused)
@@ -105,6 +110,8 @@ class Helper:
         except Exception as error:
             told = _refusal(number, Refused("internal", type(error).__name__))
         finally:
+            if name in CHANGING:
+                self._state.absorb()
             self._tasks.pop(number, None)
             if descriptor is not None:
                 os.close(descriptor)

@@ -1,9 +1,14 @@
-"""What the helper keeps between orders: the files that are just being written."""
+"""What the helper keeps between orders: the last look at the home, and the files that are just being written."""
 
 from __future__ import annotations
 
+import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from cellhouse_files.changes import HomeChanges
+from cellhouse_files.paths import HOME, Place
 from cellhouse_files.refusals import Refused
 from cellhouse_files.writing import Writing
 
@@ -15,7 +20,10 @@ MAX_WRITINGS = 64
 class State:
     """Keeps each writing that was begun until it is finished or given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: bytes = HOME) -> None:
+        self.home = HomeChanges(home)
+        self._home_path = home
+        self._touched: list[bytes] = []
         self._writings: dict[int, Writing] = {}
         # Numbers of a helper that has died must not come again.
         self._count = secrets.randbits(NUMBER_BITS)
@@ -35,3 +43,30 @@ class State:
         if writing is None:
             raise Refused("unavailable", "The file operations have started again.")
         return writing
+
+    @contextmanager
+    def touching(self, place: Place) -> Iterator[None]:
+        """An operation that may change what is at this place ends. Its folder may be closed meanwhile."""
+        path = path_of(place)
+        try:
+            yield
+        finally:
+            if path and path.startswith(self._home_path + b"/"):
+                self._touched.append(path[len(self._home_path) + 1 :])
+
+    def absorb(self) -> None:
+        """What the operations have touched is no change by code. Call it after each that is in CHANGING."""
+        touched, self._touched = self._touched, []
+        self.home.absorb(touched)
+
+
+def path_of(place: Place) -> bytes | None:
+    """The path from the root, whatever links led to it; None if the folder is gone."""
+    try:
+        # /proc/self/fd would tell it, too, but gVisor closes that to a process that cannot be traced.
+        os.fchdir(place.folder)
+        return os.getcwdb() + b"/" + place.name
+    except OSError:
+        return None
+    finally:
+        os.chdir("/")

@@ -59,11 +59,11 @@ def target_status(place: Place) -> os.stat_result | None:
 
 
 class Writing:
-    """Owns `place.folder`. `descriptor` is open to write, and belongs to whoever takes it."""
+    """Owns `place.folder`, and closes it at its end. `descriptor` is open to write, and belongs to whoever takes it."""
 
     def __init__(self, path: bytes, place: Place, precondition: Precondition) -> None:
         self.path = path
-        self._place = place
+        self.place = place
         self._precondition = precondition
         self._is_over = False
         self._part = PART_PREFIX + secrets.token_hex(PART_RANDOM_BYTES).encode()
@@ -76,11 +76,11 @@ class Writing:
     def finish(self) -> tuple[Entry, bool]:
         """Put the file in its place; returns its entry, and whether the place was empty. Raises OSError or Refused."""
         with self._ending():
-            folder, name = self._place.folder, self._place.name
+            folder, name = self.place.folder, self.place.name
             written = os.stat(self._part, dir_fd=folder, follow_symlinks=False)
             if not os.path.samestat(written, self._identity):
                 raise Refused("not_found", "The file was exchanged while it was written.")
-            old = target_status(self._place)
+            old = target_status(self.place)
             self._precondition.check(old)
             if self._precondition.if_none_match == (ANY,):
                 # A link fails where a rename would replace a file that appeared a moment ago.
@@ -104,5 +104,5 @@ class Writing:
             yield
         finally:
             with contextlib.suppress(OSError):
-                os.unlink(self._part, dir_fd=self._place.folder)
-            os.close(self._place.folder)
+                os.unlink(self._part, dir_fd=self.place.folder)
+            os.close(self.place.folder)

@@ -6,6 +6,7 @@ to another thread. Here requests, replies and outputs share one ordered path, so
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextvars
 import inspect
@@ -31,6 +32,9 @@ Message = dict[str, Any]
 
 # Made before any user code runs, which may replace json.loads.
 _decode = json.JSONDecoder().decode
+# Taken before any user code runs, which may replace them.
+_count_threads, _all_tasks = _thread._count, asyncio.all_tasks
+IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s}'
 
 
 class LinkKernel(CellKernel):
@@ -43,6 +47,8 @@ class LinkKernel(CellKernel):
         """Begin to serve. Called once, before the event loop runs."""
         self._fragments: list[bytes] = []
         self._requests: deque[Message] = deque()
+        self._own_threads = _count_threads()
+        self._had_other_code = False
         self._is_serving = False
         self._serving: asyncio.Task[None] | None = None
         # Later cells see the context variables that a cell has set.
@@ -100,6 +106,7 @@ class LinkKernel(CellKernel):
         if msg["msg_type"] == "variables_request":
             set_variables(msg["content"]["variables"])
             return
+        self._had_other_code = self._has_other_code()
         # Code can see the request but not the key, so only the kernel can say that the request is over.
         end_key = msg["metadata"].pop("end_key", "")
         self.set_parent([], msg, channel="shell")
@@ -119,6 +126,10 @@ class LinkKernel(CellKernel):
                 self.interrupts.end_code()
         self.finish_output()
         self._publish_idle(msg["msg_id"], end_key)
+
+    def _has_other_code(self) -> bool:
+        """Whether threads or tasks of earlier code still run, beside this task."""
+        return _count_threads() > self._own_threads or len(_all_tasks(self._loop)) > 1
 
     async def execute_request(self, stream: Any, ident: Any, parent: Message) -> None:
         """Run a cell and reply."""
@@ -147,7 +158,7 @@ class LinkKernel(CellKernel):
 
     def _publish_idle(self, parent_id: str, end_key: str) -> None:
         """The last message of a request."""
-        content = b'{"execution_state":"idle","end_key":"%s"}' % end_key.encode()
+        content = IDLE % (end_key.encode(), b"true" if self._had_other_code else b"false")
         message = pack_message(b"iopub", "status", parent_id, content)
         self.shell_channel.outbox.add_message(message)
 

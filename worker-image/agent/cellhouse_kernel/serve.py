@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from cellhouse_kernel.identity import HOME
+from cellhouse_kernel.no_watching import forbid_watching
 from cellhouse_kernel.prepare import prepare_environment, prepare_imports
 
 # Far more than the addresses and the key of a Jupyter connection take.
@@ -38,6 +39,7 @@ def wait_for_start() -> Start | None:
 
 def serve_kernel(start: Start) -> None:
     """Serve a kernel until told to stop."""
+    forbid_watching()
     # User code may have closed its home to itself. It needs a kernel to open it again.
     with suppress(PermissionError):
         os.chdir(HOME)

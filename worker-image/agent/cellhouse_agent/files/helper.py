@@ -11,11 +11,12 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from cellhouse_agent.execute import execute
 from cellhouse_agent.log import log_event
-from cellhouse_files.server import MAX_DESCRIPTORS, MAX_PACKET_BYTES
+from cellhouse_files.server import CHANGING, MAX_DESCRIPTORS, MAX_PACKET_BYTES
 from cellhouse_files.start import Forked
 
 COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_files"]
@@ -56,6 +57,11 @@ class FilesHelper:
         self._control: socket.socket | None = None
         self._is_ready = asyncio.Event()
         self._has_ended = asyncio.Event()
+        self._changing = 0
+        # Counts the begins and ends of operations that may change the home.
+        self.changes = 0
+        self.on_ready: Callable[[], None] = _nobody_asked
+        self.on_ended: Callable[[], None] = _nobody_asked
         self._upkeep = asyncio.create_task(self._keep(first))
 
     async def ask(self, do: str, fields: Fields) -> Answered:
@@ -76,7 +82,10 @@ class FilesHelper:
         number = next(self._numbers)
         answer: asyncio.Future[Answered] = self._loop.create_future()
         self._waiting[number] = answer
+        change = 1 if do in CHANGING else 0
         try:
+            self._changing += change
+            self.changes += change
             self._send({"id": number, "do": do, **fields}, descriptor)
             return await answer
         except asyncio.CancelledError:
@@ -84,6 +93,13 @@ class FilesHelper:
             raise
         finally:
             self._waiting.pop(number, None)
+            self._changing -= change
+            self.changes += change
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether an operation that may change the home is under way."""
+        return self._changing > 0
 
     async def wait_ready(self) -> None:
         """Return when there is a helper to ask."""
@@ -171,6 +187,7 @@ class FilesHelper:
                     answer.set_exception(
                         FileRefused("unavailable", "The file operations have just ended.")
                     )
+            self.on_ended()
         log_event("files_helper_ended")
 
     def _hang_up(self) -> None:
@@ -190,6 +207,7 @@ class FilesHelper:
         if "ready" in message:
             self._control = control
             self._is_ready.set()
+            self.on_ready()
             return
         descriptor = descriptors[0] if descriptors else None
         answer = self._waiting.get(message["id"])
@@ -200,6 +218,10 @@ class FilesHelper:
         else:
             close_descriptor(descriptor)
             answer.set_exception(FileRefused(message["refused"], message["message"]))
+
+
+def _nobody_asked() -> None:
+    """Nobody wants to know."""
 
 
 def close_descriptor(descriptor: int | None) -> None:

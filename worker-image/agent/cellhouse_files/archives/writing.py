@@ -43,13 +43,13 @@ MAX_FILE_BYTES = 2**62
 LAST_TIME = 2**33
 
 
-def write_archive(_state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
+def write_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
     """Unpack what comes from the descriptor. The folder is made if it is not there."""
     if descriptor is None:
         raise Refused("busy", "There is no descriptor.")
     path = path_field(fields)
     yield from make_folders(path)
-    unpacking = Unpacking(path, open_folder(path), Source(descriptor))
+    unpacking = Unpacking(state, path, open_folder(path), Source(descriptor))
     try:
         yield from unpacking.run()
     finally:
@@ -60,7 +60,8 @@ def write_archive(_state: State, fields: Fields, descriptor: int | None) -> Turn
 class Unpacking:
     """Counts the files and their bytes. Owns `root`."""
 
-    def __init__(self, path: bytes, root: int, source: Source) -> None:
+    def __init__(self, state: State, path: bytes, root: int, source: Source) -> None:
+        self._state = state
         self.files = 0
         self.size = 0
         self._path = path
@@ -124,7 +125,8 @@ class Unpacking:
             os.fchmod(writing.descriptor, header.mode | LEAST_MODE)
             time = min(header.modified_at, LAST_TIME)
             os.utime(writing.descriptor, (time, time))
-            writing.finish()
+            with self._state.touching(place):
+                writing.finish()
         finally:
             os.close(writing.descriptor)
             writing.give_up()

@@ -79,7 +79,9 @@ def copy_bytes(source: int, target: int) -> Turns[None]:
 def finish_write(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
     """Put a file that is complete in its place."""
     yield from ()
-    entry, created = state.take(fields["writing"]).finish()
+    writing = state.take(fields["writing"])
+    with state.touching(writing.place):
+        entry, created = writing.finish()
     return Answer({"entry": entry, "created": created})
 
 

@@ -21,7 +21,7 @@ MAX_LEVELS = 8_192
 REMOVALS_PER_TURN = 500
 
 
-def delete_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
     """Delete what the path names, never what a link leads to. A folder must be empty unless `recursive` is set."""
     place = place_of(path_field(fields))
     try:
@@ -36,7 +36,8 @@ def delete_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns
             yield from removal.remove_tree(place.name, place.folder)
         return Answer({"size": removal.size, "files": removal.files})
     finally:
-        os.close(place.folder)
+        with state.touching(place):
+            os.close(place.folder)
 
 
 class Removal:

@@ -18,7 +18,7 @@ from cellhouse_files.turns import Turns
 from cellhouse_files.writing import Precondition, Writing
 
 
-def move_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+def move_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
     """Rename. With `overwrite` a file may be replaced, never a folder that holds something."""
     path, goal = path_field(fields, "from"), path_field(fields, "to")
     with contextlib.ExitStack() as cleanup:
@@ -26,6 +26,8 @@ def move_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[A
         cleanup.callback(os.close, old.folder)
         new = place_of(goal)
         cleanup.callback(os.close, new.folder)
+        cleanup.enter_context(state.touching(old))
+        cleanup.enter_context(state.touching(new))
         if not fields.get("overwrite") and _exists(new):
             raise Refused("exists", "Something has this name already.")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cellhouse_files.archives.reading import read_archive
 from cellhouse_files.archives.writing import write_archive
+from cellhouse_files.operations.changes import look_for_changes, renew_look
 from cellhouse_files.operations.content import (
     finish_write,
     give_up_write,
@@ -28,4 +29,6 @@ OPERATIONS: dict[str, Operation] = {
     "delete": delete_file,
     "read_archive": read_archive,
     "write_archive": write_archive,
+    "look_for_changes": look_for_changes,
+    "renew_look": renew_look,
 }

@@ -1,0 +1,176 @@
+"""Finds which files of the home have changed since the last look, by their metadata.
+
+inotify says which names to look at, so a look costs what has changed, not what there is. Without inotify, or when it
+has lost events, the whole home is compared (home_tree.py). Only regular files count. Links, folders of programs and the
+parts of files that the API is writing are left out.
+
+States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cellhouse_files.budget import Budget, TooMuch
+from cellhouse_files.home_tree import HomeTree
+from cellhouse_files.inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
+from cellhouse_files.seen import Folder, Seen
+
+# Code that has ended waits for its answer this long at most, in CPU time.
+LOOK_CPU_MS = 5.0
+# Nobody waits for a renewed look.
+RENEW_CPU_MS = 100.0
+# An event has 32 bytes, or more with a long name, and creating a file makes three. If the queue has more than this for
+# each entry of the last look, it costs less to look at everything.
+EVENT_BYTES_PER_ENTRY = 96
+# Enough for the events of a small home.
+MIN_EVENT_BYTES = 16_384
+
+
+class Change(NamedTuple):
+    """A difference between two looks; `seen` is None if the file is gone. The path is relative to the home."""
+
+    path: str
+    kind: str
+    seen: Seen | None
+
+
+class HomeChanges:
+    """Keeps the last look at one folder. It changes the working folder of the process."""
+
+    def __init__(self, home: bytes, has_inotify: bool = True) -> None:
+        self._home = home
+        self._tree: HomeTree | None = None
+        # Names to look at, by folder.
+        self._dirty: defaultdict[Folder, set[str]] = defaultdict(set)
+        self._has_lost_events = False
+        self._may_watch = has_inotify
+        self._inotify: Inotify | None = None
+
+    @property
+    def descriptor(self) -> int | None:
+        """Readable as soon as there may be changes. None without inotify: then there may always be some."""
+        return self._inotify.descriptor if self._inotify else None
+
+    def renew(self, cpu_ms: float = RENEW_CPU_MS) -> None:
+        """Look at everything, so that the next look has something to compare with. Raises TooMuch or OSError."""
+        self._forget()
+        # A fresh one has no watches of folders that are gone.
+        self.close()
+        self._begin_watching()
+        tree = HomeTree(self._home, self._inotify)
+        try:
+            tree.look_at_all(Budget(cpu_ms))
+            self._tree = tree
+        finally:
+            self._check_watches(tree)
+
+    def look(self, cpu_ms: float = LOOK_CPU_MS) -> list[Change]:
+        """The changes since the last look, sorted by path. Raises TooMuch or OSError, and then knows no look."""
+        tree = self._tree
+        if tree is None:
+            raise TooMuch("no_earlier_look")
+        tree.record()
+        try:
+            budget = Budget(cpu_ms)
+            self._drain(tree, budget)
+            if self._inotify is None or self._has_lost_events:
+                self._dirty.clear()
+                self._has_lost_events = False
+                tree.look_at_all(budget)
+            while self._dirty:
+                tree.look_at_names(*self._dirty.popitem(), budget)
+            return _differences(tree.recorded())
+        except BaseException:
+            self._forget()
+            raise
+        finally:
+            self._check_watches(tree)
+
+    def absorb(self, paths: Iterable[bytes], cpu_ms: float = RENEW_CPU_MS) -> None:
+        """Take what is at these paths (relative to the home) as seen: the API has just changed it.
+
+        Other changes are still found by the next look. Never raises: if it takes too much, there is no last look.
+        """
+        tree = self._tree
+        if tree is None:
+            return
+        try:
+            budget = Budget(cpu_ms)
+            self._drain(tree, budget)
+            touched: defaultdict[Folder, set[str]] = defaultdict(set)
+            for path in paths:
+                budget.spend()
+                folder, name = tree.place_of(os.fsdecode(path))
+                touched[folder].add(name)
+            for folder, names in touched.items():
+                tree.look_at_names(folder, names, budget)
+                self._dirty[folder] -= names
+        except (TooMuch, OSError):
+            self._forget()
+        self._check_watches(tree)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._forget()
+        if self._inotify:
+            self._inotify.close()
+            self._inotify = None
+
+    def _begin_watching(self) -> None:
+        if self._may_watch:
+            try:
+                self._inotify = Inotify()
+            except OSError:
+                # Other workers use up what their common user may have. A look then compares everything.
+                self._inotify = None
+
+    def _forget(self) -> None:
+        """Know no look any more. The watches stay, so that the descriptor still tells of changes."""
+        self._tree = None
+        self._dirty.clear()
+        self._has_lost_events = False
+
+    def _check_watches(self, tree: HomeTree) -> None:
+        """If there are no more watches to be had, do without."""
+        if self._inotify and not tree.is_watched:
+            self._inotify.close()
+            self._inotify = None
+            self._dirty.clear()
+
+    def _drain(self, tree: HomeTree, budget: Budget) -> None:
+        """Note which names the queued events are about."""
+        if self._inotify is None:
+            return
+        if self._inotify.queued_bytes() > MIN_EVENT_BYTES + EVENT_BYTES_PER_ENTRY * tree.entries:
+            self._inotify.discard()
+            self._has_lost_events = True
+            return
+        for watch, mask, name in self._inotify.read_all():
+            budget.spend()
+            if mask & IN_Q_OVERFLOW:
+                self._has_lost_events = True
+            elif mask & IN_IGNORED:
+                tree.watch_ended(watch)
+            elif name and (folder := tree.folder_of(watch)):
+                self._dirty[folder].add(os.fsdecode(name))
+
+
+def _differences(recorded: Iterable[tuple[Folder, str, Seen | None]]) -> list[Change]:
+    """What differs from what was recorded. A path may have had two files, in one folder after the other."""
+    before: dict[str, Seen | None] = {}
+    now: dict[str, Seen | None] = {}
+    for folder, name, was in recorded:
+        path = folder.path(name)
+        before[path] = before.get(path) or was
+        now[path] = (folder.files.get(name) if folder.is_attached else None) or now.get(path)
+    changes = []
+    for path, was in sorted(before.items()):
+        seen = now[path]
+        if was != seen:
+            kind = "deleted" if seen is None else "created" if was is None else "modified"
+            changes.append(Change(path, kind, seen))
+    return changes

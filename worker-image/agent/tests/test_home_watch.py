@@ -1,0 +1,176 @@
+"""What replies say of changed files: with a real kernel and a real helper, as root in the worker image."""
+
+import asyncio
+import os
+import pwd
+import signal
+from pathlib import Path
+from typing import Any
+
+from cellhouse_agent.executor import Executor
+from cellhouse_agent.files.helper import FilesHelper
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.usage import find_usage
+from cellhouse_kernel.identity import KERNEL_UID
+
+from tests.with_executor import PATIENCE_SECONDS, SHORT_GRACE_MS, WithExecutor
+from tests.with_files import helpers
+
+HOME = Path(pwd.getpwuid(KERNEL_UID).pw_dir)
+# Removes everything, so that each test begins with the same home.
+CLEAN = "import pathlib, shutil\nfor p in pathlib.Path.home().iterdir(): shutil.rmtree(p) if p.is_dir() else p.unlink()"
+BACKGROUND = """
+import pathlib, threading, time
+stop = threading.Event()
+def write():
+    n = 0
+    while not stop.wait(0.01):
+        n += 1
+        pathlib.Path("background").write_text(str(n))
+thread = threading.Thread(target=write)
+thread.start()
+"""
+
+
+class HomeWatchTest(WithExecutor):
+    """A worker without its socket, but with a helper."""
+
+    async def asyncSetUp(self) -> None:
+        self.count = 0
+        self.helper = FilesHelper()
+        self.home = HomeWatch(self.helper)
+        self.buffer = ReplayBuffer(10_000_000)
+        writer = FrameWriter(self.buffer, "boot", 16_777_216)
+        self.executor = Executor(self.buffer, writer, find_usage(), self.home)
+        self.launcher = KernelLauncher(cpus=1)
+        self.launcher.start()
+        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
+        await self.kernel.start()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.helper.wait_ready()
+        self.work = asyncio.create_task(self.executor.run(self.kernel))
+        await self.files(CLEAN)
+
+    async def asyncTearDown(self) -> None:
+        await super().asyncTearDown()
+        await self.home.close()
+        await self.helper.close()
+
+    async def report(self, code: str, **limits: int) -> dict[str, Any]:
+        """Run code; returns what its reply says of files."""
+        self.count += 1
+        await self.run_code(str(self.count), code, **limits)
+        reply = await self.reply(str(self.count))
+        return dict(reply["metadata"]["cellhouse"]["files"])
+
+    async def files(self, code: str, is_shared: bool = False) -> dict[str, str]:
+        """Run code; returns what it changed, by path."""
+        report = await self.report(code)
+        self.assertEqual((report["reason"], report["shared"]), (None, is_shared))
+        return {change["path"]: change["change"] for change in report["changes"]}
+
+    async def upload(self, name: str) -> None:
+        """Write a file as the API does."""
+        answer = await self.helper.ask("write", {"path": name})
+        os.write(answer.descriptor or -1, b"from the API")
+        os.close(answer.descriptor or -1)
+        await self.helper.ask("finish_write", {"writing": answer.fields["writing"]})
+
+    async def test_an_execution_tells_which_files_it_changed(self) -> None:
+        self.assertEqual(await self.files("1 + 1"), {})
+        self.assertEqual(await self.files("open('a', 'w').write('1')"), {"a": "created"})
+        self.assertEqual(await self.files("open('a', 'w').write('12')"), {"a": "modified"})
+        self.assertEqual(await self.files("open('a').read()"), {})
+        moved = await self.files("import os; os.rename('a', 'b')")
+        self.assertEqual(moved, {"a": "deleted", "b": "created"})
+        report = await self.report("open('b', 'a').write('3')")
+        (change,) = report["changes"]
+        self.assertEqual(change["size"], 3)
+        self.assertEqual(change["modified_at"], (HOME / "b").stat().st_mtime_ns // 1_000_000)
+
+    async def test_an_execution_that_fails_or_is_interrupted_tells_it_as_well(self) -> None:
+        self.assertEqual(await self.files("open('a', 'w'); 1 / 0"), {"a": "created"})
+        report = await self.report("open('b', 'w')\nwhile True: pass", timeout_ms=300)
+        self.assertEqual([change["path"] for change in report["changes"]], ["b"])
+
+    async def test_a_file_of_the_api_is_no_change_of_the_next_execution(self) -> None:
+        await self.upload("in.csv")
+        self.assertEqual(await self.files("open('in.csv').read()"), {})
+        await self.helper.ask("move", {"from": "in.csv", "to": "in2.csv"})
+        self.assertEqual(await self.files("open('out.csv', 'w')"), {"out.csv": "created"})
+        await self.helper.ask("delete", {"path": "in2.csv"})
+        self.assertEqual(await self.files("1 + 1"), {})
+
+    async def test_changes_that_the_api_makes_meanwhile_are_shared(self) -> None:
+        self.executor.submit(self.request_of("open('mine', 'w'); time.sleep(1)"))
+        await self.started("during")
+        await self.upload("theirs")
+        files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
+        self.assertTrue(files["shared"])
+        self.assertEqual([change["path"] for change in files["changes"]], ["mine"])
+        self.assertEqual(await self.files("1 + 1"), {})
+
+    def request_of(self, code: str) -> Any:
+        """A request with the id `during`."""
+        from tests.with_executor import request
+
+        return request("during", "import time; " + code)
+
+    async def test_threads_tasks_and_processes_of_earlier_code_make_changes_shared(self) -> None:
+        await self.report(BACKGROUND)
+        changed = await self.files("import time; time.sleep(0.1)", is_shared=True)
+        self.assertIn("background", changed)
+        await self.report("stop.set(); thread.join()")
+        self.assertEqual(await self.files("1 + 1"), {})
+        sleep = "import subprocess; child = subprocess.Popen(['sleep', '50'])"
+        self.assertFalse((await self.report(sleep))["shared"])
+        self.assertTrue((await self.report("1 + 1"))["shared"])
+        await self.report("child.kill(); child.wait()")
+        self.assertEqual(await self.files("1 + 1"), {})
+        await self.report("import asyncio; task = asyncio.create_task(asyncio.sleep(50))")
+        self.assertTrue((await self.report("1 + 1"))["shared"])
+
+    async def test_a_killed_kernel_tells_why_nobody_knows(self) -> None:
+        unknown = {"changes": None, "reason": "kernel_replaced", "shared": False}
+        killed = "import os; open('a', 'w'); os.kill(os.getpid(), 9)"
+        self.assertEqual(await self.report(killed), unknown)
+        self.assertEqual(await self.files("open('b', 'w')"), {"b": "created"})
+        stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+        limits = {"timeout_ms": 300, "grace_ms": SHORT_GRACE_MS}
+        self.assertEqual(await self.report(stubborn, **limits), unknown)
+        self.assertEqual(await self.files("1 + 1"), {})
+
+    async def test_after_too_much_for_a_look_the_next_execution_is_told_again(self) -> None:
+        many = "for n in range(9_000): open(str(n), 'w').close()"
+        report = await self.report(many)
+        self.assertIsNone(report["changes"])
+        self.assertIn(report["reason"], ("too_slow", "too_many_changes"))
+        self.assertEqual(await self.files("open('7', 'w').write('1')"), {"7": "modified"})
+        more = "import os; os.makedirs('d'); [open(f'd/{n}', 'w').close() for n in range(2_000)]"
+        self.assertIsNone((await self.report(more))["changes"])
+        report = await self.report("1 + 1")
+        self.assertEqual(report["reason"], "too_many_entries")
+        await self.report(CLEAN)
+        await asyncio.sleep(1)
+        await self.report("open('a', 'w')")
+        self.assertEqual(await self.files("open('b', 'w')"), {"b": "created"})
+
+    async def test_a_dead_helper_is_replaced_and_looks_again(self) -> None:
+        for pid in helpers():
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (report := await self.report("1 + 1"))["reason"] == "helper_away":
+                await asyncio.sleep(0.01)
+        self.assertEqual(report, {"changes": [], "reason": None, "shared": False})
+        self.assertEqual(await self.files("open('a', 'w')"), {"a": "created"})
+
+    async def test_a_restart_in_between_waits_for_the_look(self) -> None:
+        self.executor.submit(self.request_of("open('a', 'w')"))
+        await self.executor.restart()
+        files = (await self.reply("during"))["metadata"]["cellhouse"]["files"]
+        self.assertIn(files["reason"], (None, "kernel_replaced"))
+        self.assertIn("a", {*await self.files("open('a', 'w').write('2')")})
