@@ -7,6 +7,7 @@ import type { RecordedEvent } from '../src/domain/events.ts';
 
 export interface History {
   readonly calls: readonly CallRecord[];
+  readonly files: readonly FileRecord[];
   readonly streams: readonly StreamRecord[];
   readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
@@ -36,7 +37,7 @@ export type CellKind =
   | 'unfill';
 
 /** One operation of a client, including all its attempts at any gateways. */
-export interface CallRecord {
+export interface CallRecord extends Answered<CallAnswer> {
   readonly user: string;
   readonly operation: Operation;
   /** Set for `execute` and `submit`. */
@@ -44,12 +45,16 @@ export interface CallRecord {
   readonly key: string | null;
   /** The argument of `interrupt`. */
   readonly executionId: string | null;
+}
+
+/** How all attempts at one thing ended. */
+export interface Answered<Answer> {
   readonly startedAt: number;
   readonly endedAt: number;
   /** The number of failed attempts by cause: an error's code, or how the connection broke. */
   readonly failures: Readonly<Record<string, number>>;
   /** Null: no gateway answered within the limit, so it is unknown whether the operation was done. */
-  readonly answer: CallAnswer | null;
+  readonly answer: Answer | null;
   /** The code of an error after which the call can never succeed, such as NOT_FOUND. */
   readonly refusal: string | null;
 }
@@ -62,6 +67,23 @@ export interface CallAnswer {
   /** Shortened by {@link compact}. */
   readonly stdout: string;
   readonly result: string | null;
+}
+
+/** One operation on a file of a user, including all its attempts at any gateways. A user does one after the other. */
+export interface FileRecord extends Answered<FileAnswer> {
+  readonly user: string;
+  readonly operation: 'upload' | 'download' | 'delete' | 'list';
+  /** The file's name in the home. Null for `list`, which lists the home. */
+  readonly name: string | null;
+  /** Of the content that an upload sent. Each upload sends other content. */
+  readonly sha256: string | null;
+}
+
+export interface FileAnswer {
+  /** Of the content that a download got. Null: there was no such file. */
+  readonly sha256: string | null;
+  /** What `list` found. */
+  readonly names: readonly string[];
 }
 
 /** What one subscriber received of one execution, over all its connections. */

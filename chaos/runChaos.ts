@@ -7,6 +7,7 @@ import type {
   CallRecord,
   ExitRecord,
   FaultRecord,
+  FileRecord,
   History,
   StreamRecord,
   WatchRecord,
@@ -31,6 +32,7 @@ export interface RunDeps {
 
 interface Logs {
   readonly calls: CallRecord[];
+  readonly files: FileRecord[];
   readonly streams: StreamRecord[];
   readonly watches: WatchRecord[];
   readonly faults: FaultRecord[];
@@ -40,7 +42,7 @@ interface Logs {
 /** Resolves when all is cleaned up. @throws Error if the run itself fails; a violation is not an error here */
 export async function runChaos(deps: RunDeps): Promise<History> {
   const { options, signal, say } = deps;
-  const logs: Logs = { calls: [], streams: [], watches: [], faults: [], exits: [] };
+  const logs: Logs = { calls: [], files: [], streams: [], watches: [], faults: [], exits: [] };
   const world = await createWorld({
     ...deps,
     ...options,
@@ -75,6 +77,7 @@ function createUsers({ options, signal }: RunDeps, world: World, logs: Logs): Us
       random: random.fork(),
       signal,
       record: (call) => logs.calls.push(call),
+      recordFile: (file) => logs.files.push(file),
       recordStream: (stream) => logs.streams.push(stream),
       recordWatch: (watch) => logs.watches.push(watch),
     }),

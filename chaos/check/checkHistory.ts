@@ -3,6 +3,7 @@ import type { History } from '../history.ts';
 import { checkCauses } from './checkCauses.ts';
 import { checkCounters } from './checkCounters.ts';
 import { checkExecutions } from './checkExecutions.ts';
+import { checkFiles } from './checkFiles.ts';
 import { checkRest } from './checkRest.ts';
 import { checkStore } from './checkStore.ts';
 import { checkStreams } from './checkStreams.ts';
@@ -17,6 +18,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkCounters(facts),
     ...checkStreams(facts),
     ...checkCauses(facts),
+    ...checkFiles(facts),
     ...checkRest(history),
   ];
 }

@@ -5,6 +5,10 @@ import { doubled, lost, type Violation } from './violation.ts';
 
 const LAST: readonly DomainEvent['type'][] = [
   'ExecutionFinished',
+  'FileChangeFailed',
+  'FileDeleted',
+  'FileMoved',
+  'FileWritten',
   'SessionClosed',
   'WorkerRemoved',
 ];

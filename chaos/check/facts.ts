@@ -156,4 +156,4 @@ export function callsWithin(
 }
 
 /** A gateway waits up to 30 s for its database, so an attempt that a client has given up may still take effect. */
-const LATE_EFFECT_MS = 35_000;
+export const LATE_EFFECT_MS = 35_000;

@@ -1,27 +1,12 @@
-/**
- * Makes calls as a careful client does. Each attempt has a time limit, and a failed one is repeated at the next
- * gateway. Calls that run code carry an idempotency key, so repeating them is always safe.
- */
-import { setTimeout as delay } from 'node:timers/promises';
+/** The calls of a careful client. Those that run code carry an idempotency key, so repeating them is always safe. */
 import { type CallAnswer, type CallRecord, compact } from '../history.ts';
-import type { Random } from '../random.ts';
+import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
 import type { Cell } from './cells.ts';
 
-/** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */
-const ATTEMPT_TIMEOUT_MS = 12_000;
-/** Longer than the gateway's own limits: a commit waits 30 s for the database, and a request 60 s for a worker. */
-const CALL_LIMIT_MS = 120_000;
-const RETRY_PAUSE_MS = 150;
 /** Codes of errors after which repeating the call is useless. */
 const FINAL_CODES = ['BAD_USER_INPUT', 'IDEMPOTENCY_CONFLICT', 'NOT_FOUND', 'UNAUTHENTICATED'];
 
-export interface CallsDeps {
-  /** The URLs of all gateways, e.g. `http://127.0.0.1:3874`. */
-  readonly urls: readonly string[];
-  readonly token: string;
-  readonly random: Random;
-  /** Aborting it ends everything immediately. */
-  readonly signal: AbortSignal;
+export interface CallsDeps extends ClientDeps {
   readonly record: (call: CallRecord) => void;
 }
 
@@ -108,58 +93,33 @@ function executionAnswer({ done }: Readonly<Record<string, unknown>>): CallAnswe
 }
 
 async function call(deps: CallsDeps, wish: Wish, request: Request): Promise<CallRecord> {
-  const startedAt = Date.now();
-  const failures: Record<string, number> = {};
-  let turn = deps.random.between(0, deps.urls.length - 1);
-  let answer: CallAnswer | null = null;
-  let refusal: string | null = null;
-  while (answer === null && refusal === null && Date.now() - startedAt < CALL_LIMIT_MS) {
-    const outcome = await attempt(deps, deps.urls[turn % deps.urls.length] ?? '', request);
-    turn += 1;
-    if ('answer' in outcome) answer = outcome.answer;
-    else if (FINAL_CODES.includes(outcome.failure)) refusal = outcome.failure;
-    else {
-      failures[outcome.failure] = (failures[outcome.failure] ?? 0) + 1;
-      await delay(RETRY_PAUSE_MS * (0.5 + deps.random.next()), undefined, { signal: deps.signal });
-    }
-  }
-  const record = { ...wish, startedAt, endedAt: Date.now(), failures, answer, refusal };
+  const answered = await untilAnswered(deps, (url, signal) =>
+    attempt(url, deps.token, request, signal),
+  );
+  const record = { ...wish, ...answered };
   deps.record(record);
   return record;
 }
 
-type Outcome = { readonly answer: CallAnswer } | { readonly failure: string };
-
 async function attempt(
-  { token, signal }: CallsDeps,
   url: string,
+  token: string,
   { query, variables, answerOf }: Request,
-): Promise<Outcome> {
-  const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
-  try {
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
-      body: JSON.stringify({ query, variables }),
-      signal: AbortSignal.any([limit, signal]),
-    });
-    const body = (await response.json()) as Body;
-    const code = body.errors?.[0]?.extensions?.code;
-    if (code) return { failure: code };
-    return body.data ? { answer: answerOf(body.data) } : { failure: `HTTP ${response.status}` };
-  } catch (error: unknown) {
-    signal.throwIfAborted();
-    return { failure: limit.aborted ? 'no answer in time' : wayItBroke(error) };
-  }
+  signal: AbortSignal,
+): Promise<Outcome<CallAnswer>> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+    body: JSON.stringify({ query, variables }),
+    signal,
+  });
+  const body = (await response.json()) as Body;
+  const code = body.errors?.[0]?.extensions?.code;
+  if (code) return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
+  return body.data ? { answer: answerOf(body.data) } : { failure: `HTTP ${response.status}` };
 }
 
 interface Body {
   readonly data?: Readonly<Record<string, unknown>> | null;
   readonly errors?: readonly { readonly extensions?: { readonly code?: string } }[];
-}
-
-/** The socket's error code, which fetch wraps in its own error. */
-function wayItBroke(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : null;
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(error);
 }

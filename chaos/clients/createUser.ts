@@ -4,18 +4,20 @@ import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history
 import type { Random } from '../random.ts';
 import { type Calls, type CallsDeps, createCalls } from './calls.ts';
 import { makeCell } from './cells.ts';
+import { createFiles, type Files, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
 import { watchUser } from './watchUser.ts';
 
 const THINK_MEAN_MS = 150;
 /** Code that is to be interrupted runs at most about this long before the interrupt is sent. */
 const MAX_RUN_BEFORE_INTERRUPT_MS = 600;
+const FILES_BESIDE_CODE = 4;
 const MIN_BATCH = 3;
 const MAX_BATCH = 6;
 /** This share of a batch's cells is sent twice at the same time. Both calls must get the same execution. */
 const TWICE_SHARE = 0.4;
 
-export interface UserDeps extends CallsDeps {
+export interface UserDeps extends CallsDeps, FilesDeps {
   readonly name: string;
   readonly recordStream: (stream: StreamRecord) => void;
   readonly recordWatch: (watch: WatchRecord) => void;
@@ -27,7 +29,10 @@ export interface User {
   ask(kind: CellKind): Promise<CallRecord | null>;
   /** Stops the user. Resolves when its last action is done. */
   stop(): Promise<void>;
-  /** Runs a last cell that prints what has run in the kernel. The end of that cell also ends the user's watch. */
+  /**
+   * Runs a last cell that prints what has run in the kernel, and lists the files. The end of that cell also ends the
+   * user's watch.
+   */
   audit(): Promise<CallRecord>;
   release(): Promise<CallRecord>;
 }
@@ -42,6 +47,7 @@ type Act = (user: Acting) => Promise<unknown>;
 interface Acting {
   readonly name: string;
   readonly calls: Calls;
+  readonly files: Files;
   readonly random: Random;
   readonly cell: (kind: CellKind) => ReturnType<typeof makeCell>;
   readonly follow: (executionId: string) => Promise<void>;
@@ -49,6 +55,8 @@ interface Acting {
 
 const ACTS: readonly { readonly weight: number; readonly act: Act }[] = [
   { weight: 40, act: ({ name, calls, cell }) => calls.execute(name, cell('counter')) },
+  { weight: 20, act: ({ name, files }) => files.act(name) },
+  { weight: 10, act: filesBesideCode },
   { weight: 16, act: runBatch },
   { weight: 14, act: (user) => stream(user, 'stream') },
   { weight: 5, act: (user) => stream(user, 'loud') },
@@ -63,6 +71,7 @@ const ACTS: readonly { readonly weight: number; readonly act: Act }[] = [
 export function createUser(deps: UserDeps): User {
   const { name, random, signal } = deps;
   const calls = createCalls(deps);
+  const files = createFiles(deps);
   const asked: Asked[] = [];
   const stopping = new AbortController();
   let made = 0;
@@ -73,7 +82,7 @@ export function createUser(deps: UserDeps): User {
   const follow = async (executionId: string) =>
     deps.recordStream(await followOutput(deps, name, executionId));
   const watch = watchUser(deps, name);
-  const acting: Acting = { name, calls, random, cell, follow };
+  const acting: Acting = { name, calls, files, random, cell, follow };
 
   async function live(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -102,11 +111,19 @@ export function createUser(deps: UserDeps): User {
     },
     audit: async () => {
       const call = await calls.execute(name, cell('audit'));
+      await files.list(name);
       deps.recordWatch(await watch.end(call.answer?.id ?? null));
       return call;
     },
     release: () => calls.release(name),
   };
+}
+
+/** Runs a cell that prints for seconds, and changes and reads files meanwhile. */
+async function filesBesideCode({ name, calls, files, cell }: Acting): Promise<void> {
+  const running = calls.execute(name, cell('stream'));
+  for (let count = 0; count < FILES_BESIDE_CODE; count += 1) await files.act(name);
+  await running;
 }
 
 /** Submits several cells at once, some twice. Then repeats the same keys, which must return the same executions. */

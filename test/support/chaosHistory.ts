@@ -3,12 +3,14 @@
  * each reported correctly. Each test spoils it in one way.
  */
 import { linesOf, makeCell } from '../../chaos/clients/cells.ts';
+import { FILE_NAMES } from '../../chaos/clients/files.ts';
 import {
   type CallRecord,
   type CellKind,
   compact,
   type FaultRecord,
   FILLER,
+  type FileRecord,
   type History,
   type RestSnapshot,
   type StoredOutput,
@@ -18,11 +20,19 @@ import {
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
-import type { EventId, ExecutionId, PoolId, SessionId, WorkerId } from '../../src/domain/ids.ts';
+import type {
+  EventId,
+  ExecutionId,
+  FileChangeId,
+  PoolId,
+  SessionId,
+  WorkerId,
+} from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
 
 const START = Date.parse('2026-01-31T12:00:00Z');
 const STEP_MS = 100;
+const FILE_NAME = FILE_NAMES[0] ?? '';
 
 /** What happens to one execution. */
 interface Run {
@@ -56,6 +66,8 @@ export function soundHistory(): History {
   const log = createLog();
   const ann = log.open('ann');
   log.run('ann', ann, 'counter');
+  log.upload('ann', ann, 'first');
+  log.download('ann', 'first');
   log.run('ann', ann, 'batch');
   log.run('ann', ann, 'batch');
   log.callAgain('ann', 'ann-2');
@@ -74,7 +86,12 @@ export function soundHistory(): History {
   log.lose(ann);
   const next = log.open('ann');
   log.run('ann', next, 'counter', { stateLost: true });
+  log.download('ann', null);
+  log.upload('ann', next, 'second');
+  log.upload('ann', next, 'third', { ECONNRESET: 1 });
+  log.download('ann', 'third');
   log.run('ann', next, 'audit');
+  log.list('ann');
 
   const bob = log.open('bob');
   log.run('bob', bob, 'counter');
@@ -89,6 +106,7 @@ function createLog() {
   const events: RecordedEvent[] = [];
   const outputs: StoredOutput[] = [];
   const calls: CallRecord[] = [];
+  const files: FileRecord[] = [];
   const streams: StreamRecord[] = [];
   const faults: FaultRecord[] = [];
   const versions = new Map<string, number>();
@@ -124,6 +142,35 @@ function createLog() {
     const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
     const none = { cell: null, key: null, executionId: null, failures: {}, answer: null };
     calls.push({ ...none, refusal: null, ...times, ...given });
+  }
+
+  function file(given: Partial<FileRecord> & Pick<FileRecord, 'user' | 'operation'>): void {
+    const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
+    const answer = { sha256: null, names: [] };
+    const none = { name: FILE_NAME, sha256: null, failures: {}, answer, refusal: null };
+    files.push({ ...none, ...times, ...given });
+  }
+
+  /** @param content stands for its SHA-256 */
+  function upload(
+    user: string,
+    { sessionId, workerId }: Seat,
+    content: string,
+    failures: FileRecord['failures'] = {},
+  ): void {
+    const changeId = newId<FileChangeId>();
+    record('fileChange', changeId, {
+      type: 'FileChangeRequested',
+      data: {
+        ...{ changeId, tenant: 'default', userUuid: user, sessionId, workerId },
+        ...{ operation: 'write', path: FILE_NAME, toPath: null },
+      },
+    });
+    record('fileChange', changeId, {
+      type: 'FileWritten',
+      data: { path: FILE_NAME, size: 1, sha256: content, isNew: true },
+    });
+    file({ user, operation: 'upload', sha256: content, failures });
   }
 
   const fault = (given: Partial<FaultRecord> & Pick<FaultRecord, 'name'>): void => {
@@ -201,6 +248,11 @@ function createLog() {
     open,
     run,
     fault,
+    upload,
+    download: (user: string, content: string | null) =>
+      file({ user, operation: 'download', answer: { sha256: content, names: [] } }),
+    list: (user: string) =>
+      file({ user, operation: 'list', name: null, answer: { sha256: null, names: [FILE_NAME] } }),
     newLife: (seat: Seat) => {
       seat.life = lifeOf(seat.sessionId, 2);
       seat.ran = [];
@@ -230,7 +282,8 @@ function createLog() {
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
       const watches = ['ann', 'bob'].map((user) => watched(user));
-      return { calls, streams, watches, faults, exits: [], events, outputs, rest, mishaps: [] };
+      const records = { calls, files, streams, watches, faults, exits: [], events, outputs };
+      return { ...records, rest, mishaps: [] };
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Tests the checker of chaos runs: it finds nothing in a sound history, and it finds each bug that a test plants. */
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
-import type { History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
+import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
@@ -223,6 +223,93 @@ describe('a subscriber to all output of a user', () => {
     ['the end does not come', (items) => items.slice(0, -1), 'lost: what ann watched ends before'],
   ])('shows when %s', (_name, change, what) => {
     expect(withItems(change)).toContainEqual(expect.stringContaining(what));
+  });
+});
+
+describe('a file', () => {
+  /** The findings if one operation on a file had ended in another way. */
+  const withFile = (operation: FileRecord['operation'], change: Partial<FileRecord>, which = 0) => {
+    const changed = sound.files.filter((each) => each.operation === operation)[which];
+    return found({
+      files: sound.files.map((each) => (each === changed ? { ...each, ...change } : each)),
+    });
+  };
+  const got = (sha256: string | null) => ({ answer: { sha256, names: [] } });
+
+  it('shows when a download got bytes that nobody sent', () => {
+    expect(withFile('download', got('half of third'), 2)).toEqual([
+      'lost: one.bin of ann was read torn',
+    ]);
+  });
+
+  it('shows when a download got content that had been replaced', () => {
+    expect(withFile('download', got('second'), 2)).toEqual([
+      'lost: one.bin of ann was read with older content',
+    ]);
+  });
+
+  it('may be what an unanswered attempt left later', () => {
+    const unsure = { failures: { 'no answer in time': 1 } };
+    const files = sound.files.map((each) => {
+      if (each.sha256 === 'second') return { ...each, ...unsure };
+      return each.answer?.sha256 === 'third' ? { ...each, ...got('second') } : each;
+    });
+    expect(found({ files })).toEqual([]);
+  });
+
+  it('shows when it is gone though its session goes on', () => {
+    expect(withFile('download', got(null))).toEqual([
+      'lost: one.bin of ann is gone, and its session has not ended',
+    ]);
+  });
+
+  it('shows when an upload was answered and is not recorded, or recorded without an upload', () => {
+    const events = sound.events.map((each) =>
+      each.event.type === 'FileWritten' && each.event.data.sha256 === 'first'
+        ? { ...each, event: { ...each.event, data: { ...each.event.data, sha256: 'other' } } }
+        : each,
+    );
+    expect(found({ events })).toEqual([
+      'lost: the upload of one.bin by ann is not recorded',
+      expect.stringMatching(/^lost: .* recorded a file that nobody sent$/),
+    ]);
+  });
+
+  it('shows when an upload was recorded more often than it was attempted', () => {
+    const twice = sound.events.filter(
+      ({ event }) =>
+        event.type === 'FileChangeRequested' ||
+        (event.type === 'FileWritten' && event.data.sha256 === 'first'),
+    );
+    const [requested, written] = [
+      twice[0],
+      twice.find(({ event }) => event.type === 'FileWritten'),
+    ];
+    const again = [requested, written].flatMap((each, index) =>
+      each
+        ? [
+            {
+              ...each,
+              streamId: 'again',
+              version: index + 1,
+              position: sound.events.length + index + 1,
+            },
+          ]
+        : [],
+    );
+    expect(found({ events: [...sound.events, ...again] })).toEqual([
+      'doubled: the upload of one.bin by ann is recorded 2 times',
+    ]);
+  });
+
+  it('shows when something is left in the home', () => {
+    const answer = { sha256: null, names: ['one.bin', '.one.bin.partial'] };
+    expect(withFile('list', { answer })).toEqual([
+      'orphan: file .one.bin.partial in the home of ann',
+    ]);
+    expect(withFile('list', { answer: null })).toEqual([
+      'lost: the files of ann could not be listed',
+    ]);
   });
 });
 

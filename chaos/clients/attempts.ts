@@ -1,0 +1,72 @@
+/** Repeats a call as a careful client does: each attempt has a time limit, and the next one asks another gateway. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Answered } from '../history.ts';
+import type { Random } from '../random.ts';
+
+/** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */
+const ATTEMPT_TIMEOUT_MS = 12_000;
+/** Longer than the gateway's own limits: a commit waits 30 s for the database, and a request 60 s for a worker. */
+const CALL_LIMIT_MS = 120_000;
+const RETRY_PAUSE_MS = 150;
+
+export interface ClientDeps {
+  /** The URLs of all gateways, e.g. `http://127.0.0.1:3874`. */
+  readonly urls: readonly string[];
+  readonly token: string;
+  readonly random: Random;
+  /** Aborting it ends everything immediately. */
+  readonly signal: AbortSignal;
+}
+
+/** What one attempt gave: the answer, an error that a later attempt may not meet, or one that every attempt meets. */
+export type Outcome<Answer> =
+  | { readonly answer: Answer }
+  | { readonly failure: string }
+  | { readonly refusal: string };
+
+/**
+ * Makes attempts until one is answered or refused, or until the limit. An attempt that throws has failed.
+ * @throws only if the signal of `deps` is aborted
+ */
+export async function untilAnswered<Answer>(
+  deps: ClientDeps,
+  attempt: (url: string, signal: AbortSignal) => Promise<Outcome<Answer>>,
+): Promise<Answered<Answer>> {
+  const startedAt = Date.now();
+  const failures: Record<string, number> = {};
+  const ended = (answer: Answer | null, refusal: string | null) => ({
+    ...{ startedAt, endedAt: Date.now(), failures },
+    ...{ answer, refusal },
+  });
+  let turn = deps.random.between(0, deps.urls.length - 1);
+  while (Date.now() - startedAt < CALL_LIMIT_MS) {
+    const outcome = await limited(deps, (signal) =>
+      attempt(deps.urls[turn % deps.urls.length] ?? '', signal),
+    );
+    turn += 1;
+    if ('answer' in outcome) return ended(outcome.answer, null);
+    if ('refusal' in outcome) return ended(null, outcome.refusal);
+    failures[outcome.failure] = (failures[outcome.failure] ?? 0) + 1;
+    await delay(RETRY_PAUSE_MS * (0.5 + deps.random.next()), undefined, { signal: deps.signal });
+  }
+  return ended(null, null);
+}
+
+async function limited<Answer>(
+  { signal }: ClientDeps,
+  attempt: (signal: AbortSignal) => Promise<Outcome<Answer>>,
+): Promise<Outcome<Answer>> {
+  const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
+  try {
+    return await attempt(AbortSignal.any([limit, signal]));
+  } catch (error: unknown) {
+    signal.throwIfAborted();
+    return { failure: limit.aborted ? 'no answer in time' : wayItBroke(error) };
+  }
+}
+
+/** The socket's error code, which fetch wraps in its own error. */
+function wayItBroke(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : null;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(error);
+}
