@@ -8,6 +8,7 @@ import { fairnessBench } from './fairness.ts';
 import { fanOutBench } from './fan-out/fan-out.ts';
 import { growthBench } from './growth.ts';
 import { isolationBench } from './isolation.ts';
+import { openSessionBench } from './openSession.ts';
 import { pairBench } from './pair/pair.ts';
 import { recoveryBench } from './recovery/recovery.ts';
 import { restartBench } from './restart.ts';
@@ -28,6 +29,7 @@ export const BENCHES: readonly Bench[] = [
   restartBench,
   workerBench,
   sessionStartBench,
+  openSessionBench,
   burstBench,
   recoveryBench,
   densityBench,

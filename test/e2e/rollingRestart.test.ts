@@ -16,7 +16,7 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { buildFormerRelease, checkOut, type FormerRelease } from '../../testkit/formerRelease.ts';
-import { execute, follow, type Output, submit } from '../../testkit/interpreter.ts';
+import { execute, follow, type Output, restartKernel, submit } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
@@ -33,6 +33,7 @@ const LINES = 300;
 const PRINT = `import time\nfor i in range(${LINES}):\n    print('line', i)\n    time.sleep(0.1)`;
 const EXECUTE =
   'mutation ($input: ExecuteInput!) { execute(input: $input) { status resultText stateLost } }';
+const OPEN = 'mutation ($input: OpenSessionInput!) { openSession(input: $input) { id } }';
 const RELEASE = 'mutation ($input: ReleaseInput!) { release(input: $input) { released } }';
 const TIMEOUT_MS = 480_000;
 /**
@@ -99,6 +100,45 @@ it(
       const { resultText } = await execute(left, `counting-${user}`, 'n');
       expect(resultText).toBe(counts[user]?.at(-1));
     }
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'a session with options that a new gateway opens beside an old one keeps them through the update',
+  async () => {
+    const old = await installation.start({}, former);
+    await execute(old, 'plain', 'kept = 1');
+    await until('idle workers of the former release', async () => {
+      const rows = await installation.sql`SELECT 1 FROM workers WHERE state = 'IDLE'`;
+      return rows.length >= 2;
+    });
+    const coming = await installation.start();
+    const input = {
+      userUuid: 'optional',
+      metadata: { team: 'red' },
+      environmentVariables: [{ name: 'TOKEN', value: 's3cret' }],
+    };
+    const open = () => coming.graphql<{ openSession: { id: string } }>(OPEN, { input });
+    const opened = (await open()).data?.openSession;
+    expect(opened?.id).toBeDefined();
+    const show = 'import os; print(os.environ["TOKEN"])';
+    // Any gateway answers for the session, the old one, too.
+    expect(await execute(old, 'optional', show)).toMatchObject({ stdout: 's3cret\n' });
+    await execute(old, 'optional', 'kept = 2');
+    expect(await old.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(await execute(coming, 'plain', 'kept')).toMatchObject({
+      resultText: '1',
+      stateLost: false,
+    });
+    const after = await execute(coming, 'optional', `kept\n${show}\nkept`);
+    expect(after).toMatchObject({ resultText: 's3cret\n2', stateLost: false });
+    expect((await open()).data?.openSession).toEqual(opened);
+    await restartKernel(coming, 'optional');
+    expect(await execute(coming, 'optional', show)).toMatchObject({ stdout: 's3cret\n' });
+    expect(
+      await installation.sql`SELECT end_reason FROM workers WHERE end_reason = 'recycled'`,
+    ).not.toEqual([]);
   },
   TIMEOUT_MS,
 );
