@@ -6,6 +6,7 @@ import { eventsBench } from './events/events.ts';
 import { executeBench } from './execute/execute.ts';
 import { fairnessBench } from './fairness.ts';
 import { fanOutBench } from './fan-out/fan-out.ts';
+import { filesBench } from './files/files.ts';
 import { growthBench } from './growth.ts';
 import { isolationBench } from './isolation.ts';
 import { openSessionBench } from './openSession.ts';
@@ -24,6 +25,7 @@ export const BENCHES: readonly Bench[] = [
   executeBench,
   roundtripBench,
   throughputBench,
+  filesBench,
   streamBench,
   fanOutBench,
   restartBench,
