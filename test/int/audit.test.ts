@@ -23,6 +23,13 @@ import {
 } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 
+const OPTIONS = {
+  metadata: { team: 'red', task: '7' },
+  environmentVariableNames: ['LANG', 'TOKEN'],
+  idleTimeoutMs: null,
+  maxLifeMs: 60_000,
+};
+
 const db = await useDatabase();
 const gateway = await db.open();
 let queries: string[];
@@ -84,7 +91,11 @@ beforeAll(async () => {
 async function openSession(userUuid: string): Promise<{ worker: Worker; session: Session }> {
   const requested = await commitOne<'worker'>(gateway.store, workerRequested());
   const idle = await commitOne<'worker'>(gateway.store, onWorker(requested, ...becomesIdle()));
-  const opened = sessionOpened({ userUuid, workerId: idle.id });
+  const opened = sessionOpened({
+    userUuid,
+    workerId: idle.id,
+    ...(userUuid === 'bob' && { options: OPTIONS }),
+  });
   const at = new Date().toISOString();
   const { states } = await gateway.store.commit({
     streams: [
@@ -133,8 +144,8 @@ type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
 describe('docs/audit.md', () => {
-  it('shows eight queries', () => {
-    expect(queries).toHaveLength(8);
+  it('shows nine queries', () => {
+    expect(queries).toHaveLength(9);
   });
 
   it('1: who ran what', async () => {
@@ -194,6 +205,18 @@ describe('docs/audit.md', () => {
   it('7: who used this word', async () => {
     const rows = await answer(7);
     expect(rows.map(({ userUuid, times }) => [userUuid, times])).toEqual([['ada', 1]]);
+  });
+
+  it('9: sessions with metadata', async () => {
+    const [row, ...others] = await answer(9);
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({
+      userUuid: 'bob',
+      metadata: OPTIONS.metadata,
+      environmentVariableNames: OPTIONS.environmentVariableNames,
+      closeReason: 'released',
+    });
+    expect(row?.expiresAt - row?.openedAt).toBe(OPTIONS.maxLifeMs);
   });
 });
 

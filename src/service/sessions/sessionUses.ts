@@ -15,7 +15,7 @@ export interface SessionUses {
    * most a quarter of the session's idle time).
    * @returns false if the session is closed. True means that it was open when the last use was recorded
    */
-  use(session: Pick<Session, 'id'>): Promise<boolean>;
+  use(session: Pick<Session, 'id' | 'idleTimeoutMs'>): Promise<boolean>;
 }
 
 export interface SessionUsesDeps {
@@ -29,9 +29,10 @@ export function createSessionUses({
   sessionIdleTimeoutMs,
   now,
 }: SessionUsesDeps): SessionUses {
-  const intervalMs = Math.min(MAX_INTERVAL_MS, sessionIdleTimeoutMs / USES_IN_IDLE_TIME);
   /** For each session, when its last use was recorded, in this order. */
   const recorded = new Map<SessionId, number>();
+  /** Uses that are being recorded. Further ones of the same session wait for them. */
+  const recording = new Map<SessionId, Promise<boolean>>();
 
   function forgetBefore(ms: number): void {
     for (const [id, usedMs] of recorded) {
@@ -40,18 +41,27 @@ export function createSessionUses({
     }
   }
 
+  async function record(id: SessionId, at: Date): Promise<boolean> {
+    const isOpen = await queries.touchSession(id, at);
+    // A key goes to the end of a map only if it is new.
+    recorded.delete(id);
+    if (isOpen) recorded.set(id, at.getTime());
+    return isOpen;
+  }
+
   return {
-    use: async ({ id }) => {
+    use: async ({ id, idleTimeoutMs }) => {
       const at = now();
-      const ms = at.getTime();
-      forgetBefore(ms - MAX_INTERVAL_MS);
+      forgetBefore(at.getTime() - MAX_INTERVAL_MS);
+      const idleMs = idleTimeoutMs ?? sessionIdleTimeoutMs;
+      const intervalMs = Math.min(MAX_INTERVAL_MS, idleMs / USES_IN_IDLE_TIME);
       const usedMs = recorded.get(id);
-      if (usedMs !== undefined && ms - usedMs < intervalMs) return true;
-      const isOpen = await queries.touchSession(id, at);
-      // A key goes to the end of a map only if it is new.
-      recorded.delete(id);
-      if (isOpen) recorded.set(id, ms);
-      return isOpen;
+      if (usedMs !== undefined && at.getTime() - usedMs < intervalMs) return true;
+      const underWay = recording.get(id);
+      if (underWay) return await underWay;
+      const recordingNow = record(id, at).finally(() => recording.delete(id));
+      recording.set(id, recordingNow);
+      return await recordingNow;
     },
   };
 }
