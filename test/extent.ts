@@ -14,6 +14,7 @@ export const ALONE = [
   'databaseOutage.test.ts',
   'engineOutage.test.ts',
   'fairness.test.ts',
+  'fileFailures.test.ts',
   'gatewayFailures.test.ts',
   'gateways.test.ts',
   'interruptGrace.test.ts',
