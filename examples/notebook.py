@@ -1,16 +1,23 @@
-"""Runs a notebook: `python3 examples/notebook.py in.ipynb out.ipynb [--keep-going]`.
+"""Runs a notebook: `python3 examples/notebook.py in.ipynb out.ipynb [--file data.csv ...] [--keep-going]`.
 
 Writes it with the outputs of its cells (nbformat 4). Stops at the first cell that fails, unless told to keep going;
 ends with 1 if one failed. Each run has a session of its own.
+
+Files below the notebook's folder that its code names go along, and so does every `--file`. Files that the code made or
+changed come back, into a folder beside the executed notebook (out_files for out.ipynb).
 """
 
 import argparse
 import json
 import os
+import re
+import shutil
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
+from http.client import HTTPResponse
 from typing import Any
 
 URL = os.environ.get("CELLHOUSE_URL", "http://127.0.0.1:3874")
@@ -30,22 +37,90 @@ EXECUTE = """mutation ($input: ExecuteInput!) { execute(input: $input) {
     ... on GapOutput { reason }
   }
 } }"""
+FILES = """query ($userUuid: String!, $after: String) {
+  files(userUuid: $userUuid, depth: 32, first: 1000, after: $after) {
+    edges { node { path type etag url } } pageInfo { endCursor hasNextPage }
+  }
+}"""
 RELEASE = "mutation ($input: ReleaseInput!) { release(input: $input) { released } }"
+
+
+class Refused(RuntimeError):
+    """The gateway refused the call. `code` says why, as docs/api.md lists it."""
+
+    def __init__(self, error: Json) -> None:
+        super().__init__(error["message"])
+        self.code = error.get("extensions", error).get("code")
+
+
+def call(method: str, path: str, body: Any = None, **headers: str) -> HTTPResponse:
+    request = urllib.request.Request(
+        URL + path, body, {"X-Auth-Token": TOKEN, **headers}, method=method
+    )
+    try:
+        answer: HTTPResponse = urllib.request.urlopen(request)
+        return answer
+    except urllib.error.HTTPError as refusal:
+        reason = json.load(refusal)
+        raise Refused(reason["errors"][0] if "errors" in reason else reason) from None
 
 
 def graphql(query: str, variables: Json) -> Json:
     body = json.dumps({"query": query, "variables": variables}).encode()
-    headers = {"Content-Type": "application/json", "X-Auth-Token": TOKEN}
-    request = urllib.request.Request(f"{URL}/graphql", body, headers)
-    try:
-        with urllib.request.urlopen(request) as response:
-            answer = json.load(response)
-    except urllib.error.HTTPError as refusal:
-        answer = json.load(refusal)
+    with call("POST", "/graphql", body, **{"Content-Type": "application/json"}) as response:
+        answer = json.load(response)
     if "errors" in answer:
-        raise RuntimeError("\n".join(error["message"] for error in answer["errors"]))
+        raise Refused(answer["errors"][0])
     data: Json = answer["data"]
     return data
+
+
+def named_files(notebook: Json, folder: str) -> dict[str, str]:
+    """The files below the folder that code names, in quotes or as a word: path in the session -> path here."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    words = re.findall(r"""[^\s'"()\[\]{},;=]+""", code) + re.findall(
+        r"""["']([^"'\n]+)["']""", code
+    )
+    paths = {os.path.normpath(word) for word in words if is_below(word)}
+    here = {path: os.path.join(folder, path) for path in sorted(paths)}
+    return {path: local for path, local in here.items() if os.path.isfile(local)}
+
+
+def is_below(path: str) -> bool:
+    """Whether a relative path stays below its folder, and neither it nor a folder above it is hidden."""
+    return not os.path.isabs(path) and not any(
+        part.startswith(".") and part != "." for part in path.split("/")
+    )
+
+
+def send_files(user: str, files: dict[str, str]) -> dict[str, str]:
+    """Each path in the session, and the version that it has there."""
+    versions = {}
+    for path, local in files.items():
+        with open(local, "rb") as file:
+            size = str(os.fstat(file.fileno()).st_size)
+            url = f"/files/{user}/{urllib.parse.quote(path)}"
+            with call("PUT", url, file, **{"Content-Length": size}) as answer:
+                versions[path] = answer.headers["ETag"]
+    return versions
+
+
+def fetch_files(user: str, sent: dict[str, str], folder: str) -> None:
+    """Fetch what is new or has another version than what was sent. What is hidden, such as a cache, stays."""
+    page: Json = {"endCursor": None, "hasNextPage": True}
+    while page["hasNextPage"]:
+        listing = graphql(FILES, {"userUuid": user, "after": page["endCursor"]})["files"]
+        page = listing["pageInfo"]
+        for found in (edge["node"] for edge in listing["edges"]):
+            path = found["path"]
+            if found["type"] != "FILE" or sent.get(path) == found["etag"] or not is_below(path):
+                continue
+            local = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(local), exist_ok=True)
+            with call("GET", found["url"]) as answer, open(local, "wb") as file:
+                shutil.copyfileobj(answer, file)
+            print("made:", local)
 
 
 def stream(name: str, text: str) -> Json:
@@ -139,16 +214,25 @@ def run(notebook: Json, user: str, is_keeping_going: bool) -> bool:
 parser = argparse.ArgumentParser(description="Runs a notebook in a session of its own.")
 parser.add_argument("source")
 parser.add_argument("target")
+parser.add_argument("--file", action="append", default=[], help="a file to take along")
 parser.add_argument("--keep-going", action="store_true", help="go on after a cell that fails")
 options = parser.parse_args()
 with open(options.source, encoding="utf-8") as file:
     opened = json.load(file)
+to_send = named_files(opened, os.path.dirname(options.source))
+to_send |= {os.path.basename(path): path for path in options.file}
 session = str(uuid.uuid4())
 try:
+    sent = send_files(session, to_send)
     went_well = run(opened, session, options.keep_going)
+    with open(options.target, "w", encoding="utf-8") as file:
+        json.dump(opened, file, indent=1)
+        file.write("\n")
+    fetch_files(session, sent, os.path.splitext(options.target)[0] + "_files")
+except Refused as refusal:
+    # There was no session, or it is lost with its files.
+    if refusal.code != "NOT_FOUND":
+        raise
 finally:
     graphql(RELEASE, {"input": {"userUuid": session}})
-with open(options.target, "w", encoding="utf-8") as file:
-    json.dump(opened, file, indent=1)
-    file.write("\n")
 sys.exit(0 if went_well else 1)

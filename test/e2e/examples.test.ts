@@ -1,6 +1,14 @@
 /** Runs the programs in examples/ as the README and docs/api.md say. */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -128,6 +136,56 @@ describe('the first examples', () => {
     const end = await runThroughKill('execute.mjs');
     expect(end).toEqual({ exitCode: 0, stdout: `${TEN_LINES}OK\n`, stderr: '' });
   });
+});
+
+describe('files in and out', () => {
+  it('work with curl', async () => {
+    const printed = (await run('files.sh')).trim().split('\n');
+    const [executed = '', zip, ...rest] = printed;
+    expect(JSON.parse(executed)).toEqual({
+      data: {
+        execute: {
+          status: 'OK',
+          files: { changes: [{ change: 'CREATED', path: 'data/prices.xlsx' }] },
+        },
+      },
+    });
+    expect(zip).toBe('PK is how a zip file begins, and so an .xlsx file');
+    expect(rest).toEqual([
+      'data/',
+      'data/prices.csv',
+      'data/prices.xlsx',
+      '{"data":{"release":{"released":true}}}',
+    ]);
+  });
+
+  it('work with Node, for a table and a chart of its own', async () => {
+    const [table, chart] = [join(folder, 'a table.csv'), join(folder, 'a chart.png')];
+    writeFileSync(table, 'x,y\n1,2\n3,1\n');
+    const printed = await run('files.mjs', table, chart);
+    expect(printed).toBe(`CREATED chart.png\n${chart} is a chart of ${table}\n`);
+    expect(readFileSync(chart).subarray(1, 4).toString()).toBe('PNG');
+  });
+
+  it('work with Python alone, for a large table', async () => {
+    const [table, summary] = [join(folder, 'large.csv'), join(folder, 'summary.xlsx')];
+    const row = '12345,67890\n';
+    writeFileSync(table, `a,b\n${row.repeat(500_000)}`);
+    const printed = await run('files.py', table, summary);
+    expect(printed).toMatch(
+      /^500000 rows\nsummary\.xlsx \d+ bytes\ntable\.csv 6000004 bytes\nwritten: /,
+    );
+    expect(readFileSync(summary).subarray(0, 2).toString()).toBe('PK');
+  });
+
+  it.each(['files.mjs', 'files.py', 'files.sh'])(
+    '%s says that the token is wrong',
+    async (name) => {
+      const end = await runExample(gateway, name, { env: { CELLHOUSE_TOKEN: 'wrong' } });
+      expect(end.exitCode).not.toBe(0);
+      expect(end.stdout + end.stderr).toMatch(/UNAUTHENTICATED|401/);
+    },
+  );
 });
 
 describe.each([['follow.mjs'], ['follow.py']])('%s', (name) => {

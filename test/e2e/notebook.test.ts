@@ -1,6 +1,14 @@
 /** examples/notebook.py reads a notebook and writes the executed one, in the form that nbformat demands. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -48,14 +56,14 @@ async function runCells(sources: readonly (string | readonly string[])[], ...mor
 async function runNotebook(source: string, more: readonly string[] = []) {
   const target = join(folder, 'out.ipynb');
   const words = { [SAMPLE]: source, 'executed.ipynb': target };
-  const { exitCode, stderr } = await runExample(gateway, 'notebook.py', { words, more });
+  const { exitCode, stdout, stderr } = await runExample(gateway, 'notebook.py', { words, more });
   expect(stderr).toBe('');
   await promisify(execFile)('/usr/bin/python3', ['-c', VALIDATE, target]);
   const executed = JSON.parse(readFileSync(target, 'utf8')) as {
     readonly cells: readonly Cell[];
     readonly metadata: unknown;
   };
-  return { exitCode, ...executed };
+  return { exitCode, stdout, ...executed };
 }
 
 /** A cell's outputs, without the parts that differ from run to run. */
@@ -120,6 +128,67 @@ describe('a notebook', () => {
     expect(cells[1]?.outputs).toMatchObject([{ text: 'stays\n' }]);
     expect(cells[2]?.outputs).toMatchObject([{ text: 'instead\n' }]);
     expect(cells[3]?.outputs).toMatchObject([{ text: 'ab\n' }]);
+  });
+
+  it('takes the files along that its code names, and brings back what it made', async () => {
+    mkdirSync(join(folder, 'data'), { recursive: true });
+    writeFileSync(join(folder, 'data/prices.csv'), 'item,price\ntea,3\ncake,4\n');
+    writeFileSync(join(folder, 'unnamed.csv'), 'not sent');
+    writeFileSync(join(folder, '.env'), 'not sent, although it is named');
+    const elsewhere = join(mkdtempSync(join(folder, 'elsewhere-')), 'weights.json');
+    writeFileSync(elsewhere, '{"tea": 2}');
+    const { cells, exitCode, stdout } = await runCells(
+      [
+        'import json, os, pandas as pd\nsorted(os.listdir()), os.path.exists(".env")',
+        'prices = pd.read_csv("data/prices.csv")\nweights = json.load(open("weights.json"))',
+        'os.makedirs("made/deep")\nprices.to_excel("made/deep/prices.xlsx")',
+        'open("made/note é.txt", "w").write("two\\n")\nopen("weights.json", "a").write("\\n")',
+        'os.makedirs(".cache/x", exist_ok=True)\nopen(".cache/x/y", "w").write("hidden")',
+        '!ls data/prices.csv',
+      ],
+      '--file',
+      elsewhere,
+    );
+    expect(exitCode).toBe(0);
+    expect(cells[0]?.outputs).toMatchObject([
+      { data: { 'text/plain': "(['.ipython', 'data', 'weights.json'], False)" } },
+    ]);
+    const made = join(folder, 'out_files');
+    expect(stdout.trim().split('\n')).toEqual(
+      ['made/deep/prices.xlsx', 'made/note é.txt', 'weights.json'].map(
+        (name) => `made: ${join(made, name)}`,
+      ),
+    );
+    expect(readFileSync(join(made, 'made/note é.txt'), 'utf8')).toBe('two\n');
+    expect(readFileSync(join(made, 'weights.json'), 'utf8')).toBe('{"tea": 2}\n');
+    expect(readFileSync(join(made, 'made/deep/prices.xlsx')).subarray(0, 2).toString()).toBe('PK');
+    expect(existsSync(join(made, 'data'))).toBe(false);
+  });
+
+  it('comes back with its files although a cell failed', async () => {
+    rmSync(join(folder, 'out_files'), { recursive: true, force: true });
+    const { exitCode } = await runCells(['open("half.txt", "w").write("half")\n1 / 0']);
+    expect(exitCode).toBe(1);
+    expect(readFileSync(join(folder, 'out_files/half.txt'), 'utf8')).toBe('half');
+  });
+
+  it('without any code needs no session', async () => {
+    const { exitCode, cells } = await runCells(['']);
+    expect(exitCode).toBe(0);
+    expect(cells[0]?.outputs).toEqual([]);
+  });
+
+  it('says what was refused, and keeps no session', async () => {
+    const before = (await poolStatus(gateway)).busyWorkers;
+    const large = join(folder, 'large.bin');
+    writeFileSync(large, '');
+    truncateSync(large, 200 * 1_048_576);
+    const words = { [SAMPLE]: SAMPLE, 'executed.ipynb': join(folder, 'out.ipynb') };
+    const more = ['--file', large];
+    const { exitCode, stderr } = await runExample(gateway, 'notebook.py', { words, more });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/Refused: .+/);
+    expect((await poolStatus(gateway)).busyWorkers).toBe(before);
   });
 
   it('stops at the first cell that fails, and releases its session', async () => {
