@@ -1,4 +1,5 @@
 /** The console page: runs code for a user and shows the output as it arrives. */
+import { showFiles } from './consoleFiles.js';
 import { createGraphqlSocket } from './graphqlSocket.js';
 
 const TOKEN_KEY = 'cellhouse-token';
@@ -162,8 +163,14 @@ byId('who').addEventListener('submit', (event) => event.preventDefault());
 code.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) byId('run').click();
 });
+const refreshFiles = showFiles({
+  token: () => token.value.trim(),
+  user: () => user.value,
+  call,
+});
 bind('run', run, () => {
   running = null;
+  refreshFiles();
   byId('interrupt').disabled = true;
 });
 bind('interrupt', interrupt, () => {

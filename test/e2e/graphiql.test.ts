@@ -1,4 +1,5 @@
 /** The pages in a real browser: GraphiQL and the console ask for the token and show streams. */
+import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -120,6 +121,33 @@ describe('the console', () => {
     await page.locator('#state', { hasText: 'session released' }).waitFor();
   });
 
+  it('uploads files by button and by drop, and downloads and deletes them', async () => {
+    await page.fill('#user', 'files-user');
+    await page.click('#refresh');
+    await page.locator('#files-state', { hasText: 'no open session' }).waitFor();
+    await page.setInputFiles('#chosen', {
+      name: 'größe & 1.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from('a,b\n1,2\n'),
+    });
+    await page.locator('#file-list', { hasText: 'größe & 1.csv' }).waitFor();
+    await drop('dropped.txt', 'from outside');
+    await page.locator('#file-list', { hasText: 'dropped.txt' }).waitFor();
+    await run("open('sum.txt', 'w').write(open('größe & 1.csv').read() * 2)", 'OK');
+    await page.locator('#file-list tr', { hasText: 'sum.txt' }).waitFor();
+    expect(await page.locator('#file-list tr').count()).toBe(3);
+    const [made] = await Promise.all([
+      page.waitForEvent('download'),
+      page.click('button[title="Download sum.txt"]'),
+    ]);
+    expect(made.suggestedFilename()).toBe('sum.txt');
+    expect(await readFile(await made.path(), 'utf8')).toBe('a,b\n1,2\na,b\n1,2\n');
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.click('button[title="Delete dropped.txt"]');
+    await page.locator('#files-state', { hasText: '2 files' }).waitFor();
+    expect(await page.locator('#file-list', { hasText: 'dropped.txt' }).count()).toBe(0);
+  });
+
   it('says when a token is wrong', async () => {
     await page.fill('#token', 'wrong');
     await page.press('#token', 'Tab');
@@ -127,6 +155,19 @@ describe('the console', () => {
     await page.locator('#state', { hasText: 'The token is wrong.' }).waitFor();
   });
 });
+
+/** Drops a file on the list, as a person does from outside the browser. */
+async function drop(name: string, content: string): Promise<void> {
+  const data = await page.evaluateHandle(
+    ([fileName, text]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], fileName));
+      return transfer;
+    },
+    [name, content] as const,
+  );
+  await page.dispatchEvent('#files', 'drop', { dataTransfer: data });
+}
 
 async function run(code: string, status: string): Promise<void> {
   await page.fill('#code', code);

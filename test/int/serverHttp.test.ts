@@ -332,7 +332,13 @@ describe('other paths', () => {
 
   it('/ is the console, which loads nothing from elsewhere', async () => {
     const { origin } = await startTransport(memoryService());
-    for (const path of ['/', '/console.js', '/graphqlSocket.js', '/console.css']) {
+    for (const path of [
+      '/',
+      '/console.js',
+      '/consoleFiles.js',
+      '/graphqlSocket.js',
+      '/console.css',
+    ]) {
       const response = await fetch(`${origin}${path}`);
       expect(response.status).toBe(200);
       expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
