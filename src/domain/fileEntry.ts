@@ -45,7 +45,9 @@ export type FileRefusalCode =
   | 'unavailable'
   | 'disk_full'
   | 'other_session'
-  | 'other_boot';
+  | 'other_boot'
+  /** The worker was made by a release without file operations. */
+  | 'unsupported';
 
 /** The worker refused the operation, and has done nothing, or only a part of a folder or archive. */
 export class FileRefusedError extends Error {

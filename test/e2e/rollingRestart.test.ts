@@ -19,6 +19,7 @@ import { buildFormerRelease, checkOut, type FormerRelease } from '../../testkit/
 import { execute, follow, type Output, restartKernel, submit } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
+import { askFiles, refusalIn } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
 
@@ -131,6 +132,13 @@ it(
       resultText: '1',
       stateLost: false,
     });
+    // The worker of a session that the old gateway opened knows no files. What code does there goes on.
+    const write = () => askFiles(coming, { method: 'PUT', path: 'plain/a.txt', body: 'a' });
+    const refused = await write();
+    expect([refused.status, refusalIn(refused)]).toMatchObject([
+      503,
+      { code: 'FILES_UNAVAILABLE', message: expect.stringContaining('`release` the session') },
+    ]);
     const after = await execute(coming, 'optional', `kept\n${show}\nkept`);
     expect(after).toMatchObject({ resultText: 's3cret\n2', stateLost: false });
     expect((await open()).data?.openSession).toEqual(opened);

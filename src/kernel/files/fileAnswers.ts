@@ -72,5 +72,6 @@ export const refusalSchema = z.object({
     'other_session',
     'other_boot',
   ]),
-  message: z.string().max(500).default('The worker refused.'),
+  /** Missing if the agent does not know the request: it is older than file operations. */
+  message: z.string().max(500).optional(),
 });

@@ -155,8 +155,12 @@ function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
 
 /** The error that a refusal becomes. */
 async function refusalOf(answer: IncomingMessage, call: string): Promise<Error> {
-  const { success, data } = refusalSchema.safeParse(parseJson(await textOf(answer)));
-  if (success) return new FileRefusedError(data.error, data.message);
+  const json = parseJson(await textOf(answer));
+  const { success, data } = refusalSchema.safeParse(json);
+  if (success && data.error === 'not_found' && data.message === undefined) {
+    return new FileRefusedError('unsupported', 'The agent is older than file operations.');
+  }
+  if (success) return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
   return new KernelHttpError(answer.statusCode ?? 0, null, call);
 }
 

@@ -71,6 +71,10 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
     what: 'cannot be reached: its worker was restarted',
     mayRetry: true,
   },
+  unsupported: {
+    code: 'FILES_UNAVAILABLE',
+    what: 'cannot be reached: the worker of this session was made by an earlier release, without file operations. `release` the session; the next one has them',
+  },
 };
 
 /** The error for a refusal of the worker. */
@@ -125,6 +129,7 @@ const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
   'precondition_failed',
   'other_session',
   'other_boot',
+  'unsupported',
 ]);
 
 /** Whether a failed change of many files may have changed some of them. */
