@@ -1,4 +1,4 @@
-"""Puts a table into a session, sums it up there, and gets an .xlsx file: `python3 examples/files.py [IN.csv [OUT.xlsx]]`."""
+"""Puts a table into a session, sums it up, gets an .xlsx file: `python3 examples/files.py [IN.csv [OUT.xlsx]]`."""
 
 import json
 import os

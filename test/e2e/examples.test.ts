@@ -151,12 +151,7 @@ describe('files in and out', () => {
       },
     });
     expect(zip).toBe('PK is how a zip file begins, and so an .xlsx file');
-    expect(rest).toEqual([
-      'data/',
-      'data/prices.csv',
-      'data/prices.xlsx',
-      '{"data":{"release":{"released":true}}}',
-    ]);
+    expect(rest).toEqual(['prices.csv', 'prices.xlsx', '{"data":{"release":{"released":true}}}']);
   });
 
   it('work with Node, for a table and a chart of its own', async () => {
