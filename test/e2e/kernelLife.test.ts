@@ -138,7 +138,7 @@ while time.monotonic() < end:
   const ran = await runner.run(bomb, { timeoutMs: 500, graceMs: 200 });
   expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
   expect(await run('import os; print(len([p for p in os.listdir("/proc") if p.isdigit()]))')).toBe(
-    // Only init, agent, fork server and kernel are left.
-    '4',
+    // Only init, agent, helper of files, fork server and kernel are left.
+    '5',
   );
 });
