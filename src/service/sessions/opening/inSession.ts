@@ -1,9 +1,16 @@
+import { within } from '../../../async/within.ts';
 import { type Session, userKey } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
 
 export type InSessionDeps = Pick<ServiceDeps, 'database' | 'pool' | 'sessions' | 'newId' | 'now'>;
+
+/**
+ * Limit of the read before the claim. A database that takes longer is away, and then the caller's own limit must hold,
+ * which the claim keeps.
+ */
+const EARLY_READ_MS = 1_000;
 
 /** What to do in the user's open session, and what to do if there is none. */
 export interface InSession<T> {
@@ -32,7 +39,7 @@ export async function inSession<T>(
   const session = deps.sessions.get(tenant, userUuid);
   if (session) return await open(session);
   // Read before the claim, too: a call that will be refused must not wait for a worker.
-  await lastSessionOf(deps, owner, options);
+  await within(EARLY_READ_MS, lastSessionOf(deps, owner, options), () => null);
   return await deps.pool.claim(
     userKey(tenant, userUuid),
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
