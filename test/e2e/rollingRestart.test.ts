@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { createClient } from '../../src/events/connection/client.ts';
 import {
   ensureEmbeddedPostgres,
@@ -108,13 +108,16 @@ it(
 it(
   'a session with options that a new gateway opens beside an old one keeps them through the update',
   async () => {
-    const old = await installation.start({}, former);
+    // Of its own: idle workers of this release, which earlier tests leave, would serve the old gateway's users, too.
+    const own = await createInstallation(PATIENT);
+    onTestFinished(() => own.destroy());
+    const old = await own.start({}, former);
     await execute(old, 'plain', 'kept = 1');
     await until('idle workers of the former release', async () => {
-      const rows = await installation.sql`SELECT 1 FROM workers WHERE state = 'IDLE'`;
+      const rows = await own.sql`SELECT 1 FROM workers WHERE state = 'IDLE'`;
       return rows.length >= 2;
     });
-    const coming = await installation.start();
+    const coming = await own.start();
     const input = {
       userUuid: 'optional',
       metadata: { team: 'red' },
