@@ -15,6 +15,7 @@ export const ALONE = [
   'engineOutage.test.ts',
   'fairness.test.ts',
   'fileFailures.test.ts',
+  'fileMemory.test.ts',
   'gatewayFailures.test.ts',
   'gateways.test.ts',
   'interruptGrace.test.ts',
