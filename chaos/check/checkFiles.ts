@@ -9,8 +9,8 @@ import { type Facts, LATE_EFFECT_MS, ofType } from './facts.ts';
 import { groupBy } from './groupBy.ts';
 import { doubled, lost, orphan, type Violation } from './violation.ts';
 
-/** The nemesis makes it, to fill a disk. */
-const FILL_NAME = 'fill';
+/** What others make in a home: the nemesis, to fill a disk, and IPython. */
+const OTHER_NAMES = ['fill', '.ipython'];
 
 export function checkFiles(facts: Facts): Violation[] {
   const byFile = groupBy(facts.history.files, ({ user, name }) => `${user}/${name}`);
@@ -93,6 +93,8 @@ function checkRecorded({ history }: Facts): Violation[] {
 function checkList({ operation, user, answer }: FileRecord): Violation[] {
   if (operation !== 'list') return [];
   if (answer === null) return [lost(`the files of ${user} could not be listed`)];
-  const strangers = answer.names.filter((name) => name !== FILL_NAME && !FILE_NAMES.includes(name));
+  const strangers = answer.names.filter(
+    (name) => !OTHER_NAMES.includes(name) && !FILE_NAMES.includes(name),
+  );
   return strangers.map((name) => orphan(`file ${name} in the home of ${user}`));
 }

@@ -9,6 +9,7 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
+  ConcurrencyError,
   type IdempotencyClaim,
   LimitError,
   type StreamAppend,
@@ -91,12 +92,14 @@ async function requestIn(
     const { states } = await deps.database.store.commit({
       streams: [append],
       openSessions: [{ id: session.id, version: session.version }],
-      maxUnfinished,
+      // Of two that are accepted at the same time, one is the first.
+      maxUnfinished: stateLost ? 1 : maxUnfinished,
       ...idempotency(session.tenant, request, append.id),
     });
     return states[0] as Execution;
   } catch (error: unknown) {
-    throw error instanceof LimitError ? queueFull(deps, error.count - 1) : error;
+    if (!(error instanceof LimitError)) throw error;
+    throw stateLost ? new ConcurrencyError('session') : queueFull(deps, error.count - 1);
   }
 }
 
