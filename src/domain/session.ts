@@ -161,6 +161,11 @@ export function expiryOf({ expiresAt, openedAt }: Session, maxLifeMs: number): D
   return expiresAt ?? new Date(openedAt.getTime() + maxLifeMs);
 }
 
+/** Whether it ended by itself and had options. Then no plain session takes its place until its user accepts the end. */
+export function endedWithOptions({ hasOptions, closedAt, closeReason }: Session): boolean {
+  return hasOptions && closedAt !== null && closeReason !== 'released';
+}
+
 /** A key that names one user among all tenants. Both parts are validated, so neither contains the separator U+0000. */
 export function userKey(tenant: string, userUuid: string): string {
   return `${tenant}\u0000${userUuid}`;

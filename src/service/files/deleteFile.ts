@@ -1,12 +1,9 @@
-import { DomainError } from '../../domain/errors.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import { type ChangeFileDeps, changeFile } from './changeFile.ts';
+import { isMissing } from './fileErrors.ts';
 import { type GivenPath, validateChangeable } from './filePaths.ts';
 import { requireSession } from './sessionFiles.ts';
-
-/** Codes for something that is not there. */
-const MISSING = ['FILE_NOT_FOUND', 'NOT_FOUND'];
 
 /**
  * Deletes a file, a link, or a folder with all that is in it. Resolves with false if nothing was there, or if the user
@@ -34,7 +31,7 @@ export async function deleteFile(
       },
     );
   } catch (error: unknown) {
-    if (error instanceof DomainError && MISSING.includes(error.code)) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

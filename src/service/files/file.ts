@@ -1,6 +1,6 @@
-import { DomainError } from '../../domain/errors.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
+import { isMissing } from './fileErrors.ts';
 import { type GivenPath, validatePath } from './filePaths.ts';
 import type { FileView } from './fileView.ts';
 import { askWorker, openSessionOf, type SessionFilesDeps } from './sessionFiles.ts';
@@ -25,12 +25,7 @@ export async function file(
     const entry = await askWorker(deps, session, path, (files) => files.stat(path.bytes, options));
     return { userUuid, entry };
   } catch (error: unknown) {
-    if (error instanceof DomainError && isMissing(error)) return null;
+    if (isMissing(error)) return null;
     throw error;
   }
-}
-
-/** Also if the session has ended meanwhile. */
-function isMissing({ code }: DomainError): boolean {
-  return code === 'FILE_NOT_FOUND' || code === 'NOT_FOUND';
 }

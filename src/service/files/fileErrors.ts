@@ -89,6 +89,13 @@ export function refusedError(refusal: FileRefusedError, path: FilePath): DomainE
   return new DomainError(code, `${quoted(path.text)} ${what}.`, details, { cause: refusal });
 }
 
+/** Whether a file operation failed because nothing is there. Also if the session has ended meanwhile. */
+export function isMissing(error: unknown): boolean {
+  return (
+    error instanceof DomainError && (error.code === 'FILE_NOT_FOUND' || error.code === 'NOT_FOUND')
+  );
+}
+
 /** The error for a folder where a file is wanted. */
 export function isDirectory(path: FilePath): DomainError {
   return new DomainError('IS_A_DIRECTORY', `${quoted(path.text)} is a folder.`);

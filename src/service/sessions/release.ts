@@ -1,4 +1,4 @@
-import type { Session } from '../../domain/session.ts';
+import { endedWithOptions, type Session } from '../../domain/session.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
@@ -15,6 +15,6 @@ export async function release(
   const session = await queries.lastSession(tenant, validateUserUuid(userUuid));
   if (session === null) return null;
   if (session.closedAt === null) return await pool.closeSession(session, 'released');
-  if (session.hasOptions && session.closeReason !== 'released') await queries.acceptEnd(session.id);
+  if (endedWithOptions(session)) await queries.acceptEnd(session.id);
   return null;
 }

@@ -1,6 +1,6 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { NewId, SessionId } from '../../../domain/ids.ts';
-import { decideSession, type Session } from '../../../domain/session.ts';
+import { decideSession, endedWithOptions, type Session } from '../../../domain/session.ts';
 import { isPlain, type SessionOptions } from '../../../domain/sessionOptions.ts';
 import { decideWorker, type Worker } from '../../../domain/worker.ts';
 import type { Database } from '../../../events/database.ts';
@@ -74,7 +74,7 @@ export async function lastSessionOf(
   const last = await queries.lastSession(tenant, userUuid);
   if (last === null) return null;
   if (last.closedAt === null) throw new ConcurrencyError('open-session');
-  const mayReplace = asked !== null || !last.hasOptions || last.closeReason === 'released';
+  const mayReplace = asked !== null || !endedWithOptions(last);
   if (mayReplace || (await queries.isEndAccepted(last.id))) return last;
   const { id: sessionId, closedAt, closeReason } = last;
   throw new DomainError(
