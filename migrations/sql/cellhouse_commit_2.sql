@@ -14,6 +14,7 @@
 --   CH004: a session would have too many unfinished executions. DETAIL: how many.
 --   CH005: the pool would have too many workers. DETAIL: how many.
 --   CH006: a session that should be idle is not. DETAIL: the session.
+--   CH007: a session has had an execution, although one that is added should be its first. DETAIL: the session.
 --
 -- The function is written to be cheap:
 -- - Rows come as JSON and are read once, by json_to_recordset.
@@ -29,7 +30,8 @@ CREATE OR REPLACE FUNCTION cellhouse_commit_2(
   -- From here on, null means that there are none.
   p_cursors json,
   p_guard_ids uuid[], p_guard_versions integer[],
-  -- For each session that gets executions and has a limit: how many are added, and how many may then be unfinished.
+  -- For each session that gets executions and has a limit: how many are added, and how many may then be unfinished
+  -- (null: any number). is_first: the session must have had no execution.
   p_unfinished_limits json,
   -- For each pool that gets workers and has a limit: how many are added, and how many there may then be.
   p_worker_limits json,
@@ -120,15 +122,22 @@ BEGIN
   END IF;
 
   IF p_unfinished_limits IS NOT NULL THEN
-    SELECT together.count INTO v_count
-    FROM json_to_recordset(p_unfinished_limits) AS l (session_id uuid, worker_id uuid, added integer, maximum integer)
+    SELECT together.count, CASE WHEN together.count > l.maximum THEN NULL ELSE l.session_id END INTO v_count, v_failed
+    FROM json_to_recordset(p_unfinished_limits) AS l (
+      session_id uuid, worker_id uuid, added integer, maximum integer, is_first boolean)
       CROSS JOIN LATERAL (
         -- A session has one worker. The condition names it, because the index of unfinished executions begins with it.
         SELECT l.added + count(*) AS count FROM executions x
         WHERE x.worker_id = l.worker_id AND x.session_id = l.session_id AND x.finished_at IS NULL
       ) together
-    WHERE together.count > l.maximum LIMIT 1;
+    -- A scalar subquery: of an EXISTS, the planner may make a hash of all sessions.
+    WHERE together.count > l.maximum OR (l.is_first AND (
+      l.added > 1 OR (SELECT x.session_id FROM executions x WHERE x.session_id = l.session_id LIMIT 1) IS NOT NULL
+    )) LIMIT 1;
     IF FOUND THEN
+      IF v_failed IS NOT NULL THEN
+        RAISE EXCEPTION 'not the first execution' USING ERRCODE = 'CH007', DETAIL = v_failed::text;
+      END IF;
       RAISE EXCEPTION 'too many unfinished executions' USING ERRCODE = 'CH004', DETAIL = v_count::text;
     END IF;
   END IF;

@@ -13,7 +13,8 @@ export interface OpenSessions {
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
    * Whether the open session has had an execution. Reads the database until it has. If two gateways ask at the same
-   * time, each may accept the first one.
+   * time, both may hear that it had none: only a commit decides which execution is the first
+   * ({@link Commit.isFirstExecution}).
    */
   hasExecution(session: Session): Promise<boolean>;
   apply(event: RecordedEvent): void;

@@ -70,6 +70,43 @@ describe('maxUnfinished', () => {
   });
 });
 
+describe('isFirstExecution', () => {
+  const first = (session: Session): Commit => ({
+    ...requestIn(session, 5),
+    isFirstExecution: true,
+  });
+  const another = { name: 'ConcurrencyError', on: 'session' };
+
+  it('accepts exactly one of 30 simultaneous requests', async () => {
+    const [session, other] = [await openSession('first'), await openSession('other-first')];
+    const outcomes = await Promise.allSettled([
+      ...Array.from({ length: 30 }, (_, index) =>
+        (gateways[index % gateways.length] ?? gateway).store.commit(first(session)),
+      ),
+      gateway.store.commit(first(other)),
+    ]);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(29);
+    for (const each of refused) expect(each).toMatchObject({ reason: another });
+    expect(outcomes.at(-1)?.status).toBe('fulfilled');
+  });
+
+  it('accepts none after an execution that has finished, nor beside another of the same group', async () => {
+    const [used, fresh] = [await openSession('used'), await openSession('fresh')];
+    const { store } = gateway;
+    const { states } = await store.commit(first(used));
+    await commitOne(store, onExecution(states[0] as Execution, executionFinished()));
+    await expect(store.commit(first(used))).rejects.toMatchObject(another);
+    expect((await store.commit(requestIn(used, 5))).events).toHaveLength(1);
+    const [plain, second] = await Promise.allSettled([
+      store.commit(requestIn(fresh, 5)),
+      store.commit(first(fresh)),
+    ]);
+    expect(plain.status).toBe('fulfilled');
+    expect(second).toMatchObject({ reason: another });
+  });
+});
+
 describe('maxWorkers', () => {
   it('accepts exactly that many of 30 simultaneous requests, and more when workers have ended', async () => {
     const request = (): Commit => ({ streams: [workerRequested()], maxWorkers: 7 });

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Session } from '../../src/domain/session.ts';
+import type { Database } from '../../src/events/database.ts';
+import type { EventStore } from '../../src/events/store/eventStore.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
@@ -16,15 +18,18 @@ const LONGEST_MS = 600_000;
 const db = await useDatabase();
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-options-'));
 const workers = createProgrammedRuntime();
-const start = async () =>
+const start = async (database?: Database) =>
   startServingGateway({
-    database: await db.open(),
+    database: database ?? (await db.open()),
     runtime: workers.runtime,
     socketDir,
     settings: { LONGEST_SESSION_LIFE_MS: String(LONGEST_MS), WORKER_WAIT_TIMEOUT_MS: '20000' },
   });
 const one = await start();
 const other = await start();
+/** What happens right before the third gateway's next commit of a new execution. */
+let overtake: (() => Promise<unknown>) | null = null;
+const overtaken = await start(await overtakenDatabase());
 const { service } = one;
 let user = 0;
 beforeEach(() => {
@@ -33,6 +38,7 @@ beforeEach(() => {
 afterAll(async () => {
   await one.close();
   await other.close();
+  await overtaken.close();
   await workers.close();
   rmSync(socketDir, { recursive: true, force: true });
 });
@@ -46,6 +52,19 @@ const last = () => service.session(PRINCIPAL, userUuid()) as Promise<Session>;
 const release = () => service.release(PRINCIPAL, userUuid());
 const end = (lifeMs = 0, { service } = one) => service.extendSession(PRINCIPAL, userUuid(), lifeMs);
 const ended = () => until('the end of the session', async () => (await last()).closedAt !== null);
+
+async function overtakenDatabase(): Promise<Database> {
+  const database = await db.open();
+  const { store } = database;
+  const commit: EventStore['commit'] = async (asked) => {
+    const isRequest = asked.streams.some((each) => each.stream === 'execution' && !each.state);
+    const before = isRequest ? overtake : null;
+    if (before) overtake = null;
+    await before?.();
+    return await store.commit(asked);
+  };
+  return { ...database, store: { ...store, commit } };
+}
 
 describe('openSession', () => {
   it('opens a session with its worker and without an execution, and gives it again', async () => {
@@ -140,6 +159,20 @@ describe('after a session with options has ended without a release', () => {
     const { id } = await open({ metadata: { team: 'blue' } });
     expect(await run()).toMatchObject({ sessionId: id, stateLost: true });
     expect(await run('1', other)).toMatchObject({ sessionId: id, stateLost: false });
+  });
+
+  it('only the first execution tells of the loss, even if it ends while a second is recorded', async () => {
+    await open(OPTIONS);
+    await end();
+    await ended();
+    const { id } = await open({}, overtaken);
+    const told: Awaited<ReturnType<typeof run>>[] = [];
+    overtake = async () => told.push(await run());
+    told.push(await run('1', overtaken));
+    expect(told).toMatchObject([
+      { sessionId: id, status: 'OK', stateLost: true },
+      { sessionId: id, status: 'OK', stateLost: false },
+    ]);
   });
 
   it('a release makes the next call open a plain session, which follows a loss', async () => {

@@ -58,6 +58,7 @@ export function commitError(error: unknown): unknown {
     case 'CH001':
       return new FencedError(error.detail as WorkerId);
     case 'CH002':
+    case 'CH007':
       return new ConcurrencyError('session', { cause: error });
     case 'CH003':
       return new ConcurrencyError('stream', { cause: error });

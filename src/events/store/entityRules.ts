@@ -13,13 +13,17 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
   return [guards.map(({ id }) => id), guards.map(({ version }) => version)];
 }
 
-/** For each session that gets executions under a limit: how many it gets, and the lowest limit of their commits. */
+/**
+ * For each session that gets executions under a limit: how many it gets, the lowest limit of their commits, and whether
+ * one of them must be its first.
+ */
 export function unfinishedLimits(group: Group): string | null {
-  return limitRows(group, ({ commit: { streams, maxUnfinished }, states }, add) => {
+  return limitRows(group, ({ commit, states }, add) => {
+    const { streams, maxUnfinished: maximum, isFirstExecution: isFirst } = commit;
     for (const [index, { stream, state }] of streams.entries()) {
       if (stream !== 'execution' || state !== null) continue;
       const { sessionId, workerId } = states[index] as Execution;
-      add({ session_id: sessionId, worker_id: workerId }, maxUnfinished);
+      add({ session_id: sessionId, worker_id: workerId }, { maximum, isFirst });
     }
   });
 }
@@ -29,7 +33,7 @@ export function workerLimits(group: Group): string | null {
   return limitRows(group, ({ commit: { streams, maxWorkers }, states }, add) => {
     for (const [index, { stream, state }] of streams.entries()) {
       if (stream !== 'worker' || state !== null) continue;
-      add({ pool_id: (states[index] as Worker).poolId }, maxWorkers);
+      add({ pool_id: (states[index] as Worker).poolId }, { maximum: maxWorkers });
     }
   });
 }
@@ -47,21 +51,34 @@ export function idleSessions(group: Group): string | null {
 
 interface LimitRow {
   readonly added: number;
+  /** In JSON, Infinity becomes null: any number. */
   readonly maximum: number;
+  readonly is_first?: true;
 }
 
-type AddOne = (of: Readonly<Record<string, string>>, maximum: number | undefined) => void;
+interface Limit {
+  readonly maximum: number | undefined;
+  readonly isFirst?: boolean | undefined;
+}
 
-/** A row for each session or pool that has a limit: how many are added to it, and the lowest maximum. */
+type AddOne = (of: Readonly<Record<string, string>>, limit: Limit) => void;
+
+/** A row for each session or pool that has a limit: how many are added to it, and the strictest limit. */
 function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddOne) => void) {
   const limits = new Map<string, LimitRow>();
-  const add: AddOne = (of, maximum = Number.POSITIVE_INFINITY) => {
+  const add: AddOne = (of, { maximum = Number.POSITIVE_INFINITY, isFirst = false }) => {
     const key = Object.values(of).join();
     const before = limits.get(key) ?? { added: 0, maximum };
-    const least = Math.min(before.maximum, maximum);
-    limits.set(key, { ...of, added: before.added + 1, maximum: least });
+    limits.set(key, {
+      ...of,
+      added: before.added + 1,
+      maximum: Math.min(before.maximum, maximum),
+      ...((isFirst || before.is_first) && { is_first: true }),
+    });
   };
   for (const prepared of group) eachOf(prepared, add);
-  const rows = [...limits.values()].filter(({ maximum }) => Number.isFinite(maximum));
+  const rows = [...limits.values()].filter(
+    ({ maximum, is_first: isFirst }) => isFirst || Number.isFinite(maximum),
+  );
   return jsonArray(rows.map((row) => JSON.stringify(row)));
 }

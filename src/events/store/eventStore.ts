@@ -57,6 +57,11 @@ export interface Commit {
   readonly sessionVariables?: SessionVariables;
   /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
+  /**
+   * The execution that this commit adds must be the first of its session. Otherwise another writer was first
+   * ({@link ConcurrencyError}, `session`).
+   */
+  readonly isFirstExecution?: boolean;
   /** The most workers that the pool may have, the new ones included and ended ones excluded ({@link LimitError}). */
   readonly maxWorkers?: number;
   /**

@@ -9,7 +9,6 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
-  ConcurrencyError,
   type IdempotencyClaim,
   LimitError,
   type StreamAppend,
@@ -92,14 +91,14 @@ async function requestIn(
     const { states } = await deps.database.store.commit({
       streams: [append],
       openSessions: [{ id: session.id, version: session.version }],
-      // Of two that are accepted at the same time, one is the first.
-      maxUnfinished: stateLost ? 1 : maxUnfinished,
+      maxUnfinished,
+      // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
+      isFirstExecution: stateLost,
       ...idempotency(session.tenant, request, append.id),
     });
     return states[0] as Execution;
   } catch (error: unknown) {
-    if (!(error instanceof LimitError)) throw error;
-    throw stateLost ? new ConcurrencyError('session') : queueFull(deps, error.count - 1);
+    throw error instanceof LimitError ? queueFull(deps, error.count - 1) : error;
   }
 }
 
