@@ -47,9 +47,11 @@ export function isBadFileUrl(url: FileUrl | BadFileUrl): url is BadFileUrl {
   return 'problem' in url;
 }
 
-/** The URL of a file. The counterpart of {@link parseFileUrl}. */
+/** The URL of a file. The counterpart of {@link parseFileUrl}. @param path `.` is the home */
 export function fileUrlOf(userUuid: string, path: Buffer): string {
-  const names = path.toString('latin1').split('/').map(percentEncoded);
+  const text = path.toString('latin1');
+  // Clients and proxies take a `.` in a URL away, so it is refused there.
+  const names = text === '.' ? [''] : text.split('/').map(percentEncoded);
   return `${FILES_PREFIX}${encodeURIComponent(userUuid)}/${names.join('/')}`;
 }
 

@@ -1,6 +1,7 @@
 import { parse } from 'content-disposition';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parsePathBytes } from '../../src/domain/filePath.ts';
 import { fileUrlOf, isBadFileUrl, parseFileUrl } from '../../src/domain/fileUrl.ts';
 import { isMatch, isNoneMatch, versionsIn } from '../../src/server/http/files/fileConditions.ts';
 import {
@@ -69,6 +70,20 @@ describe('the URL of a file', () => {
         expect(parseFileUrl(fileUrlOf(userUuid, path))).toMatchObject({ userUuid, path });
       }),
     );
+  });
+});
+
+describe('the URL that is made', () => {
+  it.each([
+    ['.', '/files/ann/'],
+    ['/', '/files/ann//'],
+    ['a b/c', '/files/ann/a%20b/c'],
+    ['/tmp/a', '/files/ann//tmp/a'],
+  ])('of %j is %s, and leads there', (path, url) => {
+    expect(fileUrlOf('ann', Buffer.from(path))).toBe(url);
+    const parsed = parseFileUrl(url);
+    if (isBadFileUrl(parsed)) throw new Error(parsed.problem);
+    expect(parsePathBytes(parsed.path)).toMatchObject({ text: path });
   });
 });
 
