@@ -295,6 +295,7 @@ const fileQueries: readonly Refusal[] = [
     { what: 'is empty', value: '', field: 'after' },
     { what: 'is no cursor', value: 'a cursor', field: 'after' },
     { what: 'holds U+0000', value: 'YQ\u0000', field: 'after' },
+    { what: 'is longer than any cursor', value: 'YQ'.repeat(4_097), field: 'after' },
     { what: 'is no text', value: ['YQ=='] },
   ]),
   ...content('text'),

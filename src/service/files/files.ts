@@ -13,6 +13,8 @@ import { askWorker, requireSession, type SessionFilesDeps } from './sessionFiles
 
 /** The worker's own limit. */
 const MAX_DEPTH = 32;
+/** A position holds the names of a path, so none is longer than a path of 4,095 bytes in base64. */
+const MAX_POSITION_CHARS = 8_192;
 
 export interface FolderRequest extends PageRequest {
   readonly userUuid: string;
@@ -49,10 +51,11 @@ export async function files(
   };
 }
 
-/** Positions are names in base64url, joined by slashes (docs/worker-protocol.md, "Files"). */
+/** Positions are names, joined by slashes, in base64url (worker-image/agent/cellhouse_files/operations/look.py). */
 function isPosition(cursor: string): boolean {
   return (
     cursor !== '' &&
+    cursor.length <= MAX_POSITION_CHARS &&
     Buffer.from(cursor, 'base64url').toString('base64url') === cursor.replace(/=+$/, '')
   );
 }
