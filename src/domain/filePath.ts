@@ -3,10 +3,13 @@
  * because a name that code made need not be UTF-8; such a file can still be listed and deleted.
  */
 
+import { WORKER_HOME } from './worker.ts';
+
 /** Linux' limit for one name. */
 const MAX_NAME_BYTES = 255;
-/** Linux' limit for a path that a program passes on (PATH_MAX). */
-const MAX_PATH_BYTES = 4_096;
+/** Linux' limit for a path that a program passes on (PATH_MAX), less the NUL at its end. The worker counts from the root. */
+const MAX_PATH_BYTES = 4_095;
+const HOME_BYTES = WORKER_HOME.length + 1;
 const SLASH = 0x2f;
 
 export interface FilePath {
@@ -43,7 +46,11 @@ export function parsePathBytes(given: Buffer): FilePath | BadPath {
   }
   const long = names.find(({ length }) => length > MAX_NAME_BYTES);
   if (long) return tooLong('has a name of', long.length, MAX_NAME_BYTES);
-  return filePath(joined(names, given[0] === SLASH));
+  const isAbsolute = given[0] === SLASH;
+  const bytes = joined(names, isAbsolute);
+  const fromRoot = isAbsolute ? bytes.length : HOME_BYTES + bytes.length;
+  if (fromRoot > MAX_PATH_BYTES) return tooLong('is, from the root,', fromRoot, MAX_PATH_BYTES);
+  return filePath(bytes);
 }
 
 /** A path that needs no checks, such as one from a worker's list. */

@@ -45,7 +45,8 @@ export function badPaths(field: string): readonly BadValue[] {
     { what: 'holds a lone surrogate', value: 'a\ud800', field },
     { what: 'leads upwards', value: 'data/../a', field },
     { what: 'has a name that is too long', value: 'é'.repeat(128), field, limit: 255 },
-    { what: 'is too long', value: 'a/'.repeat(2_049), field, limit: 4_096 },
+    { what: 'is too long', value: 'a/'.repeat(2_048), field, limit: 4_095 },
+    { what: 'is too long with the home before it', value: 'a/'.repeat(2_045), field, limit: 4_095 },
     { what: 'is no text', value: 7 },
   ];
 }

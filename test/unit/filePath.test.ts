@@ -30,6 +30,8 @@ describe('a path', () => {
     ['...', '...'],
     ['a\nb"\'\\', 'a\nb"\'\\'],
     ['\uFFFD', '\uFFFD'],
+    [`/${'a/'.repeat(2_047)}`, `/${'a/'.repeat(2_047).slice(0, -1)}`],
+    ['a/'.repeat(2_042), 'a/'.repeat(2_042).slice(0, -1)],
   ])('%j is %j', (given, text) => {
     expect(textOf(given)).toBe(text);
   });
@@ -42,7 +44,8 @@ describe('a path', () => {
     ['a\uD800', 'lone surrogates'],
     ['n'.repeat(256), 'has a name of 256 bytes, at most 255'],
     ['é'.repeat(128), 'has a name of 256 bytes, at most 255'],
-    ['a/'.repeat(2_049), 'is 4098 bytes, at most 4096'],
+    ['a/'.repeat(2_048), 'is 4096 bytes, at most 4095'],
+    ['a/'.repeat(2_045), 'is, from the root, 4100 bytes, at most 4095'],
   ])('%j is refused', (given, words) => {
     expect(textOf(given)).toContain(words);
   });
