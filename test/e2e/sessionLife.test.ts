@@ -1,8 +1,10 @@
-/** The end of a session's life comes in time, also if the gateway that would end it has just died. */
+/** A session ends in time, also if the gateway that would end it has just died, and stays while it is used. */
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { execute } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
+import { askFiles } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const LIFE_MS = 3_000;
@@ -17,11 +19,15 @@ beforeAll(async () => {
 });
 afterAll(() => installation.destroy());
 
-/** Opens a session with a short life, and begins code in it. */
-async function open(gateway: TestGateway, userUuid: string): Promise<void> {
+/** Opens a session, by default with a short life. */
+async function open(
+  gateway: TestGateway,
+  userUuid: string,
+  options: object = { maxLifeMs: LIFE_MS },
+): Promise<void> {
   const { errors } = await gateway.graphql(
     `mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }`,
-    { input: { userUuid, maxLifeMs: LIFE_MS } },
+    { input: { userUuid, ...options } },
   );
   expect(errors).toBeUndefined();
 }
@@ -64,4 +70,23 @@ it('a session whose keeper is killed right before the end of its life ends withi
   });
   await keeper.kill('SIGKILL');
   expect(await lateMs('bob')).toBeLessThan(LATE_LIMIT_WITHOUT_KEEPER_MS);
+});
+
+it('a session stays while an upload into it pauses for longer than its idle time', async () => {
+  const gateway = await installation.start();
+  const idleTime = { idleTimeoutMs: 1_000 };
+  await open(gateway, 'cleo', idleTime);
+  const body = new PassThrough();
+  const answer = askFiles(gateway, { method: 'PUT', path: 'cleo/paused', body });
+  body.write('one, ');
+  await open(gateway, 'dave', idleTime);
+  await until('a session that was opened later, and is not used, to end', async () => {
+    const [row] = await installation.sql`
+      SELECT 1 FROM sessions WHERE user_uuid = 'dave' AND close_reason = 'idle'`;
+    return row;
+  });
+  body.end('two');
+  expect(JSON.parse((await answer).body.toString())).toMatchObject({ path: 'paused', size: 8 });
+  const sessions = await installation.sql`SELECT 1 FROM sessions WHERE user_uuid = 'cleo'`;
+  expect(sessions).toHaveLength(1);
 });

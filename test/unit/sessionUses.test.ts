@@ -1,8 +1,12 @@
 /** Uses of a session are recorded often enough for its idle time, and not more often. */
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import type { SessionId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
 import { createSessionUses } from '../../src/service/sessions/sessionUses.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const START_MS = 1_000_000;
 const USES = 200;
@@ -71,4 +75,31 @@ it('uses at the same time are recorded once, and one that fails is recorded by t
   expect(await Promise.all(open)).toEqual([true, true]);
   expect(await uses.use(session)).toBe(true);
   expect(answers).toHaveLength(3);
+});
+
+it('a use that lasts is recorded until it ends, also while recording fails, or until its session is closed', async () => {
+  vi.useFakeTimers();
+  const touchSession = vi.fn<(id: SessionId, at: Date) => Promise<boolean>>(async () => true);
+  const uses = createSessionUses({
+    queries: { touchSession },
+    sessionIdleTimeoutMs: 3_600_000,
+    now: () => new Date(),
+  });
+  const session = { id: newId<SessionId>(), idleTimeoutMs: 1_000 };
+  const letGo = uses.hold(session);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(touchSession).toHaveBeenCalledTimes(20);
+  touchSession.mockRejectedValueOnce(new Error('away'));
+  await vi.advanceTimersByTimeAsync(500);
+  expect(touchSession).toHaveBeenCalledTimes(22);
+  await vi.advanceTimersByTimeAsync(249);
+  letGo();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(touchSession).toHaveBeenCalledTimes(22);
+
+  uses.hold(session);
+  touchSession.mockResolvedValueOnce(false);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(touchSession).toHaveBeenCalledTimes(23);
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -44,7 +44,7 @@ export async function changeFile<T>(
   deps: ChangeFileDeps,
   sessionOf: (isAgain: boolean) => Promise<Session>,
   wanted: WantedChange,
-  make: (files: WorkerFiles, session: Session) => Promise<Changed<T>>,
+  make: (files: WorkerFiles) => Promise<Changed<T>>,
 ): Promise<T> {
   const { session, change } = await decideAgain(async (isAgain) => {
     const open = await sessionOf(isAgain);
@@ -60,14 +60,14 @@ async function makeOrRecordFailure<T>(
   session: Session,
   change: FileChange,
   { path }: WantedChange,
-  make: (files: WorkerFiles, session: Session) => Promise<Changed<T>>,
+  make: (files: WorkerFiles) => Promise<Changed<T>>,
 ): Promise<Changed<T>> {
   /** The worker's own error. Undefined if the worker was not asked. */
   let cause: unknown;
   try {
     return await askWorker(deps, session, path, async (files) => {
       try {
-        return await make(files, session);
+        return await make(files);
       } catch (error: unknown) {
         cause = error;
         throw error;

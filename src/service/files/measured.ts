@@ -10,15 +10,10 @@ export interface Measured {
   readonly result: () => { readonly size: number; readonly sha256: string };
 }
 
-export interface MeasuredOptions {
-  readonly maxBytes: number;
-  readonly onBytes: (count: number) => void;
-}
-
 /**
  * Passes an upload on as fast as it is read, and computes its size and hash: what a worker says of itself is no fact.
  */
-export function measured(source: Readable, { maxBytes, onBytes }: MeasuredOptions): Measured {
+export function measured(source: Readable, maxBytes: number): Measured {
   const hash = createHash('sha256');
   let size = 0;
   const body = new Transform({
@@ -29,7 +24,6 @@ export function measured(source: Readable, { maxBytes, onBytes }: MeasuredOption
         return;
       }
       hash.update(chunk);
-      onBytes(chunk.length);
       done(null, chunk);
     },
     destroy(error, done) {

@@ -46,12 +46,15 @@ export async function askWorker<T>(
   ask: (files: WorkerFiles) => Promise<T>,
 ): Promise<T> {
   let files: WorkerFiles | null = null;
+  const letGo = deps.sessionUses.hold(session);
   try {
     files = await deps.pool.filesOf(session);
     if (!files) throw new Error('The worker is gone.');
     return await ask(files);
   } catch (error: unknown) {
     throw await toCaller(deps, session, path, files, error);
+  } finally {
+    letGo();
   }
 }
 

@@ -3,12 +3,6 @@ import type { Session } from '../../domain/session.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /**
- * How often a download that lasts counts as a use of its session: four times in the shortest idle time. Uses are
- * recorded less often (`sessionUses.ts`).
- */
-const USE_INTERVAL_MS = 250;
-
-/**
  * Counts a download from its beginning until its body is closed. All the while, its session does not end as idle.
  * @throws FILES_BUSY, and what `open` throws
  */
@@ -20,12 +14,9 @@ export async function whileMoving<T extends { readonly body: Readable }>(
   const end = fileTransfers.begin();
   try {
     const opened = await open();
-    // A use that cannot be recorded now is tried again.
-    const use = () => void sessionUses.use(session).catch(() => false);
-    const timer = setInterval(use, USE_INTERVAL_MS);
+    const letGo = sessionUses.hold(session);
     opened.body.once('close', () => {
-      clearInterval(timer);
-      use();
+      letGo();
       end();
     });
     return opened;

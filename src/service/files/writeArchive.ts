@@ -3,7 +3,8 @@ import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import { changeFile } from './changeFile.ts';
 import { type GivenPath, validatePath } from './filePaths.ts';
-import { measuredUpload, requireSize } from './measuredUpload.ts';
+import { measured } from './measured.ts';
+import { requireSize } from './requireSize.ts';
 import { sessionToWrite } from './sessionToWrite.ts';
 import type { WriteContentDeps } from './writeContent.ts';
 
@@ -43,8 +44,8 @@ export async function writeArchive(
       deps,
       (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
       { operation: 'extract', path },
-      async (worker, session) => {
-        const { body, result } = measuredUpload(deps, session, source);
+      async (worker) => {
+        const { body, result } = measured(source, deps.config.maxFileBytes);
         const { files } = await worker.writeArchive(path.bytes, body, options);
         const sent = result();
         return {

@@ -6,7 +6,8 @@ import { validateUserUuid } from '../validate.ts';
 import { type ChangeFileDeps, changeFile } from './changeFile.ts';
 import { type GivenPath, validateNewPath } from './filePaths.ts';
 import type { FileView } from './fileView.ts';
-import { measuredUpload, requireSize } from './measuredUpload.ts';
+import { measured } from './measured.ts';
+import { requireSize } from './requireSize.ts';
 import { type SessionToWriteDeps, sessionToWrite } from './sessionToWrite.ts';
 
 export type WriteContentDeps = ChangeFileDeps &
@@ -50,8 +51,8 @@ export async function writeContent(
       deps,
       (isAgain) => sessionToWrite(deps, { ...principal, userUuid }, isAgain),
       { operation: options.append ? 'append' : 'write', path },
-      async (files, session) => {
-        const { body, result } = measuredUpload(deps, session, source);
+      async (files) => {
+        const { body, result } = measured(source, deps.config.maxFileBytes);
         const how = { ...options, makeParents: true };
         const { entry, created } = await files.write(path.bytes, body, how);
         const sent = result();

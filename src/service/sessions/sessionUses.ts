@@ -7,16 +7,25 @@ const MAX_INTERVAL_MS = 5_000;
 /** Uses are recorded at least so often within the session's idle time. */
 const USES_IN_IDLE_TIME = 4;
 
+/** How often a use that lasts is told: four times in the shortest idle time. It is recorded less often. */
+const HOLD_INTERVAL_MS = 250;
+
 /** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
 export interface SessionUses {
   /**
-   * Records that the session is used now. Call this when an operation begins, again and again while it lasts, and when
-   * it ends: most calls cost nothing, because a use that was just recorded stands for them (for at most 5 s, and at
+   * Records that the session is used now. Most calls cost nothing, because a use that was just recorded stands for them (for at most 5 s, and at
    * most a quarter of the session's idle time).
    * @returns false if the session is closed. True means that it was open when the last use was recorded
    */
-  use(session: Pick<Session, 'id' | 'idleTimeoutMs'>): Promise<boolean>;
+  use(session: UsedSession): Promise<boolean>;
+  /**
+   * Counts as a use from now until the returned function is called, even if nothing moves meanwhile. A use that cannot
+   * be recorded is tried again. Once the session is closed, nothing more is recorded.
+   */
+  hold(session: UsedSession): () => void;
 }
+
+type UsedSession = Pick<Session, 'id' | 'idleTimeoutMs'>;
 
 export interface SessionUsesDeps {
   readonly queries: Pick<Queries, 'touchSession'>;
@@ -49,19 +58,30 @@ export function createSessionUses({
     return isOpen;
   }
 
-  return {
-    use: async ({ id, idleTimeoutMs }) => {
-      const at = now();
-      forgetBefore(at.getTime() - MAX_INTERVAL_MS);
-      const idleMs = idleTimeoutMs ?? sessionIdleTimeoutMs;
-      const intervalMs = Math.min(MAX_INTERVAL_MS, idleMs / USES_IN_IDLE_TIME);
-      const usedMs = recorded.get(id);
-      if (usedMs !== undefined && at.getTime() - usedMs < intervalMs) return true;
-      const underWay = recording.get(id);
-      if (underWay) return await underWay;
-      const recordingNow = record(id, at).finally(() => recording.delete(id));
-      recording.set(id, recordingNow);
-      return await recordingNow;
-    },
-  };
+  async function use({ id, idleTimeoutMs }: UsedSession): Promise<boolean> {
+    const at = now();
+    forgetBefore(at.getTime() - MAX_INTERVAL_MS);
+    const idleMs = idleTimeoutMs ?? sessionIdleTimeoutMs;
+    const intervalMs = Math.min(MAX_INTERVAL_MS, idleMs / USES_IN_IDLE_TIME);
+    const usedMs = recorded.get(id);
+    if (usedMs !== undefined && at.getTime() - usedMs < intervalMs) return true;
+    const underWay = recording.get(id);
+    if (underWay) return await underWay;
+    const recordingNow = record(id, at).finally(() => recording.delete(id));
+    recording.set(id, recordingNow);
+    return await recordingNow;
+  }
+
+  function hold(session: UsedSession): () => void {
+    const tell = async () => {
+      if (!(await use(session).catch(() => true))) clearInterval(timer);
+    };
+    const timer = setInterval(() => void tell(), HOLD_INTERVAL_MS);
+    return () => {
+      clearInterval(timer);
+      void tell();
+    };
+  }
+
+  return { use, hold };
 }
