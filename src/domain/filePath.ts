@@ -63,9 +63,12 @@ export function isBadPath(path: FilePath | BadPath): path is BadPath {
   return 'problem' in path;
 }
 
-/** Whether the path is the home or the root itself: neither can be written, moved or deleted. */
+/**
+ * Whether the path is the home or the root itself: neither can be written, moved or deleted. To delete one would empty
+ * it, and then fail.
+ */
 export function isWhole({ text }: FilePath): boolean {
-  return text === '.' || text === '/';
+  return text === '.' || text === '/' || text === WORKER_HOME;
 }
 
 /** The last name of the path. `.` for the home. */

@@ -57,6 +57,7 @@ export function badChangeable(field: string): readonly BadValue[] {
     ...badPaths(field),
     { what: 'is empty', value: '', field },
     { what: 'is the home', value: '.', field },
+    { what: 'is the home, from the root', value: '/home//user/', field },
     { what: 'is the root', value: '//', field },
   ];
 }

@@ -63,12 +63,9 @@ describe('a path', () => {
   });
 
   it('is whole if it is the home or the root', () => {
-    expect(['.', '/', 'a', '/a'].map((path) => isWhole(filePath(Buffer.from(path))))).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+    const whole = (path: string) => isWhole(filePath(Buffer.from(path)));
+    expect(['.', '/', '/home/user'].map(whole)).toEqual([true, true, true]);
+    expect(['a', '/a', 'home/user', '/home/user/a'].map(whole)).toEqual(Array(4).fill(false));
   });
 });
 

@@ -18,7 +18,7 @@ export function validatePath(given: GivenPath, field = 'path'): FilePath {
   return refuse(field, problem, limit === undefined ? {} : { limit });
 }
 
-/** A path that a caller may delete, or move away: not the home or the root itself. @throws BAD_USER_INPUT */
+/** A path that a caller may make, delete or move: not the home or the root itself. @throws BAD_USER_INPUT */
 export function validateChangeable(given: GivenPath, field = 'path'): FilePath {
   const path = validatePath(given, field);
   if (isWhole(path)) refuse(field, 'must name a file or a folder below the home or the root', {});
