@@ -127,6 +127,8 @@ async function recordFailure(
   try {
     await record(deps, change, { type: 'RecordFailure', code, mayHaveHappened });
   } catch (unrecorded: unknown) {
+    // Such as a database that is away. The caller is told that, as after a change that succeeded.
+    if (unrecorded instanceof DomainError) throw unrecorded;
     throw new AggregateError([error, unrecorded], 'A failed change of a file was not recorded.');
   }
 }
