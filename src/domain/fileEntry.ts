@@ -62,6 +62,13 @@ export class FileRefusedError extends Error {
 /** A path as text or, where a name is not UTF-8, as bytes. Relative to the home, or absolute. */
 export type WorkerPath = string | Uint8Array;
 
+/** How a worker writes an entity tag. Text of another form is never that of a file. */
+export const ETAG = /^"[0-9a-f-]{1,100}"$/;
+/** In a precondition: whatever is there. */
+export const ANY_VERSION = '*';
+/** In a precondition: no file has this entity tag. */
+export const NO_VERSION = '""';
+
 export interface FilePrecondition {
   /** The file must exist with one of these entity tags, or with any for `*`; separated by commas. */
   readonly ifMatch?: string;
@@ -147,10 +154,13 @@ export interface WorkerFiles {
     options?: { overwrite?: boolean },
     signal?: AbortSignal,
   ): Promise<FileEntry>;
-  /** Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Counts what was in it. */
+  /**
+   * Deletes a file, a link, or a folder (which must be empty unless `recursive` is set). Counts what was in it. A link
+   * has its own entity tag and that of what it leads to.
+   */
   remove(
     path: WorkerPath,
-    options?: { recursive?: boolean; ifMatch?: string },
+    options?: FilePrecondition & { readonly recursive?: boolean },
     signal?: AbortSignal,
   ): Promise<{ size: number; files: number }>;
   /**

@@ -181,6 +181,13 @@ const fileMutations: readonly Refusal[] = [
   ),
   ...fileChange('deleteFile', 'userUuid', 'path: "a"', BAD_USERS),
   ...fileChange('deleteFile', 'path', SOMEONES, [MISSING, ...badChangeable('path')]),
+  ...fileChange('deleteFile', 'ifMatch', `${SOMEONES}, path: "a"`, [
+    { what: 'has no quotes', value: '1-2', field: 'ifMatch' },
+    { what: 'is a weak tag', value: 'W/"1-2"', field: 'ifMatch' },
+    { what: 'has an empty part', value: '"1-2",', field: 'ifMatch' },
+    { what: 'is empty', value: '', field: 'ifMatch' },
+    { what: 'is no text', value: 7 },
+  ]),
 ];
 
 const PAGE = '{ pageInfo { endCursor } }';

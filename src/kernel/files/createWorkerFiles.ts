@@ -1,6 +1,7 @@
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type {
   FileContent,
+  FilePrecondition,
   ReadFileOptions,
   WorkerFiles,
   WorkerPath,
@@ -48,14 +49,8 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
     read: async (path, options = {}, signal) =>
       contentOf(await ask('GET', 'content', partOf(path, options), signal)),
     write: async (path, body, options = {}, signal) => {
-      const { length, makeParents, append, ifMatch, ifNoneMatch } = options;
-      const parameters = {
-        path,
-        make_parents: makeParents,
-        append,
-        if_match: ifMatch,
-        if_none_match: ifNoneMatch,
-      };
+      const { length, makeParents, append } = options;
+      const parameters = { path, make_parents: makeParents, append, ...tagsOf(options) };
       const upload = length === undefined ? { body } : { body, length };
       return parsed(await ask('PUT', 'content', parameters, signal, upload), writtenSchema);
     },
@@ -76,17 +71,21 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
       parsed(await ask('POST', 'move', { from, to, overwrite }, signal), movedSchema).then(
         ({ entry }) => entry,
       ),
-    remove: async (path, { recursive, ifMatch } = {}, signal) =>
+    remove: async (path, { recursive, ...precondition } = {}, signal) =>
       parsed(
-        await ask('POST', 'delete', { path, recursive, if_match: ifMatch }, signal),
+        await ask('POST', 'delete', { path, recursive, ...tagsOf(precondition) }, signal),
         countSchema,
       ),
   };
 }
 
 function partOf(path: WorkerPath, options: ReadFileOptions): Parameters {
-  const { offset, length, ifMatch, ifNoneMatch } = options;
-  return { path, offset, length, if_match: ifMatch, if_none_match: ifNoneMatch };
+  const { offset, length } = options;
+  return { path, offset, length, ...tagsOf(options) };
+}
+
+function tagsOf({ ifMatch, ifNoneMatch }: FilePrecondition): Parameters {
+  return { if_match: ifMatch, if_none_match: ifNoneMatch };
 }
 
 /** Reads a JSON answer. @throws KernelHttpError if it is not as agreed */

@@ -1,6 +1,6 @@
 /** Checks what a worker answers about files (docs/worker-protocol.md, "Files"). */
 import { z } from 'zod';
-import type { FileEntry, ListedFile } from '../../domain/fileEntry.ts';
+import { ETAG, type FileEntry, type ListedFile } from '../../domain/fileEntry.ts';
 
 const base64 = z.string().max(8_192).optional();
 
@@ -13,7 +13,7 @@ export const entrySchema = z
     size: z.number().int().nonnegative(),
     mode: z.number().int().nonnegative(),
     modified_at: z.number(),
-    etag: z.string().regex(/^"[0-9a-f-]{1,100}"$/),
+    etag: z.string().regex(ETAG),
     target: z.string().max(20_000).nullable(),
   })
   .transform(

@@ -79,10 +79,19 @@ builder.mutationField('deleteFile', (t) =>
     args: {
       userUuid: t.arg.string(USER),
       path: t.arg.string({ required: true, description: 'The path.' }),
+      ifMatch: t.arg.string({
+        description:
+          'Deletes it only in this version: an `etag`, or several with commas between them. Otherwise the error is PRECONDITION_FAILED. A link has its own version and that of what it leads to.',
+      }),
     },
-    resolve: async (_root, { userUuid, path }, { service, principal }) => ({
+    resolve: async (_root, { userUuid, path, ifMatch }, { service, principal }) => ({
       path,
-      deleted: await service.deleteFile(principal, userUuid, path),
+      deleted: await service.deleteFile(
+        principal,
+        userUuid,
+        path,
+        ifMatch == null ? {} : { ifMatch },
+      ),
     }),
   }),
 );

@@ -64,7 +64,8 @@ export const File = builder.objectRef<FileView>('File').implement({
       resolve: ({ entry }) => entry.target,
     }),
     etag: t.string({
-      description: 'Names this version of the file, for `If-Match` and `If-None-Match` over HTTP.',
+      description:
+        'Names this version of the file, for `ifMatch`, and for `If-Match` and `If-None-Match` over HTTP.',
       resolve: ({ entry }) => entry.etag,
     }),
     url: t.string({

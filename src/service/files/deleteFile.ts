@@ -1,5 +1,6 @@
+import { ANY_VERSION, ETAG, type FilePrecondition, NO_VERSION } from '../../domain/fileEntry.ts';
 import type { Principal } from '../principal.ts';
-import { validateUserUuid } from '../validate.ts';
+import { refuse, validateUserUuid } from '../validate.ts';
 import { type ChangeFileDeps, changeFile } from './changeFile.ts';
 import { isMissing } from './fileErrors.ts';
 import { type GivenPath, validateChangeable } from './filePaths.ts';
@@ -8,7 +9,8 @@ import { requireSession } from './sessionFiles.ts';
 /**
  * Deletes a file, a link, or a folder with all that is in it. Resolves with false if nothing was there, or if the user
  * has no open session.
- * @param options `ifMatch`: only if it is in one of these versions
+ * @param versions which versions may be deleted: the worker checks it in the step in which it deletes. A link has its
+ * own version and that of what it leads to.
  * @throws BAD_USER_INPUT, FILE_ACCESS_DENIED, PRECONDITION_FAILED, and the other errors of `fileErrors.ts`
  */
 export async function deleteFile(
@@ -16,17 +18,19 @@ export async function deleteFile(
   principal: Principal,
   userUuid: string,
   given: GivenPath,
-  options: { readonly ifMatch?: string } = {},
+  versions: FilePrecondition = {},
 ): Promise<boolean> {
   validateUserUuid(userUuid);
   const path = validateChangeable(given);
+  validateVersions('ifMatch', versions.ifMatch);
+  validateVersions('ifNoneMatch', versions.ifNoneMatch);
   try {
     return await changeFile<boolean>(
       deps,
       () => requireSession(deps, principal, userUuid),
       { operation: 'delete', path },
       async (files) => {
-        const deleted = await files.remove(path.bytes, { recursive: true, ...options });
+        const deleted = await files.remove(path.bytes, { recursive: true, ...versions });
         return { result: true, outcome: { type: 'RecordDeleted', ...deleted } };
       },
     );
@@ -34,4 +38,11 @@ export async function deleteFile(
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/** @throws BAD_USER_INPUT */
+function validateVersions(field: string, tags: string | undefined): void {
+  const isTag = (tag: string) => ETAG.test(tag) || tag === ANY_VERSION || tag === NO_VERSION;
+  if (tags === undefined || tags.split(',').every((tag) => isTag(tag.trim()))) return;
+  refuse(field, 'must be the `etag` of a file, or several with commas between them, or `*`', {});
 }

@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from cellhouse_files.entries import Entry, entry_of, etag_of
@@ -31,18 +31,18 @@ class Precondition:
     if_match: tuple[str, ...] | None = None
     if_none_match: tuple[str, ...] | None = None
 
-    def check(self, status: os.stat_result | None) -> None:
-        """Raise Refused unless the target (None: nothing is there) is as the caller expects."""
-        tag = etag_of(status) if status else None
-        if self.if_match is not None and not has_tag(self.if_match, tag):
+    def check(self, *found: os.stat_result | None) -> None:
+        """Raise Refused unless what is there (None: nothing) is as the caller expects. A link has the tags of two."""
+        present = {etag_of(status) for status in found if status}
+        if self.if_match is not None and not has_tag(self.if_match, present):
             raise Refused("precondition_failed", "The file is another by now.")
-        if self.if_none_match is not None and has_tag(self.if_none_match, tag):
+        if self.if_none_match is not None and has_tag(self.if_none_match, present):
             raise Refused("precondition_failed", "The file exists already.")
 
 
-def has_tag(tags: tuple[str, ...], tag: str | None) -> bool:
-    """Whether a file with this tag (None: no file) is among them."""
-    return tag is not None and (ANY in tags or tag in tags)
+def has_tag(tags: tuple[str, ...], present: Set[str]) -> bool:
+    """Whether what has the tags `present` (nothing has none) is among them."""
+    return bool(present) and (ANY in tags or not present.isdisjoint(tags))
 
 
 def target_status(place: Place) -> os.stat_result | None:

@@ -1,5 +1,7 @@
 /** The conditions `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
 
+import { ANY_VERSION, ETAG, NO_VERSION } from '../../../domain/fileEntry.ts';
+
 /** The versions that a condition names. `any`: `*`, i.e. whatever is there. */
 export type Versions = 'any' | readonly VersionTag[];
 
@@ -49,11 +51,9 @@ export interface BadCondition {
   readonly badHeader: 'If-Match' | 'If-None-Match';
 }
 
-/** No file has this version, because versions are not empty: so the condition never holds. */
-const NO_VERSION = '""';
-
 /**
- * Reads both headers. A weak tag in `If-Match` matches nothing; in `If-None-Match` it counts like the strong one.
+ * Reads both headers. A weak tag in `If-Match` matches nothing; in `If-None-Match` it counts like the strong one. Tags
+ * that no file can have are left out.
  */
 export function conditionsOf(headers: {
   readonly 'if-match'?: string | undefined;
@@ -70,6 +70,7 @@ export function conditionsOf(headers: {
 }
 
 function listed(versions: Versions): string {
-  if (versions === 'any') return '*';
-  return versions.map(({ opaque }) => opaque).join(',') || NO_VERSION;
+  if (versions === 'any') return ANY_VERSION;
+  const possible = versions.map(({ opaque }) => opaque).filter((opaque) => ETAG.test(opaque));
+  return possible.join(',') || NO_VERSION;
 }

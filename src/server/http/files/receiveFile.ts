@@ -42,9 +42,8 @@ export async function removeFile(request: FileRequest): Promise<void> {
   const { service, principal, url, req, res } = request;
   if (url.isInline || url.archive) throw notHere('DELETE');
   if (hasBody(req)) throw badRequest('body', 'DELETE takes no body.');
-  checkedConditions(request);
-  await requireVersion(request);
-  if (!(await service.deleteFile(principal, url.userUuid, url.path))) {
+  const versions = checkedConditions(request);
+  if (!(await service.deleteFile(principal, url.userUuid, url.path, versions))) {
     throw new DomainError(
       'FILE_NOT_FOUND',
       'There is no such file, or the user has no open session.',

@@ -20,7 +20,7 @@ class ContentHandler(TransferHandler):
         query = self.query
         offset = query.number("offset", 0, minimum=-(2**53))
         length = query.number("length", 2**53)
-        fields: Fields = {"path": query.path(), **self._preconditions()}
+        fields: Fields = {"path": query.path(), **self.preconditions()}
         answer = await self.helper.ask("read", fields)
         if answer.descriptor is None:
             raise FileRefused("internal", "no descriptor")
@@ -47,7 +47,7 @@ class ContentHandler(TransferHandler):
         """Write the file: its part first, which then takes its place."""
         query = self.query
         flags = {name: query.flag(name) for name in ("make_parents", "append")}
-        fields = {"path": query.path(), **flags, **self._preconditions()}
+        fields = {"path": query.path(), **flags, **self.preconditions()}
         answer = await self.helper.ask("write", fields)
         await self.take_body(lambda pieces: self._write(answer, pieces))
 
@@ -65,10 +65,6 @@ class ContentHandler(TransferHandler):
             await self.helper.ask("give_up_write", writing)
             raise
         return (await self.helper.ask("finish_write", writing)).fields
-
-    def _preconditions(self) -> Fields:
-        names = ("if_match", "if_none_match")
-        return {name: self.query.text(name) for name in names}
 
 
 def part_of(size: int, offset: int, length: int) -> tuple[int, int]:

@@ -28,6 +28,10 @@ class FilesHandler(ApiHandler):
         self.query = Query(self.request)
         self.access.check(self.query.identifier("session_id"), self.query.identifier("boot_id"))
 
+    def preconditions(self) -> Fields:
+        """The entity tags that the caller names."""
+        return {name: self.query.text(name) for name in ("if_match", "if_none_match")}
+
     async def tell(self, do: str, fields: Fields) -> None:
         """Answer with the fields of the helper's answer."""
         with self.access.turn():
@@ -94,5 +98,5 @@ class DeleteHandler(FilesHandler):
     async def post(self) -> None:
         """Delete a file or folder."""
         query = self.query
-        how = {"recursive": query.flag("recursive"), "if_match": query.text("if_match")}
+        how = {"recursive": query.flag("recursive"), **self.preconditions()}
         await self.tell("delete", {"path": query.path(), **how})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from cellhouse_files.entries import entry_of, etag_of
-from cellhouse_files.fields import path_field, tags_field
+from cellhouse_files.fields import path_field, precondition_field, tags_field
 from cellhouse_files.paths import open_file, place_behind_links
 from cellhouse_files.operations.folders import make_folders
 from cellhouse_files.refusals import Refused
@@ -26,7 +26,7 @@ def read_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[A
     try:
         Precondition(tags_field(fields, "if_match")).check(status)
         known = tags_field(fields, "if_none_match")
-        is_known = known is not None and has_tag(known, etag_of(status))
+        is_known = known is not None and has_tag(known, {etag_of(status)})
     except Refused:
         os.close(fd)
         raise
@@ -38,10 +38,10 @@ def write_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[A
     path = path_field(fields)
     if fields.get("make_parents"):
         yield from make_folders(path.rpartition(b"/")[0])
-    tags = tags_field(fields, "if_match"), tags_field(fields, "if_none_match")
+    precondition = precondition_field(fields)
     place = place_behind_links(path)
     try:
-        writing = Writing(path, place, Precondition(*tags))
+        writing = Writing(path, place, precondition)
     except (OSError, Refused):
         os.close(place.folder)
         raise

@@ -6,13 +6,12 @@ import errno
 import os
 import stat
 
-from cellhouse_files.fields import path_field, tags_field
-from cellhouse_files.paths import FOLDER_FLAGS, place_of, step
+from cellhouse_files.fields import path_field, precondition_field
+from cellhouse_files.paths import FOLDER_FLAGS, open_path, place_of, step
 from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-from cellhouse_files.writing import Precondition
 
 # More than a worker's disks hold. Code that makes files while they are deleted costs an error.
 MAX_DELETIONS = 1_000_000
@@ -22,22 +21,40 @@ REMOVALS_PER_TURN = 500
 
 
 def delete_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
-    """Delete what the path names, never what a link leads to. A folder must be empty unless `recursive` is set."""
-    place = place_of(path_field(fields))
+    """Delete what the path names, never what a link leads to. A folder must be empty unless `recursive` is set.
+
+    The check of the preconditions and the first removal are one turn, so no other operation comes in between.
+    """
+    path = path_field(fields)
+    place = place_of(path)
     try:
         status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
-        Precondition(tags_field(fields, "if_match")).check(status)
+        precondition_field(fields).check(status, _behind(path, status))
         removal = Removal()
         if not stat.S_ISDIR(status.st_mode):
             removal.unlink(place.name, place.folder, status)
         elif not fields.get("recursive"):
             os.rmdir(place.name, dir_fd=place.folder)
         else:
-            yield from removal.remove_tree(place.name, place.folder)
+            yield from removal.remove_tree(place.name, place.folder, status)
         return Answer({"size": removal.size, "files": removal.files})
     finally:
         with state.touching(place):
             os.close(place.folder)
+
+
+def _behind(path: bytes, status: os.stat_result) -> os.stat_result | None:
+    """What a link leads to: a reader has been shown the tag of that. None if this is no link, or leads nowhere."""
+    if not stat.S_ISLNK(status.st_mode):
+        return None
+    try:
+        fd = open_path(path, os.O_PATH)
+    except (OSError, Refused):
+        return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
 
 
 class Removal:
@@ -55,11 +72,16 @@ class Removal:
         if stat.S_ISREG(status.st_mode):
             self.size += status.st_size
 
-    def remove_tree(self, name: bytes, folder: int) -> Turns[None]:
-        """Delete a folder with one descriptor, however deep it is: the way up is '..', which must be where it was."""
+    def remove_tree(self, name: bytes, folder: int, status: os.stat_result) -> Turns[None]:
+        """Delete the folder that has this status with one descriptor, however deep it is.
+
+        The way up is '..', which must be where it was.
+        """
         levels = [(name, os.fstat(folder))]
         here = os.open(name, FOLDER_FLAGS, dir_fd=folder)
         try:
+            if not os.path.samestat(os.fstat(here), status):
+                raise Refused("busy", "Another folder has this name now.")
             while levels:
                 below = yield from self._empty(here)
                 if below is not None:
