@@ -15,6 +15,7 @@ import {
   commitOne,
   executionFinished,
   executionRequested,
+  fileChangeRequested,
   onExecution,
   onSession,
   onWorker,
@@ -113,6 +114,26 @@ describe('pruneHistory', () => {
       expect(await db.readStream('execution', execution.id)).not.toEqual([]);
     expect((await outputsOf(recent)).map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
     expect(await prune()).toMatchObject({ executions: 0, events: 0, outputs: 0 });
+  });
+
+  it('deletes a change of a file without an outcome like its session, and its row still says UNKNOWN', async () => {
+    const change = async ({ session }: Life) => {
+      const requested = fileChangeRequested(session, { at: OLD.toISOString() });
+      return await commitOne<'fileChange'>(gateway.store, requested);
+    };
+    const old = await change(await live('old', OLD));
+    const recent = await change(await live('recent', RECENT));
+    const open = await change(await live('open', null));
+    await live('newer', null);
+    expect(await prune()).toMatchObject({ file_changes: 1 });
+    expect(await db.readStream('fileChange', old.id)).toEqual([]);
+    for (const { id } of [recent, open])
+      expect(await db.readStream('fileChange', id)).toHaveLength(1);
+    const outcome = () => db.sql`SELECT outcome FROM audit.files WHERE change_id = ${old.id}`;
+    expect(await outcome()).toEqual([{ outcome: 'UNKNOWN' }]);
+    expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
+    expect(await outcome()).toEqual([{ outcome: 'UNKNOWN' }]);
+    expect(await prune()).toMatchObject({ file_changes: 0 });
   });
 
   it('leaves a gap that says how much output is gone, and the finish after it', async () => {

@@ -124,9 +124,16 @@ async function endedBefore(
   after: string | null,
 ): Promise<string[]> {
   if (endedAt === null) return [];
+  const recordedEnd = sql`t.${sql(endedAt)}`;
+  // A change of a file has no outcome if its gateway was killed. Once its session is closed, none can come any more: the
+  // worker is gone. So it ended with the session.
+  const end =
+    kind === 'fileChange'
+      ? sql`coalesce(${recordedEnd}, (SELECT s.closed_at FROM sessions s WHERE s.id = t.session_id))`
+      : recordedEnd;
   const rows = await sql<{ id: string }[]>`
     SELECT t.id FROM ${sql(table)} t
-    WHERE t.${sql(endedAt)} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
+    WHERE ${end} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
       AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)
       AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
     ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
