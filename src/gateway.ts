@@ -24,6 +24,7 @@ import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
 import { onOwnEnds } from './service/execute/onOwnEnds.ts';
+import { createRequestHashes } from './service/execute/requestHash.ts';
 import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
@@ -170,6 +171,7 @@ export function composeService(
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
+  const requestHashes = createRequestHashes(database.queries);
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
     sessions.apply(recorded);
@@ -183,12 +185,18 @@ export function composeService(
     sessions,
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
+    requestHashes,
     sharedOutput,
     fileTransfers: createFileTransfers(config.maxFileTransfers),
     newId,
     now,
   });
-  return { service, load: () => sessions.load() };
+  return {
+    service,
+    load: async () => {
+      await Promise.all([sessions.load(), requestHashes.load()]);
+    },
+  };
 }
 
 /** Creates the server that exposes the service, without listening yet. */

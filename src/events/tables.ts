@@ -274,6 +274,8 @@ export const idempotencyKeys = pgTable(
     userUuid: text('user_uuid').notNull(),
     key: text('key').notNull(),
     codeSha256: text('code_sha256').notNull(),
+    /** Keyed hashes of the request's fields. NULL in rows of gateways without these hashes. */
+    requestHash: text('request_hash'),
     executionId: uuid('execution_id').notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
   },
@@ -285,6 +287,13 @@ export const idempotencyKeys = pgTable(
     index('idempotency_keys_created_idx').on(table.createdAt),
   ],
 );
+
+/** What all gateways of this database know and no caller may. The first gateway that needs a secret makes it. */
+export const secrets = pgTable('secrets', {
+  name: text('name').primaryKey(),
+  value: text('value').notNull(),
+  createdAt: time('created_at').notNull().defaultNow(),
+});
 
 /** Streams whose events were pruned. Their rows in the projections stay, although no event supports them any more. */
 export const prunedStreams = pgTable('pruned_streams', {

@@ -3,6 +3,7 @@ import type { NewId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
+import type { RequestHashes } from './execute/requestHash.ts';
 import type { FileTransfers } from './files/fileTransfers.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
@@ -16,6 +17,7 @@ export interface ServiceDeps {
   readonly sessions: OpenSessions;
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
+  readonly requestHashes: RequestHashes;
   readonly sharedOutput: SharedOutput;
   readonly fileTransfers: FileTransfers;
   readonly newId: NewId;

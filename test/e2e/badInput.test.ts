@@ -184,7 +184,13 @@ describe.each(TRANSPORTS)('over %s', (transport, ask) => {
       { extensions: { code: 'QUEUE_FULL', limit: 1, queued: 1 } },
     ]);
     expect((await submit('other', 'queued')).errors).toMatchObject([
-      { extensions: { code: 'IDEMPOTENCY_CONFLICT', field: 'idempotencyKey' } },
+      {
+        extensions: {
+          code: 'IDEMPOTENCY_CONFLICT',
+          field: 'idempotencyKey',
+          different: ['code'],
+        },
+      },
     ]);
     expect(await accepted()).toEqual(before);
     await release(gateway, transport);

@@ -151,6 +151,38 @@ it(
   TIMEOUT_MS,
 );
 
+it(
+  'a key that was used at a gateway of either release is known at the other',
+  async () => {
+    const own = await createInstallation(PATIENT);
+    onTestFinished(() => own.destroy());
+    const old = await own.start({}, former);
+    const fromOld = await execute(old, 'ann', '"old"', { idempotencyKey: 'old' });
+    const coming = await own.start();
+    const fromNew = await execute(coming, 'ann', '"new"', { idempotencyKey: 'new' });
+    const during = await execute(old, 'ann', '"during"', { idempotencyKey: 'during' });
+    const rows = await own.sql`
+      SELECT key, request_hash IS NULL AS is_former FROM idempotency_keys ORDER BY key`;
+    expect([...rows]).toEqual([
+      { key: 'during', isFormer: true },
+      { key: 'new', isFormer: false },
+      { key: 'old', isFormer: true },
+    ]);
+    for (const gateway of [old, coming]) {
+      for (const { id, resultText } of [fromOld, fromNew, during]) {
+        const code = `"${resultText?.slice(1, -1)}"`;
+        const key = { idempotencyKey: code.slice(1, -1) };
+        expect(await execute(gateway, 'ann', code, key)).toMatchObject({ id, resultText });
+        await expect(execute(gateway, 'ann', '"other"', key)).rejects.toThrow(
+          'IDEMPOTENCY_CONFLICT',
+        );
+      }
+    }
+    expect(await old.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+  },
+  TIMEOUT_MS,
+);
+
 it('a gateway that a later release leaves behind says so and stops', async () => {
   const { sql } = installation;
   const gateway = await installation.start();

@@ -130,6 +130,7 @@ describe('commit', () => {
         userUuid: 'u',
         key: 'nothing',
         codeSha256: '',
+        requestHash: 'v1:{}',
         executionId: execution.id as ExecutionId,
       },
     });
@@ -190,6 +191,7 @@ describe('commit', () => {
       userUuid: 'k',
       key: 'key-1',
       codeSha256: 'abc',
+      requestHash: 'v1:{}',
       executionId: executionId as ExecutionId,
     });
     const [first, second] = [executionRequested(), executionRequested()];
@@ -199,6 +201,7 @@ describe('commit', () => {
     expect(await queries.idempotencyKey('default', 'k', 'key-1')).toEqual({
       executionId: first.id,
       codeSha256: 'abc',
+      requestHash: 'v1:{}',
     });
   });
 

@@ -97,6 +97,12 @@ it('a refusal names the refused cell and what was run before it', async () => {
   expect(refused).toMatchObject({
     code: 'IDEMPOTENCY_CONFLICT',
     message: expect.stringMatching(/^cells\[1\]: idempotencyKey was used/),
-    details: { cell: 1, executionIds: [begun()[1]], field: 'idempotencyKey', executionId: id },
+    details: {
+      cell: 1,
+      executionIds: [begun()[1]],
+      field: 'idempotencyKey',
+      executionId: id,
+      different: ['code'],
+    },
   });
 });

@@ -3,6 +3,7 @@
  * and what each caller was answered (issue 5, acceptance 5). The workers are programmed; all from the service to their
  * sockets is real.
  */
+import { createHash, createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -157,6 +158,48 @@ it('a key runs once, and all callers with its code get that run', {
     }),
     { numRuns: RUNS },
   );
+});
+
+it('a row that a gateway of the former release has written is compared by its code', async () => {
+  const userUuid = newId();
+  const run = (code: string) =>
+    gateways[1]?.service.execute(PRINCIPAL, { userUuid, code, idempotencyKey: 'k' });
+  const first = await run('1');
+  // The former release names no hash in the rows that it adds.
+  await db.sql`UPDATE idempotency_keys SET request_hash = NULL WHERE user_uuid = ${userUuid}`;
+  expect(await run('1')).toMatchObject({ id: first?.id });
+  await expect(run('2')).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+    details: { field: 'idempotencyKey', executionId: first?.id, different: ['code'] },
+  });
+});
+
+it('the hashes in the table of keys are those of no guess, and differ between keys with the same code', async () => {
+  const userUuid = newId();
+  for (const idempotencyKey of ['k1', 'k2'])
+    await gateways[0]?.service.execute(PRINCIPAL, { userUuid, code: 'guess', idempotencyKey });
+  const rows = await db.sql<{ requestHash: string }[]>`
+    SELECT request_hash FROM idempotency_keys WHERE user_uuid = ${userUuid}`;
+  const [first, second] = rows.map(({ requestHash }) => requestHash);
+  expect(first).toMatch(/^v1:\{"code":"[\w-]{43}"\}$/);
+  expect(second).not.toBe(first);
+  const stored = rows.map(({ requestHash }) => requestHash).join();
+  for (const text of ['guess', '"guess"']) {
+    for (const key of [null, '', 'k1', userUuid, 'default', 'request-hash']) {
+      const guess = key === null ? createHash('sha256') : createHmac('sha256', key);
+      expect(stored).not.toContain(guess.update(text).digest('base64url'));
+    }
+  }
+});
+
+it('gateways that start at the same time on an empty database share one secret', async () => {
+  const own = await useDatabase(onTestFinished);
+  const databases = await Promise.all([own.open(), own.open(), own.open()]);
+  const propose = ({ queries }: (typeof databases)[number], index: number) =>
+    queries.sharedSecret('of this test', `${index}`);
+  const found = await Promise.all(databases.map(propose));
+  expect(new Set(found).size).toBe(1);
+  expect(['0', '1', '2']).toContain(found[0]);
 });
 
 it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {

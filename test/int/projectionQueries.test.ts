@@ -270,6 +270,7 @@ describe('upkeep', () => {
       userUuid: 'keys',
       key,
       codeSha256: '',
+      requestHash: '',
       executionId: newId<ExecutionId>(),
     });
     await gateway.store.commit({ streams: [], idempotency: claim('old') });

@@ -11,6 +11,13 @@ export interface UnfinishedExecution {
   readonly lastSeq: number;
 }
 
+export interface KeyHolder {
+  readonly executionId: ExecutionId;
+  readonly codeSha256: string;
+  /** Null if a gateway of the former release has accepted the execution. */
+  readonly requestHash: string | null;
+}
+
 export function createExecutionQueries({ sql, answered }: Client) {
   return {
     execution: async (id: ExecutionId): Promise<Execution | null> => {
@@ -39,10 +46,10 @@ export function createExecutionQueries({ sql, answered }: Client) {
       tenant: string,
       userUuid: string,
       key: string,
-    ): Promise<{ readonly executionId: ExecutionId; readonly codeSha256: string } | null> =>
+    ): Promise<KeyHolder | null> =>
       firstOrNull(
-        await answered(sql<{ executionId: ExecutionId; codeSha256: string }[]>`
-          SELECT execution_id, code_sha256 FROM idempotency_keys
+        await answered(sql<KeyHolder[]>`
+          SELECT execution_id, code_sha256, request_hash FROM idempotency_keys
           WHERE tenant = ${tenant} AND user_uuid = ${userUuid} AND key = ${key}`),
       ),
   };

@@ -31,6 +31,16 @@ export function createUpkeepQueries({ sql, answered }: Client, newId: NewId) {
       return identity;
     },
 
+    /** The secret of this name, which is the same for all gateways: the first call of all stores what it proposes. */
+    sharedSecret: async (name: string, proposed: string): Promise<string> => {
+      await answered(sql`
+        INSERT INTO secrets (name, value) VALUES (${name}, ${proposed}) ON CONFLICT DO NOTHING`);
+      const [row] = await answered(sql<{ value: string }[]>`
+        SELECT value FROM secrets WHERE name = ${name}`);
+      if (!row) throw new Error(`The secret ${name} was deleted while it was read.`);
+      return row.value;
+    },
+
     /** Deletes idempotency keys that were stored before `before`. Resolves with their number. */
     deleteIdempotencyKeys: async (before: Date): Promise<number> => {
       const { count } = await answered(sql`

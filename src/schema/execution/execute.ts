@@ -20,7 +20,7 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
     }),
     idempotencyKey: t.string({
       description:
-        'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with other code is the error IDEMPOTENCY_CONFLICT.',
+        'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with other code is the error IDEMPOTENCY_CONFLICT, which names the fields that differ.',
     }),
     waitForWorkerMs: t.int({
       description:

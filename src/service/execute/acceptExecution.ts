@@ -6,6 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
+import { requestFacts } from '../../domain/requestFacts.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../../events/store/eventStore.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
+import type { RequestHashes } from './requestHash.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
 /** How long a caller is told to wait when the session's queue is full. */
@@ -22,6 +24,7 @@ const RETRY_AFTER_MS = 1_000;
 
 export interface AcceptDeps extends InSessionDeps {
   readonly config: Config;
+  readonly requestHashes: RequestHashes;
   /** Called right before the request is recorded. Called again with a new id if another writer was first. */
   readonly onAccepting: (id: ExecutionId) => void;
 }
@@ -55,21 +58,23 @@ export async function acceptExecution(
 }
 
 async function underSameKey(
-  { database }: AcceptDeps,
+  { database: { queries }, requestHashes }: AcceptDeps,
   tenant: string,
-  { userUuid, idempotencyKey, codeSha256 }: ValidRequest,
+  request: ValidRequest,
 ): Promise<Execution | null> {
-  if (idempotencyKey === null) return null;
-  const holder = await database.queries.idempotencyKey(tenant, userUuid, idempotencyKey);
+  const { userUuid, idempotencyKey: key, codeSha256 } = request;
+  if (key === null) return null;
+  const holder = await queries.idempotencyKey(tenant, userUuid, key);
   if (!holder) return null;
-  if (holder.codeSha256 !== codeSha256) {
-    throw new DomainError(
-      'IDEMPOTENCY_CONFLICT',
-      `idempotencyKey was used by this user for other code (execution ${holder.executionId}). Take a new key.`,
-      { field: 'idempotencyKey', executionId: holder.executionId },
-    );
-  }
-  return await database.queries.execution(holder.executionId);
+  const { executionId } = holder;
+  const asked = { facts: requestFacts(request), codeSha256 };
+  const different = requestHashes.differences({ tenant, userUuid, key }, asked, holder);
+  if (different.length === 0) return await queries.execution(executionId);
+  throw new DomainError(
+    'IDEMPOTENCY_CONFLICT',
+    `idempotencyKey was used by this user for another request (execution ${executionId}). Different: ${different.join(', ')}. Take a new key.`,
+    { field: 'idempotencyKey', executionId, different },
+  );
 }
 
 async function requestIn(
@@ -94,7 +99,7 @@ async function requestIn(
       maxUnfinished,
       // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
       isFirstExecution: stateLost,
-      ...idempotency(session.tenant, request, append.id),
+      ...idempotency(deps, session.tenant, request, append.id),
     });
     return states[0] as Execution;
   } catch (error: unknown) {
@@ -123,7 +128,7 @@ async function openAndRequest(
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
     streams: [...streams, append],
-    ...idempotency(tenant, request, append.id),
+    ...idempotency(deps, tenant, request, append.id),
   });
   return states[streams.length] as Execution;
 }
@@ -160,9 +165,13 @@ function requestAppend(
 }
 
 function idempotency(
+  { requestHashes }: AcceptDeps,
   tenant: string,
-  { idempotencyKey: key, userUuid, codeSha256 }: ValidRequest,
+  request: ValidRequest,
   executionId: ExecutionId,
 ): { idempotency?: IdempotencyClaim } {
-  return key === null ? {} : { idempotency: { tenant, userUuid, key, codeSha256, executionId } };
+  const { idempotencyKey: key, userUuid, codeSha256 } = request;
+  if (key === null) return {};
+  const requestHash = requestHashes.of({ tenant, userUuid, key }, requestFacts(request));
+  return { idempotency: { tenant, userUuid, key, codeSha256, requestHash, executionId } };
 }

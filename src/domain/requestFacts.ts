@@ -1,0 +1,15 @@
+/**
+ * What a request asks to run. A repeated request under the same idempotency key must agree in every field. How long the
+ * caller waits and how long the code may run are no such fields: a repeated call keeps the limits of the first.
+ *
+ * A field that has its default is left out, so that releases with more fields and releases with fewer agree about a
+ * request that uses none of them.
+ */
+export interface RequestFacts {
+  readonly code: string;
+}
+
+/** The facts of a request, without its other fields. */
+export function requestFacts({ code }: RequestFacts): RequestFacts {
+  return { code };
+}

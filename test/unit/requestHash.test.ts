@@ -1,0 +1,77 @@
+/** How a repeated request is compared with what is stored about the first one. */
+import fc from 'fast-check';
+import { beforeEach, expect, it } from 'vitest';
+import type { RequestFacts } from '../../src/domain/requestFacts.ts';
+import { createRequestHashes, type RequestHashes } from '../../src/service/execute/requestHash.ts';
+
+const KEY = { tenant: 'default', userUuid: 'ann', key: 'k' };
+
+let hashes: RequestHashes;
+beforeEach(async () => {
+  hashes = await gateway('a secret of all gateways');
+});
+
+async function gateway(secret: string): Promise<RequestHashes> {
+  const made = createRequestHashes({ sharedSecret: async () => secret });
+  await made.load();
+  return made;
+}
+
+const asked = (facts: RequestFacts) => ({ facts, codeSha256: `sha256 of ${facts.code}` });
+const stored = (requestHash: string | null, code = '') => ({
+  requestHash,
+  codeSha256: `sha256 of ${code}`,
+});
+
+/** The facts of a later release, which has more fields. */
+const later = (more: Readonly<Record<string, string>>) => ({ code: '1', ...more });
+
+it('all gateways find the same requests equal, and different code different', async () => {
+  const other = await gateway('a secret of all gateways');
+  const code = fc.string({ unit: 'binary', minLength: 1 });
+  fc.assert(
+    fc.property(code, code, (first, second) => {
+      const hash = stored(hashes.of(KEY, { code: first }), first);
+      const expected = first === second ? [] : ['code'];
+      expect(other.differences(KEY, asked({ code: second }), hash)).toEqual(expected);
+    }),
+  );
+  const hash = stored(hashes.of(KEY, { code: '"\ud800"' }));
+  expect(other.differences(KEY, asked({ code: '"\ud801"' }), hash)).toEqual(['code']);
+});
+
+it('a field that only one request has, or has otherwise, is named', () => {
+  const hash = stored(hashes.of(KEY, later({ language: 'BASH', directory: '/tmp' })));
+  const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), hash);
+  expect(compare(later({ directory: '/tmp', language: 'BASH' }))).toEqual([]);
+  expect(compare(later({}))).toEqual(['directory', 'language']);
+  expect(compare(later({ language: 'PERL', directory: '/tmp', more: '' }))).toEqual([
+    'language',
+    'more',
+  ]);
+});
+
+it('a row without hashes is a request that has only code', () => {
+  const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), stored(null, '1'));
+  expect(compare({ code: '1' })).toEqual([]);
+  expect(compare({ code: '2' })).toEqual(['code']);
+  expect(compare(later({ language: 'BASH' }))).toEqual(['language']);
+});
+
+it('the same value has another hash under another key, tenant or user, in another field and with another secret', async () => {
+  const others = [
+    hashes.of({ ...KEY, key: 'other' }, { code: 'same' }),
+    hashes.of({ ...KEY, tenant: 'other' }, { code: 'same' }),
+    hashes.of({ ...KEY, userUuid: 'other' }, { code: 'same' }),
+    (await gateway('another secret')).of(KEY, { code: 'same' }),
+    hashes.of(KEY, { code: 'same' }),
+  ];
+  expect(new Set(others).size).toBe(others.length);
+  const { a, b } = JSON.parse(hashes.of(KEY, later({ a: 'same', b: 'same' })).slice(3));
+  expect(a).not.toBe(b);
+});
+
+it('a hash of a later version is neither equal nor different', () => {
+  const compare = () => hashes.differences(KEY, asked({ code: '1' }), stored('v2:{}', '1'));
+  expect(compare).toThrow('in a way unknown to this one');
+});
