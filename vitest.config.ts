@@ -4,7 +4,7 @@ import { ALONE, isLong, LONG } from './test/extent.ts';
 
 /** Containers are started and stopped in these; a loaded machine takes its time. */
 const E2E_TIMEOUT_MS = 120_000;
-/** An engine's images are loaded and removed in hooks: minutes, beside others who write to the disk. */
+/** Engines start and end in hooks. One that cannot link its image (testkit/engineImage.ts) copies it for minutes. */
 const E2E_HOOK_TIMEOUT_MS = 600_000;
 /** Longer than `until` looks (testkit/until.ts), which says what did not come. */
 const INT_TIMEOUT_MS = 90_000;

@@ -68,8 +68,8 @@ async function open(
 ): Promise<Omit<World, 'root' | 'close'>> {
   const engine = await createOwnEngine();
   closers.push(() => engine.destroy());
-  await engine.start();
   await engine.load(deps.workerImage);
+  await engine.start();
   const postgres = await createPostgres(join(root, 'database'));
   closers.push(() => postgres.close());
   const token = randomUUID();

@@ -51,8 +51,8 @@ let gateway: TestGateway;
 describe.runIf(process.getuid?.() === 0)('an engine that is away', () => {
   beforeAll(async () => {
     engine = await createOwnEngine();
-    await engine.start();
     await engine.load(process.env.WORKER_IMAGE ?? '');
+    await engine.start();
     answersAt(engine.places.socket);
     gateway = await startTestGateway(
       { DOCKER_HOST: `unix://${socket}`, MAX_TOTAL_WORKERS: '8' },

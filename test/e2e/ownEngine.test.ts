@@ -1,14 +1,66 @@
-/** Tests the engine of outage tests: leftovers of a killed run must never keep the next engine from starting. */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { expect, it } from 'vitest';
-import { createOwnEngine } from '../../testkit/ownEngine.ts';
+/** Tests the engine of outage tests: the image that it gets, and that leftovers never keep the next one from starting. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import Docker from 'dockerode';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 
+const run = promisify(execFile);
+const IMAGE = process.env.WORKER_IMAGE ?? '';
+const SMALL = 'cellhouse-test-small:1';
+/** Kind, owner, mode, size, time and target of what the image's layers have added, changed and removed. */
+const LOOK = `find /usr/bin /usr/lib/python3/dist-packages/cellhouse* /usr/share/cellhouse /var \
+  -printf '%p %y %u %g %m %s %T@ %l\\n' | sort`;
+const MAX_LOOK_BYTES = 10_000_000;
+const closers: (() => Promise<unknown>)[] = [];
+
 /** Only root can start another engine. */
-it.runIf(process.getuid?.() === 0)(
-  'an engine that is about to end is removed, with its folder',
-  async () => {
+describe.runIf(process.getuid?.() === 0)('an engine for a test', () => {
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    for (const close of closers.splice(0).reverse()) await close();
+  });
+
+  it('gets an image of the machine with the same id and files, and removing it there costs the machine nothing', async () => {
+    const machine = new Docker();
+    const { Id } = await machine.getImage(IMAGE).inspect();
+    const seen = await look([]);
+    const engine = await create();
+    await engine.load(IMAGE);
+    await engine.start();
+    expect(await imagesOf(engine)).toEqual([[Id, [IMAGE]]]);
+    expect(await look(['--host', engine.host])).toBe(seen);
+    await engine.docker.getImage(IMAGE).remove();
+    expect(await imagesOf(engine)).toEqual([]);
+    expect(await look([])).toBe(seen);
+  });
+
+  it('gets its image also if its folder is on another file system, or if nothing is known of the other engine but its interface', async () => {
+    const machine = await create();
+    await machine.start();
+    await importSmall(machine);
+    vi.stubEnv('DOCKER_HOST', machine.host);
+    const expected = await imagesOf(machine);
+
+    vi.stubEnv('TMPDIR', await memoryFolder());
+    const elsewhere = await create();
+    await elsewhere.load(SMALL);
+    await elsewhere.start();
+    expect(await imagesOf(elsewhere)).toEqual(expected);
+    await elsewhere.docker.createContainer({ Image: SMALL, Cmd: ['none'] });
+
+    rmSync(join(dirname(machine.places.socket), 'data/engine-id'));
+    const sent = await create();
+    await sent.load(SMALL);
+    await sent.start();
+    expect(await imagesOf(sent)).toEqual(expected);
+  });
+
+  it('is removed with its folder, also while it is about to end', async () => {
     const { docker, places, start, destroy } = await createOwnEngine();
     await start();
     process.kill(Number(readFileSync(places.pidFile, 'utf8')), 'SIGTERM');
@@ -17,6 +69,41 @@ it.runIf(process.getuid?.() === 0)(
     expect(existsSync(places.pidFile)).toBe(true);
     await destroy();
     expect(existsSync(dirname(places.pidFile))).toBe(false);
-  },
-  60_000,
-);
+  });
+});
+
+async function create(): Promise<OwnEngine> {
+  const engine = await createOwnEngine();
+  closers.push(() => engine.destroy());
+  return engine;
+}
+
+/** @param options of the `docker` command, which say whose container looks */
+async function look(options: string[]): Promise<string> {
+  const words = ['run', '--rm', '--network=none', '--entrypoint=sh', IMAGE, '-c', LOOK];
+  const { stdout } = await run('docker', [...options, ...words], { maxBuffer: MAX_LOOK_BYTES });
+  expect(stdout).toMatch(/^\/usr\/bin\/python3 /m);
+  return stdout;
+}
+
+async function imagesOf({ docker }: OwnEngine): Promise<[string, string[] | undefined][]> {
+  return (await docker.listImages()).map(({ Id, RepoTags }) => [Id, RepoTags]);
+}
+
+async function importSmall({ docker }: OwnEngine): Promise<void> {
+  const tar = execFile('tar', ['--create', '/etc/hostname'], { encoding: 'buffer' });
+  const [repo, tag] = SMALL.split(':');
+  const progress = await docker.importImage(tar.stdout ?? '', { repo, tag });
+  await promisify(docker.modem.followProgress)(progress);
+}
+
+/** A folder on a file system of its own. */
+async function memoryFolder(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'ch-memory-'));
+  await run('mount', ['-t', 'tmpfs', 'tmpfs', folder]);
+  closers.push(async () => {
+    await run('umount', [folder]);
+    rmSync(folder, { recursive: true });
+  });
+  return folder;
+}
