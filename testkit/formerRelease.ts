@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-const PROJECT = new URL('../', import.meta.url).pathname;
+/** The checkout. Not found from this file, because benches run a compiled copy, which is below node_modules. */
+const PROJECT = process.cwd();
 
 /** The parts of a release that a gateway is started from. */
 export interface BuiltRelease {

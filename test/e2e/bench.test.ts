@@ -62,7 +62,7 @@ it(
 it(
   'compares two versions, call by call and by what each part took of the CPUs',
   async () => {
-    const { code, printed, report } = await runBench('pair', '--short', '--base', '.');
+    const { code, printed, report } = await runBench('pair', '--short', '--base', 'HEAD');
     expect(code, printed).toBe(0);
     const comparisons = report.benches.flatMap((bench) => bench.comparisons);
     expect(comparisons.map(({ name }) => name)).toContain('calls when warm: CPU of the kernel');
