@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runCli } from '../testkit/runCli.ts';
 import type { User } from './clients/createUser.ts';
 import type { RestRecord, RestSnapshot } from './history.ts';
+import { stopwatch } from './stopwatch.ts';
 import type { World } from './world/createWorld.ts';
 import { readRest } from './world/readRest.ts';
 
@@ -21,8 +22,7 @@ export async function bringToRest(
   users: readonly User[],
   { signal, say }: RestDeps,
 ): Promise<RestRecord> {
-  const startedAt = Date.now();
-  const took = () => `${((Date.now() - startedAt) / 1_000).toFixed(1)} s`;
+  const took = stopwatch();
   await Promise.all(world.gateways.map((gateway) => gateway.untilReady()));
   say(`healed; all gateways are ready after ${took()}`);
   const audits = await Promise.all(

@@ -14,6 +14,7 @@ import type {
 } from './history.ts';
 import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
+import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
 import { readEvents, readOutputs } from './world/readStore.ts';
 
@@ -63,7 +64,9 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     return history;
   } finally {
     say('cleaning up');
+    const took = stopwatch();
     await world.close();
+    say(`cleaned up in ${took()}`);
   }
 }
 

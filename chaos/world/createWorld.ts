@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Closers, closeAll } from '../../src/async/closeAll.ts';
 import { explain } from '../../src/domain/errors.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
+import { stopwatch } from '../stopwatch.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';
@@ -66,12 +67,16 @@ async function open(
   root: string,
   closers: Closers,
 ): Promise<Omit<World, 'root' | 'close'>> {
+  const took = stopwatch();
   const engine = await createOwnEngine();
+  deps.say(`what killed runs left is removed after ${took()}`);
   closers.push(() => engine.destroy());
   await engine.load(deps.workerImage);
   await engine.start();
+  deps.say(`the engine has started with its image after ${took()}`);
   const postgres = await createPostgres(join(root, 'database'));
   closers.push(() => postgres.close());
+  deps.say(`PostgreSQL has started after ${took()}`);
   const token = randomUUID();
   const socketDir = join(root, 's');
   mkdirSync(socketDir);
@@ -106,6 +111,7 @@ async function open(
     closers.push(() => gateway.close());
   }
   await Promise.all(gateways.map((gateway) => gateway.untilReady()));
+  deps.say(`all gateways are ready after ${took()}`);
   return { token, postgres, engine, wires, gateways, socketDir };
 }
 

@@ -8,6 +8,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
+import { stopwatch } from '../../chaos/stopwatch.ts';
+import { within } from '../../src/async/within.ts';
 import { EXTENT } from '../extent.ts';
 
 const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url).pathname;
@@ -15,34 +17,59 @@ const MINUTES = EXTENT.chaosMinutes;
 /** The seed that fixes the kinds and the order of faults, so that each run has the same ones. */
 const SEED = 20_260_131;
 const MIN_FAULTS = 20 * MINUTES;
-/** Added to the minutes of the run: an engine loads an image, and the end waits until everything is at rest. */
-const RUN_LIMIT_MS = (MINUTES + 10) * 60_000;
-/** Its own engine first loads the image, which takes minutes if others write to the disk. */
-const START_LIMIT_MS = 600_000;
+/** From the start of a run to its first fault: some 20 s, of which half may be the removal of a killed run. */
+const START_LIMIT_MS = 180_000;
+/** Added to the minutes of the whole run, for its start and until everything is at rest: some 40 s. */
+const RUN_LIMIT_MS = (MINUTES + 6) * 60_000;
+/** For a run that is told to end, which removes its containers. */
+const END_LIMIT_MS = 60_000;
+/** Vitest would end a test without a word of what the run has said, so each limit of a run ends before. */
+const SPARE_MS = END_LIMIT_MS + 10_000;
 
 interface Run {
   readonly child: ChildProcess;
   readonly lines: string[];
+  /** All lines, each with the time since the start. */
+  readonly said: () => string;
   readonly ended: Promise<number | null>;
 }
 
 function start(...words: string[]): Run {
   const child = spawn(process.execPath, [SCRIPT, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const took = stopwatch();
   const lines: string[] = [];
-  for (const input of [child.stdout, child.stderr])
-    createInterface({ input }).on('line', (line) => lines.push(line));
+  const times: string[] = [];
+  const note = (line: string) => {
+    lines.push(line);
+    times.push(took());
+  };
+  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', note);
   const ended = once(child, 'close').then(([code]) => code as number | null);
-  return { child, lines, ended };
+  const said = () => lines.map((line, at) => `${times[at]?.padStart(8)} | ${line}`).join('\n');
+  return { child, lines, said, ended };
+}
+
+/** Waits for something of a run, and otherwise ends the run. @throws Error with all that the run has said */
+function inTime<T>(run: Run, limitMs: number, work: Promise<T>): Promise<T> {
+  return within(limitMs, work, async () => {
+    run.child.kill('SIGTERM');
+    await within(END_LIMIT_MS, run.ended, () => run.child.kill('SIGKILL'));
+    throw new Error(`The run has been ended after ${limitMs} ms:\n${run.said()}`);
+  });
 }
 
 /** Resolves after the first fault, since everything is up by then. */
-async function struck({ child, lines, ended }: Run): Promise<void> {
+function struck(run: Run): Promise<void> {
+  return inTime(run, START_LIMIT_MS, untilFirstFault(run));
+}
+
+async function untilFirstFault({ child, lines, said, ended }: Run): Promise<void> {
   while (!lines.some((line) => /^ +[\d.]+ s {2}\w/.test(line))) {
     const isOver = await Promise.race([
       ended.then(() => true),
       once(child.stdout ?? child, 'data').then(() => false),
     ]);
-    if (isOver) throw new Error(`The run ended before it struck:\n${lines.join('\n')}`);
+    if (isOver) throw new Error(`The run ended before it struck:\n${said()}`);
   }
 }
 
@@ -80,11 +107,11 @@ describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
       const run = start('--minutes', '3', '--users', '3', '--gateways', '1');
       await struck(run);
       run.child.kill('SIGINT');
-      expect(await run.ended).toBe(130);
-      expect(run.lines.at(-1)).toBe('interrupted; everything is cleaned up');
+      expect(await inTime(run, END_LIMIT_MS, run.ended), run.said()).toBe(130);
+      expect(run.lines.at(-1), run.said()).toBe('interrupted; everything is cleaned up');
       expect(leftBy(run.child.pid)).toEqual([]);
     },
-    START_LIMIT_MS,
+    START_LIMIT_MS + END_LIMIT_MS + SPARE_MS,
   );
 
   it(
@@ -97,21 +124,21 @@ describe.runIf(process.getuid?.() === 0)('npm run chaos', () => {
       killed = run.child.pid;
       expect(leftBy(killed)).not.toEqual([]);
     },
-    START_LIMIT_MS,
+    START_LIMIT_MS + END_LIMIT_MS + SPARE_MS,
   );
 
   it(
     'removes what a killed run left, makes its faults, and finds nothing lost, doubled or left over',
     async () => {
       const run = start('--minutes', String(MINUTES), '--seed', String(SEED));
-      const code = await run.ended;
+      const code = await inTime(run, RUN_LIMIT_MS, run.ended);
       const last = run.lines.at(-1) ?? '';
-      expect(last, run.lines.join('\n')).toMatch(/^\d+ faults, 0 lost, 0 doubled, 0 orphans$/);
+      expect(last, run.said()).toMatch(/^\d+ faults, 0 lost, 0 doubled, 0 orphans$/);
       expect(Number.parseInt(last, 10)).toBeGreaterThanOrEqual(MIN_FAULTS);
-      expect(code).toBe(0);
+      expect(code, run.said()).toBe(0);
       expect(leftBy(run.child.pid)).toEqual([]);
       expect(leftBy(killed)).toEqual([]);
     },
-    RUN_LIMIT_MS,
+    RUN_LIMIT_MS + SPARE_MS,
   );
 });
