@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -10,6 +11,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WorkerFiles } from '../../src/domain/fileEntry.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
+import { queryOf } from '../../src/kernel/files/fileQuery.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { type FilesOfAgent, outcomeOf, startFilesOfAgent } from '../support/workerFiles.ts';
@@ -96,9 +98,28 @@ describe('files of a worker', () => {
     stop.abort(new Error('enough'));
     await expect(slow).rejects.toThrow('enough');
     expect(await read('whole')).toBe('old');
-    const parts = async () =>
-      (await files.list('.')).entries.filter(({ name }) => name.startsWith('.cellhouse'));
-    while ((await parts()).length > 0);
+    while ((await worker.parts()) !== '[]');
+  });
+
+  it('holds nothing of an upload whose gateway is gone before it is asked for the first byte', async () => {
+    const { sessionId, bootId } = worker;
+    const query = queryOf({ session_id: sessionId, boot_id: bootId, path: 'never' });
+    const head = [
+      `PUT /files/content?${query} HTTP/1.1`,
+      'Host: agent',
+      'Expect: 100-continue',
+      'Content-Length: 5',
+    ];
+    // More than may be written at once.
+    for (let count = 0; count < 100; count += 1) {
+      const socket = createConnection(worker.agent.socketPath);
+      const request = `${head.join('\r\n')}\r\n\r\n`;
+      await new Promise<void>((resolve) => socket.end(request, () => resolve()));
+      socket.destroy();
+    }
+    while ((await worker.parts()) !== '[]');
+    await write('after', 'x');
+    await expect(files.stat('never')).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('moves, and makes folders', async () => {

@@ -1,7 +1,7 @@
 /** An agent of its own with its files, and user code that makes trouble in them. */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { FileEntry, WorkerFiles, WorkerPath } from '../../src/domain/fileEntry.ts';
 import { createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { createWorkerFiles } from '../../src/kernel/files/createWorkerFiles.ts';
@@ -9,6 +9,10 @@ import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { type AgentServer, startAgent } from '../../testkit/kernelServers.ts';
+
+/** The parts of files that are being written, as user code sees them: nobody else does. */
+const PARTS = `import os
+print([name for _, _, names in os.walk(os.path.expanduser("~")) for name in names if name.startswith(".cellhouse-part-")])`;
 
 export interface FilesOfAgent {
   readonly agent: AgentServer;
@@ -20,6 +24,8 @@ export interface FilesOfAgent {
   python(code: string): Promise<string>;
   write(path: WorkerPath, content: Uint8Array | string): Promise<void>;
   read(path: WorkerPath): Promise<string>;
+  /** The names of all parts in the home. */
+  parts(): Promise<string>;
   /** All pages of a listing. */
   listAll(path: string, limit?: number): Promise<FileEntry[]>;
   /** {@link outcomeOf} an operation on `files`. */
@@ -36,20 +42,22 @@ export async function startFilesOfAgent(ociRuntime?: string): Promise<FilesOfAge
   const sessionId = newId();
   const address = socketAddress(agent.socketPath);
   const files = createWorkerFiles({ address, sessionId, bootId });
+  const python = async (code: string) => {
+    const ran = await runner.run(code);
+    expect({ ...ran.outcome, stderr: textOf(ran, 'stderr') }).toMatchObject({
+      status: 'OK',
+      stderr: '',
+    });
+    return textOf(ran);
+  };
   return {
     agent,
     runner,
     files,
     bootId,
     sessionId,
-    python: async (code) => {
-      const ran = await runner.run(code);
-      expect({ ...ran.outcome, stderr: textOf(ran, 'stderr') }).toMatchObject({
-        status: 'OK',
-        stderr: '',
-      });
-      return textOf(ran);
-    },
+    python,
+    parts: async () => (await python(PARTS)).trim(),
     write: async (path, content) =>
       void (await files.write(path, Readable.from([Buffer.from(content)]), { makeParents: true })),
     read: async (path) => (await buffer((await files.read(path)).body)).toString(),
@@ -68,6 +76,19 @@ export async function startFilesOfAgent(ociRuntime?: string): Promise<FilesOfAge
       await runner.close();
       await agent.close();
     },
+  };
+}
+
+/** An agent of its own for all tests of a `describe`. @returns how to get it, once the tests run */
+export function useFilesOfAgent(ociRuntime?: string): () => FilesOfAgent {
+  let worker: FilesOfAgent | null = null;
+  beforeAll(async () => {
+    worker = await startFilesOfAgent(ociRuntime);
+  });
+  afterAll(() => worker?.close());
+  return () => {
+    if (!worker) throw new Error('The agent was not started.');
+    return worker;
   };
 }
 

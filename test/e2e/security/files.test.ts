@@ -4,9 +4,9 @@
  */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { TIERS } from '../../support/probes.ts';
-import { type FilesOfAgent, startFilesOfAgent } from '../../support/workerFiles.ts';
+import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts';
 
 /** What no user of a worker may ever read. */
 const FORBIDDEN = [
@@ -23,14 +23,9 @@ const FORBIDDEN = [
 ];
 
 describe.each(TIERS)('under %s, a file operation', (tier) => {
-  let worker: FilesOfAgent;
-  beforeAll(async () => {
-    worker = await startFilesOfAgent(tier);
-  });
-  afterAll(() => worker?.close());
-
-  const python = (code: string) => worker.python(code);
-  const outcome: FilesOfAgent['outcome'] = (operation) => worker.outcome(operation);
+  const worker = useFilesOfAgent(tier);
+  const python = (code: string) => worker().python(code);
+  const outcome: FilesOfAgent['outcome'] = (operation) => worker().outcome(operation);
 
   it('follows links with the rights of the user only', async () => {
     const paths = JSON.stringify(FORBIDDEN);
@@ -55,17 +50,17 @@ os.symlink("/proc/1", "links/process")`);
     for (const path of ['links/socket', 'links/init', 'links/process', 'links/loop']) {
       expect(await outcome((files) => files.list(path))).toEqual(denied);
       expect(await outcome((files) => files.readArchive(path, 'tar'))).toEqual(denied);
-      expect(await outcome(() => worker.write(`${path}/new`, 'x'))).toEqual(denied);
+      expect(await outcome(() => worker().write(`${path}/new`, 'x'))).toEqual(denied);
     }
-    expect(await outcome(() => worker.write('links/loop', 'x'))).toBe('too_many_links');
-    expect(await outcome(() => worker.write('links/0', 'x'))).toBe('permission_denied');
-    await worker.files.remove('links', { recursive: true });
+    expect(await outcome(() => worker().write('links/loop', 'x'))).toBe('too_many_links');
+    expect(await outcome(() => worker().write('links/0', 'x'))).toBe('permission_denied');
+    await worker().files.remove('links', { recursive: true });
     expect(await outcome((files) => files.stat('/etc/shadow'))).toBe('ok');
   });
 
   it('writes nowhere where the user may not write', async () => {
     for (const path of ['/etc/new', '/usr/bin/python3', '/run/cellhouse/new', '/proc/sys/vm/new'])
-      expect([path, await outcome(() => worker.write(path, 'x'))]).toEqual([
+      expect([path, await outcome(() => worker().write(path, 'x'))]).toEqual([
         path,
         expect.stringMatching(/^(permission_denied|not_found)$/),
       ]);
@@ -99,7 +94,11 @@ while not os.path.lexists("swapped/nowc"):
     const seen = new Set<string>();
     for (let turn = 0; turn < 300; turn += 1) {
       for (const path of ['swapped/nowa/file', 'swapped/nowc'])
-        seen.add(await worker.read(path).catch((error: { code?: string }) => error.code ?? 'none'));
+        seen.add(
+          await worker()
+            .read(path)
+            .catch((error: { code?: string }) => error.code ?? 'none'),
+        );
       const body = Readable.from([Buffer.from('x')]);
       seen.add(await outcome((files) => files.write('swapped/nowa/other', body)));
       seen.add(await outcome((files) => files.remove('swapped/nowa/other')));
@@ -108,7 +107,7 @@ while not os.path.lexists("swapped/nowc"):
     expect(seen).toContain('good');
     for (const what of seen)
       expect(['good', 'ok', 'permission_denied', 'not_found']).toContain(what);
-    await worker.files.remove('swapped', { recursive: true });
+    await worker().files.remove('swapped', { recursive: true });
   });
 
   it('waits for no FIFO, socket or device', async () => {
@@ -119,14 +118,14 @@ server = socket.socket(socket.AF_UNIX); server.bind("odd/socket"); server.listen
 os.symlink("/dev/zero", "odd/zero"); os.symlink("/dev/tty", "odd/terminal")`);
     for (const path of ['odd/fifo', 'odd/socket', 'odd/zero', '/dev/zero', '/dev/null']) {
       expect([path, await outcome((files) => files.read(path))]).toEqual([path, 'not_a_file']);
-      expect([path, await outcome(() => worker.write(path, 'x'))]).toEqual([path, 'not_a_file']);
+      expect([path, await outcome(() => worker().write(path, 'x'))]).toEqual([path, 'not_a_file']);
     }
     expect(await outcome((files) => files.read('odd/terminal'))).not.toBe('ok');
-    const kinds = (await worker.listAll('odd')).map(({ kind }) => kind);
+    const kinds = (await worker().listAll('odd')).map(({ kind }) => kind);
     expect(kinds).toEqual(['other', 'other', 'link', 'link']);
-    const { body } = await worker.files.readArchive('odd', 'tar');
+    const { body } = await worker().files.readArchive('odd', 'tar');
     expect((await buffer(body)).length).toBe(4 * 512);
-    expect(await worker.files.remove('odd', { recursive: true })).toEqual({ files: 4, size: 0 });
+    expect(await worker().files.remove('odd', { recursive: true })).toEqual({ files: 4, size: 0 });
   });
 
   it('takes any name, and refuses paths that are none', async () => {
@@ -141,20 +140,20 @@ os.symlink("/dev/zero", "odd/zero"); os.symlink("/dev/tty", "odd/terminal")`);
       'ä€😀',
     ];
     for (const name of names) {
-      await worker.write(`names/${name}`, name);
-      expect(await worker.read(`names/${name}`)).toBe(name);
+      await worker().write(`names/${name}`, name);
+      expect(await worker().read(`names/${name}`)).toBe(name);
     }
     await python(`open(b"names/\\xff\\xfe-\\xc3", "w").write("bytes")`);
-    const entries = await worker.listAll('names', 2);
+    const entries = await worker().listAll('names', 2);
     expect(entries.map(({ name }) => name)).toEqual(
       expect.arrayContaining([...names, '\\xff\\xfe-\\xc3']),
     );
     expect(entries).toHaveLength(names.length + 1);
     for (const { pathBytes, name } of entries) {
-      expect((await worker.read(pathBytes)).length).toBeGreaterThan(0);
-      expect([name, await worker.files.remove(pathBytes)]).toMatchObject([name, { files: 1 }]);
+      expect((await worker().read(pathBytes)).length).toBeGreaterThan(0);
+      expect([name, await worker().files.remove(pathBytes)]).toMatchObject([name, { files: 1 }]);
     }
-    await worker.files.remove('names');
+    await worker().files.remove('names');
     for (const path of ['../etc/passwd', 'a/../../x', 'x'.repeat(256), 'a\0b', 'a/'.repeat(2_048)])
       expect(await outcome((files) => files.stat(path))).toBe('bad_path');
   });
@@ -193,10 +192,10 @@ with open("archives/million", "wb") as file:
     for _ in range(100):
         file.write(one.tobuf() * 1_001)
 os.mkdir("target"); os.symlink("/tmp", "target/taken")`);
-    const names = (await worker.listAll('archives')).map(({ name }) => name);
+    const names = (await worker().listAll('archives')).map(({ name }) => name);
     expect(names).toHaveLength(17);
     for (const name of names) {
-      const { body, length } = await worker.files.read(`archives/${name}`);
+      const { body, length } = await worker().files.read(`archives/${name}`);
       const refused = await outcome((files) => files.writeArchive('target', body, { length }));
       const codes = { million: 'too_large', folder: 'too_many_links' } as Record<string, string>;
       expect([name, refused]).toEqual([

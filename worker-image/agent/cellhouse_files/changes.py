@@ -2,7 +2,7 @@
 
 inotify says which names to look at, so a look costs what has changed, not what there is. Without inotify, or when it
 has lost events, the whole home is compared (home_tree.py). Only regular files count. Links, folders of programs and the
-parts of files that the API is writing are left out.
+parts of files that the API is writing (parts.py) are left out.
 
 States: unknown --renew--> known --look--> known ... . A look that would take too much leaves it unknown.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from cellhouse_files.budget import Budget, TooMuch
@@ -41,8 +41,9 @@ class Change(NamedTuple):
 class HomeChanges:
     """Keeps the last look at one folder. It changes the working folder of the process."""
 
-    def __init__(self, home: bytes, has_inotify: bool = True) -> None:
+    def __init__(self, home: bytes, parts: Container[bytes] = (), has_inotify: bool = True) -> None:
         self._home = home
+        self._parts = parts
         self._tree: HomeTree | None = None
         # Names to look at, by folder.
         self._dirty: defaultdict[Folder, set[str]] = defaultdict(set)
@@ -61,7 +62,7 @@ class HomeChanges:
         # A fresh one has no watches of folders that are gone.
         self.close()
         self._begin_watching()
-        tree = HomeTree(self._home, self._inotify)
+        tree = HomeTree(self._home, self._parts, self._inotify)
         try:
             tree.look_at_all(Budget(cpu_ms))
             self._tree = tree
@@ -73,7 +74,7 @@ class HomeChanges:
         tree = self._tree
         if tree is None:
             raise TooMuch("no_earlier_look")
-        tree.record()
+        tree.seen.record()
         try:
             budget = Budget(cpu_ms)
             self._drain(tree, budget)
@@ -83,7 +84,7 @@ class HomeChanges:
                 tree.look_at_all(budget)
             while self._dirty:
                 tree.look_at_names(*self._dirty.popitem(), budget)
-            return _differences(tree.recorded())
+            return _differences(tree.seen.recorded())
         except BaseException:
             self._forget()
             raise
@@ -104,7 +105,7 @@ class HomeChanges:
             touched: defaultdict[Folder, set[str]] = defaultdict(set)
             for path in paths:
                 budget.spend()
-                folder, name = tree.place_of(os.fsdecode(path))
+                folder, name = tree.seen.place_of(os.fsdecode(path))
                 touched[folder].add(name)
             for folder, names in touched.items():
                 tree.look_at_names(folder, names, budget)
@@ -136,7 +137,7 @@ class HomeChanges:
 
     def _check_watches(self, tree: HomeTree) -> None:
         """If there are no more watches to be had, do without."""
-        if self._inotify and not tree.is_watched:
+        if self._inotify and not tree.watches.are_complete:
             self._inotify.close()
             self._inotify = None
             self._dirty.clear()
@@ -145,7 +146,10 @@ class HomeChanges:
         """Note which names the queued events are about."""
         if self._inotify is None:
             return
-        if self._inotify.queued_bytes() > MIN_EVENT_BYTES + EVENT_BYTES_PER_ENTRY * tree.entries:
+        if (
+            self._inotify.queued_bytes()
+            > MIN_EVENT_BYTES + EVENT_BYTES_PER_ENTRY * tree.seen.entries
+        ):
             self._inotify.discard()
             self._has_lost_events = True
             return
@@ -154,8 +158,8 @@ class HomeChanges:
             if mask & IN_Q_OVERFLOW:
                 self._has_lost_events = True
             elif mask & IN_IGNORED:
-                tree.watch_ended(watch)
-            elif name and (folder := tree.folder_of(watch)):
+                tree.watches.has_ended(watch)
+            elif name and (folder := tree.watches.folder_of(watch)):
                 self._dirty[folder].add(os.fsdecode(name))
 
 

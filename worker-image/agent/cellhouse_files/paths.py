@@ -135,6 +135,18 @@ def step(here: int, name: bytes) -> int:
     return there
 
 
+def path_of(place: Place) -> bytes | None:
+    """The path from the root, whatever links led to it; None if the folder is gone."""
+    try:
+        # /proc/self/fd would tell it, too, but gVisor closes that to a process that cannot be traced.
+        os.fchdir(place.folder)
+        return os.getcwdb() + b"/" + place.name
+    except OSError:
+        return None
+    finally:
+        os.chdir("/")
+
+
 def _open(path: bytes, flags: int) -> int:
     """openat2, which refuses the links of /proc; where the system does not have it, a plain open."""
     return _openat2(path, flags) if _has_openat2() else os.open(path, flags)

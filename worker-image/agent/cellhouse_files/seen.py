@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-# The parts of files that the API is writing (writing.py).
-PART_PREFIX = ".cellhouse-part-"
-
 
 class Seen(NamedTuple):
     """A regular file at a look. If one of these differs, it was modified."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cellhouse_files.changes import HomeChanges
-from cellhouse_files.paths import HOME, Place
+from cellhouse_files.parts import Parts
+from cellhouse_files.paths import HOME, Place, path_of
 from cellhouse_files.refusals import Refused
 from cellhouse_files.writing import Writing
 
 NUMBER_BITS = 48
-# The agent has fewer operations under way at once.
-MAX_WRITINGS = 64
 
 
 class State:
     """Keeps each writing that was begun until it is finished or given up."""
 
     def __init__(self, home: bytes = HOME) -> None:
-        self.home = HomeChanges(home)
+        self.parts = Parts()
+        self.home = HomeChanges(home, self.parts)
         self._home_path = home
         self._touched: list[bytes] = []
         self._writings: dict[int, Writing] = {}
@@ -29,10 +28,7 @@ class State:
         self._count = secrets.randbits(NUMBER_BITS)
 
     def keep(self, writing: Writing) -> int:
-        """Returns the number that stands for the writing; raises Refused, and gives it up, when there are too many."""
-        if len(self._writings) >= MAX_WRITINGS:
-            writing.give_up()
-            raise Refused("busy", "Too many files are being written.")
+        """Returns the number that stands for the writing."""
         self._count += 1
         self._writings[self._count] = writing
         return self._count
@@ -58,15 +54,3 @@ class State:
         """What the operations have touched is no change by code. Call it after each that is in CHANGING."""
         touched, self._touched = self._touched, []
         self.home.absorb(touched)
-
-
-def path_of(place: Place) -> bytes | None:
-    """The path from the root, whatever links led to it; None if the folder is gone."""
-    try:
-        # /proc/self/fd would tell it, too, but gVisor closes that to a process that cannot be traced.
-        os.fchdir(place.folder)
-        return os.getcwdb() + b"/" + place.name
-    except OSError:
-        return None
-    finally:
-        os.chdir("/")

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from cellhouse_files.entries import Entry, entry_of, etag_of
+from cellhouse_files.parts import Parts
 from cellhouse_files.paths import Place
 from cellhouse_files.refusals import Refused
 
-# The changes of an execution leave out names that begin so.
-PART_PREFIX = b".cellhouse-part-"
-PART_RANDOM_BYTES = 8
 NEW_FILE_MODE = 0o644
-CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ANY = "*"
 
 
@@ -61,15 +57,15 @@ def target_status(place: Place) -> os.stat_result | None:
 class Writing:
     """Owns `place.folder`, and closes it at its end. `descriptor` is open to write, and belongs to whoever takes it."""
 
-    def __init__(self, path: bytes, place: Place, precondition: Precondition) -> None:
+    def __init__(self, path: bytes, place: Place, precondition: Precondition, parts: Parts) -> None:
         self.path = path
         self.place = place
         self._precondition = precondition
+        self._parts = parts
         self._is_over = False
-        self._part = PART_PREFIX + secrets.token_hex(PART_RANDOM_BYTES).encode()
         old = target_status(place)
         precondition.check(old)
-        self.descriptor = os.open(self._part, CREATE_FLAGS, 0o600, dir_fd=place.folder)
+        self._part, self.descriptor = parts.create(place.folder)
         os.fchmod(self.descriptor, stat.S_IMODE(old.st_mode) if old else NEW_FILE_MODE)
         self._identity = os.fstat(self.descriptor)
 
@@ -103,6 +99,5 @@ class Writing:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(self._part, dir_fd=self.place.folder)
+            self._parts.remove(self.place.folder, self._part)
             os.close(self.place.folder)

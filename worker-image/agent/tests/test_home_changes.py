@@ -8,11 +8,14 @@ from pathlib import Path
 
 from cellhouse_files.budget import MAX_ENTRIES, TooMuch
 from cellhouse_files.changes import HomeChanges
-from cellhouse_files.home_tree import MAX_DEPTH, MAX_WATCHES
+from cellhouse_files.home_tree import MAX_DEPTH
 from cellhouse_files.inotify import queued_bytes
+from cellhouse_files.watches import MAX_WATCHES
 
 # Far more CPU time than a look takes, for what does not test the limit.
 PLENTY_MS = 10_000.0
+# A file that the API is writing.
+PART = b".cellhouse-part-0123"
 
 
 class WithHome(unittest.TestCase):
@@ -23,7 +26,7 @@ class WithHome(unittest.TestCase):
     def setUp(self) -> None:
         self.addCleanup(os.chdir, os.getcwd())
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.home = HomeChanges(os.fsencode(self.folder), self.has_inotify)
+        self.home = HomeChanges(os.fsencode(self.folder), {PART}, self.has_inotify)
         self.addCleanup(self.home.close)
         self.home.renew(PLENTY_MS)
 
@@ -110,7 +113,7 @@ class Differences(WithHome):
         self.write(".cache/a")
         self.write("sub/.git/b")
         self.write("sub/__pycache__/c.pyc")
-        self.write(".cellhouse-part-0123")
+        self.write(os.fsdecode(PART))
         self.write("sub/file")
         (self.folder / "link").symlink_to("sub/file")
         (self.folder / "folder-link").symlink_to("sub")
@@ -120,6 +123,10 @@ class Differences(WithHome):
         (self.folder / "sub" / "file").unlink()
         (self.folder / "sub" / "file").symlink_to("/etc/passwd")
         self.assertEqual(self.look(), {"sub/file": "deleted"})
+
+    def test_a_file_of_the_users_that_is_called_like_a_part_counts(self) -> None:
+        self.write(".cellhouse-part-0124")
+        self.assertEqual(self.look(), {".cellhouse-part-0124": "created"})
 
     def test_a_link_in_the_place_of_a_folder_leads_nowhere(self) -> None:
         outside = Path(self.enterContext(tempfile.TemporaryDirectory()))

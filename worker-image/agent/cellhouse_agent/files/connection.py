@@ -38,8 +38,11 @@ class Connection:
 
     def __init__(self, handler: RequestHandler) -> None:
         stream = handler.detach()
-        # tornado watches its own descriptor, and closes it.
-        self._socket: socket.socket = stream.socket.dup()
+        # tornado watches its own descriptor, and closes it. It has none if the caller has hung up already: then nothing
+        # can be sent over this one.
+        self._socket: socket.socket = (
+            socket.socket(socket.AF_UNIX) if stream.closed() else stream.socket.dup()
+        )
         stream.close()
         self._socket.setblocking(False)
         self._loop = asyncio.get_running_loop()

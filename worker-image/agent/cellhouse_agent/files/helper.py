@@ -1,4 +1,4 @@
-"""The agent's side of the helper that acts on files as the user (cellhouse_files/server.py describes the protocol).
+"""Asks the helper that acts on files as the user (cellhouse_files/server.py describes the protocol).
 
 States: starting -> ready -> ended. One that has ended is replaced; whatever it was asked is refused as `unavailable`.
 """
@@ -6,27 +6,25 @@ States: starting -> ready -> ended. One that has ended is replaced; whatever it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
-import signal
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from cellhouse_agent.execute import execute
+from cellhouse_agent.files.helper_upkeep import keep_helper
 from cellhouse_agent.log import log_event
+from cellhouse_files.parts import make_memory
 from cellhouse_files.server import CHANGING, MAX_DESCRIPTORS, MAX_PACKET_BYTES
 from cellhouse_files.start import Forked
 
-COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_files"]
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 30.0
+# Nobody waits for the answer to the first order.
+TAKE_OVER = {"id": 0, "do": "take_over_parts"}
 # An operation has at most this long to answer: far longer than deleting all that fits on the disks takes. A helper that
 # is silent for longer is stuck, and is replaced.
 ANSWER_TIMEOUT_SECONDS = 120.0
-REAP_POLL_SECONDS = 0.01
 
 type Fields = dict[str, Any]
 
@@ -62,7 +60,9 @@ class FilesHelper:
         self.changes = 0
         self.on_ready: Callable[[], None] = _nobody_asked
         self.on_ended: Callable[[], None] = _nobody_asked
-        self._upkeep = asyncio.create_task(self._keep(first))
+        # Where the helper notes which parts of files it has: those of one that was killed are removed by the next.
+        self._parts: int | None = make_memory()
+        self._upkeep = asyncio.create_task(keep_helper(first, self._serve))
 
     async def ask(self, do: str, fields: Fields) -> Answered:
         """Have an operation carried out. Raises FileRefused."""
@@ -109,6 +109,8 @@ class FilesHelper:
         """End the helper."""
         self._upkeep.cancel()
         await asyncio.wait([self._upkeep])
+        close_descriptor(self._parts)
+        self._parts = None
 
     def _forget(self, number: int, answer: asyncio.Future[Answered]) -> None:
         """Nobody wants the answer any more."""
@@ -127,48 +129,6 @@ class FilesHelper:
             raise FileRefused("busy", "Too many file operations wait.") from error
         except OSError as error:
             raise FileRefused("unavailable", "The file operations start again.") from error
-
-    async def _keep(self, first: Forked | None) -> None:
-        """Run helpers, one after the other. One that ends soon is replaced after a longer pause."""
-        pause = FIRST_PAUSE_SECONDS
-        if first:
-            await self._run_forked(first)
-            await asyncio.sleep(pause)
-        while True:
-            started = self._loop.time()
-            try:
-                await self._run_executed()
-            except OSError as error:
-                log_event("no_files_helper", reason=str(error.strerror))
-            has_lived = self._loop.time() - started > LONGEST_PAUSE_SECONDS
-            pause = FIRST_PAUSE_SECONDS if has_lived else min(2 * pause, LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(pause)
-
-    async def _run_forked(self, forked: Forked) -> None:
-        try:
-            await self._serve(forked.control)
-        finally:
-            os.kill(forked.pid, signal.SIGKILL)
-            while os.waitpid(forked.pid, os.WNOHANG)[0] == 0:
-                await asyncio.sleep(REAP_POLL_SECONDS)
-
-    async def _run_executed(self) -> None:
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            child = await execute(COMMAND, ENVIRONMENT, theirs.fileno(), null)
-        except OSError:
-            control.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(null)
-        try:
-            await self._serve(control)
-        finally:
-            if child.returncode is None:
-                child.send_signal(signal.SIGKILL)
-            await child.wait()
 
     async def _serve(self, control: socket.socket) -> None:
         """Take the answers of one helper until it ends."""
@@ -206,6 +166,9 @@ class FilesHelper:
         message = json.loads(packet)
         if "ready" in message:
             self._control = control
+            # If the helper has died already, that is noticed by itself.
+            with contextlib.suppress(FileRefused):
+                self._send(TAKE_OVER, self._parts)
             self._is_ready.set()
             self.on_ready()
             return

@@ -51,12 +51,14 @@ class TransferHandler(FilesHandler):
     async def take_body(
         self, take: Callable[[AsyncIterator[memoryview]], Awaitable[Fields]]
     ) -> None:
-        """Ask for the body, hand its pieces to `take`, and answer with what that returns. A cut has no answer."""
+        """Hand the pieces of the body to `take`, and answer with what that returns. A cut has no answer.
+
+        `take` is called in any case, so that it gives up what was begun. The body is asked for with the first piece.
+        """
         connection = Connection(self)
         try:
-            await connection.send(CONTINUE)
             try:
-                done = await take(Body(connection, self.request.headers).pieces())
+                done = await take(self._pieces(connection))
             except (FileRefused, MalformedMessage) as error:
                 status, body = refusal_of(error) or (500, {"error": "internal"})
                 await connection.answer(status, body)
@@ -67,3 +69,8 @@ class TransferHandler(FilesHandler):
             return
         finally:
             connection.close()
+
+    async def _pieces(self, connection: Connection) -> AsyncIterator[memoryview]:
+        await connection.send(CONTINUE)
+        async for piece in Body(connection, self.request.headers).pieces():
+            yield piece

@@ -19,12 +19,12 @@ from cellhouse_files.archives.tar_header import (
 )
 from cellhouse_files.archives.walk import Found, walk
 from cellhouse_files.fields import path_field
+from cellhouse_files.parts import Parts
 from cellhouse_files.paths import open_path
 from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-from cellhouse_files.writing import PART_PREFIX
 
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 END = b"\0" * (2 * BLOCK_BYTES)
@@ -36,18 +36,18 @@ ZIP_FIRST_YEAR = 1980
 ZIP_LAST_YEAR = 2107
 
 
-def read_archive(_state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
+def read_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
     """Write a folder's archive to the descriptor. FIFOs, sockets and devices are left out; zip has no links either."""
     if descriptor is None:
         raise Refused("busy", "There is no descriptor.")
     folder = open_path(path_field(fields), os.O_RDONLY | os.O_DIRECTORY)
     make = _write_zip if fields["format"] == "zip" else _write_tar
-    yield from make(folder, Sink(descriptor))
+    yield from make(_members(folder, state.parts), Sink(descriptor))
     return Answer({})
 
 
-def _write_tar(folder: int, sink: Sink) -> Turns[None]:
-    for found in _members(folder):
+def _write_tar(members: Iterator[Found], sink: Sink) -> Turns[None]:
+    for found in members:
         mode, modified_at = stat.S_IMODE(found.status.st_mode) & 0o777, int(found.status.st_mtime)
         if stat.S_ISDIR(found.status.st_mode):
             header = Header(found.path + b"/", FOLDER, 0, mode, modified_at)
@@ -69,13 +69,13 @@ def _write_tar(folder: int, sink: Sink) -> Turns[None]:
     yield from sink.write(END)
 
 
-def _write_zip(folder: int, sink: Sink) -> Turns[None]:
+def _write_zip(members: Iterator[Found], sink: Sink) -> Turns[None]:
     # Imported only where somebody wants a zip archive: it takes a megabyte.
     import zipfile
 
     buffer = _Buffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=ZIP_LEVEL) as archive:
-        for found in _members(folder):
+        for found in members:
             if stat.S_ISLNK(found.status.st_mode):
                 continue
             is_folder = stat.S_ISDIR(found.status.st_mode)
@@ -133,12 +133,12 @@ def _zip_time(modified_at: float) -> tuple[int, int, int, int, int, int]:
     return year, month, day, hour, minute, second
 
 
-def _members(folder: int) -> Iterator[Found]:
+def _members(folder: int, parts: Parts) -> Iterator[Found]:
     """What an archive can hold: files, folders and links, but not files that are just being written."""
     for found in walk(folder):
         mode = found.status.st_mode
         is_kept = stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
-        if is_kept and not found.name.startswith(PART_PREFIX):
+        if is_kept and found.name not in parts:
             yield found
 
 

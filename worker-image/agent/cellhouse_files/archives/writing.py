@@ -115,7 +115,7 @@ class Unpacking:
         path = b"/".join((self._path.rstrip(b"/"), *parts))
         place = Place(os.dup(self._folder), parts[-1])
         try:
-            writing = Writing(path, place, Precondition())
+            writing = Writing(path, place, Precondition(), self._state.parts)
         except (OSError, Refused):
             os.close(place.folder)
             raise

@@ -41,7 +41,7 @@ def write_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[A
     precondition = precondition_field(fields)
     place = place_behind_links(path)
     try:
-        writing = Writing(path, place, precondition)
+        writing = Writing(path, place, precondition, state.parts)
     except (OSError, Refused):
         os.close(place.folder)
         raise
@@ -89,4 +89,13 @@ def give_up_write(state: State, fields: Fields, _descriptor: int | None) -> Turn
     """Leave the target as it was."""
     yield from ()
     state.take(fields["writing"]).give_up()
+    return Answer({})
+
+
+def take_over_parts(state: State, _fields: Fields, descriptor: int | None) -> Turns[Answer]:
+    """Remove what a helper that was killed has left. The agent's first order, with the memory of all helpers."""
+    yield from ()
+    if descriptor is None:
+        raise Refused("busy", "There is no descriptor.")
+    state.parts.take_over(descriptor)
     return Answer({})

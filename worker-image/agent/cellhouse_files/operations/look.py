@@ -7,7 +7,7 @@ import binascii
 import heapq
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Container, Generator
 
 from cellhouse_files.entries import entry_of, look_at
 from cellhouse_files.fields import path_field
@@ -44,10 +44,11 @@ def stat_file(_state: State, fields: Fields, _descriptor: int | None) -> Turns[A
         os.close(place.folder)
 
 
-def list_folder(_state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
+def list_folder(state: State, fields: Fields, _descriptor: int | None) -> Turns[Answer]:
     """One page of a folder's entries, as JSON in a file in memory, for it may be long."""
     path = path_field(fields)
-    listing = Listing(path, fields["depth"], _position(fields.get("after")), fields["limit"])
+    after = _position(fields.get("after"))
+    listing = Listing(path, fields["depth"], after, fields["limit"], hidden=state.parts)
     folder = open_folder(path)
     yield from listing.look_into(folder, ())
     memory = os.memfd_create("listing")
@@ -74,7 +75,16 @@ def position_of(names: tuple[bytes, ...]) -> str:
 class Listing:
     """Collects a page: folders before what is in them, names in the order of their bytes."""
 
-    def __init__(self, root: bytes, depth: int, after: tuple[bytes, ...], limit: int) -> None:
+    def __init__(
+        self,
+        root: bytes,
+        depth: int,
+        after: tuple[bytes, ...],
+        limit: int,
+        hidden: Container[bytes],
+    ) -> None:
+        # Names that are not listed.
+        self._hidden = hidden
         self._root = root
         self._depth = min(depth, MAX_DEPTH)
         self._after = after
@@ -120,7 +130,7 @@ class Listing:
             for entry in entries:
                 name = os.fsencode(entry.name)
                 self._looked += 1
-                if name >= first:
+                if name >= first and name not in self._hidden:
                     names.append(name)
                 if len(names) >= 2 * count + ENTRIES_PER_TURN:
                     names = heapq.nsmallest(count, names)

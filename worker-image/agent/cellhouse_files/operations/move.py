@@ -10,6 +10,7 @@ import stat
 from cellhouse_files.entries import look_at
 from cellhouse_files.fields import path_field
 from cellhouse_files.operations.content import copy_bytes
+from cellhouse_files.parts import Parts
 from cellhouse_files.paths import Place, place_of
 from cellhouse_files.refusals import Refused
 from cellhouse_files.server import Answer, Fields
@@ -35,7 +36,7 @@ def move_file(state: State, fields: Fields, _descriptor: int | None) -> Turns[An
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            yield from _move_to_other_disk(old, goal)
+            yield from _move_to_other_disk(old, goal, state.parts)
         return Answer({"entry": look_at(goal, *new)})
 
 
@@ -47,7 +48,7 @@ def _exists(place: Place) -> bool:
     return True
 
 
-def _move_to_other_disk(old: Place, goal: bytes) -> Turns[None]:
+def _move_to_other_disk(old: Place, goal: bytes, parts: Parts) -> Turns[None]:
     """The home, /tmp and /dev/shm are disks of their own: between them, a file is copied, then deleted."""
     status = os.stat(old.name, dir_fd=old.folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
@@ -57,7 +58,7 @@ def _move_to_other_disk(old: Place, goal: bytes) -> Turns[None]:
     try:
         place = place_of(goal)
         try:
-            writing = Writing(goal, place, Precondition())
+            writing = Writing(goal, place, Precondition(), parts)
         except (OSError, Refused):
             os.close(place.folder)
             raise

@@ -9,6 +9,7 @@ from cellhouse_files.operations.content import (
     finish_write,
     give_up_write,
     read_file,
+    take_over_parts,
     write_file,
 )
 from cellhouse_files.operations.delete import delete_file
@@ -31,4 +32,5 @@ OPERATIONS: dict[str, Operation] = {
     "write_archive": write_archive,
     "look_for_changes": look_for_changes,
     "renew_look": renew_look,
+    "take_over_parts": take_over_parts,
 }

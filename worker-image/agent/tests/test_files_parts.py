@@ -1,0 +1,132 @@
+"""The parts of files that are being written: who sees them, and who removes them when their helper is killed."""
+
+import asyncio
+import os
+import shutil
+import signal
+import unittest
+
+from cellhouse_files.archives.tar_header import FILE, Header, header_bytes
+from cellhouse_files.parts import MAX_PARTS
+from tests.with_archives import WithArchives
+from tests.with_files import PATIENCE_SECONDS, helpers
+
+# Like a part, but the user's own.
+OWN = ".cellhouse-part-0123456789abcdef"
+
+
+class WithParts(WithArchives):
+    """Begins to write files."""
+
+    async def begin(self, name: str, content: bytes = b"half") -> int:
+        """Begin to write a file, and write a part of it; returns the number of the writing."""
+        answer = await self.helper.ask("write", {"path": self.path(name)})
+        with os.fdopen(answer.descriptor or 0, "wb") as file:
+            file.write(content)
+        return int(answer.fields["writing"])
+
+    def names(self, folder: str = "") -> list[str]:
+        """What is in the folder, as user code sees it."""
+        return sorted(os.listdir(self.path(folder)))
+
+    async def kill_helper(self) -> None:
+        """Kill the helper, and wait for the next."""
+        (pid,) = helpers()
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while pid in helpers():
+                await asyncio.sleep(0.01)
+            await self.helper.wait_ready()
+
+
+class Seen(WithParts):
+    """Who sees a part."""
+
+    async def test_listings_and_archives_leave_out_parts_and_nothing_else(self) -> None:
+        await self.write(OWN, b"own")
+        writing = await self.begin("file")
+        self.assertEqual(len(self.names()), 2)
+        answer = await self.helper.ask("list", {"path": self.folder, "depth": 1, "limit": 10})
+        page = os.pread(answer.descriptor or 0, answer.fields["size"], 0)
+        os.close(answer.descriptor or 0)
+        self.assertEqual(page.count(b'"name"'), 1)
+        self.assertIn(OWN.encode(), page)
+        packed = await self.pack("")
+        self.assertEqual(packed.count(b".cellhouse-part-"), 1)
+        self.assertIn(OWN.encode(), packed)
+        await self.helper.ask("finish_write", {"writing": writing})
+        self.assertEqual(self.names(), [OWN, "file"])
+
+    async def test_there_are_only_so_many(self) -> None:
+        writings = [await self.begin(f"file-{number}") for number in range(MAX_PARTS)]
+        await self.refused("busy", "write", "one-more")
+        await self.helper.ask("give_up_write", {"writing": writings.pop()})
+        writings.append(await self.begin("one-more"))
+        for writing in writings:
+            await self.helper.ask("finish_write", {"writing": writing})
+        self.assertEqual(len(self.names()), MAX_PARTS)
+
+
+class Killed(WithParts):
+    """What the next helper removes."""
+
+    async def test_the_parts_of_a_helper_that_was_killed_are_removed_and_no_file_of_the_users(
+        self,
+    ) -> None:
+        await self.write(OWN, b"own")
+        await self.write("sub/deep/kept", b"old", make_parents=True)
+        await self.begin("file")
+        await self.begin("sub/deep/kept")
+        await self.begin("sub/deep/new", b"")
+        await self.kill_helper()
+        await self.ask("stat")
+        self.assertEqual(self.names(), [OWN, "sub"])
+        self.assertEqual(self.names("sub/deep"), ["kept"])
+        self.assertEqual(await self.read("sub/deep/kept"), b"old")
+
+    async def test_the_part_of_a_member_of_an_archive_is_removed(self) -> None:
+        pipe, unpacking = await self.begin_unpacking()
+        await pipe.write(memoryview(header_bytes(Header(b"a/b", FILE, 1_000)) + b"half"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "a" not in self.names() or not self.names("a"):
+                await asyncio.sleep(0.01)
+        await self.kill_helper()
+        await asyncio.wait([unpacking])
+        self.assertIsNotNone(unpacking.exception())
+        await self.ask("stat")
+        self.assertEqual(self.names("a"), [])
+
+    async def test_what_code_has_put_in_the_place_of_a_part_stays(self) -> None:
+        for name in ("exchanged", "folder", "link", "gone"):
+            os.mkdir(self.path(name))
+            await self.begin(f"{name}/file")
+        parts = {
+            name: self.path(f"{name}/{self.names(name)[0]}") for name in os.listdir(self.folder)
+        }
+        await self.write("users", b"user's")
+        os.rename(self.path("users"), parts["exchanged"])
+        os.unlink(parts["folder"])
+        os.mkdir(parts["folder"])
+        os.rename(parts["link"], self.path("taken"))
+        os.symlink("../taken", parts["link"])
+        shutil.rmtree(self.path("gone"))
+        await self.kill_helper()
+        await self.ask("stat")
+        with open(parts["exchanged"], "rb") as file:
+            self.assertEqual(file.read(), b"user's")
+        self.assertTrue(os.path.isdir(parts["folder"]))
+        self.assertTrue(os.path.islink(parts["link"]))
+        self.assertTrue(os.path.exists(self.path("taken")))
+
+    async def test_each_helper_removes_what_the_one_before_has_left(self) -> None:
+        for number in range(3):
+            await self.begin(f"file-{number}")
+            await self.kill_helper()
+            await self.ask("stat")
+            self.assertEqual(self.names(), [])
+        await self.write("file", b"whole")
+        self.assertEqual(self.names(), ["file"])
+
+
+if __name__ == "__main__":
+    unittest.main()
