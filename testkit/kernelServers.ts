@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { PoolId, WorkerId } from '../src/domain/ids.ts';
@@ -14,6 +13,7 @@ import { newId } from '../src/process/newId.ts';
 import { askEngine } from '../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../src/runtime/docker/dockerRuntime.ts';
 import { socketAddress } from '../src/runtime/docker/socketAddress.ts';
+import { asRoot } from './asRoot.ts';
 import { imageWithPackage } from './imageWithPackage.ts';
 
 export interface KernelServer {
@@ -178,13 +178,7 @@ async function residentMemory(
   const look = `for folder in /proc/[0-9]*; do
     case "$(tr '\\0' ' ' < $folder/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' $folder/status; exit;; esac
   done`;
-  const exec = await new Docker().getContainer(containerId).exec({
-    Cmd: ['sh', '-c', look],
-    AttachStdout: true,
-    // With a terminal, Docker does not frame the output.
-    Tty: true,
-  });
-  const printed = await text(await exec.start({ Tty: true }));
+  const printed = await asRoot(containerId, ['sh', '-c', look]);
   const bytesOf = (field: string) =>
     1_024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(printed)?.[1] ?? Number.NaN);
   const bytes = bytesOf('VmRSS');

@@ -1,14 +1,13 @@
 /** How a worker replaces its kernel: with its fork server killed, on full disks, and among multiplying processes. */
 
 import { randomUUID } from 'node:crypto';
-import { text } from 'node:stream/consumers';
-import Docker from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
 import { createKernelRunner, type KernelRunner, textOf } from '../../testkit/kernelRunner.ts';
 import { startAgent } from '../../testkit/kernelServers.ts';
 import { until } from '../../testkit/until.ts';
+import { forkServers } from '../support/forkServers.ts';
 
 let agent: Awaited<ReturnType<typeof startAgent>>;
 let runner: KernelRunner;
@@ -39,44 +38,16 @@ async function run(code: string): Promise<string> {
 const isForked = async () =>
   (await run('print(open("/proc/self/cmdline").read())')).includes('fork_server');
 
-/**
- * Run as root of the container, since fork servers run as the agent's user. Prints them, and kills them if asked to.
- */
-async function forkServers(isKilled = false): Promise<string[]> {
-  const code = `
-import os, signal
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        command = open(f"/proc/{pid}/cmdline").read()
-        is_agents = "Uid:\\t64001" in open(f"/proc/{pid}/status").read()
-    except OSError:
-        continue
-    if "fork_server" in command and is_agents:
-        print(pid)
-        if ${isKilled ? 'True' : 'False'}:
-            os.kill(int(pid), signal.SIGKILL)
-`;
-  const container = new Docker().getContainer(agent.containerId);
-  const exec = await container.exec({
-    Cmd: ['python3', '-I', '-c', code],
-    AttachStdout: true,
-    AttachStderr: true,
-    // With a terminal Docker does not frame the output.
-    Tty: true,
-  });
-  return (await text(await exec.start({ Tty: true }))).split(/\s+/).filter(Boolean);
-}
-
 it('a worker goes on when its fork server is killed, starts the next kernel without one, and then another fork server', async () => {
   expect(await isForked()).toBe(true);
   await run('kept = 1');
-  const [first] = await forkServers(true);
+  const [first] = await forkServers(agent.containerId, 'kill');
   expect(first).toBeDefined();
   expect(await run('print(kept)')).toBe('1');
   await restart();
   expect(await isForked()).toBe(false);
   await until('another fork server', async () => {
-    const [another] = await forkServers();
+    const [another] = await forkServers(agent.containerId, 'list');
     return another !== undefined && another !== first;
   });
   await until('a forked kernel', async () => {
@@ -86,7 +57,7 @@ it('a worker goes on when its fork server is killed, starts the next kernel with
 });
 
 it('a worker reports correctly how a kernel without a fork server ended', async () => {
-  await forkServers(true);
+  await forkServers(agent.containerId, 'kill');
   const { outcome } = await runner.run('import os, signal; os.kill(os.getpid(), signal.SIGKILL)');
   expect(outcome).toMatchObject({
     status: 'ERROR',

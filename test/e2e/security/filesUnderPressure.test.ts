@@ -3,13 +3,17 @@
  * something. Each costs an error, never a hang, the agent, or the content of another file.
  */
 import { Readable } from 'node:stream';
-import { buffer, text } from 'node:stream/consumers';
-import Docker from 'dockerode';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { asRoot } from '../../../testkit/asRoot.ts';
 import { TIERS } from '../../support/probes.ts';
 import { type FilesOfAgent, useFilesOfAgent } from '../../support/workerFiles.ts';
 
 const MIB = 1_048_576;
+/** No other process has these ids. */
+const KILL_HELPER = `for folder in /proc/[0-9]*; do
+  grep -qE '^Uid:.64001.*64002$' $folder/status && kill -9 \${folder#/proc/}; done`;
+
 describe.each(TIERS)('under %s, a file operation', (tier) => {
   const worker = useFilesOfAgent(tier);
   const python = (code: string) => worker().python(code);
@@ -131,8 +135,7 @@ except OSError:
     while ((await worker().parts()) === '[]');
     expect((await worker().listAll('.')).filter(({ name }) => name.includes('part'))).toEqual([]);
     // Only root can do this.
-    await asRoot(`for folder in /proc/[0-9]*; do
-      grep -qE '^Uid:.64001.*64002$' $folder/status && kill -9 \${folder#/proc/}; done; true`);
+    await asRoot(worker().agent.containerId, ['sh', '-c', KILL_HELPER]);
     const seen = new Set<string>();
     do {
       seen.add(await outcome((files) => files.stat('.')));
@@ -149,13 +152,6 @@ except OSError:
     expect(await outcome((files) => files.read('/proc/1/environ'))).toBe('permission_denied');
     expect(await python('print(6 * 7)')).toBe('42\n');
   });
-
-  const asRoot = async (command: string): Promise<void> => {
-    const exec = await new Docker()
-      .getContainer(worker().agent.containerId)
-      .exec({ Cmd: ['sh', '-c', command], AttachStdout: true, Tty: true });
-    await text(await exec.start({ Tty: true }));
-  };
 
   it.skipIf(tier === 'runsc')('goes on while a kernel is killed for its memory', async () => {
     const greedy = worker().runner.run('data = []\nwhile True: data.append(bytearray(10_000_000))');

@@ -2,13 +2,13 @@
  * A user may choose any environment variable, also those that make a loader, Python or a shell run code. They must reach
  * no process but the user's. Each process that has them leaves a mark, whose owner is the process's user.
  */
-import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../../src/domain/worker.ts';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
 import { containerOf, execute, restartKernel } from '../../../testkit/interpreter.ts';
 import { until } from '../../../testkit/until.ts';
+import { forkServers } from '../../support/forkServers.ts';
 import { TIERS } from '../../support/probes.ts';
 
 const KERNEL_UID = 64_002;
@@ -51,22 +51,6 @@ for name in os.listdir("${MARKS}"):
     owners.setdefault(name.partition(".")[0], set()).add(os.stat(f"${MARKS}/{name}").st_uid)
 loaded = any("${LOADED}" in open(f"${MARKS}/{n}").read() for n in os.listdir("${MARKS}") if n.startswith("loader"))
 print(json.dumps([{kind: sorted(found) for kind, found in sorted(owners.items())}, loaded]))
-`;
-
-/** Kills the fork server, which runs as the agent's user. Run as root of the container. Prints how many there were. */
-const KILL_FORK_SERVER = `
-import os, signal
-count = 0
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        command = open(f"/proc/{pid}/cmdline").read()
-        is_agents = "Uid:\\t64001" in open(f"/proc/{pid}/status").read()
-    except OSError:
-        continue
-    if "fork_server" in command and is_agents:
-        os.kill(int(pid), signal.SIGKILL)
-        count += 1
-print(count)
 `;
 
 const docker = new Docker(
@@ -112,13 +96,7 @@ describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
   });
 
   it('reach no process of another user when the fork server was killed, and a kernel is executed', async () => {
-    const container = docker.getContainer(await containerOf(gateway, 'mallory'));
-    const exec = await container.exec({
-      Cmd: ['/usr/bin/python3', '-I', '-c', KILL_FORK_SERVER],
-      Tty: true,
-      AttachStdout: true,
-    });
-    expect((await text(await exec.start({ Tty: true }))).trim()).toBe('1');
+    expect(await forkServers(await containerOf(gateway, 'mallory'), 'kill')).toHaveLength(1);
     await restartKernel(gateway, 'mallory');
     expect(await run('import os; print(os.environ["SECRET"])')).toBe('never in a log\n');
     await expectOnlyTheUsers();

@@ -34,8 +34,7 @@ class Beside(WithArchives):
         await self.ask("delete", "file")
 
     async def test_a_long_deletion_delays_no_other_operation(self) -> None:
-        os.mkdir(self.path("many"))
-        os.chown(self.path("many"), KERNEL_UID, KERNEL_UID)
+        self.make_folder("many")
         for number in range(MANY_FILES):
             os.close(os.open(self.path(f"many/{number}"), os.O_CREAT | os.O_WRONLY))
         deleting = asyncio.create_task(self.ask("delete", "many", recursive=True))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 
 from cellhouse_agent.files.helper import Answered, FileRefused
 from cellhouse_agent.files.pipes import Pipe
@@ -21,6 +22,11 @@ LONGEST_NAME = "n" * MAX_NAME_BYTES
 NOT_UTF8 = b"bad-\xff"
 
 type Begun = asyncio.Task[Answered]
+
+
+def is_file(path: str) -> bool:
+    """Whether it is a regular file, and not a link to one."""
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def member(name: bytes, content: bytes = b"", kind: bytes = FILE) -> bytes:
@@ -94,7 +100,7 @@ class WithArchives(WithFiles):
         for above, folders, files in os.walk(self.path(name)):
             inner = os.path.relpath(above, self.path(name))
             found.update({os.path.normpath(f"{inner}/{folder}"): None for folder in folders})
-            for file in files:
+            for file in filter(lambda name: is_file(f"{above}/{name}"), files):
                 with open(f"{above}/{file}", "rb") as opened:
                     found[os.path.normpath(f"{inner}/{file}")] = opened.read()
         return found

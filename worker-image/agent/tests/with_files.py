@@ -29,6 +29,11 @@ class WithFiles(unittest.IsolatedAsyncioTestCase):
         """The absolute path of a name in the folder."""
         return f"{self.folder}/{name}"
 
+    def make_folder(self, name: str) -> None:
+        """Make a folder that belongs to the user."""
+        os.mkdir(self.path(name))
+        os.chown(self.path(name), KERNEL_UID, KERNEL_UID)
+
     async def ask(self, do: str, name: str = "", **fields: Any) -> dict[str, Any]:
         """The fields of the answer; a descriptor in it is closed when the test ends."""
         answer = await self.helper.ask(do, {"path": self.path(name), **fields})
