@@ -59,6 +59,8 @@ class Execution:
         self.wants_exit = False
         # The kernel says that threads or tasks of earlier code ran in it, too.
         self.has_other_code = False
+        # It says that threads or tasks still run in it, now that this code has ended.
+        self.leaves_code = False
         self.reply: JsonObject | None = None
         self.output_bytes = 0
         self._kept_bytes = 0
@@ -100,6 +102,7 @@ class Execution:
         elif state == "idle" and content.get("end_key") == self.end_key:
             self.is_done = True
             self.has_other_code = content.get("has_other_code") is True
+            self.leaves_code = content.get("leaves_code") is True
 
     def start(self) -> None:
         """Write `busy`, once. The executor calls this, too: the kernel may end before it has sent its own `busy`."""

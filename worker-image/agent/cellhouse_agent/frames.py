@@ -19,7 +19,7 @@ NO_PARENT = b"{}"
 class FrameWriter:
     """Makes frames and appends them to the replay buffer: output only if there is room, the others always.
 
-    `parent` and `content` are JSON objects, encoded.
+    `parent` and `content` are JSON objects, encoded. An execution runs from its `busy` to its reply.
     """
 
     def __init__(self, buffer: ReplayBuffer, boot_id: str, max_message_bytes: int) -> None:
@@ -35,25 +35,29 @@ class FrameWriter:
             content["reason"] = reason
         # The `busy` and `idle` of a short execution are sent together with its output and reply.
         can_wait = state != "restarting"
-        self._buffer.append(self._frame("iopub", "status", parent, dump(content)), can_wait)
+        if state == "busy":
+            self._buffer.shares.begin(parent)
+        self._buffer.append(self._frame("iopub", "status", parent, dump(content)), can_wait, parent)
 
     def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
         """An output of an execution; false when the replay buffer has no room for it."""
         frame = self._frame("iopub", msg_type, parent, content)
-        if not self._buffer.has_room(sum(map(len, frame))):
+        if not self._buffer.has_room(sum(map(len, frame)), parent):
             return False
-        self._buffer.append(frame)
+        self._buffer.append(frame, owner=parent)
         return True
 
     def gap(self, parent: bytes, content: JsonObject) -> None:
         """Report output of an execution that could not be kept."""
-        self._buffer.append(self._frame("iopub", "cellhouse_gap", parent, dump(content)))
+        frame = self._frame("iopub", "cellhouse_gap", parent, dump(content))
+        self._buffer.append(frame, owner=parent)
 
     def reply(self, parent: bytes, content: JsonObject, report: JsonObject) -> None:
         """The `execute_reply`, with the agent's report on the execution in its metadata."""
         metadata = dump({"cellhouse": report})
         frame = self._frame("shell", "execute_reply", parent, dump(content), metadata)
-        self._buffer.append(frame)
+        self._buffer.append(frame, owner=parent)
+        self._buffer.shares.end(parent)
 
     def _frame(
         self, channel: str, msg_type: str, parent: bytes, content: bytes, metadata: bytes = b"{}"

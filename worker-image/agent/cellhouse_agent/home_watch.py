@@ -3,6 +3,8 @@
 The helper's inotify tells without a question whether there may be changes at all, so code that changes nothing costs
 two system calls. The look before an execution is the look after the one before, less what the API changed.
 
+Executions may run at the same time. Nobody knows which of them made a change, so each is told of all, as shared.
+
 States: blind --renewed--> seeing --look--> seeing. Whatever goes wrong makes it blind, with the reason.
 """
 
@@ -11,8 +13,9 @@ from __future__ import annotations
 import asyncio
 
 from cellhouse_agent.files.helper import FileRefused, FilesHelper, close_descriptor
+from cellhouse_agent.look import Look
 from cellhouse_agent.other_code import OtherCode
-from cellhouse_agent.wire import Json, JsonObject
+from cellhouse_agent.wire import JsonObject
 from cellhouse_files.inotify import queued_bytes
 
 # A look takes some milliseconds. On a machine that is too busy for it, the code's end does not wait for ever.
@@ -22,24 +25,27 @@ RENEW_PAUSE_SECONDS = 1.0
 
 
 class HomeWatch:
-    """Of one worker. `begin` before each execution, then `end` or `look` after it."""
+    """Of one worker. `begin` before each execution gives a Look, and `end`, `look` or `lose` closes it."""
 
     def __init__(self, helper: FilesHelper) -> None:
         self._helper = helper
         self._loop = asyncio.get_running_loop()
         self._other_code = OtherCode()
+        # Of the executions that run.
+        self._open: set[Look] = set()
         # Why there is no last look; None if there is one.
         self._blind: str | None = "helper_away"
         # Readable if something may have changed since the last look. None if nobody can tell.
         self._signal: int | None = None
         # How much the API had changed at the last look. If it is more, the helper has taken signs from the queue.
         self._looked_at_api_change = 0
+        # The helper is asked one question at a time.
+        self._question = asyncio.Lock()
         self._renewal: asyncio.Task[None] | None = None
         self._must_renew_again = False
         self._renewed_at = -RENEW_PAUSE_SECONDS
-        self._began_at_api_change = 0
-        self._is_shared = False
-        self._was_blind: str | None = None
+        # A killed kernel may have changed something after its execution's report.
+        self._has_lost = False
         # A fresh helper has seen nothing yet.
         helper.on_ready = self.renew
         helper.on_ended = self._set_away
@@ -54,60 +60,65 @@ class HomeWatch:
         if self._renewal:
             await asyncio.wait([self._renewal])
 
-    def begin(self, kernel_pid: int | None) -> None:
-        """An execution is about to begin in this kernel."""
-        self._was_blind = self._blind
-        self._began_at_api_change = self._helper.changes
+    def begin(self, kernels: frozenset[int | None]) -> Look:
+        """An execution is about to begin. `kernels`: the processes of its own kernel and of those that run no code."""
         # Whoever changed something since the last look may go on.
-        self._is_shared = (
-            (self._blind is None and self._has_signs())
+        is_shared = (
+            bool(self._open)
+            or (self._blind is None and self._has_signs())
             or self._helper.is_changing
-            or self._other_code.runs_beside(kernel_pid)
+            or self._other_code.runs_beside(kernels)
         )
+        self._share()
+        look = Look(self._blind, is_shared, self._helper.changes)
+        self._open.add(look)
+        return look
 
-    def end(self, has_other_code: bool) -> JsonObject | None:
+    def end(self, look: Look, has_other_code: bool) -> JsonObject | None:
         """What it changed, if no look is needed. `has_other_code`: threads of earlier code ran in its kernel."""
-        self._is_shared = self._is_shared or has_other_code or self._has_api_changed()
-        must_look = self._helper.changes != self._looked_at_api_change
-        if self._was_blind or self._blind:
-            reason = self._was_blind or self._blind or ""
+        look.is_shared = look.is_shared or has_other_code or self._has_api_changed(look)
+        if look.reason is not None:
+            self._open.discard(look)
             self._renew_if_useful()
-            return self._report(None, reason)
-        if self._signal is None or must_look or self._has_signs():
+            return look.report()
+        must_look = self._helper.changes != self._looked_at_api_change
+        if self._signal is None or must_look or self._question.locked() or self._has_signs():
             return None
-        return self._report([], None)
+        self._open.discard(look)
+        return look.report()
 
-    async def look(self) -> JsonObject:
+    async def look(self, look: Look) -> JsonObject:
         """What it changed, by a look. Never raises."""
-        self._looked_at_api_change = self._helper.changes
-        try:
-            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
-                answer = await self._helper.ask("look_for_changes", {})
-        except (FileRefused, TimeoutError):
-            self._blind = "helper_away"
-            self.renew()
-            return self._report(None, self._blind)
-        fields = answer.fields
-        if not fields["is_watched"]:
-            self._set_signal(None)
-        if not fields["is_known"]:
-            self._blind = str(fields["reason"])
-            self.renew()
-        self._is_shared = self._is_shared or self._has_api_changed()
-        return self._report(fields["changes"], fields["reason"])
+        async with self._question:
+            if look.reason is None:
+                await self._tell_changes()
+        look.is_shared = look.is_shared or self._has_api_changed(look)
+        self._open.discard(look)
+        return look.report()
 
-    def lose(self) -> JsonObject:
+    def lose(self, look: Look) -> JsonObject:
         """What it changed is unknown: its kernel is being killed, and may change more until that is done."""
-        self._blind = "kernel_replaced"
-        return self._report(None, self._blind)
+        look.lose("kernel_replaced")
+        self._open.discard(look)
+        self._has_lost = True
+        if not self._open:
+            self._blind = "kernel_replaced"
+        return look.report()
+
+    def kernel_began(self) -> None:
+        """A lane's first kernel has made its own folders."""
+        self._share()
+        self.renew()
 
     def settle(self) -> None:
-        """All processes of the lost kernel have ended, and the next one has made its own folders."""
-        if self._blind:
+        """All processes of a lost kernel have ended, and the next one has made its own folders."""
+        self._share()
+        if self._blind or self._has_lost:
             self.renew()
+        self._has_lost = False
 
     def renew(self) -> None:
-        """Look at everything anew, in the background."""
+        """Look at everything anew, in the background. Executions that run are told what has changed so far."""
         self._must_renew_again = self._renewal is not None
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
@@ -119,10 +130,52 @@ class HomeWatch:
             await asyncio.wait([self._renewal])
         self._set_signal(None)
 
+    def _share(self) -> None:
+        """Somebody else may change something from now on."""
+        for look in self._open:
+            look.is_shared = True
+
+    def _set_blind(self, reason: str) -> None:
+        self._blind = reason
+        for look in self._open:
+            look.lose(reason)
+
     def _set_away(self) -> None:
-        self._blind = "helper_away"
+        self._set_blind("helper_away")
+
+    async def _tell_changes(self) -> None:
+        """Tell every open Look what has changed since the last one. Never raises."""
+        self._looked_at_api_change = self._helper.changes
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
+                answer = await self._helper.ask("look_for_changes", {})
+        except (FileRefused, TimeoutError):
+            self._set_blind("helper_away")
+            self.renew()
+            return
+        fields = answer.fields
+        if not fields["is_watched"]:
+            self._set_signal(None)
+        for look in self._open:
+            look.add(fields["changes"], fields["reason"])
+        if not fields["is_known"]:
+            self._blind = str(fields["reason"])
+            self.renew()
 
     async def _renew(self) -> None:
+        try:
+            async with self._question:
+                if self._blind is None and self._open:
+                    await self._tell_changes()
+                else:
+                    await self._look_at_all()
+        finally:
+            self._renewal = None
+            if self._must_renew_again:
+                self.renew()
+
+    async def _look_at_all(self) -> None:
+        """Forget the last look, of which no open Look needs to hear: they can not tell in any case."""
         try:
             self._renewed_at = self._loop.time()
             self._looked_at_api_change = self._helper.changes
@@ -132,10 +185,6 @@ class HomeWatch:
             self._blind = answer.fields["reason"]
         except (FileRefused, TimeoutError):
             self._blind = "helper_away"
-        finally:
-            self._renewal = None
-            if self._must_renew_again:
-                self.renew()
 
     def _renew_if_useful(self) -> None:
         """Something has changed since there were too many entries, so there may be fewer now."""
@@ -147,13 +196,10 @@ class HomeWatch:
     def _has_signs(self) -> bool:
         return self._signal is not None and queued_bytes(self._signal) > 0
 
-    def _has_api_changed(self) -> bool:
+    def _has_api_changed(self, look: Look) -> bool:
         """Whether the API changed something while the execution ran."""
-        return self._helper.changes != self._began_at_api_change or self._helper.is_changing
+        return self._helper.changes != look.began_at or self._helper.is_changing
 
     def _set_signal(self, descriptor: int | None) -> None:
         close_descriptor(self._signal)
         self._signal = descriptor
-
-    def _report(self, changes: list[Json] | None, reason: str | None) -> JsonObject:
-        return {"changes": changes, "reason": reason, "shared": self._is_shared}

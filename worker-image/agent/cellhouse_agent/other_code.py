@@ -21,14 +21,14 @@ class OtherCode:
     def __init__(self, counts: tuple[Path, ...] = COUNTS) -> None:
         present = [path for path in counts if path.exists()]
         self._count = CounterFile(present[0]) if present else None
-        self._quiet: tuple[int, str] | None = None
+        self._quiet: tuple[frozenset[int | None], str] | None = None
 
-    def runs_beside(self, kernel_pid: int | None) -> bool:
-        """Whether a process of the user runs that is not the kernel."""
-        counted = (kernel_pid or 0, self._count.read_text() if self._count else "")
+    def runs_beside(self, kernels: frozenset[int | None]) -> bool:
+        """Whether a process of the user runs that is none of these kernels."""
+        counted = (kernels, self._count.read_text() if self._count else "")
         if counted == self._quiet and counted[1]:
             return False
-        if any(pid != kernel_pid for pid in user_processes()):
+        if any(pid not in kernels for pid in user_processes()):
             return True
         self._quiet = counted
         return False

@@ -3,7 +3,8 @@
 Every frame has a `seq`, counted from 1 without gaps. Frames stay until they are acknowledged, so that a gateway that
 reconnects gets everything after the last frame it stored. A full buffer refuses output: the caller counts the output
 and reports a gap. Status messages and replies are always accepted. They are few, since the executor limits how many
-executions may have an end that is not stored.
+executions may have an end that is not stored. While several executions run, each has a share (shares.py), so that a
+flood of one leaves room for the others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+
+from cellhouse_agent.shares import Shares
 
 # The memory that a frame takes beside its bytes (object headers, table entry), so that small frames count fully.
 FRAME_OVERHEAD_BYTES = 150
@@ -25,6 +28,7 @@ class ReplayBuffer:
         self._capacity_bytes = capacity_bytes
         self._now = now
         self._frames: dict[int, bytes] = {}
+        self.shares = Shares()
         self._first_seq = 1
         self._last_seq = 0
         self._size_bytes = 0
@@ -48,12 +52,14 @@ class ReplayBuffer:
         """The memory that the held frames take."""
         return self._size_bytes
 
-    def has_room(self, body_bytes: int) -> bool:
-        """Whether output of this size may be appended."""
-        return self._size_bytes + body_bytes + FRAME_OVERHEAD_BYTES <= self._capacity_bytes
+    def has_room(self, body_bytes: int, owner: bytes = b"") -> bool:
+        """Whether output of this size may be appended for this execution."""
+        size = body_bytes + FRAME_OVERHEAD_BYTES
+        has_room = self._size_bytes + size <= self._capacity_bytes
+        return has_room and self.shares.may_hold(owner, size, self._capacity_bytes)
 
-    def append(self, body: Iterable[bytes], can_wait: bool = False) -> int:
-        """Append a frame and return its seq; never refuses.
+    def append(self, body: Iterable[bytes], can_wait: bool = False, owner: bytes = b"") -> int:
+        """Append a frame of this execution and return its seq; never refuses.
 
         `body` is the text of a JSON object without its first brace, in parts. In the frame, `seq` and `at` precede it.
         The parts are joined only here: each copy of a large frame takes time. A frame that can wait wakes the reader
@@ -63,7 +69,9 @@ class ReplayBuffer:
         head = b'{"seq":%d,"at":%.3f,' % (self._last_seq, self._now() * 1000)
         frame = b"".join((head, *body))
         self._frames[self._last_seq] = frame
-        self._size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
+        size = len(frame) + FRAME_OVERHEAD_BYTES
+        self._size_bytes += size
+        self.shares.add(owner, self._last_seq, size)
         if not can_wait or self._loop is None:
             self._tell()
         elif self._late is None and not self._grown.is_set():
@@ -81,8 +89,9 @@ class ReplayBuffer:
         if seq > self._last_seq:
             return
         while self._first_seq <= seq:
-            frame = self._frames.pop(self._first_seq)
-            self._size_bytes -= len(frame) + FRAME_OVERHEAD_BYTES
+            size = len(self._frames.pop(self._first_seq)) + FRAME_OVERHEAD_BYTES
+            self._size_bytes -= size
+            self.shares.free(self._first_seq, size)
             self._first_seq += 1
 
     def get(self, seq: int) -> bytes | None:

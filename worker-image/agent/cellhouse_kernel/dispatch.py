@@ -34,7 +34,7 @@ Message = dict[str, Any]
 _decode = json.JSONDecoder().decode
 # Taken before any user code runs, which may replace them.
 _count_threads, _all_tasks = _thread._count, asyncio.all_tasks
-IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s}'
+IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s,"leaves_code":%s}'
 
 
 class LinkKernel(CellKernel):
@@ -158,7 +158,11 @@ class LinkKernel(CellKernel):
 
     def _publish_idle(self, parent_id: str, end_key: str) -> None:
         """The last message of a request."""
-        content = IDLE % (end_key.encode(), b"true" if self._had_other_code else b"false")
+        content = IDLE % (
+            end_key.encode(),
+            b"true" if self._had_other_code else b"false",
+            b"true" if self._has_other_code() else b"false",
+        )
         message = pack_message(b"iopub", "status", parent_id, content)
         self.shell_channel.outbox.add_message(message)
 

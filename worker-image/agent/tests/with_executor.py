@@ -27,24 +27,10 @@ def request(
     return ExecuteRequest(msg_id, code, {"msg_id": msg_id}, timeout_ms, grace_ms, 1_000_000)
 
 
-class WithExecutor(unittest.IsolatedAsyncioTestCase):
-    """A worker without its socket."""
+class Frames(unittest.IsolatedAsyncioTestCase):
+    """What a worker has written for its gateway."""
 
-    async def asyncSetUp(self) -> None:
-        self.buffer = ReplayBuffer(10_000_000)
-        writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage())
-        self.launcher = KernelLauncher(cpus=1)
-        self.launcher.start()
-        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
-        await self.kernel.start()
-        self.work = asyncio.create_task(self.executor.run(self.kernel))
-
-    async def asyncTearDown(self) -> None:
-        self.work.cancel()
-        await asyncio.wait([self.work])
-        await self.kernel.end()
-        await self.launcher.close()
+    buffer: ReplayBuffer
 
     def frames(self, msg_id: str) -> list[dict[str, Any]]:
         """All frames of one execution so far."""
@@ -72,6 +58,26 @@ class WithExecutor(unittest.IsolatedAsyncioTestCase):
         async with asyncio.timeout(patience):
             while text not in "".join(f["content"].get("text", "") for f in self.frames(msg_id)):
                 await self.buffer.wait_for(self.buffer.last_seq + 1)
+
+
+class WithExecutor(Frames):
+    """A worker without its socket."""
+
+    async def asyncSetUp(self) -> None:
+        self.buffer = ReplayBuffer(10_000_000)
+        writer = FrameWriter(self.buffer, "boot", 16_777_216)
+        self.executor = Executor(self.buffer, writer, find_usage())
+        self.launcher = KernelLauncher(cpus=1)
+        self.launcher.start()
+        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
+        await self.kernel.start()
+        self.work = asyncio.create_task(self.executor.run(self.kernel))
+
+    async def asyncTearDown(self) -> None:
+        self.work.cancel()
+        await asyncio.wait([self.work])
+        await self.kernel.end()
+        await self.launcher.close()
 
     async def run_code(
         self, msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS

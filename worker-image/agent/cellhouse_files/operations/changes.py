@@ -6,15 +6,12 @@ import json
 import os
 
 from cellhouse_files.budget import TooMuch
+from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
 from cellhouse_files.changes import Change
 from cellhouse_files.entries import NS_PER_MS
 from cellhouse_files.server import Answer, Fields
 from cellhouse_files.state import State
 from cellhouse_files.turns import Turns
-
-# The gateway has the same limits (src/kernel/frames/readFiles.ts).
-MAX_CHANGES = 1_000
-MAX_CHANGES_BYTES = 65_536
 
 
 def renew_look(state: State, _fields: Fields, _descriptor: int | None) -> Turns[Answer]:

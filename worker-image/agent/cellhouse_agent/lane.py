@@ -1,0 +1,167 @@
+"""One kernel and its requests: runs them one at a time, in order, within their limits; keeps a kernel for the next.
+
+States: restarting (no kernel answers) -> idle -> busy -> idle ... . Lanes of one worker run beside each other.
+turn.py has what is of one execution, and supervision.py decides how it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from cellhouse_agent.ending import unstarted_report
+from cellhouse_agent.execution import Execution
+from cellhouse_agent.kept_kernel import KeptKernel
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.reply import made_reply
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.turn import LaneParts, Queued, Turn
+from cellhouse_agent.wire import KernelMessage
+
+# The most requests in the queue. A gateway keeps its own queue and sends one request after another, so a few suffice.
+MAX_QUEUED_REQUESTS = 64
+
+
+class Lane:
+    """A queue in front of a kernel.
+
+    `run` is its only task. The callbacks begin and end short executions themselves, and wake `run` for all else.
+    """
+
+    def __init__(self, parts: LaneParts) -> None:
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._kept = KeptKernel(parts.writer, parts.usage, parts.home, self._changed)
+        self._queue: deque[Queued] = deque()
+        self._turn: Turn | None = None
+        self._has_left_code = False
+        self._is_waiting = False
+        self._failure: Exception | None = None
+        self.stray_messages = 0
+
+    @property
+    def generation(self) -> int:
+        """How many kernels this lane has had."""
+        return self._kept.generation
+
+    @property
+    def state(self) -> str:
+        """`idle`, `busy` or `restarting`."""
+        if self._turn:
+            return "busy"
+        return "idle" if self._kept.is_ready else "restarting"
+
+    @property
+    def process_id(self) -> int | None:
+        """The process of the kernel."""
+        return self._kept.process_id
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the kernel runs no code at all, not even a thread or a task of earlier code."""
+        return self.state == "idle" and not self._has_left_code
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more requests may be queued."""
+        return len(self._queue) >= MAX_QUEUED_REQUESTS
+
+    def submit(self, request: ExecuteRequest) -> None:
+        """Queue a request that was never submitted before."""
+        self._queue.append(Queued(request, self.generation))
+        is_idle = self._is_waiting and not self._turn and not self._changed.is_set()
+        if is_idle and self._kept.is_ready and not self._is_home_renewing:
+            # Begin now, without waiting until `run` gets its turn.
+            try:
+                self._begin()
+            except Exception as error:
+                self._failure = error
+                self._changed.set()
+        else:
+            self._changed.set()
+
+    def refuse(self, request: ExecuteRequest) -> None:
+        """Answer a request that was interrupted before it came."""
+        self._end_unstarted(Queued(request, self.generation))
+
+    def interrupt(self, msg_id: str, is_new: bool) -> None:
+        """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
+        if self._turn and self._turn.msg_id == msg_id:
+            if is_new:
+                self._turn.interrupt()
+            return
+        for queued in self._queue:
+            if queued.request.msg_id == msg_id:
+                self._queue.remove(queued)
+                self._end_unstarted(queued)
+                return
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Set these in the environment of the kernel, before the next code, and of every kernel after it."""
+        self._kept.set_variables(variables)
+
+    async def restart(self) -> int:
+        """Replace the kernel; returns the new generation once it is ready."""
+        return await self._kept.restart()
+
+    def on_message(self, channel: str, message: KernelMessage) -> None:
+        """Handle a message from the kernel; only one that belongs to the running execution counts."""
+        if not self._turn or not self._turn.hear(channel, message):
+            self.stray_messages += 1
+
+    async def run(self, kernel: Kernel) -> None:
+        """
+        Serve for ever, beginning with a ready kernel.
+        Raises KernelStartError when no replacement can be started, and any error after which the agent cannot tell how
+        an execution ended.
+        """
+        self._kept.keep(kernel)
+        while True:
+            self._changed.clear()
+            if failure := self._failure or (self._turn and self._turn.failure):
+                raise failure
+            if self._turn and self._turn.is_looking:
+                await self._wait_for_word()
+            elif self._turn:
+                await self._turn.finish()
+            elif reason := self._kept.reason_to_replace():
+                self._has_left_code = False
+                await self._kept.replace(reason)
+            elif self._queue and self._parts.home and self._is_home_renewing:
+                await self._parts.home.renewed()
+            elif self._queue:
+                self._begin()
+            else:
+                await self._wait_for_word()
+
+    async def _wait_for_word(self) -> None:
+        self._is_waiting = True
+        try:
+            await self._changed.wait()
+        finally:
+            self._is_waiting = False
+
+    @property
+    def _is_home_renewing(self) -> bool:
+        """Whether the next execution should wait, so that its changes of files can be told."""
+        return self._parts.home is not None and self._parts.home.is_renewing
+
+    def _begin(self) -> None:
+        """Send the first request of the queue to the kernel, which is ready."""
+        self._turn = Turn(self._queue.popleft(), self._kept, self._parts, self._end_turn)
+
+    def _end_turn(self) -> None:
+        """The last frame of the turn was written: let the next one begin."""
+        if self._turn:
+            self._has_left_code = self._turn.leaves_code
+        self._turn = None
+        if not self._is_waiting or self._queue or self._kept.is_restart_asked():
+            self._changed.set()
+
+    def _end_unstarted(self, queued: Queued) -> None:
+        """Answer a request that was interrupted in the queue."""
+        execution = Execution(queued.request, self._parts.writer, self._loop.time)
+        reply = made_reply("KeyboardInterrupt", "Interrupted while queued")
+        execution.write_end(reply, unstarted_report(self.generation != queued.generation))
+        self._parts.ended(queued.request.msg_id)

@@ -1,0 +1,73 @@
+"""What several looks at the home tell together."""
+
+from __future__ import annotations
+
+import random
+import unittest
+
+from cellhouse_agent.look import Look, merged
+from cellhouse_agent.wire import JsonObject
+from cellhouse_files.change_limits import MAX_CHANGES, MAX_CHANGES_BYTES
+
+Home = dict[str, int]
+
+
+def change(path: str, kind: str, size: int | None = 1) -> JsonObject:
+    """As the helper tells it."""
+    return {"path": path, "change": kind, "size": size, "modified_at": size}
+
+
+def differences(before: Home, after: Home) -> list[JsonObject]:
+    """What one look finds."""
+    found = []
+    for path in sorted({*before, *after}):
+        if before.get(path) != after.get(path):
+            kind = "created" if path not in before else "modified"
+            kind = kind if path in after else "deleted"
+            found.append(change(path, kind, after.get(path)))
+    return found
+
+
+class LookTest(unittest.TestCase):
+    """Without a home."""
+
+    def test_two_looks_tell_what_one_would_have_told(self) -> None:
+        dice = random.Random(14)
+        for version in range(1, 2_000, 2):
+            homes: list[Home] = [{name: 0 for name in "abcdef" if dice.random() < 0.5}]
+            for step in (version, version + 1):
+                changed = {name: step for name in "abcdef" if dice.random() < 0.5}
+                kept = {name: old for name, old in homes[-1].items() if dice.random() < 0.7}
+                homes.append({**kept, **changed})
+            first, second, third = homes
+            both = merged(differences(first, second), differences(second, third))
+            self.assertEqual(both, differences(first, third), homes)
+
+    def test_nothing_found_is_no_change(self) -> None:
+        look = Look(None, False, 0)
+        look.add([], None)
+        self.assertEqual(look.report(), {"changes": [], "reason": None, "shared": False})
+
+    def test_one_look_that_could_not_tell_leaves_no_list(self) -> None:
+        look = Look(None, False, 0)
+        look.add([change("a", "created")], None)
+        look.add(None, "too_slow")
+        look.add([change("b", "created")], None)
+        look.lose("kernel_replaced")
+        self.assertEqual(look.report(), {"changes": None, "reason": "too_slow", "shared": False})
+
+    def test_together_they_keep_the_limits(self) -> None:
+        look = Look(None, False, 0)
+        look.add([change(f"a{n}", "created") for n in range(900)], None)
+        look.add([change("a1", "modified")], None)
+        self.assertIsNone(look.report()["reason"])
+        look.add([change("b" * MAX_CHANGES_BYTES, "created")], None)
+        self.assertEqual(look.report()["reason"], "too_many_changes")
+        look = Look(None, False, 0)
+        look.add([change("a", "created")], None)
+        look.add([{"path": str(n), "change": "x"} for n in range(MAX_CHANGES)], None)
+        self.assertEqual(look.report()["reason"], "too_many_changes")
+
+
+if __name__ == "__main__":
+    unittest.main()
