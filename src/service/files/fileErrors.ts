@@ -73,7 +73,7 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
   },
   unsupported: {
     code: 'FILES_UNAVAILABLE',
-    what: 'cannot be reached: the worker of this session was made by an earlier release, without file operations. `release` the session; the next one has them',
+    what: 'cannot be reached: the worker of this session was made by an earlier release, without file operations. `release` the session. The next one has them, unless WORKER_IMAGE names an image of that release',
   },
 };
 
