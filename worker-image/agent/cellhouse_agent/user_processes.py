@@ -22,6 +22,8 @@ KILL_POLL_SECONDS = 0.002
 KILL_POLL_SHARE = 3
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
+# Of a process whose main thread has ended, and others have not. It is no letter of /proc.
+STATE_OF_THREADS = "threads"
 
 
 class UnkillableProcesses(Exception):
@@ -32,17 +34,18 @@ def _uids_and_state(pid: str) -> tuple[set[int], str]:
     """Real, effective, saved and file-system uid, and the state letter. Raises OSError when the process is gone.
 
     Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
+    A process whose main thread alone has ended has the state of a zombie, although its other threads run.
     """
-    uids: set[int] = set()
-    state = ""
+    fields = {}
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
         for line in status:
-            if line.startswith("State:"):
-                state = line.split()[1]
-            elif line.startswith("Uid:"):
-                uids = {int(uid) for uid in line.split()[1:]}
-                break
-    return uids, state
+            name, _, value = line.partition(":")
+            if name in ("State", "Uid", "Threads"):
+                fields[name] = value.split()
+    state = fields["State"][0]
+    if state == "Z" and int(fields["Threads"][0]) > 1:
+        state = STATE_OF_THREADS
+    return {int(uid) for uid in fields["Uid"]}, state
 
 
 def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:

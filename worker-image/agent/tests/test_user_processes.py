@@ -26,6 +26,18 @@ while time.monotonic() < end:
     os.wait()
 """
 PROCESSES = 32
+# exit, not exit_group: /proc shows the process as a zombie, but the other thread goes on.
+NO_MAIN_THREAD = f"""
+import ctypes, os, platform, threading, time
+os.setresuid({UID}, {UID}, {UID})
+def go_on():
+    while not open("/proc/self/stat").read().rpartition(")")[2].startswith(" Z"):
+        time.sleep(0.01)
+    os.write(1, b"there\\n")
+    time.sleep(60)
+threading.Thread(target=go_on).start()
+ctypes.CDLL(None).syscall({{"x86_64": 60, "aarch64": 93}}[platform.machine()], 0)
+"""
 
 
 class KillUserProcesses(unittest.IsolatedAsyncioTestCase):
@@ -38,6 +50,14 @@ class KillUserProcesses(unittest.IsolatedAsyncioTestCase):
         await user_processes_ended(UID)
         self.assertEqual(list(user_processes(UID)), [])
         self.assertEqual(await bomb.wait(), -signal.SIGKILL)
+
+    async def test_ends_a_process_whose_main_thread_has_ended(self) -> None:
+        process = await asyncio.create_subprocess_exec("python3", "-c", NO_MAIN_THREAD, stdout=PIPE)
+        self.assertEqual(process.stdout and await process.stdout.readline(), b"there\n")
+        self.assertEqual(list(user_processes(UID)), [process.pid])
+        await user_processes_ended(UID)
+        self.assertEqual(list(user_processes(UID)), [])
+        self.assertEqual(await process.wait(), -signal.SIGKILL)
 
 
 if __name__ == "__main__":
