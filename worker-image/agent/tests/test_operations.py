@@ -131,6 +131,14 @@ class OperationsTest(WithExecutor):
         _, text = await self.run_code("1", "import os; print(len(os.environ['A']))")
         self.assertEqual(text, "120000\n")
 
+    async def test_no_variables_at_all_only_ask_whether_they_are_known(self) -> None:
+        await self.call("variables", variables={"A": "a"})
+        # A gateway that was paused may ask when another has opened the session.
+        self.assertEqual(await self.call("variables", variables={}), (200, {"count": 0}))
+        await self.call("restart")
+        _, text = await self.run_code("1", "import os; print(os.environ['A'])")
+        self.assertEqual(text, "a\n")
+
     async def test_a_restart_that_is_sent_again_restarts_once(self) -> None:
         restarts = [self.call("restart", request_id="r1"), self.call("restart", request_id="r1")]
         second, third = (200, {"kernel_generation": 2}), (200, {"kernel_generation": 3})

@@ -14,8 +14,13 @@ def read(body: JsonObject) -> dict[str, str]:
 
 
 async def set_variables(services: Services, variables: dict[str, str]) -> JsonObject:
-    """Give these to the kernel before the next code, and to every kernel after it."""
-    services.executor.set_variables(variables)
+    """Give these to the kernel before the next code, and to every kernel after it.
+
+    None at all change nothing. A gateway asks so whether the operation is known, and another one may have opened the
+    session of this worker meanwhile.
+    """
+    if variables:
+        services.executor.set_variables(variables)
     return {"count": len(variables)}
 
 
