@@ -33,6 +33,10 @@ class Cut(Exception):
     """The other side has hung up, or was silent for SILENCE_SECONDS."""
 
 
+class Silence(Cut):
+    """The other side is there, and was silent for SILENCE_SECONDS."""
+
+
 class Connection:
     """Owns the socket."""
 
@@ -117,7 +121,7 @@ async def _in_time(step: Awaitable[Result]) -> Result:
         async with asyncio.timeout(SILENCE_SECONDS):
             return await step
     except TimeoutError as error:
-        raise Cut("silence") from error
+        raise Silence from error
     except OSError as error:
         raise Cut(error.strerror) from error
 

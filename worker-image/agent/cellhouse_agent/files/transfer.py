@@ -9,7 +9,7 @@ from tornado.web import stream_request_body
 
 from cellhouse_agent.errors import refusal_of
 from cellhouse_agent.files.body import Body
-from cellhouse_agent.files.connection import Connection, Cut
+from cellhouse_agent.files.connection import Connection, Cut, Silence
 from cellhouse_agent.files.handlers import FilesHandler
 from cellhouse_agent.files.helper import Fields, FileRefused
 from cellhouse_agent.wire import MalformedMessage
@@ -72,5 +72,8 @@ class TransferHandler(FilesHandler):
 
     async def _pieces(self, connection: Connection) -> AsyncIterator[memoryview]:
         await connection.send(CONTINUE)
-        async for piece in Body(connection, self.request.headers).pieces():
-            yield piece
+        try:
+            async for piece in Body(connection, self.request.headers).pieces():
+                yield piece
+        except Silence as error:
+            raise FileRefused("timed_out", "No byte of the body has come for a while.") from error
