@@ -62,7 +62,10 @@ export interface Pool {
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Gives environment variables to a worker, whoever holds it. Never throws. */
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
-  /** Ends an idle worker that cannot do what a session needs. Another one is made in its place. */
+  /**
+   * Ends an idle worker that cannot do what a session needs. Another one is made in its place. If another gateway has
+   * opened a session with it meanwhile, it stays.
+   */
   retireIdle(worker: Worker): Promise<void>;
   /** Ends a session and removes its worker. Resolves with the closed session, or null if it was closed already. */
   closeSession(
@@ -116,7 +119,8 @@ export function createPool(deps: PoolDeps): Pool {
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
     retireIdle: async (worker) => {
       const { id: workerId } = worker;
-      await recordEnd(ending, workerId, { type: 'RetireWorker', reason: 'recycled' });
+      const condition = { isDue: () => false };
+      await recordEnd(ending, workerId, { type: 'RetireWorker', reason: 'recycled', condition });
       void carryOutEnd(ending, workerId);
     },
     closeSession: (session, reason) => closeSession(ending, session, reason),

@@ -135,6 +135,15 @@ it('a worker that is older than them gets no session that has some', async () =>
   expect(workers.variables.get(after.id)).toEqual(VARIABLES);
 });
 
+it('a worker that is to be ended stays if another gateway has opened a session with it meanwhile', async () => {
+  const { id, workerId } = await open();
+  const worker = await db.queries.worker(workerId);
+  if (!worker) throw new Error('The session has no worker.');
+  await first.pool.retireIdle(worker);
+  expect(await first.service.session(PRINCIPAL, userUuid())).toMatchObject({ id, closedAt: null });
+  expect((await run()).sessionId).toBe(id);
+});
+
 it('a worker that cannot take them is ended, and no code ever runs without them', async () => {
   workers.variablesStatus = 500;
   const { id } = await open();

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
 import { composePool, composeServer, composeService } from '../../src/gateway.ts';
+import type { Pool } from '../../src/pool/pool.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { GatewayServer } from '../../src/server/createServer.ts';
 import type { Service } from '../../src/service/service.ts';
@@ -20,6 +21,7 @@ export interface ServingGatewayDeps {
 export interface ServingGateway {
   readonly service: Service;
   readonly server: GatewayServer;
+  readonly pool: Pool;
   /** Closes everything except the database. */
   close(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   return {
     service: serviceParts.service,
     server,
+    pool: parts.pool,
     close: async () => {
       await server.close(AbortSignal.abort());
       await parts.pool.close(0);
