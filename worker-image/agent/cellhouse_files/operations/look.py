@@ -110,10 +110,19 @@ class Listing:
         finally:
             os.close(folder)
         try:
-            for name in (yield from self._names_after(reading, self._position_in(names))):
-                if self._is_full:
+            position = self._position_in(names)
+            while True:
+                # Of those that an earlier page had, and one more than fits, to know whether more follow.
+                count = self._limit - len(self._entries) + 2
+                found = yield from self._names_after(reading, position, count)
+                for name in found:
+                    if self._is_full:
+                        return
+                    yield from self._add(reading, (*names, name))
+                if self._is_full or len(found) < count:
                     return
-                yield from self._add(reading, (*names, name))
+                # Some have vanished meanwhile, so there is room for those behind them.
+                position = found[-1] + b"\0"
         finally:
             os.close(reading)
 
@@ -122,9 +131,10 @@ class Listing:
         count = len(names)
         return self._after[count] if self._after[:count] == names != self._after else b""
 
-    def _names_after(self, reading: int, first: bytes) -> Generator[Wait | None, None, list[bytes]]:
-        """The next names of a folder, sorted: one more than can be on the page."""
-        count = self._limit - len(self._entries) + 2
+    def _names_after(
+        self, reading: int, first: bytes, count: int
+    ) -> Generator[Wait | None, None, list[bytes]]:
+        """The next `count` names of a folder, sorted."""
         names: list[bytes] = []
         with os.scandir(reading) as entries:
             for entry in entries:

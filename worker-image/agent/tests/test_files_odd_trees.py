@@ -1,0 +1,61 @@
+"""Folders that change while they are listed, and files with times that no format has."""
+
+import io
+import os
+import tempfile
+import unittest
+import zipfile
+
+from cellhouse_files.operations.look import Listing
+from cellhouse_files.paths import open_folder
+from cellhouse_kernel.identity import KERNEL_UID
+from tests.with_files import WithFiles
+
+LIMIT = 1_000
+# After so many entries, others have a turn.
+ENTRIES_PER_TURN = 100
+
+
+class ListingTest(unittest.TestCase):
+    """A page, made turn by turn."""
+
+    def test_names_that_vanish_meanwhile_make_room_for_those_behind_them(self) -> None:
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        names = [f"{number:04}" for number in range(3 * LIMIT)]
+        for name in names:
+            os.close(os.open(f"{folder}/{name}", os.O_CREAT))
+        listing = Listing(os.fsencode(folder), 1, (), LIMIT, hidden=())
+        turns = listing.look_into(open_folder(os.fsencode(folder)), ())
+        while f'"name": "{names[ENTRIES_PER_TURN - 1]}"' not in listing.page():
+            next(turns)
+        gone = names[ENTRIES_PER_TURN : 2 * LIMIT]
+        for name in gone:
+            os.unlink(f"{folder}/{name}")
+        for _ in turns:
+            pass
+        page = listing.page()
+        self.assertEqual(page.count('"name"'), LIMIT)
+        self.assertIn(f'"name": "{names[2 * LIMIT]}"', page)
+        self.assertNotIn('"next": null', page)
+
+
+class ZipTest(WithFiles):
+    """Archives of a disk in memory, which takes any time."""
+
+    async def test_a_time_that_zip_does_not_have_is_the_nearest(self) -> None:
+        folder = self.enterContext(tempfile.TemporaryDirectory(dir="/dev/shm"))
+        for name, seconds in {"never": 2**60, "before": -(2**40)}.items():
+            os.close(os.open(f"{folder}/{name}", os.O_CREAT))
+            os.utime(f"{folder}/{name}", (seconds, seconds))
+        os.chown(folder, KERNEL_UID, KERNEL_UID)
+        with tempfile.TemporaryFile() as archive:
+            fields = {"path": folder, "format": "zip"}
+            await self.helper.stream("read_archive", fields, archive.fileno())
+            archive.seek(0)
+            members = zipfile.ZipFile(io.BytesIO(archive.read())).infolist()
+        years = {member.filename: member.date_time[0] for member in members}
+        self.assertEqual(years, {"never": 2106, "before": 1980})
+
+
+if __name__ == "__main__":
+    unittest.main()
