@@ -31,9 +31,9 @@ END = b"\0" * (2 * BLOCK_BYTES)
 ZIP_PIECE_BYTES = 262_144
 # The least that deflate can do: the archive is made while somebody waits.
 ZIP_LEVEL = 1
-# Zip has two seconds as its smallest unit of time, and begins in 1980.
+# Zip has two seconds as its smallest unit of time, begins in 1980, and ends in 2107. Code can set any time.
 ZIP_FIRST_YEAR = 1980
-ZIP_LAST_YEAR = 2107
+LAST_SECOND = 2**32
 
 
 def read_archive(state: State, fields: Fields, descriptor: int | None) -> Turns[Answer]:
@@ -128,9 +128,9 @@ class _Buffer:
 
 
 def _zip_time(modified_at: float) -> tuple[int, int, int, int, int, int]:
-    year, month, day, hour, minute, second, *_ = time.gmtime(max(0.0, modified_at))
-    year = min(max(year, ZIP_FIRST_YEAR), ZIP_LAST_YEAR)
-    return year, month, day, hour, minute, second
+    seconds = min(max(0.0, modified_at), LAST_SECOND)
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    return max(year, ZIP_FIRST_YEAR), month, day, hour, minute, second
 
 
 def _members(folder: int, parts: Parts) -> Iterator[Found]:
