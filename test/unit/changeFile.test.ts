@@ -1,15 +1,16 @@
-/** What a caller is told of a change of a file that failed, if that could not be recorded. */
+/** A change of a file that failed. */
 import { expect, it } from 'vitest';
 import {
   decideFileChange,
   evolveFileChange,
   type FileChange,
+  type FileOperation,
 } from '../../src/domain/fileChange.ts';
-import { FileRefusedError } from '../../src/domain/fileEntry.ts';
+import { type FileRefusalCode, FileRefusedError } from '../../src/domain/fileEntry.ts';
 import { filePath } from '../../src/domain/filePath.ts';
 import type { FileChangeId, SessionId, WorkerId } from '../../src/domain/ids.ts';
 import type { Session } from '../../src/domain/session.ts';
-import { DatabaseAwayError } from '../../src/events/store/eventStore.ts';
+import { type Commit, DatabaseAwayError } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
 import { type ChangeFileDeps, changeFile } from '../../src/service/files/changeFile.ts';
 
@@ -20,23 +21,27 @@ const requested = {
   userUuid: 'ann',
   sessionId: newId<SessionId>(),
   workerId: newId<WorkerId>(),
-  operation: 'write',
   path: 'a',
   toPath: null,
 } as const;
-const change = decideFileChange({ type: 'RequestFileChange', ...requested }, null).reduce(
-  evolveFileChange,
-  null as FileChange | null,
-);
+const changeOf = (operation: FileOperation) =>
+  decideFileChange({ type: 'RequestFileChange', ...requested, operation }, null).reduce(
+    evolveFileChange,
+    null as FileChange | null,
+  );
 const session = { id: requested.sessionId, version: 1 } as Session;
 
-/** Makes a change that the worker refuses. Its request is recorded; recording its end fails with `failure`. */
-function refusedChange(failure: Error): Promise<unknown> {
+/** Makes a change that the worker refuses with this code. Its request is recorded, and `record` records its end. */
+function refusedChange(
+  operation: FileOperation,
+  code: FileRefusalCode,
+  record: (commit: Commit) => void,
+): Promise<unknown> {
   let commits = 0;
-  const commit = async () => {
+  const commit = async (given: Commit) => {
     commits += 1;
-    if (commits > 1) throw failure;
-    return { states: [change] };
+    if (commits > 1) record(given);
+    return { states: [changeOf(operation)] };
   };
   const deps = {
     database: { store: { commit } },
@@ -45,25 +50,49 @@ function refusedChange(failure: Error): Promise<unknown> {
     newId,
     now: () => new Date(),
   } as unknown as ChangeFileDeps;
-  const wanted = { operation: 'write', path: filePath(Buffer.from('a')) } as const;
+  const wanted = { operation, path: filePath(Buffer.from('a')) };
   return changeFile(
     deps,
     async () => session,
     wanted,
     async () => {
-      throw new FileRefusedError('disk_full', 'No space.');
+      throw new FileRefusedError(code, 'Refused.');
     },
   );
 }
 
-it('that the database is away, if it is', async () => {
+it('whose database is away is answered as that', async () => {
   const away = new DatabaseAwayError(30_000);
-  await expect(refusedChange(away)).rejects.toBe(away);
+  const fail = () => {
+    throw away;
+  };
+  await expect(refusedChange('write', 'disk_full', fail)).rejects.toBe(away);
 });
 
-it('nothing of an unexpected failure, which has both causes', async () => {
-  const failure = new Error('a defect');
-  await expect(refusedChange(failure)).rejects.toMatchObject({
-    errors: [{ code: 'NO_SPACE' }, failure],
+it('whose end cannot be recorded because of a defect has both causes', async () => {
+  const defect = new Error('a defect');
+  const fail = () => {
+    throw defect;
+  };
+  await expect(refusedChange('write', 'disk_full', fail)).rejects.toMatchObject({
+    errors: [{ code: 'NO_SPACE' }, defect],
   });
+});
+
+it.each<[FileOperation, FileRefusalCode, boolean]>([
+  ['write', 'disk_full', false],
+  ['move', 'not_found', false],
+  ['delete', 'not_found', false],
+  ['delete', 'busy', false],
+  ['delete', 'not_empty', true],
+  ['delete', 'permission_denied', true],
+  ['extract', 'busy', false],
+  ['extract', 'bad_archive', true],
+  ['extract', 'not_found', true],
+])('%s that is refused as %s may have happened: %s', async (operation, code, mayHaveHappened) => {
+  const recorded: Commit[] = [];
+  await refusedChange(operation, code, (commit) => recorded.push(commit)).catch(() => null);
+  expect(recorded.map(({ streams }) => streams[0]?.events)).toMatchObject([
+    [{ type: 'FileChangeFailed', data: { mayHaveHappened } }],
+  ]);
 });

@@ -136,7 +136,9 @@ async function recordFailure(
 /** Whether a change that failed for this reason may have been made, or a part of it. */
 function mayHave(operation: FileOperation, cause: unknown): boolean {
   if (cause === undefined || wasNeverConnected(cause)) return false;
-  if (operation === 'extract' || operation === 'delete') return mayHaveChangedSome(cause);
+  if (operation === 'extract' || operation === 'delete') {
+    return mayHaveChangedSome(operation, cause);
+  }
   const isCertain = [FileRefusedError, UploadAbortedError, DomainError].some(
     (known) => cause instanceof known,
   );

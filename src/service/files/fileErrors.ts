@@ -40,7 +40,10 @@ const TOLD: Readonly<Record<FileRefusalCode, Told>> = {
     code: 'NOT_A_DIRECTORY',
     what: 'is, or leads through, something that is no folder',
   },
-  not_empty: { code: 'FILE_EXISTS', what: 'would replace a folder that is not empty' },
+  not_empty: {
+    code: 'FILE_EXISTS',
+    what: 'is, or would replace, a folder that is not empty, or that code changes meanwhile',
+  },
   exists: { code: 'FILE_EXISTS', what: 'exists already' },
   precondition_failed: {
     code: 'PRECONDITION_FAILED',
@@ -127,7 +130,10 @@ export function wasNeverConnected(error: unknown): boolean {
   return NEVER_CONNECTED.some((code) => hasCode(error, code));
 }
 
-/** Refusals before anything is done. All others may leave a part of an archive extracted, or of a folder deleted. */
+/**
+ * Refusals before anything is done. All others may leave a part of an archive extracted, or of a folder deleted. What an
+ * archive does not find has vanished meanwhile, because it makes its folders.
+ */
 const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
   'bad_request',
   'bad_path',
@@ -140,6 +146,8 @@ const DONE_NOTHING: ReadonlySet<FileRefusalCode> = new Set([
 ]);
 
 /** Whether a failed change of many files may have changed some of them. */
-export function mayHaveChangedSome(error: unknown): boolean {
-  return !(error instanceof FileRefusedError && DONE_NOTHING.has(error.code));
+export function mayHaveChangedSome(operation: 'extract' | 'delete', error: unknown): boolean {
+  if (!(error instanceof FileRefusedError)) return true;
+  if (operation === 'extract' && error.code === 'not_found') return true;
+  return !DONE_NOTHING.has(error.code);
 }

@@ -1,13 +1,16 @@
-"""Folders that change while they are listed, and files with times that no format has."""
+"""Folders that change while they are listed or deleted, and files with times that no format has."""
 
 import io
 import os
+import shutil
 import tempfile
 import unittest
 import zipfile
 
+from cellhouse_files.operations.delete import REMOVALS_PER_TURN, Removal
 from cellhouse_files.operations.look import Listing
 from cellhouse_files.paths import open_folder
+from cellhouse_files.refusals import Refused
 from cellhouse_kernel.identity import KERNEL_UID
 from tests.with_files import WithFiles
 
@@ -37,6 +40,36 @@ class ListingTest(unittest.TestCase):
         self.assertEqual(page.count('"name"'), LIMIT)
         self.assertIn(f'"name": "{names[2 * LIMIT]}"', page)
         self.assertNotIn('"next": null', page)
+
+
+class RemovalTest(unittest.TestCase):
+    """A folder that code changes while it is deleted, turn by turn."""
+
+    def setUp(self) -> None:
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.inner = f"{self.folder}/tree/inner"
+        os.makedirs(self.inner)
+        for number in range(2 * REMOVALS_PER_TURN):
+            os.close(os.open(f"{self.inner}/{number}", os.O_CREAT))
+        fd = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        self.removal = Removal()
+        self.turns = self.removal.remove_tree(b"tree", fd, os.stat(f"{self.folder}/tree"))
+        next(self.turns)
+        self.assertGreater(self.removal.files, 0)
+
+    def test_one_that_code_deletes_meanwhile_is_deleted(self) -> None:
+        shutil.rmtree(self.inner)
+        for _ in self.turns:
+            pass
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_one_that_is_moved_away_is_not_said_to_be_untouched(self) -> None:
+        os.rename(self.inner, f"{self.folder}/elsewhere")
+        with self.assertRaises(Refused) as refused:
+            for _ in self.turns:
+                pass
+        self.assertEqual(refused.exception.code, "not_empty")
 
 
 class ZipTest(WithFiles):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -87,14 +88,16 @@ class Removal:
                 if below is not None:
                     if len(levels) >= MAX_LEVELS:
                         raise Refused("too_large", "The folder is too deep.")
-                    levels.append((below, os.fstat(here)))
-                    here = step(here, below)
+                    # If somebody else was faster, the next look does not find it.
+                    with contextlib.suppress(FileNotFoundError):
+                        above = os.fstat(here)
+                        here = step(here, below)
+                        levels.append((below, above))
                     continue
                 name, above = levels.pop()
-                here = step(here, b"..")
-                if not os.path.samestat(os.fstat(here), above):
-                    raise Refused("busy", "The folder was moved while it was deleted.")
-                os.rmdir(name, dir_fd=here)
+                here = _up(here, above)
+                with contextlib.suppress(FileNotFoundError):
+                    os.rmdir(name, dir_fd=here)
         finally:
             os.close(here)
 
@@ -132,3 +135,19 @@ class Removal:
                 raise
             return name
         return None
+
+
+def _up(here: int, above: os.stat_result) -> int:
+    """Open the folder above, which must be where it was. `here` is closed unless this fails.
+
+    A part is deleted by now, so the refusal is none of those after which the gateway may say that nothing has happened.
+    """
+    try:
+        there = os.open(b"..", FOLDER_FLAGS, dir_fd=here)
+    except FileNotFoundError:
+        raise Refused("not_empty", "The folder was removed while it was emptied.") from None
+    if not os.path.samestat(os.fstat(there), above):
+        os.close(there)
+        raise Refused("not_empty", "The folder was moved while it was deleted.")
+    os.close(here)
+    return there
