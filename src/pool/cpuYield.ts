@@ -4,7 +4,7 @@
  * (docs/decisions/0016-floods-make-way.md).
  *
  * ```
- *  full --an execution runs LONG_RUN_MS--> yielding --it ends--> full
+ *  full --an execution runs LONG_RUN_MS--> yielding --the last such execution ends--> full
  * ```
  * This is best effort: if the engine fails to change a share, only the waiting times differ.
  */
@@ -74,12 +74,16 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     runs.set(id, run);
   }
 
+  /** Whether another long execution runs in the worker. */
+  const isYieldingFor = (held: Run['held']) =>
+    [...runs.values()].some((each) => each.held === held && each.hasYielded);
+
   function end(id: ExecutionId): void {
     const run = runs.get(id);
     if (!run) return;
     runs.delete(id);
     clearTimeout(run.timer);
-    if (run.hasYielded && isHeld(run.held)) change(run.held, 'full');
+    if (run.hasYielded && isHeld(run.held) && !isYieldingFor(run.held)) change(run.held, 'full');
   }
 
   return {
@@ -95,7 +99,7 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     reached: (workerId) => {
       const held = heldWorkers.get(workerId);
       // The gateway that held the worker before may have reduced its share.
-      if (held?.running) begin(held.running, held, true);
+      for (const id of held?.running ?? []) if (held) begin(id, held, true);
     },
     close: () => {
       for (const { timer } of runs.values()) clearTimeout(timer);

@@ -17,6 +17,7 @@ import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
+import { DEFAULT_LANE } from '../worker/lanes/laneKey.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import {
@@ -168,6 +169,8 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
+    // A worker has one kernel, so it has one lane.
+    laneOf: () => DEFAULT_LANE,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => keeping.suspect(workerId, why),
     onOpen: (workerId) => {

@@ -1,147 +1,132 @@
 import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
-import type { Ending } from '../domain/execution.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
-import {
-  type CloseReason,
-  evolveSession,
-  type Session,
-  type SessionEvent,
-} from '../domain/session.ts';
+import type { CloseReason, Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
-import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
-import { FencedByWorkerError } from '../kernel/channel/kernelErrors.ts';
-import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../kernel/frames/messages.ts';
-import { addOutput, type Job, type Segment, segmentOf } from './batch.ts';
-import { endingOf, endingWithoutAnswer } from './endings.ts';
+import { type AgentLink, openAgentLink } from './agentLink.ts';
+import { createFinishing, type Finishing } from './finishing.ts';
 import type { HeldWorker, HeldWorkerDeps, TakenOver } from './heldWorker.ts';
-import { createJobs, type Jobs } from './jobs.ts';
+import type { LaneKey } from './lanes/laneKey.ts';
+import { createLanes, type Lanes } from './lanes/lanes.ts';
 import type { OperatedWorker } from './operations/durableOperation.ts';
 import { operationOf } from './operations/durableOperations.ts';
 import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
+import { createReceiving } from './receiving.ts';
+import { createSending, type Sending } from './sending.ts';
+import type { Job } from './storing/batch.ts';
+import type { Writer } from './storing/writer.ts';
 import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
-import { createWriter, type Writer } from './writer.ts';
+import { createWorkerSession, type WorkerSession } from './workerSession.ts';
+import { createWorkerWriter } from './workerWriter.ts';
 
 /** Starts acting for the worker immediately. */
 export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWorker {
   return new Held(deps, start);
 }
 
+/** Joins the parts: the link to the agent, what comes from it, what goes to it, and what is stored. */
 class Held implements HeldWorker, OperatedWorker {
   readonly workerId: WorkerId;
-  isSuspect = false;
+  readonly lanes: Lanes;
   readonly #deps: HeldWorkerDeps;
-  readonly jobs: Jobs;
-  readonly #channel: KernelChannel;
   readonly #writer: Writer;
+  readonly #link: AgentLink;
   readonly #pending: PendingOperations;
   readonly #variables: VariableDelivery;
-  readonly #epoch: number;
-  #bootId: string;
-  #session: Session | null;
-  /**
-   * The execution whose code is not sent for now: an interrupt for it is pending, and the former holder may have sent
-   * the code already. The agent's answer to the interrupt tells whether it has the code.
-   */
-  #heldBack: ExecutionId | null = null;
-  #unstoredCancels = 0;
+  readonly #sending: Sending;
+  readonly #finishing: Finishing;
+  readonly #receive: (message: KernelMessage) => void;
+  readonly #session: WorkerSession;
   #isClosed = false;
-  /** The agent was restarted. Nothing is sent to it any more, because it would run code again that has already run. */
-  #isReplaced = false;
   #ending: Promise<void> | null = null;
 
   constructor(deps: HeldWorkerDeps, start: TakenOver) {
     this.#deps = deps;
     this.workerId = start.workerId;
-    this.#epoch = start.cursor.epoch;
-    this.#bootId = start.cursor.bootId;
-    this.#session = start.session;
-    this.jobs = createJobs(start);
-    this.#writer = createWriter(this.#writerDeps(), start.cursor.seq);
-    this.#channel = this.#openChannel(start);
+    const session = createWorkerSession(start.session, deps.reloadSession);
+    const { kernelRestartedAt } = session;
+    const lanes = createLanes({ ...start, laneOf: deps.laneOf, kernelRestartedAt });
+    const [link, onLost] = [() => this.#link, () => this.lose()];
+    const writer = createWorkerWriter({ ...deps, session, lanes, link, onLost }, start);
+    this.#link = this.#openLink(start);
     this.#pending = createPendingOperations({
       logger: deps.logger,
       carryOut: async (request) => operationOf(request.event.type)?.carryOut(this, request),
     });
-    for (const request of start.pending) this.#pending.add(request);
     this.#variables = createVariableDelivery({
       logger: deps.logger,
       call: this.call,
       read: deps.variables,
-      onGiven: () => this.#goOn(),
-      onRefused: () => this.#suspect('its agent is too old for environment variables'),
+      onGiven: () => this.#sending.goOn(),
+      onRefused: () => this.#link.suspect('its agent is too old for environment variables'),
     });
+    const sending = this.#createSending(lanes);
+    this.#finishing = createFinishing({ lanes, writer, sending, now: deps.now });
+    const { finish } = this.#finishing;
+    this.#receive = createReceiving({ lanes, session, writer, sending, finish });
+    this.#session = session;
+    this.lanes = lanes;
+    this.#writer = writer;
+    this.#sending = sending;
+    for (const request of start.pending) this.#pending.add(request);
     if (start.session) this.#variables.begin(start.session);
   }
 
   get isOpen(): boolean {
-    return this.#channel.state === 'open' && !this.#isClosed;
+    return this.#link.isOpen && !this.#isClosed;
   }
 
-  get unfinished(): number {
-    return this.jobs.count;
+  get isSuspect(): boolean {
+    return this.#link.isSuspect;
   }
 
-  get running(): ExecutionId | null {
-    const { first } = this.jobs;
-    return first && this.jobs.progressOf(first) !== null ? first.execution.id : null;
+  get isActing(): boolean {
+    return !this.#isClosed && !this.#link.isReplaced;
+  }
+
+  get running(): readonly ExecutionId[] {
+    return this.lanes.running().map(({ execution }) => execution.id);
   }
 
   get sessionId(): SessionId | null {
-    return this.#session?.id ?? null;
+    return this.#session.state?.id ?? null;
+  }
+
+  unfinishedIn(lane: LaneKey): number {
+    return this.lanes.countIn(lane);
   }
 
   opened(session: Session): void {
-    const isNew = this.#session?.id !== session.id;
-    this.#session = session;
+    const isNew = this.sessionId !== session.id;
+    this.#session.put(session);
     if (isNew) this.#variables.begin(session);
   }
 
   enqueue(next: UnfinishedExecution): void {
-    if (!this.#isClosed && this.jobs.add(next)) this.#runNext();
+    const lane = this.#isClosed ? null : this.lanes.add(next);
+    if (lane) this.#sending.beginNext(lane);
   }
 
   has(id: ExecutionId): boolean {
-    return this.jobs.find(id) !== undefined;
+    return this.lanes.find(id) !== undefined;
   }
 
   carryOut(request: RecordedEvent): void {
-    this.jobs.fold(request);
-    const session = this.#session;
-    if (session?.id === request.streamId && session.version === request.version - 1)
-      this.#session = evolveSession(session, request.event as SessionEvent);
+    this.lanes.fold(request);
+    this.#session.fold(request);
     this.#pending.add(request);
   }
 
-  readonly call: CallAgent = async (name, input) => {
-    try {
-      return await this.#channel.call(name, input);
-    } catch (error: unknown) {
-      if (error instanceof FencedByWorkerError) this.lose();
-      throw error;
-    }
-  };
-
-  get isActing(): boolean {
-    return !this.#isClosed && !this.#isReplaced;
-  }
+  readonly call: CallAgent = (name, input) => this.#link.call(name, input);
 
   endHoldBack(id: ExecutionId): boolean {
-    if (this.#heldBack !== id) return false;
-    this.#heldBack = null;
-    return true;
+    return this.#sending.endHoldBack(id);
   }
 
-  /** The next execution waits until the cancellation is stored, so that no later holder can send the cancelled code. */
   cancel(job: Job): void {
-    this.#finishUnanswered(job, 'CANCELLED');
-    this.#unstoredCancels += 1;
-    void this.#writer.drained().then(() => {
-      this.#unstoredCancels -= 1;
-      this.#runNext();
-    });
+    this.#finishing.cancel(job);
   }
 
   end(reason: CloseReason): Promise<void> {
@@ -151,177 +136,54 @@ class Held implements HeldWorker, OperatedWorker {
 
   lose(): void {
     if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#pending.close();
-    this.#variables.close();
+    void this.#stop();
     this.#writer.stop();
-    void this.#channel.close();
     this.#deps.onFenced(this.workerId);
   }
 
   async close(drainMs: number): Promise<void> {
-    this.#isClosed = true;
-    this.#pending.close();
-    this.#variables.close();
-    await this.#channel.close();
+    await this.#stop();
     await within(drainMs, this.#writer.drained(), () => undefined);
     this.#writer.stop();
   }
 
   async #end(reason: CloseReason): Promise<void> {
-    this.#isClosed = true;
-    this.#pending.close();
-    this.#variables.close();
-    await this.#channel.close();
-    const status = reason === 'worker-lost' ? 'WORKER_LOST' : 'CANCELLED';
-    for (const job of this.jobs.all()) {
-      if (reason === 'worker-lost') job.stateLost = true;
-      this.#finishUnanswered(job, status);
-    }
+    await this.#stop();
+    this.#finishing.finishAll(reason);
     await this.#writer.drained();
     this.#writer.stop();
   }
 
-  #openChannel({ address, cursor }: TakenOver): KernelChannel {
-    const { logger, messageCounts } = this.#deps;
-    return openKernelChannel({
-      target: { kind: 'agent', address },
-      after: cursor.seq,
-      bootId: cursor.bootId,
-      epoch: cursor.epoch,
-      logger,
-      counts: messageCounts,
-      onMessage: (message) => this.#receive(message),
-      onOpen: () => this.#opened(),
-      onHello: (hello, isNewBoot) => this.#greet(hello.bootId, isNewBoot),
-      onFenced: () => this.lose(),
-      onUnreachable: (error) => this.#suspect(error.message),
-    });
+  /** Sends and receives nothing more. Idempotent. */
+  async #stop(): Promise<void> {
+    this.#isClosed = true;
+    this.#pending.close();
+    this.#variables.close();
+    await this.#link.close();
   }
 
-  #writerDeps(): Parameters<typeof createWriter>[0] {
-    const { store, logger, followers } = this.#deps;
-    return {
-      store,
-      logger,
-      session: () => this.#session,
-      cursor: () => ({
-        workerId: this.workerId,
-        epoch: this.#epoch,
-        bootId: this.#bootId,
-        progress: this.jobs.progress,
-      }),
-      reload: (segments) => this.#reload(segments),
-      onStored: ({ seq, session }) => {
-        if (session !== null) this.#session = session;
-        if (seq !== null) this.#channel.ack(seq);
+  #openLink(start: TakenOver): AgentLink {
+    return openAgentLink(
+      {
+        ...this.#deps,
+        onMessage: (message) => this.#receive(message),
+        onOpen: (workerId) => {
+          this.#sending.goOn();
+          this.#deps.onOpen(workerId);
+        },
+        onFenced: () => this.lose(),
       },
-      onFenced: () => this.lose(),
-      followers: () => (this.jobs.first ? followers(this.jobs.first.execution) : 0),
-      holdBack: (isHeld) => (isHeld ? this.#channel.pause() : this.#channel.resume()),
-    };
+      start,
+    );
   }
 
-  #receive(message: KernelMessage): void {
-    if (this.#isReplaced) return;
-    const { batch } = this.#writer;
-    if (message.seq !== null) batch.seq = message.seq;
-    const at = new Date(message.at);
-    if (message.type === 'status' && message.state === 'restarting') {
-      const reason = message.reason ?? 'died';
-      // Before there is a session, no user has variables that could be lost.
-      const executionId = this.#session && this.jobs.kernelReplaced();
-      batch.kernelRestarts.push({ at, reason, executionId });
-      this.#writer.added('output');
-      return;
-    }
-    const { first: job } = this.jobs;
-    const progress = job ? this.jobs.progressOf(job) : null;
-    if (!job || progress === null) return;
-    const step = receive(progress, message, { maxOutputBytes: job.execution.maxOutputBytes });
-    this.jobs.advance(step.progress);
-    for (const output of step.outputs) addOutput(batch, job, output, at);
-    if (step.started) segmentOf(batch, job).startedAt = at;
-    if (step.done !== null) {
-      this.#finish(job, endingOf(step.done, job), at);
-      this.#runNext();
-    } else if (step.outputs.length > 0) this.#writer.added('output');
-    else if (step.started) this.#writer.added('start');
-  }
-
-  #finish(job: Job, ending: Ending, at: Date): void {
-    this.jobs.remove(job);
-    segmentOf(this.#writer.batch, job).end = { at, ending };
-    this.#writer.added('end');
-  }
-
-  #finishUnanswered(job: Job, status: 'CANCELLED' | 'WORKER_LOST'): void {
-    const ending = endingWithoutAnswer(status, job.stateLost, this.jobs.progressOf(job));
-    this.#finish(job, ending, this.#deps.now());
-  }
-
-  #opened(): void {
-    if (this.#isReplaced) return;
-    this.isSuspect = false;
-    this.#goOn();
-    this.#deps.onOpen(this.workerId);
-  }
-
-  /** The channel was opened, or the session's variables are given: sends the code that is due. */
-  #goOn(): void {
-    if (!this.isOpen || !this.#variables.isDone) return;
-    const { first } = this.jobs;
-    // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
-    if (first && this.jobs.progressOf(first) !== null) this.#sendOrHoldBack(first);
-    else this.#runNext();
-  }
-
-  #runNext(): void {
-    const { first } = this.jobs;
-    if (!first || this.jobs.progressOf(first) !== null) return;
-    if (!this.isOpen || this.#isReplaced || this.#unstoredCancels > 0) return;
-    if (!this.#variables.isDone) return;
-    this.jobs.begin(first);
-    this.#sendOrHoldBack(first);
-  }
-
-  #sendOrHoldBack({ execution, code }: Job): void {
-    if (this.#pending.has('InterruptRequested', execution.id)) {
-      this.#heldBack = execution.id;
-      return;
-    }
-    this.#channel.execute({
-      msgId: execution.id,
-      code,
-      timeoutMs: execution.timeoutMs,
-      graceMs: this.#deps.interruptGraceMs,
-      maxOutputBytes: execution.maxOutputBytes,
+  #createSending(lanes: Lanes): Sending {
+    return createSending({
+      lanes,
+      maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
+      send: (request) => this.#link.execute(request),
+      isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),
+      interruptGraceMs: this.#deps.interruptGraceMs,
     });
-  }
-
-  #greet(bootId: string, isNewBoot: boolean): void {
-    if (!isNewBoot) {
-      this.#bootId = bootId;
-      return;
-    }
-    this.#isReplaced = true;
-    this.#suspect('its agent was restarted: whatever ran is gone');
-  }
-
-  #suspect(why: string): void {
-    this.isSuspect = true;
-    this.#deps.onSuspect(this.workerId, why);
-  }
-
-  async #reload(segments: readonly Segment[]): Promise<void> {
-    for (const { job, outputs } of segments) {
-      job.execution = (await this.#deps.reloadExecution(job.execution.id)) ?? job.execution;
-      // A commit may have succeeded although its answer was lost. What it stored must not be stored again.
-      const lastSeq = await this.#deps.lastSeq(job.execution.id);
-      const stored = Math.max(0, lastSeq + 1 - job.nextSeq);
-      outputs.splice(0, stored);
-      job.nextSeq += stored;
-    }
-    if (this.#session) this.#session = await this.#deps.reloadSession(this.#session);
   }
 }

@@ -3,11 +3,11 @@ import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
 import { listenForNews } from '../events/wakeUps/eventNews.ts';
-import { emptyBatch, segmentOf } from './batch.ts';
-import { batchCommit } from './batchCommit.ts';
 import { endingWithoutAnswer } from './endings.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
-import { progressIn } from './progress.ts';
+import { progressIn } from './lanes/progress.ts';
+import { emptyBatch, segmentOf } from './storing/batch.ts';
+import { batchCommit } from './storing/batchCommit.ts';
 
 /** A live holder ends the executions in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;

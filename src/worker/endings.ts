@@ -3,7 +3,7 @@ import type { Ending, EndStatus } from '../domain/execution.ts';
 import { unknownFiles } from '../domain/executionFiles.ts';
 import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
 import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
-import type { Job } from './batch.ts';
+import type { Job } from './storing/batch.ts';
 
 /** The ending that follows from an answer of the kernel, or of the agent in its place. */
 export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {

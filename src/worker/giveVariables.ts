@@ -9,7 +9,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 import { type CallAgent, createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
-import { KernelHttpError } from '../kernel/channel/kernelErrors.ts';
+import { isUnknownOperation } from '../kernel/channel/kernelErrors.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 
 export interface GiveVariablesDeps {
@@ -56,9 +56,4 @@ async function callOf(
   if (address === null || epoch === null) return null;
   const { signal } = new AbortController();
   return createAgentCalls({ target: { kind: 'agent', address }, epoch, signal });
-}
-
-/** Whether an agent has answered that it does not know the operation. */
-export function isUnknownOperation(error: unknown): boolean {
-  return error instanceof KernelHttpError && error.status === 404;
 }

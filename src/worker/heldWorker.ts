@@ -1,13 +1,14 @@
 /**
- * Acts for one worker while this gateway holds its lease: runs its session's executions one at a time, in the order in
- * which they were accepted, and stores their output and results.
+ * Acts for one worker while this gateway holds its lease: runs its session's executions, and stores their output and
+ * results. Each lane runs one execution at a time, in the order in which they were accepted. Lanes do not wait for each
+ * other.
  *
  * ```
  *  connecting <--> open --session closed--> ending --all stored--> closed
  *       |            |
  *       +---fenced, close()--------------------------------------> closed   (another gateway continues)
  * ```
- * When an execution is done, the next one is chosen before the end of the first is stored. That is safe: if this
+ * When an execution is done, the next one of its lane is chosen before the end of the first is stored. That is safe: if this
  * gateway dies in between, its successor reads the same messages again, from the cursor on, and makes the same choices.
  * The agent runs no execution twice.
  */
@@ -22,6 +23,7 @@ import type { Queries } from '../events/queries/createQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { Cursor, EventStore } from '../events/store/eventStore.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import type { LaneKey } from './lanes/laneKey.ts';
 
 export interface HeldWorkerDeps {
   readonly store: EventStore;
@@ -29,6 +31,8 @@ export interface HeldWorkerDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  /** The lane that an execution is in. It never changes. */
+  readonly laneOf: (execution: Execution) => LaneKey;
   /** The number of clients that follow the execution's output on this gateway. */
   readonly followers: (execution: Execution) => number;
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
@@ -59,11 +63,11 @@ export interface HeldWorker {
   /** Whether its agent is connected. */
   readonly isOpen: boolean;
   readonly isSuspect: boolean;
-  /** The number of executions that are accepted and not finished. */
-  readonly unfinished: number;
-  /** The unfinished execution that was sent to the kernel, or null. */
-  readonly running: ExecutionId | null;
+  /** The unfinished executions that were sent to the agent: at most one of each lane. */
+  readonly running: readonly ExecutionId[];
   readonly sessionId: SessionId | null;
+  /** The number of executions of the lane that are accepted and not finished. */
+  unfinishedIn(lane: LaneKey): number;
   opened(session: Session): void;
   /**
    * Accepts a new execution. An execution that was already in {@link TakenOver.unfinished} is ignored: a lagging event

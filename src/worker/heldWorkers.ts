@@ -9,7 +9,7 @@ import { evolveSession } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
-import type { HeldWorker } from './heldWorker.ts';
+import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
 import { DURABLE_OPERATIONS, operationOf } from './operations/durableOperations.ts';
 
 export interface HeldWorkersDeps {
@@ -18,6 +18,7 @@ export interface HeldWorkersDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  readonly laneOf: HeldWorkerDeps['laneOf'];
   readonly followers: (execution: Execution) => number;
   /** How the worker's agent is reached. Null: the worker was never started. */
   readonly addressOf: (worker: Worker) => AgentAddress | null;

@@ -14,7 +14,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { SessionId } from '../domain/ids.ts';
 import type { Session } from '../domain/session.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
-import { isUnknownOperation } from './giveVariables.ts';
+import { isUnknownOperation } from '../kernel/channel/kernelErrors.ts';
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;

@@ -264,3 +264,29 @@ describe('a fresh kernel', () => {
     expect(await restarted).toBeNull();
   });
 });
+
+it('a restarted agent gets no code again, also not after it has taken the session’s variables', async () => {
+  let hasTaken = true;
+  const session = await startScriptedWorker(observer, { variables: { NAME: 'value' } });
+  const http = recordCalls(session.agent, ({ path }) => {
+    if (path !== '/variables') return TOOK_IT;
+    return hasTaken ? { count: 1 } : {};
+  });
+  await holder.adopt(session.worker);
+  const execution = await session.request(observer);
+  await session.untilSent(execution.id);
+  session.begin(execution.id);
+  await expect.poll(() => statusOf(execution.id)).toBe('RUNNING');
+  await holder.die();
+  hasTaken = false;
+  session.agent.reboot('boot-2');
+  const before = http.calls.length;
+  const held = await other.adopt(session.worker);
+  await expect.poll(() => held.isOpen).toBe(true);
+  await http.atLeast(before + 1);
+  hasTaken = true;
+  await http.atLeast(before + 2);
+  await held.call('interrupt', { msgId: execution.id, requestId: newId() });
+  expect(session.sent()).toEqual([execution.id]);
+  await session.close();
+});

@@ -16,6 +16,7 @@ import { newId } from '../../src/process/newId.ts';
 import { askEngine } from '../../src/runtime/docker/askEngine.ts';
 import { createDockerRuntime } from '../../src/runtime/docker/dockerRuntime.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
+import { DEFAULT_LANE } from '../../src/worker/lanes/laneKey.ts';
 import {
   commitOne,
   onWorker,
@@ -55,6 +56,7 @@ function endingOf(database: Database, engineSocket = socketPath) {
     logger,
     messageCounts: createMessageCounts(),
     now,
+    laneOf: () => DEFAULT_LANE,
     interruptGraceMs: 1_000,
     followers: () => 0,
     addressOf: (worker) => runtime.addressOf(worker),

@@ -9,6 +9,7 @@ import { useDatabase } from '../support/database.ts';
 import {
   type ActingGateway,
   actingGateway,
+  type ScriptedSession,
   type ScriptedWorker,
   startScriptedWorker,
 } from '../support/scriptedWorker.ts';
@@ -140,13 +141,14 @@ describe.each(REASONS)('the loss when a kernel is replaced (%s)', (reason) => {
 it('no loss is reported if the kernel was replaced before the worker had a user', async () => {
   const acting = actingGateway(await db.open());
   gateways.push(acting);
-  const used = await startScriptedWorker(observer, async ({ worker, agent, replaceKernel }) => {
+  const whileIdle: ScriptedSession['whileIdle'] = async ({ worker, agent, replaceKernel }) => {
     await acting.adopt(worker);
     await expect.poll(() => agent.isConnected).toBe(true);
     replaceKernel('died');
     // The gateway acknowledges the replacement, so it has stored it.
     await agent.receivedAtLeast(1);
-  });
+  };
+  const used = await startScriptedWorker(observer, { whileIdle });
   await scripted.close();
   scripted = used;
   expect(await run()).toBe(false);

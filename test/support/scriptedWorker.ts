@@ -16,6 +16,7 @@ import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts'
 import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
+import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import {
   commitOne,
   executionRequested,
@@ -30,8 +31,11 @@ export interface ScriptedWorker {
   readonly agent: ScriptedAgent;
   readonly worker: Worker;
   readonly session: Session;
-  /** Records the request of an execution in the worker's session. */
-  request(database: Database): Promise<Execution>;
+  /**
+   * Records the request of an execution in the worker's session.
+   * @param lane see {@link laneOfKey}
+   */
+  request(database: Database, lane?: LaneKey): Promise<Execution>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
   sent(): string[];
   /** Resolves when the agent has received the code of that execution. */
@@ -52,10 +56,18 @@ export interface ScriptedWorker {
   close(): Promise<void>;
 }
 
-/** @param whileIdle what happens before the session is opened */
+export interface ScriptedSession {
+  /** What happens before the session is opened. */
+  readonly whileIdle?: (
+    idle: Pick<ScriptedWorker, 'worker' | 'agent' | 'replaceKernel'>,
+  ) => Promise<void>;
+  /** The session's environment variables. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 export async function startScriptedWorker(
   { store }: Database,
-  whileIdle?: (idle: Pick<ScriptedWorker, 'worker' | 'agent' | 'replaceKernel'>) => Promise<void>,
+  { whileIdle, variables }: ScriptedSession = {},
 ): Promise<ScriptedWorker> {
   const agent = await startScriptedAgent();
   const sessionId = newId<SessionId>();
@@ -77,7 +89,17 @@ export async function startScriptedWorker(
   const assigned = onWorker(idle, { type: 'WorkerAssigned', data: { sessionId, at } });
   const worker = await commitOne<'worker'>(store, assigned);
   const user = { userUuid: sessionId, workerId: worker.id, sessionId };
-  const session = await commitOne<'session'>(store, sessionOpened(user));
+  const options = variables && {
+    metadata: {},
+    idleTimeoutMs: null,
+    maxLifeMs: null,
+    environmentVariableNames: Object.keys(variables),
+  };
+  const session = await commitOne<'session'>(
+    store,
+    sessionOpened({ ...user, ...(options && { options }) }),
+    variables && { sessionVariables: { sessionId, values: variables } },
+  );
   const sent = () =>
     agent.received.flatMap((each) => {
       const { msg_type: type, msg_id: id } = (each.header ?? {}) as Record<string, string>;
@@ -88,7 +110,13 @@ export async function startScriptedWorker(
     agent,
     worker,
     session,
-    request: (database) => commitOne<'execution'>(database.store, executionRequested(user)),
+    request: (database, lane = DEFAULT_LANE) => {
+      const idempotencyKey = lane === DEFAULT_LANE ? null : lane;
+      return commitOne<'execution'>(
+        database.store,
+        executionRequested({ ...user, idempotencyKey }),
+      );
+    },
     sent,
     untilSent: async (id) => {
       while (!sent().includes(id)) await agent.receivedAtLeast(agent.received.length + 1);
@@ -108,6 +136,9 @@ export async function startScriptedWorker(
   };
 }
 
+/** In these workers, the idempotency key of an execution names its lane. */
+const laneOfKey = ({ idempotencyKey }: Execution): LaneKey => idempotencyKey ?? DEFAULT_LANE;
+
 /** The parts of a gateway that act for workers and take users' requests. */
 export function actingGateway(database: Database) {
   const heldWorkers = createHeldWorkers({
@@ -116,6 +147,7 @@ export function actingGateway(database: Database) {
     messageCounts: createMessageCounts(),
     now: () => new Date(),
     interruptGraceMs: 1_000,
+    laneOf: laneOfKey,
     followers: () => 0,
     addressOf: ({ socketPath }) => socketAddress(socketPath ?? ''),
     onSuspect: () => undefined,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Ending, Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
-import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/batch.ts';
-import { batchCommit } from '../../src/worker/batchCommit.ts';
+import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/storing/batch.ts';
+import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
 import { openSession, queuedExecution } from '../support/states.ts';
 
 const requestedAt = new Date('2026-01-02T03:04:05.000Z');

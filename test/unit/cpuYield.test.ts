@@ -14,7 +14,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** One worker, and the CPU shares that its container gets. */
-function setUp(running: ExecutionId | null = null) {
+function setUp(...running: ExecutionId[]) {
   const shares: CpuShare[] = [];
   const engine = { isAway: false };
   const host = { workerId: newId<WorkerId>(), running, has: () => true } as Partial<HeldWorker>;
@@ -65,6 +65,22 @@ describe('the CPU share of a worker', () => {
       await vi.advanceTimersByTimeAsync(0);
       expect(shares).toEqual(seen);
     }
+  });
+
+  it('is full again when the last of several long runs ends', async () => {
+    const [taken, other, third] = [
+      newId<ExecutionId>(),
+      newId<ExecutionId>(),
+      newId<ExecutionId>(),
+    ];
+    const { cpuYield, shares, tell, held, run } = setUp(taken, other);
+    cpuYield.reached(held.host?.workerId ?? newId());
+    tell('ExecutionFinished', taken);
+    await run(LONG_MS, third);
+    expect(new Set(shares)).toEqual(new Set(['yielding']));
+    tell('ExecutionFinished', other);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(shares.at(-1)).toBe('full');
   });
 
   it('does not change when the worker is taken over while nothing runs', async () => {

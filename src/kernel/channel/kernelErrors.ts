@@ -11,6 +11,11 @@ export class KernelHttpError extends Error {
   }
 }
 
+/** Whether an agent has answered that it does not know the operation: it is older than that. */
+export function isUnknownOperation(error: unknown): boolean {
+  return error instanceof KernelHttpError && error.status === 404;
+}
+
 /** Another gateway has taken over this worker with a higher epoch. This gateway must stop acting for it. */
 export class FencedByWorkerError extends Error {
   constructor() {

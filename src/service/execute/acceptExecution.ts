@@ -14,6 +14,7 @@ import {
   LimitError,
   type StreamAppend,
 } from '../../events/store/eventStore.ts';
+import { DEFAULT_LANE } from '../../worker/lanes/laneKey.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
 import type { RequestHashes } from './requestHash.ts';
@@ -86,7 +87,7 @@ async function requestIn(
   const maxUnfinished = deps.config.maxQueuedExecutions + 1;
   // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
   // gateways.
-  const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinished ?? 0;
+  const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinishedIn(DEFAULT_LANE) ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   // Something else may have opened the session after a loss. Its first execution tells of the loss.
   const stateLost = session.followsLoss && !(await deps.sessions.hasExecution(session));

@@ -2,8 +2,8 @@ import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { RequestRule } from '../../events/queries/commandQueries.ts';
 import type { CallAgent } from '../../kernel/calls/createAgentCalls.ts';
-import type { Job } from '../batch.ts';
-import type { Jobs } from '../jobs.ts';
+import type { Lanes } from '../lanes/lanes.ts';
+import type { Job } from '../storing/batch.ts';
 
 /**
  * An operation on a worker that must survive the gateway that was asked: the event that requests it, the event that
@@ -19,7 +19,7 @@ export interface DurableOperation extends RequestRule {
 
 /** What a durable operation may do with the held worker. */
 export interface OperatedWorker {
-  readonly jobs: Pick<Jobs, 'find' | 'progressOf'>;
+  readonly lanes: Pick<Lanes, 'find' | 'progressOf'>;
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */
   readonly isActing: boolean;

@@ -6,14 +6,14 @@ export const interrupt = durableOperation({
   request: 'InterruptRequested',
   answer: { type: 'ExecutionFinished', answers: 'all' },
   carryOut: async (worker, { streamId, metadata }) => {
-    const { jobs } = worker;
+    const { lanes } = worker;
     const id = streamId as ExecutionId;
-    const job = jobs.find(id);
+    const job = lanes.find(id);
     if (!job) return;
     // Neither this gateway nor the former holder has sent the code.
-    if (!job.isTakenOver && jobs.progressOf(job) === null) return worker.cancel(job);
+    if (!job.isTakenOver && lanes.progressOf(job) === null) return worker.cancel(job);
     const { known } = await worker.call('interrupt', { msgId: id, requestId: metadata.eventId });
-    const isUnsent = worker.endHoldBack(id) || jobs.progressOf(job) === null;
-    if (!known && isUnsent && worker.isActing && jobs.find(id)) worker.cancel(job);
+    const isUnsent = worker.endHoldBack(id) || lanes.progressOf(job) === null;
+    if (!known && isUnsent && worker.isActing && lanes.find(id)) worker.cancel(job);
   },
 });

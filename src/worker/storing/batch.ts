@@ -4,11 +4,11 @@
  * this, so the order stays.
  */
 
-import type { Ending, Execution } from '../domain/execution.ts';
-import type { ExecutionId } from '../domain/ids.ts';
-import type { Output } from '../domain/output.ts';
-import { outputSize } from '../domain/outputSize.ts';
-import type { KernelRestartReason } from '../domain/session.ts';
+import type { Ending, Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Output } from '../../domain/output.ts';
+import { outputSize } from '../../domain/outputSize.ts';
+import type { KernelRestartReason } from '../../domain/session.ts';
 
 /** A stored stream piece does not grow beyond this many characters by joining. */
 const MAX_JOINED_CHARS = 64 * 1024;

@@ -1,9 +1,9 @@
 /** Turns a batch into one commit of the event store. Pure. */
 
-import { decideExecution } from '../domain/execution.ts';
-import type { OutputItem } from '../domain/output.ts';
-import { decideSession, type Session } from '../domain/session.ts';
-import type { Commit, StreamAppend } from '../events/store/eventStore.ts';
+import { decideExecution } from '../../domain/execution.ts';
+import type { OutputItem } from '../../domain/output.ts';
+import { decideSession, type Session } from '../../domain/session.ts';
+import type { Commit, StreamAppend } from '../../events/store/eventStore.ts';
 import type { Batch, Segment } from './batch.ts';
 
 /** @param session the worker's session as last stored; null for a worker that has none yet. */

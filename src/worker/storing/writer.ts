@@ -5,17 +5,18 @@
  * anything.
  */
 import type { Logger } from 'pino';
-import { pause } from '../async/pause.ts';
-import { messageOf } from '../domain/errors.ts';
-import type { Execution } from '../domain/execution.ts';
-import type { ExecutionId } from '../domain/ids.ts';
-import type { Session } from '../domain/session.ts';
+import { pause } from '../../async/pause.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
 import {
   ConcurrencyError,
   type Cursor,
   type EventStore,
   FencedError,
-} from '../events/store/eventStore.ts';
+} from '../../events/store/eventStore.ts';
+import { createAlarm } from './alarm.ts';
 import { type Batch, emptyBatch, type Segment } from './batch.ts';
 import { batchCommit } from './batchCommit.ts';
 import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
@@ -180,24 +181,4 @@ async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promis
     job.nextSeq += stored.length + (end === null ? 0 : 1);
   }
   deps.onStored({ seq: taken.seq, session });
-}
-
-/** A timer that rings once, at the earliest time requested. */
-function createAlarm(ring: () => void) {
-  let timer: NodeJS.Timeout | null = null;
-  let ringsAt = 0;
-  const cancel = () => {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
-  };
-  return {
-    within: (ms: number) => {
-      const at = Date.now() + ms;
-      if (timer !== null && at >= ringsAt) return;
-      cancel();
-      ringsAt = at;
-      timer = setTimeout(ring, ms);
-    },
-    cancel,
-  };
 }

@@ -1,0 +1,110 @@
+/**
+ * The link to the worker's agent.
+ *
+ * ```
+ *  connecting <--> open --the agent was restarted--> replaced   (the pool checks the worker)
+ *       |            |                                  |
+ *       +------------+----------------------------------+--fenced, close()--> closed
+ * ```
+ */
+import type { WorkerId } from '../domain/ids.ts';
+import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
+import { type KernelChannel, openKernelChannel } from '../kernel/channel/kernelChannel.ts';
+import { FencedByWorkerError } from '../kernel/channel/kernelErrors.ts';
+import type { KernelMessage } from '../kernel/frames/messages.ts';
+import type { HeldWorkerDeps, TakenOver } from './heldWorker.ts';
+
+export interface AgentLinkDeps
+  extends Pick<HeldWorkerDeps, 'logger' | 'messageCounts' | 'onSuspect'> {
+  /** Gets each message once, in order. None comes from an agent that was restarted. */
+  readonly onMessage: (message: KernelMessage) => void;
+  /** Called at each connection, unless the agent was restarted. */
+  readonly onOpen: (workerId: WorkerId) => void;
+  /** Called when another gateway has the worker. */
+  readonly onFenced: () => void;
+}
+
+export interface AgentLink
+  extends Pick<KernelChannel, 'execute' | 'ack' | 'pause' | 'resume' | 'close'> {
+  readonly isOpen: boolean;
+  /** The agent was restarted. It must get no code any more: it would run again what has already run. */
+  readonly isReplaced: boolean;
+  /** The agent has been unreachable for a while, was restarted, or is too old. */
+  readonly isSuspect: boolean;
+  /** The boot that the messages come from. */
+  readonly bootId: string;
+  readonly call: CallAgent;
+  /** Tells the pool to check the worker. */
+  suspect(why: string): void;
+}
+
+/** Connects immediately. */
+export function openAgentLink(
+  deps: AgentLinkDeps,
+  { workerId, address, cursor }: Pick<TakenOver, 'workerId' | 'address' | 'cursor'>,
+): AgentLink {
+  let { bootId } = cursor;
+  let isReplaced = false;
+  let isSuspect = false;
+
+  function suspect(why: string): void {
+    isSuspect = true;
+    deps.onSuspect(workerId, why);
+  }
+
+  const channel = openKernelChannel({
+    target: { kind: 'agent', address },
+    after: cursor.seq,
+    bootId,
+    epoch: cursor.epoch,
+    logger: deps.logger,
+    counts: deps.messageCounts,
+    onMessage: (message) => {
+      if (!isReplaced) deps.onMessage(message);
+    },
+    onOpen: () => {
+      if (isReplaced) return;
+      isSuspect = false;
+      deps.onOpen(workerId);
+    },
+    onHello: (hello, isNewBoot) => {
+      if (isNewBoot) {
+        isReplaced = true;
+        suspect('its agent was restarted: whatever ran is gone');
+      } else {
+        bootId = hello.bootId;
+      }
+    },
+    onFenced: deps.onFenced,
+    onUnreachable: (error) => suspect(error.message),
+  });
+
+  return {
+    get isOpen() {
+      return channel.state === 'open';
+    },
+    get isReplaced() {
+      return isReplaced;
+    },
+    get isSuspect() {
+      return isSuspect;
+    },
+    get bootId() {
+      return bootId;
+    },
+    call: async (name, input) => {
+      try {
+        return await channel.call(name, input);
+      } catch (error: unknown) {
+        if (error instanceof FencedByWorkerError) deps.onFenced();
+        throw error;
+      }
+    },
+    suspect,
+    execute: (request) => channel.execute(request),
+    ack: (seq) => channel.ack(seq),
+    pause: () => channel.pause(),
+    resume: () => channel.resume(),
+    close: () => channel.close(),
+  };
+}

@@ -1,0 +1,59 @@
+import type { Ending } from '../domain/execution.ts';
+import type { CloseReason } from '../domain/session.ts';
+import { endingWithoutAnswer } from './endings.ts';
+import type { Lanes } from './lanes/lanes.ts';
+import type { Sending } from './sending.ts';
+import { type Job, segmentOf } from './storing/batch.ts';
+import type { Writer } from './storing/writer.ts';
+
+export interface FinishingDeps {
+  readonly lanes: Lanes;
+  readonly writer: Writer;
+  readonly sending: Sending;
+  readonly now: () => Date;
+}
+
+/** Takes jobs out of their lanes, and adds their ends to the next commit. */
+export interface Finishing {
+  finish(job: Job, ending: Ending, at: Date): void;
+  /**
+   * Ends a job as CANCELLED. The next one of its lane waits until that is stored, so that no later holder can send the
+   * cancelled code.
+   */
+  cancel(job: Job): void;
+  /** Ends all jobs of a session that has ended. */
+  finishAll(reason: CloseReason): void;
+}
+
+export function createFinishing({ lanes, writer, sending, now }: FinishingDeps): Finishing {
+  function finish(job: Job, ending: Ending, at: Date): void {
+    lanes.remove(job);
+    sending.endHoldBack(job.execution.id);
+    segmentOf(writer.batch, job).end = { at, ending };
+    writer.added('end');
+  }
+
+  function finishUnanswered(job: Job, status: 'CANCELLED' | 'WORKER_LOST'): void {
+    finish(job, endingWithoutAnswer(status, job.stateLost, lanes.progressOf(job)), now());
+  }
+
+  return {
+    finish,
+    cancel: (job) => {
+      const lane = lanes.laneOf(job.execution.id);
+      const release = lane?.holdUp();
+      finishUnanswered(job, 'CANCELLED');
+      void writer.drained().then(() => {
+        release?.();
+        if (lane) sending.beginNext(lane);
+      });
+    },
+    finishAll: (reason) => {
+      const isLost = reason === 'worker-lost';
+      for (const job of lanes.jobs()) {
+        if (isLost) job.stateLost = true;
+        finishUnanswered(job, isLost ? 'WORKER_LOST' : 'CANCELLED');
+      }
+    },
+  };
+}

@@ -1,0 +1,126 @@
+/** The lanes of one worker, and which execution is in which. */
+import type { RecordedEvent } from '../../domain/events.ts';
+import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { UnfinishedExecution } from '../../events/queries/executionQueries.ts';
+import type { Cursor } from '../../events/store/eventStore.ts';
+import type { ExecutionProgress } from '../../kernel/execution/executionProgress.ts';
+import type { Job } from '../storing/batch.ts';
+import { createLane, type Lane } from './lane.ts';
+import { DEFAULT_LANE, type LaneKey } from './laneKey.ts';
+import { joinedProgress, NO_PROGRESS, splitProgress, type WorkerProgress } from './progress.ts';
+
+/** What is recorded when this gateway begins to act for the worker. */
+export interface LanesStart {
+  readonly cursor: Pick<Cursor, 'progress'>;
+  /** In the order of acceptance. */
+  readonly unfinished: readonly UnfinishedExecution[];
+  readonly laneOf: (execution: Execution) => LaneKey;
+  /** When the lane's kernel was last replaced. Null: never in this session. */
+  readonly kernelRestartedAt: (lane: LaneKey) => Date | null;
+}
+
+export interface Lanes {
+  /** The progress to store with the cursor. */
+  readonly progress: WorkerProgress;
+  /** The default lane comes first. */
+  all(): Lane[];
+  readonly defaultLane: Lane;
+  /** The unfinished executions of all lanes. */
+  jobs(): Job[];
+  /** The jobs that have begun. */
+  running(): Job[];
+  countIn(key: LaneKey): number;
+  find(id: string): Job | undefined;
+  /** The lane that the unfinished execution is in. */
+  laneOf(id: string): Lane | undefined;
+  /**
+   * Returns the execution's lane. Null if the execution was already read at the start, and the event feed reports it
+   * only now. It may have ended since, and must not be sent again: the agent ignores a msg_id that it knows, so no
+   * answer would come.
+   */
+  add(next: UnfinishedExecution): Lane | null;
+  /** The job's progress. Null if it has not begun. */
+  progressOf(job: Job): ExecutionProgress | null;
+  remove(job: Job): void;
+  /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
+  fold(recorded: RecordedEvent): void;
+}
+
+export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: LanesStart): Lanes {
+  const { ofDefault, ofOthers } = splitProgress(cursor);
+  const defaultLane = createLane(ofDefault);
+  const others = new Map<LaneKey, Lane>();
+  for (const [key, progress] of ofOthers) others.set(key, createLane(progress));
+  const places = new Map<string, { readonly job: Job; readonly lane: Lane }>();
+  /**
+   * The executions read at the start. The event feed may report these, too, each at most once
+   * (`events/wakeUps/createWakeUps.ts`). This set tells them from executions that were recorded later.
+   */
+  const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
+
+  const laneAt = (key: LaneKey) => (key === DEFAULT_LANE ? defaultLane : others.get(key));
+  const all = () => [defaultLane, ...others.values()];
+
+  /** A lane that has nothing left is forgotten when the next one is made. */
+  function made(key: LaneKey): Lane {
+    for (const [each, { isIdle }] of others) if (isIdle) others.delete(each);
+    const lane = createLane(NO_PROGRESS);
+    others.set(key, lane);
+    return lane;
+  }
+
+  function put(job: Job, key: LaneKey): Lane {
+    const lane = laneAt(key) ?? made(key);
+    places.set(job.execution.id, { job, lane });
+    lane.add(job);
+    return lane;
+  }
+
+  for (const each of unfinished) {
+    const key = laneOf(each.execution);
+    put(takenOver(each, kernelRestartedAt(key)), key);
+  }
+
+  return {
+    get progress() {
+      return joinedProgress(defaultLane.progress, others);
+    },
+    defaultLane,
+    all,
+    jobs: () => all().flatMap((lane) => lane.all()),
+    running: () => all().flatMap(({ running }) => running ?? []),
+    countIn: (key) => laneAt(key)?.count ?? 0,
+    find: (id) => places.get(id)?.job,
+    laneOf: (id) => places.get(id)?.lane,
+    add: (next) => {
+      const { execution, code, lastSeq } = next;
+      if (read.has(execution.id)) return null;
+      const nextSeq = lastSeq + 1;
+      return put(
+        { execution, code, isTakenOver: false, nextSeq, stateLost: false },
+        laneOf(execution),
+      );
+    },
+    progressOf: (job) => places.get(job.execution.id)?.lane.progressOf(job) ?? null,
+    remove: (job) => {
+      places.get(job.execution.id)?.lane.remove(job);
+      places.delete(job.execution.id);
+    },
+    fold: ({ streamId, version, event }) => {
+      const job = places.get(streamId)?.job;
+      if (job?.execution.version === version - 1)
+        job.execution = evolveExecution(job.execution, event as ExecutionEvent);
+    },
+  };
+}
+
+/** The job of an execution that was read at the start. The kernel may have been replaced since it was accepted. */
+function takenOver(
+  { execution, code, lastSeq }: UnfinishedExecution,
+  kernelRestartedAt: Date | null,
+): Job {
+  const restartedAt = kernelRestartedAt?.getTime() ?? 0;
+  const stateLost = restartedAt > execution.requestedAt.getTime();
+  return { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
+}

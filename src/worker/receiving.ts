@@ -1,0 +1,58 @@
+import type { Ending } from '../domain/execution.ts';
+import { receive } from '../kernel/execution/executionProgress.ts';
+import type { KernelMessage, StatusMessage } from '../kernel/frames/messages.ts';
+import { endingOf } from './endings.ts';
+import type { Lanes } from './lanes/lanes.ts';
+import type { Sending } from './sending.ts';
+import { addOutput, type Job, segmentOf } from './storing/batch.ts';
+import type { Writer } from './storing/writer.ts';
+import type { WorkerSession } from './workerSession.ts';
+
+export interface ReceivingDeps {
+  readonly lanes: Lanes;
+  readonly writer: Pick<Writer, 'batch' | 'added'>;
+  readonly session: Pick<WorkerSession, 'state'>;
+  /** Takes the job out of its lane, and adds its end to the next commit. */
+  readonly finish: (job: Job, ending: Ending, at: Date) => void;
+  readonly sending: Pick<Sending, 'beginNext'>;
+}
+
+/**
+ * Takes in the worker's messages, in order: finds the lane that each belongs to, and adds to the next commit what
+ * follows from it.
+ */
+export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) => void {
+  const { lanes, writer, session, sending, finish } = deps;
+
+  function kernelReplaced({ at, reason }: StatusMessage): void {
+    // Before there is a session, no user has variables that could be lost.
+    const executionId = session.state && lanes.defaultLane.kernelReplaced();
+    writer.batch.kernelRestarts.push({ at: new Date(at), reason: reason ?? 'died', executionId });
+    writer.added('output');
+  }
+
+  function ofExecution(message: KernelMessage): void {
+    const { parentId } = message;
+    const lane = parentId === null ? lanes.defaultLane : lanes.laneOf(parentId);
+    const job = lane?.running;
+    const progress = job ? lane.progressOf(job) : null;
+    if (!lane || !job || progress === null) return;
+    const { maxOutputBytes } = job.execution;
+    const step = receive(progress, message, { maxOutputBytes });
+    lane.advance(step.progress);
+    const at = new Date(message.at);
+    for (const output of step.outputs) addOutput(writer.batch, job, output, at);
+    if (step.started) segmentOf(writer.batch, job).startedAt = at;
+    if (step.done !== null) {
+      finish(job, endingOf(step.done, job), at);
+      sending.beginNext(lane);
+    } else if (step.outputs.length > 0) writer.added('output');
+    else if (step.started) writer.added('start');
+  }
+
+  return (message) => {
+    if (message.seq !== null) writer.batch.seq = message.seq;
+    if (message.type === 'status' && message.state === 'restarting') kernelReplaced(message);
+    else ofExecution(message);
+  };
+}

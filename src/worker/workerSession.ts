@@ -1,0 +1,41 @@
+import type { RecordedEvent } from '../domain/events.ts';
+import { evolveSession, type Session, type SessionEvent } from '../domain/session.ts';
+import { DEFAULT_LANE, type LaneKey } from './lanes/laneKey.ts';
+
+/** The session of one worker, as it is recorded. */
+export interface WorkerSession {
+  /** Null: the worker has none yet. */
+  readonly state: Session | null;
+  /** When the kernel of this lane was last replaced. Null: never in this session. */
+  kernelRestartedAt(lane: LaneKey): Date | null;
+  /** Takes the state that was read, or that a commit gave. */
+  put(session: Session): void;
+  /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
+  fold(recorded: RecordedEvent): void;
+  /** Reads the state again. */
+  reload(): Promise<void>;
+}
+
+export function createWorkerSession(
+  read: Session | null,
+  reloadSession: (session: Session) => Promise<Session | null>,
+): WorkerSession {
+  let state = read;
+  return {
+    get state() {
+      return state;
+    },
+    kernelRestartedAt: (lane) =>
+      lane === DEFAULT_LANE ? (state?.kernelRestartedAt ?? null) : null,
+    put: (session) => {
+      state = session;
+    },
+    fold: ({ streamId, version, event }) => {
+      if (state?.id === streamId && state.version === version - 1)
+        state = evolveSession(state, event as SessionEvent);
+    },
+    reload: async () => {
+      if (state) state = await reloadSession(state);
+    },
+  };
+}

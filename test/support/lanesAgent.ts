@@ -1,0 +1,69 @@
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
+import type { LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { frame, messageIn, okReply, status, stream, verdict } from './frames.ts';
+
+/** What happens next. */
+export type Step =
+  | { readonly type: 'request'; readonly lane: LaneKey }
+  /** The agent reports this of the execution that it runs in the lane, if any. */
+  | { readonly type: 'report'; readonly lane: LaneKey; readonly what: Report }
+  /** The agent replaces the kernel of the default lane. */
+  | { readonly type: 'replace' };
+
+export type Report = 'busy' | 'output' | 'idle' | 'reply';
+
+type Act = Exclude<Step, { type: 'request' }>;
+
+export interface LanesAgent {
+  /** The executions that ran in each lane, in order. */
+  readonly ran: ReadonlyMap<LaneKey, readonly ExecutionId[]>;
+  /** @throws Error if another execution still runs in the lane */
+  send(id: ExecutionId, lane: LaneKey): void;
+  /** The message that the agent sends then. Null: it has nothing to report. */
+  report(act: Act, at: number): KernelMessage | null;
+  /** All messages after this seq. */
+  after(seq: number): KernelMessage[];
+}
+
+/** Runs one execution at a time in each lane, and each at most once. */
+export function createLanesAgent(): LanesAgent {
+  const ran = new Map<LaneKey, ExecutionId[]>();
+  const running = new Map<LaneKey, { readonly id: ExecutionId; readonly reported: Report[] }>();
+  const log: { readonly seq: number; readonly message: KernelMessage }[] = [];
+
+  function frameOf(step: Act, at: number): string | null {
+    const options = { seq: log.length + 1, at };
+    if (step.type === 'replace')
+      return frame('status', { execution_state: 'restarting', reason: 'died' }, options);
+    const current = running.get(step.lane);
+    const isRepeated = step.what !== 'output' && current?.reported.includes(step.what);
+    if (!current || isRepeated) return null;
+    const { id: parent, reported } = current;
+    reported.push(step.what);
+    if (reported.includes('idle') && reported.includes('reply')) running.delete(step.lane);
+    if (step.what === 'output') return stream(`${reported.length} `, { ...options, parent });
+    if (step.what === 'reply')
+      return okReply({ ...options, parent, metadata: verdict('finished') });
+    return status(step.what, { ...options, parent });
+  }
+
+  return {
+    ran,
+    send: (id: ExecutionId, lane: LaneKey) => {
+      const before = ran.get(lane) ?? [];
+      if (before.includes(id)) return;
+      if (running.has(lane)) throw new Error('Two executions run in one lane.');
+      running.set(lane, { id, reported: [] });
+      ran.set(lane, [...before, id]);
+    },
+    report: (step: Act, at: number): KernelMessage | null => {
+      const text = frameOf(step, at);
+      if (text === null) return null;
+      const message = messageIn(text);
+      log.push({ seq: log.length + 1, message });
+      return message;
+    },
+    after: (seq: number) => log.filter((each) => each.seq > seq).map(({ message }) => message),
+  };
+}
