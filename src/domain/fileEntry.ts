@@ -96,6 +96,11 @@ export interface FileContent {
    * silence. The caller reads it to its end or destroys it.
    */
   readonly body: Readable;
+  /**
+   * Lets the next pieces of `body` use the memory of this one. Only for a whole piece that nobody looks at any more. A
+   * caller that never calls this gets new memory for each piece.
+   */
+  giveBack(piece: Buffer): void;
 }
 
 export interface WriteFileOptions extends FilePrecondition {

@@ -8,6 +8,7 @@ import type {
 } from '../../domain/fileEntry.ts';
 import { KernelHttpError } from '../channel/kernelErrors.ts';
 import { parseJson } from '../frames/parseJson.ts';
+import { type Download, download } from './download.ts';
 import {
   countSchema,
   entrySchema,
@@ -16,7 +17,8 @@ import {
   writtenSchema,
 } from './fileAnswers.ts';
 import { type Parameters, queryOf } from './fileQuery.ts';
-import { type FileAnswer, type FileRequest, requestFiles, textOf } from './fileRequest.ts';
+import { textOf } from './fileRefusal.ts';
+import { type FileAnswer, type FileRequest, requestFiles } from './fileRequest.ts';
 
 export interface WorkerFilesDeps {
   readonly address: AgentAddress;
@@ -29,25 +31,22 @@ export interface WorkerFilesDeps {
 /** The files of the worker at this address. It holds no connection between calls, so there is nothing to close. */
 export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDeps): WorkerFiles {
   const who = { session_id: sessionId, boot_id: bootId };
+  const pathOf = (what: string, parameters: Parameters) =>
+    `/files/${what}?${queryOf({ ...who, ...parameters })}`;
   const ask = (
     method: FileRequest['method'],
     what: string,
     parameters: Parameters,
     signal?: AbortSignal,
     upload: Pick<FileRequest, 'body' | 'length'> = {},
-  ) =>
-    requestFiles(
-      address,
-      { method, path: `/files/${what}?${queryOf({ ...who, ...parameters })}`, ...upload },
-      signal,
-    );
+  ) => requestFiles(address, { method, path: pathOf(what, parameters), ...upload }, signal);
   return {
     stat: async (path, { follow = false } = {}, signal) =>
       parsed(await ask('GET', 'stat', { path, follow }, signal), entrySchema),
     list: async (path, { depth, after, limit } = {}, signal) =>
       parsed(await ask('GET', 'list', { path, depth, after, limit }, signal), listingSchema),
     read: async (path, options = {}, signal) =>
-      contentOf(await ask('GET', 'content', partOf(path, options), signal)),
+      contentOf(await download(address, pathOf('content', partOf(path, options)), signal)),
     write: async (path, body, options = {}, signal) => {
       const { length, makeParents, append } = options;
       const parameters = { path, make_parents: makeParents, append, ...tagsOf(options) };
@@ -99,12 +98,12 @@ async function parsed<Answer>(
 }
 
 /** The content that an answer brings: the entry and the offset are in headers. */
-function contentOf({ status, headers, body }: FileAnswer): FileContent {
+function contentOf({ status, headers, body, giveBack }: Download): FileContent {
   const entry = entrySchema.safeParse(parseJson(String(headers['x-cellhouse-entry'] ?? '')));
   const length = status === 304 ? 0 : Number(headers['content-length']);
   const offset = Number(headers['x-cellhouse-offset']);
   if (entry.success && Number.isSafeInteger(length) && Number.isSafeInteger(offset))
-    return { entry: entry.data, isKnown: status === 304, offset, length, body };
+    return { entry: entry.data, isKnown: status === 304, offset, length, body, giveBack };
   body.destroy();
   throw new KernelHttpError(status, 'not_as_agreed', 'GET /files/content');
 }

@@ -7,23 +7,17 @@ import {
 } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
-import { FileRefusedError } from '../../domain/fileEntry.ts';
-import { KernelHttpError } from '../channel/kernelErrors.ts';
-import { parseJson } from '../frames/parseJson.ts';
-import { refusalSchema } from './fileAnswers.ts';
+import { refusalOf } from './fileRefusal.ts';
+import {
+  abortError,
+  LengthError,
+  MAX_HEADER_BYTES,
+  SILENCE_MS,
+  SilenceError,
+} from './transferErrors.ts';
 
-/**
- * The longest time in which nothing moves on the connection. Longer than the agent's own limits, whose answers say
- * more: it gives up a silent transfer after 60 s and an operation after 120 s.
- */
-const SILENCE_MS = 150_000;
-/** A page of 1,000 entries has at most 4 MiB (the agent's limit), plus what its JSON adds. */
-const MAX_ANSWER_BYTES = 8 * 1_048_576;
 /** How much of an upload may wait for the agent. It keeps both sides busy; a piece has up to 64 KiB. */
 const MAX_WAITING_BYTES = 262_144;
-/** An entry travels in a header, with a path of up to 4 KiB of which each byte may be escaped. */
-const MAX_HEADER_BYTES = 131_072;
-
 export interface FileRequest {
   readonly method: 'GET' | 'PUT' | 'POST';
   /** With the query. */
@@ -39,22 +33,6 @@ export interface FileAnswer {
   readonly headers: IncomingHttpHeaders;
   /** Fails if its end is missing. The connection lasts until it is read to its end or destroyed. */
   readonly body: Readable;
-}
-
-/** Nothing moved for the time of silence: the worker, or whoever reads or writes on our side, has stopped. */
-class SilenceError extends Error {
-  constructor() {
-    super(`Nothing moved between gateway and worker for ${SILENCE_MS} ms.`);
-    this.name = 'SilenceError';
-  }
-}
-
-/** The body has another length than was announced. The agent would wait for the rest, or never see it. */
-class LengthError extends Error {
-  constructor() {
-    super('The body is longer or shorter than announced.');
-    this.name = 'LengthError';
-  }
 }
 
 /**
@@ -82,7 +60,7 @@ export async function requestFiles(
   try {
     const answer = await answerTo(call, ask, silence);
     const status = answer.statusCode ?? 0;
-    if (status >= 400) throw await refusalOf(answer, `${ask.method} ${pathOnly(ask.path)}`);
+    if (status >= 400) throw await refusalOf({ status, body: answer }, ask);
     return { headers: answer.headers, status, body: watched(answer, silence) };
   } catch (error: unknown) {
     ask.body?.destroy();
@@ -169,36 +147,4 @@ function watched(answer: IncomingMessage, silence: NodeJS.Timeout): Readable {
   // An error before anybody reads stays in the stream, and reaches whoever reads then.
   answer.on('error', () => {});
   return answer;
-}
-
-/** The error that a refusal becomes. */
-async function refusalOf(answer: IncomingMessage, call: string): Promise<Error> {
-  const json = parseJson(await textOf(answer));
-  const { success, data } = refusalSchema.safeParse(json);
-  if (success && data.error === 'not_found' && data.message === undefined) {
-    return new FileRefusedError('unsupported', 'The agent is older than file operations.');
-  }
-  if (success) return new FileRefusedError(data.error, data.message ?? 'The worker refused.');
-  return new KernelHttpError(answer.statusCode ?? 0, null, call);
-}
-
-/** The whole body of an answer. @throws if it is too long or cut */
-export async function textOf(answer: Readable): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('The answer of the worker is too long.');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** Names of files do not belong into errors, which may be logged. */
-function pathOnly(path: string): string {
-  return path.split('?', 1)[0] ?? '';
-}
-
-function abortError(signal: AbortSignal | undefined): Error {
-  return signal?.reason instanceof Error ? signal.reason : new Error('The transfer was aborted.');
 }

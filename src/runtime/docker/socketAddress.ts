@@ -10,7 +10,7 @@ const LOOK_INTERVAL_MS = 10;
 /** The address of an agent behind a Unix socket on this machine. @param path at most 107 bytes */
 export function socketAddress(path: string): AgentAddress {
   return {
-    open: () => connect({ path }),
+    open: (into) => connect(into ? { path, onread: into } : { path }),
     untilOpen: async (signal) => {
       while (!(await canConnect(path, signal))) await pause(LOOK_INTERVAL_MS, signal);
     },

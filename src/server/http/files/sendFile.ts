@@ -1,4 +1,6 @@
 /** GET and HEAD of a file. */
+import type { ServerResponse } from 'node:http';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
@@ -46,13 +48,31 @@ export async function sendFile(request: FileRequest): Promise<void> {
     const before = res.socket?.bytesWritten ?? 0;
     const { socket } = res;
     try {
-      await pipeline(content.body, res);
+      await pipeline(content.body, giving(content, res));
     } finally {
       counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
     }
   } finally {
     res.off('close', stop);
   }
+}
+
+/** Passes each piece to the client, and then lets the next ones use its memory. One piece is on its way at a time. */
+function giving(content: FileContent, res: ServerResponse): Writable {
+  const sink = new Writable({
+    // The next piece is read while one is on its way.
+    highWaterMark: 1,
+    write: (piece: Buffer, _encoding, done) => {
+      res.write(piece, (error) => {
+        content.giveBack(piece);
+        done(error);
+      });
+    },
+    final: (done) => void res.end(done),
+  });
+  // If the client goes away, nobody calls back.
+  res.once('close', () => sink.destroy());
+  return sink;
 }
 
 type Opened =
