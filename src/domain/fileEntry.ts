@@ -103,13 +103,18 @@ export interface FileContent {
   giveBack(piece: Buffer): void;
 }
 
-export interface WriteFileOptions extends FilePrecondition {
+export interface UploadOptions {
+  /** The number of bytes, if it is known. Any other number of bytes then is an abort. */
+  readonly length?: number;
+  /** Is called with each piece of the body that the worker has received. Nobody looks at that piece any more. */
+  readonly giveBack?: (piece: Buffer) => void;
+}
+
+export interface WriteFileOptions extends FilePrecondition, UploadOptions {
   /** Makes the folders above the file. */
   readonly makeParents?: boolean;
   /** Adds to the end of the file, if there is one. */
   readonly append?: boolean;
-  /** The number of bytes, if it is known. Any other number of bytes then is an abort. */
-  readonly length?: number;
 }
 
 export interface ListedFile extends FileEntry {
@@ -184,7 +189,7 @@ export interface WorkerFiles {
   writeArchive(
     path: WorkerPath,
     body: Readable,
-    options?: { length?: number },
+    options?: UploadOptions,
     signal?: AbortSignal,
   ): Promise<{ size: number; files: number }>;
 }

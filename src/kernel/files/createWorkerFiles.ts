@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 import type {
   FileContent,
   FilePrecondition,
   ReadFileOptions,
+  UploadOptions,
   WorkerFiles,
   WorkerPath,
 } from '../../domain/fileEntry.ts';
@@ -38,7 +40,7 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
     what: string,
     parameters: Parameters,
     signal?: AbortSignal,
-    upload: Pick<FileRequest, 'body' | 'length'> = {},
+    upload: Partial<Upload> = {},
   ) => requestFiles(address, { method, path: pathOf(what, parameters), ...upload }, signal);
   return {
     stat: async (path, { follow = false } = {}, signal) =>
@@ -48,17 +50,17 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
     read: async (path, options = {}, signal) =>
       contentOf(await download(address, pathOf('content', partOf(path, options)), signal)),
     write: async (path, body, options = {}, signal) => {
-      const { length, makeParents, append } = options;
+      const { makeParents, append } = options;
       const parameters = { path, make_parents: makeParents, append, ...tagsOf(options) };
-      const upload = length === undefined ? { body } : { body, length };
+      const upload = uploadOf(body, options);
       return parsed(await ask('PUT', 'content', parameters, signal, upload), writtenSchema);
     },
     readArchive: async (path, format, signal) => {
       const { body } = await ask('GET', 'archive', { path, format }, signal);
       return { body };
     },
-    writeArchive: async (path, body, { length } = {}, signal) => {
-      const upload = length === undefined ? { body } : { body, length };
+    writeArchive: async (path, body, options = {}, signal) => {
+      const upload = uploadOf(body, options);
       return parsed(
         await ask('PUT', 'archive', { path, format: 'tar' }, signal, upload),
         countSchema,
@@ -75,6 +77,16 @@ export function createWorkerFiles({ address, sessionId, bootId }: WorkerFilesDep
         await ask('POST', 'delete', { path, recursive, ...tagsOf(precondition) }, signal),
         countSchema,
       ),
+  };
+}
+
+type Upload = Pick<FileRequest, 'length' | 'giveBack'> & { readonly body: Readable };
+
+function uploadOf(body: Readable, { length, giveBack }: UploadOptions): Upload {
+  return {
+    body,
+    ...(length !== undefined && { length }),
+    ...(giveBack && { giveBack }),
   };
 }
 

@@ -26,6 +26,8 @@ export interface FileRequest {
   readonly body?: Readable;
   /** The number of bytes of `body`; chunked if it is not known. */
   readonly length?: number;
+  /** Is called with each piece of `body` that is sent. */
+  readonly giveBack?: (piece: Buffer) => void;
 }
 
 export interface FileAnswer {
@@ -87,7 +89,7 @@ function answerTo(
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     call.on('error', reject);
-    const body = ask.body ? sendBody(call, ask.body, ask.length, silence) : null;
+    const body = ask.body ? sendBody(call, ask.body, ask, silence) : null;
     call.on('response', (answer) => {
       // After an answer, the agent wants no more. The connection stays open for the rest of the answer.
       body?.stop();
@@ -99,13 +101,13 @@ function answerTo(
 }
 
 /**
- * Sends `body` as fast as the agent takes it, once it wants it. If the body fails, or has not `expected` bytes, the call
+ * Sends `body` as fast as the agent takes it, once it wants it. If the body fails, or has not the announced length, the call
  * is broken off. Less work for each piece than a pipe with a stream that counts, and large files have many pieces.
  */
 function sendBody(
   call: ClientRequest,
   body: Readable,
-  expected: number | undefined,
+  { length: expected, giveBack }: FileRequest,
   silence: NodeJS.Timeout,
 ): { stop(): void } {
   let bytes = 0;
@@ -113,12 +115,16 @@ function sendBody(
   const fail = (error: Error) => {
     if (!isOver) call.destroy(error);
   };
+  const sent = (chunk: Buffer) => (error?: Error | null) => {
+    if (!error) giveBack?.(chunk);
+  };
   const send = (chunk: Buffer) => {
     if (isOver) return;
     silence.refresh();
     bytes += chunk.length;
     if (expected !== undefined && bytes > expected) fail(new LengthError());
-    else if (!call.write(chunk) && call.writableLength > MAX_WAITING_BYTES) body.pause();
+    else if (!call.write(chunk, sent(chunk)) && call.writableLength > MAX_WAITING_BYTES)
+      body.pause();
   };
   const end = () => {
     if (isOver) return;

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { UploadOptions } from '../../domain/fileEntry.ts';
 import type { Principal } from '../principal.ts';
 import { validateUserUuid } from '../validate.ts';
 import { changeFile } from './changeFile.ts';
@@ -8,12 +9,10 @@ import { requireSize } from './requireSize.ts';
 import { sessionToWrite } from './sessionToWrite.ts';
 import type { WriteContentDeps } from './writeContent.ts';
 
-export interface WriteArchiveRequest {
+export interface WriteArchiveRequest extends UploadOptions {
   readonly userUuid: string;
   /** The folder. It is made if it is not there. */
   readonly path: GivenPath;
-  /** The number of bytes, if it is known. */
-  readonly length?: number;
 }
 
 /** An archive that was unpacked. */

@@ -15,7 +15,7 @@ export type WriteContentDeps = ChangeFileDeps &
   Pick<ServiceDeps, 'fileTransfers'>;
 
 export interface WriteRequest
-  extends Pick<WriteFileOptions, 'ifMatch' | 'ifNoneMatch' | 'append' | 'length'> {
+  extends Pick<WriteFileOptions, 'ifMatch' | 'ifNoneMatch' | 'append' | 'length' | 'giveBack'> {
   readonly userUuid: string;
   readonly path: GivenPath;
 }

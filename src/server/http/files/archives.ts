@@ -52,7 +52,7 @@ export async function receiveArchive(request: FileRequest): Promise<void> {
   const upload = uploadOf(req, res, (count) => {
     counts.uploadedBytes += count;
   });
-  const wanted = { userUuid, path, ...(length !== null && { length }) };
+  const wanted = { userUuid, path, giveBack: request.free, ...(length !== null && { length }) };
   answerJson(res, 200, await service.writeArchive(principal, wanted, upload));
 }
 

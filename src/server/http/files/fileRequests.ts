@@ -4,6 +4,7 @@ import type { FileUrl } from '../../../domain/fileUrl.ts';
 import type { Principal } from '../../../service/principal.ts';
 import type { Service } from '../../../service/service.ts';
 import type { FileCounts } from './fileCounts.ts';
+import type { FreePiece } from './freePiece.ts';
 
 export type FilesService = Pick<
   Service,
@@ -17,4 +18,6 @@ export interface FileRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly counts: FileCounts;
+  /** Frees the memory of a piece of the request's body. */
+  readonly free: FreePiece;
 }

@@ -13,6 +13,7 @@ import { receiveArchive, sendArchive } from './archives.ts';
 import { badRequest, refusalOf, refuseFile } from './fileAnswers.ts';
 import type { FileCounts } from './fileCounts.ts';
 import type { FileRequest, FilesService } from './fileRequests.ts';
+import { createFreePiece } from './freePiece.ts';
 import { receiveFile, removeFile } from './receiveFile.ts';
 import { describeFile, sendFile } from './sendFile.ts';
 
@@ -36,6 +37,7 @@ const ALLOWED = `${METHODS.join(', ')}, OPTIONS`;
  * headers that keep it from becoming a page of this origin.
  */
 export function createFilesRoute(deps: FilesRouteDeps): Route {
+  const free = createFreePiece();
   return async (req, res) => {
     if (deps.cors(req, res)) return;
     guardReader(res);
@@ -52,7 +54,7 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       return;
     }
     const { service, counts } = deps;
-    await answer(deps, { service, principal, url, req, res, counts });
+    await answer(deps, { service, principal, url, req, res, counts, free });
   };
 }
 

@@ -11,7 +11,7 @@ import { uploadOf } from './upload.ts';
 
 /** Writes the file. Answers 201 if nothing was there before, else 200, with size and SHA-256 of what arrived. */
 export async function receiveFile(request: FileRequest): Promise<void> {
-  const { service, principal, url, req, res, counts } = request;
+  const { service, principal, url, req, res, counts, free } = request;
   requirePlainBody(request);
   const conditions = checkedConditions(request);
   await requireVersion(request);
@@ -25,6 +25,7 @@ export async function receiveFile(request: FileRequest): Promise<void> {
       userUuid: url.userUuid,
       path: url.path,
       ...conditions,
+      giveBack: free,
       ...(length !== null && { length }),
     },
     upload,

@@ -64,7 +64,9 @@ function giving(content: FileContent, res: ServerResponse): Writable {
     highWaterMark: 1,
     write: (piece: Buffer, _encoding, done) => {
       res.write(piece, (error) => {
-        content.giveBack(piece);
+        // The client is gone, also for whoever handles the error.
+        if (error) res.destroy();
+        else content.giveBack(piece);
         done(error);
       });
     },
