@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
-import { execute, release } from '../../testkit/interpreter.ts';
+import { execute, poolStatus, release } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { askFiles, type FileCall, openFiles, refusalIn } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
@@ -33,6 +33,7 @@ beforeAll(async () => {
     CORS_ORIGINS: 'https://app.example.com',
   });
   gateway = await installation.start();
+  await until('a worker is idle', async () => (await poolStatus(gateway)).idleWorkers > 0);
 });
 afterAll(async () => {
   await installation.destroy();

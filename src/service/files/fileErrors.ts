@@ -113,11 +113,13 @@ export function tooLarge(what: string, limit: number, setting: string): DomainEr
   );
 }
 
-/** The error for a worker that does not answer. */
-export function unreachable(cause: unknown): DomainError {
+/** The error for a worker that does not answer, or that could not even be asked. */
+export function unreachable(cause: unknown, wasAsked: boolean): DomainError {
   return new DomainError(
     'FILES_UNAVAILABLE',
-    "The connection to the session's worker broke before it answered. A change may have happened or not.",
+    wasAsked
+      ? "The connection to the session's worker broke before it answered. A change may have happened or not."
+      : "The session's worker cannot be reached now. Nothing was changed.",
     { retryAfterMs: RETRY_AFTER_MS },
     { cause },
   );

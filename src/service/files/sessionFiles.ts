@@ -72,7 +72,7 @@ async function toCaller(
   }
   if (error instanceof Error && error.name === 'AbortError') return error;
   const now = await deps.database.queries.session(session.id);
-  return now?.closedAt === null ? unreachable(error) : noSession(session.userUuid);
+  return now?.closedAt === null ? unreachable(error, files !== null) : noSession(session.userUuid);
 }
 
 async function isFolder(files: WorkerFiles | null, path: FilePath): Promise<boolean> {

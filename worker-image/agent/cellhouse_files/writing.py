@@ -71,10 +71,12 @@ class Writing:
 
     def finish(self) -> tuple[Entry, bool]:
         """Put the file in its place; returns its entry, and whether the place was empty. Raises OSError or Refused."""
-        with self._ending():
+        with self._ending(), contextlib.ExitStack() as stack:
             folder, name = self.place.folder, self.place.name
-            written = os.stat(self._part, dir_fd=folder, follow_symlinks=False)
-            if not os.path.samestat(written, self._identity):
+            # Code may remove the file as soon as it is in its place. It was written all the same.
+            written = os.open(self._part, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
+            stack.callback(os.close, written)
+            if not os.path.samestat(os.fstat(written), self._identity):
                 raise Refused("not_found", "The file was exchanged while it was written.")
             old = target_status(self.place)
             self._precondition.check(old)
@@ -84,8 +86,7 @@ class Writing:
                 os.unlink(self._part, dir_fd=folder)
             else:
                 os.rename(self._part, name, src_dir_fd=folder, dst_dir_fd=folder)
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            return entry_of(self.path, status), old is None
+            return entry_of(self.path, os.fstat(written)), old is None
 
     def give_up(self) -> None:
         """Leave the target as it was. Does nothing when the writing is over."""

@@ -54,8 +54,10 @@ class ContentHandler(TransferHandler):
     async def _write(self, begun: Answered, pieces: AsyncIterator[memoryview]) -> Fields:
         """Write what comes, and finish or give up the writing."""
         writing = {"writing": begun.fields["writing"]}
-        descriptor = begun.descriptor or 0
+        descriptor = begun.descriptor
         try:
+            if descriptor is None:
+                raise FileRefused("internal", "no descriptor")
             try:
                 async for piece in pieces:
                     write_all(descriptor, piece)
