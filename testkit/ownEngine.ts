@@ -110,8 +110,7 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
           await kill('SIGKILL');
           await start();
         }
-        const all = await docker.listContainers({ all: true });
-        await Promise.all(all.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
+        await until('its containers are gone', () => removeContainers(docker));
         await kill('SIGTERM');
       }
       // With live-restore the engine leaves its data folder mounted on itself. The unmount is lazy, because a process
@@ -121,6 +120,14 @@ function engineIn(root: string, runtimes: Runtimes): OwnEngine {
       await run('rm', ['--recursive', '--force', root]);
     },
   };
+}
+
+/** @returns whether there was none. The engine refuses to remove one that a killed gateway was just removing. */
+async function removeContainers(docker: Docker): Promise<boolean> {
+  const all = await docker.listContainers({ all: true });
+  const removals = all.map(({ Id }) => docker.getContainer(Id).remove({ force: true }));
+  await Promise.allSettled(removals);
+  return all.length === 0;
 }
 
 /** Starts the engine in its own process session, so that Ctrl-C does not reach it. */

@@ -22,7 +22,7 @@ const START_LIMIT_MS = 180_000;
 /** Added to the minutes of the whole run, for its start and until everything is at rest: some 40 s. */
 const RUN_LIMIT_MS = (MINUTES + 6) * 60_000;
 /** For a run that is told to end, which removes its containers. */
-const END_LIMIT_MS = 60_000;
+const END_LIMIT_MS = 150_000;
 /** Vitest would end a test without a word of what the run has said, so each limit of a run ends before. */
 const SPARE_MS = END_LIMIT_MS + 10_000;
 
