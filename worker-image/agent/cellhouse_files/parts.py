@@ -91,6 +91,8 @@ class Parts:
 def make_memory() -> int:
     """The memory for the notes: a descriptor. What is not used costs nothing."""
     memory = os.memfd_create("parts")
+    # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
+    os.fchmod(memory, 0)
     os.truncate(memory, MEMORY_BYTES)
     return memory
 
