@@ -13,8 +13,8 @@ const HOLD_INTERVAL_MS = 250;
 /** Uses of sessions other than executions, such as transfers of files. Each puts off the session's end as idle. */
 export interface SessionUses {
   /**
-   * Records that the session is used now. Most calls cost nothing, because a use that was just recorded stands for them (for at most 5 s, and at
-   * most a quarter of the session's idle time).
+   * Records that the session is used now. Most calls cost nothing, because a use that was just recorded stands for them
+   * (for at most 5 s, and at most a quarter of the session's idle time).
    * @returns false if the session is closed. True means that it was open when the last use was recorded
    */
   use(session: UsedSession): Promise<boolean>;

@@ -22,16 +22,14 @@ KILL_POLL_SECONDS = 0.002
 KILL_POLL_SHARE = 3
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
-# Of a process whose main thread has ended, and others have not. It is no letter of /proc.
-STATE_OF_THREADS = "threads"
 
 
 class UnkillableProcesses(Exception):
     """Processes of the kernel's user survived SIGKILL for KILL_DEADLINE_SECONDS."""
 
 
-def _uids_and_state(pid: str) -> tuple[set[int], str]:
-    """Real, effective, saved and file-system uid, and the state letter. Raises OSError when the process is gone.
+def _uids_and_end(pid: str) -> tuple[set[int], bool]:
+    """Real, effective, saved and file-system uid, and whether it only waits to be reaped. Raises OSError if it is gone.
 
     Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
     A process whose main thread alone has ended has the state of a zombie, although its other threads run.
@@ -42,32 +40,30 @@ def _uids_and_state(pid: str) -> tuple[set[int], str]:
             name, _, value = line.partition(":")
             if name in ("State", "Uid", "Threads"):
                 fields[name] = value.split()
-    state = fields["State"][0]
-    if state == "Z" and int(fields["Threads"][0]) > 1:
-        state = STATE_OF_THREADS
-    return {int(uid) for uid in fields["Uid"]}, state
+    has_ended = fields["State"][0] in ENDED_STATES and int(fields["Threads"][0]) <= 1
+    return {int(uid) for uid in fields["Uid"]}, has_ended
 
 
 def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
     """Every process that runs as this user, zombies left out."""
-    for pid, state in _processes(uid):
-        if state not in ENDED_STATES:
+    for pid, has_ended in _processes(uid):
+        if not has_ended:
             yield pid
 
 
-def _processes(uid: int) -> Iterator[tuple[int, str]]:
-    """Every process of this user with its state, including those that only wait to be reaped."""
+def _processes(uid: int) -> Iterator[tuple[int, bool]]:
+    """Every process of this user, and whether it only waits to be reaped."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         try:
-            uids, state = _uids_and_state(entry)
+            uids, has_ended = _uids_and_end(entry)
         except OSError:
             # It ended between the listing and the look.
             continue
         # The helper of files has the user's rights on files only: the user cannot touch it, and it must live.
         if uid in uids and AGENT_UID not in uids:
-            yield int(entry), state
+            yield int(entry), has_ended
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -95,7 +91,7 @@ async def user_processes_ended(uid: int = KERNEL_UID) -> None:
     clock = asyncio.get_running_loop().time
     started = looked = clock()
     while remaining := dict(_processes(uid)):
-        alive = [pid for pid, state in remaining.items() if state not in ENDED_STATES]
+        alive = [pid for pid, has_ended in remaining.items() if not has_ended]
         if not alive and looked > started + REAP_DEADLINE_SECONDS:
             break
         if looked > started + KILL_DEADLINE_SECONDS:
