@@ -20,6 +20,8 @@ import { readEvents, readOutputs } from './world/readStore.ts';
 
 const MS_A_MINUTE = 60_000;
 const LONG_RUN_MINUTES = 10;
+/** The width of a time in the list of faults. */
+const TIME_COLUMNS = 9;
 
 export interface RunDeps {
   readonly options: Options;
@@ -96,12 +98,12 @@ async function strike(
   const isLong = options.minutes >= LONG_RUN_MINUTES;
   const scene = { world, users, isLong, random: createRandom(options.seed) };
   const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
-  const startedAt = Date.now();
+  const took = stopwatch();
   const mishaps = await runNemesis(
     {
       scene,
       record: (fault) => logs.faults.push(fault),
-      say: (line) => say(`${((Date.now() - startedAt) / 1_000).toFixed(1).padStart(7)} s  ${line}`),
+      say: (line) => say(`${took().padStart(TIME_COLUMNS)}  ${line}`),
     },
     AbortSignal.any([time, signal]),
   );
