@@ -121,9 +121,10 @@ export function createUser(deps: UserDeps): User {
 
 /** Runs a cell that prints for seconds, and changes and reads files meanwhile. */
 async function filesBesideCode({ name, calls, files, cell }: Acting): Promise<void> {
-  const running = calls.execute(name, cell('stream'));
-  for (let count = 0; count < FILES_BESIDE_CODE; count += 1) await files.act(name);
-  await running;
+  const changeFiles = async () => {
+    for (let count = 0; count < FILES_BESIDE_CODE; count += 1) await files.act(name);
+  };
+  await Promise.all([calls.execute(name, cell('stream')), changeFiles()]);
 }
 
 /** Submits several cells at once, some twice. Then repeats the same keys, which must return the same executions. */

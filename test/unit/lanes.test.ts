@@ -80,7 +80,7 @@ describe('an execution that was read at the start', () => {
     const lanes = lanesFrom(null, first);
     for (const job of lanes.jobs()) lanes.remove(job);
     expect(lanes.add(unfinished('b'))).not.toBeNull();
-    expect(lanes.all()).toHaveLength(2);
+    expect([...lanes.all()]).toHaveLength(2);
     expect(lanes.add(first)).toBeNull();
     expect(lanes.countIn('a')).toBe(0);
   });
@@ -140,7 +140,7 @@ describe('the stored progress of a worker with the default lane alone', () => {
 
   it('stays so after other lanes have ended', () => {
     const lanes = lanesFrom(null, unfinished('a'));
-    beginNext(lanes.all()[1]);
+    beginNext([...lanes.all()][1]);
     expect(JSON.stringify(lanes.progress)).toContain('"lanes":{"a":');
     for (const each of lanes.jobs()) lanes.remove(each);
     expect(JSON.stringify(lanes.progress)).toBe('{"execution":null,"hasUntoldLoss":false}');

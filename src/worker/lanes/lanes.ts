@@ -24,7 +24,7 @@ export interface Lanes {
   /** The progress to store with the cursor. */
   readonly progress: WorkerProgress;
   /** The default lane comes first. */
-  all(): Lane[];
+  all(): Iterable<Lane>;
   readonly defaultLane: Lane;
   /** The unfinished executions of all lanes. */
   jobs(): Job[];
@@ -50,8 +50,8 @@ export interface Lanes {
 export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: LanesStart): Lanes {
   const { ofDefault, ofOthers } = splitProgress(cursor);
   const defaultLane = createLane(ofDefault);
-  const others = new Map<LaneKey, Lane>();
-  for (const [key, progress] of ofOthers) others.set(key, createLane(progress));
+  const lanes = new Map<LaneKey, Lane>([[DEFAULT_LANE, defaultLane]]);
+  for (const [key, progress] of ofOthers) lanes.set(key, createLane(progress));
   const places = new Map<string, { readonly job: Job; readonly lane: Lane }>();
   /**
    * The executions read at the start. The event feed may report these, too, each at most once
@@ -59,19 +59,16 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
    */
   const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
 
-  const laneAt = (key: LaneKey) => (key === DEFAULT_LANE ? defaultLane : others.get(key));
-  const all = () => [defaultLane, ...others.values()];
-
-  /** A lane that has nothing left is forgotten when the next one is made. */
+  /** A lane that has nothing left is forgotten when the next one is made. The default lane always stays. */
   function made(key: LaneKey): Lane {
-    for (const [each, { isIdle }] of others) if (isIdle) others.delete(each);
+    for (const [each, lane] of lanes) if (lane !== defaultLane && lane.isIdle) lanes.delete(each);
     const lane = createLane(NO_PROGRESS);
-    others.set(key, lane);
+    lanes.set(key, lane);
     return lane;
   }
 
   function put(job: Job, key: LaneKey): Lane {
-    const lane = laneAt(key) ?? made(key);
+    const lane = lanes.get(key) ?? made(key);
     places.set(job.execution.id, { job, lane });
     lane.add(job);
     return lane;
@@ -84,13 +81,17 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
 
   return {
     get progress() {
-      return joinedProgress(defaultLane.progress, others);
+      return joinedProgress(defaultLane.progress, lanes);
     },
     defaultLane,
-    all,
-    jobs: () => all().flatMap((lane) => lane.all()),
-    running: () => all().flatMap(({ running }) => running ?? []),
-    countIn: (key) => laneAt(key)?.count ?? 0,
+    all: () => lanes.values(),
+    jobs: () => [...lanes.values()].flatMap((lane) => lane.all()),
+    running: () => {
+      const jobs: Job[] = [];
+      for (const { running } of lanes.values()) if (running) jobs.push(running);
+      return jobs;
+    },
+    countIn: (key) => lanes.get(key)?.count ?? 0,
     find: (id) => places.get(id)?.job,
     laneOf: (id) => places.get(id)?.lane,
     add: (next) => {

@@ -3,7 +3,7 @@
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Cursor } from '../../events/store/eventStore.ts';
 import type { ExecutionProgress } from '../../kernel/execution/executionProgress.ts';
-import type { LaneKey } from './laneKey.ts';
+import { DEFAULT_LANE, type LaneKey } from './laneKey.ts';
 
 export interface LaneProgress {
   /** The progress of the execution under way. */
@@ -39,11 +39,12 @@ export function splitProgress({ progress }: Pick<Cursor, 'progress'>) {
 /** The progress to store. If no other lane has any, it is the default lane's own, unchanged. */
 export function joinedProgress(
   ofDefault: LaneProgress,
-  others: ReadonlyMap<LaneKey, { readonly progress: LaneProgress }>,
+  lanes: ReadonlyMap<LaneKey, { readonly progress: LaneProgress }>,
 ): WorkerProgress {
-  const lanes: Record<LaneKey, LaneProgress> = {};
-  for (const [key, { progress }] of others) if (!isEmpty(progress)) lanes[key] = progress;
-  return Object.keys(lanes).length === 0 ? ofDefault : { ...ofDefault, lanes };
+  let ofOthers: Record<LaneKey, LaneProgress> | undefined;
+  for (const [key, { progress }] of lanes)
+    if (key !== DEFAULT_LANE && !isEmpty(progress)) ofOthers = { ...ofOthers, [key]: progress };
+  return ofOthers ? { ...ofDefault, lanes: ofOthers } : ofDefault;
 }
 
 /** Whether the next holder could not tell the lane from one in which nothing was ever begun. */

@@ -116,8 +116,10 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
     if (what === 'end' || batch.size >= FLUSH_BYTES) {
       flush();
     } else if (storing === null) {
-      const laterMs = flushDelayMs(Date.now() - lastFlushAt, deps.followers());
-      alarm.within(what === 'start' ? FLUSH_DELAY_MS : laterMs);
+      const isStart = what === 'start';
+      alarm.within(
+        isStart ? FLUSH_DELAY_MS : flushDelayMs(Date.now() - lastFlushAt, deps.followers()),
+      );
     }
   }
 
