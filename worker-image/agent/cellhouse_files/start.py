@@ -1,7 +1,7 @@
 """Starts the helper: a fork of the agent that knows nothing yet, or else a fresh interpreter (__main__.py).
 
-The fork shares the interpreter's memory with the agent, and costs a millisecond. Later the agent has descriptors and
-memory that the helper must not have, so a helper that replaces one is executed.
+The fork shares the memory of the interpreter and of all modules with the agent, and costs a millisecond. Later the
+agent has descriptors and memory that the helper must not have, so a helper that replaces one is executed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
+from cellhouse_files.identity import act_as
+from cellhouse_files.limits import limit_resources
+from cellhouse_files.operations.table import OPERATIONS
+from cellhouse_files.server import Helper
 from cellhouse_kernel.identity import KERNEL_UID
 
 CONTROL = 0
@@ -34,6 +38,8 @@ def fork_helper(before: Callable[[], None] | None = None) -> Forked:
     `before` runs in the helper first.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Looking for garbage would write to every page that the two share.
+    gc.freeze()
     pid = os.fork()
     if pid == 0:
         _run_forked(theirs, before)
@@ -60,17 +66,10 @@ def _run_forked(control: socket.socket, before: Callable[[], None] | None) -> No
 
 def run_helper() -> None:
     """Take the user's rights on files, and serve the agent at CONTROL until it hangs up. Then the process ends."""
-    from cellhouse_files.identity import act_as
-    from cellhouse_files.limits import limit_resources
-    from cellhouse_files.operations.table import OPERATIONS
-    from cellhouse_files.server import Helper
-
     # Ctrl-C in a terminal is for the agent, who then hangs up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(UMASK)
     limit_resources()
     act_as(KERNEL_UID)
-    # Looking for garbage would write to every page that is shared with the agent.
-    gc.freeze()
     Helper(socket.socket(fileno=CONTROL), OPERATIONS).serve()
     os._exit(0)
