@@ -62,8 +62,8 @@ it('a worker reports correctly how a kernel without a fork server ended', async 
   expect(outcome).toMatchObject({
     status: 'ERROR',
     errorName: 'KernelDied',
-    errorValue: 'The kernel ended',
-    exitCode: null,
+    errorValue: 'The kernel ended by signal 9',
+    exitCode: -9,
     stateLost: true,
   });
   expect(await run('print(1)')).toBe('1');
@@ -109,7 +109,7 @@ while time.monotonic() < end:
   const ran = await runner.run(bomb, { timeoutMs: 500, graceMs: 200 });
   expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
   expect(await run('import os; print(len([p for p in os.listdir("/proc") if p.isdigit()]))')).toBe(
-    // Only init, agent, helper of files, fork server and kernel are left.
-    '5',
+    // Only init, agent, helper of files, fork server, reaper and kernel are left.
+    '6',
   );
 });

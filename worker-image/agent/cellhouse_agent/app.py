@@ -21,10 +21,10 @@ from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event, take_library_logs
+from cellhouse_agent.process_tree import UnkillableProcesses
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
 from cellhouse_agent.usage import UsageUnavailable, find_usage
-from cellhouse_agent.user_processes import UnkillableProcesses
 from cellhouse_files.start import Forked
 
 EXIT_OK = 0

@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 
 
 async def execute(
-    command: Sequence[str], environment: Mapping[str, str], stdin: int, output: int
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    stdin: int,
+    output: int,
+    others: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, as root; raises OSError when none can be made.
+
+    `others` are descriptors that it gets under the same numbers.
 
     The new process changes to its own user first. For that it needs capabilities, and only root keeps its capabilities
     across an exec.
@@ -27,4 +33,5 @@ async def execute(
         cwd="/",
         env=environment,
         start_new_session=True,
+        pass_fds=others,
     )

@@ -10,19 +10,21 @@ import json
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
+from cellhouse_agent.reaper import NoChild
 from cellhouse_agent.wire import JsonObject
 
 # Isolated (-I), like the kernel.
 COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
-# A fork takes milliseconds. A fork server that is silent for this long is stuck, even on the busiest machine.
+# A fork takes milliseconds, or a tenth of a second under gVisor. A fork server that is silent for this long is stuck,
+# even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0
 MAX_PACKET_BYTES = 4_096
 
@@ -31,18 +33,8 @@ class ForkFailed(Exception):
     """This attempt made no kernel, and cannot make one later."""
 
 
-@dataclass
-class _Order:
-    """A kernel that is being made."""
-
-    pipes: KernelPipes
-    connection: JsonObject | None
-    made: asyncio.Future[KernelProcess]
-    has_begun: bool = False
-
-
 class ForkServer:
-    """One fork server. `kernels` are those that it made and has not reported as ended."""
+    """One fork server. The kernels that it makes have reapers of their own, and outlive it."""
 
     def __init__(
         self,
@@ -55,8 +47,10 @@ class ForkServer:
         self._control = control
         self._output = output
         self._loop = asyncio.get_running_loop()
-        self._order: _Order | None = None
-        self.kernels: dict[int, KernelProcess] = {}
+        # The reapers that it has been asked for, which it makes one after another. Those that nobody waits for any more
+        # stay until it has answered, so that no answer is taken for another one's.
+        self._orders: deque[asyncio.Future[int]] = deque()
+        self._silence: asyncio.TimerHandle | None = None
         self._on_ready = on_ready
         self._loop.add_reader(control.fileno(), self._receive)
 
@@ -89,23 +83,40 @@ class ForkServer:
         await self._child.wait()
 
     async def fork(self, connection: JsonObject | None) -> KernelProcess:
-        """Make a kernel; only one at a time. Raises ForkFailed; a kernel that is only half made then ends by itself."""
+        """Make a kernel. Raises ForkFailed; a kernel that is only half made then ends by itself."""
         pipes = KernelPipes()
-        order = self._order = _Order(pipes, connection, self._loop.create_future())
         try:
-            socket.send_fds(
-                self._control, [b'{"fork": {}}'], [pipes.kernel_stdin, pipes.kernel_output]
-            )
-            async with asyncio.timeout(FORK_TIMEOUT_SECONDS):
-                return await order.made
+            return await pipes.begin(await self._order(pipes), connection)
+        except NoChild as error:
+            raise ForkFailed(f"the reaper: {error}") from error
         except OSError as error:
-            # The fork server is of no more use, whatever went wrong. (TimeoutError is an OSError.)
+            # The fork server is of no more use, whatever went wrong.
             self.kill()
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
         finally:
-            self._order = None
-            if not order.has_begun:
-                pipes.abandon()
+            pipes.close()
+
+    def _order(self, pipes: KernelPipes) -> asyncio.Future[int]:
+        """Ask for a reaper and its kernel; the result is the reaper's process id, or ForkFailed."""
+        descriptors = [pipes.kernel_stdin, pipes.kernel_output, pipes.reaper_control]
+        socket.send_fds(self._control, [b'{"fork": {}}'], descriptors)
+        order: asyncio.Future[int] = self._loop.create_future()
+        self._orders.append(order)
+        if len(self._orders) == 1:
+            self._await_answer()
+        return order
+
+    def _await_answer(self) -> None:
+        """Count the silence of the fork server from now on, as long as an answer is due."""
+        if self._silence:
+            self._silence.cancel()
+        self._silence = None
+        if self._orders:
+            self._silence = self._loop.call_later(FORK_TIMEOUT_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._fail_all("the fork server is silent")
+        self.kill()
 
     def kill(self) -> None:
         """End the fork server. Its kernels keep running."""
@@ -123,7 +134,7 @@ class ForkServer:
             self._loop.remove_reader(self._control.fileno())
             self._control.close()
             self._output.close()
-        self._fail("the fork server has ended")
+        self._fail_all("the fork server has ended")
         return code
 
     def _receive(self) -> bool:
@@ -138,7 +149,7 @@ class ForkServer:
             packet = b""
         if not packet:
             self._loop.remove_reader(self._control.fileno())
-            self._fail("the fork server has hung up")
+            self._fail_all("the fork server has hung up")
             return False
         self._handle(json.loads(packet))
         return True
@@ -147,28 +158,17 @@ class ForkServer:
         for what, fields in message.items():
             if what == "ready":
                 self._on_ready()
-            elif what == "forked":
-                self._begin(fields["pid"])
-            elif what == "failed":
-                self._fail(os.strerror(fields["errno"]))
-            elif what == "exited":
-                process = self.kernels.pop(fields["pid"], None)
-                if process:
-                    process.set_exited(fields["code"])
+            elif self._orders:
+                order = self._orders.popleft()
+                self._await_answer()
+                if not order.done() and what == "forked":
+                    order.set_result(fields["reaper"])
+                elif not order.done():
+                    order.set_exception(ForkFailed(os.strerror(fields["errno"])))
 
-    def _begin(self, pid: int) -> None:
-        """Let the new kernel begin, and register it.
-
-        `fork` continues only after this. That could be too late, because the next packet may already report the end of
-        the kernel.
-        """
-        order = self._order
-        if order and not order.made.done():
-            process = KernelProcess(pid, *order.pipes.commit(order.connection))
-            order.has_begun = True
-            self.kernels[pid] = process
-            order.made.set_result(process)
-
-    def _fail(self, reason: str) -> None:
-        if self._order and not self._order.made.done():
-            self._order.made.set_exception(ForkFailed(reason))
+    def _fail_all(self, reason: str) -> None:
+        while self._orders:
+            order = self._orders.popleft()
+            if not order.done():
+                order.set_exception(ForkFailed(reason))
+        self._await_answer()

@@ -12,7 +12,7 @@ from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
-from cellhouse_agent.user_processes import kill_user_processes, user_processes_ended
+from cellhouse_agent.user_processes import end_strays, kill_strays
 from cellhouse_agent.variables import variables_content
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
@@ -136,14 +136,15 @@ class Kernel:
         exited.set()
 
     def halt(self) -> None:
-        """Kill the kernel and every process of its user, and hand on what the kernel had sent by then.
+        """Kill the kernel and all that it started, and hand on what the kernel had sent by then.
 
         It returns immediately. Freeing the memory of the processes may take longer: `end` waits for that.
         """
         self.is_ready = False
         if self._process:
-            self._process.kill()
-        kill_user_processes()
+            self._process.reaper.kill_tree()
+            if self._process.reaper.is_lost:
+                kill_strays()
         if self._link:
             self._link.drain_rest()
             if self._link.malformed_messages:
@@ -152,11 +153,13 @@ class Kernel:
             self._link = None
 
     async def end(self) -> None:
-        """End the kernel and every process of its user."""
+        """End the kernel and all that it started. Raises UnkillableProcesses."""
         self.halt()
-        await user_processes_ended()
         if self._process:
-            await self._process.wait()
+            await self._process.reaper.end_tree()
+            if self._process.reaper.is_lost:
+                log_event("reaper_lost")
+                await end_strays()
             self._process.close()
 
     def set_variables(self, variables: dict[str, str]) -> None:

@@ -6,32 +6,21 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Coroutine
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cellhouse_agent.output_tail import OutputTail
+from cellhouse_agent.process_signals import send_signal
+from cellhouse_agent.process_table import (
+    START_TIME_FIELD,
+    STATE_FIELD,
+    SYSTEM_TIME_FIELD,
+    USER_TIME_FIELD,
+    start_of,
+    stat_fields,
+)
+from cellhouse_agent.reaper import Reaper
 
-# Fields of /proc/<pid>/stat, counted from the one after the name, which may itself hold spaces and brackets.
-STATE_FIELD = 0
-USER_TIME_FIELD = 11
-SYSTEM_TIME_FIELD = 12
-START_TIME_FIELD = 19
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-
-
-def _stat(process: str) -> list[str]:
-    """The fields of a process or, as `<pid>/task/<tid>`, of a thread. Raises OSError when it is gone."""
-    with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stat:
-        return stat.read().rpartition(")")[2].split()
-
-
-def start_time(pid: int) -> int | None:
-    """When the process with this id started, in clock ticks since boot; None if no such process runs."""
-    try:
-        fields = _stat(str(pid))
-    except OSError:
-        return None
-    return None if fields[STATE_FIELD] in "ZX" else int(fields[START_TIME_FIELD])
 
 
 class CpuUse(NamedTuple):
@@ -49,28 +38,35 @@ NO_CPU_USE = CpuUse(0.0, False)
 class KernelProcess:
     """A started kernel. Its process id is also that of its session and process group; `link` leads to it."""
 
-    def __init__(self, pid: int, link: socket.socket, output: OutputTail) -> None:
+    def __init__(self, pid: int, link: socket.socket, output: OutputTail, reaper: Reaper) -> None:
         self.pid = pid
         self.link = link
-        self.start_time = start_time(pid)
+        # It is the parent of the kernel's process, and knows of its end.
+        self.reaper = reaper
+        self._start = start_of(pid)
         self._output = output
-        self._exit: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._watch: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[int] | None = None
 
     @property
     def has_exited(self) -> bool:
         """Whether it has ended."""
-        return self._exit.done()
+        return self.reaper.has_exited
 
     @property
     def is_running(self) -> bool:
         """Whether it runs now. `has_exited` may learn of the end later, on a busy machine much later."""
-        return not self.has_exited and start_time(self.pid) == self.start_time is not None
+        if self.has_exited:
+            return False
+        try:
+            fields = stat_fields(str(self.pid))
+        except OSError:
+            return False
+        return fields[STATE_FIELD] not in "ZX" and int(fields[START_TIME_FIELD]) == self._start
 
     @property
     def exit_code(self) -> int | None:
-        """Negative for a signal. None while it runs, and when nobody could learn it."""
-        return self._exit.result() if self._exit.done() else None
+        """Negative for a signal. None while it runs, and when its reaper is lost."""
+        return self.reaper.exit_code
 
     @property
     def output_tail(self) -> str:
@@ -80,30 +76,28 @@ class KernelProcess:
     def cpu(self) -> CpuUse:
         """What it has used, and whether it wants more."""
         try:
-            fields = _stat(str(self.pid))
+            fields = stat_fields(str(self.pid))
             ticks = int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD])
             return CpuUse(ticks / TICKS_PER_SECOND, self._wants_cpu())
         except OSError:
-            # It has ended; its watcher will report that.
+            # It has ended; its reaper will report that.
             return NO_CPU_USE
 
     def _wants_cpu(self) -> bool:
         """Look at all threads: one other than the main thread may hold the interpreter while it waits for a CPU."""
         threads = os.listdir(f"/proc/{self.pid}/task")
-        return any(_stat(f"{self.pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads)
-
-    def set_exited(self, code: int | None) -> None:
-        """Called by its watcher: it has ended, and another process may get its id from now on."""
-        if not self._exit.done():
-            self._exit.set_result(code)
-
-    def watch_with(self, watch: Coroutine[Any, Any, None]) -> None:
-        """Run the watcher, which will call `set_exited`."""
-        self._watch = asyncio.create_task(watch)
+        return any(
+            stat_fields(f"{self.pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads
+        )
 
     async def wait(self) -> int | None:
         """Wait for its end; see `exit_code`."""
-        return await asyncio.shield(self._exit)
+        await self.reaper.wait_exited()
+        return self.exit_code
+
+    def keep(self, task: asyncio.Task[int]) -> None:
+        """Keep this task as long as this object."""
+        self._task = task
 
     def interrupt(self) -> None:
         """Send SIGINT to the kernel and the children in its process group, as Jupyter does, even to stopped ones."""
@@ -116,18 +110,15 @@ class KernelProcess:
             try:
                 os.killpg(self.pid, number)
             except (ProcessLookupError, PermissionError):
-                # It has just ended, which its watcher will report, or has not yet changed to the kernel's user.
+                # It has just ended, which its reaper will report, or has not yet changed to the kernel's user.
                 return
 
     def kill(self) -> None:
-        """Send SIGKILL to the process itself. kill_user_processes ends what it started."""
-        if not self.has_exited:
-            try:
-                os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                # It has just ended.
-                return
+        """Send SIGKILL to the process itself. `reaper` ends what it started, too."""
+        if not self.has_exited and self._start is not None:
+            send_signal(self.pid, self._start, signal.SIGKILL)
 
     def close(self) -> None:
-        """Stop reading its output. Call this after the process has ended."""
+        """Stop reading its output, and listening to its reaper. Call this after the process has ended."""
         self._output.close()
+        self.reaper.close()

@@ -15,7 +15,6 @@ import os
 from cellhouse_agent.exec_kernel import exec_kernel
 from cellhouse_agent.fork_server import ForkFailed, ForkServer
 from cellhouse_agent.kernel_process import KernelProcess
-from cellhouse_agent.kernel_watch import watch_kernel
 from cellhouse_agent.log import log_event
 from cellhouse_agent.wire import JsonObject
 from cellhouse_kernel.identity import HOME
@@ -64,7 +63,7 @@ class KernelLauncher:
         return await exec_kernel(self._environment, connection)
 
     async def close(self) -> None:
-        """End the fork server. Its kernels keep running, and are watched as long as this process lives."""
+        """End the fork server. Its kernels keep running."""
         if self._upkeep:
             self._upkeep.cancel()
             await asyncio.wait([self._upkeep])
@@ -94,8 +93,6 @@ class KernelLauncher:
             self._server = None
             was_ready = self._is_ready.is_set()
             self._is_ready.clear()
-            for process in server.kernels.values():
-                process.watch_with(watch_kernel(process))
         log_event("fork_server_ended", exit_code=code, reason=server.output_tail)
         return was_ready
 

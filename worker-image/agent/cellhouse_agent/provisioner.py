@@ -17,7 +17,7 @@ from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.wire import JsonObject
 
-# What `poll` returns if nobody could learn the exit code of a kernel (kernel_watch.py): it must be a number.
+# What `poll` returns if nobody could learn the exit code of a kernel (reaper.py): it must be a number.
 UNKNOWN_EXIT_CODE = 255
 
 

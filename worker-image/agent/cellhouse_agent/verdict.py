@@ -22,7 +22,7 @@ class Verdict:
 def was_out_of_memory(exit_code: int | None, has_oom_kill: bool) -> bool:
     """Whether the OOM kill hit the kernel that has ended, and not one of its children.
 
-    Without an exit code (kernel_watch.py), the OOM kill is the likelier reason for its end.
+    Without an exit code (reaper.py), the OOM kill is the likelier reason for its end.
     """
     return exit_code in (-signal.SIGKILL, None) and has_oom_kill
 

@@ -4,14 +4,15 @@ It is executed with a kernel's environment, so that it contains nothing of the a
 agent's user, with the same capabilities as the agent. It talks to the agent over its standard input, a SOCK_SEQPACKET
 socket. Each packet is one JSON object:
 
-    from the agent:        {"fork": {}} with two descriptors   one for the kernel's standard input, one for its output
-    from the fork server:  {"ready": {}}                       everything is imported
-                           {"forked": {"pid": 12}}             the kernel exists
-                           {"failed": {"errno": 11}}           the kernel could not be made
-                           {"exited": {"pid": 12, "code": -9}} the kernel has ended; another process may get its id
+    from the agent:        {"fork": {}} with three descriptors  for the kernel's standard input, for its output, and
+                                                                for its reaper's socket to the agent
+    from the fork server:  {"ready": {}}                        everything is imported
+                           {"forked": {"reaper": 12}}           the kernel's reaper exists, and will tell the rest
+                           {"failed": {"errno": 11}}            the reaper could not be made
 
-The kernel waits for a first packet on its link, and ends if the link closes without one. So if this process dies in the
-middle of a fork, the agent only has to close its end.
+Each kernel has a reaper of its own (below_reaper.py), which outlives this process. The kernel waits for a first packet
+on its link, and ends if the link closes without one. So if this process dies in the middle of a fork, the agent only
+has to close its end.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ import signal
 import socket
 
 from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_agent.process_table import start_of
+from cellhouse_agent.process_tree import kill_tree
+from cellhouse_kernel.below_reaper import go_below_reaper
 from cellhouse_kernel.forked import Descriptors, run_forked
 from cellhouse_kernel.preload import preload
 
 MAX_PACKET_BYTES = 4_096
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 
 
 class ForkServer:
@@ -36,7 +40,8 @@ class ForkServer:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._children: set[int] = set()
+        # The living reapers, and when each started.
+        self._reapers: dict[int, int] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # Python wakes only for signals that have a handler.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -51,7 +56,7 @@ class ForkServer:
         while True:
             ready = {fd for fd, _ in poll.poll()}
             if self._wake_read in ready:
-                self._report_exits()
+                self._forget_ended()
             if self._control.fileno() in ready:
                 start = self._handle_request()
                 if start:
@@ -65,6 +70,8 @@ class ForkServer:
             packet = b""
         if not packet:
             self._end()
+        # An ended process counts against the limit of processes until it is reaped.
+        self._forget_ended()
         try:
             if len(descriptors) != DESCRIPTORS:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -75,27 +82,28 @@ class ForkServer:
         if pid == 0:
             # Otherwise the socket object would later close whatever has its number by then.
             self._control.detach()
-            return Descriptors(*descriptors)
+            *given, reaper_control = descriptors
+            go_below_reaper(reaper_control)
+            return Descriptors(*given)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
-            self._children.add(pid)
-            self._say("forked", pid=pid)
+            self._reapers[pid] = start_of(pid) or 0
+            self._say("forked", reaper=pid)
         return None
 
-    def _report_exits(self) -> None:
-        """Reap the children that have ended, and report them."""
+    def _forget_ended(self) -> None:
+        """Reap the reapers that have ended. The agent hears of that from them."""
         while True:
             try:
                 os.read(self._wake_read, MAX_PACKET_BYTES)
             except BlockingIOError:
                 break
-        while self._children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while self._reapers:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            self._children.discard(pid)
-            self._say("exited", pid=pid, code=os.waitstatus_to_exitcode(status))
+            self._reapers.pop(pid, None)
 
     def _say(self, what: str, **fields: int | None) -> None:
         try:
@@ -104,9 +112,9 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        """The agent is gone: kill the kernels, and end."""
-        for pid in self._children:
-            os.kill(pid, signal.SIGKILL)
+        """The agent is gone: kill the kernels and all that they started, and end."""
+        for pid, start in self._reapers.items():
+            kill_tree(pid, start)
         raise SystemExit(0)
 
 

@@ -119,11 +119,12 @@ class TestForkedKernel(WithKernels):
 
     async def test_how_it_ended_is_known_however_late_that_is_told(self) -> None:
         kernel = await self.kernel()
-        await kernel.pid()
-        os.kill(fork_server_pid(), signal.SIGSTOP)
+        reaper = await kernel.ask("import os; print(os.getppid())")
+        assert isinstance(reaper, int)
+        os.kill(reaper, signal.SIGSTOP)
         kernel.execute("ends", "import os; os._exit(7)")
         await asyncio.sleep(10 * EXIT_AFTER_LINK_SECONDS)
-        os.kill(fork_server_pid(), signal.SIGCONT)
+        os.kill(reaper, signal.SIGCONT)
         await kernel.wait_exited()
         self.assertEqual(kernel.exit_code, 7)
         self.assertFalse(kernel.has_lost_link)

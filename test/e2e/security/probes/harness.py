@@ -269,11 +269,20 @@ def in_child(body: Callable[[], object]) -> int:
 
 def parent_of(pid: int) -> int:
     """The parent's process id; 0 when there is none or the process is gone."""
+    return int(_stat_of(pid)[1])
+
+
+def state_of(pid: int) -> str:
+    """The letter of the process's state; 0 when the process is gone."""
+    return _stat_of(pid)[0]
+
+
+def _stat_of(pid: int) -> list[str]:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return int(stat.read().rpartition(")")[2].split()[1])
+            return stat.read().rpartition(")")[2].split()
     except OSError:
-        return 0
+        return ["0", "0"]
 
 
 def strangers() -> list[int]:

@@ -1,0 +1,68 @@
+"""Looks at the container's processes, in /proc/<pid>/stat, which any user may read."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+# Fields of the file, counted from the one after the name, which may itself hold spaces and brackets.
+STATE_FIELD = 0
+PARENT_FIELD = 1
+USER_TIME_FIELD = 11
+SYSTEM_TIME_FIELD = 12
+START_TIME_FIELD = 19
+
+
+class ProcessEntry(NamedTuple):
+    """What one look at a process shows."""
+
+    parent: int
+    # In clock ticks since boot. A process id and a start name a process for ever.
+    start: int
+
+
+def stat_fields(process: str) -> list[str]:
+    """The fields of a process or, as `<pid>/task/<tid>`, of a thread. Raises OSError when it is gone."""
+    with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()
+
+
+def start_of(pid: int) -> int | None:
+    """When the process with this id started; None if there is none. One that waits to be reaped is still there."""
+    try:
+        return int(stat_fields(str(pid))[START_TIME_FIELD])
+    except OSError:
+        return None
+
+
+def all_processes() -> dict[int, ProcessEntry]:
+    """All processes by their ids, including those that wait to be reaped.
+
+    They are not seen at the same moment, so a process whose parent ends meanwhile may seem to have none.
+    """
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                fields = stat_fields(name)
+            except OSError:
+                # It ended between the listing and the look.
+                continue
+            found[int(name)] = ProcessEntry(
+                int(fields[PARENT_FIELD]), int(fields[START_TIME_FIELD])
+            )
+    return found
+
+
+def below(root: int, table: dict[int, ProcessEntry]) -> dict[int, int]:
+    """The starts of all descendants of a process, without itself."""
+    children: dict[int, list[int]] = {}
+    for pid, entry in table.items():
+        children.setdefault(entry.parent, []).append(pid)
+    found: dict[int, int] = {}
+    waiting = [root]
+    while waiting:
+        for pid in children.pop(waiting.pop(), []):
+            found[pid] = table[pid].start
+            waiting.append(pid)
+    return found

@@ -1,0 +1,128 @@
+"""The agent's side of one reaper: learns from it what becomes of a kernel and of all that the kernel starts.
+
+cellhouse_kernel/reaper.py and cellhouse_kernel/below_reaper.py describe the packets. States:
+
+    starting -> made -> exited -> ended   the kernel exists; it has ended; nothing is left below the reaper
+    starting -> failed                    no kernel could be made
+    starting, made, exited -> lost        the reaper itself has ended, so nobody knows what is left
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+
+from cellhouse_agent.process_table import start_of
+from cellhouse_agent.process_tree import end_processes, kill_tree, look_below
+
+MAX_PACKET_BYTES = 4_096
+
+
+class NoChild(Exception):
+    """The reaper has no child: it could make none, or has ended."""
+
+
+class Reaper:
+    """One reaper, from when its process exists. It owns `control`, the agent's end of their socket."""
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.start = start_of(pid) or 0
+        self.is_lost = False
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._made: asyncio.Future[int] = self._loop.create_future()
+        self._exit: asyncio.Future[int | None] = self._loop.create_future()
+        self._ended = asyncio.Event()
+        control.setblocking(False)
+        self._loop.add_reader(control, self._receive)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left below it, or it is lost."""
+        return self._ended.is_set()
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether its child has ended, or it is lost."""
+        return self._exit.done()
+
+    @property
+    def exit_code(self) -> int | None:
+        """That of its child: negative for a signal, None while it runs or if it is lost."""
+        return self._exit.result() if self._exit.done() else None
+
+    async def child(self) -> int:
+        """Wait for its child, and return the process id; raises NoChild."""
+        return await asyncio.shield(self._made)
+
+    async def wait_exited(self) -> None:
+        """Return when `has_exited`."""
+        await asyncio.shield(self._exit)
+
+    def kill_tree(self) -> None:
+        """Kill all that is below it, now."""
+        if not self.has_ended:
+            kill_tree(self.pid, self.start)
+
+    async def end_tree(self) -> None:
+        """Kill all that is below it, and return when nothing is left or it is lost. Raises UnkillableProcesses."""
+        if not self.has_ended:
+            await end_processes(self.look_below, lambda: self.has_ended, self._wait_ended)
+
+    def look_below(self) -> dict[int, int]:
+        """The ids and starts of all processes below it."""
+        return look_below(self.pid, self.start)
+
+    def close(self) -> None:
+        """Listen to it no more. It ends by itself when nothing is left below it."""
+        if self._control.fileno() >= 0:
+            self._loop.remove_reader(self._control)
+            self._control.close()
+
+    async def _wait_ended(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+        except TimeoutError:
+            return
+
+    def _receive(self) -> None:
+        try:
+            packet = self._control.recv(MAX_PACKET_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            packet = b""
+        if not packet:
+            self._lose()
+            return
+        for what, fields in json.loads(packet).items():
+            self._handle(what, fields)
+
+    def _handle(self, what: str, fields: dict[str, int]) -> None:
+        if what == "made" and not self._made.done():
+            self._made.set_result(fields["pid"])
+        elif what == "failed":
+            self._refuse(os.strerror(fields["errno"]))
+        elif what == "exited" and not self._exit.done():
+            self._exit.set_result(fields["code"])
+        elif what == "empty":
+            self._ended.set()
+            self.close()
+
+    def _lose(self) -> None:
+        self.is_lost = not self._made.done() or self._made.exception() is None
+        self._refuse("it has ended")
+        if not self._exit.done():
+            self._exit.set_result(None)
+        self._ended.set()
+        self.close()
+
+    def _refuse(self, reason: str) -> None:
+        if not self._made.done():
+            self._made.set_exception(NoChild(reason))
+            # If nobody waits, nobody needs to know.
+            self._made.exception()

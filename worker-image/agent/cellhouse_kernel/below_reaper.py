@@ -1,0 +1,93 @@
+"""Puts a process below a reaper of its own (reaper.py).
+
+The reaper is this process, and the process below it is a child that it forks. Before it becomes the small program of
+reaper.py, it tells the agent one of these, each one JSON object in a packet:
+
+    {"made": {"pid": 12}}       the child exists
+    {"failed": {"errno": 11}}   it could not be made; this process ends
+
+As a program, `python3 -I -m cellhouse_kernel.below_reaper <control> <command>...` executes a command below a reaper. It
+must be started as root.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from cellhouse_agent.privileges import AGENT_UID
+from cellhouse_kernel import reaper
+from cellhouse_kernel.capabilities import PR_SET_CHILD_SUBREAPER, prctl
+from cellhouse_kernel.privileges import give_up_privileges
+
+FIRST_OTHER_DESCRIPTOR = 3
+# Isolated (-I) and without `site` (-S), whose import would take half of the reaper's memory.
+INTERPRETER = "/usr/bin/python3"
+FLAGS = ("-I", "-S")
+
+
+def go_below_reaper(control: int) -> None:
+    """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
+
+    `control` is the reaper's end of its socket to the agent. The caller must have a single thread.
+    """
+    pid, problem = -1, 0
+    try:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        pid = os.fork()
+    except OSError as error:
+        problem = error.errno or 0
+    if pid != 0:
+        _become_reaper(control, pid, problem)
+
+
+def _become_reaper(control: int, pid: int, problem: int) -> NoReturn:
+    """Never return to the caller's code, whatever happens."""
+    try:
+        _ignore_signals()
+        _take_descriptors(control)
+        if pid < 0:
+            reaper.say(f'{{"failed": {{"errno": {problem}}}}}')
+            os._exit(1)
+        reaper.say(f'{{"made": {{"pid": {pid}}}}}')
+        give_up_privileges(AGENT_UID)
+        try:
+            os.execve(INTERPRETER, [INTERPRETER, *FLAGS, reaper.__file__, str(pid)], {})
+        except OSError:
+            # Memory is short. This process does the same, with the memory that it has.
+            reaper.reap(pid)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _take_descriptors(control: int) -> None:
+    """Keep nothing but the socket, which has no process on its other end but the agent."""
+    os.dup2(control, reaper.CONTROL)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
+
+
+def _ignore_signals() -> None:
+    """Undo what the fork server does with signals; whoever ends the agent's processes ends the reaper last."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def main() -> None:
+    """Execute a command below a reaper, in a session of its own."""
+    control, command = int(sys.argv[1]), sys.argv[2:]
+    go_below_reaper(control)
+    os.close(control)
+    os.setsid()
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

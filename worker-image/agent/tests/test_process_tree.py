@@ -1,0 +1,107 @@
+"""Ending all processes below a reaper, and no other."""
+
+import os
+import signal
+import textwrap
+import unittest
+
+from cellhouse_agent.process_signals import send_signal
+from cellhouse_agent.process_table import ProcessEntry, below, start_of
+from tests.with_reapers import BOMB, NO_MAIN_THREAD, PROCESSES, Tree, WithReapers, state_of
+
+# Each generation of these leaves its child to the reaper, and most have ended when the agent has seen them.
+COMETS = """
+for _ in range(2):
+    os.fork()
+say("there")
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+    leave_session()
+"""
+COMET_PROCESSES = 4
+QUIET = "say('there'); time.sleep(60)"
+# What a process may do so that its end does not end it.
+HIDING = {
+    "a session of its own": "os.fork() and os._exit(0); leave_session()",
+    "a double fork": "(os.fork() and os._exit(0)); leave_session(); (os.fork() and os._exit(0))",
+    # CLONE_PARENT | SIGCHLD: its parent is the reaper.
+    "the parent's parent": "libc.syscall(CLONE, 0x8000 | 17, 0, 0, 0, 0) and os._exit(0)",
+    "stopped": "os.fork() or os.kill(os.getpid(), signal.SIGSTOP)",
+    "adopting orphans": "libc.prctl(36, 1, 0, 0, 0); (os.fork() and time.sleep(60)); (os.fork() and os._exit(0))",
+    "not dumpable": "libc.prctl(4, 0, 0, 0, 0)",
+    "no main thread": NO_MAIN_THREAD,
+}
+
+
+class EndTree(WithReapers):
+    """Reaper.end_tree."""
+
+    async def test_a_bomb_ends_and_another_tree_of_the_same_user_lives(self) -> None:
+        other = await self.tree("os.fork()\nleave_session()\nos.fork()\n" + QUIET)
+        await self.hear(other, 4)
+        before = other.reaper.look_below()
+        self.assertEqual(len(before), 4)
+        for name, code, processes in (
+            ("bomb", BOMB, PROCESSES),
+            ("comets", COMETS, COMET_PROCESSES),
+        ):
+            with self.subTest(name):
+                tree = await self.tree(code)
+                await self.hear(tree, processes)
+                await self.end(tree)
+        self.assertEqual(other.reaper.look_below(), before)
+        self.assertNotIn("T", {state_of(pid) for pid in before})
+
+    async def test_no_way_to_hide_outlives_the_tree(self) -> None:
+        for name, code in HIDING.items():
+            with self.subTest(name):
+                tree = await self.tree(f"{code}\n{QUIET}")
+                await self.hear(tree, 1)
+                await self.end(tree)
+
+    async def test_all_hidden_at_once_end_too(self) -> None:
+        forks = ""
+        for code in HIDING.values():
+            forks += "if os.fork() == 0:\n" + textwrap.indent(f"{code}\n{QUIET}\n", " ")
+        tree = await self.tree(f"{forks}\n{QUIET}")
+        await self.hear(tree, len(HIDING) + 1)
+        await self.end(tree)
+
+    async def hear(self, tree: Tree, times: int) -> None:
+        """Wait until this many processes have said that they are there."""
+        for _ in range(times):
+            self.assertEqual(await tree.said(), "there")
+
+    async def end(self, tree: Tree) -> None:
+        """End a tree. Its pipe shows that nobody is left who could write to it."""
+        await tree.reaper.end_tree()
+        self.assertFalse(tree.reaper.is_lost)
+        while said := await tree.said():
+            self.assertEqual(said, "there")
+        self.assertEqual(await tree.ended(), 0)
+        self.assertEqual(tree.reaper.look_below(), {})
+
+
+class Below(unittest.TestCase):
+    """process_table.below, and process_signals.send_signal."""
+
+    def test_finds_descendants_only(self) -> None:
+        table = {1: (0, 10), 2: (1, 11), 3: (2, 12), 4: (3, 13), 5: (1, 14), 6: (9, 15)}
+        entries = {pid: ProcessEntry(*entry) for pid, entry in table.items()}
+        self.assertEqual(below(2, entries), {3: 12, 4: 13})
+        self.assertEqual(below(1, entries), {2: 11, 3: 12, 4: 13, 5: 14})
+        self.assertEqual(below(9, entries), {6: 15})
+        self.assertEqual(below(7, entries), {})
+
+    def test_a_process_that_started_at_another_time_gets_no_signal(self) -> None:
+        own = start_of(os.getpid())
+        assert own is not None
+        send_signal(os.getpid(), own - 1, signal.SIGKILL)
+        send_signal(os.getpid(), own + 1, signal.SIGKILL)
+        with self.assertRaises(KeyboardInterrupt):
+            send_signal(os.getpid(), own, signal.SIGINT)
+
+
+if __name__ == "__main__":
+    unittest.main()
