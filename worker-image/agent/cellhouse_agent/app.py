@@ -10,6 +10,7 @@ import os
 import signal
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
@@ -54,9 +55,11 @@ async def _run(config: Config, started: float, helper: Forked) -> int:
     files = FilesHelper(helper)
     home = HomeWatch(files)
     writer = FrameWriter(buffer, boot_id, config.max_message_bytes)
-    executor = Executor(buffer, writer, usage, home)
     launcher = KernelLauncher(config.cpus)
     launcher.start()
+    executor = Executor(
+        buffer, writer, usage, home, partial(Kernel, launcher, config.max_message_bytes)
+    )
     kernel = Kernel(launcher, config.max_message_bytes, executor.on_message)
     gate = GatewayGate(loop.time)
     services = Services(boot_id, executor, buffer, gate, usage, files)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cellhouse_agent.execution import Execution
-from cellhouse_agent.frames import NO_PARENT, FrameWriter
+from cellhouse_agent.reply import made_reply
 from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.verdict import Verdict
 from cellhouse_agent.wire import JsonObject
@@ -27,7 +29,10 @@ class Ending:
 
 
 def end_execution(
-    running: Supervision, verdict: Verdict, is_other_kernel: bool, writer: FrameWriter
+    running: Supervision,
+    verdict: Verdict,
+    is_other_kernel: bool,
+    tell_replaced: Callable[[str], None],
 ) -> Ending:
     """End it, with its kernel if that must be replaced. `is_other_kernel`: it was accepted for an earlier one."""
     execution = running.execution
@@ -37,7 +42,7 @@ def end_execution(
         running.kernel.halt()
     execution.start()
     if verdict.restart_reason:
-        writer.status("restarting", NO_PARENT, verdict.restart_reason)
+        tell_replaced(verdict.restart_reason)
     cpu_ms, peak_memory_bytes = running.sampler.stop()
     report: JsonObject = {
         "outcome": verdict.outcome,
@@ -53,16 +58,32 @@ def end_execution(
     return Ending(execution, verdict, report)
 
 
-def unstarted_report(is_other_kernel: bool) -> JsonObject:
-    """The report on a request that was interrupted before it began."""
-    return {
-        "outcome": "interrupted",
-        "state_lost": is_other_kernel,
-        "started_at": None,
-        "finished_at": time.time() * 1000,
-        "cpu_ms": 0,
-        "peak_memory_bytes": 0,
-        "output_bytes": 0,
-        "dropped_bytes": 0,
-        "exit_code": None,
-    }
+class Unstarted(NamedTuple):
+    """How a request ends that never began."""
+
+    outcome: str
+    ename: str
+    evalue: str
+
+    def end(self, execution: Execution, is_other_kernel: bool) -> None:
+        """Write the last frames, which are the only ones. `is_other_kernel`: it was accepted for an earlier one."""
+        report: JsonObject = {
+            "outcome": self.outcome,
+            "state_lost": is_other_kernel,
+            "started_at": None,
+            "finished_at": time.time() * 1000,
+            "cpu_ms": 0,
+            "peak_memory_bytes": 0,
+            "output_bytes": 0,
+            "dropped_bytes": 0,
+            "exit_code": None,
+        }
+        execution.write_end(made_reply(self.ename, self.evalue), report)
+
+
+INTERRUPTED = Unstarted("interrupted", "KeyboardInterrupt", "Interrupted while queued")
+NO_KERNEL = Unstarted(
+    "kernel_died",
+    "KernelUnavailable",
+    "No kernel could be started: the limit of processes or of memory is reached",
+)

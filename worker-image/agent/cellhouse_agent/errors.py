@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cellhouse_agent.contexts import TooManyContexts
 from cellhouse_agent.files.access import OtherWorker
 from cellhouse_agent.files.helper import FileRefused
 from cellhouse_agent.gateway_gate import StaleEpoch
+from cellhouse_agent.restart_waiters import NoContext, NoKernel
 from cellhouse_agent.wire import JsonObject, MalformedMessage
 
 # The HTTP status of each reason why a file operation was refused.
@@ -35,6 +37,9 @@ FILE_STATUSES = {
 ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
     StaleEpoch: lambda error: (409, {"error": "stale_epoch", "epoch": error.highest}),
     MalformedMessage: lambda error: (400, {"error": "bad_request", "message": str(error)}),
+    NoContext: lambda _error: (404, {"error": "no_context"}),
+    TooManyContexts: lambda _error: (429, {"error": "too_many_contexts"}),
+    NoKernel: lambda _error: (503, {"error": "no_kernel"}),
     OtherWorker: lambda error: (409, {"error": error.reason}),
     FileRefused: lambda error: (
         FILE_STATUSES.get(error.code, 500),

@@ -5,8 +5,11 @@ What is about the worker's default kernel (`run`, `on_message`, `state`, `genera
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
+from cellhouse_agent.contexts import Contexts, MakeKernel, TooManyContexts
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
@@ -15,6 +18,7 @@ from cellhouse_agent.lane import Lane
 from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.restart_waiters import NoContext
 from cellhouse_agent.turn import LaneParts
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.wire import KernelMessage
@@ -37,6 +41,11 @@ class Interrupted(NamedTuple):
     known: bool
 
 
+def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str | None) -> Kernel:
+    """Of a worker without contexts."""
+    raise TooManyContexts
+
+
 class Executor:
     """All lanes of a worker, and what is known of requests in any of them."""
 
@@ -46,14 +55,16 @@ class Executor:
         writer: FrameWriter,
         usage: Usage,
         home: HomeWatch | None = None,
+        make_kernel: MakeKernel = no_kernel,
     ) -> None:
-        """Without a `home`, replies say nothing of changed files."""
+        """Without a `home`, replies say nothing of changed files. `make_kernel` makes those of contexts."""
         self._buffer = buffer
         self._known = KnownRequests()
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
-        self._default = Lane(LaneParts(writer, usage, home, self._ended, self._quiet_kernels))
-        self._lanes = [self._default]
+        parts = LaneParts(writer, usage, home, self._ended, self._quiet_kernels)
+        self._default = Lane(parts)
+        self.contexts = Contexts(parts, make_kernel)
         # The lanes of requests that run or are queued.
         self._lane_of: dict[str, Lane] = {}
 
@@ -72,20 +83,35 @@ class Executor:
         """How many messages of kernels belonged to no running execution."""
         return sum(lane.stray_messages for lane in self._lanes)
 
+    @property
+    def _lanes(self) -> list[Lane]:
+        return [self._default, *self.contexts.lanes]
+
     def submit(self, request: ExecuteRequest) -> None:
         """Queue a request, or ignore one that was accepted before. Raises QueueFull."""
         msg_id = request.msg_id
         if msg_id in self._known:
             return
-        lane = self._default
-        if lane.is_full or self._known.is_full:
+        if self._known.is_full:
+            raise QueueFull
+        lane = self._lane_for(request)
+        if lane and lane.is_full:
             raise QueueFull
         self._known.add(msg_id)
-        if msg_id in self._refused:
-            lane.refuse(request)
+        if not lane or msg_id in self._refused:
+            (lane or self._default).refuse(request)
             return
         self._lane_of[msg_id] = lane
         lane.submit(request)
+
+    def _lane_for(self, request: ExecuteRequest) -> Lane | None:
+        """None if its context was deleted."""
+        try:
+            return self.contexts.lane(request.context) if request.context else self._default
+        except TooManyContexts as error:
+            raise QueueFull from error
+        except NoContext:
+            return None
 
     def ack(self, seq: int) -> None:
         """A gateway has stored everything up to seq."""
@@ -108,11 +134,13 @@ class Executor:
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """Set these in the environment of every kernel, before the next code, and of every kernel after it."""
-        for lane in self._lanes:
-            lane.set_variables(variables)
+        self._default.set_variables(variables)
+        self.contexts.set_variables(variables)
 
-    async def restart(self) -> int:
-        """Replace the default kernel; returns the new generation once it is ready."""
+    async def restart(self, context_id: str | None = None) -> int:
+        """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
+        if context_id is not None:
+            return await self.contexts.restart(context_id)
         return await self._default.restart()
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
@@ -124,7 +152,15 @@ class Executor:
         Serve for ever, beginning with a ready default kernel.
         Raises whatever makes a lane unable to tell how an execution ended.
         """
-        await self._default.run(kernel)
+        default = asyncio.create_task(self._default.run(kernel))
+        failures: list[asyncio.Future[None]] = [default, self.contexts.failure]
+        try:
+            (first, *_), _ = await asyncio.wait(failures, return_when=asyncio.FIRST_COMPLETED)
+            first.result()
+        finally:
+            default.cancel()
+            await asyncio.wait([default])
+            await self.contexts.close()
 
     def _ended(self, msg_id: str) -> None:
         """The last frame of this request has just been written."""

@@ -28,16 +28,24 @@ class FrameWriter:
         self._numbers = itertools.count(1)
         self.max_message_bytes = max_message_bytes
 
-    def status(self, state: str, parent: bytes, reason: str | None = None) -> None:
-        """An iopub `status`; NO_PARENT means it is about the kernel, not an execution."""
-        content: JsonObject = {"execution_state": state}
-        if reason is not None:
-            content["reason"] = reason
-        # The `busy` and `idle` of a short execution are sent together with its output and reply.
-        can_wait = state != "restarting"
+    def status(self, state: str, parent: bytes) -> None:
+        """An execution's iopub `status`."""
         if state == "busy":
             self._buffer.shares.begin(parent)
-        self._buffer.append(self._frame("iopub", "status", parent, dump(content)), can_wait, parent)
+        frame = self._frame("iopub", "status", parent, dump({"execution_state": state}))
+        # The `busy` and `idle` of a short execution are sent together with its output and reply.
+        self._buffer.append(frame, True, parent)
+
+    def restarting(self, reason: str, context_id: str | None) -> None:
+        """The kernel of a context is being replaced; None: the default kernel."""
+        content: JsonObject = {"execution_state": "restarting", "reason": reason}
+        if context_id is not None:
+            content["context_id"] = context_id
+        self._buffer.append(self._frame("iopub", "status", NO_PARENT, dump(content)))
+
+    def context(self, content: JsonObject) -> None:
+        """Something has become of a context."""
+        self._buffer.append(self._frame("iopub", "cellhouse_context", NO_PARENT, dump(content)))
 
     def output(self, msg_type: str, parent: bytes, content: bytes) -> bool:
         """An output of an execution; false when the replay buffer has no room for it."""

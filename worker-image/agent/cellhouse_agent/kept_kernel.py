@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from cellhouse_agent.frames import NO_PARENT, FrameWriter
+from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
-from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.kernel import Kernel, KernelStartError
 from cellhouse_agent.log import log_event
-from cellhouse_agent.restart_waiters import RestartWaiters
+from cellhouse_agent.restart_waiters import NoContext, NoKernel, RestartWaiters
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.verdict import was_out_of_memory
 
@@ -17,8 +17,18 @@ class KeptKernel:
     """The kernel of a lane, from `keep` on. Sets `changed` when there may be a reason to replace it."""
 
     def __init__(
-        self, writer: FrameWriter, usage: Usage, home: HomeWatch | None, changed: asyncio.Event
+        self,
+        writer: FrameWriter,
+        usage: Usage,
+        home: HomeWatch | None,
+        changed: asyncio.Event,
+        context_id: str | None,
     ) -> None:
+        self._context_id = context_id
+        # No other is to follow: an execution ends as if somebody had asked for a fresh one.
+        self.is_ending = False
+        # The last one has ended, and no other could be started.
+        self.is_missing = False
         self._writer = writer
         self._usage = usage
         self._home = home
@@ -26,7 +36,7 @@ class KeptKernel:
         self._loop = asyncio.get_running_loop()
         self._kernel: Kernel | None = None
         self._variables: dict[str, str] = {}
-        self._waiters = RestartWaiters()
+        self.waiters = RestartWaiters()
         self._exit_watch: asyncio.Task[None] | None = None
         self._known_oom_kills = 0
 
@@ -66,12 +76,12 @@ class KeptKernel:
             self._kernel.set_variables(variables)
 
     def is_restart_asked(self) -> bool:
-        """Whether somebody waits for a fresh one."""
-        return bool(self._waiters)
+        """Whether somebody waits for a fresh one, or for its end."""
+        return self.is_ending or bool(self.waiters)
 
     async def restart(self) -> int:
         """Ask for a fresh one; returns its generation once it is ready."""
-        waiter = self._waiters.add()
+        waiter = self.waiters.add()
         self.changed.set()
         return await waiter
 
@@ -81,34 +91,57 @@ class KeptKernel:
 
     def reason_to_replace(self) -> str | None:
         """Why the kernel, which runs nothing, must be replaced; None if it need not be."""
-        if self._waiters:
+        if self.waiters:
             return "user"
         if not self.kernel.has_exited:
             return None
         has_oom_kill = self._usage.oom_kills() > self._known_oom_kills
         return "oom" if was_out_of_memory(self.kernel.exit_code, has_oom_kill) else "died"
 
+    def tell_replaced(self, reason: str) -> None:
+        """Tell the gateway that a fresh one follows."""
+        if not self.is_ending:
+            self._writer.restarting(reason, self._context_id)
+
+    async def end(self) -> None:
+        """End it, with all that it started. Whoever waits for a fresh one gets none."""
+        await self.kernel.end()
+        self.waiters.refuse(NoContext())
+
     async def replace(self, reason: str) -> None:
         """Replace a kernel that runs nothing."""
         self.kernel.halt()
-        self._writer.status("restarting", NO_PARENT, reason)
+        self.tell_replaced(reason)
         await self.start_again(reason)
 
     async def start_again(self, reason: str) -> None:
-        """Replace a kernel that was halted. Raises KernelStartError."""
+        """Replace a kernel that was halted, unless it was the last.
+
+        If that is impossible, the default kernel `is_missing`; for that of a context, KernelStartError is raised.
+        """
+        if self.is_ending:
+            return
         kernel = self.kernel
-        waiters = self._waiters.take()
+        # Those who come during the start wait for the kernel after this one.
+        waiters = self.waiters
+        self.waiters = RestartWaiters()
         started = self._loop.time()
         await kernel.end()
-        await kernel.start()
+        try:
+            await kernel.start()
+        except KernelStartError:
+            waiters.refuse(NoKernel())
+            self.is_missing = True
+            if self._context_id is None:
+                return
+            raise
+        self.is_missing = False
         if self._home:
             self._home.settle()
         self._watch(kernel)
         duration_ms = round((self._loop.time() - started) * 1000)
         log_event("kernel_replaced", reason=reason, generation=kernel.generation, ms=duration_ms)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(kernel.generation)
+        waiters.answer(kernel.generation)
 
     def _watch(self, kernel: Kernel) -> None:
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))

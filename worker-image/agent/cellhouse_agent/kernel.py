@@ -1,6 +1,6 @@
-"""The worker's kernel: one at a time, each replaced by the next.
+"""The kernel of one context: one at a time, each replaced by the next.
 
-States: starting -> ready -> ended -> starting ... . If no kernel can be started, the worker ends.
+States: starting -> ready -> ended -> starting ... . If a worker's first kernel cannot be started, the worker ends.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ class KernelStartError(Exception):
 
 
 class Kernel:
-    """Starts, ends and talks to the kernel of this worker."""
+    """Starts, ends and talks to the kernel of one context."""
 
     def __init__(
         self,
         launcher: KernelLauncher,
         max_message_bytes: int,
         on_message: Callable[[str, KernelMessage], None],
+        working_directory: str | None = None,
     ) -> None:
+        """Each kernel begins in `working_directory`; in the home if that is None, or cannot be entered then."""
+        self._working_directory = working_directory
         self._launcher = launcher
         self._max_message_bytes = max_message_bytes
         self._on_message = on_message
@@ -109,6 +112,8 @@ class Kernel:
         )
         self._link = link
         self._send_variables()
+        if self._working_directory:
+            link.send("", "directory_request", {"path": self._working_directory})
         probe = asyncio.create_task(link.probe())
         await asyncio.wait(
             [probe, self._watch], timeout=START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED

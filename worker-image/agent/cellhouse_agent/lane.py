@@ -1,6 +1,7 @@
 """One kernel and its requests: runs them one at a time, in order, within their limits; keeps a kernel for the next.
 
-States: restarting (no kernel answers) -> idle -> busy -> idle ... . Lanes of one worker run beside each other.
+States: restarting (no kernel answers) -> idle -> busy -> idle ... . If no kernel can be started, what waits for one is
+answered, and the next request tries again. Lanes of one worker run beside each other.
 turn.py has what is of one execution, and supervision.py decides how it ends.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from cellhouse_agent.ending import unstarted_report
+from cellhouse_agent.ending import INTERRUPTED, NO_KERNEL, Unstarted
 from cellhouse_agent.execution import Execution
 from cellhouse_agent.kept_kernel import KeptKernel
 from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.reply import made_reply
 from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.restart_waiters import NoKernel
 from cellhouse_agent.turn import LaneParts, Queued, Turn
 from cellhouse_agent.wire import KernelMessage
 
@@ -28,11 +29,12 @@ class Lane:
     `run` is its only task. The callbacks begin and end short executions themselves, and wake `run` for all else.
     """
 
-    def __init__(self, parts: LaneParts) -> None:
+    def __init__(self, parts: LaneParts, context_id: str | None = None) -> None:
+        """Of a context, or with None of the default kernel."""
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._kept = KeptKernel(parts.writer, parts.usage, parts.home, self._changed)
+        self._kept = KeptKernel(parts.writer, parts.usage, parts.home, self._changed, context_id)
         self._queue: deque[Queued] = deque()
         self._turn: Turn | None = None
         self._has_left_code = False
@@ -83,7 +85,7 @@ class Lane:
 
     def refuse(self, request: ExecuteRequest) -> None:
         """Answer a request that was interrupted before it came."""
-        self._end_unstarted(Queued(request, self.generation))
+        self._end_unstarted(Queued(request, self.generation), INTERRUPTED)
 
     def interrupt(self, msg_id: str, is_new: bool) -> None:
         """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
@@ -94,7 +96,7 @@ class Lane:
         for queued in self._queue:
             if queued.request.msg_id == msg_id:
                 self._queue.remove(queued)
-                self._end_unstarted(queued)
+                self._end_unstarted(queued, INTERRUPTED)
                 return
 
     def set_variables(self, variables: dict[str, str]) -> None:
@@ -105,6 +107,17 @@ class Lane:
         """Replace the kernel; returns the new generation once it is ready."""
         return await self._kept.restart()
 
+    def end(self) -> None:
+        """End whatever runs or is queued as interrupted, then the kernel; `run` returns when that is done."""
+        self._kept.is_ending = True
+        self._empty_queue(INTERRUPTED)
+        self._changed.set()
+
+    def give_up(self) -> None:
+        """No kernel can be started: answer everything that waits for one."""
+        self._empty_queue(NO_KERNEL)
+        self._kept.waiters.refuse(NoKernel())
+
     def on_message(self, channel: str, message: KernelMessage) -> None:
         """Handle a message from the kernel; only one that belongs to the running execution counts."""
         if not self._turn or not self._turn.hear(channel, message):
@@ -112,11 +125,13 @@ class Lane:
 
     async def run(self, kernel: Kernel) -> None:
         """
-        Serve for ever, beginning with a ready kernel.
-        Raises KernelStartError when no replacement can be started, and any error after which the agent cannot tell how
-        an execution ended.
+        Serve, beginning with a ready kernel, until `end`.
+        Raises KernelStartError when no replacement can be started in a context, and any error after which the agent
+        cannot tell how an execution ended.
         """
         self._kept.keep(kernel)
+        # What came before there was a kernel has lost nothing.
+        self._queue = deque(Queued(request, self.generation) for request, _ in self._queue)
         while True:
             self._changed.clear()
             if failure := self._failure or (self._turn and self._turn.failure):
@@ -125,6 +140,13 @@ class Lane:
                 await self._wait_for_word()
             elif self._turn:
                 await self._turn.finish()
+            elif self._kept.is_ending:
+                await self._kept.end()
+                return
+            elif self._kept.is_missing:
+                self.give_up()
+                await self._wait_for_word()
+                await self._kept.start_again("died")
             elif reason := self._kept.reason_to_replace():
                 self._has_left_code = False
                 await self._kept.replace(reason)
@@ -159,9 +181,12 @@ class Lane:
         if not self._is_waiting or self._queue or self._kept.is_restart_asked():
             self._changed.set()
 
-    def _end_unstarted(self, queued: Queued) -> None:
-        """Answer a request that was interrupted in the queue."""
+    def _end_unstarted(self, queued: Queued, how: Unstarted) -> None:
+        """Answer a request that never began."""
         execution = Execution(queued.request, self._parts.writer, self._loop.time)
-        reply = made_reply("KeyboardInterrupt", "Interrupted while queued")
-        execution.write_end(reply, unstarted_report(self.generation != queued.generation))
+        how.end(execution, self.generation != queued.generation)
         self._parts.ended(queued.request.msg_id)
+
+    def _empty_queue(self, how: Unstarted) -> None:
+        while self._queue:
+            self._end_unstarted(self._queue.popleft(), how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from cellhouse_agent.wire import Json, JsonObject, MalformedMessage, load_object
 
@@ -13,6 +14,16 @@ ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "ve
 # One day: the longest limit that a gateway may set.
 MAX_LIMIT_MS = 86_400_000
 MAX_EPOCH = 2**53
+# Linux accepts no longer path.
+MAX_PATH_BYTES = 4_095
+
+
+@dataclass(frozen=True)
+class Context:
+    """A kernel beside the default one. Its kernels begin in `working_directory`; None: in the home."""
+
+    id: str
+    working_directory: str | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,8 @@ class ExecuteRequest:
     timeout_ms: int
     grace_ms: int
     max_output_bytes: int
+    # None: the default context.
+    context: Context | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,19 @@ def epoch_of(value: Json) -> int:
     return whole_number(value, "epoch", 0, MAX_EPOCH)
 
 
+def context_of(value_id: Json, directory: Json) -> Context:
+    """A context; raises MalformedMessage."""
+    if directory is not None and not _is_absolute_path(directory):
+        raise MalformedMessage("working_directory must be an absolute path, or null")
+    return Context(identifier(value_id, "context_id"), directory if directory else None)
+
+
+def _is_absolute_path(value: Json) -> TypeGuard[str]:
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        return False
+    return len(value.encode(errors="surrogatepass")) <= MAX_PATH_BYTES
+
+
 def _child(value: JsonObject, name: str) -> JsonObject:
     child = value.get(name)
     if not isinstance(child, dict):
@@ -72,6 +98,10 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
     if not isinstance(code, str):
         raise MalformedMessage("content.code must be text")
     limits = _child(_child(frame, "metadata"), "cellhouse")
+    named = None
+    if limits.get("context") is not None:
+        context = _child(limits, "context")
+        named = context_of(context.get("id"), context.get("working_directory"))
     echoed: JsonObject = {
         name: value[:MAX_ID_CHARACTERS]
         for name in ECHOED_HEADER_FIELDS
@@ -84,4 +114,5 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         timeout_ms=whole_number(limits.get("timeout_ms"), "timeout_ms", 1, MAX_LIMIT_MS),
         grace_ms=whole_number(limits.get("grace_ms"), "grace_ms", 0, MAX_LIMIT_MS),
         max_output_bytes=whole_number(limits.get("max_output_bytes"), "max_output_bytes", 0, 2**53),
+        context=named,
     )

@@ -5,6 +5,14 @@ from __future__ import annotations
 import asyncio
 
 
+class NoContext(Exception):
+    """There is no such context, or it has just ended."""
+
+
+class NoKernel(Exception):
+    """No kernel can be started: the limit of processes or of memory is reached."""
+
+
 class RestartWaiters:
     """Requests for a fresh kernel, from when they come until it is ready."""
 
@@ -15,12 +23,21 @@ class RestartWaiters:
         return bool(self._waiting)
 
     def add(self) -> asyncio.Future[int]:
-        """Ask for a fresh kernel; the result is the kernel's generation."""
+        """Ask for a fresh kernel. The result is the kernel's generation, or NoContext, or NoKernel."""
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         return waiter
 
-    def take(self) -> list[asyncio.Future[int]]:
-        """Take the callers that the next kernel serves; later ones wait for the kernel after it."""
-        taken, self._waiting = self._waiting, []
-        return taken
+    def answer(self, generation: int) -> None:
+        """The fresh kernel is ready."""
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(generation)
+        self._waiting = []
+
+    def refuse(self, error: NoContext | NoKernel) -> None:
+        """There will be none."""
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._waiting = []

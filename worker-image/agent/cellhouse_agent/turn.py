@@ -125,7 +125,7 @@ class Turn:
     def _end(self, verdict: Verdict) -> None:
         """Find out how it ended, and write that, now or after a look at what it has changed."""
         is_other_kernel = self._kept.generation != self._accepted_at
-        ending = end_execution(self._running, verdict, is_other_kernel, self._parts.writer)
+        ending = end_execution(self._running, verdict, is_other_kernel, self._kept.tell_replaced)
         self._attention.cancel()
         self._kept.forget_oom_kills()
         self.leaves_code = self._execution.leaves_code and not verdict.restart_reason

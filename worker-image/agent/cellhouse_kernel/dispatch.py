@@ -13,7 +13,6 @@ import inspect
 import json
 import os
 import socket
-import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +26,7 @@ from cellhouse_kernel.outbox import pack_message
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
 from cellhouse_kernel.packing import pack
 from cellhouse_kernel.run_cells import CellKernel
+from cellhouse_kernel.surroundings import enter_directory, set_variables
 
 Message = dict[str, Any]
 
@@ -106,6 +106,9 @@ class LinkKernel(CellKernel):
         if msg["msg_type"] == "variables_request":
             set_variables(msg["content"]["variables"])
             return
+        if msg["msg_type"] == "directory_request":
+            enter_directory(msg["content"]["path"])
+            return
         self._had_other_code = self._has_other_code()
         # Code can see the request but not the key, so only the kernel can say that the request is over.
         end_key = msg["metadata"].pop("end_key", "")
@@ -179,13 +182,6 @@ class LinkKernel(CellKernel):
             outbox.hold(message)
         else:
             outbox.add_message(message)
-
-
-def set_variables(variables: dict[str, str]) -> None:
-    """Change the environment of this process. No code of the user has run yet, and nobody waits for an answer."""
-    os.environ.update(variables)
-    if "TZ" in variables:
-        time.tzset()
 
 
 def read_request(data: bytes) -> Message:

@@ -1,7 +1,6 @@
 """Operations as a gateway asks for them, over a socket, with a real kernel: run as root in the worker image."""
 
 import asyncio
-import json
 import os
 import tempfile
 import unittest
@@ -16,12 +15,12 @@ from cellhouse_agent.services import Services
 from cellhouse_agent.usage import find_usage
 from cellhouse_agent.wire import JsonObject
 from tests.with_executor import WithExecutor, request
+from tests.with_socket import EPOCH, Socket
 
-EPOCH = 7
 BAD_REQUEST = "bad_request"
 
 
-class OperationsTest(WithExecutor):
+class OperationsTest(WithExecutor, Socket):
     """A worker with its socket."""
 
     async def asyncSetUp(self) -> None:
@@ -34,24 +33,19 @@ class OperationsTest(WithExecutor):
         services = Services("boot", self.executor, self.buffer, gate, find_usage(), files)
         self.addCleanup(serve(self.path, services))
 
-    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
-        """Make one request on a connection of its own; returns the status and JSON of the answer."""
-        reader, writer = await asyncio.open_unix_connection(self.path)
-        head = f"{method} {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n"
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = await reader.read()
-        writer.close()
-        first, _, rest = answer.partition(b"\r\n")
-        return int(first.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2])
-
-    async def call(self, name: str, **fields: Any) -> tuple[int, dict[str, Any]]:
-        """Make a POST with the epoch of this gateway, unless the fields give another."""
-        return await self.ask("POST", f"/{name}", json.dumps({"epoch": EPOCH, **fields}).encode())
-
     async def test_looks_are_for_everybody(self) -> None:
         self.assertEqual(
             await self.ask("GET", "/health"),
-            (200, {"status": "ok", "boot_id": "boot", "kernel": "idle"}),
+            (
+                200,
+                {
+                    "status": "ok",
+                    "boot_id": "boot",
+                    "kernel": "idle",
+                    "features": ["contexts"],
+                    "contexts": [],
+                },
+            ),
         )
         status, usage = await self.ask("GET", "/usage")
         self.assertEqual(status, 200)
@@ -93,7 +87,7 @@ class OperationsTest(WithExecutor):
             for request_id in ("", 1, "x" * 129, ["r"]):
                 with self.subTest(name, request_id=request_id):
                     status, answer = await self.call(
-                        name, msg_id="1", variables={}, request_id=request_id
+                        name, msg_id="1", variables={}, context_id="1", request_id=request_id
                     )
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                     self.assertIn("request_id", answer["message"])

@@ -32,10 +32,14 @@ class Frames(unittest.IsolatedAsyncioTestCase):
 
     buffer: ReplayBuffer
 
+    def all_frames(self) -> list[dict[str, Any]]:
+        """All frames that are held."""
+        seqs = range(self.buffer.first_seq, self.buffer.last_seq + 1)
+        return [json.loads(self.buffer.get(seq) or b"") for seq in seqs]
+
     def frames(self, msg_id: str) -> list[dict[str, Any]]:
         """All frames of one execution so far."""
-        seqs = range(self.buffer.first_seq, self.buffer.last_seq + 1)
-        frames = [json.loads(self.buffer.get(seq) or b"") for seq in seqs]
+        frames = self.all_frames()
         return [frame for frame in frames if frame["parent_header"].get("msg_id") == msg_id]
 
     async def reply(self, msg_id: str) -> dict[str, Any]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from cellhouse_agent.operations.operation import Operation, no_fields
 from cellhouse_agent.services import Services
-from cellhouse_agent.wire import JsonObject
+from cellhouse_agent.wire import Json, JsonObject
+
+# What a gateway may ask for only if it is here: an older agent would ignore it, and run code elsewhere.
+FEATURES = ("contexts",)
 
 
 async def health(services: Services, _fields: None) -> JsonObject:
-    """Report that the agent is alive, and the state of its kernel."""
-    return {"status": "ok", "boot_id": services.boot_id, "kernel": services.executor.state}
+    """Report that the agent is alive, and the state of its kernels."""
+    contexts: list[Json] = [*services.executor.contexts.told()]
+    return {
+        "status": "ok",
+        "boot_id": services.boot_id,
+        "kernel": services.executor.state,
+        "features": [*FEATURES],
+        "contexts": contexts,
+    }
 
 
 HEALTH = Operation("health", "GET", no_fields, health)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cellhouse_agent.operations.contexts import CONTEXTS
+from cellhouse_agent.operations.delete_context import DELETE_CONTEXT
 from cellhouse_agent.operations.health import HEALTH
 from cellhouse_agent.operations.interrupt import INTERRUPT
 from cellhouse_agent.operations.operation import Operation
@@ -11,4 +13,12 @@ from cellhouse_agent.operations.restart import RESTART
 from cellhouse_agent.operations.usage import USAGE
 from cellhouse_agent.operations.variables import VARIABLES
 
-OPERATIONS: tuple[Operation[Any], ...] = (HEALTH, INTERRUPT, RESTART, USAGE, VARIABLES)
+OPERATIONS: tuple[Operation[Any], ...] = (
+    CONTEXTS,
+    DELETE_CONTEXT,
+    HEALTH,
+    INTERRUPT,
+    RESTART,
+    USAGE,
+    VARIABLES,
+)

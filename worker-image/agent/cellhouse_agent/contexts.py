@@ -1,0 +1,179 @@
+"""The contexts beside the default one: each is a lane with kernels of its own, over the same files.
+
+States of a context: starting -> ready -> ended, or failed if no kernel can be started. One that has failed is made anew
+by the next request for it; one that was deleted never again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from cellhouse_agent.kernel import Kernel, KernelStartError
+from cellhouse_agent.lane import Lane
+from cellhouse_agent.recent_ids import RecentIds
+from cellhouse_agent.requests import Context
+from cellhouse_agent.restart_waiters import NoContext, NoKernel
+from cellhouse_agent.turn import LaneParts
+from cellhouse_agent.wire import JsonObject, KernelMessage
+
+# Far more than the gateway's settings allow.
+MAX_CONTEXTS = 32
+# Contexts that were deleted or have failed, and are remembered. More than a session has in its life.
+MAX_REMEMBERED = 10_000
+
+# Makes the kernel of a lane: with what gets its messages, and the folder that it begins in.
+MakeKernel = Callable[[Callable[[str, KernelMessage], None], str | None], Kernel]
+
+
+class TooManyContexts(Exception):
+    """More contexts than one worker has."""
+
+
+class OpenContext:
+    """One context, from its making to its end."""
+
+    def __init__(self, lane: Lane, kernel: Kernel) -> None:
+        self.lane = lane
+        self.kernel = kernel
+        # The generation of its first kernel, or NoContext, or NoKernel.
+        self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Contexts:
+    """Makes and ends them. A failure that ends the agent is the exception of `failure`."""
+
+    def __init__(self, parts: LaneParts, make_kernel: MakeKernel) -> None:
+        self._parts = parts
+        self._make_kernel = make_kernel
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[str, OpenContext] = {}
+        self._deleted = RecentIds(MAX_REMEMBERED)
+        # How many kernels those had that have failed.
+        self._generations: dict[str, int] = {}
+        self._variables: dict[str, str] = {}
+        self.failure: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Those of all open contexts."""
+        return [context.lane for context in self._open.values()]
+
+    def told(self) -> list[JsonObject]:
+        """What GET /health says of them."""
+        return [
+            {
+                "id": context_id,
+                "kernel": context.lane.state,
+                "kernel_generation": context.kernel.generation,
+            }
+            for context_id, context in self._open.items()
+        ]
+
+    def lane(self, context: Context) -> Lane:
+        """Its lane, made if need be. Raises NoContext if it was deleted, and TooManyContexts."""
+        return self._opened(context).lane
+
+    async def create(self, context: Context) -> int:
+        """Make it, unless it is there; returns its kernel's generation when it is ready.
+
+        Raises NoKernel, and as `lane` does.
+        """
+        opened = self._opened(context)
+        await asyncio.shield(opened.ready)
+        return opened.kernel.generation
+
+    async def restart(self, context_id: str) -> int:
+        """Replace its kernel; returns the new generation once that is ready. Raises NoContext."""
+        if not (context := self._open.get(context_id)):
+            raise NoContext
+        return await context.lane.restart()
+
+    async def delete(self, context_id: str) -> bool:
+        """End it for ever; false if it was not there."""
+        self._deleted.add(context_id)
+        context = self._open.get(context_id)
+        if not context or not context.task:
+            return False
+        context.lane.end()
+        await asyncio.wait([context.task])
+        return True
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Set these in all their kernels, and in all that are made later."""
+        self._variables = variables
+        for lane in self.lanes:
+            lane.set_variables(variables)
+
+    async def close(self) -> None:
+        """Serve none any more. Their kernels end with the agent."""
+        if tasks := [context.task for context in self._open.values() if context.task]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def _opened(self, context: Context) -> OpenContext:
+        # First: one that is being deleted is still open, but takes nothing more.
+        if context.id in self._deleted:
+            raise NoContext
+        if opened := self._open.get(context.id):
+            return opened
+        if len(self._open) >= MAX_CONTEXTS:
+            raise TooManyContexts
+        lane = Lane(self._parts, context.id)
+        lane.set_variables(self._variables)
+        kernel = self._make_kernel(lane.on_message, context.working_directory)
+        kernel.generation = self._generations.pop(context.id, 0)
+        opened = self._open[context.id] = OpenContext(lane, kernel)
+        opened.task = asyncio.create_task(self._serve(context.id, opened))
+        return opened
+
+    async def _serve(self, context_id: str, context: OpenContext) -> None:
+        """Its whole life."""
+        started = self._loop.time()
+        ready_ms: int | None = None
+        try:
+            await context.kernel.start()
+            ready_ms = round((self._loop.time() - started) * 1000)
+            self._tell(context_id, "ready", context, ready_ms)
+            context.ready.set_result(context.kernel.generation)
+            await context.lane.run(context.kernel)
+            self._tell(context_id, "ended", context, None)
+        except KernelStartError:
+            context.lane.give_up()
+            self._fail(context_id, context)
+            _refuse(context.ready, NoKernel())
+        except Exception as error:
+            if not self.failure.done():
+                self.failure.set_exception(error)
+        finally:
+            del self._open[context_id]
+            _refuse(context.ready, NoContext())
+
+    def _fail(self, context_id: str, context: OpenContext) -> None:
+        if context_id in self._deleted:
+            self._tell(context_id, "ended", context, None)
+            return
+        self._generations[context_id] = context.kernel.generation
+        if len(self._generations) > MAX_REMEMBERED:
+            del self._generations[next(iter(self._generations))]
+        self._tell(context_id, "failed", context, None)
+
+    def _tell(
+        self, context_id: str, state: str, context: OpenContext, ready_ms: int | None
+    ) -> None:
+        content: JsonObject = {
+            "context_id": context_id,
+            "state": state,
+            "kernel_generation": context.kernel.generation,
+            "ready_ms": ready_ms,
+        }
+        self._parts.writer.context(content)
+
+
+def _refuse(ready: asyncio.Future[int], error: NoContext | NoKernel) -> None:
+    if not ready.done():
+        ready.set_exception(error)
+        # Perhaps nobody waits.
+        ready.exception()
