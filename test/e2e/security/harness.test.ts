@@ -89,6 +89,7 @@ describe('in a container with open doors', () => {
         'makes calls that only other programs need',
       ],
     ],
+    ['kernels', ['reads or changes another kernel of its user']],
     ['network', ['sends packets of its own making']],
     [
       'privileges',

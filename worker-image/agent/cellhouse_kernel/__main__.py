@@ -1,15 +1,24 @@
-"""Starts a kernel by itself: `python3 -I -m cellhouse_kernel`, with its link to the agent as standard input."""
+"""`python3 -I -m cellhouse_kernel <control>`: starts a kernel by itself, without a fork server.
+
+It must be started as root. It becomes the kernel's reaper, whose socket to the agent is the descriptor <control>. The
+kernel is forked from it, so that it is never a process that its user may touch (privileges.py). Its link to the agent
+is standard input.
+"""
 
 from __future__ import annotations
 
-from cellhouse_kernel.serve import serve_kernel, wait_for_start
+import sys
+
+from cellhouse_kernel.below_reaper import go_below_reaper
+from cellhouse_kernel.forked import Descriptors, run_forked
+
+LINK, OUTPUT = 0, 1
 
 
 def main() -> None:
     """Serve, unless the link closes without a first packet."""
-    start = wait_for_start()
-    if start:
-        serve_kernel(start)
+    go_below_reaper(int(sys.argv[1]))
+    run_forked(Descriptors(LINK, OUTPUT))
 
 
 if __name__ == "__main__":

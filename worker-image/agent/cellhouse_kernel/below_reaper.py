@@ -5,16 +5,12 @@ reaper.py, it tells the agent one of these, each one JSON object in a packet:
 
     {"made": {"pid": 12}}       the child exists
     {"failed": {"errno": 11}}   it could not be made; this process ends
-
-As a program, `python3 -I -m cellhouse_kernel.below_reaper <control> <command>...` executes a command below a reaper. It
-must be started as root.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import NoReturn
 
 from cellhouse_agent.privileges import AGENT_UID
@@ -78,16 +74,3 @@ def _ignore_signals() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-
-
-def main() -> None:
-    """Execute a command below a reaper, in a session of its own."""
-    control, command = int(sys.argv[1]), sys.argv[2:]
-    go_below_reaper(control)
-    os.close(control)
-    os.setsid()
-    os.execv(command[0], command)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+PR_GET_DUMPABLE = 3
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_CAPBSET_READ = 23

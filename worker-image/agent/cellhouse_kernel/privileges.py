@@ -1,7 +1,7 @@
 """Gives up every privilege of this process permanently, and checks that none is left.
 
-A kernel that is executed leaves this to setpriv; one that is forked has to do it itself. Afterwards the process runs as
-another user, none of its five capability sets holds anything, and nothing that it executes can change that.
+Afterwards the process runs as another user, none of its five capability sets holds anything, and nothing that it
+executes can change that. Other processes of that user cannot touch its memory or its descriptors: it is not dumpable.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from cellhouse_kernel.capabilities import (
+    PR_GET_DUMPABLE,
     PR_GET_NO_NEW_PRIVS,
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
@@ -35,10 +36,9 @@ def give_up_privileges(uid: int) -> None:
     os.setresuid(uid, uid, uid)
     # A change from one ordinary user to another keeps capabilities.
     set_capabilities([])
+    # Linux does this at a change of user, unless the host's fs.suid_dumpable is 1.
+    prctl(PR_SET_DUMPABLE, 0)
     verify_no_privileges(uid)
-    # The change of user made the process undumpable, so its /proc/self would belong to root. User code may see all of
-    # /proc/self: nothing in the memory of this process belongs to anybody else (docs/decisions, fork server).
-    prctl(PR_SET_DUMPABLE, 1)
 
 
 def verify_no_privileges(uid: int) -> None:
@@ -50,5 +50,7 @@ def verify_no_privileges(uid: int) -> None:
         problems.append("supplementary groups")
     if prctl(PR_GET_NO_NEW_PRIVS) != 1:
         problems.append("new privileges")
+    if prctl(PR_GET_DUMPABLE) != 0:
+        problems.append("dumpable")
     if problems:
         raise PrivilegesLeft(", ".join(problems))

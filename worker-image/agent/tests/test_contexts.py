@@ -221,7 +221,9 @@ class ContextsTest(WithExecutor, Socket):
         await self.run_in("one", "1", COUNT)
         no_process = OSError(errno.EAGAIN, "no process")
         with mock.patch.object(self.launcher, "launch", side_effect=no_process):
-            self.assertEqual((await self.run_in(None, "2", "os._exit(3)"))[0], "kernel_died")
+            self.assertEqual(
+                (await self.run_in(None, "2", "import os; os._exit(3)"))[0], "kernel_died"
+            )
             for msg_id in ("3", "4"):
                 self.submit(msg_id, COUNT, None)
                 reply = await self.reply(msg_id)

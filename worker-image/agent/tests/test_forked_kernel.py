@@ -1,4 +1,4 @@
-"""User code cannot tell a forked kernel from an executed one: run as root in the worker image."""
+"""User code cannot tell how its kernel was started, nor touch another kernel: run as root in the worker image."""
 
 import asyncio
 import os
@@ -7,7 +7,13 @@ import signal
 from cellhouse_agent.kernel import EXIT_AFTER_LINK_SECONDS
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
-from tests.with_kernels import PrintingKernel, WithKernels, fork_server_pid, was_forked
+from tests.with_kernels import (
+    PATIENCE_SECONDS,
+    PrintingKernel,
+    WithKernels,
+    fork_server_pid,
+    was_forked,
+)
 
 # What user code can see of its own process, as far as a start can get it wrong. What must differ is left out.
 SEEN = """
@@ -17,7 +23,7 @@ def attempt(what):
     try:
         return what()
     except Exception as error:
-        return repr(error)
+        return type(error).__name__
 
 def written(path):
     with open(path, "w") as file:
@@ -54,10 +60,11 @@ seen = {
     "umask": os.umask(0o22),
     "limits": [resource.getrlimit(getattr(resource, n)) for n in sorted(dir(resource)) if n.startswith("RLIMIT_")],
     "environ": {k: v for k, v in os.environ.items() if k != "MPLCONFIGDIR"},
-    "/proc/self/environ": sorted(open("/proc/self/environ").read().split("\\0")),
+    "/proc/self/environ": attempt(lambda: open("/proc/self/environ").close()),
     "status": lines_of("/proc/self/status", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
                        "Seccomp", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "SigPnd", "TracerPid"),
     "owner of /proc/self": stat_of("/proc/self"),
+    "owner of its files": stat_of("/proc/self/environ"),
     "standard descriptors": [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in range(3)],
     "descriptors": sorted(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0]
                           for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")),
@@ -78,6 +85,23 @@ seen = {
 }
 traced.kill()
 print(json.dumps(seen))
+"""
+# What a kernel can do with another process of its user.
+TOUCHED = """
+import json, os
+def attempt(what):
+    try:
+        what()
+    except OSError as error:
+        return type(error).__name__
+folder = "/proc/%d"
+print(json.dumps([
+    attempt(lambda: open(f"{folder}/mem", "r+b").close()),
+    attempt(lambda: open(f"{folder}/environ").close()),
+    attempt(lambda: os.readlink(f"{folder}/cwd")),
+    attempt(lambda: os.listdir(f"{folder}/fd")),
+    attempt(lambda: open(f"{folder}/oom_score_adj", "w").close()),
+]))
 """
 # All preloaded sources of random numbers, and what they will draw.
 DRAWN = """
@@ -113,9 +137,37 @@ class TestForkedKernel(WithKernels):
         self.assertEqual(in_forked["ids"], [ids, ids, []])
         self.assertEqual(in_forked["oom"], str(KERNEL_OOM_SCORE))
         self.assertEqual(in_forked["priority"], KERNEL_NICENESS)
-        self.assertEqual(in_forked["owner of /proc/self"][1], KERNEL_UID)
+        # It is not dumpable (docs/kernel.md).
+        self.assertEqual(in_forked["owner of its files"][1], 0)
+        self.assertEqual(in_forked["/proc/self/environ"], "PermissionError")
         self.assertEqual(in_forked["/dev/stdout"], "written")
         self.assertEqual(in_forked["multiprocessing"], [KERNEL_UID] * 3)
+
+    async def test_a_kernel_cannot_touch_another_and_its_own_programs_it_can(self) -> None:
+        forked = await self.kernel()
+        self.assertTrue(was_forked(await forked.pid()))
+        os.kill(fork_server_pid(), signal.SIGKILL)
+        executed = await self.kernel()
+        self.assertFalse(was_forked(await executed.pid()))
+        for one, other in ((forked, executed), (executed, forked)):
+            touched = await one.ask(TOUCHED % await other.pid())
+            self.assertEqual(touched, ["PermissionError"] * 5)
+        start = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
+        started = await forked.ask(start)
+        assert isinstance(started, int)
+        touched = await forked.ask(TOUCHED % started)
+        assert isinstance(touched, list)
+        # On a host with the Yama module, it cannot write their memory.
+        self.assertEqual(touched[1:], [None] * 4)
+
+    async def test_the_end_of_a_kernel_that_another_one_kills_is_told_truly(self) -> None:
+        one, other = await self.kernel(), await self.kernel()
+        pid = await one.pid()
+        await one.ask(f"import os; os.kill({await other.pid()}, 9); print(0)")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await other.wait_exited()
+        self.assertEqual((other.exit_code, one.exit_code), (-signal.SIGKILL, None))
+        self.assertEqual(await one.pid(), pid)
 
     async def test_how_it_ended_is_known_however_late_that_is_told(self) -> None:
         kernel = await self.kernel()

@@ -1,4 +1,4 @@
-"""Tampering with init, the agent, the starter of kernels and the reaper, and with the agent's socket."""
+"""Tampering with the worker's own processes: init, the agent, the starter of kernels, and the agent's socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import struct
-import time
 from collections.abc import Callable
 from errno import EBUSY, EINVAL, ENODEV, ENOENT, ENOSYS, ENOTEMPTY, ENXIO, EPERM, ESRCH, EXDEV
 from typing import Any
@@ -25,10 +24,8 @@ from harness import (
     every,
     in_child,
     is_gvisor,
-    parent_of,
     probe,
     refused,
-    state_of,
     strangers,
 )
 
@@ -37,9 +34,6 @@ SOCKET = "/run/cellhouse/socket/agent.sock"
 SOCKET_FOLDER = "/run/cellhouse/socket"
 P_PID = 1
 IOPRIO_WHO_PROCESS = 1
-CLONE_PARENT = 0x8000
-# Far longer than reaping a child takes.
-REAP_SECONDS = 10.0
 PTRACE_ATTACH = 16
 PTRACE_DETACH = 17
 PTRACE_SEIZE = 0x4206
@@ -93,30 +87,6 @@ def kill_all() -> str:
         demand(code in (0, ESRCH), f"asked all: {code}"),
         each(PERM, lambda pid: os.kill(pid, 0)),
         demand(strangers() == before, f"all there: {before}"),
-    )
-
-
-@probe("signals the reaper by the end of a child")
-def end_of_child() -> str:
-    """A child of its own parent, which is to be sent another signal than SIGCHLD when the child ends."""
-    kernel = PARAMETERS["kernel_pid"]
-    reaper = parent_of(kernel)
-
-    def end_with(number: signal.Signals) -> None:
-        child = call("clone", CLONE_PARENT | number, 0, 0, 0, 0)
-        if child == 0:
-            os._exit(0)
-        until = time.monotonic() + REAP_SECONDS
-        while parent_of(child) == reaper and time.monotonic() < until:
-            time.sleep(0.001)
-
-    numbers = (signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL)
-    for number in numbers:
-        end_with(number)
-    return every(
-        demand(os.getpid() == kernel, "the attacker is the reaper's child"),
-        demand(parent_of(kernel) == reaper, f"{reaper} is still the parent"),
-        demand(state_of(reaper) in ("S", "R"), f"{reaper} is not stopped"),
     )
 
 

@@ -349,9 +349,9 @@ def host_paths() -> str:
 
 @probe("reads or leaves something in the container's own log")
 def container_log() -> str:
-    """The kernel's output is a pipe to the agent; the log belongs to init."""
+    """The kernel's output, which this fork of it has, is a pipe to the agent; the log belongs to init."""
     for number in (1, 2):
-        kind = stat.S_IFMT(os.stat(f"/proc/{PARAMETERS['kernel_pid']}/fd/{number}").st_mode)
+        kind = stat.S_IFMT(os.fstat(number).st_mode)
         if kind not in (stat.S_IFIFO, stat.S_IFSOCK):
             raise Through(f"descriptor {number} of the kernel is {stat.S_IFMT(kind):o}")
     return every(

@@ -30,6 +30,7 @@ from harness import (
 )
 
 AGENT_UID = 64001
+PR_SET_DUMPABLE = 4
 PR_CAPBSET_READ = 23
 PR_GET_NO_NEW_PRIVS = 39
 PR_CAP_AMBIENT = 47
@@ -299,8 +300,10 @@ def root_files() -> str:
 
 @probe("finds a secret in its environment, arguments or inherited files")
 def inherited() -> str:
-    """The kernel process's own secrets, which its starter may have left there."""
-    with open(f"/proc/{PARAMETERS['kernel_pid']}/environ", "rb") as file:
+    """The kernel process's own secrets, which its starter may have left there. This fork of it has the same."""
+    if LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0:
+        raise AssertionError("this process cannot read its own environment")
+    with open("/proc/self/environ", "rb") as file:
         given = [entry.decode() for entry in file.read().split(b"\0") if entry]
     names = sorted(entry.partition("=")[0] for entry in given)
     suspicious = [
