@@ -11,6 +11,7 @@ export const isLong = process.env.CELLHOUSE_TEST_LONG === '1';
 export const ALONE = [
   'cgroupV2.test.ts',
   'chaos.test.ts',
+  'contexts.test.ts',
   'databaseOutage.test.ts',
   'engineOutage.test.ts',
   'fairness.test.ts',

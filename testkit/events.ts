@@ -1,9 +1,17 @@
 /** Makes the events that a pool records, for tests of the layers below the pool. */
 import { createHash } from 'node:crypto';
+import type { Context, ContextEvent } from '../src/domain/context.ts';
 import type { StateOf } from '../src/domain/entities.ts';
 import type { Execution, ExecutionEvent } from '../src/domain/execution.ts';
 import type { FileChangeEvent } from '../src/domain/fileChange.ts';
-import type { ExecutionId, FileChangeId, PoolId, SessionId, WorkerId } from '../src/domain/ids.ts';
+import type {
+  ContextId,
+  ExecutionId,
+  FileChangeId,
+  PoolId,
+  SessionId,
+  WorkerId,
+} from '../src/domain/ids.ts';
 import type { KernelRestartReason, Session, SessionEvent } from '../src/domain/session.ts';
 import type { Worker, WorkerEvent } from '../src/domain/worker.ts';
 import type { Commit, Committed, StreamAppend } from '../src/events/store/eventStore.ts';
@@ -63,6 +71,31 @@ export function sessionOpened(
 
 export function onSession(state: Session, ...events: SessionEvent[]): StreamAppend {
   return { stream: 'session', id: state.id, state, events };
+}
+
+/** The first event of a context of the session. */
+export function contextCreated(
+  { id: sessionId, workerId, tenant, userUuid }: Session,
+  over: Partial<DataOf<ContextEvent, 'ContextCreated'>> = {},
+): StreamAppend {
+  const data = {
+    contextId: newId<ContextId>(),
+    sessionId,
+    workerId,
+    tenant,
+    userUuid,
+    name: null,
+    workingDirectory: null,
+    slot: 0,
+    at: new Date().toISOString(),
+    ...over,
+  };
+  const events: ContextEvent[] = [{ type: 'ContextCreated', data }];
+  return { stream: 'context', id: data.contextId, state: null, events };
+}
+
+export function onContext(state: Context, ...events: ContextEvent[]): StreamAppend {
+  return { stream: 'context', id: state.id, state, events };
 }
 
 export function executionRequested(

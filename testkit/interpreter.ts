@@ -118,16 +118,71 @@ export interface RestartedSession {
   readonly closedAt: string | null;
 }
 
+/** @param contextId by default the default context, which gateways without contexts have, too */
 export async function restartKernel(
   gateway: TestGateway,
   userUuid: string,
+  contextId: string | null = null,
 ): Promise<RestartedSession> {
+  const [declared, given] = contextId === null ? ['', ''] : [', $id: ID', ', contextId: $id'];
   const answer = await gateway.graphql<{ restartKernel: RestartedSession }>(
-    'mutation Fresh($user: String!) { restartKernel(userUuid: $user) { id kernelRestarts closedAt } }',
-    { user: userUuid },
+    `mutation Fresh($user: String!${declared}) {
+      restartKernel(userUuid: $user${given}) { id kernelRestarts closedAt } }`,
+    { user: userUuid, ...(contextId !== null && { id: contextId }) },
   );
   if (!answer.data) throw new Error(JSON.stringify(answer.errors));
   return answer.data.restartKernel;
+}
+
+export interface CreatedContext {
+  readonly id: string;
+  readonly name: string | null;
+  readonly isDefault: boolean;
+  readonly workingDirectory: string;
+  readonly status: string;
+  readonly kernelRestarts: number;
+}
+
+const CONTEXT_FIELDS = 'id name isDefault workingDirectory status kernelRestarts';
+
+/** @param options `name`, `workingDirectory` */
+export async function createContext(
+  gateway: TestGateway,
+  userUuid: string,
+  options: Options = {},
+): Promise<CreatedContext> {
+  const answer = await gateway.graphql<{ createContext: CreatedContext }>(
+    `mutation Create($input: CreateContextInput!) { createContext(input: $input) { ${CONTEXT_FIELDS} } }`,
+    { input: { userUuid, ...options } },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.createContext;
+}
+
+export async function deleteContext(
+  gateway: TestGateway,
+  userUuid: string,
+  contextId: string,
+): Promise<boolean> {
+  const answer = await gateway.graphql<{ deleteContext: { deleted: boolean } }>(
+    `mutation Delete($user: String!, $id: ID!) { deleteContext(userUuid: $user, contextId: $id) { deleted } }`,
+    { user: userUuid, id: contextId },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.deleteContext.deleted;
+}
+
+/** The open contexts of the user's session, the default one first. */
+export async function contextsOf(
+  gateway: TestGateway,
+  userUuid: string,
+): Promise<readonly CreatedContext[]> {
+  const answer = await gateway.graphql<{ contexts: readonly CreatedContext[] }>(
+    `query Contexts($user: String!) { contexts(userUuid: $user) { ${CONTEXT_FIELDS} } }`,
+    { user: userUuid },
+  );
+  if (!answer.data) throw new Error(JSON.stringify(answer.errors));
+  return answer.data.contexts;
 }
 
 export async function release(gateway: TestGateway, userUuid: string): Promise<boolean> {

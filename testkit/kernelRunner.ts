@@ -4,6 +4,7 @@
 import type { ExecutionId } from '../src/domain/ids.ts';
 import type { Output } from '../src/domain/output.ts';
 import type { KernelTarget } from '../src/kernel/channel/kernelTarget.ts';
+import type { ExecuteRequest } from '../src/kernel/execution/executeRequest.ts';
 import type { ExecutionOutcome } from '../src/kernel/execution/executionOutcome.ts';
 import { receive, startProgress } from '../src/kernel/execution/executionProgress.ts';
 import type { KernelMessage } from '../src/kernel/frames/messages.ts';
@@ -28,6 +29,8 @@ interface RunLimits {
   readonly graceMs: number;
   readonly maxOutputBytes: number;
   readonly msgId: ExecutionId;
+  /** By default the default context. */
+  readonly context: NonNullable<ExecuteRequest['context']>;
 }
 
 export function createKernelRunner(target: KernelTarget): KernelRunner {
@@ -59,7 +62,8 @@ export function createKernelRunner(target: KernelTarget): KernelRunner {
       };
       listeners.add(listen);
     });
-    channel.execute({ msgId: id, code, timeoutMs, graceMs, maxOutputBytes });
+    const context = limits.context && { context: limits.context };
+    channel.execute({ msgId: id, code, timeoutMs, graceMs, maxOutputBytes, ...context });
     return await ran;
   };
   return { recorded, run, close: () => channel.close() };

@@ -26,7 +26,12 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   x.state_lost AS is_state_lost,
   x.error_name AS error_name,
   x.error_value AS error_value,
-  x.requested_position AS first_position
+  x.requested_position AS first_position,
+  x.language AS language,
+  x.context_id AS context_id,
+  x.exit_code AS exit_code,
+  x.signal AS signal,
+  x.input_bytes AS input_bytes
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -55,3 +60,8 @@ COMMENT ON COLUMN audit.executions.is_state_lost IS 'Whether the session lost it
 COMMENT ON COLUMN audit.executions.error_name IS 'The class of the Python exception, or KernelDied or OutOfMemory; NULL without an error.';
 COMMENT ON COLUMN audit.executions.error_value IS 'The exception''s message, shortened; NULL without an error.';
 COMMENT ON COLUMN audit.executions.first_position IS 'Position of its first event. It gives the order in which executions were accepted.';
+COMMENT ON COLUMN audit.executions.language IS 'PYTHON for a cell, BASH for a command.';
+COMMENT ON COLUMN audit.executions.context_id IS 'The context of a cell (audit.contexts); NULL for the session''s default one, and for a command.';
+COMMENT ON COLUMN audit.executions.exit_code IS 'Exit code of a command; NULL for a cell, and for a command that a signal ended.';
+COMMENT ON COLUMN audit.executions.signal IS 'The signal that ended a command; otherwise NULL.';
+COMMENT ON COLUMN audit.executions.input_bytes IS 'Bytes of input that were sent to it.';

@@ -31,12 +31,13 @@ CREATE OR REPLACE FUNCTION cellhouse_commit_2(
   p_cursors json,
   p_guard_ids uuid[], p_guard_versions integer[],
   -- For each session that gets executions and has a limit: how many are added, and how many may then be unfinished
-  -- (null: any number). is_first: the session must have had no execution.
+  -- (null: any number). Each context has a limit of its own (context_id null: the default one), and all commands
+  -- together have one (is_command). is_first: the session's default context must have had no execution.
   p_unfinished_limits json,
   -- For each pool that gets workers and has a limit: how many are added, and how many there may then be.
   p_worker_limits json,
-  -- Sessions that must have no unfinished execution, and none that finished at their idle_since or later. Nor may they
-  -- have been used in another way since then.
+  -- Sessions that must have no unfinished execution, and none that finished at their idle_since or later. Of a command
+  -- that does not keep its session alive, only the request counts. Nor may they have been used in another way since then.
   p_idle_sessions json,
   -- Rows of projections: the kinds of entities, and for each kind the JSON for cellhouse_change_rows or
   -- cellhouse_add_rows. The rows in p_placed hold a position, which counts from 1 within p_events.
@@ -48,7 +49,8 @@ CREATE OR REPLACE FUNCTION cellhouse_commit_2(
   p_keys json,
   -- In commit order, each with its number in this order, from 1.
   p_events json,
-  -- The environment variables of sessions that are opened: session, name, value.
+  -- The environment variables of sessions that are opened, and of executions that are requested: session_id or
+  -- execution_id, name, value.
   p_variables json
 -- firstPosition: position of the first event, or null without events. The positions of the others follow without holes.
 -- outputSessionIds: the sessions with new outputs, for listeners, or null without outputs. The result is a single
@@ -124,15 +126,21 @@ BEGIN
   IF p_unfinished_limits IS NOT NULL THEN
     SELECT together.count, CASE WHEN together.count > l.maximum THEN NULL ELSE l.session_id END INTO v_count, v_failed
     FROM json_to_recordset(p_unfinished_limits) AS l (
-      session_id uuid, worker_id uuid, added integer, maximum integer, is_first boolean)
+      session_id uuid, worker_id uuid, context_id uuid, is_command boolean, added integer, maximum integer,
+      is_first boolean)
       CROSS JOIN LATERAL (
         -- A session has one worker. The condition names it, because the index of unfinished executions begins with it.
         SELECT l.added + count(*) AS count FROM executions x
         WHERE x.worker_id = l.worker_id AND x.session_id = l.session_id AND x.finished_at IS NULL
+          AND (x.language = 'BASH') = coalesce(l.is_command, false)
+          AND (l.is_command OR x.context_id IS NOT DISTINCT FROM l.context_id)
       ) together
     -- A scalar subquery: of an EXISTS, the planner may make a hash of all sessions.
     WHERE together.count > l.maximum OR (l.is_first AND (
-      l.added > 1 OR (SELECT x.session_id FROM executions x WHERE x.session_id = l.session_id LIMIT 1) IS NOT NULL
+      l.added > 1 OR (
+        SELECT x.session_id FROM executions x
+        WHERE x.session_id = l.session_id AND x.language = 'PYTHON' AND x.context_id IS NULL LIMIT 1
+      ) IS NOT NULL
     )) LIMIT 1;
     IF FOUND THEN
       IF v_failed IS NOT NULL THEN
@@ -154,6 +162,7 @@ BEGIN
     WHERE EXISTS (
       SELECT FROM executions x
       WHERE x.session_id = g.id AND (x.finished_at IS NULL OR x.finished_at >= g.idle_since)
+        AND (x.keeps_alive OR x.requested_at >= g.idle_since)
     ) OR EXISTS (SELECT FROM session_uses u WHERE u.session_id = g.id AND u.used_at >= g.idle_since) LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'session in use' USING ERRCODE = 'CH006', DETAIL = v_failed::text;
@@ -206,7 +215,11 @@ BEGIN
 
   IF p_variables IS NOT NULL THEN
     INSERT INTO session_variables (session_id, name, value)
-    SELECT v.session_id, v.name, v.value FROM json_populate_recordset(NULL::session_variables, p_variables) v;
+    SELECT v.session_id, v.name, v.value FROM json_populate_recordset(NULL::session_variables, p_variables) v
+    WHERE v.session_id IS NOT NULL;
+    INSERT INTO execution_variables (execution_id, name, value)
+    SELECT v.execution_id, v.name, v.value FROM json_populate_recordset(NULL::execution_variables, p_variables) v
+    WHERE v.execution_id IS NOT NULL;
   END IF;
 
   IF p_events IS NULL THEN

@@ -22,10 +22,17 @@ export const EXECUTIONS = {
   }),
   maxQueuedExecutions: integer({
     name: 'MAX_QUEUED_EXECUTIONS',
-    text: 'How many executions may wait in one session.',
+    text: 'How many executions may wait in one context of a session.',
     fallback: 64,
     min: 1,
     max: 10_000,
+  }),
+  maxContexts: integer({
+    name: 'MAX_CONTEXTS',
+    text: 'How many contexts a session may have beside its default one. Each is a kernel of its own, and uses memory and processes of the worker.',
+    fallback: 8,
+    min: 0,
+    max: 32,
   }),
   idempotencyTtlMs: milliseconds({
     name: 'IDEMPOTENCY_TTL_MS',

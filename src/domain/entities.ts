@@ -2,6 +2,7 @@
  * Every entity that has events, in one table. A new entity needs a file beside this one (events, state, `evolve`,
  * `decide`), a row in both halves of the table here, and a table in `src/events/projections/projections.ts`.
  */
+import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
@@ -11,6 +12,7 @@ import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
 interface EntityTypes {
   readonly worker: { readonly state: Worker; readonly event: WorkerEvent };
   readonly session: { readonly state: Session; readonly event: SessionEvent };
+  readonly context: { readonly state: Context; readonly event: ContextEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
   readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
 }
@@ -39,6 +41,18 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
       KernelRestartRequested: true,
       KernelRestarted: true,
       SessionClosed: true,
+    },
+  },
+  context: {
+    evolve: evolveContext,
+    endedAt: 'endedAt',
+    eventTypes: {
+      ContextCreated: true,
+      ContextStarted: true,
+      ContextRestartRequested: true,
+      ContextRestarted: true,
+      ContextDeleteRequested: true,
+      ContextEnded: true,
     },
   },
   execution: {

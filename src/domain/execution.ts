@@ -13,7 +13,14 @@
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionFiles } from './executionFiles.ts';
-import type { ExecutionId, SessionId, WorkerId } from './ids.ts';
+import {
+  type ExecutionOptions,
+  keepsAlive,
+  type Language,
+  type StoredOptions,
+  storedOptions,
+} from './executionOptions.ts';
+import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
 import { storableText } from './storableText.ts';
 
 export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
@@ -35,7 +42,7 @@ export type ExecutionEvent =
         idempotencyKey: string | null;
         /** Whether variables were already lost when it was accepted (see SessionOpened.followsLoss). */
         stateLost: boolean;
-      }
+      } & ExecutionOptions
     >
   | Event<'InterruptRequested', Record<never, never>>
   | Event<'ExecutionStarted', Record<never, never>>
@@ -55,8 +62,13 @@ export type ExecutionEvent =
         cpuMs: number | null;
         peakMemoryBytes: number | null;
         outputBytes: number;
-        /** Exit code of the kernel if it died during this execution; negative for a signal. Since schema version 2. */
+        /**
+         * Exit code of a command. Of a cell: exit code of the kernel if it died during this execution; negative for a
+         * signal. Since schema version 2.
+         */
         exitCode: number | null;
+        /** The signal that ended a command, such as `SIGKILL`. Left out for cells, and for commands that exited. */
+        signal?: string | null;
         /**
          * What it changed in the home. Null if it never ran, or if its agent did not say. Releases before this field
          * leave it out, and skip it: so the schema version is the same.
@@ -97,6 +109,16 @@ export interface Execution {
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
   readonly files: ExecutionFiles | null;
+  readonly language: Language;
+  /** Null: the session's default context, or a command. */
+  readonly contextId: ContextId | null;
+  /** Of a command that exited. Null for a cell, even if its kernel died: that code is in ExecutionFinished. */
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** Whether its session is not idle while it runs. */
+  readonly keepsAlive: boolean;
+  readonly inputBytes: number;
+  readonly options: StoredOptions | null;
 }
 
 /** How an execution ended, as reported by its worker's channel or by the gateway that ended it. */
@@ -111,11 +133,12 @@ export interface Ending {
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
   readonly exitCode: number | null;
+  readonly signal?: string | null;
   readonly files: ExecutionFiles | null;
 }
 
 export type ExecutionCommand =
-  | {
+  | ({
       readonly type: 'RequestExecution';
       readonly at: string;
       readonly executionId: ExecutionId;
@@ -130,7 +153,7 @@ export type ExecutionCommand =
       readonly maxOutputBytes: number;
       readonly idempotencyKey: string | null;
       readonly stateLost: boolean;
-    }
+    } & ExecutionOptions)
   | { readonly type: 'RequestInterrupt'; readonly at: string }
   /** `at`: when the kernel began, by the worker's clock. */
   | { readonly type: 'RecordStart'; readonly at: string }
@@ -263,6 +286,13 @@ function requested(data: Requested, version: number): Execution {
     peakMemoryBytes: null,
     outputBytes: 0,
     files: null,
+    language: data.language ?? 'PYTHON',
+    contextId: data.contextId ?? null,
+    exitCode: null,
+    signal: null,
+    keepsAlive: keepsAlive(data),
+    inputBytes: 0,
+    options: storedOptions(data),
   };
 }
 
@@ -282,5 +312,7 @@ function finished(state: Execution, data: Finished): Execution {
     peakMemoryBytes: data.peakMemoryBytes,
     outputBytes: data.outputBytes,
     files: data.files ?? null,
+    exitCode: state.language === 'BASH' ? data.exitCode : null,
+    signal: data.signal ?? null,
   };
 }

@@ -10,6 +10,7 @@ type Id<Name extends string> = string & { readonly [brand]: Name };
 export type WorkerId = Id<'worker'>;
 export type SessionId = Id<'session'>;
 export type ExecutionId = Id<'execution'>;
+export type ContextId = Id<'context'>;
 export type FileChangeId = Id<'fileChange'>;
 export type PoolId = Id<'pool'>;
 export type GatewayId = Id<'gateway'>;
@@ -19,6 +20,7 @@ export type AnyId =
   | WorkerId
   | SessionId
   | ExecutionId
+  | ContextId
   | FileChangeId
   | PoolId
   | GatewayId

@@ -7,9 +7,18 @@
  */
 export interface RequestFacts {
   readonly code: string;
+  /** As the request names it. The default context by its id, and by no id, are two requests. */
+  readonly contextId?: string;
+}
+
+/** What of a request can be one of its facts. */
+export interface Comparable {
+  readonly code: string;
+  /** Null: the default context. */
+  readonly contextId: string | null;
 }
 
 /** The facts of a request, without its other fields. */
-export function requestFacts({ code }: RequestFacts): RequestFacts {
-  return { code };
+export function requestFacts({ code, contextId }: Comparable): RequestFacts {
+  return { code, ...(contextId !== null && { contextId }) };
 }

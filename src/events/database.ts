@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
+import type { FirstUse } from './migrations/firstUse.ts';
 import type { Queries } from './queries/createQueries.ts';
 import type { EventStore } from './store/eventStore.ts';
 import type { WaitingRequests } from './wakeUps/waitingRequests.ts';
@@ -21,6 +22,7 @@ export interface Database {
   readonly leases: Leases;
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
+  readonly firstUse: FirstUse;
   /**
    * Resolves with a message for the operator when a later release has changed the database so that this release is too
    * old for it.

@@ -8,6 +8,7 @@ import type { DatabaseAddress } from './connection/databaseAddress.ts';
 import type { Database, DatabaseDeps } from './database.ts';
 import { createLeases } from './leases/createLeases.ts';
 import type { Leases } from './leases/leases.ts';
+import { createFirstUse } from './migrations/firstUse.ts';
 import { migrate } from './migrations/migrate.ts';
 import { type Release, readRelease } from './migrations/release.ts';
 import { watchCompatibility } from './migrations/watchCompatibility.ts';
@@ -96,7 +97,12 @@ function assemble(
     onCommitted,
     freshOutputs,
   });
-  const leases = createLeases({ client: clients.leases, gatewayId, logger });
+  const leases = createLeases({
+    client: clients.leases,
+    gatewayId,
+    version: release.version,
+    logger,
+  });
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
   const compatibility = watchCompatibility(reads, release, logger);
   const { answered, sql } = reads;
@@ -111,6 +117,7 @@ function assemble(
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,
+    firstUse: allPatient(createFirstUse(reads), patience),
     outdated: compatibility.outdated,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {

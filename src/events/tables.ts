@@ -143,6 +143,22 @@ export const sessionVariables = pgTable(
 );
 
 /**
+ * The values of environment variables of unfinished executions. No projection: the events have only the names. Deleted
+ * by a trigger when the execution ends (`migrations/sql/cellhouse_execution_ends.sql`).
+ */
+export const executionVariables = pgTable(
+  'execution_variables',
+  {
+    executionId: uuid('execution_id').notNull(),
+    name: text('name').notNull(),
+    value: text('value').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'execution_variables_pkey', columns: [table.executionId, table.name] }),
+  ],
+);
+
+/**
  * Sessions with options whose user has accepted their end by `release`, although nobody had released them before. No
  * projection: a closed session has no further events, so that it can be pruned.
  */
@@ -150,6 +166,39 @@ export const acceptedEnds = pgTable('accepted_ends', {
   sessionId: uuid('session_id').primaryKey(),
   acceptedAt: time('accepted_at').notNull().defaultNow(),
 });
+
+/** Contexts beside the default one of each session. */
+export const contexts = pgTable(
+  'contexts',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    sessionId: uuid('session_id').notNull(),
+    workerId: uuid('worker_id').notNull(),
+    name: text('name'),
+    workingDirectory: text('working_directory'),
+    slot: integer('slot').notNull(),
+    status: text('status').notNull(),
+    createdAt: time('created_at').notNull(),
+    readyMs: doublePrecision('ready_ms'),
+    kernelRestarts: integer('kernel_restarts').notNull(),
+    kernelRestartedAt: time('kernel_restarted_at'),
+    endedAt: time('ended_at'),
+    endReason: text('end_reason'),
+  },
+  (table) => [
+    uniqueIndex('contexts_slot_key')
+      .on(table.sessionId, table.slot)
+      .where(sql`${table.endedAt} is null`),
+    uniqueIndex('contexts_name_key')
+      .on(table.sessionId, table.name)
+      .where(sql`${table.endedAt} is null and ${table.name} is not null`),
+    index('contexts_session_idx').on(table.sessionId, table.createdAt),
+    index('contexts_open_idx').on(table.workerId).where(sql`${table.endedAt} is null`),
+  ],
+);
 
 export const executions = pgTable(
   'executions',
@@ -183,6 +232,14 @@ export const executions = pgTable(
     files: jsonb('files'),
     /** The position of its ExecutionRequested, which gives the order of acceptance. Not part of the state. */
     requestedPosition: count('requested_position').notNull(),
+    language: text('language').notNull().default('PYTHON'),
+    contextId: uuid('context_id'),
+    exitCode: integer('exit_code'),
+    signal: text('signal'),
+    keepsAlive: boolean('keeps_alive').notNull().default(true),
+    inputBytes: count('input_bytes').notNull().default(0),
+    /** What only whoever runs it needs. NULL for plain code. */
+    options: jsonb('options'),
   },
   (table) => [
     index('executions_unfinished_idx')
@@ -258,6 +315,13 @@ export const leases = pgTable('leases', {
   expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
 });
 
+/** The schema version that each gateway knows. A row counts only while the gateway's lease has the same epoch. */
+export const gatewayReleases = pgTable('gateway_releases', {
+  gatewayId: uuid('gateway_id').primaryKey(),
+  epoch: integer('epoch').notNull(),
+  version: integer('version').notNull(),
+});
+
 /**
  * How many calls wait for a worker at each gateway. Only rows of live gateways count (they hold the lease
  * `gateway-<id>`).
@@ -315,6 +379,8 @@ export const schemaVersions = pgTable('schema_versions', {
   version: integer('version').primaryKey(),
   /** The oldest version whose gateways may still work on this database. */
   compatibleFrom: integer('compatible_from').notNull(),
+  /** When a first use raised `compatible_from`. NULL if none did. */
+  raisedAt: time('raised_at'),
   appliedAt: time('applied_at').notNull().defaultNow(),
 });
 

@@ -1,9 +1,10 @@
 /**
- * How a worker ends, whatever the cause. `endWorker` records the reason together with the end of the worker's session.
- * `settleWorker` then ends the executions and removes the container, until nothing of the worker is left. Every step
- * may be repeated, also by another gateway: an end that is already recorded yields no events, and `settleWorker`
- * continues where the last attempt stopped.
+ * How a worker ends, whatever the cause. `endWorker` records the reason together with the end of the worker's session
+ * and of its contexts. `settleWorker` then ends the executions and removes the container, until nothing of the worker is
+ * left. Every step may be repeated, also by another gateway: an end that is already recorded yields no events, and
+ * `settleWorker` continues where the last attempt stopped.
  */
+import type { Context } from '../domain/context.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
 import {
@@ -19,6 +20,7 @@ import { SessionInUseError } from '../events/store/eventStore.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { endExecutions } from '../worker/endExecutions.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
+import { appendContextEnd, endLeftContexts } from './endContexts.ts';
 
 export interface EndWorkerDeps {
   readonly database: Database;
@@ -119,6 +121,7 @@ export async function carryOutEnd(
 
 /** Carries out the end of a worker that is recorded as retired or lost. @throws Error if anything of it is left */
 export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise<void> {
+  await endLeftContexts(deps, worker);
   await endExecutions(deps, worker);
   const { poolId, containerId } = worker;
   await deps.runtime.remove({ poolId, workerId: worker.id, containerId });
@@ -129,6 +132,8 @@ export async function settleWorker(deps: EndWorkerDeps, worker: Worker): Promise
 interface Recorded {
   readonly worker: Worker | null;
   readonly session: Session | null;
+  /** The session's open contexts, without the default one. */
+  readonly contexts: readonly Context[];
 }
 
 /** Records the end of a worker, and does nothing else. @returns as {@link endWorker} */
@@ -141,11 +146,12 @@ export async function recordEnd(
   try {
     const outcome = await decideAndCommit(store, {
       load: async () => {
-        const [worker, session] = await Promise.all([
+        const [worker, session, contexts] = await Promise.all([
           queries.worker(workerId),
           queries.openSessionOfWorker(workerId),
+          queries.openContextsOfWorker(workerId),
         ]);
-        return { worker, session };
+        return { worker, session, contexts };
       },
       decide: (recorded) => decideEnd(recorded, why, now().toISOString()),
     });
@@ -162,7 +168,7 @@ export async function recordEnd(
  * succeeded after all does not end, and keeps its session.
  */
 function decideEnd(
-  { worker, session }: Recorded,
+  { worker, session, contexts }: Recorded,
   why: WorkerEnd,
   at: string,
 ): Decision<'unchanged'> {
@@ -174,6 +180,7 @@ function decideEnd(
     streams: [
       ...(end ? [end] : []),
       ...(session ? [appendClose(session, closeReason(why), at)] : []),
+      ...contexts.map((context) => appendContextEnd(context, closeReason(why), at)),
     ],
     causationId: 'first-event',
     ...(idleSince && { idleSince }),

@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts';
 import { DomainError, messageOf } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { WorkerFiles } from '../domain/fileEntry.ts';
-import type { NewId, PoolId } from '../domain/ids.ts';
+import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
 import { type CloseReason, type Session, userKey } from '../domain/session.ts';
@@ -17,8 +17,9 @@ import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
-import { DEFAULT_LANE } from '../worker/lanes/laneKey.ts';
+import { laneOf } from '../worker/lanes/laneKey.ts';
 import { openWorkerFiles } from '../worker/openWorkerFiles.ts';
+import { createWorkerFeatures, type WorkerFeatures } from '../worker/workerFeatures.ts';
 import { type CpuYield, createCpuYield } from './cpuYield.ts';
 import {
   carryOutEnd,
@@ -63,6 +64,8 @@ export interface Pool {
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Gives environment variables to a worker, whoever holds it. Never throws. */
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
+  /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
+  featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
   /**
    * Ends an idle worker that cannot do what a session needs. Another one is made in its place. If another gateway has
    * opened a session with it meanwhile, it stays.
@@ -118,6 +121,7 @@ export function createPool(deps: PoolDeps): Pool {
     },
     claim: supply.claim,
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
+    featuresOf: parts.features.of,
     retireIdle: async (worker) => {
       const { id: workerId } = worker;
       const condition = { isDue: () => false };
@@ -161,6 +165,7 @@ interface PoolParts {
   readonly cpuYield: CpuYield;
   readonly ending: EndWorkerDeps;
   readonly giving: GiveVariablesDeps;
+  readonly features: WorkerFeatures;
 }
 
 /** Creates the parts of a pool. They refer to each other through callbacks, which run only after all parts exist. */
@@ -169,8 +174,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
-    // A worker has one kernel, so it has one lane.
-    laneOf: () => DEFAULT_LANE,
+    laneOf,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => keeping.suspect(workerId, why),
     onOpen: (workerId) => {
@@ -229,22 +233,24 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     addressOf: (worker) => runtime.addressOf(worker),
     logger,
   };
-  return { heldWorkers, supply, keeping, cpuYield, ending, giving };
+  const features = createWorkerFeatures((worker) => runtime.addressOf(worker));
+  return { heldWorkers, supply, keeping, cpuYield, ending, giving, features };
 }
 
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
-  { heldWorkers, supply, cpuYield }: PoolParts,
+  { heldWorkers, supply, cpuYield, features }: PoolParts,
   changed: () => void,
 ): () => void {
   const offEvents = wakeUps.onEvent((recorded) => {
     heldWorkers.apply(recorded);
     cpuYield.apply(recorded);
-    const { event, streamKind } = recorded;
+    const { event, streamKind, streamId } = recorded;
     if (event.type === 'SessionOpened')
       supply.served(userKey(event.data.tenant, event.data.userUuid));
     if (streamKind !== 'worker') return;
+    if (event.type === 'WorkerRemoved') features.forget(streamId as WorkerId);
     changed();
     if (event.type === 'WorkerReady') supply.workerIdle();
     else supply.workerMissing();

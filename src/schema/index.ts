@@ -6,6 +6,7 @@ import './execution/execute.ts';
 import './execution/executeBatch.ts';
 import './execution/execution.ts';
 import './execution/executionFiles.ts';
+import './execution/interrupt.ts';
 import './execution/outputEvent.ts';
 import './file/changes.ts';
 import './file/file.ts';
@@ -16,6 +17,7 @@ import './scalars.ts';
 import './session/openSession.ts';
 import './session/release.ts';
 import './session/session.ts';
+import './session/sessionContext.ts';
 import './session/sessionSnapshot.ts';
 import './viewer.ts';
 

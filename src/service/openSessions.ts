@@ -3,6 +3,7 @@
  * with the version of its entry, and reads the session anew if the commit is refused.
  */
 import type { RecordedEvent } from '../domain/events.ts';
+import type { ExecutionOptions } from '../domain/executionOptions.ts';
 import { evolveSession, type Session, type SessionEvent, userKey } from '../domain/session.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 
@@ -12,7 +13,7 @@ export interface OpenSessions {
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
-   * Whether the open session has had an execution. Reads the database until it has. If two gateways ask at the same
+   * Whether the open session's default context has had an execution. Reads the database until it has. If two gateways ask at the same
    * time, both may hear that it had none: only a commit decides which execution is the first
    * ({@link Commit.isFirstExecution}).
    */
@@ -69,8 +70,9 @@ export function createOpenSessions(
       return used.has(id);
     },
     apply: ({ event, streamId, version }) => {
-      if (event.type === 'ExecutionRequested' && byId.has(event.data.sessionId))
-        used.add(event.data.sessionId);
+      if (event.type === 'ExecutionRequested' && isInDefaultContext(event.data)) {
+        if (byId.has(event.data.sessionId)) used.add(event.data.sessionId);
+      }
       if (event.type === 'SessionOpened') put(evolveSession(null, event));
       if (event.type === 'SessionClosed') for (const closed of readings) closed.add(streamId);
       const session = byId.get(streamId);
@@ -80,4 +82,9 @@ export function createOpenSessions(
     },
     load: () => putRead(() => queries.openSessions()),
   };
+}
+
+/** Only such an execution tells of a loss: no other context and no command had variables that could be lost. */
+function isInDefaultContext({ language, contextId }: ExecutionOptions): boolean {
+  return language === undefined && contextId === undefined;
 }

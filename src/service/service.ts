@@ -5,6 +5,9 @@
  * on.
  */
 import { answer } from './answer/answer.ts';
+import { contexts } from './contexts/contexts.ts';
+import { createContext } from './contexts/createContext.ts';
+import { deleteContext } from './contexts/deleteContext.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
 import { execution } from './execute/execution.ts';
@@ -54,6 +57,9 @@ export const OPERATIONS = {
   openSession,
   extendSession,
   restartKernel,
+  createContext,
+  deleteContext,
+  contexts,
   release,
   followExecution,
   followSession,

@@ -1,24 +1,24 @@
 import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
-import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
+import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
-import type { KernelMessage } from '../kernel/frames/messages.ts';
 import { type AgentLink, openAgentLink } from './agentLink.ts';
-import { createFinishing, type Finishing } from './finishing.ts';
+import type { ContextNews } from './contexts/contextNews.ts';
+import type { WorkerContexts } from './contexts/workerContexts.ts';
+import { type Conversation, createConversation } from './conversation.ts';
 import type { HeldWorker, HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 import type { LaneKey } from './lanes/laneKey.ts';
-import { createLanes, type Lanes } from './lanes/lanes.ts';
+import type { Lanes } from './lanes/lanes.ts';
 import type { OperatedWorker } from './operations/durableOperation.ts';
 import { operationOf } from './operations/durableOperations.ts';
 import { createPendingOperations, type PendingOperations } from './operations/pendingOperations.ts';
-import { createReceiving } from './receiving.ts';
-import { createSending, type Sending } from './sending.ts';
+import { createRecorded, type Recorded } from './recorded.ts';
 import type { Job } from './storing/batch.ts';
 import type { Writer } from './storing/writer.ts';
 import { createVariableDelivery, type VariableDelivery } from './variableDelivery.ts';
-import { createWorkerSession, type WorkerSession } from './workerSession.ts';
+import type { WorkerSession } from './workerSession.ts';
 import { createWorkerWriter } from './workerWriter.ts';
 
 /** Starts acting for the worker immediately. */
@@ -30,14 +30,15 @@ export function createHeldWorker(deps: HeldWorkerDeps, start: TakenOver): HeldWo
 class Held implements HeldWorker, OperatedWorker {
   readonly workerId: WorkerId;
   readonly lanes: Lanes;
+  readonly contexts: WorkerContexts;
+  readonly contextNews: ContextNews;
+  readonly now: () => Date;
   readonly #deps: HeldWorkerDeps;
   readonly #writer: Writer;
   readonly #link: AgentLink;
   readonly #pending: PendingOperations;
   readonly #variables: VariableDelivery;
-  readonly #sending: Sending;
-  readonly #finishing: Finishing;
-  readonly #receive: (message: KernelMessage) => void;
+  readonly #conversation: Conversation;
   readonly #session: WorkerSession;
   #isClosed = false;
   #ending: Promise<void> | null = null;
@@ -45,11 +46,13 @@ class Held implements HeldWorker, OperatedWorker {
   constructor(deps: HeldWorkerDeps, start: TakenOver) {
     this.#deps = deps;
     this.workerId = start.workerId;
-    const session = createWorkerSession(start.session, deps.reloadSession);
-    const { kernelRestartedAt } = session;
-    const lanes = createLanes({ ...start, laneOf: deps.laneOf, kernelRestartedAt });
+    this.now = deps.now;
+    const recorded = createRecorded(deps, start);
+    this.#session = recorded.session;
+    this.contexts = recorded.contexts;
+    this.lanes = recorded.lanes;
     const [link, onLost] = [() => this.#link, () => this.lose()];
-    const writer = createWorkerWriter({ ...deps, session, lanes, link, onLost }, start);
+    this.#writer = createWorkerWriter({ ...deps, ...recorded, link, onLost }, start);
     this.#link = this.#openLink(start);
     this.#pending = createPendingOperations({
       logger: deps.logger,
@@ -59,19 +62,15 @@ class Held implements HeldWorker, OperatedWorker {
       logger: deps.logger,
       call: this.call,
       read: deps.variables,
-      onGiven: () => this.#sending.goOn(),
+      onGiven: () => this.#conversation.sending.goOn(),
       onRefused: () => this.#link.suspect('its agent is too old for environment variables'),
     });
-    const sending = this.#createSending(lanes);
-    this.#finishing = createFinishing({ lanes, writer, sending, now: deps.now });
-    const { finish } = this.#finishing;
-    this.#receive = createReceiving({ lanes, session, writer, sending, finish });
-    this.#session = session;
-    this.lanes = lanes;
-    this.#writer = writer;
-    this.#sending = sending;
+    this.#conversation = this.#converse(recorded);
+    this.contextNews = this.#conversation.contextNews;
     for (const request of start.pending) this.#pending.add(request);
-    if (start.session) this.#variables.begin(start.session);
+    if (start.session === null) return;
+    this.#variables.begin(start.session);
+    for (const job of this.lanes.jobs()) this.#conversation.finishing.cancelIfTooLate(job);
   }
 
   get isOpen(): boolean {
@@ -106,7 +105,13 @@ class Held implements HeldWorker, OperatedWorker {
 
   enqueue(next: UnfinishedExecution): void {
     const lane = this.#isClosed ? null : this.lanes.add(next);
-    if (lane) this.#sending.beginNext(lane);
+    const job = lane && this.lanes.find(next.execution.id);
+    const { finishing, sending } = this.#conversation;
+    if (job && !finishing.cancelIfTooLate(job)) sending.beginNext(lane);
+  }
+
+  hasContext(id: ContextId): boolean {
+    return this.contexts.get(id) !== undefined;
   }
 
   has(id: ExecutionId): boolean {
@@ -116,17 +121,18 @@ class Held implements HeldWorker, OperatedWorker {
   carryOut(request: RecordedEvent): void {
     this.lanes.fold(request);
     this.#session.fold(request);
+    this.contexts.fold(request);
     this.#pending.add(request);
   }
 
   readonly call: CallAgent = (name, input) => this.#link.call(name, input);
 
   endHoldBack(id: ExecutionId): boolean {
-    return this.#sending.endHoldBack(id);
+    return this.#conversation.sending.endHoldBack(id);
   }
 
   cancel(job: Job): void {
-    this.#finishing.cancel(job);
+    this.#conversation.finishing.cancel(job);
   }
 
   end(reason: CloseReason): Promise<void> {
@@ -149,7 +155,7 @@ class Held implements HeldWorker, OperatedWorker {
 
   async #end(reason: CloseReason): Promise<void> {
     await this.#stop();
-    this.#finishing.finishAll(reason);
+    this.#conversation.finishing.finishAll(reason);
     await this.#writer.drained();
     this.#writer.stop();
   }
@@ -166,9 +172,9 @@ class Held implements HeldWorker, OperatedWorker {
     return openAgentLink(
       {
         ...this.#deps,
-        onMessage: (message) => this.#receive(message),
+        onMessage: (message) => this.#conversation.receive(message),
         onOpen: (workerId) => {
-          this.#sending.goOn();
+          this.#conversation.sending.goOn();
           this.#deps.onOpen(workerId);
         },
         onFenced: () => this.lose(),
@@ -177,9 +183,12 @@ class Held implements HeldWorker, OperatedWorker {
     );
   }
 
-  #createSending(lanes: Lanes): Sending {
-    return createSending({
-      lanes,
+  #converse(recorded: Recorded): Conversation {
+    return createConversation({
+      ...recorded,
+      writer: this.#writer,
+      now: this.now,
+      isLinked: () => this.isOpen && this.isActing,
       maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
       send: (request) => this.#link.execute(request),
       isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),

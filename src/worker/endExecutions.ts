@@ -7,7 +7,7 @@ import { endingWithoutAnswer } from './endings.ts';
 import type { HeldWorkers } from './heldWorkers.ts';
 import { progressIn } from './lanes/progress.ts';
 import { emptyBatch, segmentOf } from './storing/batch.ts';
-import { batchCommit } from './storing/batchCommit.ts';
+import { batchCommit, ENDED_WORKER } from './storing/batchCommit.ts';
 
 /** A live holder ends the executions in milliseconds. The lease of a dead or paused holder expires within 2 s. */
 const HOLDER_LIMIT_MS = 5_000;
@@ -61,7 +61,10 @@ async function endUnattended(
     segmentOf(batch, job).end = { at: now(), ending };
   }
   try {
-    await store.commit({ ...batchCommit(batch, null), cursor: { ...cursor, progress: null } });
+    await store.commit({
+      ...batchCommit(batch, ENDED_WORKER),
+      cursor: { ...cursor, progress: null },
+    });
     return true;
   } catch (error: unknown) {
     if (error instanceof ConcurrencyError || error instanceof FencedError) return false;

@@ -1,6 +1,8 @@
 import type { Ending } from '../domain/execution.ts';
 import type { CloseReason } from '../domain/session.ts';
+import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { endingWithoutAnswer } from './endings.ts';
+import type { LaneKey } from './lanes/laneKey.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Sending } from './sending.ts';
 import { type Job, segmentOf } from './storing/batch.ts';
@@ -8,6 +10,7 @@ import type { Writer } from './storing/writer.ts';
 
 export interface FinishingDeps {
   readonly lanes: Lanes;
+  readonly contexts: Pick<WorkerContexts, 'isOpenFor'>;
   readonly writer: Writer;
   readonly sending: Sending;
   readonly now: () => Date;
@@ -21,11 +24,17 @@ export interface Finishing {
    * cancelled code.
    */
   cancel(job: Job): void;
+  /** Cancels the job if its context ended while it was being accepted. Its code was never sent. Returns whether. */
+  cancelIfTooLate(job: Job): boolean;
+  /** Ends all jobs of a lane as CANCELLED, and forgets the lane. The agent will not run them. */
+  endLane(key: LaneKey): void;
   /** Ends all jobs of a session that has ended. */
   finishAll(reason: CloseReason): void;
 }
 
-export function createFinishing({ lanes, writer, sending, now }: FinishingDeps): Finishing {
+export function createFinishing(deps: FinishingDeps): Finishing {
+  const { lanes, contexts, writer, sending, now } = deps;
+
   function finish(job: Job, ending: Ending, at: Date): void {
     lanes.remove(job);
     sending.endHoldBack(job.execution.id);
@@ -37,16 +46,27 @@ export function createFinishing({ lanes, writer, sending, now }: FinishingDeps):
     finish(job, endingWithoutAnswer(status, job.stateLost, lanes.progressOf(job)), now());
   }
 
+  function cancel(job: Job): void {
+    const lane = lanes.laneOf(job.execution.id);
+    const release = lane?.holdUp();
+    finishUnanswered(job, 'CANCELLED');
+    void writer.drained().then(() => {
+      release?.();
+      if (lane) sending.beginNext(lane);
+    });
+  }
+
   return {
     finish,
-    cancel: (job) => {
-      const lane = lanes.laneOf(job.execution.id);
-      const release = lane?.holdUp();
-      finishUnanswered(job, 'CANCELLED');
-      void writer.drained().then(() => {
-        release?.();
-        if (lane) sending.beginNext(lane);
-      });
+    cancel,
+    cancelIfTooLate: (job) => {
+      const isTooLate = !contexts.isOpenFor(job.execution);
+      if (isTooLate) cancel(job);
+      return isTooLate;
+    },
+    endLane: (key) => {
+      for (const job of lanes.at(key)?.all() ?? []) finishUnanswered(job, 'CANCELLED');
+      lanes.forget(key);
     },
     finishAll: (reason) => {
       const isLost = reason === 'worker-lost';

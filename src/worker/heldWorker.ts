@@ -14,9 +14,10 @@
  */
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
+import type { Context } from '../domain/context.ts';
 import type { RecordedEvent } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
-import type { ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
+import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
@@ -39,6 +40,7 @@ export interface HeldWorkerDeps {
   /** The seq of the execution's last stored output; 0 if there is none. */
   readonly lastSeq: (id: ExecutionId) => Promise<number>;
   readonly reloadSession: (session: Session) => Promise<Session | null>;
+  readonly reloadContexts: (ids: readonly ContextId[]) => Promise<readonly Context[]>;
   readonly variables: Queries['sessionVariables'];
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
@@ -53,6 +55,8 @@ export interface TakenOver {
   readonly address: AgentAddress;
   readonly cursor: Cursor;
   readonly session: Session | null;
+  /** The open contexts beside the default one. Read after `unfinished`: a context that is missing here has ended. */
+  readonly contexts: readonly Context[];
   readonly unfinished: readonly UnfinishedExecution[];
   /** Requests for durable operations that may not have been answered yet. */
   readonly pending: readonly RecordedEvent[];
@@ -75,6 +79,8 @@ export interface HeldWorker {
    */
   enqueue(execution: UnfinishedExecution): void;
   has(id: ExecutionId): boolean;
+  /** Whether it is an open context of the worker. */
+  hasContext(id: ContextId): boolean;
   /**
    * Carries out the durable operation that `request` asks for: immediately, or as soon as the agent is reachable. A
    * request that is already known is ignored.

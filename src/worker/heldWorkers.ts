@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
 import { type Execution, evolveExecution } from '../domain/execution.ts';
-import type { ExecutionId, WorkerId } from '../domain/ids.ts';
+import type { ContextId, ExecutionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import { evolveSession } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
@@ -138,6 +138,7 @@ async function hold(
       reloadExecution: queries.execution,
       lastSeq: async (executionId) => (await queries.outputEnd(executionId)).lastSeq,
       reloadSession: (session) => queries.session(session.id),
+      reloadContexts: queries.contexts,
       variables: queries.sessionVariables,
       onFenced,
     },
@@ -149,19 +150,30 @@ async function hold(
 /** Reads the position first, so that the other reads contain everything committed up to it. */
 async function read({ queries, store }: Database, id: WorkerId) {
   const position = await store.lastPosition();
-  const [session, unfinished, pending] = await Promise.all([
+  const [session, unfinishedIn, pending] = await Promise.all([
     queries.openSessionOfWorker(id),
-    queries.unfinishedExecutions(id),
+    readUnfinished(queries, id),
     queries.pendingRequests(id, DURABLE_OPERATIONS),
   ]);
-  return [position, { session, unfinished, pending }] as const;
+  return [position, { session, ...unfinishedIn, pending }] as const;
+}
+
+/** Reads the contexts after the executions. So the context of each execution is among them, unless it has ended. */
+async function readUnfinished(queries: Database['queries'], id: WorkerId) {
+  const unfinished = await queries.unfinishedExecutions(id);
+  return { unfinished, contexts: await queries.openContextsOfWorker(id) };
 }
 
 /** The worker that an event names, or null if it names none. */
 function workerOf({ event }: RecordedEvent): WorkerId | null {
-  return event.type === 'ExecutionRequested' || event.type === 'SessionOpened'
-    ? event.data.workerId
-    : null;
+  switch (event.type) {
+    case 'ExecutionRequested':
+    case 'SessionOpened':
+    case 'ContextCreated':
+      return event.data.workerId;
+    default:
+      return null;
+  }
 }
 
 function ofStream(
@@ -169,9 +181,9 @@ function ofStream(
   { streamKind, streamId }: RecordedEvent,
 ): HeldWorker | undefined {
   for (const held of workers.values()) {
-    const isOfSession = streamKind === 'session' && held.sessionId === streamId;
-    if (isOfSession || (streamKind === 'execution' && held.has(streamId as ExecutionId)))
-      return held;
+    if (streamKind === 'session' && held.sessionId === streamId) return held;
+    if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return held;
+    if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return held;
   }
   return undefined;
 }

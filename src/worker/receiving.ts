@@ -1,6 +1,8 @@
 import type { Ending } from '../domain/execution.ts';
+import type { ContextId } from '../domain/ids.ts';
 import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage, StatusMessage } from '../kernel/frames/messages.ts';
+import type { ContextNews } from './contexts/contextNews.ts';
 import { endingOf } from './endings.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Sending } from './sending.ts';
@@ -15,6 +17,7 @@ export interface ReceivingDeps {
   /** Takes the job out of its lane, and adds its end to the next commit. */
   readonly finish: (job: Job, ending: Ending, at: Date) => void;
   readonly sending: Pick<Sending, 'beginNext'>;
+  readonly contextNews: Pick<ContextNews, 'receive' | 'kernelReplaced'>;
 }
 
 /**
@@ -22,9 +25,13 @@ export interface ReceivingDeps {
  * follows from it.
  */
 export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) => void {
-  const { lanes, writer, session, sending, finish } = deps;
+  const { lanes, writer, session, sending, finish, contextNews } = deps;
 
-  function kernelReplaced({ at, reason }: StatusMessage): void {
+  function kernelReplaced({ at, reason, contextId }: StatusMessage): void {
+    if (contextId !== null) {
+      contextNews.kernelReplaced(contextId as ContextId, { at, reason });
+      return;
+    }
     // Before there is a session, no user has variables that could be lost.
     const executionId = session.state && lanes.defaultLane.kernelReplaced();
     writer.batch.kernelRestarts.push({ at: new Date(at), reason: reason ?? 'died', executionId });
@@ -53,6 +60,7 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
   return (message) => {
     if (message.seq !== null) writer.batch.seq = message.seq;
     if (message.type === 'status' && message.state === 'restarting') kernelReplaced(message);
+    else if (message.type === 'context') contextNews.receive(message);
     else ofExecution(message);
   };
 }

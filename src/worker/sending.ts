@@ -3,13 +3,17 @@
  */
 import type { ExecutionId } from '../domain/ids.ts';
 import type { ExecuteRequest } from '../kernel/execution/executeRequest.ts';
+import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Job } from './storing/batch.ts';
 
 export interface SendingDeps {
   readonly lanes: Lanes;
-  /** Whether the agent may get code: it is connected, was not restarted, and has the session's variables. */
+  readonly contexts: Pick<WorkerContexts, 'mayRun' | 'namedIn'>;
+  /** Whether the agent is connected, and was not restarted. */
+  readonly isLinked: () => boolean;
+  /** Whether the agent may get code: it also has the session's variables. */
   readonly maySend: () => boolean;
   readonly send: (request: ExecuteRequest) => void;
   /** Whether an interrupt of the execution waits for the agent's answer. */
@@ -20,6 +24,8 @@ export interface SendingDeps {
 export interface Sending {
   /** The agent was connected, or has got the session's variables: sends the code that is due in all lanes. */
   goOn(): void;
+  /** The same for one lane, whose context has got its kernel. */
+  goOnIn(lane: Lane): void;
   /** Begins the lane's next execution, if one is due. */
   beginNext(lane: Lane): void;
   /** Stops holding back the execution's code. Returns whether it was held back until now, because of an interrupt. */
@@ -27,7 +33,14 @@ export interface Sending {
 }
 
 export function createSending(deps: SendingDeps): Sending {
-  const { lanes, maySend, isInterruptPending, interruptGraceMs: graceMs } = deps;
+  const {
+    lanes,
+    contexts,
+    isLinked,
+    maySend,
+    isInterruptPending,
+    interruptGraceMs: graceMs,
+  } = deps;
   /**
    * The executions whose code is not sent for now: an interrupt for each is pending, and the former holder may have sent
    * the code already. The agent's answer to the interrupt tells whether it has the code.
@@ -37,27 +50,37 @@ export function createSending(deps: SendingDeps): Sending {
   function send({ execution, code }: Job): void {
     const { id: msgId, timeoutMs, maxOutputBytes } = execution;
     if (isInterruptPending(msgId)) heldBack.add(msgId);
-    else deps.send({ msgId, code, timeoutMs, graceMs, maxOutputBytes });
+    else {
+      const context = contexts.namedIn(execution);
+      deps.send({ msgId, code, timeoutMs, graceMs, maxOutputBytes, ...context });
+    }
   }
+
+  const isDue = ({ execution }: Job) => maySend() && contexts.mayRun(execution);
 
   function beginNext(lane: Lane): void {
     const { next } = lane;
-    if (!next || !maySend()) return;
+    if (!next || !isLinked()) return;
+    const isSent = isDue(next);
+    // The former holder may have sent its code. Then the agent's messages about it may come before it is due here.
+    if (!isSent && !next.isTakenOver) return;
     lane.begin(next);
-    send(next);
+    if (isSent) send(next);
+  }
+
+  function goOnIn(lane: Lane): void {
+    const { running } = lane;
+    // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known msg_id.
+    if (!running) beginNext(lane);
+    else if (isDue(running)) send(running);
   }
 
   return {
     goOn: () => {
-      if (!maySend()) return;
-      for (const lane of lanes.all()) {
-        const { running } = lane;
-        // The former holder may have died before it sent the code, so it is sent again. The agent ignores a known
-        // msg_id.
-        if (running) send(running);
-        else beginNext(lane);
-      }
+      if (!isLinked()) return;
+      for (const lane of lanes.all()) goOnIn(lane);
     },
+    goOnIn,
     beginNext,
     endHoldBack: (id) => heldBack.delete(id),
   };

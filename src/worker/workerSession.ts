@@ -1,13 +1,12 @@
 import type { RecordedEvent } from '../domain/events.ts';
 import { evolveSession, type Session, type SessionEvent } from '../domain/session.ts';
-import { DEFAULT_LANE, type LaneKey } from './lanes/laneKey.ts';
 
 /** The session of one worker, as it is recorded. */
 export interface WorkerSession {
   /** Null: the worker has none yet. */
   readonly state: Session | null;
-  /** When the kernel of this lane was last replaced. Null: never in this session. */
-  kernelRestartedAt(lane: LaneKey): Date | null;
+  /** When the default context's kernel was last replaced. Null: never in this session. */
+  readonly kernelRestartedAt: Date | null;
   /** Takes the state that was read, or that a commit gave. */
   put(session: Session): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
@@ -25,8 +24,9 @@ export function createWorkerSession(
     get state() {
       return state;
     },
-    kernelRestartedAt: (lane) =>
-      lane === DEFAULT_LANE ? (state?.kernelRestartedAt ?? null) : null,
+    get kernelRestartedAt() {
+      return state?.kernelRestartedAt ?? null;
+    },
     put: (session) => {
       state = session;
     },

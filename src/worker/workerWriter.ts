@@ -1,4 +1,5 @@
 import type { AgentLink } from './agentLink.ts';
+import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import { reloadSegments } from './storing/reloadSegments.ts';
@@ -7,6 +8,7 @@ import type { WorkerSession } from './workerSession.ts';
 
 export interface WorkerWriterDeps extends HeldWorkerDeps {
   readonly session: WorkerSession;
+  readonly contexts: WorkerContexts;
   readonly lanes: Lanes;
   /** The link is made after the writer. */
   readonly link: () => AgentLink;
@@ -15,21 +17,33 @@ export interface WorkerWriterDeps extends HeldWorkerDeps {
 
 /** The writer of one worker: it stores the cursor with everything, and acknowledges to the agent what is stored. */
 export function createWorkerWriter(
-  { store, logger, followers, session, lanes, link, onLost, ...reading }: WorkerWriterDeps,
+  {
+    store,
+    logger,
+    followers,
+    session,
+    contexts,
+    lanes,
+    link,
+    onLost,
+    ...reading
+  }: WorkerWriterDeps,
   { workerId, cursor: { epoch, seq: storedSeq } }: TakenOver,
 ): Writer {
   return createWriter(
     {
       store,
       logger,
-      session: () => session.state,
+      stored: () => ({ session: session.state, context: contexts.get }),
       cursor: () => ({ workerId, epoch, bootId: link().bootId, progress: lanes.progress }),
-      reload: async (segments) => {
+      reload: async ({ segments, contextFacts }) => {
         await reloadSegments(reading, segments);
         await session.reload();
+        await contexts.reload([...new Set(contextFacts.map(({ contextId }) => contextId))]);
       },
-      onStored: ({ seq, session: stored }) => {
+      onStored: ({ seq, session: stored, contexts: changed }) => {
         if (stored !== null) session.put(stored);
+        for (const context of changed) contexts.put(context);
         if (seq !== null) link().ack(seq);
       },
       onFenced: onLost,

@@ -16,7 +16,14 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { buildFormerRelease, checkOut, type FormerRelease } from '../../testkit/formerRelease.ts';
-import { execute, follow, type Output, restartKernel, submit } from '../../testkit/interpreter.ts';
+import {
+  createContext,
+  execute,
+  follow,
+  type Output,
+  restartKernel,
+  submit,
+} from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
 import { askFiles, refusalIn } from '../support/fileClient.ts';
@@ -179,6 +186,30 @@ it(
       }
     }
     expect(await old.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'the first context makes a gateway of the former release stop, and goes to a worker that has contexts',
+  async () => {
+    const own = await createInstallation(PATIENT);
+    onTestFinished(() => own.destroy());
+    const old = await own.start({}, former);
+    await execute(old, 'ann', 'kept = 1');
+    const coming = await own.start();
+    // Plain code stops no gateway.
+    await execute(coming, 'ann', 'kept');
+    expect(await execute(old, 'ann', 'kept')).toMatchObject({ resultText: '1' });
+    await expect(createContext(coming, 'ann')).rejects.toThrow('`release` the session');
+    await until('the end of the former gateway', async () => !existsSync(`/proc/${old.pid}`));
+    expect(old.log()).toContain('too old for its database');
+    expect(await execute(coming, 'ann', 'kept')).toMatchObject({
+      resultText: '1',
+      stateLost: false,
+    });
+    const { id } = await createContext(coming, 'bob');
+    expect(await execute(coming, 'bob', '1', { contextId: id })).toMatchObject({ status: 'OK' });
   },
   TIMEOUT_MS,
 );

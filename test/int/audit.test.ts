@@ -253,6 +253,7 @@ describe('the audit views', () => {
       WHERE c.relnamespace = 'audit'::regnamespace`;
     const names = new Set(columns.map(({ name }) => name.split('.')[0]));
     expect([...names].sort()).toEqual([
+      'contexts',
       'executions',
       'files',
       'sessions',

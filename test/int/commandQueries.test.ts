@@ -1,5 +1,6 @@
 /** Which commands a gateway must carry out when it takes a worker over. */
 import { describe, expect, it } from 'vitest';
+import type { ContextEvent } from '../../src/domain/context.ts';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
@@ -8,11 +9,13 @@ import { newId } from '../../src/process/newId.ts';
 import { DURABLE_OPERATIONS } from '../../src/worker/operations/durableOperations.ts';
 import {
   commitOne,
+  contextCreated,
   executionFinished,
   executionRequested,
   interruptRequested,
   kernelRestarted,
   kernelRestartRequested,
+  onContext,
   onExecution,
   onSession,
   sessionOpened,
@@ -95,6 +98,37 @@ describe('pendingRequests', () => {
       );
     },
   );
+
+  it('are those of open contexts: to make, to restart and to delete them', async () => {
+    const { workerId, sessionId } = await sessionAfter();
+    const session = await gateway.queries.session(sessionId);
+    if (!session) throw new Error('There is no session.');
+    const { store } = gateway;
+    const at = new Date().toISOString();
+    const facts = (...types: readonly ContextEvent['type'][]) =>
+      types.map((type) => ({ type, data: { at, readyMs: 1, reason: 'user', executionId: null } }));
+    /** Stores a context with these events. Resolves with the types of its pending requests. */
+    async function pendingAfter(slot: number, ...types: readonly ContextEvent['type'][]) {
+      const made = await commitOne<'context'>(store, contextCreated(session as Session, { slot }));
+      if (types.length > 0)
+        await store.commit({ streams: [onContext(made, ...(facts(...types) as ContextEvent[]))] });
+      const found = await pending(workerId);
+      return found.filter(({ streamId }) => streamId === made.id).map(({ type }) => type);
+    }
+    expect(await pendingAfter(0)).toEqual(['ContextCreated']);
+    expect(await pendingAfter(1, 'ContextStarted')).toEqual([]);
+    expect(await pendingAfter(2, 'ContextStarted', 'ContextRestartRequested')).toEqual([
+      'ContextRestartRequested',
+    ]);
+    expect(
+      await pendingAfter(3, 'ContextStarted', 'ContextRestartRequested', 'ContextRestarted'),
+    ).toEqual([]);
+    expect(await pendingAfter(4, 'ContextDeleteRequested')).toEqual([
+      'ContextCreated',
+      'ContextDeleteRequested',
+    ]);
+    expect(await pendingAfter(5, 'ContextDeleteRequested', 'ContextEnded')).toEqual([]);
+  });
 
   it('hold requests of all kinds as they were recorded, in the order of the requests', async () => {
     const { workerId, ids } = await sessionAfter(ask);

@@ -8,10 +8,10 @@ import { newId } from '../../src/process/newId.ts';
 import { commitOne, onSession } from '../../testkit/events.ts';
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
+import { recordCalls } from '../support/recordCalls.ts';
 import {
   type ActingGateway,
   actingGateway,
-  recordCalls,
   type ScriptedWorker,
   startScriptedWorker,
 } from '../support/scriptedWorker.ts';
@@ -263,6 +263,25 @@ describe('a fresh kernel', () => {
     await commitOne(observer.store, onSession(session, close));
     expect(await restarted).toBeNull();
   });
+});
+
+it('code that a former holder has sent ends truly, although its successor has yet to give the session’s variables', async () => {
+  let hasTaken = true;
+  const session = await startScriptedWorker(observer, { variables: { NAME: 'value' } });
+  const http = recordCalls(session.agent, () => (hasTaken ? { count: 1 } : null));
+  await holder.adopt(session.worker);
+  const execution = await session.request(observer);
+  await session.untilSent(execution.id);
+  await holder.die();
+  hasTaken = false;
+  session.begin(execution.id);
+  session.finish(execution.id, 'finished');
+  const before = http.calls.length;
+  await other.adopt(session.worker);
+  await http.atLeast(before + 1);
+  await expect.poll(() => statusOf(execution.id)).toBe('OK');
+  expect(session.sent()).toEqual([execution.id]);
+  await session.close();
 });
 
 it('a restarted agent gets no code again, also not after it has taken the session’s variables', async () => {

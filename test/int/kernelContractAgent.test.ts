@@ -50,7 +50,11 @@ describe('only our agent', () => {
   it('answers health and usage at once', async () => {
     const { channel } = kernel.runner.recorded;
     const bootId = channel.hello?.bootId;
-    expect(await channel.call('health', {})).toEqual({ bootId, kernel: 'idle' });
+    expect(await channel.call('health', {})).toEqual({
+      bootId,
+      kernel: 'idle',
+      features: expect.arrayContaining(['contexts']),
+    });
     const { cpuMs, memoryBytes, memoryLimitBytes, oomKills } = await channel.call('usage', {});
     expect(cpuMs).toBeGreaterThan(0);
     expect(memoryBytes).toBeLessThan(memoryLimitBytes);
@@ -66,6 +70,37 @@ describe('only our agent', () => {
     expect(await show()).toEqual(Object.values(variables));
     await channel.call('restart', { requestId: newId() });
     expect(await show()).toEqual(Object.values(variables));
+  });
+
+  it('has contexts beside its default kernel, and tells on the channel what becomes of them', async () => {
+    const { channel, messages, until } = kernel.runner.recorded;
+    const contextId = newId();
+    const toldOf = () =>
+      messages.flatMap((message) => {
+        if (message.type === 'context' && message.contextId === contextId) return [message.state];
+        const isRestart = message.type === 'status' && message.contextId === contextId;
+        return isRestart ? [message.reason] : [];
+      });
+    const make = (workingDirectory: string) =>
+      channel.call('contexts', { contextId, workingDirectory });
+    await expect(make('/nowhere')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(make('/etc/passwd')).rejects.toMatchObject({ code: 'not_a_directory' });
+    expect(await make('/tmp')).toEqual({ kernelGeneration: 1 });
+    expect(await make('/tmp')).toEqual({ kernelGeneration: 1 });
+    const context = { id: contextId, workingDirectory: '/tmp' };
+    const run = async (code: string) => textOf(await kernel.runner.run(code, { context }));
+    expect(await run('import os; beside = 1; print(os.getcwd())')).toBe('/tmp\n');
+    expect((await kernel.runner.run('beside')).outcome).toMatchObject({ errorName: 'NameError' });
+    expect(await channel.call('restart', { requestId: newId(), contextId })).toEqual({
+      kernelGeneration: 2,
+    });
+    expect(await run('print("beside" in globals())')).toBe('False\n');
+    const remove = { contextId, requestId: newId() };
+    expect(await channel.call('delete_context', remove)).toEqual({ deleted: true });
+    expect(await channel.call('delete_context', remove)).toEqual({ deleted: true });
+    await until(() => toldOf().includes('ended'));
+    expect(toldOf()).toEqual(['ready', 'user', 'ended']);
+    await expect(make('/tmp')).rejects.toMatchObject({ code: 'no_context' });
   });
 
   it('interrupts the very execution that was asked for', async () => {

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import { useDatabase } from '../support/database.ts';
 import { stream } from '../support/frames.ts';
+import { recordCalls } from '../support/recordCalls.ts';
 import {
   type ActingGateway,
   actingGateway,
-  recordCalls,
   type ScriptedWorker,
   startScriptedWorker,
 } from '../support/scriptedWorker.ts';

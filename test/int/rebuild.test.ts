@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Context, ContextEvent } from '../../src/domain/context.ts';
 import type { Execution, ExecutionEvent } from '../../src/domain/execution.ts';
-import type { SessionId } from '../../src/domain/ids.ts';
+import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
+import type { ContextId, SessionId } from '../../src/domain/ids.ts';
 import type { Session, SessionEvent } from '../../src/domain/session.ts';
 import { storableText } from '../../src/domain/storableText.ts';
 import type { Worker, WorkerEvent } from '../../src/domain/worker.ts';
@@ -9,8 +11,10 @@ import { rebuildProjections } from '../../src/events/projections/rebuildProjecti
 import type { StreamAppend } from '../../src/events/store/eventStore.ts';
 import {
   commitOne,
+  contextCreated,
   executionFinished,
   executionRequested,
+  onContext,
   onExecution,
   onSession,
   onWorker,
@@ -116,11 +120,54 @@ const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
     .map(executionFinished),
 );
 
+const options: fc.Arbitrary<ExecutionOptions> = fc.oneof(
+  fc.constant({}),
+  fc.record(
+    {
+      language: fc.constant('BASH' as const),
+      contextId: fc.uuid().map((id) => id as ContextId),
+      workingDirectory: fc.constant('/tmp'),
+      environmentVariableNames: fc.array(fc.constantFrom('A', 'B')),
+      keepAlive: fc.constant(true as const),
+      pty: fc.record({ columns: fc.nat(), rows: fc.nat() }),
+    },
+    { requiredKeys: [] },
+  ),
+);
+const contextEvent: fc.Arbitrary<ContextEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant('ContextStarted' as const),
+    data: fc.record({ at: time, readyMs: amount }),
+  }),
+  fc.record({
+    type: fc.constant('ContextRestarted' as const),
+    data: fc.record({
+      at: time,
+      reason: fc.constantFrom('user' as const, 'oom' as const),
+      executionId: fc.constant(null),
+    }),
+  }),
+  fc.record({
+    type: fc.constant('ContextDeleteRequested' as const),
+    data: fc.record({ at: time }),
+  }),
+  fc.record({
+    type: fc.constant('ContextEnded' as const),
+    data: fc.record({ at: time, reason: fc.constantFrom('deleted' as const, 'failed' as const) }),
+  }),
+);
+
 const step = fc.oneof(
   fc.record({ kind: fc.constant('worker' as const), which: fc.nat(), event: workerEvent }),
   fc.record({ kind: fc.constant('session' as const), which: fc.nat(), event: sessionEvent }),
   fc.record({ kind: fc.constant('execution' as const), which: fc.nat(), event: executionEvent }),
-  fc.record({ kind: fc.constant('new' as const), which: fc.nat({ max: 2 }), code: text }),
+  fc.record({
+    kind: fc.constant('new' as const),
+    which: fc.nat({ max: 3 }),
+    code: text,
+    options,
+  }),
+  fc.record({ kind: fc.constant('context' as const), which: fc.nat(), event: contextEvent }),
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -129,6 +176,7 @@ async function play(steps: readonly Step[], userUuid: string): Promise<void> {
   const workers: Worker[] = [];
   const sessions: Session[] = [];
   const executions: Execution[] = [];
+  const contexts: Context[] = [];
   const { store } = gateway;
   const change = async <S>(list: S[], which: number, append: (state: S) => StreamAppend) => {
     const index = which % Math.max(list.length, 1);
@@ -147,6 +195,9 @@ async function play(steps: readonly Step[], userUuid: string): Promise<void> {
       case 'execution':
         await change(executions, next.which, (state) => onExecution(state, next.event));
         break;
+      case 'context':
+        await change(contexts, next.which, (state) => onContext(state, next.event));
+        break;
       case 'new':
         if (next.which === 0) workers.push(await commitOne<'worker'>(store, workerRequested()));
         if (next.which === 1) {
@@ -154,8 +205,12 @@ async function play(steps: readonly Step[], userUuid: string): Promise<void> {
           sessions.push(await commitOne<'session'>(store, sessionOpened({ userUuid: user })));
         }
         if (next.which === 2) {
-          const append = executionRequested({ code: next.code });
+          const append = executionRequested({ code: next.code, ...next.options });
           executions.push(await commitOne<'execution'>(store, append));
+        }
+        if (next.which === 3 && sessions[0]) {
+          const append = contextCreated(sessions[0], { slot: contexts.length });
+          contexts.push(await commitOne<'context'>(store, append));
         }
         break;
       default:
@@ -169,6 +224,7 @@ async function tables(): Promise<unknown> {
     [...(await db.sql`SELECT * FROM workers ORDER BY id`)],
     [...(await db.sql`SELECT * FROM sessions ORDER BY id`)],
     [...(await db.sql`SELECT * FROM executions ORDER BY id`)],
+    [...(await db.sql`SELECT * FROM contexts ORDER BY id`)],
   ];
 }
 

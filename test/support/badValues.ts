@@ -8,6 +8,7 @@ export const LIMITS = {
   workerWaitMs: 60_000,
   userUuidChars: 128,
   keyChars: 256,
+  contextNameChars: 128,
   cells: 64,
   page: 1_000,
   longestLifeMs: 604_800_000,
@@ -66,6 +67,7 @@ export function badChangeable(field: string): readonly BadValue[] {
 export const MISSING: BadValue = { what: 'is missing', value: undefined };
 
 export const BAD_USER_UUIDS = badText('userUuid', LIMITS.userUuidChars);
+export const BAD_CONTEXT_NAMES = badText('name', LIMITS.contextNameChars);
 export const BAD_KEYS = badText('idempotencyKey', LIMITS.keyChars);
 
 export const BAD_CODES: readonly BadValue[] = [

@@ -1,6 +1,6 @@
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
-import type { LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from './frames.ts';
 
 /** What happens next. */
@@ -8,8 +8,8 @@ export type Step =
   | { readonly type: 'request'; readonly lane: LaneKey }
   /** The agent reports this of the execution that it runs in the lane, if any. */
   | { readonly type: 'report'; readonly lane: LaneKey; readonly what: Report }
-  /** The agent replaces the kernel of the default lane. */
-  | { readonly type: 'replace' };
+  /** The agent replaces the kernel of the lane. */
+  | { readonly type: 'replace'; readonly lane: LaneKey };
 
 export type Report = 'busy' | 'output' | 'idle' | 'reply';
 
@@ -34,8 +34,10 @@ export function createLanesAgent(): LanesAgent {
 
   function frameOf(step: Act, at: number): string | null {
     const options = { seq: log.length + 1, at };
-    if (step.type === 'replace')
-      return frame('status', { execution_state: 'restarting', reason: 'died' }, options);
+    if (step.type === 'replace') {
+      const of = step.lane === DEFAULT_LANE ? {} : { context_id: step.lane };
+      return frame('status', { execution_state: 'restarting', reason: 'died', ...of }, options);
+    }
     const current = running.get(step.lane);
     const isRepeated = step.what !== 'output' && current?.reported.includes(step.what);
     if (!current || isRepeated) return null;

@@ -2,22 +2,22 @@
  * A worker with several lanes, without a database or a socket: its agent, what is stored, and gateways that take the
  * worker over from each other.
  */
+import { type Context, type ContextEvent, evolveContext } from '../../src/domain/context.ts';
 import {
   type Execution,
   type ExecutionEvent,
   evolveExecution,
 } from '../../src/domain/execution.ts';
-import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
 import type { UnfinishedExecution } from '../../src/events/queries/executionQueries.ts';
-import { createFinishing } from '../../src/worker/finishing.ts';
-import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { createWorkerContexts } from '../../src/worker/contexts/workerContexts.ts';
+import { createConversation } from '../../src/worker/conversation.ts';
+import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
 import { createLanes, type LanesStart } from '../../src/worker/lanes/lanes.ts';
-import { createReceiving } from '../../src/worker/receiving.ts';
-import { createSending } from '../../src/worker/sending.ts';
 import { type Batch, emptyBatch } from '../../src/worker/storing/batch.ts';
 import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
 import { createLanesAgent, type Step } from './lanesAgent.ts';
-import { openSession, queuedExecution } from './states.ts';
+import { openContext, openSession, queuedExecution } from './states.ts';
 
 /** What is stored of one execution. */
 interface Stored {
@@ -40,6 +40,7 @@ export interface LanesWorld {
   readonly result: {
     readonly executions: readonly Pick<Stored, 'lane' | 'text' | 'events'>[];
     readonly kernelRestarts: readonly unknown[];
+    readonly contexts: readonly Pick<Context, 'id' | 'version' | 'kernelRestartedAt'>[];
     readonly ran: ReadonlyMap<LaneKey, readonly ExecutionId[]>;
   };
 }
@@ -49,43 +50,52 @@ const STEP_MS = 1_000;
 /** The id of the execution that is requested after `earlier` others. */
 export const idAfter = (earlier: number) => `execution-${earlier}` as ExecutionId;
 
-export function createLanesWorld(): LanesWorld {
+/** The lanes beside the default one are those of contexts with these ids. */
+export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
   const agent = createLanesAgent();
   const rows = new Map<string, Stored>();
   const kernelRestarts: Batch['kernelRestarts'] = [];
+  const contexts = new Map<string, Context>(ids.map((id) => [id, readyContext(id)]));
   let cursor = { seq: 0, progress: null as unknown };
   let clock = Date.UTC(2026, 0);
   const unfinished = () =>
     [...rows.values()].filter(({ execution }) => execution.finishedAt === null);
-  const laneOf = ({ id }: Execution) => rows.get(id)?.lane ?? DEFAULT_LANE;
   const start = (): LanesStart => ({
     cursor,
     unfinished: unfinished().map(({ execution, lastSeq }) => ({ execution, code: 'x', lastSeq })),
     laneOf,
-    kernelRestartedAt: (lane) => (lane === DEFAULT_LANE && kernelRestarts.at(-1)?.at) || null,
+    kernelRestartedAt: (lane) =>
+      (lane === DEFAULT_LANE ? kernelRestarts.at(-1)?.at : contexts.get(lane)?.kernelRestartedAt) ??
+      null,
   });
   /** Code on its way to the agent. */
   let onItsWay: string[] = [];
   const send = (id: string) => onItsWay.push(id);
-  let gateway = createGateway(start(), send);
+  let gateway = createGateway(start(), [...contexts.values()], send);
 
   function request(lane: LaneKey): void {
     const executionId = idAfter(rows.size);
-    const execution = queuedExecution({ executionId, at: new Date(clock).toISOString() });
+    const at = new Date(clock).toISOString();
+    const of = lane === DEFAULT_LANE ? {} : { contextId: lane as ContextId };
+    const execution = queuedExecution({ executionId, at, ...of });
     rows.set(executionId, { lane, execution, text: '', lastSeq: 0, events: [] });
     gateway.enqueue({ execution, code: 'x', lastSeq: 0 });
   }
 
-  function storeExecutions({ segments, kernelRestarts: restarts }: Batch): void {
-    const batch = { ...emptyBatch(), segments, kernelRestarts: restarts };
-    const { streams, outputs = [] } = batchCommit(batch, null);
+  function storeBatch(batch: Batch): void {
+    const stored = { session: null, context: (id: string) => contexts.get(id) };
+    const { streams, outputs = [] } = batchCommit(batch, stored);
     for (const { executionId, seq, output } of outputs) {
       const row = rows.get(executionId);
       if (row?.lastSeq !== seq - 1) throw new Error('An output is missing, or is stored twice.');
       row.lastSeq = seq;
       if (output.kind === 'stream') row.text += output.text;
     }
-    for (const { id, events } of streams) {
+    for (const { stream, id, events } of streams) {
+      if (stream === 'context') {
+        storeContext(id, events as ContextEvent[]);
+        continue;
+      }
       const row = rows.get(id);
       if (!row) throw new Error('Nobody asked for this execution.');
       for (const event of events as ExecutionEvent[]) {
@@ -93,18 +103,26 @@ export function createLanesWorld(): LanesWorld {
         row.execution = evolveExecution(row.execution, event);
       }
     }
-    for (const { job } of segments) {
+    for (const { job } of batch.segments) {
       const row = rows.get(job.execution.id);
       if (row) Object.assign(job, { execution: row.execution, nextSeq: row.lastSeq + 1 });
     }
   }
 
+  function storeContext(id: string, events: ContextEvent[]): void {
+    const context = events.reduce<Context | null>(evolveContext, contexts.get(id) ?? null);
+    if (context === null) throw new Error('Nobody asked for this context.');
+    contexts.set(id, context);
+    gateway.contexts.put(context);
+  }
+
   function store(): void {
     const { batch, progress } = gateway.takeBatch();
-    if (batch.segments.length === 0 && batch.kernelRestarts.length === 0) return;
+    const { segments, kernelRestarts: restarts, contextFacts } = batch;
+    if (segments.length + restarts.length + contextFacts.length === 0) return;
     cursor = { seq: batch.seq ?? cursor.seq, progress: JSON.parse(JSON.stringify(progress)) };
-    kernelRestarts.push(...batch.kernelRestarts);
-    storeExecutions(batch);
+    kernelRestarts.push(...restarts);
+    storeBatch(batch);
   }
 
   return {
@@ -119,7 +137,7 @@ export function createLanesWorld(): LanesWorld {
     store,
     takeOver: () => {
       onItsWay = [];
-      gateway = createGateway(start(), send);
+      gateway = createGateway(start(), [...contexts.values()], send);
       for (const message of agent.after(cursor.seq)) gateway.receive(message);
     },
     get hasUnfinished() {
@@ -131,14 +149,24 @@ export function createLanesWorld(): LanesWorld {
         text,
         events,
       }));
-      return { executions, kernelRestarts, ran: agent.ran };
+      const facts = [...contexts.values()].map(({ id, version, kernelRestartedAt }) => ({
+        id,
+        version,
+        kernelRestartedAt,
+      }));
+      return { executions, kernelRestarts, contexts: facts, ran: agent.ran };
     },
   };
 }
 
 /** The parts of a gateway that follow messages and choose what runs next. It is always connected. */
-function createGateway(start: LanesStart, send: (id: string) => unknown) {
+function createGateway(
+  start: LanesStart,
+  contexts: readonly Context[],
+  send: (id: string) => unknown,
+) {
   const lanes = createLanes(start);
+  const workerContexts = createWorkerContexts(contexts, async () => []);
   let batch = emptyBatch();
   const writer = {
     get batch() {
@@ -148,18 +176,23 @@ function createGateway(start: LanesStart, send: (id: string) => unknown) {
     drained: async () => undefined,
     stop: () => undefined,
   };
-  const sending = createSending({
+  const state = openSession();
+  const { sending, receive } = createConversation({
     lanes,
+    contexts: workerContexts,
+    writer,
+    session: { state, put, fold: put, reload: async () => undefined, kernelRestartedAt: null },
+    now: () => new Date(),
+    isLinked: () => true,
     maySend: () => true,
     send: ({ msgId }) => send(msgId),
     isInterruptPending: () => false,
     interruptGraceMs: 1,
   });
-  const { finish } = createFinishing({ lanes, writer, sending, now: () => new Date() });
-  const session = { state: openSession() };
   sending.goOn();
   return {
-    receive: createReceiving({ lanes, session, writer, sending, finish }),
+    receive,
+    contexts: workerContexts,
     enqueue: (next: UnfinishedExecution) => {
       const lane = lanes.add(next);
       if (lane) sending.beginNext(lane);
@@ -170,4 +203,15 @@ function createGateway(start: LanesStart, send: (id: string) => unknown) {
       return taken;
     },
   };
+}
+
+/** The session never changes here. */
+const put = () => undefined;
+
+const READY_AT = new Date(Date.UTC(2025, 0)).toISOString();
+
+function readyContext(id: string): Context {
+  const contextId = id as ContextId;
+  const started: ContextEvent = { type: 'ContextStarted', data: { at: READY_AT, readyMs: 1 } };
+  return evolveContext(openContext({ contextId, at: READY_AT }), started);
 }

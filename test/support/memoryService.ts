@@ -35,6 +35,8 @@ export function memoryService(given: MemoryParts = {}): Service {
   const stopping = new AbortController();
   const reads: AnswerReads = {
     sessions: async (ids) => ids.map((id) => sessionRow({ id })),
+    contexts: refuse,
+    openContexts: refuse,
     workers: refuse,
     sessionTimes: refuse,
     lastActiveAt: refuse,
@@ -104,6 +106,13 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     peakMemoryBytes: 50_000_000,
     outputBytes: 4,
     files: null,
+    language: 'PYTHON',
+    contextId: null,
+    exitCode: null,
+    signal: null,
+    keepsAlive: true,
+    inputBytes: 0,
+    options: null,
     ...facts,
   };
 }

@@ -6,8 +6,8 @@
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import type { ListedWorker, Runtime } from '../../src/runtime/runtime.ts';
-import { okReply, status, verdict } from './frames.ts';
-import { type ScriptedAgent, startScriptedAgent } from './scriptedAgent.ts';
+import { type ProgrammedKernels, runKernels } from './programmedKernels.ts';
+import { startScriptedAgent } from './scriptedAgent.ts';
 
 /** Code that runs until it is interrupted or released. */
 export const HOLD = 'hold';
@@ -20,7 +20,9 @@ export interface ProgrammedRuntime {
   readonly variables: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** While it is set, every agent answers to variables with this status. */
   variablesStatus: number | null;
-  /** Makes all present agents older than environment variables. */
+  /** While it is set, no agent can start a kernel of a context. */
+  hasNoKernels: boolean;
+  /** Makes all present agents older than environment variables and contexts. */
   makeOld(): void;
   /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
@@ -29,14 +31,11 @@ export interface ProgrammedRuntime {
   close(): Promise<void>;
 }
 
-interface Kernel {
-  readonly agent: ScriptedAgent;
-  isOld: boolean;
-  letGo(): void;
-}
-
 export function createProgrammedRuntime(): ProgrammedRuntime {
-  const containers = new Map<string, { readonly listed: ListedWorker; readonly kernel: Kernel }>();
+  const containers = new Map<
+    string,
+    { readonly listed: ListedWorker; readonly kernels: ProgrammedKernels }
+  >();
   const begun: string[] = [];
   const variables = new Map<string, Readonly<Record<string, string>>>();
   let isHolding = false;
@@ -44,7 +43,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   async function end(containerId: string): Promise<void> {
     const found = containers.get(containerId);
     containers.delete(containerId);
-    await found?.kernel.agent.close();
+    await found?.kernels.agent.close();
   }
 
   const runtime: Runtime = {
@@ -52,17 +51,18 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     imageId: async (reference) => reference,
     create: async ({ workerId }) => {
       const agent = await startScriptedAgent();
-      const kernel = runKernel(agent, {
+      const kernels = runKernels(agent, {
         isHeld: (code) => isHolding && code === HOLD,
         onBegin: (id, given) => {
           begun.push(id);
           variables.set(id, given);
         },
         variablesStatus: () => made.variablesStatus,
+        hasNoKernels: () => made.hasNoKernels,
       });
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
-      containers.set(containerId, { listed, kernel });
+      containers.set(containerId, { listed, kernels });
       return { containerId, location: agent.socketPath };
     },
     addressOf: ({ socketPath }) => (socketPath === null ? null : socketAddress(socketPath)),
@@ -82,95 +82,20 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     begun,
     variables,
     variablesStatus: null,
+    hasNoKernels: false,
     makeOld: () => {
-      for (const { kernel } of containers.values()) kernel.isOld = true;
+      for (const { kernels } of containers.values()) kernels.isOld = true;
     },
     hold: () => {
       isHolding = true;
     },
     letGo: () => {
       isHolding = false;
-      for (const { kernel } of containers.values()) kernel.letGo();
+      for (const { kernels } of containers.values()) kernels.letGo();
     },
     close: async () => {
       await Promise.all([...containers.keys()].map(end));
     },
   };
   return made;
-}
-
-interface KernelRules {
-  readonly isHeld: (code: string) => boolean;
-  readonly onBegin: (id: string, variables: Readonly<Record<string, string>>) => void;
-  readonly variablesStatus: () => number | null;
-}
-
-interface Fields {
-  readonly msg_id?: string;
-  readonly variables?: Readonly<Record<string, string>>;
-}
-
-/** Behaves as an agent does (docs/worker-protocol.md): runs each msg_id once, and interrupts by msg_id. */
-function runKernel(
-  agent: ScriptedAgent,
-  { isHeld, onBegin, variablesStatus }: KernelRules,
-): Kernel {
-  let variables: Readonly<Record<string, string>> = {};
-  const known = new Set<string>();
-  let running: string | null = null;
-  const kernel: Kernel = {
-    agent,
-    isOld: false,
-    letGo: () => running !== null && end(running, 'finished'),
-  };
-
-  function end(parent: string, outcome: 'finished' | 'interrupted'): void {
-    running = null;
-    const at = Date.now();
-    const metadata = verdict(outcome, { started_at: at, finished_at: at });
-    agent.append((seq) => status('idle', { parent, seq, at }));
-    agent.append((seq) => okReply({ parent, seq, at, metadata }));
-  }
-
-  function execute(id: string, code: string): void {
-    if (known.has(id)) return;
-    known.add(id);
-    onBegin(id, variables);
-    running = id;
-    agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
-    if (!isHeld(code)) end(id, 'finished');
-  }
-
-  agent.answer = (request, response, body) => {
-    const { msg_id: id = '', ...fields } = JSON.parse(body || '{}') as Fields;
-    if (request.url === '/variables') {
-      const status = kernel.isOld ? 404 : variablesStatus();
-      if (status === null) variables = fields.variables ?? {};
-      response.writeHead(status ?? 200).end(JSON.stringify({ count: 0 }));
-      return;
-    }
-    const isKnown = known.has(id);
-    const isRunning = running === id;
-    // An interrupted request that arrives later must not run.
-    known.add(id);
-    response.end(JSON.stringify({ interrupted: isRunning, known: isKnown }));
-    if (isRunning) end(id, 'interrupted');
-  };
-  void readRequests(agent, execute);
-  return kernel;
-}
-
-/** Ends when the agent closes, since it receives nothing after that. */
-async function readRequests(
-  agent: ScriptedAgent,
-  execute: (id: string, code: string) => void,
-): Promise<void> {
-  for (let count = 0; ; count += 1) {
-    await agent.receivedAtLeast(count + 1);
-    const { header, content } = agent.received[count] as {
-      readonly header?: { readonly msg_type: string; readonly msg_id: string };
-      readonly content?: { readonly code: string };
-    };
-    if (header?.msg_type === 'execute_request') execute(header.msg_id, content?.code ?? '');
-  }
 }

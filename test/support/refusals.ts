@@ -5,6 +5,7 @@
  */
 import {
   BAD_CODES,
+  BAD_CONTEXT_NAMES,
   BAD_CURSORS,
   BAD_FURTHER_LIVES,
   BAD_IDLE_TIMES,
@@ -72,11 +73,19 @@ const variable = (field: string, bad: readonly BadValue[]) =>
     }),
   });
 
+const CREATE_CONTEXT =
+  'mutation ($value: CreateContextInput!) { createContext(input: $value) { id } }';
+const createContext = (field: string, bad: readonly BadValue[]) =>
+  rows(`CreateContextInput.${field}`, CREATE_CONTEXT, bad, {
+    given: (value) => ({ userUuid: 'someone', [field]: value }),
+  });
+
 const mutations: readonly Refusal[] = [
   ...rows('Mutation.execute(input:)', RUN('execute'), [MISSING]),
   ...rows('Mutation.submit(input:)', RUN('submit'), [MISSING]),
   ...run('userUuid', [MISSING, ...BAD_USER_UUIDS]),
   ...run('code', BAD_CODES),
+  ...run('contextId', BAD_IDS),
   ...run('timeoutMs', BAD_TIMEOUTS),
   ...run('idempotencyKey', BAD_KEYS),
   ...run('waitForWorkerMs', BAD_WAITS),
@@ -96,6 +105,7 @@ const mutations: readonly Refusal[] = [
     { what: 'holds null', value: [null] },
   ]),
   ...cell('code', BAD_CODES),
+  ...cell('contextId', BAD_IDS),
   ...cell('timeoutMs', BAD_TIMEOUTS),
   ...cell('idempotencyKey', BAD_KEYS),
   ...rows('Mutation.openSession(input:)', OPEN, [MISSING]),
@@ -125,6 +135,28 @@ const mutations: readonly Refusal[] = [
     'Mutation.restartKernel(userUuid:)',
     'mutation ($value: String!) { restartKernel(userUuid: $value) { id } }',
     [MISSING, ...BAD_USER_UUIDS],
+  ),
+  ...rows(
+    'Mutation.restartKernel(contextId:)',
+    'mutation ($value: ID) { restartKernel(userUuid: "someone", contextId: $value) { id } }',
+    BAD_IDS,
+  ),
+  ...rows('Mutation.createContext(input:)', CREATE_CONTEXT, [MISSING]),
+  ...createContext('userUuid', [MISSING, ...BAD_USER_UUIDS]),
+  ...createContext('name', BAD_CONTEXT_NAMES),
+  ...createContext('workingDirectory', [
+    { what: 'is empty', value: '', field: 'workingDirectory' },
+    ...badPaths('workingDirectory'),
+  ]),
+  ...rows(
+    'Mutation.deleteContext(userUuid:)',
+    'mutation ($value: String!) { deleteContext(userUuid: $value, contextId: "a") { deleted } }',
+    [MISSING, ...BAD_USER_UUIDS],
+  ),
+  ...rows(
+    'Mutation.deleteContext(contextId:)',
+    'mutation ($value: ID!) { deleteContext(userUuid: "someone", contextId: $value) { deleted } }',
+    [MISSING, ...BAD_IDS],
   ),
   ...rows(
     'Mutation.interrupt(executionId:)',
@@ -247,6 +279,7 @@ const queries: readonly Refusal[] = [
   ...list('workerEvents', 'workerId', 'ID!', BAD_IDS),
   ...list('sessionEvents', 'sessionId', 'ID!', BAD_IDS),
   ...single('execution(id: $value)', 'ID!', 'Query.execution(id:)', BAD_IDS),
+  ...single('contexts(userUuid: $value)', 'String!', 'Query.contexts(userUuid:)', BAD_USERS),
   ...single('session(userUuid: $value)', 'String!', 'Query.session(userUuid:)', BAD_USER_UUIDS),
   ...single('poolAt(at: $value)', 'DateTime!', 'Query.poolAt(at:)', BAD_TIMES),
   ...single(

@@ -1,25 +1,29 @@
 /**
  * A worker in a session, as recorded in the database, with an agent that a test scripts; and gateways that act for it.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pino } from 'pino';
+import type { Context } from '../../src/domain/context.ts';
 import type { Execution } from '../../src/domain/execution.ts';
-import type { ExecutionId, SessionId } from '../../src/domain/ids.ts';
+import type { ContextId, ExecutionId, SessionId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
-import type { KernelRestartReason, Session } from '../../src/domain/session.ts';
+import type { CloseReason, KernelRestartReason, Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import type { Database } from '../../src/events/database.ts';
 import { newId } from '../../src/process/newId.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
+import { deleteContext } from '../../src/service/contexts/deleteContext.ts';
+import { requestContextRestart } from '../../src/service/contexts/requestContextRestart.ts';
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts';
 import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
-import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
+import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
 import {
   commitOne,
+  contextCreated,
   executionRequested,
+  onSession,
   onWorker,
   sessionOpened,
   workerRequested,
@@ -36,6 +40,10 @@ export interface ScriptedWorker {
    * @param lane see {@link laneOfKey}
    */
   request(database: Database, lane?: LaneKey): Promise<Execution>;
+  /** Records the request of an execution in a context of the session. */
+  requestIn(database: Database, contextId: ContextId): Promise<Execution>;
+  /** Records the creation of a context in the session. */
+  createContext(database: Database, over?: Parameters<typeof contextCreated>[1]): Promise<Context>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
   sent(): string[];
   /** Resolves when the agent has received the code of that execution. */
@@ -51,8 +59,12 @@ export interface ScriptedWorker {
     outcome: 'finished' | 'interrupted',
     more?: Record<string, unknown>,
   ): void;
-  /** Lets the agent report that it replaced its kernel. */
-  replaceKernel(reason: KernelRestartReason): void;
+  /** Lets the agent report that it replaced its kernel, or that of a context. */
+  replaceKernel(reason: KernelRestartReason, contextId?: ContextId): void;
+  /** Lets the agent report what became of a context. */
+  tellContext(contextId: ContextId, state: 'ready' | 'ended' | 'failed'): void;
+  /** Records the end of the session. */
+  closeSession(database: Database, reason: CloseReason): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -81,8 +93,8 @@ export async function startScriptedWorker(
       { type: 'WorkerReady', data: { readyMs: 1, at } },
     ),
   );
-  const replaceKernel = (reason: KernelRestartReason) => {
-    const content = { execution_state: 'restarting', reason };
+  const replaceKernel = (reason: KernelRestartReason, contextId?: ContextId) => {
+    const content = { execution_state: 'restarting', reason, context_id: contextId };
     agent.append((seq) => frame('status', content, { seq, at: Date.now() }));
   };
   await whileIdle?.({ worker: idle, agent, replaceKernel });
@@ -117,6 +129,10 @@ export async function startScriptedWorker(
         executionRequested({ ...user, idempotencyKey }),
       );
     },
+    requestIn: (database, contextId) =>
+      commitOne<'execution'>(database.store, executionRequested({ ...user, contextId })),
+    createContext: (database, over) =>
+      commitOne<'context'>(database.store, contextCreated(session, over)),
     sent,
     untilSent: async (id) => {
       while (!sent().includes(id)) await agent.receivedAtLeast(agent.received.length + 1);
@@ -132,12 +148,22 @@ export async function startScriptedWorker(
       agent.append((seq) => okReply({ parent, seq, at, metadata }));
     },
     replaceKernel,
+    tellContext: (id, state) => {
+      const content = { context_id: id, state, kernel_generation: 1, ready_ms: 1 };
+      agent.append((seq) => frame('cellhouse_context', content, { seq, at: Date.now() }));
+    },
+    closeSession: async ({ store, queries }, reason) => {
+      const open = await queries.session(sessionId);
+      if (!open) throw new Error('There is no session.');
+      const data = { reason, at: new Date().toISOString() };
+      await commitOne(store, onSession(open, { type: 'SessionClosed', data }));
+    },
     close: () => agent.close(),
   };
 }
 
-/** In these workers, the idempotency key of an execution names its lane. */
-const laneOfKey = ({ idempotencyKey }: Execution): LaneKey => idempotencyKey ?? DEFAULT_LANE;
+/** In these workers, the idempotency key of an execution names its lane, if it has one. */
+const laneOfKey = (execution: Execution): LaneKey => execution.idempotencyKey ?? laneOf(execution);
 
 /** The parts of a gateway that act for workers and take users' requests. */
 export function actingGateway(database: Database) {
@@ -168,6 +194,9 @@ export function actingGateway(database: Database) {
     },
     interrupt: (execution: Execution) => requestInterrupt(deps, execution),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
+    restartContext: (context: Context) => requestContextRestart(deps, context),
+    deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
+      deleteContext(deps, { tenant }, userUuid, id),
     /** Ends the gateway as a kill would, except that its leases are free at once: it stores and sends nothing more. */
     die: async () => {
       await heldWorkers.close(0);
@@ -177,34 +206,3 @@ export function actingGateway(database: Database) {
 }
 
 export type ActingGateway = ReturnType<typeof actingGateway>;
-
-export interface HttpCall {
-  readonly path: string;
-  readonly body: { readonly msg_id?: string; readonly request_id?: string };
-}
-
-/** Records the agent's HTTP requests and answers them with `answer`; null: never answers. */
-export function recordCalls(
-  agent: ScriptedAgent,
-  answer: (call: HttpCall) => unknown | null,
-): { readonly calls: HttpCall[]; atLeast(count: number): Promise<void> } {
-  const calls: HttpCall[] = [];
-  const waiting = new Set<() => void>();
-  agent.answer = (request: IncomingMessage, response: ServerResponse, body: string) => {
-    const call = { path: request.url ?? '', body: JSON.parse(body) as HttpCall['body'] };
-    calls.push(call);
-    for (const wake of waiting) wake();
-    const given = answer(call);
-    if (given !== null) response.end(JSON.stringify(given));
-  };
-  return {
-    calls,
-    atLeast: async (count) => {
-      while (calls.length < count) {
-        await new Promise<void>((resolve) => {
-          waiting.add(resolve);
-        });
-      }
-    },
-  };
-}

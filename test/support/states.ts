@@ -1,9 +1,11 @@
 /** States that result from events, without a database. */
+import { type Context, evolveContext } from '../../src/domain/context.ts';
 import { type Execution, evolveExecution } from '../../src/domain/execution.ts';
 import { evolveSession, type Session } from '../../src/domain/session.ts';
 import { evolveWorker, type Worker } from '../../src/domain/worker.ts';
 import {
   becomesIdle,
+  contextCreated,
   executionRequested,
   sessionOpened,
   workerRequested,
@@ -19,6 +21,13 @@ export function openSession(over: Parameters<typeof sessionOpened>[0] = {}): Ses
   const append = sessionOpened(over);
   if (append.stream !== 'session') throw new Error('Not a session.');
   return existing(append.events.reduce<Session | null>(evolveSession, null));
+}
+
+/** A context that was just created. */
+export function openContext(over: Parameters<typeof contextCreated>[1] = {}): Context {
+  const append = contextCreated(openSession(), over);
+  if (append.stream !== 'context') throw new Error('Not a context.');
+  return existing(append.events.reduce<Context | null>(evolveContext, null));
 }
 
 export function queuedExecution(over: Parameters<typeof executionRequested>[0] = {}): Execution {

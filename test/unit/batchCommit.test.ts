@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import type { Context, ContextCommand } from '../../src/domain/context.ts';
 import type { Ending, Execution } from '../../src/domain/execution.ts';
+import type { ContextId } from '../../src/domain/ids.ts';
 import type { Output } from '../../src/domain/output.ts';
+import type { Session } from '../../src/domain/session.ts';
 import { addOutput, emptyBatch, type Job, segmentOf } from '../../src/worker/storing/batch.ts';
-import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
-import { openSession, queuedExecution } from '../support/states.ts';
+import {
+  batchCommit,
+  ENDED_WORKER,
+  type StoredWorker,
+} from '../../src/worker/storing/batchCommit.ts';
+import { openContext, openSession, queuedExecution } from '../support/states.ts';
 
 const requestedAt = new Date('2026-01-02T03:04:05.000Z');
 const later = (ms: number) => new Date(requestedAt.getTime() + ms);
@@ -28,9 +35,18 @@ function job(over: Partial<Execution> = {}, nextSeq = 1): Job {
 
 const out = (text: string): Output => ({ kind: 'stream', name: 'stdout', text });
 
+const withSession = (session: Session): StoredWorker => ({ ...ENDED_WORKER, session });
+const withContexts = (...contexts: Context[]): StoredWorker => ({
+  session: null,
+  context: (id: ContextId) => contexts.find((each) => each.id === id),
+});
+
 describe('the commit of a batch', () => {
   it('is empty when nothing came', () => {
-    expect(batchCommit(emptyBatch(), openSession())).toEqual({ streams: [], outputs: [] });
+    expect(batchCommit(emptyBatch(), withSession(openSession()))).toEqual({
+      streams: [],
+      outputs: [],
+    });
   });
 
   it('records the start, and numbers the outputs from the next seq of the job', () => {
@@ -40,7 +56,7 @@ describe('the commit of a batch', () => {
     addOutput(batch, one, out('a'), later(4));
     addOutput(batch, one, { kind: 'clear', wait: false }, later(5));
     const executionId = one.execution.id;
-    expect(batchCommit(batch, null)).toEqual({
+    expect(batchCommit(batch, ENDED_WORKER)).toEqual({
       streams: [
         {
           stream: 'execution',
@@ -59,7 +75,7 @@ describe('the commit of a batch', () => {
   it('appends no event for an execution that only put out more', () => {
     const batch = emptyBatch();
     addOutput(batch, job({ startedAt: later(1), status: 'RUNNING' }), out('a'), later(2));
-    expect(batchCommit(batch, null)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });
+    expect(batchCommit(batch, ENDED_WORKER)).toMatchObject({ streams: [], outputs: [{ seq: 1 }] });
   });
 
   it('ends with the finish, behind the outputs and in the same commit', () => {
@@ -70,7 +86,7 @@ describe('the commit of a batch', () => {
       startedAt: later(1),
       end: { at: later(9), ending },
     });
-    const { streams, outputs } = batchCommit(batch, null);
+    const { streams, outputs } = batchCommit(batch, ENDED_WORKER);
     expect(streams[0]?.events.map(({ type }) => type)).toEqual([
       'ExecutionStarted',
       'ExecutionFinished',
@@ -86,7 +102,7 @@ describe('the commit of a batch', () => {
     const over = job({ finishedAt: later(5), status: 'WORKER_LOST' });
     addOutput(batch, over, out('late'), later(6));
     segmentOf(batch, over).end = { at: later(7), ending };
-    expect(batchCommit(batch, null)).toEqual({ streams: [], outputs: [] });
+    expect(batchCommit(batch, ENDED_WORKER)).toEqual({ streams: [], outputs: [] });
   });
 
   it('holds the outputs and ends of several executions, each with its own numbers', () => {
@@ -95,7 +111,7 @@ describe('the commit of a batch', () => {
     addOutput(batch, one, out('a'), later(1));
     segmentOf(batch, one).end = { at: later(2), ending };
     addOutput(batch, other, out('b'), later(3));
-    const { streams, outputs } = batchCommit(batch, null);
+    const { streams, outputs } = batchCommit(batch, ENDED_WORKER);
     expect(streams.map(({ id }) => id)).toEqual([one.execution.id]);
     expect(outputs?.map(({ executionId, seq }) => [executionId, seq])).toEqual([
       [one.execution.id, 7],
@@ -112,7 +128,7 @@ describe('the commit of a batch', () => {
       { at: later(1), reason: 'timeout', executionId },
       { at: later(2), reason: 'user', executionId: null },
     );
-    expect(batchCommit(batch, session).streams).toEqual([
+    expect(batchCommit(batch, withSession(session)).streams).toEqual([
       {
         stream: 'session',
         id: session.id,
@@ -129,7 +145,40 @@ describe('the commit of a batch', () => {
         ],
       },
     ]);
-    expect(batchCommit(batch, null).streams).toEqual([]);
-    expect(batchCommit(batch, { ...session, closedAt: later(0) }).streams).toEqual([]);
+    expect(batchCommit(batch, ENDED_WORKER).streams).toEqual([]);
+    expect(batchCommit(batch, withSession({ ...session, closedAt: later(0) })).streams).toEqual([]);
+  });
+
+  it('records what became of each context in its own stream, in order, and each fact once', () => {
+    const batch = emptyBatch();
+    const [one, other, ended] = [openContext(), openContext(), openContext()];
+    const at = later(1).toISOString();
+    const start: ContextCommand = { type: 'RecordContextStart', at, readyMs: 40 };
+    const restart = {
+      type: 'RecordContextRestart',
+      at,
+      reason: 'died',
+      executionId: null,
+    } as const;
+    batch.contextFacts.push(
+      { contextId: one.id, command: start },
+      { contextId: other.id, command: start },
+      { contextId: ended.id, command: start },
+      { contextId: one.id, command: start },
+      { contextId: one.id, command: restart },
+    );
+    const started = { type: 'ContextStarted', data: { at, readyMs: 40 } };
+    expect(batchCommit(batch, withContexts(one, other)).streams).toEqual([
+      {
+        stream: 'context',
+        id: one.id,
+        state: one,
+        events: [
+          started,
+          { type: 'ContextRestarted', data: { at, reason: 'died', executionId: null } },
+        ],
+      },
+      { stream: 'context', id: other.id, state: other, events: [started] },
+    ]);
   });
 });

@@ -49,6 +49,7 @@ describe('the configuration', () => {
       maxExecutionTimeoutMs: 300_000,
       interruptGraceMs: 1_000,
       maxQueuedExecutions: 64,
+      maxContexts: 8,
       idempotencyTtlMs: 86_400_000,
       maxCodeBytes: 1_048_576,
       maxBodyBytes: 8_388_608,

@@ -86,6 +86,39 @@ describe('an execution', () => {
     expect(given(requested).state?.status).toBe('QUEUED');
   });
 
+  it('given none, when plain code is requested: it is a cell of the default context', () => {
+    expect(given(requested).state).toMatchObject({
+      language: 'PYTHON',
+      contextId: null,
+      keepsAlive: true,
+      options: null,
+    });
+  });
+
+  it('given none, when a command is requested with options: they are recorded and in its state', () => {
+    const stored = { workingDirectory: '/tmp', allowInput: true, stopOnError: true } as const;
+    const data = { ...asked, language: 'BASH', ...stored } as const;
+    given()
+      .when({ ...request, language: 'BASH', ...stored } as ExecutionCommand)
+      .then({ type: 'ExecutionRequested', data });
+    const state = { language: 'BASH', keepsAlive: false, options: stored, exitCode: null };
+    expect(given({ type: 'ExecutionRequested', data }).state).toMatchObject(state);
+    const server: ExecutionEvent = {
+      type: 'ExecutionRequested',
+      data: { ...data, keepAlive: true },
+    };
+    expect(given(server).state).toMatchObject({ keepsAlive: true, options: stored });
+  });
+
+  it('given one that ends with an exit code: a command has it, a cell has not', () => {
+    const command: ExecutionEvent = { ...requested, data: { ...asked, language: 'BASH' } };
+    const end = finished(5, { exitCode: 3, signal: null });
+    expect(given(command, end).state).toMatchObject({ exitCode: 3, signal: null });
+    expect(given(requested, end).state).toMatchObject({ exitCode: null });
+    const killed = finished(5, { exitCode: null, signal: 'SIGKILL' });
+    expect(given(command, killed).state).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
+  });
+
   it.each([start(1), interrupt, finish(1)])('given none, when $type: refused', (command) => {
     given().when(command).thenThrows();
   });

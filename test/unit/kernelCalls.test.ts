@@ -39,7 +39,11 @@ afterEach(() => agent.close());
 describe('the agent over HTTP', () => {
   it('answers health, usage, interrupt and restart', async () => {
     answerWith(200, '{"status":"ok","boot_id":"b","kernel":"busy","more":1}');
-    expect(await call('health', {})).toEqual({ bootId: 'b', kernel: 'busy' });
+    expect(await call('health', {})).toEqual({
+      bootId: 'b',
+      kernel: 'busy',
+      features: [],
+    });
     answerWith(200, '{"cpu_ms":1.5,"memory_bytes":2,"memory_limit_bytes":3,"oom_kills":0}');
     expect(await call('usage', {})).toEqual({
       cpuMs: 1.5,
@@ -59,6 +63,37 @@ describe('the agent over HTTP', () => {
       { method: 'GET', url: '/usage', body: '' },
       { method: 'POST', url: '/interrupt', body: '{"epoch":5,"msg_id":"e1","request_id":"r1"}' },
       { method: 'POST', url: '/restart', body: '{"epoch":5,"request_id":"r2"}' },
+    ]);
+  });
+
+  it('makes, restarts and deletes contexts, and says that it can', async () => {
+    answerWith(200, '{"status":"ok","boot_id":"b","kernel":"idle","features":["contexts"]}');
+    expect(await call('health', {})).toMatchObject({ features: ['contexts'] });
+    answerWith(200, '{"kernel_generation":1}');
+    await call('contexts', { contextId: 'c', workingDirectory: null });
+    await call('contexts', { contextId: 'c', workingDirectory: '/tmp' });
+    await call('restart', { requestId: 'r', contextId: 'c' });
+    answerWith(200, '{"deleted":true}');
+    expect(await call('delete_context', { contextId: 'c', requestId: 'r' })).toEqual({
+      deleted: true,
+    });
+    expect(requests.slice(1)).toEqual([
+      {
+        method: 'POST',
+        url: '/contexts',
+        body: '{"epoch":5,"context_id":"c","working_directory":null}',
+      },
+      {
+        method: 'POST',
+        url: '/contexts',
+        body: '{"epoch":5,"context_id":"c","working_directory":"/tmp"}',
+      },
+      { method: 'POST', url: '/restart', body: '{"epoch":5,"request_id":"r","context_id":"c"}' },
+      {
+        method: 'POST',
+        url: '/delete_context',
+        body: '{"epoch":5,"context_id":"c","request_id":"r"}',
+      },
     ]);
   });
 
@@ -82,6 +117,8 @@ describe('the agent over HTTP', () => {
     [400, '{"error":"bad_request","message":"m"}', 'bad_request'],
     // An agent from an older image, which does not know the operation.
     [404, '{"error":"not_found"}', 'not_found'],
+    // Only a stale epoch means that another gateway has the worker.
+    [409, '{"error":"not_a_directory","message":"m"}', 'not_a_directory'],
     [500, '{"error":7}', null],
     [500, `{"error":"${'x'.repeat(65)}"}`, null],
     [200, '{"interrupted":"yes"}', 'not_as_agreed'],

@@ -24,11 +24,43 @@ describe('parseFrame', () => {
     expect(parseFrame(status('busy', { parent: 'p', seq: 4, at: 99.5 }), AT)).toEqual({
       type: 'message',
       isMalformed: false,
-      message: { type: 'status', seq: 4, at: 99.5, parentId: 'p', state: 'busy', reason: null },
+      message: {
+        type: 'status',
+        seq: 4,
+        at: 99.5,
+        parentId: 'p',
+        state: 'busy',
+        reason: null,
+        contextId: null,
+      },
     });
     const restarting = frame('status', { execution_state: 'restarting', reason: 'oom' });
     expect(parseFrame(restarting, AT)).toMatchObject({
       message: { state: 'restarting', reason: 'oom', parentId: null, seq: null, at: AT },
+    });
+  });
+
+  it('reads whose kernel is replaced, and what became of a context', () => {
+    const content = { execution_state: 'restarting', reason: 'user', context_id: 'c' };
+    expect(parseFrame(frame('status', content), AT)).toMatchObject({ message: { contextId: 'c' } });
+    const news = { context_id: 'c', state: 'ready', kernel_generation: 1, ready_ms: 80 };
+    expect(parseFrame(frame('cellhouse_context', news, { seq: 5, at: 7 }), AT)).toEqual({
+      type: 'message',
+      isMalformed: false,
+      message: { type: 'context', seq: 5, at: 7, parentId: null, contextId: 'c', state: 'ready' },
+    });
+  });
+
+  it.each([
+    ['of no context', { state: 'ready' }, {}],
+    ['of an unknown state', { context_id: 'c', state: 'gone' }, {}],
+    // Only what a kernel sends has a parent.
+    ['in the name of the agent', { context_id: 'c', state: 'ended' }, { parent: 'p' }],
+  ])('drops news %s', (_name, content, options) => {
+    expect(parseFrame(frame('cellhouse_context', content, { seq: 5, ...options }), AT)).toEqual({
+      type: 'dropped',
+      seq: 5,
+      why: 'invalid',
     });
   });
 

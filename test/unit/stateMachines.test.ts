@@ -1,6 +1,7 @@
 /** Compares the diagrams in docs/events.md with the deciders: every command is tried in every state. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { type ContextCommand, decideContext, evolveContext } from '../../src/domain/context.ts';
 import { WrongStateError } from '../../src/domain/decider.ts';
 import { STREAM_KINDS, type StreamKind } from '../../src/domain/entities.ts';
 import {
@@ -107,6 +108,26 @@ const sessionCommands: SessionCommand[] = [
   { type: 'CloseSession', at, reason: 'released' },
 ];
 
+const contextCommands: ContextCommand[] = [
+  {
+    type: 'CreateContext',
+    at,
+    contextId: newId(),
+    sessionId: newId(),
+    workerId: newId(),
+    tenant: 'default',
+    userUuid: 'ann',
+    name: null,
+    workingDirectory: null,
+    slot: 0,
+  },
+  { type: 'RecordContextStart', at, readyMs: 90 },
+  { type: 'RequestContextRestart', at },
+  { type: 'RecordContextRestart', at, reason: 'user', executionId: null },
+  { type: 'RequestContextDelete', at },
+  { type: 'EndContext', at, reason: 'deleted' },
+];
+
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
   type: 'FinishExecution',
   at,
@@ -193,6 +214,16 @@ const WALKS: Readonly<
         nameOf: ({ closedAt }) => (closedAt ? 'CLOSED' : 'OPEN'),
       }),
     arrows: 5,
+  },
+  context: {
+    walk: () =>
+      walked({
+        commands: contextCommands,
+        decide: decideContext,
+        evolve: evolveContext,
+        nameOf: ({ status }) => status,
+      }),
+    arrows: 12,
   },
   execution: {
     walk: () =>

@@ -9,6 +9,7 @@ import {
   readOrphanedWorkers,
   readOtherGateways,
   renewLeases,
+  writeRelease,
 } from './leaseQueries.ts';
 import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, type Leases } from './leases.ts';
 
@@ -16,6 +17,8 @@ export interface LeasesDeps {
   /** A client for this purpose alone, so that renewals never wait behind reads. */
   readonly client: Client;
   readonly gatewayId: string;
+  /** The schema version that this gateway knows. */
+  readonly version: number;
   readonly logger: Logger;
 }
 
@@ -30,8 +33,10 @@ interface Held {
 
 /** {@link Leases} in PostgreSQL, renewed on a timer from the first one taken until {@link Leases.close}. */
 export function createLeases(deps: LeasesDeps): Leases {
-  const { client, gatewayId } = deps;
+  const { client, gatewayId, version } = deps;
   const held = createHeldLeases(deps);
+  /** The epoch of an announcement whose release is not written yet. */
+  let announcing: number | null = null;
   const acquire = (name: string) =>
     held.hold(
       name,
@@ -54,7 +59,11 @@ export function createLeases(deps: LeasesDeps): Leases {
     othersExpireInMs: () => readNextExpiry(client, gatewayId),
     announce: async () => {
       const name = `gateway-${gatewayId}`;
-      if (!held.isHeld(name)) await acquire(name);
+      if (!held.isHeld(name)) announcing = await acquire(name);
+      // If this fails, the next call writes it.
+      if (announcing === null) return;
+      await writeRelease(client, gatewayId, { epoch: announcing, version });
+      announcing = null;
     },
     otherGateways: () => readOtherGateways(client, gatewayId),
     close: held.close,

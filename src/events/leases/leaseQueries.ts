@@ -66,6 +66,20 @@ export async function renewLeases(
   return new Set(rows.map(({ name }) => name));
 }
 
+/**
+ * Writes which schema version the gateway knows. The epoch of its lease shows whether the row is of this process: a
+ * gateway of another release, on the same data directory, takes the lease with a higher one.
+ */
+export async function writeRelease(
+  { sql, answered }: Client,
+  gatewayId: string,
+  { epoch, version }: { readonly epoch: number; readonly version: number },
+): Promise<void> {
+  await answered(sql`
+    INSERT INTO gateway_releases (gateway_id, epoch, version) VALUES (${gatewayId}, ${epoch}, ${version})
+    ON CONFLICT (gateway_id) DO UPDATE SET epoch = excluded.epoch, version = excluded.version`);
+}
+
 /** Ends leases immediately. Their rows stay, because an epoch must never fall. */
 export async function expireLeases(
   { sql, answered }: Client,

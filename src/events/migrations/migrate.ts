@@ -57,6 +57,8 @@ async function bringUp(sql: Sql, release: Release): Promise<void> {
   await runMigrations(drizzle(sql), { migrationsFolder: release.folder });
   await applySql(sql, release);
   // The version is written last: an interrupted update is then repeated.
-  await sql`INSERT INTO schema_versions (version, compatible_from)
-    VALUES (${release.version}, ${release.compatibleFrom}) ON CONFLICT DO NOTHING`;
+  // What a first use has raised (firstUse.ts) stays raised.
+  await sql`INSERT INTO schema_versions (version, compatible_from, raised_at)
+    SELECT ${release.version}, greatest(${release.compatibleFrom}::int, max(v.compatible_from)), max(v.raised_at)
+    FROM schema_versions v ON CONFLICT DO NOTHING`;
 }

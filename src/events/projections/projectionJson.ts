@@ -10,12 +10,26 @@ const KEYS = new Map<StreamKind, ReadonlyMap<string, string>>(
 );
 
 /**
- * A new row of a projection, as JSON. `position` goes into the column for the position of the first event, if it has
+ * A whole row of a projection, as JSON. `position` goes into the column for the position of the first event, if it has
  * one.
  */
 export function rowJson(kind: StreamKind, state: EntityState, position: number): string {
+  return row(kind, state, position, {});
+}
+
+/** A new row without the columns that get their value by default, in the form that `cellhouse_add_rows` takes. */
+export function newRowJson(kind: StreamKind, state: EntityState, position: number): string {
+  return row(kind, state, position, PROJECTIONS[kind].defaults);
+}
+
+function row(
+  kind: StreamKind,
+  state: EntityState,
+  position: number,
+  defaults: Readonly<Record<string, unknown>>,
+): string {
   const { firstPosition } = PROJECTIONS[kind];
-  const columns = columnsOf(kind, state, {});
+  const columns = columnsOf(kind, state, defaults);
   return `{${firstPosition === null ? '' : `"${firstPosition}":${position},`}${columns}}`;
 }
 
@@ -29,7 +43,11 @@ export function changeJson(kind: StreamKind, before: EntityState, after: EntityS
  * The columns whose values differ from `before`. Values that `evolve` did not change are identical (`===`). The JSON is
  * built as text: to build an object key by key and stringify it takes three times as long.
  */
-function columnsOf(kind: StreamKind, after: EntityState, before: Partial<EntityState>): string {
+function columnsOf(
+  kind: StreamKind,
+  after: EntityState,
+  before: Partial<EntityState> | Readonly<Record<string, unknown>>,
+): string {
   const was: Readonly<Record<string, unknown>> = before;
   const keys = KEYS.get(kind);
   let text = '';

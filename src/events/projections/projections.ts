@@ -6,11 +6,12 @@
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { ENTITIES, STREAM_KINDS, type StateOf, type StreamKind } from '../../domain/entities.ts';
-import { executions, fileChanges, sessions, workers } from '../tables.ts';
+import { contexts, executions, fileChanges, sessions, workers } from '../tables.ts';
 
 const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   worker: { table: workers },
   session: { table: sessions },
+  context: { table: contexts },
   execution: { table: executions, firstPosition: executions.requestedPosition },
   fileChange: { table: fileChanges, firstPosition: fileChanges.requestedPosition },
 };
@@ -26,6 +27,8 @@ export interface Projection {
   readonly table: string;
   /** Column names by the keys of the state. */
   readonly columns: ReadonlyMap<string, string>;
+  /** The values that a new row gets for columns which it does not name, by the keys of the state. */
+  readonly defaults: Readonly<Record<string, unknown>>;
   /** The column for the time at which it ended. Null for kinds that never end. */
   readonly endedAt: string | null;
   /** The column for the position of its first event, if the table has one. */
@@ -45,7 +48,16 @@ function projectionOf(kind: StreamKind): Projection {
     kind,
     table: getTableName(table),
     columns,
+    defaults: defaultsOf(table),
     endedAt: columns.get(ENTITIES[kind].endedAt ?? '') ?? null,
     firstPosition: firstPosition?.name ?? null,
   };
+}
+
+function defaultsOf(table: PgTable): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(getTableColumns(table))
+      .filter(([, { hasDefault, notNull }]) => hasDefault || !notNull)
+      .map(([key, column]) => [key, column.hasDefault ? column.default : null]),
+  );
 }

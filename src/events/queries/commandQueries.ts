@@ -21,7 +21,7 @@ export interface RequestRule {
 export function createCommandQueries({ sql, answered }: Client) {
   return {
     /**
-     * Requests to a worker (of its open session and its unfinished executions) that may be unanswered, in the order in
+     * Requests to a worker (of its open session and contexts and its unfinished executions) that may be unanswered, in the order in
      * which they were made. Each may have been sent to the agent already.
      */
     pendingRequests: async (
@@ -34,6 +34,8 @@ export function createCommandQueries({ sql, answered }: Client) {
           WHERE worker_id = ${workerId} AND finished_at IS NULL
           UNION ALL
           SELECT 'session-' || id FROM sessions WHERE worker_id = ${workerId} AND closed_at IS NULL
+          UNION ALL
+          SELECT 'context-' || id FROM contexts WHERE worker_id = ${workerId} AND ended_at IS NULL
         ), rules AS (
           SELECT request, answer ->> 'type' AS answer, coalesce(answer -> 'data', '{}') AS answer_data,
             answer ->> 'answers' AS answers

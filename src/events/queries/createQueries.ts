@@ -2,6 +2,7 @@ import type { NewId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { createCommandQueries } from './commandQueries.ts';
+import { createContextQueries } from './contextQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
 import { createListQueries } from './listQueries.ts';
@@ -28,6 +29,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
   return {
     ...createWorkerQueries(client),
     ...createSessionQueries(client),
+    ...createContextQueries(client),
     ...createExecutionQueries(client),
     ...createOutputQueries(client, freshOutputs),
     ...createCommandQueries(client),

@@ -41,6 +41,26 @@ export function createExecutionQueries({ sql, answered }: Client) {
       }));
     },
 
+    /** The values of its environment variables. Null if there are none any more: it has ended. */
+    executionVariables: async (
+      id: ExecutionId,
+    ): Promise<Readonly<Record<string, string>> | null> => {
+      const rows = await answered(sql<{ name: string; value: string }[]>`
+        SELECT name, value FROM execution_variables WHERE execution_id = ${id}`);
+      if (rows.length === 0) return null;
+      return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+    },
+
+    /**
+     * Deletes what belongs to executions that have ended. Their end deletes it, too, unless a rebuild of the projections
+     * was what ended them.
+     */
+    deleteLeftOfExecutions: async (): Promise<void> => {
+      await answered(sql`
+        DELETE FROM execution_variables v
+        WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = v.execution_id AND x.finished_at IS NULL)`);
+    },
+
     /** The execution that holds the key. Null if the key is unused, or was deleted after its time. */
     idempotencyKey: async (
       tenant: string,

@@ -32,11 +32,13 @@ function ofEntities({ sql, answered }: Client) {
     lastActivity: async (
       ids: readonly SessionId[],
     ): Promise<ReadonlyMap<SessionId, Date | null>> => {
-      // The end of a finished execution is later than its request. So requests matter for unfinished executions only.
+      // The end of a finished execution is later than its request. So requests matter for unfinished executions only, and
+      // for commands that do not keep their session alive.
       const rows = await answered(sql<{ id: SessionId; at: Date | null }[]>`
         SELECT s.id, greatest(
-          (SELECT max(finished_at) FROM executions WHERE session_id = s.id),
-          (SELECT max(requested_at) FROM executions WHERE session_id = s.id AND finished_at IS NULL),
+          (SELECT max(finished_at) FROM executions WHERE session_id = s.id AND keeps_alive),
+          (SELECT max(requested_at) FROM executions
+            WHERE session_id = s.id AND (finished_at IS NULL OR NOT keeps_alive)),
           (SELECT used_at FROM session_uses WHERE session_id = s.id)
         ) AS at FROM unnest(${[...ids]}::uuid[]) s (id)`);
       return new Map(rows.map(({ id, at }) => [id, at]));

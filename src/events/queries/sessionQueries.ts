@@ -46,7 +46,8 @@ function many({ sql, answered }: Client) {
 
     /**
      * Open sessions that are idle, oldest first: opened before their idle time began, with no unfinished execution, none
-     * that finished in it, and no other use in it.
+     * that finished in it, and no other use in it. Of a command that does not keep its session alive, only the request
+     * is a use.
      */
     idleSessions: async (
       { at, timeoutMs, isOwnOnly }: IdleRule,
@@ -58,8 +59,10 @@ function many({ sql, answered }: Client) {
         ) idle
         WHERE s.closed_at IS NULL AND s.opened_at < idle.since
           ${isOwnOnly ? sql`AND s.idle_timeout_ms IS NOT NULL` : sql``}
-          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at IS NULL)
-          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= idle.since)
+          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at IS NULL
+            AND (e.keeps_alive OR e.requested_at >= idle.since))
+          AND NOT EXISTS (SELECT FROM executions e WHERE e.session_id = s.id AND e.finished_at >= idle.since
+            AND (e.keeps_alive OR e.requested_at >= idle.since))
           AND NOT EXISTS (SELECT FROM session_uses u WHERE u.session_id = s.id AND u.used_at >= idle.since)
         ORDER BY s.opened_at, s.id LIMIT ${limit}`),
 
@@ -136,9 +139,10 @@ function uses({ sql, answered }: Client) {
         WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = u.session_id AND s.closed_at IS NULL)`);
     },
 
-    /** Whether the session ever had an execution. */
+    /** Whether the session's default context ever had an execution. */
     hasExecution: async (id: SessionId): Promise<boolean> => {
-      const rows = await answered(sql`SELECT FROM executions WHERE session_id = ${id} LIMIT 1`);
+      const rows = await answered(sql`SELECT FROM executions
+        WHERE session_id = ${id} AND language = 'PYTHON' AND context_id IS NULL LIMIT 1`);
       return rows.length > 0;
     },
   };

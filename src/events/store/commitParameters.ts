@@ -54,13 +54,21 @@ export function commitParameters(
 }
 
 function variableRows(group: readonly PreparedCommit[]): string[] {
-  return group.flatMap(({ commit: { sessionVariables } }) => {
-    if (!sessionVariables) return [];
-    const { sessionId, values } = sessionVariables;
-    return Object.entries(values).map(([name, value]) =>
-      JSON.stringify({ session_id: sessionId, name, value }),
-    );
-  });
+  return group.flatMap(({ commit: { sessionVariables, executionVariables } }) => [
+    ...(sessionVariables
+      ? rowsOf({ session_id: sessionVariables.sessionId }, sessionVariables.values)
+      : []),
+    ...(executionVariables
+      ? rowsOf({ execution_id: executionVariables.executionId }, executionVariables.values)
+      : []),
+  ]);
+}
+
+function rowsOf(
+  owner: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string>>,
+): string[] {
+  return Object.entries(values).map(([name, value]) => JSON.stringify({ ...owner, name, value }));
 }
 
 function cursorRows(group: readonly PreparedCommit[]): string[] {

@@ -33,6 +33,8 @@ const CONSTRAINTS: Readonly<Record<string, ConcurrencyError['on']>> = {
   sessions_worker_key: 'stream',
   output_events_pkey: 'stream',
   sessions_open_user_key: 'open-session',
+  contexts_slot_key: 'context',
+  contexts_name_key: 'context',
   idempotency_keys_pkey: 'idempotency-key',
 };
 

@@ -14,7 +14,7 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
 }
 
 /**
- * For each session that gets executions under a limit: how many it gets, the lowest limit of their commits, and whether
+ * For each context of a session, and for its commands, if they get executions under a limit: how many they get, the lowest limit of their commits, and whether
  * one of them must be its first.
  */
 export function unfinishedLimits(group: Group): string | null {
@@ -22,10 +22,18 @@ export function unfinishedLimits(group: Group): string | null {
     const { streams, maxUnfinished: maximum, isFirstExecution: isFirst } = commit;
     for (const [index, { stream, state }] of streams.entries()) {
       if (stream !== 'execution' || state !== null) continue;
-      const { sessionId, workerId } = states[index] as Execution;
-      add({ session_id: sessionId, worker_id: workerId }, { maximum, isFirst });
+      add(laneOf(states[index] as Execution), { maximum, isFirst });
     }
   });
+}
+
+/** What has a limit of its own: the default context, another context, or all commands of a session. */
+function laneOf({ sessionId, workerId, language, contextId }: Execution): Record<string, string> {
+  return {
+    session_id: sessionId,
+    worker_id: workerId,
+    ...(language === 'BASH' ? { is_command: 'true' } : contextId && { context_id: contextId }),
+  };
 }
 
 /** The same for each pool that gets workers. */

@@ -49,6 +49,12 @@ export interface SessionVariables {
   readonly values: Readonly<Record<string, string>>;
 }
 
+export interface ExecutionVariables {
+  readonly executionId: ExecutionId;
+  /** By name. Neither names nor values contain U+0000 or lone surrogates. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
 export interface Commit {
   readonly streams: readonly StreamAppend[];
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
@@ -58,6 +64,8 @@ export interface Commit {
   readonly idempotency?: IdempotencyClaim;
   /** The environment variables of a session that this commit opens. No event has them. */
   readonly sessionVariables?: SessionVariables;
+  /** The environment variables of an execution that this commit requests. No event has them. */
+  readonly executionVariables?: ExecutionVariables;
   /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
   /**
@@ -85,8 +93,11 @@ export interface Committed {
 
 /** Another writer was first, and nothing was written. The caller must read and decide again. */
 export class ConcurrencyError extends Error {
-  /** What both wanted to change: a stream, a guarded session, the user's one open session, or an idempotency key. */
-  readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key';
+  /**
+   * What both wanted to change: a stream, a guarded session, the user's one open session, an idempotency key, or the
+   * slot or the name of a context.
+   */
+  readonly on: 'stream' | 'session' | 'open-session' | 'idempotency-key' | 'context';
   constructor(on: ConcurrencyError['on'], options?: ErrorOptions) {
     super(`Another writer was first (${on}).`, options);
     this.name = 'ConcurrencyError';

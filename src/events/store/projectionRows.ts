@@ -1,5 +1,5 @@
 import { STREAM_KINDS, type StreamKind } from '../../domain/entities.ts';
-import { changeJson, rowJson } from '../projections/projectionJson.ts';
+import { changeJson, newRowJson } from '../projections/projectionJson.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
@@ -23,7 +23,7 @@ export function projectionRows(group: readonly PreparedCommit[]): (StreamKind[] 
         if (state !== null) push(changed, stream, changeJson(stream, state, after));
         else {
           const isPlaced = PROJECTIONS[stream].firstPosition !== null;
-          push(isPlaced ? placed : added, stream, rowJson(stream, after, position));
+          push(isPlaced ? placed : added, stream, newRowJson(stream, after, position));
         }
       }
       position += events.length;

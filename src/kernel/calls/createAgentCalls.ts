@@ -22,6 +22,9 @@ export interface AgentCallsDeps {
   readonly signal: AbortSignal;
 }
 
+/** The error of a refusal that is about the gateway, and not about what it asks for. */
+const STALE_EPOCH = 'stale_epoch';
+
 /** The body of a refusal: the agent's reason. */
 const refusalSchema = z.object({ error: z.string().max(64) });
 
@@ -35,10 +38,10 @@ export function createAgentCalls({ target, epoch, signal }: AgentCallsDeps): Cal
     const body = method === 'GET' ? null : { epoch, ...operation.request(input) };
     const path = `/${name}`;
     const answer = await requestAgent(target.address, { method, path, timeoutMs, body }, signal);
-    if (answer.status === 409) throw new FencedByWorkerError();
     const json = parseJson(answer.body);
     if (answer.status !== 200) {
       const { data: refusal } = refusalSchema.safeParse(json);
+      if (answer.status === 409 && refusal?.error === STALE_EPOCH) throw new FencedByWorkerError();
       throw new KernelHttpError(answer.status, refusal?.error ?? null, `${method} ${path}`);
     }
     const parsed = operation.answer.safeParse(json);

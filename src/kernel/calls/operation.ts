@@ -2,6 +2,8 @@ import type { z } from 'zod';
 
 /** Time limit of an operation that the agent answers from memory. */
 export const QUICK_TIMEOUT_MS = 5_000;
+/** Of one that starts or ends a kernel. A kernel that is not forked takes some seconds to start on a busy machine. */
+export const KERNEL_TIMEOUT_MS = 30_000;
 
 /**
  * One thing that a gateway may ask of an agent over HTTP (docs/worker-protocol.md, "Operations"). Its key in

@@ -1,12 +1,22 @@
 /** Every call that a gateway can make to an agent. The agent's own table is `cellhouse_agent/operations/table.py`. */
 import type { Operation } from './operation.ts';
+import { contexts } from './operations/contexts.ts';
+import { deleteContext } from './operations/deleteContext.ts';
 import { health } from './operations/health.ts';
 import { interrupt } from './operations/interrupt.ts';
 import { restart } from './operations/restart.ts';
 import { usage } from './operations/usage.ts';
 import { variables } from './operations/variables.ts';
 
-export const OPERATIONS = { health, interrupt, restart, usage, variables };
+export const OPERATIONS = {
+  contexts,
+  delete_context: deleteContext,
+  health,
+  interrupt,
+  restart,
+  usage,
+  variables,
+};
 
 export type OperationName = keyof typeof OPERATIONS;
 

@@ -16,6 +16,11 @@ export function isUnknownOperation(error: unknown): boolean {
   return error instanceof KernelHttpError && error.status === 404;
 }
 
+/** The code of a refusal. Null: the agent did not answer, or gave none. */
+export function refusalCode(error: unknown): string | null {
+  return error instanceof KernelHttpError ? error.code : null;
+}
+
 /** Another gateway has taken over this worker with a higher epoch. This gateway must stop acting for it. */
 export class FencedByWorkerError extends Error {
   constructor() {

@@ -7,6 +7,12 @@ export interface ExecuteRequest {
   /** How long code may ignore the interrupt after a timeout before its kernel is replaced. */
   readonly graceMs: number;
   readonly maxOutputBytes: number;
+  /** Left out: the default context. */
+  readonly context?: {
+    readonly id: string;
+    /** As when it was made. */
+    readonly workingDirectory: string | null;
+  };
 }
 
 /** The version of Jupyter's messaging protocol that the gateway uses. */
@@ -33,6 +39,12 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
         timeout_ms: request.timeoutMs,
         grace_ms: request.graceMs,
         max_output_bytes: request.maxOutputBytes,
+        ...(request.context && {
+          context: {
+            id: request.context.id,
+            working_directory: request.context.workingDirectory,
+          },
+        }),
       },
     },
     content: {

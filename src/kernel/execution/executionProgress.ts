@@ -90,6 +90,8 @@ export function receive(
       return message.state === 'idle' ? becomeIdle(progress) : unchanged(progress);
     case 'output':
       return takeOutput(progress, message, limits.maxOutputBytes);
+    case 'context':
+      return unchanged(progress);
     case 'reply':
       if (progress.replyJson !== null) return unchanged(progress);
       if (progress.isIdle) return finish(progress, message);

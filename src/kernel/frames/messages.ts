@@ -25,6 +25,16 @@ export interface StatusMessage extends MessageBase {
   readonly type: 'status';
   readonly state: KernelState;
   readonly reason: 'timeout' | 'user' | 'died' | 'oom' | null;
+  /** Whose kernel is being replaced. Null: the default context's. */
+  readonly contextId: string | null;
+}
+
+/** What became of a context beside the default one. */
+export interface ContextMessage extends MessageBase {
+  readonly type: 'context';
+  readonly contextId: string;
+  /** `failed`: no kernel could be started, and the next request for it tries again. */
+  readonly state: 'ready' | 'ended' | 'failed';
 }
 
 /** One output. If its form cannot be kept, it becomes a gap with reason `malformed`; it is never dropped silently. */
@@ -49,7 +59,7 @@ export interface ReplyMessage extends MessageBase {
   readonly verdict: AgentVerdict | null;
 }
 
-export type KernelMessage = StatusMessage | OutputMessage | ReplyMessage;
+export type KernelMessage = StatusMessage | ContextMessage | OutputMessage | ReplyMessage;
 
 /** `metadata.cellhouse` of an execute_reply: the outcome as the agent measured it. */
 export interface AgentVerdict {

@@ -16,6 +16,7 @@ import {
 } from './jsonValue.ts';
 import type {
   AgentVerdict,
+  ContextMessage,
   Hello,
   KernelMessage,
   KernelState,
@@ -37,6 +38,7 @@ const MAX_ID_CHARS = 256;
 
 const KERNEL_STATES: readonly unknown[] = ['busy', 'idle', 'starting', 'restarting', 'dead'];
 const RESTART_REASONS: readonly unknown[] = ['timeout', 'user', 'died', 'oom'];
+const CONTEXT_STATES: readonly unknown[] = ['ready', 'ended', 'failed'];
 const OUTCOMES: readonly unknown[] = [
   'finished',
   'timeout',
@@ -66,6 +68,7 @@ function readMessage(frame: JsonObject, frameChars: number, receivedAt: number):
   const type = header.msg_type;
   const base = { seq, at: readTime(frame.at) ?? receivedAt, parentId: readParentId(parent) };
   if (channel === 'iopub' && type === 'status') return readStatus(base, content);
+  if (channel === 'iopub' && type === 'cellhouse_context') return readContext(base, content);
   if (channel === 'iopub' && isOutputType(type)) {
     const { output, isMalformed } = readOutput(type, content, frameChars);
     return { type: 'message', message: { type: 'output', ...base, output }, isMalformed };
@@ -83,7 +86,28 @@ function readStatus(base: Base, content: JsonObject): Frame {
   const reason = RESTART_REASONS.includes(content.reason)
     ? (content.reason as StatusMessage['reason'])
     : null;
-  const message: StatusMessage = { type: 'status', ...base, state: state as KernelState, reason };
+  const message: StatusMessage = {
+    type: 'status',
+    ...base,
+    state: state as KernelState,
+    reason,
+    contextId: readId(content.context_id),
+  };
+  return { type: 'message', message, isMalformed: false };
+}
+
+/** The agent gives it no parent. A kernel cannot send it: what comes from a kernel has one. */
+function readContext(base: Base, content: JsonObject): Frame {
+  const contextId = readId(content.context_id);
+  const { state } = content;
+  if (contextId === null || base.parentId !== null || !CONTEXT_STATES.includes(state))
+    return { type: 'dropped', seq: base.seq, why: 'invalid' };
+  const message: ContextMessage = {
+    type: 'context',
+    ...base,
+    contextId,
+    state: state as ContextMessage['state'],
+  };
   return { type: 'message', message, isMalformed: false };
 }
 

@@ -71,6 +71,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     await queries.deleteIdempotencyKeys(new Date(deps.now().getTime() - deps.idempotencyTtlMs));
     await queries.deleteRemovedWorkersCursors();
     await queries.deleteLeftOfSessions();
+    await queries.deleteLeftOfExecutions();
   });
 
   let nextLookMs = LOOK_INTERVAL_MS;

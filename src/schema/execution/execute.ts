@@ -14,6 +14,10 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
       required: true,
       description: 'Python code: at least one character, at most MAX_CODE_BYTES in UTF-8.',
     }),
+    contextId: t.id({
+      description:
+        "The context that runs it: an open one of the user's open session. Null: the default context.",
+    }),
     timeoutMs: t.int({
       description:
         'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS.',

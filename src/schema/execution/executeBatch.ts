@@ -6,6 +6,7 @@ const BatchCell = builder.inputType('BatchCell', {
   description: 'One cell of a batch.',
   fields: (t) => ({
     code: t.string({ required: true, description: 'As in ExecuteInput.' }),
+    contextId: t.id({ description: 'As in ExecuteInput. Cells may differ in it.' }),
     timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
     idempotencyKey: t.string({ description: 'As in ExecuteInput. Each cell has its own key.' }),
   }),

@@ -1,8 +1,9 @@
-/** `Execution`, with its queries and `interrupt`. */
+/** `Execution`, with its queries. */
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 import { METADATA_FILTER, Session } from '../session/session.ts';
+import { Context } from '../session/sessionContext.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFiles } from './executionFiles.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
@@ -10,15 +11,18 @@ import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
 const ExecutionStatus = builder.enumType('ExecutionStatus', {
   description: 'Whether an execution is queued or running, or how it ended.',
   values: {
-    QUEUED: { description: 'Accepted. It runs after those before it in the session.' },
+    QUEUED: { description: 'Accepted. It runs after those before it in its context.' },
     RUNNING: { description: 'The kernel has started it.' },
     OK: { description: 'The code ended without an exception.' },
     ERROR: { description: 'The code ended with an exception, or the kernel died. See `error`.' },
     TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
-    INTERRUPTED: { description: '`interrupt` or `restartKernel` ended it while it ran.' },
+    INTERRUPTED: {
+      description: '`interrupt`, `restartKernel` or `deleteContext` ended it while it ran.',
+    },
     WORKER_LOST: { description: 'Its container was lost.' },
     CANCELLED: {
-      description: 'It was interrupted while queued, or its session ended before it did.',
+      description:
+        'It was interrupted while queued, or its session or context ended before it did.',
     },
   } as const,
 });
@@ -46,6 +50,13 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Whether some of its output could not be kept. A GapOutput shows where.',
+    }),
+    context: t.field({
+      type: Context,
+      nullable: true,
+      description: 'The context in which it runs.',
+      resolve: ({ sessionId, contextId }, _args, context, info) =>
+        context.answer(info).context(sessionId, contextId),
     }),
     session: t.field({
       type: Session,
@@ -193,14 +204,3 @@ builder.queryFields((t) => ({
       service.executions(principal, filter, { first, after }),
   }),
 }));
-
-builder.mutationField('interrupt', (t) =>
-  t.field({
-    type: Execution,
-    description:
-      'Interrupts a queued or running execution, and waits until it has ended, for at most INTERRUPT_GRACE_MS and 4 s. The session keeps its variables. The returned status shows the result: INTERRUPTED if it was running, CANCELLED if it was queued, its former status if it had already ended, or RUNNING if its code ignores the interrupt (`restartKernel` then ends it). Repeating the call does no harm.',
-    args: { executionId: t.arg.id({ required: true, description: 'The execution.' }) },
-    resolve: (_root, { executionId }, { service, principal }) =>
-      service.interrupt(principal, executionId),
-  }),
-);

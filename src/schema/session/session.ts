@@ -3,6 +3,7 @@ import type { Session as SessionRow } from '../../domain/session.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 import { Worker } from '../pool/worker.ts';
+import { Context } from './sessionContext.ts';
 
 export const Session = builder.objectRef<SessionRow>('Session').implement({
   description:
@@ -52,7 +53,15 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
         'Why the session ended: released, idle, expired, worker-lost or shutdown. Null while it is open.',
     }),
     kernelRestarts: t.exposeInt('kernelRestarts', {
-      description: 'How often its kernel was replaced. Each time, its variables were lost.',
+      description:
+        'How often the kernel of its default context was replaced. Each time, its variables were lost.',
+    }),
+    contexts: t.field({
+      type: [Context],
+      description: 'Its open contexts, the default one first. Empty once the session has ended.',
+      resolve: async (session, _args, context, info) => [
+        ...(await context.answer(info).contexts(session)),
+      ],
     }),
     worker: t.field({
       type: Worker,
@@ -98,9 +107,12 @@ builder.mutationField('restartKernel', (t) =>
   t.field({
     type: Session,
     description:
-      "Replaces the kernel of the user's open session, and answers when the new one is ready. Variables are lost, and files stay. A running execution ends as INTERRUPTED.",
-    args: { userUuid: t.arg.string({ required: true, description: 'The user.' }) },
-    resolve: (_root, { userUuid }, { service, principal }) =>
-      service.restartKernel(principal, userUuid),
+      "Replaces a kernel of the user's open session, and answers when the new one is ready. The variables of its context are lost, and files stay. An execution that runs in it ends as INTERRUPTED.",
+    args: {
+      userUuid: t.arg.string({ required: true, description: 'The user.' }),
+      contextId: t.arg.id({ description: 'Whose kernel. Null: that of the default context.' }),
+    },
+    resolve: (_root, { userUuid, contextId }, { service, principal }) =>
+      service.restartKernel(principal, userUuid, contextId),
   }),
 );

@@ -6,10 +6,11 @@
  */
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionFiles } from '../../domain/executionFiles.ts';
-import type { SessionId, WorkerId } from '../../domain/ids.ts';
+import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
+import { type ContextView, defaultView, viewOf } from '../contexts/contextView.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
@@ -26,6 +27,10 @@ import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
 export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | 'listItems'> {
   /** Null if there is no such session, or if it belongs to another tenant. Not counted. */
   session(id: SessionId): Promise<Session | null>;
+  /** The context in which an execution of the session ran. Null: the default one. Not counted. */
+  context(sessionId: SessionId, id: ContextId | null): Promise<ContextView | null>;
+  /** The open contexts of the session, the default one first. Empty once it has ended. Not counted. */
+  contexts(session: Session): Promise<readonly ContextView[]>;
   /** Null if there is no such worker. Not counted. */
   worker(id: WorkerId): Promise<Worker | null>;
   /** When the session ends by itself. Not counted. */
@@ -101,6 +106,18 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
 
   return {
     session: (id) => load.session.load(id),
+    context: async (sessionId, id) => {
+      if (id !== null) {
+        const context = await load.context.load(id);
+        return context && viewOf(context);
+      }
+      const session = await load.session.load(sessionId);
+      return session && defaultView(session);
+    },
+    contexts: async (session) =>
+      session.closedAt === null
+        ? [defaultView(session), ...(await load.openContexts.load(session.id)).map(viewOf)]
+        : [],
     worker: (id) => load.worker.load(id),
     sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),

@@ -1,6 +1,7 @@
 /** Combines the single reads of an answer into one read for each kind. */
 import DataLoader from 'dataloader';
-import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Context } from '../../domain/context.ts';
+import type { ContextId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -12,6 +13,8 @@ import type { AnswerReads } from './answerReads.ts';
  */
 export interface AnswerLoaders {
   readonly session: DataLoader<SessionId, Session | null, string>;
+  readonly context: DataLoader<ContextId, Context | null, string>;
+  readonly openContexts: DataLoader<SessionId, readonly Context[], string>;
   readonly worker: DataLoader<WorkerId, Worker | null, string>;
   readonly lastActiveAt: DataLoader<Session, Date>;
   readonly code: DataLoader<ExecutionId, string | null>;
@@ -21,6 +24,8 @@ export interface AnswerLoaders {
 export function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
   return {
     session: freshLoader(byId, reads.sessions),
+    context: freshLoader(byId, reads.contexts),
+    openContexts: freshLoader(byId, reads.openContexts),
     worker: freshLoader(byId, reads.workers),
     lastActiveAt: new DataLoader(reads.lastActiveAt),
     code: new DataLoader(reads.codes),

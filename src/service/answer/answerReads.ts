@@ -1,5 +1,6 @@
 /** The reads for an answer. Each reads any number of things of one kind at once. */
-import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
+import type { Context } from '../../domain/context.ts';
+import type { ContextId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
@@ -10,6 +11,10 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 export interface AnswerReads {
   /** Null if there is no such session, or if it belongs to another tenant. */
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
+  /** Null if there is no such context. The default context of a session is none of these. */
+  contexts(ids: readonly ContextId[]): Promise<readonly (Context | null)[]>;
+  /** The open contexts of each session, without the default one, oldest first. */
+  openContexts(ids: readonly SessionId[]): Promise<readonly (readonly Context[])[]>;
   /** Null if there is no such worker. */
   workers(ids: readonly WorkerId[]): Promise<readonly (Worker | null)[]>;
   /** The times at which the session ends by itself. Reads nothing. */
@@ -43,6 +48,11 @@ export function createAnswerReads(
       expiresAt: session.closedAt === null ? expiryOf(session, config.sessionMaxLifeMs) : null,
       idleTimeoutMs: session.idleTimeoutMs ?? config.sessionIdleTimeoutMs,
     }),
+    contexts: async (ids) => inOrder(ids, await queries.contexts(ids)),
+    openContexts: async (ids) => {
+      const contexts = await queries.openContextsOf(ids);
+      return ids.map((id) => contexts.filter(({ sessionId }) => sessionId === id));
+    },
     workers: async (ids) => inOrder(ids, await queries.workers(ids)),
     lastActiveAt: async (sessions) => {
       const times = await queries.lastActivity(sessions.map(({ id }) => id));

@@ -5,7 +5,7 @@
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
-import type { ExecutionId } from '../../domain/ids.ts';
+import type { ContextId, ExecutionId } from '../../domain/ids.ts';
 import { requestFacts } from '../../domain/requestFacts.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
@@ -14,7 +14,8 @@ import {
   LimitError,
   type StreamAppend,
 } from '../../events/store/eventStore.ts';
-import { DEFAULT_LANE } from '../../worker/lanes/laneKey.ts';
+import { laneOf } from '../../worker/lanes/laneKey.ts';
+import { contextNamed } from '../contexts/openContext.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
 import type { RequestHashes } from './requestHash.ts';
@@ -32,7 +33,7 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ * @throws NOT_FOUND for a context that is not open; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -45,11 +46,12 @@ export async function acceptExecution(
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
+    const context = await contextNamed(deps, { tenant, userUuid }, request.contextId);
     return await inSession(
       deps,
       { tenant, userUuid },
       {
-        open: (session) => requestIn(deps, session, request),
+        open: (session) => requestIn(deps, session, request, context?.id ?? null),
         fresh: (opening) => openAndRequest(deps, tenant, opening, request),
         waitForWorkerMs: request.waitForWorkerMs,
         options: null,
@@ -82,16 +84,19 @@ async function requestIn(
   deps: AcceptDeps,
   session: Session,
   request: ValidRequest,
+  contextId: ContextId | null,
 ): Promise<Execution> {
   // One execution may run in addition to the queued ones.
   const maxUnfinished = deps.config.maxQueuedExecutions + 1;
   // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
   // gateways.
-  const unfinished = deps.pool.heldWorkers.get(session.workerId)?.unfinishedIn(DEFAULT_LANE) ?? 0;
+  const held = deps.pool.heldWorkers.get(session.workerId);
+  const unfinished = held?.unfinishedIn(laneOf({ contextId })) ?? 0;
   if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
   // Something else may have opened the session after a loss. Its first execution tells of the loss.
-  const stateLost = session.followsLoss && !(await deps.sessions.hasExecution(session));
-  const append = requestAppend(deps, session.tenant, session, request, stateLost);
+  const tellsLoss = contextId === null && session.followsLoss;
+  const stateLost = tellsLoss && !(await deps.sessions.hasExecution(session));
+  const append = requestAppend(deps, session, request, { contextId, stateLost });
   deps.onAccepting(append.id);
   try {
     const { states } = await deps.database.store.commit({
@@ -113,7 +118,7 @@ function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
   const queued = unfinished - 1;
   return new DomainError(
     'QUEUE_FULL',
-    `This session already has ${queued} queued executions, and at most ${limit} are allowed. Wait until some have finished.`,
+    `This context of the session already has ${queued} queued executions, and at most ${limit} are allowed. Wait until some have finished.`,
     { limit, queued, retryAfterMs: RETRY_AFTER_MS },
   );
 }
@@ -124,8 +129,9 @@ async function openAndRequest(
   { sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
-  const session = { id: sessionId, workerId: worker.id };
-  const append = requestAppend(deps, tenant, session, request, followsLoss);
+  const session = { id: sessionId, workerId: worker.id, tenant };
+  const facts = { contextId: null, stateLost: followsLoss };
+  const append = requestAppend(deps, session, request, facts);
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
     streams: [...streams, append],
@@ -136,10 +142,9 @@ async function openAndRequest(
 
 function requestAppend(
   deps: AcceptDeps,
-  tenant: string,
-  session: Pick<Session, 'id' | 'workerId'>,
+  { id: sessionId, workerId, tenant }: Pick<Session, 'id' | 'workerId' | 'tenant'>,
   request: ValidRequest,
-  stateLost: boolean,
+  { contextId, stateLost }: Pick<Execution, 'contextId' | 'stateLost'>,
 ): Extract<StreamAppend, { stream: 'execution' }> {
   const executionId = deps.newId<ExecutionId>();
   const { userUuid, code, codeSha256, codeBytes, timeoutMs, idempotencyKey } = request;
@@ -148,8 +153,8 @@ function requestAppend(
       type: 'RequestExecution',
       at: deps.now().toISOString(),
       executionId,
-      sessionId: session.id,
-      workerId: session.workerId,
+      sessionId,
+      workerId,
       tenant,
       userUuid,
       code,
@@ -159,6 +164,7 @@ function requestAppend(
       maxOutputBytes: deps.config.maxOutputBytes,
       idempotencyKey,
       stateLost,
+      ...(contextId !== null && { contextId }),
     },
     null,
   );

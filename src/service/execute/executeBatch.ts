@@ -15,7 +15,10 @@ const MAX_CELLS = 64;
 
 export interface BatchRequest {
   readonly userUuid: string;
-  readonly cells: readonly Pick<ExecuteRequest, 'code' | 'timeoutMs' | 'idempotencyKey'>[];
+  readonly cells: readonly Pick<
+    ExecuteRequest,
+    'code' | 'contextId' | 'timeoutMs' | 'idempotencyKey'
+  >[];
   /** Whether the batch ends with the first cell whose status is not OK. True by default. */
   readonly stopOnError?: boolean | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;

@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
+import type { ContextId } from '../../domain/ids.ts';
+import { parseContextId } from '../contexts/openContext.ts';
 import {
   refuse,
   validateName,
@@ -19,6 +21,7 @@ const MIN_TIMEOUT_MS = 1;
 export interface ExecuteRequest {
   readonly userUuid: string;
   readonly code: string;
+  readonly contextId?: string | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -30,12 +33,14 @@ export interface ValidRequest {
   readonly code: string;
   readonly codeSha256: string;
   readonly codeBytes: number;
+  /** As the request names it. Null: the default context. */
+  readonly contextId: ContextId | null;
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
   readonly waitForWorkerMs: number;
 }
 
-/** @throws BAD_USER_INPUT */
+/** @throws BAD_USER_INPUT; NOT_FOUND for a context that cannot exist */
 export function validateRequest(request: ExecuteRequest, config: Config): ValidRequest {
   const userUuid = validateUserUuid(request.userUuid);
   const { code } = request;
@@ -52,6 +57,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     // Code with lone surrogates is hashed as JSON: in UTF-8, all lone surrogates look alike.
     codeSha256: createHash('sha256').update(hashable(code)).digest('hex'),
     codeBytes,
+    contextId: parseContextId(request.contextId),
     timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
       min: MIN_TIMEOUT_MS,
       max: config.maxExecutionTimeoutMs,

@@ -31,6 +31,12 @@ export interface Lanes {
   /** The jobs that have begun. */
   running(): Job[];
   countIn(key: LaneKey): number;
+  /** The lane of this name. Undefined: nothing of it is left to continue or to report. */
+  at(key: LaneKey): Lane | undefined;
+  /** The same; it is made if need be. */
+  made(key: LaneKey): Lane;
+  /** Forgets a lane without jobs, with all that was to be reported in it. Not the default lane. */
+  forget(key: LaneKey): void;
   find(id: string): Job | undefined;
   /** The lane that the unfinished execution is in. */
   laneOf(id: string): Lane | undefined;
@@ -61,6 +67,8 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
 
   /** A lane that has nothing left is forgotten when the next one is made. The default lane always stays. */
   function made(key: LaneKey): Lane {
+    const known = lanes.get(key);
+    if (known) return known;
     for (const [each, lane] of lanes) if (lane !== defaultLane && lane.isIdle) lanes.delete(each);
     const lane = createLane(NO_PROGRESS);
     lanes.set(key, lane);
@@ -68,7 +76,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   }
 
   function put(job: Job, key: LaneKey): Lane {
-    const lane = lanes.get(key) ?? made(key);
+    const lane = made(key);
     places.set(job.execution.id, { job, lane });
     lane.add(job);
     return lane;
@@ -92,6 +100,11 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
       return jobs;
     },
     countIn: (key) => lanes.get(key)?.count ?? 0,
+    at: (key) => lanes.get(key),
+    made,
+    forget: (key) => {
+      if (key !== DEFAULT_LANE) lanes.delete(key);
+    },
     find: (id) => places.get(id)?.job,
     laneOf: (id) => places.get(id)?.lane,
     add: (next) => {

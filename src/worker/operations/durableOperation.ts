@@ -2,6 +2,8 @@ import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { RequestRule } from '../../events/queries/commandQueries.ts';
 import type { CallAgent } from '../../kernel/calls/createAgentCalls.ts';
+import type { ContextNews } from '../contexts/contextNews.ts';
+import type { WorkerContexts } from '../contexts/workerContexts.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Job } from '../storing/batch.ts';
 
@@ -19,7 +21,10 @@ export interface DurableOperation extends RequestRule {
 
 /** What a durable operation may do with the held worker. */
 export interface OperatedWorker {
-  readonly lanes: Pick<Lanes, 'find' | 'progressOf'>;
+  readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'at'>;
+  readonly contexts: Pick<WorkerContexts, 'get' | 'isOpen'>;
+  /** Records what the agent reports of a context only by its answer. */
+  readonly contextNews: Pick<ContextNews, 'ready' | 'ended' | 'kernelReplaced'>;
   readonly call: CallAgent;
   /** False: this gateway no longer acts for the worker, or the agent was restarted. */
   readonly isActing: boolean;
@@ -27,6 +32,7 @@ export interface OperatedWorker {
   endHoldBack(id: ExecutionId): boolean;
   /** Ends one of its jobs as CANCELLED; its code is never sent. */
   cancel(job: Job): void;
+  readonly now: () => Date;
 }
 
 type EventOf<Type extends DomainEvent['type']> = Extract<DomainEvent, { readonly type: Type }>;

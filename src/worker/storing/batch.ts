@@ -4,8 +4,9 @@
  * this, so the order stays.
  */
 
+import type { ContextCommand } from '../../domain/context.ts';
 import type { Ending, Execution } from '../../domain/execution.ts';
-import type { ExecutionId } from '../../domain/ids.ts';
+import type { ContextId, ExecutionId } from '../../domain/ids.ts';
 import type { Output } from '../../domain/output.ts';
 import { outputSize } from '../../domain/outputSize.ts';
 import type { KernelRestartReason } from '../../domain/session.ts';
@@ -41,6 +42,8 @@ export interface Batch {
     readonly reason: KernelRestartReason;
     readonly executionId: ExecutionId | null;
   }[];
+  /** What has become of contexts beside the default one, in order. */
+  readonly contextFacts: { readonly contextId: ContextId; readonly command: ContextCommand }[];
   /** Roughly the number of bytes to store. The limits for flushing early and for pausing the channel refer to it. */
   size: number;
   /** The highest seq of the agent in this batch. Null: no message had a seq. */
@@ -48,7 +51,7 @@ export interface Batch {
 }
 
 export function emptyBatch(): Batch {
-  return { segments: [], kernelRestarts: [], size: 0, seq: null };
+  return { segments: [], kernelRestarts: [], contextFacts: [], size: 0, seq: null };
 }
 
 /** The batch's segment for `job`. It is created if there is none. */

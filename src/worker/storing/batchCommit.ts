@@ -1,15 +1,38 @@
 /** Turns a batch into one commit of the event store. Pure. */
 
+import {
+  type Context,
+  type ContextEvent,
+  decideContext,
+  evolveContext,
+} from '../../domain/context.ts';
 import { decideExecution } from '../../domain/execution.ts';
+import type { ContextId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import type { Commit, StreamAppend } from '../../events/store/eventStore.ts';
 import type { Batch, Segment } from './batch.ts';
 
-/** @param session the worker's session as last stored; null for a worker that has none yet. */
-export function batchCommit(batch: Batch, session: Session | null): Commit {
+/** What of a worker is not an execution, as last stored. */
+export interface StoredWorker {
+  /** Null: it has none yet. */
+  readonly session: Session | null;
+  /** An open context of it. */
+  context(id: ContextId): Context | undefined;
+}
+
+/** For a worker that has ended: only its executions are left. */
+export const ENDED_WORKER: StoredWorker = { session: null, context: () => undefined };
+
+export function batchCommit(batch: Batch, { session, context }: StoredWorker): Commit {
   const streams: StreamAppend[] = batch.segments.map(executionAppend).filter(hasEvents);
   if (session !== null) streams.push(...[sessionAppend(batch, session)].filter(hasEvents));
+  const ids = new Set(batch.contextFacts.map(({ contextId }) => contextId));
+  for (const id of ids) {
+    const state = context(id);
+    // Without a state it has ended, with its session or before.
+    if (state) streams.push(...[contextAppend(batch, state)].filter(hasEvents));
+  }
   return { streams, outputs: batch.segments.flatMap(outputItems) };
 }
 
@@ -41,6 +64,18 @@ function sessionAppend(batch: Batch, session: Session): StreamAppend {
     ),
   );
   return { stream: 'session', id: session.id, state: session, events };
+}
+
+function contextAppend({ contextFacts }: Batch, state: Context): StreamAppend {
+  const events: ContextEvent[] = [];
+  let after = state;
+  for (const { contextId, command } of contextFacts) {
+    if (contextId !== state.id) continue;
+    const next = decideContext(command, after);
+    after = next.reduce(evolveContext, after);
+    events.push(...next);
+  }
+  return { stream: 'context', id: state.id, state, events };
 }
 
 function hasEvents(append: StreamAppend): boolean {

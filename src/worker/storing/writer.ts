@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
+import type { Context } from '../../domain/context.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
@@ -17,8 +18,8 @@ import {
   FencedError,
 } from '../../events/store/eventStore.ts';
 import { createAlarm } from './alarm.ts';
-import { type Batch, emptyBatch, type Segment } from './batch.ts';
-import { batchCommit } from './batchCommit.ts';
+import { type Batch, emptyBatch } from './batch.ts';
+import { batchCommit, type StoredWorker } from './batchCommit.ts';
 import { FLUSH_DELAY_MS, flushDelayMs } from './flushDelay.ts';
 
 /** When this much is unstored, it is stored immediately. */
@@ -35,14 +36,15 @@ const CONFLICT_DELAY_MS = 20;
 export interface WriterDeps {
   readonly store: EventStore;
   readonly logger: Logger;
-  readonly session: () => Session | null;
+  readonly stored: () => StoredWorker;
   /** The cursor to store with the batch, without its `seq`. */
   readonly cursor: () => Omit<Cursor, 'seq'>;
   /** Reads the states again that somebody else may have changed. */
-  readonly reload: (segments: readonly Segment[]) => Promise<void>;
+  readonly reload: (batch: Batch) => Promise<void>;
   readonly onStored: (stored: {
     readonly seq: number | null;
     readonly session: Session | null;
+    readonly contexts: readonly Context[];
   }) => void;
   /** Called when another gateway holds the worker. Nothing more is written. */
   readonly onFenced: () => void;
@@ -76,8 +78,12 @@ export function createWriter(deps: WriterDeps, storedSeq: number): Writer {
   let storedAdditions = 0;
 
   // A message that adds only its `seq` waits for one that stores something. The agent keeps it meanwhile.
-  const isEmpty = () => batch.segments.length === 0 && batch.kernelRestarts.length === 0;
-  const isDue = () => batch.size >= FLUSH_BYTES || batch.segments.some(({ end }) => end !== null);
+  const isEmpty = () =>
+    batch.segments.length + batch.kernelRestarts.length + batch.contextFacts.length === 0;
+  const isDue = () =>
+    batch.size >= FLUSH_BYTES ||
+    batch.contextFacts.length > 0 ||
+    batch.segments.some(({ end }) => end !== null);
 
   async function storeDue(): Promise<void> {
     do {
@@ -158,7 +164,7 @@ async function storeUntilDone(
         stopped.abort();
         deps.onFenced();
       } else if (error instanceof ConcurrencyError) {
-        await deps.reload(taken.segments);
+        await deps.reload(taken);
         await pause(CONFLICT_DELAY_MS, stopped.signal);
       } else {
         deps.logger.error({ error: messageOf(error) }, 'could not store output; trying again');
@@ -169,18 +175,20 @@ async function storeUntilDone(
 }
 
 async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {
-  const { streams, outputs } = batchCommit(taken, deps.session());
+  const { streams, outputs } = batchCommit(taken, deps.stored());
   const committed = await deps.store.commit({ streams, ...(outputs ? { outputs } : {}), cursor });
   const executions = new Map<ExecutionId, Execution>();
+  const contexts: Context[] = [];
   let session: Session | null = null;
   committed.states.forEach((state, index) => {
     const append = streams[index];
     if (append?.stream === 'execution') executions.set(append.id, state as Execution);
     else if (append?.stream === 'session') session = state as Session;
+    else if (append?.stream === 'context') contexts.push(state as Context);
   });
   for (const { job, outputs: stored, end } of taken.segments) {
     job.execution = executions.get(job.execution.id) ?? job.execution;
     job.nextSeq += stored.length + (end === null ? 0 : 1);
   }
-  deps.onStored({ seq: taken.seq, session });
+  deps.onStored({ seq: taken.seq, session, contexts });
 }

@@ -11,6 +11,8 @@ export const health = operation({
       status: z.literal('ok'),
       boot_id: z.string(),
       kernel: z.enum(['idle', 'busy', 'restarting']),
+      /** What it can do beyond the first release. Older agents do not send it. */
+      features: z.array(z.string()).default([]),
     })
-    .transform(({ boot_id: bootId, kernel }) => ({ bootId, kernel })),
+    .transform(({ boot_id: bootId, kernel, features }) => ({ bootId, kernel, features })),
 });

@@ -1,0 +1,56 @@
+/**
+ * What a request may ask beside its code. A field with its default is left out of the event, so the event of plain code
+ * is the one that releases without these fields record.
+ */
+import type { ContextId } from './ids.ts';
+
+export type Language = 'PYTHON' | 'BASH';
+
+/** The size of a terminal, in characters. */
+export interface Terminal {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface ExecutionOptions {
+  /** Left out for Python. */
+  readonly language?: 'BASH';
+  /** Left out for the session's default context, and for commands, which have none. */
+  readonly contextId?: ContextId;
+  /** Absolute. Left out: where the context or the home is. */
+  readonly workingDirectory?: string;
+  /** Sorted. The values are in no event. Left out if there are none. */
+  readonly environmentVariableNames?: readonly string[];
+  /** Whether it may wait for input. Left out if not. */
+  readonly allowInput?: true;
+  /** Whether a command keeps its session from falling idle. Left out if not; cells always do. */
+  readonly keepAlive?: true;
+  /** Left out if a command has no terminal. */
+  readonly pty?: Terminal;
+  /** Whether what is queued behind it is cancelled when it does not end OK. Left out if not. */
+  readonly stopOnError?: true;
+}
+
+/** What only whoever runs it needs. It is one column, null for plain code. */
+export type StoredOptions = Pick<
+  ExecutionOptions,
+  'workingDirectory' | 'environmentVariableNames' | 'allowInput' | 'pty' | 'stopOnError'
+>;
+
+/** @returns null if the request asks for none of them */
+export function storedOptions(options: ExecutionOptions): StoredOptions | null {
+  const { workingDirectory, environmentVariableNames, allowInput, pty, stopOnError } = options;
+  const stored = {
+    ...(workingDirectory !== undefined && { workingDirectory }),
+    ...(environmentVariableNames && { environmentVariableNames }),
+    ...(allowInput && { allowInput }),
+    ...(pty && { pty }),
+    ...(stopOnError && { stopOnError }),
+  };
+  return Object.keys(stored).length === 0 ? null : stored;
+}
+
+/** Whether a session is not idle while this runs. */
+export function keepsAlive({ language, keepAlive }: ExecutionOptions): boolean {
+  return language !== 'BASH' || keepAlive === true;
+}

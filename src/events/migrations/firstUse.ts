@@ -1,0 +1,92 @@
+/**
+ * The first use of what gateways of the former release would do wrongly. They would run a command as Python, and code of
+ * a context in the default kernel, because they do not look at fields that they do not know. So the first request with
+ * such a field makes them stop: from then on, the database is too new for them. A rolling update in which nobody uses
+ * these fields stops no gateway.
+ *
+ * A gateway of the former release that was paused all the while has lost its leases. When it goes on, it notices within
+ * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
+ */
+import { pause } from '../../async/pause.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { Client } from '../connection/client.ts';
+
+/** The first schema version whose gateways know the options of executions (`domain/executionOptions.ts`). */
+export const OPTIONS_VERSION = 12;
+/**
+ * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too
+ * old (`watchCompatibility`); one more second is for its query.
+ */
+const NOTICED_MS = 3_000;
+/** Longer than all of them need to stop: 2 s to notice, and another 2 s until the lease of one that was killed expires. */
+const WAIT_LIMIT_MS = 5_000;
+const LOOK_INTERVAL_MS = 200;
+const RETRY_AFTER_MS = 1_000;
+
+export interface FirstUse {
+  /**
+   * Resolves when no gateway that does not know the options of executions can be at work any more. After the first time,
+   * it asks nobody.
+   * @throws POOL_INITIALIZING while such a gateway is alive
+   */
+  allow(): Promise<void>;
+}
+
+export function createFirstUse(client: Client): FirstUse {
+  let isAllowed = false;
+  let looking: Promise<void> | null = null;
+
+  async function look(): Promise<void> {
+    await raise(client);
+    const limit = performance.now() + WAIT_LIMIT_MS;
+    while (!(await isClear(client))) {
+      if (performance.now() > limit) throw formerGateway();
+      await pause(LOOK_INTERVAL_MS, new AbortController().signal);
+    }
+    isAllowed = true;
+  }
+
+  return {
+    allow: async () => {
+      if (isAllowed) return;
+      looking ??= look().finally(() => {
+        looking = null;
+      });
+      await looking;
+    },
+  };
+}
+
+/** Keeps gateways that are too old from starting, and makes those that run stop. */
+async function raise({ sql, answered }: Client): Promise<void> {
+  await answered(sql`
+    UPDATE schema_versions SET compatible_from = ${OPTIONS_VERSION}, raised_at = clock_timestamp()
+    WHERE version = (SELECT max(version) FROM schema_versions) AND compatible_from < ${OPTIONS_VERSION}`);
+}
+
+/**
+ * A database that was made by a release which knows the options never had a gateway that was just starting when they
+ * were first used, so there is nothing to wait for.
+ */
+async function isClear({ sql, answered }: Client): Promise<boolean> {
+  const [row] = await answered(sql<{ isClear: boolean }[]>`
+    SELECT NOT EXISTS (
+      SELECT FROM leases l
+      LEFT JOIN gateway_releases r ON l.name = 'gateway-' || r.gateway_id AND l.epoch = r.epoch
+      WHERE l.name = 'gateway-' || l.holder AND l.expires_at > clock_timestamp()
+        AND (r.version IS NULL OR r.version < ${OPTIONS_VERSION})
+    ) AND (
+      (SELECT min(version) FROM schema_versions) >= ${OPTIONS_VERSION}
+      OR (SELECT coalesce(max(raised_at), '-infinity') FROM schema_versions)
+        < clock_timestamp() - ${NOTICED_MS} * interval '1 ms'
+    ) AS is_clear`);
+  return row?.isClear === true;
+}
+
+function formerGateway(): DomainError {
+  return new DomainError(
+    'POOL_INITIALIZING',
+    'A gateway of the former release, which does not know this kind of request, is still stopping. Send the request again.',
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { KERNEL_TIMEOUT_MS, operation } from '../operation.ts';
+
+interface MakeContext {
+  readonly contextId: string;
+  /** The absolute path of the folder in which its kernels begin. Null: the home. */
+  readonly workingDirectory: string | null;
+}
+
+/** Makes a context, unless it is there. The agent answers when its kernel is ready. */
+export const contexts = operation({
+  method: 'POST',
+  timeoutMs: KERNEL_TIMEOUT_MS,
+  request: ({ contextId, workingDirectory }: MakeContext) => ({
+    context_id: contextId,
+    working_directory: workingDirectory,
+  }),
+  answer: z
+    .object({ kernel_generation: z.number() })
+    .transform(({ kernel_generation: kernelGeneration }) => ({ kernelGeneration })),
+});

@@ -1,0 +1,52 @@
+/** Contexts end with their session. The default context has no stream, and ends without a trace of its own. */
+import { type Context, decideContext } from '../domain/context.ts';
+import type { CloseReason } from '../domain/session.ts';
+import type { Worker } from '../domain/worker.ts';
+import type { Database } from '../events/database.ts';
+import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
+
+/** The end of a context whose session is closed for this reason. */
+export function appendContextEnd(state: Context, reason: CloseReason, at: string) {
+  const events = decideContext({ type: 'EndContext', at, reason }, state);
+  return { stream: 'context', id: state.id, state, events } as const;
+}
+
+export interface EndLeftContextsDeps {
+  readonly database: Database;
+  readonly now: () => Date;
+}
+
+/**
+ * Ends the contexts that were created while their session's end was being recorded. The commit of a creation requires
+ * an open session, so there are none after this.
+ */
+export async function endLeftContexts(
+  { database: { queries, store }, now }: EndLeftContextsDeps,
+  worker: Worker,
+): Promise<void> {
+  await decideAndCommit(store, {
+    load: () => queries.openContextsOfWorker(worker.id),
+    decide: (contexts) => {
+      const at = now().toISOString();
+      const reason = reasonOf(worker);
+      return commitChanges({
+        streams: contexts.map((context) => appendContextEnd(context, reason, at)),
+      });
+    },
+  });
+}
+
+/** Why the session of an ended worker was closed. */
+function reasonOf({ endReason }: Worker): CloseReason {
+  switch (endReason) {
+    case 'released':
+    case 'idle':
+    case 'expired':
+    case 'shutdown':
+      return endReason;
+    case 'recycled':
+      return 'idle';
+    default:
+      return 'worker-lost';
+  }
+}

@@ -1,0 +1,79 @@
+import { type Context, type ContextEvent, evolveContext } from '../../domain/context.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { ContextId } from '../../domain/ids.ts';
+import type { ExecuteRequest } from '../../kernel/execution/executeRequest.ts';
+import type { LaneKey } from '../lanes/laneKey.ts';
+
+/** The open contexts of one worker beside the default one, as they are recorded. */
+export interface WorkerContexts {
+  /** Undefined: it has ended, or is none of this worker's. */
+  get(id: string): Context | undefined;
+  /** When the kernel of this lane was last replaced. Null: never, or it is no context's lane. */
+  kernelRestartedAt(lane: LaneKey): Date | null;
+  /** Whether its kernel is ready, which may not be recorded yet. */
+  isReady(id: ContextId): boolean;
+  /** The agent has reported that its kernel is ready. */
+  nowReady(id: ContextId): void;
+  /** It has ended, which may not be recorded yet. */
+  nowEnded(id: ContextId): void;
+  /** Whether it has not ended, also not just now. */
+  isOpen(id: ContextId): boolean;
+  /** Whether the execution's context is open or the default one. Once it is not, no code may be sent for it. */
+  isOpenFor(execution: Execution): boolean;
+  /** Whether the execution's code may be sent: its context has a kernel, and is not being deleted. */
+  mayRun(execution: Execution): boolean;
+  /** What the agent must know of the execution's context. */
+  namedIn(execution: Execution): Pick<ExecuteRequest, 'context'>;
+  /** Takes the state that was read, or that a commit gave. */
+  put(context: Context): void;
+  /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
+  fold(recorded: RecordedEvent): void;
+  /** Reads the states again. */
+  reload(ids: readonly ContextId[]): Promise<void>;
+}
+
+/** @param read the contexts that are open when this gateway begins to act for the worker */
+export function createWorkerContexts(
+  read: readonly Context[],
+  reloadContexts: (ids: readonly ContextId[]) => Promise<readonly Context[]>,
+): WorkerContexts {
+  const open = new Map<string, Context>(read.map((context) => [context.id, context]));
+  const ready = new Set<string>();
+  const ended = new Set<string>();
+
+  function put(context: Context): void {
+    if (context.endedAt === null) open.set(context.id, context);
+    else for (const each of [open, ready, ended]) each.delete(context.id);
+  }
+
+  const isOpen = (id: string) => open.has(id) && !ended.has(id);
+  const isReady = (id: string) => open.get(id)?.readyMs != null || ready.has(id);
+  const nameOf = (id: ContextId) => ({
+    id,
+    workingDirectory: open.get(id)?.workingDirectory ?? null,
+  });
+
+  return {
+    get: (id) => open.get(id),
+    kernelRestartedAt: (lane) => open.get(lane)?.kernelRestartedAt ?? null,
+    isReady,
+    nowReady: (id) => ready.add(id),
+    nowEnded: (id) => ended.add(id),
+    isOpen,
+    isOpenFor: ({ contextId }) => contextId === null || isOpen(contextId),
+    mayRun: ({ contextId }) =>
+      contextId === null || (isReady(contextId) && open.get(contextId)?.status !== 'ENDING'),
+    namedIn: ({ contextId }) => (contextId === null ? {} : { context: nameOf(contextId) }),
+    put,
+    fold: ({ streamKind, streamId, version, event }) => {
+      if (streamKind !== 'context') return;
+      const before = open.get(streamId) ?? null;
+      if (version === (before?.version ?? 0) + 1) put(evolveContext(before, event as ContextEvent));
+    },
+    reload: async (ids) => {
+      if (ids.length === 0) return;
+      for (const context of await reloadContexts(ids)) put(context);
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import type { ContextId } from '../../domain/ids.ts';
+import { durableOperation } from './durableOperation.ts';
+import { endContext } from './endContext.ts';
+
+/** Ends the context. The agent reports the ends of its executions and of itself on the channel, too. */
+export const deleteContext = durableOperation({
+  request: 'ContextDeleteRequested',
+  answer: { type: 'ContextEnded', answers: 'all' },
+  carryOut: async (worker, { streamId, metadata: { eventId: requestId } }) => {
+    const contextId = streamId as ContextId;
+    await worker.call('delete_context', { contextId, requestId });
+    await endContext(worker, contextId, { reason: 'deleted', requestId });
+  },
+});

@@ -1,0 +1,246 @@
+/** Contexts as callers of the service see them, at two gateways. The workers are programmed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { WORKER_HOME } from '../../src/domain/worker.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const MAX_CONTEXTS = 4;
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-contexts-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({
+    database: await db.open(),
+    runtime: workers.runtime,
+    socketDir,
+    settings: { MAX_CONTEXTS: String(MAX_CONTEXTS), MAX_QUEUED_EXECUTIONS: '2' },
+  });
+const gateways = [await start(), await start()] as const;
+const [{ service: one }, { service: other }] = gateways;
+let user = 0;
+beforeEach(() => {
+  user += 1;
+  workers.hasNoKernels = false;
+});
+afterAll(async () => {
+  workers.letGo();
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const userUuid = () => `user-${user}`;
+const create = (more: { name?: string; workingDirectory?: string } = {}, service = one) =>
+  service.createContext(PRINCIPAL, { userUuid: userUuid(), ...more });
+const run = (contextId?: string, code = '1', service = one) =>
+  service.execute(PRINCIPAL, { userUuid: userUuid(), code, contextId });
+const list = (service = one) => service.contexts(PRINCIPAL, userUuid());
+const remove = (id: string, service = one) => service.deleteContext(PRINCIPAL, userUuid(), id);
+
+describe('createContext', () => {
+  it('opens a session, whose default context has the id of the session', async () => {
+    expect(await list()).toEqual([]);
+    const context = await create({ name: 'a' });
+    const session = await one.session(PRINCIPAL, userUuid());
+    expect(context).toMatchObject({
+      name: 'a',
+      isDefault: false,
+      sessionId: session?.id,
+      workingDirectory: WORKER_HOME,
+      status: 'READY',
+    });
+    expect(await list(other)).toMatchObject([
+      { id: session?.id, isDefault: true, name: null, status: 'READY' },
+      { id: context.id, name: 'a' },
+    ]);
+    for (const id of [session?.id, context.id, undefined])
+      expect(await run(id)).toMatchObject({ status: 'OK', sessionId: session?.id });
+  });
+
+  it('gives the open context of the same name, also to calls at the same time at two gateways', async () => {
+    const made = await Promise.all(
+      [one, other, one, other].map((service) => create({ name: 'same' }, service)),
+    );
+    expect(new Set(made.map(({ id }) => id)).size).toBe(1);
+    expect(await list()).toHaveLength(2);
+    await remove(made[0]?.id ?? '');
+    expect((await create({ name: 'same' })).id).not.toBe(made[0]?.id);
+  });
+
+  it('refuses the name of an open context with another folder, and says which field differs', async () => {
+    await create({ name: 'same', workingDirectory: '.' });
+    await expect(create({ name: 'same', workingDirectory: '/tmp' }, other)).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'workingDirectory' },
+    });
+    await expect(create({ name: 'same', workingDirectory: WORKER_HOME })).resolves.toBeDefined();
+  });
+
+  it('makes at most MAX_CONTEXTS, however many gateways are asked at the same time', async () => {
+    await run();
+    const calls = Array.from({ length: MAX_CONTEXTS + 4 }, (_, n) =>
+      create({}, n % 2 === 0 ? one : other),
+    );
+    const made = await Promise.allSettled(calls);
+    const refused = made.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(4);
+    for (const each of refused)
+      expect(each).toMatchObject({
+        reason: { code: 'CONTEXT_LIMIT', details: { limit: MAX_CONTEXTS } },
+      });
+    const [, first] = await list();
+    expect(await remove(first?.id ?? '', other)).toBe(true);
+    await create();
+  });
+
+  it('says that no kernel could be started, and leaves the name free', async () => {
+    await run();
+    workers.hasNoKernels = true;
+    await expect(create({ name: 'b' })).rejects.toMatchObject({ code: 'CONTEXT_FAILED' });
+    workers.hasNoKernels = false;
+    expect(await create({ name: 'b' }, other)).toMatchObject({ status: 'READY' });
+  });
+
+  it('is refused in the session of a worker that is older than contexts', async () => {
+    const { workerId } = await run();
+    workers.makeOld();
+    await expect(create()).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringContaining('release'),
+    });
+    expect(await list()).toMatchObject([{ isDefault: true }]);
+    await one.release(PRINCIPAL, userUuid());
+    // The idle workers are as old, so others take their place.
+    await create();
+    expect((await one.session(PRINCIPAL, userUuid()))?.workerId).not.toBe(workerId);
+  });
+});
+
+describe('code in a context', () => {
+  it('runs beside that of others, and each context has a queue of its own', async () => {
+    workers.hold();
+    const [a, b] = [await create(), await create()];
+    const submit = (contextId?: string) =>
+      one.submit(PRINCIPAL, { userUuid: userUuid(), code: HOLD, contextId });
+    for (const context of [a.id, b.id, undefined]) {
+      for (let n = 0; n < 3; n += 1) await submit(context);
+      await expect(submit(context)).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+    }
+    const count = async (status: 'RUNNING' | 'QUEUED') =>
+      (await one.executions(PRINCIPAL, { userUuid: userUuid(), status }, {})).edges.length;
+    await expect.poll(() => count('RUNNING')).toBe(3);
+    workers.letGo();
+    await expect.poll(() => count('QUEUED')).toBe(0);
+    expect(await run(a.id, '2', other)).toMatchObject({ status: 'OK', contextId: a.id });
+  });
+
+  it.each(['nothing', '00000000-0000-7000-8000-000000000000'])(
+    'is refused in what is no context: %s',
+    async (id) => {
+      await expect(run(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      // No session was opened for it.
+      expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+    },
+  );
+
+  it('is refused in a context of another user, of an earlier session, and in a deleted one', async () => {
+    const { id } = await create();
+    user += 1;
+    await run();
+    await expect(run(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await remove(id)).toBe(false);
+    user -= 1;
+    const session = await one.session(PRINCIPAL, userUuid());
+    await one.release(PRINCIPAL, userUuid());
+    await run();
+    for (const ended of [id, session?.id])
+      await expect(run(ended)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const again = await create();
+    await remove(again.id);
+    await expect(run(again.id, '1', other)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is found by its key, also after the context has ended; the key holds for this context only', async () => {
+    const [a, b] = [await create(), await create()];
+    const keyed = (contextId?: string, service = one) =>
+      service.execute(PRINCIPAL, {
+        userUuid: userUuid(),
+        code: '1',
+        contextId,
+        idempotencyKey: 'k',
+      });
+    const first = await keyed(a.id);
+    for (const different of [b.id, undefined])
+      await expect(keyed(different, other)).rejects.toMatchObject({
+        code: 'IDEMPOTENCY_CONFLICT',
+        details: { different: ['contextId'] },
+      });
+    await remove(a.id);
+    expect(await keyed(a.id, other)).toMatchObject({ id: first.id });
+  });
+
+  it('of one batch may run in several contexts', async () => {
+    const { id } = await create();
+    const cells = [{ code: '1', contextId: id }, { code: '2' }];
+    const done = await one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
+    expect(done).toMatchObject([
+      { status: 'OK', contextId: id },
+      { status: 'OK', contextId: null },
+    ]);
+  });
+});
+
+describe('restartKernel', () => {
+  it('of a context loses the state of that context only', async () => {
+    const [a, b] = [await create(), await create()];
+    for (const id of [a.id, b.id, undefined]) await run(id);
+    await other.restartKernel(PRINCIPAL, userUuid(), a.id);
+    expect(await list()).toMatchObject([
+      { kernelRestarts: 0 },
+      { kernelRestarts: 1 },
+      { kernelRestarts: 0 },
+    ]);
+    const lost = [];
+    for (const id of [undefined, a.id, a.id, b.id]) lost.push((await run(id)).stateLost);
+    expect(lost).toEqual([false, true, false, false]);
+  });
+
+  it('of no open context is refused', async () => {
+    const { id } = await create();
+    await remove(id);
+    await expect(one.restartKernel(PRINCIPAL, userUuid(), id)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+});
+
+describe('deleteContext', () => {
+  it('is refused for the default context, and does nothing for one that is not there', async () => {
+    await run();
+    const session = await one.session(PRINCIPAL, userUuid());
+    await expect(remove(session?.id ?? '')).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'contextId' },
+    });
+    expect(await remove('nothing')).toBe(false);
+  });
+
+  it('may be asked for twice at the same time', async () => {
+    const { id } = await create();
+    expect(await Promise.all([remove(id), remove(id, other)])).toEqual([true, true]);
+    expect(await list()).toHaveLength(1);
+  });
+});
+
+it('the end of the session ends its contexts', async () => {
+  const { id } = await create();
+  await one.release(PRINCIPAL, userUuid());
+  expect(await list()).toEqual([]);
+  expect((await db.queries.contexts([id as never]))[0]).toMatchObject({ endReason: 'released' });
+});

@@ -1,0 +1,75 @@
+/** Work of many contexts at gateways that are killed meanwhile. Each call is repeated at the next gateway until it is answered. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { execute, restartKernel } from '../../testkit/interpreter.ts';
+import { askFiles } from './fileClient.ts';
+
+export interface Counter {
+  readonly user: string;
+  /** Null: the default context. */
+  readonly contextId: string | null;
+  readonly tag: string;
+}
+
+const COUNTS = 20;
+const LINES = [0, 1, 2];
+const FILE_BYTES = 200_000;
+const RESTART_PAUSE_MS = 200;
+const ATTEMPTS = 200;
+const ATTEMPT_PAUSE_MS = 100;
+const LIMIT_MS = 120_000;
+
+export function contextLoad(gateways: readonly TestGateway[]) {
+  /** The call's answer, from the first gateway that gives one. A failed expectation is no failure of the call. */
+  async function persist<T>(call: (at: TestGateway) => Promise<T>): Promise<T> {
+    let last: unknown;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const at = gateways[attempt % gateways.length];
+      if (!at) throw new Error('There are no gateways.');
+      try {
+        return await call(at);
+      } catch (error: unknown) {
+        last = error;
+        await delay(ATTEMPT_PAUSE_MS);
+      }
+    }
+    throw last;
+  }
+
+  return {
+    /** Counts in a context. Each step must see the one before it, and print nothing else. */
+    count: async ({ user, contextId, tag }: Counter): Promise<void> => {
+      for (let n = 1; n <= COUNTS; n += 1) {
+        const code = `import time\nn = globals().get('n', 0) + 1
+for i in range(${LINES.length}):\n    print('${tag}', n, i)\n    time.sleep(0.05)`;
+        const key = { contextId, idempotencyKey: `${tag} ${n}`, timeoutMs: LIMIT_MS };
+        const ran = await persist((at) => execute(at, user, code, key));
+        expect(ran).toMatchObject({ status: 'OK', stateLost: false });
+        expect(ran.stdout).toBe(LINES.map((i) => `${tag} ${n} ${i}\n`).join(''));
+      }
+    },
+    /** Uploads a file and downloads it again, until it is over. */
+    moveFiles: async (user: string, isOver: () => boolean): Promise<void> => {
+      const path = `${encodeURIComponent(user)}/moved.bin`;
+      for (let n = 0; !isOver(); n += 1) {
+        const body = Buffer.alloc(FILE_BYTES, n % 256);
+        const got = await persist(async (at) => {
+          const put = await askFiles(at, { method: 'PUT', path, body });
+          const answer = await askFiles(at, { method: 'GET', path });
+          if (put.status > 299 || answer.status !== 200)
+            throw new Error(`PUT ${put.status}, GET ${answer.status}`);
+          return answer.body;
+        });
+        expect(got.equals(body)).toBe(true);
+      }
+    },
+    /** Replaces the kernel of a context, until it is over. */
+    restartOften: async (user: string, contextId: string, isOver: () => boolean): Promise<void> => {
+      while (!isOver()) {
+        await persist((at) => restartKernel(at, user, contextId));
+        await delay(RESTART_PAUSE_MS);
+      }
+    },
+  };
+}

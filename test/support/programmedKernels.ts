@@ -1,0 +1,162 @@
+/** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context. */
+import { frame, okReply, status, verdict } from './frames.ts';
+import type { ScriptedAgent } from './scriptedAgent.ts';
+
+export interface ProgrammedKernels {
+  readonly agent: ScriptedAgent;
+  isOld: boolean;
+  /** Lets all code end that is held. */
+  letGo(): void;
+}
+
+export interface KernelRules {
+  readonly isHeld: (code: string) => boolean;
+  readonly onBegin: (id: string, variables: Readonly<Record<string, string>>) => void;
+  readonly variablesStatus: () => number | null;
+  readonly hasNoKernels: () => boolean;
+}
+
+interface Fields {
+  readonly msg_id?: string;
+  readonly context_id?: string;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+interface Answered {
+  readonly status: number;
+  readonly json: unknown;
+}
+
+const DEFAULT = 'default';
+const ok = (json: unknown): Answered => ({ status: 200, json });
+const refused = (status: number, error: string): Answered => ({ status, json: { error } });
+
+/** Runs each msg_id once, and interrupts by msg_id. */
+export function runKernels(agent: ScriptedAgent, rules: KernelRules): ProgrammedKernels {
+  let variables: Readonly<Record<string, string>> = {};
+  const known = new Set<string>();
+  /** What runs in each lane. */
+  const running = new Map<string, string>();
+  const contexts = new Set<string>();
+  const deleted = new Set<string>();
+  const kernels: ProgrammedKernels = {
+    agent,
+    isOld: false,
+    letGo: () => {
+      for (const lane of running.keys()) endIn(lane, 'finished');
+    },
+  };
+
+  function endIn(lane: string, outcome: 'finished' | 'interrupted', more = {}): void {
+    const parent = running.get(lane);
+    if (parent === undefined) return;
+    running.delete(lane);
+    const at = Date.now();
+    const metadata = verdict(outcome, { started_at: at, finished_at: at, ...more });
+    agent.append((seq) => status('idle', { parent, seq, at }));
+    agent.append((seq) => okReply({ parent, seq, at, metadata }));
+  }
+
+  function execute(id: string, code: string, lane: string): void {
+    if (known.has(id)) return;
+    known.add(id);
+    if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
+    rules.onBegin(id, variables);
+    running.set(lane, id);
+    agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
+    if (!rules.isHeld(code)) endIn(lane, 'finished');
+  }
+
+  function tell(contextId: string, state: 'ready' | 'ended' | 'failed'): void {
+    const content = { context_id: contextId, state, kernel_generation: 1, ready_ms: 1 };
+    agent.append((seq) => frame('cellhouse_context', content, { seq, at: Date.now() }));
+  }
+
+  function make(id: string): Answered {
+    if (deleted.has(id)) return refused(404, 'no_context');
+    if (rules.hasNoKernels()) {
+      tell(id, 'failed');
+      return refused(503, 'no_kernel');
+    }
+    if (!contexts.has(id)) tell(id, 'ready');
+    contexts.add(id);
+    return ok({ kernel_generation: 1 });
+  }
+
+  function remove(id: string): Answered {
+    deleted.add(id);
+    if (!contexts.delete(id)) return ok({ deleted: false });
+    endIn(id, 'interrupted', { state_lost: true });
+    tell(id, 'ended');
+    return ok({ deleted: true });
+  }
+
+  function restart(id: string | undefined): Answered {
+    if (id !== undefined && !contexts.has(id)) return refused(404, 'no_context');
+    const content = { execution_state: 'restarting', reason: 'user', context_id: id };
+    agent.append((seq) => frame('status', content, { seq, at: Date.now() }));
+    endIn(id ?? DEFAULT, 'interrupted', { state_lost: true });
+    return ok({ kernel_generation: 2 });
+  }
+
+  function interrupt(id: string): Answered {
+    const isKnown = known.has(id);
+    // An interrupted request that arrives later must not run.
+    known.add(id);
+    const [lane] = [...running].find(([, each]) => each === id) ?? [];
+    if (lane !== undefined) queueMicrotask(() => endIn(lane, 'interrupted'));
+    return ok({ interrupted: lane !== undefined, known: isKnown });
+  }
+
+  function setVariables(given: Fields['variables']): Answered {
+    const status = rules.variablesStatus();
+    if (status === null) variables = given ?? {};
+    return { status: status ?? 200, json: { count: 0 } };
+  }
+
+  function answerTo(path: string, fields: Fields): Answered {
+    const isNew = ['/variables', '/contexts', '/delete_context'].includes(path);
+    if (kernels.isOld && isNew) return refused(404, 'not_found');
+    const { msg_id: msgId = '', context_id: contextId } = fields;
+    switch (path) {
+      case '/health': {
+        const features = kernels.isOld ? {} : { features: ['contexts'] };
+        return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...features });
+      }
+      case '/variables':
+        return setVariables(fields.variables);
+      case '/contexts':
+        return make(contextId ?? '');
+      case '/delete_context':
+        return remove(contextId ?? '');
+      case '/restart':
+        return restart(contextId);
+      default:
+        return interrupt(msgId);
+    }
+  }
+
+  agent.answer = (request, response, body) => {
+    const given = answerTo(request.url ?? '', JSON.parse(body || '{}') as Fields);
+    response.writeHead(given.status).end(JSON.stringify(given.json));
+  };
+  void readRequests(agent, execute);
+  return kernels;
+}
+
+/** Ends when the agent closes, since it receives nothing after that. */
+async function readRequests(
+  agent: ScriptedAgent,
+  execute: (id: string, code: string, lane: string) => void,
+): Promise<void> {
+  for (let count = 0; ; count += 1) {
+    await agent.receivedAtLeast(count + 1);
+    const { header, content, metadata } = agent.received[count] as {
+      readonly header?: { readonly msg_type: string; readonly msg_id: string };
+      readonly content?: { readonly code: string };
+      readonly metadata?: { readonly cellhouse?: { readonly context?: { readonly id: string } } };
+    };
+    const lane = metadata?.cellhouse?.context?.id ?? DEFAULT;
+    if (header?.msg_type === 'execute_request') execute(header.msg_id, content?.code ?? '', lane);
+  }
+}
