@@ -4,6 +4,7 @@ import type { CloseReason } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { commitChanges, decideAndCommit } from '../events/store/decideAndCommit.ts';
+import { closeReason } from './closeReason.ts';
 
 /** The end of a context whose session is closed for this reason. */
 export function appendContextEnd(state: Context, reason: CloseReason, at: string) {
@@ -28,25 +29,10 @@ export async function endLeftContexts(
     load: () => queries.openContextsOfWorker(worker.id),
     decide: (contexts) => {
       const at = now().toISOString();
-      const reason = reasonOf(worker);
+      const reason = closeReason(worker.endReason);
       return commitChanges({
         streams: contexts.map((context) => appendContextEnd(context, reason, at)),
       });
     },
   });
-}
-
-/** Why the session of an ended worker was closed. */
-function reasonOf({ endReason }: Worker): CloseReason {
-  switch (endReason) {
-    case 'released':
-    case 'idle':
-    case 'expired':
-    case 'shutdown':
-      return endReason;
-    case 'recycled':
-      return 'idle';
-    default:
-      return 'worker-lost';
-  }
 }

@@ -20,6 +20,7 @@ import { SessionInUseError } from '../events/store/eventStore.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { endExecutions } from '../worker/endExecutions.ts';
 import type { HeldWorkers } from '../worker/heldWorkers.ts';
+import { closeReason } from './closeReason.ts';
 import { appendContextEnd, endLeftContexts } from './endContexts.ts';
 
 export interface EndWorkerDeps {
@@ -179,8 +180,8 @@ function decideEnd(
   return commitChanges({
     streams: [
       ...(end ? [end] : []),
-      ...(session ? [appendClose(session, closeReason(why), at)] : []),
-      ...contexts.map((context) => appendContextEnd(context, closeReason(why), at)),
+      ...(session ? [appendClose(session, closeReason(why.reason), at)] : []),
+      ...contexts.map((context) => appendContextEnd(context, closeReason(why.reason), at)),
     ],
     causationId: 'first-event',
     ...(idleSince && { idleSince }),
@@ -195,11 +196,6 @@ function appendEnd(state: Worker, why: WorkerEnd, at: string) {
 function appendClose(state: Session, reason: CloseReason, at: string) {
   const events = decideSession({ type: 'CloseSession', at, reason }, state);
   return { stream: 'session', id: state.id, state, events } as const;
-}
-
-function closeReason(why: WorkerEnd): CloseReason {
-  if (why.type === 'RecordLoss') return 'worker-lost';
-  return why.reason === 'recycled' ? 'idle' : why.reason;
 }
 
 async function recordRemoval({ database, now }: EndWorkerDeps, id: WorkerId): Promise<void> {

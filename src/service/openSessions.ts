@@ -13,8 +13,8 @@ export interface OpenSessions {
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
-   * Whether the open session's default context has had an execution. Reads the database until it has. If two gateways ask at the same
-   * time, both may hear that it had none: only a commit decides which execution is the first
+   * Whether the open session's default context has had an execution. Reads the database until it has. If two gateways
+   * ask at the same time, both may hear that it had none: only a commit decides which execution is the first
    * ({@link Commit.isFirstExecution}).
    */
   hasExecution(session: Session): Promise<boolean>;

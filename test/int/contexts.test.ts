@@ -67,11 +67,11 @@ describe('a session', () => {
       if (each.status === 'rejected') expect(each.reason).toMatchObject({ on: 'context' });
     const named = await create(session, { slot: 1, name: 'a' });
     await expect(create(session, { slot: 2, name: 'a' })).rejects.toMatchObject({ on: 'context' });
-    expect(await queries.openContexts(session.id)).toHaveLength(2);
+    expect(await queries.openContexts([session.id])).toHaveLength(2);
     // Both are free again.
     await end(named);
     const again = await create(session, { slot: 1, name: 'a' });
-    expect((await queries.openContexts(session.id)).at(-1)).toEqual(again);
+    expect((await queries.openContexts([session.id])).at(-1)).toEqual(again);
   });
 
   it('may have contexts of the same name and slot as another session', async () => {
@@ -90,7 +90,7 @@ describe('a session', () => {
     const contexts = [await create(session, { slot: 0 }), await create(session, { slot: 1 })];
     await end(await create(session, { slot: 2 }));
     await recordEnd(deps, worker.id, { type: 'RetireWorker', reason: 'released' });
-    expect(await queries.openContexts(session.id)).toEqual([]);
+    expect(await queries.openContexts([session.id])).toEqual([]);
     const closed = await queries.session(session.id);
     for (const { id } of contexts) {
       const events = await db.readStream('context', id);
@@ -124,12 +124,12 @@ describe('a session', () => {
       exitCode: null,
       detail: null,
     });
-    const [left] = await queries.openContexts(session.id);
+    const [left] = await queries.openContexts([session.id]);
     expect(left).toBeDefined();
     const lost = await queries.worker(worker.id);
     if (!lost || !left) throw new Error('There is no worker or context.');
     await endLeftContexts(deps, lost);
-    expect(await queries.openContexts(session.id)).toEqual([]);
+    expect(await queries.openContexts([session.id])).toEqual([]);
     expect((await db.readStream('context', left.id)).at(-1)?.event).toMatchObject({
       type: 'ContextEnded',
       data: { reason: 'worker-lost' },

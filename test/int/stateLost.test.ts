@@ -56,7 +56,7 @@ async function useContextOfThree(): Promise<void> {
     scripted.tellContext(id, 'ready');
     if (slot === 1) contextId = id;
   }
-  const open = () => observer.queries.openContexts(scripted.session.id);
+  const open = () => observer.queries.openContexts([scripted.session.id]);
   await expect.poll(async () => (await open()).map(({ status }) => status)).toEqual(READY);
 }
 const READY = ['READY', 'READY', 'READY'];
@@ -177,7 +177,7 @@ it('a loss in one context is reported in no other', async () => {
   replaceKernel('died');
   await recorded();
   const used = contextId;
-  for (const other of [null, ...(await observer.queries.openContexts(scripted.session.id))]) {
+  for (const other of [null, ...(await observer.queries.openContexts([scripted.session.id]))]) {
     contextId = other?.id ?? null;
     if (contextId !== used) expect(await run()).toBe(false);
   }

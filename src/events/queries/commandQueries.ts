@@ -21,8 +21,8 @@ export interface RequestRule {
 export function createCommandQueries({ sql, answered }: Client) {
   return {
     /**
-     * Requests to a worker (of its open session and contexts and its unfinished executions) that may be unanswered, in the order in
-     * which they were made. Each may have been sent to the agent already.
+     * Requests to a worker (of its open session and contexts and its unfinished executions) that may be unanswered, in
+     * the order in which they were made. Each may have been sent to the agent already.
      */
     pendingRequests: async (
       workerId: WorkerId,

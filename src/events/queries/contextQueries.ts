@@ -9,15 +9,9 @@ export function createContextQueries({ sql, answered }: Client) {
       await answered(sql<Context[]>`SELECT * FROM contexts WHERE id = ANY (${[...ids]}::uuid[])`),
 
     /** The open contexts of each session, without the default one, oldest first. */
-    openContextsOf: async (ids: readonly SessionId[]): Promise<Context[]> =>
+    openContexts: async (ids: readonly SessionId[]): Promise<Context[]> =>
       await answered(sql<Context[]>`
         SELECT * FROM contexts WHERE session_id = ANY (${[...ids]}::uuid[]) AND ended_at IS NULL
-        ORDER BY created_at, id`),
-
-    /** The session's contexts that have not ended, without the default one, oldest first. */
-    openContexts: async (sessionId: SessionId): Promise<Context[]> =>
-      await answered(sql<Context[]>`
-        SELECT * FROM contexts WHERE session_id = ${sessionId} AND ended_at IS NULL
         ORDER BY created_at, id`),
 
     /** The same for the session that the worker serves or has served. */

@@ -14,8 +14,8 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
 }
 
 /**
- * For each context of a session, and for its commands, if they get executions under a limit: how many they get, the lowest limit of their commits, and whether
- * one of them must be its first.
+ * For each context of a session, and for its commands, if they get executions under a limit: how many they get, the
+ * lowest limit of their commits, and whether one of them must be its first.
  */
 export function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {

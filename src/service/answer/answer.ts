@@ -10,7 +10,7 @@ import type { ContextId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import { type ContextView, defaultView, viewOf } from '../contexts/contextView.ts';
+import { type ContextView, defaultView, viewOf, viewsOf } from '../contexts/contextView.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type AnswerBudget, createAnswerBudget } from './answerBudget.ts';
@@ -115,9 +115,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       return session && defaultView(session);
     },
     contexts: async (session) =>
-      session.closedAt === null
-        ? [defaultView(session), ...(await load.openContexts.load(session.id)).map(viewOf)]
-        : [],
+      session.closedAt === null ? viewsOf(session, await load.openContexts.load(session.id)) : [],
     worker: (id) => load.worker.load(id),
     sessionTimes: reads.sessionTimes,
     lastActiveAt: (session) => load.lastActiveAt.load(session),

@@ -50,7 +50,7 @@ export function createAnswerReads(
     }),
     contexts: async (ids) => inOrder(ids, await queries.contexts(ids)),
     openContexts: async (ids) => {
-      const contexts = await queries.openContextsOf(ids);
+      const contexts = await queries.openContexts(ids);
       return ids.map((id) => contexts.filter(({ sessionId }) => sessionId === id));
     },
     workers: async (ids) => inOrder(ids, await queries.workers(ids)),

@@ -34,6 +34,11 @@ export function viewOf(context: Context): ContextView {
   };
 }
 
+/** Those of an open session, the default one first. @param others its open contexts beside that */
+export function viewsOf(session: Session, others: readonly Context[]): ContextView[] {
+  return [defaultView(session), ...others.map(viewOf)];
+}
+
 /** The default context of a session lives as long as the session. */
 export function defaultView(session: Session): ContextView {
   return {

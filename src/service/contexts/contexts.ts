@@ -1,7 +1,7 @@
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
-import { type ContextView, defaultView, viewOf } from './contextView.ts';
+import { type ContextView, viewsOf } from './contextView.ts';
 
 /** The open contexts of the user's open session, the default one first. Empty if there is no open session. */
 export async function contexts(
@@ -11,6 +11,5 @@ export async function contexts(
 ): Promise<ContextView[]> {
   const session = await queries.openSession(tenant, validateUserUuid(userUuid));
   if (session === null) return [];
-  const others = await queries.openContexts(session.id);
-  return [defaultView(session), ...others.map(viewOf)];
+  return viewsOf(session, await queries.openContexts([session.id]));
 }

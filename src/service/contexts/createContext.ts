@@ -50,7 +50,7 @@ async function findOrCreate(
   asked: AskedContext,
   onAccepting: () => void,
 ): Promise<Context> {
-  const open = await deps.database.queries.openContexts(session.id);
+  const open = await deps.database.queries.openContexts([session.id]);
   const named = asked.name === null ? undefined : open.find(({ name }) => name === asked.name);
   if (named && named.status !== 'ENDING') return sameAs(named, asked);
   if (named) {

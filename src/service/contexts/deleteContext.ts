@@ -1,12 +1,9 @@
-import { type Context, decideContext } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { type ContextId, parseId } from '../../domain/ids.ts';
-import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import type { Principal } from '../principal.ts';
-import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
 import { isDefaultOf } from './openContext.ts';
-import type { RequestContextDeps } from './requestContextRestart.ts';
+import { type RequestContextDeps, recordContextRequest } from './recordContextRequest.ts';
 import { untilContext } from './untilContext.ts';
 
 /**
@@ -16,7 +13,7 @@ import { untilContext } from './untilContext.ts';
  * @throws BAD_USER_INPUT for the default context, POOL_INITIALIZING
  */
 export async function deleteContext(
-  deps: Pick<ServiceDeps, 'database' | 'now'>,
+  deps: RequestContextDeps,
   { tenant }: Principal,
   userUuid: string,
   given: string,
@@ -28,21 +25,9 @@ export async function deleteContext(
   if (isDefaultOf(session, id)) throw isDefault();
   const [context] = await queries.contexts([id]);
   if (!context || context.sessionId !== session.id || context.endedAt !== null) return false;
-  await record(deps, id);
+  await recordContextRequest(deps, id, 'RequestContextDelete');
   const ended = await untilContext(deps.database, id, () => false, 'The context was not deleted');
   return ended.endReason === 'deleted';
-}
-
-/** Nothing is recorded if it is recorded already. */
-async function record({ database, now }: RequestContextDeps, id: ContextId): Promise<void> {
-  await decideAndCommit(database.store, {
-    load: async (): Promise<Context | null> => (await database.queries.contexts([id]))[0] ?? null,
-    decide: (state) => {
-      const command = { type: 'RequestContextDelete', at: now().toISOString() } as const;
-      const events = decideContext(command, state);
-      return commitChanges({ streams: [{ stream: 'context', id, state, events }] });
-    },
-  });
 }
 
 function isDefault(): DomainError {

@@ -33,7 +33,8 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws NOT_FOUND for a context that is not open; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ * @throws NOT_FOUND for a context that is not open; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL,
+ * IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,

@@ -1,0 +1,17 @@
+import type { CloseReason } from '../domain/session.ts';
+import type { Worker } from '../domain/worker.ts';
+
+/** Why a session is closed whose worker ends for this reason. */
+export function closeReason(reason: Worker['endReason']): CloseReason {
+  switch (reason) {
+    case 'released':
+    case 'idle':
+    case 'expired':
+    case 'shutdown':
+      return reason;
+    case 'recycled':
+      return 'idle';
+    default:
+      return 'worker-lost';
+  }
+}
