@@ -3,14 +3,7 @@ import { DomainError } from '../../domain/errors.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
-import { type EventNews, listenForNews } from '../../events/wakeUps/eventNews.ts';
-
-/** On a busy machine, a kernel without a fork server takes some seconds to start, and so may a take-over before it. */
-const RESTART_LIMIT_MS = 30_000;
-/**
- * The event feed reports the restart. Reads at this interval cover the case that the feed was interrupted when it came.
- */
-const LOOK_INTERVAL_MS = 5_000;
+import { CARRY_OUT_LIMIT_MS, untilCarriedOut } from '../untilCarriedOut.ts';
 
 export interface RequestKernelRestartDeps {
   readonly database: Database;
@@ -22,13 +15,8 @@ export async function requestKernelRestart(
   deps: RequestKernelRestartDeps,
   session: Session,
 ): Promise<Session | null> {
-  const news = listenForNews(deps.database.wakeUps, ({ streamId }) => streamId === session.id);
-  try {
-    const requested = await record(deps, session);
-    return requested && (await replaced(deps, requested, news));
-  } finally {
-    news.close();
-  }
+  const requested = await record(deps, session);
+  return requested && (await replaced(deps, requested));
 }
 
 async function record(
@@ -46,24 +34,24 @@ async function record(
   return outcome.type === 'committed' ? (outcome.committed.states[0] as Session) : null;
 }
 
+/** Null: the session was closed. */
 async function replaced(
   { database }: RequestKernelRestartDeps,
-  requested: Session,
-  news: EventNews,
+  { id, kernelRestarts }: Session,
 ): Promise<Session | null> {
-  const limit = performance.now() + RESTART_LIMIT_MS;
-  for (;;) {
-    const session = await database.queries.session(requested.id);
-    if (session === null || session.closedAt !== null) return null;
-    if (session.kernelRestarts > requested.kernelRestarts) return session;
-    if (performance.now() > limit) throw notYet();
-    await news.next(LOOK_INTERVAL_MS);
-  }
+  const session = await untilCarriedOut(database, {
+    streamId: id,
+    read: () => database.queries.session(id),
+    isDone: (state) =>
+      state === null || state.closedAt !== null || state.kernelRestarts > kernelRestarts,
+    tooLate: notYet,
+  });
+  return session?.closedAt === null ? session : null;
 }
 
 function notYet(): DomainError {
   return new DomainError(
     'POOL_INITIALIZING',
-    `The kernel was not replaced within ${RESTART_LIMIT_MS} ms. The request is recorded and will be carried out as soon as the worker answers. The session's \`kernelRestarts\` will then have grown.`,
+    `The kernel was not replaced within ${CARRY_OUT_LIMIT_MS} ms. The request is recorded and will be carried out as soon as the worker answers. The session's \`kernelRestarts\` will then have grown.`,
   );
 }
