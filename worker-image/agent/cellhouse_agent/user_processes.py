@@ -29,13 +29,16 @@ def _runs_as(pid: int, uid: int) -> bool:
 
     Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
     """
+    status = {}
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            lines = [line.partition(":") for line in file]
+            for line in file:
+                name, _, value = line.partition(":")
+                if name in ("State", "Uid", "Threads"):
+                    status[name] = value.split()
     except OSError:
         # It ended between the listing and the look.
         return False
-    status = {name: value.split() for name, _, value in lines}
     # Real, effective, saved and file-system uid. The helper of files has the user's rights on files only: the user
     # cannot touch it, and it must live.
     uids = {int(word) for word in status.get("Uid", [])}
