@@ -7,30 +7,13 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { beforeAll, expect, it } from 'vitest';
-import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
-import { ensureTestImage } from '../../testkit/testImage.ts';
+import { CHECKS_TIMEOUT_MS, checkedAgent } from '../support/checkedAgent.ts';
 
-/** Ends a build that hangs. A build takes a minute on an idle machine, and six on a very busy one. */
-const BUILD_TIMEOUT_MS = 1_200_000;
-const SOURCES = ['check.Dockerfile', 'agent'];
-/** Caches of Python's tools, which are not part of the sources. */
-const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 let image: string;
 
 beforeAll(async () => {
-  const { WORKER_IMAGE } = process.env;
-  if (!WORKER_IMAGE)
-    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
-  const docker = new Docker();
-  const context = new URL('../../worker-image', import.meta.url).pathname;
-  const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
-  image = await ensureTestImage(docker, {
-    name: 'agent',
-    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
-    context: { context, src: SOURCES },
-    options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
-  });
-}, BUILD_TIMEOUT_MS);
+  image = await checkedAgent(new Docker());
+}, CHECKS_TIMEOUT_MS);
 
 it('the agent passes formatter, linter, type checker and tests', async () => {
   expect(await run(['cat', '/report.txt'])).toMatch(/Ran [1-9]\d* tests[\s\S]*\nOK/);

@@ -11,40 +11,48 @@ import signal
 import time
 import uuid
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from cellhouse_agent.commands.spawner import Spawner
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
-from cellhouse_agent.executor import Executor
+from cellhouse_agent.executor import Executor, Makers
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
-from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.launcher import KernelLauncher, kernel_environment
 from cellhouse_agent.log import log_event, take_library_logs
 from cellhouse_agent.process_tree import UnkillableProcesses
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services
 from cellhouse_agent.usage import UsageUnavailable, find_usage
-from cellhouse_files.start import Forked
+from cellhouse_kernel.early_fork import Forked
 
 EXIT_OK = 0
 EXIT_NO_KERNEL = 70
 EXIT_ORPHANED = 86
 
 
-def main(helper: Forked) -> int:
+class Beside(NamedTuple):
+    """The processes that were forked before the agent knew anything."""
+
+    helper: Forked
+    spawner: Forked
+
+
+def main(beside: Beside) -> int:
     """Run until a signal, a missing gateway or a failure ends the agent; returns the exit code."""
     started = time.monotonic()
     take_library_logs()
     try:
-        return asyncio.run(_run(read_config(os.environ), started, helper))
+        return asyncio.run(_run(read_config(os.environ), started, beside))
     except (ConfigError, KernelStartError, UsageUnavailable, UnkillableProcesses, OSError) as error:
         log_event("failed", error=type(error).__name__, reason=str(error))
         return EXIT_NO_KERNEL
 
 
-async def _run(config: Config, started: float, helper: Forked) -> int:
+async def _run(config: Config, started: float, beside: Beside) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,15 +60,15 @@ async def _run(config: Config, started: float, helper: Forked) -> int:
     boot_id = uuid.uuid4().hex
     buffer = ReplayBuffer(config.replay_buffer_bytes)
     usage = find_usage()
-    files = FilesHelper(helper)
+    files = FilesHelper(beside.helper)
     home = HomeWatch(files)
     writer = FrameWriter(buffer, boot_id, config.max_message_bytes)
     launcher = KernelLauncher(config.cpus)
     launcher.start()
-    executor = Executor(
-        buffer, writer, usage, home, partial(Kernel, launcher, config.max_message_bytes)
-    )
-    kernel = Kernel(launcher, config.max_message_bytes, executor.on_message)
+    make_kernel = partial(Kernel, launcher, config.max_message_bytes)
+    spawner = Spawner(kernel_environment(config.cpus), beside.spawner)
+    executor = Executor(buffer, writer, usage, home, Makers(make_kernel, spawner.order))
+    kernel = make_kernel(executor.on_message)
     gate = GatewayGate(loop.time)
     services = Services(boot_id, executor, buffer, gate, usage, files)
     work = asyncio.create_task(_work(kernel, executor, services, started))
@@ -73,6 +81,7 @@ async def _run(config: Config, started: float, helper: Forked) -> int:
     work.cancel()
     await asyncio.wait([work])
     await launcher.close()
+    await spawner.close()
     await home.close()
     await files.close()
     code = ended.result()

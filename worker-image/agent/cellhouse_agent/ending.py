@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cellhouse_agent.execution import Execution
+from cellhouse_agent.record import Record
 from cellhouse_agent.reply import made_reply
 from cellhouse_agent.supervision import Supervision
 from cellhouse_agent.verdict import Verdict
@@ -65,7 +66,7 @@ class Unstarted(NamedTuple):
     ename: str
     evalue: str
 
-    def end(self, execution: Execution, is_other_kernel: bool) -> None:
+    def end(self, execution: Record, is_other_kernel: bool) -> None:
         """Write the last frames, which are the only ones. `is_other_kernel`: it was accepted for an earlier one."""
         report: JsonObject = {
             "outcome": self.outcome,

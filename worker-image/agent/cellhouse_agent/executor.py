@@ -1,4 +1,4 @@
-"""The front of all lanes: takes requests, each at most once, and hands them to their lanes.
+"""The front of all lanes and of the commands: takes requests, each at most once, and hands them on.
 
 What is about the worker's default kernel (`run`, `on_message`, `state`, `generation`, `restart`) is its lane's.
 """
@@ -9,6 +9,10 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cellhouse_agent.commands.command import Command, NotBegun
+from cellhouse_agent.commands.commands import Commands
+from cellhouse_agent.commands.run import OrderCommand
+from cellhouse_agent.commands.spawner import Script
 from cellhouse_agent.contexts import Contexts, MakeKernel, TooManyContexts
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
@@ -46,8 +50,20 @@ def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str
     raise TooManyContexts
 
 
+async def no_command(_script: Script, _stdout: int, _stderr: int) -> Command:
+    """Of a worker without commands."""
+    raise NotBegun("This worker runs no commands")
+
+
+class Makers(NamedTuple):
+    """What makes the kernels of contexts, and the commands."""
+
+    kernel: MakeKernel = no_kernel
+    command: OrderCommand = no_command
+
+
 class Executor:
-    """All lanes of a worker, and what is known of requests in any of them."""
+    """All lanes of a worker, its commands, and what is known of requests in any of them."""
 
     def __init__(
         self,
@@ -55,18 +71,19 @@ class Executor:
         writer: FrameWriter,
         usage: Usage,
         home: HomeWatch | None = None,
-        make_kernel: MakeKernel = no_kernel,
+        makers: Makers = Makers(),
     ) -> None:
-        """Without a `home`, replies say nothing of changed files. `make_kernel` makes those of contexts."""
+        """Without a `home`, replies say nothing of changed files."""
         self._buffer = buffer
         self._known = KnownRequests()
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         parts = LaneParts(writer, usage, home, self._ended, self._quiet_kernels)
         self._default = Lane(parts)
-        self.contexts = Contexts(parts, make_kernel)
-        # The lanes of requests that run or are queued.
-        self._lane_of: dict[str, Lane] = {}
+        self.contexts = Contexts(parts, makers.kernel)
+        self.commands = Commands(parts, makers.command)
+        # Where the requests are that run or are queued.
+        self._lane_of: dict[str, Lane | Commands] = {}
 
     @property
     def generation(self) -> int:
@@ -104,8 +121,10 @@ class Executor:
         self._lane_of[msg_id] = lane
         lane.submit(request)
 
-    def _lane_for(self, request: ExecuteRequest) -> Lane | None:
+    def _lane_for(self, request: ExecuteRequest) -> Lane | Commands | None:
         """None if its context was deleted."""
+        if request.command:
+            return self.commands
         try:
             return self.contexts.lane(request.context) if request.context else self._default
         except TooManyContexts as error:
@@ -133,9 +152,10 @@ class Executor:
         return Interrupted(False, False)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Set these in the environment of every kernel, before the next code, and of every kernel after it."""
+        """Set these in the environment of every kernel, before the next code, and of all that begins after it."""
         self._default.set_variables(variables)
         self.contexts.set_variables(variables)
+        self.commands.set_variables(variables)
 
     async def restart(self, context_id: str | None = None) -> int:
         """Replace a context's kernel; returns the new generation once it is ready. Raises NoContext."""
@@ -150,10 +170,14 @@ class Executor:
     async def run(self, kernel: Kernel) -> None:
         """
         Serve for ever, beginning with a ready default kernel.
-        Raises whatever makes a lane unable to tell how an execution ended.
+        Raises whatever makes it impossible to tell how an execution ended.
         """
         default = asyncio.create_task(self._default.run(kernel))
-        failures: list[asyncio.Future[None]] = [default, self.contexts.failure]
+        failures: list[asyncio.Future[None]] = [
+            default,
+            self.contexts.failure,
+            self.commands.failure,
+        ]
         try:
             (first, *_), _ = await asyncio.wait(failures, return_when=asyncio.FIRST_COMPLETED)
             first.result()
@@ -161,6 +185,7 @@ class Executor:
             default.cancel()
             await asyncio.wait([default])
             await self.contexts.close()
+            await self.commands.close()
 
     def _ended(self, msg_id: str) -> None:
         """The last frame of this request has just been written."""

@@ -11,9 +11,9 @@ import asyncio
 from collections import deque
 
 from cellhouse_agent.ending import INTERRUPTED, NO_KERNEL, Unstarted
-from cellhouse_agent.execution import Execution
 from cellhouse_agent.kept_kernel import KeptKernel
 from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.record import Record
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import NoKernel
 from cellhouse_agent.turn import LaneParts, Queued, Turn
@@ -32,7 +32,6 @@ class Lane:
     def __init__(self, parts: LaneParts, context_id: str | None = None) -> None:
         """Of a context, or with None of the default kernel."""
         self._parts = parts
-        self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._kept = KeptKernel(parts.writer, parts.usage, parts.home, self._changed, context_id)
         self._queue: deque[Queued] = deque()
@@ -183,8 +182,8 @@ class Lane:
 
     def _end_unstarted(self, queued: Queued, how: Unstarted) -> None:
         """Answer a request that never began."""
-        execution = Execution(queued.request, self._parts.writer, self._loop.time)
-        how.end(execution, self.generation != queued.generation)
+        record = Record(queued.request, self._parts.writer)
+        how.end(record, self.generation != queued.generation)
         self._parts.ended(queued.request.msg_id)
 
     def _empty_queue(self, how: Unstarted) -> None:

@@ -1,9 +1,9 @@
-"""The agent's side of one reaper: learns from it what becomes of a kernel and of all that the kernel starts.
+"""The agent's side of one reaper: learns from it what becomes of a kernel or command and of all that this starts.
 
 cellhouse_kernel/reaper.py and cellhouse_kernel/below_reaper.py describe the packets. States:
 
-    starting -> made -> exited -> ended   the kernel exists; it has ended; nothing is left below the reaper
-    starting -> failed                    no kernel could be made
+    starting -> made -> exited -> ended   it exists; it has ended; nothing is left below the reaper
+    starting -> failed                    none could be made
     starting, made, exited -> lost        the reaper itself has ended, so nobody knows what is left
 """
 
@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import socket
+from typing import Any, NamedTuple
 
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.process_tree import end_processes, kill_tree, look_below
@@ -24,13 +25,26 @@ class NoChild(Exception):
     """The reaper has no child: it could make none, or has ended."""
 
 
-class Reaper:
-    """One reaper, from when its process exists. It owns `control`, the agent's end of their socket."""
+class TreeUse(NamedTuple):
+    """What a child and all below it have used."""
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
-        self.pid = pid
-        self.start = start_of(pid) or 0
+    cpu_ms: float
+    # Of the largest process.
+    max_rss_bytes: int
+
+
+class Reaper:
+    """One reaper. It owns `control`, the agent's end of their socket.
+
+    Without a `pid`, its process may not exist yet, and tells its id when it has made its child.
+    """
+
+    def __init__(self, pid: int | None, control: socket.socket) -> None:
+        self.pid = pid or 0
+        self.start = (pid and start_of(pid)) or 0
         self.is_lost = False
+        # Known when it has ended, if it measures.
+        self.used: TreeUse | None = None
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._made: asyncio.Future[int] = self._loop.create_future()
@@ -102,14 +116,19 @@ class Reaper:
         for what, fields in json.loads(packet).items():
             self._handle(what, fields)
 
-    def _handle(self, what: str, fields: dict[str, int]) -> None:
+    def _handle(self, what: str, fields: dict[str, Any]) -> None:
         if what == "made" and not self._made.done():
+            if not self.pid:
+                self.pid = fields["reaper"]
+                self.start = start_of(self.pid) or 0
             self._made.set_result(fields["pid"])
         elif what == "failed":
             self._refuse(os.strerror(fields["errno"]))
         elif what == "exited" and not self._exit.done():
             self._exit.set_result(fields["code"])
         elif what == "empty":
+            if fields:
+                self.used = TreeUse(**fields)
             self._ended.set()
             self.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from cellhouse_agent.variables import checked_variables
 from cellhouse_agent.wire import Json, JsonObject, MalformedMessage, load_object
 
 # Identifiers are UUIDs; this leaves room for clients with longer ones.
@@ -27,6 +28,14 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Command:
+    """Code for a shell, with what only it finds around it. It begins in `working_directory`; None: in the home."""
+
+    environment: dict[str, str]
+    working_directory: str | None
+
+
+@dataclass(frozen=True)
 class ExecuteRequest:
     """One piece of code to run, with its limits. `header` is the parent header of its messages."""
 
@@ -38,6 +47,8 @@ class ExecuteRequest:
     max_output_bytes: int
     # None: the default context.
     context: Context | None = None
+    # None: the code is Python, for the kernel of the context.
+    command: Command | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,15 @@ def epoch_of(value: Json) -> int:
 
 def context_of(value_id: Json, directory: Json) -> Context:
     """A context; raises MalformedMessage."""
-    if directory is not None and not _is_absolute_path(directory):
+    return Context(identifier(value_id, "context_id"), _directory(directory))
+
+
+def _directory(value: Json) -> str | None:
+    if value is None:
+        return None
+    if not _is_absolute_path(value):
         raise MalformedMessage("working_directory must be an absolute path, or null")
-    return Context(identifier(value_id, "context_id"), directory if directory else None)
+    return value
 
 
 def _is_absolute_path(value: Json) -> TypeGuard[str]:
@@ -98,10 +115,6 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
     if not isinstance(code, str):
         raise MalformedMessage("content.code must be text")
     limits = _child(_child(frame, "metadata"), "cellhouse")
-    named = None
-    if limits.get("context") is not None:
-        context = _child(limits, "context")
-        named = context_of(context.get("id"), context.get("working_directory"))
     echoed: JsonObject = {
         name: value[:MAX_ID_CHARACTERS]
         for name in ECHOED_HEADER_FIELDS
@@ -114,5 +127,23 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         timeout_ms=whole_number(limits.get("timeout_ms"), "timeout_ms", 1, MAX_LIMIT_MS),
         grace_ms=whole_number(limits.get("grace_ms"), "grace_ms", 0, MAX_LIMIT_MS),
         max_output_bytes=whole_number(limits.get("max_output_bytes"), "max_output_bytes", 0, 2**53),
-        context=named,
+        context=_context(limits),
+        command=_command(limits),
     )
+
+
+def _context(metadata: JsonObject) -> Context | None:
+    if metadata.get("context") is None:
+        return None
+    context = _child(metadata, "context")
+    return context_of(context.get("id"), context.get("working_directory"))
+
+
+def _command(metadata: JsonObject) -> Command | None:
+    language = metadata.get("language", "python")
+    if language == "python":
+        return None
+    if language != "bash" or metadata.get("context") is not None:
+        raise MalformedMessage("language must be python, or bash without a context")
+    environment = checked_variables(metadata.get("environment", {}))
+    return Command(environment, _directory(metadata.get("working_directory")))

@@ -1,10 +1,10 @@
 """Puts a process below a reaper of its own (reaper.py).
 
-The reaper is this process, and the process below it is a child that it forks. Before it becomes the small program of
-reaper.py, it tells the agent one of these, each one JSON object in a packet:
+The reaper is this process, and the process below it is a child that it forks. Before it does the work of reaper.py, it
+tells the agent one of these, each one JSON object in a packet:
 
-    {"made": {"pid": 12}}       the child exists
-    {"failed": {"errno": 11}}   it could not be made; this process ends
+    {"made": {"pid": 12, "reaper": 11}}   the child exists
+    {"failed": {"errno": 11}}             it could not be made; this process ends
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ INTERPRETER = "/usr/bin/python3"
 FLAGS = ("-I", "-S")
 
 
-def go_below_reaper(control: int) -> None:
+def go_below_reaper(control: int, is_quick: bool = False) -> None:
     """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
 
-    `control` is the reaper's end of its socket to the agent. The caller must have a single thread.
+    `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper stays
+    in the memory that it has, which takes no time, and measures what it reaps. Any other becomes a small program.
     """
     pid, problem = -1, 0
     try:
@@ -36,10 +37,10 @@ def go_below_reaper(control: int) -> None:
     except OSError as error:
         problem = error.errno or 0
     if pid != 0:
-        _become_reaper(control, pid, problem)
+        _become_reaper(control, pid, problem, is_quick)
 
 
-def _become_reaper(control: int, pid: int, problem: int) -> NoReturn:
+def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoReturn:
     """Never return to the caller's code, whatever happens."""
     try:
         _ignore_signals()
@@ -47,8 +48,11 @@ def _become_reaper(control: int, pid: int, problem: int) -> NoReturn:
         if pid < 0:
             reaper.say(f'{{"failed": {{"errno": {problem}}}}}')
             os._exit(1)
-        reaper.say(f'{{"made": {{"pid": {pid}}}}}')
+        reaper.say(f'{{"made": {{"pid": {pid}, "reaper": {os.getpid()}}}}}')
         give_up_privileges(AGENT_UID)
+        if is_quick:
+            reaper.reap(pid, is_measured=True)
+            os._exit(0)
         try:
             os.execve(INTERPRETER, [INTERPRETER, *FLAGS, reaper.__file__, str(pid)], {})
         except OSError:

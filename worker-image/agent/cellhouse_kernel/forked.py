@@ -6,11 +6,11 @@ import os
 import signal
 from typing import NamedTuple
 
-from cellhouse_kernel.capabilities import PR_SET_DUMPABLE, prctl
-from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
+from cellhouse_kernel.identity import KERNEL_UID
 from cellhouse_kernel.privileges import give_up_privileges
 from cellhouse_kernel.seeds import refresh_seeds
 from cellhouse_kernel.serve import serve_kernel, wait_for_start
+from cellhouse_kernel.yielding import yield_to_agent
 
 FIRST_OTHER_DESCRIPTOR = 3
 
@@ -26,7 +26,7 @@ def run_forked(descriptors: Descriptors) -> None:
     """Run a kernel until it is told to stop."""
     _leave_server()
     _take_descriptors(descriptors)
-    _yield_to_agent()
+    yield_to_agent()
     give_up_privileges(KERNEL_UID)
     start = wait_for_start()
     if start:
@@ -48,13 +48,3 @@ def _take_descriptors(given: Descriptors) -> None:
     os.dup2(given.output, 1)
     os.dup2(given.output, 2)
     os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
-
-
-def _yield_to_agent() -> None:
-    """Make this process the first to be killed when memory is short, and the last to get the CPU."""
-    # If it were not dumpable, the files of its /proc/self would belong to root. It is so again when it has changed its
-    # user. Until then, only the agent's user could touch it.
-    prctl(PR_SET_DUMPABLE, 1)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write(str(KERNEL_OOM_SCORE))
-    os.nice(KERNEL_NICENESS)

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from cellhouse_agent import contexts
-from cellhouse_agent.executor import Executor
+from cellhouse_agent.executor import Executor, Makers
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
@@ -45,7 +45,7 @@ class ContextsTest(WithExecutor, Socket):
         self.launcher = KernelLauncher(cpus=1)
         self.launcher.start()
         make_kernel = partial(Kernel, self.launcher, 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage(), None, make_kernel)
+        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
         self.kernel = make_kernel(self.executor.on_message)
         await self.kernel.start()
         self.work = asyncio.create_task(self.executor.run(self.kernel))
@@ -95,7 +95,7 @@ class ContextsTest(WithExecutor, Socket):
                 await self.reply(f"{name} {turn}")
                 self.assertEqual(self.text(f"{name} {turn}"), f"{turn + 1}\n")
         status, health = await self.ask("GET", "/health")
-        self.assertEqual((status, health["features"]), (200, ["contexts"]))
+        self.assertEqual((status, health["features"]), (200, ["contexts", "commands"]))
         expected = [{"id": name, "kernel": "idle", "kernel_generation": 1} for name in NAMES]
         self.assertEqual(health["contexts"], expected)
 

@@ -8,7 +8,8 @@ import unittest
 from cellhouse_agent.files.helper import FileRefused, FilesHelper
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_agent.user_processes import user_processes
-from cellhouse_files.start import Forked, fork_helper
+from cellhouse_files.start import fork_helper
+from cellhouse_kernel.early_fork import Forked
 from cellhouse_kernel.identity import KERNEL_UID
 from tests.with_files import PATIENCE_SECONDS, WithFiles, helpers
 

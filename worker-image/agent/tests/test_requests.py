@@ -7,7 +7,7 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.requests import Ack, ExecuteRequest, parse_frame
+from cellhouse_agent.requests import Ack, Command, ExecuteRequest, parse_frame
 from cellhouse_agent.wire import MalformedMessage
 
 EXECUTE: dict[str, Any] = {
@@ -47,6 +47,34 @@ class ParseFrameTest(unittest.TestCase):
                 max_output_bytes=10,
             ),
         )
+
+    def test_takes_a_command(self) -> None:
+        limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
+        frame = parse_frame(changed("metadata.cellhouse", limits))
+        assert isinstance(frame, ExecuteRequest)
+        self.assertEqual((frame.command, frame.context), (Command({}, None), None))
+        found = {"environment": {"A": "1"}, "working_directory": "/tmp"}
+        frame = parse_frame(changed("metadata.cellhouse", {**limits, **found}))
+        assert isinstance(frame, ExecuteRequest)
+        self.assertEqual(frame.command, Command({"A": "1"}, "/tmp"))
+        python = parse_frame(changed("metadata.cellhouse.language", "python"))
+        self.assertEqual(python, parse_frame(json.dumps(EXECUTE)))
+
+    def test_refuses_a_malformed_command(self) -> None:
+        malformed: list[dict[str, Any]] = [
+            {"language": "perl"},
+            {"language": None},
+            {"context": {"id": "c"}},
+            {"environment": None},
+            {"environment": {"A": 1}},
+            {"environment": {"A=": "1"}},
+            {"working_directory": "relative"},
+            {"working_directory": 1},
+        ]
+        limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
+        for fields in malformed:
+            with self.subTest(fields), self.assertRaises(MalformedMessage):
+                parse_frame(changed("metadata.cellhouse", {**limits, **fields}))
 
     def test_takes_an_acknowledgement(self) -> None:
         self.assertEqual(parse_frame('{"ack": 7}'), Ack(7))

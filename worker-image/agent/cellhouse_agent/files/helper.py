@@ -14,12 +14,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from cellhouse_agent.files.helper_upkeep import keep_helper
 from cellhouse_agent.log import log_event
+from cellhouse_agent.upkeep import keep_process
 from cellhouse_files.parts import make_memory
 from cellhouse_files.server import CHANGING, MAX_DESCRIPTORS, MAX_PACKET_BYTES
-from cellhouse_files.start import Forked
+from cellhouse_kernel.early_fork import Forked
 
+MODULE = "cellhouse_files"
 # Nobody waits for the answer to the first order.
 TAKE_OVER = {"id": 0, "do": "take_over_parts"}
 # An operation has at most this long to answer: far longer than deleting all that fits on the disks takes. A helper that
@@ -62,7 +63,7 @@ class FilesHelper:
         self.on_ended: Callable[[], None] = _nobody_asked
         # Where the helper notes which parts of files it has: those of one that was killed are removed by the next.
         self._parts: int | None = make_memory()
-        self._upkeep = asyncio.create_task(keep_helper(first, self._serve))
+        self._upkeep = asyncio.create_task(keep_process(first, MODULE, self._serve))
 
     async def ask(self, do: str, fields: Fields) -> Answered:
         """Have an operation carried out. Raises FileRefused."""

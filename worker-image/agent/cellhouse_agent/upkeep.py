@@ -1,4 +1,4 @@
-"""Runs helpers of files, one after the other. The first may have been forked already; any other is executed."""
+"""Keeps one of the agent's other processes running. The first may have been forked already; any other is executed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from collections.abc import Awaitable, Callable
 
 from cellhouse_agent.execute import execute
 from cellhouse_agent.log import log_event
-from cellhouse_files.start import Forked
+from cellhouse_kernel.early_fork import Forked
 
-COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_files"]
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
 REAP_POLL_SECONDS = 0.01
 
-# Takes the answers of one helper until it ends.
+# Talks to one process until it ends.
 type Serve = Callable[[socket.socket], Awaitable[None]]
 
 
-async def keep_helper(first: Forked | None, serve: Serve) -> None:
-    """Run helpers until this is cancelled. One that ends soon is replaced after a longer pause."""
+async def keep_process(first: Forked | None, module: str, serve: Serve) -> None:
+    """Run processes until this is cancelled. One that ends soon is replaced after a longer pause.
+
+    `module` is executed, as root, with its socket to the agent as standard input.
+    """
     loop = asyncio.get_running_loop()
     pause = FIRST_PAUSE_SECONDS
     if first:
@@ -32,9 +34,9 @@ async def keep_helper(first: Forked | None, serve: Serve) -> None:
     while True:
         started = loop.time()
         try:
-            await _run_executed(serve)
+            await _run_executed(module, serve)
         except OSError as error:
-            log_event("no_files_helper", reason=str(error.strerror))
+            log_event("no_process", module=module, reason=str(error.strerror))
         has_lived = loop.time() - started > LONGEST_PAUSE_SECONDS
         pause = FIRST_PAUSE_SECONDS if has_lived else min(2 * pause, LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(pause)
@@ -49,11 +51,12 @@ async def _run_forked(forked: Forked, serve: Serve) -> None:
             await asyncio.sleep(REAP_POLL_SECONDS)
 
 
-async def _run_executed(serve: Serve) -> None:
+async def _run_executed(module: str, serve: Serve) -> None:
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    command = ["/usr/bin/python3", "-I", "-m", module]
     try:
-        child = await execute(COMMAND, ENVIRONMENT, theirs.fileno(), null)
+        child = await execute(command, ENVIRONMENT, theirs.fileno(), null)
     except OSError:
         control.close()
         raise

@@ -1,0 +1,78 @@
+/**
+ * The agent's own tests of commands in a container that is a worker in all but its agent, under each runtime: odd
+ * commands, and hostile ones that attack whatever is not theirs. No gateway sends commands yet.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PoolId, WorkerId } from '../../../src/domain/ids.ts';
+import { newId } from '../../../src/process/newId.ts';
+import { containerSpec } from '../../../src/runtime/docker/containerSpec.ts';
+import { CHECKS_TIMEOUT_MS, checkedAgent } from '../../support/checkedAgent.ts';
+import { TIERS, type Tier } from '../../support/probes.ts';
+import { startWatched, type WatchedContainer } from '../../support/watchedContainer.ts';
+
+/** Each test prints a line. The longest starts 148 commands. */
+const SILENCE_LIMIT_MS = 120_000;
+const RUN_TIMEOUT_MS = 400_000;
+/** Enough for 128 commands at once, each with its reaper. */
+const LIMITS = { memoryMb: 1_500, diskMb: 256, cpus: 2, pids: 512 };
+/** The hostile ones first: they look for connections, which the others leave behind for a while. */
+const TESTS = ['hostile_commands', 'test_odd_commands', 'test_commands', 'test_command_processes'];
+const docker = new Docker();
+const folder = mkdtempSync(join(tmpdir(), 'cellhouse-commands-'));
+const containers: WatchedContainer[] = [];
+let image: string;
+
+beforeAll(async () => {
+  image = await checkedAgent(docker);
+}, CHECKS_TIMEOUT_MS);
+
+afterAll(async () => {
+  await Promise.all(containers.map((container) => container.close()));
+  rmSync(folder, { recursive: true });
+});
+
+describe.each(TIERS)('under %s', (tier) => {
+  it(
+    'commands end truthfully, leave nothing, and reach nothing that is not theirs',
+    async () => {
+      expect(await run(tier)).toMatch(/\nRan [1-9]\d* tests in [^\n]*\n\nOK\n$/);
+    },
+    RUN_TIMEOUT_MS,
+  );
+});
+
+async function run(tier: Tier): Promise<string> {
+  const spec = containerSpec(
+    {
+      workerId: newId<WorkerId>(),
+      poolId: newId<PoolId>(),
+      name: `cellhouse-commands-${process.pid}-${tier}`,
+      imageId: image,
+      limits: LIMITS,
+      environment: { CELLHOUSE_TIER: tier, PYTHONDONTWRITEBYTECODE: '1' },
+    },
+    folder,
+    tier,
+  );
+  const probes = new URL('probes', import.meta.url).pathname;
+  const binds = [...(spec.HostConfig?.Binds ?? []), `${probes}:/probes:ro`];
+  const container = await startWatched(
+    docker,
+    {
+      ...spec,
+      // No gateway takes it for a worker of its own.
+      Labels: { 'cellhouse.image': 'test' },
+      WorkingDir: '/src/agent',
+      Entrypoint: ['/usr/bin/tini', '--', '/usr/bin/python3', '-m', 'tests.in_worker'],
+      Cmd: TESTS.map((name) => `tests.${name}`),
+      HostConfig: { ...spec.HostConfig, Binds: binds },
+    },
+    SILENCE_LIMIT_MS,
+  );
+  containers.push(container);
+  return await container.ended;
+}

@@ -1,0 +1,29 @@
+/** The image in which the agent's own checks pass: the worker image with checkers and the agent's tests. */
+import type Docker from 'dockerode';
+import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
+import { ensureTestImage } from '../../testkit/testImage.ts';
+
+/** Ends a build that hangs. A build takes a minute on an idle machine, and six on a very busy one. */
+export const CHECKS_TIMEOUT_MS = 1_200_000;
+const SOURCES = ['check.Dockerfile', 'agent'];
+/** Caches of Python's tools, which are not part of the sources. */
+const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
+
+/**
+ * Builds the image unless it exists.
+ * @returns its name
+ * @throws if a check fails
+ */
+export async function checkedAgent(docker: Docker): Promise<string> {
+  const { WORKER_IMAGE } = process.env;
+  if (!WORKER_IMAGE)
+    throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
+  const context = new URL('../../worker-image', import.meta.url).pathname;
+  const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
+  return await ensureTestImage(docker, {
+    name: 'agent',
+    madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
+    context: { context, src: SOURCES },
+    options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
+  });
+}

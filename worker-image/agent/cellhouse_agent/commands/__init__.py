@@ -1,0 +1,1 @@
+"""Commands: code for a shell, each in processes of its own."""

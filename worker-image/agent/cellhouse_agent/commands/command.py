@@ -1,0 +1,116 @@
+"""One command's processes, from the order to their end.
+
+States: ordered -> made (by its reaper) -> exited (its own process) -> ended (nothing is left below the reaper).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from cellhouse_agent.process_signals import send_signal
+from cellhouse_agent.process_table import start_of
+from cellhouse_agent.reaper import NoChild, Reaper, TreeUse
+from cellhouse_agent.user_processes import end_strays
+from cellhouse_commands.order import Content, read_order
+
+# Between the note of its own size and the execution of the program, a process becomes this much larger at most.
+SIZE_MARGIN_BYTES = 1_048_576
+DOING = {"prepare": "become a command", "enter": "enter the folder", "execute": "execute the code"}
+
+
+class NotBegun(Exception):
+    """The code has not run, and never will. The message says why."""
+
+
+class NotTaken(NotBegun):
+    """The spawner has ended before it took the order, so the order can be given again."""
+
+
+class Command:
+    """Owns the order, and the agent's end of the reaper's socket."""
+
+    def __init__(self, order: int, control: socket.socket) -> None:
+        self._order = order
+        self.reaper = Reaper(None, control)
+        self._pid = 0
+        self._start: int | None = None
+
+    async def made(self) -> None:
+        """Return when its process exists; raises NotBegun, NotTaken, and UnkillableProcesses."""
+        try:
+            self._pid = await self.reaper.child()
+        except NoChild as error:
+            # If there was a reaper after all, and a process below it, that has replaced the order before it ran code.
+            await self.end()
+            kind = NotTaken if self.reaper.is_lost and "argv" in self._content() else NotBegun
+            raise kind(f"No process could be made: {error}") from error
+        self._start = start_of(self._pid)
+
+    @property
+    def exit_code(self) -> int | None:
+        """That of its process: negative for a signal, None while it runs or if its reaper was lost."""
+        return self.reaper.exit_code
+
+    def interrupt(self) -> None:
+        """SIGINT to its process group, even if that is stopped. A program can ignore it."""
+        for number in (signal.SIGINT, signal.SIGCONT):
+            self._signal(number)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.reaper.has_exited or not self._pid:
+            return
+        try:
+            os.killpg(self._pid, number)
+        except (ProcessLookupError, PermissionError):
+            # It is not the leader of a group yet, and has no children then.
+            if self._start is not None:
+                send_signal(self._pid, self._start, number)
+
+    def kill(self) -> None:
+        """Kill all its processes, now."""
+        self.reaper.kill_tree()
+
+    async def end(self) -> None:
+        """End all its processes, and return when none is left. Raises UnkillableProcesses."""
+        await self.reaper.end_tree()
+        if self.reaper.is_lost:
+            await end_strays()
+
+    def used(self) -> tuple[float | None, int | None]:
+        """The CPU milliseconds of all its processes, and the size of the largest in bytes; None if nobody knows.
+
+        To be asked when it has ended. Raises NotBegun.
+        """
+        begun = self._begun()
+        used = self.reaper.used
+        if not begun or not used:
+            return None, None
+        # The system counts what its process was before it became the program.
+        is_larger = used.max_rss_bytes > begun.max_rss_bytes + SIZE_MARGIN_BYTES
+        cpu_ms = round(max(0.0, used.cpu_ms - begun.cpu_ms), 3)
+        return cpu_ms, used.max_rss_bytes if is_larger else None
+
+    def _begun(self) -> TreeUse | None:
+        """What its process had used when it began the code; None if a signal had ended it before."""
+        content = self._content()
+        if begun := content.get("begun"):
+            return TreeUse(**begun)
+        if self.exit_code is not None and self.exit_code < 0:
+            return None
+        failed = content.get("failed", {"step": "prepare", "errno": 0})
+        reason = os.strerror(failed["errno"]) if failed["errno"] else "unknown"
+        raise NotBegun(f"It could not {DOING[failed['step']]}: {reason}")
+
+    def _content(self) -> Content:
+        try:
+            return read_order(self._order)
+        except ValueError:
+            # A signal has ended the process while it replaced the order.
+            return {}
+
+    def close(self) -> None:
+        """Listen to the reaper no more. It ends by itself when nothing is left below it."""
+        self.reaper.close()
+        os.close(self._order)

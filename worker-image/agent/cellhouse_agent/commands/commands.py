@@ -1,0 +1,99 @@
+"""The commands of a worker: they run beside each other and beside all kernels, each as soon as there is a place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from cellhouse_agent.commands.run import CommandRun, OrderCommand
+from cellhouse_agent.commands.spawner import Script
+from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.turn import LaneParts
+
+# Far more than the gateway's settings allow.
+MAX_COMMANDS = 128
+
+
+class Commands:
+    """A queue in front of MAX_COMMANDS places. A failure that ends the agent is the exception of `failure`."""
+
+    def __init__(self, parts: LaneParts, order: OrderCommand) -> None:
+        self._parts = parts
+        self._order = order
+        self._queue: deque[CommandRun] = deque()
+        self._running: dict[str, CommandRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._variables: dict[str, str] = {}
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more requests may be queued."""
+        return len(self._queue) >= MAX_QUEUED_REQUESTS
+
+    def submit(self, request: ExecuteRequest) -> None:
+        """Run a request that was never submitted before, or queue it."""
+        self._queue.append(CommandRun(request, self._parts))
+        self._fill_places()
+
+    def refuse(self, request: ExecuteRequest) -> None:
+        """Answer a request that was interrupted before it came."""
+        CommandRun(request, self._parts).end_unstarted()
+
+    def interrupt(self, msg_id: str, is_new: bool) -> None:
+        """Take this request out of the queue, or interrupt it if it runs and the interrupt is new."""
+        if running := self._running.get(msg_id):
+            if is_new:
+                running.interrupt()
+            return
+        for queued in self._queue:
+            if queued.request.msg_id == msg_id:
+                self._queue.remove(queued)
+                queued.end_unstarted()
+                return
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Set these in the environment of every command that begins later."""
+        self._variables = variables
+
+    async def close(self) -> None:
+        """Run none any more. Those that run are killed."""
+        self._queue.clear()
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
+    def _fill_places(self) -> None:
+        while self._queue and len(self._running) < MAX_COMMANDS:
+            run = self._queue.popleft()
+            self._running[run.request.msg_id] = run
+            task = asyncio.create_task(self._run(run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, run: CommandRun) -> None:
+        """Its whole life."""
+        home = self._parts.home
+        try:
+            if home and home.is_renewing:
+                # So that its changes can be told.
+                await home.renewed()
+            if run.is_interrupted:
+                run.end_unstarted()
+            else:
+                await run.run(self._order, self._script(run.request))
+        except Exception as error:
+            if not self.failure.done():
+                self.failure.set_exception(error)
+            return
+        del self._running[run.request.msg_id]
+        self._fill_places()
+
+    def _script(self, request: ExecuteRequest) -> Script:
+        """The variables of the command itself count more than those of the session."""
+        command = request.command
+        assert command
+        variables = {**self._variables, **command.environment}
+        return Script(request.code, variables, command.working_directory)

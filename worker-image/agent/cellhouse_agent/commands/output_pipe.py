@@ -1,0 +1,118 @@
+"""Reads what a command writes, byte for byte, and tells text from other bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+# Read at a time. Then other work of the agent gets its turn.
+READ_BYTES = 65_536
+# What a pipe holds, if the system does not tell. Linux allows a user no more.
+MAX_PIPE_BYTES = 1_048_576
+# Of UTF-8.
+MAX_CHARACTER_BYTES = 4
+
+# Takes bytes, and whether they are text.
+type Take = Callable[[bytes, bool], None]
+
+
+class OutputPipe:
+    """A pipe that a command writes into. The agent always reads on, so nobody waits for it.
+
+    The end of text whose last character is not complete yet, at most three bytes, comes with the next bytes.
+    """
+
+    def __init__(self, take: Take) -> None:
+        """Raises OSError."""
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._held = b""
+        self._reading, self._writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._reading, False)
+        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout. gVisor cannot change the
+        # mode of a pipe: there user code can use only the descriptor.
+        with suppress(PermissionError):
+            os.fchmod(self._writing, 0o666)
+
+    @property
+    def writing(self) -> int:
+        """The command's end, until `begin`."""
+        return self._writing
+
+    def begin(self) -> None:
+        """The command has its end: close it here, and read."""
+        self._close_writing()
+        self._loop.add_reader(self._reading, self._read)
+
+    def read_rest(self) -> None:
+        """Read all that was written before now, and no more: another command may have the pipe, too."""
+        size = self._size()
+        while size > 0 and self._reading >= 0 and (count := self._read()) > 0:
+            size -= count
+        if self._held:
+            self._take(self._held, False)
+            self._held = b""
+
+    def close(self) -> None:
+        """Read no more. Whoever still writes gets SIGPIPE or EPIPE."""
+        self._close_writing()
+        if self._reading >= 0:
+            self._loop.remove_reader(self._reading)
+            os.close(self._reading)
+            self._reading = -1
+
+    def _close_writing(self) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+            self._writing = -1
+
+    def _size(self) -> int:
+        """The most that can be in the pipe."""
+        try:
+            return fcntl.fcntl(self._reading, fcntl.F_GETPIPE_SZ) if self._reading >= 0 else 0
+        except OSError:
+            return MAX_PIPE_BYTES
+
+    def _read(self) -> int:
+        """Take what is there, up to READ_BYTES; returns how much."""
+        try:
+            data = os.read(self._reading, READ_BYTES)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self.close()
+            return 0
+        whole, self._held = split_incomplete(self._held + data)
+        if whole:
+            self._take(whole, _is_text(whole))
+        return len(data)
+
+
+def split_incomplete(data: bytes) -> tuple[bytes, bytes]:
+    """The data without the beginning of a character at its end, and that beginning."""
+    for length in range(1, min(MAX_CHARACTER_BYTES, len(data) + 1)):
+        last = data[-length]
+        if last & 0xC0 == 0x80:
+            continue
+        return (data[:-length], data[-length:]) if _needed(last) > length else (data, b"")
+    return data, b""
+
+
+def _needed(first: int) -> int:
+    """How many bytes the character has that begins so; 1 if none does."""
+    if 0xC2 <= first <= 0xDF:
+        return 2
+    if 0xE0 <= first <= 0xEF:
+        return 3
+    return 4 if 0xF0 <= first <= 0xF4 else 1
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""One command's run: from the order to its last frame, within its limits.
+
+States: ordered -> running (`busy` is written) -> ended (its own process has) -> written. At its limit, or when somebody
+interrupts it, it gets SIGINT, and SIGKILL at the end of the grace time. Whatever it has started ends with it.
+
+A command has no variables to lose, so its grace time is not stretched on a busy machine (grace.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+
+from cellhouse_agent.commands.command import Command, NotBegun
+from cellhouse_agent.commands.output_pipe import OutputPipe
+from cellhouse_agent.commands.report import Ended, ended_command, not_begun
+from cellhouse_agent.commands.spawner import Script
+from cellhouse_agent.ending import INTERRUPTED
+from cellhouse_agent.look import Look
+from cellhouse_agent.record import Record
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.turn import LaneParts
+from cellhouse_agent.wire import JsonObject
+
+# Has a command made, with these descriptors for its output. Raises NotBegun.
+type OrderCommand = Callable[[Script, int, int], Awaitable[Command]]
+
+
+class CommandRun:
+    """Runs one request, once it has its turn."""
+
+    def __init__(self, request: ExecuteRequest, parts: LaneParts) -> None:
+        self.request = request
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+        self._record = Record(request, parts.writer)
+        self._outcome = "finished"
+        self.is_interrupted = False
+        # While it has its grace time.
+        self._ending: Command | None = None
+        self._changed = asyncio.Event()
+
+    def interrupt(self) -> None:
+        """Interrupt it as soon as possible."""
+        self.is_interrupted = True
+        self._changed.set()
+        if self._ending:
+            self._ending.interrupt()
+
+    def end_unstarted(self) -> None:
+        """Answer it as interrupted before its turn."""
+        INTERRUPTED.end(self._record, False)
+        self._parts.ended(self.request.msg_id)
+
+    async def run(self, order: OrderCommand, script: Script) -> None:
+        """Run it to its last frame. Raises whatever makes the agent unable to tell how it ended."""
+        home = self._parts.home
+        look = home.begin(self._parts.quiet_kernels()) if home else None
+        deadline = self._loop.time() + self.request.timeout_ms / 1000
+        with ExitStack() as open_pipes:
+            try:
+                pipes = [self._pipe(name, open_pipes) for name in ("stdout", "stderr")]
+                command = await order(script, *(pipe.writing for pipe in pipes))
+            except (NotBegun, OSError) as error:
+                ended = not_begun(error, time.time() * 1000)
+            else:
+                ended = await self._supervise(command, pipes, deadline)
+            files = await self._files(look)
+        self._write(ended, files)
+
+    def _pipe(self, name: str, open_pipes: ExitStack) -> OutputPipe:
+        """Raises OSError."""
+        pipe = OutputPipe(partial(self._take, name))
+        open_pipes.callback(pipe.close)
+        return pipe
+
+    def _take(self, name: str, data: bytes, is_text: bool) -> None:
+        keep = self._record.keep_stream if is_text else self._record.keep_bytes
+        keep(name, data)
+
+    async def _supervise(self, command: Command, pipes: list[OutputPipe], deadline: float) -> Ended:
+        """From its begin until nothing of it is left."""
+        try:
+            self._record.start()
+            for pipe in pipes:
+                pipe.begin()
+            await self._wait_exited(command, deadline)
+            is_killed = not command.reaper.has_exited
+            finished_at = time.time() * 1000
+            await command.end()
+            for pipe in pipes:
+                pipe.read_rest()
+            return ended_command(command, time.time() * 1000 if is_killed else finished_at)
+        except asyncio.CancelledError:
+            command.kill()
+            raise
+        finally:
+            self._ending = None
+            command.close()
+
+    async def _wait_exited(self, command: Command, deadline: float) -> None:
+        """Return when its own process has ended, or must be killed."""
+        exit_watch = asyncio.create_task(command.reaper.wait_exited())
+        exit_watch.add_done_callback(lambda _task: self._changed.set())
+        try:
+            await self._wait(deadline, lambda: exit_watch.done() or self.is_interrupted)
+            if exit_watch.done():
+                return
+            self._outcome = "interrupted" if self.is_interrupted else "timeout"
+            self._ending = command
+            command.interrupt()
+            grace = self.request.grace_ms / 1000
+            await self._wait(self._loop.time() + grace, exit_watch.done)
+        finally:
+            exit_watch.cancel()
+
+    async def _wait(self, until: float, is_over: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                while not is_over():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _files(self, look: Look | None) -> JsonObject | None:
+        """What has changed in the home meanwhile; None if nobody looks."""
+        home = self._parts.home
+        if not home or not look:
+            return None
+        return home.end(look, False) or await home.look(look)
+
+    def _write(self, ended: Ended, files: JsonObject | None) -> None:
+        """Write the last frames."""
+        if self.is_interrupted and self._outcome == "finished":
+            self._outcome = "interrupted"
+        report: JsonObject = {
+            "outcome": self._outcome,
+            "state_lost": False,
+            "started_at": self._record.started_at,
+            "finished_at": max(ended.finished_at, self._record.started_at or 0),
+            "cpu_ms": ended.cpu_ms,
+            "peak_memory_bytes": ended.peak_memory_bytes,
+            "output_bytes": self._record.output_bytes,
+            "dropped_bytes": self._record.dropped_bytes,
+            "exit_code": ended.exit_code,
+            "signal": ended.signal,
+        }
+        if files is not None:
+            report["files"] = files
+        self._record.write_end(ended.reply, report)
+        self._parts.ended(self.request.msg_id)

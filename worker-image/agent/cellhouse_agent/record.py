@@ -1,0 +1,115 @@
+"""What a gateway is told of one execution, as frames and within the limits of its request.
+
+States: made -> started (`busy`) -> written (the gaps, `idle` and the reply).
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import Counter
+
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.outputs import cut_utf8, split_utf8, utf8
+from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.wire import JsonObject, dump
+
+# The most bytes of one frame that are not text. Its text and its base64 together take up to four times as much.
+MAX_BINARY_PIECE_BYTES = 65_536
+
+
+class Record:
+    """Writes the frames of one execution, whatever runs it."""
+
+    def __init__(self, request: ExecuteRequest, writer: FrameWriter) -> None:
+        self.request = request
+        self._writer = writer
+        self._parent = dump(request.header)
+        self.started_at: float | None = None
+        self.output_bytes = 0
+        self._kept_bytes = 0
+        self._stopped_by: str | None = None
+        self._dropped_bytes: Counter[str] = Counter()
+        self._dropped_messages: Counter[str] = Counter()
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Output that was not kept."""
+        return self._dropped_bytes.total()
+
+    def start(self) -> None:
+        """Write `busy`, once."""
+        if self.started_at is None:
+            self.started_at = time.time() * 1000
+            self._writer.status("busy", self._parent)
+
+    def keep_stream(self, name: str, data: bytes) -> None:
+        """Keep the beginning of a text that fits the limit; drop the rest."""
+        head = cut_utf8(data, self._room())
+        for piece in split_utf8(head):
+            self.keep("stream", dump({"name": name, "text": piece}), len(utf8(piece)))
+        self._stop_after(head, data)
+
+    def keep_bytes(self, name: str, data: bytes) -> None:
+        """The same for bytes that are no text: their frames have both what can be shown of them, and the bytes."""
+        head = data[: self._room()]
+        for start in range(0, len(head), MAX_BINARY_PIECE_BYTES):
+            piece = head[start : start + MAX_BINARY_PIECE_BYTES]
+            content: JsonObject = {
+                "name": name,
+                "text": piece.decode("utf-8", "replace"),
+                "base64": base64.b64encode(piece).decode("ascii"),
+            }
+            self.keep("stream", dump(content), len(piece))
+        self._stop_after(head, data)
+
+    def keep(self, msg_type: str, content: bytes, size: int) -> None:
+        """Keep an output of this size, or drop it and all that follow."""
+        self.output_bytes += size
+        if size > self._room():
+            self._stop_keeping("output_limit", size)
+        elif not self._writer.output(msg_type, self._parent, content):
+            self._stop_keeping("replay_overflow", size)
+        else:
+            self._kept_bytes += size
+
+    def drop(self, reason: str, size: int) -> None:
+        """Count an output that cannot be kept. Those that follow can."""
+        self.output_bytes += size
+        self._drop(reason, size)
+
+    def write_end(self, reply: JsonObject, report: JsonObject) -> None:
+        """Write the gaps, `idle` and the reply: the last frames of this execution."""
+        for reason, dropped in self._dropped_bytes.items():
+            if dropped:
+                self._writer.gap(
+                    self._parent,
+                    {
+                        "reason": reason,
+                        "dropped_bytes": dropped,
+                        "dropped_messages": self._dropped_messages[reason],
+                    },
+                )
+        self._writer.status("idle", self._parent)
+        self._writer.reply(self._parent, reply, report)
+
+    def _room(self) -> int:
+        """Bytes of output that may still be kept."""
+        if self._stopped_by is not None:
+            return 0
+        return max(0, self.request.max_output_bytes - self._kept_bytes)
+
+    def _stop_after(self, head: bytes, data: bytes) -> None:
+        """Drop what did not fit."""
+        if len(head) < len(data):
+            self.output_bytes += len(data) - len(head)
+            self._stop_keeping("output_limit", len(data) - len(head))
+
+    def _stop_keeping(self, reason: str, size: int) -> None:
+        """Drop this output and all that follows it: what was kept has no holes, and one gap reports the rest."""
+        self._stopped_by = self._stopped_by or reason
+        self._drop(self._stopped_by, size)
+
+    def _drop(self, reason: str, size: int) -> None:
+        self._dropped_bytes[reason] += size
+        self._dropped_messages[reason] += 1

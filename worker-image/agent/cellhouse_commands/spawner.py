@@ -1,0 +1,86 @@
+"""The spawner's loop: makes a command for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
+
+A packet has no content but five descriptors: the order (order.py), the command's standard input, output and error, and
+its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the command. It never answers: the
+reaper's socket says what has become of the order. If the spawner dies before it has taken the order, that socket closes
+without a word, so the agent knows that nothing was begun.
+
+The spawner keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread,
+and no memory of any command.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+# os.wait4 needs it. Imported here, it is in the memory that all reapers share.
+import resource  # noqa: F401
+import signal
+import socket
+from contextlib import suppress
+from typing import NamedTuple, NoReturn
+
+from cellhouse_commands.child import become_command
+from cellhouse_kernel.below_reaper import go_below_reaper
+
+MAX_PACKET_BYTES = 16
+
+
+class Descriptors(NamedTuple):
+    """What comes with an order."""
+
+    order: int
+    stdin: int
+    stdout: int
+    stderr: int
+    control: int
+
+
+def serve(control: socket.socket) -> NoReturn:
+    """Make commands until the agent hangs up."""
+    # The system reaps the reapers.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        try:
+            packet, descriptors, *_ = socket.recv_fds(
+                control, MAX_PACKET_BYTES, len(Descriptors._fields)
+            )
+        except ConnectionResetError:
+            packet = b""
+        if not packet:
+            os._exit(0)
+        # With fewer, this process has no room for them. They are closed, and so is the reaper's socket.
+        if len(descriptors) == len(Descriptors._fields):
+            _make(Descriptors(*descriptors))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _make(given: Descriptors) -> None:
+    """Fork a reaper and its command. Without a process for it, tell the agent."""
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _say(given.control, error.errno or errno.EAGAIN)
+        return
+    if pid == 0:
+        _run_forked(given)
+
+
+def _say(control: int, number: int) -> None:
+    """In the name of the reaper that could not be made."""
+    # If the agent is gone, that is noticed by itself.
+    with suppress(OSError):
+        os.write(control, f'{{"failed": {{"errno": {number}}}}}'.encode())
+
+
+def _run_forked(given: Descriptors) -> NoReturn:
+    """Never return to the loop, whatever happens."""
+    try:
+        # Before the fork of the command, whose end its reaper must see.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        go_below_reaper(given.control, is_quick=True)
+        become_command(given.order, given.stdin, given.stdout, given.stderr)
+    finally:
+        os._exit(1)

@@ -1,0 +1,59 @@
+"""Forks the agent's other processes before the agent knows anything: that costs a millisecond, and shares its memory.
+
+Later the agent has descriptors and memory that they must not have, so one that replaces another is executed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+# The socket to the agent, as standard input. An executed process has it there, too.
+CONTROL = 0
+FIRST_OTHER_DESCRIPTOR = 3
+
+
+class Forked(NamedTuple):
+    """A forked process, and the agent's end of the socket to it."""
+
+    pid: int
+    control: socket.socket
+
+
+def fork_early(run: Callable[[], None]) -> Forked:
+    """Fork a process that does this and ends; call it before the agent has any thread, secret or descriptor of its own.
+
+    Raises OSError.
+    """
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Looking for garbage would write to every page that the two share.
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        _run_forked(theirs, run)
+    theirs.close()
+    return Forked(pid, control)
+
+
+def _run_forked(control: socket.socket, run: Callable[[], None]) -> NoReturn:
+    """Never return to the agent's code, whatever happens."""
+    try:
+        os.dup2(control.detach(), CONTROL)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.closerange(FIRST_OTHER_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
+        os.setsid()
+        os.environ.clear()
+        run()
+    finally:
+        os._exit(1)
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C in a terminal is for the agent, who then hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

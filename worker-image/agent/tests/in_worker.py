@@ -1,0 +1,12 @@
+"""`python3 -m tests.in_worker NAME...` runs tests as the agent, in a container that is a worker but for its agent."""
+
+import os
+import sys
+import unittest
+
+from cellhouse_agent.privileges import become_agent
+
+if __name__ == "__main__":
+    become_agent(os.environ)
+    # The main module's name is the first argument.
+    unittest.main(None, argv=sys.argv, verbosity=2)

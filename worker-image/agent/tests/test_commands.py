@@ -1,0 +1,271 @@
+"""Commands as the executor takes them: once, in order, interruptible, and beside cells."""
+
+import asyncio
+import os
+from unittest import mock
+
+from cellhouse_agent.commands import commands
+from cellhouse_agent.executor import QueueFull
+from cellhouse_agent.files.helper import FilesHelper
+from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
+from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.requests import Command
+from cellhouse_agent.user_processes import user_processes
+from cellhouse_kernel.identity import HOME
+
+from tests.with_commands import WithCommands, command
+from tests.with_executor import PATIENCE_SECONDS, request
+
+# Writes its pid, and then nothing, for a minute.
+WAIT = "echo $$; exec sleep 60"
+ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
+# Not in the shell: it takes no notice of a SIGINT that comes just when a child of it ends.
+COUNT_INTERRUPTS = """
+import signal, time
+hits = 0
+def hit(*_):
+    global hits
+    hits += 1
+    print("hit", hits)
+signal.signal(signal.SIGINT, hit)
+print("on")
+while hits < 3:
+    time.sleep(0.02)
+"""
+# In a grandchild.
+SPIN = "(python3 -c 'import time\nwhile time.process_time() < 0.5: pass' & wait)"
+
+
+class Taking(WithCommands):
+    """Which requests run."""
+
+    async def test_an_id_runs_at_most_once(self) -> None:
+        count = "echo run >> /tmp/counted; cat /tmp/counted"
+        self.assertEqual(await self.output("1", count), "run\n")
+        self.executor.submit(command("1", count))
+        self.executor.ack(self.buffer.last_seq)
+        self.executor.submit(command("1", count))
+        # A cell of the same id does not run either.
+        self.executor.submit(request("1", "print(1)"))
+        self.assertEqual(await self.output("2", f"{count}; rm /tmp/counted"), "run\nrun\n")
+        self.assertEqual(self.frames("1"), [])
+
+    async def test_frames_come_in_the_order_of_a_cells(self) -> None:
+        report = await self.run_command("1", "echo out")
+        types = [frame["header"]["msg_type"] for frame in self.frames("1")]
+        self.assertEqual(types, ["status", "stream", "status", "execute_reply"])
+        content = self.frames("1")[-1]["content"]
+        self.assertEqual(content, {"status": "ok", "execution_count": None})
+        self.assertEqual((report["exit_code"], report["signal"]), (0, None))
+
+    async def test_what_is_interrupted_before_it_comes_does_not_run(self) -> None:
+        self.assertEqual(self.executor.interrupt("1", "r1"), (False, False))
+        report = await self.run_command("1", "touch /tmp/ran")
+        self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+        self.assertFalse(os.path.exists("/tmp/ran"))
+        self.assertEqual(self.executor.interrupt("1", "r1"), (False, True))
+
+    async def test_an_interrupt_hits_only_the_command_that_it_names(self) -> None:
+        for msg_id in ("1", "2"):
+            self.executor.submit(command(msg_id, WAIT))
+            await self.wrote(msg_id, b"\n")
+        self.assertEqual(self.executor.interrupt("1", "r1"), (True, True))
+        report = await self.report("1")
+        self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGINT"))
+        self.assertEqual([*user_processes()], [int(self.written("2"))])
+        self.assertEqual(self.executor.interrupt("2", "r2"), (True, True))
+        await self.report("2")
+
+    async def test_an_interrupt_at_once_ends_it(self) -> None:
+        for number in range(20):
+            msg_id = str(number)
+            self.executor.submit(command(msg_id, "sleep 60; echo never"))
+            await asyncio.sleep(0.001 * number)
+            self.assertEqual(self.executor.interrupt(msg_id, msg_id), (True, True))
+            report = await self.report(msg_id)
+            self.assertEqual(report["outcome"], "interrupted")
+            self.assertEqual(self.written(msg_id), b"")
+
+    async def test_an_interrupt_that_is_sent_again_interrupts_once(self) -> None:
+        self.executor.submit(command("1", f"exec python3 -u -c '{COUNT_INTERRUPTS}'"))
+        await self.wrote("1", b"on\n")
+        for number in (1, 2, 3):
+            for _ in range(2):
+                self.assertTrue(self.executor.interrupt("1", f"r{number}").interrupted)
+            await self.wrote("1", f"hit {number}\n".encode())
+        report = await self.report("1")
+        self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 0))
+        self.assertEqual(self.written("1").count(b"hit"), 3)
+
+    async def test_a_queued_one_waits_and_can_be_taken_out(self) -> None:
+        with mock.patch.object(commands, "MAX_COMMANDS", 2):
+            for msg_id in ("1", "2", "3", "4"):
+                self.executor.submit(command(msg_id, WAIT))
+            await self.wrote("2", b"\n")
+            self.assertEqual(self.executor.interrupt("3", "r3"), (True, True))
+            report = await self.report("3")
+            self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+            self.assertEqual(self.frames("4"), [])
+            self.executor.interrupt("1", "r1")
+            await self.wrote("4", b"\n")
+            for number in range(MAX_QUEUED_REQUESTS):
+                self.executor.submit(command(f"queued {number}", "exit 0"))
+            with self.assertRaises(QueueFull):
+                self.executor.submit(command("one more", "exit 0"))
+            for msg_id in ("2", "4"):
+                self.executor.interrupt(msg_id, f"r{msg_id}")
+            for number in range(MAX_QUEUED_REQUESTS):
+                self.assertEqual((await self.report(f"queued {number}"))["exit_code"], 0)
+
+    async def test_a_limit_counts_its_own_time(self) -> None:
+        self.executor.submit(command("1", "sleep 60", timeout_ms=100))
+        report = await self.run_command("2", "sleep 0.5; echo in time")
+        self.assertEqual(report["outcome"], "finished")
+        self.assertEqual((await self.report("1"))["outcome"], "timeout")
+
+
+class Surroundings(WithCommands):
+    """What a command finds, and what is told of it."""
+
+    async def test_variables_of_the_session_and_its_own(self) -> None:
+        self.executor.set_variables({"A": "session", "B": "session", "LD_PRELOAD": ""})
+        odd = "x '\"\n漢 $HOME"
+        found = Command({"B": "own", "ODD": odd}, None)
+        shown = (await self.output("1", "env -0", found=found)).split("\0")
+        variables = dict(each.partition("=")[::2] for each in shown if each)
+        given = [variables[name] for name in ("A", "B", "ODD", "HOME", "PWD", "LANG")]
+        self.assertEqual(given, ["session", "own", odd, HOME, HOME, "C.UTF-8"])
+        self.assertFalse([name for name in variables if name.startswith("CELLHOUSE")])
+        self.assertEqual(await self.output("2", "echo $A $B $ODD"), "session session\n")
+
+    async def test_it_begins_in_its_folder_or_says_that_it_cannot(self) -> None:
+        self.assertEqual(await self.output("1", "pwd"), f"{HOME}\n")
+        self.assertEqual(await self.output("2", "pwd", found=Command({}, "/usr/bin")), "/usr/bin\n")
+        for folder, reason in (
+            ("/no/such", "No such file or directory"),
+            ("/etc/passwd", "Not a directory"),
+            ("/run/cellhouse", "Permission denied"),
+        ):
+            report = await self.run_command(folder, "echo never", found=Command({}, folder))
+            self.assertEqual(report["ename"], "CommandNotStarted")
+            self.assertEqual(report["evalue"], f"It could not enter the folder: {reason}")
+            self.assertEqual((report["exit_code"], report["signal"]), (None, None))
+            self.assertEqual(self.written(folder), b"")
+
+    async def test_text_that_is_not_unicode_is_passed_on(self) -> None:
+        await self.run_command("1", "printf '%s' '\ud800'")
+        self.assertEqual(self.written("1"), b"\xed\xa0\x80")
+
+    async def test_variables_that_are_too_large_are_no_reason_to_run_without_them(self) -> None:
+        many = Command({f"N{number}": "x" * 100_000 for number in range(40)}, None)
+        report = await self.run_command("1", "echo never", found=many)
+        # gVisor says that a name is too long.
+        self.assertRegex(report["evalue"], "^It could not execute the code: .* too long$")
+        self.assertEqual((report["ename"], report["exit_code"]), ("CommandNotStarted", None))
+
+    async def test_cpu_time_and_size_are_those_of_all_its_processes(self) -> None:
+        report = await self.run_command("1", SPIN)
+        self.assertGreater(report["cpu_ms"], 450)
+        self.assertLess(report["cpu_ms"], 5_000)
+        report = await self.run_command("2", f'(python3 -c "{ALLOCATE}")')
+        self.assertGreater(report["peak_memory_bytes"], 200_000_000)
+        self.assertLess(report["peak_memory_bytes"], 300_000_000)
+        report = await self.run_command("3", "true")
+        self.assertLess(report["cpu_ms"], 200)
+        # Too small to be seen.
+        self.assertIsNone(report["peak_memory_bytes"])
+
+
+class BesideCells(WithCommands):
+    """With a kernel, and somebody who looks at the home."""
+
+    async def asyncSetUp(self) -> None:
+        self.helper = FilesHelper()
+        self.home = HomeWatch(self.helper)
+        await super().asyncSetUp()
+        self.launcher = KernelLauncher(cpus=1)
+        self.launcher.start()
+        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
+        await self.kernel.start()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.helper.wait_ready()
+        self.work = asyncio.create_task(self.executor.run(self.kernel))
+        await self.cell("first", "1")
+
+    async def asyncTearDown(self) -> None:
+        self.work.cancel()
+        await asyncio.wait([self.work])
+        await self.kernel.end()
+        await self.launcher.close()
+        await super().asyncTearDown()
+        assert self.home
+        await self.home.close()
+        await self.helper.close()
+
+    async def cell(self, msg_id: str, code: str) -> str:
+        """Run Python; returns what it printed."""
+        self.executor.submit(request(msg_id, code))
+        self.assertEqual((await self.reply(msg_id))["content"]["status"], "ok")
+        return self.written(msg_id).decode()
+
+    async def test_a_fresh_kernel_leaves_commands_alone(self) -> None:
+        self.executor.submit(command("1", WAIT))
+        await self.wrote("1", b"\n")
+        pid = int(self.written("1"))
+        self.assertEqual(await self.executor.restart(), 2)
+        self.assertIn(pid, user_processes())
+        self.assertEqual(await self.cell("2", "print(1)"), "1\n")
+        self.executor.interrupt("1", "r")
+        await self.report("1")
+        self.assertEqual(await self.cell("3", "print(2)"), "2\n")
+        self.assertEqual(self.executor.generation, 2)
+
+    async def test_a_server_is_reached_from_cells_and_outlives_their_kernel(self) -> None:
+        self.executor.submit(command("1", "python3 -u -m http.server 8124 --bind 127.0.0.1"))
+        await self.wrote("1", b"Serving")
+        fetch = (
+            "from urllib.request import urlopen\n"
+            "print(urlopen('http://127.0.0.1:8124/').status, flush=True)"
+        )
+        self.assertEqual(await self.cell("2", fetch), "200\n")
+        self.assertEqual(await self.executor.restart(), 2)
+        self.assertEqual(await self.cell("3", fetch), "200\n")
+        self.executor.interrupt("1", "r")
+        report = await self.report("1")
+        self.assertEqual((report["outcome"], report["exit_code"]), ("interrupted", 0))
+        self.assertEqual([*user_processes()], [self.kernel.process_id])
+
+    async def test_a_lost_reaper_of_a_kernel_leaves_commands_alone(self) -> None:
+        self.executor.submit(command("1", f"sleep 60 & {WAIT}"))
+        await self.wrote("1", b"\n")
+        reaper = int(await self.cell("2", "import os; print(os.getppid())"))
+        before = {*user_processes()} - {self.kernel.process_id}
+        self.assertEqual(len(before), 2)
+        os.kill(reaper, 9)
+        await self.kernel.wait_exited()
+        self.assertEqual(await self.executor.restart(), 2)
+        self.assertEqual({*user_processes()} - {self.kernel.process_id}, before)
+
+    async def test_the_end_of_a_command_leaves_cells_and_other_commands_alone(self) -> None:
+        self.executor.submit(request("cell", "import time; time.sleep(1); print('on')"))
+        self.executor.submit(command("1", WAIT))
+        await self.wrote("1", b"\n")
+        await self.run_command("2", "sleep 60 & exit 1")
+        self.assertIn(int(self.written("1")), user_processes())
+        await self.reply("cell")
+        self.assertEqual(self.written("cell"), b"on\n")
+
+    async def test_what_it_changes_in_the_home_is_told(self) -> None:
+        report = await self.run_command("1", "echo text > made.txt")
+        files = report["files"]
+        self.assertEqual([change["path"] for change in files["changes"]], ["made.txt"], files)
+        self.assertEqual((files["reason"], files["shared"]), (None, False))
+        self.executor.submit(command("2", "echo on; while [ -e made.txt ]; do sleep 0.1; done"))
+        await self.wrote("2", b"on")
+        await self.cell("3", "import os; os.remove('made.txt')")
+        for msg_id in ("2", "3"):
+            files = (await self.report(msg_id))["files"]
+            told = [(change["path"], change["change"]) for change in files["changes"]]
+            self.assertEqual((told, files["shared"]), ([("made.txt", "deleted")], True))

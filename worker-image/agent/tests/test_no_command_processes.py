@@ -1,0 +1,37 @@
+"""Commands for which no process can be made. gVisor knows no such limit, so this is none of the tests in a worker."""
+
+import os
+import resource
+import signal
+import unittest
+
+from cellhouse_agent.privileges import AGENT_UID, become_user
+from cellhouse_commands.start import fork_spawner
+
+from tests.with_commands import WithCommands
+
+
+class WithoutProcesses(WithCommands):
+    """With a spawner that may make none."""
+
+    async def asyncSetUp(self) -> None:
+        self.first = fork_spawner(before=_make_none)
+        await super().asyncSetUp()
+
+    async def test_it_says_so(self) -> None:
+        report = await self.run_command("1", "echo never")
+        self.assertEqual((report["ename"], report["started_at"]), ("CommandNotStarted", None))
+        reason = "No process could be made: Resource temporarily unavailable"
+        self.assertEqual(report["evalue"], reason)
+        assert self.first
+        os.kill(self.first.pid, signal.SIGKILL)
+        self.assertEqual(await self.output("2", "echo again"), "again\n")
+
+
+def _make_none() -> None:
+    become_user(AGENT_UID)
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,91 @@
+"""What tests of commands share: run as root, or as the agent, in the worker image."""
+
+import asyncio
+import base64
+from typing import Any
+
+from cellhouse_agent.commands.spawner import Spawner
+from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.requests import Command, ExecuteRequest
+from cellhouse_agent.usage import find_usage
+from cellhouse_agent.user_processes import user_processes
+from cellhouse_kernel.early_fork import Forked
+
+from tests.with_executor import PATIENCE_SECONDS, Frames
+
+BUFFER_BYTES = 60_000_000
+MAX_OUTPUT_BYTES = 20_000_000
+PLAIN = Command({}, None)
+
+
+def command(
+    msg_id: str,
+    code: str,
+    timeout_ms: int = 60_000,
+    grace_ms: int = 20_000,
+    found: Command = PLAIN,
+) -> ExecuteRequest:
+    """A request for a command that may print MAX_OUTPUT_BYTES."""
+    header = {"msg_id": msg_id}
+    limits = (timeout_ms, grace_ms, MAX_OUTPUT_BYTES)
+    return ExecuteRequest(msg_id, code, {**header}, *limits, None, found)
+
+
+class WithCommands(Frames):
+    """A worker without a kernel and without its socket."""
+
+    home: HomeWatch | None = None
+    first: Forked | None = None
+
+    async def asyncSetUp(self) -> None:
+        self.buffer = ReplayBuffer(BUFFER_BYTES)
+        writer = FrameWriter(self.buffer, "boot", 16_777_216)
+        self.spawner = Spawner(kernel_environment(cpus=1), self.first)
+        makers = Makers(command=self.spawner.order)
+        self.executor = Executor(self.buffer, writer, find_usage(), self.home, makers)
+
+    async def asyncTearDown(self) -> None:
+        commands = self.executor.commands
+        await commands.close()
+        await self.spawner.close()
+        self.assertFalse(commands.failure.done())
+        self.assertEqual(list(user_processes()), [])
+
+    async def run_command(self, msg_id: str, code: str, **how: Any) -> dict[str, Any]:
+        """Run a command; returns the report on it, with the name of an error that the agent made of it."""
+        self.executor.submit(command(msg_id, code, **how))
+        return await self.report(msg_id)
+
+    async def report(self, msg_id: str) -> dict[str, Any]:
+        """The report on a command, once it has ended."""
+        reply = await self.reply(msg_id)
+        error = {name: reply["content"].get(name) for name in ("ename", "evalue")}
+        return {**reply["metadata"]["cellhouse"], **error}
+
+    def written(self, msg_id: str, name: str = "stdout") -> bytes:
+        """The very bytes that it has written so far."""
+        contents = [frame["content"] for frame in self.frames(msg_id)]
+        return b"".join(_bytes_of(each) for each in contents if each.get("name") == name)
+
+    async def wrote(self, msg_id: str, text: bytes) -> None:
+        """Wait until it has written this."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while text not in self.written(msg_id):
+                await self.buffer.wait_for(self.buffer.last_seq + 1)
+
+    async def output(self, msg_id: str, code: str, **how: Any) -> str:
+        """Run a command that ends by itself, without an error; returns what it wrote."""
+        report = await self.run_command(msg_id, code, **how)
+        self.assertEqual(self.written(msg_id, "stderr"), b"")
+        self.assertEqual((report["outcome"], report["exit_code"]), ("finished", 0), report)
+        return self.written(msg_id).decode()
+
+
+def _bytes_of(content: dict[str, Any]) -> bytes:
+    if "base64" in content:
+        return base64.b64decode(content["base64"])
+    return str(content["text"]).encode()
