@@ -17,11 +17,18 @@ const OUTPUT = `subscription ($id: ID!) { output(executionId: $id) {
   ... on ErrorOutput { error { name value traceback } }
   ... on ClearOutput { wait }
   ... on GapOutput { reason droppedBytes }
-  ... on ExecutionFinished { execution { status durationMs stateLost } }
+  ... on ExecutionFinished { execution { status durationMs stateLost exitCode signal } }
 } }`;
 
 const byId = (id) => document.getElementById(id);
-const [token, user, code, output, state] = ['token', 'user', 'code', 'output', 'state'].map(byId);
+const [token, user, language, code, output, state] = [
+  'token',
+  'user',
+  'language',
+  'code',
+  'output',
+  'state',
+].map(byId);
 let socket = createGraphqlSocket(() => token.value.trim());
 let running = null;
 
@@ -60,17 +67,22 @@ function showRich({ data }) {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: tracebacks mark colours with control characters.
 const withoutColours = (text) => text.replace(/\x1b\[[0-9;]*m/g, '');
 
+/** How a command failed has no traceback. */
+const errorText = ({ name, value, traceback }) =>
+  traceback.length > 0 ? traceback.join('\n') : `${name}: ${value}`;
+
 const SHOW = {
   StreamOutput: ({ name, text }) => append('pre', name.toLowerCase(), text),
   RichOutput: showRich,
-  ErrorOutput: ({ error }) =>
-    append('pre', 'error', `${withoutColours(error.traceback.join('\n'))}\n`),
+  ErrorOutput: ({ error }) => append('pre', 'error', `${withoutColours(errorText(error))}\n`),
   ClearOutput: () => output.replaceChildren(),
   GapOutput: ({ reason, droppedBytes }) =>
     append('pre', 'note', `[output missing: ${reason}, ${droppedBytes ?? '?'} bytes]\n`),
-  ExecutionFinished: ({ execution: { status, durationMs, stateLost } }) => {
+  ExecutionFinished: ({ execution: { status, durationMs, stateLost, exitCode, signal } }) => {
     const took = durationMs === null ? '' : ` after ${Math.round(durationMs)} ms`;
-    state.textContent = `${status}${took}${stateLost ? '; variables were lost' : ''}`;
+    const how = signal ?? (exitCode === null ? '' : `exit code ${exitCode}`);
+    const lost = stateLost ? '; variables were lost' : '';
+    state.textContent = `${status}${took}${how && `; ${how}`}${lost}`;
   },
 };
 
@@ -80,7 +92,7 @@ async function run() {
   const { submit } = await call(
     'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }',
     {
-      input: { userUuid: user.value, code: code.value },
+      input: { userUuid: user.value, language: language.value, code: code.value },
     },
   );
   state.textContent = 'running';

@@ -85,4 +85,5 @@ function problemsOf({ values, problems, wrong }: Reading<typeof SETTINGS>): stri
 const ORDERED = [
   ['minIdleWorkers', 'maxTotalWorkers'],
   ['executionTimeoutMs', 'maxExecutionTimeoutMs'],
+  ['executionTimeoutMs', 'maxCommandTimeoutMs'],
 ] as const;

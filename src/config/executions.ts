@@ -1,6 +1,9 @@
 /** How long executions run, and how many wait. */
 import { integer, milliseconds } from './setting.ts';
 
+/** One day: agents take no longer limit. */
+const MAX_AGENT_LIMIT_MS = 86_400_000;
+
 export const EXECUTIONS = {
   executionTimeoutMs: milliseconds({
     name: 'EXECUTION_TIMEOUT_MS',
@@ -14,6 +17,14 @@ export const EXECUTIONS = {
     fallback: 300_000,
     min: 1,
   }),
+  maxCommandTimeoutMs: integer({
+    name: 'MAX_COMMAND_TIMEOUT_MS',
+    text: 'The highest time limit that a call may give a command.',
+    fallback: MAX_AGENT_LIMIT_MS,
+    min: 1,
+    max: MAX_AGENT_LIMIT_MS,
+    unit: 'ms',
+  }),
   interruptGraceMs: milliseconds({
     name: 'INTERRUPT_GRACE_MS',
     text: 'The grace time: how long code may still run after the interrupt at its time limit. After that, its kernel is replaced and variables are lost. The grace time does not count while the kernel waits for a CPU that other workers use, but it lasts at most ten times its normal length. After half of it, the code is interrupted once more.',
@@ -22,10 +33,17 @@ export const EXECUTIONS = {
   }),
   maxQueuedExecutions: integer({
     name: 'MAX_QUEUED_EXECUTIONS',
-    text: 'How many executions may wait in one context of a session.',
+    text: 'How many executions may wait in one context of a session, and how many commands may wait.',
     fallback: 64,
     min: 1,
     max: 10_000,
+  }),
+  maxCommands: integer({
+    name: 'MAX_COMMANDS',
+    text: 'How many commands of a session run at the same time. Others wait, at most MAX_QUEUED_EXECUTIONS. Each takes at least two processes of WORKER_PIDS.',
+    fallback: 16,
+    min: 1,
+    max: 128,
   }),
   maxContexts: integer({
     name: 'MAX_CONTEXTS',

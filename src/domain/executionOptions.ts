@@ -50,7 +50,12 @@ export function storedOptions(options: ExecutionOptions): StoredOptions | null {
   return Object.keys(stored).length === 0 ? null : stored;
 }
 
+/** Whether it is code for a shell, which runs in no kernel. */
+export function isCommand({ language }: { readonly language?: Language }): boolean {
+  return language === 'BASH';
+}
+
 /** Whether a session is not idle while this runs. */
-export function keepsAlive({ language, keepAlive }: ExecutionOptions): boolean {
-  return language !== 'BASH' || keepAlive === true;
+export function keepsAlive(options: ExecutionOptions): boolean {
+  return !isCommand(options) || options.keepAlive === true;
 }

@@ -5,7 +5,7 @@ import type { ExecutionId } from './ids.ts';
  * surrogates, megabytes in one line.
  */
 export type Output =
-  | { readonly kind: 'stream'; readonly name: 'stdout' | 'stderr'; readonly text: string }
+  | StreamOutput
   | RichOutput
   | {
       readonly kind: 'error';
@@ -15,6 +15,16 @@ export type Output =
     }
   | { readonly kind: 'clear'; readonly wait: boolean }
   | { readonly kind: 'gap'; readonly reason: string; readonly droppedBytes: number | null };
+
+/** Text of a stream, or bytes of it that are not UTF-8. */
+export interface StreamOutput {
+  readonly kind: 'stream';
+  readonly name: 'stdout' | 'stderr';
+  /** Of bytes that are not UTF-8: what can be shown of them. */
+  readonly text: string;
+  /** The bytes. Left out if they are the text in UTF-8. */
+  readonly base64?: string;
+}
 
 export interface RichOutput {
   readonly kind: 'result' | 'display' | 'update';

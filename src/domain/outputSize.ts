@@ -15,7 +15,7 @@ export function outputSize(output: Output | Finish): number {
 function contentSize(output: Output | Finish): number {
   switch (output.kind) {
     case 'stream':
-      return output.text.length;
+      return output.text.length + (output.base64?.length ?? 0);
     case 'error':
       return output.value.length + output.traceback.reduce((sum, line) => sum + line.length, 0);
     case 'result':

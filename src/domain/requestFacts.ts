@@ -1,3 +1,5 @@
+import type { Language } from './executionOptions.ts';
+
 /**
  * What a request asks to run. A repeated request under the same idempotency key must agree in every field. How long the
  * caller waits and how long the code may run are no such fields: a repeated call keeps the limits of the first.
@@ -9,6 +11,8 @@ export interface RequestFacts {
   readonly code: string;
   /** As the request names it. The default context by its id, and by no id, are two requests. */
   readonly contextId?: string;
+  readonly language?: 'BASH';
+  readonly keepAlive?: 'true';
 }
 
 /** What of a request can be one of its facts. */
@@ -16,9 +20,16 @@ export interface Comparable {
   readonly code: string;
   /** Null: the default context. */
   readonly contextId: string | null;
+  readonly language: Language;
+  readonly keepAlive: boolean;
 }
 
 /** The facts of a request, without its other fields. */
-export function requestFacts({ code, contextId }: Comparable): RequestFacts {
-  return { code, ...(contextId !== null && { contextId }) };
+export function requestFacts({ code, contextId, language, keepAlive }: Comparable): RequestFacts {
+  return {
+    code,
+    ...(contextId !== null && { contextId }),
+    ...(language === 'BASH' && { language }),
+    ...(keepAlive && { keepAlive: 'true' }),
+  };
 }

@@ -6,6 +6,8 @@
  * ```
  *  full --an execution runs LONG_RUN_MS--> yielding --the last such execution ends--> full
  * ```
+ * Only cells count. A command can run for a day, and would slow the cells of its own session all that time.
+ *
  * This is best effort: if the engine fails to change a share, only the waiting times differ.
  */
 import type { Logger } from 'pino';
@@ -90,7 +92,7 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     apply: ({ event, streamId }) => {
       const id = streamId as ExecutionId;
       if (event.type === 'ExecutionStarted') {
-        const held = heldWorkers.all().find((each) => each.has(id));
+        const held = heldWorkers.all().find((each) => each.hasCell(id));
         if (held) begin(id, held, false);
       } else if (event.type === 'ExecutionFinished') {
         end(id);
@@ -99,7 +101,7 @@ export function createCpuYield({ heldWorkers, setCpuShare, logger }: CpuYieldDep
     reached: (workerId) => {
       const held = heldWorkers.get(workerId);
       // The gateway that held the worker before may have reduced its share.
-      for (const id of held?.running ?? []) if (held) begin(id, held, true);
+      for (const id of held?.runningCells ?? []) if (held) begin(id, held, true);
     },
     close: () => {
       for (const { timer } of runs.values()) clearTimeout(timer);

@@ -174,6 +174,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
   const heldWorkers = createHeldWorkers({
     ...deps,
     interruptGraceMs: config.interruptGraceMs,
+    maxCommands: config.maxCommands,
     laneOf,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => keeping.suspect(workerId, why),

@@ -1,5 +1,6 @@
 import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
+import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
@@ -85,8 +86,13 @@ class Held implements HeldWorker, OperatedWorker {
     return !this.#isClosed && !this.#link.isReplaced;
   }
 
-  get running(): readonly ExecutionId[] {
-    return this.lanes.running().map(({ execution }) => execution.id);
+  get runningCells(): readonly ExecutionId[] {
+    const ids = this.lanes.running().map(({ execution }) => execution.id);
+    return ids.filter((id) => this.hasCell(id));
+  }
+
+  get unfinishedCommands(): number {
+    return this.lanes.ofCommands.size;
   }
 
   get sessionId(): SessionId | null {
@@ -112,6 +118,11 @@ class Held implements HeldWorker, OperatedWorker {
 
   hasContext(id: ContextId): boolean {
     return this.contexts.get(id) !== undefined;
+  }
+
+  hasCell(id: ExecutionId): boolean {
+    const job = this.lanes.find(id);
+    return job !== undefined && !isCommand(job.execution);
   }
 
   has(id: ExecutionId): boolean {
@@ -193,6 +204,7 @@ class Held implements HeldWorker, OperatedWorker {
       send: (request) => this.#link.execute(request),
       isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),
       interruptGraceMs: this.#deps.interruptGraceMs,
+      maxCommands: this.#deps.maxCommands,
     });
   }
 }

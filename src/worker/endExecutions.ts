@@ -1,4 +1,5 @@
 /** Ends the unfinished executions of a worker that has ended. */
+import { isCommand } from '../domain/executionOptions.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { ConcurrencyError, type Cursor, FencedError } from '../events/store/eventStore.ts';
@@ -53,9 +54,10 @@ async function endUnattended(
   cursor: Cursor,
 ): Promise<boolean> {
   const batch = emptyBatch();
-  const stateLost = worker.state === 'LOST';
-  const status = stateLost ? 'WORKER_LOST' : 'CANCELLED';
+  const isLost = worker.state === 'LOST';
+  const status = isLost ? 'WORKER_LOST' : 'CANCELLED';
   for (const { execution, code, lastSeq } of await queries.unfinishedExecutions(worker.id)) {
+    const stateLost = isLost && !isCommand(execution);
     const job = { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
     const ending = endingWithoutAnswer(status, stateLost, progressIn(cursor, execution.id));
     segmentOf(batch, job).end = { at: now(), ending };

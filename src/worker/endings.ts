@@ -20,6 +20,7 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
     peakMemoryBytes: outcome.peakMemoryBytes,
     outputBytes: outcome.outputBytes,
     exitCode: outcome.exitCode,
+    ...(outcome.signal !== null && { signal: outcome.signal }),
     // What never began has changed nothing, and nothing was compared.
     files: outcome.startedAt === null ? null : outcome.files,
   };

@@ -1,4 +1,5 @@
 import type { Ending } from '../domain/execution.ts';
+import { isCommand } from '../domain/executionOptions.ts';
 import type { CloseReason } from '../domain/session.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { endingWithoutAnswer } from './endings.ts';
@@ -71,7 +72,7 @@ export function createFinishing(deps: FinishingDeps): Finishing {
     finishAll: (reason) => {
       const isLost = reason === 'worker-lost';
       for (const job of lanes.jobs()) {
-        if (isLost) job.stateLost = true;
+        if (isLost && !isCommand(job.execution)) job.stateLost = true;
         finishUnanswered(job, isLost ? 'WORKER_LOST' : 'CANCELLED');
       }
     },

@@ -1,7 +1,7 @@
 /**
  * Acts for one worker while this gateway holds its lease: runs its session's executions, and stores their output and
  * results. Each lane runs one execution at a time, in the order in which they were accepted. Lanes do not wait for each
- * other.
+ * other, except that only so many commands run at the same time.
  *
  * ```
  *  connecting <--> open --session closed--> ending --all stored--> closed
@@ -32,6 +32,8 @@ export interface HeldWorkerDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  /** How many commands of a session may run at the same time. */
+  readonly maxCommands: number;
   /** The lane that an execution is in. It never changes. */
   readonly laneOf: (execution: Execution) => LaneKey;
   /** The number of clients that follow the execution's output on this gateway. */
@@ -67,11 +69,15 @@ export interface HeldWorker {
   /** Whether its agent is connected. */
   readonly isOpen: boolean;
   readonly isSuspect: boolean;
-  /** The unfinished executions that were sent to the agent: at most one of each lane. */
-  readonly running: readonly ExecutionId[];
+  /** The unfinished cells that were sent to the agent: at most one of each context. */
+  readonly runningCells: readonly ExecutionId[];
+  /** Whether it is an unfinished execution of a kernel. */
+  hasCell(id: ExecutionId): boolean;
   readonly sessionId: SessionId | null;
   /** The number of executions of the lane that are accepted and not finished. */
   unfinishedIn(lane: LaneKey): number;
+  /** The same number for all commands together. */
+  readonly unfinishedCommands: number;
   opened(session: Session): void;
   /**
    * Accepts a new execution. An execution that was already in {@link TakenOver.unfinished} is ignored: a lagging event

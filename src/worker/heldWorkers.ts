@@ -18,6 +18,7 @@ export interface HeldWorkersDeps {
   readonly messageCounts: MessageCounts;
   readonly now: () => Date;
   readonly interruptGraceMs: number;
+  readonly maxCommands: number;
   readonly laneOf: HeldWorkerDeps['laneOf'];
   readonly followers: (execution: Execution) => number;
   /** How the worker's agent is reached. Null: the worker was never started. */

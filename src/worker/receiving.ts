@@ -1,9 +1,11 @@
 import type { Ending } from '../domain/execution.ts';
+import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId } from '../domain/ids.ts';
 import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage, StatusMessage } from '../kernel/frames/messages.ts';
 import type { ContextNews } from './contexts/contextNews.ts';
 import { endingOf } from './endings.ts';
+import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Sending } from './sending.ts';
 import { addOutput, type Job, segmentOf } from './storing/batch.ts';
@@ -38,14 +40,26 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
     writer.added('output');
   }
 
+  /**
+   * A command that the former holder has sent, although it has no place here yet: places become free in another order
+   * than they did there. The agent's message shows that it runs.
+   */
+  function begunBefore(lane: Lane): Job | undefined {
+    const { next } = lane;
+    if (!next?.isTakenOver || !isCommand(next.execution)) return undefined;
+    lane.begin(next);
+    return next;
+  }
+
   function ofExecution(message: KernelMessage): void {
     const { parentId } = message;
     const lane = parentId === null ? lanes.defaultLane : lanes.laneOf(parentId);
-    const job = lane?.running;
+    const job = lane && (lane.running ?? begunBefore(lane));
     const progress = job ? lane.progressOf(job) : null;
     if (!lane || !job || progress === null) return;
     const { maxOutputBytes } = job.execution;
-    const step = receive(progress, message, { maxOutputBytes });
+    const of = { maxOutputBytes, isCommand: isCommand(job.execution) };
+    const step = receive(progress, message, of);
     lane.advance(step.progress);
     const at = new Date(message.at);
     for (const output of step.outputs) addOutput(writer.batch, job, output, at);

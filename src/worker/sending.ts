@@ -1,6 +1,9 @@
 /**
  * Sends code to the worker's agent when it is due: in each lane one execution at a time, in the order of acceptance.
+ * Each command has a lane of its own, and at most `maxCommands` of them run. That the agent has commands was asked before
+ * the first one was accepted for it.
  */
+import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
 import type { ExecuteRequest } from '../kernel/execution/executeRequest.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
@@ -19,6 +22,8 @@ export interface SendingDeps {
   /** Whether an interrupt of the execution waits for the agent's answer. */
   readonly isInterruptPending: (id: ExecutionId) => boolean;
   readonly interruptGraceMs: number;
+  /** How many commands may run at the same time. */
+  readonly maxCommands: number;
 }
 
 export interface Sending {
@@ -26,7 +31,7 @@ export interface Sending {
   goOn(): void;
   /** The same for one lane, whose context has got its kernel. */
   goOnIn(lane: Lane): void;
-  /** Begins the lane's next execution, if one is due. */
+  /** Begins the lane's next execution, if one is due. If it has none, a command that waits may have its place. */
   beginNext(lane: Lane): void;
   /** Stops holding back the execution's code. Returns whether it was held back until now, because of an interrupt. */
   endHoldBack(id: ExecutionId): boolean;
@@ -40,6 +45,7 @@ export function createSending(deps: SendingDeps): Sending {
     maySend,
     isInterruptPending,
     interruptGraceMs: graceMs,
+    maxCommands,
   } = deps;
   /**
    * The executions whose code is not sent for now: an interrupt for each is pending, and the former holder may have sent
@@ -52,20 +58,40 @@ export function createSending(deps: SendingDeps): Sending {
     if (isInterruptPending(msgId)) heldBack.add(msgId);
     else {
       const context = contexts.namedIn(execution);
-      deps.send({ msgId, code, timeoutMs, graceMs, maxOutputBytes, ...context });
+      const language = isCommand(execution) && { isCommand: true as const };
+      deps.send({ msgId, code, timeoutMs, graceMs, maxOutputBytes, ...context, ...language });
     }
   }
 
   const isDue = ({ execution }: Job) => maySend() && contexts.mayRun(execution);
 
-  function beginNext(lane: Lane): void {
+  /** Those that run are the first ones, nearly always, so few are looked at. */
+  function hasPlace(): boolean {
+    let places = maxCommands;
+    for (const { running } of lanes.ofCommands) {
+      if (running) places -= 1;
+      if (places <= 0) return false;
+    }
+    return true;
+  }
+
+  function begin(lane: Lane): void {
     const { next } = lane;
-    if (!next || !isLinked()) return;
+    if (!next || !isLinked() || (lanes.ofCommands.has(lane) && !hasPlace())) return;
     const isSent = isDue(next);
     // The former holder may have sent its code. Then the agent's messages about it may come before it is due here.
     if (!isSent && !next.isTakenOver) return;
     lane.begin(next);
     if (isSent) send(next);
+  }
+
+  function beginNext(lane: Lane): void {
+    begin(lane);
+    if (lane.count > 0) return;
+    for (const waiting of lanes.ofCommands) {
+      if (!hasPlace()) return;
+      begin(waiting);
+    }
   }
 
   function goOnIn(lane: Lane): void {

@@ -124,6 +124,16 @@ describe('the first examples', () => {
     ]);
   });
 
+  it('run shell commands with curl', async () => {
+    const answers = (await run('command.sh')).trim().split('\n');
+    const failed = { status: 'ERROR', exitCode: 3, stdout: '', error: { value: 'exit code 3' } };
+    expect(answers.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { data: { execute: { status: 'OK', exitCode: 0, stdout: '3 2 1\n', error: null } } },
+      { data: { execute: failed } },
+      { data: { release: { released: true } } },
+    ]);
+  });
+
   it('work with Python alone', async () => {
     const file = join(folder, 'chart.png');
     expect(await run('execute.py', file)).toBe(

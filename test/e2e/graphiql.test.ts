@@ -121,6 +121,17 @@ describe('the console', () => {
     await page.locator('#state', { hasText: 'session released' }).waitFor();
   });
 
+  it('runs shell commands, and shows how they ended', async () => {
+    await page.selectOption('#language', 'BASH');
+    await run('echo from the shell', 'OK');
+    await page.locator('#output', { hasText: 'from the shell' }).waitFor();
+    await run('exit 3', 'ERROR');
+    expect(await page.textContent('#state')).toMatch(/; exit code 3$/);
+    expect(await page.textContent('#output .error')).toContain('CommandFailed: exit code 3');
+    await page.selectOption('#language', 'PYTHON');
+    await run('print(6 * 7)', 'OK');
+  });
+
   it('uploads files by button and by drop, and downloads and deletes them', async () => {
     await page.fill('#user', 'files-user');
     await page.click('#refresh');

@@ -177,7 +177,7 @@ it('the end of the session ends the executions of all lanes', async () => {
   scripted.begin(other.id);
   await untilStatus(other, 'RUNNING');
   const held = await holder.adopt(scripted.worker);
-  expect(held.running.toSorted()).toEqual([own.id, other.id].toSorted());
+  expect(held.runningCells.toSorted()).toEqual([own.id, other.id].toSorted());
   expect([held.unfinishedIn(OTHER), held.unfinishedIn('nobody')]).toEqual([2, 0]);
   await held.end('released');
   for (const each of [own, other, queued])

@@ -58,6 +58,7 @@ function endingOf(database: Database, engineSocket = socketPath) {
     now,
     laneOf: () => DEFAULT_LANE,
     interruptGraceMs: 1_000,
+    maxCommands: 16,
     followers: () => 0,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: () => undefined,

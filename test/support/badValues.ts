@@ -236,3 +236,13 @@ export const BAD_SEQS: readonly BadValue[] = [
 ];
 
 export const BAD_IDS: readonly BadValue[] = [{ what: 'is no id', value: { id: 'x' } }];
+
+export const BAD_LANGUAGES: readonly BadValue[] = [
+  { what: 'is no language', value: 'PERL' },
+  { what: 'is not one of the names', value: 'bash' },
+];
+
+export const BAD_KEEP_ALIVES: readonly BadValue[] = [
+  { what: 'is no Boolean', value: 'yes' },
+  { what: 'is given for Python', value: true, field: 'keepAlive' },
+];

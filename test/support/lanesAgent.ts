@@ -3,6 +3,13 @@ import type { KernelMessage } from '../../src/kernel/frames/messages.ts';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from './frames.ts';
 
+/** A request in this lane is a command, whose lane is its own. */
+export const COMMAND: LaneKey = 'a command';
+/** How many commands run at the same time. */
+export const MAX_COMMANDS = 2;
+/** Reports in these lanes are about the first, second ... of the commands that run. */
+export const PLACES: readonly LaneKey[] = Array.from({ length: MAX_COMMANDS }, (_, n) => `${n}`);
+
 /** What happens next. */
 export type Step =
   | { readonly type: 'request'; readonly lane: LaneKey }
@@ -26,11 +33,17 @@ export interface LanesAgent {
   after(seq: number): KernelMessage[];
 }
 
-/** Runs one execution at a time in each lane, and each at most once. */
+/** Runs one execution at a time in each lane, only so many commands, and each execution at most once. */
 export function createLanesAgent(): LanesAgent {
   const ran = new Map<LaneKey, ExecutionId[]>();
   const running = new Map<LaneKey, { readonly id: ExecutionId; readonly reported: Report[] }>();
   const log: { readonly seq: number; readonly message: KernelMessage }[] = [];
+
+  const commands = () => [...running].flatMap(([lane, { id }]) => (lane === id ? [lane] : []));
+  const placed = <S extends Act>(step: S): S =>
+    PLACES.includes(step.lane)
+      ? { ...step, lane: commands()[Number(step.lane)] ?? step.lane }
+      : step;
 
   function frameOf(step: Act, at: number): string | null {
     const options = { seq: log.length + 1, at };
@@ -56,11 +69,13 @@ export function createLanesAgent(): LanesAgent {
       const before = ran.get(lane) ?? [];
       if (before.includes(id)) return;
       if (running.has(lane)) throw new Error('Two executions run in one lane.');
+      if (lane === id && commands().length >= MAX_COMMANDS)
+        throw new Error('Too many commands run.');
       running.set(lane, { id, reported: [] });
       ran.set(lane, [...before, id]);
     },
     report: (step: Act, at: number): KernelMessage | null => {
-      const text = frameOf(step, at);
+      const text = frameOf(placed(step), at);
       if (text === null) return null;
       const message = messageIn(text);
       log.push({ seq: log.length + 1, message });

@@ -16,7 +16,7 @@ import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneK
 import { createLanes, type LanesStart } from '../../src/worker/lanes/lanes.ts';
 import { type Batch, emptyBatch } from '../../src/worker/storing/batch.ts';
 import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
-import { createLanesAgent, type Step } from './lanesAgent.ts';
+import { COMMAND, createLanesAgent, MAX_COMMANDS, type Step } from './lanesAgent.ts';
 import { openContext, openSession, queuedExecution } from './states.ts';
 
 /** What is stored of one execution. */
@@ -76,9 +76,8 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
   function request(lane: LaneKey): void {
     const executionId = idAfter(rows.size);
     const at = new Date(clock).toISOString();
-    const of = lane === DEFAULT_LANE ? {} : { contextId: lane as ContextId };
-    const execution = queuedExecution({ executionId, at, ...of });
-    rows.set(executionId, { lane, execution, text: '', lastSeq: 0, events: [] });
+    const execution = queuedExecution({ executionId, at, ...optionsOf(lane) });
+    rows.set(executionId, { lane: laneOf(execution), execution, text: '', lastSeq: 0, events: [] });
     gateway.enqueue({ execution, code: 'x', lastSeq: 0 });
   }
 
@@ -188,6 +187,7 @@ function createGateway(
     send: ({ msgId }) => send(msgId),
     isInterruptPending: () => false,
     interruptGraceMs: 1,
+    maxCommands: MAX_COMMANDS,
   });
   sending.goOn();
   return {
@@ -203,6 +203,11 @@ function createGateway(
       return taken;
     },
   };
+}
+
+function optionsOf(lane: LaneKey) {
+  if (lane === COMMAND) return { language: 'BASH' } as const;
+  return lane === DEFAULT_LANE ? {} : { contextId: lane as ContextId };
 }
 
 /** The session never changes here. */

@@ -1,4 +1,4 @@
-/** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context. */
+/** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context and command. */
 import { frame, okReply, status, verdict } from './frames.ts';
 import type { ScriptedAgent } from './scriptedAgent.ts';
 
@@ -14,6 +14,22 @@ export interface KernelRules {
   readonly onBegin: (id: string, variables: Readonly<Record<string, string>>) => void;
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
+}
+
+interface Asked {
+  readonly id: string;
+  readonly code: string;
+  readonly lane: string;
+  readonly isCommand: boolean;
+}
+
+const EXITED = { exit_code: 0, signal: null };
+
+/** `exit 3` and `signal SIGKILL` are the only commands that end otherwise than with exit code 0. */
+function exitOf(code: string) {
+  const [word, value] = code.split(' ');
+  if (word === 'exit') return { ...EXITED, exit_code: Number(value) };
+  return word === 'signal' ? { exit_code: null, signal: value } : EXITED;
 }
 
 interface Fields {
@@ -37,13 +53,14 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   const known = new Set<string>();
   /** What runs in each lane. */
   const running = new Map<string, string>();
+  const commands = new Set<string>();
   const contexts = new Set<string>();
   const deleted = new Set<string>();
   const kernels: ProgrammedKernels = {
     agent,
     isOld: false,
     letGo: () => {
-      for (const lane of running.keys()) endIn(lane, 'finished');
+      for (const [lane, id] of running) endIn(lane, 'finished', commands.has(id) ? EXITED : {});
     },
   };
 
@@ -57,14 +74,15 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     agent.append((seq) => okReply({ parent, seq, at, metadata }));
   }
 
-  function execute(id: string, code: string, lane: string): void {
+  function execute({ id, code, lane, isCommand }: Asked): void {
     if (known.has(id)) return;
     known.add(id);
-    if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
+    if (isCommand) commands.add(id);
+    else if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
     rules.onBegin(id, variables);
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
-    if (!rules.isHeld(code)) endIn(lane, 'finished');
+    if (!rules.isHeld(code)) endIn(lane, 'finished', isCommand ? exitOf(code) : {});
   }
 
   function tell(contextId: string, state: 'ready' | 'ended' | 'failed'): void {
@@ -120,7 +138,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     const { msg_id: msgId = '', context_id: contextId } = fields;
     switch (path) {
       case '/health': {
-        const features = kernels.isOld ? {} : { features: ['contexts'] };
+        const features = kernels.isOld ? {} : { features: ['contexts', 'commands'] };
         return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...features });
       }
       case '/variables':
@@ -145,18 +163,23 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
 }
 
 /** Ends when the agent closes, since it receives nothing after that. */
-async function readRequests(
-  agent: ScriptedAgent,
-  execute: (id: string, code: string, lane: string) => void,
-): Promise<void> {
+async function readRequests(agent: ScriptedAgent, execute: (asked: Asked) => void): Promise<void> {
   for (let count = 0; ; count += 1) {
     await agent.receivedAtLeast(count + 1);
     const { header, content, metadata } = agent.received[count] as {
       readonly header?: { readonly msg_type: string; readonly msg_id: string };
       readonly content?: { readonly code: string };
-      readonly metadata?: { readonly cellhouse?: { readonly context?: { readonly id: string } } };
+      readonly metadata?: {
+        readonly cellhouse?: {
+          readonly context?: { readonly id: string };
+          readonly language?: 'bash';
+        };
+      };
     };
-    const lane = metadata?.cellhouse?.context?.id ?? DEFAULT;
-    if (header?.msg_type === 'execute_request') execute(header.msg_id, content?.code ?? '', lane);
+    if (header?.msg_type !== 'execute_request') continue;
+    const { msg_id: id } = header;
+    const isCommand = metadata?.cellhouse?.language === 'bash';
+    const lane = isCommand ? id : (metadata?.cellhouse?.context?.id ?? DEFAULT);
+    execute({ id, code: content?.code ?? '', lane, isCommand });
   }
 }

@@ -42,6 +42,8 @@ export interface ScriptedWorker {
   request(database: Database, lane?: LaneKey): Promise<Execution>;
   /** Records the request of an execution in a context of the session. */
   requestIn(database: Database, contextId: ContextId): Promise<Execution>;
+  /** Records the request of a command in the session. */
+  requestCommand(database: Database): Promise<Execution>;
   /** Records the creation of a context in the session. */
   createContext(database: Database, over?: Parameters<typeof contextCreated>[1]): Promise<Context>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
@@ -131,6 +133,8 @@ export async function startScriptedWorker(
     },
     requestIn: (database, contextId) =>
       commitOne<'execution'>(database.store, executionRequested({ ...user, contextId })),
+    requestCommand: (database) =>
+      commitOne<'execution'>(database.store, executionRequested({ ...user, language: 'BASH' })),
     createContext: (database, over) =>
       commitOne<'context'>(database.store, contextCreated(session, over)),
     sent,
@@ -162,6 +166,9 @@ export async function startScriptedWorker(
   };
 }
 
+/** How many commands of a session run at the same time. */
+export const MAX_COMMANDS = 2;
+
 /** In these workers, the idempotency key of an execution names its lane, if it has one. */
 const laneOfKey = (execution: Execution): LaneKey => execution.idempotencyKey ?? laneOf(execution);
 
@@ -173,6 +180,7 @@ export function actingGateway(database: Database) {
     messageCounts: createMessageCounts(),
     now: () => new Date(),
     interruptGraceMs: 1_000,
+    maxCommands: MAX_COMMANDS,
     laneOf: laneOfKey,
     followers: () => 0,
     addressOf: ({ socketPath }) => socketAddress(socketPath ?? ''),

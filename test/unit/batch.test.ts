@@ -56,6 +56,13 @@ describe('a batch', () => {
     ]);
   });
 
+  it('never joins bytes that are not UTF-8', () => {
+    const bytes: Output = { kind: 'stream', name: 'stdout', text: '\ufffd', base64: '/w==' };
+    const { batch, outputs } = gathered(out('a'), bytes, bytes, out('b'), out('c'));
+    expect(outputs.map(({ output }) => output)).toEqual([out('a'), bytes, bytes, out('bc')]);
+    expect(batch.size).toBe(4 * ITEM_OVERHEAD_BYTES + 3 + 2 * 5);
+  });
+
   it('never joins across executions', () => {
     const batch = emptyBatch();
     const [one, other] = [job(), job()];

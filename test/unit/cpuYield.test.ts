@@ -16,8 +16,13 @@ afterEach(() => void vi.useRealTimers());
 /** One worker, and the CPU shares that its container gets. */
 function setUp(...running: ExecutionId[]) {
   const shares: CpuShare[] = [];
+  const commands = new Set<ExecutionId>();
   const engine = { isAway: false };
-  const host = { workerId: newId<WorkerId>(), running, has: () => true } as Partial<HeldWorker>;
+  const host: Partial<HeldWorker> = {
+    workerId: newId<WorkerId>(),
+    runningCells: running,
+    hasCell: (id) => !commands.has(id),
+  };
   const held = { host: host as HeldWorker | undefined };
   const cpuYield = createCpuYield({
     heldWorkers: { get: () => held.host, all: () => (held.host ? [held.host] : []) },
@@ -35,7 +40,7 @@ function setUp(...running: ExecutionId[]) {
     tell('ExecutionFinished', id);
     await vi.advanceTimersByTimeAsync(0);
   };
-  return { cpuYield, shares, engine, held, tell, run };
+  return { cpuYield, shares, commands, engine, held, tell, run };
 }
 
 describe('the CPU share of a worker', () => {
@@ -50,6 +55,14 @@ describe('the CPU share of a worker', () => {
     const { shares, run } = setUp();
     await run(LONG_MS);
     expect(shares).toEqual(['yielding', 'full']);
+  });
+
+  it('does not change during a command', async () => {
+    const { shares, commands, run } = setUp();
+    const id = newId<ExecutionId>();
+    commands.add(id);
+    await run(LONG_MS, id);
+    expect(shares).toEqual([]);
   });
 
   it('is full again when a run ends that another gateway began, be it long or short', async () => {

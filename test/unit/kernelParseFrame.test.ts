@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
-import { frame, okReply, status, stream, verdict } from '../support/frames.ts';
+import { frame, messageIn, okReply, status, stream, verdict } from '../support/frames.ts';
 
 const AT = 5_000;
 const output = (type: string, content: unknown) => {
@@ -97,6 +97,33 @@ describe('parseFrame', () => {
       executionCount: null,
     });
     expect(output('update_display_data', content).output).toMatchObject({ kind: 'update' });
+  });
+
+  it('reads bytes that are not UTF-8, and makes their text itself', () => {
+    const read = (base64: unknown) => {
+      const parsed = parseFrame(frame('stream', { name: 'stderr', text: 'forged', base64 }), 0);
+      return parsed.type === 'message' && parsed.message.type === 'output'
+        ? parsed.message.output
+        : null;
+    };
+    const base64 = Buffer.from([0x61, 0xff, 0x62]).toString('base64');
+    const of = { kind: 'stream', name: 'stderr' };
+    expect(read(base64)).toEqual({ ...of, text: 'a\ufffdb', base64 });
+    expect(read(Buffer.from('äöü').toString('base64'))).toEqual({ ...of, text: 'äöü' });
+    for (const odd of [1, null, '!', 'YQ', 'YR==', 'YQ==\n'])
+      expect(read(odd)).toMatchObject({ kind: 'gap', reason: 'malformed' });
+  });
+
+  it('reads the signal that ended a command, if it is the name of one', () => {
+    const read = (signal: unknown) => {
+      const reply = okReply({ parent: 'e', metadata: verdict('finished', { signal }) });
+      const message = messageIn(reply);
+      return message.type === 'reply' ? message.verdict?.signal : undefined;
+    };
+    expect(read('SIGKILL')).toBe('SIGKILL');
+    expect(read('SIG35')).toBe('SIG35');
+    for (const odd of ['kill', 'SIG', 'SIG\u0000', 'SIGKILL\n', `SIG${'X'.repeat(99)}`, 9, null])
+      expect(read(odd)).toBeNull();
   });
 
   it('reads errors, clears and gaps', () => {

@@ -72,6 +72,7 @@ describe('the status table', () => {
         outputBytes: 3,
         truncated: false,
         exitCode: null,
+        signal: null,
         files: null,
       },
     ]);
@@ -137,6 +138,61 @@ describe('the status table', () => {
     ]);
     expect(outcomes).toMatchObject([{ status: 'INTERRUPTED', startedAt: null }]);
     expect(starts).toBe(0);
+  });
+});
+
+describe('a command', () => {
+  const COMMAND = { ...LIMITS, isCommand: true };
+  const ended = (more: object, outcome = 'finished') =>
+    told([status('busy', seq), status('idle', seq), okReply(agentReply(outcome, more))], COMMAND);
+
+  it('is OK with exit code 0, and an ERROR with any other one', () => {
+    const fine = ended({ exit_code: 0, signal: null });
+    expect(fine.outcomes).toMatchObject([{ status: 'OK', exitCode: 0, errorName: null }]);
+    expect(fine.outputs).toEqual([]);
+    const failed = ended({ exit_code: 3, signal: null });
+    const error = { errorName: 'CommandFailed', errorValue: 'exit code 3' };
+    expect(failed.outcomes).toMatchObject([
+      { status: 'ERROR', exitCode: 3, signal: null, ...error },
+    ]);
+    expect(failed.outputs).toEqual([
+      { kind: 'error', name: 'CommandFailed', value: 'exit code 3', traceback: [] },
+    ]);
+  });
+
+  it('is an ERROR if a signal ended it, or if nobody knows how it ended', () => {
+    const killed = ended({ exit_code: null, signal: 'SIGKILL' });
+    expect(killed.outcomes).toMatchObject([
+      { status: 'ERROR', exitCode: null, signal: 'SIGKILL', errorValue: 'signal SIGKILL' },
+    ]);
+    expect(ended({ exit_code: null }).outcomes).toMatchObject([{ status: 'ERROR' }]);
+  });
+
+  it('keeps its exit code when it was interrupted or reached its limit', () => {
+    for (const [outcome, expected] of [
+      ['timeout', 'TIMEOUT'],
+      ['interrupted', 'INTERRUPTED'],
+    ] as const) {
+      const { outcomes, outputs } = ended({ exit_code: 5, signal: null }, outcome);
+      expect(outcomes).toMatchObject([{ status: expected, exitCode: 5, errorName: null }]);
+      expect(outputs).toEqual([]);
+    }
+  });
+
+  it('that could not be started is an ERROR that never started', () => {
+    const reply = errorReply('CommandNotStarted', agentReply('finished', { started_at: null }));
+    const { outcomes, starts } = told([status('idle', seq), reply], COMMAND);
+    expect(outcomes).toMatchObject([
+      { status: 'ERROR', errorName: 'CommandNotStarted', startedAt: null },
+    ]);
+    expect(starts).toBe(0);
+  });
+
+  it('counts bytes that are not UTF-8 as they are', () => {
+    const bytes = Buffer.from([0xff, 0xfe, 0xfd]);
+    const content = { name: 'stdout', text: 'any', base64: bytes.toString('base64') };
+    const piece = frame('stream', content, seq);
+    expect(told([piece], { ...COMMAND, maxOutputBytes: 64 }).progress.keptBytes).toBe(3);
   });
 });
 

@@ -1,16 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
-import type { Report, Step } from '../support/lanesAgent.ts';
+import { COMMAND, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
 import { createLanesWorld, idAfter, type LanesWorld } from '../support/lanesWorld.ts';
 
 const LANES: readonly LaneKey[] = [DEFAULT_LANE, 'a', 'b'];
 
 const lane = fc.constantFrom(...LANES);
 const what = fc.constantFrom<Report>('busy', 'output', 'output', 'idle', 'reply');
+const asked = fc.oneof(
+  { weight: 3, arbitrary: lane },
+  { weight: 2, arbitrary: fc.constant(COMMAND) },
+);
+const reported = fc.constantFrom(...LANES, ...PLACES);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('request'), lane }) },
-  { weight: 12, arbitrary: fc.record({ type: fc.constant('report'), lane, what }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('request'), lane: asked }) },
+  { weight: 14, arbitrary: fc.record({ type: fc.constant('report'), lane: reported, what }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('replace'), lane }) },
 );
 const steps = fc.array(step, { maxLength: 60, size: 'max' });
@@ -25,7 +30,7 @@ function run(taken: readonly Step[], after: (world: LanesWorld, index: number) =
   });
   // Everything that was accepted runs to its end.
   for (let round = 0; world.hasUnfinished && round < taken.length; round += 1) {
-    for (const each of LANES) {
+    for (const each of [...LANES, ...PLACES]) {
       for (const report of ['idle', 'reply'] as const)
         world.take({ type: 'report', lane: each, what: report });
     }
@@ -36,7 +41,7 @@ function run(taken: readonly Step[], after: (world: LanesWorld, index: number) =
 }
 
 /** What users see of the lane's executions, apart from ids and times. */
-function told({ executions }: LanesWorld['result'], of: LaneKey) {
+function told({ executions }: Pick<LanesWorld['result'], 'executions'>, of: LaneKey) {
   return executions
     .filter(({ lane }) => lane === of)
     .map(({ text, events }) => {
@@ -46,7 +51,7 @@ function told({ executions }: LanesWorld['result'], of: LaneKey) {
     });
 }
 
-describe('for any messages of three lanes', () => {
+describe('for any messages of three lanes and of commands', () => {
   it('a take-over after every message, with or without what was last received, changes nothing', () => {
     fc.assert(
       fc.property(steps, fc.infiniteStream(fc.boolean()), (taken, isStored) => {
@@ -65,11 +70,26 @@ describe('for any messages of three lanes', () => {
     fc.assert(
       fc.property(steps, (taken) => {
         const { executions, ran } = run(taken, (world, index) => index % 3 === 0 && world.store());
-        const asked = executions.map(({ lane }, index) => [lane, idAfter(index)] as const);
+        const all = executions.map(({ lane }, index) => [lane, idAfter(index)] as const);
         for (const each of LANES) {
-          const own = asked.flatMap(([lane, id]) => (lane === each ? id : []));
+          const own = all.flatMap(([lane, id]) => (lane === each ? id : []));
           expect(ran.get(each) ?? []).toEqual(own);
         }
+      }),
+    );
+  });
+
+  it('commands run once, in the order of acceptance, and report no loss', () => {
+    fc.assert(
+      fc.property(steps, (taken) => {
+        const { executions, ran } = run(taken, (world, index) => index % 3 === 0 && world.store());
+        const asked = executions.flatMap(({ lane }, index) =>
+          lane === idAfter(index) ? lane : [],
+        );
+        const begun = [...ran].flatMap(([lane, ids]) => (asked.includes(lane) ? ids : []));
+        expect(begun).toEqual(asked);
+        for (const lane of asked)
+          expect(told({ executions }, lane)).toMatchObject([{ stateLost: false }]);
       }),
     );
   });

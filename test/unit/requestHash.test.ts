@@ -1,7 +1,7 @@
 /** How a repeated request is compared with what is stored about the first one. */
 import fc from 'fast-check';
 import { beforeEach, expect, it } from 'vitest';
-import { type RequestFacts, requestFacts } from '../../src/domain/requestFacts.ts';
+import { type Comparable, type RequestFacts, requestFacts } from '../../src/domain/requestFacts.ts';
 import { createRequestHashes, type RequestHashes } from '../../src/service/execute/requestHash.ts';
 
 const KEY = { tenant: 'default', userUuid: 'ann', key: 'k' };
@@ -51,14 +51,25 @@ it('a field that only one request has, or has otherwise, is named', () => {
   ]);
 });
 
+const PLAIN: Comparable = { code: '1', contextId: null, language: 'PYTHON', keepAlive: false };
+
 it('the context is compared if the request names one, and plain requests have no other hash than before', () => {
-  expect(requestFacts({ code: '1', contextId: null })).toEqual({ code: '1' });
-  const [one, other] = ['c', 'd'].map((contextId) => requestFacts({ code: '1', contextId }));
+  expect(requestFacts(PLAIN)).toEqual({ code: '1' });
+  const [one, other] = ['c', 'd'].map((contextId) => requestFacts({ ...PLAIN, contextId }));
   const hash = stored(hashes.of(KEY, one ?? later({})));
   const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), hash);
   expect(compare(one ?? later({}))).toEqual([]);
   expect(compare(other ?? later({}))).toEqual(['contextId']);
-  expect(compare(requestFacts({ code: '1', contextId: null }))).toEqual(['contextId']);
+  expect(compare(requestFacts(PLAIN))).toEqual(['contextId']);
+});
+
+it('a command is compared by its language, and by whether it keeps its session alive', () => {
+  const command = requestFacts({ ...PLAIN, language: 'BASH', keepAlive: true });
+  const hash = stored(hashes.of(KEY, command));
+  const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), hash);
+  expect(compare(command)).toEqual([]);
+  expect(compare(requestFacts({ ...PLAIN, language: 'BASH' }))).toEqual(['keepAlive']);
+  expect(compare(requestFacts(PLAIN))).toEqual(['keepAlive', 'language']);
 });
 
 it('a row without hashes is a request that has only code', () => {

@@ -1,4 +1,4 @@
-/** A request to run a piece of code in a kernel. */
+/** A request to run a piece of code in a kernel, or as a command. */
 export interface ExecuteRequest {
   /** The execution's id. The agent forwards each `msgId` at most once, so sending a request again is harmless. */
   readonly msgId: string;
@@ -7,7 +7,9 @@ export interface ExecuteRequest {
   /** How long code may ignore the interrupt after a timeout before its kernel is replaced. */
   readonly graceMs: number;
   readonly maxOutputBytes: number;
-  /** Left out: the default context. */
+  /** It is code for a shell. Only for an agent that has commands: an older one would run it as Python. */
+  readonly isCommand?: true;
+  /** Left out: the default context, or a command. */
   readonly context?: {
     readonly id: string;
     /** As when it was made. */
@@ -39,6 +41,7 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
         timeout_ms: request.timeoutMs,
         grace_ms: request.graceMs,
         max_output_bytes: request.maxOutputBytes,
+        ...(request.isCommand && { language: 'bash' }),
         ...(request.context && {
           context: {
             id: request.context.id,

@@ -22,17 +22,21 @@ export interface ExecutionOutcome {
   readonly outputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;
-  /** The exit code of a kernel that died (negative: a signal), otherwise null. */
+  /** The exit code of a command, or of a kernel that died (negative: a signal), otherwise null. */
   readonly exitCode: number | null;
+  /** The signal that ended a command, otherwise null. */
+  readonly signal: string | null;
   /** What the agent says that it changed in the home. Null if the agent did not say. */
   readonly files: ExecutionFiles | null;
 }
 
-/** The status that a reply means, with the error if the status is ERROR. */
-export function judgeReply(reply: ReplyMessage): {
+interface Judgement {
   readonly status: ExecutionOutcome['status'];
   readonly error: ErrorFacts | null;
-} {
+}
+
+/** The status that a reply means, with the error if the status is ERROR. */
+export function judgeReply(reply: ReplyMessage, isCommand: boolean): Judgement {
   const outcome = reply.verdict?.outcome;
   switch (outcome) {
     // After a timeout or an interrupt, the reply of the code itself does not matter.
@@ -46,13 +50,22 @@ export function judgeReply(reply: ReplyMessage): {
       return { status: 'ERROR', error: renamed(reply, 'OutOfMemory') };
     case 'finished':
     case undefined:
-      return judgePlainReply(reply);
+      return isCommand && reply.status === 'ok' ? judgeCommand(reply) : judgePlainReply(reply);
     default:
       return outcome satisfies never;
   }
 }
 
-function judgePlainReply(reply: ReplyMessage): ReturnType<typeof judgeReply> {
+/** The agent says how a command's process ended, and not whether that is an error. Exit code 0 is none. */
+function judgeCommand({ verdict }: ReplyMessage): Judgement {
+  const { exitCode = null, signal = null } = verdict ?? {};
+  if (exitCode === 0 && signal === null) return { status: 'OK', error: null };
+  const value = signal ?? (exitCode === null ? 'unknown' : `exit code ${exitCode}`);
+  const said = signal === null ? value : `signal ${value}`;
+  return { status: 'ERROR', error: { name: 'CommandFailed', value: said, traceback: [] } };
+}
+
+function judgePlainReply(reply: ReplyMessage): Judgement {
   if (reply.status === 'ok') return { status: 'OK', error: null };
   // An abort is unexpected, because the gateway sends `stop_on_error: false`. So it is reported as an error.
   return {

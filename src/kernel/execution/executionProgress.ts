@@ -75,26 +75,33 @@ export function startProgress(executionId: ExecutionId): ExecutionProgress {
   };
 }
 
+/** What of an execution says how its messages are to be understood. */
+export interface ReceivedFor {
+  readonly maxOutputBytes: number;
+  /** False if left out: it is a cell. */
+  readonly isCommand?: boolean;
+}
+
 /** Takes in one message. Never throws. */
 export function receive(
   progress: ExecutionProgress,
   message: KernelMessage,
-  limits: { readonly maxOutputBytes: number },
+  { maxOutputBytes, isCommand = false }: ReceivedFor,
 ): Received {
   if (progress.isDone) return unchanged(progress);
-  if (isPlainKernelDeath(message)) return finish(progress, kernelDiedReply(message));
+  if (isPlainKernelDeath(message)) return finish(progress, kernelDiedReply(message), false);
   if (message.parentId !== progress.executionId) return unchanged(progress);
   switch (message.type) {
     case 'status':
       if (message.state === 'busy') return begin(progress, message.at);
-      return message.state === 'idle' ? becomeIdle(progress) : unchanged(progress);
+      return message.state === 'idle' ? becomeIdle(progress, isCommand) : unchanged(progress);
     case 'output':
-      return takeOutput(progress, message, limits.maxOutputBytes);
+      return takeOutput(progress, message, maxOutputBytes);
     case 'context':
       return unchanged(progress);
     case 'reply':
       if (progress.replyJson !== null) return unchanged(progress);
-      if (progress.isIdle) return finish(progress, message);
+      if (progress.isIdle) return finish(progress, message, isCommand);
       return unchanged({ ...progress, replyJson: JSON.stringify(message) });
     default:
       return message satisfies never;
@@ -110,9 +117,9 @@ function begin(progress: ExecutionProgress, at: number): Received {
   return { ...unchanged({ ...progress, startedAt: at }), started: true };
 }
 
-function becomeIdle(progress: ExecutionProgress): Received {
+function becomeIdle(progress: ExecutionProgress, isCommand: boolean): Received {
   if (progress.replyJson === null) return unchanged({ ...progress, isIdle: true });
-  return finish(progress, JSON.parse(progress.replyJson) as ReplyMessage);
+  return finish(progress, JSON.parse(progress.replyJson) as ReplyMessage, isCommand);
 }
 
 function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
@@ -149,8 +156,8 @@ function sum(bytes: number, more: number): number {
   return Math.min(bytes + more, Number.MAX_SAFE_INTEGER);
 }
 
-function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {
-  const { status, error } = judgeReply(reply);
+function finish(progress: ExecutionProgress, reply: ReplyMessage, isCommand: boolean): Received {
+  const { status, error } = judgeReply(reply, isCommand);
   const { verdict } = reply;
   const outputs: Output[] = [];
   if (progress.isFull)
@@ -171,6 +178,7 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage): Received {
     outputBytes: verdict?.outputBytes ?? progress.producedBytes,
     truncated: progress.isTruncated || (verdict?.droppedBytes ?? 0) > 0,
     exitCode: verdict?.exitCode ?? null,
+    signal: verdict?.signal ?? null,
     files: verdict?.files ?? null,
   };
   return { progress: { ...progress, isDone: true }, outputs, started: false, done };

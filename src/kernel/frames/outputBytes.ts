@@ -1,11 +1,14 @@
 import { jsonText } from '../../domain/exactJson.ts';
 import type { Output } from '../../domain/output.ts';
 
-/** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, other values as JSON. */
+/** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, bytes as
+ * they are, other values as JSON. */
 export function outputBytes(output: Output): number {
   switch (output.kind) {
     case 'stream':
-      return Buffer.byteLength(output.text);
+      return output.base64 === undefined
+        ? Buffer.byteLength(output.text)
+        : Buffer.byteLength(output.base64, 'base64');
     case 'result':
     case 'display':
     case 'update':

@@ -36,6 +36,9 @@ export type Frame =
 /** Longest id accepted as a parent. Ours have 36 characters, Jupyter's about 70. A longer id matches no request. */
 const MAX_ID_CHARS = 256;
 
+/** The name of a signal, or `SIG` and its number. */
+const SIGNAL = /^SIG[A-Z0-9]{1,12}$/;
+
 const KERNEL_STATES: readonly unknown[] = ['busy', 'idle', 'starting', 'restarting', 'dead'];
 const RESTART_REASONS: readonly unknown[] = ['timeout', 'user', 'died', 'oom'];
 const CONTEXT_STATES: readonly unknown[] = ['ready', 'ended', 'failed'];
@@ -143,8 +146,13 @@ function readVerdict(value: unknown): AgentVerdict | null {
     outputBytes: readSize(value.output_bytes),
     droppedBytes: readSize(value.dropped_bytes) ?? 0,
     exitCode: readSmallInteger(value.exit_code),
+    signal: readSignal(value.signal),
     files: readFiles(value.files),
   };
+}
+
+function readSignal(value: unknown): string | null {
+  return typeof value === 'string' && SIGNAL.test(value) ? value : null;
 }
 
 function readHello(value: unknown): Hello | null {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { jsonText } from '../../domain/exactJson.ts';
 import type { Output, RichOutput } from '../../domain/output.ts';
 import { readErrorFacts } from './errorFacts.ts';
@@ -75,9 +76,18 @@ function readContent(type: OutputType, content: JsonObject): Output | null {
   }
 }
 
-function readStream({ name, text }: JsonObject): Output | null {
+function readStream({ name, text, base64 }: JsonObject): Output | null {
   if (typeof text !== 'string' || (name !== 'stdout' && name !== 'stderr')) return null;
-  return { kind: 'stream', name, text };
+  return base64 === undefined ? { kind: 'stream', name, text } : readBytes(name, base64);
+}
+
+/** The text is made here: so it is that of the bytes, whatever the worker says. */
+function readBytes(name: 'stdout' | 'stderr', base64: unknown): Output | null {
+  if (typeof base64 !== 'string') return null;
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.toString('base64') !== base64) return null;
+  const output = { kind: 'stream', name, text: bytes.toString('utf8') } as const;
+  return isUtf8(bytes) ? output : { ...output, base64 };
 }
 
 function readRich(kind: RichOutput['kind'], content: JsonObject): RichOutput | null {

@@ -1,6 +1,7 @@
 /** `execute` and `submit`, which run code. */
 import { builder } from '../builder.ts';
 import { Execution } from './execution.ts';
+import { Language } from './language.ts';
 
 const ExecuteInput = builder.inputType('ExecuteInput', {
   description: 'Code to run for a user.',
@@ -10,17 +11,28 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
       description:
         'The user: any non-empty string of at most 128 characters. A UUID is recommended.',
     }),
+    language: t.field({
+      type: Language,
+      defaultValue: 'PYTHON',
+      description: 'The language of the code. BASH runs it as a command.',
+    }),
     code: t.string({
       required: true,
-      description: 'Python code: at least one character, at most MAX_CODE_BYTES in UTF-8.',
+      description:
+        'The code: at least one character, at most MAX_CODE_BYTES in UTF-8. A command has at most 131,071 bytes, and no U+0000.',
     }),
     contextId: t.id({
       description:
-        "The context that runs it: an open one of the user's open session. Null: the default context.",
+        "The context that runs it: an open one of the user's open session. Null: the default context. A command has none.",
+    }),
+    keepAlive: t.boolean({
+      defaultValue: false,
+      description:
+        'Whether a command keeps its session from being idle while it runs. If false, the session can end, and the command with it. Cells always keep their session.',
     }),
     timeoutMs: t.int({
       description:
-        'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS.',
+        'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS; for a command, at most MAX_COMMAND_TIMEOUT_MS.',
     }),
     idempotencyKey: t.string({
       description:

@@ -1,12 +1,19 @@
 /** `executeBatch`: several cells in one call. */
 import { builder } from '../builder.ts';
 import { Execution } from './execution.ts';
+import { Language } from './language.ts';
 
 const BatchCell = builder.inputType('BatchCell', {
   description: 'One cell of a batch.',
   fields: (t) => ({
     code: t.string({ required: true, description: 'As in ExecuteInput.' }),
+    language: t.field({
+      type: Language,
+      defaultValue: 'PYTHON',
+      description: 'As in ExecuteInput. Cells may differ in it.',
+    }),
     contextId: t.id({ description: 'As in ExecuteInput. Cells may differ in it.' }),
+    keepAlive: t.boolean({ defaultValue: false, description: 'As in ExecuteInput.' }),
     timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
     idempotencyKey: t.string({ description: 'As in ExecuteInput. Each cell has its own key.' }),
   }),

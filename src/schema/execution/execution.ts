@@ -1,20 +1,28 @@
 /** `Execution`, with its queries. */
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
 import { METADATA_FILTER, Session } from '../session/session.ts';
 import { Context } from '../session/sessionContext.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFiles } from './executionFiles.ts';
+import { Language } from './language.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
 
 const ExecutionStatus = builder.enumType('ExecutionStatus', {
   description: 'Whether an execution is queued or running, or how it ended.',
   values: {
-    QUEUED: { description: 'Accepted. It runs after those before it in its context.' },
-    RUNNING: { description: 'The kernel has started it.' },
-    OK: { description: 'The code ended without an exception.' },
-    ERROR: { description: 'The code ended with an exception, or the kernel died. See `error`.' },
+    QUEUED: {
+      description:
+        'Accepted. It runs after those before it in its context. A command runs as soon as one of MAX_COMMANDS places is free.',
+    },
+    RUNNING: { description: 'The kernel has started it, or the command has begun.' },
+    OK: { description: 'The code ended without an exception, or the command with exit code 0.' },
+    ERROR: {
+      description:
+        'The code ended with an exception, the kernel died, or the command ended in another way than with exit code 0. See `error`.',
+    },
     TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
     INTERRUPTED: {
       description: '`interrupt`, `restartKernel` or `deleteContext` ended it while it ran.',
@@ -32,6 +40,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The id of the execution. Ids sort by time.' }),
     status: t.expose('status', { type: ExecutionStatus, description: 'Its present status.' }),
+    language: t.expose('language', { type: Language, description: 'The language of its code.' }),
     userUuid: t.exposeString('userUuid', { description: 'The user.' }),
     timeoutMs: t.exposeInt('timeoutMs', {
       description: 'Its time limit in milliseconds, from when the code is sent to the kernel.',
@@ -46,7 +55,7 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     }),
     stateLost: t.exposeBoolean('stateLost', {
       description:
-        'Whether variables were lost: the kernel was replaced after this execution was accepted, or this is the first execution after a replacement, or the first in a new session after one that ended without a `release`.',
+        'Whether variables were lost (never of a command, which has none): the kernel was replaced after this execution was accepted, or this is the first execution after a replacement, or the first in a new session after one that ended without a `release`.',
     }),
     truncated: t.exposeBoolean('truncated', {
       description: 'Whether some of its output could not be kept. A GapOutput shows where.',
@@ -54,9 +63,11 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     context: t.field({
       type: Context,
       nullable: true,
-      description: 'The context in which it runs.',
-      resolve: ({ sessionId, contextId }, _args, context, info) =>
-        context.answer(info).context(sessionId, contextId),
+      description: 'The context in which it runs. Null for a command.',
+      resolve: (execution, _args, context, info) => {
+        const { sessionId, contextId } = execution;
+        return isCommand(execution) ? null : context.answer(info).context(sessionId, contextId);
+      },
     }),
     session: t.field({
       type: Session,
@@ -101,6 +112,15 @@ builder.objectFields(Execution, (t) => ({
   peakMemoryBytes: t.exposeFloat('peakMemoryBytes', {
     nullable: true,
     description: "The highest measured memory use of its worker's container. Null if unknown.",
+  }),
+  exitCode: t.exposeInt('exitCode', {
+    nullable: true,
+    description:
+      'The exit code of a command. Null for a cell, until it has ended, and if a signal ended it.',
+  }),
+  signal: t.exposeString('signal', {
+    nullable: true,
+    description: 'The signal that ended a command, such as SIGKILL. Otherwise null.',
   }),
   outputBytes: t.exposeFloat('outputBytes', {
     description: 'Bytes of output that the code produced, including output that was not kept.',
@@ -164,7 +184,8 @@ builder.objectFields(Execution, (t) => ({
   error: t.field({
     type: ExecutionError,
     nullable: true,
-    description: 'The exception that ended it. Null unless the status is ERROR.',
+    description:
+      'The exception that ended it, or how a command failed. Null unless the status is ERROR.',
     resolve: (execution, _args, context, info) => context.answer(info).error(execution),
   }),
 }));

@@ -67,7 +67,15 @@ builder.objectRef<ItemOf<'stream'>>('StreamOutput').implement({
       description: 'The stream.',
       resolve: ({ output }) => output.name,
     }),
-    text: t.string({ description: 'The text.', resolve: ({ output }) => output.text }),
+    text: t.string({
+      description: 'The text. Of bytes that are not UTF-8: what can be shown of them.',
+      resolve: ({ output }) => output.text,
+    }),
+    base64: t.string({
+      nullable: true,
+      description: 'The bytes, where they are not UTF-8. Null where they are the text.',
+      resolve: ({ output }) => output.base64 ?? null,
+    }),
   }),
 });
 

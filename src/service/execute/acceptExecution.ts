@@ -5,24 +5,24 @@
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId, ExecutionId } from '../../domain/ids.ts';
 import { requestFacts } from '../../domain/requestFacts.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
+  ConcurrencyError,
   type IdempotencyClaim,
   LimitError,
   type StreamAppend,
 } from '../../events/store/eventStore.ts';
-import { laneOf } from '../../worker/lanes/laneKey.ts';
 import { contextNamed } from '../contexts/openContext.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
+import { hasFeature, lacksFeature } from '../sessions/workerFeature.ts';
+import { maxUnfinishedOf, queueFull, unfinishedBeside } from './queueLimit.ts';
 import type { RequestHashes } from './requestHash.ts';
 import type { ValidRequest } from './validateRequest.ts';
-
-/** How long a caller is told to wait when the session's queue is full. */
-const RETRY_AFTER_MS = 1_000;
 
 export interface AcceptDeps extends InSessionDeps {
   readonly config: Config;
@@ -33,8 +33,8 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws NOT_FOUND for a context that is not open; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL,
- * IDEMPOTENCY_CONFLICT
+ * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT for a command whose session has a worker from before
+ * commands; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -87,15 +87,14 @@ async function requestIn(
   request: ValidRequest,
   contextId: ContextId | null,
 ): Promise<Execution> {
-  // One execution may run in addition to the queued ones.
-  const maxUnfinished = deps.config.maxQueuedExecutions + 1;
+  await requireCommands(deps, session, request);
+  const maxUnfinished = maxUnfinishedOf(deps, request);
   // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
   // gateways.
-  const held = deps.pool.heldWorkers.get(session.workerId);
-  const unfinished = held?.unfinishedIn(laneOf({ contextId })) ?? 0;
-  if (unfinished >= maxUnfinished) throw queueFull(deps, unfinished);
+  const unfinished = unfinishedBeside(deps, session, request, contextId);
+  if (unfinished >= maxUnfinished) throw queueFull(deps, request, unfinished);
   // Something else may have opened the session after a loss. Its first execution tells of the loss.
-  const tellsLoss = contextId === null && session.followsLoss;
+  const tellsLoss = contextId === null && !isCommand(request) && session.followsLoss;
   const stateLost = tellsLoss && !(await deps.sessions.hasExecution(session));
   const append = requestAppend(deps, session, request, { contextId, stateLost });
   deps.onAccepting(append.id);
@@ -110,18 +109,15 @@ async function requestIn(
     });
     return states[0] as Execution;
   } catch (error: unknown) {
-    throw error instanceof LimitError ? queueFull(deps, error.count - 1) : error;
+    throw error instanceof LimitError ? queueFull(deps, request, error.count - 1) : error;
   }
 }
 
-function queueFull({ config }: AcceptDeps, unfinished: number): DomainError {
-  const limit = config.maxQueuedExecutions;
-  const queued = unfinished - 1;
-  return new DomainError(
-    'QUEUE_FULL',
-    `This context of the session already has ${queued} queued executions, and at most ${limit} are allowed. Wait until some have finished.`,
-    { limit, queued, retryAfterMs: RETRY_AFTER_MS },
-  );
+/** An older agent would run a command as Python. @throws BAD_USER_INPUT, POOL_INITIALIZING */
+async function requireCommands(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
+  if (!isCommand(request)) return;
+  const worker = await deps.database.queries.worker(workerId);
+  if (!worker || !(await hasFeature(deps, worker, 'commands'))) throw lacksFeature('commands');
 }
 
 async function openAndRequest(
@@ -130,8 +126,13 @@ async function openAndRequest(
   { sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
+  if (isCommand(request) && !(await hasFeature(deps, worker, 'commands'))) {
+    // An idle worker of an earlier release: another one takes its place.
+    await deps.pool.retireIdle(worker);
+    throw new ConcurrencyError('stream');
+  }
   const session = { id: sessionId, workerId: worker.id, tenant };
-  const facts = { contextId: null, stateLost: followsLoss };
+  const facts = { contextId: null, stateLost: followsLoss && !isCommand(request) };
   const append = requestAppend(deps, session, request, facts);
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
@@ -165,7 +166,9 @@ function requestAppend(
       maxOutputBytes: deps.config.maxOutputBytes,
       idempotencyKey,
       stateLost,
+      ...(isCommand(request) && { language: 'BASH' }),
       ...(contextId !== null && { contextId }),
+      ...(request.keepAlive && { keepAlive: true }),
     },
     null,
   );

@@ -1,4 +1,5 @@
 import type { Execution } from '../../domain/execution.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -25,5 +26,6 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
+  if (isCommand(valid)) await deps.database.firstUse.allow();
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

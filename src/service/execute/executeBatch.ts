@@ -17,7 +17,7 @@ export interface BatchRequest {
   readonly userUuid: string;
   readonly cells: readonly Pick<
     ExecuteRequest,
-    'code' | 'contextId' | 'timeoutMs' | 'idempotencyKey'
+    'code' | 'language' | 'contextId' | 'keepAlive' | 'timeoutMs' | 'idempotencyKey'
   >[];
   /** Whether the batch ends with the first cell whose status is not OK. True by default. */
   readonly stopOnError?: boolean | null | undefined;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
+import type { Language } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import { parseContextId } from '../contexts/openContext.ts';
 import {
@@ -16,12 +17,16 @@ import {
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
+/** Linux gives a program no longer argument, and a command's code is an argument of its shell. Its end takes one byte. */
+const MAX_COMMAND_BYTES = 131_071;
 
 /** A caller's request. The configuration has the defaults of optional fields. */
 export interface ExecuteRequest {
   readonly userUuid: string;
   readonly code: string;
+  readonly language?: Language | null | undefined;
   readonly contextId?: string | null | undefined;
+  readonly keepAlive?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -33,7 +38,9 @@ export interface ValidRequest {
   readonly code: string;
   readonly codeSha256: string;
   readonly codeBytes: number;
-  /** As the request names it. Null: the default context. */
+  readonly language: Language;
+  readonly keepAlive: boolean;
+  /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
@@ -46,25 +53,41 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   const { code } = request;
   const codeBytes = Buffer.byteLength(code);
   if (code === '') refuse('code', 'must not be empty', { limit: 1 });
-  if (codeBytes > config.maxCodeBytes) {
-    refuse('code', `is ${codeBytes} bytes of UTF-8, at most ${config.maxCodeBytes} are allowed`, {
-      limit: config.maxCodeBytes,
-    });
-  }
+  const language = request.language ?? 'PYTHON';
+  requireLength(codeBytes, config.maxCodeBytes, '');
+  if (language === 'BASH') requireCommand(request, codeBytes);
+  else if (request.keepAlive)
+    refuse('keepAlive', 'is for commands only: a cell keeps its session alive anyway', {});
   return {
     userUuid,
     code,
     // Code with lone surrogates is hashed as JSON: in UTF-8, all lone surrogates look alike.
     codeSha256: createHash('sha256').update(hashable(code)).digest('hex'),
     codeBytes,
+    language,
+    keepAlive: request.keepAlive ?? false,
     contextId: parseContextId(request.contextId),
     timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
       min: MIN_TIMEOUT_MS,
-      max: config.maxExecutionTimeoutMs,
+      max: language === 'BASH' ? config.maxCommandTimeoutMs : config.maxExecutionTimeoutMs,
     }),
     idempotencyKey: validateKey(request.idempotencyKey ?? null),
     waitForWorkerMs: validateWait(request.waitForWorkerMs, config),
   };
+}
+
+function requireLength(codeBytes: number, limit: number, why: string): void {
+  if (codeBytes <= limit) return;
+  refuse('code', `is ${codeBytes} bytes of UTF-8, at most ${limit} are allowed${why}`, { limit });
+}
+
+/** What the shell can be given as its code, and what is of no use to it. */
+function requireCommand({ code, contextId }: ExecuteRequest, codeBytes: number): void {
+  requireLength(codeBytes, MAX_COMMAND_BYTES, ' for a command');
+  if (code.includes('\0')) refuse('code', 'of a command must not contain U+0000', {});
+  if (!code.isWellFormed()) refuse('code', 'of a command must not contain lone surrogates', {});
+  if (contextId != null)
+    refuse('contextId', 'is for Python only: a command runs in no context', {});
 }
 
 /** Whether the request has an idempotency key, so that sending it again runs nothing twice. */

@@ -1,4 +1,5 @@
 import type { Execution } from '../../domain/execution.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 
 /**
  * A worker's executions are in lanes: one at a time in each lane, in the order of acceptance, and independent of other
@@ -9,7 +10,7 @@ export type LaneKey = string;
 /** The lane of the kernel that each session has. */
 export const DEFAULT_LANE: LaneKey = 'default';
 
-/** The lane that an execution is in: that of its context. */
-export function laneOf({ contextId }: Pick<Execution, 'contextId'>): LaneKey {
-  return contextId ?? DEFAULT_LANE;
+/** The lane that an execution is in: that of its context. A command waits for no other execution: its lane is its own. */
+export function laneOf(execution: Pick<Execution, 'id' | 'language' | 'contextId'>): LaneKey {
+  return isCommand(execution) ? execution.id : (execution.contextId ?? DEFAULT_LANE);
 }

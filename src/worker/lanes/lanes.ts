@@ -1,6 +1,7 @@
 /** The lanes of one worker, and which execution is in which. */
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { UnfinishedExecution } from '../../events/queries/executionQueries.ts';
 import type { Cursor } from '../../events/store/eventStore.ts';
@@ -31,6 +32,8 @@ export interface Lanes {
   /** The jobs that have begun. */
   running(): Job[];
   countIn(key: LaneKey): number;
+  /** The lanes of all unfinished commands, in the order of acceptance. */
+  readonly ofCommands: ReadonlySet<Lane>;
   /** The lane of this name. Undefined: nothing of it is left to continue or to report. */
   at(key: LaneKey): Lane | undefined;
   /** The same; it is made if need be. */
@@ -59,6 +62,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   const lanes = new Map<LaneKey, Lane>([[DEFAULT_LANE, defaultLane]]);
   for (const [key, progress] of ofOthers) lanes.set(key, createLane(progress));
   const places = new Map<string, { readonly job: Job; readonly lane: Lane }>();
+  const ofCommands = new Set<Lane>();
   /**
    * The executions read at the start. The event feed may report these, too, each at most once
    * (`events/wakeUps/createWakeUps.ts`). This set tells them from executions that were recorded later.
@@ -79,6 +83,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     const lane = made(key);
     places.set(job.execution.id, { job, lane });
     lane.add(job);
+    if (isCommand(job.execution)) ofCommands.add(lane);
     return lane;
   }
 
@@ -100,6 +105,7 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
       return jobs;
     },
     countIn: (key) => lanes.get(key)?.count ?? 0,
+    ofCommands,
     at: (key) => lanes.get(key),
     made,
     forget: (key) => {
@@ -118,7 +124,9 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     },
     progressOf: (job) => places.get(job.execution.id)?.lane.progressOf(job) ?? null,
     remove: (job) => {
-      places.get(job.execution.id)?.lane.remove(job);
+      const lane = places.get(job.execution.id)?.lane;
+      lane?.remove(job);
+      if (lane) ofCommands.delete(lane);
       places.delete(job.execution.id);
     },
     fold: ({ streamId, version, event }) => {

@@ -7,7 +7,7 @@
 import type { ContextCommand } from '../../domain/context.ts';
 import type { Ending, Execution } from '../../domain/execution.ts';
 import type { ContextId, ExecutionId } from '../../domain/ids.ts';
-import type { Output } from '../../domain/output.ts';
+import type { Output, StreamOutput } from '../../domain/output.ts';
 import { outputSize } from '../../domain/outputSize.ts';
 import type { KernelRestartReason } from '../../domain/session.ts';
 
@@ -80,8 +80,8 @@ export function addOutput(batch: Batch, job: Job, output: Output, at: Date): voi
   }
 }
 
-type Stream = Extract<Output, { kind: 'stream' }>;
-
-function canJoin(first: Stream, second: Stream): boolean {
+/** Bytes that are not UTF-8 stay pieces of their own. */
+function canJoin(first: StreamOutput, second: StreamOutput): boolean {
+  if (first.base64 !== undefined || second.base64 !== undefined) return false;
   return first.name === second.name && first.text.length + second.text.length <= MAX_JOINED_CHARS;
 }

@@ -1,0 +1,53 @@
+/** How many executions may be unfinished: one limit for each context, and one for all commands of a session. */
+import { DomainError } from '../../domain/errors.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
+import type { ContextId } from '../../domain/ids.ts';
+import type { Session } from '../../domain/session.ts';
+import { DEFAULT_LANE } from '../../worker/lanes/laneKey.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import type { ValidRequest } from './validateRequest.ts';
+
+/** How long a caller is told to wait when the queue is full. */
+const RETRY_AFTER_MS = 1_000;
+
+type QueueLimitDeps = Pick<ServiceDeps, 'config' | 'pool'>;
+
+/** How many unfinished executions may share the request's limit, with the request itself. */
+export function maxUnfinishedOf(deps: QueueLimitDeps, request: ValidRequest): number {
+  return runningAtOnce(deps, request) + deps.config.maxQueuedExecutions;
+}
+
+/** How many unfinished executions do not wait. */
+function runningAtOnce({ config }: QueueLimitDeps, request: ValidRequest): number {
+  return isCommand(request) ? config.maxCommands : 1;
+}
+
+/** How many unfinished executions are known here that share the request's limit. */
+export function unfinishedBeside(
+  { pool }: QueueLimitDeps,
+  { workerId }: Session,
+  request: ValidRequest,
+  contextId: ContextId | null,
+): number {
+  const held = pool.heldWorkers.get(workerId);
+  if (!held) return 0;
+  return isCommand(request)
+    ? held.unfinishedCommands
+    : held.unfinishedIn(contextId ?? DEFAULT_LANE);
+}
+
+/** @param unfinished how many there are without the request */
+export function queueFull(
+  deps: QueueLimitDeps,
+  request: ValidRequest,
+  unfinished: number,
+): DomainError {
+  const limit = deps.config.maxQueuedExecutions;
+  const queued = unfinished - runningAtOnce(deps, request);
+  const what = isCommand(request) ? 'session' : 'context of the session';
+  return new DomainError(
+    'QUEUE_FULL',
+    `This ${what} already has ${queued} queued ${isCommand(request) ? 'commands' : 'executions'}, and at most ${limit} are allowed. Wait until some have finished.`,
+    { limit, queued, retryAfterMs: RETRY_AFTER_MS },
+  );
+}

@@ -1,0 +1,35 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { Worker } from '../../domain/worker.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/** What the workers of earlier releases lack. */
+export type WorkerFeature = 'contexts' | 'commands';
+
+const RETRY_AFTER_MS = 1_000;
+
+/** Whether the worker's agent can do it. Asked once for each worker. @throws POOL_INITIALIZING if it does not answer */
+export async function hasFeature(
+  { pool }: Pick<ServiceDeps, 'pool'>,
+  worker: Worker,
+  feature: WorkerFeature,
+): Promise<boolean> {
+  try {
+    return (await pool.featuresOf(worker)).has(feature);
+  } catch (error: unknown) {
+    throw new DomainError(
+      'POOL_INITIALIZING',
+      "The session's worker does not answer now. Nothing was changed. Send the request again.",
+      { retryAfterMs: RETRY_AFTER_MS },
+      { cause: error },
+    );
+  }
+}
+
+/** For an open session whose worker lacks it. A worker keeps its image for life. */
+export function lacksFeature(feature: WorkerFeature): DomainError {
+  return new DomainError(
+    'BAD_USER_INPUT',
+    `The worker of this session was made by an earlier release, without ${feature}. \`release\` the session. The next one has them, unless WORKER_IMAGE names an image of that release.`,
+    { field: 'userUuid' },
+  );
+}

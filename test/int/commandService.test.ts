@@ -1,0 +1,154 @@
+/** Commands as callers of the service see them, at two gateways. The workers are programmed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const MAX_COMMANDS = 3;
+const MAX_QUEUED = 2;
+const DAY_MS = 86_400_000;
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-commands-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({
+    database: await db.open(),
+    runtime: workers.runtime,
+    socketDir,
+    settings: { MAX_COMMANDS: String(MAX_COMMANDS), MAX_QUEUED_EXECUTIONS: String(MAX_QUEUED) },
+  });
+const gateways = [await start(), await start()] as const;
+const [{ service: one }, { service: other }] = gateways;
+let user = 0;
+beforeEach(() => {
+  user += 1;
+});
+afterAll(async () => {
+  workers.letGo();
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const userUuid = () => `user-${user}`;
+const command = (code: string, more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
+  userUuid: userUuid(),
+  code,
+  language: 'BASH',
+  ...more,
+});
+const run = (code: string, more: Partial<ExecuteRequest> = {}, service = one) =>
+  service.execute(PRINCIPAL, command(code, more));
+const cell = (service = one) => service.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+const count = async (status: 'RUNNING' | 'QUEUED') =>
+  (await one.executions(PRINCIPAL, { userUuid: userUuid(), status }, {})).edges.length;
+
+describe('a command', () => {
+  it('tells how its process ended, and shares the session with cells', async () => {
+    const fine = { language: 'BASH', contextId: null, stateLost: false, signal: null };
+    const first = await run('true');
+    expect(first).toMatchObject({ ...fine, status: 'OK', exitCode: 0, errorName: null });
+    const failed = { status: 'ERROR', exitCode: 3, errorValue: 'exit code 3' };
+    expect(await run('exit 3', {}, other)).toMatchObject({ ...fine, ...failed });
+    expect(await run('signal SIGKILL')).toMatchObject({
+      status: 'ERROR',
+      exitCode: null,
+      signal: 'SIGKILL',
+      errorName: 'CommandFailed',
+      errorValue: 'signal SIGKILL',
+    });
+    expect(await cell()).toMatchObject({
+      sessionId: first.sessionId,
+      language: 'PYTHON',
+      exitCode: null,
+      stateLost: false,
+    });
+  });
+
+  it('runs beside other commands and cells; only so many run, and only so many wait', async () => {
+    workers.hold();
+    const held = { userUuid: userUuid(), code: HOLD };
+    await one.submit(PRINCIPAL, held);
+    for (let n = 0; n < MAX_COMMANDS + MAX_QUEUED; n += 1)
+      await (n % 2 === 0 ? one : other).submit(PRINCIPAL, command(HOLD));
+    await expect.poll(() => count('RUNNING')).toBe(MAX_COMMANDS + 1);
+    for (const service of [one, other])
+      await expect(service.submit(PRINCIPAL, command(HOLD))).rejects.toMatchObject({
+        code: 'QUEUE_FULL',
+        message: expect.stringContaining('commands'),
+        details: { limit: MAX_QUEUED, queued: MAX_QUEUED },
+      });
+    // The queue of cells is another one.
+    await other.submit(PRINCIPAL, held);
+    expect(await count('RUNNING')).toBe(MAX_COMMANDS + 1);
+    workers.letGo();
+    await expect.poll(() => count('QUEUED')).toBe(0);
+    await expect.poll(() => count('RUNNING')).toBe(0);
+  });
+
+  it('may run for a day, which a cell may not', async () => {
+    expect(await run('true', { timeoutMs: DAY_MS })).toMatchObject({ timeoutMs: DAY_MS });
+    const refused = { code: 'BAD_USER_INPUT', details: { field: 'timeoutMs' } };
+    await expect(run('true', { timeoutMs: DAY_MS + 1 })).rejects.toMatchObject(refused);
+    const long = { language: 'PYTHON', timeoutMs: DAY_MS } as const;
+    await expect(run('1', long)).rejects.toMatchObject(refused);
+  });
+
+  it.each<[string, string, Partial<ExecuteRequest>]>([
+    ['code', 'x'.repeat(131_072), {}],
+    ['code', 'a\0b', {}],
+    ['code', 'a\ud800', {}],
+    ['contextId', 'true', { contextId: '00000000-0000-7000-8000-000000000000' }],
+    ['keepAlive', '1', { language: 'PYTHON', keepAlive: true }],
+  ])('is refused with a wrong %s, before a session is opened', async (field, code, more) => {
+    await expect(run(code, more)).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field },
+    });
+    expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+  });
+
+  it('has another key than the same code as a cell', async () => {
+    const keyed = { idempotencyKey: 'k' };
+    const first = await run('true', keyed);
+    expect(await run('true', keyed, other)).toMatchObject({ id: first.id });
+    await expect(run('true', { ...keyed, language: 'PYTHON' })).rejects.toMatchObject({
+      code: 'IDEMPOTENCY_CONFLICT',
+      details: { different: ['language'] },
+    });
+    await expect(run('true', { ...keyed, keepAlive: true }, other)).rejects.toMatchObject({
+      details: { different: ['keepAlive'] },
+    });
+  });
+
+  it('stops a batch when it fails, as a cell does', async () => {
+    const cells = ['true', 'exit 1', 'true'].map((code) => ({ code, language: 'BASH' as const }));
+    const batch = { userUuid: userUuid(), cells: [{ code: '1' }, ...cells] };
+    const done = await one.executeBatch(PRINCIPAL, batch);
+    expect(done.map(({ status }) => status)).toEqual(['OK', 'OK', 'ERROR']);
+    expect(await one.executeBatch(PRINCIPAL, { ...batch, stopOnError: false })).toHaveLength(4);
+  });
+
+  it('is refused in the session of a worker that is older than commands, and never sent to one', async () => {
+    const { workerId } = await cell();
+    workers.makeOld();
+    const begun = workers.begun.length;
+    for (const service of [one, other])
+      await expect(run('true', {}, service)).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('without commands'),
+      });
+    expect(workers.begun).toHaveLength(begun);
+    await one.release(PRINCIPAL, userUuid());
+    // The idle workers are as old, so others take their place.
+    const fresh = await run('true');
+    expect(fresh).toMatchObject({ status: 'OK' });
+    expect(fresh.workerId).not.toBe(workerId);
+  });
+});
