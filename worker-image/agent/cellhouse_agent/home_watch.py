@@ -57,7 +57,7 @@ class HomeWatch:
 
     async def renewed(self) -> None:
         """Return when no renewal is under way."""
-        if self._renewal:
+        while self._renewal:
             await asyncio.wait([self._renewal])
 
     def begin(self, kernels: frozenset[int | None]) -> Look:

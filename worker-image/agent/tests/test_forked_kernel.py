@@ -152,7 +152,13 @@ class TestForkedKernel(WithKernels):
         for one, other in ((forked, executed), (executed, forked)):
             touched = await one.ask(TOUCHED % await other.pid())
             self.assertEqual(touched, ["PermissionError"] * 5)
-        start = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
+        # A program can be touched from the moment at which it is executed, so this one says when that was.
+        start = (
+            "import subprocess\n"
+            "program = subprocess.Popen(['sh', '-c', 'echo; sleep 60'], stdout=subprocess.PIPE)\n"
+            "program.stdout.readline()\n"
+            "print(program.pid)"
+        )
         started = await forked.ask(start)
         assert isinstance(started, int)
         touched = await forked.ask(TOUCHED % started)

@@ -77,7 +77,7 @@ class Commands:
         """Its whole life."""
         home = self._parts.home
         try:
-            if home and home.is_renewing:
+            if home:
                 # So that its changes can be told.
                 await home.renewed()
             if run.is_interrupted:
