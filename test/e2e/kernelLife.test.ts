@@ -109,7 +109,7 @@ while time.monotonic() < end:
   const ran = await runner.run(bomb, { timeoutMs: 500, graceMs: 200 });
   expect(ran.outcome).toMatchObject({ status: 'TIMEOUT', stateLost: true });
   expect(await run('import os; print(len([p for p in os.listdir("/proc") if p.isdigit()]))')).toBe(
-    // Only init, agent, helper of files, fork server, reaper and kernel are left.
-    '6',
+    // Only init, agent, helper of files, spawner, fork server, reaper and kernel are left.
+    '7',
   );
 });
