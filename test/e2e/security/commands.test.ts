@@ -1,6 +1,6 @@
 /**
  * The agent's own tests of commands in a container that is a worker in all but its agent, under each runtime: odd
- * commands, and hostile ones that attack whatever is not theirs. No gateway sends commands yet.
+ * commands, and hostile ones that attack whatever is not theirs.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -147,9 +147,10 @@ class Kernel:
         """
         self.is_ready = False
         if self._process:
-            self._process.reaper.kill_tree()
-            if self._process.reaper.is_lost:
-                kill_strays()
+            reaper = self._process.reaper
+            reaper.kill_tree()
+            if reaper.is_lost:
+                kill_strays(reaper.pid, reaper.start)
         if self._link:
             self._link.drain_rest()
             if self._link.malformed_messages:
@@ -161,10 +162,11 @@ class Kernel:
         """End the kernel and all that it started. Raises UnkillableProcesses."""
         self.halt()
         if self._process:
-            await self._process.reaper.end_tree()
-            if self._process.reaper.is_lost:
+            reaper = self._process.reaper
+            await reaper.end_tree()
+            if reaper.is_lost:
                 log_event("reaper_lost")
-                await end_strays()
+                await end_strays(reaper.pid, reaper.start)
             self._process.close()
 
     def set_variables(self, variables: dict[str, str]) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from cellhouse_agent.privileges import AGENT_UID
-from cellhouse_agent.process_table import all_processes, below
+from cellhouse_agent.process_table import ProcessEntry, all_processes
 from cellhouse_agent.process_tree import end_processes, kill_processes
 from cellhouse_kernel.identity import KERNEL_UID
 
 # A process whose reaper is lost becomes a child of init.
 INIT = 1
+# The parent of what an operator runs in the container.
+OUTSIDE = 0
 # Zombie, dead.
 ENDED_STATES = ("Z", "X")
 
@@ -25,8 +28,20 @@ def user_processes(uid: int = KERNEL_UID) -> Iterator[int]:
 
 
 def _runs_as(pid: int, uid: int) -> bool:
-    """Whether a process of this user has threads that run.
+    """Whether a process of this user has threads that run."""
+    status = _status(pid)
+    # Real, effective, saved and file-system uid. The helper of files has the user's rights on files only: the user
+    # cannot touch it, and it must live.
+    return status.runs and uid in status.uids and AGENT_UID not in status.uids
 
+
+class _Status(NamedTuple):
+    uids: frozenset[int]
+    runs: bool
+
+
+def _status(pid: int) -> _Status:
+    """
     Reading the owner of /proc/<pid> would be simpler, but a process can change that owner to root (PR_SET_DUMPABLE).
     """
     status = {}
@@ -38,33 +53,62 @@ def _runs_as(pid: int, uid: int) -> bool:
                     status[name] = value.split()
     except OSError:
         # It ended between the listing and the look.
-        return False
-    # Real, effective, saved and file-system uid. The helper of files has the user's rights on files only: the user
-    # cannot touch it, and it must live.
-    uids = {int(word) for word in status.get("Uid", [])}
+        return _Status(frozenset(), False)
     # If only the main thread has ended, the state is that of an ended process.
     state, threads = status.get("State", ["X"])[0], status.get("Threads", ["1"])
     has_ended = state in ENDED_STATES and threads == ["1"]
-    return uid in uids and AGENT_UID not in uids and not has_ended
+    return _Status(frozenset(int(word) for word in status.get("Uid", [])), not has_ended)
 
 
-def kill_strays() -> None:
-    """Kill the user's processes that are below no reaper, now."""
-    kill_processes(_strays)
+def kill_strays(reaper: int, start: int) -> None:
+    """Kill the user's processes that are below no reaper but this one, which is lost, now."""
+    kill_processes(lambda: _look(reaper, start).strays)
 
 
-async def end_strays() -> None:
-    """Kill the user's processes that are below no reaper, and return when none is found.
+async def end_strays(reaper: int, start: int) -> None:
+    """The same, and return when all processes of the user are below other reapers. Raises UnkillableProcesses.
 
-    Raises UnkillableProcesses. Nothing proves that there are none, since nobody waits for them but init.
+    Nothing else proves the end, since nobody waits for strays but init.
     """
-    await end_processes(_strays, lambda: not _strays(), asyncio.sleep)
+
+    def has_ended() -> bool:
+        look = _look(reaper, start)
+        return not look.strays and not look.is_vague
+
+    await end_processes(lambda: _look(reaper, start).strays, has_ended, asyncio.sleep)
 
 
-def _strays() -> dict[int, int]:
-    """The ids and starts of the user's processes that have only init and each other above them.
+class _Look(NamedTuple):
+    """What one look at all processes of the user shows."""
 
-    A process whose parent ends during the look seems to be below nobody, so it is not taken for one.
-    """
+    # The starts of those that have only each other, init and the lost reaper above them.
+    strays: dict[int, int]
+    # Whether nobody can tell of some what is above them, because a parent has ended during the look.
+    is_vague: bool
+
+
+def _look(reaper: int, start: int) -> _Look:
+    """A reaper hangs up some time before its end, and its processes become children of init only then."""
     table = all_processes()
-    return below(INIT, {pid: table[pid] for pid in table if _runs_as(pid, KERNEL_UID)})
+    entry = table.get(reaper)
+    # Its process id may have been given to another process since.
+    above = {INIT, reaper} if entry is None or entry.start == start else {INIT}
+    users = {pid for pid in table if _runs_as(pid, KERNEL_UID)}
+    strays: dict[int, int] = {}
+    is_vague = False
+    for pid in users:
+        first = _first_above(pid, users, table)
+        if first in above:
+            strays[pid] = table[pid].start
+        elif first != OUTSIDE and not _status(first).runs:
+            is_vague = True
+    return _Look(strays, is_vague)
+
+
+def _first_above(pid: int, users: set[int], table: dict[int, ProcessEntry]) -> int:
+    """The nearest process above it that is not the user's; any other if they were seen at different moments."""
+    for _ in users:
+        pid = table[pid].parent
+        if pid not in users:
+            break
+    return pid

@@ -116,6 +116,13 @@ class Told(WithReapers):
         # Under gVisor of 2024, this brings the whole sandbox to a stop.
         await self.lose(f"if os.fork():\n{indent(BOMB, ' ')}\n{NO_MAIN_THREAD}", PROCESSES + 1)
 
+    async def test_one_that_has_hung_up_and_not_yet_ended_has_its_strays_below_it(self) -> None:
+        other, tree = [await self.tree("os.fork()\nsay('there')\ntime.sleep(60)") for _ in "ab"]
+        for each in (other, tree) * 2:
+            self.assertEqual(await each.said(), "there")
+        await end_strays(tree.reaper.pid, tree.reaper.start)
+        self.assertEqual(set(other.reaper.look_below()), set(user_processes()))
+
     async def lose(self, code: str, times: int) -> None:
         """Kill the reaper of code that says `there` so often; then all of it ends, and nothing else."""
         other = await self.tree("os.fork()\nsay('there')\ntime.sleep(60)")
@@ -128,7 +135,7 @@ class Told(WithReapers):
             await tree.reaper.wait_exited()
         self.assertEqual((tree.reaper.is_lost, tree.reaper.exit_code), (True, None))
         self.assertTrue(tree.reaper.has_ended)
-        await end_strays()
+        await end_strays(tree.reaper.pid, tree.reaper.start)
         while said := await tree.said():
             self.assertEqual(said, "there")
         self.assertEqual(set(other.reaper.look_below()), set(user_processes()))

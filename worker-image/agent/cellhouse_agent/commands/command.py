@@ -76,7 +76,7 @@ class Command:
         """End all its processes, and return when none is left. Raises UnkillableProcesses."""
         await self.reaper.end_tree()
         if self.reaper.is_lost:
-            await end_strays()
+            await end_strays(self.reaper.pid, self.reaper.start)
 
     def used(self) -> tuple[float | None, int | None]:
         """The CPU milliseconds of all its processes, and the size of the largest in bytes; None if nobody knows.
