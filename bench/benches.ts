@@ -1,5 +1,7 @@
 /** All benches, in the order of the report. */
 import { burstBench } from './burst.ts';
+import { commandsBench } from './commands.ts';
+import { contextsBench } from './contexts.ts';
 import { densityBench } from './density/density.ts';
 import { enduranceBench } from './endurance.ts';
 import { eventsBench } from './events/events.ts';
@@ -30,6 +32,8 @@ export const BENCHES: readonly Bench[] = [
   fanOutBench,
   restartBench,
   workerBench,
+  contextsBench,
+  commandsBench,
   sessionStartBench,
   openSessionBench,
   burstBench,

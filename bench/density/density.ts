@@ -6,12 +6,12 @@
  *
  * `npm run bench -- density [--count N]`
  */
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createKernelRunner } from '../../testkit/kernelRunner.ts';
 import { startAgent } from '../../testkit/kernelServers.ts';
 import type { Bench, BenchResult, Comparison } from '../suite/bench.ts';
 import { listProcesses, type ProcessInfo } from '../support/containerProcesses.ts';
+import { pssMib } from '../support/pssMib.ts';
 import { startStockKernel } from '../support/stockKernel.ts';
 import { USUAL_IMPORTS } from '../support/usualImports.ts';
 import { workerImage } from '../support/workerImage.ts';
@@ -19,7 +19,6 @@ import { measureGatewayMemory } from './gatewayMemory.ts';
 
 const COUNT = '4';
 const STOCK_KERNEL = 'ipykernel_launcher';
-const KIB_PER_MIB = 1024;
 /** How many characters of a command line are shown. Its end identifies the process. */
 const COMMAND_CHARS = 44;
 
@@ -97,11 +96,4 @@ function measure(stock: readonly Started[], worker: readonly Started[]): BenchRe
   const all = mibOf(worker).reduce((sum, mib) => sum + mib, 0);
   const total = { name: `PSS of all ${worker.length} workers`, unit: 'MiB', value: all };
   return { comparisons: [comparison], figures: [total, ...figures] };
-}
-
-/** @throws Error if this is not root, or if the process has ended */
-function pssMib(pid: number): number {
-  const kib = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
-  if (kib === undefined) throw new Error(`There is no PSS of process ${pid}.`);
-  return Number(kib) / KIB_PER_MIB;
 }

@@ -8,6 +8,8 @@ export interface StreamCase {
   readonly code: string;
   /** The number of printed characters, or of shown pictures. */
   readonly expected: number;
+  /** Further fields of the call, such as the language. @default none */
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 /**

@@ -18,7 +18,8 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-const USER = 'bench';
+/** Whose sessions are measured. */
+export const BENCH_USER = 'bench';
 const TIMEOUT_MS = 60_000;
 const FOLLOW = `subscription ($id: ID!) { output(executionId: $id) {
   __typename ... on StreamOutput { text } ... on RichOutput { data } } }`;
@@ -66,7 +67,7 @@ function amountOf({ outputs }: Ran): number {
 export async function startPreparedGateway(): Promise<TestGateway> {
   const gateway = await startTestGateway({ LOG_LEVEL: 'warn' });
   try {
-    const { status, error } = await execute(gateway, USER, PREPARATION);
+    const { status, error } = await execute(gateway, BENCH_USER, PREPARATION);
     if (status !== 'OK') throw new Error(JSON.stringify(error));
     return gateway;
   } catch (error: unknown) {
@@ -82,7 +83,10 @@ export function subscriber(gateway: TestGateway): Receiver {
     name: 'to a subscriber of the gateway',
     rate: async (wanted) => {
       const startedAt = performance.now();
-      const { id } = await submit(gateway, USER, wanted.code, { timeoutMs: TIMEOUT_MS });
+      const { id } = await submit(gateway, BENCH_USER, wanted.code, {
+        timeoutMs: TIMEOUT_MS,
+        ...wanted.options,
+      });
       let amount = 0;
       const events = client.iterate<{ output: FollowedOutput }>({
         query: FOLLOW,
@@ -118,7 +122,12 @@ export function store(gateway: TestGateway): Receiver {
     name: 'until the gateway has stored it',
     rate: async (wanted) => {
       const startedAt = performance.now();
-      const input = { userUuid: USER, code: wanted.code, timeoutMs: TIMEOUT_MS };
+      const input = {
+        userUuid: BENCH_USER,
+        code: wanted.code,
+        timeoutMs: TIMEOUT_MS,
+        ...wanted.options,
+      };
       const { data, errors } = await gateway.graphql<{ execute: Stored }>(STORE, {
         input,
       });
