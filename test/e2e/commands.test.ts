@@ -1,12 +1,15 @@
 /** Shell commands with real workers: what they share with cells, how they end, and that every gateway takes them over. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { asRoot } from '../../testkit/asRoot.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
+  containerOf,
   createContext,
   execute,
   follow,
   interrupt,
+  printed,
   restartKernel,
   runCommand,
   submit,
@@ -163,4 +166,34 @@ it('commands of a killed gateway go on at another one, each run once and with al
     expect(outputs.at(-1)).toMatchObject({ execution: { status, stateLost: false } });
     expect((await runCommand(other, user, `cat ran-${n}`)).stdout).toBe('run\n');
   }
+});
+
+it('a server that runs as a command outlives a kernel and two gateways, and an interrupt ends all of it', async () => {
+  const serve = 'python3 -u -m http.server 8000 --bind 127.0.0.1';
+  const { id } = await submit(gateway, user, serve, { ...LONG, ...BASH });
+  await printed(gateway.socket(), id, 1);
+  await execute(gateway, user, "open('served', 'w').write('page')");
+  const fetched = async (at: TestGateway) => {
+    const code =
+      "from urllib.request import urlopen as o; o('http://127.0.0.1:8000/served').read()";
+    return (await execute(at, user, code)).resultText;
+  };
+  expect(await fetched(gateway)).toBe("b'page'");
+  await restartKernel(gateway, user);
+  expect(await fetched(gateway)).toBe("b'page'");
+  const [, other] = gateways;
+  for (const killed of gateways) {
+    await killed.kill('SIGKILL');
+    expect(await fetched(killed === other ? gateway : other)).toBe("b'page'");
+    await killed.restart();
+  }
+  const container = await containerOf(gateway, user);
+  const ofUser = async () =>
+    (await asRoot(container, ['ps', '-wwo', 'args=', '-U', '64002'])).trim();
+  expect(await ofUser()).toContain('http.server');
+  expect(await interrupt(gateway, id)).toBe('INTERRUPTED');
+  // The kernel is the only process that the user has left.
+  expect(await ofUser()).toMatch(/^\S*python3 [^\n]*cellhouse_kernel[^\n]*$/);
+  const { error } = await execute(gateway, user, "o('http://127.0.0.1:8000/served')");
+  expect(error).toMatchObject({ name: 'URLError' });
 });

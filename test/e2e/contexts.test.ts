@@ -18,6 +18,8 @@ import { type Counter, contextLoad } from '../support/contextLoad.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 
 const LONG = { timeoutMs: 120_000 };
+/** The commands of each session, beside its contexts. */
+const COMMANDS = [0, 1, 2, 3];
 
 let installation: TestInstallation;
 let gateways: readonly [TestGateway, TestGateway];
@@ -141,7 +143,7 @@ async function statuses(ids: readonly string[]): Promise<(string | undefined)[]>
 }
 
 describe('kill -9 of each gateway in turn', () => {
-  it('contexts of a killed gateway go on at another one, each with its own counter', async () => {
+  it('contexts and commands go on at another gateway, each with its own counter', async () => {
     const users = [1, 2, 3, 4].map((n) => `${user} ${n}`);
     const counters: Counter[] = [];
     for (const each of users) {
@@ -157,8 +159,9 @@ describe('kill -9 of each gateway in turn', () => {
       users.map(async (each) => (await createContext(gateway, each, { name: 'restarted' })).id),
     );
     let isOver = false;
-    const { count, moveFiles, restartOften } = contextLoad(gateways);
-    const counting = Promise.all(counters.map(count));
+    const { count, countInShell, commandsThatRan, moveFiles, restartOften } = contextLoad(gateways);
+    const commands = users.flatMap((each) => COMMANDS.map((number) => ({ user: each, number })));
+    const counting = Promise.all([...counters.map(count), ...commands.map(countInShell)]);
     const beside = Promise.all(
       users.flatMap((each, n) => [
         moveFiles(each, () => isOver),
@@ -174,12 +177,14 @@ describe('kill -9 of each gateway in turn', () => {
       isOver = true;
     });
     await beside;
-    for (const each of users)
+    for (const each of users) {
+      expect(await commandsThatRan(each)).toEqual(COMMANDS.map((n) => `${each} command ${n}`));
       expect((await contextsOf(gateway, each)).map(({ name, status }) => [name, status])).toEqual([
         [null, 'READY'],
         ['a', 'READY'],
         ['b', 'READY'],
         ['restarted', 'READY'],
       ]);
+    }
   });
 });

@@ -1,8 +1,11 @@
-/** Work of many contexts at gateways that are killed meanwhile. Each call is repeated at the next gateway until it is answered. */
+/**
+ * Work of many contexts and commands at gateways that are killed meanwhile. Each call is repeated at the next gateway
+ * until it is answered.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
-import { execute, restartKernel } from '../../testkit/interpreter.ts';
+import { execute, restartKernel, runCommand } from '../../testkit/interpreter.ts';
 import { askFiles } from './fileClient.ts';
 
 export interface Counter {
@@ -12,8 +15,18 @@ export interface Counter {
   readonly tag: string;
 }
 
+export interface ShellCounter {
+  readonly user: string;
+  /** Unique for the user, and the exit code. */
+  readonly number: number;
+}
+
+/** The file of the home to which each command adds a line. */
+const RAN = 'ran';
 const COUNTS = 20;
 const LINES = [0, 1, 2];
+/** Of a command, which goes on while every gateway is killed. */
+const COMMAND_LINES = Array.from({ length: 40 }, (_, index) => index + 1);
 const FILE_BYTES = 200_000;
 const RESTART_PAUSE_MS = 200;
 const ATTEMPTS = 200;
@@ -45,10 +58,23 @@ export function contextLoad(gateways: readonly TestGateway[]) {
 for i in range(${LINES.length}):\n    print('${tag}', n, i)\n    time.sleep(0.05)`;
         const key = { contextId, idempotencyKey: `${tag} ${n}`, timeoutMs: LIMIT_MS };
         const ran = await persist((at) => execute(at, user, code, key));
-        expect(ran).toMatchObject({ status: 'OK', stateLost: false });
+        expect(ran).toMatchObject({ status: 'OK', stateLost: false, error: null });
         expect(ran.stdout).toBe(LINES.map((i) => `${tag} ${n} ${i}\n`).join(''));
       }
     },
+    /** Counts in a command, which must run once, end with its own exit code, and print nothing else. */
+    countInShell: async ({ user, number }: ShellCounter): Promise<void> => {
+      const tag = `${user} command ${number}`;
+      const code = `echo '${tag}' >> ${RAN}
+for i in $(seq ${COMMAND_LINES.length}); do echo '${tag}' $i; sleep 0.2; done; exit ${number}`;
+      const key = { idempotencyKey: tag, timeoutMs: LIMIT_MS };
+      const ran = await persist((at) => runCommand(at, user, code, key));
+      expect(ran).toMatchObject({ exitCode: number, signal: null, stateLost: false });
+      expect(ran.stdout).toBe(COMMAND_LINES.map((i) => `${tag} ${i}\n`).join(''));
+    },
+    /** The commands of this user that have run, each as often as it did. */
+    commandsThatRan: async (user: string): Promise<string[]> =>
+      (await persist((at) => runCommand(at, user, `sort ${RAN}`))).stdout.trimEnd().split('\n'),
     /** Uploads a file and downloads it again, until it is over. */
     moveFiles: async (user: string, isOver: () => boolean): Promise<void> => {
       const path = `${encodeURIComponent(user)}/moved.bin`;
