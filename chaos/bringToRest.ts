@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCli } from '../testkit/runCli.ts';
 import type { User } from './clients/createUser.ts';
-import type { RestRecord, RestSnapshot } from './history.ts';
+import { isAsItShould, type RestRecord, type RestSnapshot } from './rest.ts';
 import { stopwatch } from './stopwatch.ts';
 import type { World } from './world/createWorld.ts';
 import { readRest } from './world/readRest.ts';
@@ -61,10 +61,12 @@ async function settled(
   }
 }
 
-function isSettled({ containers, workers, unfinished, waiting, socketFolders }: RestSnapshot) {
+function isSettled(snapshot: RestSnapshot): boolean {
+  const { containers, workers, unfinished, waiting, socketFolders, processes } = snapshot;
   return (
     unfinished.length === 0 &&
     waiting === 0 &&
+    processes.every(isAsItShould) &&
     String(containers) === String(workers) &&
     String(socketFolders) === String(workers)
   );

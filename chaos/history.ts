@@ -4,6 +4,7 @@
  * clock.
  */
 import type { RecordedEvent } from '../src/domain/events.ts';
+import type { RestRecord } from './rest.ts';
 
 export interface History {
   readonly calls: readonly CallRecord[];
@@ -21,7 +22,17 @@ export interface History {
   readonly mishaps: readonly string[];
 }
 
-export type Operation = 'execute' | 'submit' | 'interrupt' | 'release' | 'restartKernel';
+export type Operation =
+  | 'execute'
+  | 'submit'
+  | 'interrupt'
+  | 'release'
+  | 'restartKernel'
+  | 'createContext'
+  | 'deleteContext';
+
+/** Commands: see `clients/shellCells.ts`. */
+export type CommandKind = 'shell' | 'shell-stream' | 'shell-endless' | 'server' | 'ledger';
 
 /** See `clients/cells.ts`. */
 export type CellKind =
@@ -34,7 +45,9 @@ export type CellKind =
   | 'deaf'
   | 'audit'
   | 'fill'
-  | 'unfill';
+  | 'unfill'
+  | 'fetch'
+  | CommandKind;
 
 /** One operation of a client, including all its attempts at any gateways. */
 export interface CallRecord extends Answered<CallAnswer> {
@@ -45,6 +58,8 @@ export interface CallRecord extends Answered<CallAnswer> {
   readonly key: string | null;
   /** The argument of `interrupt`. */
   readonly executionId: string | null;
+  /** The context that the call names. Null: none, which is the default one. */
+  readonly contextId: string | null;
 }
 
 /** How all attempts at one thing ended. */
@@ -60,10 +75,12 @@ export interface Answered<Answer> {
 }
 
 export interface CallAnswer {
-  /** The id of the execution, or for `release` and `restartKernel` that of the session. */
+  /** The id of the execution or context, or for `release` and `restartKernel` that of the session. */
   readonly id: string | null;
   readonly status: string | null;
   readonly stateLost: boolean;
+  /** Of a command. Null for everything else. */
+  readonly exitCode: number | null;
   /** Shortened by {@link compact}. */
   readonly stdout: string;
   readonly result: string | null;
@@ -130,6 +147,8 @@ export type FaultName =
   | 'container: paused'
   | 'kernel: kill -9'
   | 'fork server: kill -9'
+  | 'reaper: kill -9'
+  | 'helper: kill -9'
   | 'agent: kill -9'
   | 'agent: SIGSTOP, SIGCONT'
   | 'engine: kill -9'
@@ -159,36 +178,6 @@ export interface ExitRecord {
   readonly gateway: number;
   readonly at: number;
   readonly how: string;
-}
-
-export interface RestRecord {
-  /** While all gateways run and no client sends requests. */
-  readonly serving: RestSnapshot;
-  /** After SIGTERM to all gateways. */
-  readonly stopped: RestSnapshot;
-  /** After `cellhouse down`. */
-  readonly down: RestSnapshot;
-  /** The exit codes or signals of the gateways and of `cellhouse down`. All must be 0. */
-  readonly exitCodes: readonly (number | string)[];
-  /** Users whose last call got no answer, although all faults were healed. */
-  readonly unserved: readonly string[];
-}
-
-export interface RestSnapshot {
-  /** Worker ids in the labels of the engine's containers that have a pool's label. */
-  readonly containers: readonly string[];
-  /** Ids of workers that are not yet REMOVED. */
-  readonly workers: readonly string[];
-  /** Ids of executions that have not finished. */
-  readonly unfinished: readonly string[];
-  /** Names of the leases in force. */
-  readonly leases: readonly string[];
-  /** Names of the gateways' connections to the database. */
-  readonly connections: readonly string[];
-  /** The number of calls that wait for a worker, over all gateways. */
-  readonly waiting: number;
-  /** Worker ids that have a folder for a socket. */
-  readonly socketFolders: readonly string[];
 }
 
 /** Cells fill lines with this character, and use it for nothing else. */

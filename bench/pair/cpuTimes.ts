@@ -21,7 +21,7 @@ export type CpuTimes = Readonly<Record<(typeof PARTS)[number], number>>;
  * @throws Error if this machine's /proc does not show the agent or the kernel in that container
  */
 export function readCpuTimes(gateway: TestGateway, container: string): () => CpuTimes {
-  const { agent, kernel } = containerProcesses(container);
+  const { agent, ofUser: kernel } = containerProcesses(container);
   if (agent === null || kernel.length === 0)
     throw new Error(`No agent or no kernel of container ${container} is to be seen.`);
   const file = join(gateway.dataDir, 'postgres/data/postmaster.pid');

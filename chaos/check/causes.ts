@@ -16,7 +16,13 @@ const ENDS_OF_WORKER: readonly FaultName[] = [
   'agent: kill -9',
   ...PAUSES,
 ];
-const ENDS_OF_KERNEL: readonly FaultName[] = ['kernel: kill -9', ...ENDS_OF_WORKER];
+const ENDS_OF_KERNEL: readonly FaultName[] = [
+  'kernel: kill -9',
+  'reaper: kill -9',
+  ...ENDS_OF_WORKER,
+];
+/** Its own processes, its reaper, or what makes commands. */
+const ENDS_OF_COMMAND: readonly FaultName[] = ['helper: kill -9', ...ENDS_OF_KERNEL];
 
 type Period = readonly [from: number, to: number];
 
@@ -33,6 +39,16 @@ export function endOfKernel(
 ): FaultRecord | null {
   const period = [from - REACH_MS, to] as const;
   return find(history, ENDS_OF_KERNEL, period, (fault) => fault.workerId === workerId);
+}
+
+/** The latest fault on this worker that can have ended a command, or kept it from beginning. */
+export function endOfCommand(
+  history: History,
+  workerId: string,
+  [from, to]: Period,
+): FaultRecord | null {
+  const period = [from - REACH_MS, to] as const;
+  return find(history, ENDS_OF_COMMAND, period, (fault) => fault.workerId === workerId);
 }
 
 /** The latest fault that can have made code on this worker miss its time limit. */

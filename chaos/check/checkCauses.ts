@@ -1,7 +1,14 @@
 /** Checks that whenever something ends or variables are lost, there is a cause: an action of the user or a fault. */
 
-import type { CellKind } from '../history.ts';
-import { endOfKernel, endOfWorker, obstacleToMaking, pauseOfWorker } from './causes.ts';
+import type { CallRecord, CellKind } from '../history.ts';
+import {
+  endOfCommand,
+  endOfKernel,
+  endOfWorker,
+  obstacleToMaking,
+  pauseOfWorker,
+} from './causes.ts';
+import { hasEndedByItself } from './checkCommands.ts';
 import {
   callsWithin,
   type ExecutionFacts,
@@ -17,12 +24,13 @@ import { doubled, lost, type Violation } from './violation.ts';
 const ENDLESS: readonly (CellKind | null)[] = ['endless', 'runaway', 'deaf'];
 
 export function checkCauses(facts: Facts): Violation[] {
-  const users = groupBy(facts.executions, ({ user }) => user);
+  const cells = facts.executions.filter(({ isCommand }) => !isCommand);
+  const contexts = groupBy(cells, ({ user, contextId }) => contextId ?? user);
   return [
     ...facts.sessions.flatMap((session) => checkSession(facts, session)),
     ...facts.workers.flatMap((worker) => checkWorker(facts, worker)),
     ...facts.executions.flatMap((execution) => checkEnd(facts, execution)),
-    ...[...users.values()].flatMap((executions) => checkStates(facts, executions)),
+    ...[...contexts.values()].flatMap((executions) => checkStates(facts, executions)),
   ];
 }
 
@@ -60,24 +68,34 @@ function checkEnd(facts: Facts, execution: ExecutionFacts): Violation[] {
 
 function isEndCaused(
   facts: Facts,
-  { id, user, workerId, cell, requestedAt }: ExecutionFacts,
+  execution: ExecutionFacts,
   { status, errorName, at }: ExecutionFacts['ends'][number],
 ): boolean {
   const { history, workers } = facts;
+  const { id, user, workerId, cell, requestedAt, contextId, isCommand } = execution;
   const period = [requestedAt, at] as const;
   const isInterrupted = () => history.calls.some(({ executionId }) => executionId === id);
+  // Of its own context, if it has one.
+  const has = (operation: CallRecord['operation']) =>
+    callsWithin(facts, user, [operation], period).some((call) => call.contextId === contextId);
   switch (status) {
     case 'OK':
       return true;
     case 'TIMEOUT':
       return ENDLESS.includes(cell) || pauseOfWorker(history, workerId, period) !== null;
     case 'INTERRUPTED':
-      return isInterrupted() || callsWithin(facts, user, ['restartKernel'], period).length > 0;
+      return isInterrupted() || (!isCommand && (has('restartKernel') || has('deleteContext')));
     case 'CANCELLED':
-      return isInterrupted() || callsWithin(facts, user, ['release'], period).length > 0;
+      return (
+        isInterrupted() ||
+        (contextId !== null && has('deleteContext')) ||
+        callsWithin(facts, user, ['release'], period).length > 0
+      );
     case 'WORKER_LOST':
       return workers.some((worker) => worker.id === workerId && worker.losses.length > 0);
     case 'ERROR':
+      if (isCommand)
+        return hasEndedByItself(execution) || endOfCommand(history, workerId, period) !== null;
       return errorName === 'KernelDied' && endOfKernel(history, workerId, period) !== null;
     default:
       return status satisfies never;
@@ -85,7 +103,7 @@ function isEndCaused(
 }
 
 /**
- * Checks the `stateLost` flags of one user's executions. Each replacement of the kernel must have a cause and be
+ * Checks the `stateLost` flags of the executions in one context, or in all default contexts of one user. Each replacement of the kernel must have a cause and be
  * reported, except after the user's own release. No replacement may be reported that did not happen.
  */
 function checkStates(facts: Facts, executions: readonly ExecutionFacts[]): Violation[] {
@@ -117,7 +135,8 @@ function checkStep(
   const period = [last.requestedAt, next.ends[0]?.at ?? Infinity] as const;
   if (callsWithin(facts, last.user, ['release'], period).length > 0) return [];
   if (!told) return [lost(`variables were lost ${name}, and nobody was told`)];
-  if (callsWithin(facts, last.user, ['restartKernel'], period).length > 0) return [];
+  const restarts = callsWithin(facts, last.user, ['restartKernel'], period);
+  if (restarts.some(({ contextId }) => contextId === last.contextId)) return [];
   const isDeaf = executions.some(
     ({ cell, position }) =>
       cell === 'deaf' && position >= last.position && position <= next.position,
@@ -144,10 +163,12 @@ function isSameLifeBefore(
  */
 function isReplacedMeanwhile(
   { streams }: Facts,
-  { id, sessionId, position }: ExecutionFacts,
+  { id, sessionId, contextId, position }: ExecutionFacts,
 ): boolean {
   const end = ofType(streams.get(id) ?? [], 'ExecutionFinished')[0]?.position ?? Infinity;
-  return ofType(streams.get(sessionId) ?? [], 'KernelRestarted').some(
-    (restart) => restart.position > position && restart.position <= end,
-  );
+  const replaced = [
+    ...ofType(streams.get(contextId ?? sessionId) ?? [], 'KernelRestarted'),
+    ...ofType(streams.get(contextId ?? sessionId) ?? [], 'ContextRestarted'),
+  ];
+  return replaced.some((restart) => restart.position > position && restart.position <= end);
 }

@@ -11,7 +11,7 @@ export function checkCounters(facts: Facts): Violation[] {
   const marked = facts.executions.filter(({ mark }) => mark !== null);
   const lives = groupBy(marked, ({ mark }) => mark?.life);
   return [
-    ...facts.executions.flatMap(checkMark),
+    ...facts.executions.filter(({ isCommand }) => !isCommand).flatMap(checkMark),
     ...[...lives.values()].flatMap((life) => checkLife(facts, life)),
     ...marked.filter(({ cell }) => cell === 'audit').flatMap((audit) => checkAudit(facts, audit)),
   ];
@@ -33,8 +33,10 @@ function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Viol
     const name = `${next.key} (life ${next.mark?.life}, place ${place})`;
     // Executions that did not end well may have run without being able to print their mark.
     const silent = executions.filter(
-      ({ sessionId, position, mark, ends }) =>
+      ({ sessionId, contextId, isCommand, position, mark, ends }) =>
         sessionId === next.sessionId &&
+        contextId === next.contextId &&
+        !isCommand &&
         position > (last?.position ?? 0) &&
         position < next.position &&
         mark === null &&
@@ -42,6 +44,8 @@ function checkLife({ executions }: Facts, life: readonly ExecutionFacts[]): Viol
     );
     if (last && last.sessionId !== next.sessionId)
       violations.push(lost(`${name} ran in the kernel of another session`));
+    else if (last && last.contextId !== next.contextId)
+      violations.push(lost(`${name} ran in the kernel of another context`));
     if (next.mark?.previousKey === next.key) violations.push(doubled(`${name} ran twice`));
     else if (place <= lastPlace)
       violations.push(

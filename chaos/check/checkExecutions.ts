@@ -3,7 +3,11 @@
 import type { CallRecord } from '../history.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
 import { groupBy } from './groupBy.ts';
+import { wasOpen } from './openContexts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
+
+/** Calls that are answered with an execution. */
+const OF_EXECUTIONS: readonly CallRecord['operation'][] = ['execute', 'submit', 'interrupt'];
 
 export function checkExecutions(facts: Facts): Violation[] {
   return [
@@ -26,7 +30,7 @@ function checkEnd({ id, ends, hasGap, outputs }: ExecutionFacts): Violation[] {
 function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
   const { operation, answer, user, key } = call;
   if (call.refusal !== null) return checkRefusal(facts, call, call.refusal);
-  if (answer === null || operation === 'release' || operation === 'restartKernel') return [];
+  if (answer === null || !OF_EXECUTIONS.includes(operation)) return [];
   const execution = facts.executionOf.get(answer.id ?? '');
   const name = `${operation} of ${user}, key ${key ?? '(none)'}`;
   if (!execution) return [lost(`${name} was told execution ${answer.id}, which is not recorded`)];
@@ -37,14 +41,16 @@ function checkAnswer(facts: Facts, call: CallRecord): Violation[] {
 
 /** Checks the answer of `execute`, which contains the end. */
 function checkTold(
-  { ends, text, mark, cell }: ExecutionFacts,
+  { ends, text, mark, cell, isCommand }: ExecutionFacts,
   name: string,
   answer: NonNullable<CallRecord['answer']>,
 ): Violation[] {
   const [end] = ends;
   const violations: Violation[] = [];
-  const told = `${answer.status}, stateLost ${answer.stateLost}`;
-  const recorded = `${end?.status}, stateLost ${end?.stateLost}`;
+  // The exit code of a kernel that has died is recorded, too.
+  const exitCode = isCommand ? end?.exitCode : null;
+  const told = `${answer.status}, stateLost ${answer.stateLost}, exit code ${answer.exitCode}`;
+  const recorded = `${end?.status}, stateLost ${end?.stateLost}, exit code ${exitCode}`;
   if (told !== recorded) violations.push(lost(`${name} was told ${told}, recorded is ${recorded}`));
   if (answer.stdout !== text)
     violations.push(
@@ -63,7 +69,11 @@ function checkTold(
 }
 
 function checkRefusal(facts: Facts, call: CallRecord, refusal: string): Violation[] {
-  const { operation, user, startedAt, endedAt } = call;
+  const { operation, user, startedAt, endedAt, contextId, key } = call;
+  if (contextId !== null && refusal === 'NOT_FOUND' && !wasOpen(facts, contextId, call)) {
+    const isRecorded = key !== null && facts.executions.some((each) => each.key === key);
+    return isRecorded ? [lost(`key ${key} of ${user} was refused, and is recorded`)] : [];
+  }
   const hadSessionThroughout = facts.sessions.some(
     ({ user: owner, openedAt, closes: [close] }) =>
       owner === user && openedAt < startedAt && (close?.at ?? Infinity) > endedAt,

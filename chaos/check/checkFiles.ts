@@ -4,13 +4,14 @@
  * session has ended.
  */
 import { FILE_NAMES } from '../clients/files.ts';
+import { LIST_NAME } from '../clients/shellCells.ts';
 import type { FileRecord } from '../history.ts';
 import { type Facts, LATE_EFFECT_MS, ofType } from './facts.ts';
 import { groupBy } from './groupBy.ts';
 import { doubled, lost, orphan, type Violation } from './violation.ts';
 
-/** What others make in a home: the nemesis, to fill a disk, and IPython. */
-const OTHER_NAMES = ['fill', '.ipython'];
+/** What others make in a home: the nemesis, to fill a disk; IPython; commands. */
+const OTHER_NAMES = ['fill', '.ipython', LIST_NAME];
 
 export function checkFiles(facts: Facts): Violation[] {
   const byFile = groupBy(facts.history.files, ({ user, name }) => `${user}/${name}`);

@@ -1,6 +1,8 @@
 /** Judges a run by its history. Pure: the same history gives the same violations. */
 import type { History } from '../history.ts';
 import { checkCauses } from './checkCauses.ts';
+import { checkCommands } from './checkCommands.ts';
+import { checkContexts } from './checkContexts.ts';
 import { checkCounters } from './checkCounters.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
@@ -16,6 +18,8 @@ export function checkHistory(history: History): Violation[] {
     ...checkStore(facts),
     ...checkExecutions(facts),
     ...checkCounters(facts),
+    ...checkCommands(facts),
+    ...checkContexts(facts),
     ...checkStreams(facts),
     ...checkCauses(facts),
     ...checkFiles(facts),

@@ -1,5 +1,6 @@
 /** Checks the state at rest: nothing may be unfinished, unknown or held. */
-import type { History, RestSnapshot } from '../history.ts';
+import type { History } from '../history.ts';
+import { isAsItShould, type RestSnapshot, type WorkerProcesses } from '../rest.ts';
 import { lost, orphan, type Violation } from './violation.ts';
 
 export function checkRest({ rest, exits }: History): Violation[] {
@@ -27,8 +28,16 @@ function checkServing(rest: RestSnapshot): Violation[] {
     ...without(socketFolders, workers).map((id) => orphan(`folder of ${id}, which is no worker`)),
     ...unfinished.map((id) => orphan(`execution ${id} goes on`)),
     ...strangers.map((name) => orphan(`lease ${name}, of no worker`)),
+    ...rest.processes.filter((each) => !isAsItShould(each)).map(processesLeft),
     ...(waiting > 0 ? [orphan(`${waiting} calls wait for a worker`)] : []),
   ];
+}
+
+function processesLeft(found: WorkerProcesses): Violation {
+  const { workerId, contexts, ofUser, reapers, strangers } = found;
+  return orphan(
+    `processes in worker ${workerId}: ${ofUser} of the user below ${reapers} reapers of kernels for ${contexts} contexts, and ${strangers} strangers`,
+  );
 }
 
 function checkUnheld(when: string, { leases, connections }: RestSnapshot): Violation[] {

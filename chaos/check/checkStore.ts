@@ -4,6 +4,7 @@ import { type Facts, ofType } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
 
 const LAST: readonly DomainEvent['type'][] = [
+  'ContextEnded',
   'ExecutionFinished',
   'FileChangeFailed',
   'FileDeleted',
@@ -12,6 +13,8 @@ const LAST: readonly DomainEvent['type'][] = [
   'SessionClosed',
   'WorkerRemoved',
 ];
+
+const ONCE = ['ContextStarted', 'ExecutionStarted', 'WorkerAssigned', 'WorkerReady'] as const;
 
 export function checkStore({ history, streams }: Facts): Violation[] {
   const wrong = history.events.find(({ position }, index) => position !== index + 1);
@@ -28,7 +31,7 @@ function checkStream(events: readonly RecordedEvent[]): Violation[] {
     violations.push(lost(`${name} has a hole, or is out of order`));
   if (events.slice(0, -1).some(({ event }) => LAST.includes(event.type)))
     violations.push(doubled(`${name} goes on after its end`));
-  for (const type of ['ExecutionStarted', 'WorkerAssigned', 'WorkerReady'] as const) {
+  for (const type of ONCE) {
     if (ofType(events, type).length > 1)
       violations.push(doubled(`${name} has more than one ${type}`));
   }

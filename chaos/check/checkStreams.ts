@@ -2,6 +2,7 @@
 import { linesOf } from '../clients/cells.ts';
 import type { StoredOutput, StreamItem, StreamRecord, WatchRecord } from '../history.ts';
 import { obstacleToStoring } from './causes.ts';
+import { hasEndedByItself } from './checkCommands.ts';
 import type { ExecutionFacts, Facts } from './facts.ts';
 import { doubled, lost, type Violation } from './violation.ts';
 
@@ -95,16 +96,18 @@ function checkOrder(name: string, items: readonly StreamItem[]): Violation[] {
 /** The lines must come in order from the first one, and completely if the execution ended well and there is no gap. */
 function checkContent(
   name: string,
-  { cell, ends, text, mark, hasGap }: ExecutionFacts,
+  execution: ExecutionFacts,
   outputs: readonly StreamItem[],
 ): Violation[] {
-  if (cell !== 'stream' && cell !== 'loud') return [];
+  const { cell, text, mark, commandMark, hasGap } = execution;
+  if (cell !== 'stream' && cell !== 'loud' && cell !== 'shell-stream') return [];
   const { count, fillerChars } = linesOf(cell);
   const lines = Array.from({ length: count }, (_, index) => `${index}:\n`).join('');
   const end = text.indexOf('\n') + 1;
-  const isComplete = ends[0]?.status === 'OK' && !hasGap;
+  const isComplete = hasEndedByItself(execution) && !hasGap;
   const body = text.slice(end);
-  if (isComplete ? body !== lines : !lines.startsWith(body) && mark !== null)
+  const hasMark = mark !== null || commandMark !== null;
+  if (isComplete ? body !== lines : !lines.startsWith(body) && hasMark)
     return [lost(`${name} lacks lines, or has them out of order, and no gap says so`)];
   const chars = outputs.reduce((sum, item) => sum + (item.kind === 'stream' ? item.chars : 0), 0);
   if (isComplete && chars !== end + lines.length + count * fillerChars)

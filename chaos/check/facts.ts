@@ -3,6 +3,7 @@
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
 import { type RunMark, runMarkOf } from '../clients/cells.ts';
+import { type CommandMark, commandMarkOf } from '../clients/shellCells.ts';
 import type { CallRecord, CellKind, History, StoredOutput } from '../history.ts';
 import { groupBy } from './groupBy.ts';
 
@@ -14,13 +15,18 @@ export interface ExecutionFacts {
   readonly key: string | null;
   /** Null if no client has recorded a call with its key. */
   readonly cell: CellKind | null;
+  readonly isCommand: boolean;
+  /** Null: the default context, or a command. */
+  readonly contextId: string | null;
   readonly position: number;
   readonly requestedAt: number;
   readonly ends: readonly ExecutionEnd[];
   readonly outputs: readonly StoredOutput[];
   /** The text of its streams, shortened by `compact`. */
   readonly text: string;
+  /** Of a cell. */
   readonly mark: RunMark | null;
+  readonly commandMark: CommandMark | null;
   readonly hasGap: boolean;
 }
 
@@ -29,6 +35,8 @@ export interface ExecutionEnd {
   readonly errorName: string | null;
   readonly stateLost: boolean;
   readonly truncated: boolean;
+  readonly exitCode: number | null;
+  readonly signal?: string | null;
   readonly at: number;
 }
 
@@ -38,6 +46,16 @@ export interface SessionFacts {
   readonly workerId: string;
   readonly openedAt: number;
   readonly closes: readonly { readonly reason: string; readonly at: number }[];
+}
+
+export interface ContextFacts {
+  readonly id: string;
+  readonly user: string;
+  readonly sessionId: string;
+  readonly workerId: string;
+  readonly name: string | null;
+  readonly createdAt: number;
+  readonly ends: readonly { readonly reason: string; readonly at: number }[];
 }
 
 export interface WorkerFacts {
@@ -54,6 +72,8 @@ export interface Facts {
   readonly executionOf: ReadonlyMap<string, ExecutionFacts>;
   readonly sessions: readonly SessionFacts[];
   readonly workers: readonly WorkerFacts[];
+  /** In the order in which they were created. Without the default ones. */
+  readonly contexts: readonly ContextFacts[];
   /** Events of each stream, in order of position. */
   readonly streams: ReadonlyMap<string, readonly RecordedEvent[]>;
 }
@@ -88,6 +108,15 @@ export function factsOf(history: History): Facts {
       isReady: ofType(streams.get(streamId) ?? [], 'WorkerReady').length > 0,
       losses: reasons(streams.get(streamId) ?? [], 'WorkerLost'),
     })),
+    contexts: ofType(history.events, 'ContextCreated').map(({ streamId, event: { data } }) => ({
+      id: streamId,
+      user: data.userUuid,
+      sessionId: data.sessionId,
+      workerId: data.workerId,
+      name: data.name,
+      createdAt: Date.parse(data.at),
+      ends: reasons(streams.get(streamId) ?? [], 'ContextEnded'),
+    })),
     streams,
   };
 }
@@ -101,7 +130,9 @@ export function ofType<Type extends DomainEvent['type']>(
   return events.filter((each): each is RecordedEvent<Of<Type>> => each.event.type === type);
 }
 
-function reasons(events: readonly RecordedEvent[], type: 'SessionClosed' | 'WorkerLost') {
+type EndOfLife = 'ContextEnded' | 'SessionClosed' | 'WorkerLost';
+
+function reasons(events: readonly RecordedEvent[], type: EndOfLife) {
   return ofType(events, type).map(({ event }) => ({
     reason: event.data.reason,
     at: Date.parse(event.data.at),
@@ -126,6 +157,8 @@ function executionFacts(
     workerId: data.workerId,
     key: data.idempotencyKey,
     cell: cells.get(data.idempotencyKey ?? '') ?? null,
+    isCommand: data.language === 'BASH',
+    contextId: data.contextId ?? null,
     position,
     requestedAt: Date.parse(data.at),
     ends: ofType(events, 'ExecutionFinished').map(({ event }) => ({
@@ -135,6 +168,7 @@ function executionFacts(
     outputs,
     text,
     mark: runMarkOf(text),
+    commandMark: commandMarkOf(text),
     hasGap: outputs.some(({ kind }) => kind === 'gap'),
   };
 }

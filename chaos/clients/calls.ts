@@ -12,57 +12,52 @@ export interface CallsDeps extends ClientDeps {
 
 export interface Calls {
   /** Each call resolves with its record. It throws only if the signal is aborted. */
-  execute(user: string, cell: Cell): Promise<CallRecord>;
-  submit(user: string, cell: Cell): Promise<CallRecord>;
+  execute(user: string, cell: Cell, contextId?: string): Promise<CallRecord>;
+  submit(user: string, cell: Cell, contextId?: string): Promise<CallRecord>;
   interrupt(user: string, executionId: string): Promise<CallRecord>;
   release(user: string): Promise<CallRecord>;
-  restartKernel(user: string): Promise<CallRecord>;
+  restartKernel(user: string, contextId?: string): Promise<CallRecord>;
+  /** The name makes it safe to repeat. */
+  createContext(user: string, name: string): Promise<CallRecord>;
+  deleteContext(user: string, contextId: string): Promise<CallRecord>;
 }
 
-type Wish = Pick<CallRecord, 'user' | 'operation' | 'cell' | 'key' | 'executionId'>;
+type Wish = Pick<CallRecord, 'user' | 'operation' | 'cell' | 'key' | 'executionId' | 'contextId'>;
 
 interface Request {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;
   readonly answerOf: (data: Readonly<Record<string, unknown>>) => CallAnswer;
+  /** Errors that another attempt may not meet, although they are final for other calls. */
+  readonly repeatable?: readonly string[];
 }
 
-const EXECUTION = '{ id status stateLost stdout resultText }';
+const EXECUTION = '{ id status stateLost exitCode stdout resultText }';
 
 export function createCalls(deps: CallsDeps): Calls {
-  const run = (operation: 'execute' | 'submit', user: string, cell: Cell) =>
+  const run = (operation: 'execute' | 'submit', user: string, cell: Cell, contextId?: string) =>
     call(
       deps,
-      { user, operation, cell: cell.kind, key: cell.key, executionId: null },
+      { ...wish(user, operation), cell: cell.kind, key: cell.key, contextId: contextId ?? null },
       {
         query: `mutation Run($input: ExecuteInput!) { done: ${operation}(input: $input) ${EXECUTION} }`,
-        variables: {
-          input: {
-            userUuid: user,
-            code: cell.code,
-            timeoutMs: cell.timeoutMs,
-            idempotencyKey: cell.key,
-          },
-        },
+        variables: { input: inputOf(user, cell, contextId) },
         answerOf: executionAnswer,
       },
     );
-  const wish = (user: string, operation: Wish['operation'], executionId: string | null = null) => ({
-    user,
-    operation,
-    cell: null,
-    key: null,
-    executionId,
-  });
   return {
-    execute: (user, cell) => run('execute', user, cell),
-    submit: (user, cell) => run('submit', user, cell),
+    execute: (user, cell, contextId) => run('execute', user, cell, contextId),
+    submit: (user, cell, contextId) => run('submit', user, cell, contextId),
     interrupt: (user, id) =>
-      call(deps, wish(user, 'interrupt', id), {
-        query: `mutation Interrupt($id: ID!) { done: interrupt(executionId: $id) ${EXECUTION} }`,
-        variables: { id },
-        answerOf: executionAnswer,
-      }),
+      call(
+        deps,
+        { ...wish(user, 'interrupt'), executionId: id },
+        {
+          query: `mutation Interrupt($id: ID!) { done: interrupt(executionId: $id) ${EXECUTION} }`,
+          variables: { id },
+          answerOf: executionAnswer,
+        },
+      ),
     release: (user) =>
       call(deps, wish(user, 'release'), {
         query: `mutation Release($user: String!) {
@@ -73,23 +68,61 @@ export function createCalls(deps: CallsDeps): Calls {
           return { ...NO_OUTPUT, id: session?.id ?? null, status: released ? 'released' : null };
         },
       }),
-    restartKernel: (user) =>
-      call(deps, wish(user, 'restartKernel'), {
-        query: `mutation Restart($user: String!) { done: restartKernel(userUuid: $user) { id } }`,
-        variables: { user },
-        answerOf: ({ done }) => ({ ...NO_OUTPUT, id: (done as Named).id, status: null }),
+    restartKernel: (user, contextId) =>
+      call(
+        deps,
+        { ...wish(user, 'restartKernel'), contextId: contextId ?? null },
+        {
+          query: `mutation Restart($user: String!, $contextId: ID) {
+          done: restartKernel(userUuid: $user, contextId: $contextId) { id } }`,
+          variables: { user, contextId },
+          answerOf: ({ done }) => ({ ...NO_OUTPUT, id: (done as Named).id, status: null }),
+        },
+      ),
+    createContext: (user, name) =>
+      call(deps, wish(user, 'createContext'), {
+        query: `mutation Create($input: CreateContextInput!) { done: createContext(input: $input) { id status } }`,
+        variables: { input: { userUuid: user, name } },
+        answerOf: ({ done }) => ({ ...NO_OUTPUT, ...(done as Named & { status: string }) }),
+        // Its session has ended before its kernel was ready. The next attempt opens another one.
+        repeatable: ['NOT_FOUND'],
       }),
+    deleteContext: (user, contextId) =>
+      call(
+        deps,
+        { ...wish(user, 'deleteContext'), contextId },
+        {
+          query: `mutation Delete($user: String!, $contextId: ID!) {
+          done: deleteContext(userUuid: $user, contextId: $contextId) { deleted } }`,
+          variables: { user, contextId },
+          answerOf: ({ done }) => {
+            const { deleted } = done as { deleted: boolean };
+            return { ...NO_OUTPUT, id: contextId, status: deleted ? 'deleted' : null };
+          },
+        },
+      ),
   };
 }
 
+/** A call that names nothing but its user. */
+function wish(user: string, operation: Wish['operation']): Wish {
+  return { user, operation, cell: null, key: null, executionId: null, contextId: null };
+}
+
+function inputOf(userUuid: string, cell: Cell, contextId: string | undefined) {
+  const { code, timeoutMs, key, language } = cell;
+  const plain = { userUuid, code, timeoutMs, idempotencyKey: key };
+  return { ...plain, ...(language === 'BASH' && { language }), ...(contextId && { contextId }) };
+}
+
 type Named = { readonly id: string };
-const NO_OUTPUT = { stateLost: false, stdout: '', result: null };
+const NO_OUTPUT = { stateLost: false, exitCode: null, stdout: '', result: null };
 
 function executionAnswer({ done }: Readonly<Record<string, unknown>>): CallAnswer {
   const execution = done as CallAnswer & { readonly resultText: string | null };
-  const { id, status, stateLost, stdout, resultText } = execution;
+  const { id, status, stateLost, exitCode, stdout, resultText } = execution;
   const result = resultText?.slice(stdout.length) || null;
-  return { id, status, stateLost, stdout: compact(stdout), result };
+  return { id, status, stateLost, exitCode, stdout: compact(stdout), result };
 }
 
 async function call(deps: CallsDeps, wish: Wish, request: Request): Promise<CallRecord> {
@@ -104,7 +137,7 @@ async function call(deps: CallsDeps, wish: Wish, request: Request): Promise<Call
 async function attempt(
   url: string,
   token: string,
-  { query, variables, answerOf }: Request,
+  { query, variables, answerOf, repeatable = [] }: Request,
   signal: AbortSignal,
 ): Promise<Outcome<CallAnswer>> {
   const response = await fetch(`${url}/graphql`, {
@@ -115,7 +148,8 @@ async function attempt(
   });
   const body = (await response.json()) as Body;
   const code = body.errors?.[0]?.extensions?.code;
-  if (code) return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
+  const isFinal = code && FINAL_CODES.includes(code) && !repeatable.includes(code);
+  if (code) return isFinal ? { refusal: code } : { failure: code };
   return body.data ? { answer: answerOf(body.data) } : { failure: `HTTP ${response.status}` };
 }
 

@@ -5,13 +5,15 @@
  * recorded, or happened twice.
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
-import { type CellKind, FILLER } from '../history.ts';
+import { type CellKind, type CommandKind, FILLER } from '../history.ts';
+import { isCommandKind, makeCommand, SHELL_STREAM_LINES } from './shellCells.ts';
 
 export interface Cell {
   readonly kind: CellKind;
   readonly key: string;
   readonly code: string;
   readonly timeoutMs: number;
+  readonly language: 'PYTHON' | 'BASH';
 }
 
 /** Far more than any cell needs, unless its worker is paused. So only a fault can make a cell reach this limit. */
@@ -36,7 +38,14 @@ ran.append('${key}')
 print(f'@{life} {len(ran)} {ran[-2] if len(ran) > 1 else "-"}')
 `;
 
-const BODIES: Readonly<Record<CellKind, string>> = {
+/** How long a cell waits for a server that has just been submitted: it starts within a second, unless it is paused. */
+const FETCH_TRIES = 200;
+const FETCH_PAUSE_S = 0.05;
+/** What a cell prints that has reached its server. */
+export const FETCHED = 'reached';
+const PORT = '<port>';
+
+const BODIES: Readonly<Record<Exclude<CellKind, CommandKind>, string>> = {
   counter: 'len(ran)',
   batch: 'len(ran)',
   stream: `for i in range(${STREAM_LINES}):
@@ -59,6 +68,16 @@ const BODIES: Readonly<Record<CellKind, string>> = {
             file.write(b'0' * 65536)
 except OSError as error:
     print('errno', error.errno)`,
+  fetch: `import urllib.request
+answer = 'not ${FETCHED}'
+for _ in range(${FETCH_TRIES}):
+    try:
+        with urllib.request.urlopen('http://127.0.0.1:${PORT}/', timeout=10):
+            answer = '${FETCHED}'
+        break
+    except OSError:
+        time.sleep(${FETCH_PAUSE_S})
+print(answer)`,
   unfill: `try:
     os.remove('${WORKER_HOME}/fill')
 except FileNotFoundError:
@@ -70,10 +89,19 @@ const TIMEOUTS_MS: Partial<Readonly<Record<CellKind, number>>> = {
   deaf: DEAF_TIMEOUT_MS,
 };
 
-/** @param key consists of letters, digits and dashes, and is unique in the run */
-export function makeCell(kind: CellKind, key: string): Cell {
-  const code = prologue(key) + BODIES[kind];
-  return { kind, key, code, timeoutMs: TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS };
+/**
+ * @param key consists of letters, digits and dashes, and is unique in the run
+ * @param port of the server, for `server` and `fetch`
+ */
+export function makeCell(kind: CellKind, key: string, port = 0): Cell {
+  if (isCommandKind(kind)) return makeCommand(kind, key, port);
+  const code = prologue(key) + BODIES[kind].replace(PORT, String(port));
+  return { kind, key, code, timeoutMs: TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS, language: 'PYTHON' };
+}
+
+/** The key of the cell that fetches from the server with this key. */
+export function fetchKeyOf(serverKey: string): string {
+  return `${serverKey}-fetch`;
 }
 
 /** The first line that a cell prints. */
@@ -97,6 +125,7 @@ export function runMarkOf(stdout: string): RunMark | null {
 /** How many lines a cell of this kind prints after its mark. Each is `<number from 0>:` followed by the filler. */
 export function linesOf(kind: CellKind): { count: number; fillerChars: number } {
   if (kind === 'stream') return { count: STREAM_LINES, fillerChars: 0 };
+  if (kind === 'shell-stream') return { count: SHELL_STREAM_LINES, fillerChars: 0 };
   if (kind === 'loud') return { count: LOUD_LINES, fillerChars: LOUD_FILLER_CHARS };
   return { count: 0, fillerChars: 0 };
 }

@@ -45,25 +45,34 @@ export const workerFaults: readonly FaultKind[] = [
   {
     name: 'kernel: kill -9',
     weight: 9,
-    candidates: byProcess(({ kernel }) => {
-      for (const pid of kernel) signal(pid, 'SIGKILL');
-      return kernel.length > 0 ? NOTHING_TO_HEAL : null;
+    // All kernels and commands of the worker, with all that they have started.
+    candidates: byProcess(({ ofUser }) => {
+      for (const pid of ofUser) signal(pid, 'SIGKILL');
+      return ofUser.length > 0 ? NOTHING_TO_HEAL : null;
     }),
+  },
+  {
+    name: 'reaper: kill -9',
+    weight: 3,
+    candidates: byProcess(({ reapers }, { random }) => killOne(random.pick(reapers))),
+  },
+  {
+    // What makes commands or changes files, or the reaper of a command.
+    name: 'helper: kill -9',
+    weight: 4,
+    candidates: byProcess(({ helpers, others }, { random }) =>
+      killOne(random.pick([...helpers, ...others])),
+    ),
   },
   {
     name: 'fork server: kill -9',
     weight: 3,
-    candidates: byProcess(({ forkServer }) =>
-      forkServer !== null && signal(forkServer, 'SIGKILL') ? NOTHING_TO_HEAL : null,
-    ),
+    candidates: byProcess(({ forkServer }) => killOne(forkServer)),
   },
   {
     name: 'agent: kill -9',
     weight: 4,
-    candidates: byProcess(({ agent }) => {
-      if (agent === null) return null;
-      return signal(agent, 'SIGKILL') ? NOTHING_TO_HEAL : null;
-    }),
+    candidates: byProcess(({ agent }) => killOne(agent)),
   },
   {
     name: 'agent: SIGSTOP, SIGCONT',
@@ -75,6 +84,10 @@ export const workerFaults: readonly FaultKind[] = [
     }),
   },
 ];
+
+function killOne(pid: number | null | undefined): Strike | null {
+  return pid != null && signal(pid, 'SIGKILL') ? NOTHING_TO_HEAL : null;
+}
 
 function byEngine(strike: (container: Container, scene: Scene) => Promise<Strike | null>) {
   return (scene: Scene): Candidate[] =>
@@ -99,8 +112,8 @@ function byProcess(
 
 /**
  * Null if the engine refuses the call for one of these reasons. 404: the container is gone. 409: it has ended, or is
- * being removed. 500: it has ended but the engine has not noticed yet, or runc cannot freeze it because it keeps
- * forking (runc then thaws it).
+ * being removed. 500: it has ended but the engine has not noticed yet; runc cannot freeze it because it keeps forking
+ * (runc then thaws it); or the engine has been killed while it paused it, and does not know that it is paused.
  */
 async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   try {
@@ -108,7 +121,7 @@ async function orRefused<T>(work: Promise<T>): Promise<T | null> {
   } catch (error: unknown) {
     const status = error instanceof Error && 'statusCode' in error ? error.statusCode : null;
     if (status === 404 || status === 409) return null;
-    if (status === 500 && /container not running|unable to freeze/.test(messageOf(error)))
+    if (status === 500 && /container not (running|paused)|unable to freeze/.test(messageOf(error)))
       return null;
     throw error;
   }

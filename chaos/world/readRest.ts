@@ -1,16 +1,18 @@
 /** Reads the present state from the engine, the database, the gateways and the file system. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RestSnapshot } from '../history.ts';
+import type { RestSnapshot, WorkerProcesses } from '../rest.ts';
+import { containerProcesses } from './containerProcesses.ts';
 import type { World } from './createWorld.ts';
 
 const ANSWER_LIMIT_MS = 5_000;
 
 export async function readRest(world: World): Promise<RestSnapshot> {
   const { sql } = world.postgres.client;
-  const [containers, workers, unfinished, leases, connections] = await Promise.all([
+  const [containers, workers, contexts, unfinished, leases, connections] = await Promise.all([
     world.engine.docker.listContainers({ all: true, filters: { label: ['cellhouse.pool'] } }),
     sql<{ id: string }[]>`SELECT id FROM workers WHERE state <> 'REMOVED'`,
+    sql<{ id: string }[]>`SELECT worker_id AS id FROM contexts WHERE ended_at IS NULL`,
     sql<{ id: string }[]>`SELECT id FROM executions WHERE finished_at IS NULL`,
     sql<{ name: string }[]>`SELECT name FROM leases WHERE expires_at > clock_timestamp()`,
     sql<{ name: string }[]>`SELECT application_name AS name FROM pg_stat_activity
@@ -24,6 +26,25 @@ export async function readRest(world: World): Promise<RestSnapshot> {
     connections: connections.map(({ name }) => name).sort(),
     waiting: await waitingCalls(world),
     socketFolders: socketFolders(world.socketDir),
+    processes: containers.flatMap(({ Id, Labels, State }) =>
+      State === 'running' ? [processesOf(Id, Labels['cellhouse.worker'] ?? '', contexts)] : [],
+    ),
+  };
+}
+
+/** @param contexts the worker of each open context, besides the default ones */
+function processesOf(
+  containerId: string,
+  workerId: string,
+  contexts: readonly { readonly id: string }[],
+): WorkerProcesses {
+  const { ofUser, reapers, others } = containerProcesses(containerId);
+  return {
+    workerId,
+    contexts: 1 + contexts.filter(({ id }) => id === workerId).length,
+    ofUser: ofUser.length,
+    reapers: reapers.length,
+    strangers: others.length,
   };
 }
 

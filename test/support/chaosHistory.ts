@@ -1,9 +1,10 @@
 /**
- * A handmade history like that of a chaos run: two users, every kind of cell, and faults with all their consequences,
- * each reported correctly. Each test spoils it in one way.
+ * A handmade history like that of a chaos run: two users, every kind of cell and command, contexts, and faults with all
+ * their consequences, each reported correctly. Each test spoils it in one way.
  */
-import { linesOf, makeCell } from '../../chaos/clients/cells.ts';
+import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import { FILE_NAMES } from '../../chaos/clients/files.ts';
+import { exitCodeOf, isCommandKind } from '../../chaos/clients/shellCells.ts';
 import {
   type CallRecord,
   type CellKind,
@@ -12,15 +13,16 @@ import {
   FILLER,
   type FileRecord,
   type History,
-  type RestSnapshot,
   type StoredOutput,
   type StreamRecord,
   type WatchRecord,
 } from '../../chaos/history.ts';
+import type { RestSnapshot } from '../../chaos/rest.ts';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
 import type {
+  ContextId,
   EventId,
   ExecutionId,
   FileChangeId,
@@ -39,15 +41,20 @@ interface Run {
   readonly status?: EndStatus;
   readonly errorName?: string;
   readonly stateLost?: boolean;
+  /** By default one with a number. */
+  readonly key?: string;
   /** Its kernel dies before the code prints anything. */
   readonly isSilent?: boolean;
   /** How many of its lines are stored before a gap. */
   readonly linesBeforeGap?: number;
 }
 
+/** One kernel, and the list of the commands in its session's home. */
 interface Seat {
   readonly workerId: WorkerId;
   readonly sessionId: SessionId;
+  readonly contextId: ContextId | null;
+  readonly list: string[];
   life: string;
   ran: string[];
 }
@@ -60,6 +67,7 @@ const NOTHING: RestSnapshot = {
   connections: [],
   waiting: 0,
   socketFolders: [],
+  processes: [],
 };
 
 export function soundHistory(): History {
@@ -90,12 +98,28 @@ export function soundHistory(): History {
   log.upload('ann', next, 'second');
   log.upload('ann', next, 'third', { ECONNRESET: 1 });
   log.download('ann', 'third');
+  const context = log.createContext('ann', next, 'a');
+  log.run('ann', context, 'counter');
+  log.run('ann', context, 'counter');
+  log.run('ann', next, 'shell');
+  log.run('ann', next, 'shell-stream', { status: 'ERROR', errorName: 'CommandFailed' });
+  log.run('ann', next, 'shell-endless', { status: 'INTERRUPTED' });
+  log.run('ann', next, 'server', { status: 'INTERRUPTED', key: 'ann-server' });
+  log.run('ann', next, 'fetch', { key: 'ann-server-fetch' });
+  log.fault({ name: 'helper: kill -9', workerId: next.workerId });
+  log.run('ann', next, 'shell', { status: 'ERROR', errorName: 'CommandLost', isSilent: true });
+  log.run('ann', context, 'audit');
+  log.deleteContext('ann', context);
+  log.run('ann', log.createContext('ann', next, 'a'), 'counter');
+  log.run('ann', next, 'ledger');
   log.run('ann', next, 'audit');
   log.list('ann');
 
   const bob = log.open('bob');
   log.run('bob', bob, 'counter');
-  log.release('bob', bob);
+  const bobs = log.createContext('bob', bob, 'b');
+  log.run('bob', bobs, 'counter', { key: 'bob-context' });
+  log.release('bob', bob, bobs);
   const again = log.open('bob');
   log.run('bob', again, 'counter');
   log.run('bob', again, 'audit');
@@ -140,7 +164,10 @@ function createLog() {
 
   function call(given: Partial<CallRecord> & Pick<CallRecord, 'user' | 'operation'>): void {
     const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
-    const none = { cell: null, key: null, executionId: null, failures: {}, answer: null };
+    const none = {
+      ...{ cell: null, key: null, executionId: null, contextId: null },
+      ...{ failures: {}, answer: null },
+    };
     calls.push({ ...none, refusal: null, ...times, ...given });
   }
 
@@ -192,26 +219,32 @@ function createLog() {
       type: 'SessionOpened',
       data: { sessionId, tenant: 'default', userUuid, workerId, followsLoss: false },
     });
-    return { workerId, sessionId, life: lifeOf(sessionId, 1), ran: [] };
+    const kernel = { contextId: null, life: lifeOf(sessionId, 1), ran: [] };
+    return { workerId, sessionId, list: [], ...kernel };
   }
 
   function run(user: string, seat: Seat, kind: CellKind, how: Run = {}): void {
-    made.set(user, (made.get(user) ?? 0) + 1);
-    const key = `${user}-${made.get(user)}`;
+    if (!how.key) made.set(user, (made.get(user) ?? 0) + 1);
+    const key = how.key ?? `${user}-${made.get(user)}`;
     const id = newId<ExecutionId>();
     const { status = 'OK', errorName = null, stateLost = false } = how;
     const { code, timeoutMs } = makeCell(kind, key);
+    const isCommand = isCommandKind(kind);
+    const hasCode = isCommand && how.isSilent !== true;
+    const exitCode = hasCode ? exitCodeOf(kind) : null;
     record('execution', id, {
       type: 'ExecutionRequested',
       data: {
         ...{ executionId: id, sessionId: seat.sessionId, workerId: seat.workerId },
         ...{ tenant: 'default', userUuid: user, code, codeSha256: '', codeBytes: code.length },
         ...{ timeoutMs, maxOutputBytes: 1, idempotencyKey: key, stateLost: false },
+        ...(isCommand && { language: 'BASH' }),
+        ...(seat.contextId && { contextId: seat.contextId }),
       },
     });
-    if (kind === 'endless')
+    if (status === 'INTERRUPTED')
       call({ user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) });
-    if (how.isSilent !== true) seat.ran.push(key);
+    if (how.isSilent !== true) (isCommand ? seat.list : seat.ran).push(key);
     const printed = printedBy(kind, seat, how);
     const truncated = how.linesBeforeGap !== undefined;
     outputs.push(...printed.map((each, index) => ({ ...each, executionId: id, seq: index + 1 })));
@@ -219,17 +252,50 @@ function createLog() {
       type: 'ExecutionFinished',
       data: {
         ...{ status, errorName, errorValue: null, stateLost, truncated, executionCount: null },
-        ...{ queuedMs: 1, runMs: 1, cpuMs: 1, peakMemoryBytes: 1, outputBytes: 1, exitCode: null },
+        ...{ queuedMs: 1, runMs: 1, cpuMs: 1, peakMemoryBytes: 1, outputBytes: 1, exitCode },
       },
     });
     const own = outputs.filter(({ executionId }) => executionId === id);
     const isFollowed = kind === 'stream' || kind === 'loud';
     const stdout = own.flatMap((each) => (each.kind === 'stream' ? each.text : [])).join('');
-    const answer = { ...answerOf(id, status), stateLost, stdout, result: String(seat.ran.length) };
-    call({ user, operation: isFollowed ? 'submit' : 'execute', cell: kind, key, answer });
+    const result = String(seat.ran.length);
+    const answer = { ...answerOf(id, status), stateLost, exitCode, stdout, result };
+    const { contextId } = seat;
+    call({
+      user,
+      operation: isFollowed ? 'submit' : 'execute',
+      cell: kind,
+      key,
+      answer,
+      contextId,
+    });
     if (!isFollowed) return;
     const items = own.map(({ executionId: _, ...item }) => item);
     streams.push({ user, executionId: id, items, connections: 2, isEnded: true, refusal: null });
+  }
+
+  function createContext(user: string, seat: Seat, name: string): Seat {
+    const contextId = newId<ContextId>();
+    const { sessionId, workerId } = seat;
+    record('context', contextId, {
+      type: 'ContextCreated',
+      data: {
+        ...{ contextId, sessionId, workerId, tenant: 'default', userUuid: user },
+        ...{ name, workingDirectory: null, slot: 0 },
+      },
+    });
+    record('context', contextId, { type: 'ContextStarted', data: { readyMs: 1 } });
+    call({ user, operation: 'createContext', answer: answerOf(contextId, 'READY') });
+    return { ...seat, contextId, life: lifeOf(contextId, 1), ran: [] };
+  }
+
+  function deleteContext(user: string, { contextId }: Seat): void {
+    if (contextId === null) return;
+    const startedAt = tick();
+    record('context', contextId, { type: 'ContextDeleteRequested', data: {} });
+    record('context', contextId, { type: 'ContextEnded', data: { reason: 'deleted' } });
+    const answer = answerOf(contextId, 'deleted');
+    call({ user, operation: 'deleteContext', contextId, startedAt, answer });
   }
 
   /** All of the user's outputs except the first, which came before the watch began. */
@@ -247,6 +313,8 @@ function createLog() {
   return {
     open,
     run,
+    createContext,
+    deleteContext,
     fault,
     upload,
     download: (user: string, content: string | null) =>
@@ -268,16 +336,23 @@ function createLog() {
       record('session', sessionId, { type: 'SessionClosed', data: { reason: 'worker-lost' } });
       record('worker', workerId, { type: 'WorkerRemoved', data: {} });
     },
-    release: (user: string, { workerId, sessionId }: Seat) => {
+    release: (user: string, { workerId, sessionId }: Seat, context: Seat) => {
       const startedAt = tick();
       record('worker', workerId, { type: 'WorkerRetired', data: { reason: 'released' } });
       record('session', sessionId, { type: 'SessionClosed', data: { reason: 'released' } });
+      record('context', context.contextId ?? '', {
+        type: 'ContextEnded',
+        data: { reason: 'released' },
+      });
       record('worker', workerId, { type: 'WorkerRemoved', data: {} });
       call({ user, operation: 'release', startedAt, answer: answerOf(sessionId, 'released') });
     },
     history: (workers: readonly string[]): History => {
       const leases = ['upkeep', ...workers.map((id) => `worker-${id}`)];
-      const present = { containers: workers, workers, socketFolders: workers };
+      const processes = workers.map((workerId) => {
+        return { workerId, contexts: 2, ofUser: 2, reapers: 2, strangers: 0 };
+      });
+      const present = { containers: workers, workers, socketFolders: workers, processes };
       const serving = { ...NOTHING, ...present, leases, connections: ['commits', 'reads'] };
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
@@ -300,12 +375,12 @@ function lifeOf(sessionId: string, kernel: number): string {
 }
 
 function answerOf(id: string, status: string) {
-  return { id, status, stateLost: false, stdout: '', result: null };
+  return { id, status, stateLost: false, exitCode: null, stdout: '', result: null };
 }
 
 type Printed = Pick<StoredOutput, 'kind' | 'text' | 'chars'>;
 
-function printedBy(kind: CellKind, { life, ran }: Seat, how: Run): Printed[] {
+function printedBy(kind: CellKind, { life, ran, list }: Seat, how: Run): Printed[] {
   const finish = { kind: 'finish', text: '', chars: 0 };
   if (how.isSilent) return [finish];
   const { count, fillerChars } = linesOf(kind);
@@ -315,8 +390,10 @@ function printedBy(kind: CellKind, { life, ran }: Seat, how: Run): Printed[] {
   );
   if (kind === 'audit') lines.push(`${ran.join(' ')}\n`);
   if (kind === 'fill') lines.push('errno 28\n');
+  if (kind === 'fetch') lines.push(`${FETCHED}\n`);
+  if (kind === 'ledger') lines.push(`\n${list.join(';\n\n')};\n`);
   const texts = [
-    `@${life} ${ran.length} ${ran.at(-2) ?? '-'}\n`,
+    isCommandKind(kind) ? '$ 1\n' : `@${life} ${ran.length} ${ran.at(-2) ?? '-'}\n`,
     ...lines.slice(0, how.linesBeforeGap),
   ];
   const printed = texts.map((text) => ({

@@ -43,12 +43,12 @@ describe('a sound history', () => {
   it('has every kind of call and fault in it, and no finding', () => {
     expect(found({})).toEqual([]);
     expect(sound.outputs.some(({ kind }) => kind === 'gap')).toBe(true);
-    expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(4);
+    expect(new Set(sound.calls.map(({ operation }) => operation)).size).toBe(6);
   });
 
   it('is summarised in one line and a table', () => {
-    expect(summary(sound, checkHistory(sound))).toBe('3 faults, 0 lost, 0 doubled, 0 orphans');
-    expect(faultTable(sound)).toHaveLength(2 + 3);
+    expect(summary(sound, checkHistory(sound))).toBe('4 faults, 0 lost, 0 doubled, 0 orphans');
+    expect(faultTable(sound)).toHaveLength(2 + 4);
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });
 });
@@ -153,6 +153,12 @@ describe('an orphan', () => {
     ['socketFolders', [...sound.rest.serving.workers, stranger], 'folder of'],
     ['unfinished', [stranger], 'goes on'],
     ['waiting', 2, 'calls wait for a worker'],
+    [
+      'processes',
+      [{ ...sound.rest.serving.processes[0], ofUser: 3 }],
+      'processes in worker .*: 3 of',
+    ],
+    ['processes', [{ ...sound.rest.serving.processes[0], strangers: 1 }], 'and 1 strangers'],
   ])('shows at rest, in %s', (name, value, what) => {
     expect(found(withServing({ [name]: value }))).toEqual([
       expect.stringMatching(new RegExp(`^orphan: .*${what}`)),

@@ -1,0 +1,86 @@
+/**
+ * Checks what commands did: each ran at most once, ended as it says, and a server was reached while it ran. Each adds its
+ * key to a list in the home, and prints how often it is there. The last command of a client prints the whole list.
+ */
+import { FETCHED, fetchKeyOf } from '../clients/cells.ts';
+import { exitCodeOf, isCommandKind, keysOf } from '../clients/shellCells.ts';
+import { endOfCommand } from './causes.ts';
+import type { ExecutionFacts, Facts } from './facts.ts';
+import { doubled, lost, type Violation } from './violation.ts';
+
+/** Whether it was neither ended by anybody nor killed, so that all its output must be there. */
+export function hasEndedByItself({ ends, cell }: ExecutionFacts): boolean {
+  const [end] = ends;
+  if (!isCommandKind(cell)) return end?.status === 'OK';
+  const code = exitCodeOf(cell);
+  const isRight = end?.exitCode === code && (end.signal ?? null) === null;
+  return isRight && end?.status === (code === 0 ? 'OK' : 'ERROR');
+}
+
+export function checkCommands(facts: Facts): Violation[] {
+  const commands = facts.executions.filter(({ isCommand }) => isCommand);
+  return [
+    ...commands.flatMap(checkMark),
+    ...commands.flatMap(checkEnd),
+    ...commands
+      .filter(({ cell }) => cell === 'ledger')
+      .flatMap((each) => checkList(commands, each)),
+    ...commands.filter(({ cell }) => cell === 'server').flatMap((each) => checkServer(facts, each)),
+  ];
+}
+
+function checkMark(command: ExecutionFacts): Violation[] {
+  const { id, key, commandMark: mark } = command;
+  if (mark === null)
+    return hasEndedByItself(command) ? [lost(`command ${id} has lost its first line`)] : [];
+  if (mark.count === null || mark.count === 1) return [];
+  return mark.count > 1
+    ? [doubled(`command ${key} ran ${mark.count} times`)]
+    : [lost(`command ${key} is not in the list to which it was added`)];
+}
+
+/** An end that is told as its own has its own exit code. `checkCauses.ts` checks all others. */
+function checkEnd({ key, cell, ends, commandMark }: ExecutionFacts): Violation[] {
+  const [end] = ends;
+  if (end?.stateLost) return [lost(`command ${key} was told that its state is lost`)];
+  if (end?.status === 'OK' && (end.exitCode !== 0 || (isCommandKind(cell) && exitCodeOf(cell) > 0)))
+    return [lost(`command ${key} ended as OK with exit code ${end.exitCode}`)];
+  const isUnstarted = end?.errorName === 'CommandNotStarted';
+  return isUnstarted && commandMark ? [lost(`command ${key} ran, and is told as not started`)] : [];
+}
+
+/** @param commands of all sessions, in the order in which they were accepted */
+function checkList(commands: readonly ExecutionFacts[], list: ExecutionFacts): Violation[] {
+  if (!hasEndedByItself(list)) return [];
+  const keys = keysOf(list.text);
+  const own = commands.filter(({ sessionId }) => sessionId === list.sessionId);
+  const name = `the list of session ${list.sessionId}`;
+  const known = new Set(own.map(({ key }) => key));
+  const ran = own.filter(
+    ({ commandMark, position }) => commandMark?.count === 1 && position < list.position,
+  );
+  return [
+    ...keys
+      .filter((key, index) => keys.indexOf(key) !== index)
+      .map((key) => doubled(`command ${key} is twice in ${name}`)),
+    ...keys
+      .filter((key) => !known.has(key))
+      .map((key) => lost(`command ${key} is in ${name}, and is not recorded`)),
+    ...ran
+      .filter(({ key }) => key !== null && !keys.includes(key))
+      .map(({ key }) => lost(`command ${key} ran, and is not in ${name}`)),
+  ];
+}
+
+/** It was interrupted only after a cell had tried to reach it. */
+function checkServer({ executions, history }: Facts, server: ExecutionFacts): Violation[] {
+  const fetch = executions.find(({ key }) => key === fetchKeyOf(server.key ?? ''));
+  const [end] = server.ends;
+  const hasTried = fetch?.ends[0]?.status === 'OK';
+  if (!hasTried || end?.status !== 'INTERRUPTED' || fetch.text.endsWith(`\n${FETCHED}\n`))
+    return [];
+  const period = [server.requestedAt, end.at] as const;
+  return endOfCommand(history, server.workerId, period) !== null
+    ? []
+    : [lost(`the server ${server.key} ran, and could not be reached`)];
+}
