@@ -44,6 +44,7 @@ export const EXTENT = isLong
       limitsUnder: RUNTIMES,
       neighboursUnder: RUNTIMES,
       resumeCuts: 500,
+      stoppedRounds: 1_000,
     } as const)
   : ({
       chaosMinutes: 1,
@@ -53,4 +54,5 @@ export const EXTENT = isLong
       limitsUnder: ['runc'],
       neighboursUnder: ['runc'],
       resumeCuts: 200,
+      stoppedRounds: 150,
     } as const);

@@ -31,7 +31,8 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   x.context_id AS context_id,
   x.exit_code AS exit_code,
   x.signal AS signal,
-  x.input_bytes AS input_bytes
+  x.input_bytes AS input_bytes,
+  coalesce((x.options ->> 'stopOnError')::boolean, false) AS is_stopping_on_error
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -65,3 +66,4 @@ COMMENT ON COLUMN audit.executions.context_id IS 'The context of a cell (audit.c
 COMMENT ON COLUMN audit.executions.exit_code IS 'Exit code of a command; NULL for a cell, and for a command that a signal ended.';
 COMMENT ON COLUMN audit.executions.signal IS 'The signal that ended a command; otherwise NULL.';
 COMMENT ON COLUMN audit.executions.input_bytes IS 'Bytes of input that were sent to it.';
+COMMENT ON COLUMN audit.executions.is_stopping_on_error IS 'Whether what was queued behind it was cancelled if it did not end OK.';

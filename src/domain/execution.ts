@@ -74,6 +74,8 @@ export type ExecutionEvent =
          * leave it out, and skip it: so the schema version is the same.
          */
         files?: ExecutionFiles | null;
+        /** It was cancelled because this execution, sent with `stopOnError`, did not end OK. Otherwise left out. */
+        stoppedBy?: ExecutionId;
       }
     >;
 
@@ -135,6 +137,7 @@ export interface Ending {
   readonly exitCode: number | null;
   readonly signal?: string | null;
   readonly files: ExecutionFiles | null;
+  readonly stoppedBy?: ExecutionId;
 }
 
 export type ExecutionCommand =

@@ -13,6 +13,7 @@ export interface RequestFacts {
   readonly contextId?: string;
   readonly language?: 'BASH';
   readonly keepAlive?: 'true';
+  readonly stopOnError?: 'true';
 }
 
 /** What of a request can be one of its facts. */
@@ -22,14 +23,17 @@ export interface Comparable {
   readonly contextId: string | null;
   readonly language: Language;
   readonly keepAlive: boolean;
+  readonly stopOnError: boolean;
 }
 
 /** The facts of a request, without its other fields. */
-export function requestFacts({ code, contextId, language, keepAlive }: Comparable): RequestFacts {
+export function requestFacts(request: Comparable): RequestFacts {
+  const { code, contextId, language, keepAlive, stopOnError } = request;
   return {
     code,
     ...(contextId !== null && { contextId }),
     ...(language === 'BASH' && { language }),
     ...(keepAlive && { keepAlive: 'true' }),
+    ...(stopOnError && { stopOnError: 'true' }),
   };
 }

@@ -17,7 +17,10 @@ export interface FinishingDeps {
   readonly now: () => Date;
 }
 
-/** Takes jobs out of their lanes, and adds their ends to the next commit. */
+/**
+ * Takes jobs out of their lanes, and adds their ends to the next commit. If one that was sent with `stopOnError` does not
+ * end OK, that commit also ends what is queued behind it (`storing/addStopped.ts`).
+ */
 export interface Finishing {
   finish(job: Job, ending: Ending, at: Date): void;
   /**
@@ -36,25 +39,34 @@ export interface Finishing {
 export function createFinishing(deps: FinishingDeps): Finishing {
   const { lanes, contexts, writer, sending, now } = deps;
 
-  function finish(job: Job, ending: Ending, at: Date): void {
+  function end(job: Job, ending: Ending, at: Date): void {
     lanes.remove(job);
     sending.endHoldBack(job.execution.id);
     segmentOf(writer.batch, job).end = { at, ending };
     writer.added('end');
   }
 
-  function finishUnanswered(job: Job, status: 'CANCELLED' | 'WORKER_LOST'): void {
-    finish(job, endingWithoutAnswer(status, job.stateLost, lanes.progressOf(job)), now());
-  }
-
-  function cancel(job: Job): void {
+  /** What waits for the job waits until its end is stored. */
+  function endBeforeOthers(job: Job, ending: Ending, at: Date): void {
     const lane = lanes.laneOf(job.execution.id);
-    const release = lane?.holdUp();
-    finishUnanswered(job, 'CANCELLED');
+    const release = lanes.holdUp(job);
+    if (stopsOthers(job, ending)) writer.batch.stops.push(job);
+    end(job, ending, at);
     void writer.drained().then(() => {
-      release?.();
+      release();
       if (lane) sending.beginNext(lane);
     });
+  }
+
+  function finish(job: Job, ending: Ending, at: Date): void {
+    (stopsOthers(job, ending) ? endBeforeOthers : end)(job, ending, at);
+  }
+
+  const unanswered = (job: Job, status: 'CANCELLED' | 'WORKER_LOST') =>
+    endingWithoutAnswer(status, job.stateLost, lanes.progressOf(job));
+
+  function cancel(job: Job): void {
+    endBeforeOthers(job, unanswered(job, 'CANCELLED'), now());
   }
 
   return {
@@ -66,15 +78,20 @@ export function createFinishing(deps: FinishingDeps): Finishing {
       return isTooLate;
     },
     endLane: (key) => {
-      for (const job of lanes.at(key)?.all() ?? []) finishUnanswered(job, 'CANCELLED');
+      for (const job of lanes.at(key)?.all() ?? [])
+        finish(job, unanswered(job, 'CANCELLED'), now());
       lanes.forget(key);
     },
     finishAll: (reason) => {
       const isLost = reason === 'worker-lost';
       for (const job of lanes.jobs()) {
         if (isLost && !isCommand(job.execution)) job.stateLost = true;
-        finishUnanswered(job, isLost ? 'WORKER_LOST' : 'CANCELLED');
+        end(job, unanswered(job, isLost ? 'WORKER_LOST' : 'CANCELLED'), now());
       }
     },
   };
+}
+
+function stopsOthers({ execution }: Job, { status }: Ending): boolean {
+  return execution.options?.stopOnError === true && status !== 'OK';
 }

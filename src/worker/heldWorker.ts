@@ -38,6 +38,7 @@ export interface HeldWorkerDeps {
   readonly laneOf: (execution: Execution) => LaneKey;
   /** The number of clients that follow the execution's output on this gateway. */
   readonly followers: (execution: Execution) => number;
+  readonly unfinishedOf: Queries['unfinishedStates'];
   readonly reloadExecution: (id: ExecutionId) => Promise<Execution | null>;
   /** The seq of the execution's last stored output; 0 if there is none. */
   readonly lastSeq: (id: ExecutionId) => Promise<number>;

@@ -136,6 +136,7 @@ async function hold(
       ...deps,
       store,
       logger: deps.logger.child({ workerId: id }),
+      unfinishedOf: queries.unfinishedStates,
       reloadExecution: queries.execution,
       lastSeq: async (executionId) => (await queries.outputEnd(executionId)).lastSeq,
       reloadSession: (session) => queries.session(session.id),

@@ -67,6 +67,7 @@ export function createSending(deps: SendingDeps): Sending {
 
   /** Those that run are the first ones, nearly always, so few are looked at. */
   function hasPlace(): boolean {
+    if (lanes.areCommandsHeldUp) return false;
     let places = maxCommands;
     for (const { running } of lanes.ofCommands) {
       if (running) places -= 1;

@@ -2,6 +2,7 @@ import type { AgentLink } from './agentLink.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 import type { Lanes } from './lanes/lanes.ts';
+import { addStopped } from './storing/addStopped.ts';
 import { reloadSegments } from './storing/reloadSegments.ts';
 import { createWriter, type Writer } from './storing/writer.ts';
 import type { WorkerSession } from './workerSession.ts';
@@ -30,11 +31,18 @@ export function createWorkerWriter(
   }: WorkerWriterDeps,
   { workerId, cursor: { epoch, seq: storedSeq } }: TakenOver,
 ): Writer {
-  return createWriter(
+  const stopping = {
+    lanes,
+    readUnfinished: () => reading.unfinishedOf(workerId),
+    next: () => writer.batch,
+    now: reading.now,
+  };
+  const writer = createWriter(
     {
       store,
       logger,
       stored: () => ({ session: session.state, context: contexts.get }),
+      addStopped: (batch) => addStopped(stopping, batch),
       cursor: () => ({ workerId, epoch, bootId: link().bootId, progress: lanes.progress }),
       reload: async ({ segments, contextFacts }) => {
         await reloadSegments(reading, segments);
@@ -52,4 +60,5 @@ export function createWorkerWriter(
     },
     storedSeq,
   );
+  return writer;
 }

@@ -153,6 +153,7 @@ it('what a command asked for and how it ended is in its row, for auditors too', 
     workingDirectory: '/tmp',
     environmentVariableNames: ['A', 'B'],
     pty: { columns: 80, rows: 24 },
+    stopOnError: true as const,
   };
   const { language: _, ...stored } = options;
   const command = await request(session, { options });
@@ -166,7 +167,9 @@ it('what a command asked for and how it ended is in its row, for auditors too', 
   });
   expect(await queries.execution(command.id)).toEqual(ended);
   const [row] = await db.sql`
-    SELECT language, context_id, exit_code, signal, input_bytes::int AS bytes FROM audit.executions
+    SELECT language, context_id, exit_code, signal, input_bytes::int AS bytes, is_stopping_on_error AS stops
+    FROM audit.executions
     WHERE execution_id = ${command.id}`;
-  expect(row).toEqual({ language: 'BASH', contextId: null, exitCode: 3, signal: null, bytes: 0 });
+  const told = { exitCode: 3, signal: null, bytes: 0, stops: true };
+  expect(row).toEqual({ language: 'BASH', contextId: null, ...told });
 });

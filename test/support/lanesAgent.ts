@@ -12,13 +12,20 @@ export const PLACES: readonly LaneKey[] = Array.from({ length: MAX_COMMANDS }, (
 
 /** What happens next. */
 export type Step =
-  | { readonly type: 'request'; readonly lane: LaneKey }
+  | {
+      readonly type: 'request';
+      readonly lane: LaneKey;
+      readonly stopOnError?: boolean;
+      /** The gateway hears of it only with the next request that is not late. */
+      readonly isLate?: boolean;
+    }
   /** The agent reports this of the execution that it runs in the lane, if any. */
   | { readonly type: 'report'; readonly lane: LaneKey; readonly what: Report }
   /** The agent replaces the kernel of the lane. */
   | { readonly type: 'replace'; readonly lane: LaneKey };
 
-export type Report = 'busy' | 'output' | 'idle' | 'reply';
+/** `failure` is a reply, too. */
+export type Report = 'busy' | 'output' | 'idle' | 'reply' | 'failure';
 
 type Act = Exclude<Step, { type: 'request' }>;
 
@@ -29,6 +36,10 @@ export interface LanesAgent {
   send(id: ExecutionId, lane: LaneKey): void;
   /** The message that the agent sends then. Null: it has nothing to report. */
   report(act: Act, at: number): KernelMessage | null;
+  /** Whether its code has arrived. If not, it will not run any more. */
+  interrupt(id: ExecutionId): boolean;
+  /** Whether it has reported all of the execution. */
+  isOver(id: ExecutionId): boolean;
   /** All messages after this seq. */
   after(seq: number): KernelMessage[];
 }
@@ -37,6 +48,7 @@ export interface LanesAgent {
 export function createLanesAgent(): LanesAgent {
   const ran = new Map<LaneKey, ExecutionId[]>();
   const running = new Map<LaneKey, { readonly id: ExecutionId; readonly reported: Report[] }>();
+  const interrupted = new Set<ExecutionId>();
   const log: { readonly seq: number; readonly message: KernelMessage }[] = [];
 
   const commands = () => [...running].flatMap(([lane, { id }]) => (lane === id ? [lane] : []));
@@ -52,22 +64,24 @@ export function createLanesAgent(): LanesAgent {
       return frame('status', { execution_state: 'restarting', reason: 'died', ...of }, options);
     }
     const current = running.get(step.lane);
-    const isRepeated = step.what !== 'output' && current?.reported.includes(step.what);
+    const reported = step.what === 'failure' ? 'reply' : step.what;
+    const isRepeated = reported !== 'output' && current?.reported.includes(reported);
     if (!current || isRepeated) return null;
-    const { id: parent, reported } = current;
-    reported.push(step.what);
-    if (reported.includes('idle') && reported.includes('reply')) running.delete(step.lane);
-    if (step.what === 'output') return stream(`${reported.length} `, { ...options, parent });
-    if (step.what === 'reply')
-      return okReply({ ...options, parent, metadata: verdict('finished') });
-    return status(step.what, { ...options, parent });
+    const { id: parent, reported: before } = current;
+    before.push(reported);
+    if (before.includes('idle') && before.includes('reply')) running.delete(step.lane);
+    if (reported === 'output') return stream(`${before.length} `, { ...options, parent });
+    if (reported !== 'reply') return status(reported, { ...options, parent });
+    const outcome = step.what === 'failure' ? 'timeout' : 'finished';
+    const exit = parent === step.lane ? { exit_code: 0, signal: null } : {};
+    return okReply({ ...options, parent, metadata: verdict(outcome, exit) });
   }
 
   return {
     ran,
     send: (id: ExecutionId, lane: LaneKey) => {
       const before = ran.get(lane) ?? [];
-      if (before.includes(id)) return;
+      if (before.includes(id) || interrupted.has(id)) return;
       if (running.has(lane)) throw new Error('Two executions run in one lane.');
       if (lane === id && commands().length >= MAX_COMMANDS)
         throw new Error('Too many commands run.');
@@ -81,6 +95,14 @@ export function createLanesAgent(): LanesAgent {
       log.push({ seq: log.length + 1, message });
       return message;
     },
+    interrupt: (id: ExecutionId) => {
+      const isKnown = [...ran.values()].some((ids) => ids.includes(id));
+      if (!isKnown) interrupted.add(id);
+      return isKnown;
+    },
+    isOver: (id: ExecutionId) =>
+      [...ran.values()].some((ids) => ids.includes(id)) &&
+      ![...running.values()].some((each) => each.id === id),
     after: (seq: number) => log.filter((each) => each.seq > seq).map(({ message }) => message),
   };
 }

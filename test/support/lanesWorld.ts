@@ -14,6 +14,7 @@ import { createWorkerContexts } from '../../src/worker/contexts/workerContexts.t
 import { createConversation } from '../../src/worker/conversation.ts';
 import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
 import { createLanes, type LanesStart } from '../../src/worker/lanes/lanes.ts';
+import { addStopped } from '../../src/worker/storing/addStopped.ts';
 import { type Batch, emptyBatch } from '../../src/worker/storing/batch.ts';
 import { batchCommit } from '../../src/worker/storing/batchCommit.ts';
 import { COMMAND, createLanesAgent, MAX_COMMANDS, type Step } from './lanesAgent.ts';
@@ -27,15 +28,25 @@ interface Stored {
   text: string;
   lastSeq: number;
   readonly events: ExecutionEvent[];
+  /** When it was recorded, first sent, over in the agent, and recorded as ended: numbers in one order. */
+  readonly requested: number;
+  sent: number | null;
+  over: number | null;
+  ended: number | null;
 }
 
 export interface LanesWorld {
   /** Does the step. The gateway receives what the agent reports, and stores it later. */
   take(step: Step): void;
-  store(): void;
+  /** The event feed reports what the gateway has yet to hear of. */
+  hear(): void;
+  /** Resolves when the gateway has gone on after that. */
+  store(): Promise<void>;
   /** The gateway dies with what it has not stored or sent, and another one takes the worker over. */
-  takeOver(): void;
+  takeOver(maxCommands?: number): void;
   readonly hasUnfinished: boolean;
+  /** What is stored of each execution, in the order of acceptance. */
+  readonly rows: readonly Readonly<Stored>[];
   /** What is stored in the end, and in which order the agent ran the executions of each lane. */
   readonly result: {
     readonly executions: readonly Pick<Stored, 'lane' | 'text' | 'events'>[];
@@ -68,22 +79,54 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
       (lane === DEFAULT_LANE ? kernelRestarts.at(-1)?.at : contexts.get(lane)?.kernelRestartedAt) ??
       null,
   });
+  let moment = 0;
+  const next = () => {
+    moment += 1;
+    return moment;
+  };
   /** Code on its way to the agent. */
   let onItsWay: string[] = [];
-  const send = (id: string) => onItsWay.push(id);
-  let gateway = createGateway(start(), [...contexts.values()], send);
+  const send = (id: string) => {
+    const row = rows.get(id);
+    if (row) row.sent ??= next();
+    onItsWay.push(id);
+  };
+  const acting = (maxCommands: number): Acting => ({
+    send,
+    isInterruptPending: (id) => interrupted.has(id),
+    maxCommands,
+  });
+  /** Executions that are to be interrupted. */
+  const interrupted = new Set<ExecutionId>();
+  /** What the event feed has yet to report. */
+  let unreported: UnfinishedExecution[] = [];
+  let gateway = createGateway(start(), [...contexts.values()], acting(MAX_COMMANDS));
 
-  function request(lane: LaneKey): void {
+  function request({ lane, stopOnError, isLate }: Extract<Step, { type: 'request' }>): void {
     const executionId = idAfter(rows.size);
     const at = new Date(clock).toISOString();
-    const execution = queuedExecution({ executionId, at, ...optionsOf(lane) });
-    rows.set(executionId, { lane: laneOf(execution), execution, text: '', lastSeq: 0, events: [] });
-    gateway.enqueue({ execution, code: 'x', lastSeq: 0 });
+    const stops = stopOnError ? ({ stopOnError } as const) : {};
+    const execution = queuedExecution({ executionId, at, ...optionsOf(lane), ...stops });
+    rows.set(executionId, {
+      ...{ lane: laneOf(execution), execution, text: '', lastSeq: 0, events: [] },
+      ...{ requested: next(), sent: null, over: null, ended: null },
+    });
+    unreported.push({ execution, code: 'x', lastSeq: 0 });
+    if (!isLate) hear();
   }
 
-  function storeBatch(batch: Batch): void {
+  function hear(): void {
+    const reported = unreported;
+    unreported = [];
+    for (const each of reported) gateway.enqueue(each);
+  }
+
+  async function storeBatch(batch: Batch): Promise<void> {
     const stored = { session: null, context: (id: string) => contexts.get(id) };
+    const readUnfinished = async () => unfinished().map(({ execution }) => execution);
+    await gateway.addStopped(batch, readUnfinished);
     const { streams, outputs = [] } = batchCommit(batch, stored);
+    const now = next();
     for (const { executionId, seq, output } of outputs) {
       const row = rows.get(executionId);
       if (row?.lastSeq !== seq - 1) throw new Error('An output is missing, or is stored twice.');
@@ -100,6 +143,8 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
       for (const event of events as ExecutionEvent[]) {
         row.events.push(event);
         row.execution = evolveExecution(row.execution, event);
+        if (event.type === 'ExecutionFinished') row.ended = now;
+        if (event.type === 'InterruptRequested') interrupted.add(row.execution.id);
       }
     }
     for (const { job } of batch.segments) {
@@ -115,13 +160,26 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
     gateway.contexts.put(context);
   }
 
-  function store(): void {
+  async function store(): Promise<void> {
     const { batch, progress } = gateway.takeBatch();
     const { segments, kernelRestarts: restarts, contextFacts } = batch;
     if (segments.length + restarts.length + contextFacts.length === 0) return;
+    await storeBatch(batch);
     cursor = { seq: batch.seq ?? cursor.seq, progress: JSON.parse(JSON.stringify(progress)) };
     kernelRestarts.push(...restarts);
-    storeBatch(batch);
+    gateway.stored();
+    await settled();
+    await carryOutInterrupts();
+  }
+
+  /** One whose code the agent has runs on, as code does that ignores the interrupt. */
+  async function carryOutInterrupts(): Promise<void> {
+    for (const id of interrupted) {
+      const isKnown = onItsWay.includes(id) || agent.interrupt(id);
+      interrupted.delete(id);
+      gateway.answered(id, isKnown);
+    }
+    await store();
   }
 
   return {
@@ -129,15 +187,21 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
       clock += STEP_MS;
       for (const id of onItsWay) agent.send(id as ExecutionId, rows.get(id)?.lane ?? DEFAULT_LANE);
       onItsWay = [];
-      if (step.type === 'request') return request(step.lane);
+      if (step.type === 'request') return request(step);
       const message = agent.report(step, clock);
+      for (const row of rows.values()) if (agent.isOver(row.execution.id)) row.over ??= next();
       if (message) gateway.receive(message);
     },
+    hear,
     store,
-    takeOver: () => {
+    takeOver: (maxCommands = MAX_COMMANDS) => {
       onItsWay = [];
-      gateway = createGateway(start(), [...contexts.values()], send);
+      unreported = [];
+      gateway = createGateway(start(), [...contexts.values()], acting(maxCommands));
       for (const message of agent.after(cursor.seq)) gateway.receive(message);
+    },
+    get rows() {
+      return [...rows.values()];
     },
     get hasUnfinished() {
       return unfinished().length > 0;
@@ -158,12 +222,23 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
   };
 }
 
+interface Acting {
+  readonly send: (id: string) => void;
+  readonly isInterruptPending: (id: ExecutionId) => boolean;
+  readonly maxCommands: number;
+}
+
+/** What was promised is done then, and what follows from it. */
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** The parts of a gateway that follow messages and choose what runs next. It is always connected. */
 function createGateway(
   start: LanesStart,
   contexts: readonly Context[],
-  send: (id: string) => unknown,
+  { send, isInterruptPending, maxCommands }: Acting,
 ) {
+  const now = () => new Date(0);
+  let onStored: (() => void)[] = [];
   const lanes = createLanes(start);
   const workerContexts = createWorkerContexts(contexts, async () => []);
   let batch = emptyBatch();
@@ -172,22 +247,22 @@ function createGateway(
       return batch;
     },
     added: () => undefined,
-    drained: async () => undefined,
+    drained: () => new Promise<void>((resolve) => onStored.push(resolve)),
     stop: () => undefined,
   };
   const state = openSession();
-  const { sending, receive } = createConversation({
+  const { sending, finishing, receive } = createConversation({
     lanes,
     contexts: workerContexts,
     writer,
     session: { state, put, fold: put, reload: async () => undefined, kernelRestartedAt: null },
-    now: () => new Date(),
+    now,
     isLinked: () => true,
     maySend: () => true,
     send: ({ msgId }) => send(msgId),
-    isInterruptPending: () => false,
+    isInterruptPending,
     interruptGraceMs: 1,
-    maxCommands: MAX_COMMANDS,
+    maxCommands,
   });
   sending.goOn();
   return {
@@ -201,6 +276,18 @@ function createGateway(
       const taken = { batch, progress: lanes.progress };
       batch = emptyBatch();
       return taken;
+    },
+    addStopped: (taken: Batch, readUnfinished: () => Promise<Execution[]>) =>
+      addStopped({ lanes, readUnfinished, next: () => batch, now }, taken),
+    stored: () => {
+      for (const each of onStored) each();
+      onStored = [];
+    },
+    /** The agent's answer to an interrupt (`operations/interrupt.ts`). */
+    answered: (id: ExecutionId, isKnown: boolean) => {
+      const job = lanes.find(id);
+      const isUnsent = sending.endHoldBack(id) || (job && lanes.progressOf(job) === null);
+      if (job && !isKnown && isUnsent) finishing.cancel(job);
     },
   };
 }

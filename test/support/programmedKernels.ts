@@ -1,5 +1,5 @@
 /** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context and command. */
-import { frame, okReply, status, verdict } from './frames.ts';
+import { errorReply, frame, okReply, status, verdict } from './frames.ts';
 import type { ScriptedAgent } from './scriptedAgent.ts';
 
 export interface ProgrammedKernels {
@@ -23,6 +23,9 @@ interface Asked {
   readonly isCommand: boolean;
 }
 
+/** Code of a cell that raises. */
+export const RAISE = 'raise';
+
 const EXITED = { exit_code: 0, signal: null };
 
 /** `exit 3` and `signal SIGKILL` are the only commands that end otherwise than with exit code 0. */
@@ -31,6 +34,8 @@ function exitOf(code: string) {
   if (word === 'exit') return { ...EXITED, exit_code: Number(value) };
   return word === 'signal' ? { exit_code: null, signal: value } : EXITED;
 }
+
+const raised: typeof okReply = (options) => errorReply('E', options);
 
 interface Fields {
   readonly msg_id?: string;
@@ -64,14 +69,14 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     },
   };
 
-  function endIn(lane: string, outcome: 'finished' | 'interrupted', more = {}): void {
+  function endIn(lane: string, outcome: 'finished' | 'interrupted', more = {}, reply = okReply) {
     const parent = running.get(lane);
     if (parent === undefined) return;
     running.delete(lane);
     const at = Date.now();
     const metadata = verdict(outcome, { started_at: at, finished_at: at, ...more });
     agent.append((seq) => status('idle', { parent, seq, at }));
-    agent.append((seq) => okReply({ parent, seq, at, metadata }));
+    agent.append((seq) => reply({ parent, seq, at, metadata }));
   }
 
   function execute({ id, code, lane, isCommand }: Asked): void {
@@ -82,7 +87,9 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     rules.onBegin(id, variables);
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
-    if (!rules.isHeld(code)) endIn(lane, 'finished', isCommand ? exitOf(code) : {});
+    if (rules.isHeld(code)) return;
+    const reply = code === RAISE ? raised : okReply;
+    endIn(lane, 'finished', isCommand ? exitOf(code) : {}, reply);
   }
 
   function tell(contextId: string, state: 'ready' | 'ended' | 'failed'): void {

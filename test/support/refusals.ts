@@ -90,6 +90,7 @@ const mutations: readonly Refusal[] = [
   ...run('language', BAD_LANGUAGES),
   ...run('contextId', BAD_IDS),
   ...run('keepAlive', BAD_KEEP_ALIVES),
+  ...run('stopOnError', [{ what: 'is no Boolean', value: 'yes' }]),
   ...run('timeoutMs', BAD_TIMEOUTS),
   ...run('idempotencyKey', BAD_KEYS),
   ...run('waitForWorkerMs', BAD_WAITS),

@@ -4,6 +4,7 @@
 import { pino } from 'pino';
 import type { Context } from '../../src/domain/context.ts';
 import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId } from '../../src/domain/ids.ts';
 import { createMessageCounts } from '../../src/domain/messageCounts.ts';
 import type { CloseReason, KernelRestartReason, Session } from '../../src/domain/session.ts';
@@ -44,6 +45,8 @@ export interface ScriptedWorker {
   requestIn(database: Database, contextId: ContextId): Promise<Execution>;
   /** Records the request of a command in the session. */
   requestCommand(database: Database): Promise<Execution>;
+  /** Records the request of an execution with any options. */
+  requestWith(database: Database, options: ExecutionOptions): Promise<Execution>;
   /** Records the creation of a context in the session. */
   createContext(database: Database, over?: Parameters<typeof contextCreated>[1]): Promise<Context>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
@@ -58,7 +61,7 @@ export interface ScriptedWorker {
    */
   finish(
     id: ExecutionId,
-    outcome: 'finished' | 'interrupted',
+    outcome: 'finished' | 'interrupted' | 'timeout' | 'kernel_died' | 'out_of_memory',
     more?: Record<string, unknown>,
   ): void;
   /** Lets the agent report that it replaced its kernel, or that of a context. */
@@ -135,6 +138,8 @@ export async function startScriptedWorker(
       commitOne<'execution'>(database.store, executionRequested({ ...user, contextId })),
     requestCommand: (database) =>
       commitOne<'execution'>(database.store, executionRequested({ ...user, language: 'BASH' })),
+    requestWith: (database, options) =>
+      commitOne<'execution'>(database.store, executionRequested({ ...user, ...options })),
     createContext: (database, over) =>
       commitOne<'context'>(database.store, contextCreated(session, over)),
     sent,

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
-import { COMMAND, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
+import { isCommand } from '../../src/domain/executionOptions.ts';
+import { DEFAULT_LANE, type LaneKey, sharesQueue } from '../../src/worker/lanes/laneKey.ts';
+import { COMMAND, MAX_COMMANDS, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
 import { createLanesWorld, idAfter, type LanesWorld } from '../support/lanesWorld.ts';
 
 const LANES: readonly LaneKey[] = [DEFAULT_LANE, 'a', 'b'];
@@ -13,32 +14,73 @@ const asked = fc.oneof(
   { weight: 2, arbitrary: fc.constant(COMMAND) },
 );
 const reported = fc.constantFrom(...LANES, ...PLACES);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('request'), lane: asked }) },
-  { weight: 14, arbitrary: fc.record({ type: fc.constant('report'), lane: reported, what }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('replace'), lane }) },
+const request: fc.Arbitrary<Step> = fc.record({ type: fc.constant('request'), lane: asked });
+const report: fc.Arbitrary<Step> = fc.record({
+  type: fc.constant('report'),
+  lane: reported,
+  what,
+});
+const replace: fc.Arbitrary<Step> = fc.record({ type: fc.constant('replace'), lane });
+const step = fc.oneof(
+  { weight: 3, arbitrary: request },
+  { weight: 14, arbitrary: report },
+  { weight: 1, arbitrary: replace },
 );
 const steps = fc.array(step, { maxLength: 60, size: 'max' });
 
+/** It may stop others, and the gateway may hear of it late. */
+const stoppingRequest: fc.Arbitrary<Step> = fc.record({
+  type: fc.constant('request'),
+  lane: fc.constantFrom(DEFAULT_LANE, 'a', COMMAND, COMMAND),
+  stopOnError: fc.boolean(),
+  isLate: fc.boolean(),
+});
+const end: fc.Arbitrary<Step> = fc.record({
+  type: fc.constant('report'),
+  lane: reported,
+  what: fc.constantFrom<Report>('busy', 'idle', 'failure', 'reply'),
+});
+const stoppingStep = fc.oneof(
+  { weight: 8, arbitrary: stoppingRequest },
+  { weight: 8, arbitrary: end },
+  { weight: 1, arbitrary: replace },
+);
+/** What the gateway does after a step. */
+const fate = fc.record({
+  isStored: fc.boolean(),
+  /** How many commands its successor lets run at the same time, if there is one now. */
+  successor: fc.constantFrom(null, null, 1, MAX_COMMANDS),
+});
+const fatefulSteps = fc.array(fc.tuple(stoppingStep, fate), { maxLength: 60, size: 'max' });
+
 /** Takes the steps. `after` comes after each; a replacement of the kernel is always stored, as a gateway does at once. */
-function run(taken: readonly Step[], after: (world: LanesWorld, index: number) => void) {
+async function run(
+  taken: readonly Step[],
+  after: (world: LanesWorld, index: number) => Promise<void>,
+) {
   const world = createLanesWorld(LANES.slice(1));
-  taken.forEach((each, index) => {
+  for (const [index, each] of taken.entries()) {
     world.take(each);
-    if (each.type === 'replace') world.store();
-    after(world, index);
-  });
+    if (each.type === 'replace') await world.store();
+    await after(world, index);
+  }
+  world.hear();
   // Everything that was accepted runs to its end.
   for (let round = 0; world.hasUnfinished && round < taken.length; round += 1) {
     for (const each of [...LANES, ...PLACES]) {
       for (const report of ['idle', 'reply'] as const)
         world.take({ type: 'report', lane: each, what: report });
     }
-    world.store();
+    await world.store();
   }
   expect(world.hasUnfinished).toBe(false);
-  return world.result;
+  return world;
 }
+
+/** After every third step, what was received is stored. */
+const sometimesStored = async (world: LanesWorld, index: number) => {
+  if (index % 3 === 0) await world.store();
+};
 
 /** What users see of the lane's executions, apart from ids and times. */
 function told({ executions }: Pick<LanesWorld['result'], 'executions'>, of: LaneKey) {
@@ -52,24 +94,24 @@ function told({ executions }: Pick<LanesWorld['result'], 'executions'>, of: Lane
 }
 
 describe('for any messages of three lanes and of commands', () => {
-  it('a take-over after every message, with or without what was last received, changes nothing', () => {
-    fc.assert(
-      fc.property(steps, fc.infiniteStream(fc.boolean()), (taken, isStored) => {
-        const undisturbed = run(taken, (world) => world.store());
-        const disturbed = run(taken, (world) => {
-          if (isStored.next().value) world.store();
+  it('a take-over after every message, with or without what was last received, changes nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.infiniteStream(fc.boolean()), async (taken, isStored) => {
+        const undisturbed = await run(taken, (world) => world.store());
+        const disturbed = await run(taken, async (world) => {
+          if (isStored.next().value) await world.store();
           world.takeOver();
         });
-        expect(disturbed).toEqual(undisturbed);
+        expect(disturbed.result).toEqual(undisturbed.result);
       }),
       { numRuns: 150 },
     );
   });
 
-  it('each lane runs its executions once and in order, whatever the other lanes do', () => {
-    fc.assert(
-      fc.property(steps, (taken) => {
-        const { executions, ran } = run(taken, (world, index) => index % 3 === 0 && world.store());
+  it('each lane runs its executions once and in order, whatever the other lanes do', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (taken) => {
+        const { executions, ran } = (await run(taken, sometimesStored)).result;
         const all = executions.map(({ lane }, index) => [lane, idAfter(index)] as const);
         for (const each of LANES) {
           const own = all.flatMap(([lane, id]) => (lane === each ? id : []));
@@ -79,10 +121,10 @@ describe('for any messages of three lanes and of commands', () => {
     );
   });
 
-  it('commands run once, in the order of acceptance, and report no loss', () => {
-    fc.assert(
-      fc.property(steps, (taken) => {
-        const { executions, ran } = run(taken, (world, index) => index % 3 === 0 && world.store());
+  it('commands run once, in the order of acceptance, and report no loss', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (taken) => {
+        const { executions, ran } = (await run(taken, sometimesStored)).result;
         const asked = executions.flatMap(({ lane }, index) =>
           lane === idAfter(index) ? lane : [],
         );
@@ -94,16 +136,67 @@ describe('for any messages of three lanes and of commands', () => {
     );
   });
 
-  it('a lane has the same outputs and ends as it has alone', () => {
-    fc.assert(
-      fc.property(steps, (taken) => {
-        const together = run(taken, (world) => world.store());
+  it('a lane has the same outputs and ends as it has alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (taken) => {
+        const together = (await run(taken, (world) => world.store())).result;
         for (const each of LANES) {
           const own = taken.filter((one) => one.lane === each);
-          const alone = run(own, (world) => world.store());
+          const alone = (await run(own, (world) => world.store())).result;
           expect(told(together, each)).toEqual(told(alone, each));
         }
       }),
     );
   });
+
+  it('what fails stops what was accepted before its end and has not begun, and nothing else', async () => {
+    await fc.assert(
+      fc.asyncProperty(fatefulSteps, async (taken) => {
+        const steps = taken.map(([each]) => each);
+        const { rows, result } = await run(steps, async (world, index) => {
+          const { isStored, successor = null } = taken[index]?.[1] ?? {};
+          if (isStored) await world.store();
+          if (successor !== null) world.takeOver(successor);
+        });
+        const ran = new Set([...result.ran.values()].flat());
+        for (const row of rows) expectStopped(rows, row, ran);
+      }),
+      { numRuns: 300 },
+    );
+  }, 120_000);
 });
+
+type Row = LanesWorld['rows'][number];
+
+/** Whether the row is stopped by another one, says so, and then never ran; or is not, and ran. */
+function expectStopped(rows: readonly Row[], row: Row, ran: ReadonlySet<string>): void {
+  const { execution, events, ended } = row;
+  const failed = rows.filter((other, index) => index < rows.indexOf(row) && mayStop(other, row));
+  const stoppedBy = failed.filter((other) => !hasBegunBefore(row, other));
+  const last = events.at(-1);
+  const by = last?.type === 'ExecutionFinished' ? last.data.stoppedBy : undefined;
+  const hasRun = ran.has(execution.id);
+  if (events.some(({ type }) => type === 'InterruptRequested')) {
+    // A former gateway may have sent this command. It is cancelled when the agent has said that it does not have it.
+    expect(failed).not.toEqual([]);
+    expect([execution.language, execution.status === 'CANCELLED']).toEqual(['BASH', !hasRun]);
+    if (stoppedBy.length > 0) expect(hasRun).toBe(false);
+  } else if (stoppedBy.length === 0) {
+    expect([by, hasRun]).toEqual([undefined, true]);
+  } else {
+    expect([execution.status, hasRun]).toEqual(['CANCELLED', false]);
+    expect(stoppedBy.map((other) => [other.execution.id, other.ended])).toContainEqual([by, ended]);
+  }
+}
+
+/** Whether the first did not end OK, and the other was accepted before that was stored. */
+function mayStop({ execution, ended }: Row, other: Row): boolean {
+  if (!execution.options?.stopOnError || execution.status === 'OK' || ended === null) return false;
+  return sharesQueue(execution, other.execution) && other.requested < ended;
+}
+
+/** A command with a place may begin until the end is stored: a successor learns only then that another one has failed. */
+function hasBegunBefore({ execution, sent }: Row, { over, ended }: Row): boolean {
+  const known = isCommand(execution) ? ended : (over ?? ended);
+  return sent !== null && sent < (known ?? 0);
+}

@@ -51,7 +51,13 @@ it('a field that only one request has, or has otherwise, is named', () => {
   ]);
 });
 
-const PLAIN: Comparable = { code: '1', contextId: null, language: 'PYTHON', keepAlive: false };
+const PLAIN: Comparable = {
+  code: '1',
+  contextId: null,
+  language: 'PYTHON',
+  keepAlive: false,
+  stopOnError: false,
+};
 
 it('the context is compared if the request names one, and plain requests have no other hash than before', () => {
   expect(requestFacts(PLAIN)).toEqual({ code: '1' });
@@ -70,6 +76,13 @@ it('a command is compared by its language, and by whether it keeps its session a
   expect(compare(command)).toEqual([]);
   expect(compare(requestFacts({ ...PLAIN, language: 'BASH' }))).toEqual(['keepAlive']);
   expect(compare(requestFacts(PLAIN))).toEqual(['keepAlive', 'language']);
+});
+
+it('a request that stops others is not the same as one that does not', () => {
+  const hash = stored(hashes.of(KEY, requestFacts({ ...PLAIN, stopOnError: true })));
+  const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), hash);
+  expect(compare(requestFacts({ ...PLAIN, stopOnError: true }))).toEqual([]);
+  expect(compare(requestFacts(PLAIN))).toEqual(['stopOnError']);
 });
 
 it('a row without hashes is a request that has only code', () => {

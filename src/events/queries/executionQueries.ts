@@ -41,6 +41,14 @@ export function createExecutionQueries({ sql, answered }: Client) {
       }));
     },
 
+    /** The same without their code. */
+    unfinishedStates: async (workerId: WorkerId): Promise<Execution[]> => {
+      const rows = await answered(sql<ExecutionRow[]>`
+        SELECT * FROM executions WHERE worker_id = ${workerId} AND finished_at IS NULL
+        ORDER BY requested_position`);
+      return rows.map(toExecution);
+    },
+
     /** The values of its environment variables. Null if there are none any more: it has ended. */
     executionVariables: async (
       id: ExecutionId,

@@ -14,12 +14,13 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
 }
 
 /**
- * For each context of a session, and for its commands, if they get executions under a limit: how many they get, the
- * lowest limit of their commits, and whether one of them must be its first.
+ * For each context of a session, and for its commands, if they get executions under a limit or must have no unknown
+ * ones: how many they get, the lowest limit of their commits, and whether one of them must be its first.
  */
 export function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {
-    const { streams, maxUnfinished: maximum, isFirstExecution: isFirst } = commit;
+    const { streams, maxUnfinished: maximum, isFirstExecution: isFirst, knownQueues } = commit;
+    for (const { of, count } of knownQueues ?? []) add(laneOf(of), { added: 0, maximum: count });
     for (const [index, { stream, state }] of streams.entries()) {
       if (stream !== 'execution' || state !== null) continue;
       add(laneOf(states[index] as Execution), { maximum, isFirst });
@@ -65,21 +66,26 @@ interface LimitRow {
 }
 
 interface Limit {
+  /** 1 if it is left out. */
+  readonly added?: number;
   readonly maximum: number | undefined;
   readonly isFirst?: boolean | undefined;
 }
 
-type AddOne = (of: Readonly<Record<string, string>>, limit: Limit) => void;
+type AddLimit = (of: Readonly<Record<string, string>>, limit: Limit) => void;
 
 /** A row for each session or pool that has a limit: how many are added to it, and the strictest limit. */
-function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddOne) => void) {
+function limitRows(group: Group, eachOf: (prepared: PreparedCommit, add: AddLimit) => void) {
   const limits = new Map<string, LimitRow>();
-  const add: AddOne = (of, { maximum = Number.POSITIVE_INFINITY, isFirst = false }) => {
+  const add: AddLimit = (
+    of,
+    { added = 1, maximum = Number.POSITIVE_INFINITY, isFirst = false },
+  ) => {
     const key = Object.values(of).join();
     const before = limits.get(key) ?? { added: 0, maximum };
     limits.set(key, {
       ...of,
-      added: before.added + 1,
+      added: before.added + added,
       maximum: Math.min(before.maximum, maximum),
       ...((isFirst || before.is_first) && { is_first: true }),
     });

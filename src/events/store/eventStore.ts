@@ -7,6 +7,7 @@
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 
@@ -55,6 +56,12 @@ export interface ExecutionVariables {
   readonly values: Readonly<Record<string, string>>;
 }
 
+/** How many unfinished executions there are beside `of`, with itself: in its context, or of the session's commands. */
+export interface QueueSize {
+  readonly of: Execution;
+  readonly count: number;
+}
+
 export interface Commit {
   readonly streams: readonly StreamAppend[];
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
@@ -68,6 +75,8 @@ export interface Commit {
   readonly executionVariables?: ExecutionVariables;
   /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
+  /** There must be no other unfinished executions than these before the commit ({@link LimitError}). */
+  readonly knownQueues?: readonly QueueSize[];
   /**
    * The execution that this commit adds must be the first of its session. Otherwise another writer was first
    * ({@link ConcurrencyError}, `session`).

@@ -30,13 +30,18 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
       description:
         'Whether a command keeps its session from being idle while it runs. If false, the session can end, and the command with it. Cells always keep their session.',
     }),
+    stopOnError: t.boolean({
+      defaultValue: false,
+      description:
+        'Whether what is then queued behind it in its context (for a command: among the commands of the session) is cancelled if its status is not OK at its end. What was accepted after its end is not cancelled.',
+    }),
     timeoutMs: t.int({
       description:
         'The time limit in milliseconds, counted from when the code is sent to the kernel. Default EXECUTION_TIMEOUT_MS, at most MAX_EXECUTION_TIMEOUT_MS; for a command, at most MAX_COMMAND_TIMEOUT_MS.',
     }),
     idempotencyKey: t.string({
       description:
-        'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with other code is the error IDEMPOTENCY_CONFLICT, which names the fields that differ.',
+        'Makes the call safe to repeat. Another call of the user with the same key gives the same execution and runs nothing twice. The same key with another request is the error IDEMPOTENCY_CONFLICT, which names the fields that differ.',
     }),
     waitForWorkerMs: t.int({
       description:

@@ -169,6 +169,7 @@ function requestAppend(
       ...(isCommand(request) && { language: 'BASH' }),
       ...(contextId !== null && { contextId }),
       ...(request.keepAlive && { keepAlive: true }),
+      ...(request.stopOnError && { stopOnError: true }),
     },
     null,
   );

@@ -26,6 +26,6 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (isCommand(valid)) await deps.database.firstUse.allow();
+  if (isCommand(valid) || valid.stopOnError) await deps.database.firstUse.allow();
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

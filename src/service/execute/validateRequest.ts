@@ -27,6 +27,7 @@ export interface ExecuteRequest {
   readonly language?: Language | null | undefined;
   readonly contextId?: string | null | undefined;
   readonly keepAlive?: boolean | null | undefined;
+  readonly stopOnError?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -40,6 +41,7 @@ export interface ValidRequest {
   readonly codeBytes: number;
   readonly language: Language;
   readonly keepAlive: boolean;
+  readonly stopOnError: boolean;
   /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
   readonly timeoutMs: number;
@@ -66,6 +68,7 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     codeBytes,
     language,
     keepAlive: request.keepAlive ?? false,
+    stopOnError: request.stopOnError ?? false,
     contextId: parseContextId(request.contextId),
     timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
       min: MIN_TIMEOUT_MS,

@@ -14,3 +14,8 @@ export const DEFAULT_LANE: LaneKey = 'default';
 export function laneOf(execution: Pick<Execution, 'id' | 'language' | 'contextId'>): LaneKey {
   return isCommand(execution) ? execution.id : (execution.contextId ?? DEFAULT_LANE);
 }
+
+/** Whether one waits for the other: both are in the same context, or both are commands of the session. */
+export function sharesQueue(one: Execution, other: Execution): boolean {
+  return isCommand(one) ? isCommand(other) : !isCommand(other) && one.contextId === other.contextId;
+}

@@ -34,6 +34,10 @@ export interface Lanes {
   countIn(key: LaneKey): number;
   /** The lanes of all unfinished commands, in the order of acceptance. */
   readonly ofCommands: ReadonlySet<Lane>;
+  /** Whether no command may begin now ({@link Lanes.holdUp}). */
+  readonly areCommandsHeldUp: boolean;
+  /** Nothing that waits for this job may begin until the returned function is called. */
+  holdUp(job: Job): () => void;
   /** The lane of this name. Undefined: nothing of it is left to continue or to report. */
   at(key: LaneKey): Lane | undefined;
   /** The same; it is made if need be. */
@@ -49,6 +53,8 @@ export interface Lanes {
    * answer would come.
    */
   add(next: UnfinishedExecution): Lane | null;
+  /** The execution is ended here before the event feed has reported it: {@link Lanes.add} ignores it. */
+  ignore(id: ExecutionId): void;
   /** The job's progress. Null if it has not begun. */
   progressOf(job: Job): ExecutionProgress | null;
   remove(job: Job): void;
@@ -63,9 +69,11 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
   for (const [key, progress] of ofOthers) lanes.set(key, createLane(progress));
   const places = new Map<string, { readonly job: Job; readonly lane: Lane }>();
   const ofCommands = new Set<Lane>();
+  /** How many ends of commands must be stored before another command may begin. */
+  let commandHolds = 0;
   /**
-   * The executions read at the start. The event feed may report these, too, each at most once
-   * (`events/wakeUps/createWakeUps.ts`). This set tells them from executions that were recorded later.
+   * The executions that were read before the event feed reported them, most of them at the start. The event feed may
+   * report these, too, each at most once (`events/wakeUps/createWakeUps.ts`). This set tells them from all others.
    */
   const read = new Set<ExecutionId>(unfinished.map(({ execution }) => execution.id));
 
@@ -77,6 +85,15 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     const lane = createLane(NO_PROGRESS);
     lanes.set(key, lane);
     return lane;
+  }
+
+  function holdUpCommands(): () => void {
+    let isHeld = true;
+    commandHolds += 1;
+    return () => {
+      if (isHeld) commandHolds -= 1;
+      isHeld = false;
+    };
   }
 
   function put(job: Job, key: LaneKey): Lane {
@@ -106,6 +123,13 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     },
     countIn: (key) => lanes.get(key)?.count ?? 0,
     ofCommands,
+    get areCommandsHeldUp() {
+      return commandHolds > 0;
+    },
+    holdUp: (job) =>
+      isCommand(job.execution)
+        ? holdUpCommands()
+        : (places.get(job.execution.id)?.lane.holdUp() ?? (() => undefined)),
     at: (key) => lanes.get(key),
     made,
     forget: (key) => {
@@ -121,6 +145,9 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
         { execution, code, isTakenOver: false, nextSeq, stateLost: false },
         laneOf(execution),
       );
+    },
+    ignore: (id) => {
+      read.add(id);
     },
     progressOf: (job) => places.get(job.execution.id)?.lane.progressOf(job) ?? null,
     remove: (job) => {

@@ -33,6 +33,8 @@ export interface Segment {
   readonly outputs: { output: Output; readonly at: Date }[];
   startedAt: Date | null;
   end: { readonly at: Date; readonly ending: Ending } | null;
+  /** When it was to be interrupted. Left out if it was not. */
+  interruptedAt?: Date;
 }
 
 export interface Batch {
@@ -44,6 +46,8 @@ export interface Batch {
   }[];
   /** What has become of contexts beside the default one, in order. */
   readonly contextFacts: { readonly contextId: ContextId; readonly command: ContextCommand }[];
+  /** Those of the jobs that end here whose end also ends what is queued behind them. */
+  readonly stops: Job[];
   /** Roughly the number of bytes to store. The limits for flushing early and for pausing the channel refer to it. */
   size: number;
   /** The highest seq of the agent in this batch. Null: no message had a seq. */
@@ -51,7 +55,7 @@ export interface Batch {
 }
 
 export function emptyBatch(): Batch {
-  return { segments: [], kernelRestarts: [], contextFacts: [], size: 0, seq: null };
+  return { segments: [], kernelRestarts: [], contextFacts: [], stops: [], size: 0, seq: null };
 }
 
 /** The batch's segment for `job`. It is created if there is none. */

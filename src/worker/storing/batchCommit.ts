@@ -6,11 +6,11 @@ import {
   decideContext,
   evolveContext,
 } from '../../domain/context.ts';
-import { decideExecution } from '../../domain/execution.ts';
+import { decideExecution, type ExecutionCommand } from '../../domain/execution.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
 import { decideSession, type Session } from '../../domain/session.ts';
-import type { Commit, StreamAppend } from '../../events/store/eventStore.ts';
+import type { Commit, QueueSize, StreamAppend } from '../../events/store/eventStore.ts';
 import type { Batch, Segment } from './batch.ts';
 
 /** What of a worker is not an execution, as last stored. */
@@ -24,7 +24,12 @@ export interface StoredWorker {
 /** For a worker that has ended: only its executions are left. */
 export const ENDED_WORKER: StoredWorker = { session: null, context: () => undefined };
 
-export function batchCommit(batch: Batch, { session, context }: StoredWorker): Commit {
+/** @param knownQueues those in which the batch also ends what is queued ({@link addStopped}) */
+export function batchCommit(
+  batch: Batch,
+  { session, context }: StoredWorker,
+  knownQueues: readonly QueueSize[] = [],
+): Commit {
   const streams: StreamAppend[] = batch.segments.map(executionAppend).filter(hasEvents);
   if (session !== null) streams.push(...[sessionAppend(batch, session)].filter(hasEvents));
   const ids = new Set(batch.contextFacts.map(({ contextId }) => contextId));
@@ -33,26 +38,31 @@ export function batchCommit(batch: Batch, { session, context }: StoredWorker): C
     // Without a state it has ended, with its session or before.
     if (state) streams.push(...[contextAppend(batch, state)].filter(hasEvents));
   }
-  return { streams, outputs: batch.segments.flatMap(outputItems) };
+  const outputs = batch.segments.flatMap(outputItems);
+  return { streams, outputs, ...(knownQueues.length > 0 && closedQueues(knownQueues, session)) };
 }
 
-function executionAppend({ job, startedAt, end }: Segment): StreamAppend {
+/**
+ * Whoever accepts an execution guards its session, too, so of an acceptance and this commit one comes first. A session
+ * that has ended accepts none.
+ */
+function closedQueues(knownQueues: readonly QueueSize[], session: Session | null) {
+  const openSessions =
+    session?.closedAt === null ? [{ id: session.id, version: session.version }] : [];
+  return { knownQueues, openSessions };
+}
+
+function executionAppend({ job, startedAt, end, interruptedAt }: Segment): StreamAppend {
   const { execution } = job;
   const started = startedAt?.toISOString() ?? null;
-  const events =
-    end !== null
-      ? decideExecution(
-          {
-            type: 'FinishExecution',
-            at: end.at.toISOString(),
-            startedAt: started,
-            ending: end.ending,
-          },
-          execution,
-        )
+  const command: ExecutionCommand | null = end
+    ? { type: 'FinishExecution', at: end.at.toISOString(), startedAt: started, ending: end.ending }
+    : interruptedAt
+      ? { type: 'RequestInterrupt', at: interruptedAt.toISOString() }
       : started !== null
-        ? decideExecution({ type: 'RecordStart', at: started }, execution)
-        : [];
+        ? { type: 'RecordStart', at: started }
+        : null;
+  const events = command ? decideExecution(command, execution) : [];
   return { stream: 'execution', id: execution.id, state: execution, events };
 }
 

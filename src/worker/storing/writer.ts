@@ -16,6 +16,8 @@ import {
   type Cursor,
   type EventStore,
   FencedError,
+  LimitError,
+  type QueueSize,
 } from '../../events/store/eventStore.ts';
 import { createAlarm } from './alarm.ts';
 import { type Batch, emptyBatch } from './batch.ts';
@@ -37,6 +39,8 @@ export interface WriterDeps {
   readonly store: EventStore;
   readonly logger: Logger;
   readonly stored: () => StoredWorker;
+  /** Adds what the batch stops ({@link addStopped}). */
+  readonly addStopped: (batch: Batch) => Promise<readonly QueueSize[]>;
   /** The cursor to store with the batch, without its `seq`. */
   readonly cursor: () => Omit<Cursor, 'seq'>;
   /** Reads the states again that somebody else may have changed. */
@@ -163,7 +167,8 @@ async function storeUntilDone(
       if (error instanceof FencedError) {
         stopped.abort();
         deps.onFenced();
-      } else if (error instanceof ConcurrencyError) {
+      } else if (error instanceof ConcurrencyError || error instanceof LimitError) {
+        // LimitError: another execution was accepted that the batch must stop, too.
         await deps.reload(taken);
         await pause(CONFLICT_DELAY_MS, stopped.signal);
       } else {
@@ -175,8 +180,10 @@ async function storeUntilDone(
 }
 
 async function storeOnce(deps: WriterDeps, taken: Batch, cursor: Cursor): Promise<void> {
-  const { streams, outputs } = batchCommit(taken, deps.stored());
-  const committed = await deps.store.commit({ streams, ...(outputs ? { outputs } : {}), cursor });
+  const knownQueues = await deps.addStopped(taken);
+  const commit = batchCommit(taken, deps.stored(), knownQueues);
+  const { streams } = commit;
+  const committed = await deps.store.commit({ ...commit, cursor });
   const executions = new Map<ExecutionId, Execution>();
   const contexts: Context[] = [];
   let session: Session | null = null;

@@ -1,0 +1,162 @@
+/**
+ * What an execution that was sent with `stopOnError` cancels, as callers of two gateways see it. The workers are
+ * programmed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import type { Database } from '../../src/events/database.ts';
+import { LimitError } from '../../src/events/store/eventStore.ts';
+import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { sharesQueue } from '../../src/worker/lanes/laneKey.ts';
+import { EXTENT } from '../extent.ts';
+import { useDatabase } from '../support/database.ts';
+import { RAISE } from '../support/programmedKernels.ts';
+import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const USER = 'user-1';
+const ROUNDS = EXTENT.stoppedRounds;
+const MAX_IN_ROUND = 6;
+/** How late a request may be, in turns of the event loop. */
+const MAX_TURNS = 12;
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-stop-'));
+const workers = createProgrammedRuntime();
+/** How often an end was not stored at once, because another execution had just been accepted. */
+let conflicts = 0;
+/** How often it was asked whether a gateway is at work that would ignore it. */
+let gateUses = 0;
+const start = async () =>
+  startServingGateway({
+    database: counting(await db.open()),
+    runtime: workers.runtime,
+    socketDir,
+    settings: { MAX_COMMANDS: '2' },
+  });
+const gateways = [await start(), await start()] as const;
+const [{ service: one }, { service: other }] = gateways;
+afterAll(async () => {
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+function counting(database: Database): Database {
+  const { store } = database;
+  const commit: typeof store.commit = async (asked) => {
+    try {
+      return await store.commit(asked);
+    } catch (error: unknown) {
+      if (error instanceof LimitError && asked.cursor) conflicts += 1;
+      throw error;
+    }
+  };
+  const allow = () => {
+    gateUses += 1;
+    return database.firstUse.allow();
+  };
+  return { ...database, store: { ...store, commit }, firstUse: { allow } };
+}
+
+const pick = <T>(...from: readonly T[]): T => from[Math.floor(Math.random() * from.length)] as T;
+const upTo = (most: number) => Math.floor(Math.random() * (most + 1));
+
+type Asked = Omit<ExecuteRequest, 'userUuid'>;
+
+/** A request that may fail, and may stop others then. */
+function anyRequest(contextId: string): Asked {
+  const stopOnError = pick(true, false);
+  if (pick(true, false)) return { code: pick('exit 1', 'true'), language: 'BASH', stopOnError };
+  return { code: pick(RAISE, '1'), contextId: pick(null, contextId), stopOnError };
+}
+
+async function runLater(asked: Asked): Promise<Execution> {
+  for (let turns = upTo(MAX_TURNS); turns > 0; turns -= 1) await turn();
+  return await pick(one, other).execute(PRINCIPAL, { userUuid: USER, ...asked });
+}
+
+interface Recorded {
+  readonly accepted: number;
+  readonly ended: number;
+  readonly recordedAt: Date;
+  readonly stoppedBy: string | null;
+}
+
+/** When each execution was accepted and has ended, as positions of events, and by what it was stopped. */
+async function readRecorded(): Promise<Map<string, Recorded>> {
+  const rows = await db.sql<({ id: string } & Recorded)[]>`
+    SELECT substr(q.stream_id, 11) AS id, q.position::int AS accepted, f.position::int AS ended,
+      f.recorded_at, f.data ->> 'stoppedBy' AS stopped_by
+    FROM events q JOIN events f ON f.stream_id = q.stream_id AND f.type = 'ExecutionFinished'
+    WHERE q.type = 'ExecutionRequested'`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+it('whatever is accepted on either gateway before the end of one that fails is cancelled with it, and never runs', async () => {
+  const { id: contextId } = await one.createContext(PRINCIPAL, { userUuid: USER });
+  const executions: Execution[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const asked = Array.from({ length: 2 + upTo(MAX_IN_ROUND - 2) }, () => anyRequest(contextId));
+    executions.push(...(await Promise.all(asked.map(runLater))));
+  }
+  const recorded = await readRecorded();
+  const of = ({ id }: Execution) => {
+    const found = recorded.get(id);
+    if (!found) throw new Error('An execution has not ended.');
+    return found;
+  };
+  const failed = executions.filter(
+    ({ status, options }) => status !== 'OK' && options?.stopOnError === true,
+  );
+  const counts = { stopped: 0, ran: 0 };
+  for (const execution of executions) {
+    const { accepted, recordedAt, stoppedBy } = of(execution);
+    const ran = workers.begun.filter((id) => id === execution.id).length;
+    const before = failed.filter((by) => {
+      const isBehind = of(by).accepted < accepted && accepted < of(by).ended;
+      return isBehind && sharesQueue(by, execution);
+    });
+    if (stoppedBy !== null) {
+      counts.stopped += 1;
+      const by = before.find(({ id }) => id === stoppedBy);
+      expect(by && of(by).recordedAt).toEqual(recordedAt);
+      expect([execution.status, ran]).toEqual(['CANCELLED', 0]);
+    } else {
+      counts.ran += 1;
+      expect([execution.status === 'CANCELLED', ran]).toEqual([false, 1]);
+      // Of commands, several run at the same time.
+      if (execution.language === 'PYTHON') expect(before).toEqual([]);
+    }
+  }
+  expect(counts.stopped).toBeGreaterThan(ROUNDS / 10);
+  expect(counts.ran).toBeGreaterThan(ROUNDS);
+  expect(conflicts).toBeGreaterThan(0);
+  expect(await db.queries.openSession('default', USER)).not.toBeNull();
+}, 240_000);
+
+it('the key of a request that stops others is no key of one that does not', async () => {
+  const asked = { userUuid: USER, code: '1', idempotencyKey: 'k' };
+  const first = await one.submit(PRINCIPAL, { ...asked, stopOnError: true });
+  expect(first.options).toEqual({ stopOnError: true });
+  expect(await other.submit(PRINCIPAL, { ...asked, stopOnError: true })).toMatchObject({
+    id: first.id,
+  });
+  await expect(other.submit(PRINCIPAL, asked)).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+    details: { different: ['stopOnError'] },
+  });
+});
+
+it('only a request that stops others waits for gateways that would ignore it', async () => {
+  const before = gateUses;
+  await one.submit(PRINCIPAL, { userUuid: USER, code: '1', stopOnError: false });
+  expect(gateUses).toBe(before);
+  await one.submit(PRINCIPAL, { userUuid: USER, code: '1', stopOnError: true });
+  expect(gateUses).toBe(before + 1);
+});
