@@ -2,9 +2,10 @@
 #
 #   docker build -f worker-image/check.Dockerfile --build-arg WORKER_IMAGE=<worker image> worker-image
 #
-# It fails when a check fails. Unchanged inputs are answered from Docker's cache.
+# It fails when a check fails. Unchanged inputs are answered from Docker's cache. `--target tests` only makes the image in
+# which the checks can run.
 ARG WORKER_IMAGE
-FROM ${WORKER_IMAGE}
+FROM ${WORKER_IMAGE} AS tests
 # The label comes first, so that scripts/setup/pruneImages.mjs also recognises what a failed check leaves.
 LABEL cellhouse.image=test
 RUN apt-get update \
@@ -13,6 +14,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY agent /src/agent
 WORKDIR /src/agent
+
+FROM tests
 RUN (black --check --quiet --diff . && python3 -m flake8 . && mypy \
   && python3 -m unittest discover --start-directory tests) > /report.txt 2>&1 \
  || (cat /report.txt; exit 1)

@@ -1,4 +1,4 @@
-/** The image in which the agent's own checks pass: the worker image with checkers and the agent's tests. */
+/** Images with the agent, its tests and checkers: one in which they can run, and one in which they have passed. */
 import type Docker from 'dockerode';
 import { hashFiles } from '../../scripts/setup/hashFiles.mjs';
 import { ensureTestImage } from '../../testkit/testImage.ts';
@@ -10,20 +10,33 @@ const SOURCES = ['check.Dockerfile', 'agent'];
 const CACHE = /(^|\/)(__pycache__|\.mypy_cache|\.pytest_cache)(\/|$)/;
 
 /**
- * Builds the image unless it exists.
+ * Builds the image in which all checks of the agent have passed, unless it exists.
  * @returns its name
  * @throws if a check fails
  */
-export async function checkedAgent(docker: Docker): Promise<string> {
+export function checkedAgent(docker: Docker): Promise<string> {
+  return imageOf(docker, 'agent');
+}
+
+/** The same without running the checks: any of the agent's tests can be run in a container of it. */
+export function agentWithTests(docker: Docker): Promise<string> {
+  return imageOf(docker, 'agent-tests', 'tests');
+}
+
+async function imageOf(docker: Docker, name: string, target?: string): Promise<string> {
   const { WORKER_IMAGE } = process.env;
   if (!WORKER_IMAGE)
     throw new Error('WORKER_IMAGE is not set. npm test builds the image and sets it.');
   const context = new URL('../../worker-image', import.meta.url).pathname;
   const { Id } = await docker.getImage(WORKER_IMAGE).inspect();
   return await ensureTestImage(docker, {
-    name: 'agent',
+    name,
     madeOf: hashFiles(context, SOURCES, { salt: Id, skip: (path) => CACHE.test(path) }),
     context: { context, src: SOURCES },
-    options: { dockerfile: 'check.Dockerfile', buildargs: { WORKER_IMAGE } },
+    options: {
+      dockerfile: 'check.Dockerfile',
+      buildargs: { WORKER_IMAGE },
+      ...(target && { target }),
+    },
   });
 }

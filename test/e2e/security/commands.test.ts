@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PoolId, WorkerId } from '../../../src/domain/ids.ts';
 import { newId } from '../../../src/process/newId.ts';
 import { containerSpec } from '../../../src/runtime/docker/containerSpec.ts';
-import { CHECKS_TIMEOUT_MS, checkedAgent } from '../../support/checkedAgent.ts';
+import { agentWithTests, CHECKS_TIMEOUT_MS } from '../../support/checkedAgent.ts';
 import { TIERS, type Tier } from '../../support/probes.ts';
 import { startWatched, type WatchedContainer } from '../../support/watchedContainer.ts';
 
@@ -27,7 +27,7 @@ const containers: WatchedContainer[] = [];
 let image: string;
 
 beforeAll(async () => {
-  image = await checkedAgent(docker);
+  image = await agentWithTests(docker);
 }, CHECKS_TIMEOUT_MS);
 
 afterAll(async () => {

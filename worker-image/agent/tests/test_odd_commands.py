@@ -13,7 +13,8 @@ from tests.with_commands import WithCommands, command
 # Of code that ignores SIGINT.
 SHORT = {"timeout_ms": 300, "grace_ms": 200}
 # Of code that ends at SIGINT, however busy the machine is.
-PATIENT = {"timeout_ms": 300, "grace_ms": 20_000}
+# Long enough for the shell to execute the program: until then, the shell may take no notice of an interrupt.
+PATIENT = {"timeout_ms": 1_000, "grace_ms": 20_000}
 # A command that must end at once ends long before this. What it leaves running would take longer.
 AT_ONCE_SECONDS = 30.0
 # The name, the code, its limits, and its end: outcome, exit code, signal, standard output.
