@@ -26,6 +26,9 @@ CAPABILITY_VERSION_3 = 0x20080522
 MAX_CAPABILITIES = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# A process makes some hundred calls when it gives up its privileges. So each converts its arguments in C.
+_raw_prctl = _libc.prctl
+_raw_prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
 class _Header(ctypes.Structure):
@@ -92,14 +95,19 @@ def _mask(is_set: dict[int, int]) -> int:
 
 def _answers(*question: int) -> dict[int, int]:
     """The answer about each capability that the system knows."""
-    answers = {bit: _prctl(*question, bit) for bit in range(MAX_CAPABILITIES)}
-    return {bit: answer for bit, answer in answers.items() if answer >= 0}
+    answers: dict[int, int] = {}
+    for bit in range(MAX_CAPABILITIES):
+        answer = _prctl(*question, bit)
+        # It knows all up to its last one.
+        if answer < 0:
+            break
+        answers[bit] = answer
+    return answers
 
 
 def _prctl(option: int, *arguments: int) -> int:
     """The raw call; missing arguments are 0, as prctl demands."""
-    words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    return int(_libc.prctl(option, *words))
+    return int(_raw_prctl(option, *(*arguments, 0, 0, 0, 0)[:4]))
 
 
 def _header() -> _Header:
