@@ -53,8 +53,8 @@ COMMENT ON COLUMN audit.executions.started_at IS 'When the kernel began it; NULL
 COMMENT ON COLUMN audit.executions.finished_at IS 'When it ended; NULL while it is queued or running.';
 COMMENT ON COLUMN audit.executions.queued_ms IS 'Milliseconds from its acceptance to its start in the kernel, or to its end if it never started; NULL until it has ended.';
 COMMENT ON COLUMN audit.executions.run_ms IS 'Milliseconds from its start in the kernel to its end; NULL if it never started or has not ended.';
-COMMENT ON COLUMN audit.executions.cpu_ms IS 'CPU time of the whole container during the execution, in milliseconds; NULL if unknown.';
-COMMENT ON COLUMN audit.executions.peak_memory_bytes IS 'Highest memory use of the container that was measured during the execution, in bytes; NULL if unknown.';
+COMMENT ON COLUMN audit.executions.cpu_ms IS 'CPU time of the kernel or command, and of all processes started by it, during the execution, in milliseconds; NULL if unknown.';
+COMMENT ON COLUMN audit.executions.peak_memory_bytes IS 'Highest memory use of the kernel or command and all processes started by it that was measured during the execution, in bytes; NULL if unknown.';
 COMMENT ON COLUMN audit.executions.output_bytes IS 'Bytes of output that the code produced, including output that was not kept.';
 COMMENT ON COLUMN audit.executions.is_truncated IS 'Whether some of its output was not kept.';
 COMMENT ON COLUMN audit.executions.is_state_lost IS 'Whether the session lost its variables, before this execution or during it.';

@@ -86,7 +86,8 @@ describe.runIf(process.arch === 'x64')('the agent on version 2 of control groups
 
   it('measures the peak of the execution without the cache', () => {
     const idle = at(1).usage.memory_bytes;
-    expect(at(2).report.peak_memory_bytes - idle).toBeGreaterThan(95 * MEBIBYTE);
+    const before = at(1).report.peak_memory_bytes;
+    expect(at(2).report.peak_memory_bytes - before).toBeGreaterThan(95 * MEBIBYTE);
     expect(at(2).usage.memory_bytes - idle).toBeLessThan(20 * MEBIBYTE);
     // A file in /tmp is memory that cannot be reclaimed.
     expect(at(3).usage.memory_bytes - idle).toBeGreaterThan(45 * MEBIBYTE);
@@ -99,8 +100,9 @@ describe.runIf(process.arch === 'x64')('the agent on version 2 of control groups
       outcome: 'out_of_memory',
       state_lost: true,
       exit_code: -9,
-      peak_memory_bytes: MEMORY_MAX_BYTES,
     });
+    expect(at(5).report.peak_memory_bytes).toBeGreaterThan(MEMORY_MAX_BYTES / 2);
+    expect(at(5).report.peak_memory_bytes).toBeLessThanOrEqual(MEMORY_MAX_BYTES);
     expect(at(5).usage.oom_kills).toBeGreaterThanOrEqual(1);
     expect(at(6).report).toMatchObject({ outcome: 'finished', exit_code: null });
   });

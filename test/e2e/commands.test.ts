@@ -65,6 +65,21 @@ describe('a command', () => {
     expect(await run('x'.repeat(131_071))).toMatchObject({ status: 'ERROR', exitCode: 127 });
   });
 
+  it('is told when it was killed because memory ran out, and only then', async () => {
+    await execute(gateway, user, 'kept = 1');
+    const fill = `python3 -c 'bytearray(1_500_000_000)'`;
+    expect(await run(`exec ${fill}`)).toMatchObject({
+      status: 'ERROR',
+      exitCode: null,
+      signal: 'SIGKILL',
+      stateLost: false,
+      error: { name: 'OutOfMemory', value: 'The memory limit was reached; the command was killed' },
+    });
+    expect(await run('kill -9 $$')).toMatchObject({ error: { name: 'CommandFailed' } });
+    expect(await run(`${fill}; echo $?`)).toMatchObject({ status: 'OK', stdout: '137\n' });
+    expect(await execute(gateway, user, 'kept')).toMatchObject({ resultText: '1' });
+  });
+
   it('runs beside the kernels and beside others, whatever these do', async () => {
     const { id: contextId } = await createContext(gateway, user);
     const names = ['cell', 'context', 'one', 'two'];

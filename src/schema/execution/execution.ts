@@ -107,11 +107,12 @@ builder.objectFields(Execution, (t) => ({
   cpuMs: t.exposeFloat('cpuMs', {
     nullable: true,
     description:
-      "CPU time in milliseconds that its worker's container used meanwhile. Null if unknown.",
+      'CPU time in milliseconds that its kernel or command, and all processes started by it, used meanwhile. Null if unknown.',
   }),
   peakMemoryBytes: t.exposeFloat('peakMemoryBytes', {
     nullable: true,
-    description: "The highest measured memory use of its worker's container. Null if unknown.",
+    description:
+      'The highest measured memory use of its kernel or command and all processes started by it. Null if unknown.',
   }),
   exitCode: t.exposeInt('exitCode', {
     nullable: true,

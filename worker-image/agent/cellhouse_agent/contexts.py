@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from cellhouse_agent.kernel import Kernel, KernelStartError
 from cellhouse_agent.lane import Lane
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.requests import Context
 from cellhouse_agent.restart_waiters import NoContext, NoKernel
-from cellhouse_agent.turn import LaneParts
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # Far more than the gateway's settings allow.

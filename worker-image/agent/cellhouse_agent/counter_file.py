@@ -21,3 +21,9 @@ class CounterFile:
     def read_text(self) -> str:
         """The current text."""
         return os.pread(self._fd, MAX_COUNTER_BYTES, 0).decode("ascii", "replace")
+
+    def close(self) -> None:
+        """Read it no more. May be called again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1

@@ -44,7 +44,7 @@ def end_execution(
     execution.start()
     if verdict.restart_reason:
         tell_replaced(verdict.restart_reason)
-    cpu_ms, peak_memory_bytes = running.sampler.stop()
+    cpu_ms, peak_memory_bytes = running.sampler.stop(verdict.restart_reason == "oom")
     report: JsonObject = {
         "outcome": verdict.outcome,
         "state_lost": verdict.restart_reason is not None or is_other_kernel,

@@ -19,11 +19,12 @@ from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.lane import Lane
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import NoContext
-from cellhouse_agent.turn import LaneParts
+from cellhouse_agent.trees import Trees
 from cellhouse_agent.usage import Usage
 from cellhouse_agent.wire import KernelMessage
 
@@ -78,7 +79,7 @@ class Executor:
         self._known = KnownRequests()
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
-        parts = LaneParts(writer, usage, home, self._ended, self._quiet_kernels)
+        parts = LaneParts(writer, Trees(usage), home, self._ended, self._quiet_kernels)
         self._default = Lane(parts)
         self.contexts = Contexts(parts, makers.kernel)
         self.commands = Commands(parts, makers.command)

@@ -4,8 +4,9 @@ Beside busy neighbours a kernel may get no CPU for longer than its whole grace t
 time must not lose its variables because of that. So the agent looks at the kernel periodically. If at a look the kernel
 
     sleeps         all time since the last look counts: the kernel could have ended, and did something else
-    wants a CPU    the time counts in which the kernel ran, or in which its container used its whole CPU limit. So CPU
-                   time that the kernel's own children take from the kernel counts, because the code started them
+    wants a CPU    the time counts in which the kernel ran, or in which it and all that it has started used the whole
+                   CPU limit. So CPU time that its own children take from the kernel counts, because the code started
+                   them, and none that another context uses
 
 Code can make its own kernel wait for a CPU, for example by a low priority. So MAX_STRETCH limits even that wait.
 """
@@ -41,8 +42,8 @@ class Sight(NamedTuple):
     wants_cpu: bool
     # CPU time that it has had.
     kernel_seconds: float
-    # CPU time that all processes of its container have had, divided by the number of CPUs that they may use.
-    container_seconds: float
+    # CPU time that it and all that it has started have had, divided by the number of CPUs that they may use.
+    tree_seconds: float
 
 
 class Grace:
@@ -85,18 +86,18 @@ class Grace:
         if not self._seen.wants_cpu:
             return min(elapsed, in_time)
         ran = self._seen.kernel_seconds - before.kernel_seconds
-        container_ran = self._seen.container_seconds - before.container_seconds
-        return min(elapsed, max(ran, container_ran), in_time * in_time / elapsed)
+        tree_ran = self._seen.tree_seconds - before.tree_seconds
+        return min(elapsed, max(ran, tree_ran), in_time * in_time / elapsed)
 
 
 def grace_of(
     kernel: Kernel, sampler: UsageSampler, seconds: float, clock: Callable[[], float]
 ) -> Grace:
-    """The grace time of this kernel. `sampler` measures its container."""
+    """The grace time of this kernel. `sampler` measures it, with all that it has started."""
 
     def see() -> Sight:
         cpu = kernel.cpu()
-        container_seconds = sampler.cpu_ms() / 1000 / kernel.cpus
-        return Sight(cpu.wants_cpu, cpu.used_seconds, container_seconds)
+        tree_seconds = sampler.cpu_ms() / 1000 / kernel.cpus
+        return Sight(cpu.wants_cpu, cpu.used_seconds, tree_seconds)
 
     return Grace(seconds, see, clock)

@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import asyncio
 
-from cellhouse_agent.frames import FrameWriter
-from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.log import log_event
 from cellhouse_agent.restart_waiters import NoContext, NoKernel, RestartWaiters
-from cellhouse_agent.usage import Usage
-from cellhouse_agent.verdict import was_out_of_memory
+from cellhouse_agent.tree_meter import TreeMeter
 
 
 class KeptKernel:
     """The kernel of a lane, from `keep` on. Sets `changed` when there may be a reason to replace it."""
 
-    def __init__(
-        self,
-        writer: FrameWriter,
-        usage: Usage,
-        home: HomeWatch | None,
-        changed: asyncio.Event,
-        context_id: str | None,
-    ) -> None:
+    def __init__(self, parts: LaneParts, changed: asyncio.Event, context_id: str | None) -> None:
         self._context_id = context_id
         # No other is to follow: an execution ends as if somebody had asked for a fresh one.
         self.is_ending = False
         # The last one has ended, and no other could be started.
         self.is_missing = False
-        self._writer = writer
-        self._usage = usage
-        self._home = home
+        self._parts = parts
+        self._meter: TreeMeter | None = None
+        self._home = parts.home
         self.changed = changed
         self._loop = asyncio.get_running_loop()
         self._kernel: Kernel | None = None
         self._variables: dict[str, str] = {}
         self.waiters = RestartWaiters()
         self._exit_watch: asyncio.Task[None] | None = None
-        self._known_oom_kills = 0
 
     @property
     def kernel(self) -> Kernel:
         """The kernel itself."""
         assert self._kernel
         return self._kernel
+
+    @property
+    def meter(self) -> TreeMeter:
+        """Measures it and all that it starts."""
+        assert self._meter
+        return self._meter
 
     @property
     def generation(self) -> int:
@@ -85,27 +81,23 @@ class KeptKernel:
         self.changed.set()
         return await waiter
 
-    def forget_oom_kills(self) -> None:
-        """What was killed until now is no reason for an end of this kernel that comes later."""
-        self._known_oom_kills = self._usage.oom_kills()
-
     def reason_to_replace(self) -> str | None:
         """Why the kernel, which runs nothing, must be replaced; None if it need not be."""
         if self.waiters:
             return "user"
         if not self.kernel.has_exited:
             return None
-        has_oom_kill = self._usage.oom_kills() > self._known_oom_kills
-        return "oom" if was_out_of_memory(self.kernel.exit_code, has_oom_kill) else "died"
+        return "oom" if self._parts.trees.oom.explains(self.kernel.exit_code) else "died"
 
     def tell_replaced(self, reason: str) -> None:
         """Tell the gateway that a fresh one follows."""
         if not self.is_ending:
-            self._writer.restarting(reason, self._context_id)
+            self._parts.writer.restarting(reason, self._context_id)
 
     async def end(self) -> None:
         """End it, with all that it started. Whoever waits for a fresh one gets none."""
         await self.kernel.end()
+        self.meter.close()
         self.waiters.refuse(NoContext())
 
     async def replace(self, reason: str) -> None:
@@ -127,6 +119,7 @@ class KeptKernel:
         self.waiters = RestartWaiters()
         started = self._loop.time()
         await kernel.end()
+        self.meter.close()
         try:
             await kernel.start()
         except KernelStartError:
@@ -145,7 +138,8 @@ class KeptKernel:
 
     def _watch(self, kernel: Kernel) -> None:
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))
-        self.forget_oom_kills()
+        process = kernel.process
+        self._meter = TreeMeter(process.pid, process.reaper, self._parts.trees)
 
     async def _tell_exit(self, kernel: Kernel) -> None:
         await kernel.wait_exited()

@@ -65,6 +65,12 @@ class Kernel:
         return self._process.exit_code if self._process else None
 
     @property
+    def process(self) -> KernelProcess:
+        """The process of the current kernel, which has been started."""
+        assert self._process
+        return self._process
+
+    @property
     def process_id(self) -> int | None:
         """The process of the current kernel."""
         return self._process.pid if self._process else None

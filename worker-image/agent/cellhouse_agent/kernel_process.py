@@ -14,13 +14,12 @@ from cellhouse_agent.process_table import (
     START_TIME_FIELD,
     STATE_FIELD,
     SYSTEM_TIME_FIELD,
+    TICKS_PER_SECOND,
     USER_TIME_FIELD,
     start_of,
     stat_fields,
 )
 from cellhouse_agent.reaper import Reaper
-
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class CpuUse(NamedTuple):

@@ -13,10 +13,11 @@ from collections import deque
 from cellhouse_agent.ending import INTERRUPTED, NO_KERNEL, Unstarted
 from cellhouse_agent.kept_kernel import KeptKernel
 from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.record import Record
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import NoKernel
-from cellhouse_agent.turn import LaneParts, Queued, Turn
+from cellhouse_agent.turn import Queued, Turn
 from cellhouse_agent.wire import KernelMessage
 
 # The most requests in the queue. A gateway keeps its own queue and sends one request after another, so a few suffice.
@@ -33,7 +34,7 @@ class Lane:
         """Of a context, or with None of the default kernel."""
         self._parts = parts
         self._changed = asyncio.Event()
-        self._kept = KeptKernel(parts.writer, parts.usage, parts.home, self._changed, context_id)
+        self._kept = KeptKernel(parts, self._changed, context_id)
         self._queue: deque[Queued] = deque()
         self._turn: Turn | None = None
         self._has_left_code = False

@@ -10,7 +10,11 @@ STATE_FIELD = 0
 PARENT_FIELD = 1
 USER_TIME_FIELD = 11
 SYSTEM_TIME_FIELD = 12
+CHILDREN_USER_TIME_FIELD = 13
+CHILDREN_SYSTEM_TIME_FIELD = 14
 START_TIME_FIELD = 19
+RESIDENT_PAGES_FIELD = 21
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessEntry(NamedTuple):
@@ -19,6 +23,11 @@ class ProcessEntry(NamedTuple):
     parent: int
     # In clock ticks since boot. A process id and a start name a process for ever.
     start: int
+    # CPU time of its threads, and of the children that it has waited for, with theirs, in clock ticks.
+    own_ticks: int = 0
+    children_ticks: int = 0
+    # Memory that it shares with others included.
+    resident_pages: int = 0
 
 
 def stat_fields(process: str) -> list[str]:
@@ -48,10 +57,19 @@ def all_processes() -> dict[int, ProcessEntry]:
             except OSError:
                 # It ended between the listing and the look.
                 continue
-            found[int(name)] = ProcessEntry(
-                int(fields[PARENT_FIELD]), int(fields[START_TIME_FIELD])
-            )
+            found[int(name)] = entry_of(fields)
     return found
+
+
+def entry_of(fields: list[str]) -> ProcessEntry:
+    """A process's entry from its `stat_fields`."""
+    return ProcessEntry(
+        int(fields[PARENT_FIELD]),
+        int(fields[START_TIME_FIELD]),
+        int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD]),
+        int(fields[CHILDREN_USER_TIME_FIELD]) + int(fields[CHILDREN_SYSTEM_TIME_FIELD]),
+        int(fields[RESIDENT_PAGES_FIELD]),
+    )
 
 
 def below(root: int, table: dict[int, ProcessEntry]) -> dict[int, int]:

@@ -25,8 +25,8 @@ class NoChild(Exception):
     """The reaper has no child: it could make none, or has ended."""
 
 
-class TreeUse(NamedTuple):
-    """What a child and all below it have used."""
+class PastUse(NamedTuple):
+    """What processes have used that have ended."""
 
     cpu_ms: float
     # Of the largest process.
@@ -43,8 +43,10 @@ class Reaper:
         self.pid = pid or 0
         self.start = (pid and start_of(pid)) or 0
         self.is_lost = False
-        # Known when it has ended, if it measures.
-        self.used: TreeUse | None = None
+        # What has ended below it, as far as it has told.
+        self.used = PastUse(0.0, 0)
+        # The most memory that its child, or one that this has waited for, had; 0 until the child has ended.
+        self.child_bytes = 0
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._made: asyncio.Future[int] = self._loop.create_future()
@@ -90,6 +92,11 @@ class Reaper:
         """The ids and starts of all processes below it."""
         return look_below(self.pid, self.start)
 
+    def hear(self) -> None:
+        """Take what it has said by now."""
+        while self._receive():
+            pass
+
     def close(self) -> None:
         """Listen to it no more. It ends by itself when nothing is left below it."""
         if self._control.fileno() >= 0:
@@ -103,18 +110,22 @@ class Reaper:
         except TimeoutError:
             return
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Take one packet; true if there was one."""
+        if self._control.fileno() < 0:
+            return False
         try:
             packet = self._control.recv(MAX_PACKET_BYTES)
         except BlockingIOError:
-            return
+            return False
         except ConnectionResetError:
             packet = b""
         if not packet:
             self._lose()
-            return
+            return False
         for what, fields in json.loads(packet).items():
             self._handle(what, fields)
+        return True
 
     def _handle(self, what: str, fields: dict[str, Any]) -> None:
         if what == "made" and not self._made.done():
@@ -125,10 +136,11 @@ class Reaper:
         elif what == "failed":
             self._refuse(os.strerror(fields["errno"]))
         elif what == "exited" and not self._exit.done():
+            self.child_bytes = fields["max_rss_bytes"]
+            self.used = PastUse(fields["cpu_ms"], self.child_bytes)
             self._exit.set_result(fields["code"])
         elif what == "empty":
-            if fields:
-                self.used = TreeUse(**fields)
+            self.used = PastUse(**fields)
             self._ended.set()
             self.close()
 

@@ -135,7 +135,8 @@ class Supervision:
         if kernel.has_exited and kernel.has_lost_link:
             return cut_off(is_timeout)
         if kernel.has_exited:
-            return died(kernel.exit_code, self.sampler.has_oom_kill, is_timeout)
+            was_oom = self.sampler.was_out_of_memory(kernel.exit_code)
+            return died(kernel.exit_code, was_oom, is_timeout)
         if self._must_restart():
             return restarted(is_timeout)
         if execution.started_at is None and self._take_up and self._take_up.is_over():

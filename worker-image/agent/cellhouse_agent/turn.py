@@ -7,38 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from cellhouse_agent.ending import Ending, end_execution
 from cellhouse_agent.execution import Execution
-from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kept_kernel import KeptKernel
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.look import Look
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.supervision import Supervision
-from cellhouse_agent.usage import Usage
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import Verdict
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # An execution that takes less time than this ends by its messages alone, without waking its lane's `run`.
 SHORT_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class LaneParts:
-    """What all lanes of a worker share."""
-
-    writer: FrameWriter
-    usage: Usage
-    # Without it, replies say nothing of changed files.
-    home: HomeWatch | None
-    # Called with the msg_id of a request, directly after its last frame.
-    ended: Callable[[str], None]
-    # The processes of the kernels that run no code.
-    quiet_kernels: Callable[[], frozenset[int | None]]
 
 
 class Queued(NamedTuple):
@@ -72,7 +56,7 @@ class Turn:
         self._running = Supervision(
             kernel,
             self._execution,
-            UsageSampler(parts.usage),
+            UsageSampler(kept.meter, parts.trees),
             kept.changed,
             kept.is_restart_asked,
         )
@@ -127,7 +111,6 @@ class Turn:
         is_other_kernel = self._kept.generation != self._accepted_at
         ending = end_execution(self._running, verdict, is_other_kernel, self._kept.tell_replaced)
         self._attention.cancel()
-        self._kept.forget_oom_kills()
         self.leaves_code = self._execution.leaves_code and not verdict.restart_reason
         home, look = self._parts.home, self._look
         if not home or not look:

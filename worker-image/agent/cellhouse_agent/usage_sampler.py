@@ -1,51 +1,75 @@
-"""What one execution used, read from the container's counters while it runs."""
+"""What one execution used: measured on the processes of its kernel or command while it runs."""
 
 from __future__ import annotations
 
-import asyncio
+from cellhouse_agent.sampling import TakeSnapshot
+from cellhouse_agent.tree_meter import NOISE_MS, TreeMeter, TreeUse
+from cellhouse_agent.trees import Trees
 
-from cellhouse_agent.usage import Usage
-
-# The time between two samples of memory while code runs. The counters' own peaks cover the container's whole life, not
-# one execution.
-SAMPLE_SECONDS = 0.05
+# CPU time that no process was charged for, as a share of the execution's. Less is left out of account.
+UNCHARGED_SHARE = 0.05
 
 
-class UsageSampler:
-    """Samples when it is made, periodically after `watch`, and at `stop`. Make it when the code has been sent."""
+class PeakSampler:
+    """Samples memory periodically after `watch`, until `unwatch`."""
 
-    def __init__(self, usage: Usage) -> None:
-        self._usage = usage
-        self._loop = asyncio.get_running_loop()
-        self._start_cpu_ms = usage.cpu_ms()
-        self._start_oom_kills = usage.oom_kills()
-        self._peak_bytes = usage.memory_bytes()
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self, meter: TreeMeter, trees: Trees) -> None:
+        self._meter = meter
+        self._trees = trees
+        # The highest so far.
+        self.peak_bytes = 0
 
     def watch(self) -> None:
-        """Begin to sample periodically."""
-        if self._timer is None:
-            self._sample()
+        """Begin to sample."""
+        self._trees.sampling.add(self)
 
-    def _sample(self) -> None:
-        self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
-        self._timer = self._loop.call_later(SAMPLE_SECONDS, self._sample)
+    def unwatch(self) -> None:
+        """End it. May be called again."""
+        self._trees.sampling.remove(self)
 
-    @property
-    def has_oom_kill(self) -> bool:
-        """Whether a process of this container was killed since the start because memory ran out."""
-        return self._usage.oom_kills() > self._start_oom_kills
+    def sample(self, take: TakeSnapshot) -> None:
+        """See Sampler."""
+        self.peak_bytes = max(self.peak_bytes, self._meter.sample_memory(take))
+
+
+class UsageSampler(PeakSampler):
+    """Also measures when it is made, and at `stop`. Make it when the code has been sent."""
+
+    def __init__(self, meter: TreeMeter, trees: Trees) -> None:
+        super().__init__(meter, trees)
+        self._start = self._use()
+        self._alone = trees.alone
+        trees.oom.look()
+
+    def _use(self) -> TreeUse | None:
+        use = self._meter.use()
+        if use:
+            self.peak_bytes = max(self.peak_bytes, use.memory_bytes)
+        return use
+
+    def was_out_of_memory(self, exit_code: int | None) -> bool:
+        """Whether the kernel, which has ended so, was killed because memory ran out. Ask once."""
+        return self._trees.oom.explains(exit_code)
 
     def cpu_ms(self) -> float:
-        """CPU milliseconds since the start."""
-        return self._usage.cpu_ms() - self._start_cpu_ms
+        """CPU milliseconds since the start, without uncharged ones; 0 if nobody knows."""
+        now = self._use()
+        return now.cpu_ms - self._start.cpu_ms if now and self._start else 0.0
 
-    def stop(self) -> tuple[float, int]:
-        """End sampling; returns CPU milliseconds and the highest memory seen in bytes."""
-        if self._timer:
-            self._timer.cancel()
-        self._peak_bytes = max(self._peak_bytes, self._usage.memory_bytes())
-        if self.has_oom_kill:
-            # There was a kill, so the limit was reached between two samples.
-            self._peak_bytes = max(self._peak_bytes, self._usage.memory_limit_bytes() or 0)
-        return round(self.cpu_ms(), 3), self._peak_bytes
+    def stop(self, was_out_of_memory: bool) -> tuple[float | None, int | None]:
+        """End sampling; returns CPU milliseconds and the highest memory seen in bytes, each None if nobody knows."""
+        self.unwatch()
+        start, end = self._start, self._use()
+        if not start or not end:
+            return None, None
+        if was_out_of_memory:
+            # It reached the limit between two samples.
+            self.peak_bytes = max(self.peak_bytes, self._meter.peak_bytes)
+        cpu_ms = end.cpu_ms - start.cpu_ms
+        uncharged_ms = end.uncharged_ms - start.uncharged_ms
+        if uncharged_ms > max(NOISE_MS, UNCHARGED_SHARE * cpu_ms):
+            # Nobody but this tree can have used it, unless there was another.
+            cpu_ms += uncharged_ms
+            if self._alone is None or self._alone != self._trees.alone:
+                return None, self.peak_bytes
+        return round(cpu_ms, 3), self.peak_bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 
 from cellhouse_agent.reply import made_reply
@@ -19,17 +18,8 @@ class Verdict:
     exit_code: int | None = None
 
 
-def was_out_of_memory(exit_code: int | None, has_oom_kill: bool) -> bool:
-    """Whether the OOM kill hit the kernel that has ended, and not one of its children.
-
-    Without an exit code (reaper.py), the OOM kill is the likelier reason for its end.
-    """
-    return exit_code in (-signal.SIGKILL, None) and has_oom_kill
-
-
-def died(exit_code: int | None, has_oom_kill: bool, is_timeout: bool) -> Verdict:
-    """The kernel's process has ended."""
-    was_oom = was_out_of_memory(exit_code, has_oom_kill)
+def died(exit_code: int | None, was_oom: bool, is_timeout: bool) -> Verdict:
+    """The kernel's process has ended; `was_oom`: it was killed because memory ran out."""
     if was_oom:
         reply = made_reply("OutOfMemory", "The memory limit was reached; the kernel was killed")
     else:

@@ -39,8 +39,7 @@ class Descriptors(NamedTuple):
 
 def serve(control: socket.socket) -> NoReturn:
     """Make commands until the agent hangs up."""
-    # The system reaps the reapers.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, _reap)
     while True:
         try:
             packet, descriptors, *_ = socket.recv_fds(
@@ -55,6 +54,14 @@ def serve(control: socket.socket) -> NoReturn:
             _make(Descriptors(*descriptors))
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _reap(_number: int, _frame: object) -> None:
+    """Reap the reapers that have ended, so that this process is charged for what their commands have used."""
+    # Without any child, there is nothing to do.
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _make(given: Descriptors) -> None:

@@ -28,7 +28,7 @@ def go_below_reaper(control: int, is_quick: bool = False) -> None:
     """Fork. It returns in the child only: the calling process becomes the child's reaper, and never returns.
 
     `control` is the reaper's end of its socket to the agent. The caller must have a single thread. A quick reaper stays
-    in the memory that it has, which takes no time, and measures what it reaps. Any other becomes a small program.
+    in the memory that it has, which takes no time. Any other becomes a small program.
     """
     pid, problem = -1, 0
     try:
@@ -51,7 +51,7 @@ def _become_reaper(control: int, pid: int, problem: int, is_quick: bool) -> NoRe
         reaper.say(f'{{"made": {{"pid": {pid}, "reaper": {os.getpid()}}}}}')
         give_up_privileges(AGENT_UID)
         if is_quick:
-            reaper.reap(pid, is_measured=True)
+            reaper.reap(pid)
             os._exit(0)
         try:
             os.execve(INTERPRETER, [INTERPRETER, *FLAGS, reaper.__file__, str(pid)], {})

@@ -16,12 +16,26 @@ class Births:
         self._fd = os.open(LOAD_FILE, os.O_RDONLY)
         self._newest = b""
 
+    @property
+    def are_shown(self) -> bool:
+        """Whether the system shows the id at all. gVisor always shows 0."""
+        return self._read().strip() not in (b"", b"0")
+
+    def close(self) -> None:
+        """Look no more. May be called again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
     def any(self) -> bool:
         """Whether there was one since the last look; also true if the file can no longer be read."""
         try:
-            newest = os.pread(self._fd, MAX_LOAD_BYTES, 0).rpartition(b" ")[2]
+            newest = self._read()
         except OSError:
             return True
         is_known = newest == self._newest
         self._newest = newest
         return not is_known
+
+    def _read(self) -> bytes:
+        return os.pread(self._fd, MAX_LOAD_BYTES, 0).rpartition(b" ")[2]

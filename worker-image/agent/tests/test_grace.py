@@ -13,18 +13,18 @@ LATE_SECONDS = 0.005
 
 
 class Kernel:
-    """A kernel on a simulated machine: the shares say how much of each second it and its container run."""
+    """A kernel on a simulated machine: the shares say how much of each second it and its whole tree run."""
 
-    def __init__(self, wants_cpu: bool, kernel_share: float, container_share: float) -> None:
+    def __init__(self, wants_cpu: bool, kernel_share: float, tree_share: float) -> None:
         self.now = 0.0
         self._wants_cpu = wants_cpu
         self._kernel_share = kernel_share
-        self._container_share = container_share
+        self._tree_share = tree_share
 
     def see(self) -> Sight:
         """A look. Linux counts a kernel's time in steps of 10 ms."""
         kernel_seconds = int(self.now * self._kernel_share * 100) / 100
-        return Sight(self._wants_cpu, kernel_seconds, self.now * self._container_share)
+        return Sight(self._wants_cpu, kernel_seconds, self.now * self._tree_share)
 
     def seconds_given(
         self, seconds: float = GRACE_SECONDS, late: Callable[[], float] = lambda: LATE_SECONDS

@@ -10,9 +10,10 @@ from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS, Lane
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.replay_buffer import ReplayBuffer
-from cellhouse_agent.turn import LaneParts
+from cellhouse_agent.trees import Trees
 from cellhouse_agent.usage import find_usage
 from cellhouse_kernel.identity import KERNEL_UID
 
@@ -46,7 +47,8 @@ class LaneTest(Frames):
         self.launcher = KernelLauncher(cpus=1)
         self.launcher.start()
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        parts = LaneParts(writer, find_usage(), self.home, self.ended.append, self.quiet_kernels)
+        trees = Trees(find_usage())
+        parts = LaneParts(writer, trees, self.home, self.ended.append, self.quiet_kernels)
         self.lanes = [Lane(parts), Lane(parts)]
         self.left, self.right = self.lanes
         self.kernels = [Kernel(self.launcher, 16_777_216, lane.on_message) for lane in self.lanes]

@@ -11,7 +11,7 @@ import socket
 
 from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import start_of
-from cellhouse_agent.reaper import NoChild, Reaper, TreeUse
+from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
 from cellhouse_commands.order import Content, read_order
 
@@ -49,6 +49,11 @@ class Command:
         self._start = start_of(self._pid)
 
     @property
+    def pid(self) -> int:
+        """Its own process."""
+        return self._pid
+
+    @property
     def exit_code(self) -> int | None:
         """That of its process: negative for a signal, None while it runs or if its reaper was lost."""
         return self.reaper.exit_code
@@ -84,19 +89,19 @@ class Command:
         To be asked when it has ended. Raises NotBegun.
         """
         begun = self._begun()
-        used = self.reaper.used
-        if not begun or not used:
+        if not begun or self.reaper.is_lost:
             return None, None
+        used = self.reaper.used
         # The system counts what its process was before it became the program.
         is_larger = used.max_rss_bytes > begun.max_rss_bytes + SIZE_MARGIN_BYTES
         cpu_ms = round(max(0.0, used.cpu_ms - begun.cpu_ms), 3)
         return cpu_ms, used.max_rss_bytes if is_larger else None
 
-    def _begun(self) -> TreeUse | None:
+    def _begun(self) -> PastUse | None:
         """What its process had used when it began the code; None if a signal had ended it before."""
         content = self._content()
         if begun := content.get("begun"):
-            return TreeUse(**begun)
+            return PastUse(**begun)
         if self.exit_code is not None and self.exit_code < 0:
             return None
         failed = content.get("failed", {"step": "prepare", "errno": 0})

@@ -8,8 +8,8 @@ from collections import deque
 from cellhouse_agent.commands.run import CommandRun, OrderCommand
 from cellhouse_agent.commands.spawner import Script
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.turn import LaneParts
 
 # Far more than the gateway's settings allow.
 MAX_COMMANDS = 128

@@ -28,17 +28,23 @@ def not_begun(error: NotBegun | OSError, finished_at: float) -> Ended:
     return Ended(reply, finished_at, cpu_ms=0, peak_memory_bytes=0)
 
 
-def ended_command(command: Command, finished_at: float) -> Ended:
-    """All its processes have ended."""
+def ended_command(command: Command, finished_at: float, was_oom: bool, peak_bytes: int) -> Ended:
+    """All its processes have ended; `was_oom`: it was killed because memory ran out.
+
+    `peak_bytes` is the most memory that was seen, 0 if nobody has looked.
+    """
     try:
-        cpu_ms, peak_memory_bytes = command.used()
+        cpu_ms, largest_bytes = command.used()
     except NotBegun as error:
         return not_begun(error, finished_at)
     code = command.exit_code
     if code is None:
         reply = made_reply("CommandLost", "The worker lost sight of the command, and ended it")
         return Ended(reply, finished_at)
-    reply = {"status": "ok", "execution_count": None}
+    reply: JsonObject = {"status": "ok", "execution_count": None}
+    if was_oom:
+        reply = made_reply("OutOfMemory", "The memory limit was reached; the command was killed")
+    peak_memory_bytes = max(largest_bytes or 0, peak_bytes) or None
     exit_code, name = (code, None) if code >= 0 else (None, signal_name(-code))
     return Ended(reply, finished_at, exit_code, name, cpu_ms, peak_memory_bytes)
 

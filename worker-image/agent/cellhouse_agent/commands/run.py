@@ -19,10 +19,13 @@ from cellhouse_agent.commands.output_pipe import OutputPipe
 from cellhouse_agent.commands.report import Ended, ended_command, not_begun
 from cellhouse_agent.commands.spawner import Script
 from cellhouse_agent.ending import INTERRUPTED
+from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.look import Look
 from cellhouse_agent.record import Record
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.turn import LaneParts
+from cellhouse_agent.tree_meter import TreeMeter
+from cellhouse_agent.turn import SHORT_SECONDS
+from cellhouse_agent.usage_sampler import PeakSampler
 from cellhouse_agent.wire import JsonObject
 
 # Has a command made, with these descriptors for its output. Raises NotBegun.
@@ -83,6 +86,10 @@ class CommandRun:
 
     async def _supervise(self, command: Command, pipes: list[OutputPipe], deadline: float) -> Ended:
         """From its begin until nothing of it is left."""
+        meter = TreeMeter(command.pid, command.reaper, self._parts.trees)
+        sampler = PeakSampler(meter, self._parts.trees)
+        # One that is short is not worth a sample.
+        attention = self._loop.call_later(SHORT_SECONDS, sampler.watch)
         try:
             self._record.start()
             for pipe in pipes:
@@ -90,16 +97,28 @@ class CommandRun:
             await self._wait_exited(command, deadline)
             is_killed = not command.reaper.has_exited
             finished_at = time.time() * 1000
+            was_oom = not is_killed and self._was_out_of_memory(command.exit_code)
             await command.end()
             for pipe in pipes:
                 pipe.read_rest()
-            return ended_command(command, time.time() * 1000 if is_killed else finished_at)
+            finished_at = time.time() * 1000 if is_killed else finished_at
+            return ended_command(command, finished_at, was_oom, sampler.peak_bytes)
         except asyncio.CancelledError:
             command.kill()
             raise
         finally:
             self._ending = None
+            attention.cancel()
+            sampler.unwatch()
+            meter.close()
             command.close()
+
+    def _was_out_of_memory(self, exit_code: int | None) -> bool:
+        """Whether it was killed because memory ran out. Ask once."""
+        was_oom = exit_code is not None and self._parts.trees.oom.explains(exit_code)
+        if was_oom and self._outcome == "finished":
+            self._outcome = "out_of_memory"
+        return was_oom
 
     async def _wait_exited(self, command: Command, deadline: float) -> None:
         """Return when its own process has ended, or must be killed."""

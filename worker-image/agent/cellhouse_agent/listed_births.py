@@ -1,0 +1,41 @@
+"""Tells whether a tree has changed lately, where the system does not show the id of the newest process (gVisor).
+
+Not noticed is a process that has begun and ended since the last look, and that nobody was charged for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cellhouse_agent.counter_file import CounterFile
+from cellhouse_agent.process_table import CHILDREN_SYSTEM_TIME_FIELD, CHILDREN_USER_TIME_FIELD
+
+CHILDREN_FIELDS = slice(CHILDREN_USER_TIME_FIELD, CHILDREN_SYSTEM_TIME_FIELD + 1)
+
+
+class ListedBirths:
+    """Notices which processes there are, and what a process and its reaper were charged for. Raises OSError."""
+
+    def __init__(self, pid: int, reaper: int) -> None:
+        self._stats = [CounterFile(Path(f"/proc/{each}/stat")) for each in (pid, reaper)]
+        self._seen: object = None
+
+    def any(self) -> bool:
+        """Whether that has changed since the last look; also true if it can no longer be seen."""
+        try:
+            seen = (frozenset(os.listdir("/proc")), [_children_ticks(stat) for stat in self._stats])
+        except OSError:
+            return True
+        is_known = seen == self._seen
+        self._seen = seen
+        return not is_known
+
+    def close(self) -> None:
+        """Look no more. May be called again."""
+        for stat in self._stats:
+            stat.close()
+
+
+def _children_ticks(stat: CounterFile) -> list[str]:
+    return stat.read_text().rpartition(")")[2].split()[CHILDREN_FIELDS]

@@ -1,0 +1,50 @@
+"""Knows whether the end of a kernel was a kill for lack of memory.
+
+Linux counts such kills for the whole container, and does not say whom they hit. It counts each before it kills. So an
+end by SIGKILL that the agent did not send takes one count, if there is a new one, and each count explains one end.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+
+from cellhouse_agent.usage import Usage
+
+# How long a count waits for the end that it explains: Linux frees the memory of the process first. After that, it was
+# another process that was killed.
+MAX_AGE_SECONDS = 2.0
+
+
+class OomLedger:
+    """The counts that have explained nothing yet. `look` now and then, so that their age is known."""
+
+    def __init__(self, usage: Usage, clock: Callable[[], float] = time.monotonic) -> None:
+        self._usage = usage
+        self._clock = clock
+        self._known = usage.oom_kills()
+        # When each was seen.
+        self._unused: deque[float] = deque()
+
+    def look(self) -> None:
+        """Note new kills."""
+        now, kills = self._clock(), self._usage.oom_kills()
+        self._unused.extend([now] * (kills - self._known))
+        self._known = kills
+        while self._unused and self._unused[0] < now - MAX_AGE_SECONDS:
+            self._unused.popleft()
+
+    def explains(self, exit_code: int | None) -> bool:
+        """Whether a kernel that has ended so was killed because memory ran out. Ask once for each end.
+
+        Without an exit code (reaper.py), such a kill is the likelier reason.
+        """
+        if exit_code not in (-signal.SIGKILL, None):
+            return False
+        self.look()
+        if not self._unused:
+            return False
+        self._unused.popleft()
+        return True

@@ -1,0 +1,70 @@
+"""Samples what runs, periodically. Linux' own peaks cover the whole life of a process, not one execution."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from cellhouse_agent.oom_ledger import OomLedger
+from cellhouse_agent.snapshot import Snapshot, take_snapshot
+from cellhouse_agent.usage import Usage
+
+# The time between two samples.
+SAMPLE_SECONDS = 0.05
+# The next samples wait at least this many times the CPU time that these took: many processes take long to look at.
+SAMPLE_PAUSE_SHARE = 50
+
+# The same snapshot at each call.
+type TakeSnapshot = Callable[[], Snapshot]
+
+
+class Sampler(Protocol):
+    """Takes the samples of one execution."""
+
+    def sample(self, take: TakeSnapshot) -> None:
+        """Take one."""
+
+
+class Sampling:
+    """Has all samplers take their samples together, so that one look at all processes is enough."""
+
+    def __init__(self, oom: OomLedger, usage: Usage) -> None:
+        self._oom = oom
+        self._usage = usage
+        self._loop = asyncio.get_running_loop()
+        self._samplers: set[Sampler] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, sampler: Sampler) -> None:
+        """From now on, until `remove`. May be called again."""
+        self._samplers.add(sampler)
+        if not self._timer:
+            self._sample()
+
+    def remove(self, sampler: Sampler) -> None:
+        """May be called again."""
+        self._samplers.discard(sampler)
+        if self._timer and not self._samplers:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sample(self) -> None:
+        began, used = self._loop.time(), time.thread_time()
+        snapshots: list[Snapshot] = []
+
+        def take() -> Snapshot:
+            if not snapshots:
+                snapshots.append(take_snapshot(self._usage))
+            return snapshots[0]
+
+        try:
+            for sampler in self._samplers:
+                sampler.sample(take)
+            self._oom.look()
+        finally:
+            # The first is longer on a busy machine, and the second comes in steps of 10 ms under gVisor.
+            took = min(self._loop.time() - began, time.thread_time() - used)
+            pause = SAMPLE_PAUSE_SHARE * took
+            self._timer = self._loop.call_later(max(SAMPLE_SECONDS, pause), self._sample)

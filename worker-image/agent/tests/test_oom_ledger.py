@@ -1,0 +1,64 @@
+"""Which end a kill for lack of memory explains."""
+
+import unittest
+
+from cellhouse_agent.oom_ledger import MAX_AGE_SECONDS, OomLedger
+from cellhouse_agent.usage import Usage, find_usage
+from tests.test_usage import FIXTURES
+
+
+class CountedUsage:
+    """Counters of a container whose kills the test counts."""
+
+    def __init__(self) -> None:
+        self.kills = 3
+        given: Usage = find_usage(FIXTURES / "cgroup_v1")
+        self.cpu_ms, self.memory_bytes = given.cpu_ms, given.memory_bytes
+        self.memory_limit_bytes = given.memory_limit_bytes
+
+    def oom_kills(self) -> int:
+        """As many as the test says."""
+        return self.kills
+
+
+class OomLedgerTest(unittest.TestCase):
+    """OomLedger.explains."""
+
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.usage = CountedUsage()
+        self.ledger = OomLedger(self.usage, lambda: self.now)
+
+    def test_a_kill_explains_one_end_by_sigkill(self) -> None:
+        self.usage.kills += 1
+        self.assertEqual([self.ledger.explains(-9) for _ in range(2)], [True, False])
+
+    def test_each_kill_explains_one(self) -> None:
+        self.usage.kills += 2
+        self.assertEqual(
+            [self.ledger.explains(code) for code in (-9, None, -9)], [True, True, False]
+        )
+
+    def test_it_explains_no_other_end(self) -> None:
+        self.usage.kills += 1
+        for code in (0, 1, 137, -11, -15):
+            self.assertFalse(self.ledger.explains(code))
+        self.assertTrue(self.ledger.explains(-9))
+
+    def test_without_a_new_kill_it_was_somebody_who_killed(self) -> None:
+        self.assertFalse(self.ledger.explains(-9))
+
+    def test_an_old_kill_was_that_of_another_process(self) -> None:
+        self.usage.kills += 1
+        self.ledger.look()
+        self.now += MAX_AGE_SECONDS + 0.1
+        self.assertFalse(self.ledger.explains(-9))
+
+    def test_a_kill_that_is_seen_late_is_new(self) -> None:
+        self.now += 100
+        self.usage.kills += 1
+        self.assertTrue(self.ledger.explains(-9))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,125 @@
+"""What executions used, as their replies tell it, with real kernels: run as root in the worker image."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.frames import FrameWriter
+from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.replay_buffer import ReplayBuffer
+from cellhouse_agent.requests import Context, ExecuteRequest
+from cellhouse_agent.usage import find_usage
+
+from tests.with_executor import LONG_GRACE_MS, WithExecutor
+
+MEBIBYTE = 1_048_576
+BURNT_MS = 400
+# What a fork, a Python that starts, and the rest of an execution take, and what Linux rounds.
+OTHER_MS = 250
+BEGIN = f"""
+import multiprocessing, os, signal, subprocess, sys, threading, time
+def burn(clock=time.process_time):
+    end = clock() + {BURNT_MS / 1000}
+    while clock() < end: pass
+def fork(what):
+    pid = os.fork()
+    if pid == 0:
+        what()
+        os._exit(0)
+    return pid
+def until_closed(begin):
+    reading, writing = os.pipe()
+    begin(writing)
+    os.close(writing)
+    os.read(reading, 1)
+"""
+WAYS = {
+    "itself": "burn()",
+    "a thread": "t = threading.Thread(target=burn, args=(time.thread_time,)); t.start(); t.join()",
+    "a child": "os.waitpid(fork(burn), 0)",
+    "a child that nobody waits for": "until_closed(lambda _: fork(burn))",
+    "a program": f"""subprocess.run([sys.executable, "-c",
+        "import time\\nwhile time.process_time() < {BURNT_MS / 1000}: pass"])""",
+    "a process pool": """with multiprocessing.get_context("fork").Pool(1) as pool: pool.apply(burn)""",
+    "an orphan": "until_closed(lambda _: os.waitpid(fork(lambda: fork(burn)), 0))",
+    "a child that still runs": """
+until_closed(lambda writing: fork(lambda: (burn(), os.close(writing), time.sleep(60))))""",
+}
+UNCHARGED = """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+until_closed(lambda _: fork(burn))
+time.sleep(0.1)
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+"""
+BIG = f"os.waitpid(fork(lambda: (bytearray({100 * MEBIBYTE}), time.sleep(0.3))), 0)"
+
+
+class TreeUsageTest(WithExecutor):
+    """A worker with contexts."""
+
+    async def asyncSetUp(self) -> None:
+        self.buffer = ReplayBuffer(10_000_000)
+        writer = FrameWriter(self.buffer, "boot", 16_777_216)
+        self.launcher = KernelLauncher(cpus=1)
+        self.launcher.start()
+        make_kernel = partial(Kernel, self.launcher, 16_777_216)
+        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
+        self.kernel = make_kernel(self.executor.on_message)
+        await self.kernel.start()
+        self.work = asyncio.create_task(self.executor.run(self.kernel))
+
+    async def asyncTearDown(self) -> None:
+        await self.executor.contexts.delete("other")
+        await super().asyncTearDown()
+
+    async def used(self, msg_id: str, code: str, context: str | None = None) -> dict[str, Any]:
+        """Run code; returns the agent's report on it."""
+        where = Context(context, None) if context else None
+        limits = (30_000, LONG_GRACE_MS, 1_000_000)
+        self.executor.submit(ExecuteRequest(msg_id, code, {"msg_id": msg_id}, *limits, where))
+        report = (await self.reply(msg_id))["metadata"]["cellhouse"]
+        self.assertEqual(report["outcome"], "finished", self.frames(msg_id))
+        return dict(report)
+
+    def assert_burnt(self, cpu_ms: float | None) -> None:
+        """Check that it is what `burn` takes, and little more."""
+        assert cpu_ms is not None
+        self.assertGreater(cpu_ms, 0.9 * BURNT_MS)
+        self.assertLess(cpu_ms, BURNT_MS + OTHER_MS)
+
+    async def test_cpu_time_is_charged_however_it_is_used(self) -> None:
+        await self.used("begin", BEGIN)
+        for name, code in WAYS.items():
+            with self.subTest(name):
+                self.assert_burnt((await self.used(name, code))["cpu_ms"])
+                self.assertLess((await self.used(f"after {name}", "1"))["cpu_ms"], BURNT_MS / 2)
+
+    async def test_cpu_time_that_no_process_is_charged_for_is_its_own_if_it_is_alone(self) -> None:
+        await self.used("begin", BEGIN)
+        self.assert_burnt((await self.used("alone", UNCHARGED))["cpu_ms"])
+        await self.used("other", "1", "other")
+        self.assertIsNone((await self.used("beside another", UNCHARGED))["cpu_ms"])
+        self.assert_burnt((await self.used("charged", WAYS["a child"]))["cpu_ms"])
+
+    async def test_each_of_two_is_told_its_own(self) -> None:
+        for context in (None, "other"):
+            await self.used(f"begin {context}", BEGIN, context)
+        sleeps, burns = await asyncio.gather(
+            self.used("sleeps", "time.sleep(1)"), self.used("burns", WAYS["itself"], "other")
+        )
+        self.assertLess(sleeps["cpu_ms"], BURNT_MS / 2)
+        self.assert_burnt(burns["cpu_ms"])
+        small, big = await asyncio.gather(
+            self.used("small", "time.sleep(1)"), self.used("big", BIG, "other")
+        )
+        more = big["peak_memory_bytes"] - small["peak_memory_bytes"]
+        self.assertGreater(more, 80 * MEBIBYTE)
+
+    async def test_the_peak_is_that_of_the_execution_with_its_children(self) -> None:
+        idle = (await self.used("begin", BEGIN))["peak_memory_bytes"]
+        peak = (await self.used("big", BIG))["peak_memory_bytes"]
+        self.assertGreater(peak - idle, 95 * MEBIBYTE)
+        # Under gVisor, a fork makes its parent larger.
+        self.assertLess((await self.used("after", "1"))["peak_memory_bytes"] - idle, 60 * MEBIBYTE)
