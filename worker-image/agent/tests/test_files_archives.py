@@ -78,6 +78,7 @@ class In(WithArchives):
             "is of a kind that nobody knows": member(b"evil", kind=b"?"),
             "has a name that is too long to read": header_bytes(Header(b"", LONG_NAME, 65_537)),
             "has malformed properties": member(b"", b"nonsense", kind=b"x"),
+            "has properties that are cut": member(b"", b"99 path=evil\n", kind=b"x"),
             "has a path in its properties that leads upwards": member(
                 b"", b"16 path=../evil\n", kind=b"x"
             )

@@ -174,6 +174,8 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         digits, _, _ = data.partition(b" ")
         if not digits.isdigit() or len(digits) > 6:
             raise Refused("bad_archive", "A property in the archive is malformed.")
+        if int(digits) > len(data):
+            raise Refused("bad_archive", "A property in the archive is cut.")
         record, data = data[len(digits) + 1 : int(digits)], data[int(digits) :]
         key, found, value = record.partition(b"=")
         if not found or not value.endswith(b"\n"):
