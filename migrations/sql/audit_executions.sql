@@ -32,7 +32,9 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   x.exit_code AS exit_code,
   x.signal AS signal,
   x.input_bytes AS input_bytes,
-  coalesce((x.options ->> 'stopOnError')::boolean, false) AS is_stopping_on_error
+  coalesce((x.options ->> 'stopOnError')::boolean, false) AS is_stopping_on_error,
+  x.options ->> 'workingDirectory' AS working_directory,
+  ARRAY(SELECT jsonb_array_elements_text(x.options -> 'environmentVariableNames')) AS environment_variable_names
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -58,7 +60,7 @@ COMMENT ON COLUMN audit.executions.peak_memory_bytes IS 'Highest memory use of t
 COMMENT ON COLUMN audit.executions.output_bytes IS 'Bytes of output that the code produced, including output that was not kept.';
 COMMENT ON COLUMN audit.executions.is_truncated IS 'Whether some of its output was not kept.';
 COMMENT ON COLUMN audit.executions.is_state_lost IS 'Whether the session lost its variables, before this execution or during it.';
-COMMENT ON COLUMN audit.executions.error_name IS 'The class of the Python exception, or KernelDied or OutOfMemory; of a command CommandFailed, CommandNotStarted or CommandLost; NULL without an error.';
+COMMENT ON COLUMN audit.executions.error_name IS 'The class of the Python exception, or KernelDied, OutOfMemory or CellNotStarted; of a command CommandFailed, CommandNotStarted or CommandLost; NULL without an error.';
 COMMENT ON COLUMN audit.executions.error_value IS 'The exception''s message, shortened, or how the command ended; NULL without an error.';
 COMMENT ON COLUMN audit.executions.first_position IS 'Position of its first event. It gives the order in which executions were accepted.';
 COMMENT ON COLUMN audit.executions.language IS 'PYTHON for a cell, BASH for a command.';
@@ -67,3 +69,5 @@ COMMENT ON COLUMN audit.executions.exit_code IS 'Exit code of a command; NULL fo
 COMMENT ON COLUMN audit.executions.signal IS 'The signal that ended a command; otherwise NULL.';
 COMMENT ON COLUMN audit.executions.input_bytes IS 'Bytes of input that were sent to it.';
 COMMENT ON COLUMN audit.executions.is_stopping_on_error IS 'Whether what was queued behind it was cancelled if it did not end OK.';
+COMMENT ON COLUMN audit.executions.working_directory IS 'The folder that it asked to begin in; NULL if it asked for none.';
+COMMENT ON COLUMN audit.executions.environment_variable_names IS 'The names of the environment variables that it alone had. Their values are stored only until it has ended, and nowhere in this schema.';

@@ -42,7 +42,7 @@ export const SESSIONS = {
   }),
   maxEnvironmentVariables: integer({
     name: 'MAX_ENVIRONMENT_VARIABLES',
-    text: 'How many environment variables a session may have.',
+    text: 'How many environment variables a session may have, and one execution beside them.',
     fallback: 128,
     min: 0,
     max: 1_000,
@@ -56,7 +56,7 @@ export const SESSIONS = {
   }),
   maxEnvironmentBytes: bytes({
     name: 'MAX_ENVIRONMENT_BYTES',
-    text: "The largest environment of a session: the names and values of all its variables in UTF-8. Linux limits each variable's name and value to 128 KiB together.",
+    text: "The largest environment of a session, and of one execution beside it: the names and values of all its variables in UTF-8. Linux limits each variable's name and value to 128 KiB together.",
     fallback: 65_536,
     min: 0,
     max: 131_000,

@@ -14,6 +14,10 @@ export interface RequestFacts {
   readonly language?: 'BASH';
   readonly keepAlive?: 'true';
   readonly stopOnError?: 'true';
+  /** Absolute. */
+  readonly workingDirectory?: string;
+  /** The value of each environment variable, by its name. */
+  readonly [variable: `environmentVariables.${string}`]: string;
 }
 
 /** What of a request can be one of its facts. */
@@ -24,16 +28,30 @@ export interface Comparable {
   readonly language: Language;
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
+  readonly workingDirectory: string | null;
+  readonly environmentVariables: Readonly<Record<string, string>>;
 }
 
 /** The facts of a request, without its other fields. */
-export function requestFacts(request: Comparable): RequestFacts {
-  const { code, contextId, language, keepAlive, stopOnError } = request;
+export function requestFacts({
+  code,
+  contextId,
+  language,
+  keepAlive,
+  stopOnError,
+  workingDirectory,
+  environmentVariables,
+}: Comparable): RequestFacts {
+  const variables = Object.entries(environmentVariables);
   return {
     code,
     ...(contextId !== null && { contextId }),
     ...(language === 'BASH' && { language }),
     ...(keepAlive && { keepAlive: 'true' }),
     ...(stopOnError && { stopOnError: 'true' }),
+    ...(workingDirectory !== null && { workingDirectory }),
+    ...Object.fromEntries(
+      variables.map(([name, value]) => [`environmentVariables.${name}`, value]),
+    ),
   };
 }

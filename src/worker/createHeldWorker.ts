@@ -63,6 +63,7 @@ class Held implements HeldWorker, OperatedWorker {
       logger: deps.logger,
       call: this.call,
       read: deps.variables,
+      readOfExecution: deps.executionVariables,
       onGiven: () => this.#conversation.sending.goOn(),
       onRefused: () => this.#link.suspect('its agent is too old for environment variables'),
     });
@@ -202,6 +203,7 @@ class Held implements HeldWorker, OperatedWorker {
       isLinked: () => this.isOpen && this.isActing,
       maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
       send: (request) => this.#link.execute(request),
+      valuesOf: (id) => this.#variables.valuesOf(id),
       isInterruptPending: (id) => this.#pending.has('InterruptRequested', id),
       interruptGraceMs: this.#deps.interruptGraceMs,
       maxCommands: this.#deps.maxCommands,

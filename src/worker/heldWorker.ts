@@ -45,6 +45,7 @@ export interface HeldWorkerDeps {
   readonly reloadSession: (session: Session) => Promise<Session | null>;
   readonly reloadContexts: (ids: readonly ContextId[]) => Promise<readonly Context[]>;
   readonly variables: Queries['sessionVariables'];
+  readonly executionVariables: Queries['executionVariables'];
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
   /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */

@@ -142,6 +142,7 @@ async function hold(
       reloadSession: (session) => queries.session(session.id),
       reloadContexts: queries.contexts,
       variables: queries.sessionVariables,
+      executionVariables: queries.executionVariables,
       onFenced,
     },
     { workerId: id, address, cursor, ...found },

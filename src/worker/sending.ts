@@ -1,7 +1,8 @@
 /**
  * Sends code to the worker's agent when it is due: in each lane one execution at a time, in the order of acceptance.
  * Each command has a lane of its own, and at most `maxCommands` of them run. That the agent has commands was asked before
- * the first one was accepted for it.
+ * the first one was accepted for it; so was that it has surroundings. Values of environment variables are read before the
+ * code is sent.
  */
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ExecutionId } from '../domain/ids.ts';
@@ -10,6 +11,7 @@ import type { WorkerContexts } from './contexts/workerContexts.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Job } from './storing/batch.ts';
+import type { VariableDelivery } from './variableDelivery.ts';
 
 export interface SendingDeps {
   readonly lanes: Lanes;
@@ -19,6 +21,7 @@ export interface SendingDeps {
   /** Whether the agent may get code: it also has the session's variables. */
   readonly maySend: () => boolean;
   readonly send: (request: ExecuteRequest) => void;
+  readonly valuesOf: VariableDelivery['valuesOf'];
   /** Whether an interrupt of the execution waits for the agent's answer. */
   readonly isInterruptPending: (id: ExecutionId) => boolean;
   readonly interruptGraceMs: number;
@@ -44,23 +47,51 @@ export function createSending(deps: SendingDeps): Sending {
     isLinked,
     maySend,
     isInterruptPending,
+    valuesOf,
     interruptGraceMs: graceMs,
     maxCommands,
   } = deps;
   /**
-   * The executions whose code is not sent for now: an interrupt for each is pending, and the former holder may have sent
-   * the code already. The agent's answer to the interrupt tells whether it has the code.
+   * The executions whose code is not sent for now. Either an interrupt is pending, and the former holder may have sent
+   * the code already: the agent's answer to the interrupt tells whether it has the code. Or the values of its environment
+   * variables are being read.
    */
   const heldBack = new Set<ExecutionId>();
 
-  function send({ execution, code }: Job): void {
-    const { id: msgId, timeoutMs, maxOutputBytes } = execution;
-    if (isInterruptPending(msgId)) heldBack.add(msgId);
-    else {
-      const context = contexts.namedIn(execution);
-      const language = isCommand(execution) && { isCommand: true as const };
-      deps.send({ msgId, code, timeoutMs, graceMs, maxOutputBytes, ...context, ...language });
+  function send(job: Job): void {
+    const { id, options } = job.execution;
+    if (isInterruptPending(id)) heldBack.add(id);
+    else if (!options?.environmentVariableNames) sendNow(job, {});
+    else if (!heldBack.has(id)) {
+      heldBack.add(id);
+      void sendWithValues(job);
     }
+  }
+
+  async function sendWithValues(job: Job): Promise<void> {
+    const { id } = job.execution;
+    const environment = await valuesOf(id);
+    // The answer to the interrupt tells what to do.
+    if (isInterruptPending(id)) return;
+    const isWanted = heldBack.delete(id);
+    // Without values, it has ended, or this gateway acts for the worker no more. When the agent is back, `goOn` sends it.
+    if (isWanted && environment !== null && isLinked() && isDue(job)) sendNow(job, { environment });
+  }
+
+  function sendNow({ execution, code }: Job, given: Pick<ExecuteRequest, 'environment'>): void {
+    const { id: msgId, timeoutMs, maxOutputBytes, options } = execution;
+    const { workingDirectory } = options ?? {};
+    deps.send({
+      msgId,
+      code,
+      timeoutMs,
+      graceMs,
+      maxOutputBytes,
+      ...contexts.namedIn(execution),
+      ...(isCommand(execution) && { isCommand: true }),
+      ...(workingDirectory !== undefined && { workingDirectory }),
+      ...given,
+    });
   }
 
   const isDue = ({ execution }: Job) => maySend() && contexts.mayRun(execution);

@@ -7,14 +7,17 @@
  *                                                 |
  *                                                 +--the agent knows no variables--> refused   (no code is ever sent)
  * ```
+ * An execution may have variables of its own, which are sent with its code. Nobody keeps them.
  */
 import type { Logger } from 'pino';
 import { pause } from '../async/pause.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { SessionId } from '../domain/ids.ts';
+import type { ExecutionId, SessionId } from '../domain/ids.ts';
 import type { Session } from '../domain/session.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
 import { isUnknownOperation } from '../kernel/channel/kernelErrors.ts';
+
+type Values = Readonly<Record<string, string>> | null;
 
 /** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
 const RETRY_DELAY_MS = 250;
@@ -23,7 +26,9 @@ export interface VariableDeliveryDeps {
   readonly logger: Logger;
   readonly call: CallAgent;
   /** The session's variables. Null: the session has ended. */
-  readonly read: (id: SessionId) => Promise<Readonly<Record<string, string>> | null>;
+  readonly read: (id: SessionId) => Promise<Values>;
+  /** The execution's own variables. Null: it has ended. */
+  readonly readOfExecution: (id: ExecutionId) => Promise<Values>;
   /** Called once, when the agent has them. */
   readonly onGiven: () => void;
   /** Called once, if the agent is older than environment variables. The session cannot be what its user asked for. */
@@ -35,12 +40,14 @@ export interface VariableDelivery {
   readonly isDone: boolean;
   /** Begins, if the session has variables. Call it once for the worker's session. */
   begin(session: Session): void;
+  /** Reads the values of an execution's own variables, until it has read them. Null: it has ended, or `close` was called. */
+  valuesOf(id: ExecutionId): Promise<Values>;
   /** Gives up; the next holder gives them. Idempotent. */
   close(): void;
 }
 
 export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDelivery {
-  const { logger, call, read, onGiven, onRefused } = deps;
+  const { logger, call, read, readOfExecution, onGiven, onRefused } = deps;
   const closing = new AbortController();
   let isDone = true;
 
@@ -54,18 +61,30 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
     onGiven();
   }
 
-  async function untilGiven(id: SessionId): Promise<void> {
+  async function untilGiven(sessionId: SessionId): Promise<void> {
+    await untilDone({ sessionId }, async () => {
+      try {
+        await give(sessionId);
+      } catch (error: unknown) {
+        if (!isUnknownOperation(error)) throw error;
+        if (!closing.signal.aborted) onRefused();
+      }
+    });
+  }
+
+  /** Null once it is closed. */
+  async function untilDone<T>(what: object, attempt: () => Promise<T>): Promise<T | null> {
     while (!closing.signal.aborted) {
       try {
-        return await give(id);
+        return await attempt();
       } catch (error: unknown) {
-        if (closing.signal.aborted) return;
-        if (isUnknownOperation(error)) return onRefused();
-        const details = { error: messageOf(error), sessionId: id };
-        logger.warn(details, 'an agent did not take the environment variables; trying again');
+        if (closing.signal.aborted) break;
+        const details = { error: messageOf(error), ...what };
+        logger.warn(details, 'environment variables could not be given to an agent; trying again');
         await pause(RETRY_DELAY_MS, closing.signal);
       }
     }
+    return null;
   }
 
   return {
@@ -76,6 +95,10 @@ export function createVariableDelivery(deps: VariableDeliveryDeps): VariableDeli
       if (environmentVariableNames.length === 0) return;
       isDone = false;
       void untilGiven(id);
+    },
+    valuesOf: async (executionId) => {
+      const values = await untilDone({ executionId }, () => readOfExecution(executionId));
+      return closing.signal.aborted ? null : values;
     },
     close: () => closing.abort(),
   };

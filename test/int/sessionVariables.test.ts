@@ -7,6 +7,7 @@ import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
+import { tablesWith } from '../support/tablesWith.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const SECRET = 's3cret-value "\\ 漢\n';
@@ -41,21 +42,6 @@ const stored = (id: string) =>
   db.sql<{ name: string; value: string }[]>`
     SELECT name, value FROM session_variables WHERE session_id = ${id} ORDER BY name`;
 
-/** The names of all tables with a row that contains the text. */
-async function tablesWith(text: string): Promise<string[]> {
-  const tables = await db.sql<{ name: string }[]>`
-    SELECT quote_ident(table_name) AS name FROM information_schema.tables
-    WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
-  const found = [];
-  for (const { name } of tables) {
-    const rows = await db.sql.unsafe(`SELECT 1 FROM ${name} t WHERE t::text LIKE $1 LIMIT 1`, [
-      `%${text}%`,
-    ]);
-    if (rows.length > 0) found.push(name);
-  }
-  return found;
-}
-
 it('the kernel has them before any code, also the code of calls that come at the same time', async () => {
   workers.variablesStatus = 500;
   const session = await open();
@@ -79,12 +65,12 @@ it('the values are in one table while the session is open, and in none afterward
   const { id } = await open(given);
   await run();
   expect(await stored(id)).toEqual(given);
-  expect(await tablesWith('never in 2nd place')).toEqual(['session_variables']);
+  expect(await tablesWith(db, 'never in 2nd place')).toEqual(['session_variables']);
   await first.service.release(PRINCIPAL, userUuid());
   expect(await stored(id)).toEqual([]);
-  expect(await tablesWith('never in 2nd place')).toEqual([]);
+  expect(await tablesWith(db, 'never in 2nd place')).toEqual([]);
   // The names stay, for auditors.
-  expect((await tablesWith('ONLY_HERE')).sort()).toEqual(['events', 'sessions']);
+  expect((await tablesWith(db, 'ONLY_HERE')).sort()).toEqual(['events', 'sessions']);
 });
 
 it('the same variables give the same session; others are refused by their names alone', async () => {

@@ -52,6 +52,11 @@ export function badPaths(field: string): readonly BadValue[] {
   ];
 }
 
+export const BAD_DIRECTORIES: readonly BadValue[] = [
+  { what: 'is empty', value: '', field: 'workingDirectory' },
+  ...badPaths('workingDirectory'),
+];
+
 /** Bad for a file or folder that is made, moved or deleted. */
 export function badChangeable(field: string): readonly BadValue[] {
   return [

@@ -261,6 +261,7 @@ function createGateway(
     maySend: () => true,
     send: ({ msgId }) => send(msgId),
     isInterruptPending,
+    valuesOf: async () => null,
     interruptGraceMs: 1,
     maxCommands,
   });

@@ -11,9 +11,16 @@ export interface ProgrammedKernels {
 
 export interface KernelRules {
   readonly isHeld: (code: string) => boolean;
-  readonly onBegin: (id: string, variables: Readonly<Record<string, string>>) => void;
+  readonly onBegin: (id: string, found: Found) => void;
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
+}
+
+/** What the code of an execution finds around it. */
+export interface Found {
+  readonly variables: Readonly<Record<string, string>>;
+  /** Undefined: the one of the context, or the home. */
+  readonly directory: string | undefined;
 }
 
 interface Asked {
@@ -21,6 +28,7 @@ interface Asked {
   readonly code: string;
   readonly lane: string;
   readonly isCommand: boolean;
+  readonly found: Found;
 }
 
 /** Code of a cell that raises. */
@@ -79,12 +87,12 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     agent.append((seq) => reply({ parent, seq, at, metadata }));
   }
 
-  function execute({ id, code, lane, isCommand }: Asked): void {
+  function execute({ id, code, lane, isCommand, found }: Asked): void {
     if (known.has(id)) return;
     known.add(id);
     if (isCommand) commands.add(id);
     else if (lane !== DEFAULT && !contexts.has(lane)) throw new Error('There is no such context.');
-    rules.onBegin(id, variables);
+    rules.onBegin(id, { ...found, variables: { ...variables, ...found.variables } });
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
     if (rules.isHeld(code)) return;
@@ -145,7 +153,9 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     const { msg_id: msgId = '', context_id: contextId } = fields;
     switch (path) {
       case '/health': {
-        const features = kernels.isOld ? {} : { features: ['contexts', 'commands'] };
+        const features = kernels.isOld
+          ? {}
+          : { features: ['contexts', 'commands', 'surroundings'] };
         return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...features });
       }
       case '/variables':
@@ -180,13 +190,17 @@ async function readRequests(agent: ScriptedAgent, execute: (asked: Asked) => voi
         readonly cellhouse?: {
           readonly context?: { readonly id: string };
           readonly language?: 'bash';
+          readonly environment?: Readonly<Record<string, string>>;
+          readonly working_directory?: string;
         };
       };
     };
     if (header?.msg_type !== 'execute_request') continue;
     const { msg_id: id } = header;
-    const isCommand = metadata?.cellhouse?.language === 'bash';
-    const lane = isCommand ? id : (metadata?.cellhouse?.context?.id ?? DEFAULT);
-    execute({ id, code: content?.code ?? '', lane, isCommand });
+    const asked = metadata?.cellhouse ?? {};
+    const isCommand = asked.language === 'bash';
+    const lane = isCommand ? id : (asked.context?.id ?? DEFAULT);
+    const found = { variables: asked.environment ?? {}, directory: asked.working_directory };
+    execute({ id, code: content?.code ?? '', lane, isCommand, found });
   }
 }

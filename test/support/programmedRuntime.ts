@@ -18,6 +18,8 @@ export interface ProgrammedRuntime {
   readonly begun: readonly string[];
   /** The environment variables that the kernel had when it began an execution, by the execution's id. */
   readonly variables: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** The folder that an execution asked for, by its id. */
+  readonly directories: ReadonlyMap<string, string | undefined>;
   /** While it is set, every agent answers to variables with this status. */
   variablesStatus: number | null;
   /** While it is set, no agent can start a kernel of a context. */
@@ -38,6 +40,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   >();
   const begun: string[] = [];
   const variables = new Map<string, Readonly<Record<string, string>>>();
+  const directories = new Map<string, string | undefined>();
   let isHolding = false;
 
   async function end(containerId: string): Promise<void> {
@@ -53,9 +56,10 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
       const agent = await startScriptedAgent();
       const kernels = runKernels(agent, {
         isHeld: (code) => isHolding && code === HOLD,
-        onBegin: (id, given) => {
+        onBegin: (id, found) => {
           begun.push(id);
-          variables.set(id, given);
+          variables.set(id, found.variables);
+          directories.set(id, found.directory);
         },
         variablesStatus: () => made.variablesStatus,
         hasNoKernels: () => made.hasNoKernels,
@@ -81,6 +85,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     runtime,
     begun,
     variables,
+    directories,
     variablesStatus: null,
     hasNoKernels: false,
     makeOld: () => {

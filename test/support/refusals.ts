@@ -7,6 +7,7 @@ import {
   BAD_CODES,
   BAD_CONTEXT_NAMES,
   BAD_CURSORS,
+  BAD_DIRECTORIES,
   BAD_FURTHER_LIVES,
   BAD_IDLE_TIMES,
   BAD_IDS,
@@ -65,15 +66,20 @@ const open = (field: string, bad: readonly BadValue[]) =>
 
 /** The second variable is bad. */
 const variable = (field: string, bad: readonly BadValue[]) =>
-  rows(`EnvironmentVariableInput.${field}`, OPEN, bad, {
-    given: (value) => ({
-      userUuid: 'someone',
-      environmentVariables: [
-        { name: 'GOOD', value: '' },
-        { name: 'A', value: 'b', [field]: value },
-      ],
+  [
+    { query: OPEN, whose: { userUuid: 'someone' } },
+    { query: RUN('submit'), whose: SOMEONE },
+  ].flatMap(({ query, whose }) =>
+    rows(`EnvironmentVariableInput.${field}`, query, bad, {
+      given: (value) => ({
+        ...whose,
+        environmentVariables: [
+          { name: 'GOOD', value: '' },
+          { name: 'A', value: 'b', [field]: value },
+        ],
+      }),
     }),
-  });
+  );
 
 const CREATE_CONTEXT =
   'mutation ($value: CreateContextInput!) { createContext(input: $value) { id } }';
@@ -91,6 +97,8 @@ const mutations: readonly Refusal[] = [
   ...run('contextId', BAD_IDS),
   ...run('keepAlive', BAD_KEEP_ALIVES),
   ...run('stopOnError', [{ what: 'is no Boolean', value: 'yes' }]),
+  ...run('environmentVariables', BAD_VARIABLES),
+  ...run('workingDirectory', BAD_DIRECTORIES),
   ...run('timeoutMs', BAD_TIMEOUTS),
   ...run('idempotencyKey', BAD_KEYS),
   ...run('waitForWorkerMs', BAD_WAITS),
@@ -113,6 +121,8 @@ const mutations: readonly Refusal[] = [
   ...cell('language', BAD_LANGUAGES),
   ...cell('contextId', BAD_IDS),
   ...cell('keepAlive', BAD_KEEP_ALIVES),
+  ...cell('environmentVariables', BAD_VARIABLES),
+  ...cell('workingDirectory', BAD_DIRECTORIES),
   ...cell('timeoutMs', BAD_TIMEOUTS),
   ...cell('idempotencyKey', BAD_KEYS),
   ...rows('Mutation.openSession(input:)', OPEN, [MISSING]),
@@ -151,10 +161,7 @@ const mutations: readonly Refusal[] = [
   ...rows('Mutation.createContext(input:)', CREATE_CONTEXT, [MISSING]),
   ...createContext('userUuid', [MISSING, ...BAD_USER_UUIDS]),
   ...createContext('name', BAD_CONTEXT_NAMES),
-  ...createContext('workingDirectory', [
-    { what: 'is empty', value: '', field: 'workingDirectory' },
-    ...badPaths('workingDirectory'),
-  ]),
+  ...createContext('workingDirectory', BAD_DIRECTORIES),
   ...rows(
     'Mutation.deleteContext(userUuid:)',
     'mutation ($value: String!) { deleteContext(userUuid: $value, contextId: "a") { deleted } }',

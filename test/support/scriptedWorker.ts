@@ -47,6 +47,12 @@ export interface ScriptedWorker {
   requestCommand(database: Database): Promise<Execution>;
   /** Records the request of an execution with any options. */
   requestWith(database: Database, options: ExecutionOptions): Promise<Execution>;
+  /** Records the request of an execution with environment variables of its own, and what `options` say. */
+  requestWithValues(
+    database: Database,
+    values: Readonly<Record<string, string>>,
+    options?: ExecutionOptions,
+  ): Promise<Execution>;
   /** Records the creation of a context in the session. */
   createContext(database: Database, over?: Parameters<typeof contextCreated>[1]): Promise<Context>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
@@ -140,6 +146,15 @@ export async function startScriptedWorker(
       commitOne<'execution'>(database.store, executionRequested({ ...user, language: 'BASH' })),
     requestWith: (database, options) =>
       commitOne<'execution'>(database.store, executionRequested({ ...user, ...options })),
+    requestWithValues: (database, values, options) => {
+      const executionId = newId<ExecutionId>();
+      const environmentVariableNames = Object.keys(values).sort();
+      return commitOne<'execution'>(
+        database.store,
+        executionRequested({ ...user, executionId, environmentVariableNames, ...options }),
+        { executionVariables: { executionId, values } },
+      );
+    },
     createContext: (database, over) =>
       commitOne<'context'>(database.store, contextCreated(session, over)),
     sent,

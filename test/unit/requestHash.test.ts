@@ -57,6 +57,8 @@ const PLAIN: Comparable = {
   language: 'PYTHON',
   keepAlive: false,
   stopOnError: false,
+  workingDirectory: null,
+  environmentVariables: {},
 };
 
 it('the context is compared if the request names one, and plain requests have no other hash than before', () => {
@@ -83,6 +85,24 @@ it('a request that stops others is not the same as one that does not', () => {
   const compare = (facts: RequestFacts) => hashes.differences(KEY, asked(facts), hash);
   expect(compare(requestFacts({ ...PLAIN, stopOnError: true }))).toEqual([]);
   expect(compare(requestFacts(PLAIN))).toEqual(['stopOnError']);
+});
+
+it('the folder and each variable are compared, and a difference is named without a value', () => {
+  const variables = { A: '1', B: '2' };
+  const given = { ...PLAIN, workingDirectory: '/w', environmentVariables: variables };
+  const hash = stored(hashes.of(KEY, requestFacts(given)));
+  const compare = (more: Partial<Comparable>) =>
+    hashes.differences(KEY, asked(requestFacts({ ...given, ...more })), hash);
+  expect(compare({ environmentVariables: { B: '2', A: '1' } })).toEqual([]);
+  expect(compare({ workingDirectory: null })).toEqual(['workingDirectory']);
+  expect(compare({ environmentVariables: { A: '1', B: '1', C: '' } })).toEqual([
+    'environmentVariables.B',
+    'environmentVariables.C',
+  ]);
+  expect(compare({ environmentVariables: {} })).toEqual([
+    'environmentVariables.A',
+    'environmentVariables.B',
+  ]);
 });
 
 it('a row without hashes is a request that has only code', () => {

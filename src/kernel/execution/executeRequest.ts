@@ -9,6 +9,10 @@ export interface ExecuteRequest {
   readonly maxOutputBytes: number;
   /** It is code for a shell. Only for an agent that has commands: an older one would run it as Python. */
   readonly isCommand?: true;
+  /** Only for an agent that has surroundings. By name. Left out: none. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Absolute, and only for such an agent, too. Left out: where the context is, or for a command the home. */
+  readonly workingDirectory?: string;
   /** Left out: the default context, or a command. */
   readonly context?: {
     readonly id: string;
@@ -42,6 +46,10 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
         grace_ms: request.graceMs,
         max_output_bytes: request.maxOutputBytes,
         ...(request.isCommand && { language: 'bash' }),
+        ...(request.environment && { environment: request.environment }),
+        ...(request.workingDirectory !== undefined && {
+          working_directory: request.workingDirectory,
+        }),
         ...(request.context && {
           context: {
             id: request.context.id,

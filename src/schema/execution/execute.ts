@@ -1,5 +1,6 @@
 /** `execute` and `submit`, which run code. */
 import { builder } from '../builder.ts';
+import { EnvironmentVariableInput } from '../session/environmentVariable.ts';
 import { Execution } from './execution.ts';
 import { Language } from './language.ts';
 
@@ -34,6 +35,15 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
       defaultValue: false,
       description:
         'Whether what is then queued behind it in its context (for a command: among the commands of the session) is cancelled if its status is not OK at its end. What was accepted after its end is not cancelled.',
+    }),
+    environmentVariables: t.field({
+      type: [EnvironmentVariableInput],
+      description:
+        'Environment variables for this code alone: at most MAX_ENVIRONMENT_VARIABLES, of MAX_ENVIRONMENT_BYTES together. They count more than those of the session. Code in the same context finds the former ones again afterwards.',
+    }),
+    workingDirectory: t.string({
+      description:
+        'The folder that this code alone begins in: relative to the home, or absolute, without `..`. It must be there when the code begins; otherwise the code does not run, and the error is CellNotStarted or CommandNotStarted. Null: where the context is, and for a command the home.',
     }),
     timeoutMs: t.int({
       description:

@@ -1,5 +1,6 @@
 /** `executeBatch`: several cells in one call. */
 import { builder } from '../builder.ts';
+import { EnvironmentVariableInput } from '../session/environmentVariable.ts';
 import { Execution } from './execution.ts';
 import { Language } from './language.ts';
 
@@ -14,6 +15,11 @@ const BatchCell = builder.inputType('BatchCell', {
     }),
     contextId: t.id({ description: 'As in ExecuteInput. Cells may differ in it.' }),
     keepAlive: t.boolean({ defaultValue: false, description: 'As in ExecuteInput.' }),
+    environmentVariables: t.field({
+      type: [EnvironmentVariableInput],
+      description: 'As in ExecuteInput. Cells may differ in them.',
+    }),
+    workingDirectory: t.string({ description: 'As in ExecuteInput. Cells may differ in it.' }),
     timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
     idempotencyKey: t.string({ description: 'As in ExecuteInput. Each cell has its own key.' }),
   }),

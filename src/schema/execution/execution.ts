@@ -49,6 +49,16 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
       nullable: true,
       description: "The caller's idempotency key. Null if there was none.",
     }),
+    workingDirectory: t.string({
+      nullable: true,
+      description: 'The folder that it asked to begin in. Null if it asked for none.',
+      resolve: ({ options }) => options?.workingDirectory ?? null,
+    }),
+    environmentVariableNames: t.stringList({
+      description:
+        'The names of the environment variables that it alone has, in alphabetical order. No answer contains their values.',
+      resolve: ({ options }) => [...(options?.environmentVariableNames ?? [])],
+    }),
     executionCount: t.exposeInt('executionCount', {
       nullable: true,
       description: "The number of the cell: n in IPython's `In[n]`.",

@@ -1,18 +1,7 @@
 /** `openSession` and `extendSession`. */
 import { builder } from '../builder.ts';
+import { EnvironmentVariableInput } from './environmentVariable.ts';
 import { Session } from './session.ts';
-
-const EnvironmentVariableInput = builder.inputType('EnvironmentVariableInput', {
-  description: 'An environment variable of a session. No answer ever contains its value.',
-  fields: (t) => ({
-    name: t.string({
-      required: true,
-      description:
-        'Letters, digits and _, not beginning with a digit: at most MAX_ENVIRONMENT_NAME_BYTES.',
-    }),
-    value: t.string({ required: true, description: 'Any text without U+0000.' }),
-  }),
-});
 
 const OpenSessionInput = builder.inputType('OpenSessionInput', {
   description:

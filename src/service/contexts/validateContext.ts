@@ -1,6 +1,6 @@
 import { WORKER_HOME } from '../../domain/worker.ts';
-import { validatePath } from '../files/filePaths.ts';
 import { refuse, validateName } from '../validate.ts';
+import { validateDirectory } from '../validateEnvironment.ts';
 
 /** As long as a user's name. */
 const MAX_NAME_CHARS = 128;
@@ -24,7 +24,7 @@ export interface AskedContext {
 export function validateContext({ name, workingDirectory }: ContextRequest): AskedContext {
   return {
     name: name == null ? null : validateContextName(name),
-    workingDirectory: workingDirectory == null ? null : validateDirectory(workingDirectory),
+    workingDirectory: workingDirectory == null ? null : validateContextDirectory(workingDirectory),
   };
 }
 
@@ -34,10 +34,8 @@ function validateContextName(name: string): string {
   return name;
 }
 
-function validateDirectory(given: string): string | null {
-  const field = 'workingDirectory';
-  if (given === '') refuse(field, 'must not be empty; leave it out for the home', {});
-  const { text } = validatePath(given, field);
-  if (text === '.' || text === WORKER_HOME) return null;
-  return text.startsWith('/') ? text : `${WORKER_HOME}/${text}`;
+/** The home is where a context begins anyway. */
+function validateContextDirectory(given: string): string | null {
+  const directory = validateDirectory(given);
+  return directory === WORKER_HOME ? null : directory;
 }

@@ -19,9 +19,10 @@ import {
 import { contextNamed } from '../contexts/openContext.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
-import { hasFeature, lacksFeature } from '../sessions/workerFeature.ts';
+import { lacksFeature } from '../sessions/workerFeature.ts';
 import { maxUnfinishedOf, queueFull, unfinishedBeside } from './queueLimit.ts';
 import type { RequestHashes } from './requestHash.ts';
+import { missingFeature, neededFeatures, optionsOf, variablesOf } from './requestOptions.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
 export interface AcceptDeps extends InSessionDeps {
@@ -33,8 +34,8 @@ export interface AcceptDeps extends InSessionDeps {
 
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
- * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT for a command whose session has a worker from before
- * commands; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT for what the worker of the session is
+ * too old for; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -87,7 +88,7 @@ async function requestIn(
   request: ValidRequest,
   contextId: ContextId | null,
 ): Promise<Execution> {
-  await requireCommands(deps, session, request);
+  await requireFeatures(deps, session, request);
   const maxUnfinished = maxUnfinishedOf(deps, request);
   // A quick check: the executions that a held worker knows are all recorded. The commit checks the limit over all
   // gateways.
@@ -105,6 +106,7 @@ async function requestIn(
       maxUnfinished,
       // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
       isFirstExecution: stateLost,
+      ...variablesOf(request, append.id),
       ...idempotency(deps, session.tenant, request, append.id),
     });
     return states[0] as Execution;
@@ -113,11 +115,13 @@ async function requestIn(
   }
 }
 
-/** An older agent would run a command as Python. @throws BAD_USER_INPUT, POOL_INITIALIZING */
-async function requireCommands(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
-  if (!isCommand(request)) return;
+/** An older agent would run a command as Python, and all code in other surroundings. @throws BAD_USER_INPUT, POOL_INITIALIZING */
+async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
+  const [needed] = neededFeatures(request);
+  if (needed === undefined) return;
   const worker = await deps.database.queries.worker(workerId);
-  if (!worker || !(await hasFeature(deps, worker, 'commands'))) throw lacksFeature('commands');
+  const missing = worker ? await missingFeature(deps, worker, request) : needed;
+  if (missing !== null) throw lacksFeature(missing);
 }
 
 async function openAndRequest(
@@ -126,7 +130,7 @@ async function openAndRequest(
   { sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
-  if (isCommand(request) && !(await hasFeature(deps, worker, 'commands'))) {
+  if ((await missingFeature(deps, worker, request)) !== null) {
     // An idle worker of an earlier release: another one takes its place.
     await deps.pool.retireIdle(worker);
     throw new ConcurrencyError('stream');
@@ -137,6 +141,7 @@ async function openAndRequest(
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
     streams: [...streams, append],
+    ...variablesOf(request, append.id),
     ...idempotency(deps, tenant, request, append.id),
   });
   return states[streams.length] as Execution;
@@ -166,10 +171,7 @@ function requestAppend(
       maxOutputBytes: deps.config.maxOutputBytes,
       idempotencyKey,
       stateLost,
-      ...(isCommand(request) && { language: 'BASH' }),
-      ...(contextId !== null && { contextId }),
-      ...(request.keepAlive && { keepAlive: true }),
-      ...(request.stopOnError && { stopOnError: true }),
+      ...optionsOf(request, contextId),
     },
     null,
   );

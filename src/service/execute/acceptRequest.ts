@@ -1,9 +1,9 @@
 import type { Execution } from '../../domain/execution.ts';
-import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { acceptExecution } from './acceptExecution.ts';
+import { hasOptions } from './requestOptions.ts';
 import { untilInitialized } from './untilInitialized.ts';
 import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
 
@@ -26,6 +26,6 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (isCommand(valid) || valid.stopOnError) await deps.database.firstUse.allow();
+  if (hasOptions(valid)) await deps.database.firstUse.allow();
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

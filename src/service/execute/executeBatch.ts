@@ -17,7 +17,14 @@ export interface BatchRequest {
   readonly userUuid: string;
   readonly cells: readonly Pick<
     ExecuteRequest,
-    'code' | 'language' | 'contextId' | 'keepAlive' | 'timeoutMs' | 'idempotencyKey'
+    | 'code'
+    | 'language'
+    | 'contextId'
+    | 'keepAlive'
+    | 'environmentVariables'
+    | 'workingDirectory'
+    | 'timeoutMs'
+    | 'idempotencyKey'
   >[];
   /** Whether the batch ends with the first cell whose status is not OK. True by default. */
   readonly stopOnError?: boolean | null | undefined;

@@ -14,6 +14,12 @@ import {
   validateUserUuid,
   validateWait,
 } from '../validate.ts';
+import {
+  type EnvironmentVariable,
+  type Variables,
+  validateDirectory,
+  validateVariables,
+} from '../validateEnvironment.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
@@ -28,6 +34,9 @@ export interface ExecuteRequest {
   readonly contextId?: string | null | undefined;
   readonly keepAlive?: boolean | null | undefined;
   readonly stopOnError?: boolean | null | undefined;
+  readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
+  /** Relative to the home, or absolute. */
+  readonly workingDirectory?: string | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -44,6 +53,9 @@ export interface ValidRequest {
   readonly stopOnError: boolean;
   /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
+  readonly environmentVariables: Variables;
+  /** Absolute. Null: where the context or the home is. */
+  readonly workingDirectory: string | null;
   readonly timeoutMs: number;
   readonly idempotencyKey: string | null;
   readonly waitForWorkerMs: number;
@@ -70,6 +82,9 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     keepAlive: request.keepAlive ?? false,
     stopOnError: request.stopOnError ?? false,
     contextId: parseContextId(request.contextId),
+    environmentVariables: validateVariables(request.environmentVariables ?? [], config),
+    workingDirectory:
+      request.workingDirectory == null ? null : validateDirectory(request.workingDirectory),
     timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
       min: MIN_TIMEOUT_MS,
       max: language === 'BASH' ? config.maxCommandTimeoutMs : config.maxExecutionTimeoutMs,

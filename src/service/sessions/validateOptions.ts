@@ -2,9 +2,13 @@
 import type { Config } from '../../config/config.ts';
 import type { SessionOptions } from '../../domain/sessionOptions.ts';
 import { refuse, validateName, validateWholeNumber } from '../validate.ts';
+import {
+  type EnvironmentVariable,
+  type VariableLimits,
+  type Variables,
+  validateVariables,
+} from '../validateEnvironment.ts';
 
-/** What every shell can use. */
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** As for the settings of the same times: the upkeep looks once a second. */
 const MIN_TIME_MS = 1_000;
 const MAX_METADATA_KEY_CHARS = 128;
@@ -17,26 +21,14 @@ export interface OptionsRequest {
   readonly maxLifeMs?: number | null | undefined;
 }
 
-export interface EnvironmentVariable {
-  readonly name: string;
-  readonly value: string;
-}
-
 /** The options that a caller asks for, and the values of the variables, which are kept apart from them. */
 export interface AskedOptions {
   readonly options: SessionOptions;
-  readonly variables: Readonly<Record<string, string>>;
+  readonly variables: Variables;
 }
 
-type Limits = Pick<
-  Config,
-  | 'longestSessionLifeMs'
-  | 'maxSessionMetadataKeys'
-  | 'maxSessionMetadataBytes'
-  | 'maxEnvironmentVariables'
-  | 'maxEnvironmentNameBytes'
-  | 'maxEnvironmentBytes'
->;
+type Limits = VariableLimits &
+  Pick<Config, 'longestSessionLifeMs' | 'maxSessionMetadataKeys' | 'maxSessionMetadataBytes'>;
 
 /** @throws BAD_USER_INPUT */
 export function validateOptions(request: OptionsRequest, limits: Limits): AskedOptions {
@@ -48,37 +40,6 @@ export function validateOptions(request: OptionsRequest, limits: Limits): AskedO
     maxLifeMs: validateTime('maxLifeMs', request.maxLifeMs, limits),
   };
   return { options, variables };
-}
-
-/** @throws BAD_USER_INPUT, with the field `environmentVariables`, and never with a value */
-function validateVariables(
-  given: readonly EnvironmentVariable[],
-  { maxEnvironmentVariables: maxCount, maxEnvironmentNameBytes, maxEnvironmentBytes }: Limits,
-): Readonly<Record<string, string>> {
-  const field = 'environmentVariables';
-  if (given.length > maxCount) {
-    refuse(field, `has ${given.length} items, at most ${maxCount} are allowed`, {
-      limit: maxCount,
-    });
-  }
-  const variables = new Map<string, string>();
-  let bytes = 0;
-  for (const { name, value } of given) {
-    validateName(field, name, maxEnvironmentNameBytes);
-    if (!VARIABLE_NAME.test(name)) {
-      refuse(field, 'must have names of letters, digits and _ that do not begin with a digit', {});
-    }
-    if (variables.has(name)) refuse(field, `has ${name} twice`, {});
-    validateName(field, value, maxEnvironmentBytes);
-    bytes += name.length + Buffer.byteLength(value);
-    variables.set(name, value);
-  }
-  if (bytes > maxEnvironmentBytes) {
-    refuse(field, `is ${bytes} bytes of UTF-8, at most ${maxEnvironmentBytes} are allowed`, {
-      limit: maxEnvironmentBytes,
-    });
-  }
-  return Object.fromEntries(variables);
 }
 
 function validateTime(

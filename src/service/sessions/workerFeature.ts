@@ -2,8 +2,14 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** What the workers of earlier releases lack. */
-export type WorkerFeature = 'contexts' | 'commands';
+/** What the workers of earlier releases lack, in words. */
+const FEATURES = {
+  contexts: 'contexts',
+  commands: 'commands',
+  surroundings: 'environment variables and working directories of single executions',
+} as const;
+
+export type WorkerFeature = keyof typeof FEATURES;
 
 const RETRY_AFTER_MS = 1_000;
 
@@ -29,7 +35,7 @@ export async function hasFeature(
 export function lacksFeature(feature: WorkerFeature): DomainError {
   return new DomainError(
     'BAD_USER_INPUT',
-    `The worker of this session was made by an earlier release, without ${feature}. \`release\` the session. The next one has them, unless WORKER_IMAGE names an image of that release.`,
+    `The worker of this session was made by an earlier release, without ${FEATURES[feature]}. \`release\` the session. The next one has them, unless WORKER_IMAGE names an image of that release.`,
     { field: 'userUuid' },
   );
 }

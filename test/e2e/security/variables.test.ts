@@ -57,14 +57,14 @@ const docker = new Docker(
   process.env.DOCKER_HOST ? { socketPath: process.env.DOCKER_HOST.replace('unix://', '') } : {},
 );
 
+const given = (values: Readonly<Record<string, string>>) =>
+  Object.entries(values).map(([name, value]) => ({ name, value }));
+
 describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
   let gateway: TestGateway;
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
-    const environmentVariables = Object.entries(VARIABLES).map(([name, value]) => ({
-      name,
-      value,
-    }));
+    const environmentVariables = given(VARIABLES);
     const { errors } = await gateway.graphql(
       'mutation Open($input: OpenSessionInput!) { openSession(input: $input) { id } }',
       { input: { userUuid: 'mallory', environmentVariables } },
@@ -74,8 +74,8 @@ describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
   });
   afterAll(() => gateway?.destroy());
 
-  async function run(code: string): Promise<string> {
-    const ran = await execute(gateway, 'mallory', code, { timeoutMs: 60_000 });
+  async function run(code: string, options = {}): Promise<string> {
+    const ran = await execute(gateway, 'mallory', code, { timeoutMs: 60_000, ...options });
     expect(ran).toMatchObject({ status: 'OK' });
     return ran.stdout;
   }
@@ -104,6 +104,18 @@ describe.each(TIERS)('under %s, environment variables of a session', (tier) => {
       await restartKernel(gateway, 'mallory');
       return (await run('print(open("/proc/self/cmdline").read())')).includes('fork_server');
     });
+    await expectOnlyTheUsers();
+  });
+
+  it('of one execution reach no process of another user, and neither do they when its kernel is replaced', async () => {
+    await run(`import glob, os\nfor name in glob.glob("${MARKS}/*"): os.unlink(name)`);
+    const environmentVariables = given({ ...VARIABLES, SECRET: 'never in a log' });
+    await run(START, { environmentVariables });
+    const command = { environmentVariables, language: 'BASH' };
+    await run('/usr/bin/python3 -c ""; /bin/bash -c :', command);
+    const killed = 'import os; os.kill(os.getpid(), 9)';
+    await execute(gateway, 'mallory', killed, { environmentVariables });
+    await restartKernel(gateway, 'mallory');
     await expectOnlyTheUsers();
   });
 

@@ -12,6 +12,7 @@ from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
+from cellhouse_agent.requests import Surroundings
 from cellhouse_agent.user_processes import end_strays, kill_strays
 from cellhouse_agent.variables import variables_content
 from cellhouse_agent.wire import JsonObject, KernelMessage
@@ -187,7 +188,9 @@ class Kernel:
             # The link keeps the order, so the kernel has them before any code that is sent later.
             self._link.send("", "variables_request", variables_content(self._variables))
 
-    def execute(self, msg_id: str, code: str, end_key: str = "") -> None:
+    def execute(
+        self, msg_id: str, code: str, end_key: str = "", surroundings: Surroundings | None = None
+    ) -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
         content: JsonObject = {
             "code": code,
@@ -197,8 +200,11 @@ class Kernel:
             "allow_stdin": False,
             "stop_on_error": False,
         }
+        metadata: JsonObject = {"end_key": end_key}
+        if surroundings:
+            metadata["surroundings"] = surroundings.for_kernel()
         if self._link:
-            self._link.send(msg_id, "execute_request", content, {"end_key": end_key})
+            self._link.send(msg_id, "execute_request", content, metadata)
 
     def interrupt(self) -> None:
         """SIGINT to the kernel."""

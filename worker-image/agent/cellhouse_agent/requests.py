@@ -28,11 +28,21 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Command:
-    """Code for a shell, with what only it finds around it. It begins in `working_directory`; None: in the home."""
+class Surroundings:
+    """What only one execution finds around it. None: the folder that it would be in anyway."""
 
     environment: dict[str, str]
     working_directory: str | None
+
+    def for_kernel(self) -> JsonObject:
+        """The part of the message to a kernel."""
+        directory = self.working_directory
+        return {"environment": {**self.environment}, "working_directory": directory}
+
+
+@dataclass(frozen=True)
+class Command(Surroundings):
+    """Code for a shell."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,8 @@ class ExecuteRequest:
     context: Context | None = None
     # None: the code is Python, for the kernel of the context.
     command: Command | None = None
+    # Of code for a kernel. None: it asks for none.
+    surroundings: Surroundings | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,7 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         max_output_bytes=whole_number(limits.get("max_output_bytes"), "max_output_bytes", 0, 2**53),
         context=_context(limits),
         command=_command(limits),
+        surroundings=_surroundings(limits),
     )
 
 
@@ -145,5 +158,17 @@ def _command(metadata: JsonObject) -> Command | None:
         return None
     if language != "bash" or metadata.get("context") is not None:
         raise MalformedMessage("language must be python, or bash without a context")
+    return Command(*_environment_and_directory(metadata))
+
+
+def _surroundings(metadata: JsonObject) -> Surroundings | None:
+    if metadata.get("language") == "bash":
+        return None
+    surroundings = Surroundings(*_environment_and_directory(metadata))
+    is_plain = not surroundings.environment and surroundings.working_directory is None
+    return None if is_plain else surroundings
+
+
+def _environment_and_directory(metadata: JsonObject) -> tuple[dict[str, str], str | None]:
     environment = checked_variables(metadata.get("environment", {}))
-    return Command(environment, _directory(metadata.get("working_directory")))
+    return environment, _directory(metadata.get("working_directory"))

@@ -52,7 +52,8 @@ class Turn:
         self._execution = Execution(request, parts.writer, loop.time)
         if parts.home:
             self._look = parts.home.begin(parts.quiet_kernels() | {kernel.process_id})
-        kernel.execute(request.msg_id, request.code, self._execution.end_key)
+        end_key = self._execution.end_key
+        kernel.execute(request.msg_id, request.code, end_key, request.surroundings)
         self._running = Supervision(
             kernel,
             self._execution,

@@ -26,7 +26,12 @@ from cellhouse_kernel.outbox import pack_message
 from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
 from cellhouse_kernel.packing import pack
 from cellhouse_kernel.run_cells import CellKernel
-from cellhouse_kernel.surroundings import enter_directory, set_variables
+from cellhouse_kernel.surroundings import (
+    CellNotStarted,
+    Surroundings,
+    enter_directory,
+    set_variables,
+)
 
 Message = dict[str, Any]
 
@@ -49,6 +54,8 @@ class LinkKernel(CellKernel):
         self._requests: deque[Message] = deque()
         self._own_threads = _count_threads()
         self._had_other_code = False
+        # What the request has asked for around its code.
+        self._surroundings: Surroundings | None = None
         self._is_serving = False
         self._serving: asyncio.Task[None] | None = None
         # Later cells see the context variables that a cell has set.
@@ -112,6 +119,8 @@ class LinkKernel(CellKernel):
         self._had_other_code = self._has_other_code()
         # Code can see the request but not the key, so only the kernel can say that the request is over.
         end_key = msg["metadata"].pop("end_key", "")
+        wanted = msg["metadata"].pop("surroundings", None)
+        self._surroundings = Surroundings(wanted) if wanted else None
         self.set_parent([], msg, channel="shell")
         self._publish_status("busy", "shell")
         handler = self.shell_handlers.get(msg["msg_type"])
@@ -127,6 +136,8 @@ class LinkKernel(CellKernel):
                 self.log.warning("interrupted outside of a cell")
             finally:
                 self.interrupts.end_code()
+        if self._surroundings:
+            self._surroundings.take_off()
         self.finish_output()
         self._publish_idle(msg["msg_id"], end_key)
 
@@ -147,6 +158,8 @@ class LinkKernel(CellKernel):
         else:
             outbox.flush()
         try:
+            if self._surroundings:
+                self._surroundings.put_on()
             reply = await self.do_execute(
                 content["code"],
                 silent,
@@ -154,6 +167,8 @@ class LinkKernel(CellKernel):
                 content.get("user_expressions", {}),
                 content.get("allow_stdin", False),
             )
+        except CellNotStarted as error:
+            reply = shell.tell_not_started(error)
         finally:
             self.interrupts.end_code()
         message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))

@@ -74,6 +74,11 @@ class Shell(QuickShell):
         self._showtraceback(KeyboardInterrupt, error, [f"KeyboardInterrupt: {error}"])
         return True
 
+    def tell_not_started(self, error: Exception) -> dict[str, Any]:
+        """Show why the code has not run; returns the reply."""
+        self._showtraceback(type(error), error, [f"{name_of(type(error))}: {error}"])
+        return {"status": "error", "execution_count": None, **(self.last_error or {})}
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Show an exception, the one being handled if none is given."""
         self.restore_streams()

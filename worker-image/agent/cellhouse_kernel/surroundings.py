@@ -1,6 +1,9 @@
-"""What a kernel finds around it: the environment variables of its session, and the folder that it begins in.
+"""What code finds around it: environment variables and the folder that it is in.
 
-No code of the user has run when these are called, or only earlier code. Nobody waits for an answer.
+A session has variables, and a context a folder: these are there from the kernel's start. What one execution asks for,
+the kernel itself puts on before its code and takes off after it. No frame of that is on the stack of the code, so no
+traceback shows it. The process has only one environment and one folder: threads and tasks of earlier code see those of
+the execution, too, while it runs.
 """
 
 from __future__ import annotations
@@ -8,16 +11,118 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from typing import Any, NamedTuple
+
+from cellhouse_kernel.identity import HOME
+
+# Taken before any user code runs, which may replace them.
+_open, _close, _fstat, _chdir, _fchdir = os.open, os.close, os.fstat, os.chdir, os.fchdir
+_put, _unset, _tzset = os.putenv, os.unsetenv, time.tzset
 
 
 def set_variables(variables: dict[str, str]) -> None:
-    """Change the environment of this process."""
+    """Change the environment of this process for good. No code of the user runs now, and nobody waits for an answer."""
     os.environ.update(variables)
     if "TZ" in variables:
-        time.tzset()
+        _tzset()
 
 
 def enter_directory(path: str) -> None:
     """Let code begin there. If it is not there any more, code begins where the kernel is: in the home."""
     with suppress(OSError, ValueError):
-        os.chdir(path)
+        _chdir(path)
+
+
+class CellNotStarted(Exception):
+    """The code has not run, and never will. The message says why."""
+
+
+class Folder(NamedTuple):
+    """An open folder, and what tells it from another that code has put under the same number."""
+
+    descriptor: int
+    device: int
+    inode: int
+
+
+class Surroundings:
+    """Those of one execution, from its request on. `put_on` and `take_off` are called once each."""
+
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        self._wanted: dict[str, str] = wanted["environment"]
+        self._directory: str | None = wanted["working_directory"]
+        # Code may replace `os.environ`. What it has put there is what it looks at.
+        self._environment: Any = os.environ
+        self._before: dict[str, str | None] = {}
+        self._folder: Folder | None = None
+
+    def put_on(self) -> None:
+        """Raises CellNotStarted. An interrupt may end it anywhere: `take_off` undoes what was done by then."""
+        if self._directory is not None:
+            self._folder = _here()
+            try:
+                _chdir(self._directory)
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or error
+                raise CellNotStarted(f"It could not enter the folder: {why}") from None
+        try:
+            for name, value in self._wanted.items():
+                self._before[name] = self._environment.get(name)
+                self._environment[name] = value
+            self._tell_zone()
+        except Exception as error:
+            # The text of the error may have a value in it.
+            what = f"It could not set the environment variables: {type(error).__name__}"
+            raise CellNotStarted(what) from None
+
+    def take_off(self) -> None:
+        """Give the names and the folder back what they had before, whatever the code has done to them."""
+        for name, value in self._before.items():
+            self._give_back(name, value)
+        with suppress(Exception):
+            self._tell_zone()
+        if self._directory is not None:
+            _go_back(self._folder)
+
+    def _give_back(self, name: str, value: str | None) -> None:
+        try:
+            if value is None:
+                self._environment.pop(name, None)
+            else:
+                self._environment[name] = value
+        except BaseException:
+            # Code has broken what stands for the environment. Programs that it starts look at this one.
+            with suppress(Exception):
+                _unset(name) if value is None else _put(name, value)
+
+    def _tell_zone(self) -> None:
+        if "TZ" in self._wanted:
+            _tzset()
+
+
+def _here() -> Folder | None:
+    """The folder that the process is in, also if it was deleted. None if it may not be entered again."""
+    try:
+        descriptor = _open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        found = _fstat(descriptor)
+    except OSError:
+        return None
+    return Folder(descriptor, found.st_dev, found.st_ino)
+
+
+def _go_back(folder: Folder | None) -> None:
+    """Enter the folder; if that is impossible, the home."""
+    try:
+        if folder is None or _identity(folder.descriptor) != folder[1:]:
+            raise FileNotFoundError
+        try:
+            _fchdir(folder.descriptor)
+        finally:
+            _close(folder.descriptor)
+    except OSError:
+        enter_directory(HOME)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = _fstat(descriptor)
+    return found.st_dev, found.st_ino

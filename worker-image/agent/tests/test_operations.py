@@ -42,7 +42,7 @@ class OperationsTest(WithExecutor, Socket):
                     "status": "ok",
                     "boot_id": "boot",
                     "kernel": "idle",
-                    "features": ["contexts", "commands"],
+                    "features": ["contexts", "commands", "surroundings"],
                     "contexts": [],
                 },
             ),

@@ -7,7 +7,14 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.requests import Ack, Command, ExecuteRequest, parse_frame
+from cellhouse_agent.requests import (
+    Ack,
+    Command,
+    Context,
+    ExecuteRequest,
+    Surroundings,
+    parse_frame,
+)
 from cellhouse_agent.wire import MalformedMessage
 
 EXECUTE: dict[str, Any] = {
@@ -60,16 +67,36 @@ class ParseFrameTest(unittest.TestCase):
         python = parse_frame(changed("metadata.cellhouse.language", "python"))
         self.assertEqual(python, parse_frame(json.dumps(EXECUTE)))
 
-    def test_refuses_a_malformed_command(self) -> None:
+    def test_takes_surroundings_of_code_for_a_kernel(self) -> None:
+        limits = EXECUTE["metadata"]["cellhouse"]
+        nothing: dict[str, Any] = {"environment": {}, "working_directory": None}
+        plain = parse_frame(changed("metadata.cellhouse", {**limits, **nothing}))
+        self.assertEqual(plain, parse_frame(json.dumps(EXECUTE)))
+        found = {"environment": {"A": "1"}, "working_directory": "/tmp", "context": {"id": "c"}}
+        frame = parse_frame(changed("metadata.cellhouse", {**limits, **found}))
+        assert isinstance(frame, ExecuteRequest)
+        self.assertEqual(frame.surroundings, Surroundings({"A": "1"}, "/tmp"))
+        self.assertEqual((frame.context, frame.command), (Context("c", None), None))
+
+    def test_refuses_malformed_surroundings(self) -> None:
         malformed: list[dict[str, Any]] = [
-            {"language": "perl"},
-            {"language": None},
-            {"context": {"id": "c"}},
             {"environment": None},
             {"environment": {"A": 1}},
             {"environment": {"A=": "1"}},
             {"working_directory": "relative"},
             {"working_directory": 1},
+        ]
+        for language in ("python", "bash"):
+            limits = {**EXECUTE["metadata"]["cellhouse"], "language": language}
+            for fields in malformed:
+                with self.subTest(fields), self.assertRaises(MalformedMessage):
+                    parse_frame(changed("metadata.cellhouse", {**limits, **fields}))
+
+    def test_refuses_a_malformed_command(self) -> None:
+        malformed: list[dict[str, Any]] = [
+            {"language": "perl"},
+            {"language": None},
+            {"context": {"id": "c"}},
         ]
         limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
         for fields in malformed:

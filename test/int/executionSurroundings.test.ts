@@ -1,0 +1,221 @@
+/**
+ * Environment variables and folder of one execution, as callers of the service see them at two gateways. The workers are
+ * programmed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+import { tablesWith } from '../support/tablesWith.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const VALUES = {
+  TOKEN: 's3cret "\\ \' 漢\n\t\u0001\u2028 $HOME %s {}',
+  EMPTY: '',
+  __proto__x: 'own',
+  constructor: 'c',
+};
+const MAX_BYTES = 65_536;
+const GIVEN = given(VALUES);
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-surroundings-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const gateways = [await start(), await start()] as const;
+const [{ service: one }, { service: other }] = gateways;
+let user = 0;
+beforeEach(() => {
+  user += 1;
+});
+afterAll(async () => {
+  workers.letGo();
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+function given(values: Readonly<Record<string, string>>) {
+  return Object.entries(values).map(([name, value]) => ({ name, value }));
+}
+
+const userUuid = () => `user-${user}`;
+const asked = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
+  userUuid: userUuid(),
+  code: '1',
+  environmentVariables: GIVEN,
+  workingDirectory: 'a/./b/',
+  ...more,
+});
+
+describe('what one execution finds around it', () => {
+  it.each(['PYTHON', 'BASH'] as const)(
+    'reaches the worker with its code (%s)',
+    async (language) => {
+      const session = {
+        userUuid: userUuid(),
+        environmentVariables: given({ OWN: 's', EMPTY: 's' }),
+      };
+      await one.openSession(PRINCIPAL, session);
+      for (const service of [one, other]) {
+        const { id, options } = await service.execute(PRINCIPAL, asked({ language, code: 'true' }));
+        expect(workers.variables.get(id)).toEqual({ OWN: 's', ...VALUES });
+        expect(workers.directories.get(id)).toBe('/home/user/a/b');
+        expect(options).toEqual({
+          workingDirectory: '/home/user/a/b',
+          environmentVariableNames: ['EMPTY', 'TOKEN', '__proto__x', 'constructor'],
+        });
+        const plain = await service.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+        expect(workers.variables.get(plain.id)).toEqual({ OWN: 's', EMPTY: 's' });
+        expect(workers.directories.get(plain.id)).toBeUndefined();
+        expect(plain.options).toBeNull();
+      }
+    },
+  );
+
+  it('is that of each cell of a batch, in its own context', async () => {
+    const { id: contextId } = await one.createContext(PRINCIPAL, { userUuid: userUuid() });
+    const cells = [
+      { code: '1', environmentVariables: given({ N: '1' }), contextId },
+      { code: 'true', language: 'BASH' as const, workingDirectory: '/' },
+      { code: '1' },
+    ];
+    const done = await other.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
+    expect(done.map(({ id }) => workers.variables.get(id))).toEqual([{ N: '1' }, {}, {}]);
+    expect(done.map(({ id }) => workers.directories.get(id))).toEqual([undefined, '/', undefined]);
+  });
+
+  it('has values in one table until the execution has ended, and then in none', async () => {
+    const value = 'never in 2nd place';
+    workers.hold();
+    const held = asked({ code: HOLD, environmentVariables: given({ ONLY_HERE: value }) });
+    const running = await one.submit(PRINCIPAL, { ...held, idempotencyKey: 'k' });
+    const queued = await other.submit(PRINCIPAL, held);
+    await expect.poll(() => workers.begun.includes(running.id)).toBe(true);
+    expect(await tablesWith(db, value)).toEqual(['execution_variables']);
+    workers.letGo();
+    for (const { id } of [running, queued])
+      await expect.poll(async () => (await one.execution(PRINCIPAL, id))?.status).toBe('OK');
+    expect(await tablesWith(db, value)).toEqual([]);
+    // The names stay, for auditors; those of the key are beside hashes.
+    const named = await tablesWith(db, 'ONLY_HERE');
+    expect(named.sort()).toEqual(['events', 'executions', 'idempotency_keys']);
+    const [audited] = await db.sql`
+      SELECT working_directory, environment_variable_names FROM audit.executions
+      WHERE execution_id = ${running.id}`;
+    expect(audited).toEqual({
+      workingDirectory: '/home/user/a/b',
+      environmentVariableNames: ['ONLY_HERE'],
+    });
+  });
+
+  it('is deleted with a session that ends before the code was sent', async () => {
+    const value = 'gone with the session';
+    workers.hold();
+    await one.submit(PRINCIPAL, { userUuid: userUuid(), code: HOLD });
+    const queued = await one.submit(
+      PRINCIPAL,
+      asked({ environmentVariables: given({ A: value }) }),
+    );
+    expect(await tablesWith(db, value)).toEqual(['execution_variables']);
+    await other.release(PRINCIPAL, userUuid());
+    expect(await one.execution(PRINCIPAL, queued.id)).toMatchObject({ status: 'CANCELLED' });
+    expect(await tablesWith(db, value)).toEqual([]);
+    expect(workers.begun).not.toContain(queued.id);
+    workers.letGo();
+  });
+
+  it('must be the same under the same key; else each field that differs is named, and no value', async () => {
+    const keyed = asked({ idempotencyKey: 'k' });
+    const { id } = await one.execute(PRINCIPAL, keyed);
+    const same = {
+      ...keyed,
+      environmentVariables: GIVEN.toReversed(),
+      workingDirectory: '/home/user/a/b',
+    };
+    expect(await other.execute(PRINCIPAL, same)).toMatchObject({ id });
+    const { TOKEN: _, ...fewer } = VALUES;
+    const differing: [Partial<ExecuteRequest>, string[]][] = [
+      [{ workingDirectory: null }, ['workingDirectory']],
+      [{ workingDirectory: '.' }, ['workingDirectory']],
+      [{ environmentVariables: given(fewer) }, ['environmentVariables.TOKEN']],
+      [
+        { environmentVariables: given({ ...VALUES, TOKEN: 'an0ther', MORE: 'm0re' }) },
+        ['environmentVariables.MORE', 'environmentVariables.TOKEN'],
+      ],
+      [
+        { environmentVariables: null, workingDirectory: null, code: '2' },
+        [
+          'code',
+          ...Object.keys(VALUES).map((name) => `environmentVariables.${name}`),
+          'workingDirectory',
+        ],
+      ],
+    ];
+    for (const [more, different] of differing) {
+      const refused = await other
+        .execute(PRINCIPAL, { ...keyed, ...more })
+        .catch((e: unknown) => e);
+      expect(refused).toMatchObject({
+        code: 'IDEMPOTENCY_CONFLICT',
+        details: { different: different.toSorted() },
+      });
+      expect(JSON.stringify([refused, String(refused)])).not.toMatch(/s3cret|an0ther|m0re/);
+    }
+  });
+
+  it.each<[string, Partial<ExecuteRequest>]>([
+    ['environmentVariables', { environmentVariables: given({ 'A-B': 's3cret' }) }],
+    ['environmentVariables', { environmentVariables: given({ '1A': 's3cret' }) }],
+    ['environmentVariables', { environmentVariables: given({ A: 's3cret\0' }) }],
+    ['environmentVariables', { environmentVariables: given({ A: 's3cret\ud800' }) }],
+    [
+      'environmentVariables',
+      { environmentVariables: given({ A: 's3cret'.repeat(MAX_BYTES / 5) }) },
+    ],
+    [
+      'environmentVariables',
+      { environmentVariables: [...given({ A: 's3cret' }), ...given({ A: '' })] },
+    ],
+    ['workingDirectory', { workingDirectory: '' }],
+    ['workingDirectory', { workingDirectory: 'a/../b' }],
+    ['workingDirectory', { workingDirectory: 'a\0' }],
+    ['workingDirectory', { workingDirectory: `/${'x'.repeat(256)}` }],
+  ])('is refused with wrong %s, before a session is opened', async (field, more) => {
+    const calls = [
+      one.execute(PRINCIPAL, asked(more)),
+      one.submit(PRINCIPAL, asked({ ...more, language: 'BASH' })),
+      one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells: [{ code: '1' }, asked(more)] }),
+    ];
+    for (const call of calls) {
+      const refused = await call.catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: 'BAD_USER_INPUT', details: { field } });
+      expect(JSON.stringify([refused, String(refused)])).not.toContain('s3cret');
+    }
+    expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+  });
+
+  it('is refused in the session of a worker that is too old for it, and never sent to one', async () => {
+    const { workerId } = await one.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+    workers.makeOld();
+    const begun = workers.begun.length;
+    for (const only of [{ workingDirectory: null }, { environmentVariables: [] }])
+      for (const service of [one, other])
+        await expect(service.execute(PRINCIPAL, asked(only))).rejects.toMatchObject({
+          code: 'BAD_USER_INPUT',
+          message: expect.stringContaining('working directories'),
+        });
+    expect(workers.begun).toHaveLength(begun);
+    await one.release(PRINCIPAL, userUuid());
+    // The idle workers are as old, so others take their place.
+    const fresh = await one.execute(PRINCIPAL, asked());
+    expect(fresh).toMatchObject({ status: 'OK' });
+    expect(fresh.workerId).not.toBe(workerId);
+    expect(workers.variables.get(fresh.id)).toEqual(VALUES);
+  });
+});
