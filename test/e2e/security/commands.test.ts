@@ -1,6 +1,6 @@
 /**
  * The agent's own tests of commands in a container that is a worker in all but its agent, under each runtime: odd
- * commands, and hostile ones that attack whatever is not theirs.
+ * commands, commands with input or a terminal, and hostile ones that attack whatever is not theirs.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,11 +16,18 @@ import { startWatched, type WatchedContainer } from '../../support/watchedContai
 
 /** Each test prints a line. The longest starts 148 commands. */
 const SILENCE_LIMIT_MS = 120_000;
-const RUN_TIMEOUT_MS = 400_000;
+const RUN_TIMEOUT_MS = 600_000;
 /** Enough for 128 commands at once, each with its reaper. */
 const LIMITS = { memoryMb: 1_500, diskMb: 256, cpus: 2, pids: 512 };
 /** The hostile ones first: they look for connections, which the others leave behind for a while. */
-const TESTS = ['hostile_commands', 'test_odd_commands', 'test_commands', 'test_command_processes'];
+const TESTS = [
+  'hostile_commands',
+  'test_odd_commands',
+  'test_commands',
+  'test_command_processes',
+  'test_command_input',
+  'test_terminals',
+];
 const docker = new Docker();
 const folder = mkdtempSync(join(tmpdir(), 'cellhouse-commands-'));
 const containers: WatchedContainer[] = [];

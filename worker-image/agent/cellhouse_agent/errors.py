@@ -9,6 +9,7 @@ from cellhouse_agent.contexts import TooManyContexts
 from cellhouse_agent.files.access import OtherWorker
 from cellhouse_agent.files.helper import FileRefused
 from cellhouse_agent.gateway_gate import StaleEpoch
+from cellhouse_agent.input_buffer import OutOfOrder
 from cellhouse_agent.restart_waiters import NoContext, NoKernel
 from cellhouse_agent.wire import JsonObject, MalformedMessage
 
@@ -39,6 +40,7 @@ ERRORS: dict[type[Exception], Callable[[Any], tuple[int, JsonObject]]] = {
     MalformedMessage: lambda error: (400, {"error": "bad_request", "message": str(error)}),
     NoContext: lambda _error: (404, {"error": "no_context"}),
     TooManyContexts: lambda _error: (429, {"error": "too_many_contexts"}),
+    OutOfOrder: lambda error: (422, {"error": "out_of_order", "accepted": error.accepted}),
     NoKernel: lambda _error: (503, {"error": "no_kernel"}),
     OtherWorker: lambda error: (409, {"error": error.reason}),
     FileRefused: lambda error: (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from cellhouse_agent.asking import Asking
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, dropped_bytes, utf8
 from cellhouse_agent.record import Record
@@ -51,6 +52,8 @@ class Execution(Record):
         # It says that threads or tasks still run in it, now that this code has ended.
         self.leaves_code = False
         self.reply: JsonObject | None = None
+        # None: its code may not ask.
+        self.asking: Asking | None = None
 
     def accept(self, channel: str, message: KernelMessage) -> None:
         """Take a message whose parent is this execution."""
@@ -73,6 +76,18 @@ class Execution(Record):
         elif message.msg_type in OUTPUT_TYPES:
             self.start()
             self._accept_output(message)
+        elif message.msg_type == "input_request" and self.asking:
+            self.start()
+            self._accept_question(message, self.asking)
+
+    def _accept_question(self, message: KernelMessage, asking: Asking) -> None:
+        """What the gateway is told counts as output. The answer comes in any case."""
+        try:
+            body = dump(asking.ask(message.content))
+        except MalformedMessage:
+            self.drop("malformed", message.size_bytes)
+            return
+        self.keep("cellhouse_input_request", body, len(body))
 
     def _accept_status(self, content: JsonObject) -> None:
         state = content.get("execution_state")

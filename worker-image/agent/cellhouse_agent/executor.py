@@ -12,10 +12,11 @@ from typing import NamedTuple
 from cellhouse_agent.commands.command import Command, NotBegun
 from cellhouse_agent.commands.commands import Commands
 from cellhouse_agent.commands.run import OrderCommand
-from cellhouse_agent.commands.spawner import Script
+from cellhouse_agent.commands.spawner import Script, Standard
 from cellhouse_agent.contexts import Contexts, MakeKernel, TooManyContexts
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.inputs import Inputs
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.lane import Lane
@@ -51,7 +52,7 @@ def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str
     raise TooManyContexts
 
 
-async def no_command(_script: Script, _stdout: int, _stderr: int) -> Command:
+async def no_command(_script: Script, _standard: Standard) -> Command:
     """Of a worker without commands."""
     raise NotBegun("This worker runs no commands")
 
@@ -79,7 +80,8 @@ class Executor:
         self._known = KnownRequests()
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
-        parts = LaneParts(writer, Trees(usage), home, self._ended, self._quiet_kernels)
+        self.inputs = Inputs()
+        parts = LaneParts(writer, Trees(usage), home, self._ended, self._quiet_kernels, self.inputs)
         self._default = Lane(parts)
         self.contexts = Contexts(parts, makers.kernel)
         self.commands = Commands(parts, makers.command)
@@ -120,6 +122,8 @@ class Executor:
             (lane or self._default).refuse(request)
             return
         self._lane_of[msg_id] = lane
+        if request.takes_input:
+            self.inputs.begin(msg_id)
         lane.submit(request)
 
     def _lane_for(self, request: ExecuteRequest) -> Lane | Commands | None:
@@ -191,6 +195,7 @@ class Executor:
     def _ended(self, msg_id: str) -> None:
         """The last frame of this request has just been written."""
         self._lane_of.pop(msg_id, None)
+        self.inputs.end(msg_id)
         self._known.ended(msg_id, self._buffer.last_seq)
 
     def _quiet_kernels(self) -> frozenset[int | None]:

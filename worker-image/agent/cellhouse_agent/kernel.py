@@ -189,7 +189,12 @@ class Kernel:
             self._link.send("", "variables_request", variables_content(self._variables))
 
     def execute(
-        self, msg_id: str, code: str, end_key: str = "", surroundings: Surroundings | None = None
+        self,
+        msg_id: str,
+        code: str,
+        end_key: str = "",
+        surroundings: Surroundings | None = None,
+        may_ask: bool = False,
     ) -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
         content: JsonObject = {
@@ -197,7 +202,7 @@ class Kernel:
             "silent": False,
             "store_history": True,
             "user_expressions": {},
-            "allow_stdin": False,
+            "allow_stdin": may_ask,
             "stop_on_error": False,
         }
         metadata: JsonObject = {"end_key": end_key}
@@ -205,6 +210,16 @@ class Kernel:
             metadata["surroundings"] = surroundings.for_kernel()
         if self._link:
             self._link.send(msg_id, "execute_request", content, metadata)
+
+    def answer(self, msg_id: str, content: JsonObject) -> None:
+        """Answer a question of this code."""
+        if self._link:
+            self._link.send(msg_id, "input_reply", content)
+
+    def when_sent(self, then: Callable[[], None]) -> None:
+        """Call this once the kernel's socket has everything that was sent, now or later. Only the latest is called."""
+        if self._link:
+            self._link.when_sent(then)
 
     def interrupt(self) -> None:
         """SIGINT to the kernel."""

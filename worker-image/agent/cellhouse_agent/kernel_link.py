@@ -62,6 +62,7 @@ class KernelLink:
         self._answered = asyncio.Event()
         self._unsent: deque[bytes] = deque()
         self._sent_number = 0
+        self._when_sent: Callable[[], None] | None = None
         self.malformed_messages = 0
         self._loop.add_reader(link, self._read)
 
@@ -82,6 +83,17 @@ class KernelLink:
             self._sent_number = number
         self._write()
 
+    def when_sent(self, then: Callable[[], None]) -> None:
+        """Call this once nothing waits here any more, now or later. Only the latest is called."""
+        self._when_sent = then
+        if not self._unsent:
+            self._tell_sent()
+
+    def _tell_sent(self) -> None:
+        then, self._when_sent = self._when_sent, None
+        if then:
+            then()
+
     def _write(self) -> None:
         try:
             while self._unsent:
@@ -94,6 +106,7 @@ class KernelLink:
             # The kernel is gone; `_read_packet` reports that.
             self._unsent.clear()
         self._loop.remove_writer(self._link)
+        self._tell_sent()
 
     def drain_rest(self) -> None:
         """Read what is left after the kernel and all its children have ended."""

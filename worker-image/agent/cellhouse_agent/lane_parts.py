@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.inputs import Inputs
 from cellhouse_agent.trees import Trees
 
 
@@ -22,3 +23,4 @@ class LaneParts:
     ended: Callable[[str], None]
     # The processes of the kernels that run no code.
     quiet_kernels: Callable[[], frozenset[int | None]]
+    inputs: Inputs

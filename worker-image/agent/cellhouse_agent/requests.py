@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from cellhouse_agent.variables import checked_variables
 from cellhouse_agent.wire import Json, JsonObject, MalformedMessage, load_object
@@ -17,6 +17,8 @@ MAX_LIMIT_MS = 86_400_000
 MAX_EPOCH = 2**53
 # Linux accepts no longer path.
 MAX_PATH_BYTES = 4_095
+# Linux stores no more.
+MAX_TERMINAL_SIDE = 65_535
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Context:
 
     id: str
     working_directory: str | None
+
+
+class TerminalSize(NamedTuple):
+    """In characters."""
+
+    columns: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,10 @@ class Surroundings:
 class Command(Surroundings):
     """Code for a shell."""
 
+    has_input: bool = False
+    # None: its input and outputs are pipes.
+    terminal: TerminalSize | None = None
+
 
 @dataclass(frozen=True)
 class ExecuteRequest:
@@ -61,6 +74,13 @@ class ExecuteRequest:
     command: Command | None = None
     # Of code for a kernel. None: it asks for none.
     surroundings: Surroundings | None = None
+    # Whether somebody can answer when its code asks.
+    allows_asking: bool = False
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether there can be input for it."""
+        return self.command.has_input if self.command else self.allows_asking
 
 
 @dataclass(frozen=True)
@@ -94,6 +114,14 @@ def context_of(value_id: Json, directory: Json) -> Context:
     return Context(identifier(value_id, "context_id"), _directory(directory))
 
 
+def size_of(fields: JsonObject) -> TerminalSize:
+    """The size of a terminal; raises MalformedMessage."""
+    columns, rows = (
+        whole_number(fields.get(name), name, 1, MAX_TERMINAL_SIDE) for name in ("columns", "rows")
+    )
+    return TerminalSize(columns, rows)
+
+
 def _directory(value: Json) -> str | None:
     if value is None:
         return None
@@ -123,7 +151,8 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
     header = _child(frame, "header")
     if frame.get("channel") != "shell" or header.get("msg_type") != "execute_request":
         return None
-    code = _child(frame, "content").get("code")
+    content = _child(frame, "content")
+    code = content.get("code")
     if not isinstance(code, str):
         raise MalformedMessage("content.code must be text")
     limits = _child(_child(frame, "metadata"), "cellhouse")
@@ -142,6 +171,7 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         context=_context(limits),
         command=_command(limits),
         surroundings=_surroundings(limits),
+        allows_asking=content.get("allow_stdin") is True,
     )
 
 
@@ -158,7 +188,9 @@ def _command(metadata: JsonObject) -> Command | None:
         return None
     if language != "bash" or metadata.get("context") is not None:
         raise MalformedMessage("language must be python, or bash without a context")
-    return Command(*_environment_and_directory(metadata))
+    terminal = None if metadata.get("pty") is None else size_of(_child(metadata, "pty"))
+    has_input = terminal is not None or metadata.get("stdin") is True
+    return Command(*_environment_and_directory(metadata), has_input, terminal)
 
 
 def _surroundings(metadata: JsonObject) -> Surroundings | None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cellhouse_agent.asking import Asking
 from cellhouse_agent.ending import Ending, end_execution
 from cellhouse_agent.execution import Execution
 from cellhouse_agent.home_watch import HomeWatch
@@ -52,8 +53,11 @@ class Turn:
         self._execution = Execution(request, parts.writer, loop.time)
         if parts.home:
             self._look = parts.home.begin(parts.quiet_kernels() | {kernel.process_id})
+        if buffer := parts.inputs.of(request.msg_id):
+            self._execution.asking = Asking(buffer, kernel, request.msg_id)
+        may_ask = self._execution.asking is not None
         end_key = self._execution.end_key
-        kernel.execute(request.msg_id, request.code, end_key, request.surroundings)
+        kernel.execute(request.msg_id, request.code, end_key, request.surroundings, may_ask)
         self._running = Supervision(
             kernel,
             self._execution,

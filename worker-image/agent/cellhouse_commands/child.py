@@ -38,7 +38,11 @@ def become_command(order: int, stdin: int, stdout: int, stderr: int) -> NoReturn
             yield_to_agent()
             give_up_privileges(KERNEL_UID)
             forbid_watching()
-        _execute(read_order(ORDER))
+        content = read_order(ORDER)
+        if terminal := content.get("terminal"):
+            with _step("terminal"):
+                _take_terminal(**terminal)
+        _execute(content)
     except _Failed:
         os._exit(NOT_BEGUN)
     finally:
@@ -55,6 +59,12 @@ def _execute(content: dict[str, object]) -> None:
         variables = {_bytes(name): _bytes(value) for name, value in environment.items()}
         # Executing it closes the order, and makes the process dumpable.
         os.execve(_bytes(argv[0]), [_bytes(word) for word in argv], variables)
+
+
+def _take_terminal(columns: int, rows: int) -> None:
+    from cellhouse_commands.terminal import open_terminal
+
+    open_terminal(columns, rows)
 
 
 def _own_use() -> dict[str, float]:

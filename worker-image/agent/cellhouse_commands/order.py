@@ -1,7 +1,8 @@
 """What a command is to run, and what becomes of that: a file in memory, shared by the agent and the command's process.
 
-The agent writes an order, as a JSON object: {"argv": [...], "environment": {...}, "directory": "/home/user"}. The
-command's process reads it, and puts one of these in its place before it executes the program:
+The agent writes an order, as a JSON object: {"argv": [...], "environment": {...}, "directory": "/home/user",
+"terminal": {"columns": 80, "rows": 24} or null}. The command's process reads it, and puts one of these in its place
+before it executes the program:
 
     {"begun": {"cpu_ms": 1.5, "max_rss_bytes": 9000000}}   it does so now; what it has used itself until then
     {"failed": {"step": "enter", "errno": 2}}              it could not, and ends with NOT_BEGUN

@@ -10,20 +10,17 @@ import _thread
 import asyncio
 import contextvars
 import inspect
-import json
-import os
 import socket
-from collections import deque
-from datetime import UTC, datetime
 from typing import Any
 
 from tornado.ioloop import IOLoop
 from traitlets import Instance
 
+from cellhouse_kernel.asking import Asking
+from cellhouse_kernel.inbox import ANSWER_TYPE, Inbox, Message
 from cellhouse_kernel.interrupts import Interrupts
 from cellhouse_kernel.link import Channel
 from cellhouse_kernel.outbox import pack_message
-from cellhouse_kernel.packets import MAX_PACKET_BYTES, PACKET_HEAD, unpack_parts
 from cellhouse_kernel.packing import pack
 from cellhouse_kernel.run_cells import CellKernel
 from cellhouse_kernel.surroundings import (
@@ -33,10 +30,6 @@ from cellhouse_kernel.surroundings import (
     set_variables,
 )
 
-Message = dict[str, Any]
-
-# Made before any user code runs, which may replace json.loads.
-_decode = json.JSONDecoder().decode
 # Taken before any user code runs, which may replace them.
 _count_threads, _all_tasks = _thread._count, asyncio.all_tasks
 IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s,"leaves_code":%s}'
@@ -50,8 +43,8 @@ class LinkKernel(CellKernel):
 
     def start(self) -> None:
         """Begin to serve. Called once, before the event loop runs."""
-        self._fragments: list[bytes] = []
-        self._requests: deque[Message] = deque()
+        self._inbox = Inbox(self.link)
+        self.asking = Asking(self.link, self._inbox, self.shell_channel.outbox)
         self._own_threads = _count_threads()
         self._had_other_code = False
         # What the request has asked for around its code.
@@ -71,30 +64,21 @@ class LinkKernel(CellKernel):
         self._publish_status("starting", "shell")
 
     def _receive(self) -> None:
-        """Take a packet; the last packet of a request completes it."""
-        packet = self.link.recv(PACKET_HEAD.size + MAX_PACKET_BYTES, socket.MSG_DONTWAIT)
-        if not packet:
-            # The agent has ended, so the worker ends, too.
-            os._exit(0)
-        _, _, _, has_more = PACKET_HEAD.unpack_from(packet)
-        self._fragments.append(packet[PACKET_HEAD.size :])
-        if not has_more:
-            request = read_request(b"".join(self._fragments))
-            self._fragments = []
-            self._requests.append(request)
-            if not self._is_serving:
-                # The request begins here, not in the loop's next turn.
-                self._serving = asyncio.Task(
-                    self._serve(), loop=self._loop, context=self._context, eager_start=True
-                )
+        """Take a packet. If it completes a request, that begins."""
+        self._inbox.receive()
+        if self._inbox.has_messages and not self._is_serving:
+            # The request begins here, not in the loop's next turn.
+            self._serving = asyncio.Task(
+                self._serve(), loop=self._loop, context=self._context, eager_start=True
+            )
 
     async def _serve(self) -> None:
         """Handle the waiting requests in order."""
         self._is_serving = True
         try:
-            while self._requests:
+            while self._inbox.has_messages:
                 try:
-                    await self.dispatch_shell(self._requests.popleft())
+                    await self.dispatch_shell(self._inbox.take_first())
                 except Exception:
                     self.log.exception("a request failed")
         finally:
@@ -110,6 +94,9 @@ class LinkKernel(CellKernel):
 
     async def dispatch_shell(self, msg: Message) -> None:
         """Have a request handled, between its `busy` and its `idle`."""
+        if msg["msg_type"] == ANSWER_TYPE:
+            # The code that asked did not wait for it.
+            return
         if msg["msg_type"] == "variables_request":
             set_variables(msg["content"]["variables"])
             return
@@ -157,6 +144,8 @@ class LinkKernel(CellKernel):
             outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         else:
             outbox.flush()
+        if content.get("allow_stdin", False):
+            self.asking.begin(parent["msg_id"])
         try:
             if self._surroundings:
                 self._surroundings.put_on()
@@ -171,6 +160,7 @@ class LinkKernel(CellKernel):
             reply = shell.tell_not_started(error)
         finally:
             self.interrupts.end_code()
+            self.asking.end()
         message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))
         outbox.add_message(message, can_wait=True)
 
@@ -197,25 +187,3 @@ class LinkKernel(CellKernel):
             outbox.hold(message)
         else:
             outbox.add_message(message)
-
-
-def read_request(data: bytes) -> Message:
-    """A request in ipykernel's form. It is well-formed, since the agent made it."""
-    channel, msg_type, msg_id, metadata, content, *buffers = unpack_parts(data)[0]
-    header = {
-        "msg_id": msg_id.decode("utf-8", "surrogatepass"),
-        "msg_type": msg_type.decode(),
-        "username": "cellhouse",
-        "session": "",
-        "date": datetime.now(UTC),
-        "version": "5.3",
-    }
-    return {
-        "header": header,
-        "msg_id": header["msg_id"],
-        "msg_type": header["msg_type"],
-        "parent_header": {},
-        "metadata": _decode(metadata.decode()),
-        "content": _decode(content.decode()),
-        "buffers": [memoryview(buffer) for buffer in buffers],
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import Any, NoReturn
+from typing import Any
 
 from IPython.core import page
 from IPython.core.error import StdinNotImplementedError
@@ -83,13 +83,20 @@ class Kernel(LinkKernel):
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Any:
         return self.interrupts.awaiting(future)
 
-    def raw_input(self, prompt: str = "") -> NoReturn:
-        """`input()`: nobody can answer."""
-        raise StdinNotImplementedError("input() was called, and nobody can answer here")
+    def raw_input(self, prompt: Any = "") -> str:
+        """`input()`."""
+        return self._ask("input", str(prompt), False)
 
-    def getpass(self, prompt: str = "", stream: Any = None) -> NoReturn:
-        """`getpass.getpass()`: nobody can answer."""
-        raise StdinNotImplementedError("getpass() was called, and nobody can answer here")
+    def getpass(self, prompt: str = "Password: ", stream: Any = None) -> str:
+        """`getpass.getpass()`."""
+        return self._ask("getpass", str(prompt), True)
+
+    def _ask(self, name: str, prompt: str, is_password: bool) -> str:
+        if not self.asking.is_possible:
+            raise StdinNotImplementedError(f"{name}() was called, and nobody can answer here")
+        # What was printed comes before the question.
+        self._stdout.flush()
+        return self.asking.ask(prompt, is_password)
 
 
 def bounded(reply: dict[str, Any]) -> dict[str, Any]:

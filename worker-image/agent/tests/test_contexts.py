@@ -95,7 +95,7 @@ class ContextsTest(WithExecutor, Socket):
                 await self.reply(f"{name} {turn}")
                 self.assertEqual(self.text(f"{name} {turn}"), f"{turn + 1}\n")
         status, health = await self.ask("GET", "/health")
-        self.assertEqual((status, health["features"][0]), (200, "contexts"))
+        self.assertEqual((status, "contexts" in health["features"]), (200, True))
         expected = [{"id": name, "kernel": "idle", "kernel_generation": 1} for name in NAMES]
         self.assertEqual(health["contexts"], expected)
 

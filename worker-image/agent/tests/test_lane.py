@@ -8,6 +8,7 @@ from typing import Any
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
+from cellhouse_agent.inputs import Inputs
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS, Lane
 from cellhouse_agent.lane_parts import LaneParts
@@ -48,7 +49,7 @@ class LaneTest(Frames):
         self.launcher.start()
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
         trees = Trees(find_usage())
-        parts = LaneParts(writer, trees, self.home, self.ended.append, self.quiet_kernels)
+        parts = LaneParts(writer, trees, self.home, self.ended.append, self.quiet_kernels, Inputs())
         self.lanes = [Lane(parts), Lane(parts)]
         self.left, self.right = self.lanes
         self.kernels = [Kernel(self.launcher, 16_777_216, lane.on_message) for lane in self.lanes]

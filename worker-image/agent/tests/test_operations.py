@@ -1,13 +1,16 @@
 """Operations as a gateway asks for them, over a socket, with a real kernel: run as root in the worker image."""
 
 import asyncio
+import base64
 import os
 import tempfile
 import unittest
+from dataclasses import replace
 from typing import Any
 
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.gateway_gate import GatewayGate
+from cellhouse_agent.operations.input import MAX_PART_BYTES
 from cellhouse_agent.operations.remembered_answers import MAX_REMEMBERED, RememberedAnswers
 from cellhouse_agent.operations.table import OPERATIONS
 from cellhouse_agent.server import serve
@@ -42,7 +45,7 @@ class OperationsTest(WithExecutor, Socket):
                     "status": "ok",
                     "boot_id": "boot",
                     "kernel": "idle",
-                    "features": ["contexts", "commands", "surroundings"],
+                    "features": ["contexts", "commands", "surroundings", "input", "terminal"],
                     "contexts": [],
                 },
             ),
@@ -86,9 +89,9 @@ class OperationsTest(WithExecutor, Socket):
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
             for request_id in ("", 1, "x" * 129, ["r"]):
                 with self.subTest(name, request_id=request_id):
-                    status, answer = await self.call(
-                        name, msg_id="1", variables={}, context_id="1", request_id=request_id
-                    )
+                    fields = {"msg_id": "1", "variables": {}, "context_id": "1"}
+                    size = {"columns": 80, "rows": 24, "offset": 0}
+                    status, answer = await self.call(name, **fields, **size, request_id=request_id)
                     self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
                     self.assertIn("request_id", answer["message"])
         self.assertEqual(self.executor.generation, 1)
@@ -111,6 +114,42 @@ class OperationsTest(WithExecutor, Socket):
         )
         report = (await self.reply("1"))["metadata"]["cellhouse"]
         self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+
+    async def test_input_says_what_was_taken(self) -> None:
+        self.executor.submit(replace(request("1", "print(input())"), allows_asking=True))
+        part = {"msg_id": "1", "offset": 0, "base64": "YWJj"}
+        taken = (200, {"known": True, "accepted": 3, "closed": False})
+        self.assertEqual(await self.call("input", **part, request_id="r"), taken)
+        self.assertEqual(await self.call("input", **part, request_id="r"), taken)
+        ahead = await self.call("input", **{**part, "offset": 4})
+        self.assertEqual(ahead, (422, {"error": "out_of_order", "accepted": 3}))
+        status, _ = await self.call("input", msg_id="1", offset=3, close=True)
+        self.assertEqual(status, 200)
+        await self.reply("1")
+        unknown = (200, {"known": False, "accepted": 0, "closed": False})
+        self.assertEqual(await self.call("input", **part), unknown)
+        resized = await self.call("resize", msg_id="1", columns=80, rows=24)
+        self.assertEqual(resized, (200, {"known": False}))
+
+    async def test_malformed_input_is_refused(self) -> None:
+        part = {"msg_id": "1", "offset": 0, "base64": "", "columns": 80, "rows": 24}
+        long = base64.b64encode(bytes(MAX_PART_BYTES + 1)).decode()
+        malformed: list[tuple[str, str, Any]] = [
+            *(("input", "offset", value) for value in (None, -1, 1.5, "0", True)),
+            *(("input", "base64", value) for value in (None, 1, "a", "a===", "é", long)),
+            *(("input", "close", value) for value in (None, 1, "true")),
+            *(
+                ("resize", name, value)
+                for name in ("columns", "rows")
+                for value in (None, 0, 65_536)
+            ),
+            *((name, "msg_id", value) for name in ("input", "resize") for value in (None, "", 5)),
+        ]
+        for name, field, value in malformed:
+            with self.subTest(name, field=field, value=str(value)[:10]):
+                status, answer = await self.call(name, **{**part, field: value})
+                self.assertEqual((status, answer["error"]), (400, BAD_REQUEST))
+                self.assertIn(field, answer["message"])
 
     async def test_variables_are_an_object_of_text(self) -> None:
         malformed: list[Any] = [None, [], {"A": 1}, {"A=": "secret"}, {"A": "secret\0"}]

@@ -13,6 +13,7 @@ from cellhouse_agent.requests import (
     Context,
     ExecuteRequest,
     Surroundings,
+    TerminalSize,
     parse_frame,
 )
 from cellhouse_agent.wire import MalformedMessage
@@ -64,8 +65,24 @@ class ParseFrameTest(unittest.TestCase):
         frame = parse_frame(changed("metadata.cellhouse", {**limits, **found}))
         assert isinstance(frame, ExecuteRequest)
         self.assertEqual(frame.command, Command({"A": "1"}, "/tmp"))
+        self.assertFalse(frame.takes_input)
         python = parse_frame(changed("metadata.cellhouse.language", "python"))
         self.assertEqual(python, parse_frame(json.dumps(EXECUTE)))
+
+    def test_takes_input_only_if_asked_to(self) -> None:
+        limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
+        for fields, terminal in (
+            ({"stdin": True}, None),
+            ({"pty": {"columns": 80, "rows": 24}}, TerminalSize(80, 24)),
+        ):
+            frame = parse_frame(changed("metadata.cellhouse", {**limits, **fields}))
+            assert isinstance(frame, ExecuteRequest) and frame.command
+            self.assertTrue(frame.takes_input)
+            self.assertEqual(frame.command.terminal, terminal)
+        for value, takes_input in ((True, True), (False, False), (1, False)):
+            frame = parse_frame(changed("content.allow_stdin", value))
+            assert isinstance(frame, ExecuteRequest)
+            self.assertEqual(frame.takes_input, takes_input)
 
     def test_takes_surroundings_of_code_for_a_kernel(self) -> None:
         limits = EXECUTE["metadata"]["cellhouse"]
@@ -97,6 +114,10 @@ class ParseFrameTest(unittest.TestCase):
             {"language": "perl"},
             {"language": None},
             {"context": {"id": "c"}},
+            {"pty": True},
+            {"pty": {"columns": 80}},
+            {"pty": {"columns": 80, "rows": 0}},
+            {"pty": {"columns": 65_536, "rows": 24}},
         ]
         limits = {**EXECUTE["metadata"]["cellhouse"], "language": "bash"}
         for fields in malformed:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 
+from cellhouse_agent.commands.foreground import beside_leader, foreground_of
 from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.reaper import NoChild, PastUse, Reaper
@@ -17,7 +18,12 @@ from cellhouse_commands.order import Content, read_order
 
 # Between the note of its own size and the execution of the program, a process becomes this much larger at most.
 SIZE_MARGIN_BYTES = 1_048_576
-DOING = {"prepare": "become a command", "enter": "enter the folder", "execute": "execute the code"}
+DOING = {
+    "prepare": "become a command",
+    "terminal": "open a terminal",
+    "enter": "enter the folder",
+    "execute": "execute the code",
+}
 
 
 class NotBegun(Exception):
@@ -31,8 +37,9 @@ class NotTaken(NotBegun):
 class Command:
     """Owns the order, and the agent's end of the reaper's socket."""
 
-    def __init__(self, order: int, control: socket.socket) -> None:
+    def __init__(self, order: int, control: socket.socket, has_terminal: bool = False) -> None:
         self._order = order
+        self._has_terminal = has_terminal
         self.reaper = Reaper(None, control)
         self._pid = 0
         self._start: int | None = None
@@ -59,9 +66,21 @@ class Command:
         return self.reaper.exit_code
 
     def interrupt(self) -> None:
-        """SIGINT to its process group, even if that is stopped. A program can ignore it."""
+        """SIGINT to its process group, even if that is stopped. A program can ignore it.
+
+        With a terminal, also to the group in the foreground.
+        """
+        others = beside_leader(self._pid, self.reaper.look_below()) if self._has_terminal else {}
         for number in (signal.SIGINT, signal.SIGCONT):
             self._signal(number)
+            for pid, start in others.items():
+                send_signal(pid, start, number)
+
+    def tell_resized(self) -> None:
+        """SIGWINCH to whoever looks at its terminal, where the system does not send that itself (gVisor)."""
+        if foreground_of(self._pid) is None and not self.reaper.has_exited:
+            for pid, start in self.reaper.look_below().items():
+                send_signal(pid, start, signal.SIGWINCH)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.reaper.has_exited or not self._pid:

@@ -9,7 +9,7 @@ from cellhouse_agent.commands.run import CommandRun, OrderCommand
 from cellhouse_agent.commands.spawner import Script
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.lane_parts import LaneParts
-from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.requests import ExecuteRequest, TerminalSize
 
 # Far more than the gateway's settings allow.
 MAX_COMMANDS = 128
@@ -52,6 +52,12 @@ class Commands:
                 self._queue.remove(queued)
                 queued.end_unstarted()
                 return
+
+    def resize(self, msg_id: str, size: TerminalSize) -> bool:
+        """Change the size of a command's terminal; false if there is none."""
+        queued = {run.request.msg_id: run for run in self._queue}
+        run = self._running.get(msg_id) or queued.get(msg_id)
+        return run is not None and run.resize(size)
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """Set these in the environment of every command that begins later."""

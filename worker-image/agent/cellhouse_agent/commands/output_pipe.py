@@ -19,19 +19,79 @@ MAX_CHARACTER_BYTES = 4
 type Take = Callable[[bytes, bool], None]
 
 
-class OutputPipe:
-    """A pipe that a command writes into. The agent always reads on, so nobody waits for it.
+class OutputReader:
+    """Reads what a command writes. The agent always reads on, so nobody waits for it.
 
     The end of text whose last character is not complete yet, at most three bytes, comes with the next bytes.
     """
 
-    def __init__(self, take: Take) -> None:
-        """Raises OSError."""
+    def __init__(self, reading: int, take: Take) -> None:
+        """It owns `reading`, and does not block."""
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._held = b""
-        self._reading, self._writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._reading, False)
+        self._reading = reading
+        os.set_blocking(reading, False)
+
+    def begin(self) -> None:
+        """Read, now and later."""
+        self._loop.add_reader(self._reading, self._read)
+
+    def read_rest(self) -> None:
+        """Read all that was written before now, and no more: another command may have the pipe, too."""
+        size = self._size()
+        while size > 0 and self._reading >= 0 and (count := self._read()) > 0:
+            size -= count
+        self._tell()
+        if self._held:
+            self._take(self._held, False)
+            self._held = b""
+
+    def _tell(self) -> None:
+        """Hook: hand on what was gathered."""
+
+    def close(self) -> None:
+        """Read no more. Whoever still writes gets SIGPIPE or EPIPE."""
+        if self._reading >= 0:
+            self._loop.remove_reader(self._reading)
+            os.close(self._reading)
+            self._reading = -1
+
+    def _size(self) -> int:
+        """The most that can be there."""
+        try:
+            return fcntl.fcntl(self._reading, fcntl.F_GETPIPE_SZ) if self._reading >= 0 else 0
+        except OSError:
+            return MAX_PIPE_BYTES
+
+    def _read(self) -> int:
+        """Take what is there, up to READ_BYTES; returns how much."""
+        try:
+            data = os.read(self._reading, READ_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # Nobody has the terminal open.
+            data = b""
+        if not data:
+            self.close()
+            return 0
+        self._hand_on(data)
+        return len(data)
+
+    def _hand_on(self, data: bytes) -> None:
+        whole, self._held = split_incomplete(self._held + data)
+        if whole:
+            self._take(whole, _is_text(whole))
+
+
+class OutputPipe(OutputReader):
+    """A pipe that a command writes into."""
+
+    def __init__(self, take: Take) -> None:
+        """Raises OSError."""
+        reading, self._writing = os.pipe2(os.O_CLOEXEC)
+        super().__init__(reading, take)
         # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout. gVisor cannot change the
         # mode of a pipe: there user code can use only the descriptor.
         with suppress(PermissionError):
@@ -45,50 +105,17 @@ class OutputPipe:
     def begin(self) -> None:
         """The command has its end: close it here, and read."""
         self._close_writing()
-        self._loop.add_reader(self._reading, self._read)
-
-    def read_rest(self) -> None:
-        """Read all that was written before now, and no more: another command may have the pipe, too."""
-        size = self._size()
-        while size > 0 and self._reading >= 0 and (count := self._read()) > 0:
-            size -= count
-        if self._held:
-            self._take(self._held, False)
-            self._held = b""
+        super().begin()
 
     def close(self) -> None:
-        """Read no more. Whoever still writes gets SIGPIPE or EPIPE."""
+        """See OutputReader."""
         self._close_writing()
-        if self._reading >= 0:
-            self._loop.remove_reader(self._reading)
-            os.close(self._reading)
-            self._reading = -1
+        super().close()
 
     def _close_writing(self) -> None:
         if self._writing >= 0:
             os.close(self._writing)
             self._writing = -1
-
-    def _size(self) -> int:
-        """The most that can be in the pipe."""
-        try:
-            return fcntl.fcntl(self._reading, fcntl.F_GETPIPE_SZ) if self._reading >= 0 else 0
-        except OSError:
-            return MAX_PIPE_BYTES
-
-    def _read(self) -> int:
-        """Take what is there, up to READ_BYTES; returns how much."""
-        try:
-            data = os.read(self._reading, READ_BYTES)
-        except BlockingIOError:
-            return 0
-        if not data:
-            self.close()
-            return 0
-        whole, self._held = split_incomplete(self._held + data)
-        if whole:
-            self._take(whole, _is_text(whole))
-        return len(data)
 
 
 def split_incomplete(data: bytes) -> tuple[bytes, bytes]:

@@ -39,8 +39,8 @@ def ended_command(command: Command, finished_at: float, was_oom: bool, peak_byte
         return not_begun(error, finished_at)
     code = command.exit_code
     if code is None:
-        reply = made_reply("CommandLost", "The worker lost sight of the command, and ended it")
-        return Ended(reply, finished_at)
+        lost = made_reply("CommandLost", "The worker lost sight of the command, and ended it")
+        return Ended(lost, finished_at)
     reply: JsonObject = {"status": "ok", "execution_count": None}
     if was_oom:
         reply = made_reply("OutOfMemory", "The memory limit was reached; the command was killed")

@@ -11,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from functools import partial
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from cellhouse_agent.commands.command import Command, NotBegun
-from cellhouse_agent.commands.output_pipe import OutputPipe
 from cellhouse_agent.commands.report import Ended, ended_command, not_begun
-from cellhouse_agent.commands.spawner import Script
+from cellhouse_agent.commands.spawner import Script, Standard
+from cellhouse_agent.commands.streams import Pipes, Streams
 from cellhouse_agent.ending import INTERRUPTED
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.look import Look
 from cellhouse_agent.record import Record
-from cellhouse_agent.requests import ExecuteRequest
+from cellhouse_agent.requests import ExecuteRequest, TerminalSize
 from cellhouse_agent.tree_meter import TreeMeter
 from cellhouse_agent.turn import SHORT_SECONDS
 from cellhouse_agent.usage_sampler import PeakSampler
 from cellhouse_agent.wire import JsonObject
 
-# Has a command made, with these descriptors for its output. Raises NotBegun.
-type OrderCommand = Callable[[Script, int, int], Awaitable[Command]]
+if TYPE_CHECKING:
+    from cellhouse_agent.commands.terminal import Terminal
+
+# Has a command made, with these descriptors. Raises NotBegun.
+type OrderCommand = Callable[[Script, Standard], Awaitable[Command]]
 
 
 class CommandRun:
@@ -42,9 +45,25 @@ class CommandRun:
         self._record = Record(request, parts.writer)
         self._outcome = "finished"
         self.is_interrupted = False
+        # While it runs.
+        self._command: Command | None = None
         # While it has its grace time.
         self._ending: Command | None = None
         self._changed = asyncio.Event()
+        # The one asked for, or the latest one set.
+        self._size = request.command.terminal if request.command else None
+        self._terminal: Terminal | None = None
+
+    def resize(self, size: TerminalSize) -> bool:
+        """Change the size of its terminal, also before it begins; false if it has none."""
+        if not self._size:
+            return False
+        self._size = size
+        if self._terminal:
+            self._terminal.resize(size)
+        if self._terminal and self._command:
+            self._command.tell_resized()
+        return True
 
     def interrupt(self) -> None:
         """Interrupt it as soon as possible."""
@@ -63,51 +82,65 @@ class CommandRun:
         home = self._parts.home
         look = home.begin(self._parts.quiet_kernels()) if home else None
         deadline = self._loop.time() + self.request.timeout_ms / 1000
-        with ExitStack() as open_pipes:
-            try:
-                pipes = [self._pipe(name, open_pipes) for name in ("stdout", "stderr")]
-                command = await order(script, *(pipe.writing for pipe in pipes))
-            except (NotBegun, OSError) as error:
-                ended = not_begun(error, time.time() * 1000)
-            else:
-                ended = await self._supervise(command, pipes, deadline)
-            files = await self._files(look)
-        self._write(ended, files)
+        try:
+            streams = self._streams()
+        except OSError as error:
+            ended = not_begun(error, time.time() * 1000)
+        else:
+            with closing(streams):
+                ended = await self._run(
+                    order, script._replace(terminal=self._size), streams, deadline
+                )
+        self._terminal = None
+        self._write(ended, await self._files(look))
 
-    def _pipe(self, name: str, open_pipes: ExitStack) -> OutputPipe:
+    def _streams(self) -> Streams:
         """Raises OSError."""
-        pipe = OutputPipe(partial(self._take, name))
-        open_pipes.callback(pipe.close)
-        return pipe
+        buffer = self._parts.inputs.of(self.request.msg_id)
+        if not self._size or not buffer:
+            return Pipes(self._take, buffer)
+        # Few commands have one.
+        from cellhouse_agent.commands.terminal import Terminal
+
+        self._terminal = Terminal(self._take, buffer)
+        return self._terminal
+
+    async def _run(
+        self, order: OrderCommand, script: Script, streams: Streams, deadline: float
+    ) -> Ended:
+        try:
+            command = await order(script, streams.given)
+        except (NotBegun, OSError) as error:
+            return not_begun(error, time.time() * 1000)
+        return await self._supervise(command, streams, deadline)
 
     def _take(self, name: str, data: bytes, is_text: bool) -> None:
         keep = self._record.keep_stream if is_text else self._record.keep_bytes
         keep(name, data)
 
-    async def _supervise(self, command: Command, pipes: list[OutputPipe], deadline: float) -> Ended:
+    async def _supervise(self, command: Command, streams: Streams, deadline: float) -> Ended:
         """From its begin until nothing of it is left."""
+        self._command = command
         meter = TreeMeter(command.pid, command.reaper, self._parts.trees)
         sampler = PeakSampler(meter, self._parts.trees)
         # One that is short is not worth a sample.
         attention = self._loop.call_later(SHORT_SECONDS, sampler.watch)
         try:
             self._record.start()
-            for pipe in pipes:
-                pipe.begin()
+            streams.begin()
             await self._wait_exited(command, deadline)
             is_killed = not command.reaper.has_exited
             finished_at = time.time() * 1000
             was_oom = not is_killed and self._was_out_of_memory(command.exit_code)
             await command.end()
-            for pipe in pipes:
-                pipe.read_rest()
+            streams.read_rest()
             finished_at = time.time() * 1000 if is_killed else finished_at
             return ended_command(command, finished_at, was_oom, sampler.peak_bytes)
         except asyncio.CancelledError:
             command.kill()
             raise
         finally:
-            self._ending = None
+            self._command = self._ending = None
             attention.cancel()
             sampler.unwatch()
             meter.close()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cellhouse_agent.commands.command import Command, NotBegun, NotTaken
 from cellhouse_agent.log import log_event
+from cellhouse_agent.requests import TerminalSize
 from cellhouse_agent.upkeep import keep_process
 from cellhouse_commands.order import Content, make_order
 from cellhouse_kernel.early_fork import Forked
@@ -31,6 +32,8 @@ MAX_ATTEMPTS = 3
 MAX_PACKET_BYTES = 16
 # Not empty: that would be the end.
 PACKET = b"order"
+# Every terminal on a screen of today understands what programs send to this one.
+TERMINAL_TYPE = "xterm-256color"
 SHELL = ("/bin/bash", "-c")
 # Linux accepts no longer argument: MAX_ARG_STRLEN, less the character that ends it.
 MAX_CODE_BYTES = 131_071
@@ -42,12 +45,24 @@ class Script(NamedTuple):
     code: str
     variables: dict[str, str]
     directory: str | None
+    terminal: TerminalSize | None = None
 
     def problem(self) -> str | None:
         """Why no program can be given such code."""
         if len(self.code.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
             return f"The code is longer than {MAX_CODE_BYTES} bytes"
         return "The code contains a NUL character" if "\0" in self.code else None
+
+
+class Standard(NamedTuple):
+    """The descriptors for a command's standard input, output and error, which stay the caller's.
+
+    With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/terminal.py).
+    """
+
+    input: int
+    output: int
+    error: int
 
 
 class Spawner:
@@ -63,26 +78,30 @@ class Spawner:
         self._under_way = asyncio.Semaphore(MAX_ORDERS_UNDER_WAY)
         self._upkeep = asyncio.create_task(keep_process(first, MODULE, self._serve))
 
-    async def order(self, script: Script, stdout: int, stderr: int) -> Command:
-        """Have a command made, with empty input and these outputs, which stay the caller's. Raises NotBegun."""
+    async def order(self, script: Script, standard: Standard) -> Command:
+        """Have a command made. Raises NotBegun."""
         if problem := script.problem():
             raise NotBegun(problem)
-        content = {
+        content: Content = {
             "argv": [*SHELL, script.code],
             "environment": {**self._environment, **script.variables},
             "directory": script.directory or HOME,
+            "terminal": None,
         }
+        if script.terminal:
+            content["environment"] = {"TERM": TERMINAL_TYPE, **content["environment"]}
+            content["terminal"] = script.terminal._asdict()
         async with self._under_way:
             for _ in range(MAX_ATTEMPTS):
                 try:
-                    return await self._attempt(content, stdout, stderr)
+                    return await self._attempt(content, standard)
                 except NotTaken as error:
                     log_event("order_not_taken", reason=str(error))
             raise NotBegun("No process could be made: whatever makes them has ended")
 
-    async def _attempt(self, content: Content, stdout: int, stderr: int) -> Command:
+    async def _attempt(self, content: Content, standard: Standard) -> Command:
         """Raises NotBegun and NotTaken."""
-        command = await self._ordered(content, stdout, stderr)
+        command = await self._ordered(content, standard)
         try:
             await self._made(command)
         except BaseException:
@@ -90,14 +109,14 @@ class Spawner:
             raise
         return command
 
-    async def _ordered(self, content: Content, stdout: int, stderr: int) -> Command:
+    async def _ordered(self, content: Content, standard: Standard) -> Command:
         """Give the order to a spawner that lives."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 while True:
                     await self._is_ready.wait()
                     try:
-                        return self._send(content, stdout, stderr)
+                        return self._send(content, standard)
                     except ConnectionError:
                         # It has just ended.
                         self._forget()
@@ -115,7 +134,7 @@ class Spawner:
             self._forget()
             await command.made()
 
-    def _send(self, content: Content, stdout: int, stderr: int) -> Command:
+    def _send(self, content: Content, standard: Standard) -> Command:
         """Raises OSError."""
         if not self._control:
             raise BrokenPipeError
@@ -125,13 +144,8 @@ class Spawner:
             control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             failing.enter_context(control)
             with theirs:
-                stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    given = [order, stdin, stdout, stderr, theirs.fileno()]
-                    socket.send_fds(self._control, [PACKET], given)
-                finally:
-                    os.close(stdin)
-            command = Command(order, control)
+                socket.send_fds(self._control, [PACKET], [order, *standard, theirs.fileno()])
+            command = Command(order, control, content["terminal"] is not None)
             failing.pop_all()
             return command
 

@@ -1,0 +1,37 @@
+"""Which processes of a terminal's session get what a keyboard or a window would send."""
+
+from __future__ import annotations
+
+from cellhouse_agent.process_table import stat_fields
+
+# Of /proc/<pid>/stat, counted as in process_table.py.
+GROUP_FIELD = 2
+SESSION_FIELD = 3
+FOREGROUND_FIELD = 5
+
+
+def foreground_of(leader: int) -> int | None:
+    """The group in the foreground; None if the leader has ended or, under gVisor, if the system does not tell."""
+    try:
+        group = int(stat_fields(str(leader))[FOREGROUND_FIELD])
+    except OSError:
+        return None
+    return group if group > 0 else None
+
+
+def beside_leader(leader: int, below: dict[int, int]) -> dict[int, int]:
+    """Of these processes, those in the foreground, unless the leader is there, too.
+
+    If nobody knows who is: all of the session that are in another group than the leader.
+    """
+    foreground = foreground_of(leader)
+    found = {}
+    for pid, start in below.items():
+        try:
+            fields = stat_fields(str(pid))
+        except OSError:
+            continue
+        group, session = int(fields[GROUP_FIELD]), int(fields[SESSION_FIELD])
+        if session == leader != group and foreground in (None, group):
+            found[pid] = start
+    return found

@@ -1,0 +1,35 @@
+"""A command's terminal: opened by the command's own process, as the user, and handed to the agent.
+
+Imported only when a command has one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+
+# <asm-generic/ioctls.h>. The module `termios` is not needed for anything else.
+TIOCSWINSZ = 0x5414
+# Not empty: that would be the end.
+PACKET = b"terminal"
+
+
+def open_terminal(columns: int, rows: int) -> None:
+    """Make a terminal that controls this session. Both its ends go over standard input, which is a socket.
+
+    The three standard descriptors are the terminal then. Raises OSError.
+    """
+    master, slave = os.openpty()
+    set_size(slave, columns, rows)
+    with socket.socket(fileno=0) as agent:
+        # With an end of its own, the agent can tell a terminal that nobody has open now from one that is over.
+        socket.send_fds(agent, [PACKET], [master, slave])
+    os.close(master)
+    os.login_tty(slave)
+
+
+def set_size(terminal: int, columns: int, rows: int) -> None:
+    """Set its size; the group in the foreground gets SIGWINCH if it is another one. Raises OSError."""
+    fcntl.ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

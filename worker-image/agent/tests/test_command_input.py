@@ -1,0 +1,180 @@
+"""Input of commands: each byte once, in order, and nothing waits for who does not read."""
+
+import hashlib
+import os
+import random
+from unittest import mock
+
+from cellhouse_agent.commands import commands
+from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES, OutOfOrder
+from cellhouse_agent.inputs import InputPart, Taken
+from cellhouse_agent.requests import Command
+
+from tests.with_commands import WithCommands, command
+from tests.with_input import Sender
+
+WITH_INPUT = Command({}, None, has_input=True)
+TEN_MEGABYTES = 10_000_000
+# Of code that reads for ever.
+SHORT = {"timeout_ms": 300, "grace_ms": 20_000}
+# Tries to read what another process has not read yet: by its descriptor's name, and by a copy of the descriptor.
+STEAL = """
+import ctypes, os, sys
+pid = int(sys.argv[1])
+def by_name():
+    return os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+def by_copy():
+    handle = os.pidfd_open(pid)
+    copy = ctypes.CDLL(None, use_errno=True).syscall(438, handle, 0, 0)
+    if copy < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return copy
+for how in (by_name, by_copy):
+    try:
+        os.close(how())
+        print(how.__name__, "opens it")
+    except OSError as error:
+        print(how.__name__, "refused")
+"""
+
+
+class CommandInput(WithCommands):
+    """Through a pipe."""
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        self.sender = Sender(self.executor)
+
+    async def begin(self, msg_id: str, code: str, **limits: int) -> None:
+        """Begin a command that takes input."""
+        self.executor.submit(command(msg_id, code, found=WITH_INPUT, **limits))
+
+    async def test_arrives_byte_for_byte_and_then_ends(self) -> None:
+        await self.begin("1", "cat; echo end")
+        await self.sender.send("1", bytes(range(256)))
+        await self.wrote("1", bytes(range(256)))
+        taken = await self.sender.send("1", b"more", is_last=True)
+        self.assertEqual(taken, Taken(True, 260, True))
+        report = await self.report("1")
+        self.assertEqual((report["exit_code"], report["outcome"]), (0, "finished"))
+        self.assertEqual(self.written("1"), bytes(range(256)) + b"moreend\n")
+
+    async def test_ten_megabytes_wait_for_a_reader_that_sleeps(self) -> None:
+        data = random.Random(1).randbytes(TEN_MEGABYTES)
+        await self.begin("1", "echo on; sleep 2; sha256sum; echo end")
+        await self.wrote("1", b"on")
+        held = 0
+        while not self.written("1").endswith(b"end\n") and held < len(data):
+            part = InputPart("1", held, data[held : held + 32_768], held + 32_768 >= len(data))
+            held = (await self.executor.inputs.take(part)).accepted
+            buffer = self.executor.inputs.of("1")
+            assert buffer
+            self.assertLessEqual(len(buffer.peek(2 * MAX_UNREAD_BYTES)), MAX_UNREAD_BYTES)
+        self.assertEqual((await self.report("1"))["exit_code"], 0)
+        digest = hashlib.sha256(data).hexdigest()
+        self.assertEqual(self.written("1").decode(), f"on\n{digest}  -\nend\n")
+
+    async def test_what_is_sent_again_is_read_once(self) -> None:
+        await self.begin("1", "cat")
+        inputs = self.executor.inputs
+        for _ in range(3):
+            self.assertEqual((await inputs.take(InputPart("1", 0, b"abc", False))).accepted, 3)
+        self.assertEqual((await inputs.take(InputPart("1", 1, b"bcde", False))).accepted, 5)
+        with self.assertRaises(OutOfOrder) as refused:
+            await inputs.take(InputPart("1", 6, b"g", False))
+        self.assertEqual(refused.exception.accepted, 5)
+        for _ in range(2):
+            taken = await inputs.take(InputPart("1", 5, b"f", True))
+            self.assertIn(taken, (Taken(True, 6, True), Taken(False, 0, False)))
+        await self.report("1")
+        self.assertEqual(self.written("1"), b"abcdef")
+
+    async def test_a_dialogue_of_lines(self) -> None:
+        await self.begin("1", "while read -r line; do echo got $line; done; echo end")
+        for line in (b"one", b"two", "漢".encode()):
+            await self.sender.send("1", line + b"\n")
+            await self.wrote("1", b"got " + line)
+        await self.sender.send("1", is_last=True)
+        await self.report("1")
+        self.assertEqual(self.written("1").decode(), "got one\ngot two\ngot 漢\nend\n")
+
+    async def test_a_dialogue_with_an_interpreter(self) -> None:
+        await self.begin("1", "exec python3 -i -q")
+        await self.sender.send("1", b"x = 20 + 1\nprint(2 * x, flush=True)\n")
+        await self.wrote("1", b"42\n")
+        await self.sender.send("1", b"raise SystemExit(x)\n")
+        self.assertEqual((await self.report("1"))["exit_code"], 21)
+
+    async def test_one_that_never_reads_ends_as_it_likes(self) -> None:
+        await self.begin("1", "sleep 0.5; exit 3")
+        await self.sender.send("1", b"x" * 1_000)
+        self.assertEqual((await self.report("1"))["exit_code"], 3)
+        self.assertEqual(await self.sender.send("1", b"late"), Taken(False, 0, False))
+
+    async def test_one_that_ends_before_it_has_read_all_drops_the_rest(self) -> None:
+        await self.begin("1", "head -c 3; echo")
+        taken = await self.sender.send("1", b"x" * TEN_MEGABYTES)
+        self.assertIn(taken, (Taken(True, TEN_MEGABYTES, False), Taken(False, 0, False)))
+        self.assertEqual((await self.report("1"))["exit_code"], 0)
+        self.assertEqual(self.written("1"), b"xxx\n")
+
+    async def test_one_that_closes_its_input_drops_what_comes(self) -> None:
+        await self.begin("1", "exec <&-; echo closed; sleep 60")
+        await self.wrote("1", b"closed")
+        taken = await self.sender.send("1", b"x" * TEN_MEGABYTES)
+        self.assertEqual(taken, Taken(True, TEN_MEGABYTES, False))
+        self.executor.interrupt("1", "r")
+        self.assertEqual((await self.report("1"))["outcome"], "interrupted")
+
+    async def test_input_waits_for_one_that_is_queued(self) -> None:
+        with mock.patch.object(commands, "MAX_COMMANDS", 1):
+            await self.begin("1", "cat")
+            await self.begin("2", "cat")
+            await self.sender.send("2", b"early", is_last=True)
+            await self.sender.send("1", is_last=True)
+            await self.report("2")
+        self.assertEqual(self.written("2"), b"early")
+
+    async def test_the_time_of_waiting_counts(self) -> None:
+        await self.begin("1", "cat", **SHORT)
+        report = await self.report("1")
+        self.assertEqual((report["outcome"], report["signal"]), ("timeout", "SIGINT"))
+        await self.begin("2", "echo on; cat")
+        await self.wrote("2", b"on")
+        self.executor.interrupt("2", "r")
+        report = await self.report("2")
+        self.assertEqual((report["outcome"], report["signal"]), ("interrupted", "SIGINT"))
+
+    async def test_one_that_did_not_ask_takes_none(self) -> None:
+        self.executor.submit(command("1", "cat; sleep 0.5; echo end"))
+        self.assertEqual(await self.sender.send("1", b"x"), Taken(False, 0, False))
+        await self.report("1")
+        self.assertEqual(self.written("1"), b"end\n")
+        unknown = InputPart("never", 0, b"x", False)
+        self.assertEqual(await self.executor.inputs.take(unknown), Taken(False, 0, False))
+
+    async def test_it_can_be_opened_by_its_name(self) -> None:
+        if os.environ.get("CELLHOUSE_TIER") == "runsc":
+            # gVisor lets nobody open a pipe of another user (cellhouse_agent/commands/output_pipe.py).
+            return
+        await self.begin("1", "cat /dev/stdin")
+        await self.sender.send("1", b"text", is_last=True)
+        self.assertEqual((await self.report("1"))["exit_code"], 0)
+        self.assertEqual(self.written("1"), b"text")
+
+    async def test_who_can_read_the_input_of_another_command(self) -> None:
+        await self.begin("1", "echo $$; exec sleep 60")
+        await self.wrote("1", b"\n")
+        pid = int(self.written("1"))
+        shown = await self.output("2", f"exec python3 -I -c '{STEAL}' {pid}")
+        # It is the same user's (docs/security.md, "Remaining risks"). In a worker, it is known what is refused.
+        if tier := os.environ.get("CELLHOUSE_TIER"):
+            by_name = "opens it" if tier == "runc" else "refused"
+            self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")
+        # The agent's end is out of reach: nobody can add input.
+        write = f"os.open('/proc/{pid}/fd/0', os.O_WRONLY | os.O_NONBLOCK)"
+        report = await self.run_command("3", f'exec python3 -I -c "import os; {write}"')
+        self.assertEqual(report["exit_code"], 1)
+        self.assertIn(b"PermissionError", self.written("3", "stderr"))
+        self.executor.interrupt("1", "r")
+        await self.report("1")
