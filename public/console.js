@@ -1,5 +1,6 @@
 /** The console page: runs code for a user and shows the output as it arrives. */
 import { showFiles } from './consoleFiles.js';
+import { inputLine } from './consoleInput.js';
 import { createGraphqlSocket } from './graphqlSocket.js';
 
 const TOKEN_KEY = 'cellhouse-token';
@@ -15,6 +16,7 @@ const OUTPUT = `subscription ($id: ID!) { output(executionId: $id) {
   ... on StreamOutput { name text }
   ... on RichOutput { kind data }
   ... on ErrorOutput { error { name value traceback } }
+  ... on InputRequested { prompt password }
   ... on ClearOutput { wait }
   ... on GapOutput { reason droppedBytes }
   ... on ExecutionFinished { execution { status durationMs stateLost exitCode signal } }
@@ -75,6 +77,10 @@ const SHOW = {
   StreamOutput: ({ name, text }) => append('pre', name.toLowerCase(), text),
   RichOutput: showRich,
   ErrorOutput: ({ error }) => append('pre', 'error', `${withoutColours(errorText(error))}\n`),
+  InputRequested: ({ prompt, password }) => {
+    append('pre', 'stdout', prompt);
+    input.ask(prompt, password);
+  },
   ClearOutput: () => output.replaceChildren(),
   GapOutput: ({ reason, droppedBytes }) =>
     append('pre', 'note', `[output missing: ${reason}, ${droppedBytes ?? '?'} bytes]\n`),
@@ -86,17 +92,31 @@ const SHOW = {
   },
 };
 
+const input = inputLine({
+  call,
+  show: (text) => append('pre', 'note', text),
+  fail: (error) => {
+    state.textContent = error.message;
+  },
+});
+
 async function run() {
   output.replaceChildren();
   state.textContent = 'waiting for a worker';
   const { submit } = await call(
     'mutation ($input: ExecuteInput!) { submit(input: $input) { id } }',
     {
-      input: { userUuid: user.value, language: language.value, code: code.value },
+      input: {
+        userUuid: user.value,
+        language: language.value,
+        code: code.value,
+        ...(byId('asks').checked && { allowInput: true }),
+      },
     },
   );
   state.textContent = 'running';
   running = submit.id;
+  if (byId('asks').checked) input.begin(submit.id, language.value);
   byId('interrupt').disabled = false;
   await socket.run(OUTPUT, { id: submit.id }, ({ data, errors }) => {
     if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
@@ -182,6 +202,7 @@ const refreshFiles = showFiles({
 });
 bind('run', run, () => {
   running = null;
+  input.end();
   refreshFiles();
   byId('interrupt').disabled = true;
 });

@@ -49,8 +49,8 @@ CREATE OR REPLACE FUNCTION cellhouse_commit_2(
   p_keys json,
   -- In commit order, each with its number in this order, from 1.
   p_events json,
-  -- The environment variables of sessions that are opened, and of executions that are requested: session_id or
-  -- execution_id, name, value.
+  -- What is in no event. The environment variables of sessions that are opened, and of executions that are requested:
+  -- session_id or execution_id, name, value. Secret input of executions: execution_id, input_offset, base64.
   p_variables json
 -- firstPosition: position of the first event, or null without events. The positions of the others follow without holes.
 -- outputSessionIds: the sessions with new outputs, for listeners, or null without outputs. The result is a single
@@ -219,7 +219,10 @@ BEGIN
     WHERE v.session_id IS NOT NULL;
     INSERT INTO execution_variables (execution_id, name, value)
     SELECT v.execution_id, v.name, v.value FROM json_populate_recordset(NULL::execution_variables, p_variables) v
-    WHERE v.execution_id IS NOT NULL;
+    WHERE v.execution_id IS NOT NULL AND v.name IS NOT NULL;
+    INSERT INTO execution_inputs (execution_id, input_offset, base64)
+    SELECT v.execution_id, v.input_offset, v.base64 FROM json_populate_recordset(NULL::execution_inputs, p_variables) v
+    WHERE v.input_offset IS NOT NULL;
   END IF;
 
   IF p_events IS NULL THEN

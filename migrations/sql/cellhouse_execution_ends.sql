@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION cellhouse_execution_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM execution_variables v WHERE v.execution_id = NEW.id;
+  DELETE FROM execution_inputs i WHERE i.execution_id = NEW.id;
   RETURN NULL;
 END;
 $$;

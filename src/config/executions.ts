@@ -1,5 +1,5 @@
 /** How long executions run, and how many wait. */
-import { integer, milliseconds } from './setting.ts';
+import { bytes, integer, milliseconds } from './setting.ts';
 
 /** One day: agents take no longer limit. */
 const MAX_AGENT_LIMIT_MS = 86_400_000;
@@ -51,6 +51,12 @@ export const EXECUTIONS = {
     fallback: 8,
     min: 0,
     max: 32,
+  }),
+  maxInputBytes: bytes({
+    name: 'MAX_INPUT_BYTES',
+    text: 'How much input one execution may be sent in all. It is recorded.',
+    fallback: 16_777_216,
+    min: 1_024,
   }),
   idempotencyTtlMs: milliseconds({
     name: 'IDEMPOTENCY_TTL_MS',

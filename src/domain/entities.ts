@@ -61,6 +61,7 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
     eventTypes: {
       ExecutionRequested: true,
       InterruptRequested: true,
+      InputSent: true,
       ExecutionStarted: true,
       ExecutionFinished: true,
     },

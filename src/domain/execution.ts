@@ -7,9 +7,9 @@
  *                         +---------------finish----------------+   (never started: CANCELLED or WORKER_LOST)
  * ```
  * A request to interrupt an execution is recorded, and the gateway that holds its worker carries it out. The request
- * changes no state: only the end shows whether the interrupt took effect. An execution starts at most once and ends
- * exactly once: a second start or finish records nothing. If the start was never recorded, a finish that knows the
- * start time records both, in order.
+ * changes no state: only the end shows whether the interrupt took effect. Input is recorded, too, and then delivered in
+ * the same way; the state says how much there is. An execution starts at most once and ends exactly once: a second start
+ * or finish records nothing. If the start was never recorded, a finish that knows the start time records both, in order.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
 import type { ExecutionFiles } from './executionFiles.ts';
@@ -21,6 +21,7 @@ import {
   storedOptions,
 } from './executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from './ids.ts';
+import type { InputPiece } from './input.ts';
 import { storableText } from './storableText.ts';
 
 export type EndStatus = 'OK' | 'ERROR' | 'TIMEOUT' | 'INTERRUPTED' | 'WORKER_LOST' | 'CANCELLED';
@@ -45,6 +46,7 @@ export type ExecutionEvent =
       } & ExecutionOptions
     >
   | Event<'InterruptRequested', Record<never, never>>
+  | Event<'InputSent', InputPiece>
   | Event<'ExecutionStarted', Record<never, never>>
   | Event<
       'ExecutionFinished',
@@ -119,7 +121,10 @@ export interface Execution {
   readonly signal: string | null;
   /** Whether its session is not idle while it runs. */
   readonly keepsAlive: boolean;
+  /** How much input was recorded for it. */
   readonly inputBytes: number;
+  /** Whether no more input can follow. */
+  readonly inputClosed: boolean;
   readonly options: StoredOptions | null;
 }
 
@@ -158,6 +163,7 @@ export type ExecutionCommand =
       readonly stateLost: boolean;
     } & ExecutionOptions)
   | { readonly type: 'RequestInterrupt'; readonly at: string }
+  | ({ readonly type: 'SendInput'; readonly at: string } & InputPiece)
   /** `at`: when the kernel began, by the worker's clock. */
   | { readonly type: 'RecordStart'; readonly at: string }
   | {
@@ -190,6 +196,8 @@ export function decideExecution(
   switch (command.type) {
     case 'RequestInterrupt':
       return [{ type: 'InterruptRequested', data: { at: command.at } }];
+    case 'SendInput':
+      return [sendInput(command, execution)];
     case 'RecordStart':
       return execution.startedAt === null
         ? [{ type: 'ExecutionStarted', data: { at: notBefore(command.at, execution) } }]
@@ -199,6 +207,19 @@ export function decideExecution(
     default:
       return command satisfies never;
   }
+}
+
+/** Input has one end, and every byte has one place. */
+function sendInput(
+  { type: _, ...data }: Extract<ExecutionCommand, { type: 'SendInput' }>,
+  { options, inputBytes, inputClosed }: Execution,
+): ExecutionEvent {
+  if (options?.allowInput !== true)
+    throw new WrongStateError('execution', 'without input', 'SendInput');
+  if (inputClosed) throw new WrongStateError('input', 'closed', 'SendInput');
+  if (data.offset !== inputBytes)
+    throw new WrongStateError('input', `at ${inputBytes}`, `SendInput at ${data.offset}`);
+  return { type: 'InputSent', data };
 }
 
 function finish(
@@ -249,6 +270,10 @@ export function evolveExecution(state: Execution | null, event: ExecutionEvent):
   switch (event.type) {
     case 'InterruptRequested':
       return next;
+    case 'InputSent': {
+      const { bytes, close } = event.data;
+      return { ...next, inputBytes: state.inputBytes + bytes, inputClosed: close };
+    }
     case 'ExecutionStarted':
       return { ...next, status: 'RUNNING', startedAt: new Date(event.data.at) };
     case 'ExecutionFinished':
@@ -295,6 +320,7 @@ function requested(data: Requested, version: number): Execution {
     signal: null,
     keepsAlive: keepsAlive(data),
     inputBytes: 0,
+    inputClosed: false,
     options: storedOptions(data),
   };
 }

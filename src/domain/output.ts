@@ -14,7 +14,16 @@ export type Output =
       readonly traceback: readonly string[];
     }
   | { readonly kind: 'clear'; readonly wait: boolean }
+  | InputRequest
   | { readonly kind: 'gap'; readonly reason: string; readonly droppedBytes: number | null };
+
+/** A cell waits for a line of input. */
+export interface InputRequest {
+  readonly kind: 'input';
+  readonly prompt: string;
+  /** Whether the answer is secret: `getpass` asks. */
+  readonly password: boolean;
+}
 
 /** Text of a stream, or bytes of it that are not UTF-8. */
 export interface StreamOutput {

@@ -22,6 +22,8 @@ function contentSize(output: Output | Finish): number {
     case 'display':
     case 'update':
       return sizeOfValues(output.data) + sizeOfValues(output.metadata);
+    case 'input':
+      return output.prompt.length;
     case 'clear':
     case 'gap':
     case 'finish':

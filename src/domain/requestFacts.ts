@@ -1,4 +1,4 @@
-import type { Language } from './executionOptions.ts';
+import type { Language, Terminal } from './executionOptions.ts';
 
 /**
  * What a request asks to run. A repeated request under the same idempotency key must agree in every field. How long the
@@ -18,6 +18,9 @@ export interface RequestFacts {
   readonly workingDirectory?: string;
   /** The value of each environment variable, by its name. */
   readonly [variable: `environmentVariables.${string}`]: string;
+  readonly allowInput?: 'true';
+  /** Columns and rows: `80x24`. */
+  readonly pty?: string;
 }
 
 /** What of a request can be one of its facts. */
@@ -30,18 +33,14 @@ export interface Comparable {
   readonly stopOnError: boolean;
   readonly workingDirectory: string | null;
   readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly allowInput: boolean;
+  readonly pty: Terminal | null;
 }
 
 /** The facts of a request, without its other fields. */
-export function requestFacts({
-  code,
-  contextId,
-  language,
-  keepAlive,
-  stopOnError,
-  workingDirectory,
-  environmentVariables,
-}: Comparable): RequestFacts {
+export function requestFacts(request: Comparable): RequestFacts {
+  const { code, contextId, language, keepAlive, workingDirectory, environmentVariables } = request;
+  const { allowInput, pty, stopOnError } = request;
   const variables = Object.entries(environmentVariables);
   return {
     code,
@@ -53,5 +52,7 @@ export function requestFacts({
     ...Object.fromEntries(
       variables.map(([name, value]) => [`environmentVariables.${name}`, value]),
     ),
+    ...(allowInput && { allowInput: 'true' }),
+    ...(pty !== null && { pty: `${pty.columns}x${pty.rows}` }),
   };
 }

@@ -159,6 +159,22 @@ export const executionVariables = pgTable(
 );
 
 /**
+ * Secret input of unfinished executions: answers to `getpass`. No projection: the events have only the place and the
+ * length. Deleted by the same trigger.
+ */
+export const executionInputs = pgTable(
+  'execution_inputs',
+  {
+    executionId: uuid('execution_id').notNull(),
+    inputOffset: count('input_offset').notNull(),
+    base64: text('base64').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'execution_inputs_pkey', columns: [table.executionId, table.inputOffset] }),
+  ],
+);
+
+/**
  * Sessions with options whose user has accepted their end by `release`, although nobody had released them before. No
  * projection: a closed session has no further events, so that it can be pruned.
  */
@@ -238,6 +254,7 @@ export const executions = pgTable(
     signal: text('signal'),
     keepsAlive: boolean('keeps_alive').notNull().default(true),
     inputBytes: count('input_bytes').notNull().default(0),
+    inputClosed: boolean('input_closed').notNull().default(false),
     /** What only whoever runs it needs. NULL for plain code. */
     options: jsonb('options'),
   },

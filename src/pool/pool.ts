@@ -15,6 +15,7 @@ import type { RetireReason, Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { agentOf } from '../worker/agentOf.ts';
 import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes/laneKey.ts';
@@ -64,6 +65,8 @@ export interface Pool {
   claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Gives environment variables to a worker, whoever holds it. Never throws. */
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
+  /** See {@link agentOf}. */
+  agentOf(worker: Worker): ReturnType<typeof agentOf>;
   /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
   /**
@@ -121,6 +124,7 @@ export function createPool(deps: PoolDeps): Pool {
     },
     claim: supply.claim,
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
+    agentOf: (worker) => agentOf(parts.giving, worker),
     featuresOf: parts.features.of,
     retireIdle: async (worker) => {
       const { id: workerId } = worker;

@@ -6,6 +6,7 @@ import './execution/execute.ts';
 import './execution/executeBatch.ts';
 import './execution/execution.ts';
 import './execution/executionFiles.ts';
+import './execution/input.ts';
 import './execution/interrupt.ts';
 import './execution/outputEvent.ts';
 import './file/changes.ts';

@@ -4,6 +4,7 @@
  * its input (BAD_USER_INPUT names the field and the limit), and throws a DomainError for failures that a caller can act
  * on.
  */
+import { createInOrder } from '../async/inOrder.ts';
 import { answer } from './answer/answer.ts';
 import { contexts } from './contexts/contexts.ts';
 import { createContext } from './contexts/createContext.ts';
@@ -12,6 +13,8 @@ import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
 import { execution } from './execute/execution.ts';
 import { interrupt } from './execute/interrupt.ts';
+import { resizeTerminal } from './execute/resizeTerminal.ts';
+import { MAX_INPUT_CALLS, sendInput } from './execute/sendInput.ts';
 import { submit } from './execute/submit.ts';
 import { deleteFile } from './files/deleteFile.ts';
 import { file } from './files/file.ts';
@@ -52,6 +55,8 @@ export const OPERATIONS = {
   executeBatch,
   submit,
   interrupt,
+  sendInput,
+  resizeTerminal,
   execution,
   session,
   openSession,
@@ -106,9 +111,10 @@ export interface Service extends Operations {
 }
 
 /** Creates the service from its dependencies. Each gateway has one. */
-export function createService(deps: Omit<ServiceDeps, 'stopping'>): Service {
+export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>): Service {
   const stopping = new AbortController();
-  const all: ServiceDeps = { ...deps, stopping: stopping.signal };
+  const inputCalls = createInOrder(MAX_INPUT_CALLS);
+  const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal };
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [name, bind(operation, all)]);
   return {
     ...(Object.fromEntries(bound) as Operations),

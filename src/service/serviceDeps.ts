@@ -1,3 +1,4 @@
+import type { InOrder } from '../async/inOrder.ts';
 import type { Config } from '../config/config.ts';
 import type { NewId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
@@ -20,6 +21,8 @@ export interface ServiceDeps {
   readonly requestHashes: RequestHashes;
   readonly sharedOutput: SharedOutput;
   readonly fileTransfers: FileTransfers;
+  /** The calls with input for each execution, by its id. */
+  readonly inputCalls: InOrder;
   readonly newId: NewId;
   readonly now: () => Date;
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */

@@ -2,6 +2,7 @@ import type { KernelMessage } from '../kernel/frames/messages.ts';
 import { type ContextNews, createContextNews } from './contexts/contextNews.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { createFinishing, type Finishing } from './finishing.ts';
+import type { InputDelivery } from './input/inputDelivery.ts';
 import { createReceiving } from './receiving.ts';
 import { createSending, type Sending, type SendingDeps } from './sending.ts';
 import type { Writer } from './storing/writer.ts';
@@ -11,6 +12,7 @@ export interface ConversationDeps extends SendingDeps {
   readonly session: WorkerSession;
   readonly contexts: WorkerContexts;
   readonly writer: Writer;
+  readonly input: Pick<InputDelivery, 'begun' | 'ended'>;
   readonly now: () => Date;
 }
 

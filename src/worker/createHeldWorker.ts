@@ -9,7 +9,8 @@ import { type AgentLink, openAgentLink } from './agentLink.ts';
 import type { ContextNews } from './contexts/contextNews.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { type Conversation, createConversation } from './conversation.ts';
-import type { HeldWorker, HeldWorkerDeps, TakenOver } from './heldWorker.ts';
+import type { HeldWorker, HeldWorkerDeps, InputSent, TakenOver } from './heldWorker.ts';
+import { createInputDelivery, type InputDelivery } from './input/inputDelivery.ts';
 import type { LaneKey } from './lanes/laneKey.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { OperatedWorker } from './operations/durableOperation.ts';
@@ -39,6 +40,7 @@ class Held implements HeldWorker, OperatedWorker {
   readonly #link: AgentLink;
   readonly #pending: PendingOperations;
   readonly #variables: VariableDelivery;
+  readonly #input: InputDelivery;
   readonly #conversation: Conversation;
   readonly #session: WorkerSession;
   #isClosed = false;
@@ -67,12 +69,16 @@ class Held implements HeldWorker, OperatedWorker {
       onGiven: () => this.#conversation.sending.goOn(),
       onRefused: () => this.#link.suspect('its agent is too old for environment variables'),
     });
+    const isRunning = (id: ExecutionId) => this.lanes.hasBegun(id);
+    this.#input = createInputDelivery({ ...deps, call: this.call, isRunning });
     this.#conversation = this.#converse(recorded);
     this.contextNews = this.#conversation.contextNews;
     for (const request of start.pending) this.#pending.add(request);
     if (start.session === null) return;
     this.#variables.begin(start.session);
-    for (const job of this.lanes.jobs()) this.#conversation.finishing.cancelIfTooLate(job);
+    const { finishing } = this.#conversation;
+    for (const job of this.lanes.jobs())
+      if (!finishing.cancelIfTooLate(job)) this.#input.begun(job.execution);
   }
 
   get isOpen(): boolean {
@@ -137,6 +143,13 @@ class Held implements HeldWorker, OperatedWorker {
     this.#pending.add(request);
   }
 
+  takeInput(recorded: RecordedEvent<InputSent>): void {
+    this.lanes.fold(recorded);
+    const { offset, bytes, close: isClosed } = recorded.event.data;
+    const id = recorded.streamId as ExecutionId;
+    this.#input.recorded(id, { bytes: offset + bytes, isClosed });
+  }
+
   readonly call: CallAgent = (name, input) => this.#link.call(name, input);
 
   endHoldBack(id: ExecutionId): boolean {
@@ -177,6 +190,7 @@ class Held implements HeldWorker, OperatedWorker {
     this.#isClosed = true;
     this.#pending.close();
     this.#variables.close();
+    this.#input.close();
     await this.#link.close();
   }
 
@@ -200,6 +214,7 @@ class Held implements HeldWorker, OperatedWorker {
       ...recorded,
       writer: this.#writer,
       now: this.now,
+      input: this.#input,
       isLinked: () => this.isOpen && this.isActing,
       maySend: () => this.isOpen && this.isActing && this.#variables.isDone,
       send: (request) => this.#link.execute(request),

@@ -3,6 +3,7 @@ import { isCommand } from '../domain/executionOptions.ts';
 import type { CloseReason } from '../domain/session.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { endingWithoutAnswer } from './endings.ts';
+import type { InputDelivery } from './input/inputDelivery.ts';
 import type { LaneKey } from './lanes/laneKey.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Sending } from './sending.ts';
@@ -14,6 +15,7 @@ export interface FinishingDeps {
   readonly contexts: Pick<WorkerContexts, 'isOpenFor'>;
   readonly writer: Writer;
   readonly sending: Sending;
+  readonly input: Pick<InputDelivery, 'ended'>;
   readonly now: () => Date;
 }
 
@@ -37,11 +39,12 @@ export interface Finishing {
 }
 
 export function createFinishing(deps: FinishingDeps): Finishing {
-  const { lanes, contexts, writer, sending, now } = deps;
+  const { lanes, contexts, writer, sending, input, now } = deps;
 
   function end(job: Job, ending: Ending, at: Date): void {
     lanes.remove(job);
     sending.endHoldBack(job.execution.id);
+    input.ended(job.execution.id);
     segmentOf(writer.batch, job).end = { at, ending };
     writer.added('end');
   }

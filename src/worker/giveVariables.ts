@@ -4,18 +4,12 @@
  * so may the worker.
  */
 import type { Logger } from 'pino';
-import type { AgentAddress } from '../domain/agentAddress.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Worker } from '../domain/worker.ts';
-import type { Queries } from '../events/queries/createQueries.ts';
-import { type CallAgent, createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 import { isUnknownOperation } from '../kernel/channel/kernelErrors.ts';
-import type { HeldWorkers } from './heldWorkers.ts';
+import { type AgentOfDeps, agentOf } from './agentOf.ts';
 
-export interface GiveVariablesDeps {
-  readonly heldWorkers: Pick<HeldWorkers, 'get'>;
-  readonly queries: Pick<Queries, 'workerEpoch'>;
-  readonly addressOf: (worker: Worker) => AgentAddress | null;
+export interface GiveVariablesDeps extends AgentOfDeps {
   readonly logger: Logger;
 }
 
@@ -33,7 +27,7 @@ export async function giveVariables(
   variables: Readonly<Record<string, string>>,
 ): Promise<Given> {
   try {
-    const call = await callOf(deps, worker);
+    const call = await agentOf(deps, worker);
     await call?.('variables', { variables });
     return call ? 'given' : 'unanswered';
   } catch (error: unknown) {
@@ -42,18 +36,4 @@ export async function giveVariables(
     deps.logger.warn(details, 'an agent did not take the environment variables from here');
     return 'unanswered';
   }
-}
-
-/** Under the epoch of whichever gateway holds the worker: that gateway keeps its connection. */
-async function callOf(
-  { heldWorkers, queries, addressOf }: GiveVariablesDeps,
-  worker: Worker,
-): Promise<CallAgent | null> {
-  const held = heldWorkers.get(worker.id);
-  if (held) return held.call;
-  const address = addressOf(worker);
-  const epoch = await queries.workerEpoch(worker.id);
-  if (address === null || epoch === null) return null;
-  const { signal } = new AbortController();
-  return createAgentCalls({ target: { kind: 'agent', address }, epoch, signal });
 }

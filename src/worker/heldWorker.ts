@@ -16,7 +16,7 @@ import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { Context } from '../domain/context.ts';
 import type { RecordedEvent } from '../domain/events.ts';
-import type { Execution } from '../domain/execution.ts';
+import type { Execution, ExecutionEvent } from '../domain/execution.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
@@ -46,12 +46,15 @@ export interface HeldWorkerDeps {
   readonly reloadContexts: (ids: readonly ContextId[]) => Promise<readonly Context[]>;
   readonly variables: Queries['sessionVariables'];
   readonly executionVariables: Queries['executionVariables'];
+  readonly readInput: Queries['inputAfter'];
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
   /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
   readonly onOpen: (workerId: WorkerId) => void;
 }
+
+export type InputSent = Extract<ExecutionEvent, { readonly type: 'InputSent' }>;
 
 /** What is recorded about a worker when this gateway begins to act for it. */
 export interface TakenOver {
@@ -94,6 +97,8 @@ export interface HeldWorker {
    * request that is already known is ignored.
    */
   carryOut(request: RecordedEvent): void;
+  /** Delivers input that was recorded for one of its executions. Input that is already known is ignored. */
+  takeInput(recorded: RecordedEvent<InputSent>): void;
   /**
    * Calls the agent under the lease's epoch, for operations that need not survive this gateway. If the agent refuses
    * because another gateway has the worker, this calls {@link HeldWorker.lose}.

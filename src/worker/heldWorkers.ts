@@ -143,6 +143,7 @@ async function hold(
       reloadContexts: queries.contexts,
       variables: queries.sessionVariables,
       executionVariables: queries.executionVariables,
+      readInput: queries.inputAfter,
       onFenced,
     },
     { workerId: id, address, cursor, ...found },
@@ -202,6 +203,9 @@ function tell(held: HeldWorker, recorded: RecordedEvent): void {
       held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
       break;
     }
+    case 'InputSent':
+      held.takeInput({ ...recorded, event });
+      break;
     case 'SessionClosed':
       if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
       break;

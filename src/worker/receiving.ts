@@ -5,6 +5,7 @@ import { receive } from '../kernel/execution/executionProgress.ts';
 import type { KernelMessage, StatusMessage } from '../kernel/frames/messages.ts';
 import type { ContextNews } from './contexts/contextNews.ts';
 import { endingOf } from './endings.ts';
+import type { InputDelivery } from './input/inputDelivery.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { Sending } from './sending.ts';
@@ -19,6 +20,7 @@ export interface ReceivingDeps {
   /** Takes the job out of its lane, and adds its end to the next commit. */
   readonly finish: (job: Job, ending: Ending, at: Date) => void;
   readonly sending: Pick<Sending, 'beginNext'>;
+  readonly input: Pick<InputDelivery, 'begun'>;
   readonly contextNews: Pick<ContextNews, 'receive' | 'kernelReplaced'>;
 }
 
@@ -27,7 +29,7 @@ export interface ReceivingDeps {
  * follows from it.
  */
 export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) => void {
-  const { lanes, writer, session, sending, finish, contextNews } = deps;
+  const { lanes, writer, session, sending, finish, input, contextNews } = deps;
 
   function kernelReplaced({ at, reason, contextId }: StatusMessage): void {
     if (contextId !== null) {
@@ -63,7 +65,10 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
     lane.advance(step.progress);
     const at = new Date(message.at);
     for (const output of step.outputs) addOutput(writer.batch, job, output, at);
-    if (step.started) segmentOf(writer.batch, job).startedAt = at;
+    if (step.started) {
+      segmentOf(writer.batch, job).startedAt = at;
+      input.begun(job.execution);
+    }
     if (step.done !== null) {
       finish(job, endingOf(step.done, job), at);
       sending.beginNext(lane);

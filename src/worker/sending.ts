@@ -80,7 +80,7 @@ export function createSending(deps: SendingDeps): Sending {
 
   function sendNow({ execution, code }: Job, given: Pick<ExecuteRequest, 'environment'>): void {
     const { id: msgId, timeoutMs, maxOutputBytes, options } = execution;
-    const { workingDirectory } = options ?? {};
+    const { workingDirectory, allowInput, pty } = options ?? {};
     deps.send({
       msgId,
       code,
@@ -90,6 +90,8 @@ export function createSending(deps: SendingDeps): Sending {
       ...contexts.namedIn(execution),
       ...(isCommand(execution) && { isCommand: true }),
       ...(workingDirectory !== undefined && { workingDirectory }),
+      ...(allowInput && { allowInput }),
+      ...(pty && { pty }),
       ...given,
     });
   }

@@ -132,6 +132,40 @@ describe('the console', () => {
     await run('print(6 * 7)', 'OK');
   });
 
+  it('asks for the input of code, and does not show a password', async () => {
+    const line = page.locator('#line');
+    const answer = async (text: string) => {
+      await line.fill(text);
+      await line.press('Enter');
+    };
+    await page.check('#asks');
+    await page.fill(
+      '#code',
+      "name = input('Your name? ')\nfrom getpass import getpass\nword = getpass('Word: ')\nprint(name, len(word))",
+    );
+    await page.click('#run');
+    await page.locator('#prompt', { hasText: 'Your name?' }).waitFor();
+    expect(await line.getAttribute('type')).toBe('text');
+    await answer('Ann');
+    await page.locator('#prompt', { hasText: 'Word:' }).waitFor();
+    expect(await line.getAttribute('type')).toBe('password');
+    await answer('hunter-two');
+    await page.locator('#state', { hasText: 'OK after' }).waitFor();
+    const shown = await page.textContent('#output');
+    expect(shown).toContain('Ann 10');
+    expect(shown).not.toContain('hunter');
+    await page.selectOption('#language', 'BASH');
+    await page.fill('#code', 'cat');
+    await page.click('#run');
+    await answer('to be copied');
+    await page.locator('#output .stdout', { hasText: 'to be copied' }).waitFor();
+    await page.click('#end');
+    await page.locator('#state', { hasText: 'OK after' }).waitFor();
+    expect(await page.isVisible('#line')).toBe(false);
+    await page.uncheck('#asks');
+    await page.selectOption('#language', 'PYTHON');
+  });
+
   it('uploads files by button and by drop, and downloads and deletes them', async () => {
     await page.fill('#user', 'files-user');
     await page.click('#refresh');

@@ -36,6 +36,14 @@ let queries: string[];
 let lost: Worker;
 let session: Session;
 
+/** Text, text that SQL cannot hold, a password, and bytes that are no text. */
+const INPUTS = [
+  { bytes: 1, text: 'a' },
+  { bytes: 2, text: '\u0000\n' },
+  { bytes: 6 },
+  { bytes: 2, base64: '/wA=' },
+];
+
 /** Two users: ada runs three pieces of code and loses her worker; bob runs one and releases his session. */
 beforeAll(async () => {
   const doc = readFileSync(new URL('../../docs/audit.md', import.meta.url), 'utf8');
@@ -80,6 +88,7 @@ beforeAll(async () => {
       reason: null,
       shared: true,
     },
+    inputs: INPUTS,
   });
   await changeFiles(bob.session);
   await commitOne(
@@ -109,14 +118,22 @@ async function openSession(userUuid: string): Promise<{ worker: Worker; session:
 async function run(
   { id: sessionId, workerId, userUuid }: Session,
   code: string,
-  end: Partial<Extract<ExecutionEvent, { type: 'ExecutionFinished' }>['data']>,
+  { inputs = [], ...end }: End & { readonly inputs?: typeof INPUTS },
 ): Promise<void> {
-  const requested = await commitOne<'execution'>(
+  let execution = await commitOne<'execution'>(
     gateway.store,
     executionRequested({ sessionId, workerId, userUuid, code }),
   );
-  await commitOne(gateway.store, onExecution(requested, executionFinished(end)));
+  for (const piece of inputs) {
+    const { inputBytes: offset } = execution;
+    const data = { at: new Date().toISOString(), offset, close: false, ...piece };
+    const sent = onExecution(execution, { type: 'InputSent', data });
+    execution = await commitOne<'execution'>(gateway.store, sent);
+  }
+  await commitOne(gateway.store, onExecution(execution, executionFinished(end)));
 }
+
+type End = Partial<Extract<ExecutionEvent, { type: 'ExecutionFinished' }>['data']>;
 
 /** Four changes of files: one succeeds, one is never answered, one is refused, and one breaks off. */
 async function changeFiles(session: Session): Promise<void> {
@@ -144,8 +161,8 @@ type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
 describe('docs/audit.md', () => {
-  it('shows nine queries', () => {
-    expect(queries).toHaveLength(9);
+  it('shows ten queries', () => {
+    expect(queries).toHaveLength(10);
   });
 
   it('1: who ran what', async () => {
@@ -220,6 +237,26 @@ describe('docs/audit.md', () => {
   });
 });
 
+describe('audit.inputs', () => {
+  it('10: tells what input was sent, but of a password only that', async () => {
+    const rows = await answer(10);
+    expect(
+      rows.map(({ inputOffset, bytes, isSecret, input }) => [
+        Number(inputOffset),
+        Number(bytes),
+        isSecret,
+        input,
+      ]),
+    ).toEqual([
+      [9, 2, false, '/wA='],
+      [3, 6, true, null],
+      [1, 2, false, '"\\u0000\\n"'],
+      [0, 1, false, 'a'],
+    ]);
+    expect(rows[0]).toMatchObject({ userUuid: 'bob' });
+  });
+});
+
 describe('audit.files', () => {
   it('8: tells who changed which file, and says UNKNOWN where no outcome is known', async () => {
     const rows = (await answer(8)).filter(({ source }) => source === 'api');
@@ -256,6 +293,7 @@ describe('the audit views', () => {
       'contexts',
       'executions',
       'files',
+      'inputs',
       'sessions',
       'usage_daily',
       'workers',
@@ -264,7 +302,7 @@ describe('the audit views', () => {
   });
 
   it('can be read whole, whatever odd text there is', async () => {
-    for (const view of ['executions', 'sessions', 'workers', 'usage_daily', 'files']) {
+    for (const view of ['executions', 'sessions', 'workers', 'usage_daily', 'files', 'inputs']) {
       const rows = await db.sql`SELECT * FROM audit.${db.sql(view)}`;
       expect(rows.length).toBeGreaterThan(0);
     }

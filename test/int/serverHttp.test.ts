@@ -336,6 +336,7 @@ describe('other paths', () => {
       '/',
       '/console.js',
       '/consoleFiles.js',
+      '/consoleInput.js',
       '/graphqlSocket.js',
       '/console.css',
     ]) {

@@ -18,6 +18,9 @@ export const LIMITS = {
   variables: 128,
   variableNameBytes: 256,
   variableBytes: 65_536,
+  terminal: 65_535,
+  inputCallBytes: 65_536,
+  inputBytes: 16_777_216,
 } as const;
 
 export interface BadValue {
@@ -246,6 +249,21 @@ export const BAD_LANGUAGES: readonly BadValue[] = [
   { what: 'is no language', value: 'PERL' },
   { what: 'is not one of the names', value: 'bash' },
 ];
+
+export const BAD_FLAGS: readonly BadValue[] = [{ what: 'is no Boolean', value: 'yes' }];
+
+/** Sides of a terminal. @param field as the error names it */
+export const badSides = (field: string): readonly BadValue[] => [
+  MISSING,
+  ...badNumber(field, 1, LIMITS.terminal),
+];
+
+export const BAD_TERMINALS: readonly BadValue[] = [
+  { what: 'is given for Python', value: { columns: 80, rows: 24 }, field: 'pty' },
+  { what: 'is no object', value: '80x24' },
+];
+
+export const BAD_OFFSETS = badNumber('offset', 0, LIMITS.inputBytes);
 
 export const BAD_KEEP_ALIVES: readonly BadValue[] = [
   { what: 'is no Boolean', value: 'yes' },

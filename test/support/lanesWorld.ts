@@ -255,6 +255,7 @@ function createGateway(
     lanes,
     contexts: workerContexts,
     writer,
+    input: { begun: () => undefined, ended: () => undefined },
     session: { state, put, fold: put, reload: async () => undefined, kernelRestartedAt: null },
     now,
     isLinked: () => true,

@@ -112,6 +112,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     signal: null,
     keepsAlive: true,
     inputBytes: 0,
+    inputClosed: false,
     options: null,
     ...facts,
   };

@@ -9,11 +9,15 @@ export interface ProgrammedKernels {
   letGo(): void;
 }
 
+/** A command that runs until its input ends. */
+export const READ = 'read';
+
 export interface KernelRules {
   readonly isHeld: (code: string) => boolean;
   readonly onBegin: (id: string, found: Found) => void;
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
+  readonly onResize: (size: string) => void;
 }
 
 /** What the code of an execution finds around it. */
@@ -47,6 +51,10 @@ const raised: typeof okReply = (options) => errorReply('E', options);
 
 interface Fields {
   readonly msg_id?: string;
+  readonly close?: boolean;
+  readonly base64?: string;
+  readonly columns?: number;
+  readonly rows?: number;
   readonly context_id?: string;
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -57,6 +65,7 @@ interface Answered {
 }
 
 const DEFAULT = 'default';
+const FEATURES = ['contexts', 'commands', 'surroundings', 'input', 'terminal'];
 const ok = (json: unknown): Answered => ({ status: 200, json });
 const refused = (status: number, error: string): Answered => ({ status, json: { error } });
 
@@ -67,6 +76,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   /** What runs in each lane. */
   const running = new Map<string, string>();
   const commands = new Set<string>();
+  const inputs = new Map<string, number>();
   const contexts = new Set<string>();
   const deleted = new Set<string>();
   const kernels: ProgrammedKernels = {
@@ -95,7 +105,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     rules.onBegin(id, { ...found, variables: { ...variables, ...found.variables } });
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
-    if (rules.isHeld(code)) return;
+    if (code === READ || rules.isHeld(code)) return;
     const reply = code === RAISE ? raised : okReply;
     endIn(lane, 'finished', isCommand ? exitOf(code) : {}, reply);
   }
@@ -141,6 +151,21 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     return ok({ interrupted: lane !== undefined, known: isKnown });
   }
 
+  /** The code gets all of it at once. */
+  function takeInput({ msg_id: id = '', base64 = '', close = false }: Fields): Answered {
+    const lane = [...running].find(([, each]) => each === id)?.[0];
+    if (lane === undefined) return ok({ known: false, accepted: 0, closed: false });
+    const accepted = (inputs.get(id) ?? 0) + Buffer.from(base64, 'base64').length;
+    inputs.set(id, accepted);
+    if (close) queueMicrotask(() => endIn(lane, 'finished', commands.has(id) ? EXITED : {}));
+    return ok({ known: true, accepted, closed: close });
+  }
+
+  function resize({ msg_id: id, columns, rows }: Fields): Answered {
+    rules.onResize(`${columns}x${rows}`);
+    return ok({ known: [...running.values()].includes(id ?? '') });
+  }
+
   function setVariables(given: Fields['variables']): Answered {
     const status = rules.variablesStatus();
     if (status === null) variables = given ?? {};
@@ -153,11 +178,13 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     const { msg_id: msgId = '', context_id: contextId } = fields;
     switch (path) {
       case '/health': {
-        const features = kernels.isOld
-          ? {}
-          : { features: ['contexts', 'commands', 'surroundings'] };
+        const features = kernels.isOld ? {} : { features: FEATURES };
         return ok({ status: 'ok', boot_id: agent.bootId, kernel: 'idle', ...features });
       }
+      case '/input':
+        return takeInput(fields);
+      case '/resize':
+        return resize(fields);
       case '/variables':
         return setVariables(fields.variables);
       case '/contexts':

@@ -20,11 +20,13 @@ export interface ProgrammedRuntime {
   readonly variables: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** The folder that an execution asked for, by its id. */
   readonly directories: ReadonlyMap<string, string | undefined>;
+  /** The sizes that terminals were given, over all workers. */
+  readonly sizes: readonly string[];
   /** While it is set, every agent answers to variables with this status. */
   variablesStatus: number | null;
   /** While it is set, no agent can start a kernel of a context. */
   hasNoKernels: boolean;
-  /** Makes all present agents older than environment variables and contexts. */
+  /** Makes all present agents older than environment variables, contexts, commands and input. */
   makeOld(): void;
   /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
@@ -41,6 +43,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const begun: string[] = [];
   const variables = new Map<string, Readonly<Record<string, string>>>();
   const directories = new Map<string, string | undefined>();
+  const sizes: string[] = [];
   let isHolding = false;
 
   async function end(containerId: string): Promise<void> {
@@ -63,6 +66,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
         },
         variablesStatus: () => made.variablesStatus,
         hasNoKernels: () => made.hasNoKernels,
+        onResize: (size) => sizes.push(size),
       });
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
@@ -86,6 +90,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     begun,
     variables,
     directories,
+    sizes,
     variablesStatus: null,
     hasNoKernels: false,
     makeOld: () => {

@@ -9,6 +9,9 @@ export interface HttpCall {
     readonly request_id?: string;
     readonly context_id?: string;
     readonly working_directory?: string | null;
+    readonly offset?: number;
+    readonly base64?: string;
+    readonly close?: boolean;
   };
 }
 

@@ -8,6 +8,7 @@ import {
   BAD_CONTEXT_NAMES,
   BAD_CURSORS,
   BAD_DIRECTORIES,
+  BAD_FLAGS,
   BAD_FURTHER_LIVES,
   BAD_IDLE_TIMES,
   BAD_IDS,
@@ -18,6 +19,7 @@ import {
   BAD_METADATA,
   BAD_PAGE_SIZES,
   BAD_SEQS,
+  BAD_TERMINALS,
   BAD_TIMEOUTS,
   BAD_TIMES,
   BAD_USER_UUIDS,
@@ -31,6 +33,7 @@ import {
   LIMITS,
   MISSING,
 } from './badValues.ts';
+import { INPUT_REFUSALS } from './inputRefusals.ts';
 import { type Known, type Refusal, rows } from './refusal.ts';
 
 const SOMEONE = { userUuid: 'someone', code: '1' };
@@ -99,6 +102,8 @@ const mutations: readonly Refusal[] = [
   ...run('stopOnError', [{ what: 'is no Boolean', value: 'yes' }]),
   ...run('environmentVariables', BAD_VARIABLES),
   ...run('workingDirectory', BAD_DIRECTORIES),
+  ...run('allowInput', BAD_FLAGS),
+  ...run('pty', BAD_TERMINALS),
   ...run('timeoutMs', BAD_TIMEOUTS),
   ...run('idempotencyKey', BAD_KEYS),
   ...run('waitForWorkerMs', BAD_WAITS),
@@ -123,6 +128,8 @@ const mutations: readonly Refusal[] = [
   ...cell('keepAlive', BAD_KEEP_ALIVES),
   ...cell('environmentVariables', BAD_VARIABLES),
   ...cell('workingDirectory', BAD_DIRECTORIES),
+  ...cell('allowInput', BAD_FLAGS),
+  ...cell('pty', BAD_TERMINALS),
   ...cell('timeoutMs', BAD_TIMEOUTS),
   ...cell('idempotencyKey', BAD_KEYS),
   ...rows('Mutation.openSession(input:)', OPEN, [MISSING]),
@@ -400,6 +407,7 @@ const outputs: readonly Refusal[] = [
 
 export const REFUSALS: readonly Refusal[] = [
   ...mutations,
+  ...INPUT_REFUSALS,
   ...fileMutations,
   ...queries,
   ...fileQueries,

@@ -2,6 +2,7 @@
  * A worker in a session, as recorded in the database, with an agent that a test scripts; and gateways that act for it.
  */
 import { pino } from 'pino';
+import { createInOrder } from '../../src/async/inOrder.ts';
 import type { Context } from '../../src/domain/context.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
@@ -17,6 +18,11 @@ import { requestContextRestart } from '../../src/service/contexts/requestContext
 import { createFinishWaiters } from '../../src/service/execute/finishWaiters.ts';
 import { requestInterrupt } from '../../src/service/execute/requestInterrupt.ts';
 import { requestKernelRestart } from '../../src/service/execute/requestKernelRestart.ts';
+import {
+  type InputRequest,
+  MAX_INPUT_CALLS,
+  sendInput,
+} from '../../src/service/execute/sendInput.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
@@ -53,6 +59,10 @@ export interface ScriptedWorker {
     values: Readonly<Record<string, string>>,
     options?: ExecutionOptions,
   ): Promise<Execution>;
+  /** Records the request of an execution that may get input. */
+  requestWaiting(database: Database, language?: 'BASH'): Promise<Execution>;
+  /** Lets the code ask for input. */
+  askInput(id: ExecutionId, prompt: string, password?: boolean): void;
   /** Records the creation of a context in the session. */
   createContext(database: Database, over?: Parameters<typeof contextCreated>[1]): Promise<Context>;
   /** Ids of the executions whose code the agent received, in order, with repetitions. */
@@ -155,6 +165,17 @@ export async function startScriptedWorker(
         { executionVariables: { executionId, values } },
       );
     },
+    requestWaiting: (database, language) =>
+      commitOne<'execution'>(
+        database.store,
+        executionRequested({ ...user, allowInput: true, ...(language && { language }) }),
+      ),
+    askInput: (parent, prompt, password = false) => {
+      const content = { prompt, password };
+      agent.append((seq) =>
+        frame('cellhouse_input_request', content, { parent, seq, at: Date.now() }),
+      );
+    },
     createContext: (database, over) =>
       commitOne<'context'>(database.store, contextCreated(session, over)),
     sent,
@@ -189,6 +210,9 @@ export async function startScriptedWorker(
 /** How many commands of a session run at the same time. */
 export const MAX_COMMANDS = 2;
 
+/** How much input an execution may be sent. */
+export const MAX_INPUT_BYTES = 200_000;
+
 /** In these workers, the idempotency key of an execution names its lane, if it has one. */
 const laneOfKey = (execution: Execution): LaneKey => execution.idempotencyKey ?? laneOf(execution);
 
@@ -213,6 +237,10 @@ export function actingGateway(database: Database) {
     finishWaiters.apply(event);
   });
   const deps = { database, finishWaiters, interruptGraceMs: 1_000, now: () => new Date() };
+  const input = {
+    inputCalls: createInOrder(MAX_INPUT_CALLS),
+    config: { maxInputBytes: MAX_INPUT_BYTES },
+  };
   return {
     database,
     adopt: async (worker: Worker): Promise<HeldWorker> => {
@@ -221,6 +249,10 @@ export function actingGateway(database: Database) {
       return host;
     },
     interrupt: (execution: Execution) => requestInterrupt(deps, execution),
+    sendInput: (
+      { id: executionId, tenant }: Execution,
+      request: Omit<InputRequest, 'executionId'>,
+    ) => sendInput({ ...deps, ...input }, { tenant }, { executionId, ...request }),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>

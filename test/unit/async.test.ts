@@ -3,6 +3,7 @@ import { getEventListeners, once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { backOffMs } from '../../src/async/backOffMs.ts';
 import { closeAll } from '../../src/async/closeAll.ts';
+import { createInOrder } from '../../src/async/inOrder.ts';
 import { lookUntil } from '../../src/async/lookUntil.ts';
 import { pause } from '../../src/async/pause.ts';
 import { withAbort } from '../../src/async/withAbort.ts';
@@ -157,3 +158,37 @@ function deferred<T>() {
   });
   return { promise, resolve, reject };
 }
+
+describe('tasks in order', () => {
+  it('run one at a time for each name, in the order of the calls, also after a failure', async () => {
+    const { run } = createInOrder(10);
+    const log: string[] = [];
+    const task = (name: string, text: string, fails = false) =>
+      run(name, async () => {
+        log.push(`${text} begins`);
+        await pause(1);
+        log.push(`${text} ends`);
+        if (fails) throw new Error(text);
+        return text;
+      });
+    const failing = task('a', '1', true);
+    const others = [task('a', '2'), task('b', '3')];
+    await expect(failing).rejects.toThrow('1');
+    expect(await Promise.all(others)).toEqual(['2', '3']);
+    const ofA = log.filter((line) => !line.startsWith('3'));
+    expect(ofA).toEqual(['1 begins', '1 ends', '2 begins', '2 ends']);
+    expect(log.indexOf('3 begins')).toBeLessThan(log.indexOf('1 ends'));
+  });
+
+  it('are not run if too many of the same name wait; later ones are', async () => {
+    const { run } = createInOrder(2);
+    const { promise, resolve } = deferred<string>();
+    const waiting = [run('a', () => promise), run('a', () => promise)];
+    expect(run('a', () => promise)).toBeNull();
+    expect(run('b', async () => 'free')).not.toBeNull();
+    resolve('done');
+    expect(await Promise.all(waiting)).toEqual(['done', 'done']);
+    await pause(0);
+    expect(await run('a', async () => 'again')).toBe('again');
+  });
+});

@@ -80,6 +80,7 @@ describe('a batch', () => {
     [{ ...result, metadata: { a: 'four' } }, 5 + '{"a":1}'.length + 4],
     [{ kind: 'error', name: 'E', value: '123', traceback: ['45', '6'] }, 6],
     [{ kind: 'clear', wait: true }, 0],
+    [{ kind: 'input', prompt: 'abc', password: true }, 3],
     [{ kind: 'gap', reason: 'output_limit', droppedBytes: 9 }, 0],
   ])('counts the size of %o and the overhead of an item', (output, size) => {
     expect(gathered(output).batch.size).toBe(ITEM_OVERHEAD_BYTES + size);

@@ -52,6 +52,7 @@ describe('the configuration', () => {
       maxQueuedExecutions: 64,
       maxCommands: 16,
       maxContexts: 8,
+      maxInputBytes: 16_777_216,
       idempotencyTtlMs: 86_400_000,
       maxCodeBytes: 1_048_576,
       maxBodyBytes: 8_388_608,

@@ -78,6 +78,24 @@ const finished = (
   data: { at: time(ms), ...ending, queuedMs, runMs, ...how },
 });
 
+/** One that may get input. */
+const waiting: ExecutionEvent = {
+  type: 'ExecutionRequested',
+  data: { ...asked, allowInput: true },
+};
+const piece = (offset: number, text: string, close = false) => {
+  const bytes = Buffer.byteLength(text);
+  return { at: time(4), offset, bytes, close, ...(bytes > 0 && { text }) };
+};
+const send = (offset: number, text: string, close?: boolean): ExecutionCommand => ({
+  type: 'SendInput',
+  ...piece(offset, text, close),
+});
+const sent = (offset: number, text: string, close?: boolean): ExecutionEvent => ({
+  type: 'InputSent',
+  data: piece(offset, text, close),
+});
+
 const { given, play } = deciderSpecification({ decide: decideExecution, evolve: evolveExecution });
 
 describe('an execution', () => {
@@ -220,6 +238,50 @@ describe('an execution', () => {
     given(requested)
       .when(finish(1, failed(5_000, 50_000)))
       .then(finished(1, failed(200, 1_000)));
+  });
+});
+
+describe('the input of an execution', () => {
+  it.each([
+    ['queued', [waiting]],
+    ['running', [waiting, started(1)]],
+  ])('given one that is %s: it is recorded, with its place, and counted', (_state, events) => {
+    given(...events)
+      .when(send(0, 'naïve\n'))
+      .then(sent(0, 'naïve\n'));
+    given(...events, sent(0, 'naïve\n'))
+      .when(send(7, 'b'))
+      .then(sent(7, 'b'));
+    const { state } = given(...events, sent(0, 'naïve\n'), sent(7, 'b'));
+    expect(state).toMatchObject({ inputBytes: 8, inputClosed: false, version: events.length + 2 });
+  });
+
+  it('ends once, with or without bytes', () => {
+    given(waiting)
+      .when(send(0, '', true))
+      .then(sent(0, '', true));
+    given(waiting)
+      .when(send(0, 'a', true))
+      .then(sent(0, 'a', true));
+    expect(given(waiting, sent(0, 'a', true)).state).toMatchObject({
+      inputBytes: 1,
+      inputClosed: true,
+    });
+    given(waiting, sent(0, 'a', true))
+      .when(send(1, 'b'))
+      .thenThrows(/closed/);
+  });
+
+  it('has no hole and no bytes twice', () => {
+    given(waiting, sent(0, 'ab')).when(send(3, 'd')).thenThrows(/at 2/);
+    given(waiting, sent(0, 'ab')).when(send(1, 'b')).thenThrows(/at 2/);
+  });
+
+  it('is refused unless the execution was asked with it, and not recorded after the end', () => {
+    given(requested)
+      .when(send(0, 'a'))
+      .thenThrows(/without input/);
+    given(waiting, finished(2)).when(send(0, 'a')).then();
   });
 });
 

@@ -142,6 +142,23 @@ describe('parseFrame', () => {
     });
   });
 
+  it('reads requests for input, whatever they look like, and takes them for secret if in doubt', () => {
+    const asked = (content: Record<string, unknown>) =>
+      output('cellhouse_input_request', content).output;
+    expect(asked({ prompt: 'Name? ', password: false })).toEqual({
+      kind: 'input',
+      prompt: 'Name? ',
+      password: false,
+    });
+    expect(asked({ prompt: '\u0000\ud800', password: true })).toMatchObject({
+      prompt: '\u0000\ud800',
+      password: true,
+    });
+    expect(asked({ prompt: 7 })).toEqual({ kind: 'input', prompt: '', password: true });
+    const long = asked({ prompt: 'x'.repeat(20_000), password: false });
+    expect(long).toMatchObject({ prompt: expect.stringMatching(/more characters\]$/) });
+  });
+
   it("reads replies with the agent's verdict", () => {
     const parsed = parseFrame(okReply({ parent: 'p', metadata: verdict('finished') }), AT);
     expect(parsed).toMatchObject({
@@ -343,6 +360,7 @@ const messageValue = fc.record(
           'error',
           'clear_output',
           'cellhouse_gap',
+          'cellhouse_input_request',
           'execute_reply',
           'toString',
         ),

@@ -59,6 +59,8 @@ const PLAIN: Comparable = {
   stopOnError: false,
   workingDirectory: null,
   environmentVariables: {},
+  allowInput: false,
+  pty: null,
 };
 
 it('the context is compared if the request names one, and plain requests have no other hash than before', () => {
@@ -103,6 +105,17 @@ it('the folder and each variable are compared, and a difference is named without
     'environmentVariables.A',
     'environmentVariables.B',
   ]);
+});
+
+it('what a request may do with input is compared, and the size of its terminal', () => {
+  const pty = { columns: 80, rows: 24 };
+  const terminal = requestFacts({ ...PLAIN, language: 'BASH', allowInput: true, pty });
+  const hash = stored(hashes.of(KEY, terminal));
+  const compare = (more: Partial<Comparable>) =>
+    hashes.differences(KEY, asked(requestFacts({ ...PLAIN, language: 'BASH', ...more })), hash);
+  expect(compare({ allowInput: true, pty })).toEqual([]);
+  expect(compare({ allowInput: true, pty: { columns: 81, rows: 24 } })).toEqual(['pty']);
+  expect(compare({})).toEqual(['allowInput', 'pty']);
 });
 
 it('a row without hashes is a request that has only code', () => {

@@ -163,8 +163,10 @@ const executionCommands: ExecutionCommand[] = [
     maxOutputBytes: 1_000,
     idempotencyKey: null,
     stateLost: false,
+    allowInput: true,
   },
   { type: 'RequestInterrupt', at },
+  { type: 'SendInput', at, offset: 0, bytes: 1, close: false, text: 'a' },
   { type: 'RecordStart', at },
   ...ENDS.map((status) => finish(status, at)),
   // Statuses of executions that may end before they begin.
@@ -233,7 +235,7 @@ const WALKS: Readonly<
         evolve: evolveExecution,
         nameOf: ({ status }) => status,
       }),
-    arrows: 12,
+    arrows: 14,
   },
   fileChange: {
     walk: () =>

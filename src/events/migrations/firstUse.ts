@@ -12,7 +12,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Client } from '../connection/client.ts';
 
 /** The first schema version whose gateways know the options of executions (`domain/executionOptions.ts`). */
-export const OPTIONS_VERSION = 15;
+export const OPTIONS_VERSION = 17;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too
  * old (`watchCompatibility`); one more second is for its query.

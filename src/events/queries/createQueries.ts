@@ -5,6 +5,7 @@ import { createCommandQueries } from './commandQueries.ts';
 import { createContextQueries } from './contextQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
 import { createHistoryQueries } from './historyQueries.ts';
+import { createInputQueries } from './inputQueries.ts';
 import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
@@ -31,6 +32,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createSessionQueries(client),
     ...createContextQueries(client),
     ...createExecutionQueries(client),
+    ...createInputQueries(client),
     ...createOutputQueries(client, freshOutputs),
     ...createCommandQueries(client),
     ...createHistoryQueries(client),

@@ -64,9 +64,10 @@ export function createExecutionQueries({ sql, answered }: Client) {
      * was what ended them.
      */
     deleteLeftOfExecutions: async (): Promise<void> => {
-      await answered(sql`
-        DELETE FROM execution_variables v
-        WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = v.execution_id AND x.finished_at IS NULL)`);
+      for (const table of ['execution_variables', 'execution_inputs'])
+        await answered(sql`
+          DELETE FROM ${sql(table)} v
+          WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = v.execution_id AND x.finished_at IS NULL)`);
     },
 
     /** The execution that holds the key. Null if the key is unused, or was deleted after its time. */

@@ -49,7 +49,7 @@ export function commitParameters(
     ...outputColumns(group),
     jsonArray(keyRows(group)),
     jsonArray(eventRows(group, gatewayId)),
-    jsonArray(variableRows(group)),
+    jsonArray([...variableRows(group), ...inputRows(group)]),
   ];
 }
 
@@ -62,6 +62,19 @@ function variableRows(group: readonly PreparedCommit[]): string[] {
       ? rowsOf({ execution_id: executionVariables.executionId }, executionVariables.values)
       : []),
   ]);
+}
+
+function inputRows(group: readonly PreparedCommit[]): string[] {
+  return group.flatMap(({ commit: { secretInput } }) => {
+    if (!secretInput) return [];
+    const { executionId, offset, bytes } = secretInput;
+    const row = {
+      execution_id: executionId,
+      input_offset: offset,
+      base64: bytes.toString('base64'),
+    };
+    return JSON.stringify(row);
+  });
 }
 
 function rowsOf(

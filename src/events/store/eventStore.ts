@@ -62,6 +62,14 @@ export interface QueueSize {
   readonly count: number;
 }
 
+/** Input that is in no event. */
+export interface SecretInput {
+  readonly executionId: ExecutionId;
+  /** As in its event. */
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
 export interface Commit {
   readonly streams: readonly StreamAppend[];
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
@@ -73,6 +81,8 @@ export interface Commit {
   readonly sessionVariables?: SessionVariables;
   /** The environment variables of an execution that this commit requests. No event has them. */
   readonly executionVariables?: ExecutionVariables;
+  /** The content of the input that this commit records without it. */
+  readonly secretInput?: SecretInput;
   /** The most unfinished executions that a session may have, the new ones included ({@link LimitError}). */
   readonly maxUnfinished?: number;
   /** There must be no other unfinished executions than these before the commit ({@link LimitError}). */

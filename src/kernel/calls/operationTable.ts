@@ -3,7 +3,9 @@ import type { Operation } from './operation.ts';
 import { contexts } from './operations/contexts.ts';
 import { deleteContext } from './operations/deleteContext.ts';
 import { health } from './operations/health.ts';
+import { input } from './operations/input.ts';
 import { interrupt } from './operations/interrupt.ts';
+import { resize } from './operations/resize.ts';
 import { restart } from './operations/restart.ts';
 import { usage } from './operations/usage.ts';
 import { variables } from './operations/variables.ts';
@@ -12,7 +14,9 @@ export const OPERATIONS = {
   contexts,
   delete_context: deleteContext,
   health,
+  input,
   interrupt,
+  resize,
   restart,
   usage,
   variables,

@@ -1,3 +1,5 @@
+import type { Terminal } from '../../domain/executionOptions.ts';
+
 /** A request to run a piece of code in a kernel, or as a command. */
 export interface ExecuteRequest {
   /** The execution's id. The agent forwards each `msgId` at most once, so sending a request again is harmless. */
@@ -13,6 +15,10 @@ export interface ExecuteRequest {
   readonly environment?: Readonly<Record<string, string>>;
   /** Absolute, and only for such an agent, too. Left out: where the context is, or for a command the home. */
   readonly workingDirectory?: string;
+  /** Whether it may wait for input. Only for an agent that has input. */
+  readonly allowInput?: true;
+  /** The terminal of a command. Only for an agent that has terminals. */
+  readonly pty?: Terminal;
   /** Left out: the default context, or a command. */
   readonly context?: {
     readonly id: string;
@@ -50,6 +56,8 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
         ...(request.workingDirectory !== undefined && {
           working_directory: request.workingDirectory,
         }),
+        ...(request.isCommand && request.allowInput && { stdin: true }),
+        ...(request.pty && { pty: request.pty }),
         ...(request.context && {
           context: {
             id: request.context.id,
@@ -63,8 +71,8 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
       silent: false,
       store_history: true,
       user_expressions: {},
-      // Nobody can answer `input()`, so it fails immediately with Python's own message.
-      allow_stdin: false,
+      // If nobody can answer `input()`, it fails immediately with Python's own message.
+      allow_stdin: request.allowInput === true && !request.isCommand,
       // A failed execution does not cancel the executions queued behind it.
       stop_on_error: false,
     },

@@ -18,6 +18,8 @@ export function outputBytes(output: Output): number {
         (sum, line) => sum + Buffer.byteLength(line),
         Buffer.byteLength(output.name) + Buffer.byteLength(output.value),
       );
+    case 'input':
+      return Buffer.byteLength(output.prompt);
     case 'clear':
     case 'gap':
       return 0;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { jsonText } from '../../domain/exactJson.ts';
-import type { Output, RichOutput } from '../../domain/output.ts';
-import { readErrorFacts } from './errorFacts.ts';
+import type { InputRequest, Output, RichOutput } from '../../domain/output.ts';
+import { cutText, readErrorFacts } from './errorFacts.ts';
 import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
 
 /** Most MIME types of one displayed object. Rich libraries send about five. */
@@ -15,6 +15,8 @@ const MAX_METADATA_CHARS = 65_536;
 /** Longest display id. IPython's own have 32 characters. A longer one is ignored. */
 const MAX_DISPLAY_ID_CHARS = 256;
 const MAX_GAP_REASON_CHARS = 64;
+/** Longest prompt of `input()` kept. It is a line that a person reads. */
+const MAX_PROMPT_CHARS = 10_000;
 
 const RICH_KINDS = {
   execute_result: 'result',
@@ -22,7 +24,13 @@ const RICH_KINDS = {
   update_display_data: 'update',
 } as const satisfies Record<string, RichOutput['kind']>;
 
-type OutputType = keyof typeof RICH_KINDS | 'stream' | 'error' | 'clear_output' | 'cellhouse_gap';
+type OutputType =
+  | keyof typeof RICH_KINDS
+  | 'stream'
+  | 'error'
+  | 'clear_output'
+  | 'cellhouse_gap'
+  | 'cellhouse_input_request';
 
 /** Whether an iopub `msg_type` carries output. */
 export function isOutputType(type: unknown): type is OutputType {
@@ -34,6 +42,7 @@ export function isOutputType(type: unknown): type is OutputType {
     case 'error':
     case 'clear_output':
     case 'cellhouse_gap':
+    case 'cellhouse_input_request':
       return true;
     default:
       return false;
@@ -71,6 +80,8 @@ function readContent(type: OutputType, content: JsonObject): Output | null {
       return { kind: 'clear', wait: content.wait === true };
     case 'cellhouse_gap':
       return readGap(content);
+    case 'cellhouse_input_request':
+      return readInputRequest(content);
     default:
       return type satisfies never;
   }
@@ -125,4 +136,13 @@ function readDisplayId(value: unknown): string | null {
 function readGap({ reason, dropped_bytes: droppedBytes }: JsonObject): Output | null {
   if (typeof reason !== 'string' || reason.length > MAX_GAP_REASON_CHARS) return null;
   return { kind: 'gap', reason, droppedBytes: readSize(droppedBytes) };
+}
+
+/** Whatever it looks like, the code waits: so it is told in any case. A flag of another type counts as secret. */
+function readInputRequest({ prompt, password }: JsonObject): InputRequest {
+  return {
+    kind: 'input',
+    prompt: typeof prompt === 'string' ? cutText(prompt, MAX_PROMPT_CHARS) : '',
+    password: password !== false,
+  };
 }

@@ -3,6 +3,7 @@ import { builder } from '../builder.ts';
 import { EnvironmentVariableInput } from '../session/environmentVariable.ts';
 import { Execution } from './execution.ts';
 import { Language } from './language.ts';
+import { TerminalInput } from './terminal.ts';
 
 const ExecuteInput = builder.inputType('ExecuteInput', {
   description: 'Code to run for a user.',
@@ -44,6 +45,16 @@ const ExecuteInput = builder.inputType('ExecuteInput', {
     workingDirectory: t.string({
       description:
         'The folder that this code alone begins in: relative to the home, or absolute, without `..`. It must be there when the code begins; otherwise the code does not run, and the error is CellNotStarted or CommandNotStarted. Null: where the context is, and for a command the home.',
+    }),
+    allowInput: t.boolean({
+      defaultValue: false,
+      description:
+        'Whether the code may wait for input, which `sendInput` brings. If false, `input()` fails at once, and the standard input of a command is empty. Waiting counts in the time limit.',
+    }),
+    pty: t.field({
+      type: TerminalInput,
+      description:
+        'Gives a command a terminal of this size, and so `allowInput`. All its output is then STDOUT, with the control sequences of a terminal.',
     }),
     timeoutMs: t.int({
       description:

@@ -3,6 +3,7 @@ import { builder } from '../builder.ts';
 import { EnvironmentVariableInput } from '../session/environmentVariable.ts';
 import { Execution } from './execution.ts';
 import { Language } from './language.ts';
+import { TerminalInput } from './terminal.ts';
 
 const BatchCell = builder.inputType('BatchCell', {
   description: 'One cell of a batch.',
@@ -20,6 +21,8 @@ const BatchCell = builder.inputType('BatchCell', {
       description: 'As in ExecuteInput. Cells may differ in them.',
     }),
     workingDirectory: t.string({ description: 'As in ExecuteInput. Cells may differ in it.' }),
+    allowInput: t.boolean({ defaultValue: false, description: 'As in ExecuteInput.' }),
+    pty: t.field({ type: TerminalInput, description: 'As in ExecuteInput.' }),
     timeoutMs: t.int({ description: 'As in ExecuteInput.' }),
     idempotencyKey: t.string({ description: 'As in ExecuteInput. Each cell has its own key.' }),
   }),

@@ -133,6 +133,13 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description: 'The signal that ended a command, such as SIGKILL. Otherwise null.',
   }),
+  allowInput: t.boolean({
+    description: 'Whether it may wait for input.',
+    resolve: ({ options }) => options?.allowInput === true,
+  }),
+  inputBytes: t.exposeInt('inputBytes', {
+    description: 'How many bytes of input were sent to it: the offset of what is sent next.',
+  }),
   outputBytes: t.exposeFloat('outputBytes', {
     description: 'Bytes of output that the code produced, including output that was not kept.',
   }),

@@ -30,6 +30,7 @@ const TYPE_OF_KIND = {
   update: 'RichOutput',
   error: 'ErrorOutput',
   clear: 'ClearOutput',
+  input: 'InputRequested',
   gap: 'GapOutput',
   finish: 'ExecutionFinished',
 } as const satisfies Record<OutputItem['output']['kind'], string>;
@@ -131,6 +132,23 @@ builder.objectRef<ItemOf<'clear'>>('ClearOutput').implement({
     wait: t.boolean({
       description: 'Whether to clear only when the next output arrives.',
       resolve: ({ output }) => output.wait,
+    }),
+  }),
+});
+
+builder.objectRef<ItemOf<'input'>>('InputRequested').implement({
+  description:
+    'The code of a cell waits for a line of input. Answer with `sendInput`: the line, and a newline. It comes even if the line has been sent already.',
+  interfaces: [OutputEvent],
+  fields: (t) => ({
+    prompt: t.string({
+      description: 'What it asks: the argument of `input()` or `getpass()`.',
+      resolve: ({ output }) => output.prompt,
+    }),
+    password: t.boolean({
+      description:
+        'Whether the answer is secret, as for `getpass()`: it must not be shown, and what is sent from now on is not recorded.',
+      resolve: ({ output }) => output.password,
     }),
   }),
 });

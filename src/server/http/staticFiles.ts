@@ -14,6 +14,7 @@ const STYLE = 'text/css; charset=utf-8';
 const FILES: ReadonlyMap<string, { readonly name: string; readonly type: string }> = new Map([
   ['/', { name: 'console.html', type: HTML }],
   ['/console.js', { name: 'console.js', type: SCRIPT }],
+  ['/consoleInput.js', { name: 'consoleInput.js', type: SCRIPT }],
   ['/consoleFiles.js', { name: 'consoleFiles.js', type: SCRIPT }],
   ['/graphqlSocket.js', { name: 'graphqlSocket.js', type: SCRIPT }],
   ['/console.css', { name: 'console.css', type: STYLE }],

@@ -23,6 +23,8 @@ export interface BatchRequest {
     | 'keepAlive'
     | 'environmentVariables'
     | 'workingDirectory'
+    | 'allowInput'
+    | 'pty'
     | 'timeoutMs'
     | 'idempotencyKey'
   >[];

@@ -9,13 +9,16 @@ import type { ValidRequest } from './validateRequest.ts';
 
 /** What the event has of it. Nothing of it for plain code. */
 export function optionsOf(request: ValidRequest, contextId: ContextId | null): ExecutionOptions {
-  const { keepAlive, stopOnError, workingDirectory, environmentVariables } = request;
+  const { keepAlive, stopOnError, allowInput, pty, workingDirectory, environmentVariables } =
+    request;
   const environmentVariableNames = Object.keys(environmentVariables).sort();
   return {
     ...(isCommand(request) && { language: 'BASH' }),
     ...(contextId !== null && { contextId }),
     ...(keepAlive && { keepAlive }),
     ...(stopOnError && { stopOnError }),
+    ...(allowInput && { allowInput }),
+    ...(pty !== null && { pty }),
     ...(workingDirectory !== null && { workingDirectory }),
     ...(environmentVariableNames.length > 0 && { environmentVariableNames }),
   };
@@ -52,5 +55,7 @@ export function neededFeatures(request: ValidRequest): WorkerFeature[] {
   return [
     ...(isCommand(request) ? (['commands'] as const) : []),
     ...(hasSurroundings ? (['surroundings'] as const) : []),
+    ...(request.allowInput ? (['input'] as const) : []),
+    ...(request.pty === null ? [] : (['terminal'] as const)),
   ];
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import type { Language } from '../../domain/executionOptions.ts';
+import type { Language, Terminal } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import { parseContextId } from '../contexts/openContext.ts';
 import {
@@ -20,6 +20,7 @@ import {
   validateDirectory,
   validateVariables,
 } from '../validateEnvironment.ts';
+import { validateTerminal } from './validateTerminal.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
 const MIN_TIMEOUT_MS = 1;
@@ -37,6 +38,8 @@ export interface ExecuteRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
+  readonly allowInput?: boolean | null | undefined;
+  readonly pty?: Terminal | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -51,6 +54,9 @@ export interface ValidRequest {
   readonly language: Language;
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
+  /** A command with a terminal has input. */
+  readonly allowInput: boolean;
+  readonly pty: Terminal | null;
   /** As the request names it. Null: the default context, or a command. */
   readonly contextId: ContextId | null;
   readonly environmentVariables: Variables;
@@ -70,8 +76,8 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   const language = request.language ?? 'PYTHON';
   requireLength(codeBytes, config.maxCodeBytes, '');
   if (language === 'BASH') requireCommand(request, codeBytes);
-  else if (request.keepAlive)
-    refuse('keepAlive', 'is for commands only: a cell keeps its session alive anyway', {});
+  else requireCell(request);
+  const pty = request.pty ? validateTerminal(request.pty, 'pty.') : null;
   return {
     userUuid,
     code,
@@ -81,6 +87,8 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     language,
     keepAlive: request.keepAlive ?? false,
     stopOnError: request.stopOnError ?? false,
+    allowInput: pty !== null || (request.allowInput ?? false),
+    pty,
     contextId: parseContextId(request.contextId),
     environmentVariables: validateVariables(request.environmentVariables ?? [], config),
     workingDirectory:
@@ -106,6 +114,12 @@ function requireCommand({ code, contextId }: ExecuteRequest, codeBytes: number):
   if (!code.isWellFormed()) refuse('code', 'of a command must not contain lone surrogates', {});
   if (contextId != null)
     refuse('contextId', 'is for Python only: a command runs in no context', {});
+}
+
+function requireCell({ keepAlive, pty }: ExecuteRequest): void {
+  if (keepAlive)
+    refuse('keepAlive', 'is for commands only: a cell keeps its session alive anyway', {});
+  if (pty) refuse('pty', 'is for commands only: a cell has no terminal', {});
 }
 
 /** Whether the request has an idempotency key, so that sending it again runs nothing twice. */

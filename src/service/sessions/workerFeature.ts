@@ -6,6 +6,8 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 const FEATURES = {
   contexts: 'contexts',
   commands: 'commands',
+  input: 'input for running code',
+  terminal: 'terminals',
   surroundings: 'environment variables and working directories of single executions',
 } as const;
 
@@ -22,13 +24,18 @@ export async function hasFeature(
   try {
     return (await pool.featuresOf(worker)).has(feature);
   } catch (error: unknown) {
-    throw new DomainError(
-      'POOL_INITIALIZING',
-      "The session's worker does not answer now. Nothing was changed. Send the request again.",
-      { retryAfterMs: RETRY_AFTER_MS },
-      { cause: error },
-    );
+    throw workerAway(error);
   }
+}
+
+/** For a worker that did not answer a call which can be sent again. */
+export function workerAway(cause: unknown): DomainError {
+  return new DomainError(
+    'POOL_INITIALIZING',
+    "The session's worker does not answer now. Nothing was changed. Send the request again.",
+    { retryAfterMs: RETRY_AFTER_MS },
+    { cause },
+  );
 }
 
 /** For an open session whose worker lacks it. A worker keeps its image for life. */

@@ -57,6 +57,8 @@ export interface Lanes {
   ignore(id: ExecutionId): void;
   /** The job's progress. Null if it has not begun. */
   progressOf(job: Job): ExecutionProgress | null;
+  /** Whether the agent has begun the unfinished execution. */
+  hasBegun(id: ExecutionId): boolean;
   remove(job: Job): void;
   /** Applies an event that somebody else recorded, so that the next commit is decided on the current version. */
   fold(recorded: RecordedEvent): void;
@@ -150,6 +152,10 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
       read.add(id);
     },
     progressOf: (job) => places.get(job.execution.id)?.lane.progressOf(job) ?? null,
+    hasBegun: (id) => {
+      const place = places.get(id);
+      return (place?.lane.progressOf(place.job)?.startedAt ?? null) !== null;
+    },
     remove: (job) => {
       const lane = places.get(job.execution.id)?.lane;
       lane?.remove(job);

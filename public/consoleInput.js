@@ -1,0 +1,68 @@
+/** The line in which a person answers code that waits for input. */
+
+const SEND = `mutation ($id: ID!, $offset: Int!, $text: String, $close: Boolean) {
+  sendInput(executionId: $id, offset: $offset, text: $text, close: $close) { nextOffset }
+}`;
+
+/**
+ * @param {{ call: Function, show: (text: string) => void, fail: (error: Error) => void }} page `show` gets each line
+ *   that was sent, unless it is a password
+ * @returns {{ begin: Function, ask: Function, end: Function }}
+ */
+export function inputLine({ call, show, fail }) {
+  const byId = (id) => document.getElementById(id);
+  const [form, prompt, line] = ['input', 'prompt', 'line'].map(byId);
+  let executionId = null;
+  let offset = 0;
+  let isCommand = false;
+
+  /** With its offset, input that is sent again is applied once. */
+  async function send(text, close) {
+    const variables = { id: executionId, offset, text, close };
+    offset = (await call(SEND, variables)).sendInput.nextOffset;
+  }
+
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const text = `${line.value}\n`;
+    const isSecret = line.type === 'password';
+    try {
+      await send(text, false);
+      line.value = '';
+      if (!isCommand) form.hidden = true;
+      if (!isSecret) show(text);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  byId('end').addEventListener('click', async () => {
+    try {
+      await send(null, true);
+      form.hidden = true;
+    } catch (error) {
+      fail(error);
+    }
+  });
+
+  function ask(question, isSecret) {
+    prompt.textContent = question || 'Input';
+    line.type = isSecret ? 'password' : 'text';
+    form.hidden = false;
+    line.focus();
+  }
+
+  return {
+    /** An execution that may get input. A command does not say when it waits, so it can always be answered. */
+    begin: (id, language) => {
+      executionId = id;
+      offset = 0;
+      isCommand = language === 'BASH';
+      if (isCommand) ask('Input', false);
+    },
+    ask,
+    end: () => {
+      line.value = '';
+      form.hidden = true;
+    },
+  };
+}

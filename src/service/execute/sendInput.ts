@@ -1,0 +1,174 @@
+/**
+ * Input for an execution, on any gateway. It is recorded; the gateway that holds the worker gets the event and delivers
+ * it (worker/input/inputDelivery.ts).
+ */
+import type { Config } from '../../config/config.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { decideExecution, type Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import { recordedContent } from '../../domain/input.ts';
+import type { Database } from '../../events/database.ts';
+import { decideAgain } from '../../events/store/decideAndCommit.ts';
+import { optionalContentOf } from '../contentOf.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { refuse, validateWholeNumber } from '../validate.ts';
+import { requireExecution } from './execution.ts';
+import { isSameInput } from './isSameInput.ts';
+
+/** The most bytes in one call. A larger input is sent in several calls, so that each is a small event. */
+const MAX_CALL_BYTES = 65_536;
+/** How many calls for one execution may wait on a gateway. Each takes about a millisecond. */
+export const MAX_INPUT_CALLS = 256;
+const RETRY_AFTER_MS = 100;
+
+export interface InputRequest {
+  readonly executionId: string;
+  /** How many bytes of input are before it. Null: as many as there are. */
+  readonly offset?: number | null | undefined;
+  readonly text?: string | null | undefined;
+  readonly base64?: string | null | undefined;
+  /** Whether the input ends with it. */
+  readonly close?: boolean | null | undefined;
+}
+
+/** Where the input of a call is. */
+export interface SentInput {
+  readonly offset: number;
+  /** The offset of what follows. */
+  readonly nextOffset: number;
+  readonly execution: Execution;
+}
+
+interface Asked {
+  readonly bytes: Buffer;
+  readonly offset: number | null;
+  readonly close: boolean;
+}
+
+export interface SendInputDeps extends Pick<ServiceDeps, 'database' | 'inputCalls' | 'now'> {
+  readonly config: Pick<Config, 'maxInputBytes'>;
+}
+
+/**
+ * Records input, and resolves when it is durable. Calls that reach the same gateway are recorded in their order. With an
+ * offset, input is applied once, however often it is sent.
+ * @throws BAD_USER_INPUT, NOT_FOUND; INPUT_CLOSED if the execution or its input has ended; INPUT_OUT_OF_ORDER unless
+ * the offset is where the input ends, or the same bytes are there; INPUT_LIMIT; QUEUE_FULL
+ */
+export async function sendInput(
+  deps: SendInputDeps,
+  principal: Principal,
+  request: InputRequest,
+): Promise<SentInput> {
+  const asked = validateInput(request, deps.config);
+  // Calls that wait here do not have to be decided again because of each other.
+  const sent = deps.inputCalls.run(request.executionId, () =>
+    decideAgain(() => appendInput(deps, principal, request.executionId, asked)),
+  );
+  if (sent) return await sent;
+  throw new DomainError(
+    'QUEUE_FULL',
+    `More than ${MAX_INPUT_CALLS} calls with input for this execution wait here. Wait until some have been answered.`,
+    { limit: MAX_INPUT_CALLS, retryAfterMs: RETRY_AFTER_MS },
+  );
+}
+
+/** @throws ConcurrencyError if another writer was first */
+async function appendInput(
+  deps: SendInputDeps,
+  principal: Principal,
+  id: string,
+  asked: Asked,
+): Promise<SentInput> {
+  const execution = await requireExecution(deps, principal, id);
+  if (execution.options?.allowInput !== true)
+    refuse('executionId', 'names an execution that was not asked with allowInput', {});
+  const offset = asked.offset ?? execution.inputBytes;
+  const rest = await notRecordedYet(deps.database, execution, { ...asked, offset });
+  const isNew = rest.length > 0 || (asked.close && !execution.inputClosed);
+  const after = isNew ? await record(deps, execution, { ...asked, bytes: rest }) : execution;
+  return { offset, nextOffset: offset + asked.bytes.length, execution: after };
+}
+
+function validateInput(request: InputRequest, { maxInputBytes }: SendInputDeps['config']): Asked {
+  const { offset = null, close } = request;
+  const bytes = optionalContentOf(request);
+  if (bytes.length === 0 && !close)
+    refuse('text', 'or base64 must not be empty, unless close is true', {});
+  if (bytes.length > MAX_CALL_BYTES) {
+    const limit = MAX_CALL_BYTES;
+    const field = request.text == null ? 'base64' : 'text';
+    refuse(field, `is ${bytes.length} bytes, at most ${limit} are allowed in one call`, { limit });
+  }
+  if (offset !== null) validateWholeNumber('offset', offset, { min: 0, max: maxInputBytes });
+  return { bytes, offset, close: close ?? false };
+}
+
+/** The bytes beyond those that are recorded. @throws INPUT_OUT_OF_ORDER */
+async function notRecordedYet(
+  { queries }: Database,
+  { id, inputBytes }: Execution,
+  { bytes, offset, close }: Asked & { readonly offset: number },
+): Promise<Buffer> {
+  const there = inputBytes - offset;
+  if (there < 0) throw outOfOrder(inputBytes, 'Some input before this is missing');
+  const repeated = bytes.subarray(0, there);
+  if (!(await isSameInput(queries, id, offset, repeated)))
+    throw outOfOrder(inputBytes, 'Other input has been recorded at this offset');
+  if (close && there > bytes.length)
+    throw outOfOrder(inputBytes, 'More input has been recorded, so the input cannot end here');
+  return bytes.subarray(there);
+}
+
+function outOfOrder(expectedOffset: number, why: string): DomainError {
+  return new DomainError(
+    'INPUT_OUT_OF_ORDER',
+    `${why}. Nothing was recorded. The next input has the offset ${expectedOffset}.`,
+    { field: 'offset', expectedOffset },
+  );
+}
+
+async function record(
+  { database, config, now }: SendInputDeps,
+  execution: Execution,
+  { bytes, close }: Pick<Asked, 'bytes' | 'close'>,
+): Promise<Execution> {
+  const { id, inputBytes: offset } = execution;
+  requireOpen(execution);
+  requireRoom(offset + bytes.length, config);
+  const isSecret = bytes.length > 0 && (await isPasswordAsked(database, id));
+  const content = isSecret ? {} : recordedContent(bytes);
+  const at = now().toISOString();
+  const piece = { offset, bytes: bytes.length, close, ...content };
+  const events = decideExecution({ type: 'SendInput', at, ...piece }, execution);
+  const { states } = await database.store.commit({
+    streams: [{ stream: 'execution', id, state: execution, events }],
+    ...(isSecret && { secretInput: { executionId: id, offset, bytes } }),
+  });
+  return states[0] as Execution;
+}
+
+/** What the caller answers, it has read before, so the request is stored by now. */
+async function isPasswordAsked({ queries }: Database, id: ExecutionId): Promise<boolean> {
+  return (await queries.newestInputRequest(id))?.password === true;
+}
+
+function requireOpen({ finishedAt, inputClosed }: Execution): void {
+  if (finishedAt !== null)
+    throw new DomainError('INPUT_CLOSED', 'The execution has ended. It takes no more input.');
+  if (inputClosed)
+    throw new DomainError(
+      'INPUT_CLOSED',
+      'The input of the execution was closed by an earlier call.',
+    );
+}
+
+function requireRoom(inputBytes: number, { maxInputBytes: limit }: SendInputDeps['config']): void {
+  if (inputBytes <= limit) return;
+  throw new DomainError(
+    'INPUT_LIMIT',
+    `The execution would have ${inputBytes} bytes of input, and at most ${limit} are allowed (MAX_INPUT_BYTES). Nothing was recorded.`,
+    { limit },
+  );
+}

@@ -1,0 +1,134 @@
+/**
+ * Hands the recorded input of a worker's executions to its agent, each byte once and in order. The agent counts what it
+ * has taken, and skips what it has. So a successor asks for the count and goes on from there, and it is recorded nowhere
+ * that input was delivered (docs/decisions/0043-input-has-an-offset.md).
+ *
+ * ```
+ *  idle --input is recorded, and the execution runs--> delivering --all is taken--> idle
+ *                                                          |
+ *                                                          +--the agent runs it no more--> forgotten
+ * ```
+ */
+import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
+import type { CallAgent } from '../../kernel/calls/createAgentCalls.ts';
+import { createInputReader, type InputReader } from './inputReader.ts';
+
+/** Avoids a tight loop. If the agent does not answer for long, the worker's channel reports it. */
+const RETRY_DELAY_MS = 250;
+/** An agent that has no room waits before it answers. This only keeps one that does not wait from being asked too often. */
+const FULL_PAUSE_MS = 100;
+
+export interface InputDeliveryDeps {
+  readonly logger: Logger;
+  readonly call: CallAgent;
+  readonly readInput: Queries['inputAfter'];
+  /** Whether the agent has begun the execution, and its end is not known yet. */
+  readonly isRunning: (id: ExecutionId) => boolean;
+}
+
+/** How much input is recorded for an execution. */
+export interface RecordedInput {
+  readonly bytes: number;
+  /** Whether no more can follow. */
+  readonly isClosed: boolean;
+}
+
+export interface InputDelivery {
+  /** So much is recorded. It is delivered now, or when the execution runs. */
+  recorded(id: ExecutionId, input: RecordedInput): void;
+  /** The agent has begun the execution, perhaps under a former holder. */
+  begun(execution: Execution): void;
+  ended(id: ExecutionId): void;
+  /** Sends nothing more. The worker's next holder continues. Idempotent. */
+  close(): void;
+}
+
+/** The input of one execution. */
+interface Delivery {
+  recorded: RecordedInput;
+  /** How many bytes the agent has taken. Null: it must be asked. */
+  taken: number | null;
+  isEndTaken: boolean;
+  readonly reader: InputReader;
+  isActive: boolean;
+}
+
+export function createInputDelivery(deps: InputDeliveryDeps): InputDelivery {
+  const closing = new AbortController();
+  const deliveries = new Map<ExecutionId, Delivery>();
+
+  const isDue = (id: ExecutionId, each: Delivery) =>
+    !closing.signal.aborted &&
+    deliveries.get(id) === each &&
+    deps.isRunning(id) &&
+    !isAllTaken(each);
+
+  /** Asks for the agent's count, or sends what follows it. */
+  async function step(id: ExecutionId, each: Delivery): Promise<void> {
+    const offset = each.taken ?? 0;
+    const bytes = each.taken === null ? Buffer.alloc(0) : await each.reader.read(offset);
+    const upTo = offset + bytes.length;
+    const { recorded } = each;
+    const close = each.taken !== null && recorded.isClosed && upTo >= recorded.bytes;
+    const answer = await deps.call('input', { msgId: id, offset, bytes, close });
+    // Its end has been reported, or will be.
+    if (!answer.known) deliveries.delete(id);
+    const isFull = each.taken === answer.accepted && !answer.closed;
+    each.taken = answer.accepted;
+    each.isEndTaken = answer.closed;
+    if (isFull) await pause(FULL_PAUSE_MS, closing.signal);
+  }
+
+  async function deliver(id: ExecutionId, each: Delivery): Promise<void> {
+    if (each.isActive) return;
+    each.isActive = true;
+    while (isDue(id, each)) {
+      try {
+        await step(id, each);
+      } catch (error: unknown) {
+        if (!isDue(id, each)) continue;
+        // It may have taken the bytes, although its answer was lost.
+        each.taken = null;
+        const details = { error: messageOf(error), executionId: id };
+        deps.logger.warn(details, 'an agent did not take input; trying again');
+        await pause(RETRY_DELAY_MS, closing.signal);
+      }
+    }
+    each.isActive = false;
+  }
+
+  function put(id: ExecutionId, { bytes, isClosed }: RecordedInput): void {
+    const each = deliveries.get(id) ?? newDelivery(createInputReader(deps.readInput, id));
+    deliveries.set(id, each);
+    each.recorded = {
+      bytes: Math.max(each.recorded.bytes, bytes),
+      isClosed: each.recorded.isClosed || isClosed,
+    };
+    void deliver(id, each);
+  }
+
+  return {
+    recorded: put,
+    begun: ({ id, inputBytes: bytes, inputClosed: isClosed }) => {
+      if (bytes > 0 || isClosed || deliveries.has(id)) put(id, { bytes, isClosed });
+    },
+    ended: (id) => {
+      deliveries.delete(id);
+    },
+    close: () => closing.abort(),
+  };
+}
+
+function newDelivery(reader: InputReader): Delivery {
+  const recorded = { bytes: 0, isClosed: false };
+  return { recorded, taken: null, isEndTaken: false, reader, isActive: false };
+}
+
+function isAllTaken({ recorded, taken, isEndTaken }: Delivery): boolean {
+  return taken !== null && taken >= recorded.bytes && (isEndTaken || !recorded.isClosed);
+}

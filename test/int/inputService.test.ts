@@ -1,0 +1,121 @@
+/** Input and terminals as callers of the service see them, at two gateways. The workers are programmed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, it } from 'vitest';
+import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { useDatabase } from '../support/database.ts';
+import { READ } from '../support/programmedKernels.ts';
+import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+const SIZE = { columns: 80, rows: 24 };
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-input-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const gateways = [await start(), await start()] as const;
+const [{ service: one }, { service: other }] = gateways;
+let user = 0;
+beforeEach(() => {
+  user += 1;
+});
+afterAll(async () => {
+  for (const gateway of gateways) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const command = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
+  userUuid: `user-${user}`,
+  code: READ,
+  language: 'BASH',
+  allowInput: true,
+  ...more,
+});
+const status = async (id: string) => (await one.execution(PRINCIPAL, id))?.status;
+
+it.each(['BASH', 'PYTHON'] as const)(
+  'code in %s goes on when its input has come',
+  async (language) => {
+    const { id } = await one.submit(PRINCIPAL, command({ language }));
+    for (const [service, text] of [
+      [other, 'a'],
+      [one, 'b'],
+    ] as const)
+      await service.sendInput(PRINCIPAL, { executionId: id, text });
+    const end = await other.sendInput(PRINCIPAL, { executionId: id, offset: 2, close: true });
+    expect(end).toMatchObject({ offset: 2, nextOffset: 2, execution: { id, inputBytes: 2 } });
+    await expect.poll(() => status(id)).toBe('OK');
+  },
+);
+
+it('cells of a batch may wait for input, too', async () => {
+  const cells = [{ code: READ, allowInput: true }, { code: '1' }];
+  const done = one.executeBatch(PRINCIPAL, { userUuid: `user-${user}`, cells });
+  const waiting = async () =>
+    (await one.executions(PRINCIPAL, { userUuid: `user-${user}`, status: 'RUNNING' }, {})).edges;
+  await expect.poll(waiting).toHaveLength(1);
+  const [edge] = await waiting();
+  await other.sendInput(PRINCIPAL, { executionId: edge?.item.id ?? '', close: true });
+  expect((await done).map(({ status }) => status)).toEqual(['OK', 'OK']);
+});
+
+it('a command with a terminal has input, and its size is changed on any gateway', async () => {
+  const asked = command({ pty: SIZE, allowInput: false });
+  const { id, options } = await one.submit(PRINCIPAL, asked);
+  expect(options).toEqual({ allowInput: true, pty: SIZE });
+  await expect.poll(() => status(id)).toBe('RUNNING');
+  const before = workers.sizes.length;
+  expect(await one.resizeTerminal(PRINCIPAL, id, { columns: 100, rows: 30 })).toBe(true);
+  expect(await other.resizeTerminal(PRINCIPAL, id, { columns: 65_535, rows: 1 })).toBe(true);
+  expect(workers.sizes.slice(before)).toEqual(['100x30', '65535x1']);
+  await other.sendInput(PRINCIPAL, { executionId: id, close: true });
+  await expect.poll(() => status(id)).toBe('OK');
+  expect(await other.resizeTerminal(PRINCIPAL, id, SIZE)).toBe(false);
+  expect(await db.readStream('execution', id as never)).toHaveLength(4);
+});
+
+it('only a command has a terminal, and only what was asked with one', async () => {
+  const refused = (field: string) => ({ code: 'BAD_USER_INPUT', details: { field } });
+  await expect(
+    one.submit(PRINCIPAL, command({ language: 'PYTHON', pty: SIZE })),
+  ).rejects.toMatchObject(refused('pty'));
+  const { id } = await one.submit(PRINCIPAL, command());
+  await expect(one.resizeTerminal(PRINCIPAL, id, SIZE)).rejects.toMatchObject(
+    refused('executionId'),
+  );
+  await one.sendInput(PRINCIPAL, { executionId: id, close: true });
+});
+
+it('a request under the same key must agree in its input and its terminal', async () => {
+  const keyed = command({ code: 'true', idempotencyKey: 'k', pty: SIZE });
+  const first = await one.execute(PRINCIPAL, keyed);
+  expect(await other.execute(PRINCIPAL, { ...keyed, allowInput: false })).toMatchObject({
+    id: first.id,
+  });
+  const differences = async (more: Partial<ExecuteRequest>) =>
+    await other.execute(PRINCIPAL, { ...keyed, ...more }).catch(({ details }) => details.different);
+  expect(await differences({ pty: { columns: 80, rows: 25 } })).toEqual(['pty']);
+  expect(await differences({ pty: null, allowInput: false })).toEqual(['allowInput', 'pty']);
+});
+
+it('a session whose worker is older than input is refused, and gets another worker after its release', async () => {
+  const cell = { userUuid: `user-${user}`, code: '1' };
+  const { workerId } = await one.execute(PRINCIPAL, cell);
+  workers.makeOld();
+  const begun = workers.begun.length;
+  for (const service of [one, other])
+    await expect(service.execute(PRINCIPAL, { ...cell, allowInput: true })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringContaining('without input'),
+    });
+  expect(workers.begun).toHaveLength(begun);
+  await one.release(PRINCIPAL, cell.userUuid);
+  const fresh = await one.execute(PRINCIPAL, { ...cell, allowInput: true });
+  expect(fresh).toMatchObject({ status: 'OK' });
+  expect(fresh.workerId).not.toBe(workerId);
+});
