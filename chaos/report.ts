@@ -26,6 +26,14 @@ export function faultTable(history: History): string[] {
   return [line(header), rule, ...all.slice(1).map(line)];
 }
 
+/** What users have run meanwhile, in one line: a run in which they did little proves little. */
+export function workDone(history: History): string {
+  const { executions, contexts, sessions } = factsOf(history);
+  const commands = executions.filter(({ isCommand }) => isCommand).length;
+  const started = contexts.length;
+  return `${executions.length - commands} cells and ${commands} commands in ${sessions.length} sessions with ${started} more contexts`;
+}
+
 /** The last line of a run. */
 export function summary(history: History, violations: readonly Violation[]): string {
   const count = (type: Violation['type']) => violations.filter((each) => each.type === type).length;

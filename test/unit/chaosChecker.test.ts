@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
-import { faultTable, summary } from '../../chaos/report.ts';
+import { faultTable, summary, workDone } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
 
@@ -49,6 +49,7 @@ describe('a sound history', () => {
   it('is summarised in one line and a table', () => {
     expect(summary(sound, checkHistory(sound))).toBe('4 faults, 0 lost, 0 doubled, 0 orphans');
     expect(faultTable(sound)).toHaveLength(2 + 4);
+    expect(workDone(sound)).toBe('22 cells and 6 commands in 4 sessions with 3 more contexts');
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });
 });
