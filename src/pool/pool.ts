@@ -69,6 +69,8 @@ export interface Pool {
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
   /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
+  /** Whether the worker's agent is known to have a feature. If not, {@link featuresOf} asks it. */
+  hasTold(id: WorkerId, feature: string): boolean;
   /**
    * Ends an idle worker that cannot do what a session needs. Another one is made in its place. If another gateway has
    * opened a session with it meanwhile, it stays.
@@ -126,6 +128,7 @@ export function createPool(deps: PoolDeps): Pool {
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
     agentOf: (worker) => agentOf(parts.giving, worker),
     featuresOf: parts.features.of,
+    hasTold: parts.features.hasTold,
     retireIdle: async (worker) => {
       const { id: workerId } = worker;
       const condition = { isDue: () => false };

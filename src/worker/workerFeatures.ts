@@ -7,6 +7,8 @@ import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 export interface WorkerFeatures {
   /** The worker's features: asked once, because they never change. @throws the connection's error */
   of(worker: Worker): Promise<ReadonlySet<string>>;
+  /** Whether it has said that it has this feature. False also if it has not been asked. */
+  hasTold(id: WorkerId, feature: string): boolean;
   /** The worker is gone. */
   forget(id: WorkerId): void;
 }
@@ -15,6 +17,7 @@ export function createWorkerFeatures(
   addressOf: (worker: Worker) => AgentAddress | null,
 ): WorkerFeatures {
   const known = new Map<WorkerId, Promise<ReadonlySet<string>>>();
+  const told = new Map<WorkerId, ReadonlySet<string>>();
 
   async function ask(worker: Worker): Promise<ReadonlySet<string>> {
     const address = addressOf(worker);
@@ -32,14 +35,18 @@ export function createWorkerFeatures(
       const asking = ask(worker);
       known.set(worker.id, asking);
       try {
-        return await asking;
+        const features = await asking;
+        told.set(worker.id, features);
+        return features;
       } catch (error: unknown) {
         known.delete(worker.id);
         throw error;
       }
     },
+    hasTold: (id, feature) => told.get(id)?.has(feature) ?? false,
     forget: (id) => {
       known.delete(id);
+      told.delete(id);
     },
   };
 }

@@ -117,10 +117,11 @@ async function requestIn(
 
 /** An older agent would run a command as Python, and all code in other surroundings. @throws BAD_USER_INPUT, POOL_INITIALIZING */
 async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request: ValidRequest) {
-  const [needed] = neededFeatures(request);
-  if (needed === undefined) return;
+  const needed = neededFeatures(request);
+  const [first] = needed.filter((feature) => !deps.pool.hasTold(workerId, feature));
+  if (first === undefined) return;
   const worker = await deps.database.queries.worker(workerId);
-  const missing = worker ? await missingFeature(deps, worker, request) : needed;
+  const missing = worker ? await missingFeature(deps, worker, request) : first;
   if (missing !== null) throw lacksFeature(missing);
 }
 
