@@ -36,7 +36,7 @@ export interface Sending {
   goOnIn(lane: Lane): void;
   /** Begins the lane's next execution, if one is due. If it has none, a command that waits may have its place. */
   beginNext(lane: Lane): void;
-  /** Stops holding back the execution's code. Returns whether it was held back until now, because of an interrupt. */
+  /** Stops holding back the execution's code. Returns whether it was held back until now. */
   endHoldBack(id: ExecutionId): boolean;
 }
 
