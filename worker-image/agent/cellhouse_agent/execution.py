@@ -19,9 +19,9 @@ from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
-# A kernel that has not said `busy` after this time counts as stuck. Then a leftover of an earlier execution keeps it
-# busy: code that only pretended to be over, or a task that never yields. MAX_BUSY_SHARE of the time limit applies
-# instead, if that is shorter.
+# A kernel that has not said `busy` after this time, in which it could run, counts as stuck. Then a leftover of an
+# earlier execution keeps it busy: code that only pretended to be over, or a task that never yields. MAX_BUSY_SHARE of
+# the time limit applies instead, if that is shorter.
 MAX_BUSY_SECONDS = 1.0
 MAX_BUSY_SHARE = 0.5
 # Long enough that nobody can guess the key.
@@ -42,7 +42,7 @@ class Execution(Record):
         # Time counts from when the request is sent to a ready kernel. So nobody waits longer than the limit, even if a
         # leftover keeps the kernel busy.
         limit = request.timeout_ms / 1000
-        self.stuck_at = clock() + min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
+        self.busy_seconds = min(MAX_BUSY_SECONDS, MAX_BUSY_SHARE * limit)
         self.deadline = clock() + limit
         self.is_done = False
         self.is_interruptible = False

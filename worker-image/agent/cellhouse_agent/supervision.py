@@ -70,6 +70,8 @@ class Supervision:
         self._has_freed = False
         self._awaits_start = False
         self._heard_at = self._loop.time()
+        # The time that an execution which has not begun waits for a leftover.
+        self._leftover: Grace | None = None
         # The time beyond the limit of an execution that has not begun.
         self._take_up: Grace | None = None
         # The time beyond the limit of an execution that has begun.
@@ -175,16 +177,24 @@ class Supervision:
     def _free_kernel(self, now: float) -> float:
         """Interrupt the leftover of an earlier execution, once; returns when to look again at the latest.
 
-        The interrupt can hit nothing else: code is interrupted only after the kernel has said `busy` for it.
+        The interrupt should hit nothing else. A kernel that has no CPU may have taken up the code without a word, so
+        only time in which it could run counts. At its limit, the code may be hit as well.
         """
         deadline = self.execution.deadline
-        due_at = max(self.execution.stuck_at, self._heard_at + SILENCE_SECONDS)
-        if not self._has_freed and due_at <= deadline:
-            if now < due_at:
-                return due_at
+        if not self._has_freed:
+            look_at = self._look_at_leftover()
+            if now < min(look_at, deadline):
+                return min(look_at, deadline)
             self._has_freed = True
             self.kernel.interrupt()
         if now < deadline:
             return deadline
         self._take_up = self._take_up or self._begin_grace(TAKE_UP_SECONDS)
         return self._take_up.look()
+
+    def _look_at_leftover(self) -> float:
+        """When to look again; not later than now if the kernel is stuck."""
+        self._leftover = self._leftover or self._begin_grace(self.execution.busy_seconds)
+        look_at = self._leftover.look()
+        is_over = self._leftover.is_over()
+        return self._heard_at + SILENCE_SECONDS if is_over else look_at
