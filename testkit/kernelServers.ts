@@ -175,8 +175,9 @@ async function residentMemory(
   containerId: string,
   module: string,
 ): Promise<{ bytes: number; peakBytes: number }> {
-  const look = `for folder in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' < $folder/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' $folder/status; exit;; esac
+  // Its forks have the same command line, and higher process ids.
+  const look = `for pid in $(ls /proc | grep -x '[0-9]*' | sort -n); do
+    case "$(tr '\\0' ' ' < /proc/$pid/cmdline)" in /usr/bin/python3*' ${module} '*) grep -E 'VmRSS|VmHWM' /proc/$pid/status; exit;; esac
   done`;
   const printed = await asRoot(containerId, ['sh', '-c', look]);
   const bytesOf = (field: string) =>

@@ -21,6 +21,14 @@ from tests.with_executor import PATIENCE_SECONDS, request
 # Writes its pid, and then nothing, for a minute.
 WAIT = "echo $$; exec sleep 60"
 ALLOCATE = "data = b'x' * 200_000_000; print(len(data))"
+# The same, until there are two of it at the same moment.
+HOLD = f"""
+import os, time
+{ALLOCATE}
+open('/tmp/held-$1', 'w').close()
+while not (os.path.exists('/tmp/held-1') and os.path.exists('/tmp/held-2')): time.sleep(0.01)
+time.sleep(0.5)
+"""
 # Not in the shell: it takes no notice of a SIGINT that comes just when a child of it ends.
 COUNT_INTERRUPTS = """
 import signal, time
@@ -178,10 +186,9 @@ class Surroundings(WithCommands):
         self.assertLess(report["cpu_ms"], 200)
         # Too small to be seen, unless a busy machine leaves time for a sample.
         self.assertLess(report["peak_memory_bytes"] or 0, 50_000_000)
-        code = (
-            f'hold() {{ python3 -c "import time; {ALLOCATE}; time.sleep(1)"; }}; hold & hold & wait'
+        report = await self.run_command(
+            "4", f'hold() {{ python3 -c "{HOLD}"; }}; hold 1 & hold 2 & wait'
         )
-        report = await self.run_command("4", code)
         self.assertGreater(report["peak_memory_bytes"], 380_000_000)
 
 
