@@ -30,7 +30,7 @@ const ExecutionStatus = builder.enumType('ExecutionStatus', {
     WORKER_LOST: { description: 'Its container was lost.' },
     CANCELLED: {
       description:
-        'It was interrupted while queued, or its session or context ended before it did.',
+        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `stopOnError` did not end OK.',
     },
   } as const,
 });
@@ -97,7 +97,7 @@ builder.objectFields(Execution, (t) => ({
   startedAt: t.expose('startedAt', {
     type: 'DateTime',
     nullable: true,
-    description: 'When the kernel started it. Null if it has not started.',
+    description: 'When it began to run. Null if it has not.',
   }),
   finishedAt: t.expose('finishedAt', {
     type: 'DateTime',

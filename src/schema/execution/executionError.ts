@@ -8,7 +8,7 @@ export const ExecutionError = builder.objectRef<PythonError>('ExecutionError').i
   fields: (t) => ({
     name: t.exposeString('name', {
       description:
-        'The class of the exception, or `KernelDied` or `OutOfMemory`. Of a command: `CommandFailed`, `CommandNotStarted` (the code has not run), `OutOfMemory` or `CommandLost` (nobody knows how it ended).',
+        'The class of the exception, or `KernelDied`, `OutOfMemory` or `CellNotStarted` (its `workingDirectory` cannot be entered; the code has not run). Of a command: `CommandFailed`, `CommandNotStarted` (the code has not run), `OutOfMemory` or `CommandLost` (nobody knows how it ended).',
     }),
     value: t.exposeString('value', {
       description:

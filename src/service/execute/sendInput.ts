@@ -5,7 +5,7 @@
 import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
-import type { ExecutionId } from '../../domain/ids.ts';
+import { isCommand } from '../../domain/executionOptions.ts';
 import { recordedContent } from '../../domain/input.ts';
 import type { Database } from '../../events/database.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
@@ -137,7 +137,7 @@ async function record(
   const { id, inputBytes: offset } = execution;
   requireOpen(execution);
   requireRoom(offset + bytes.length, config);
-  const isSecret = bytes.length > 0 && (await isPasswordAsked(database, id));
+  const isSecret = bytes.length > 0 && (await isPasswordAsked(database, execution));
   const content = isSecret ? {} : recordedContent(bytes);
   const at = now().toISOString();
   const piece = { offset, bytes: bytes.length, close, ...content };
@@ -150,8 +150,11 @@ async function record(
 }
 
 /** What the caller answers, it has read before, so the request is stored by now. */
-async function isPasswordAsked({ queries }: Database, id: ExecutionId): Promise<boolean> {
-  return (await queries.newestInputRequest(id))?.password === true;
+async function isPasswordAsked({ queries }: Database, execution: Execution): Promise<boolean> {
+  // A command asks without a word.
+  return (
+    !isCommand(execution) && (await queries.newestInputRequest(execution.id))?.password === true
+  );
 }
 
 function requireOpen({ finishedAt, inputClosed }: Execution): void {
