@@ -17,7 +17,7 @@ from cellhouse_agent.requests import Context
 from cellhouse_agent.restart_waiters import NoContext, NoKernel
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
-# Far more than the gateway's settings allow.
+# As many as the gateway's settings allow.
 MAX_CONTEXTS = 32
 # Contexts that were deleted or have failed, and are remembered. More than a session has in its life.
 MAX_REMEMBERED = 10_000

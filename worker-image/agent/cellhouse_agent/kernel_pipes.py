@@ -35,10 +35,10 @@ class KernelPipes:
         )
         self.reaper_control = self._their_control.fileno()
         self._is_over = False
-        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout. gVisor cannot change the
-        # mode of a pipe: there user code can use only the descriptor.
+        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout, and only to write.
+        # gVisor cannot change the mode of a pipe: there user code can use only the descriptor.
         with suppress(PermissionError):
-            os.fchmod(self.kernel_output, 0o666)
+            os.fchmod(self.kernel_output, 0o222)
 
     async def begin(self, reaper_pid: int, connection: JsonObject | None) -> KernelProcess:
         """Once the reaper has made the kernel, let it begin: on its link, or on this Jupyter connection.

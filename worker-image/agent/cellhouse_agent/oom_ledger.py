@@ -1,4 +1,4 @@
-"""Knows whether the end of a kernel was a kill for lack of memory.
+"""Knows whether the end of a kernel or command was a kill for lack of memory.
 
 Linux counts such kills for the whole container, and does not say whom they hit. It counts each before it kills. So an
 end by SIGKILL that the agent did not send takes one count, if there is a new one, and each count explains one end.
@@ -36,8 +36,13 @@ class OomLedger:
         while self._unused and self._unused[0] < now - MAX_AGE_SECONDS:
             self._unused.popleft()
 
+    def forget(self) -> None:
+        """Kills until now explain no end that comes later."""
+        self._known = self._usage.oom_kills()
+        self._unused.clear()
+
     def explains(self, exit_code: int | None) -> bool:
-        """Whether a kernel that has ended so was killed because memory ran out. Ask once for each end.
+        """Whether what has ended so was killed because memory ran out. Ask once for each end.
 
         Without an exit code (reaper.py), such a kill is the likelier reason.
         """

@@ -37,6 +37,11 @@ class Sampling:
         self._samplers: set[Sampler] = set()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is sampled."""
+        return not self._samplers
+
     def add(self, sampler: Sampler) -> None:
         """From now on, until `remove`. May be called again."""
         self._samplers.add(sampler)

@@ -22,6 +22,13 @@ class Trees:
         """A number that stays the same as long as one tree is the only one; None while there are others."""
         return self._begun if self._living == 1 else None
 
+    def execution_begins(self) -> None:
+        """Code begins. A kill that nobody has seen yet did not hit this, nor anything that is sampled."""
+        if self.sampling.is_idle:
+            self.oom.forget()
+        else:
+            self.oom.look()
+
     def begin(self) -> None:
         """Another one begins."""
         self._living += 1

@@ -39,7 +39,7 @@ class UsageSampler(PeakSampler):
         super().__init__(meter, trees)
         self._start = self._use()
         self._alone = trees.alone
-        trees.oom.look()
+        trees.execution_begins()
 
     def _use(self) -> TreeUse | None:
         use = self._meter.use()

@@ -92,7 +92,8 @@ def _look(reaper: int, start: int) -> _Look:
     table = all_processes()
     entry = table.get(reaper)
     # Its process id may have been given to another process since.
-    above = {INIT, reaper} if entry is None or entry.start == start else {INIT}
+    is_same = reaper > 0 and (entry is None or entry.start == start)
+    above = {INIT, reaper} if is_same else {INIT}
     users = {pid for pid in table if _runs_as(pid, KERNEL_UID)}
     strays: dict[int, int] = {}
     is_vague = False

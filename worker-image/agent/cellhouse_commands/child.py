@@ -32,6 +32,8 @@ def become_command(order: int, stdin: int, stdout: int, stderr: int) -> NoReturn
     os.setsid()
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    # One that has come since the fork ends the process now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     _take_descriptors(order, stdin, stdout, stderr)
     try:
         with _step("prepare"):

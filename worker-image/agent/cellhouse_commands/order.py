@@ -12,6 +12,7 @@ The process closes the file when it executes the program, and no other process o
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from typing import Any
@@ -25,7 +26,7 @@ type Content = dict[str, Any]
 
 def make_order(content: Content) -> int:
     """The file, with an order. Raises OSError."""
-    order = os.memfd_create("order", os.MFD_CLOEXEC)
+    order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         # Under gVisor, user code may open what a process of another user has open, if the file's mode allows it.
         os.fchmod(order, 0)
@@ -43,6 +44,11 @@ def write_order(order: int, content: Content) -> None:
     written = 0
     while written < len(data):
         written += os.pwrite(order, data[written:], written)
+
+
+def seal_order(order: int) -> None:
+    """From now on, nobody can take it: a command's process that cannot say that it begins ends instead."""
+    fcntl.fcntl(order, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
 
 
 def read_order(order: int) -> Content:

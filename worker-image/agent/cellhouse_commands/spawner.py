@@ -40,6 +40,8 @@ class Descriptors(NamedTuple):
 def serve(control: socket.socket) -> NoReturn:
     """Make commands until the agent hangs up."""
     signal.signal(signal.SIGCHLD, _reap)
+    # An interrupt that reaches a command's process before that is ready waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     while True:
         try:
             packet, descriptors, *_ = socket.recv_fds(

@@ -171,10 +171,12 @@ class CommandInput(WithCommands):
         if tier := os.environ.get("CELLHOUSE_TIER"):
             by_name = "opens it" if tier == "runc" else "refused"
             self.assertEqual(shown, f"by_name {by_name}\nby_copy refused\n")
-        # The agent's end is out of reach: nobody can add input.
-        write = f"os.open('/proc/{pid}/fd/0', os.O_WRONLY | os.O_NONBLOCK)"
-        report = await self.run_command("3", f'exec python3 -I -c "import os; {write}"')
-        self.assertEqual(report["exit_code"], 1)
-        self.assertIn(b"PermissionError", self.written("3", "stderr"))
+        # The agent's ends are out of reach: nobody can add input, or take away output.
+        for number, how in ((0, "O_WRONLY"), (1, "O_RDONLY")):
+            touch = f"os.open('/proc/{pid}/fd/{number}', os.{how} | os.O_NONBLOCK)"
+            msg_id = f"touch {number}"
+            report = await self.run_command(msg_id, f'exec python3 -I -c "import os; {touch}"')
+            self.assertEqual(report["exit_code"], 1)
+            self.assertIn(b"PermissionError", self.written(msg_id, "stderr"))
         self.executor.interrupt("1", "r")
         await self.report("1")

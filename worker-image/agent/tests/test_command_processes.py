@@ -10,6 +10,7 @@ from typing import Any
 from cellhouse_agent.privileges import AGENT_UID, become_user
 from cellhouse_agent.process_table import all_processes
 from cellhouse_agent.user_processes import user_processes
+from cellhouse_commands.order import make_order, read_order, seal_order, write_order
 from cellhouse_commands.start import KEPT_CAPABILITIES, fork_spawner
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 
@@ -42,6 +43,19 @@ def status_of(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
         lines = [line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line]
     return dict((name, value) for name, value in lines)
+
+
+class Order(unittest.TestCase):
+    """The file that an order is in."""
+
+    def test_one_that_is_sealed_can_be_read_and_not_taken(self) -> None:
+        content = {"argv": ["/bin/true"]}
+        order = make_order(content)
+        self.addCleanup(os.close, order)
+        seal_order(order)
+        with self.assertRaises(PermissionError):
+            write_order(order, {"begun": {}})
+        self.assertEqual(read_order(order), content)
 
 
 class Processes(WithCommands):

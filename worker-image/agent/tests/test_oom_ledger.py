@@ -59,6 +59,14 @@ class OomLedgerTest(unittest.TestCase):
         self.usage.kills += 1
         self.assertTrue(self.ledger.explains(-9))
 
+    def test_a_forgotten_kill_explains_nothing_that_comes_later(self) -> None:
+        self.usage.kills += 1
+        self.now += 100
+        self.ledger.forget()
+        self.assertFalse(self.ledger.explains(-9))
+        self.usage.kills += 1
+        self.assertTrue(self.ledger.explains(-9))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -14,7 +14,7 @@ from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
-from cellhouse_commands.order import Content, read_order
+from cellhouse_commands.order import Content, read_order, seal_order
 
 # Between the note of its own size and the execution of the program, a process becomes this much larger at most.
 SIZE_MARGIN_BYTES = 1_048_576
@@ -50,6 +50,8 @@ class Command:
             self._pid = await self.reaper.child()
         except NoChild as error:
             # If there was a reaper after all, and a process below it, that has replaced the order before it ran code.
+            # If it has not, it never will.
+            seal_order(self._order)
             await self.end()
             kind = NotTaken if self.reaper.is_lost and "argv" in self._content() else NotBegun
             raise kind(f"No process could be made: {error}") from error

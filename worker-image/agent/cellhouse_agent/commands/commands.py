@@ -11,7 +11,7 @@ from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.requests import ExecuteRequest, TerminalSize
 
-# Far more than the gateway's settings allow.
+# As many as the gateway's settings allow.
 MAX_COMMANDS = 128
 
 

@@ -92,10 +92,10 @@ class OutputPipe(OutputReader):
         """Raises OSError."""
         reading, self._writing = os.pipe2(os.O_CLOEXEC)
         super().__init__(reading, take)
-        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout. gVisor cannot change the
-        # mode of a pipe: there user code can use only the descriptor.
+        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout, and only to write.
+        # gVisor cannot change the mode of a pipe: there user code can use only the descriptor.
         with suppress(PermissionError):
-            os.fchmod(self._writing, 0o666)
+            os.fchmod(self._writing, 0o222)
 
     @property
     def writing(self) -> int:

@@ -85,7 +85,7 @@ class CommandRun:
         try:
             streams = self._streams()
         except OSError as error:
-            ended = not_begun(error, time.time() * 1000)
+            ended = self._not_begun(error)
         else:
             with closing(streams):
                 ended = await self._run(
@@ -111,8 +111,13 @@ class CommandRun:
         try:
             command = await order(script, streams.given)
         except (NotBegun, OSError) as error:
-            return not_begun(error, time.time() * 1000)
+            return self._not_begun(error)
         return await self._supervise(command, streams, deadline)
+
+    def _not_begun(self, error: NotBegun | OSError) -> Ended:
+        if self.is_interrupted:
+            self._outcome = "interrupted"
+        return not_begun(error, time.time() * 1000)
 
     def _take(self, name: str, data: bytes, is_text: bool) -> None:
         keep = self._record.keep_stream if is_text else self._record.keep_bytes
@@ -121,6 +126,7 @@ class CommandRun:
     async def _supervise(self, command: Command, streams: Streams, deadline: float) -> Ended:
         """From its begin until nothing of it is left."""
         self._command = command
+        self._parts.trees.execution_begins()
         meter = TreeMeter(command.pid, command.reaper, self._parts.trees)
         sampler = PeakSampler(meter, self._parts.trees)
         # One that is short is not worth a sample.
@@ -187,8 +193,6 @@ class CommandRun:
 
     def _write(self, ended: Ended, files: JsonObject | None) -> None:
         """Write the last frames."""
-        if self.is_interrupted and self._outcome == "finished":
-            self._outcome = "interrupted"
         report: JsonObject = {
             "outcome": self._outcome,
             "state_lost": False,
