@@ -7,6 +7,7 @@ import { execute, poolStatus, release } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { askFiles, refusalIn } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { stopForNow } from '../support/stopForNow.ts';
 
 const MIB = 1_048_576;
 /** Longer than a lease, so that another gateway takes over meanwhile. */
@@ -125,7 +126,7 @@ describe('a gateway that was paused', () => {
     const { body, rest } = slowUpload(randomBytes(8 * MIB));
     const late = put(holder, body);
     await until('the bytes arrive in the worker', () => hasPart(other));
-    process.kill(holder.pid, 'SIGSTOP');
+    stopForNow(holder);
     const asleepSince = performance.now();
     expect(await release(other, user)).toBe(true);
     await execute(other, user, 'import os');

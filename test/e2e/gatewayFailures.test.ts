@@ -19,6 +19,7 @@ import {
 } from '../../testkit/interpreter.ts';
 import { until } from '../../testkit/until.ts';
 import { createInstallation, gatewayIdOf, type TestInstallation } from '../support/installation.ts';
+import { stopForNow } from '../support/stopForNow.ts';
 
 /** The contract's limit: within this time another gateway takes over the work of a dead one. */
 const TAKE_OVER_LIMIT_MS = 3_000;
@@ -129,7 +130,7 @@ describe('a gateway that is stopped and goes on later', () => {
     const queued = [1, 2, 3].map(() => execute(two, user, 'n += 1\nn', LONG));
     await printed(one.socket(), id, 5);
 
-    process.kill(holder.pid, 'SIGSTOP');
+    stopForNow(holder);
     const [before] = await installation.sql<{ position: number }[]>`
       SELECT max(position) AS position FROM events`;
     const slowest = await callUntil(one, performance.now() + ASLEEP_MS);
@@ -186,7 +187,7 @@ describe('work that a gateway leaves half done', () => {
     await printed(one.socket(), id, 1);
     const container = docker.getContainer(await containerOf(one, user));
     const following = follow(two.socket(), id);
-    process.kill(holder.pid, 'SIGSTOP');
+    stopForNow(holder);
     expect(await release(one, user)).toBe(true);
     expect((await following).at(-1)).toMatchObject({ execution: { status: 'CANCELLED' } });
     await expect(container.inspect()).rejects.toMatchObject({ statusCode: 404 });
