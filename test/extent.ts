@@ -38,6 +38,7 @@ const RUNTIMES = ['runc', 'runsc'] as const;
 export const EXTENT = isLong
   ? ({
       chaosMinutes: 3,
+      commandsUnder: RUNTIMES,
       engineEndsBy: ['SIGTERM', 'SIGKILL'],
       interruptedCells: 200,
       largeFileMib: 1_024,
@@ -48,6 +49,7 @@ export const EXTENT = isLong
     } as const)
   : ({
       chaosMinutes: 1,
+      commandsUnder: ['runc'],
       engineEndsBy: ['SIGKILL'],
       interruptedCells: 3,
       largeFileMib: 256,

@@ -10,8 +10,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PoolId, WorkerId } from '../../../src/domain/ids.ts';
 import { newId } from '../../../src/process/newId.ts';
 import { containerSpec } from '../../../src/runtime/docker/containerSpec.ts';
+import { EXTENT } from '../../extent.ts';
 import { agentWithTests, CHECKS_TIMEOUT_MS } from '../../support/checkedAgent.ts';
-import { TIERS, type Tier } from '../../support/probes.ts';
+import type { Tier } from '../../support/probes.ts';
 import { startWatched, type WatchedContainer } from '../../support/watchedContainer.ts';
 
 /** Each test prints a line. The longest starts 148 commands. */
@@ -42,7 +43,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-describe.each(TIERS)('under %s', (tier) => {
+describe.each(EXTENT.commandsUnder)('under %s', (tier) => {
   it(
     'commands end truthfully, leave nothing, and reach nothing that is not theirs',
     async () => {
