@@ -10,11 +10,12 @@ from cellhouse_agent.user_processes import user_processes
 
 from tests.with_commands import WithCommands, command
 
+# Long enough for the shell to begin what it is told: until then, an interrupt may end it, or be missed.
+BEGUN_MS = 1_000
 # Of code that ignores SIGINT.
-SHORT = {"timeout_ms": 300, "grace_ms": 200}
+SHORT = {"timeout_ms": BEGUN_MS, "grace_ms": 200}
 # Of code that ends at SIGINT, however busy the machine is.
-# Long enough for the shell to execute the program: until then, the shell may take no notice of an interrupt.
-PATIENT = {"timeout_ms": 1_000, "grace_ms": 20_000}
+PATIENT = {"timeout_ms": BEGUN_MS, "grace_ms": 20_000}
 # A command that must end at once ends long before this. What it leaves running would take longer.
 AT_ONCE_SECONDS = 30.0
 # The name, the code, its limits, and its end: outcome, exit code, signal, standard output.
