@@ -164,7 +164,10 @@ describe('a command', () => {
     await send(gateway, id, { text: 'stty size\n' });
     await untilText('31 101');
     await send(gateway, id, { text: 'cat\n' });
-    await send(gateway, id, { text: 'to be ended\n\u0003' });
+    await send(gateway, id, { text: 'to be ended\n' });
+    // The terminal's echo, and what `cat` writes. Before that, the interrupt key would be the shell's.
+    await untilText('to be ended\r\nto be ended');
+    await send(gateway, id, { text: '\u0003' });
     await send(gateway, id, { text: 'exit 7\n' });
     expect(await output.until(isEnd)).toMatchObject({
       execution: { status: 'ERROR', exitCode: 7 },
