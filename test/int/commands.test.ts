@@ -1,39 +1,18 @@
 /** Interrupts and kernel restarts may be requested at any gateway; the holder of the worker carries each out once. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { FencedByWorkerError } from '../../src/kernel/channel/kernelErrors.ts';
 import { newId } from '../../src/process/newId.ts';
 import { commitOne, onSession } from '../../testkit/events.ts';
-import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import { recordCalls } from '../support/recordCalls.ts';
-import {
-  type ActingGateway,
-  actingGateway,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
+import { actingGateway, startScriptedWorker } from '../support/scriptedWorker.ts';
+import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
 
 const TOOK_IT = { interrupted: true, known: true };
 const NEVER_GOT_IT = { interrupted: false, known: false };
-
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
-beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
-});
 
 async function eventIds(kind: 'execution' | 'session', id: string, type: string) {
   const events = await db.readStream(kind, id);

@@ -1,40 +1,24 @@
 /** Contexts may be created, restarted and deleted at any gateway; the holder of the worker does it. The agent is scripted. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/domain/context.ts';
-import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
+import type { ContextId } from '../../src/domain/ids.ts';
 import { decideAndCommit } from '../../src/events/store/decideAndCommit.ts';
 import { endContextCommit } from '../support/contextCommits.ts';
-import { useDatabase } from '../support/database.ts';
 import { Refusal, recordCalls } from '../support/recordCalls.ts';
+import { actingGateway, type ScriptedWorker } from '../support/scriptedWorker.ts';
 import {
-  type ActingGateway,
-  actingGateway,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
-
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
-beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
-});
+  db,
+  execution,
+  holder,
+  observer,
+  other,
+  scripted,
+  untilStatus,
+} from '../support/twoGateways.ts';
 
 const stored = async (id: ContextId) => (await observer.queries.contexts([id]))[0];
 const untilContext = (id: ContextId, facts: Partial<Context>) =>
   expect.poll(() => stored(id)).toMatchObject(facts);
-const execution = (id: ExecutionId) => observer.queries.execution(id);
-const untilStatus = (id: ExecutionId, status: string) =>
-  expect.poll(async () => (await execution(id))?.status).toBe(status);
 
 async function eventTypes(id: ContextId): Promise<string[]> {
   return (await db.readStream('context', id)).map(({ event }) => event.type);

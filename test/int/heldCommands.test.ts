@@ -1,36 +1,18 @@
 /** How the gateway that holds a worker sends its commands, and what a successor does. The agent is scripted. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
-import { useDatabase } from '../support/database.ts';
 import { recordCalls } from '../support/recordCalls.ts';
+import { MAX_COMMANDS } from '../support/scriptedWorker.ts';
 import {
-  type ActingGateway,
-  actingGateway,
-  MAX_COMMANDS,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
-
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
-beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
-});
+  execution,
+  holder,
+  observer,
+  other,
+  scripted,
+  untilStatus,
+} from '../support/twoGateways.ts';
 
 const EXITED = { exit_code: 0, signal: null };
-const execution = (id: ExecutionId) => observer.queries.execution(id);
-const untilStatus = (id: ExecutionId, status: string) =>
-  expect.poll(async () => (await execution(id))?.status).toBe(status);
 
 /** Requests of as many commands, in order. */
 async function commands(number: number): Promise<ExecutionId[]> {

@@ -1,38 +1,13 @@
 /** How the gateway that holds a worker sends code with environment variables and a folder of its own. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { until } from '../../testkit/until.ts';
-import { useDatabase } from '../support/database.ts';
 import { recordCalls } from '../support/recordCalls.ts';
-import {
-  type ActingGateway,
-  actingGateway,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
+import { actingGateway } from '../support/scriptedWorker.ts';
+import { db, holder, observer, other, scripted, untilStatus } from '../support/twoGateways.ts';
 
 const VALUES = { TOKEN: 's3cret "\\ 漢\n\u0001', EMPTY: '', constructor: 'c' };
 const DIRECTORY = '/home/user/work';
-
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
-beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
-});
-
-const execution = (id: ExecutionId) => observer.queries.execution(id);
-const untilStatus = (id: ExecutionId, status: string) =>
-  expect.poll(async () => (await execution(id))?.status).toBe(status);
 
 /** What the frames with the execution's code said beside the limits. */
 function sentOf(id: ExecutionId) {
@@ -105,8 +80,8 @@ it('a successor reads the values of code that its predecessor has not sent', asy
 });
 
 /** A cell that has begun, and one behind it whose values are read when the first has ended. */
-async function twoCells() {
-  await holder.adopt(scripted.worker);
+async function twoCells(by = holder) {
+  await by.adopt(scripted.worker);
   const first = await scripted.requestWithValues(observer, VALUES);
   await scripted.untilSent(first.id);
   scripted.begin(first.id);
@@ -119,9 +94,8 @@ async function twoCells() {
 }
 
 it('a successor sends what its predecessor was about to send', async () => {
-  const { second, readSecond } = await twoCells();
-  const dead = holder;
-  holder = actingGateway(await db.open());
+  const dead = actingGateway(await db.open());
+  const { second, readSecond } = await twoCells(dead);
   let dying: Promise<void> | undefined;
   await whileLocked(async () => {
     await readSecond();

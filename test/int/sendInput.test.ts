@@ -1,32 +1,13 @@
 /** Input is recorded on any gateway, and delivered once by the one that holds the worker. The agent is scripted. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
-import { useDatabase } from '../support/database.ts';
 import { type InputAgent, takeInput } from '../support/inputAgent.ts';
-import {
-  type ActingGateway,
-  actingGateway,
-  MAX_INPUT_BYTES,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
+import { MAX_INPUT_BYTES } from '../support/scriptedWorker.ts';
+import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
 
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
 let agent: InputAgent;
 beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
   agent = takeInput(scripted.agent);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
 });
 
 const inputs = async ({ id }: Execution) =>

@@ -2,34 +2,12 @@
  * How the gateway that holds a worker ends what is queued behind an execution that was sent with `stopOnError`, and what
  * a successor does. The agent is scripted.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId, ExecutionId } from '../../src/domain/ids.ts';
-import { useDatabase } from '../support/database.ts';
 import { recordCalls } from '../support/recordCalls.ts';
-import {
-  type ActingGateway,
-  actingGateway,
-  MAX_COMMANDS,
-  type ScriptedWorker,
-  startScriptedWorker,
-} from '../support/scriptedWorker.ts';
-
-const db = await useDatabase();
-const observer = await db.open();
-let holder: ActingGateway;
-let other: ActingGateway;
-let scripted: ScriptedWorker;
-beforeEach(async () => {
-  holder = actingGateway(await db.open());
-  other = actingGateway(await db.open());
-  scripted = await startScriptedWorker(observer);
-});
-afterEach(async () => {
-  await holder.die();
-  await other.die();
-  await scripted.close();
-});
+import { actingGateway, MAX_COMMANDS } from '../support/scriptedWorker.ts';
+import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
 
 const STOPS = { stopOnError: true } as const;
 const COMMAND = { language: 'BASH' } as const;
