@@ -1,7 +1,7 @@
 /** Another engine that answers in place of the pool's own, and an engine that never answers. The engine is scripted. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -22,6 +22,11 @@ const SPEC = {
   limits: { memoryMb: 512, diskMb: 256, cpus: 1, pids: 128 },
   environment: {},
 };
+const ANSWERS: Readonly<Record<string, string>> = {
+  '/containers/json': '[]',
+  '/containers/create': '{"Id":"made"}',
+};
+const GONE = '{"message":"No such container"}';
 let engine: ScriptedEngine;
 let runtime: Runtime;
 let started = 0;
@@ -43,33 +48,44 @@ interface ScriptedEngine {
   readonly socketPath: string;
   /** The engine that answers from now on. Null: connections are accepted and never answered. */
   id: string | null;
+  /** Runs before the answer to a request, except those that ask for the engine's id. */
+  meanwhile: (asked: string) => Promise<void>;
   /** `METHOD /path` of all requests, except those that ask for the engine's id. */
   readonly asked: string[];
+  /** Ends the event streams only. */
+  endEvents(): void;
   /** Ends every connection, as a stopping engine does. New connections are accepted at once. */
   hangUp(): void;
 }
 
-/** Starts an engine that has no containers and reports no events. */
+/** Starts an engine that makes a container `made`, lists none and reports no events. */
 async function startEngine(socketPath: string): Promise<ScriptedEngine> {
+  const events: ServerResponse[] = [];
   const scripted: ScriptedEngine = {
     socketPath,
     id: 'own',
+    meanwhile: async () => {},
     asked: [],
+    endEvents: () => {
+      for (const stream of events.splice(0)) stream.end();
+    },
     hangUp: () => server.closeAllConnections(),
   };
-  const server: Server = createServer((request, response) => {
-    const path = (request.url ?? '').split('?')[0];
-    if (path !== '/info') scripted.asked.push(`${request.method} ${path}`);
+  const server: Server = createServer(async (request, response) => {
+    const path = (request.url ?? '').split('?')[0] ?? '';
     response.setHeader('Content-Type', 'application/json');
     if (path === '/info' && scripted.id === null) return;
     if (path === '/info') {
       response.end(JSON.stringify({ ID: scripted.id, LiveRestoreEnabled: true, Runtimes: {} }));
-    } else if (path === '/events') {
-      response.flushHeaders();
-    } else {
-      response.statusCode = path === '/containers/json' ? 200 : 404;
-      response.end(response.statusCode === 200 ? '[]' : '{"message":"No such container"}');
+      return;
     }
+    const asked = `${request.method} ${path}`;
+    scripted.asked.push(asked);
+    await scripted.meanwhile(asked);
+    if (path === '/events') {
+      events.push(response);
+      response.flushHeaders();
+    } else response.writeHead(path in ANSWERS ? 200 : 404).end(ANSWERS[path] ?? GONE);
   });
   await once(server.listen(socketPath), 'listening');
   onTestFinished(async () => {
@@ -118,6 +134,44 @@ describe('another engine that answers', () => {
     await until('it is back', async () => told.at(-1) === 'back');
     expect(told).toEqual(['back', 'engine-away', 'other-engine', 'back']);
     expect(await runtime.list(POOL_ID)).toEqual([]);
+  });
+});
+
+describe('another engine that comes in during a call', () => {
+  beforeEach(async () => {
+    let [isWatched, isAway] = [false, false];
+    const watch = runtime.watch(POOL_ID, {
+      onEnd: () => {},
+      onAway: () => {
+        isAway = true;
+      },
+      onBack: () => {
+        isWatched = true;
+      },
+    });
+    onTestFinished(() => watch.close());
+    await until('the own engine is watched', async () => isWatched);
+    engine.asked.length = 0;
+    engine.meanwhile = async () => {
+      engine.meanwhile = async () => {};
+      engine.id = 'other';
+      engine.endEvents();
+      await until('its end is noticed', async () => isAway);
+    };
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['there are no containers', () => runtime.list(POOL_ID)],
+    ['a container is gone', () => runtime.inspect('container')],
+    ['one is removed', () => runtime.remove({ ...SPEC, containerId: 'container' })],
+    ['an image is missing', () => runtime.imageId('image')],
+  ])('is not believed that %s', async (_what, call) => {
+    await expect(call()).rejects.toMatchObject({ kind: 'other-engine' });
+  });
+
+  it('does not keep the container that it has made', async () => {
+    await expect(runtime.create(SPEC)).rejects.toMatchObject({ kind: 'other-engine' });
+    expect(engine.asked).toEqual(['POST /containers/create', 'DELETE /containers/made']);
   });
 });
 

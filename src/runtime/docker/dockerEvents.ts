@@ -92,6 +92,7 @@ async function readEvents(watch: Watch): Promise<void> {
       label: [`${POOL_LABEL}=${watch.poolId}`],
     },
   })) as Readable;
+  await watch.identity.askAnew();
   if (watch.away !== null) watch.logger.info('the Docker engine is back');
   watch.away = null;
   watch.listener.onBack();

@@ -73,9 +73,8 @@ function answerOf<T>(call: Promise<T>): Promise<T> {
 }
 
 async function imageId({ docker, identity }: Parts, reference: string): Promise<string> {
-  await identity.confirmed();
   try {
-    return (await answerOf(docker.getImage(reference).inspect())).Id;
+    return (await identity.during(() => answerOf(docker.getImage(reference).inspect()))).Id;
   } catch (cause: unknown) {
     if (!(cause instanceof RuntimeError) || cause.kind !== 'image-missing') throw cause;
     throw new RuntimeError(
@@ -90,15 +89,17 @@ async function create(
   { docker, identity, ociRuntime, socketDir, logger }: Parts,
   spec: WorkerSpec,
 ): Promise<MadeWorker> {
-  await identity.confirmed();
   const folder = socketFolder(socketDir, spec);
   const undo: (() => Promise<void>)[] = [];
   try {
     undo.push(() => removeSocketFolder(folder));
     await makeSocketFolder(folder);
     const options = containerSpec(spec, folder, ociRuntime);
-    const container = await answerOf(docker.createContainer(options));
-    undo.push(() => removeContainer(docker, container.id));
+    const container = await identity.during(async () => {
+      const made = await answerOf(docker.createContainer(options));
+      undo.push(() => removeContainer(docker, made.id));
+      return made;
+    });
     await answerOf(container.start());
     return { containerId: container.id, location: socketIn(folder) };
   } catch (error: unknown) {
@@ -115,9 +116,10 @@ async function create(
 }
 
 async function list({ docker, identity }: Parts, poolId: PoolId): Promise<ListedWorker[]> {
-  await identity.confirmed();
   const filters = { label: [`${POOL_LABEL}=${poolId}`] };
-  const containers = await answerOf(docker.listContainers({ all: true, filters }));
+  const containers = await identity.during(() =>
+    answerOf(docker.listContainers({ all: true, filters })),
+  );
   return containers.map((container) => ({
     containerId: container.Id,
     workerId: parseId<WorkerId>(container.Labels[WORKER_LABEL] ?? ''),
@@ -126,19 +128,18 @@ async function list({ docker, identity }: Parts, poolId: PoolId): Promise<Listed
 }
 
 async function inspect(parts: Parts, containerId: string): Promise<InspectedWorker | null> {
-  await parts.identity.confirmed();
-  try {
-    const { Id, Config, State } = await answerOf(parts.docker.getContainer(containerId).inspect());
-    return {
-      containerId: Id,
-      workerId: parseId<WorkerId>(Config.Labels[WORKER_LABEL] ?? ''),
-      isRunning: State.Running,
-      end: State.Running ? null : await endOf(parts, State),
-    };
-  } catch (error: unknown) {
-    if (statusOf(error) === 404) return null;
-    throw error;
-  }
+  const { docker, identity } = parts;
+  const found = await identity.during(() =>
+    unlessGone(answerOf(docker.getContainer(containerId).inspect())),
+  );
+  if (found === null) return null;
+  const { Id, Config, State } = found;
+  return {
+    containerId: Id,
+    workerId: parseId<WorkerId>(Config.Labels[WORKER_LABEL] ?? ''),
+    isRunning: State.Running,
+    end: State.Running ? null : await endOf(parts, State),
+  };
 }
 
 type State = Docker.ContainerInspectInfo['State'];
@@ -152,7 +153,6 @@ async function endOf({ identity, outages }: Parts, state: State): Promise<Contai
   return { reason: wasMachine || wasEngine ? 'engine-restarted' : 'exited', exitCode };
 }
 
-/** A 404 is no error: the container is gone. */
 async function setCpuShare(
   { docker, identity, ociRuntime }: Parts,
   containerId: string,
@@ -160,21 +160,17 @@ async function setCpuShare(
 ): Promise<void> {
   // runsc cannot change the share of a running sandbox.
   if (isGvisor(ociRuntime)) return;
-  await identity.confirmed();
-  try {
-    const update = { CpuShares: CPU_SHARES[share] };
-    await answerOf(docker.getContainer(containerId).update(update));
-  } catch (error: unknown) {
-    if (statusOf(error) !== 404) throw error;
-  }
+  const update = { CpuShares: CPU_SHARES[share] };
+  await identity.during(() =>
+    unlessGone(answerOf(docker.getContainer(containerId).update(update))),
+  );
 }
 
 async function remove(parts: Parts, worker: WorkerParts): Promise<void> {
   const { docker, identity, socketDir } = parts;
   const { poolId, workerId, containerId } = worker;
   if (containerId !== null) {
-    await identity.confirmed();
-    await removeContainer(docker, containerId);
+    await identity.during(() => removeContainer(docker, containerId));
   }
   if (workerId !== null) await removeSocketFolder(socketFolder(socketDir, { poolId, workerId }));
 }
@@ -192,10 +188,16 @@ async function removeContainer(docker: Docker, containerId: string): Promise<voi
 }
 
 async function untilRemoved(container: Docker.Container): Promise<void> {
+  await unlessGone(answerOf(container.wait({ condition: 'removed' })));
+}
+
+/** The answer about a container. Null: the engine has no such container. */
+async function unlessGone<T>(answer: Promise<T>): Promise<T | null> {
   try {
-    await answerOf(container.wait({ condition: 'removed' }));
+    return await answer;
   } catch (error: unknown) {
-    if (statusOf(error) !== 404) throw error;
+    if (statusOf(error) === 404) return null;
+    throw error;
   }
 }
 

@@ -1,13 +1,14 @@
 /**
  * Makes sure that the engine at the socket is the one that the pool's workers are on. On any other engine, every
- * container and so every session would look lost. Therefore the engine's id is checked before any other request.
+ * container and so every session would look lost. Therefore the engine's id is checked before any other request, and
+ * an answer counts only if the engine has stayed meanwhile.
  *
  * ```
  *  unknown --its id is that of the pool's engine--> confirmed --it goes away--> unknown
  * ```
  */
 import type { Logger } from 'pino';
-import { type Engine, otherEngine } from '../runtime.ts';
+import { type Engine, otherEngine, RuntimeError } from '../runtime.ts';
 
 const NO_LIVE_RESTORE =
   'live-restore is off in this Docker engine: whenever it restarts, it ends all workers, and with them every session. Set "live-restore": true in its daemon.json';
@@ -27,22 +28,45 @@ export interface EngineIdentity {
    * @throws RuntimeError `engine-away`, `other-engine`
    */
   confirmed(): Promise<Engine>;
+  /**
+   * The answer to `call`, which asks the engine at the socket. It must be the pool's engine before and after the call.
+   * @throws RuntimeError `engine-away`, `other-engine`
+   */
+  during<T>(call: () => Promise<T>): Promise<T>;
+  /** Asks the engine in any case. Call this when its event stream is open: from then on its end is noticed. */
+  askAnew(): Promise<Engine>;
   /** Call this when the engine has gone away: the next engine that answers is checked again. */
   forget(): void;
 }
 
 export function createEngineIdentity(deps: EngineIdentityDeps): EngineIdentity {
   let known: Promise<Engine> | null = null;
-  return {
-    confirmed: () => {
-      if (known !== null) return known;
-      const asked = askAndCompare(deps);
-      known = asked;
-      asked.catch(() => {
+  const confirmed = (): Promise<Engine> => {
+    if (known !== null) return known;
+    const asked = askAndCompare(deps);
+    known = asked;
+    asked.then(
+      ({ keepsContainers }) => {
+        if (!keepsContainers) deps.logger.warn(NO_LIVE_RESTORE);
+      },
+      () => {
         if (known === asked) known = null;
-      });
-      return asked;
+      },
+    );
+    return asked;
+  };
+  return {
+    confirmed,
+    during: async (call) => {
+      const before = await confirmed();
+      const [answer] = await Promise.allSettled([call()]);
+      if ((await confirmed()) !== before) {
+        throw new RuntimeError('engine-away', 'The Docker engine went away during a call.');
+      }
+      if (answer.status === 'rejected') throw answer.reason;
+      return answer.value;
     },
+    askAnew: () => askAndCompare(deps),
     forget: () => {
       known = null;
     },
@@ -52,6 +76,5 @@ export function createEngineIdentity(deps: EngineIdentityDeps): EngineIdentity {
 async function askAndCompare(deps: EngineIdentityDeps): Promise<Engine> {
   const engine = await deps.ask();
   if (engine.id !== deps.engineId) throw otherEngine(deps.engineId, engine, deps.socketPath);
-  if (!engine.keepsContainers) deps.logger.warn(NO_LIVE_RESTORE);
   return engine;
 }
