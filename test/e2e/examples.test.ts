@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
@@ -52,7 +53,8 @@ async function runThroughKill(name: string, options: ExampleOptions = {}): Promi
     ...options,
     onText: (piece) => {
       printed += piece;
-      if (printed.includes('line 2\n')) restarted ??= killAndRestart();
+      options.onText?.(piece);
+      if (/line 2\r?\n/.test(printed)) restarted ??= killAndRestart();
     },
   });
   expect(restarted).not.toBeNull();
@@ -132,6 +134,23 @@ describe('the first examples', () => {
       { data: { execute: failed } },
       { data: { release: { released: true } } },
     ]);
+  });
+
+  it('give a shell in a terminal, even if the gateway is killed while a line is typed', async () => {
+    const typed = new PassThrough();
+    typed.write("bind 'set enable-bracketed-paste off'; stty -echo; PS1=\n");
+    typed.write('for i in $(seq 0 9); do echo line $i; sleep 0.3; done\n');
+    typed.write('read -p "your name? " name\n');
+    const end = await runThroughKill('terminal.mjs', {
+      input: typed,
+      onText: (piece) => {
+        if (piece.includes('line 2')) typed.write('mia\n');
+        if (piece.includes('your name?')) typed.end('echo hello, $name; exit 7\n');
+      },
+    });
+    expect(end).toMatchObject({ exitCode: 7, stderr: '' });
+    const printed = end.stdout.replaceAll('\r\n', '\n');
+    expect(printed).toContain(`${TEN_LINES}your name? hello, mia\n`);
   });
 
   it('work with Python alone', async () => {

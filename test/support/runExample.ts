@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestGateway } from '../../testkit/gateway.ts';
 
@@ -19,6 +20,8 @@ export interface ExampleOptions {
   /** Words to add. */
   readonly more?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Its standard input. Without it, that is empty. */
+  readonly input?: Readable;
   /** Called with each piece of standard output. */
   readonly onText?: (piece: string) => void;
 }
@@ -40,8 +43,9 @@ export async function runExample(
   const child = spawn(program === 'node' ? process.execPath : program, words, {
     cwd: ROOT,
     env: { ...environment(gateway), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  (options.input ?? Readable.from([])).pipe(child.stdin);
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {
     stdout += piece;
