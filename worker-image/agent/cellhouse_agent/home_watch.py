@@ -37,6 +37,8 @@ class HomeWatch:
         self._blind: str | None = "helper_away"
         # Readable if something may have changed since the last look. None if nobody can tell.
         self._signal: int | None = None
+        # How many looks have begun.
+        self._looks = 0
         # How much the API had changed at the last look. If it is more, the helper has taken signs from the queue.
         self._looked_at_api_change = 0
         # The helper is asked one question at a time.
@@ -88,9 +90,10 @@ class HomeWatch:
         return look.report()
 
     async def look(self, look: Look) -> JsonObject:
-        """What it changed, by a look. Never raises."""
+        """What it changed, by a look that begins from now on. Executions that end together share one. Never raises."""
+        begun = self._looks
         async with self._question:
-            if look.reason is None:
+            if look.reason is None and self._looks == begun:
                 await self._tell_changes()
         look.is_shared = look.is_shared or self._has_api_changed(look)
         self._open.discard(look)
@@ -145,6 +148,7 @@ class HomeWatch:
 
     async def _tell_changes(self) -> None:
         """Tell every open Look what has changed since the last one. Never raises."""
+        self._looks += 1
         self._looked_at_api_change = self._helper.changes
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):

@@ -6,6 +6,7 @@ import pwd
 import signal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
@@ -170,6 +171,22 @@ class HomeWatchTest(WithExecutor):
         self.assertEqual((report["reason"], report["shared"]), (None, False))
         self.assertEqual([change["path"] for change in report["changes"]], ["a"])
         self.assertEqual(await self.files("open('b', 'w')"), {"b": "created"})
+
+    async def test_executions_that_end_together_share_a_look(self) -> None:
+        ask = mock.AsyncMock(wraps=self.helper.ask)
+        with mock.patch.object(self.helper, "ask", ask):
+            first = self.home.begin(frozenset())
+            looking = asyncio.create_task(self.home.look(first))
+            await asyncio.sleep(0)
+            # They end while a look is under way, which may have missed what they did last.
+            others = [self.home.begin(frozenset()) for _ in range(16)]
+            (HOME / "late").touch()
+            reports = await asyncio.gather(*(self.home.look(other) for other in others))
+            await looking
+        for report in reports:
+            self.assertEqual([change["path"] for change in report["changes"] or []], ["late"])
+        asked = [call.args[0] for call in ask.await_args_list]
+        self.assertEqual(asked.count("look_for_changes"), 2)
 
     async def test_a_restart_in_between_waits_for_the_look(self) -> None:
         self.executor.submit(self.request_of("open('a', 'w')"))
