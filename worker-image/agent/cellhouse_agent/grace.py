@@ -1,5 +1,7 @@
 """Counts how much of its grace time a kernel has used: only time in which the kernel could run counts.
 
+kernel_grace.py counts so for code that is interrupted, and process_tree.py for processes that are killed.
+
 Beside busy neighbours a kernel may get no CPU for longer than its whole grace time. Code that would have ended in
 time must not lose its variables because of that. So the agent looks at the kernel periodically. If at a look the kernel
 
@@ -15,9 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
-
-from cellhouse_agent.kernel import Kernel
-from cellhouse_agent.usage_sampler import UsageSampler
 
 # Linux renews the CPU quota of a container every 100 ms. With shorter steps, a container that has just used up its
 # quota would seem to get no CPU.
@@ -88,16 +87,3 @@ class Grace:
         ran = self._seen.kernel_seconds - before.kernel_seconds
         tree_ran = self._seen.tree_seconds - before.tree_seconds
         return min(elapsed, max(ran, tree_ran), in_time * in_time / elapsed)
-
-
-def grace_of(
-    kernel: Kernel, sampler: UsageSampler, seconds: float, clock: Callable[[], float]
-) -> Grace:
-    """The grace time of this kernel. `sampler` measures it, with all that it has started."""
-
-    def see() -> Sight:
-        cpu = kernel.cpu()
-        tree_seconds = sampler.cpu_ms() / 1000 / kernel.cpus
-        return Sight(cpu.wants_cpu, cpu.used_seconds, tree_seconds)
-
-    return Grace(seconds, see, clock)

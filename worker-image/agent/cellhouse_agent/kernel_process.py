@@ -18,6 +18,7 @@ from cellhouse_agent.process_table import (
     USER_TIME_FIELD,
     start_of,
     stat_fields,
+    wants_cpu,
 )
 from cellhouse_agent.reaper import Reaper
 
@@ -77,17 +78,10 @@ class KernelProcess:
         try:
             fields = stat_fields(str(self.pid))
             ticks = int(fields[USER_TIME_FIELD]) + int(fields[SYSTEM_TIME_FIELD])
-            return CpuUse(ticks / TICKS_PER_SECOND, self._wants_cpu())
+            return CpuUse(ticks / TICKS_PER_SECOND, wants_cpu(self.pid))
         except OSError:
             # It has ended; its reaper will report that.
             return NO_CPU_USE
-
-    def _wants_cpu(self) -> bool:
-        """Look at all threads: one other than the main thread may hold the interpreter while it waits for a CPU."""
-        threads = os.listdir(f"/proc/{self.pid}/task")
-        return any(
-            stat_fields(f"{self.pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads
-        )
 
     async def wait(self) -> int | None:
         """Wait for its end; see `exit_code`."""

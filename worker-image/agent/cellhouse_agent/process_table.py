@@ -44,6 +44,13 @@ def start_of(pid: int) -> int | None:
         return None
 
 
+def wants_cpu(pid: int) -> bool:
+    """Whether a thread of this process runs, or waits for a CPU, at this moment. Raises OSError when it is gone."""
+    # The main thread may sleep, or have ended, while another waits for a CPU.
+    threads = os.listdir(f"/proc/{pid}/task")
+    return any(stat_fields(f"{pid}/task/{thread}")[STATE_FIELD] == "R" for thread in threads)
+
+
 def all_processes() -> dict[int, ProcessEntry]:
     """All processes by their ids, including those that wait to be reaped.
 

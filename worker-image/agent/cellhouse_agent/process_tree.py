@@ -5,21 +5,27 @@ look. So first every process that is found is stopped, until a look finds no new
 but keeps its place in the container's limit of processes. Then all are killed, again and again until the reaper says
 that nothing is left. Nothing else proves the end. In particular, a process that seems to wait for being reaped may have
 threads that still run: its main thread has ended.
+
+A killed process needs a CPU to end, and its code may have lowered its priority while other trees keep all CPUs busy. So
+only time in which none of them waits for a CPU counts until the worker is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
+from cellhouse_agent.grace import Grace, Sight
 from cellhouse_agent.process_signals import send_signal
-from cellhouse_agent.process_table import all_processes, below
+from cellhouse_agent.process_table import all_processes, below, wants_cpu
 
 # A fork bomb makes new processes while the old ones are being stopped. With a pids limit on the container, a few passes
 # find them all.
 MAX_STOP_PASSES = 20
-# How long killed processes may take to vanish (Linux frees their memory first) before the worker is given up.
+# How long killed processes may take to vanish (Linux frees their memory first) before the worker is given up. They have
+# MAX_STRETCH (grace.py) times as long while they wait for a CPU.
 KILL_DEADLINE_SECONDS = 10.0
 KILL_POLL_SECONDS = 0.002
 # The pause before the next look is at least this many times the duration of a look.
@@ -30,7 +36,7 @@ Look = Callable[[], dict[int, int]]
 
 
 class UnkillableProcesses(Exception):
-    """Processes survived SIGKILL for KILL_DEADLINE_SECONDS."""
+    """Processes survived SIGKILL for KILL_DEADLINE_SECONDS in which they could have ended."""
 
 
 def look_below(reaper: int, start: int) -> dict[int, int]:
@@ -67,15 +73,26 @@ async def end_processes(
     """
     clock = asyncio.get_running_loop().time
     kill_processes(look)
-    started = looked = clock()
+    looked = clock()
+    grace = Grace(KILL_DEADLINE_SECONDS, lambda: Sight(_want_cpu(look()), 0.0, 0.0), clock)
     while not has_ended():
-        if looked > started + KILL_DEADLINE_SECONDS:
+        if grace.is_over():
             raise UnkillableProcesses(f"{len(look())} processes survived SIGKILL")
         # Looking at many processes takes a while, and they need the CPU to end.
         await wait(max(KILL_POLL_SECONDS, KILL_POLL_SHARE * (clock() - looked)))
         looked = clock()
         if not has_ended():
             _kill(look())
+            grace.look()
+
+
+def _want_cpu(processes: Iterable[int]) -> bool:
+    for pid in processes:
+        # It may just have ended.
+        with suppress(OSError):
+            if wants_cpu(pid):
+                return True
+    return False
 
 
 def _kill(processes: dict[int, int]) -> None:

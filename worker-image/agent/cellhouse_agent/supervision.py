@@ -20,8 +20,9 @@ import asyncio
 from collections.abc import Callable
 
 from cellhouse_agent.execution import Execution
-from cellhouse_agent.grace import Grace, grace_of
+from cellhouse_agent.grace import Grace
 from cellhouse_agent.kernel import Kernel
+from cellhouse_agent.kernel_grace import grace_of
 from cellhouse_agent.usage_sampler import UsageSampler
 from cellhouse_agent.verdict import (
     Verdict,

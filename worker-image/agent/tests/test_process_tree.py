@@ -1,12 +1,17 @@
 """Ending all processes below a reaper, and no other."""
 
+import asyncio
 import os
 import signal
 import textwrap
 import unittest
+from asyncio.subprocess import PIPE
+from unittest import mock
 
+from cellhouse_agent import process_tree
 from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import ProcessEntry, below, start_of
+from cellhouse_agent.process_tree import UnkillableProcesses, end_processes
 from tests.with_reapers import BOMB, NO_MAIN_THREAD, PROCESSES, Tree, WithReapers, state_of
 
 # Each generation of these leaves its child to the reaper, and most have ended when the agent has seen them.
@@ -20,6 +25,8 @@ while time.monotonic() < end:
     leave_session()
 """
 COMET_PROCESSES = 4
+# In place of KILL_DEADLINE_SECONDS.
+DEADLINE_SECONDS = 0.5
 QUIET = "say('there'); time.sleep(60)"
 # What a process may do so that its end does not end it.
 HIDING = {
@@ -81,6 +88,36 @@ class EndTree(WithReapers):
             self.assertEqual(said, "there")
         self.assertEqual(await tree.ended(), 0)
         self.assertEqual(tree.reaper.look_below(), {})
+
+
+class GivingUp(unittest.IsolatedAsyncioTestCase):
+    """process_tree.end_processes, for processes that no signal reaches."""
+
+    async def end(self, code: str, seconds: float) -> None:
+        """Kill this code, which ends `seconds` later. A process of another start gets no signal."""
+        process = await asyncio.create_subprocess_exec("/usr/bin/python3", "-c", code, stdout=PIPE)
+        assert process.stdout
+        await process.stdout.readline()
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        try:
+            with mock.patch.object(process_tree, "KILL_DEADLINE_SECONDS", DEADLINE_SECONDS):
+                await end_processes(lambda: {process.pid: 1}, lambda: clock() > end, asyncio.sleep)
+        finally:
+            process.kill()
+            await process.wait()
+
+    async def test_the_worker_is_given_up_for_what_does_not_end(self) -> None:
+        with self.assertRaisesRegex(UnkillableProcesses, "1 processes survived"):
+            await self.end("print(flush=True); import time; time.sleep(60)", 60)
+
+    async def test_what_waits_for_a_cpu_has_longer_but_not_for_ever(self) -> None:
+        busy = "print(flush=True)\nwhile True: pass"
+        await self.end(busy, 4 * DEADLINE_SECONDS)
+        thread = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        await self.end(thread + busy, 4 * DEADLINE_SECONDS)
+        with self.assertRaises(UnkillableProcesses):
+            await self.end(busy, 60)
 
 
 class Below(unittest.TestCase):
