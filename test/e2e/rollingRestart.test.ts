@@ -16,6 +16,7 @@ import {
   stopEmbeddedPostgres,
 } from '../../src/postgres/embeddedPostgres.ts';
 import { buildFormerRelease, checkOut, type FormerRelease } from '../../testkit/formerRelease.ts';
+import type { TestGateway } from '../../testkit/gateway.ts';
 import {
   createContext,
   execute,
@@ -26,6 +27,7 @@ import {
 } from '../../testkit/interpreter.ts';
 import { runCli } from '../../testkit/runCli.ts';
 import { until } from '../../testkit/until.ts';
+import { EXTENT } from '../extent.ts';
 import { askFiles } from '../support/fileClient.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
 import { createRetryingClient, type RetryingClient } from '../support/retryingClient.ts';
@@ -179,9 +181,26 @@ it(
   TIMEOUT_MS,
 );
 
-it(
-  'the first context makes a gateway of the former release stop, and goes to a worker that has contexts',
-  async () => {
+/** What a gateway of the former release would not do. Each answers what the first execution with it, or in it, gave. */
+const FIRST_USES = {
+  'a context': async (gateway: TestGateway, user: string) => {
+    const { id: contextId } = await createContext(gateway, user);
+    return (await execute(gateway, user, "'new'", { contextId })).resultText;
+  },
+  'an environment variable of an execution': async (gateway: TestGateway, user: string) => {
+    const environmentVariables = [{ name: 'SECRET', value: 'new' }];
+    const code = "import os; os.environ['SECRET']";
+    return (await execute(gateway, user, code, { environmentVariables })).resultText;
+  },
+  'a shell command': async (gateway: TestGateway, user: string) => {
+    const { stdout } = await execute(gateway, user, `printf "'new'"`, { language: 'BASH' });
+    return stdout;
+  },
+};
+
+it.each([...EXTENT.firstUses])(
+  '%s, when it is used first, makes a gateway of the former release stop, and goes to a new worker',
+  async (what) => {
     const own = await createInstallation(PATIENT);
     onTestFinished(() => own.destroy());
     const old = await own.start({}, former);
@@ -190,15 +209,14 @@ it(
     // Plain code stops no gateway.
     await execute(coming, 'ann', 'kept');
     expect(await execute(old, 'ann', 'kept')).toMatchObject({ resultText: '1' });
-    await expect(createContext(coming, 'ann')).rejects.toThrow('`release` the session');
+    await expect(FIRST_USES[what](coming, 'ann')).rejects.toThrow('`release` the session');
     await until('the end of the former gateway', async () => !existsSync(`/proc/${old.pid}`));
     expect(old.log()).toContain('too old for its database');
     expect(await execute(coming, 'ann', 'kept')).toMatchObject({
       resultText: '1',
       stateLost: false,
     });
-    const { id } = await createContext(coming, 'bob');
-    expect(await execute(coming, 'bob', '1', { contextId: id })).toMatchObject({ status: 'OK' });
+    expect(await FIRST_USES[what](coming, 'bob')).toBe("'new'");
   },
   TIMEOUT_MS,
 );
