@@ -3,6 +3,7 @@
  * this folder, each of which does one of these things.
  */
 import type { Logger } from 'pino';
+import { within } from '../async/within.ts';
 import type { Config } from '../config/config.ts';
 import { DomainError, messageOf } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
@@ -33,6 +34,9 @@ import { shutDown } from './shutDown.ts';
 import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
+
+/** Limit of a question to the engine while a worker is claimed. All users who wait for a worker wait with it. */
+const IMAGE_LOOK_MS = 1_000;
 
 export interface PoolDeps {
   readonly config: Config;
@@ -69,6 +73,13 @@ export interface Pool {
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
   /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
+  /** The same for a claim. Null: it did not answer at once, and is offered to no claim here for a while. */
+  featuresInTime(worker: Worker): Promise<ReadonlySet<string> | null>;
+  /**
+   * Whether workers made now get the image of this one, so that they can do no more than it.
+   * @throws the engine's error, or an error if it does not answer at once
+   */
+  hasPresentImage(worker: Worker): Promise<boolean>;
   /** Whether the worker's agent is known to have a feature. If not, {@link featuresOf} asks it. */
   hasTold(id: WorkerId, feature: string): boolean;
   /**
@@ -128,6 +139,13 @@ export function createPool(deps: PoolDeps): Pool {
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
     agentOf: (worker) => agentOf(parts.giving, worker),
     featuresOf: parts.features.of,
+    featuresInTime: parts.features.inTime,
+    hasPresentImage: async ({ imageId }) => {
+      const present = within(IMAGE_LOOK_MS, runtime.imageId(deps.workerImage), () => {
+        throw new Error(`The engine did not name the worker image within ${IMAGE_LOOK_MS} ms.`);
+      });
+      return (await present) === imageId;
+    },
     hasTold: parts.features.hasTold,
     retireIdle: async (worker) => {
       const { id: workerId } = worker;
@@ -185,9 +203,11 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     laneOf,
     addressOf: (worker) => runtime.addressOf(worker),
     onSuspect: (workerId, why) => keeping.suspect(workerId, why),
-    onOpen: (workerId) => {
+    onOpen: (worker) => {
       supply.workerIdle();
-      cpuYield.reached(workerId);
+      cpuYield.reached(worker.id);
+      // So a claim need not ask. One that does not answer is asked again by whoever needs to know.
+      features.of(worker).catch(() => undefined);
     },
   });
   const ending: EndWorkerDeps = {
@@ -204,7 +224,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     ...deps,
     ...making,
     counts: () => database.queries.poolCounts(poolId),
-    candidates: (limit) => claimable(database, poolId, heldWorkers, limit),
+    candidates: (limit) => claimable(database, poolId, { heldWorkers, features }, limit),
     isKeeper: () => keeping.isKeeper,
     onWaiting: database.waiting.set,
     onChange: changed,
@@ -241,7 +261,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     addressOf: (worker) => runtime.addressOf(worker),
     logger,
   };
-  const features = createWorkerFeatures((worker) => runtime.addressOf(worker));
+  const features = createWorkerFeatures((worker) => runtime.addressOf(worker), deps.now);
   return { heldWorkers, supply, keeping, cpuYield, ending, giving, features };
 }
 
@@ -283,17 +303,24 @@ async function closeSession(
   return worker && (await endWorker(ending, worker, why));
 }
 
-/** Idle workers that may be handed out. A worker of this gateway whose channel is down is left out: it may be dead. */
+/**
+ * Idle workers that may be handed out. A worker of this gateway whose channel is down is left out, and so is one that
+ * did not answer a claim: it may be dead.
+ */
 async function claimable(
   { queries }: Database,
   poolId: PoolId,
-  heldWorkers: HeldWorkers,
+  { heldWorkers, features }: Pick<PoolParts, 'heldWorkers' | 'features'>,
   limit: number,
 ): Promise<Worker[]> {
+  const silent = features.silent();
   const open = heldWorkers.all().filter(({ isOpen, isSuspect }) => isOpen && !isSuspect);
   const ids = open.map(({ workerId }) => workerId);
-  const idle = await queries.idleWorkers(poolId, ids, limit + heldWorkers.all().length);
-  return idle.filter(({ id }) => ids.includes(id) || heldWorkers.get(id) === undefined);
+  const maxLeftOut = heldWorkers.all().length + silent.length;
+  const idle = await queries.idleWorkers(poolId, ids, limit + maxLeftOut);
+  return idle
+    .filter(({ id }) => ids.includes(id) || heldWorkers.get(id) === undefined)
+    .filter(({ id }) => !silent.includes(id));
 }
 
 function statusOf({ starting, idle, assigned }: PoolCounts) {

@@ -24,7 +24,8 @@ export interface HeldWorkersDeps {
   /** How the worker's agent is reached. Null: the worker was never started. */
   readonly addressOf: (worker: Worker) => AgentAddress | null;
   readonly onSuspect: (workerId: WorkerId, why: string) => void;
-  readonly onOpen: (workerId: WorkerId) => void;
+  /** Called whenever the worker's agent is connected. */
+  readonly onOpen: (worker: Worker) => void;
 }
 
 export interface HeldWorkers {
@@ -145,6 +146,7 @@ async function hold(
       executionVariables: queries.executionVariables,
       readInput: queries.inputAfter,
       onFenced,
+      onOpen: () => deps.onOpen(worker),
     },
     { workerId: id, address, cursor, ...found },
   );

@@ -1,12 +1,25 @@
 /** What the agents of workers can do beyond the first release. Any gateway may ask, with or without the lease. */
+import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { Worker } from '../domain/worker.ts';
 import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 
+/** How long a claim waits for the answer. All users who claim a worker at the same time wait with it. */
+const CLAIM_ASK_MS = 500;
+/** For how long a worker that has not answered a claim is not offered to others. */
+const SILENT_MS = 5_000;
+
 export interface WorkerFeatures {
   /** The worker's features: asked once, because they never change. @throws the connection's error */
   of(worker: Worker): Promise<ReadonlySet<string>>;
+  /**
+   * The same for a claim, which must not wait long. Null: the worker has not answered within {@link CLAIM_ASK_MS}, so
+   * it is {@link WorkerFeatures.silent} now. Never throws.
+   */
+  inTime(worker: Worker): Promise<ReadonlySet<string> | null>;
+  /** The workers that have not answered a claim in the last {@link SILENT_MS}. */
+  silent(): WorkerId[];
   /** Whether it has said that it has this feature. False also if it has not been asked. */
   hasTold(id: WorkerId, feature: string): boolean;
   /** The worker is gone. */
@@ -15,9 +28,11 @@ export interface WorkerFeatures {
 
 export function createWorkerFeatures(
   addressOf: (worker: Worker) => AgentAddress | null,
+  now: () => Date,
 ): WorkerFeatures {
   const known = new Map<WorkerId, Promise<ReadonlySet<string>>>();
   const told = new Map<WorkerId, ReadonlySet<string>>();
+  const silentSince = new Map<WorkerId, number>();
 
   async function ask(worker: Worker): Promise<ReadonlySet<string>> {
     const address = addressOf(worker);
@@ -28,20 +43,34 @@ export function createWorkerFeatures(
     return new Set((await call('health', {})).features);
   }
 
+  async function of(worker: Worker): Promise<ReadonlySet<string>> {
+    const earlier = known.get(worker.id);
+    if (earlier) return await earlier;
+    const asking = ask(worker);
+    known.set(worker.id, asking);
+    try {
+      const features = await asking;
+      // It may have been forgotten meanwhile.
+      if (known.get(worker.id) === asking) told.set(worker.id, features);
+      return features;
+    } catch (error: unknown) {
+      known.delete(worker.id);
+      throw error;
+    }
+  }
+
   return {
-    of: async (worker) => {
-      const earlier = known.get(worker.id);
-      if (earlier) return await earlier;
-      const asking = ask(worker);
-      known.set(worker.id, asking);
-      try {
-        const features = await asking;
-        told.set(worker.id, features);
-        return features;
-      } catch (error: unknown) {
-        known.delete(worker.id);
-        throw error;
-      }
+    of,
+    inTime: async (worker) => {
+      const answered = of(worker).catch(() => null);
+      const features = await within(CLAIM_ASK_MS, answered, () => null);
+      if (features === null) silentSince.set(worker.id, now().getTime());
+      return features;
+    },
+    silent: () => {
+      const oldest = now().getTime() - SILENT_MS;
+      for (const [id, since] of silentSince) if (since < oldest) silentSince.delete(id);
+      return [...silentSince.keys()];
     },
     hasTold: (id, feature) => told.get(id)?.has(feature) ?? false,
     forget: (id) => {

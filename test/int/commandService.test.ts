@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 
 const PRINCIPAL = { tenant: 'default' };
@@ -136,8 +137,10 @@ describe('a command', () => {
   });
 
   it('is refused in the session of a worker that is older than commands, and never sent to one', async () => {
+    workers.isFormer = true;
+    await replaceIdle(gateways[0], db.queries);
     const { workerId } = await cell();
-    workers.makeOld();
+    workers.isFormer = false;
     const begun = workers.begun.length;
     for (const service of [one, other])
       await expect(run('true', {}, service)).rejects.toMatchObject({

@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 
 const PRINCIPAL = { tenant: 'default' };
@@ -108,8 +109,10 @@ describe('createContext', () => {
   });
 
   it('is refused in the session of a worker that is older than contexts', async () => {
+    workers.isFormer = true;
+    await replaceIdle(gateways[0], db.queries);
     const { workerId } = await run();
-    workers.makeOld();
+    workers.isFormer = false;
     await expect(create()).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       message: expect.stringContaining('release'),

@@ -9,6 +9,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
@@ -201,8 +202,10 @@ describe('what one execution finds around it', () => {
   });
 
   it('is refused in the session of a worker that is too old for it, and never sent to one', async () => {
+    workers.isFormer = true;
+    await replaceIdle(gateways[0], db.queries);
     const { workerId } = await one.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
-    workers.makeOld();
+    workers.isFormer = false;
     const begun = workers.begun.length;
     for (const only of [{ workingDirectory: null }, { environmentVariables: [] }])
       for (const service of [one, other])

@@ -7,6 +7,7 @@ import type { ExecuteRequest } from '../../src/service/execute/validateRequest.t
 import { useDatabase } from '../support/database.ts';
 import { READ } from '../support/programmedKernels.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 
 const PRINCIPAL = { tenant: 'default' };
@@ -105,8 +106,10 @@ it('a request under the same key must agree in its input and its terminal', asyn
 
 it('a session whose worker is older than input is refused, and gets another worker after its release', async () => {
   const cell = { userUuid: `user-${user}`, code: '1' };
+  workers.isFormer = true;
+  await replaceIdle(gateways[0], db.queries);
   const { workerId } = await one.execute(PRINCIPAL, cell);
-  workers.makeOld();
+  workers.isFormer = false;
   const begun = workers.begun.length;
   for (const service of [one, other])
     await expect(service.execute(PRINCIPAL, { ...cell, allowInput: true })).rejects.toMatchObject({

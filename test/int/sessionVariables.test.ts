@@ -6,6 +6,7 @@ import { afterAll, beforeEach, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
@@ -111,9 +112,9 @@ it('another gateway that takes the worker over gives them before it sends any co
 });
 
 it('a worker that is older than them gets no session that has some', async () => {
-  const old = await db.sql<{ id: string }[]>`SELECT id FROM workers WHERE state = 'IDLE'`;
-  expect(old.length).toBeGreaterThan(0);
-  workers.makeOld();
+  workers.isFormer = true;
+  const old = await replaceIdle(first, db.queries);
+  workers.isFormer = false;
   const { id, workerId } = await open();
   expect(old.map((worker) => worker.id)).not.toContain(workerId);
   const after = await run();
@@ -132,9 +133,9 @@ it('a worker that is to be ended stays if another gateway has opened a session w
 
 it('a worker that cannot take them is ended, and no code ever runs without them', async () => {
   workers.variablesStatus = 500;
-  const { id } = await open();
+  const { id, workerId } = await open();
   const running = run().catch((error: unknown) => error);
-  workers.makeOld();
+  workers.makeOld(workerId);
   await until('the end of the session', async () => {
     const session = await first.service.session(PRINCIPAL, userUuid());
     return session?.id === id && session.closeReason === 'worker-lost';

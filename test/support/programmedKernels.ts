@@ -18,6 +18,8 @@ export interface KernelRules {
   readonly variablesStatus: () => number | null;
   readonly hasNoKernels: () => boolean;
   readonly onResize: (size: string) => void;
+  /** Whether it answers no calls now. */
+  readonly isFrozen: () => boolean;
 }
 
 /** What the code of an execution finds around it. */
@@ -199,6 +201,7 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
   }
 
   agent.answer = (request, response, body) => {
+    if (rules.isFrozen()) return;
     const given = answerTo(request.url ?? '', JSON.parse(body || '{}') as Fields);
     response.writeHead(given.status).end(JSON.stringify(given.json));
   };

@@ -26,8 +26,15 @@ export interface ProgrammedRuntime {
   variablesStatus: number | null;
   /** While it is set, no agent can start a kernel of a context. */
   hasNoKernels: boolean;
-  /** Makes all present agents older than environment variables, contexts, commands and input. */
-  makeOld(): void;
+  /** Makes the agent of this worker older than environment variables. */
+  makeOld(workerId: string): void;
+  /**
+   * While it is set, workers are made of a former image, whose agent is older than environment variables, contexts,
+   * commands and input.
+   */
+  isFormer: boolean;
+  /** Agents of these workers answer no calls until the list is emptied. They run code. */
+  readonly frozen: string[];
   /** From now on {@link HOLD} runs until it is released. */
   hold(): void;
   /** Releases all held executions; from now on {@link HOLD} ends at once, too. */
@@ -44,6 +51,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
   const variables = new Map<string, Readonly<Record<string, string>>>();
   const directories = new Map<string, string | undefined>();
   const sizes: string[] = [];
+  const frozen: string[] = [];
   let isHolding = false;
 
   async function end(containerId: string): Promise<void> {
@@ -54,7 +62,7 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
 
   const runtime: Runtime = {
     name: 'programmed',
-    imageId: async (reference) => reference,
+    imageId: async (reference) => (made.isFormer ? `${reference}-former` : reference),
     create: async ({ workerId }) => {
       const agent = await startScriptedAgent();
       const kernels = runKernels(agent, {
@@ -67,7 +75,9 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
         variablesStatus: () => made.variablesStatus,
         hasNoKernels: () => made.hasNoKernels,
         onResize: (size) => sizes.push(size),
+        isFrozen: () => frozen.includes(workerId),
       });
+      kernels.isOld = made.isFormer;
       const containerId = newId();
       const listed = { containerId, workerId, isRunning: true };
       containers.set(containerId, { listed, kernels });
@@ -93,8 +103,11 @@ export function createProgrammedRuntime(): ProgrammedRuntime {
     sizes,
     variablesStatus: null,
     hasNoKernels: false,
-    makeOld: () => {
-      for (const { kernels } of containers.values()) kernels.isOld = true;
+    frozen,
+    isFormer: false,
+    makeOld: (workerId) => {
+      for (const { listed, kernels } of containers.values())
+        if (listed.workerId === workerId) kernels.isOld = true;
     },
     hold: () => {
       isHolding = true;

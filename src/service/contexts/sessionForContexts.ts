@@ -1,5 +1,6 @@
 import type { Session } from '../../domain/session.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
+import { requireOfClaimed } from '../sessions/opening/claimedWorker.ts';
 import { commitOpening, type EnsureSessionDeps } from '../sessions/opening/ensureSession.ts';
 import { inSession } from '../sessions/opening/inSession.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
@@ -7,7 +8,8 @@ import { hasFeature, lacksFeature } from '../sessions/workerFeature.ts';
 
 /**
  * The user's open session, or a new one, for a context. Its worker has contexts. It counts as a use of the session.
- * @throws ConcurrencyError if another writer was first; BAD_USER_INPUT if the open session's worker is too old;
+ * @throws ConcurrencyError if another writer was first; BAD_USER_INPUT if the open session's worker, or
+ * the worker image, is too old;
  * POOL_INITIALIZING if the worker could not be asked; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function sessionForContexts(
@@ -15,7 +17,7 @@ export async function sessionForContexts(
   owner: SessionOwner,
   waitForWorkerMs: number,
 ): Promise<Session> {
-  const { database, pool, sessionUses } = deps;
+  const { database, sessionUses } = deps;
   return await inSession(deps, owner, {
     open: async (session) => {
       if (!(await sessionUses.use(session))) throw new ConcurrencyError('session');
@@ -24,11 +26,8 @@ export async function sessionForContexts(
       return session;
     },
     fresh: async (opening) => {
-      if (await hasFeature(deps, opening.worker, 'contexts'))
-        return await commitOpening(deps, opening);
-      // An idle worker of an earlier release: another one takes its place.
-      await pool.retireIdle(opening.worker);
-      throw new ConcurrencyError('stream');
+      await requireOfClaimed(deps, opening.worker, ['contexts']);
+      return await commitOpening(deps, opening);
     },
     waitForWorkerMs,
     options: null,

@@ -11,12 +11,12 @@ import { requestFacts } from '../../domain/requestFacts.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import {
-  ConcurrencyError,
   type IdempotencyClaim,
   LimitError,
   type StreamAppend,
 } from '../../events/store/eventStore.ts';
 import { contextNamed } from '../contexts/openContext.ts';
+import { requireOfClaimed } from '../sessions/opening/claimedWorker.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
 import type { Opening } from '../sessions/opening/openingOf.ts';
 import { lacksFeature } from '../sessions/workerFeature.ts';
@@ -131,11 +131,7 @@ async function openAndRequest(
   { sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
-  if ((await missingFeature(deps, worker, request)) !== null) {
-    // An idle worker of an earlier release: another one takes its place.
-    await deps.pool.retireIdle(worker);
-    throw new ConcurrencyError('stream');
-  }
+  await requireOfClaimed(deps, worker, neededFeatures(request));
   const session = { id: sessionId, workerId: worker.id, tenant };
   const facts = { contextId: null, stateLost: followsLoss && !isCommand(request) };
   const append = requestAppend(deps, session, request, facts);

@@ -8,6 +8,7 @@ import { untilInitialized } from '../execute/untilInitialized.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWait } from '../validate.ts';
+import { replaceOlder } from './opening/claimedWorker.ts';
 import { commitOpening } from './opening/ensureSession.ts';
 import { type InSessionDeps, inSession } from './opening/inSession.ts';
 import type { Opening, SessionOwner } from './opening/openingOf.ts';
@@ -54,10 +55,7 @@ async function openOrFind(
   });
 }
 
-/**
- * Opens a session. A worker that is older than environment variables gets none with them: it is ended, and the call
- * waits for another.
- */
+/** Opens a session. A worker that is older than environment variables gets none with them. */
 async function openWith(
   deps: InSessionDeps,
   opening: Opening,
@@ -67,10 +65,8 @@ async function openWith(
   const { worker } = opening;
   if (Object.keys(variables).length === 0) return await commitOpening(deps, opening);
   // None yet: the commit may be refused, and then the worker serves somebody else.
-  if ((await pool.giveVariables(worker, {})) === 'unknown') {
-    await pool.retireIdle(worker);
-    throw new ConcurrencyError('stream');
-  }
+  if ((await pool.giveVariables(worker, {})) === 'unknown')
+    await replaceOlder(pool, worker, 'environment variables');
   const session = await commitOpening(deps, opening, variables);
   await pool.giveVariables(worker, variables);
   return session;

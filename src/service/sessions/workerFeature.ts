@@ -3,7 +3,7 @@ import type { Worker } from '../../domain/worker.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** What the workers of earlier releases lack, in words. */
-const FEATURES = {
+export const FEATURES = {
   contexts: 'contexts',
   commands: 'commands',
   input: 'input for running code',

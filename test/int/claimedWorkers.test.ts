@@ -1,0 +1,95 @@
+/** What idle workers must be able to do, and how long others wait for their answer. The workers are programmed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { useDatabase } from '../support/database.ts';
+import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { replaceIdle } from '../support/replaceIdle.ts';
+import { startServingGateway } from '../support/servingGateway.ts';
+
+const PRINCIPAL = { tenant: 'default' };
+/** Far below the 5 s that a call to an agent may take, and far above what the calls take here. */
+const SOON_MS = 3_000;
+
+const db = await useDatabase();
+const socketDir = mkdtempSync(join(tmpdir(), 'ch-claims-'));
+const workers = createProgrammedRuntime();
+const start = async () =>
+  startServingGateway({
+    database: await db.open(),
+    runtime: workers.runtime,
+    socketDir,
+    settings: { MIN_IDLE_WORKERS: '3' },
+  });
+/** The first one makes the idle workers, and holds them. */
+const maker = await start();
+const other = await start();
+let user = 0;
+beforeEach(() => {
+  user += 1;
+});
+afterEach(() => {
+  workers.frozen.length = 0;
+  workers.isFormer = false;
+});
+afterAll(async () => {
+  for (const gateway of [maker, other]) await gateway.close();
+  await workers.close();
+  rmSync(socketDir, { recursive: true, force: true });
+});
+
+const command = (name: string, { service } = other) =>
+  service.execute(PRINCIPAL, { userUuid: `${name}-${user}`, code: 'true', language: 'BASH' });
+const cell = (name: string, { service } = other) =>
+  service.execute(PRINCIPAL, { userUuid: `${name}-${user}`, code: '1' });
+const idle = async () => (await db.queries.workersInStates(maker.pool.id, ['IDLE'])).map(idOf);
+const idOf = ({ id }: { readonly id: string }) => id;
+
+describe('a worker is claimed for what it can do', () => {
+  it('without a question at the gateway that has connected to it', async () => {
+    workers.frozen.push(...(await replaceIdle(maker, db.queries)).map(idOf));
+    const startedAt = performance.now();
+    expect(await command('ann', maker)).toMatchObject({ status: 'OK' });
+    expect(performance.now() - startedAt).toBeLessThan(SOON_MS);
+  });
+
+  it('at another gateway, which takes another worker if the first does not answer soon', async () => {
+    await replaceIdle(maker, db.queries);
+    // The one that is offered first.
+    const [first = ''] = (await db.queries.idleWorkers(maker.pool.id, [], 1)).map(idOf);
+    workers.frozen.push(first);
+    const startedAt = performance.now();
+    const commands = await Promise.all([command('ann'), command('bob')]);
+    // It is offered to nobody for a while.
+    const last = await cell('cem');
+    expect(performance.now() - startedAt).toBeLessThan(SOON_MS);
+    for (const each of [...commands, last]) {
+      expect(each.status).toBe('OK');
+      expect(each.workerId).not.toBe(first);
+    }
+    expect(await idle()).toContain(first);
+  });
+
+  it('and stays if the image of all workers is too old, which the caller is told', async () => {
+    workers.isFormer = true;
+    const before = (await replaceIdle(maker, db.queries)).map(idOf);
+    const refused = {
+      code: 'BAD_USER_INPUT',
+      message: expect.stringContaining('WORKER_IMAGE names an image of an earlier release'),
+    };
+    for (const gateway of [maker, other]) {
+      const userUuid = `dan-${user}`;
+      const environmentVariables = [{ name: 'A', value: '1' }];
+      await expect(command('ann', gateway)).rejects.toMatchObject(refused);
+      await expect(gateway.service.createContext(PRINCIPAL, { userUuid })).rejects.toMatchObject(
+        refused,
+      );
+      await expect(
+        gateway.service.openSession(PRINCIPAL, { userUuid, environmentVariables }),
+      ).rejects.toMatchObject(refused);
+    }
+    expect(await idle()).toEqual(expect.arrayContaining(before));
+    expect(await cell('ann')).toMatchObject({ status: 'OK' });
+  });
+});
