@@ -127,6 +127,34 @@ describe('the creation of a context', () => {
     await untilContext(id, { status: 'ENDED', endReason: 'failed', readyMs: null });
   });
 
+  it('is not asked for again once it has failed, also while that cannot be stored', async () => {
+    const http = recordCalls(scripted.agent, () => new Refusal(503, 'unavailable'));
+    const database = await db.open();
+    // More than one retry of the creation falls into this time.
+    let refusedCommits = 3;
+    const gateway = actingGateway({
+      ...database,
+      store: {
+        ...database.store,
+        commit: async (commit) => {
+          if (!commit.cursor || refusedCommits === 0) return await database.store.commit(commit);
+          refusedCommits -= 1;
+          throw new Error('The database is away.');
+        },
+      },
+    });
+    await gateway.adopt(scripted.worker);
+    const { id } = await scripted.createContext(observer);
+    await http.atLeast(1);
+    scripted.tellContext(id, 'failed');
+    await expect
+      .poll(() => stored(id), { timeout: 5_000 })
+      .toMatchObject({ status: 'ENDED', endReason: 'failed' });
+    expect(refusedCommits).toBe(0);
+    expect(http.calls.map(({ path }) => path)).toEqual(['/contexts']);
+    await gateway.die();
+  });
+
   it('is asked for again if the helper of files is just being restarted', async () => {
     let isAway = true;
     const http = recordCalls(scripted.agent, () =>
@@ -187,6 +215,43 @@ describe('a fresh kernel of a context', () => {
     await untilContext(context.id, { kernelRestarts: 1, status: 'READY', endedAt: null });
     expect(await other.restartContext(context)).toMatchObject({ kernelRestarts: 2 });
     expect(http.calls.map(({ path }) => path)).toEqual(['/contexts', '/restart', '/contexts']);
+  });
+
+  it.each([
+    ['its folder has vanished', 404, 'not_found'],
+    ['its folder is a file now', 409, 'not_a_directory'],
+    ['there is no kernel to be had', 503, 'no_kernel'],
+  ])(
+    'is left to the next execution if the context cannot be made again because %s',
+    async (_why, status, error) => {
+      let isReady = false;
+      const http = recordCalls(scripted.agent, ({ path }) => {
+        if (path === '/restart') return new Refusal(404, 'no_context');
+        return isReady ? new Refusal(status, error) : { kernel_generation: 1 };
+      });
+      const context = await readyContext({ workingDirectory: '/home/user/work' });
+      isReady = true;
+      expect(await other.restartContext(context)).toMatchObject({
+        kernelRestarts: 1,
+        status: 'READY',
+      });
+      expect(http.calls.map(({ path }) => path)).toEqual(['/contexts', '/restart', '/contexts']);
+    },
+  );
+
+  it('is asked for again if the helper of files is just being restarted', async () => {
+    let [isReady, isAway] = [false, true];
+    const http = recordCalls(scripted.agent, ({ path }) => {
+      if (path === '/restart') return new Refusal(404, 'no_context');
+      return isReady && isAway ? new Refusal(503, 'unavailable') : { kernel_generation: 1 };
+    });
+    const context = await readyContext({ workingDirectory: '/home/user/work' });
+    isReady = true;
+    const restarted = other.restartContext(context);
+    await http.atLeast(3);
+    isAway = false;
+    expect(await restarted).toMatchObject({ kernelRestarts: 1 });
+    expect(http.calls).toHaveLength(5);
   });
 });
 

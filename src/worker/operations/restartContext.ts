@@ -1,6 +1,8 @@
+import type { Context } from '../../domain/context.ts';
 import type { ContextId } from '../../domain/ids.ts';
 import { refusalCode } from '../../kernel/channel/kernelErrors.ts';
-import { durableOperation } from './durableOperation.ts';
+import { durableOperation, type OperatedWorker } from './durableOperation.ts';
+import { mayPass } from './mayPass.ts';
 
 /** Replaces the kernel of a context. Two simultaneous requests may be answered by one new kernel. */
 export const restartContext = durableOperation({
@@ -17,10 +19,21 @@ export const restartContext = durableOperation({
       const context = worker.contexts.get(contextId);
       if (code !== 'no_context') throw error;
       if (!context || context.status === 'ENDING') return;
-      // It has no kernel, because none could be started before. So it is made again.
-      const { workingDirectory } = context;
-      await worker.call('contexts', { contextId, workingDirectory });
-      worker.contextNews.kernelReplaced(contextId, { at: worker.now().getTime(), reason: 'user' });
+      await makeAgain(worker, context);
     }
   },
 });
+
+/** Makes a context that has no kernel, because none could be started before. */
+async function makeAgain(
+  worker: OperatedWorker,
+  { id: contextId, workingDirectory }: Context,
+): Promise<void> {
+  try {
+    await worker.call('contexts', { contextId, workingDirectory });
+  } catch (error: unknown) {
+    // If none can be started now either, for example because the folder is gone, the next execution tries again.
+    if (mayPass(error)) throw error;
+  }
+  worker.contextNews.kernelReplaced(contextId, { at: worker.now().getTime(), reason: 'user' });
+}

@@ -1,0 +1,15 @@
+import { refusalCode } from '../../kernel/channel/kernelErrors.ts';
+
+/** Null: the agent did not answer, or gave no reason. */
+const PASSING_CODES: ReadonlySet<string | null> = new Set([
+  null,
+  'internal',
+  'busy',
+  'unavailable',
+  'timed_out',
+]);
+
+/** Whether the making of a context may succeed if the agent is asked again. If not, no kernel can be started for it now. */
+export function mayPass(error: unknown): boolean {
+  return PASSING_CODES.has(refusalCode(error));
+}
