@@ -46,7 +46,7 @@ export interface HeldWorkerDeps {
   readonly reloadContexts: (ids: readonly ContextId[]) => Promise<readonly Context[]>;
   readonly variables: Queries['sessionVariables'];
   readonly executionVariables: Queries['executionVariables'];
-  readonly readInput: Queries['inputAfter'];
+  readonly readInput: Queries['inputIn'];
   /** Called when another gateway has the lease. The held worker has closed itself. */
   readonly onFenced: (workerId: WorkerId) => void;
   /** Called when the agent has been unreachable for a while, or was restarted. The pool should check the worker. */

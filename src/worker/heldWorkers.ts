@@ -144,7 +144,7 @@ async function hold(
       reloadContexts: queries.contexts,
       variables: queries.sessionVariables,
       executionVariables: queries.executionVariables,
-      readInput: queries.inputAfter,
+      readInput: queries.inputIn,
       onFenced,
       onOpen: () => deps.onOpen(worker),
     },

@@ -1,6 +1,8 @@
 /** Input is recorded on any gateway, and delivered once by the one that holds the worker. The agent is scripted. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import { MAX_INPUT_CALLS } from '../../src/service/execute/sendInput.ts';
 import { type InputAgent, takeInput } from '../support/inputAgent.ts';
 import { MAX_INPUT_BYTES } from '../support/scriptedWorker.ts';
 import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
@@ -96,6 +98,34 @@ describe('input', () => {
       );
     scripted.finish(command.id, 'finished', { exit_code: 0, signal: null });
     await untilEnded(command);
+  });
+});
+
+describe('the calls that wait for an execution', () => {
+  it('are those of its own tenant: others fill no place of them', async () => {
+    const command = await scripted.requestWaiting(observer, 'BASH');
+    const stranger = { ...command, tenant: 'another' };
+    const strange = Array.from({ length: MAX_INPUT_CALLS }, () =>
+      other.sendInput(stranger, { text: 'x' }),
+    );
+    const own = other.sendInput(command, { text: 'a' });
+    const refused = await Promise.allSettled(strange);
+    expect(new Set(refused.map((each) => each.status === 'rejected' && each.reason.code))).toEqual(
+      new Set(['NOT_FOUND']),
+    );
+    expect(await own).toMatchObject({ nextOffset: 1 });
+  });
+
+  it('are one row, whatever the case of the id', async () => {
+    const command = await scripted.requestWaiting(observer, 'BASH');
+    const letters = [...'abcdefghijklmnopqrst'];
+    const upper = { ...command, id: command.id.toUpperCase() as ExecutionId };
+    await Promise.all(
+      letters.map((text, n) => other.sendInput(n < 10 ? command : upper, { text })),
+    );
+    expect((await inputs(command)).map((piece) => ('text' in piece ? piece.text : null))).toEqual(
+      letters,
+    );
   });
 });
 

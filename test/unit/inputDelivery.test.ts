@@ -64,10 +64,11 @@ function createWorld(fates: readonly Fate[] = []) {
       logger,
       call,
       isRunning: () => world.isRunning,
-      readInput: async (id, offset, from) => {
+      readInput: async (id, { start, end }, from) => {
         expect(id).toBe(ID);
         const found = pieces.filter(
-          (piece) => piece.version >= from && piece.offset + piece.length > offset,
+          (piece) =>
+            piece.version >= from && piece.offset < end && piece.offset + piece.length > start,
         );
         world.reads.push(found.length);
         return found.slice(0, 3);

@@ -5,7 +5,7 @@ import type { Client } from '../connection/client.ts';
 import { decodeJson } from '../store/jsonText.ts';
 import { firstOrNull } from './rows.ts';
 
-/** The most pieces that one query reads. A piece has at most 64 KiB, so they have at most a megabyte. */
+/** The most pieces that one query reads. Each call of `sendInput` has made one, so there may be one for each keystroke. */
 const MAX_PIECES = 16;
 
 /** A piece of input with its content, if that is still there. */
@@ -18,6 +18,12 @@ export interface ReadInput {
   readonly bytes: Buffer | null;
 }
 
+/** Bytes of an execution's input, from offset `start` to before offset `end`. */
+export interface InputRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 interface InputRow {
   readonly version: number;
   readonly data: unknown;
@@ -27,17 +33,19 @@ interface InputRow {
 export function createInputQueries({ sql, answered }: Client) {
   return {
     /**
-     * The first pieces of an execution's input that have bytes at `offset` or later, in order. Empty if there are none.
-     * @param from the version from which to look; all later bytes are in events of this version or later ones
+     * The first pieces of an execution's input that have bytes in `range`, in order and without holes. Empty if there are
+     * none. A piece has at most 64 KiB, so they have at most 128 KiB beside the range.
+     * @param from the version from which to look; all bytes of the range are in events of this version or later ones
      */
-    inputAfter: async (id: ExecutionId, offset: number, from: number): Promise<ReadInput[]> => {
+    inputIn: async (id: ExecutionId, range: InputRange, from: number): Promise<ReadInput[]> => {
       const rows = await answered(sql<InputRow[]>`
         SELECT e.version, e.data, i.base64
         FROM events e LEFT JOIN execution_inputs i
           ON i.execution_id = ${id} AND i.input_offset = (e.data ->> 'offset')::bigint
             AND (e.data ->> 'bytes')::bigint > 0
         WHERE e.stream_id = ${`execution-${id}`} AND e.version >= ${from} AND e.type = 'InputSent'
-          AND (e.data ->> 'offset')::bigint + (e.data ->> 'bytes')::bigint > ${offset}
+          AND (e.data ->> 'offset')::bigint < ${range.end}
+          AND (e.data ->> 'offset')::bigint + (e.data ->> 'bytes')::bigint > ${range.start}
         ORDER BY e.version LIMIT ${MAX_PIECES}`);
       return rows.map(toInput);
     },

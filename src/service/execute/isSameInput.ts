@@ -6,7 +6,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
  * ended are gone, and count as the same.
  */
 export async function isSameInput(
-  { inputAfter }: Pick<Queries, 'inputAfter'>,
+  { inputIn }: Pick<Queries, 'inputIn'>,
   id: ExecutionId,
   offset: number,
   bytes: Buffer,
@@ -14,7 +14,7 @@ export async function isSameInput(
   const end = offset + bytes.length;
   let [at, from] = [offset, 1];
   while (at < end) {
-    const pieces = await inputAfter(id, at, from);
+    const pieces = await inputIn(id, { start: at, end }, from);
     if (pieces.length === 0) return false;
     for (const piece of pieces) {
       const until = Math.min(end, piece.offset + piece.length);

@@ -6,10 +6,12 @@ import type { Config } from '../../config/config.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
+import { type ExecutionId, parseId } from '../../domain/ids.ts';
 import { recordedContent } from '../../domain/input.ts';
 import type { Database } from '../../events/database.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
 import { optionalContentOf } from '../contentOf.ts';
+import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateWholeNumber } from '../validate.ts';
@@ -62,9 +64,12 @@ export async function sendInput(
   request: InputRequest,
 ): Promise<SentInput> {
   const asked = validateInput(request, deps.config);
-  // Calls that wait here do not have to be decided again because of each other.
-  const sent = deps.inputCalls.run(request.executionId, () =>
-    decideAgain(() => appendInput(deps, principal, request.executionId, asked)),
+  const id = parseId<ExecutionId>(request.executionId);
+  if (id === null) throw notFound('execution', request.executionId);
+  // Calls that wait here do not have to be decided again because of each other. Whose execution it is, is not known yet,
+  // so each tenant has a queue of its own.
+  const sent = deps.inputCalls.run(`${id} of ${principal.tenant}`, () =>
+    decideAgain(() => appendInput(deps, principal, id, asked)),
   );
   if (sent) return await sent;
   throw new DomainError(
@@ -78,7 +83,7 @@ export async function sendInput(
 async function appendInput(
   deps: SendInputDeps,
   principal: Principal,
-  id: string,
+  id: ExecutionId,
   asked: Asked,
 ): Promise<SentInput> {
   const execution = await requireExecution(deps, principal, id);

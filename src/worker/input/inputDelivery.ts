@@ -26,7 +26,7 @@ const FULL_PAUSE_MS = 100;
 export interface InputDeliveryDeps {
   readonly logger: Logger;
   readonly call: CallAgent;
-  readonly readInput: Queries['inputAfter'];
+  readonly readInput: Queries['inputIn'];
   /** Whether the agent has begun the execution, and its end is not known yet. */
   readonly isRunning: (id: ExecutionId) => boolean;
 }
@@ -80,6 +80,7 @@ export function createInputDelivery(deps: InputDeliveryDeps): InputDelivery {
     if (!answer.known) deliveries.delete(id);
     const isFull = each.taken === answer.accepted && !answer.closed;
     each.taken = answer.accepted;
+    each.reader.forget(answer.accepted);
     each.isEndTaken = answer.closed;
     if (isFull) await pause(FULL_PAUSE_MS, closing.signal);
   }

@@ -3,43 +3,48 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import type { ReadInput } from '../../events/queries/inputQueries.ts';
 import { MAX_CALL_INPUT_BYTES } from '../../kernel/calls/operations/input.ts';
 
-/** Reads the recorded input of one execution in pieces that fit into a call to the agent. */
+/**
+ * Reads the recorded input of one execution in pieces that fit into a call to the agent. It keeps only what the agent has
+ * not taken of such a piece, so at most {@link MAX_CALL_INPUT_BYTES} for an execution that does not read its input.
+ */
 export interface InputReader {
   /**
-   * The bytes from `offset` on, as many as one call may have. Empty if there are none.
+   * The bytes from `offset` on, as many as are kept, or else as many as one call may have. Empty if there are none.
    * @throws Error if secret bytes are gone, because the execution has ended
    */
   read(offset: number): Promise<Buffer>;
+  /** The agent has taken everything before `offset`: nothing of it is kept. */
+  forget(offset: number): void;
 }
 
-export function createInputReader(readInput: Queries['inputAfter'], id: ExecutionId): InputReader {
-  /** In order, without holes. */
-  let kept: readonly ReadInput[] = [];
+const NOTHING: { readonly start: number; readonly bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
+
+export function createInputReader(readInput: Queries['inputIn'], id: ExecutionId): InputReader {
+  let kept = NOTHING;
   /** No event before this version has bytes at this offset or later. */
   let known: Pick<ReadInput, 'offset' | 'version'> = { offset: 0, version: 1 };
 
-  async function piecesAt(offset: number): Promise<readonly ReadInput[]> {
-    kept = kept.filter((piece) => piece.offset + piece.length > offset);
-    const [first] = kept;
-    if (first && first.offset <= offset) return kept;
+  async function readAt(start: number): Promise<Buffer> {
+    const range = { start, end: start + MAX_CALL_INPUT_BYTES };
     // The agent's count goes back only if an answer was lost.
-    kept = await readInput(id, offset, known.offset <= offset ? known.version : 1);
-    known = kept[0] ?? known;
-    return kept;
+    const pieces = await readInput(id, range, known.offset <= start ? known.version : 1);
+    const [first] = pieces;
+    if (first) known = { offset: first.offset, version: first.version };
+    const parts = pieces.map(({ offset, bytes }) => {
+      if (bytes === null) throw new Error('The input is gone: its execution has ended.');
+      return bytes.subarray(Math.max(0, start - offset), range.end - offset);
+    });
+    return Buffer.concat(parts);
   }
 
   return {
     read: async (offset) => {
-      const parts: Buffer[] = [];
-      let room = MAX_CALL_INPUT_BYTES;
-      for (const { offset: start, bytes } of await piecesAt(offset)) {
-        if (bytes === null) throw new Error('The input is gone: its execution has ended.');
-        const part = bytes.subarray(Math.max(0, offset - start)).subarray(0, room);
-        parts.push(part);
-        room -= part.length;
-        if (room === 0) break;
-      }
-      return Buffer.concat(parts);
+      const isKept = offset >= kept.start && offset < kept.start + kept.bytes.length;
+      if (!isKept) kept = { start: offset, bytes: await readAt(offset) };
+      return kept.bytes.subarray(offset - kept.start);
+    },
+    forget: (offset) => {
+      if (offset >= kept.start + kept.bytes.length) kept = NOTHING;
     },
   };
 }
