@@ -2,6 +2,7 @@ import { within } from '../async/within.ts';
 import type { RecordedEvent } from '../domain/events.ts';
 import { isCommand } from '../domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
+import type { Queue } from '../domain/queueOf.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
 import type { CallAgent } from '../kernel/calls/createAgentCalls.ts';
@@ -11,7 +12,7 @@ import type { WorkerContexts } from './contexts/workerContexts.ts';
 import { type Conversation, createConversation } from './conversation.ts';
 import type { HeldWorker, HeldWorkerDeps, InputSent, TakenOver } from './heldWorker.ts';
 import { createInputDelivery, type InputDelivery } from './input/inputDelivery.ts';
-import type { LaneKey } from './lanes/laneKey.ts';
+import { laneOfContext } from './lanes/laneKey.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import type { OperatedWorker } from './operations/durableOperation.ts';
 import { operationOf } from './operations/durableOperations.ts';
@@ -98,16 +99,13 @@ class Held implements HeldWorker, OperatedWorker {
     return ids.filter((id) => this.hasCell(id));
   }
 
-  get unfinishedCommands(): number {
-    return this.lanes.ofCommands.size;
-  }
-
   get sessionId(): SessionId | null {
     return this.#session.state?.id ?? null;
   }
 
-  unfinishedIn(lane: LaneKey): number {
-    return this.lanes.countIn(lane);
+  unfinishedIn(queue: Queue): number {
+    const { ofCommands } = this.lanes;
+    return queue === 'commands' ? ofCommands.size : this.lanes.countIn(laneOfContext(queue));
   }
 
   opened(session: Session): void {

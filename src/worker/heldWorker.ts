@@ -19,6 +19,7 @@ import type { RecordedEvent } from '../domain/events.ts';
 import type { Execution, ExecutionEvent } from '../domain/execution.ts';
 import type { ContextId, ExecutionId, SessionId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
+import type { Queue } from '../domain/queueOf.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
 import type { Queries } from '../events/queries/createQueries.ts';
 import type { UnfinishedExecution } from '../events/queries/executionQueries.ts';
@@ -79,10 +80,8 @@ export interface HeldWorker {
   /** Whether it is an unfinished execution of a kernel. */
   hasCell(id: ExecutionId): boolean;
   readonly sessionId: SessionId | null;
-  /** The number of executions of the lane that are accepted and not finished. */
-  unfinishedIn(lane: LaneKey): number;
-  /** The same number for all commands together. */
-  readonly unfinishedCommands: number;
+  /** The number of executions of the queue that are accepted and not finished. */
+  unfinishedIn(queue: Queue): number;
   opened(session: Session): void;
   /**
    * Accepts a new execution. An execution that was already in {@link TakenOver.unfinished} is ignored: a lagging event

@@ -31,7 +31,7 @@ it('commands are sent beside a cell and beside each other, and wait for a place 
     ExecutionId,
     ExecutionId,
   ];
-  await expect.poll(() => held.unfinishedCommands).toBe(ids.length);
+  await expect.poll(() => held.unfinishedIn('commands')).toBe(ids.length);
   await scripted.untilSent(second);
   expect(scripted.sent()).toEqual([cell.id, first, second]);
   expect(held.runningCells).toEqual([cell.id]);

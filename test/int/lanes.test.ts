@@ -1,6 +1,7 @@
 /** A worker with two lanes: what they share, and what one never does to the other. The agent is scripted. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
+import type { ContextId } from '../../src/domain/ids.ts';
 import { useDatabase } from '../support/database.ts';
 import { stream } from '../support/frames.ts';
 import { recordCalls } from '../support/recordCalls.ts';
@@ -178,7 +179,9 @@ it('the end of the session ends the executions of all lanes', async () => {
   await untilStatus(other, 'RUNNING');
   const held = await holder.adopt(scripted.worker);
   expect(held.runningCells.toSorted()).toEqual([own.id, other.id].toSorted());
-  expect([held.unfinishedIn(OTHER), held.unfinishedIn('nobody')]).toEqual([2, 0]);
+  expect([held.unfinishedIn(OTHER as ContextId), held.unfinishedIn('nobody' as ContextId)]).toEqual(
+    [2, 0],
+  );
   await held.end('released');
   for (const each of [own, other, queued])
     expect(await stored(each)).toMatchObject({ status: 'CANCELLED' });

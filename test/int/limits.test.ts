@@ -1,7 +1,8 @@
 /** Limits hold over all gateways: simultaneous commits never exceed them. */
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
-import type { WorkerId } from '../../src/domain/ids.ts';
+import type { ContextId, WorkerId } from '../../src/domain/ids.ts';
+import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Commit } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -68,6 +69,31 @@ describe('maxUnfinished', () => {
     await commitOne(store, onExecution(states[0] as Execution, executionFinished()));
     expect((await store.commit(requestIn(full, 1))).events).toHaveLength(1);
   });
+});
+
+it('the database counts by the same queues as the gateway', async () => {
+  const session = await openSession('queues');
+  const [contextId, otherId] = [newId<ContextId>(), newId<ContextId>()];
+  const places = [{}, { contextId }, { contextId: otherId }, { language: 'BASH' }] as const;
+  const request = (place: object) =>
+    executionRequested({ sessionId: session.id, workerId: session.workerId, ...place });
+  const { store } = gateway;
+  const before: Execution[] = [];
+  for (const place of places) before.push(await commitOne<'execution'>(store, request(place)));
+  // A second one in each, so that a queue that is counted with another's is too long.
+  for (const place of places) {
+    const commit = { streams: [request(place)], maxUnfinished: 2 };
+    const { states } = await store.commit(commit);
+    const added = states[0] as Execution;
+    const queue = [...before, added].filter((each) => queueOf(each) === queueOf(added));
+    expect(queue).toHaveLength(2);
+    const knownQueues = [{ of: added, count: queue.length }];
+    const last = onExecution(added, executionFinished());
+    await expect(
+      store.commit({ streams: [last], knownQueues: [{ of: added, count: queue.length - 1 }] }),
+    ).rejects.toMatchObject({ name: 'LimitError', count: queue.length });
+    expect((await store.commit({ streams: [last], knownQueues })).events).toHaveLength(1);
+  }
 });
 
 describe('isFirstExecution', () => {

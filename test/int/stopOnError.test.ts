@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
+import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Database } from '../../src/events/database.ts';
 import { LimitError } from '../../src/events/store/eventStore.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
-import { sharesQueue } from '../../src/worker/lanes/laneKey.ts';
 import { EXTENT } from '../extent.ts';
 import { useDatabase } from '../support/database.ts';
 import { RAISE } from '../support/programmedKernels.ts';
@@ -120,7 +120,7 @@ it('whatever is accepted on either gateway before the end of one that fails is c
     const ran = workers.begun.filter((id) => id === execution.id).length;
     const before = failed.filter((by) => {
       const isBehind = of(by).accepted < accepted && accepted < of(by).ended;
-      return isBehind && sharesQueue(by, execution);
+      return isBehind && queueOf(by) === queueOf(execution);
     });
     if (stoppedBy !== null) {
       counts.stopped += 1;

@@ -1,5 +1,6 @@
 /** Conditions of a commit that concern only one entity. Each has its own block in `cellhouse_commit_2`. */
 import type { Execution } from '../../domain/execution.ts';
+import { queueOf } from '../../domain/queueOf.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
@@ -20,20 +21,22 @@ export function guardColumns(group: Group): [readonly string[], readonly number[
 export function unfinishedLimits(group: Group): string | null {
   return limitRows(group, ({ commit, states }, add) => {
     const { streams, maxUnfinished: maximum, isFirstExecution: isFirst, knownQueues } = commit;
-    for (const { of, count } of knownQueues ?? []) add(laneOf(of), { added: 0, maximum: count });
+    for (const { of, count } of knownQueues ?? [])
+      add(queueColumns(of), { added: 0, maximum: count });
     for (const [index, { stream, state }] of streams.entries()) {
       if (stream !== 'execution' || state !== null) continue;
-      add(laneOf(states[index] as Execution), { maximum, isFirst });
+      add(queueColumns(states[index] as Execution), { maximum, isFirst });
     }
   });
 }
 
-/** What has a limit of its own: the default context, another context, or all commands of a session. */
-function laneOf({ sessionId, workerId, language, contextId }: Execution): Record<string, string> {
+/** The queue of an execution, as `cellhouse_commit_2` takes it. */
+function queueColumns(execution: Execution): Record<string, string> {
+  const queue = queueOf(execution);
   return {
-    session_id: sessionId,
-    worker_id: workerId,
-    ...(language === 'BASH' ? { is_command: 'true' } : contextId && { context_id: contextId }),
+    session_id: execution.sessionId,
+    worker_id: execution.workerId,
+    ...(queue === 'commands' ? { is_command: 'true' } : queue && { context_id: queue }),
   };
 }
 

@@ -2,8 +2,8 @@
 import { DomainError } from '../../domain/errors.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
+import { queueOf } from '../../domain/queueOf.ts';
 import type { Session } from '../../domain/session.ts';
-import { DEFAULT_LANE } from '../../worker/lanes/laneKey.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
@@ -26,14 +26,11 @@ function runningAtOnce({ config }: QueueLimitDeps, request: ValidRequest): numbe
 export function unfinishedBeside(
   { pool }: QueueLimitDeps,
   { workerId }: Session,
-  request: ValidRequest,
+  { language }: ValidRequest,
   contextId: ContextId | null,
 ): number {
-  const held = pool.heldWorkers.get(workerId);
-  if (!held) return 0;
-  return isCommand(request)
-    ? held.unfinishedCommands
-    : held.unfinishedIn(contextId ?? DEFAULT_LANE);
+  const queue = queueOf({ language, contextId });
+  return pool.heldWorkers.get(workerId)?.unfinishedIn(queue) ?? 0;
 }
 
 /** @param unfinished how many there are without the request */

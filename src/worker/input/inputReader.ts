@@ -17,7 +17,10 @@ export interface InputReader {
   forget(offset: number): void;
 }
 
-const NOTHING: { readonly start: number; readonly bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
+const NOTHING: { readonly start: number; readonly bytes: Buffer } = {
+  start: 0,
+  bytes: Buffer.alloc(0),
+};
 
 export function createInputReader(readInput: Queries['inputIn'], id: ExecutionId): InputReader {
   let kept = NOTHING;

@@ -1,5 +1,5 @@
 import type { Execution } from '../../domain/execution.ts';
-import { isCommand } from '../../domain/executionOptions.ts';
+import { type Queue, queueOf } from '../../domain/queueOf.ts';
 
 /**
  * A worker's executions are in lanes: one at a time in each lane, in the order of acceptance, and independent of other
@@ -12,10 +12,11 @@ export const DEFAULT_LANE: LaneKey = 'default';
 
 /** The lane that an execution is in: that of its context. A command waits for no other execution: its lane is its own. */
 export function laneOf(execution: Pick<Execution, 'id' | 'language' | 'contextId'>): LaneKey {
-  return isCommand(execution) ? execution.id : (execution.contextId ?? DEFAULT_LANE);
+  const queue = queueOf(execution);
+  return queue === 'commands' ? execution.id : laneOfContext(queue);
 }
 
-/** Whether one waits for the other: both are in the same context, or both are commands of the session. */
-export function sharesQueue(one: Execution, other: Execution): boolean {
-  return isCommand(one) ? isCommand(other) : !isCommand(other) && one.contextId === other.contextId;
+/** @param id null: the default context */
+export function laneOfContext(id: Exclude<Queue, 'commands'>): LaneKey {
+  return id ?? DEFAULT_LANE;
 }

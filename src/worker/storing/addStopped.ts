@@ -1,9 +1,9 @@
 import type { Execution } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
+import { queueOf } from '../../domain/queueOf.ts';
 import type { QueueSize } from '../../events/store/eventStore.ts';
 import { endingWithoutAnswer } from '../endings.ts';
-import { sharesQueue } from '../lanes/laneKey.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import { type Batch, type Job, segmentOf } from './batch.ts';
 
@@ -33,7 +33,7 @@ export async function addStopped(
   if (batch.stops.length === 0) return [];
   const unfinished = await deps.readUnfinished();
   return batch.stops.flatMap(({ execution: of }) => {
-    const queue = unfinished.filter((each) => sharesQueue(each, of));
+    const queue = unfinished.filter((each) => queueOf(each) === queueOf(of));
     const place = queue.findIndex(({ id }) => id === of.id);
     // Its end is stored: by an earlier attempt whose answer was lost, or by whoever ended its worker.
     if (place < 0) return [];
