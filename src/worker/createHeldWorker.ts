@@ -55,8 +55,16 @@ class Held implements HeldWorker, OperatedWorker {
     this.#session = recorded.session;
     this.contexts = recorded.contexts;
     this.lanes = recorded.lanes;
-    const [link, onLost] = [() => this.#link, () => this.lose()];
-    this.#writer = createWorkerWriter({ ...deps, ...recorded, link, onLost }, start);
+    this.#writer = createWorkerWriter(
+      {
+        ...deps,
+        ...recorded,
+        link: () => this.#link,
+        takeOut: (job) => this.#conversation.finishing.takeOut(job),
+        onLost: () => this.lose(),
+      },
+      start,
+    );
     this.#link = this.#openLink(start);
     this.#pending = createPendingOperations({
       logger: deps.logger,

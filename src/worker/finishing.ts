@@ -30,6 +30,8 @@ export interface Finishing {
    * cancelled code.
    */
   cancel(job: Job): void;
+  /** Takes a job out of its lane, with all that is kept for it. Its end is added by whoever calls this. */
+  takeOut(job: Job): void;
   /** Cancels the job if its context ended while it was being accepted. Its code was never sent. Returns whether. */
   cancelIfTooLate(job: Job): boolean;
   /** Ends all jobs of a lane as CANCELLED, and forgets the lane. The agent will not run them. */
@@ -41,10 +43,14 @@ export interface Finishing {
 export function createFinishing(deps: FinishingDeps): Finishing {
   const { lanes, contexts, writer, sending, input, now } = deps;
 
-  function end(job: Job, ending: Ending, at: Date): void {
+  function takeOut(job: Job): void {
     lanes.remove(job);
     sending.endHoldBack(job.execution.id);
     input.ended(job.execution.id);
+  }
+
+  function end(job: Job, ending: Ending, at: Date): void {
+    takeOut(job);
     segmentOf(writer.batch, job).end = { at, ending };
     writer.added('end');
   }
@@ -75,6 +81,7 @@ export function createFinishing(deps: FinishingDeps): Finishing {
   return {
     finish,
     cancel,
+    takeOut,
     cancelIfTooLate: (job) => {
       const isTooLate = !contexts.isOpenFor(job.execution);
       if (isTooLate) cancel(job);

@@ -1,5 +1,6 @@
 import type { AgentLink } from './agentLink.ts';
 import type { WorkerContexts } from './contexts/workerContexts.ts';
+import type { Finishing } from './finishing.ts';
 import type { HeldWorkerDeps, TakenOver } from './heldWorker.ts';
 import type { Lanes } from './lanes/lanes.ts';
 import { addStopped } from './storing/addStopped.ts';
@@ -13,6 +14,7 @@ export interface WorkerWriterDeps extends HeldWorkerDeps {
   readonly lanes: Lanes;
   /** The link is made after the writer. */
   readonly link: () => AgentLink;
+  readonly takeOut: Finishing['takeOut'];
   readonly onLost: () => void;
 }
 
@@ -26,6 +28,7 @@ export function createWorkerWriter(
     contexts,
     lanes,
     link,
+    takeOut,
     onLost,
     ...reading
   }: WorkerWriterDeps,
@@ -33,6 +36,7 @@ export function createWorkerWriter(
 ): Writer {
   const stopping = {
     lanes,
+    takeOut,
     readUnfinished: () => reading.unfinishedOf(workerId),
     next: () => writer.batch,
     now: reading.now,

@@ -45,6 +45,8 @@ export interface LanesWorld {
   /** The gateway dies with what it has not stored or sent, and another one takes the worker over. */
   takeOver(maxCommands?: number): void;
   readonly hasUnfinished: boolean;
+  /** The executions whose input the gateway would still deliver. */
+  readonly awaitingInput: readonly ExecutionId[];
   /** What is stored of each execution, in the order of acceptance. */
   readonly rows: readonly Readonly<Stored>[];
   /** What is stored in the end, and in which order the agent ran the executions of each lane. */
@@ -203,6 +205,9 @@ export function createLanesWorld(ids: readonly LaneKey[]): LanesWorld {
     get rows() {
       return [...rows.values()];
     },
+    get awaitingInput() {
+      return gateway.awaitingInput();
+    },
     get hasUnfinished() {
       return unfinished().length > 0;
     },
@@ -251,11 +256,12 @@ function createGateway(
     stop: () => undefined,
   };
   const state = openSession();
+  const awaitingInput = new Set<ExecutionId>(lanes.jobs().map(({ execution }) => execution.id));
   const { sending, finishing, receive } = createConversation({
     lanes,
     contexts: workerContexts,
     writer,
-    input: { begun: () => undefined, ended: () => undefined },
+    input: { begun: () => undefined, ended: (id) => awaitingInput.delete(id) },
     session: { state, put, fold: put, reload: async () => undefined, kernelRestartedAt: null },
     now,
     isLinked: () => true,
@@ -272,15 +278,21 @@ function createGateway(
     contexts: workerContexts,
     enqueue: (next: UnfinishedExecution) => {
       const lane = lanes.add(next);
-      if (lane) sending.beginNext(lane);
+      if (!lane) return;
+      awaitingInput.add(next.execution.id);
+      sending.beginNext(lane);
     },
+    awaitingInput: () => [...awaitingInput],
     takeBatch: () => {
       const taken = { batch, progress: lanes.progress };
       batch = emptyBatch();
       return taken;
     },
     addStopped: (taken: Batch, readUnfinished: () => Promise<Execution[]>) =>
-      addStopped({ lanes, readUnfinished, next: () => batch, now }, taken),
+      addStopped(
+        { lanes, takeOut: finishing.takeOut, readUnfinished, next: () => batch, now },
+        taken,
+      ),
     stored: () => {
       for (const each of onStored) each();
       onStored = [];

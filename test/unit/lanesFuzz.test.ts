@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCommand } from '../../src/domain/executionOptions.ts';
-import { DEFAULT_LANE, type LaneKey, sharesQueue } from '../../src/worker/lanes/laneKey.ts';
+import { queueOf } from '../../src/domain/queueOf.ts';
+import { DEFAULT_LANE, type LaneKey } from '../../src/worker/lanes/laneKey.ts';
 import { COMMAND, MAX_COMMANDS, PLACES, type Report, type Step } from '../support/lanesAgent.ts';
 import { createLanesWorld, idAfter, type LanesWorld } from '../support/lanesWorld.ts';
 
@@ -74,6 +75,7 @@ async function run(
     await world.store();
   }
   expect(world.hasUnfinished).toBe(false);
+  expect(world.awaitingInput).toEqual([]);
   return world;
 }
 
@@ -192,7 +194,7 @@ function expectStopped(rows: readonly Row[], row: Row, ran: ReadonlySet<string>)
 /** Whether the first did not end OK, and the other was accepted before that was stored. */
 function mayStop({ execution, ended }: Row, other: Row): boolean {
   if (!execution.options?.stopOnError || execution.status === 'OK' || ended === null) return false;
-  return sharesQueue(execution, other.execution) && other.requested < ended;
+  return queueOf(execution) === queueOf(other.execution) && other.requested < ended;
 }
 
 /** A command with a place may begin until the end is stored: a successor learns only then that another one has failed. */

@@ -8,7 +8,9 @@ import type { Lanes } from '../lanes/lanes.ts';
 import { type Batch, type Job, segmentOf } from './batch.ts';
 
 export interface AddStoppedDeps {
-  readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'remove' | 'ignore'>;
+  readonly lanes: Pick<Lanes, 'find' | 'progressOf' | 'ignore'>;
+  /** Takes a job out of its lane (`finishing.ts`). */
+  readonly takeOut: (job: Job) => void;
   /** The worker's unfinished executions, as they are recorded, in the order of acceptance. */
   readonly readUnfinished: () => Promise<readonly Execution[]>;
   /** What is stored after the batch. */
@@ -43,7 +45,7 @@ export async function addStopped(
 }
 
 function addOne(
-  { lanes, next, now }: AddStoppedDeps,
+  { lanes, takeOut, next, now }: AddStoppedDeps,
   batch: Batch,
   { execution, by }: { readonly execution: Execution; readonly by: ExecutionId },
 ): void {
@@ -57,7 +59,7 @@ function addOne(
     segmentOf(batch, job).interruptedAt = now();
     return;
   }
-  if (known) lanes.remove(known);
+  if (known) takeOut(known);
   else lanes.ignore(id);
   // What never ran has lost nothing. The next one that runs tells of a loss.
   const ending = { ...endingWithoutAnswer('CANCELLED', false, null), stoppedBy: by };
