@@ -181,7 +181,8 @@ class HomeWatchTest(WithExecutor):
             # They end while a look is under way, which may have missed what they did last.
             others = [self.home.begin(frozenset()) for _ in range(16)]
             (HOME / "late").touch()
-            reports = await asyncio.gather(*(self.home.look(other) for other in others))
+            looks = (self.home.look(other) for other in others)
+            reports: list[Any] = await asyncio.gather(*looks)
             await looking
         for report in reports:
             self.assertEqual([change["path"] for change in report["changes"] or []], ["late"])
