@@ -55,14 +55,18 @@ class Surroundings:
         self._environment: Any = os.environ
         self._before: dict[str, str | None] = {}
         self._folder: Folder | None = None
+        # If there is no folder to go back to, it goes home.
+        self._may_have_moved = False
 
     def put_on(self) -> None:
         """Raises CellNotStarted. An interrupt may end it anywhere: `take_off` undoes what was done by then."""
         if self._directory is not None:
             self._folder = _here()
+            self._may_have_moved = True
             try:
                 _chdir(self._directory)
             except (OSError, ValueError) as error:
+                self._may_have_moved = False
                 why = getattr(error, "strerror", None) or error
                 raise CellNotStarted(f"It could not enter the folder: {why}") from None
         try:
@@ -81,7 +85,7 @@ class Surroundings:
             self._give_back(name, value)
         with suppress(Exception):
             self._tell_zone()
-        if self._directory is not None:
+        if self._folder or self._may_have_moved:
             _go_back(self._folder)
 
     def _give_back(self, name: str, value: str | None) -> None:
@@ -101,12 +105,18 @@ class Surroundings:
 
 
 def _here() -> Folder | None:
-    """The folder that the process is in, also if it was deleted. None if it may not be entered again."""
+    """The folder that the process is in, also if it was deleted. None if it may not be entered again.
+
+    Raises CellNotStarted, for example if the code has too many files open.
+    """
     try:
         descriptor = _open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found = _fstat(descriptor)
-    except OSError:
+    except PermissionError:
         return None
+    except OSError as error:
+        why = f"It could not remember the folder that it is in: {error.strerror}"
+        raise CellNotStarted(why) from None
     return Folder(descriptor, found.st_dev, found.st_ino)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cellhouse_agent.launcher import kernel_environment
 from cellhouse_agent.requests import ExecuteRequest, Surroundings
+from cellhouse_kernel import surroundings
 
 from tests.with_executor import LONG_GRACE_MS, WithExecutor
 
@@ -203,6 +204,36 @@ for n in range(3, 200):
 """
             await self.run_with("closes", close, {}, await self.folder("closes"))
             self.assertEqual(await self.shown("at home", "import os; print(os.getcwd())"), HOME)
+
+    async def test_a_folder_that_cannot_be_remembered_is_not_left(self) -> None:
+        here, work = await self.folder("stays"), await self.folder("full")
+        full = f"""
+import os, resource
+os.chdir({here!r})
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+kept = []
+try:
+    while True: kept.append(open(os.devnull))
+except OSError: pass
+"""
+        await self.shown("full", full)
+        reply, text = await self.run_with("does not run", "print('ran')", {"A": "1"}, work)
+        self.assertEqual(
+            (text, reply["evalue"]),
+            ("", "It could not remember the folder that it is in: Too many open files"),
+        )
+        self.assertEqual(await self.shown("after", f"kept.clear()\n{LOOK_HERE}"), f"{here} None")
+        await self.shown("closed", f"os.chmod({here!r}, 0)")
+        await self.run_with("missing", "print('ran')", {}, f"{HOME}/missing")
+        self.assertEqual(await self.shown("still", LOOK_HERE), f"{here} None")
+        await self.run_with("moved", "1", {}, work)
+        self.assertEqual(await self.shown("at home", LOOK_HERE), f"{HOME} None")
+
+    async def test_what_was_never_put_on_is_not_taken_off(self) -> None:
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        surroundings.Surroundings({"environment": {}, "working_directory": "/tmp"}).take_off()
+        self.assertEqual(os.getcwd(), before)
 
     async def test_code_whose_folder_cannot_be_entered_does_not_run(self) -> None:
         file = await self.folder("file")
