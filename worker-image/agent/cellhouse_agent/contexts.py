@@ -36,6 +36,8 @@ class OpenContext:
     def __init__(self, lane: Lane, kernel: Kernel) -> None:
         self.lane = lane
         self.kernel = kernel
+        # The start of its first kernel.
+        self.start = asyncio.create_task(kernel.start())
         # The generation of its first kernel, or NoContext, or NoKernel.
         self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
@@ -86,7 +88,8 @@ class Contexts:
 
     async def restart(self, context_id: str) -> int:
         """Replace its kernel; returns the new generation once that is ready. Raises NoContext."""
-        if not (context := self._open.get(context_id)):
+        context = self._open.get(context_id)
+        if not context or context_id in self._deleted:
             raise NoContext
         return await context.lane.restart()
 
@@ -97,6 +100,7 @@ class Contexts:
         if not context or not context.task:
             return False
         context.lane.end()
+        context.start.cancel()
         await asyncio.wait([context.task])
         return True
 
@@ -132,13 +136,16 @@ class Contexts:
     async def _serve(self, context_id: str, context: OpenContext) -> None:
         """Its whole life."""
         started = self._loop.time()
-        ready_ms: int | None = None
         try:
-            await context.kernel.start()
-            ready_ms = round((self._loop.time() - started) * 1000)
-            self._tell(context_id, "ready", context, ready_ms)
-            context.ready.set_result(context.kernel.generation)
-            await context.lane.run(context.kernel)
+            await asyncio.wait([context.start])
+            if context.start.cancelled():
+                await context.kernel.end()
+            else:
+                context.start.result()
+                ready_ms = round((self._loop.time() - started) * 1000)
+                self._tell(context_id, "ready", context, ready_ms)
+                context.ready.set_result(context.kernel.generation)
+                await context.lane.run(context.kernel)
             self._tell(context_id, "ended", context, None)
         except KernelStartError:
             context.lane.give_up()
@@ -148,6 +155,7 @@ class Contexts:
             if not self.failure.done():
                 self.failure.set_exception(error)
         finally:
+            context.start.cancel()
             del self._open[context_id]
             _refuse(context.ready, NoContext())
 

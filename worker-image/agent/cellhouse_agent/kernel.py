@@ -90,7 +90,7 @@ class Kernel:
         await self._exited.wait()
 
     async def start(self) -> None:
-        """Start a fresh kernel and return when it is ready; raises KernelStartError."""
+        """Start a fresh kernel and return when it is ready; raises KernelStartError. If cancelled, `end` it."""
         for attempt in range(1, MAX_START_ATTEMPTS + 1):
             reason = await self._try_start()
             if reason is None:
@@ -122,13 +122,17 @@ class Kernel:
         if self._working_directory:
             link.send("", "directory_request", {"path": self._working_directory})
         probe = asyncio.create_task(link.probe())
-        await asyncio.wait(
-            [probe, self._watch], timeout=START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        try:
+            await asyncio.wait(
+                [probe, self._watch],
+                timeout=START_TIMEOUT_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            probe.cancel()
         if probe.done():
             probe.result()
             return None
-        probe.cancel()
         if not process.has_exited:
             return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
         return f"it ended with {process.exit_code}: {process.output_tail}"

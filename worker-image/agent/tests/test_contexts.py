@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import tempfile
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from unittest import mock
 from cellhouse_agent import contexts
 from cellhouse_agent.executor import Executor, Makers
 from cellhouse_agent.files.helper import FilesHelper
+from cellhouse_agent.fork_server import FORK_TIMEOUT_SECONDS
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.kernel import Kernel
@@ -23,6 +25,7 @@ from cellhouse_agent.usage import find_usage
 from cellhouse_agent.user_processes import user_processes
 
 from tests.with_executor import LONG_GRACE_MS, PATIENCE_SECONDS, WithExecutor, request
+from tests.with_kernels import fork_server_pid
 from tests.with_socket import Socket
 
 NAMES = ("one", "two", "three")
@@ -174,6 +177,35 @@ class ContextsTest(WithExecutor, Socket):
         self.assertEqual(self.facts("cellhouse_context")[-1]["state"], "ready")
         self.assertEqual(await self.run_in("one", "2", COUNT), ("interrupted", ""))
         self.assertTrue(await deletion)
+
+    async def test_one_that_is_deleted_before_its_kernel_is_ready_waits_for_none(self) -> None:
+        os.kill(fork_server_pid(), signal.SIGSTOP)
+        self.submit("queued", COUNT, "one")
+        made = asyncio.create_task(self.call("contexts", context_id="one"))
+        restarted = asyncio.create_task(self.call("restart", context_id="one"))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(FORK_TIMEOUT_SECONDS / 2):
+            self.assertTrue(await self.executor.contexts.delete("one"))
+        for answer in (made, restarted, self.call("restart", context_id="one")):
+            self.assertEqual(await answer, (404, {"error": "no_context"}))
+        report = (await self.reply("queued"))["metadata"]["cellhouse"]
+        self.assertEqual((report["outcome"], report["started_at"]), ("interrupted", None))
+        told = [fact["state"] for fact in self.facts("cellhouse_context")]
+        self.assertEqual(told, ["ended"])
+
+    async def test_one_that_is_deleted_at_any_moment_of_its_start_leaves_nothing(self) -> None:
+        for number in range(30):
+            name = f"n{number}"
+            self.executor.contexts.lane(Context(name, None))
+            await asyncio.sleep(number / 500)
+            self.assertTrue(await self.executor.contexts.delete(name))
+            facts = [f for f in self.facts("cellhouse_context") if f["context_id"] == name]
+            self.assertIn([fact["state"] for fact in facts], (["ended"], ["ready", "ended"]))
+        self.assertEqual(self.executor.contexts.lanes, [])
+        # A kernel that is half made ends by itself.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(list(user_processes())) > 1:
+                await asyncio.sleep(0.01)
 
     async def test_each_gets_the_variables_of_the_session(self) -> None:
         await self.run_in("one", "1", "import os")
