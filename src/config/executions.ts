@@ -43,7 +43,7 @@ export const EXECUTIONS = {
     text: 'How many commands of a session run at the same time. Others wait, at most MAX_QUEUED_EXECUTIONS. Each takes at least two processes of WORKER_PIDS.',
     fallback: 16,
     min: 1,
-    max: 128,
+    max: 64,
   }),
   maxContexts: integer({
     name: 'MAX_CONTEXTS',

@@ -15,10 +15,10 @@ import { agentWithTests, CHECKS_TIMEOUT_MS } from '../../support/checkedAgent.ts
 import type { Tier } from '../../support/probes.ts';
 import { startWatched, type WatchedContainer } from '../../support/watchedContainer.ts';
 
-/** Each test prints a line. The longest starts 148 commands. */
+/** Each test prints a line. The longest starts 84 commands. */
 const SILENCE_LIMIT_MS = 120_000;
 const RUN_TIMEOUT_MS = 600_000;
-/** Enough for 128 commands at once, each with its reaper. */
+/** Enough for 64 commands at once, each with its reaper. */
 const LIMITS = { memoryMb: 1_500, diskMb: 256, cpus: 2, pids: 512 };
 /** The hostile ones first: they look for connections, which the others leave behind for a while. */
 const TESTS = [

@@ -29,11 +29,12 @@ class KernelPipes:
     def __init__(self) -> None:
         self._link, self._their_link = new_link()
         self.kernel_stdin = self._their_link.fileno()
-        self._output, self.kernel_output = os.pipe2(os.O_CLOEXEC)
         self._control, self._their_control = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_SEQPACKET
         )
         self.reaper_control = self._their_control.fileno()
+        # Last: if one of these cannot be made, the sockets close by themselves, and a pipe would not.
+        self._output, self.kernel_output = os.pipe2(os.O_CLOEXEC)
         self._is_over = False
         # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout, and only to write.
         # gVisor cannot change the mode of a pipe: there user code can use only the descriptor.

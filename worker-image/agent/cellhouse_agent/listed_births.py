@@ -18,8 +18,14 @@ class ListedBirths:
     """Notices which processes there are, and what a process and its reaper were charged for. Raises OSError."""
 
     def __init__(self, pid: int, reaper: int) -> None:
-        self._stats = [CounterFile(Path(f"/proc/{each}/stat")) for each in (pid, reaper)]
+        self._stats: list[CounterFile] = []
         self._seen: object = None
+        try:
+            for each in (pid, reaper):
+                self._stats.append(CounterFile(Path(f"/proc/{each}/stat")))
+        except OSError:
+            self.close()
+            raise
 
     def any(self) -> bool:
         """Whether that has changed since the last look; also true if it can no longer be seen."""

@@ -11,8 +11,8 @@ from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.requests import ExecuteRequest, TerminalSize
 
-# As many as the gateway's settings allow.
-MAX_COMMANDS = 128
+# As many as the gateway's settings allow. For each the agent holds up to eight descriptors of the 1,024 that it may have.
+MAX_COMMANDS = 64
 
 
 class Commands:

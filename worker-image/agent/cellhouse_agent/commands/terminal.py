@@ -15,6 +15,7 @@ from cellhouse_agent.commands.output_pipe import OutputReader, Take
 from cellhouse_agent.commands.spawner import Standard
 from cellhouse_agent.commands.streams import TakeOutput
 from cellhouse_agent.input_buffer import InputBuffer
+from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import TerminalSize
 from cellhouse_commands.terminal import PACKET, set_size
 
@@ -112,9 +113,15 @@ class Terminal:
             ends = []
         self._close_sockets()
         self._ends = list(ends)
-        # If it has ended before it had one, there is nothing to read or write.
-        if len(self._ends) == ENDS:
-            self._open(self._ends[0])
+        try:
+            # If there are fewer, the process has ended before it had a terminal, or the agent has no descriptor left.
+            if len(self._ends) == ENDS:
+                self._open(self._ends[0])
+                return
+        except OSError as error:
+            log_event("no_terminal", reason=str(error.strerror))
+        # Nobody could read what is written, so its writer must not wait.
+        self.close()
 
     def _open(self, end: int) -> None:
         os.set_blocking(end, False)

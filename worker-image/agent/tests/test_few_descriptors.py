@@ -1,0 +1,150 @@
+"""An agent that has few descriptors left loses none for ever, and makes no command wait: run as root."""
+
+import asyncio
+import gc
+import os
+import resource
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cellhouse_agent.commands.commands import MAX_COMMANDS
+from cellhouse_agent.commands.terminal import Terminal
+from cellhouse_agent.contexts import MAX_CONTEXTS
+from cellhouse_agent.input_buffer import InputBuffer
+from cellhouse_agent.listed_births import ListedBirths
+from cellhouse_agent.requests import Command, TerminalSize
+from cellhouse_commands.terminal import PACKET
+
+from tests.with_commands import WithCommands, command
+from tests.with_executor import PATIENCE_SECONDS
+from tests.with_kernels import WithKernels
+
+TERMINAL = Command({}, None, True, TerminalSize(80, 24))
+# src/runtime/docker/containerSpec.ts
+MAX_OPEN_FILES = 1_024
+# A kernel's link, output and reaper, and what measures it.
+DESCRIPTORS_OF_A_KERNEL = 6
+# The agent's other processes, connections of gateways, and files.
+ALL_ELSE = 128
+
+
+def open_descriptors() -> list[int]:
+    """Those of this process that are not yet to be closed by Python."""
+    gc.collect()
+    with os.scandir("/proc/self/fd") as entries:
+        found = [int(entry.name) for entry in entries]
+    # One was that of the look.
+    return [each for each in found if os.path.exists(f"/proc/self/fd/{each}")]
+
+
+@contextmanager
+def room_for(count: int) -> Iterator[None]:
+    """Let this process open so many descriptors more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = open_descriptors()
+    free = (number for number in range(hard) if number not in taken)
+    last = max([-1, *(next(free) for _ in range(count))])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class FewForCommands(WithCommands):
+    """Commands with terminals, each of which takes five to eight."""
+
+    async def test_a_command_with_a_terminal_begins_or_ends(self) -> None:
+        await self.output("first", "echo")
+        before = len(open_descriptors())
+        ends = set()
+        for room in range(1, 12):
+            name = f"room for {room}"
+            with room_for(room):
+                request = command(name, "echo on; read line", found=TERMINAL)
+                self.executor.submit(request)
+                await self.begun_or_ended(name)
+            self.executor.interrupt(name)
+            report = await self.report(name)
+            ends.add(report["ename"] or report["signal"])
+        self.assertEqual({"CommandNotStarted", "SIGINT"}, ends)
+        self.assertEqual(len(open_descriptors()), before)
+
+    async def test_a_terminal_that_cannot_be_taken_is_hung_up(self) -> None:
+        is_hung_up = []
+        for room in range(4):
+            master, slave = os.openpty()
+            terminal = Terminal(lambda *_: None, InputBuffer())
+            with socket.socket(fileno=os.dup(terminal.given[0])) as process:
+                socket.send_fds(process, [PACKET], [master, slave])
+            os.close(master)
+            terminal.begin()
+            with room_for(room):
+                await asyncio.sleep(0.05)
+            poll = select.poll()
+            poll.register(slave, 0)
+            is_hung_up.append(bool(poll.poll(0)))
+            terminal.close()
+            os.close(slave)
+        # There are two ends.
+        self.assertEqual(is_hung_up, [True, True, False, False])
+
+    async def begun_or_ended(self, msg_id: str) -> None:
+        """Wait until it has written something, or has ended."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not any(
+                frame["header"]["msg_type"] in ("stream", "execute_reply")
+                for frame in self.frames(msg_id)
+            ):
+                await asyncio.sleep(0.01)
+
+    async def test_as_many_as_the_settings_allow_leave_enough_for_all_else(self) -> None:
+        await self.output("first", "echo")
+        before = len(open_descriptors())
+        names = [str(number) for number in range(MAX_COMMANDS)]
+        for name in names:
+            self.executor.submit(command(name, "echo on; read line", found=TERMINAL))
+        for name in names:
+            await self.wrote(name, b"on")
+        # What measures them begins some milliseconds later.
+        await asyncio.sleep(0.1)
+        taken = len(open_descriptors()) - before
+        kernels = (MAX_CONTEXTS + 1) * DESCRIPTORS_OF_A_KERNEL
+        self.assertLess(taken + kernels + ALL_ELSE, MAX_OPEN_FILES)
+        for name in names:
+            self.executor.interrupt(name)
+        for name in names:
+            self.assertEqual((await self.report(name))["outcome"], "interrupted")
+        self.assertEqual(len(open_descriptors()), before)
+
+
+class FewForKernels(WithKernels):
+    """Kernels, and what measures them."""
+
+    async def test_a_kernel_that_cannot_be_made_takes_none(self) -> None:
+        kernel = await self.kernel()
+        before = len(open_descriptors())
+        failures = 0
+        for room in range(1, 8):
+            try:
+                with room_for(room):
+                    process = await self.launcher.launch()
+            except OSError:
+                failures += 1
+            else:
+                process.kill()
+                await process.wait()
+                await process.reaper.end_tree()
+                process.close()
+                process.link.close()
+            self.assertEqual(len(open_descriptors()), before, room)
+        self.assertIn(failures, range(1, 7))
+        self.assertEqual(await kernel.ask("print(1)"), 1)
+
+    async def test_what_cannot_be_measured_takes_none(self) -> None:
+        before = len(open_descriptors())
+        with self.assertRaises(OSError), room_for(1):
+            ListedBirths(os.getpid(), os.getpid())
+        self.assertEqual(len(open_descriptors()), before)
