@@ -1,4 +1,3 @@
-import type { DomainError } from '../domain/errors.ts';
 import type { Database } from '../events/database.ts';
 import { listenForNews } from '../events/wakeUps/eventNews.ts';
 
@@ -15,14 +14,14 @@ export interface Awaited<State> {
   readonly read: () => Promise<State>;
   /** Whether the wait is over. */
   readonly isDone: (state: State) => boolean;
-  /** The error after {@link CARRY_OUT_LIMIT_MS}. */
-  readonly tooLate: () => DomainError;
+  /** What to resolve with after {@link CARRY_OUT_LIMIT_MS}. Or it throws. */
+  readonly whenLate: (state: State) => State;
 }
 
-/** Resolves with the first state of the stream that is as wanted. @throws what `tooLate` gives */
+/** Resolves with the first state of the stream that is as wanted. @throws what `whenLate` throws */
 export async function untilCarriedOut<State>(
   { wakeUps }: Pick<Database, 'wakeUps'>,
-  { streamId, read, isDone, tooLate }: Awaited<State>,
+  { streamId, read, isDone, whenLate }: Awaited<State>,
 ): Promise<State> {
   const limit = performance.now() + CARRY_OUT_LIMIT_MS;
   const news = listenForNews(wakeUps, (event) => event.streamId === streamId);
@@ -30,7 +29,7 @@ export async function untilCarriedOut<State>(
     for (;;) {
       const state = await read();
       if (isDone(state)) return state;
-      if (performance.now() > limit) throw tooLate();
+      if (performance.now() > limit) return whenLate(state);
       await news.next(LOOK_INTERVAL_MS);
     }
   } finally {

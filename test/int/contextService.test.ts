@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
+import { CARRY_OUT_LIMIT_MS } from '../../src/service/untilCarriedOut.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
@@ -98,6 +99,25 @@ describe('createContext', () => {
     const [, first] = await list();
     expect(await remove(first?.id ?? '', other)).toBe(true);
     await create();
+  });
+
+  it('gives the context as it is if the worker does not answer for a long time', async () => {
+    const { workerId } = await run();
+    workers.frozen.push(workerId);
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const created = Promise.all([create(), create({ name: 'a' })]);
+      await expect.poll(() => list()).toHaveLength(3);
+      vi.advanceTimersByTime(CARRY_OUT_LIMIT_MS + 1);
+      const contexts = await created;
+      expect(contexts).toMatchObject([{ status: 'STARTING' }, { name: 'a', status: 'STARTING' }]);
+      expect((await list(other)).slice(1).map(({ id }) => id)).toEqual(
+        expect.arrayContaining(contexts.map(({ id }) => id)),
+      );
+    } finally {
+      vi.useRealTimers();
+      workers.frozen.length = 0;
+    }
   });
 
   it('says that no kernel could be started, and leaves the name free', async () => {

@@ -94,7 +94,7 @@ builder.mutationFields((t) => ({
   createContext: t.field({
     type: Context,
     description:
-      "Creates a context in the user's session, at most MAX_CONTEXTS beside the default one. Answers when its kernel is ready. Opens a session if there is none.",
+      "Creates a context in the user's session, at most MAX_CONTEXTS beside the default one. Answers when its kernel is ready, or after 30 s with the context as it is (STARTING). Opens a session if there is none.",
     args: {
       input: t.arg({
         type: CreateContextInput,

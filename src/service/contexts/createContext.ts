@@ -20,8 +20,9 @@ import { type AskedContext, type ContextRequest, validateContext } from './valid
 type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>;
 
 /**
- * Creates a context in the user's session, and resolves when its kernel is ready. Opens a session if there is none. A
- * name makes the call safe to repeat: if an open context has it, that one is given. Works on any gateway.
+ * Creates a context in the user's session, and resolves when its kernel is ready, or after 30 s with the context as it is.
+ * Opens a session if there is none. A name makes the call safe to repeat: if an open context has it, that one is given.
+ * Works on any gateway.
  * @throws BAD_USER_INPUT, also if the open context of that name begins in another folder; CONTEXT_LIMIT,
  * CONTEXT_FAILED, NOT_FOUND, NOT_A_DIRECTORY, POOL_INITIALIZING, POOL_EXHAUSTED, and the errors of `fileErrors.ts`
  */
@@ -107,7 +108,8 @@ async function untilEnded({ database }: CreateContextDeps, { id }: Context): Pro
 
 async function untilReady({ database }: CreateContextDeps, { id }: Context): Promise<Context> {
   const isReady = ({ status }: Context) => status === 'READY';
-  const context = await untilContext(database, id, isReady, 'The context was not ready');
+  // No error if it takes long: a caller who repeats the call would get one context more each time.
+  const context = await untilContext(database, id, isReady, null);
   if (context.endReason === null) return context;
   if (context.endReason === 'failed') throw failed(id);
   throw new DomainError(

@@ -8,14 +8,15 @@ const RETRY_AFTER_MS = 1_000;
 
 /**
  * Resolves with the context once it is as wanted, or has ended.
- * @param late what has not happened in time, as a sentence
- * @throws POOL_INITIALIZING after {@link CARRY_OUT_LIMIT_MS}
+ * @param late what has not happened within {@link CARRY_OUT_LIMIT_MS}, as a sentence. Null: then it resolves with the
+ * context as it is
+ * @throws POOL_INITIALIZING after that time
  */
 export async function untilContext(
   database: Pick<Database, 'queries' | 'wakeUps'>,
   id: ContextId,
   isAsWanted: (context: Context) => boolean,
-  late: string,
+  late: string | null,
 ): Promise<Context> {
   return await untilCarriedOut(database, {
     streamId: id,
@@ -25,7 +26,10 @@ export async function untilContext(
       return context;
     },
     isDone: (context) => context.endedAt !== null || isAsWanted(context),
-    tooLate: () => tooLate(id, late),
+    whenLate: (context) => {
+      if (late === null) return context;
+      throw tooLate(id, late);
+    },
   });
 }
 

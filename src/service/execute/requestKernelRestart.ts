@@ -44,7 +44,9 @@ async function replaced(
     read: () => database.queries.session(id),
     isDone: (state) =>
       state === null || state.closedAt !== null || state.kernelRestarts > kernelRestarts,
-    tooLate: notYet,
+    whenLate: () => {
+      throw notYet();
+    },
   });
   return session?.closedAt === null ? session : null;
 }
