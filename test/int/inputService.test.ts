@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
+import { pause } from '../../src/async/pause.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { useDatabase } from '../support/database.ts';
 import { READ } from '../support/programmedKernels.ts';
@@ -12,6 +13,8 @@ import { startServingGateway } from '../support/servingGateway.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const SIZE = { columns: 80, rows: 24 };
+/** The shortest that a session may have. */
+const IDLE_MS = 1_000;
 
 const db = await useDatabase();
 const socketDir = mkdtempSync(join(tmpdir(), 'ch-input-'));
@@ -121,4 +124,20 @@ it('a session whose worker is older than input is refused, and gets another work
   const fresh = await one.execute(PRINCIPAL, { ...cell, allowInput: true });
   expect(fresh).toMatchObject({ status: 'OK' });
   expect(fresh.workerId).not.toBe(workerId);
+});
+
+it.each(['what is typed', 'another size'])('%s is a use of the session', async (what) => {
+  const userUuid = `user-${user}`;
+  await one.openSession(PRINCIPAL, { userUuid, idleTimeoutMs: IDLE_MS });
+  const { id } = await one.submit(PRINCIPAL, command({ pty: SIZE }));
+  const use = () =>
+    what === 'another size'
+      ? other.resizeTerminal(PRINCIPAL, id, SIZE)
+      : other.sendInput(PRINCIPAL, { executionId: id, text: 'a' });
+  await expect.poll(() => status(id)).toBe('RUNNING');
+  for (const end = Date.now() + 4 * IDLE_MS; Date.now() < end; await pause(IDLE_MS / 10))
+    await use();
+  expect(await status(id)).toBe('RUNNING');
+  // Without a use, the session ends, because the command does not keep it.
+  await expect.poll(() => status(id), { timeout: 10 * IDLE_MS }).toBe('CANCELLED');
 });

@@ -240,6 +240,9 @@ export function actingGateway(database: Database) {
   const input = {
     inputCalls: createInOrder(MAX_INPUT_CALLS),
     config: { maxInputBytes: MAX_INPUT_BYTES },
+    // It knows no open sessions, so input counts as no use of one.
+    sessions: { get: () => null },
+    sessionUses: { use: async () => false },
   };
   return {
     database,

@@ -14,6 +14,7 @@ import { optionalContentOf } from '../contentOf.ts';
 import { notFound } from '../notFound.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { type CountUseDeps, countUse } from '../sessions/countUse.ts';
 import { refuse, validateWholeNumber } from '../validate.ts';
 import { requireExecution } from './execution.ts';
 import { isSameInput } from './isSameInput.ts';
@@ -48,12 +49,14 @@ interface Asked {
   readonly close: boolean;
 }
 
-export interface SendInputDeps extends Pick<ServiceDeps, 'database' | 'inputCalls' | 'now'> {
+export interface SendInputDeps
+  extends CountUseDeps,
+    Pick<ServiceDeps, 'database' | 'inputCalls' | 'now'> {
   readonly config: Pick<Config, 'maxInputBytes'>;
 }
 
 /**
- * Records input, and resolves when it is durable. Calls that reach the same gateway are recorded in their order. With an
+ * Records input, and resolves when it is durable. It counts as a use of the session. Calls that reach the same gateway are recorded in their order. With an
  * offset, input is applied once, however often it is sent.
  * @throws BAD_USER_INPUT, NOT_FOUND; INPUT_CLOSED if the execution or its input has ended; INPUT_OUT_OF_ORDER unless
  * the offset is where the input ends, or the same bytes are there; INPUT_LIMIT; QUEUE_FULL
@@ -89,6 +92,7 @@ async function appendInput(
   const execution = await requireExecution(deps, principal, id);
   if (execution.options?.allowInput !== true)
     refuse('executionId', 'names an execution that was not asked with allowInput', {});
+  await countUse(deps, execution);
   const offset = asked.offset ?? execution.inputBytes;
   const rest = await notRecordedYet(deps.database, execution, { ...asked, offset });
   const isNew = rest.length > 0 || (asked.close && !execution.inputClosed);
