@@ -34,11 +34,14 @@ const [token, user, language, code, output, state] = [
 let socket = createGraphqlSocket(() => token.value.trim());
 let running = null;
 
-/** Runs an operation that has a single result. Its errors become one Error. */
+/** Runs an operation that has a single result. Its errors become one Error, with the `extensions` of the first. */
 async function call(query, variables) {
   let data = null;
   await socket.run(query, variables, (result) => {
-    if (result.errors) throw new Error(result.errors.map(({ message }) => message).join('\n'));
+    if (result.errors) {
+      const error = new Error(result.errors.map(({ message }) => message).join('\n'));
+      throw Object.assign(error, { extensions: result.errors[0].extensions });
+    }
     data = result.data;
   });
   return data;

@@ -16,33 +16,48 @@ export function inputLine({ call, show, fail }) {
   let offset = 0;
   let isCommand = false;
 
-  /** With its offset, input that is sent again is applied once. */
-  async function send(text, close) {
+  /** With its offset, input that is sent again is applied once. One call at a time. */
+  async function send(text, close, done) {
     const variables = { id: executionId, offset, text, close };
-    offset = (await call(SEND, variables)).sendInput.nextOffset;
+    lock(true);
+    try {
+      offset = (await call(SEND, variables)).sendInput.nextOffset;
+      done();
+    } catch (error) {
+      fail(afterOther(error));
+    } finally {
+      lock(false);
+    }
+  }
+
+  function lock(isLocked) {
+    line.readOnly = isLocked;
+    for (const button of form.querySelectorAll('button')) button.disabled = isLocked;
+  }
+
+  /** Another client was first, or an answer was lost and the line changed since. The person decides what follows. */
+  function afterOther(error) {
+    const { code, expectedOffset } = error.extensions ?? {};
+    if (code !== 'INPUT_OUT_OF_ORDER') return error;
+    offset = expectedOffset;
+    return new Error('Other input was taken before this line. Send it again if it is to follow.');
   }
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const text = `${line.value}\n`;
     const isSecret = line.type === 'password';
-    try {
-      await send(text, false);
+    await send(text, false, () => {
       line.value = '';
       if (!isCommand) form.hidden = true;
       if (!isSecret) show(text);
-    } catch (error) {
-      fail(error);
-    }
+    });
   });
-  byId('end').addEventListener('click', async () => {
-    try {
-      await send(null, true);
+  byId('end').addEventListener('click', () =>
+    send(null, true, () => {
       form.hidden = true;
-    } catch (error) {
-      fail(error);
-    }
-  });
+    }),
+  );
 
   function ask(question, isSecret) {
     prompt.textContent = question || 'Input';

@@ -92,6 +92,15 @@ describe('GraphiQL', () => {
   });
 });
 
+async function newestId(userUuid: string): Promise<string | undefined> {
+  const { data } = await gateway.graphql<{
+    executions: { edges: { node: { id: string } }[] };
+  }>('query ($user: String!) { executions(userUuid: $user, first: 1) { edges { node { id } } } }', {
+    user: userUuid,
+  });
+  return data?.executions.edges[0]?.node.id;
+}
+
 describe('the console', () => {
   beforeEach(async () => {
     await page.goto(gateway.url);
@@ -162,6 +171,33 @@ describe('the console', () => {
     await page.click('#end');
     await page.locator('#state', { hasText: 'OK after' }).waitFor();
     expect(await page.isVisible('#line')).toBe(false);
+    await page.uncheck('#asks');
+    await page.selectOption('#language', 'PYTHON');
+  });
+
+  it('sends a line after all if other input was taken before it', async () => {
+    const line = page.locator('#line');
+    await page.check('#asks');
+    await page.selectOption('#language', 'BASH');
+    await page.fill('#code', 'cat');
+    await page.click('#run');
+    await line.fill('first');
+    await line.press('Enter');
+    await page.locator('#output .stdout', { hasText: 'first' }).waitFor();
+    // As if the answer to an earlier line had been lost: the page does not know of this input.
+    const sent = await gateway.graphql(
+      'mutation ($id: ID!, $text: String!) { sendInput(executionId: $id, text: $text) { offset } }',
+      { id: await newestId('console-user'), text: 'unheard\n' },
+    );
+    expect(sent.errors).toBeUndefined();
+    await line.fill('second');
+    await line.press('Enter');
+    await page.locator('#state', { hasText: 'Send it again' }).waitFor();
+    await line.press('Enter');
+    await page.locator('#output .stdout', { hasText: 'second' }).waitFor();
+    expect(await page.textContent('#output .stdout')).toContain('unheard');
+    await page.click('#end');
+    await page.locator('#state', { hasText: 'OK after' }).waitFor();
     await page.uncheck('#asks');
     await page.selectOption('#language', 'PYTHON');
   });
