@@ -2,15 +2,15 @@
 import type { Logger } from 'pino';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import { type RecordedEvent, streamIdOf } from '../domain/events.ts';
-import { type Execution, evolveExecution } from '../domain/execution.ts';
-import type { ContextId, ExecutionId, WorkerId } from '../domain/ids.ts';
+import type { Execution } from '../domain/execution.ts';
+import type { WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
-import { evolveSession } from '../domain/session.ts';
 import type { Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
-import { DURABLE_OPERATIONS, operationOf } from './operations/durableOperations.ts';
+import { readTakenOver } from './readTakenOver.ts';
+import { ofStream, tell, workerOf } from './tell.ts';
 
 export interface HeldWorkersDeps {
   readonly database: Database;
@@ -127,7 +127,7 @@ async function hold(
   if (address === null) return null;
   const cursor = await leases.acquireWorker(id);
   if (cursor === null) return null;
-  const [position, found] = await read(deps.database, id).catch(async (error: unknown) => {
+  const [position, found] = await readTakenOver(deps.database, id).catch(async (error: unknown) => {
     // If this gateway kept the lease without acting for the worker, no other gateway could act for it either.
     await leases.releaseWorker(id);
     throw error;
@@ -151,67 +151,4 @@ async function hold(
     { workerId: id, address, cursor, ...found },
   );
   return { held, position };
-}
-
-/** Reads the position first, so that the other reads contain everything committed up to it. */
-async function read({ queries, store }: Database, id: WorkerId) {
-  const position = await store.lastPosition();
-  const [session, unfinishedIn, pending] = await Promise.all([
-    queries.openSessionOfWorker(id),
-    readUnfinished(queries, id),
-    queries.pendingRequests(id, DURABLE_OPERATIONS),
-  ]);
-  return [position, { session, ...unfinishedIn, pending }] as const;
-}
-
-/** Reads the contexts after the executions. So the context of each execution is among them, unless it has ended. */
-async function readUnfinished(queries: Database['queries'], id: WorkerId) {
-  const unfinished = await queries.unfinishedExecutions(id);
-  return { unfinished, contexts: await queries.openContextsOfWorker(id) };
-}
-
-/** The worker that an event names, or null if it names none. */
-function workerOf({ event }: RecordedEvent): WorkerId | null {
-  switch (event.type) {
-    case 'ExecutionRequested':
-    case 'SessionOpened':
-    case 'ContextCreated':
-      return event.data.workerId;
-    default:
-      return null;
-  }
-}
-
-function ofStream(
-  workers: ReadonlyMap<WorkerId, HeldWorker>,
-  { streamKind, streamId }: RecordedEvent,
-): HeldWorker | undefined {
-  for (const held of workers.values()) {
-    if (streamKind === 'session' && held.sessionId === streamId) return held;
-    if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return held;
-    if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return held;
-  }
-  return undefined;
-}
-
-function tell(held: HeldWorker, recorded: RecordedEvent): void {
-  const { event } = recorded;
-  switch (event.type) {
-    case 'SessionOpened':
-      held.opened(evolveSession(null, event));
-      break;
-    case 'ExecutionRequested': {
-      const execution = evolveExecution(null, event);
-      held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
-      break;
-    }
-    case 'InputSent':
-      held.takeInput({ ...recorded, event });
-      break;
-    case 'SessionClosed':
-      if (held.sessionId === recorded.streamId) void held.end(event.data.reason);
-      break;
-    default:
-      if (operationOf(event.type)) held.carryOut(recorded);
-  }
 }
