@@ -117,7 +117,7 @@ function assemble(
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,
-    firstUse: allPatient(createFirstUse(reads), patience),
+    firstUse: allPatient(createFirstUse(reads, closing.signal), patience),
     outdated: compatibility.outdated,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {

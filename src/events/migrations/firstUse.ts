@@ -32,7 +32,8 @@ export interface FirstUse {
   allow(): Promise<void>;
 }
 
-export function createFirstUse(client: Client): FirstUse {
+/** @param closing aborted when the database is being closed: then nothing is waited for */
+export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
   let isAllowed = false;
   let looking: Promise<void> | null = null;
 
@@ -41,7 +42,7 @@ export function createFirstUse(client: Client): FirstUse {
     const limit = performance.now() + WAIT_LIMIT_MS;
     while (!(await isClear(client))) {
       if (performance.now() > limit) throw formerGateway();
-      await pause(LOOK_INTERVAL_MS, new AbortController().signal);
+      await pause(LOOK_INTERVAL_MS, closing);
     }
     isAllowed = true;
   }
