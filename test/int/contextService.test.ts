@@ -75,6 +75,19 @@ describe('createContext', () => {
     expect((await create({ name: 'same' })).id).not.toBe(made[0]?.id);
   });
 
+  it('makes as many as may be open, if they are asked for at the same time', async () => {
+    const gateway = await startServingGateway({
+      database: await db.open(),
+      runtime: workers.runtime,
+      socketDir,
+      settings: { MAX_CONTEXTS: '32' },
+    });
+    const made = await Promise.all(Array.from({ length: 32 }, () => create({}, gateway.service)));
+    expect(new Set(made.map(({ id }) => id)).size).toBe(32);
+    await expect(create({}, gateway.service)).rejects.toMatchObject({ code: 'CONTEXT_LIMIT' });
+    await gateway.close();
+  });
+
   it('refuses the name of an open context with another folder, and says which field differs', async () => {
     await create({ name: 'same', workingDirectory: '.' });
     await expect(create({ name: 'same', workingDirectory: '/tmp' }, other)).rejects.toMatchObject({
@@ -118,6 +131,28 @@ describe('createContext', () => {
       vi.useRealTimers();
       workers.frozen.length = 0;
     }
+  });
+
+  it('of a stopping gateway says that the context is made all the same', async () => {
+    const stopping = await startServingGateway({
+      database: await db.open(),
+      runtime: workers.runtime,
+      socketDir,
+    });
+    const { sessionId } = await create({}, stopping.service);
+    const session = await db.queries.session(sessionId);
+    workers.frozen.push(session?.workerId ?? '');
+    const refused = expect(create({}, stopping.service)).rejects.toMatchObject({
+      code: 'SHUTTING_DOWN',
+      message: expect.stringMatching(/ended\. The context is being made.* had no name/),
+      details: { accepted: true },
+    });
+    await expect.poll(() => list(other)).toHaveLength(3);
+    await stopping.server.close(AbortSignal.abort());
+    await refused;
+    workers.frozen.length = 0;
+    await stopping.close();
+    expect(await list(other)).toHaveLength(3);
   });
 
   it('says that no kernel could be started, and leaves the name free', async () => {

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { type Context, decideContext } from '../../domain/context.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -17,6 +18,10 @@ import { sessionForContexts } from './sessionForContexts.ts';
 import { untilContext } from './untilContext.ts';
 import { type AskedContext, type ContextRequest, validateContext } from './validateContext.ts';
 
+/** What a call without a name leaves behind when its gateway stops. */
+const IS_MADE =
+  'The context is being made, and `contexts` lists it. The call had no name, so sending it again would make another one.';
+
 type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>;
 
 /**
@@ -35,14 +40,15 @@ export async function createContext(
   const asked = validateContext(request);
   await untilInitialized(deps.pool);
   await deps.database.firstUse.allow();
-  return await unlessStopping(deps.stopping, asked.name !== null, async (onAccepting) => {
+  const run = async (onAccepting: () => void) => {
     const context = await decideAgain(async (isAgain) => {
       if (isAgain) await deps.sessions.refresh(tenant, owner.userUuid);
       const session = await sessionForContexts(deps, owner, deps.config.workerWaitTimeoutMs);
       return await findOrCreate(deps, session, asked, onAccepting);
     });
     return viewOf(await untilReady(deps, context));
-  });
+  };
+  return await unlessStopping(deps.stopping, asked.name !== null, run, IS_MADE);
 }
 
 async function findOrCreate(
@@ -81,10 +87,14 @@ async function create(
   return states[0] as Context;
 }
 
-/** @throws CONTEXT_LIMIT */
+/**
+ * Any free one, so that few of several calls at the same time want the same one.
+ * @throws CONTEXT_LIMIT
+ */
 function freeSlot(open: readonly Context[], { maxContexts }: Config): number {
   const taken = new Set(open.map(({ slot }) => slot));
-  const slot = Array.from({ length: maxContexts }, (_, each) => each).find((n) => !taken.has(n));
+  const free = Array.from({ length: maxContexts }, (_, slot) => slot).filter((n) => !taken.has(n));
+  const slot = free[randomInt(Math.max(1, free.length))];
   if (slot !== undefined && open.length < maxContexts) return slot;
   throw new DomainError(
     'CONTEXT_LIMIT',

@@ -1,22 +1,28 @@
 /** Ends waiting calls when the gateway stops. */
 import { DomainError } from '../../domain/errors.ts';
 
+/** What a call that requests executions leaves behind. */
+const CODE_RUNS_ON =
+  'Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey (or not for every cell of its batch), so sending it again would run code again.';
+
 /**
  * The outcome of `run`, which calls `onAccepting` right before its request is recorded. After `stopping` is aborted:
  *
  * - A call that can be repeated safely does not fail. The server closes its connection, which tells the client to send
  *   it again to another gateway. Every call can be repeated until it is accepted, and after that only if it has an
  *   idempotency key.
- * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. Its code keeps
- *   running in the worker.
+ * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. What it requested
+ *   goes on in the worker.
  *
- * @param hasKey whether every execution that the call requests has an idempotency key
+ * @param hasKey whether the call can be repeated after that: for executions, whether each has an idempotency key
+ * @param goesOn tells the caller what goes on, in sentences
  * @throws DomainError SHUTTING_DOWN
  */
 export function unlessStopping<T>(
   stopping: AbortSignal,
   hasKey: boolean,
   run: (onAccepting: () => void) => Promise<T>,
+  goesOn = CODE_RUNS_ON,
 ): Promise<T> {
   let isRepeatable = true;
   const running = run(() => {
@@ -24,7 +30,7 @@ export function unlessStopping<T>(
   });
   return new Promise<T>((resolve, reject) => {
     const stop = () => {
-      if (!isRepeatable) reject(shuttingDown());
+      if (!isRepeatable) reject(shuttingDown(goesOn));
     };
     if (stopping.aborted) stop();
     else stopping.addEventListener('abort', stop, { once: true });
@@ -35,10 +41,8 @@ export function unlessStopping<T>(
   });
 }
 
-function shuttingDown(): DomainError {
-  return new DomainError(
-    'SHUTTING_DOWN',
-    'The gateway stopped before this call ended. Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey (or not for every cell of its batch), so sending it again would run code again.',
-    { accepted: true },
-  );
+function shuttingDown(goesOn: string): DomainError {
+  return new DomainError('SHUTTING_DOWN', `The gateway stopped before this call ended. ${goesOn}`, {
+    accepted: true,
+  });
 }
