@@ -34,7 +34,8 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   x.input_bytes AS input_bytes,
   coalesce((x.options ->> 'stopOnError')::boolean, false) AS is_stopping_on_error,
   x.options ->> 'workingDirectory' AS working_directory,
-  ARRAY(SELECT jsonb_array_elements_text(x.options -> 'environmentVariableNames')) AS environment_variable_names
+  ARRAY(SELECT jsonb_array_elements_text(x.options -> 'environmentVariableNames')) AS environment_variable_names,
+  x.stopped_by AS stopped_by
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -71,3 +72,4 @@ COMMENT ON COLUMN audit.executions.input_bytes IS 'Bytes of input that were sent
 COMMENT ON COLUMN audit.executions.is_stopping_on_error IS 'Whether what was queued behind it was cancelled if it did not end OK.';
 COMMENT ON COLUMN audit.executions.working_directory IS 'The folder that it asked to begin in; NULL if it asked for none.';
 COMMENT ON COLUMN audit.executions.environment_variable_names IS 'The names of the environment variables that it alone had. Their values are stored only until it has ended, and nowhere in this schema.';
+COMMENT ON COLUMN audit.executions.stopped_by IS 'The execution whose end cancelled this one, because it was sent with stopOnError and did not end OK; otherwise NULL.';

@@ -126,6 +126,8 @@ export interface Execution {
   /** Whether no more input can follow. */
   readonly inputClosed: boolean;
   readonly options: StoredOptions | null;
+  /** The execution with `stopOnError` whose end cancelled it. */
+  readonly stoppedBy: ExecutionId | null;
 }
 
 /** How an execution ended, as reported by its worker's channel or by the gateway that ended it. */
@@ -322,6 +324,7 @@ function requested(data: Requested, version: number): Execution {
     inputBytes: 0,
     inputClosed: false,
     options: storedOptions(data),
+    stoppedBy: null,
   };
 }
 
@@ -343,5 +346,6 @@ function finished(state: Execution, data: Finished): Execution {
     files: data.files ?? null,
     exitCode: state.language === 'BASH' ? data.exitCode : null,
     signal: data.signal ?? null,
+    stoppedBy: data.stoppedBy ?? null,
   };
 }

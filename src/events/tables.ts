@@ -257,6 +257,7 @@ export const executions = pgTable(
     inputClosed: boolean('input_closed').notNull().default(false),
     /** What only whoever runs it needs. NULL for plain code. */
     options: jsonb('options'),
+    stoppedBy: uuid('stopped_by'),
   },
   (table) => [
     index('executions_unfinished_idx')
@@ -313,7 +314,13 @@ export const outputEvents = pgTable(
     bytes: integer('bytes').notNull(),
     at: time('at').notNull(),
   },
-  (table) => [primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] })],
+  (table) => [
+    primaryKey({ name: 'output_events_pkey', columns: [table.executionId, table.seq] }),
+    // Each input of a cell looks for the newest request for input, and there may be none among many outputs.
+    index('output_events_input_idx')
+      .on(table.executionId, table.seq)
+      .where(sql`${table.kind} = 'input'`),
+  ],
 );
 
 /** How far each worker's messages are stored, and the current epoch of its lease: only commits with it are accepted. */

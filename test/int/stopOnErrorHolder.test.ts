@@ -30,7 +30,13 @@ async function expectStopped(by: Execution, stopped: readonly Execution[]): Prom
       recordedAt: end?.recordedAt,
     });
     expect(scripted.sent()).not.toContain(id);
+    // Also when its events have been pruned.
+    expect(await db.queries.execution(id)).toMatchObject({ stoppedBy: by.id });
+    const [audited] = await db.sql`
+      SELECT stopped_by FROM audit.executions WHERE execution_id = ${id}`;
+    expect(audited).toEqual({ stoppedBy: by.id });
   }
+  expect(await db.queries.execution(by.id)).toMatchObject({ stoppedBy: null });
 }
 
 describe('what fails cancels what is queued behind it', () => {

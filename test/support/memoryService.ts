@@ -114,6 +114,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     inputBytes: 0,
     inputClosed: false,
     options: null,
+    stoppedBy: null,
     ...facts,
   };
 }
