@@ -41,7 +41,7 @@ export interface WorkerProcesses {
   readonly ofUser: number;
   /** Reapers of kernels. */
   readonly reapers: number;
-  /** Processes of the agent's user that are neither the agent, nor a helper of its own, nor a reaper of a kernel. */
+  /** Processes of the agent's user that nothing at rest needs. One that waits to become the next command is no such. */
   readonly strangers: number;
 }
 

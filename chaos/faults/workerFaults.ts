@@ -57,7 +57,7 @@ export const workerFaults: readonly FaultKind[] = [
     candidates: byProcess(({ reapers }, { random }) => killOne(random.pick(reapers))),
   },
   {
-    // What makes commands or changes files, or the reaper of a command.
+    // What makes commands or changes files, the reaper of a command, or the process that waits to become the next one.
     name: 'helper: kill -9',
     weight: 4,
     candidates: byProcess(({ helpers, others }, { random }) =>

@@ -19,6 +19,8 @@ export interface ContainerProcesses {
   readonly reapers: readonly number[];
   /** Other processes of the agent's user, such as reapers of commands. */
   readonly others: readonly number[];
+  /** Of these, the one that waits to become the next command, and its reaper. */
+  readonly waiting: readonly number[];
   /** All processes of the user of kernels and commands. */
   readonly ofUser: readonly number[];
 }
@@ -38,12 +40,16 @@ export function containerProcesses(containerId: string): ContainerProcesses {
   const isReaper = ({ command }: Facts) => /\breaper\.py\b/.test(command);
   const rest = ofAgent.filter((each) => each !== agent && !isForkServer(each) && !isReaper(each));
   const isHelper = ({ parent }: Facts) => parent === agent?.pid;
+  const others = rest.filter((each) => !isHelper(each));
+  // A command's own process has another user.
+  const next = others.find(({ parent }) => others.some(({ pid }) => pid === parent));
   return {
     agent: agent?.pid ?? null,
     forkServer: ofAgent.find(isForkServer)?.pid ?? null,
     helpers: rest.filter(isHelper).map(({ pid }) => pid),
     reapers: ofAgent.filter(isReaper).map(({ pid }) => pid),
-    others: rest.filter((each) => !isHelper(each)).map(({ pid }) => pid),
+    others: others.map(({ pid }) => pid),
+    waiting: next ? [next.pid, next.parent] : [],
     ofUser: found.filter(({ uid }) => uid === KERNEL_UID).map(({ pid }) => pid),
   };
 }

@@ -38,13 +38,13 @@ function processesOf(
   workerId: string,
   contexts: readonly { readonly id: string }[],
 ): WorkerProcesses {
-  const { ofUser, reapers, others } = containerProcesses(containerId);
+  const { ofUser, reapers, others, waiting } = containerProcesses(containerId);
   return {
     workerId,
     contexts: 1 + contexts.filter(({ id }) => id === workerId).length,
     ofUser: ofUser.length,
     reapers: reapers.length,
-    strangers: others.length,
+    strangers: others.length - waiting.length,
   };
 }
 

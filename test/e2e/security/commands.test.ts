@@ -26,6 +26,7 @@ const TESTS = [
   'test_odd_commands',
   'test_commands',
   'test_command_processes',
+  'test_waiting_processes',
   'test_command_input',
   'test_terminals',
 ];

@@ -13,7 +13,7 @@ import uuid
 from functools import partial
 from typing import Any, NamedTuple
 
-from cellhouse_agent.commands.spawner import Spawner
+from cellhouse_agent.commands.maker import CommandMaker
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
 from cellhouse_agent.executor import Executor, Makers
 from cellhouse_agent.files.helper import FilesHelper
@@ -66,8 +66,8 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     launcher = KernelLauncher(config.cpus)
     launcher.start()
     make_kernel = partial(Kernel, launcher, config.max_message_bytes)
-    spawner = Spawner(kernel_environment(config.cpus), beside.spawner)
-    executor = Executor(buffer, writer, usage, home, Makers(make_kernel, spawner.order))
+    commands = CommandMaker(kernel_environment(config.cpus), beside.spawner)
+    executor = Executor(buffer, writer, usage, home, Makers(make_kernel, commands.order))
     kernel = make_kernel(executor.on_message)
     gate = GatewayGate(loop.time)
     services = Services(boot_id, executor, buffer, gate, usage, files)
@@ -81,7 +81,7 @@ async def _run(config: Config, started: float, beside: Beside) -> int:
     work.cancel()
     await asyncio.wait([work])
     await launcher.close()
-    await spawner.close()
+    await commands.close()
     await home.close()
     await files.close()
     code = ended.result()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cellhouse_agent.commands.command import Command, NotBegun
 from cellhouse_agent.commands.commands import Commands
 from cellhouse_agent.commands.run import OrderCommand
-from cellhouse_agent.commands.spawner import Script, Standard
+from cellhouse_agent.commands.script import Script, Standard
 from cellhouse_agent.contexts import Contexts, MakeKernel, TooManyContexts
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch

@@ -6,18 +6,22 @@ import errno
 import os
 import resource
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from cellhouse_commands.order import NOT_BEGUN, read_order, write_order
+from cellhouse_commands.order import NOT_BEGUN, PACKET, read_order, write_order
+from cellhouse_kernel.capabilities import PR_SET_DUMPABLE, prctl
 from cellhouse_kernel.identity import KERNEL_UID
 from cellhouse_kernel.no_watching import forbid_watching
-from cellhouse_kernel.privileges import give_up_privileges
+from cellhouse_kernel.privileges import forbid_new_privileges, give_up_own_privileges
 from cellhouse_kernel.yielding import yield_to_agent
 
-# The order, until the program is executed.
-ORDER = 3
+# The socket to the agent, and in its place the order, until the program is executed.
+ORDERS = ORDER = 3
+# The descriptors that come with an order.
+GIVEN = 4
 # What Python or the spawner ignores; a program that is executed would ignore it, too.
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -26,20 +30,23 @@ class _Failed(Exception):
     """The program cannot be executed."""
 
 
-def become_command(order: int, stdin: int, stdout: int, stderr: int) -> NoReturn:
-    """Execute what the order says, or say in the order why not. The process ends in any case."""
+def become_command(orders: int) -> NoReturn:
+    """Wait at this socket for an order, then execute what it says, or say in it why not. The process ends in any case.
+
+    An order comes in a packet with four descriptors: the order, and those for standard input, output and error.
+    """
     # Interrupts go to its process group. Until it has one, they go to the process.
     os.setsid()
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    # One that has come since the fork ends the process now.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-    _take_descriptors(order, stdin, stdout, stderr)
     try:
+        _keep_only(orders)
+        _prepare()
+        _take_order()
+        # One that has come since the fork ends the process now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         with _step("prepare"):
-            yield_to_agent()
-            give_up_privileges(KERNEL_UID)
-            forbid_watching()
+            give_up_own_privileges(KERNEL_UID)
         content = read_order(ORDER)
         if terminal := content.get("terminal"):
             with _step("terminal"):
@@ -49,6 +56,39 @@ def become_command(order: int, stdin: int, stdout: int, stderr: int) -> NoReturn
         os._exit(NOT_BEGUN)
     finally:
         os._exit(1)
+
+
+def _keep_only(orders: int) -> None:
+    """Keep this socket, as ORDERS, and nothing else. The spawner's own socket is standard input."""
+    os.dup2(orders, ORDERS)
+    os.dup2(1, 0)
+    os.closerange(ORDERS + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _prepare() -> None:
+    """Do what can be done before there is an order. User code cannot touch a process of the agent's user."""
+    yield_to_agent()
+    prctl(PR_SET_DUMPABLE, 0)
+    forbid_new_privileges()
+    forbid_watching()
+
+
+def _take_order() -> None:
+    """Make its descriptors the standard ones and ORDER, and close all others. Without an order, the process ends."""
+    with socket.socket(fileno=ORDERS) as orders:
+        try:
+            packet, descriptors, *_ = socket.recv_fds(orders, len(PACKET), GIVEN)
+            if not packet or len(descriptors) != GIVEN:
+                os._exit(NOT_BEGUN)
+            orders.send(PACKET)
+        except ConnectionError:
+            # Nobody waits for this process any more.
+            os._exit(NOT_BEGUN)
+    order, *standard = descriptors
+    for number, descriptor in enumerate(standard):
+        os.dup2(descriptor, number)
+    os.dup2(order, ORDER, inheritable=False)
+    os.closerange(ORDER + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _execute(content: dict[str, object]) -> None:
@@ -92,13 +132,3 @@ def _step(name: str) -> Iterator[None]:
 def _bytes(text: str) -> bytes:
     """As the user's code has it, also if it is not Unicode."""
     return text.encode("utf-8", "surrogatepass")
-
-
-def _take_descriptors(order: int, stdin: int, stdout: int, stderr: int) -> None:
-    """Make these the standard descriptors and ORDER, and close all others."""
-    for descriptor, number in ((stdin, 0), (stdout, 1), (stderr, 2)):
-        os.dup2(descriptor, number)
-    if order != ORDER:
-        os.dup2(order, ORDER)
-    os.set_inheritable(ORDER, False)
-    os.closerange(ORDER + 1, os.sysconf("SC_OPEN_MAX"))

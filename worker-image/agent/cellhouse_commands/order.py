@@ -20,6 +20,8 @@ from typing import Any
 # The exit code of a process that could not execute the program. It says so only together with `failed`.
 NOT_BEGUN = 127
 READ_BYTES = 1_048_576
+# What an order's descriptors come with, and the answer of the process that has taken them. Not empty: that is the end.
+PACKET = b"order"
 
 type Content = dict[str, Any]
 

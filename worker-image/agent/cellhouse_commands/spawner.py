@@ -1,9 +1,9 @@
-"""The spawner's loop: makes a command for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
+"""The spawner's loop: makes a process for each packet of the agent, which comes over a SOCK_SEQPACKET socket.
 
-A packet has no content but five descriptors: the order (order.py), the command's standard input, output and error, and
-its reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the command. It never answers: the
-reaper's socket says what has become of the order. If the spawner dies before it has taken the order, that socket closes
-without a word, so the agent knows that nothing was begun.
+A packet has no content but two descriptors: the socket over which the process gets its order (child.py), and its
+reaper's socket to the agent. The spawner forks the reaper, and the reaper forks the process. It never answers: the
+reaper's socket says what has become of them. If the spawner dies before it has taken the packet, that socket closes
+without a word.
 
 The spawner keeps the agent's user and the capabilities that it takes to become the kernel's user. It has one thread,
 and no memory of any command.
@@ -28,19 +28,16 @@ MAX_PACKET_BYTES = 16
 
 
 class Descriptors(NamedTuple):
-    """What comes with an order."""
+    """What comes with a packet."""
 
-    order: int
-    stdin: int
-    stdout: int
-    stderr: int
+    orders: int
     control: int
 
 
 def serve(control: socket.socket) -> NoReturn:
-    """Make commands until the agent hangs up."""
+    """Make processes until the agent hangs up."""
     signal.signal(signal.SIGCHLD, _reap)
-    # An interrupt that reaches a command's process before that is ready waits for it.
+    # An interrupt that reaches a command's process before that has its order waits for it.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     while True:
         try:
@@ -67,7 +64,7 @@ def _reap(_number: int, _frame: object) -> None:
 
 
 def _make(given: Descriptors) -> None:
-    """Fork a reaper and its command. Without a process for it, tell the agent."""
+    """Fork a reaper and its process. If there can be none, tell the agent."""
     try:
         pid = os.fork()
     except OSError as error:
@@ -87,9 +84,9 @@ def _say(control: int, number: int) -> None:
 def _run_forked(given: Descriptors) -> NoReturn:
     """Never return to the loop, whatever happens."""
     try:
-        # Before the fork of the command, whose end its reaper must see.
+        # Before the fork of the process, whose end its reaper must see.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         go_below_reaper(given.control, is_quick=True)
-        become_command(given.order, given.stdin, given.stdout, given.stderr)
+        become_command(given.orders)
     finally:
         os._exit(1)

@@ -45,6 +45,10 @@ class _Sets(ctypes.Structure):
     ]
 
 
+# Made once: making a type takes longer than the call.
+_BothSets = _Sets * 2
+
+
 class CapabilitySets(NamedTuple):
     """All five capability sets, each a bit mask."""
 
@@ -63,7 +67,7 @@ def prctl(option: int, argument: int = 0, argument2: int = 0) -> int:
 def set_capabilities(kept: Iterable[int]) -> None:
     """Make just these, all below 32, permitted and effective, and none inheritable. Raises OSError."""
     mask = sum(1 << capability for capability in kept)
-    sets = (_Sets * 2)(_Sets(mask, mask, 0), _Sets(0, 0, 0))
+    sets = _BothSets(_Sets(mask, mask, 0), _Sets(0, 0, 0))
     _check(_libc.capset(ctypes.byref(_header()), ctypes.byref(sets)), "capset")
 
 
@@ -77,7 +81,7 @@ def empty_bounding_and_ambient_set() -> None:
 
 def capability_sets() -> CapabilitySets:
     """The sets of the calling thread. The ambient set is empty where the system has none (gVisor)."""
-    sets = (_Sets * 2)()
+    sets = _BothSets()
     _check(_libc.capget(ctypes.byref(_header()), ctypes.byref(sets)), "capget")
     low, high = sets
     return CapabilitySets(

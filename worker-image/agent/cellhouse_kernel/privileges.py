@@ -29,9 +29,19 @@ def give_up_privileges(uid: int) -> None:
 
     Raises PrivilegesLeft or OSError when anything is left. The process must end then.
     """
+    forbid_new_privileges()
+    give_up_own_privileges(uid)
+
+
+def forbid_new_privileges() -> None:
+    """The first part: let no program that is executed from now on have any. Raises OSError."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     empty_bounding_and_ambient_set()
     os.setgroups([])
+
+
+def give_up_own_privileges(uid: int) -> None:
+    """The second part. Raises as the whole."""
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     # A change from one ordinary user to another keeps capabilities.

@@ -4,7 +4,7 @@ import asyncio
 import base64
 from typing import Any
 
-from cellhouse_agent.commands.spawner import Spawner
+from cellhouse_agent.commands.maker import CommandMaker
 from cellhouse_agent.executor import Executor, Makers
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
@@ -44,14 +44,14 @@ class WithCommands(Frames):
     async def asyncSetUp(self) -> None:
         self.buffer = ReplayBuffer(BUFFER_BYTES)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.spawner = Spawner(kernel_environment(cpus=1), self.first)
-        makers = Makers(command=self.spawner.order)
+        self.maker = CommandMaker(kernel_environment(cpus=1), self.first)
+        makers = Makers(command=self.maker.order)
         self.executor = Executor(self.buffer, writer, find_usage(), self.home, makers)
 
     async def asyncTearDown(self) -> None:
         commands = self.executor.commands
         await commands.close()
-        await self.spawner.close()
+        await self.maker.close()
         self.assertFalse(commands.failure.done())
         # Commands that ran were killed, and nobody has waited for their end.
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -1,10 +1,12 @@
-"""One command's processes, from the order to their end.
+"""One command's processes, from the fork to their end.
 
-States: ordered -> made (by its reaper) -> exited (its own process) -> ended (nothing is left below the reaper).
+States: asked for -> made, and waiting (by its reaper) -> ordered -> exited (its own process) -> ended (nothing is left
+below the reaper). A process can wait for an order before there is one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -14,8 +16,10 @@ from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.reaper import NoChild, PastUse, Reaper
 from cellhouse_agent.user_processes import end_strays
-from cellhouse_commands.order import Content, read_order, seal_order
+from cellhouse_commands.order import PACKET, Content, make_order, read_order, seal_order
 
+# A process that waits takes its order within milliseconds. On the busiest machine, it is the last to get the CPU.
+TAKEN_TIMEOUT_SECONDS = 30.0
 # Between the note of its own size and the execution of the program, a process becomes this much larger at most.
 SIZE_MARGIN_BYTES = 1_048_576
 DOING = {
@@ -31,31 +35,65 @@ class NotBegun(Exception):
 
 
 class NotTaken(NotBegun):
-    """The spawner has ended before it took the order, so the order can be given again."""
+    """There was no process to take the order, so the order can be given again."""
 
 
 class Command:
-    """Owns the order, and the agent's end of the reaper's socket."""
+    """Owns the agent's end of the reaper's socket, that of the socket for the order, and the order."""
 
-    def __init__(self, order: int, control: socket.socket, has_terminal: bool = False) -> None:
-        self._order = order
-        self._has_terminal = has_terminal
+    def __init__(self, control: socket.socket, orders: socket.socket) -> None:
         self.reaper = Reaper(None, control)
+        self._orders = orders
+        self._orders.setblocking(False)
+        self._order = -1
+        self._has_terminal = False
         self._pid = 0
         self._start: int | None = None
 
     async def made(self) -> None:
-        """Return when its process exists; raises NotBegun, NotTaken, and UnkillableProcesses."""
+        """Return when its process exists; raises NotBegun and NotTaken."""
         try:
             self._pid = await self.reaper.child()
         except NoChild as error:
-            # If there was a reaper after all, and a process below it, that has replaced the order before it ran code.
-            # If it has not, it never will.
-            seal_order(self._order)
-            await self.end()
-            kind = NotTaken if self.reaper.is_lost and "argv" in self._content() else NotBegun
+            kind = NotTaken if self.reaper.is_lost else NotBegun
             raise kind(f"No process could be made: {error}") from error
         self._start = start_of(self._pid)
+
+    async def order(self, content: Content, given: tuple[int, ...]) -> None:
+        """Return when its process has taken this order and the descriptors; raises NotBegun and NotTaken.
+
+        If it is cancelled, it returns nevertheless if the command has begun. Otherwise the command never will.
+        """
+        self._has_terminal = content["terminal"] is not None
+        try:
+            self._order = make_order(content)
+            socket.send_fds(self._orders, [PACKET], [self._order, *given])
+            is_taken = await self._is_taken()
+        except ConnectionError:
+            is_taken = False
+        except asyncio.CancelledError:
+            if not self._has_begun():
+                raise
+            is_taken = True
+        except OSError as error:
+            raise NotBegun(f"The command could not be ordered: {error.strerror}") from error
+        self._orders.close()
+        if not is_taken and not self._has_begun():
+            raise NotTaken("The process that waited for an order has ended")
+
+    async def _is_taken(self) -> bool:
+        """Wait for the answer of its process. Raises ConnectionError."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(TAKEN_TIMEOUT_SECONDS):
+                return await loop.sock_recv(self._orders, len(PACKET)) == PACKET
+        except TimeoutError:
+            return False
+
+    def _has_begun(self) -> bool:
+        """Whether it has replaced the order, which it does before it runs code. If it has not, it never will."""
+        seal_order(self._order)
+        return "argv" not in self._content()
 
     @property
     def pid(self) -> int:
@@ -139,4 +177,7 @@ class Command:
     def close(self) -> None:
         """Listen to the reaper no more. It ends by itself when nothing is left below it."""
         self.reaper.close()
-        os.close(self._order)
+        self._orders.close()
+        if self._order >= 0:
+            os.close(self._order)
+            self._order = -1

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from cellhouse_agent.commands.run import CommandRun, OrderCommand
-from cellhouse_agent.commands.spawner import Script
+from cellhouse_agent.commands.script import Script
 from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.requests import ExecuteRequest, TerminalSize

@@ -15,8 +15,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cellhouse_agent.commands.command import Command, NotBegun
+from cellhouse_agent.commands.limits import Limits
+from cellhouse_agent.commands.maker import abandon, withdrawn
 from cellhouse_agent.commands.report import Ended, ended_command, not_begun
-from cellhouse_agent.commands.spawner import Script, Standard
+from cellhouse_agent.commands.script import Script, Standard
 from cellhouse_agent.commands.streams import Pipes, Streams
 from cellhouse_agent.ending import INTERRUPTED
 from cellhouse_agent.lane_parts import LaneParts
@@ -43,16 +45,19 @@ class CommandRun:
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._record = Record(request, parts.writer)
-        self._outcome = "finished"
-        self.is_interrupted = False
+        self._limits = Limits(request.timeout_ms)
         # While it runs.
         self._command: Command | None = None
         # While it has its grace time.
         self._ending: Command | None = None
-        self._changed = asyncio.Event()
         # The one asked for, or the latest one set.
         self._size = request.command.terminal if request.command else None
         self._terminal: Terminal | None = None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody has interrupted it."""
+        return self._limits.is_interrupted
 
     def resize(self, size: TerminalSize) -> bool:
         """Change the size of its terminal, also before it begins; false if it has none."""
@@ -67,8 +72,7 @@ class CommandRun:
 
     def interrupt(self) -> None:
         """Interrupt it as soon as possible."""
-        self.is_interrupted = True
-        self._changed.set()
+        self._limits.interrupt()
         if self._ending:
             self._ending.interrupt()
 
@@ -81,16 +85,14 @@ class CommandRun:
         """Run it to its last frame. Raises whatever makes the agent unable to tell how it ended."""
         home = self._parts.home
         look = home.begin(self._parts.quiet_kernels()) if home else None
-        deadline = self._loop.time() + self.request.timeout_ms / 1000
+        self._limits.begin()
         try:
             streams = self._streams()
         except OSError as error:
             ended = self._not_begun(error)
         else:
             with closing(streams):
-                ended = await self._run(
-                    order, script._replace(terminal=self._size), streams, deadline
-                )
+                ended = await self._run(order, script._replace(terminal=self._size), streams)
         self._terminal = None
         self._write(ended, await self._files(look))
 
@@ -105,25 +107,31 @@ class CommandRun:
         self._terminal = Terminal(self._take, buffer)
         return self._terminal
 
-    async def _run(
-        self, order: OrderCommand, script: Script, streams: Streams, deadline: float
-    ) -> Ended:
+    async def _run(self, order: OrderCommand, script: Script, streams: Streams) -> Ended:
+        ordering = asyncio.ensure_future(order(script, streams.given))
         try:
-            command = await order(script, streams.given)
+            await self._limits.wait(ordering)
+            command = await withdrawn(ordering)
         except (NotBegun, OSError) as error:
             return self._not_begun(error)
-        return await self._supervise(command, streams, deadline)
+        except asyncio.CancelledError:
+            await abandon(ordering)
+            raise
+        if not command:
+            why = "It was interrupted" if self.is_interrupted else "Its time limit was reached"
+            return self._not_begun(NotBegun(f"{why} before there was a process for it"))
+        return await self._supervise(command, streams)
 
     def _not_begun(self, error: NotBegun | OSError) -> Ended:
         if self.is_interrupted:
-            self._outcome = "interrupted"
+            self._limits.outcome = "interrupted"
         return not_begun(error, time.time() * 1000)
 
     def _take(self, name: str, data: bytes, is_text: bool) -> None:
         keep = self._record.keep_stream if is_text else self._record.keep_bytes
         keep(name, data)
 
-    async def _supervise(self, command: Command, streams: Streams, deadline: float) -> Ended:
+    async def _supervise(self, command: Command, streams: Streams) -> Ended:
         """From its begin until nothing of it is left."""
         self._command = command
         self._parts.trees.execution_begins()
@@ -134,7 +142,7 @@ class CommandRun:
         try:
             self._record.start()
             streams.begin()
-            await self._wait_exited(command, deadline)
+            await self._wait_exited(command)
             is_killed = not command.reaper.has_exited
             finished_at = time.time() * 1000
             was_oom = not is_killed and self._was_out_of_memory(command.exit_code)
@@ -155,34 +163,20 @@ class CommandRun:
     def _was_out_of_memory(self, exit_code: int | None) -> bool:
         """Whether it was killed because memory ran out. Ask once."""
         was_oom = exit_code is not None and self._parts.trees.oom.explains(exit_code)
-        if was_oom and self._outcome == "finished":
-            self._outcome = "out_of_memory"
+        if was_oom and self._limits.outcome == "finished":
+            self._limits.outcome = "out_of_memory"
         return was_oom
 
-    async def _wait_exited(self, command: Command, deadline: float) -> None:
+    async def _wait_exited(self, command: Command) -> None:
         """Return when its own process has ended, or must be killed."""
-        exit_watch = asyncio.create_task(command.reaper.wait_exited())
-        exit_watch.add_done_callback(lambda _task: self._changed.set())
+        exit_watch = asyncio.ensure_future(command.reaper.wait_exited())
         try:
-            await self._wait(deadline, lambda: exit_watch.done() or self.is_interrupted)
-            if exit_watch.done():
-                return
-            self._outcome = "interrupted" if self.is_interrupted else "timeout"
-            self._ending = command
-            command.interrupt()
-            grace = self.request.grace_ms / 1000
-            await self._wait(self._loop.time() + grace, exit_watch.done)
+            if not await self._limits.wait(exit_watch):
+                self._ending = command
+                command.interrupt()
+                await asyncio.wait([exit_watch], timeout=self.request.grace_ms / 1000)
         finally:
             exit_watch.cancel()
-
-    async def _wait(self, until: float, is_over: Callable[[], bool]) -> None:
-        try:
-            async with asyncio.timeout_at(until):
-                while not is_over():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            return
 
     async def _files(self, look: Look | None) -> JsonObject | None:
         """What has changed in the home meanwhile; None if nobody looks."""
@@ -194,7 +188,7 @@ class CommandRun:
     def _write(self, ended: Ended, files: JsonObject | None) -> None:
         """Write the last frames."""
         report: JsonObject = {
-            "outcome": self._outcome,
+            "outcome": self._limits.outcome,
             "state_lost": False,
             "started_at": self._record.started_at,
             "finished_at": max(ended.finished_at, self._record.started_at or 0),

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cellhouse_agent.commands.input_writer import PipeWriter
 from cellhouse_agent.commands.output_pipe import OutputPipe
-from cellhouse_agent.commands.spawner import Standard
+from cellhouse_agent.commands.script import Standard
 from cellhouse_agent.input_buffer import InputBuffer
 
 # Takes the name of an output, bytes, and whether they are text.

@@ -12,7 +12,7 @@ from functools import partial
 
 from cellhouse_agent.commands.input_writer import TerminalWriter
 from cellhouse_agent.commands.output_pipe import OutputReader, Take
-from cellhouse_agent.commands.spawner import Standard
+from cellhouse_agent.commands.script import Standard
 from cellhouse_agent.commands.streams import TakeOutput
 from cellhouse_agent.input_buffer import InputBuffer
 from cellhouse_agent.log import log_event

@@ -1,0 +1,112 @@
+"""Has commands made, each from a process that has waited for its order.
+
+A process is made before there is an order for it, so that a command need not wait for two forks (decision 0045). The
+first is made for the first command: a worker that runs none has no memory for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from cellhouse_agent.commands.command import Command, NotBegun, NotTaken
+from cellhouse_agent.commands.script import Script, Standard
+from cellhouse_agent.commands.spawner import Spawner
+from cellhouse_agent.log import log_event
+from cellhouse_commands.order import Content
+from cellhouse_kernel.early_fork import Forked
+
+# Linux limits the descriptors that are on their way in sockets of one user, and all workers' agents have the same user.
+MAX_ORDERS_UNDER_WAY = 4
+# An order that was not taken is given to another process.
+MAX_ATTEMPTS = 3
+# After an order, before a process is made for the next one: what the command is for has the CPU first.
+PREPARE_PAUSE_SECONDS = 0.01
+
+
+class CommandMaker:
+    """Owns the spawner, and the process that waits."""
+
+    def __init__(self, environment: dict[str, str], first: Forked | None = None) -> None:
+        """All commands have this `environment`. `first` is a spawner that was forked already."""
+        self._environment = environment
+        self._spawner = Spawner(first)
+        self._under_way = asyncio.Semaphore(MAX_ORDERS_UNDER_WAY)
+        self._waiting: asyncio.Task[Command | None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
+
+    async def order(self, script: Script, standard: Standard) -> Command:
+        """Have a command made. Raises NotBegun. See `withdrawn`."""
+        if problem := script.problem():
+            raise NotBegun(problem)
+        content = script.content(self._environment)
+        async with self._under_way:
+            for _ in range(MAX_ATTEMPTS):
+                try:
+                    return await self._attempt(content, standard)
+                except NotTaken as error:
+                    log_event("order_not_taken", reason=str(error))
+            raise NotBegun("No process could be made: whatever makes them has ended")
+
+    async def close(self) -> None:
+        """End the spawner, and the process that waits. The commands run on."""
+        if self._pause:
+            self._pause.cancel()
+        if command := await self._waited():
+            command.close()
+        await self._spawner.close()
+
+    async def _attempt(self, content: Content, standard: Standard) -> Command:
+        """Raises NotBegun and NotTaken."""
+        command = await self._waited() or await self._spawner.make()
+        try:
+            await command.order(content, standard)
+        except BaseException:
+            command.close()
+            raise
+        self._prepare_soon()
+        return command
+
+    async def _waited(self) -> Command | None:
+        """The process that waits, or is being made; None if there is none that lives."""
+        waiting, self._waiting = self._waiting, None
+        command = await waiting if waiting else None
+        if command and command.reaper.has_exited:
+            command.close()
+            return None
+        return command
+
+    def _prepare_soon(self) -> None:
+        """Have a process made for the next order."""
+        if self._pause:
+            self._pause.cancel()
+        loop = asyncio.get_running_loop()
+        self._pause = loop.call_later(PREPARE_PAUSE_SECONDS, self._prepare)
+
+    def _prepare(self) -> None:
+        if not self._waiting:
+            self._waiting = asyncio.create_task(self._make_early())
+
+    async def _make_early(self) -> Command | None:
+        # The next order tries again, and says why there can be none.
+        with suppress(NotBegun):
+            return await self._spawner.make()
+        return None
+
+
+async def withdrawn(order: asyncio.Future[Command]) -> Command | None:
+    """Wait for this order no longer. Returns the command if it has begun; otherwise it never will.
+
+    Raises NotBegun and OSError.
+    """
+    order.cancel()
+    await asyncio.wait([order])
+    return None if order.cancelled() else order.result()
+
+
+async def abandon(order: asyncio.Future[Command]) -> None:
+    """The agent ends: so does what has come of this order."""
+    with suppress(NotBegun, OSError):
+        if command := await withdrawn(order):
+            command.kill()
+            command.close()

@@ -1,0 +1,54 @@
+"""What a command is made of: its code and surroundings, and its descriptors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cellhouse_agent.requests import TerminalSize
+from cellhouse_commands.order import Content
+from cellhouse_kernel.identity import HOME
+
+# Every terminal on a screen of today understands what programs send to this one.
+TERMINAL_TYPE = "xterm-256color"
+SHELL = ("/bin/bash", "-c")
+# Linux accepts no longer argument: MAX_ARG_STRLEN, less the character that ends it.
+MAX_CODE_BYTES = 131_071
+
+
+class Script(NamedTuple):
+    """Code for the shell, the variables that it finds, and the folder that it begins in (None: the home)."""
+
+    code: str
+    variables: dict[str, str]
+    directory: str | None
+    terminal: TerminalSize | None = None
+
+    def problem(self) -> str | None:
+        """Why no program can be given such code."""
+        if len(self.code.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
+            return f"The code is longer than {MAX_CODE_BYTES} bytes"
+        return "The code contains a NUL character" if "\0" in self.code else None
+
+    def content(self, environment: dict[str, str]) -> Content:
+        """The order (order.py). `environment` is that of all commands."""
+        content: Content = {
+            "argv": [*SHELL, self.code],
+            "environment": {**environment, **self.variables},
+            "directory": self.directory or HOME,
+            "terminal": None,
+        }
+        if self.terminal:
+            content["environment"] = {"TERM": TERMINAL_TYPE, **content["environment"]}
+            content["terminal"] = self.terminal._asdict()
+        return content
+
+
+class Standard(NamedTuple):
+    """The descriptors for a command's standard input, output and error, which stay the caller's.
+
+    With a terminal, they are a socket, over which the agent gets the terminal (cellhouse_commands/terminal.py).
+    """
+
+    input: int
+    output: int
+    error: int
