@@ -11,7 +11,7 @@ from cellhouse_agent.lane import MAX_QUEUED_REQUESTS
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.requests import ExecuteRequest, TerminalSize
 
-# As many as the gateway's settings allow. For each the agent holds up to eight descriptors of the 1,024 that it may have.
+# As many as the gateway's settings allow. Each takes up to eight of the 1,024 descriptors that the agent may have.
 MAX_COMMANDS = 64
 
 
