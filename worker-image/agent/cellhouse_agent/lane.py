@@ -8,7 +8,6 @@ turn.py has what is of one execution, and supervision.py decides how it ends.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from cellhouse_agent.ending import INTERRUPTED, NO_KERNEL, Unstarted
 from cellhouse_agent.kept_kernel import KeptKernel
@@ -35,7 +34,8 @@ class Lane:
         self._parts = parts
         self._changed = asyncio.Event()
         self._kept = KeptKernel(parts, self._changed, context_id)
-        self._queue: deque[Queued] = deque()
+        # By the ids of their requests, in order.
+        self._queue: dict[str, Queued] = {}
         self._turn: Turn | None = None
         self._has_left_code = False
         self._is_waiting = False
@@ -71,7 +71,7 @@ class Lane:
 
     def submit(self, request: ExecuteRequest) -> None:
         """Queue a request that was never submitted before."""
-        self._queue.append(Queued(request, self.generation))
+        self._queue[request.msg_id] = Queued(request, self.generation)
         is_idle = self._is_waiting and not self._turn and not self._changed.is_set()
         if is_idle and self._kept.is_ready and not self._is_home_renewing:
             # Begin now, without waiting until `run` gets its turn.
@@ -92,12 +92,8 @@ class Lane:
         if self._turn and self._turn.msg_id == msg_id:
             if is_new:
                 self._turn.interrupt()
-            return
-        for queued in self._queue:
-            if queued.request.msg_id == msg_id:
-                self._queue.remove(queued)
-                self._end_unstarted(queued, INTERRUPTED)
-                return
+        elif queued := self._queue.pop(msg_id, None):
+            self._end_unstarted(queued, INTERRUPTED)
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """Set these in the environment of the kernel, before the next code, and of every kernel after it."""
@@ -135,7 +131,8 @@ class Lane:
         """
         self._kept.keep(kernel)
         # What came before there was a kernel has lost nothing.
-        self._queue = deque(Queued(request, self.generation) for request, _ in self._queue)
+        for msg_id, (request, _) in self._queue.items():
+            self._queue[msg_id] = Queued(request, self.generation)
         while True:
             self._changed.clear()
             if failure := self._failure or (self._turn and self._turn.failure):
@@ -175,7 +172,10 @@ class Lane:
 
     def _begin(self) -> None:
         """Send the first request of the queue to the kernel, which is ready."""
-        self._turn = Turn(self._queue.popleft(), self._kept, self._parts, self._end_turn)
+        self._turn = Turn(self._next(), self._kept, self._parts, self._end_turn)
+
+    def _next(self) -> Queued:
+        return self._queue.pop(next(iter(self._queue)))
 
     def _end_turn(self) -> None:
         """The last frame of the turn was written: let the next one begin."""
@@ -193,4 +193,4 @@ class Lane:
 
     def _empty_queue(self, how: Unstarted) -> None:
         while self._queue:
-            self._end_unstarted(self._queue.popleft(), how)
+            self._end_unstarted(self._next(), how)

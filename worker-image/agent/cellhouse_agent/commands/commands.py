@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from cellhouse_agent.commands.run import CommandRun, OrderCommand
 from cellhouse_agent.commands.script import Script
@@ -21,7 +20,8 @@ class Commands:
     def __init__(self, parts: LaneParts, order: OrderCommand) -> None:
         self._parts = parts
         self._order = order
-        self._queue: deque[CommandRun] = deque()
+        # By the ids of their requests, in order.
+        self._queue: dict[str, CommandRun] = {}
         self._running: dict[str, CommandRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._variables: dict[str, str] = {}
@@ -34,7 +34,7 @@ class Commands:
 
     def submit(self, request: ExecuteRequest) -> None:
         """Run a request that was never submitted before, or queue it."""
-        self._queue.append(CommandRun(request, self._parts))
+        self._queue[request.msg_id] = CommandRun(request, self._parts)
         self._fill_places()
 
     def refuse(self, request: ExecuteRequest) -> None:
@@ -46,17 +46,12 @@ class Commands:
         if running := self._running.get(msg_id):
             if is_new:
                 running.interrupt()
-            return
-        for queued in self._queue:
-            if queued.request.msg_id == msg_id:
-                self._queue.remove(queued)
-                queued.end_unstarted()
-                return
+        elif queued := self._queue.pop(msg_id, None):
+            queued.end_unstarted()
 
     def resize(self, msg_id: str, size: TerminalSize) -> bool:
         """Change the size of a command's terminal; false if there is none."""
-        queued = {run.request.msg_id: run for run in self._queue}
-        run = self._running.get(msg_id) or queued.get(msg_id)
+        run = self._running.get(msg_id) or self._queue.get(msg_id)
         return run is not None and run.resize(size)
 
     def set_variables(self, variables: dict[str, str]) -> None:
@@ -73,8 +68,8 @@ class Commands:
 
     def _fill_places(self) -> None:
         while self._queue and len(self._running) < MAX_COMMANDS:
-            run = self._queue.popleft()
-            self._running[run.request.msg_id] = run
+            msg_id = next(iter(self._queue))
+            run = self._running[msg_id] = self._queue.pop(msg_id)
             task = asyncio.create_task(self._run(run))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
