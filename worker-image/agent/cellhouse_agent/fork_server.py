@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cellhouse_agent.control import receive
 from cellhouse_agent.execute import execute
 from cellhouse_agent.kernel_pipes import KernelPipes
 from cellhouse_agent.kernel_process import KernelProcess
@@ -26,7 +27,6 @@ COMMAND = ["/usr/bin/python3", "-I", "-m", "cellhouse_kernel.fork_server"]
 # A fork takes milliseconds, or a tenth of a second under gVisor. A fork server that is silent for this long is stuck,
 # even on the busiest machine.
 FORK_TIMEOUT_SECONDS = 5.0
-MAX_PACKET_BYTES = 4_096
 
 
 class ForkFailed(Exception):
@@ -141,15 +141,11 @@ class ForkServer:
         """Take one packet; true if there was one."""
         if self._control.fileno() < 0:
             return False
-        try:
-            packet = self._control.recv(MAX_PACKET_BYTES)
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            packet = b""
-        if not packet:
+        packet = receive(self._control)
+        if packet == b"":
             self._loop.remove_reader(self._control.fileno())
             self._fail_all("the fork server has hung up")
+        if not packet:
             return False
         self._handle(json.loads(packet))
         return True

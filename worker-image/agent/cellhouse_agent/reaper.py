@@ -15,10 +15,9 @@ import os
 import socket
 from typing import Any, NamedTuple
 
+from cellhouse_agent.control import receive
 from cellhouse_agent.process_table import start_of
 from cellhouse_agent.process_tree import end_processes, kill_tree, look_below
-
-MAX_PACKET_BYTES = 4_096
 
 
 class NoChild(Exception):
@@ -114,14 +113,10 @@ class Reaper:
         """Take one packet; true if there was one."""
         if self._control.fileno() < 0:
             return False
-        try:
-            packet = self._control.recv(MAX_PACKET_BYTES)
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            packet = b""
-        if not packet:
+        packet = receive(self._control)
+        if packet == b"":
             self._lose()
+        if not packet:
             return False
         for what, fields in json.loads(packet).items():
             self._handle(what, fields)
