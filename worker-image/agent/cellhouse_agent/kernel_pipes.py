@@ -6,12 +6,12 @@ import asyncio
 import json
 import os
 import socket
-from contextlib import suppress
 
 from cellhouse_agent.kernel_link import new_link
 from cellhouse_agent.kernel_process import KernelProcess
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.reaper import NoChild, Reaper
+from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 from cellhouse_agent.wire import JsonObject
 
 # A reaper makes its kernel within milliseconds, or within a tenth of a second if it is executed for it. While thirty
@@ -36,10 +36,7 @@ class KernelPipes:
         # Last: if one of these cannot be made, the sockets close by themselves, and a pipe would not.
         self._output, self.kernel_output = os.pipe2(os.O_CLOEXEC)
         self._is_over = False
-        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout, and only to write.
-        # gVisor cannot change the mode of a pipe: there user code can use only the descriptor.
-        with suppress(PermissionError):
-            os.fchmod(self.kernel_output, 0o222)
+        open_to_user(self.kernel_output, TO_WRITE)
 
     async def begin(self, reaper_pid: int, connection: JsonObject | None) -> KernelProcess:
         """Once the reaper has made the kernel, let it begin: on its link, or on this Jupyter connection.

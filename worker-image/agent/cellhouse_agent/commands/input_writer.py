@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 
 from cellhouse_agent.input_buffer import InputBuffer
+from cellhouse_agent.user_pipes import TO_READ, open_to_user
 
 # Written at a time: what a pipe holds, if nobody has changed that.
 WRITE_BYTES = 65_536
@@ -74,9 +74,7 @@ class PipeWriter(InputWriter):
         self.reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(writing, False)
         super().__init__(writing, buffer)
-        # As an output pipe (output_pipe.py): so that the code can open /dev/stdin.
-        with suppress(PermissionError):
-            os.fchmod(self.reading, 0o444)
+        open_to_user(self.reading, TO_READ)
 
     def begin(self) -> None:
         """The command has its end: close it here, and write."""

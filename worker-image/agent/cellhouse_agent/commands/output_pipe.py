@@ -6,7 +6,8 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable
-from contextlib import suppress
+
+from cellhouse_agent.user_pipes import TO_WRITE, open_to_user
 
 # Read at a time. Then other work of the agent gets its turn.
 READ_BYTES = 65_536
@@ -92,10 +93,7 @@ class OutputPipe(OutputReader):
         """Raises OSError."""
         reading, self._writing = os.pipe2(os.O_CLOEXEC)
         super().__init__(reading, take)
-        # The pipe belongs to the agent's user, but user code must be able to open /dev/stdout, and only to write.
-        # gVisor cannot change the mode of a pipe: there user code can use only the descriptor.
-        with suppress(PermissionError):
-            os.fchmod(self._writing, 0o222)
+        open_to_user(self._writing, TO_WRITE)
 
     @property
     def writing(self) -> int:
