@@ -11,12 +11,13 @@ States: blind --renewed--> seeing --look--> seeing. Whatever goes wrong makes it
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
-from cellhouse_agent.files.helper import FileRefused, FilesHelper, close_descriptor
+from cellhouse_agent.files.helper import FileRefused, FilesHelper
+from cellhouse_agent.home_signs import HomeSigns
 from cellhouse_agent.look import Look
 from cellhouse_agent.other_code import OtherCode
 from cellhouse_agent.wire import JsonObject
-from cellhouse_files.inotify import queued_bytes
 
 # A look takes some milliseconds. On a machine that is too busy for it, the code's end does not wait for ever.
 LOOK_TIMEOUT_SECONDS = 1.0
@@ -35,8 +36,7 @@ class HomeWatch:
         self._open: set[Look] = set()
         # Why there is no last look; None if there is one.
         self._blind: str | None = "helper_away"
-        # Readable if something may have changed since the last look. None if nobody can tell.
-        self._signal: int | None = None
+        self._signs = HomeSigns()
         # How many looks have begun.
         self._looks = 0
         # How much the API had changed at the last look. If it is more, the helper has taken signs from the queue.
@@ -50,7 +50,7 @@ class HomeWatch:
         self._has_lost = False
         # A fresh helper has seen nothing yet.
         helper.on_ready = self.renew
-        helper.on_ended = self._set_away
+        helper.on_ended = partial(self._set_blind, "helper_away")
 
     @property
     def is_renewing(self) -> bool:
@@ -67,7 +67,7 @@ class HomeWatch:
         # Whoever changed something since the last look may go on.
         is_shared = (
             bool(self._open)
-            or (self._blind is None and self._has_signs())
+            or (self._blind is None and self._signs.any())
             or self._helper.is_changing
             or self._other_code.runs_beside(kernels)
         )
@@ -84,7 +84,7 @@ class HomeWatch:
             self._renew_if_useful()
             return look.report()
         must_look = self._helper.changes != self._looked_at_api_change
-        if self._signal is None or must_look or self._question.locked() or self._has_signs():
+        if not self._signs.are_seen or must_look or self._question.locked() or self._signs.any():
             return None
         self._open.discard(look)
         return look.report()
@@ -131,7 +131,7 @@ class HomeWatch:
         if self._renewal:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
-        self._set_signal(None)
+        self._signs.set(None)
 
     def _share(self) -> None:
         """Somebody else may change something from now on."""
@@ -142,9 +142,6 @@ class HomeWatch:
         self._blind = reason
         for look in self._open:
             look.lose(reason)
-
-    def _set_away(self) -> None:
-        self._set_blind("helper_away")
 
     async def _tell_changes(self) -> None:
         """Tell every open Look what has changed since the last one. Never raises."""
@@ -159,7 +156,7 @@ class HomeWatch:
             return
         fields = answer.fields
         if not fields["is_watched"]:
-            self._set_signal(None)
+            self._signs.set(None)
         for look in self._open:
             look.add(fields["changes"], fields["reason"])
         if not fields["is_known"]:
@@ -185,7 +182,7 @@ class HomeWatch:
             self._looked_at_api_change = self._helper.changes
             async with asyncio.timeout(LOOK_TIMEOUT_SECONDS):
                 answer = await self._helper.ask("renew_look", {})
-            self._set_signal(answer.descriptor)
+            self._signs.set(answer.descriptor)
             self._blind = answer.fields["reason"]
         except (FileRefused, TimeoutError):
             self._blind = "helper_away"
@@ -194,16 +191,9 @@ class HomeWatch:
         """Something has changed since there were too many entries, so there may be fewer now."""
         is_due = self._loop.time() >= self._renewed_at + RENEW_PAUSE_SECONDS
         # If it sees again, it has since the middle of the execution.
-        if self._blind is None or (is_due and (self._signal is None or self._has_signs())):
+        if self._blind is None or (is_due and (not self._signs.are_seen or self._signs.any())):
             self.renew()
-
-    def _has_signs(self) -> bool:
-        return self._signal is not None and queued_bytes(self._signal) > 0
 
     def _has_api_changed(self, look: Look) -> bool:
         """Whether the API changed something while the execution ran."""
         return self._helper.changes != look.began_at or self._helper.is_changing
-
-    def _set_signal(self, descriptor: int | None) -> None:
-        close_descriptor(self._signal)
-        self._signal = descriptor

@@ -1,0 +1,27 @@
+"""Signs of changes in the home: the helper's inotify, which the agent can look at without taking anything from it."""
+
+from __future__ import annotations
+
+from cellhouse_agent.files.helper import close_descriptor
+from cellhouse_files.inotify import queued_bytes
+
+
+class HomeSigns:
+    """Until the first `set`, and after one of None, nobody can tell whether something may have changed."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    @property
+    def are_seen(self) -> bool:
+        """Whether there would be one if something had changed."""
+        return self._descriptor is not None
+
+    def any(self) -> bool:
+        """Whether something may have changed since the last look."""
+        return self._descriptor is not None and queued_bytes(self._descriptor) > 0
+
+    def set(self, descriptor: int | None) -> None:
+        """Look at this from now on, and close it when it is replaced."""
+        close_descriptor(self._descriptor)
+        self._descriptor = descriptor
