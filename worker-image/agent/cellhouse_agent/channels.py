@@ -16,7 +16,8 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from cellhouse_agent.errors import refusal_of
 from cellhouse_agent.executor import QueueFull
 from cellhouse_agent.log import log_event
-from cellhouse_agent.requests import MAX_EPOCH, Ack, parse_frame, whole_number
+from cellhouse_agent.parse_frame import Ack, parse_frame
+from cellhouse_agent.requests import MAX_EPOCH, whole_number
 from cellhouse_agent.services import Services
 from cellhouse_agent.wire import MalformedMessage
 

@@ -7,15 +7,8 @@ import json
 import unittest
 from typing import Any
 
-from cellhouse_agent.requests import (
-    Ack,
-    Command,
-    Context,
-    ExecuteRequest,
-    Surroundings,
-    TerminalSize,
-    parse_frame,
-)
+from cellhouse_agent.parse_frame import Ack, parse_frame
+from cellhouse_agent.requests import Command, Context, ExecuteRequest, Surroundings, TerminalSize
 from cellhouse_agent.wire import MalformedMessage
 
 EXECUTE: dict[str, Any] = {
