@@ -8,20 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from cellhouse_agent.code_message import code_content, code_metadata
 from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
 from cellhouse_agent.requests import Surroundings
-from cellhouse_agent.user_processes import end_strays, kill_strays
 from cellhouse_agent.variables import variables_content
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # A kernel that is not forked takes about a second on an idle machine. Thirty that start together on two cores take far
 # longer.
 START_TIMEOUT_SECONDS = 60.0
-# A kernel that is ending closes its link first. A kernel that still runs this long after that has only lost its link.
-EXIT_AFTER_LINK_SECONDS = 0.05
 # A start may fail when memory is short for a moment. More tries would not help.
 MAX_START_ATTEMPTS = 3
 
@@ -49,8 +47,6 @@ class Kernel:
         self._link: KernelLink | None = None
         self._variables: dict[str, str] = {}
         self.generation = 0
-        # The kernel's process closed its link, or became another program, and was killed for it.
-        self.has_lost_link = False
         self.is_ready = False
         self._exited = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -59,6 +55,11 @@ class Kernel:
     def has_exited(self) -> bool:
         """Whether the process of the current kernel has ended."""
         return self._exited.is_set()
+
+    @property
+    def has_lost_link(self) -> bool:
+        """Whether the current kernel closed its link, or became another program, and was killed for it."""
+        return self._process is not None and self._process.has_lost_link
 
     @property
     def exit_code(self) -> int | None:
@@ -110,12 +111,8 @@ class Kernel:
         self._process = process
         self._exited = asyncio.Event()
         self._watch = asyncio.create_task(self._watch_exit(process, self._exited))
-        self.has_lost_link = False
         link = KernelLink(
-            process.link,
-            self._max_message_bytes,
-            self._on_message,
-            lambda: self._watch_deaf(process),
+            process.link, self._max_message_bytes, self._on_message, process.end_if_deaf
         )
         self._link = link
         self._send_variables()
@@ -123,10 +120,9 @@ class Kernel:
             link.send("", "directory_request", {"path": self._working_directory})
         probe = asyncio.create_task(link.probe())
         try:
+            first = asyncio.FIRST_COMPLETED
             await asyncio.wait(
-                [probe, self._watch],
-                timeout=START_TIMEOUT_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
+                [probe, self._watch], timeout=START_TIMEOUT_SECONDS, return_when=first
             )
         finally:
             probe.cancel()
@@ -136,15 +132,6 @@ class Kernel:
         if not process.has_exited:
             return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
         return f"it ended with {process.exit_code}: {process.output_tail}"
-
-    def _watch_deaf(self, process: KernelProcess) -> None:
-        """The link has ended. If the process is not ending too, kill it soon: nothing can be asked of it any more."""
-        asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._end_deaf, process)
-
-    def _end_deaf(self, process: KernelProcess) -> None:
-        if process.is_running:
-            self.has_lost_link = True
-            process.kill()
 
     async def _watch_exit(self, process: KernelProcess, exited: asyncio.Event) -> None:
         await process.wait()
@@ -158,10 +145,7 @@ class Kernel:
         """
         self.is_ready = False
         if self._process:
-            reaper = self._process.reaper
-            reaper.kill_tree()
-            if reaper.is_lost:
-                kill_strays(reaper.pid, reaper.start)
+            self._process.kill_tree()
         if self._link:
             self._link.drain_rest()
             if self._link.malformed_messages:
@@ -173,12 +157,7 @@ class Kernel:
         """End the kernel and all that it started. Raises UnkillableProcesses."""
         self.halt()
         if self._process:
-            reaper = self._process.reaper
-            await reaper.end_tree()
-            if reaper.is_lost:
-                log_event("reaper_lost")
-                await end_strays(reaper.pid, reaper.start)
-            self._process.close()
+            await self._process.end_tree()
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """Set these in the kernel's environment before the next code, and in that of every kernel after this one."""
@@ -201,18 +180,8 @@ class Kernel:
         may_ask: bool = False,
     ) -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
-        content: JsonObject = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": may_ask,
-            "stop_on_error": False,
-        }
-        metadata: JsonObject = {"end_key": end_key}
-        if surroundings:
-            metadata["surroundings"] = surroundings.for_kernel()
         if self._link:
+            content, metadata = code_content(code, may_ask), code_metadata(end_key, surroundings)
             self._link.send(msg_id, "execute_request", content, metadata)
 
     def answer(self, msg_id: str, content: JsonObject) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 from typing import NamedTuple
 
+from cellhouse_agent.log import log_event
 from cellhouse_agent.output_tail import OutputTail
 from cellhouse_agent.process_signals import send_signal
 from cellhouse_agent.process_table import (
@@ -21,6 +22,7 @@ from cellhouse_agent.process_table import (
     wants_cpu,
 )
 from cellhouse_agent.reaper import Reaper
+from cellhouse_agent.user_processes import end_strays, kill_strays
 
 
 class CpuUse(NamedTuple):
@@ -32,6 +34,8 @@ class CpuUse(NamedTuple):
     wants_cpu: bool
 
 
+# A kernel that is ending closes its link first. A kernel that still runs this long after that has only lost its link.
+EXIT_AFTER_LINK_SECONDS = 0.05
 NO_CPU_USE = CpuUse(0.0, False)
 
 
@@ -46,6 +50,8 @@ class KernelProcess:
         self._start = start_of(pid)
         self._output = output
         self._task: asyncio.Task[int] | None = None
+        # It closed its link, or became another program, and was killed for it.
+        self.has_lost_link = False
 
     @property
     def has_exited(self) -> bool:
@@ -110,6 +116,29 @@ class KernelProcess:
         """Send SIGKILL to the process itself. `reaper` ends what it started, too."""
         if not self.has_exited and self._start is not None:
             send_signal(self.pid, self._start, signal.SIGKILL)
+
+    def end_if_deaf(self) -> None:
+        """Its link has ended. If it is not ending too, kill it soon: nothing can be asked of it any more."""
+        asyncio.get_running_loop().call_later(EXIT_AFTER_LINK_SECONDS, self._kill_deaf)
+
+    def _kill_deaf(self) -> None:
+        if self.is_running:
+            self.has_lost_link = True
+            self.kill()
+
+    def kill_tree(self) -> None:
+        """Kill it and all that it started, now."""
+        self.reaper.kill_tree()
+        if self.reaper.is_lost:
+            kill_strays(self.reaper.pid, self.reaper.start)
+
+    async def end_tree(self) -> None:
+        """End it and all that it started, and stop reading its output. Raises UnkillableProcesses."""
+        await self.reaper.end_tree()
+        if self.reaper.is_lost:
+            log_event("reaper_lost")
+            await end_strays(self.reaper.pid, self.reaper.start)
+        self.close()
 
     def close(self) -> None:
         """Stop reading its output, and listening to its reaper. Call this after the process has ended."""

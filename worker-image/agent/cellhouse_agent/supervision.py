@@ -41,7 +41,6 @@ SILENCE_SECONDS = 0.1
 # short, gets this much longer before it counts as stuck. This is less than the 0.2 s by which an execution may outlast
 # its limits (docs/kernel.md, "Time").
 TAKE_UP_SECONDS = 0.15
-
 # The share of the grace time after which code that still runs is interrupted again: a bare `except` in a loop or a
 # `__del__` may have swallowed the first SIGINT. Until then the code is left alone, since it may be cleaning up.
 INTERRUPT_AGAIN_SHARE = 0.5

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from cellhouse_agent.kernel import EXIT_AFTER_LINK_SECONDS
+from cellhouse_agent.kernel_process import EXIT_AFTER_LINK_SECONDS
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_kernel.identity import KERNEL_NICENESS, KERNEL_OOM_SCORE, KERNEL_UID
 from tests.with_kernels import (
