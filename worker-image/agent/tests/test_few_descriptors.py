@@ -39,6 +39,15 @@ def open_descriptors() -> list[int]:
     return [each for each in found if os.path.exists(f"/proc/self/fd/{each}")]
 
 
+async def settled() -> int:
+    """How many there are, once that stays the same: after each command, a process is made for the next one."""
+    seen = -1
+    while seen != (now := len(open_descriptors())):
+        seen = now
+        await asyncio.sleep(0.3)
+    return now
+
+
 @contextmanager
 def room_for(count: int) -> Iterator[None]:
     """Let this process open so many descriptors more."""
@@ -58,7 +67,7 @@ class FewForCommands(WithCommands):
 
     async def test_a_command_with_a_terminal_begins_or_ends(self) -> None:
         await self.output("first", "echo")
-        before = len(open_descriptors())
+        before = await settled()
         ends = set()
         for room in range(1, 12):
             name = f"room for {room}"
@@ -70,7 +79,7 @@ class FewForCommands(WithCommands):
             report = await self.report(name)
             ends.add(report["ename"] or report["signal"])
         self.assertEqual({"CommandNotStarted", "SIGINT"}, ends)
-        self.assertEqual(len(open_descriptors()), before)
+        self.assertEqual(await settled(), before)
 
     async def test_a_terminal_that_cannot_be_taken_is_hung_up(self) -> None:
         is_hung_up = []
@@ -102,7 +111,7 @@ class FewForCommands(WithCommands):
 
     async def test_as_many_as_the_settings_allow_leave_enough_for_all_else(self) -> None:
         await self.output("first", "echo")
-        before = len(open_descriptors())
+        before = await settled()
         names = [str(number) for number in range(MAX_COMMANDS)]
         for name in names:
             self.executor.submit(command(name, "echo on; read line", found=TERMINAL))
@@ -117,7 +126,7 @@ class FewForCommands(WithCommands):
             self.executor.interrupt(name)
         for name in names:
             self.assertEqual((await self.report(name))["outcome"], "interrupted")
-        self.assertEqual(len(open_descriptors()), before)
+        self.assertEqual(await settled(), before)
 
 
 class FewForKernels(WithKernels):
