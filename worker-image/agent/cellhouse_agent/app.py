@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from cellhouse_agent.commands.maker import CommandMaker
 from cellhouse_agent.config import SOCKET_PATH, Config, ConfigError, read_config
-from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
@@ -23,6 +23,7 @@ from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.kernel import Kernel, KernelStartError
 from cellhouse_agent.launcher import KernelLauncher, kernel_environment
 from cellhouse_agent.log import log_event, take_library_logs
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.process_tree import UnkillableProcesses
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.services import Services

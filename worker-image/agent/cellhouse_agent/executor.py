@@ -6,14 +6,10 @@ What is about the worker's default kernel (`run`, `on_message`, `state`, `genera
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import NamedTuple
 
-from cellhouse_agent.commands.command import Command, NotBegun
 from cellhouse_agent.commands.commands import Commands
-from cellhouse_agent.commands.run import OrderCommand
-from cellhouse_agent.commands.script import Script, Standard
-from cellhouse_agent.contexts import Contexts, MakeKernel, TooManyContexts
+from cellhouse_agent.contexts import Contexts, TooManyContexts
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.inputs import Inputs
@@ -21,6 +17,7 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.lane import Lane
 from cellhouse_agent.lane_parts import LaneParts
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
@@ -45,23 +42,6 @@ class Interrupted(NamedTuple):
     interrupted: bool
     # The request had arrived before. If not, it will not run when it arrives.
     known: bool
-
-
-def no_kernel(_on_message: Callable[[str, KernelMessage], None], _directory: str | None) -> Kernel:
-    """Of a worker without contexts."""
-    raise TooManyContexts
-
-
-async def no_command(_script: Script, _standard: Standard) -> Command:
-    """Of a worker without commands."""
-    raise NotBegun("This worker runs no commands")
-
-
-class Makers(NamedTuple):
-    """What makes the kernels of contexts, and the commands."""
-
-    kernel: MakeKernel = no_kernel
-    command: OrderCommand = no_command
 
 
 class Executor:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.input_buffer import MAX_UNREAD_BYTES
 from cellhouse_agent.inputs import Taken
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context
 from cellhouse_agent.usage import find_usage

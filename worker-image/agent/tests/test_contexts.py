@@ -10,13 +10,14 @@ from typing import Any
 from unittest import mock
 
 from cellhouse_agent import contexts
-from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.executor import Executor
 from cellhouse_agent.files.helper import FilesHelper
 from cellhouse_agent.fork_server import FORK_TIMEOUT_SECONDS
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.gateway_gate import GatewayGate
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context, ExecuteRequest
 from cellhouse_agent.server import serve

@@ -5,10 +5,11 @@ import base64
 from typing import Any
 
 from cellhouse_agent.commands.maker import CommandMaker
-from cellhouse_agent.executor import Executor, Makers
+from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.home_watch import HomeWatch
 from cellhouse_agent.launcher import kernel_environment
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Command, ExecuteRequest
 from cellhouse_agent.usage import find_usage

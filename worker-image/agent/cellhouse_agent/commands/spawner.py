@@ -10,6 +10,7 @@ import socket
 from contextlib import ExitStack
 
 from cellhouse_agent.commands.command import Command, NotBegun, NotTaken
+from cellhouse_agent.control import receive
 from cellhouse_agent.log import log_event
 from cellhouse_agent.upkeep import keep_process
 from cellhouse_commands.order import PACKET
@@ -20,8 +21,6 @@ MODULE = "cellhouse_commands"
 READY_TIMEOUT_SECONDS = 10.0
 # Making one takes milliseconds. A spawner that is silent for this long is stuck, even on the busiest machine.
 MADE_TIMEOUT_SECONDS = 30.0
-# It has nothing to say.
-MAX_PACKET_BYTES = 16
 
 
 class Spawner:
@@ -108,10 +107,6 @@ class Spawner:
         self._has_ended.set()
 
     def _receive(self, control: socket.socket) -> None:
-        try:
-            control.recv(MAX_PACKET_BYTES)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            pass
-        self._forget()
+        # It has nothing to say. So whatever comes, it is of no more use.
+        if receive(control) is not None:
+            self._forget()
