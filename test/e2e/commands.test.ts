@@ -1,6 +1,6 @@
 /** Shell commands with real workers: what they share with cells, how they end, and that every gateway takes them over. */
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { asRoot } from '../../testkit/asRoot.ts';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import {
@@ -14,26 +14,12 @@ import {
   runCommand,
   submit,
 } from '../../testkit/interpreter.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { gateway, gateways, installation, user } from '../support/twoRealGateways.ts';
 
 const BASH = { language: 'BASH' };
 const LONG = { timeoutMs: 120_000 };
 const MAX_COMMANDS = 16;
 const BINARY_BYTES = 100_000;
-
-let installation: TestInstallation;
-let gateways: readonly [TestGateway, TestGateway];
-let gateway: TestGateway;
-let user: string;
-beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
-  gateways = [await installation.start(), await installation.start()];
-  [gateway] = gateways;
-});
-afterAll(() => installation.destroy());
-beforeEach(({ task }) => {
-  user = task.name.slice(0, 100);
-});
 
 const run = (code: string, options = {}) => runCommand(gateway, user, code, options);
 

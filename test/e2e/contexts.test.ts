@@ -1,7 +1,6 @@
 /** Several kernels in a session, with real workers: what they share, and what one never does to another. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { TestGateway } from '../../testkit/gateway.ts';
+import { describe, expect, it } from 'vitest';
 import {
   contextsOf,
   createContext,
@@ -15,25 +14,11 @@ import {
   submit,
 } from '../../testkit/interpreter.ts';
 import { type Counter, contextLoad } from '../support/contextLoad.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { gateway, gateways, user } from '../support/twoRealGateways.ts';
 
 const LONG = { timeoutMs: 120_000 };
 /** The commands of each session, beside its contexts. */
 const COMMANDS = [0, 1, 2, 3];
-
-let installation: TestInstallation;
-let gateways: readonly [TestGateway, TestGateway];
-let gateway: TestGateway;
-let user: string;
-beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
-  gateways = [await installation.start(), await installation.start()];
-  [gateway] = gateways;
-});
-afterAll(() => installation.destroy());
-beforeEach(({ task }) => {
-  user = task.name.slice(0, 100);
-});
 
 const run = (code: string, contextId: string | null = null, options = {}) =>
   execute(gateway, user, code, { contextId, ...options });

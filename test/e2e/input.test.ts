@@ -1,9 +1,9 @@
 /** Input and terminals with real workers: what code reads, through the death of gateways, and that no password stays. */
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TestGateway } from '../../testkit/gateway.ts';
 import { execute, runCommand, submit } from '../../testkit/interpreter.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { gateway, gateways, installation, other, user } from '../support/twoRealGateways.ts';
 
 const SECRET = 'hunter-two-and-a-half';
 const BASH = { language: 'BASH' };
@@ -15,20 +15,6 @@ const LARGE_BYTES = 10 * 1024 * 1024;
 const LINES = 120;
 /** After how many lines the gateway that holds the worker is killed. */
 const DEATH_EVERY = 40;
-
-let installation: TestInstallation;
-let gateways: readonly [TestGateway, TestGateway];
-let [gateway, other]: TestGateway[] = [];
-let user: string;
-beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
-  gateways = [await installation.start(), await installation.start()];
-  [gateway, other] = gateways;
-});
-afterAll(() => installation.destroy());
-beforeEach(({ task }) => {
-  user = task.name.slice(0, 100);
-});
 
 interface Sent {
   readonly offset?: number;
@@ -126,7 +112,7 @@ describe('a cell', () => {
     const asks = await submit(gateway as TestGateway, user, 'input()', INPUT);
     await followed(gateway, asks.id).until(isAsking);
     const interrupt = `mutation ($id: ID!) { interrupt(executionId: $id) { status } }`;
-    expect((await other?.graphql(interrupt, { id: asks.id }))?.data).toEqual({
+    expect((await other.graphql(interrupt, { id: asks.id }))?.data).toEqual({
       interrupt: { status: 'INTERRUPTED' },
     });
     await expect(send(gateway, asks.id, { text: 'late\n' })).rejects.toThrow('INPUT_CLOSED');

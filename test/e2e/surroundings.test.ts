@@ -1,7 +1,6 @@
 /** Environment variables and folder of one execution, with real workers and two gateways. */
 import Docker from 'dockerode';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { TestGateway } from '../../testkit/gateway.ts';
+import { expect, it } from 'vitest';
 import {
   containerOf,
   createContext,
@@ -11,7 +10,7 @@ import {
   runCommand,
   submit,
 } from '../../testkit/interpreter.ts';
-import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { gateway, gateways, installation, user } from '../support/twoRealGateways.ts';
 
 /** Every text that Linux takes is a value. */
 const TRICKY = '\u0001 "\\\' \n\t $HOME `id` %s {} 漢 \u2028 \ud83d\ude00';
@@ -19,20 +18,6 @@ const SECRET = 'never-told-anywhere';
 const LONG = { timeoutMs: 120_000 };
 const LOOK = "import os; print([os.environ.get(n) for n in ('A', 'B')], os.getcwd())";
 const DEFAULT_LOOK = '[None, None] /home/user\n';
-
-let installation: TestInstallation;
-let gateways: readonly [TestGateway, TestGateway];
-let gateway: TestGateway;
-let user: string;
-beforeAll(async () => {
-  installation = await createInstallation({ MIN_IDLE_WORKERS: '1' });
-  gateways = [await installation.start(), await installation.start()];
-  [gateway] = gateways;
-});
-afterAll(() => installation.destroy());
-beforeEach(({ task }) => {
-  user = task.name.slice(0, 100);
-});
 
 const given = (values: Readonly<Record<string, string>>) =>
   Object.entries(values).map(([name, value]) => ({ name, value }));

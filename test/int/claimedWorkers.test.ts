@@ -1,48 +1,25 @@
 /** What idle workers must be able to do, and how long others wait for their answer. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
+import { afterEach, describe, expect, it } from 'vitest';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 /** Far below the 5 s that a call to an agent may take, and far above what the calls take here. */
 const SOON_MS = 3_000;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-claims-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({
-    database: await db.open(),
-    runtime: workers.runtime,
-    socketDir,
-    settings: { MIN_IDLE_WORKERS: '3' },
-  });
+const { db, workers, start, userUuid } = await useServiceGateways({ MIN_IDLE_WORKERS: '3' });
 /** The first one makes the idle workers, and holds them. */
 const maker = await start();
 const other = await start();
-let user = 0;
-beforeEach(() => {
-  user += 1;
-});
 afterEach(() => {
   workers.frozen.length = 0;
   workers.isFormer = false;
 });
-afterAll(async () => {
-  for (const gateway of [maker, other]) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
 const command = (name: string, { service } = other) =>
-  service.execute(PRINCIPAL, { userUuid: `${name}-${user}`, code: 'true', language: 'BASH' });
+  service.execute(PRINCIPAL, { userUuid: `${name}-${userUuid()}`, code: 'true', language: 'BASH' });
 const cell = (name: string, { service } = other) =>
-  service.execute(PRINCIPAL, { userUuid: `${name}-${user}`, code: '1' });
+  service.execute(PRINCIPAL, { userUuid: `${name}-${userUuid()}`, code: '1' });
 const idle = async () => (await db.queries.workersInStates(maker.pool.id, ['IDLE'])).map(idOf);
 const idOf = ({ id }: { readonly id: string }) => id;
 
@@ -79,14 +56,12 @@ describe('a worker is claimed for what it can do', () => {
       message: expect.stringContaining('WORKER_IMAGE names an image of an earlier release'),
     };
     for (const gateway of [maker, other]) {
-      const userUuid = `dan-${user}`;
+      const user = { userUuid: `dan-${userUuid()}` };
       const environmentVariables = [{ name: 'A', value: '1' }];
       await expect(command('ann', gateway)).rejects.toMatchObject(refused);
-      await expect(gateway.service.createContext(PRINCIPAL, { userUuid })).rejects.toMatchObject(
-        refused,
-      );
+      await expect(gateway.service.createContext(PRINCIPAL, user)).rejects.toMatchObject(refused);
       await expect(
-        gateway.service.openSession(PRINCIPAL, { userUuid, environmentVariables }),
+        gateway.service.openSession(PRINCIPAL, { ...user, environmentVariables }),
       ).rejects.toMatchObject(refused);
     }
     expect(await idle()).toEqual(expect.arrayContaining(before));

@@ -1,43 +1,22 @@
 /** Commands as callers of the service see them, at two gateways. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const MAX_COMMANDS = 3;
 const MAX_QUEUED = 2;
 const DAY_MS = 86_400_000;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-commands-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({
-    database: await db.open(),
-    runtime: workers.runtime,
-    socketDir,
-    settings: { MAX_COMMANDS: String(MAX_COMMANDS), MAX_QUEUED_EXECUTIONS: String(MAX_QUEUED) },
-  });
+const { db, workers, start, userUuid } = await useServiceGateways({
+  MAX_COMMANDS: String(MAX_COMMANDS),
+  MAX_QUEUED_EXECUTIONS: String(MAX_QUEUED),
+});
 const gateways = [await start(), await start()] as const;
 const [{ service: one }, { service: other }] = gateways;
-let user = 0;
-beforeEach(() => {
-  user += 1;
-});
-afterAll(async () => {
-  workers.letGo();
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
-const userUuid = () => `user-${user}`;
 const command = (code: string, more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
   userUuid: userUuid(),
   code,

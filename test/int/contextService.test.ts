@@ -1,43 +1,24 @@
 /** Contexts as callers of the service see them, at two gateways. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { CARRY_OUT_LIMIT_MS } from '../../src/service/untilCarriedOut.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const MAX_CONTEXTS = 4;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-contexts-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({
-    database: await db.open(),
-    runtime: workers.runtime,
-    socketDir,
-    settings: { MAX_CONTEXTS: String(MAX_CONTEXTS), MAX_QUEUED_EXECUTIONS: '2' },
-  });
+const { db, workers, start, userUuid } = await useServiceGateways({
+  MAX_CONTEXTS: String(MAX_CONTEXTS),
+  MAX_QUEUED_EXECUTIONS: '2',
+});
 const gateways = [await start(), await start()] as const;
 const [{ service: one }, { service: other }] = gateways;
-let user = 0;
 beforeEach(() => {
-  user += 1;
   workers.hasNoKernels = false;
 });
-afterAll(async () => {
-  workers.letGo();
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
-const userUuid = () => `user-${user}`;
 const create = (more: { name?: string; workingDirectory?: string } = {}, service = one) =>
   service.createContext(PRINCIPAL, { userUuid: userUuid(), ...more });
 const run = (contextId?: string, code = '1', service = one) =>
@@ -76,16 +57,10 @@ describe('createContext', () => {
   });
 
   it('makes as many as may be open, if they are asked for at the same time', async () => {
-    const gateway = await startServingGateway({
-      database: await db.open(),
-      runtime: workers.runtime,
-      socketDir,
-      settings: { MAX_CONTEXTS: '32' },
-    });
+    const gateway = await start({ settings: { MAX_CONTEXTS: '32' } });
     const made = await Promise.all(Array.from({ length: 32 }, () => create({}, gateway.service)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(32);
     await expect(create({}, gateway.service)).rejects.toMatchObject({ code: 'CONTEXT_LIMIT' });
-    await gateway.close();
   });
 
   it('refuses the name of an open context with another folder, and says which field differs', async () => {
@@ -134,11 +109,7 @@ describe('createContext', () => {
   });
 
   it('of a stopping gateway says that the context is made all the same', async () => {
-    const stopping = await startServingGateway({
-      database: await db.open(),
-      runtime: workers.runtime,
-      socketDir,
-    });
+    const stopping = await start();
     const { sessionId } = await create({}, stopping.service);
     const session = await db.queries.session(sessionId);
     workers.frozen.push(session?.workerId ?? '');
@@ -151,7 +122,6 @@ describe('createContext', () => {
     await stopping.server.close(AbortSignal.abort());
     await refused;
     workers.frozen.length = 0;
-    await stopping.close();
     expect(await list(other)).toHaveLength(3);
   });
 
@@ -209,11 +179,12 @@ describe('code in a context', () => {
 
   it('is refused in a context of another user, of an earlier session, and in a deleted one', async () => {
     const { id } = await create();
-    user += 1;
-    await run();
-    await expect(run(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect(await remove(id)).toBe(false);
-    user -= 1;
+    const stranger = { userUuid: 'stranger', code: '1' };
+    await one.execute(PRINCIPAL, stranger);
+    await expect(one.execute(PRINCIPAL, { ...stranger, contextId: id })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    expect(await one.deleteContext(PRINCIPAL, stranger.userUuid, id)).toBe(false);
     const session = await one.session(PRINCIPAL, userUuid());
     await one.release(PRINCIPAL, userUuid());
     await run();

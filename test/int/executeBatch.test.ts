@@ -1,33 +1,18 @@
 /** Batches whose session ends, whose gateway stops, or with a refused cell. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-batch-'));
-const workers = createProgrammedRuntime();
-const { runtime } = workers;
-const gateway = await startServingGateway({ database: await db.open(), runtime, socketDir });
-let user = 0;
+const { workers, start, userUuid } = await useServiceGateways();
+const gateway = await start();
 let begunBefore = 0;
 beforeEach(() => {
-  user += 1;
   begunBefore = workers.begun.length;
 });
-afterAll(async () => {
-  await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
-const userUuid = () => `user-${user}`;
 const begun = () => workers.begun.slice(begunBefore);
 const firstBegun = () => until('the first cell to begin', async () => begun().length === 1);
 
@@ -74,8 +59,7 @@ it('a batch sent again with its keys after its session has ended reports what wa
 });
 
 it('a stopping gateway says that the cell runs on, and begins no further cell', async () => {
-  const { runtime } = workers;
-  const stopping = await startServingGateway({ database: await db.open(), runtime, socketDir });
+  const stopping = await start();
   workers.hold();
   const refused = expect(run([HOLD, 'never'], undefined, stopping)).rejects.toMatchObject({
     code: 'SHUTTING_DOWN',
@@ -87,7 +71,6 @@ it('a stopping gateway says that the cell runs on, and begins no further cell', 
   workers.letGo();
   const after = await gateway.service.execute(PRINCIPAL, { userUuid: userUuid(), code: 'after' });
   expect(begun()).toEqual([expect.any(String), after.id]);
-  await stopping.close();
 });
 
 it('a refusal names the refused cell and what was run before it', async () => {

@@ -2,15 +2,11 @@
  * Environment variables and folder of one execution, as callers of the service see them at two gateways. The workers are
  * programmed.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
 const PRINCIPAL = { tenant: 'default' };
@@ -23,29 +19,14 @@ const VALUES = {
 const MAX_BYTES = 65_536;
 const GIVEN = given(VALUES);
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-surroundings-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const { db, workers, start, userUuid } = await useServiceGateways();
 const gateways = [await start(), await start()] as const;
 const [{ service: one }, { service: other }] = gateways;
-let user = 0;
-beforeEach(() => {
-  user += 1;
-});
-afterAll(async () => {
-  workers.letGo();
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
 function given(values: Readonly<Record<string, string>>) {
   return Object.entries(values).map(([name, value]) => ({ name, value }));
 }
 
-const userUuid = () => `user-${user}`;
 const asked = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
   userUuid: userUuid(),
   code: '1',

@@ -1,40 +1,22 @@
 /** Input and terminals as callers of the service see them, at two gateways. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
-import { useDatabase } from '../support/database.ts';
 import { READ } from '../support/programmedKernels.ts';
-import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const SIZE = { columns: 80, rows: 24 };
 /** The shortest that a session may have. */
 const IDLE_MS = 1_000;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-input-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const { db, workers, start, userUuid } = await useServiceGateways();
 const gateways = [await start(), await start()] as const;
 const [{ service: one }, { service: other }] = gateways;
-let user = 0;
-beforeEach(() => {
-  user += 1;
-});
-afterAll(async () => {
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
 const command = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
-  userUuid: `user-${user}`,
+  userUuid: userUuid(),
   code: READ,
   language: 'BASH',
   allowInput: true,
@@ -59,9 +41,9 @@ it.each(['BASH', 'PYTHON'] as const)(
 
 it('cells of a batch may wait for input, too', async () => {
   const cells = [{ code: READ, allowInput: true }, { code: '1' }];
-  const done = one.executeBatch(PRINCIPAL, { userUuid: `user-${user}`, cells });
+  const done = one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
   const waiting = async () =>
-    (await one.executions(PRINCIPAL, { userUuid: `user-${user}`, status: 'RUNNING' }, {})).edges;
+    (await one.executions(PRINCIPAL, { userUuid: userUuid(), status: 'RUNNING' }, {})).edges;
   await expect.poll(waiting).toHaveLength(1);
   const [edge] = await waiting();
   await other.sendInput(PRINCIPAL, { executionId: edge?.item.id ?? '', close: true });
@@ -108,7 +90,7 @@ it('a request under the same key must agree in its input and its terminal', asyn
 });
 
 it('a session whose worker is older than input is refused, and gets another worker after its release', async () => {
-  const cell = { userUuid: `user-${user}`, code: '1' };
+  const cell = { userUuid: userUuid(), code: '1' };
   workers.isFormer = true;
   await replaceIdle(gateways[0], db.queries);
   const { workerId } = await one.execute(PRINCIPAL, cell);
@@ -127,8 +109,8 @@ it('a session whose worker is older than input is refused, and gets another work
 });
 
 it.each(['what is typed', 'another size'])('%s is a use of the session', async (what) => {
-  const userUuid = `user-${user}`;
-  await one.openSession(PRINCIPAL, { userUuid, idleTimeoutMs: IDLE_MS });
+  const user = userUuid();
+  await one.openSession(PRINCIPAL, { userUuid: user, idleTimeoutMs: IDLE_MS });
   const { id } = await one.submit(PRINCIPAL, command({ pty: SIZE }));
   const use = () =>
     what === 'another size'

@@ -1,49 +1,27 @@
 /** Sessions with options, at two gateways. The workers are programmed. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { EventStore } from '../../src/events/store/eventStore.ts';
 import { until } from '../../testkit/until.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const OPTIONS = { metadata: { team: 'red', task: '7' }, idleTimeoutMs: 60_000, maxLifeMs: 120_000 };
 const LONGEST_MS = 600_000;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-options-'));
-const workers = createProgrammedRuntime();
-const start = async (database?: Database) =>
-  startServingGateway({
-    database: database ?? (await db.open()),
-    runtime: workers.runtime,
-    socketDir,
-    settings: { LONGEST_SESSION_LIFE_MS: String(LONGEST_MS), WORKER_WAIT_TIMEOUT_MS: '20000' },
-  });
+const { db, workers, start, userUuid } = await useServiceGateways({
+  LONGEST_SESSION_LIFE_MS: String(LONGEST_MS),
+  WORKER_WAIT_TIMEOUT_MS: '20000',
+});
 const one = await start();
 const other = await start();
 /** What happens right before the third gateway's next commit of a new execution. */
 let overtake: (() => Promise<unknown>) | null = null;
-const overtaken = await start(await overtakenDatabase());
+const overtaken = await start({ database: await overtakenDatabase() });
 const { service } = one;
-let user = 0;
-beforeEach(() => {
-  user += 1;
-});
-afterAll(async () => {
-  await one.close();
-  await other.close();
-  await overtaken.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
-const userUuid = () => `user-${user}`;
 const open = (options = {}, { service } = one) =>
   service.openSession(PRINCIPAL, { userUuid: userUuid(), ...options });
 const run = (code = '1', { service } = one) =>

@@ -1,13 +1,8 @@
 /** A session's environment variables: where they are, where they never are, and who gives them to the worker. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { until } from '../../testkit/until.ts';
-import { useDatabase } from '../support/database.ts';
-import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
 const PRINCIPAL = { tenant: 'default' };
@@ -15,26 +10,13 @@ const SECRET = 's3cret-value "\\ 漢\n';
 const VARIABLES = { TOKEN: SECRET, LD_PRELOAD: '/tmp/x.so', EMPTY: '' };
 const GIVEN = Object.entries(VARIABLES).map(([name, value]) => ({ name, value }));
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-variables-'));
-const workers = createProgrammedRuntime();
-const start = async () =>
-  startServingGateway({ database: await db.open(), runtime: workers.runtime, socketDir });
+const { db, workers, start, userUuid } = await useServiceGateways();
 const first = await start();
 const second = await start();
-const gateways = [first, second];
-let user = 0;
 beforeEach(() => {
-  user += 1;
   workers.variablesStatus = null;
 });
-afterAll(async () => {
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
-const userUuid = () => `user-${user}`;
 const open = (given = GIVEN, { service } = first) =>
   service.openSession(PRINCIPAL, { userUuid: userUuid(), environmentVariables: given });
 const run = (code = '1', { service } = first) =>

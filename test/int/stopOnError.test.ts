@@ -2,21 +2,16 @@
  * What an execution that was sent with `stopOnError` cancels, as callers of two gateways see it. The workers are
  * programmed.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Database } from '../../src/events/database.ts';
 import { LimitError } from '../../src/events/store/eventStore.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
 import { EXTENT } from '../extent.ts';
-import { useDatabase } from '../support/database.ts';
 import { RAISE } from '../support/programmedKernels.ts';
-import { createProgrammedRuntime } from '../support/programmedRuntime.ts';
-import { startServingGateway } from '../support/servingGateway.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
 
 const PRINCIPAL = { tenant: 'default' };
 const USER = 'user-1';
@@ -25,27 +20,14 @@ const MAX_IN_ROUND = 6;
 /** How late a request may be, in turns of the event loop. */
 const MAX_TURNS = 12;
 
-const db = await useDatabase();
-const socketDir = mkdtempSync(join(tmpdir(), 'ch-stop-'));
-const workers = createProgrammedRuntime();
+const { db, workers, start } = await useServiceGateways({ MAX_COMMANDS: '2' });
 /** How often an end was not stored at once, because another execution had just been accepted. */
 let conflicts = 0;
 /** How often it was asked whether a gateway is at work that would ignore it. */
 let gateUses = 0;
-const start = async () =>
-  startServingGateway({
-    database: counting(await db.open()),
-    runtime: workers.runtime,
-    socketDir,
-    settings: { MAX_COMMANDS: '2' },
-  });
-const gateways = [await start(), await start()] as const;
+const startCounting = async () => start({ database: counting(await db.open()) });
+const gateways = [await startCounting(), await startCounting()] as const;
 const [{ service: one }, { service: other }] = gateways;
-afterAll(async () => {
-  for (const gateway of gateways) await gateway.close();
-  await workers.close();
-  rmSync(socketDir, { recursive: true, force: true });
-});
 
 function counting(database: Database): Database {
   const { store } = database;
