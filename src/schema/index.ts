@@ -5,6 +5,7 @@ import './event.ts';
 import './execution/execute.ts';
 import './execution/executeBatch.ts';
 import './execution/execution.ts';
+import './execution/executions.ts';
 import './execution/executionFiles.ts';
 import './execution/input.ts';
 import './execution/interrupt.ts';

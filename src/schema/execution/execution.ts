@@ -1,39 +1,13 @@
-/** `Execution`, with its queries. */
 import type { Execution as ExecutionRow } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import { builder } from '../builder.ts';
-import { connectionOf, pageArgs } from '../connection.ts';
-import { METADATA_FILTER, Session } from '../session/session.ts';
+import { Session } from '../session/session.ts';
 import { Context } from '../session/sessionContext.ts';
 import { ExecutionError } from './executionError.ts';
 import { ExecutionFiles } from './executionFiles.ts';
+import { ExecutionStatus } from './executionStatus.ts';
 import { Language } from './language.ts';
 import { ExecutionFinished, OutputEvent } from './outputEvent.ts';
-
-const ExecutionStatus = builder.enumType('ExecutionStatus', {
-  description: 'Whether an execution is queued or running, or how it ended.',
-  values: {
-    QUEUED: {
-      description:
-        'Accepted. It runs after those before it in its context. A command runs as soon as one of MAX_COMMANDS places is free.',
-    },
-    RUNNING: { description: 'The kernel has started it, or the command has begun.' },
-    OK: { description: 'The code ended without an exception, or the command with exit code 0.' },
-    ERROR: {
-      description:
-        'The code ended with an exception, the kernel died, or the command ended in another way than with exit code 0. See `error`.',
-    },
-    TIMEOUT: { description: 'It reached its time limit, however the code reacted to that.' },
-    INTERRUPTED: {
-      description: '`interrupt`, `restartKernel` or `deleteContext` ended it while it ran.',
-    },
-    WORKER_LOST: { description: 'Its container was lost.' },
-    CANCELLED: {
-      description:
-        'It was interrupted while queued, its session or context ended before it did, or an execution before it with `stopOnError` did not end OK.',
-    },
-  } as const,
-});
 
 export const Execution = builder.objectRef<ExecutionRow>('Execution').implement({
   description: 'One run of code in a session.',
@@ -219,27 +193,3 @@ builder.objectField(ExecutionFinished, 'execution', (t) =>
     },
   }),
 );
-
-builder.queryFields((t) => ({
-  execution: t.field({
-    type: Execution,
-    nullable: true,
-    description: 'The execution with this id. Null if there is none.',
-    args: { id: t.arg.id({ required: true, description: 'The id of the execution.' }) },
-    resolve: (_root, { id }, { service, principal }) => service.execution(principal, id),
-  }),
-  executions: t.field({
-    type: connectionOf('Execution', Execution),
-    description: 'Executions, the last accepted first.',
-    args: {
-      userUuid: t.arg.string({ description: 'Only of this user.' }),
-      status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
-      from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),
-      to: t.arg({ type: 'DateTime', description: 'Only those requested before then.' }),
-      metadata: t.arg(METADATA_FILTER),
-      ...pageArgs,
-    },
-    resolve: (_root, { first, after, ...filter }, { service, principal }) =>
-      service.executions(principal, filter, { first, after }),
-  }),
-}));
