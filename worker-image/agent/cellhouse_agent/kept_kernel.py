@@ -29,6 +29,8 @@ class KeptKernel:
         self._variables: dict[str, str] = {}
         self.waiters = RestartWaiters()
         self._exit_watch: asyncio.Task[None] | None = None
+        # That of the kernel that replaces another.
+        self._start: asyncio.Task[None] | None = None
 
     @property
     def kernel(self) -> Kernel:
@@ -89,6 +91,13 @@ class KeptKernel:
             return None
         return "oom" if self._parts.trees.oom.explains(self.kernel.exit_code) else "died"
 
+    def begin_end(self) -> None:
+        """No other is to follow, and whoever waits for one gets none."""
+        self.is_ending = True
+        self.waiters.refuse(NoContext())
+        if self._start:
+            self._start.cancel()
+
     def tell_replaced(self, reason: str) -> None:
         """Tell the gateway that a fresh one follows."""
         if not self.is_ending:
@@ -121,7 +130,9 @@ class KeptKernel:
         await kernel.end()
         self.meter.close()
         try:
-            await kernel.start()
+            if not await self._is_started(kernel):
+                waiters.refuse(NoContext())
+                return
         except KernelStartError:
             waiters.refuse(NoKernel())
             self.is_missing = True
@@ -135,6 +146,21 @@ class KeptKernel:
         duration_ms = round((self._loop.time() - started) * 1000)
         log_event("kernel_replaced", reason=reason, generation=kernel.generation, ms=duration_ms)
         waiters.answer(kernel.generation)
+
+    async def _is_started(self, kernel: Kernel) -> bool:
+        """Start it; false if no kernel is to follow any more. Raises KernelStartError."""
+        if self.is_ending:
+            return False
+        self._start = asyncio.create_task(kernel.start())
+        try:
+            await asyncio.wait([self._start])
+            if self._start.cancelled():
+                return False
+            self._start.result()
+            return True
+        finally:
+            self._start.cancel()
+            self._start = None
 
     def _watch(self, kernel: Kernel) -> None:
         self._exit_watch = asyncio.create_task(self._tell_exit(kernel))

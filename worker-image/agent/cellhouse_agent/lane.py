@@ -15,7 +15,7 @@ from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.record import Record
 from cellhouse_agent.requests import ExecuteRequest
-from cellhouse_agent.restart_waiters import NoContext, NoKernel
+from cellhouse_agent.restart_waiters import NoKernel
 from cellhouse_agent.turn import Queued, Turn
 from cellhouse_agent.wire import KernelMessage
 
@@ -108,9 +108,8 @@ class Lane:
 
         If it does not run yet, it need not be run.
         """
-        self._kept.is_ending = True
+        self._kept.begin_end()
         self._empty_queue(INTERRUPTED)
-        self._kept.waiters.refuse(NoContext())
         self._changed.set()
 
     def give_up(self) -> None:

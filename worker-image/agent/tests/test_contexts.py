@@ -194,6 +194,17 @@ class ContextsTest(WithExecutor, Socket):
         told = [fact["state"] for fact in self.facts("cellhouse_context")]
         self.assertEqual(told, ["ended"])
 
+    async def test_one_that_is_deleted_while_its_kernel_is_replaced_waits_for_none(self) -> None:
+        await self.run_in("one", "1", COUNT)
+        os.kill(fork_server_pid(), signal.SIGSTOP)
+        restarted = asyncio.create_task(self.call("restart", context_id="one"))
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(FORK_TIMEOUT_SECONDS / 2):
+            self.assertTrue(await self.executor.contexts.delete("one"))
+        self.assertEqual(await restarted, (404, {"error": "no_context"}))
+        told = [fact["state"] for fact in self.facts("cellhouse_context")]
+        self.assertEqual(told, ["ready", "ended"])
+
     async def test_one_that_is_deleted_at_any_moment_of_its_start_leaves_nothing(self) -> None:
         for number in range(30):
             name = f"n{number}"
