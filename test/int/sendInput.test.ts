@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionId } from '../../src/domain/ids.ts';
 import { MAX_INPUT_CALLS } from '../../src/service/execute/sendInput.ts';
+import { stream } from '../support/frames.ts';
 import { type InputAgent, takeInput } from '../support/inputAgent.ts';
 import { MAX_INPUT_BYTES } from '../support/scriptedWorker.ts';
 import { db, holder, observer, other, scripted } from '../support/twoGateways.ts';
@@ -308,6 +309,26 @@ describe('the answer to getpass', () => {
     expect(JSON.stringify(await db.readStream('execution', cell.id))).not.toContain('hunter');
     // Nothing of it can be compared any more, so the place and the length must be enough.
     await other.sendInput(cell, { offset: 4, text: `${SECRET}\n` });
+  });
+
+  it('is secret also if the output was full before its question', async () => {
+    await holder.adopt(scripted.worker);
+    const cell = await scripted.requestWaiting(observer);
+    await scripted.untilSent(cell.id);
+    scripted.begin(cell.id);
+    scripted.askInput(cell.id, 'Name: ');
+    const tooMuch = 'x'.repeat(cell.maxOutputBytes + 1);
+    scripted.agent.append((seq) => stream(tooMuch, { parent: cell.id, seq, at: Date.now() }));
+    scripted.askInput(cell.id, 'Password: ', true);
+    await expect
+      .poll(async () => (await observer.queries.newestInputRequest(cell.id))?.password)
+      .toBe(true);
+    await other.sendInput(cell, { text: `${SECRET}\n` });
+    await untilTaken(cell, `${SECRET}\n`);
+    expect(JSON.stringify(await db.readStream('execution', cell.id))).not.toContain('hunter');
+    scripted.finish(cell.id, 'finished');
+    await untilEnded(cell);
+    expect(await secrets()).toEqual([]);
   });
 
   it('is deleted with the upkeep if a rebuild has ended the execution', async () => {

@@ -300,6 +300,24 @@ describe('the output limit', () => {
     expect(told([shown(texts), shown(texts)], { maxOutputBytes: 1_024 }).outputs).toHaveLength(2);
   });
 
+  it('leaves out no request for input, up to a limit of their own, after which all input is secret', () => {
+    const ask = (password: boolean) =>
+      frame('cellhouse_input_request', { prompt: 'p'.repeat(200), password }, mine);
+    const full = [stream('a'.repeat(1_000), mine), stream('b', mine)];
+    const asked = (...flags: boolean[]) =>
+      told([...full, ...flags.map(ask), okReply(mine), status('idle', mine)], limits);
+    const { outputs, outcomes } = asked(false, true, false);
+    const prompt = `${'p'.repeat(100)}… [100 more characters]`;
+    expect(outputs.slice(1)).toEqual([
+      ...[false, true, false].map((password) => ({ kind: 'input', prompt, password })),
+      { kind: 'gap', reason: 'output_limit', droppedBytes: 1 },
+    ]);
+    expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 1_001 + 3 * 200 }]);
+    const { outputs: many } = asked(...Array(1_500).fill(false));
+    const requests = many.flatMap((output) => (output.kind === 'input' ? [output.password] : []));
+    expect(requests).toEqual([...Array(999).fill(false), true]);
+  });
+
   it('also bounds the number of empty outputs', () => {
     const clears = Array.from({ length: 100 }, () => frame('clear_output', {}, mine));
     const { outputs } = told([...clears, okReply(mine), status('idle', mine)], limits);

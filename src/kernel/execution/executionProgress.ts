@@ -16,6 +16,7 @@ import { cutText } from '../frames/errorFacts.ts';
 import type { KernelMessage, OutputMessage, ReplyMessage } from '../frames/messages.ts';
 import { outputBytes, outputItems } from '../frames/outputBytes.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
+import { lateInputRequest } from './lateInputRequest.ts';
 import { isPlainKernelDeath, kernelDiedReply } from './plainKernelDeath.ts';
 
 export interface ExecutionProgress {
@@ -36,6 +37,8 @@ export interface ExecutionProgress {
   /** Bytes dropped since the limit was exceeded. */
   readonly droppedBytes: number;
   readonly isTruncated: boolean;
+  /** How many requests for input were kept although the limit had no room for them. Left out: none. */
+  readonly lateInputRequests?: number;
 }
 
 export interface Received {
@@ -130,6 +133,20 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
     before.isFull ||
     before.keptBytes + bytes > maxBytes ||
     (before.keptOutputs + items) * LIMIT_BYTES_PER_ITEM > maxBytes;
+  const { lateInputRequests = 0 } = before;
+  const late = isFull && output.kind === 'input' && lateInputRequest(output, lateInputRequests);
+  if (late)
+    return {
+      progress: {
+        ...before,
+        startedAt: before.startedAt ?? message.at,
+        producedBytes: sum(before.producedBytes, bytes),
+        lateInputRequests: lateInputRequests + 1,
+      },
+      outputs: [late],
+      started: before.startedAt === null,
+      done: null,
+    };
   const lost = output.kind === 'gap' ? (output.droppedBytes ?? 0) : bytes;
   const progress: ExecutionProgress = {
     ...before,

@@ -25,8 +25,11 @@ class Asking:
         self._asked = 0
         self._answered = 0
 
-    def ask(self, content: JsonObject) -> JsonObject:
-        """Answer a question as soon as there is a line; returns what the gateway is told. Raises MalformedMessage."""
+    def ask(self, content: JsonObject) -> tuple[str, bool]:
+        """Answer a question as soon as there is a line.
+
+        Returns its prompt, and whether it asks for a password. Raises MalformedMessage.
+        """
         prompt, is_password = content.get("prompt"), content.get("password")
         number = whole_number(content.get("number"), "number", 1, MAX_NUMBER)
         if not isinstance(prompt, str) or not isinstance(is_password, bool):
@@ -34,7 +37,7 @@ class Asking:
         if number > self._answered:
             self._asked = number
             self._buffer.watch(self._look)
-        return {"prompt": prompt, "password": is_password}
+        return prompt, is_password
 
     def _look(self) -> None:
         # Code may ask without reading the answers. Those must not pile up here.

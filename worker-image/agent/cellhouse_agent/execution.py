@@ -81,13 +81,13 @@ class Execution(Record):
             self._accept_question(message, self.asking)
 
     def _accept_question(self, message: KernelMessage, asking: Asking) -> None:
-        """What the gateway is told counts as output. The answer comes in any case."""
+        """The answer comes in any case, also to a question that the gateway is not told."""
         try:
-            body = dump(asking.ask(message.content))
+            prompt, is_password = asking.ask(message.content)
         except MalformedMessage:
             self.drop("malformed", message.size_bytes)
             return
-        self.keep("cellhouse_input_request", body, len(body))
+        self.keep_question(prompt, is_password)
 
     def _accept_status(self, content: JsonObject) -> None:
         state = content.get("execution_state")

@@ -55,6 +55,11 @@ class FrameWriter:
         self._buffer.append(frame, owner=parent)
         return True
 
+    def late_question(self, parent: bytes, content: bytes) -> None:
+        """Code asks for input, beyond the limit of its output. The caller counts these."""
+        frame = self._frame("iopub", "cellhouse_input_request", parent, content)
+        self._buffer.append(frame, owner=parent)
+
     def gap(self, parent: bytes, content: JsonObject) -> None:
         """Report output of an execution that could not be kept."""
         frame = self._frame("iopub", "cellhouse_gap", parent, dump(content))

@@ -16,6 +16,10 @@ from cellhouse_agent.wire import JsonObject, dump
 
 # The most bytes of one frame that are not text. Its text and its base64 together take up to four times as much.
 MAX_BINARY_PIECE_BYTES = 65_536
+# How many questions for input are told without room for output, and how much of their prompts. So even prompts of
+# characters that take twelve bytes in JSON take less than 2 MB.
+MAX_LATE_QUESTIONS = 1_000
+MAX_LATE_PROMPT_CHARACTERS = 100
 
 
 class Record:
@@ -29,6 +33,7 @@ class Record:
         self.output_bytes = 0
         self._kept_bytes = 0
         self._stopped_by: str | None = None
+        self._late_questions = 0
         self._dropped_bytes: Counter[str] = Counter()
         self._dropped_messages: Counter[str] = Counter()
 
@@ -72,6 +77,26 @@ class Record:
             self._stop_keeping("replay_overflow", size)
         else:
             self._kept_bytes += size
+
+    def keep_question(self, prompt: str, is_password: bool) -> None:
+        """Keep a question as an output. Without room for it, tell it in any case, because the code waits.
+
+        The last question that is told so asks for a password, whatever the code asked: whoever answers a later one, of
+        which nobody hears, may be answering a password.
+        """
+        body = dump({"prompt": prompt, "password": is_password})
+        self.output_bytes += len(body)
+        has_room = len(body) <= self._room()
+        if has_room and self._writer.output("cellhouse_input_request", self._parent, body):
+            self._kept_bytes += len(body)
+        elif self._late_questions < MAX_LATE_QUESTIONS:
+            self._late_questions += 1
+            is_last = self._late_questions == MAX_LATE_QUESTIONS
+            head = prompt[:MAX_LATE_PROMPT_CHARACTERS]
+            late: JsonObject = {"prompt": head, "password": is_password or is_last}
+            self._writer.late_question(self._parent, dump(late))
+        else:
+            self._stop_keeping("replay_overflow" if has_room else "output_limit", len(body))
 
     def drop(self, reason: str, size: int) -> None:
         """Count an output that cannot be kept. Those that follow can."""

@@ -13,6 +13,7 @@ from cellhouse_agent.inputs import Taken
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.makers import Makers
+from cellhouse_agent.record import MAX_LATE_PROMPT_CHARACTERS, MAX_LATE_QUESTIONS
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import Context
 from cellhouse_agent.usage import find_usage
@@ -151,6 +152,24 @@ class CellInput(WithExecutor):
         self.assertEqual(self.questions("1"), [("Password: ", True), ("Key: ", True)])
         self.assertNotIn("secret", json.dumps(self.all_frames()))
 
+    async def test_questions_are_told_although_the_output_is_full(self) -> None:
+        code = "from getpass import getpass; print('x' * 200); input('a' * 200); getpass('b'); input('c')"
+        self.begin("1", code, max_output_bytes=100)
+        for count in (1, 2, 3):
+            await self.asked("1", count)
+            await self.sender.send("1", b"line\n")
+        self.assertEqual(await self.ended("1"), ("finished", None, "x" * 100))
+        told = [("a" * MAX_LATE_PROMPT_CHARACTERS, False), ("b", True), ("c", False)]
+        self.assertEqual(self.questions("1"), told)
+
+    async def test_the_last_question_that_is_told_so_asks_for_a_password(self) -> None:
+        count = MAX_LATE_QUESTIONS + 10
+        self.begin("1", f"for _ in range({count}): input()\nprint('end')", max_output_bytes=0)
+        await self.sender.send("1", b"line\n" * count)
+        self.assertEqual((await self.ended("1"))[0], "finished")
+        told = [("", False)] * (MAX_LATE_QUESTIONS - 1) + [("", True)]
+        self.assertEqual(self.questions("1"), told)
+
     async def test_lines_that_came_before_the_questions_answer_them_in_order(self) -> None:
         self.begin("1", "import time; time.sleep(0.5); print([input() for _ in range(4)])")
         await self.sender.send("1", b"one\n\nthree")
@@ -217,10 +236,11 @@ class CellInput(WithExecutor):
         self.assertEqual(await self.ended("1"), ("finished", None, f"{NOBODY}\n"))
         self.begin("2", IN_CHILD)
         await self.sender.send("2", b"parent\n")
-        # Python warns of the fork first.
-        outcome, error, text = await self.ended("2")
-        self.assertEqual((outcome, error), ("finished", None))
-        self.assertTrue(text.endswith(f"{NOBODY}\nparent\n"))
+        self.assertEqual((await self.ended("2"))[:2], ("finished", None))
+        # On the other stream, the parent warns of the fork, while the child prints.
+        contents = [frame["content"] for frame in self.frames("2")]
+        printed = [content["text"] for content in contents if content.get("name") == "stdout"]
+        self.assertEqual("".join(printed), f"{NOBODY}\nparent\n")
         self.assertEqual(self.questions("1") + self.questions("2"), [("", False)])
 
     async def test_code_that_awaits_can_ask(self) -> None:

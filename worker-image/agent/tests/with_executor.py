@@ -21,10 +21,14 @@ SHORT_GRACE_MS = 200
 
 
 def request(
-    msg_id: str, code: str, timeout_ms: int = 30_000, grace_ms: int = LONG_GRACE_MS
+    msg_id: str,
+    code: str,
+    timeout_ms: int = 30_000,
+    grace_ms: int = LONG_GRACE_MS,
+    max_output_bytes: int = 1_000_000,
 ) -> ExecuteRequest:
     """A request that may print a megabyte."""
-    return ExecuteRequest(msg_id, code, {"msg_id": msg_id}, timeout_ms, grace_ms, 1_000_000)
+    return ExecuteRequest(msg_id, code, {"msg_id": msg_id}, timeout_ms, grace_ms, max_output_bytes)
 
 
 class Frames(unittest.IsolatedAsyncioTestCase):
