@@ -4,11 +4,14 @@
  * clock.
  */
 import type { RecordedEvent } from '../src/domain/events.ts';
+import type { Answered } from './answered.ts';
+import type { InputRecord } from './inputRecord.ts';
 import type { RestRecord } from './rest.ts';
 
 export interface History {
   readonly calls: readonly CallRecord[];
   readonly files: readonly FileRecord[];
+  readonly inputs: readonly InputRecord[];
   readonly streams: readonly StreamRecord[];
   readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
@@ -17,6 +20,8 @@ export interface History {
   readonly events: readonly RecordedEvent[];
   /** All outputs in the database, by execution and seq. */
   readonly outputs: readonly StoredOutput[];
+  /** The executions that have secret input in the database at rest. */
+  readonly keptInputs: readonly string[];
   readonly rest: RestRecord;
   /** Faults that the nemesis could not cause or undo. If there are any, the run proves nothing. */
   readonly mishaps: readonly string[];
@@ -32,7 +37,13 @@ export type Operation =
   | 'deleteContext';
 
 /** Commands: see `clients/shellCells.ts`. */
-export type CommandKind = 'shell' | 'shell-stream' | 'shell-endless' | 'server' | 'ledger';
+export type CommandKind =
+  | 'shell'
+  | 'shell-stream'
+  | 'shell-endless'
+  | 'shell-input'
+  | 'server'
+  | 'ledger';
 
 /** See `clients/cells.ts`. */
 export type CellKind =
@@ -47,6 +58,7 @@ export type CellKind =
   | 'fill'
   | 'unfill'
   | 'fetch'
+  | 'input'
   | CommandKind;
 
 /** One operation of a client, including all its attempts at any gateways. */
@@ -60,18 +72,6 @@ export interface CallRecord extends Answered<CallAnswer> {
   readonly executionId: string | null;
   /** The context that the call names. Null: none, which is the default one. */
   readonly contextId: string | null;
-}
-
-/** How all attempts at one thing ended. */
-export interface Answered<Answer> {
-  readonly startedAt: number;
-  readonly endedAt: number;
-  /** The number of failed attempts by cause: an error's code, or how the connection broke. */
-  readonly failures: Readonly<Record<string, number>>;
-  /** Null: no gateway answered within the limit, so it is unknown whether the operation was done. */
-  readonly answer: Answer | null;
-  /** The code of an error after which the call can never succeed, such as NOT_FOUND. */
-  readonly refusal: string | null;
 }
 
 export interface CallAnswer {

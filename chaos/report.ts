@@ -3,6 +3,7 @@ import { endOfKernel, endOfWorker } from './check/causes.ts';
 import { factsOf, ofType } from './check/facts.ts';
 import { groupBy } from './check/groupBy.ts';
 import type { Violation } from './check/violation.ts';
+import { readsInput } from './clients/inputText.ts';
 import type { CallRecord, FaultRecord, History } from './history.ts';
 
 /** Cells that a healthy service answers within milliseconds. The other kinds run longer by themselves. */
@@ -31,7 +32,9 @@ export function workDone(history: History): string {
   const { executions, contexts, sessions } = factsOf(history);
   const commands = executions.filter(({ isCommand }) => isCommand).length;
   const started = contexts.length;
-  return `${executions.length - commands} cells and ${commands} commands in ${sessions.length} sessions with ${started} more contexts`;
+  const fed = executions.filter(({ cell }) => readsInput(cell)).length;
+  const input = `${fed} of them with ${history.inputs.length} calls of sendInput`;
+  return `${executions.length - commands} cells and ${commands} commands, ${input}, in ${sessions.length} sessions with ${started} more contexts`;
 }
 
 /** The last line of a run. */

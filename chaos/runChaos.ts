@@ -12,11 +12,12 @@ import type {
   StreamRecord,
   WatchRecord,
 } from './history.ts';
+import type { InputRecord } from './inputRecord.ts';
 import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
 import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
-import { readEvents, readOutputs } from './world/readStore.ts';
+import { readEvents, readKeptInputs, readOutputs } from './world/readStore.ts';
 
 const MS_A_MINUTE = 60_000;
 const LONG_RUN_MINUTES = 10;
@@ -36,6 +37,7 @@ export interface RunDeps {
 interface Logs {
   readonly calls: CallRecord[];
   readonly files: FileRecord[];
+  readonly inputs: InputRecord[];
   readonly streams: StreamRecord[];
   readonly watches: WatchRecord[];
   readonly faults: FaultRecord[];
@@ -45,7 +47,10 @@ interface Logs {
 /** Resolves when all is cleaned up. @throws Error if the run itself fails; a violation is not an error here */
 export async function runChaos(deps: RunDeps): Promise<History> {
   const { options, signal, say } = deps;
-  const logs: Logs = { calls: [], files: [], streams: [], watches: [], faults: [], exits: [] };
+  const logs: Logs = {
+    ...{ calls: [], files: [], inputs: [], streams: [], watches: [] },
+    ...{ faults: [], exits: [] },
+  };
   const world = await createWorld({
     ...deps,
     ...options,
@@ -61,7 +66,8 @@ export async function runChaos(deps: RunDeps): Promise<History> {
       streamKind === 'execution' && version === 1 ? [streamId] : [],
     );
     const outputs = await readOutputs(world.postgres.client, ids);
-    const history = { ...logs, events, outputs, rest, mishaps };
+    const keptInputs = await readKeptInputs(world.postgres.client);
+    const history = { ...logs, events, outputs, keptInputs, rest, mishaps };
     await deps.onLogs(history, world.root);
     return history;
   } finally {
@@ -83,6 +89,7 @@ function createUsers({ options, signal }: RunDeps, world: World, logs: Logs): Us
       signal,
       record: (call) => logs.calls.push(call),
       recordFile: (file) => logs.files.push(file),
+      recordInput: (input) => logs.inputs.push(input),
       recordStream: (stream) => logs.streams.push(stream),
       recordWatch: (watch) => logs.watches.push(watch),
     }),

@@ -6,6 +6,7 @@ import { checkContexts } from './checkContexts.ts';
 import { checkCounters } from './checkCounters.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
+import { checkInput } from './checkInput.ts';
 import { checkRest } from './checkRest.ts';
 import { checkStore } from './checkStore.ts';
 import { checkStreams } from './checkStreams.ts';
@@ -19,6 +20,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkExecutions(facts),
     ...checkCounters(facts),
     ...checkCommands(facts),
+    ...checkInput(facts),
     ...checkContexts(facts),
     ...checkStreams(facts),
     ...checkCauses(facts),

@@ -5,11 +5,13 @@ import type { Random } from '../random.ts';
 import type { Calls } from './calls.ts';
 import type { Cell } from './cells.ts';
 import type { Files } from './files.ts';
+import type { Inputs } from './inputs.ts';
 
 export interface Acting {
   readonly name: string;
   readonly calls: Calls;
   readonly files: Files;
+  readonly inputs: Inputs;
   readonly random: Random;
   /** A new cell or command with a key of its own. @param port see `makeCell` */
   readonly cell: (kind: CellKind, port?: number) => Cell;

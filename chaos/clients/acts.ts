@@ -3,6 +3,7 @@ import type { CellKind } from '../history.ts';
 import { type Act, type Acting, submitAndFollow, submitAndInterrupt } from './acting.ts';
 import { commandActs } from './commandActs.ts';
 import { contextActs } from './contextActs.ts';
+import { inputActs } from './inputActs.ts';
 
 const FILES_BESIDE_CODE = 4;
 const MIN_BATCH = 3;
@@ -28,6 +29,7 @@ export const ACTS: readonly Act[] = [
   },
   ...commandActs,
   ...contextActs,
+  ...inputActs,
 ];
 
 /** Runs a cell that prints for seconds, and changes and reads files meanwhile. */

@@ -1,6 +1,6 @@
 /** Repeats a call as a careful client does: each attempt has a time limit, and the next one asks another gateway. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answered } from '../history.ts';
+import type { Answered } from '../answered.ts';
 import type { Random } from '../random.ts';
 
 /** Longer than the life of a lease plus a takeover. A gateway that is paused (SIGSTOP) does not answer. */

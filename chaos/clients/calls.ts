@@ -4,7 +4,14 @@ import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
 import type { Cell } from './cells.ts';
 
 /** Codes of errors after which repeating the call is useless. */
-const FINAL_CODES = ['BAD_USER_INPUT', 'IDEMPOTENCY_CONFLICT', 'NOT_FOUND', 'UNAUTHENTICATED'];
+const FINAL_CODES = [
+  'BAD_USER_INPUT',
+  'IDEMPOTENCY_CONFLICT',
+  'INPUT_CLOSED',
+  'INPUT_OUT_OF_ORDER',
+  'NOT_FOUND',
+  'UNAUTHENTICATED',
+];
 
 export interface CallsDeps extends ClientDeps {
   readonly record: (call: CallRecord) => void;
@@ -24,10 +31,11 @@ export interface Calls {
 
 type Wish = Pick<CallRecord, 'user' | 'operation' | 'cell' | 'key' | 'executionId' | 'contextId'>;
 
-interface Request {
+/** What one attempt sends. Its query's only field is named `done`. */
+export interface Request<Answer> {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;
-  readonly answerOf: (data: Readonly<Record<string, unknown>>) => CallAnswer;
+  readonly answerOf: (data: Readonly<Record<string, unknown>>) => Answer;
   /** Errors that another attempt may not meet, although they are final for other calls. */
   readonly repeatable?: readonly string[];
 }
@@ -110,8 +118,8 @@ function wish(user: string, operation: Wish['operation']): Wish {
 }
 
 function inputOf(userUuid: string, cell: Cell, contextId: string | undefined) {
-  const { code, timeoutMs, key, language } = cell;
-  const plain = { userUuid, code, timeoutMs, idempotencyKey: key };
+  const { code, timeoutMs, key, language, allowInput } = cell;
+  const plain = { userUuid, code, timeoutMs, idempotencyKey: key, allowInput };
   return { ...plain, ...(language === 'BASH' && { language }), ...(contextId && { contextId }) };
 }
 
@@ -125,7 +133,11 @@ function executionAnswer({ done }: Readonly<Record<string, unknown>>): CallAnswe
   return { id, status, stateLost, exitCode, stdout: compact(stdout), result };
 }
 
-async function call(deps: CallsDeps, wish: Wish, request: Request): Promise<CallRecord> {
+async function call(
+  deps: CallsDeps,
+  wish: Wish,
+  request: Request<CallAnswer>,
+): Promise<CallRecord> {
   const answered = await untilAnswered(deps, (url, signal) =>
     attempt(url, deps.token, request, signal),
   );
@@ -134,12 +146,13 @@ async function call(deps: CallsDeps, wish: Wish, request: Request): Promise<Call
   return record;
 }
 
-async function attempt(
+/** Makes one attempt at one gateway. */
+export async function attempt<Answer>(
   url: string,
   token: string,
-  { query, variables, answerOf, repeatable = [] }: Request,
+  { query, variables, answerOf, repeatable = [] }: Request<Answer>,
   signal: AbortSignal,
-): Promise<Outcome<CallAnswer>> {
+): Promise<Outcome<Answer>> {
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },

@@ -6,7 +6,8 @@
  */
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import { type CellKind, type CommandKind, FILLER } from '../history.ts';
-import { isCommandKind, makeCommand, SHELL_STREAM_LINES } from './shellCells.ts';
+import { INPUT_LINES, PASSWORD_EVERY, readsInput } from './inputText.ts';
+import { INPUT_TIMEOUT_MS, isCommandKind, makeCommand, SHELL_STREAM_LINES } from './shellCells.ts';
 
 export interface Cell {
   readonly kind: CellKind;
@@ -14,6 +15,7 @@ export interface Cell {
   readonly code: string;
   readonly timeoutMs: number;
   readonly language: 'PYTHON' | 'BASH';
+  readonly allowInput: boolean;
 }
 
 /** Far more than any cell needs, unless its worker is paused. So only a fault can make a cell reach this limit. */
@@ -61,6 +63,9 @@ const BODIES: Readonly<Record<Exclude<CellKind, CommandKind>, string>> = {
         time.sleep(1)
     except KeyboardInterrupt:
         pass`,
+  input: `import getpass
+for i in range(${INPUT_LINES}):
+    print(getpass.getpass() if i % ${PASSWORD_EVERY} == 1 else input())`,
   audit: "print(' '.join(ran))",
   fill: `try:
     with open('${WORKER_HOME}/fill', 'wb') as file:
@@ -87,6 +92,7 @@ except FileNotFoundError:
 const TIMEOUTS_MS: Partial<Readonly<Record<CellKind, number>>> = {
   runaway: RUNAWAY_TIMEOUT_MS,
   deaf: DEAF_TIMEOUT_MS,
+  input: INPUT_TIMEOUT_MS,
 };
 
 /**
@@ -96,7 +102,8 @@ const TIMEOUTS_MS: Partial<Readonly<Record<CellKind, number>>> = {
 export function makeCell(kind: CellKind, key: string, port = 0): Cell {
   if (isCommandKind(kind)) return makeCommand(kind, key, port);
   const code = prologue(key) + BODIES[kind].replace(PORT, String(port));
-  return { kind, key, code, timeoutMs: TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS, language: 'PYTHON' };
+  const timeoutMs = TIMEOUTS_MS[kind] ?? AMPLE_TIMEOUT_MS;
+  return { kind, key, code, timeoutMs, language: 'PYTHON', allowInput: readsInput(kind) };
 }
 
 /** The key of the cell that fetches from the server with this key. */

@@ -7,11 +7,12 @@ import { type CallsDeps, createCalls } from './calls.ts';
 import { makeCell } from './cells.ts';
 import { createFiles, type FilesDeps } from './files.ts';
 import { followOutput } from './followOutput.ts';
+import { createInputs, type InputsDeps } from './inputs.ts';
 import { watchUser } from './watchUser.ts';
 
 const THINK_MEAN_MS = 150;
 
-export interface UserDeps extends CallsDeps, FilesDeps {
+export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
   readonly recordStream: (stream: StreamRecord) => void;
   readonly recordWatch: (watch: WatchRecord) => void;
@@ -41,6 +42,7 @@ export function createUser(deps: UserDeps): User {
   const { name, random, signal } = deps;
   const calls = createCalls(deps);
   const files = createFiles(deps);
+  const inputs = createInputs(deps);
   const asked: Asked[] = [];
   const stopping = new AbortController();
   let made = 0;
@@ -52,7 +54,7 @@ export function createUser(deps: UserDeps): User {
     deps.recordStream(await followOutput(deps, name, executionId));
   const watch = watchUser(deps, name);
   const contexts = new Map<string, string>();
-  const acting: Acting = { name, calls, files, random, cell, follow, contexts };
+  const acting: Acting = { name, calls, files, inputs, random, cell, follow, contexts };
 
   async function live(): Promise<void> {
     while (!stopping.signal.aborted) {

@@ -7,16 +7,20 @@
 import { WORKER_HOME } from '../../src/domain/worker.ts';
 import type { CellKind, CommandKind } from '../history.ts';
 import type { Cell } from './cells.ts';
+import { readsInput } from './inputText.ts';
 
 /** The file of the list, in the home. */
 export const LIST_NAME = 'ran';
 /** Far more than any command needs, unless its worker is paused. */
 const AMPLE_TIMEOUT_MS = 30_000;
+/** Waiting for input counts, and all gateways may be away for a minute. Shorter than a client follows it. */
+export const INPUT_TIMEOUT_MS = 120_000;
 /** What a command that was not killed exits with. */
 const EXIT_CODES: Readonly<Record<CommandKind, number>> = {
   shell: 0,
   'shell-stream': 3,
   'shell-endless': 0,
+  'shell-input': 0,
   server: 0,
   ledger: 0,
 };
@@ -42,6 +46,8 @@ function bodyOf(kind: CommandKind, port: number): string {
     case 'shell-endless':
       // With processes that no signal to its group reaches, and one that takes no notice of any.
       return "sleep 1000 & setsid sleep 1001 & (trap '' INT TERM; sleep 1002) & exec sleep 1003";
+    case 'shell-input':
+      return 'while IFS= read -r line; do printf \'%s\\n\' "$line"; done';
     case 'server':
       return `exec python3 -u -m http.server ${port} --bind 127.0.0.1`;
     case 'ledger':
@@ -63,7 +69,9 @@ export function exitCodeOf(kind: CommandKind): number {
 /** @param port of a server */
 export function makeCommand(kind: CommandKind, key: string, port: number): Cell {
   const code = prologue(key) + bodyOf(kind, port);
-  return { kind, key, code, timeoutMs: AMPLE_TIMEOUT_MS, language: 'BASH' };
+  const allowInput = readsInput(kind);
+  const timeoutMs = allowInput ? INPUT_TIMEOUT_MS : AMPLE_TIMEOUT_MS;
+  return { kind, key, code, timeoutMs, language: 'BASH', allowInput };
 }
 
 /** The first line that a command prints. */

@@ -15,6 +15,7 @@ const KINDS: Readonly<Record<string, string>> = {
   ErrorOutput: 'error',
   ClearOutput: 'clear',
   GapOutput: 'gap',
+  InputRequested: 'input',
   ExecutionFinished: 'finish',
 };
 

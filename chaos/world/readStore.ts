@@ -1,4 +1,4 @@
-/** Reads all events and outputs from the database, for the checker. */
+/** Reads all events and outputs, and what is left of secret input, from the database, for the checker. */
 
 import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Finish, Output } from '../../src/domain/output.ts';
@@ -29,6 +29,13 @@ export async function readOutputs(
     outputs.push(...rows.map(({ seq, body }) => ({ executionId, seq, ...contentOf(body) })));
   }
   return outputs;
+}
+
+/** The executions that have secret input in the database. */
+export async function readKeptInputs({ sql }: Client): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    SELECT DISTINCT execution_id AS id FROM execution_inputs`;
+  return rows.map(({ id }) => id);
 }
 
 function contentOf(body: Output | Finish): Pick<StoredOutput, 'kind' | 'text' | 'chars'> {

@@ -4,6 +4,7 @@
  */
 import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import { FILE_NAMES } from '../../chaos/clients/files.ts';
+import { inputTextOf, readsInput } from '../../chaos/clients/inputText.ts';
 import { exitCodeOf, isCommandKind } from '../../chaos/clients/shellCells.ts';
 import {
   type CallRecord,
@@ -17,6 +18,7 @@ import {
   type StreamRecord,
   type WatchRecord,
 } from '../../chaos/history.ts';
+import type { InputRecord } from '../../chaos/inputRecord.ts';
 import type { RestSnapshot } from '../../chaos/rest.ts';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
@@ -31,6 +33,7 @@ import type {
   WorkerId,
 } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
+import { inputSentTo } from './chaosInput.ts';
 
 const START = Date.parse('2026-01-31T12:00:00Z');
 const STEP_MS = 100;
@@ -106,6 +109,8 @@ export function soundHistory(): History {
   log.run('ann', next, 'shell-endless', { status: 'INTERRUPTED' });
   log.run('ann', next, 'server', { status: 'INTERRUPTED', key: 'ann-server' });
   log.run('ann', next, 'fetch', { key: 'ann-server-fetch' });
+  log.run('ann', next, 'input', { key: 'ann-input' });
+  log.run('ann', next, 'shell-input', { key: 'ann-shell-input' });
   log.fault({ name: 'helper: kill -9', workerId: next.workerId });
   log.run('ann', next, 'shell', { status: 'ERROR', errorName: 'CommandLost', isSilent: true });
   log.run('ann', context, 'audit');
@@ -131,6 +136,7 @@ function createLog() {
   const outputs: StoredOutput[] = [];
   const calls: CallRecord[] = [];
   const files: FileRecord[] = [];
+  const inputs: InputRecord[] = [];
   const streams: StreamRecord[] = [];
   const faults: FaultRecord[] = [];
   const versions = new Map<string, number>();
@@ -239,13 +245,15 @@ function createLog() {
         ...{ tenant: 'default', userUuid: user, code, codeSha256: '', codeBytes: code.length },
         ...{ timeoutMs, maxOutputBytes: 1, idempotencyKey: key, stateLost: false },
         ...(isCommand && { language: 'BASH' }),
+        ...(readsInput(kind) && { allowInput: true }),
         ...(seat.contextId && { contextId: seat.contextId }),
       },
     });
+    if (readsInput(kind)) sendInput(user, id, key, isCommand);
     if (status === 'INTERRUPTED')
       call({ user, operation: 'interrupt', executionId: id, answer: answerOf(id, status) });
     if (how.isSilent !== true) (isCommand ? seat.list : seat.ran).push(key);
-    const printed = printedBy(kind, seat, how);
+    const printed = printedBy(kind, seat, how, key);
     const truncated = how.linesBeforeGap !== undefined;
     outputs.push(...printed.map((each, index) => ({ ...each, executionId: id, seq: index + 1 })));
     record('execution', id, {
@@ -272,6 +280,14 @@ function createLog() {
     if (!isFollowed) return;
     const items = own.map(({ executionId: _, ...item }) => item);
     streams.push({ user, executionId: id, items, connections: 2, isEnded: true, refusal: null });
+  }
+
+  function sendInput(user: string, executionId: ExecutionId, key: string, isCommand: boolean) {
+    for (const { piece, call: sent } of inputSentTo(key, !isCommand)) {
+      record('execution', executionId, { type: 'InputSent', data: piece });
+      const times = { startedAt: now - STEP_MS / 2, endedAt: tick() };
+      inputs.push({ user, executionId, ...sent, failures: {}, refusal: null, ...times });
+    }
   }
 
   function createContext(user: string, seat: Seat, name: string): Seat {
@@ -357,8 +373,8 @@ function createLog() {
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
       const watches = ['ann', 'bob'].map((user) => watched(user));
-      const records = { calls, files, streams, watches, faults, exits: [], events, outputs };
-      return { ...records, rest, mishaps: [] };
+      const told = { calls, files, inputs, streams, watches, faults, exits: [] };
+      return { ...told, events, outputs, keptInputs: [], rest, mishaps: [] };
     },
   };
 }
@@ -380,7 +396,7 @@ function answerOf(id: string, status: string) {
 
 type Printed = Pick<StoredOutput, 'kind' | 'text' | 'chars'>;
 
-function printedBy(kind: CellKind, { life, ran, list }: Seat, how: Run): Printed[] {
+function printedBy(kind: CellKind, { life, ran, list }: Seat, how: Run, key: string): Printed[] {
   const finish = { kind: 'finish', text: '', chars: 0 };
   if (how.isSilent) return [finish];
   const { count, fillerChars } = linesOf(kind);
@@ -391,6 +407,7 @@ function printedBy(kind: CellKind, { life, ran, list }: Seat, how: Run): Printed
   if (kind === 'audit') lines.push(`${ran.join(' ')}\n`);
   if (kind === 'fill') lines.push('errno 28\n');
   if (kind === 'fetch') lines.push(`${FETCHED}\n`);
+  if (readsInput(kind)) lines.push(inputTextOf(key));
   if (kind === 'ledger') lines.push(`\n${list.join(';\n\n')};\n`);
   const texts = [
     isCommandKind(kind) ? '$ 1\n' : `@${life} ${ran.length} ${ran.at(-2) ?? '-'}\n`,

@@ -49,7 +49,9 @@ describe('a sound history', () => {
   it('is summarised in one line and a table', () => {
     expect(summary(sound, checkHistory(sound))).toBe('4 faults, 0 lost, 0 doubled, 0 orphans');
     expect(faultTable(sound)).toHaveLength(2 + 4);
-    expect(workDone(sound)).toBe('22 cells and 6 commands in 4 sessions with 3 more contexts');
+    expect(workDone(sound)).toBe(
+      '23 cells and 7 commands, 2 of them with 6 calls of sendInput, in 4 sessions with 3 more contexts',
+    );
     expect(faultTable(sound).join('\n')).toContain('1 workers lost, 1 sessions ended');
   });
 });
