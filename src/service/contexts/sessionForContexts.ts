@@ -8,9 +8,8 @@ import { hasFeature, lacksFeature } from '../sessions/workerFeature.ts';
 
 /**
  * The user's open session, or a new one, for a context. Its worker has contexts. It counts as a use of the session.
- * @throws ConcurrencyError if another writer was first; BAD_USER_INPUT if the open session's worker, or
- * the worker image, is too old;
- * POOL_INITIALIZING if the worker could not be asked; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED
+ * @throws ConcurrencyError if another writer was first; BAD_USER_INPUT if the open session's worker, or the worker image,
+ * is too old; POOL_INITIALIZING if the worker could not be asked; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function sessionForContexts(
   deps: EnsureSessionDeps,

@@ -8,8 +8,8 @@ import { requireExecution } from './execution.ts';
 import { validateTerminal } from './validateTerminal.ts';
 
 /**
- * Gives the terminal of a command another size. Not recorded: the latest size wins. It counts as a use of
- * the session. Works on any gateway.
+ * Gives the terminal of a command another size. Not recorded: the latest size wins. It counts as a use of the session.
+ * Works on any gateway.
  * @returns whether the command runs, and so has the size now
  * @throws BAD_USER_INPUT, NOT_FOUND; POOL_INITIALIZING if the worker does not answer
  */

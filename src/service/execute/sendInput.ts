@@ -56,8 +56,8 @@ export interface SendInputDeps
 }
 
 /**
- * Records input, and resolves when it is durable. It counts as a use of the session. Calls that reach the same gateway are recorded in their order. With an
- * offset, input is applied once, however often it is sent.
+ * Records input, and resolves when it is durable. It counts as a use of the session. Calls that reach the same gateway
+ * are recorded in their order. With an offset, input is applied once, however often it is sent.
  * @throws BAD_USER_INPUT, NOT_FOUND; INPUT_CLOSED if the execution or its input has ended; INPUT_OUT_OF_ORDER unless
  * the offset is where the input ends, or the same bytes are there; INPUT_LIMIT; QUEUE_FULL
  */
