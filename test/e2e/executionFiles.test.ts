@@ -13,15 +13,14 @@ interface Files {
 }
 
 const FILES = 'status files { changes { path change size } reason shared }';
-/** Code that changes files all the time, beside whatever runs. */
+/** A thread that changes a file beside whatever runs, whenever it is asked to. */
 const BACKGROUND = `
-import pathlib, threading
-stop = threading.Event()
+import pathlib, queue, threading
+asked, written = queue.Queue(), queue.Queue()
 def write():
-    n = 0
-    while not stop.wait(0.005):
-        n += 1
-        pathlib.Path('background').write_text('x' * n)
+    while text := asked.get():
+        pathlib.Path('background').write_text(text)
+        written.put(True)
 thread = threading.Thread(target=write)
 thread.start()`;
 
@@ -119,10 +118,10 @@ plt.plot([1, 2]); plt.savefig('chart.png'); plt.close()`;
 
   it('is shared with threads and processes of earlier code', async () => {
     await run('threads', BACKGROUND);
-    // Few enough changes that they are compared whatever the time it takes.
-    const meanwhile = await changes('threads', 'import time; time.sleep(0.03)', true);
-    expect(meanwhile).toEqual({ background: expect.stringMatching(/CREATED|MODIFIED/) });
-    await run('threads', 'stop.set(); thread.join()');
+    const meanwhile = "for n in range(3): asked.put('x' * (n + 1)); written.get()";
+    expect(await changes('threads', meanwhile, true)).toEqual({ background: 'CREATED' });
+    expect(await changes('threads', meanwhile, true)).toEqual({ background: 'MODIFIED' });
+    await run('threads', "asked.put(''); thread.join()");
     expect(await changes('threads', '1 + 1')).toEqual({});
     await run('threads', "import subprocess; child = subprocess.Popen(['sleep', '60'])");
     expect(await changes('threads', '1 + 1', true)).toEqual({});

@@ -149,7 +149,9 @@ describe('a command', () => {
       expect((await each.graphql(resize, { id })).data).toEqual({ resizeTerminal: true });
     await send(gateway, id, { text: 'stty size\n' });
     await untilText('31 101');
-    await send(gateway, id, { text: 'cat\n' });
+    // What comes while the shell still reads its line, in a terminal that echoes nothing, would have no echo.
+    await send(gateway, id, { text: 'echo be""gun; cat\n' });
+    await untilText('begun\r\n');
     await send(gateway, id, { text: 'to be ended\n' });
     // The terminal's echo, and what `cat` writes. Before that, the interrupt key would be the shell's.
     await untilText('to be ended\r\nto be ended');
