@@ -5,6 +5,8 @@
  * on.
  */
 import { createInOrder } from '../async/inOrder.ts';
+import { PERMISSIONS, type Permission } from './access/permissions.ts';
+import { insteadOf } from './access/permitted.ts';
 import { answer } from './answer/answer.ts';
 import { contexts } from './contexts/contexts.ts';
 import { createContext } from './contexts/createContext.ts';
@@ -115,17 +117,25 @@ export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>
   const stopping = new AbortController();
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
   const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal };
-  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [name, bind(operation, all)]);
+  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
+    name,
+    bind(name as keyof typeof OPERATIONS, operation, all),
+  ]);
   return {
     ...(Object.fromEntries(bound) as Operations),
     stopWaiting: () => stopping.abort(),
   };
 }
 
-/**
- * Every call of every protocol passes here. So a check of what a principal may do belongs here, by the operation's
- * name.
- */
-function bind(operation: Operation, deps: ServiceDeps): Bound<Operation> {
-  return (principal, ...args) => operation(deps, principal, ...args);
+/** Every call of every protocol passes here, so what a principal may do is checked here. */
+function bind(
+  name: keyof typeof OPERATIONS,
+  operation: Operation,
+  deps: ServiceDeps,
+): Bound<Operation> {
+  const permission: Permission = PERMISSIONS[name];
+  return (principal, ...args) => {
+    const instead = insteadOf(name, permission, principal, args);
+    return instead === null ? operation(deps, principal, ...args) : Promise.resolve(instead.answer);
+  };
 }

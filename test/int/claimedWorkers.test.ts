@@ -1,9 +1,10 @@
 /** What idle workers must be able to do, and how long others wait for their answer. The workers are programmed. */
+
 import { afterEach, describe, expect, it } from 'vitest';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 /** Far below the 5 s that a call to an agent may take, and far above what the calls take here. */
 const SOON_MS = 3_000;
 
@@ -17,9 +18,13 @@ afterEach(() => {
 });
 
 const command = (name: string, { service } = other) =>
-  service.execute(PRINCIPAL, { userUuid: `${name}-${userUuid()}`, code: 'true', language: 'BASH' });
+  service.execute(AUTH_TOKEN_HOLDER, {
+    userUuid: `${name}-${userUuid()}`,
+    code: 'true',
+    language: 'BASH',
+  });
 const cell = (name: string, { service } = other) =>
-  service.execute(PRINCIPAL, { userUuid: `${name}-${userUuid()}`, code: '1' });
+  service.execute(AUTH_TOKEN_HOLDER, { userUuid: `${name}-${userUuid()}`, code: '1' });
 const idle = async () => (await db.queries.workersInStates(maker.pool.id, ['IDLE'])).map(idOf);
 const idOf = ({ id }: { readonly id: string }) => id;
 
@@ -59,9 +64,11 @@ describe('a worker is claimed for what it can do', () => {
       const user = { userUuid: `dan-${userUuid()}` };
       const environmentVariables = [{ name: 'A', value: '1' }];
       await expect(command('ann', gateway)).rejects.toMatchObject(refused);
-      await expect(gateway.service.createContext(PRINCIPAL, user)).rejects.toMatchObject(refused);
+      await expect(gateway.service.createContext(AUTH_TOKEN_HOLDER, user)).rejects.toMatchObject(
+        refused,
+      );
       await expect(
-        gateway.service.openSession(PRINCIPAL, { ...user, environmentVariables }),
+        gateway.service.openSession(AUTH_TOKEN_HOLDER, { ...user, environmentVariables }),
       ).rejects.toMatchObject(refused);
     }
     expect(await idle()).toEqual(expect.arrayContaining(before));

@@ -1,11 +1,12 @@
 /** Commands as callers of the service see them, at two gateways. The workers are programmed. */
+
 import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const MAX_COMMANDS = 3;
 const MAX_QUEUED = 2;
 const DAY_MS = 86_400_000;
@@ -24,10 +25,11 @@ const command = (code: string, more: Partial<ExecuteRequest> = {}): ExecuteReque
   ...more,
 });
 const run = (code: string, more: Partial<ExecuteRequest> = {}, service = one) =>
-  service.execute(PRINCIPAL, command(code, more));
-const cell = (service = one) => service.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+  service.execute(AUTH_TOKEN_HOLDER, command(code, more));
+const cell = (service = one) =>
+  service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
 const count = async (status: 'RUNNING' | 'QUEUED') =>
-  (await one.executions(PRINCIPAL, { userUuid: userUuid(), status }, {})).edges.length;
+  (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status }, {})).edges.length;
 
 describe('a command', () => {
   it('tells how its process ended, and shares the session with cells', async () => {
@@ -54,18 +56,18 @@ describe('a command', () => {
   it('runs beside other commands and cells; only so many run, and only so many wait', async () => {
     workers.hold();
     const held = { userUuid: userUuid(), code: HOLD };
-    await one.submit(PRINCIPAL, held);
+    await one.submit(AUTH_TOKEN_HOLDER, held);
     for (let n = 0; n < MAX_COMMANDS + MAX_QUEUED; n += 1)
-      await (n % 2 === 0 ? one : other).submit(PRINCIPAL, command(HOLD));
+      await (n % 2 === 0 ? one : other).submit(AUTH_TOKEN_HOLDER, command(HOLD));
     await expect.poll(() => count('RUNNING')).toBe(MAX_COMMANDS + 1);
     for (const service of [one, other])
-      await expect(service.submit(PRINCIPAL, command(HOLD))).rejects.toMatchObject({
+      await expect(service.submit(AUTH_TOKEN_HOLDER, command(HOLD))).rejects.toMatchObject({
         code: 'QUEUE_FULL',
         message: expect.stringContaining('commands'),
         details: { limit: MAX_QUEUED, queued: MAX_QUEUED },
       });
     // The queue of cells is another one.
-    await other.submit(PRINCIPAL, held);
+    await other.submit(AUTH_TOKEN_HOLDER, held);
     expect(await count('RUNNING')).toBe(MAX_COMMANDS + 1);
     workers.letGo();
     await expect.poll(() => count('QUEUED')).toBe(0);
@@ -91,7 +93,7 @@ describe('a command', () => {
       code: 'BAD_USER_INPUT',
       details: { field },
     });
-    expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+    expect(await one.session(AUTH_TOKEN_HOLDER, userUuid())).toBeNull();
   });
 
   it('has another key than the same code as a cell', async () => {
@@ -110,9 +112,11 @@ describe('a command', () => {
   it('stops a batch when it fails, as a cell does', async () => {
     const cells = ['true', 'exit 1', 'true'].map((code) => ({ code, language: 'BASH' as const }));
     const batch = { userUuid: userUuid(), cells: [{ code: '1' }, ...cells] };
-    const done = await one.executeBatch(PRINCIPAL, batch);
+    const done = await one.executeBatch(AUTH_TOKEN_HOLDER, batch);
     expect(done.map(({ status }) => status)).toEqual(['OK', 'OK', 'ERROR']);
-    expect(await one.executeBatch(PRINCIPAL, { ...batch, stopOnError: false })).toHaveLength(4);
+    expect(
+      await one.executeBatch(AUTH_TOKEN_HOLDER, { ...batch, stopOnError: false }),
+    ).toHaveLength(4);
   });
 
   it('is refused in the session of a worker that is older than commands, and never sent to one', async () => {
@@ -127,7 +131,7 @@ describe('a command', () => {
         message: expect.stringContaining('without commands'),
       });
     expect(workers.begun).toHaveLength(begun);
-    await one.release(PRINCIPAL, userUuid());
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
     // The idle workers are as old, so others take their place.
     const fresh = await run('true');
     expect(fresh).toMatchObject({ status: 'OK' });

@@ -1,12 +1,13 @@
 /** Contexts as callers of the service see them, at two gateways. The workers are programmed. */
+
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { WORKER_HOME } from '../../src/domain/worker.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { CARRY_OUT_LIMIT_MS } from '../../src/service/untilCarriedOut.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const MAX_CONTEXTS = 4;
 
 const { db, workers, start, userUuid } = await useServiceGateways({
@@ -20,17 +21,18 @@ beforeEach(() => {
 });
 
 const create = (more: { name?: string; workingDirectory?: string } = {}, service = one) =>
-  service.createContext(PRINCIPAL, { userUuid: userUuid(), ...more });
+  service.createContext(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), ...more });
 const run = (contextId?: string, code = '1', service = one) =>
-  service.execute(PRINCIPAL, { userUuid: userUuid(), code, contextId });
-const list = (service = one) => service.contexts(PRINCIPAL, userUuid());
-const remove = (id: string, service = one) => service.deleteContext(PRINCIPAL, userUuid(), id);
+  service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code, contextId });
+const list = (service = one) => service.contexts(AUTH_TOKEN_HOLDER, userUuid());
+const remove = (id: string, service = one) =>
+  service.deleteContext(AUTH_TOKEN_HOLDER, userUuid(), id);
 
 describe('createContext', () => {
   it('opens a session, whose default context has the id of the session', async () => {
     expect(await list()).toEqual([]);
     const context = await create({ name: 'a' });
-    const session = await one.session(PRINCIPAL, userUuid());
+    const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
     expect(context).toMatchObject({
       name: 'a',
       isDefault: false,
@@ -143,10 +145,10 @@ describe('createContext', () => {
       message: expect.stringContaining('release'),
     });
     expect(await list()).toMatchObject([{ isDefault: true }]);
-    await one.release(PRINCIPAL, userUuid());
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
     // The idle workers are as old, so others take their place.
     await create();
-    expect((await one.session(PRINCIPAL, userUuid()))?.workerId).not.toBe(workerId);
+    expect((await one.session(AUTH_TOKEN_HOLDER, userUuid()))?.workerId).not.toBe(workerId);
   });
 });
 
@@ -155,13 +157,13 @@ describe('code in a context', () => {
     workers.hold();
     const [a, b] = [await create(), await create()];
     const submit = (contextId?: string) =>
-      one.submit(PRINCIPAL, { userUuid: userUuid(), code: HOLD, contextId });
+      one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD, contextId });
     for (const context of [a.id, b.id, undefined]) {
       for (let n = 0; n < 3; n += 1) await submit(context);
       await expect(submit(context)).rejects.toMatchObject({ code: 'QUEUE_FULL' });
     }
     const count = async (status: 'RUNNING' | 'QUEUED') =>
-      (await one.executions(PRINCIPAL, { userUuid: userUuid(), status }, {})).edges.length;
+      (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status }, {})).edges.length;
     await expect.poll(() => count('RUNNING')).toBe(3);
     workers.letGo();
     await expect.poll(() => count('QUEUED')).toBe(0);
@@ -173,20 +175,22 @@ describe('code in a context', () => {
     async (id) => {
       await expect(run(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
       // No session was opened for it.
-      expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+      expect(await one.session(AUTH_TOKEN_HOLDER, userUuid())).toBeNull();
     },
   );
 
   it('is refused in a context of another user, of an earlier session, and in a deleted one', async () => {
     const { id } = await create();
     const stranger = { userUuid: 'stranger', code: '1' };
-    await one.execute(PRINCIPAL, stranger);
-    await expect(one.execute(PRINCIPAL, { ...stranger, contextId: id })).rejects.toMatchObject({
+    await one.execute(AUTH_TOKEN_HOLDER, stranger);
+    await expect(
+      one.execute(AUTH_TOKEN_HOLDER, { ...stranger, contextId: id }),
+    ).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    expect(await one.deleteContext(PRINCIPAL, stranger.userUuid, id)).toBe(false);
-    const session = await one.session(PRINCIPAL, userUuid());
-    await one.release(PRINCIPAL, userUuid());
+    expect(await one.deleteContext(AUTH_TOKEN_HOLDER, stranger.userUuid, id)).toBe(false);
+    const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
     await run();
     for (const ended of [id, session?.id])
       await expect(run(ended)).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -198,7 +202,7 @@ describe('code in a context', () => {
   it('is found by its key, also after the context has ended; the key holds for this context only', async () => {
     const [a, b] = [await create(), await create()];
     const keyed = (contextId?: string, service = one) =>
-      service.execute(PRINCIPAL, {
+      service.execute(AUTH_TOKEN_HOLDER, {
         userUuid: userUuid(),
         code: '1',
         contextId,
@@ -217,7 +221,7 @@ describe('code in a context', () => {
   it('of one batch may run in several contexts', async () => {
     const { id } = await create();
     const cells = [{ code: '1', contextId: id }, { code: '2' }];
-    const done = await one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
+    const done = await one.executeBatch(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), cells });
     expect(done).toMatchObject([
       { status: 'OK', contextId: id },
       { status: 'OK', contextId: null },
@@ -229,7 +233,7 @@ describe('restartKernel', () => {
   it('of a context loses the state of that context only', async () => {
     const [a, b] = [await create(), await create()];
     for (const id of [a.id, b.id, undefined]) await run(id);
-    await other.restartKernel(PRINCIPAL, userUuid(), a.id);
+    await other.restartKernel(AUTH_TOKEN_HOLDER, userUuid(), a.id);
     expect(await list()).toMatchObject([
       { kernelRestarts: 0 },
       { kernelRestarts: 1 },
@@ -243,7 +247,7 @@ describe('restartKernel', () => {
   it('of no open context is refused', async () => {
     const { id } = await create();
     await remove(id);
-    await expect(one.restartKernel(PRINCIPAL, userUuid(), id)).rejects.toMatchObject({
+    await expect(one.restartKernel(AUTH_TOKEN_HOLDER, userUuid(), id)).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
   });
@@ -252,7 +256,7 @@ describe('restartKernel', () => {
 describe('deleteContext', () => {
   it('is refused for the default context, and does nothing for one that is not there', async () => {
     await run();
-    const session = await one.session(PRINCIPAL, userUuid());
+    const session = await one.session(AUTH_TOKEN_HOLDER, userUuid());
     await expect(remove(session?.id ?? '')).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       details: { field: 'contextId' },
@@ -269,7 +273,7 @@ describe('deleteContext', () => {
 
 it('the end of the session ends its contexts', async () => {
   const { id } = await create();
-  await one.release(PRINCIPAL, userUuid());
+  await one.release(AUTH_TOKEN_HOLDER, userUuid());
   expect(await list()).toEqual([]);
   expect((await db.queries.contexts([id as never]))[0]).toMatchObject({ endReason: 'released' });
 });

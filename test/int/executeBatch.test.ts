@@ -1,10 +1,10 @@
 /** Batches whose session ends, whose gateway stops, or with a refused cell. The workers are programmed. */
+
 import { beforeEach, expect, it } from 'vitest';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
-
-const PRINCIPAL = { tenant: 'default' };
 
 const { workers, start, userUuid } = await useServiceGateways();
 const gateway = await start();
@@ -22,18 +22,22 @@ function run(codes: readonly string[], key?: string, { service } = gateway) {
     code,
     ...(key !== undefined && { idempotencyKey: `${key}-${index}` }),
   }));
-  return service.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells, stopOnError: false });
+  return service.executeBatch(AUTH_TOKEN_HOLDER, {
+    userUuid: userUuid(),
+    cells,
+    stopOnError: false,
+  });
 }
 
 it('a release ends the batch, whatever stopOnError says, and opens no other session', async () => {
   workers.hold();
   const running = run([HOLD, 'never', 'never']);
   await firstBegun();
-  await gateway.service.release(PRINCIPAL, userUuid());
+  await gateway.service.release(AUTH_TOKEN_HOLDER, userUuid());
   expect((await running).map(({ status }) => status)).toEqual(['CANCELLED']);
   workers.letGo();
   expect(begun()).toHaveLength(1);
-  expect(await gateway.service.session(PRINCIPAL, userUuid())).toMatchObject({
+  expect(await gateway.service.session(AUTH_TOKEN_HOLDER, userUuid())).toMatchObject({
     closeReason: 'released',
   });
 });
@@ -42,18 +46,18 @@ it('an interrupted cell does not end the batch', async () => {
   workers.hold();
   const running = run([HOLD, 'quick']);
   await firstBegun();
-  await gateway.service.interrupt(PRINCIPAL, begun()[0] ?? '');
+  await gateway.service.interrupt(AUTH_TOKEN_HOLDER, begun()[0] ?? '');
   expect((await running).map(({ status }) => status)).toEqual(['INTERRUPTED', 'OK']);
   workers.letGo();
 });
 
 it('a batch sent again with its keys after its session has ended reports what was run, and runs nothing', async () => {
   const done = await run(['1', '2'], 'k');
-  await gateway.service.release(PRINCIPAL, userUuid());
+  await gateway.service.release(AUTH_TOKEN_HOLDER, userUuid());
   expect(await run(['1', '2'], 'k')).toEqual(done);
   expect(await run(['1', '2', 'never'], 'k')).toEqual(done);
   expect(begun()).toEqual(done.map(({ id }) => id));
-  expect(await gateway.service.session(PRINCIPAL, userUuid())).toMatchObject({
+  expect(await gateway.service.session(AUTH_TOKEN_HOLDER, userUuid())).toMatchObject({
     closeReason: 'released',
   });
 });
@@ -69,13 +73,16 @@ it('a stopping gateway says that the cell runs on, and begins no further cell', 
   await stopping.server.close(AbortSignal.abort());
   await refused;
   workers.letGo();
-  const after = await gateway.service.execute(PRINCIPAL, { userUuid: userUuid(), code: 'after' });
+  const after = await gateway.service.execute(AUTH_TOKEN_HOLDER, {
+    userUuid: userUuid(),
+    code: 'after',
+  });
   expect(begun()).toEqual([expect.any(String), after.id]);
 });
 
 it('a refusal names the refused cell and what was run before it', async () => {
   const other = { userUuid: userUuid(), code: 'other', idempotencyKey: 'c-1' };
-  const { id } = await gateway.service.execute(PRINCIPAL, other);
+  const { id } = await gateway.service.execute(AUTH_TOKEN_HOLDER, other);
   const refused = await run(['1', '2'], 'c').catch((error: unknown) => error);
   expect(refused).toMatchObject({
     code: 'IDEMPOTENCY_CONFLICT',

@@ -2,14 +2,15 @@
  * Environment variables and folder of one execution, as callers of the service see them at two gateways. The workers are
  * programmed.
  */
+
 import { describe, expect, it } from 'vitest';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const VALUES = {
   TOKEN: 's3cret "\\ \' 漢\n\t\u0001\u2028 $HOME %s {}',
   EMPTY: '',
@@ -43,16 +44,19 @@ describe('what one execution finds around it', () => {
         userUuid: userUuid(),
         environmentVariables: given({ OWN: 's', EMPTY: 's' }),
       };
-      await one.openSession(PRINCIPAL, session);
+      await one.openSession(AUTH_TOKEN_HOLDER, session);
       for (const service of [one, other]) {
-        const { id, options } = await service.execute(PRINCIPAL, asked({ language, code: 'true' }));
+        const { id, options } = await service.execute(
+          AUTH_TOKEN_HOLDER,
+          asked({ language, code: 'true' }),
+        );
         expect(workers.variables.get(id)).toEqual({ OWN: 's', ...VALUES });
         expect(workers.directories.get(id)).toBe('/home/user/a/b');
         expect(options).toEqual({
           workingDirectory: '/home/user/a/b',
           environmentVariableNames: ['EMPTY', 'TOKEN', '__proto__x', 'constructor'],
         });
-        const plain = await service.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+        const plain = await service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
         expect(workers.variables.get(plain.id)).toEqual({ OWN: 's', EMPTY: 's' });
         expect(workers.directories.get(plain.id)).toBeUndefined();
         expect(plain.options).toBeNull();
@@ -61,13 +65,13 @@ describe('what one execution finds around it', () => {
   );
 
   it('is that of each cell of a batch, in its own context', async () => {
-    const { id: contextId } = await one.createContext(PRINCIPAL, { userUuid: userUuid() });
+    const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid: userUuid() });
     const cells = [
       { code: '1', environmentVariables: given({ N: '1' }), contextId },
       { code: 'true', language: 'BASH' as const, workingDirectory: '/' },
       { code: '1' },
     ];
-    const done = await other.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
+    const done = await other.executeBatch(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), cells });
     expect(done.map(({ id }) => workers.variables.get(id))).toEqual([{ N: '1' }, {}, {}]);
     expect(done.map(({ id }) => workers.directories.get(id))).toEqual([undefined, '/', undefined]);
   });
@@ -76,13 +80,15 @@ describe('what one execution finds around it', () => {
     const value = 'never in 2nd place';
     workers.hold();
     const held = asked({ code: HOLD, environmentVariables: given({ ONLY_HERE: value }) });
-    const running = await one.submit(PRINCIPAL, { ...held, idempotencyKey: 'k' });
-    const queued = await other.submit(PRINCIPAL, held);
+    const running = await one.submit(AUTH_TOKEN_HOLDER, { ...held, idempotencyKey: 'k' });
+    const queued = await other.submit(AUTH_TOKEN_HOLDER, held);
     await expect.poll(() => workers.begun.includes(running.id)).toBe(true);
     expect(await tablesWith(db, value)).toEqual(['execution_variables']);
     workers.letGo();
     for (const { id } of [running, queued])
-      await expect.poll(async () => (await one.execution(PRINCIPAL, id))?.status).toBe('OK');
+      await expect
+        .poll(async () => (await one.execution(AUTH_TOKEN_HOLDER, id))?.status)
+        .toBe('OK');
     expect(await tablesWith(db, value)).toEqual([]);
     // The names stay, for auditors; those of the key are beside hashes.
     const named = await tablesWith(db, 'ONLY_HERE');
@@ -99,14 +105,16 @@ describe('what one execution finds around it', () => {
   it('is deleted with a session that ends before the code was sent', async () => {
     const value = 'gone with the session';
     workers.hold();
-    await one.submit(PRINCIPAL, { userUuid: userUuid(), code: HOLD });
+    await one.submit(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: HOLD });
     const queued = await one.submit(
-      PRINCIPAL,
+      AUTH_TOKEN_HOLDER,
       asked({ environmentVariables: given({ A: value }) }),
     );
     expect(await tablesWith(db, value)).toEqual(['execution_variables']);
-    await other.release(PRINCIPAL, userUuid());
-    expect(await one.execution(PRINCIPAL, queued.id)).toMatchObject({ status: 'CANCELLED' });
+    await other.release(AUTH_TOKEN_HOLDER, userUuid());
+    expect(await one.execution(AUTH_TOKEN_HOLDER, queued.id)).toMatchObject({
+      status: 'CANCELLED',
+    });
     expect(await tablesWith(db, value)).toEqual([]);
     expect(workers.begun).not.toContain(queued.id);
     workers.letGo();
@@ -114,13 +122,13 @@ describe('what one execution finds around it', () => {
 
   it('must be the same under the same key; else each field that differs is named, and no value', async () => {
     const keyed = asked({ idempotencyKey: 'k' });
-    const { id } = await one.execute(PRINCIPAL, keyed);
+    const { id } = await one.execute(AUTH_TOKEN_HOLDER, keyed);
     const same = {
       ...keyed,
       environmentVariables: GIVEN.toReversed(),
       workingDirectory: '/home/user/a/b',
     };
-    expect(await other.execute(PRINCIPAL, same)).toMatchObject({ id });
+    expect(await other.execute(AUTH_TOKEN_HOLDER, same)).toMatchObject({ id });
     const { TOKEN: _, ...fewer } = VALUES;
     const differing: [Partial<ExecuteRequest>, string[]][] = [
       [{ workingDirectory: null }, ['workingDirectory']],
@@ -141,7 +149,7 @@ describe('what one execution finds around it', () => {
     ];
     for (const [more, different] of differing) {
       const refused = await other
-        .execute(PRINCIPAL, { ...keyed, ...more })
+        .execute(AUTH_TOKEN_HOLDER, { ...keyed, ...more })
         .catch((e: unknown) => e);
       expect(refused).toMatchObject({
         code: 'IDEMPOTENCY_CONFLICT',
@@ -170,34 +178,37 @@ describe('what one execution finds around it', () => {
     ['workingDirectory', { workingDirectory: `/${'x'.repeat(256)}` }],
   ])('is refused with wrong %s, before a session is opened', async (field, more) => {
     const calls = [
-      one.execute(PRINCIPAL, asked(more)),
-      one.submit(PRINCIPAL, asked({ ...more, language: 'BASH' })),
-      one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells: [{ code: '1' }, asked(more)] }),
+      one.execute(AUTH_TOKEN_HOLDER, asked(more)),
+      one.submit(AUTH_TOKEN_HOLDER, asked({ ...more, language: 'BASH' })),
+      one.executeBatch(AUTH_TOKEN_HOLDER, {
+        userUuid: userUuid(),
+        cells: [{ code: '1' }, asked(more)],
+      }),
     ];
     for (const call of calls) {
       const refused = await call.catch((error: unknown) => error);
       expect(refused).toMatchObject({ code: 'BAD_USER_INPUT', details: { field } });
       expect(JSON.stringify([refused, String(refused)])).not.toContain('s3cret');
     }
-    expect(await one.session(PRINCIPAL, userUuid())).toBeNull();
+    expect(await one.session(AUTH_TOKEN_HOLDER, userUuid())).toBeNull();
   });
 
   it('is refused in the session of a worker that is too old for it, and never sent to one', async () => {
     workers.isFormer = true;
     await replaceIdle(gateways[0], db.queries);
-    const { workerId } = await one.execute(PRINCIPAL, { userUuid: userUuid(), code: '1' });
+    const { workerId } = await one.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
     workers.isFormer = false;
     const begun = workers.begun.length;
     for (const only of [{ workingDirectory: null }, { environmentVariables: [] }])
       for (const service of [one, other])
-        await expect(service.execute(PRINCIPAL, asked(only))).rejects.toMatchObject({
+        await expect(service.execute(AUTH_TOKEN_HOLDER, asked(only))).rejects.toMatchObject({
           code: 'BAD_USER_INPUT',
           message: expect.stringContaining('working directories'),
         });
     expect(workers.begun).toHaveLength(begun);
-    await one.release(PRINCIPAL, userUuid());
+    await one.release(AUTH_TOKEN_HOLDER, userUuid());
     // The idle workers are as old, so others take their place.
-    const fresh = await one.execute(PRINCIPAL, asked());
+    const fresh = await one.execute(AUTH_TOKEN_HOLDER, asked());
     expect(fresh).toMatchObject({ status: 'OK' });
     expect(fresh.workerId).not.toBe(workerId);
     expect(workers.variables.get(fresh.id)).toEqual(VALUES);

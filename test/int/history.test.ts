@@ -11,6 +11,7 @@ import {
   type WorkerEvent,
 } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import {
   commitOne,
   executionFinished,
@@ -25,8 +26,6 @@ import {
 import { useDatabase } from '../support/database.ts';
 import { databaseService } from '../support/databaseService.ts';
 import { startTransport } from '../support/transportServer.ts';
-
-const PRINCIPAL = { tenant: 'default' };
 
 const db = await useDatabase();
 const gateway = await db.open();
@@ -87,7 +86,7 @@ describe('poolAt', () => {
           moments.push({ at, counts, states: workers.map(({ id, state }) => ({ id, state })) });
         }
         for (const { at, counts, states } of moments) {
-          const then = await service.poolAt(PRINCIPAL, at);
+          const then = await service.poolAt(AUTH_TOKEN_HOLDER, at);
           expect([then.startingWorkers, then.idleWorkers, then.busyWorkers]).toEqual([
             counts.starting,
             counts.idle,
@@ -104,7 +103,7 @@ describe('poolAt', () => {
   });
 
   it('is empty before the first event', async () => {
-    expect(await service.poolAt(PRINCIPAL, new Date('2000-01-01'))).toMatchObject({
+    expect(await service.poolAt(AUTH_TOKEN_HOLDER, new Date('2000-01-01'))).toMatchObject({
       totalWorkers: 0,
       workers: [],
     });
@@ -128,7 +127,7 @@ describe('sessionAt', () => {
     await commitOne(store, closed(restarted));
     const between = await instant();
     const second = await commitOne<'session'>(store, sessionOpened({ userUuid: 'eve' }));
-    const at = async (time: Date) => await service.sessionAt(PRINCIPAL, 'eve', time);
+    const at = async (time: Date) => await service.sessionAt(AUTH_TOKEN_HOLDER, 'eve', time);
     expect(await at(before)).toBeNull();
     expect(await at(running)).toMatchObject({
       session: first,
@@ -137,7 +136,9 @@ describe('sessionAt', () => {
     expect(await at(after)).toMatchObject({ session: restarted, unfinished: [] });
     expect(await at(between)).toBeNull();
     expect(await at(await instant())).toMatchObject({ session: second });
-    expect(await service.sessionAt({ tenant: 'other' }, 'eve', after)).toBeNull();
+    expect(
+      await service.sessionAt({ ...AUTH_TOKEN_HOLDER, tenant: 'other' }, 'eve', after),
+    ).toBeNull();
   });
 });
 

@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { newId } from '../../src/process/newId.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createProgrammedRuntime, HOLD } from '../support/programmedRuntime.ts';
@@ -19,7 +20,6 @@ import { startServingGateway } from '../support/servingGateway.ts';
 /** Each run makes a few dozen calls. */
 const RUNS = 100;
 const TIMEOUT_MS = 120_000;
-const PRINCIPAL = { tenant: 'default' };
 const CODES = [HOLD, 'quick'] as const;
 
 const db = await useDatabase();
@@ -79,7 +79,7 @@ function createHistory() {
     const { user, key, code } = op;
     const request = { userUuid: userUuid(user), code, idempotencyKey: key };
     const answer = await serviceOf(op)
-      [op.type](PRINCIPAL, request)
+      [op.type](AUTH_TOKEN_HOLDER, request)
       .then(({ id }) => id, codeOf);
     told.push({ user, key, code, answer });
   }
@@ -87,7 +87,7 @@ function createHistory() {
   async function interrupt(op: Extract<Operation, { type: 'interrupt' }>): Promise<void> {
     const [row] = await db.sql<{ id: string }[]>`
       SELECT id FROM executions WHERE user_uuid = ${userUuid(op.user)} AND idempotency_key = ${op.key}`;
-    if (row) await serviceOf(op).interrupt(PRINCIPAL, row.id);
+    if (row) await serviceOf(op).interrupt(AUTH_TOKEN_HOLDER, row.id);
   }
 
   return {
@@ -95,11 +95,13 @@ function createHistory() {
     userUuid,
     run: async (op: Operation): Promise<void> => {
       if (op.type === 'interrupt') await interrupt(op);
-      else if (op.type === 'release') await serviceOf(op).release(PRINCIPAL, userUuid(op.user));
+      else if (op.type === 'release')
+        await serviceOf(op).release(AUTH_TOKEN_HOLDER, userUuid(op.user));
       else await call(op);
     },
     release: async () => {
-      for (const of of ['ann', 'bob']) await gateways[0]?.service.release(PRINCIPAL, userUuid(of));
+      for (const of of ['ann', 'bob'])
+        await gateways[0]?.service.release(AUTH_TOKEN_HOLDER, userUuid(of));
     },
   };
 }
@@ -163,7 +165,7 @@ it('a key runs once, and all callers with its code get that run', {
 it('a row that a gateway of the former release has written is compared by its code', async () => {
   const userUuid = newId();
   const run = (code: string) =>
-    gateways[1]?.service.execute(PRINCIPAL, { userUuid, code, idempotencyKey: 'k' });
+    gateways[1]?.service.execute(AUTH_TOKEN_HOLDER, { userUuid, code, idempotencyKey: 'k' });
   const first = await run('1');
   // The former release names no hash in the rows that it adds.
   await db.sql`UPDATE idempotency_keys SET request_hash = NULL WHERE user_uuid = ${userUuid}`;
@@ -177,7 +179,11 @@ it('a row that a gateway of the former release has written is compared by its co
 it('the hashes in the table of keys are those of no guess, and differ between keys with the same code', async () => {
   const userUuid = newId();
   for (const idempotencyKey of ['k1', 'k2'])
-    await gateways[0]?.service.execute(PRINCIPAL, { userUuid, code: 'guess', idempotencyKey });
+    await gateways[0]?.service.execute(AUTH_TOKEN_HOLDER, {
+      userUuid,
+      code: 'guess',
+      idempotencyKey,
+    });
   const rows = await db.sql<{ requestHash: string }[]>`
     SELECT request_hash FROM idempotency_keys WHERE user_uuid = ${userUuid}`;
   const [first, second] = rows.map(({ requestHash }) => requestHash);
@@ -213,7 +219,7 @@ it('a key is free again when IDEMPOTENCY_TTL_MS have passed', async () => {
   });
   const run = (code: string) =>
     gateway.service
-      .execute(PRINCIPAL, { userUuid: 'ann', code, idempotencyKey: 'k' })
+      .execute(AUTH_TOKEN_HOLDER, { userUuid: 'ann', code, idempotencyKey: 'k' })
       .then(({ id }) => id, codeOf);
   const first = await run('1');
   expect(await run('1')).toBe(first);

@@ -1,12 +1,13 @@
 /** Input and terminals as callers of the service see them, at two gateways. The workers are programmed. */
+
 import { expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { READ } from '../support/programmedKernels.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const SIZE = { columns: 80, rows: 24 };
 /** The shortest that a session may have. */
 const IDLE_MS = 1_000;
@@ -22,18 +23,22 @@ const command = (more: Partial<ExecuteRequest> = {}): ExecuteRequest => ({
   allowInput: true,
   ...more,
 });
-const status = async (id: string) => (await one.execution(PRINCIPAL, id))?.status;
+const status = async (id: string) => (await one.execution(AUTH_TOKEN_HOLDER, id))?.status;
 
 it.each(['BASH', 'PYTHON'] as const)(
   'code in %s goes on when its input has come',
   async (language) => {
-    const { id } = await one.submit(PRINCIPAL, command({ language }));
+    const { id } = await one.submit(AUTH_TOKEN_HOLDER, command({ language }));
     for (const [service, text] of [
       [other, 'a'],
       [one, 'b'],
     ] as const)
-      await service.sendInput(PRINCIPAL, { executionId: id, text });
-    const end = await other.sendInput(PRINCIPAL, { executionId: id, offset: 2, close: true });
+      await service.sendInput(AUTH_TOKEN_HOLDER, { executionId: id, text });
+    const end = await other.sendInput(AUTH_TOKEN_HOLDER, {
+      executionId: id,
+      offset: 2,
+      close: true,
+    });
     expect(end).toMatchObject({ offset: 2, nextOffset: 2, execution: { id, inputBytes: 2 } });
     await expect.poll(() => status(id)).toBe('OK');
   },
@@ -41,50 +46,55 @@ it.each(['BASH', 'PYTHON'] as const)(
 
 it('cells of a batch may wait for input, too', async () => {
   const cells = [{ code: READ, allowInput: true }, { code: '1' }];
-  const done = one.executeBatch(PRINCIPAL, { userUuid: userUuid(), cells });
+  const done = one.executeBatch(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), cells });
   const waiting = async () =>
-    (await one.executions(PRINCIPAL, { userUuid: userUuid(), status: 'RUNNING' }, {})).edges;
+    (await one.executions(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), status: 'RUNNING' }, {}))
+      .edges;
   await expect.poll(waiting).toHaveLength(1);
   const [edge] = await waiting();
-  await other.sendInput(PRINCIPAL, { executionId: edge?.item.id ?? '', close: true });
+  await other.sendInput(AUTH_TOKEN_HOLDER, { executionId: edge?.item.id ?? '', close: true });
   expect((await done).map(({ status }) => status)).toEqual(['OK', 'OK']);
 });
 
 it('a command with a terminal has input, and its size is changed on any gateway', async () => {
   const asked = command({ pty: SIZE, allowInput: false });
-  const { id, options } = await one.submit(PRINCIPAL, asked);
+  const { id, options } = await one.submit(AUTH_TOKEN_HOLDER, asked);
   expect(options).toEqual({ allowInput: true, pty: SIZE });
   await expect.poll(() => status(id)).toBe('RUNNING');
   const before = workers.sizes.length;
-  expect(await one.resizeTerminal(PRINCIPAL, id, { columns: 100, rows: 30 })).toBe(true);
-  expect(await other.resizeTerminal(PRINCIPAL, id, { columns: 65_535, rows: 1 })).toBe(true);
+  expect(await one.resizeTerminal(AUTH_TOKEN_HOLDER, id, { columns: 100, rows: 30 })).toBe(true);
+  expect(await other.resizeTerminal(AUTH_TOKEN_HOLDER, id, { columns: 65_535, rows: 1 })).toBe(
+    true,
+  );
   expect(workers.sizes.slice(before)).toEqual(['100x30', '65535x1']);
-  await other.sendInput(PRINCIPAL, { executionId: id, close: true });
+  await other.sendInput(AUTH_TOKEN_HOLDER, { executionId: id, close: true });
   await expect.poll(() => status(id)).toBe('OK');
-  expect(await other.resizeTerminal(PRINCIPAL, id, SIZE)).toBe(false);
+  expect(await other.resizeTerminal(AUTH_TOKEN_HOLDER, id, SIZE)).toBe(false);
   expect(await db.readStream('execution', id as never)).toHaveLength(4);
 });
 
 it('only a command has a terminal, and only what was asked with one', async () => {
   const refused = (field: string) => ({ code: 'BAD_USER_INPUT', details: { field } });
   await expect(
-    one.submit(PRINCIPAL, command({ language: 'PYTHON', pty: SIZE })),
+    one.submit(AUTH_TOKEN_HOLDER, command({ language: 'PYTHON', pty: SIZE })),
   ).rejects.toMatchObject(refused('pty'));
-  const { id } = await one.submit(PRINCIPAL, command());
-  await expect(one.resizeTerminal(PRINCIPAL, id, SIZE)).rejects.toMatchObject(
+  const { id } = await one.submit(AUTH_TOKEN_HOLDER, command());
+  await expect(one.resizeTerminal(AUTH_TOKEN_HOLDER, id, SIZE)).rejects.toMatchObject(
     refused('executionId'),
   );
-  await one.sendInput(PRINCIPAL, { executionId: id, close: true });
+  await one.sendInput(AUTH_TOKEN_HOLDER, { executionId: id, close: true });
 });
 
 it('a request under the same key must agree in its input and its terminal', async () => {
   const keyed = command({ code: 'true', idempotencyKey: 'k', pty: SIZE });
-  const first = await one.execute(PRINCIPAL, keyed);
-  expect(await other.execute(PRINCIPAL, { ...keyed, allowInput: false })).toMatchObject({
+  const first = await one.execute(AUTH_TOKEN_HOLDER, keyed);
+  expect(await other.execute(AUTH_TOKEN_HOLDER, { ...keyed, allowInput: false })).toMatchObject({
     id: first.id,
   });
   const differences = async (more: Partial<ExecuteRequest>) =>
-    await other.execute(PRINCIPAL, { ...keyed, ...more }).catch(({ details }) => details.different);
+    await other
+      .execute(AUTH_TOKEN_HOLDER, { ...keyed, ...more })
+      .catch(({ details }) => details.different);
   expect(await differences({ pty: { columns: 80, rows: 25 } })).toEqual(['pty']);
   expect(await differences({ pty: null, allowInput: false })).toEqual(['allowInput', 'pty']);
 });
@@ -93,29 +103,31 @@ it('a session whose worker is older than input is refused, and gets another work
   const cell = { userUuid: userUuid(), code: '1' };
   workers.isFormer = true;
   await replaceIdle(gateways[0], db.queries);
-  const { workerId } = await one.execute(PRINCIPAL, cell);
+  const { workerId } = await one.execute(AUTH_TOKEN_HOLDER, cell);
   workers.isFormer = false;
   const begun = workers.begun.length;
   for (const service of [one, other])
-    await expect(service.execute(PRINCIPAL, { ...cell, allowInput: true })).rejects.toMatchObject({
+    await expect(
+      service.execute(AUTH_TOKEN_HOLDER, { ...cell, allowInput: true }),
+    ).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
       message: expect.stringContaining('without input'),
     });
   expect(workers.begun).toHaveLength(begun);
-  await one.release(PRINCIPAL, cell.userUuid);
-  const fresh = await one.execute(PRINCIPAL, { ...cell, allowInput: true });
+  await one.release(AUTH_TOKEN_HOLDER, cell.userUuid);
+  const fresh = await one.execute(AUTH_TOKEN_HOLDER, { ...cell, allowInput: true });
   expect(fresh).toMatchObject({ status: 'OK' });
   expect(fresh.workerId).not.toBe(workerId);
 });
 
 it.each(['what is typed', 'another size'])('%s is a use of the session', async (what) => {
   const user = userUuid();
-  await one.openSession(PRINCIPAL, { userUuid: user, idleTimeoutMs: IDLE_MS });
-  const { id } = await one.submit(PRINCIPAL, command({ pty: SIZE }));
+  await one.openSession(AUTH_TOKEN_HOLDER, { userUuid: user, idleTimeoutMs: IDLE_MS });
+  const { id } = await one.submit(AUTH_TOKEN_HOLDER, command({ pty: SIZE }));
   const use = () =>
     what === 'another size'
-      ? other.resizeTerminal(PRINCIPAL, id, SIZE)
-      : other.sendInput(PRINCIPAL, { executionId: id, text: 'a' });
+      ? other.resizeTerminal(AUTH_TOKEN_HOLDER, id, SIZE)
+      : other.sendInput(AUTH_TOKEN_HOLDER, { executionId: id, text: 'a' });
   await expect.poll(() => status(id)).toBe('RUNNING');
   for (const end = Date.now() + 4 * IDLE_MS; Date.now() < end; await pause(IDLE_MS / 10))
     await use();

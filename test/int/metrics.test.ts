@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionEnd } from '../../src/domain/execution.ts';
 import { createProcessMetrics } from '../../src/process/processMetrics.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { memoryService } from '../support/memoryService.ts';
@@ -13,7 +14,6 @@ import { type Families, parsePrometheus } from '../support/prometheusText.ts';
 import { startServingGateway } from '../support/servingGateway.ts';
 import { startTransport, TOKEN } from '../support/transportServer.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const processMetrics = createProcessMetrics();
 const db = await useDatabase();
 
@@ -150,7 +150,9 @@ describe('two gateways of one installation', () => {
     });
     for (const { gateway } of [one, other, one]) {
       const request = { userUuid: 'ann', code: '1' };
-      expect(await gateway.service.execute(PRINCIPAL, request)).toMatchObject({ status: 'OK' });
+      expect(await gateway.service.execute(AUTH_TOKEN_HOLDER, request)).toMatchObject({
+        status: 'OK',
+      });
     }
     const counted = async (origin: string) => {
       const told = await scrape(origin);

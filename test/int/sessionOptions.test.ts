@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { Session } from '../../src/domain/session.ts';
 import type { Database } from '../../src/events/database.ts';
 import type { EventStore } from '../../src/events/store/eventStore.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const OPTIONS = { metadata: { team: 'red', task: '7' }, idleTimeoutMs: 60_000, maxLifeMs: 120_000 };
 const LONGEST_MS = 600_000;
 
@@ -23,12 +23,13 @@ const overtaken = await start({ database: await overtakenDatabase() });
 const { service } = one;
 
 const open = (options = {}, { service } = one) =>
-  service.openSession(PRINCIPAL, { userUuid: userUuid(), ...options });
+  service.openSession(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), ...options });
 const run = (code = '1', { service } = one) =>
-  service.execute(PRINCIPAL, { userUuid: userUuid(), code });
-const last = () => service.session(PRINCIPAL, userUuid()) as Promise<Session>;
-const release = () => service.release(PRINCIPAL, userUuid());
-const end = (lifeMs = 0, { service } = one) => service.extendSession(PRINCIPAL, userUuid(), lifeMs);
+  service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code });
+const last = () => service.session(AUTH_TOKEN_HOLDER, userUuid()) as Promise<Session>;
+const release = () => service.release(AUTH_TOKEN_HOLDER, userUuid());
+const end = (lifeMs = 0, { service } = one) =>
+  service.extendSession(AUTH_TOKEN_HOLDER, userUuid(), lifeMs);
 const ended = () => until('the end of the session', async () => (await last()).closedAt !== null);
 
 async function overtakenDatabase(): Promise<Database> {
@@ -100,7 +101,7 @@ describe('openSession', () => {
 
   it('opens another session if the gateway still believes in one that has ended', async () => {
     const { id } = await open(OPTIONS);
-    await other.service.release(PRINCIPAL, userUuid());
+    await other.service.release(AUTH_TOKEN_HOLDER, userUuid());
     expect((await open(OPTIONS)).id).not.toBe(id);
   });
 });
@@ -115,11 +116,11 @@ describe('after a session with options has ended without a release', () => {
       for (const gateway of [one, other]) {
         const call =
           how === 'executeBatch'
-            ? gateway.service.executeBatch(PRINCIPAL, {
+            ? gateway.service.executeBatch(AUTH_TOKEN_HOLDER, {
                 userUuid: userUuid(),
                 cells: [{ code: '1' }],
               })
-            : gateway.service[how](PRINCIPAL, { userUuid: userUuid(), code: '1' });
+            : gateway.service[how](AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code: '1' });
         await expect(call).rejects.toMatchObject({
           code: 'SESSION_ENDED',
           message: expect.stringContaining('has ended (expired)'),
@@ -193,9 +194,9 @@ describe('the end of a life', () => {
     const users = Array.from({ length: 8 }, (_, index) => `${userUuid()}-${index}`);
     const life = { maxLifeMs: 2_500 };
     await Promise.all(
-      users.map((name) => service.openSession(PRINCIPAL, { userUuid: name, ...life })),
+      users.map((name) => service.openSession(AUTH_TOKEN_HOLDER, { userUuid: name, ...life })),
     );
-    const read = () => Promise.all(users.map((name) => service.session(PRINCIPAL, name)));
+    const read = () => Promise.all(users.map((name) => service.session(AUTH_TOKEN_HOLDER, name)));
     await until('all ends', async () => (await read()).every((session) => session?.closedAt));
     for (const session of await read()) {
       expect(Number(session?.closedAt) - Number(session?.expiresAt)).toBeLessThan(1_000);
@@ -257,13 +258,13 @@ it('lists give the sessions whose metadata have all of the given pairs, and thei
   const made = [];
   for (const [index, metadata] of kinds.entries()) {
     const request = { userUuid: names[index] ?? '', metadata };
-    made.push((await service.openSession(PRINCIPAL, request)).id);
-    await service.execute(PRINCIPAL, { userUuid: request.userUuid, code: '1' });
+    made.push((await service.openSession(AUTH_TOKEN_HOLDER, request)).id);
+    await service.execute(AUTH_TOKEN_HOLDER, { userUuid: request.userUuid, code: '1' });
   }
   const [large, small] = made;
   const found = async (metadata: unknown) => {
-    const sessions = await service.sessions(PRINCIPAL, { metadata }, {});
-    const executions = await service.executions(PRINCIPAL, { metadata }, {});
+    const sessions = await service.sessions(AUTH_TOKEN_HOLDER, { metadata }, {});
+    const executions = await service.executions(AUTH_TOKEN_HOLDER, { metadata }, {});
     const ids = sessions.edges.map(({ item }) => item.id);
     expect(executions.edges.map(({ item }) => item.sessionId)).toEqual(ids);
     return ids;

@@ -1,11 +1,12 @@
 /** A session's environment variables: where they are, where they never are, and who gives them to the worker. */
+
 import { beforeEach, expect, it } from 'vitest';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { replaceIdle } from '../support/replaceIdle.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 import { tablesWith } from '../support/tablesWith.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const SECRET = 's3cret-value "\\ 漢\n';
 const VARIABLES = { TOKEN: SECRET, LD_PRELOAD: '/tmp/x.so', EMPTY: '' };
 const GIVEN = Object.entries(VARIABLES).map(([name, value]) => ({ name, value }));
@@ -18,9 +19,9 @@ beforeEach(() => {
 });
 
 const open = (given = GIVEN, { service } = first) =>
-  service.openSession(PRINCIPAL, { userUuid: userUuid(), environmentVariables: given });
+  service.openSession(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), environmentVariables: given });
 const run = (code = '1', { service } = first) =>
-  service.execute(PRINCIPAL, { userUuid: userUuid(), code });
+  service.execute(AUTH_TOKEN_HOLDER, { userUuid: userUuid(), code });
 const stored = (id: string) =>
   db.sql<{ name: string; value: string }[]>`
     SELECT name, value FROM session_variables WHERE session_id = ${id} ORDER BY name`;
@@ -49,7 +50,7 @@ it('the values are in one table while the session is open, and in none afterward
   await run();
   expect(await stored(id)).toEqual(given);
   expect(await tablesWith(db, 'never in 2nd place')).toEqual(['session_variables']);
-  await first.service.release(PRINCIPAL, userUuid());
+  await first.service.release(AUTH_TOKEN_HOLDER, userUuid());
   expect(await stored(id)).toEqual([]);
   expect(await tablesWith(db, 'never in 2nd place')).toEqual([]);
   // The names stay, for auditors.
@@ -82,7 +83,7 @@ it('another gateway that takes the worker over gives them before it sends any co
   const holder = await start();
   workers.variablesStatus = 500;
   const { id } = await open(GIVEN, holder);
-  const { id: accepted } = await holder.service.submit(PRINCIPAL, {
+  const { id: accepted } = await holder.service.submit(AUTH_TOKEN_HOLDER, {
     userUuid: userUuid(),
     code: '1',
   });
@@ -109,7 +110,10 @@ it('a worker that is to be ended stays if another gateway has opened a session w
   const worker = await db.queries.worker(workerId);
   if (!worker) throw new Error('The session has no worker.');
   await first.pool.retireIdle(worker);
-  expect(await first.service.session(PRINCIPAL, userUuid())).toMatchObject({ id, closedAt: null });
+  expect(await first.service.session(AUTH_TOKEN_HOLDER, userUuid())).toMatchObject({
+    id,
+    closedAt: null,
+  });
   expect((await run()).sessionId).toBe(id);
 });
 
@@ -119,7 +123,7 @@ it('a worker that cannot take them is ended, and no code ever runs without them'
   const running = run().catch((error: unknown) => error);
   workers.makeOld(workerId);
   await until('the end of the session', async () => {
-    const session = await first.service.session(PRINCIPAL, userUuid());
+    const session = await first.service.session(AUTH_TOKEN_HOLDER, userUuid());
     return session?.id === id && session.closeReason === 'worker-lost';
   });
   const refused = await running;

@@ -2,6 +2,7 @@
  * What an execution that was sent with `stopOnError` cancels, as callers of two gateways see it. The workers are
  * programmed.
  */
+
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
@@ -9,11 +10,11 @@ import { queueOf } from '../../src/domain/queueOf.ts';
 import type { Database } from '../../src/events/database.ts';
 import { LimitError } from '../../src/events/store/eventStore.ts';
 import type { ExecuteRequest } from '../../src/service/execute/validateRequest.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { EXTENT } from '../extent.ts';
 import { RAISE } from '../support/programmedKernels.ts';
 import { useServiceGateways } from '../support/serviceGateways.ts';
 
-const PRINCIPAL = { tenant: 'default' };
 const USER = 'user-1';
 const ROUNDS = EXTENT.stoppedRounds;
 const MAX_IN_ROUND = 6;
@@ -60,7 +61,7 @@ function anyRequest(contextId: string): Asked {
 
 async function runLater(asked: Asked): Promise<Execution> {
   for (let turns = upTo(MAX_TURNS); turns > 0; turns -= 1) await turn();
-  return await pick(one, other).execute(PRINCIPAL, { userUuid: USER, ...asked });
+  return await pick(one, other).execute(AUTH_TOKEN_HOLDER, { userUuid: USER, ...asked });
 }
 
 interface Recorded {
@@ -81,7 +82,7 @@ async function readRecorded(): Promise<Map<string, Recorded>> {
 }
 
 it('whatever is accepted on either gateway before the end of one that fails is cancelled with it, and never runs', async () => {
-  const { id: contextId } = await one.createContext(PRINCIPAL, { userUuid: USER });
+  const { id: contextId } = await one.createContext(AUTH_TOKEN_HOLDER, { userUuid: USER });
   const executions: Execution[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const asked = Array.from({ length: 2 + upTo(MAX_IN_ROUND - 2) }, () => anyRequest(contextId));
@@ -124,12 +125,12 @@ it('whatever is accepted on either gateway before the end of one that fails is c
 
 it('the key of a request that stops others is no key of one that does not', async () => {
   const asked = { userUuid: USER, code: '1', idempotencyKey: 'k' };
-  const first = await one.submit(PRINCIPAL, { ...asked, stopOnError: true });
+  const first = await one.submit(AUTH_TOKEN_HOLDER, { ...asked, stopOnError: true });
   expect(first.options).toEqual({ stopOnError: true });
-  expect(await other.submit(PRINCIPAL, { ...asked, stopOnError: true })).toMatchObject({
+  expect(await other.submit(AUTH_TOKEN_HOLDER, { ...asked, stopOnError: true })).toMatchObject({
     id: first.id,
   });
-  await expect(other.submit(PRINCIPAL, asked)).rejects.toMatchObject({
+  await expect(other.submit(AUTH_TOKEN_HOLDER, asked)).rejects.toMatchObject({
     code: 'IDEMPOTENCY_CONFLICT',
     details: { different: ['stopOnError'] },
   });
@@ -137,8 +138,8 @@ it('the key of a request that stops others is no key of one that does not', asyn
 
 it('only a request that stops others waits for gateways that would ignore it', async () => {
   const before = gateUses;
-  await one.submit(PRINCIPAL, { userUuid: USER, code: '1', stopOnError: false });
+  await one.submit(AUTH_TOKEN_HOLDER, { userUuid: USER, code: '1', stopOnError: false });
   expect(gateUses).toBe(before);
-  await one.submit(PRINCIPAL, { userUuid: USER, code: '1', stopOnError: true });
+  await one.submit(AUTH_TOKEN_HOLDER, { userUuid: USER, code: '1', stopOnError: true });
   expect(gateUses).toBe(before + 1);
 });

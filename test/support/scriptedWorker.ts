@@ -23,6 +23,7 @@ import {
   MAX_INPUT_CALLS,
   sendInput,
 } from '../../src/service/execute/sendInput.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
@@ -255,11 +256,16 @@ export function actingGateway(database: Database) {
     sendInput: (
       { id: executionId, tenant }: Execution,
       request: Omit<InputRequest, 'executionId'>,
-    ) => sendInput({ ...deps, ...input }, { tenant }, { executionId, ...request }),
+    ) =>
+      sendInput(
+        { ...deps, ...input },
+        { ...AUTH_TOKEN_HOLDER, tenant },
+        { executionId, ...request },
+      ),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
-      deleteContext(deps, { tenant }, userUuid, id),
+      deleteContext(deps, { ...AUTH_TOKEN_HOLDER, tenant }, userUuid, id),
     /** Ends the gateway as a kill would, except that its leases are free at once: it stores and sends nothing more. */
     die: async () => {
       await heldWorkers.close(0);

@@ -1,11 +1,8 @@
 /** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Principal } from '../../service/principal.ts';
+import { AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
 import type { Refusal } from './refuse.ts';
-
-/** There is only one tenant, because there is only one token. */
-const DEFAULT_PRINCIPAL: Principal = { tenant: 'default' };
 
 const TOKEN_NAME = 'x-auth-token';
 const BEARER_NAME = 'authorization';
@@ -17,7 +14,7 @@ export function createAuthenticate(token: string): Authenticate {
   const expected = sha256(token);
   return (names) => {
     const given = tokenIn(names);
-    return given !== null && timingSafeEqual(sha256(given), expected) ? DEFAULT_PRINCIPAL : null;
+    return given !== null && timingSafeEqual(sha256(given), expected) ? AUTH_TOKEN_HOLDER : null;
   };
 }
 

@@ -1,0 +1,78 @@
+/**
+ * Which role may call which operation. {@link createService} consults this table at every call of every protocol, and
+ * the compiler refuses an operation without a row.
+ */
+import type { Role } from '../principal.ts';
+import type { OPERATIONS } from '../service.ts';
+
+type Arguments<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => unknown
+  ? Args
+  : never;
+
+export interface Permission<Args extends readonly unknown[] = readonly never[]> {
+  readonly roles: readonly Role[];
+  /**
+   * The user that the arguments name. For a user that the principal does not act for, the answer is `others`. Absent:
+   * the arguments name the id of something, or nobody, and the operation looks only at what the principal sees.
+   */
+  readonly user?: (...args: Args) => string;
+  /** What a call for another's user answers: the same as for a user that never came. Absent: NOT_FOUND. */
+  readonly others?: null | readonly [];
+}
+
+export type Permissions = {
+  readonly [Name in keyof typeof OPERATIONS]: Permission<Arguments<(typeof OPERATIONS)[Name]>>;
+};
+
+/** Those who run code and change files. */
+const CALLERS = ['OPERATOR', 'TENANT', 'USER'] as const;
+/** Those who may know that something happened. */
+const READERS = [...CALLERS, 'AUDITOR'] as const;
+const OPERATORS = ['OPERATOR'] as const;
+/** Those who may see what a whole tenant does. */
+const WHOLE_TENANT = ['OPERATOR', 'TENANT', 'AUDITOR'] as const;
+
+const named = { user: (userUuid: string) => userUuid };
+const asked = { user: ({ userUuid }: { readonly userUuid: string }) => userUuid };
+
+export const PERMISSIONS: Permissions = {
+  execute: { roles: CALLERS, ...asked },
+  executeBatch: { roles: CALLERS, ...asked },
+  submit: { roles: CALLERS, ...asked },
+  interrupt: { roles: CALLERS },
+  sendInput: { roles: CALLERS },
+  resizeTerminal: { roles: CALLERS },
+  execution: { roles: READERS },
+  session: { roles: READERS, ...named, others: null },
+  openSession: { roles: CALLERS, ...asked },
+  extendSession: { roles: CALLERS, ...named },
+  restartKernel: { roles: CALLERS, ...named },
+  createContext: { roles: CALLERS, ...asked },
+  deleteContext: { roles: CALLERS, ...named },
+  contexts: { roles: READERS, ...named, others: [] },
+  release: { roles: CALLERS, ...named },
+  followExecution: { roles: CALLERS },
+  followSession: { roles: CALLERS, ...named },
+  file: { roles: CALLERS, ...named },
+  files: { roles: CALLERS, ...asked },
+  fileText: { roles: CALLERS, ...asked },
+  writeFile: { roles: CALLERS, ...asked },
+  makeDirectory: { roles: CALLERS, ...named },
+  moveFile: { roles: CALLERS, ...asked },
+  deleteFile: { roles: CALLERS, ...named },
+  readContent: { roles: CALLERS, ...asked },
+  writeContent: { roles: CALLERS, ...asked },
+  readArchive: { roles: CALLERS, ...asked },
+  writeArchive: { roles: CALLERS, ...asked },
+  executions: { roles: READERS },
+  sessions: { roles: READERS },
+  workers: { roles: WHOLE_TENANT },
+  events: { roles: WHOLE_TENANT },
+  sessionAt: { roles: READERS, ...named, others: null },
+  poolAt: { roles: OPERATORS },
+  workerEvents: { roles: WHOLE_TENANT },
+  sessionEvents: { roles: READERS },
+  poolStatus: { roles: READERS },
+  followPoolStatus: { roles: READERS },
+  answer: { roles: READERS },
+};
