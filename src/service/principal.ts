@@ -1,3 +1,5 @@
+import { isAmong, type Users } from '../domain/users.ts';
+
 /** What the holder of a token may do, before anything else about them is known (access/permissions.ts). */
 export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
 export type Role = (typeof ROLES)[number];
@@ -7,8 +9,8 @@ export interface Principal {
   readonly tokenId: string;
   readonly role: Role;
   readonly tenant: string;
-  /** The only users that the holder acts for, if the role is USER: one user, or all whose name begins so. */
-  readonly users: { readonly uuid: string } | { readonly prefix: string } | null;
+  /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
+  readonly users: Users | null;
 }
 
 /** The holder of AUTH_TOKEN. */
@@ -19,8 +21,16 @@ export const AUTH_TOKEN_HOLDER: Principal = {
   users: null,
 };
 
+/** Whether something that belongs to this user of this tenant exists for the principal. */
+export function sees(
+  principal: Principal,
+  owner: { readonly tenant: string; readonly userUuid: string },
+): boolean {
+  const isOfTenant = principal.role === 'OPERATOR' || principal.tenant === owner.tenant;
+  return isOfTenant && actsFor(principal, owner.userUuid);
+}
+
 /** Whether the principal acts for this user of its tenant. */
 export function actsFor({ users }: Principal, userUuid: string): boolean {
-  if (users === null) return true;
-  return 'uuid' in users ? users.uuid === userUuid : userUuid.startsWith(users.prefix);
+  return users === null || isAmong(users, userUuid);
 }

@@ -2,6 +2,7 @@ import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { PoolId } from '../../domain/ids.ts';
 import type { Session } from '../../domain/session.ts';
+import type { Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
@@ -22,6 +23,8 @@ export interface BoundedPage<T> {
 
 interface ExecutionFilter {
   readonly tenant: string;
+  /** Only these users, whatever `userUuid` says. */
+  readonly users: Users | null;
   readonly userUuid: string | null;
   readonly status: Execution['status'] | null;
   /** Only executions requested at this time or later. */
@@ -34,6 +37,8 @@ interface ExecutionFilter {
 
 interface SessionFilter {
   readonly tenant: string;
+  /** Only these users, whatever `userUuid` says. */
+  readonly users: Users | null;
   readonly userUuid: string | null;
   readonly isOpen: boolean | null;
   /** Only sessions whose metadata have all these pairs. */
@@ -63,6 +68,14 @@ export function createListQueries({ sql, answered }: Client) {
     ${before === null ? sql`` : sql`AND ${sql(column)} < ${before}`}
     ORDER BY ${sql(column)} DESC LIMIT ${limit}`;
 
+  /** The condition that a row is of a user whom the caller acts for. */
+  const ofUsers = (users: Users | null) => {
+    if (users === null) return sql``;
+    return 'uuid' in users
+      ? sql`AND user_uuid = ${users.uuid}`
+      : sql`AND starts_with(user_uuid, ${users.prefix})`;
+  };
+
   /** The condition that a session's metadata have all these pairs. Without any, every session has them. */
   const having = (metadata: Metadata) =>
     Object.keys(metadata).length === 0
@@ -72,12 +85,12 @@ export function createListQueries({ sql, answered }: Client) {
   return {
     /** @param before position of an execution's ExecutionRequested: only earlier executions are returned */
     executionPage: async (
-      { tenant, userUuid, status, from, to, metadata }: ExecutionFilter,
+      { tenant, users, userUuid, status, from, to, metadata }: ExecutionFilter,
       before: number | null,
       limit: number,
     ): Promise<Placed<Execution>[]> => {
       const rows = await answered(sql<ExecutionRow[]>`
-        SELECT * FROM executions WHERE tenant = ${tenant}
+        SELECT * FROM executions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
           ${status === null ? sql`` : sql`AND status = ${status}`}
           ${from === null ? sql`` : sql`AND requested_at >= ${from}`}
@@ -92,12 +105,12 @@ export function createListQueries({ sql, answered }: Client) {
 
     /** Ordered by id, and thus by the time of creation. */
     sessionPage: async (
-      { tenant, userUuid, isOpen, metadata }: SessionFilter,
+      { tenant, users, userUuid, isOpen, metadata }: SessionFilter,
       before: string | null,
       limit: number,
     ): Promise<Placed<Session>[]> => {
       const rows = await answered(sql<Session[]>`
-        SELECT * FROM sessions WHERE tenant = ${tenant}
+        SELECT * FROM sessions WHERE tenant = ${tenant} ${ofUsers(users)}
           ${userUuid === null ? sql`` : sql`AND user_uuid = ${userUuid}`}
           ${isOpen === null ? sql`` : sql`AND (closed_at IS NULL) = ${isOpen}`}
           ${metadata === null ? sql`` : sql`AND ${having(metadata)}`}

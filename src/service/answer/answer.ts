@@ -25,7 +25,7 @@ import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
  * @throws DomainError BAD_USER_INPUT when the answer would be larger than MAX_RESPONSE_BYTES
  */
 export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | 'listItems'> {
-  /** Null if there is no such session, or if it belongs to another tenant. Not counted. */
+  /** Null if there is no such session, or if the principal does not see it. Not counted. */
   session(id: SessionId): Promise<Session | null>;
   /** The context in which an execution of the session ran. Null: the default one. Not counted. */
   context(sessionId: SessionId, id: ContextId | null): Promise<ContextView | null>;

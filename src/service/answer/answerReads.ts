@@ -4,12 +4,12 @@ import type { ContextId, ExecutionId, SessionId, WorkerId } from '../../domain/i
 import type { OutputItem, OutputPage } from '../../domain/output.ts';
 import { expiryOf, type Session } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** Each function gives one value for each argument, in their order. */
 export interface AnswerReads {
-  /** Null if there is no such session, or if it belongs to another tenant. */
+  /** Null if there is no such session, or if the principal does not see it. */
   sessions(ids: readonly SessionId[]): Promise<readonly (Session | null)[]>;
   /** Null if there is no such context. The default context of a session is none of these. */
   contexts(ids: readonly ContextId[]): Promise<readonly (Context | null)[]>;
@@ -36,13 +36,13 @@ export interface SessionTimes {
 
 export function createAnswerReads(
   { database: { queries }, config }: Pick<ServiceDeps, 'database' | 'config'>,
-  { tenant }: Principal,
+  principal: Principal,
 ): AnswerReads {
   const maxBytes = config.maxResponseBytes;
   return {
     sessions: async (ids) => {
       const sessions = inOrder(ids, await queries.sessions(ids));
-      return sessions.map((session) => (session?.tenant === tenant ? session : null));
+      return sessions.map((session) => (session && sees(principal, session) ? session : null));
     },
     sessionTimes: (session) => ({
       expiresAt: session.closedAt === null ? expiryOf(session, config.sessionMaxLifeMs) : null,

@@ -1,19 +1,19 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import { parseId, type SessionId } from '../../domain/ids.ts';
 import type { ListPage, PageRequest } from '../lists/page.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { streamPage } from './streamPage.ts';
 
-/** The events of a session. Null if there is no such session, or if it is another tenant's. @throws BAD_USER_INPUT */
+/** The events of a session. Null if there is no such session, or if the principal does not see it. @throws BAD_USER_INPUT */
 export async function sessionEvents(
   { database: { queries } }: Pick<ServiceDeps, 'database'>,
-  { tenant }: Principal,
+  principal: Principal,
   sessionId: string,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent> | null> {
   const id = parseId<SessionId>(sessionId);
   const session = id === null ? null : await queries.session(id);
-  if (session?.tenant !== tenant) return null;
+  if (!session || !sees(principal, session)) return null;
   return await streamPage(queries, 'session', session.id, request);
 }

@@ -19,12 +19,13 @@ export interface ExecutionFilter {
 /** The executions of the tenant, the last accepted first. @throws BAD_USER_INPUT */
 export async function executions(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
-  { tenant }: Principal,
+  { tenant, users }: Principal,
   { userUuid, status, from, to, metadata }: ExecutionFilter,
   request: PageRequest,
 ): Promise<ListPage<Execution>> {
   const filter = {
     tenant,
+    users,
     userUuid: userUuid == null ? null : validateUserUuid(userUuid),
     status: status ?? null,
     from: from ?? null,

@@ -15,12 +15,13 @@ export interface SessionFilter {
 /** The sessions of the tenant, the last opened first. @throws BAD_USER_INPUT */
 export async function sessions(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
-  { tenant }: Principal,
+  { tenant, users }: Principal,
   { userUuid, isOpen, metadata }: SessionFilter,
   request: PageRequest,
 ): Promise<ListPage<Session>> {
   const filter = {
     tenant,
+    users,
     userUuid: userUuid == null ? null : validateUserUuid(userUuid),
     isOpen: isOpen ?? null,
     metadata: metadata == null ? null : validateMetadata(metadata, config),
