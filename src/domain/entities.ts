@@ -6,6 +6,7 @@ import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
+import { evolveToken, type Token, type TokenEvent } from './token.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
 
 /** The types of each entity: its events, and the state that they fold into. */
@@ -15,6 +16,7 @@ interface EntityTypes {
   readonly context: { readonly state: Context; readonly event: ContextEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
   readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
+  readonly token: { readonly state: Token; readonly event: TokenEvent };
 }
 
 /** The rules of each entity, for code that treats all entities alike. */
@@ -76,6 +78,12 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
       FileDeleted: true,
       FileChangeFailed: true,
     },
+  },
+  token: {
+    evolve: evolveToken,
+    // Who could do what is asked for as long as there are records. So a token is never pruned.
+    endedAt: null,
+    eventTypes: { TokenCreated: true, TokenRotated: true, TokenRevoked: true },
   },
 };
 

@@ -15,6 +15,7 @@ export type FileChangeId = Id<'fileChange'>;
 export type PoolId = Id<'pool'>;
 export type GatewayId = Id<'gateway'>;
 export type EventId = Id<'event'>;
+export type TokenId = Id<'token'>;
 
 export type AnyId =
   | WorkerId
@@ -24,7 +25,8 @@ export type AnyId =
   | FileChangeId
   | PoolId
   | GatewayId
-  | EventId;
+  | EventId
+  | TokenId;
 
 /** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;

@@ -300,6 +300,29 @@ export const fileChanges = pgTable(
   ],
 );
 
+/** What lets callers in. Of a secret, only its SHA-256 is here. */
+export const tokens = pgTable(
+  'tokens',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    name: text('name').notNull(),
+    role: text('role').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid'),
+    userPrefix: text('user_prefix'),
+    door: text('door'),
+    createdAt: time('created_at').notNull(),
+    expiresAt: time('expires_at'),
+    secretSha256: text('secret_sha256').notNull(),
+    formerSha256: text('former_sha256'),
+    formerUntil: time('former_until'),
+    revokedAt: time('revoked_at'),
+    revokeReason: text('revoke_reason'),
+  },
+  (table) => [uniqueIndex('tokens_secret_key').on(table.secretSha256)],
+);
+
 /**
  * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
  */

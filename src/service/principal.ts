@@ -1,8 +1,5 @@
+import type { Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
-
-/** What the holder of a token may do, before anything else about them is known (access/permissions.ts). */
-export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
-export type Role = (typeof ROLES)[number];
 
 /** Who makes a call: what their token says. */
 export interface Principal {

@@ -1,7 +1,8 @@
 /** What each role may call. Every call of every protocol passes this check. */
 import { describe, expect, it } from 'vitest';
+import { ROLES } from '../../src/domain/token.ts';
 import { PERMISSIONS, type Permission } from '../../src/service/access/permissions.ts';
-import { AUTH_TOKEN_HOLDER, type Principal, ROLES } from '../../src/service/principal.ts';
+import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import { createService, OPERATIONS } from '../../src/service/service.ts';
 
 type Name = keyof typeof OPERATIONS;

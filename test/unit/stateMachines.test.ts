@@ -16,6 +16,7 @@ import {
   type FileChangeCommand,
 } from '../../src/domain/fileChange.ts';
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
+import { decideToken, evolveToken, type TokenCommand } from '../../src/domain/token.ts';
 import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
 import { newId } from '../../src/process/newId.ts';
 import { POOL_ID } from '../../testkit/events.ts';
@@ -126,6 +127,24 @@ const contextCommands: ContextCommand[] = [
   { type: 'RecordContextRestart', at, reason: 'user', executionId: null },
   { type: 'RequestContextDelete', at },
   { type: 'EndContext', at, reason: 'deleted' },
+];
+
+const tokenCommands: TokenCommand[] = [
+  {
+    type: 'CreateToken',
+    at,
+    tokenId: newId(),
+    name: 'notebooks',
+    role: 'TENANT',
+    tenant: 'default',
+    userUuid: null,
+    userPrefix: null,
+    door: null,
+    expiresAt: null,
+    secretSha256: 'first',
+  },
+  { type: 'RotateToken', at, secretSha256: 'second', formerUntil: at },
+  { type: 'RevokeToken', at, reason: 'revoked' },
 ];
 
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
@@ -246,6 +265,16 @@ const WALKS: Readonly<
         nameOf: ({ status }) => status,
       }),
     arrows: 5,
+  },
+  token: {
+    walk: () =>
+      walked({
+        commands: tokenCommands,
+        decide: decideToken,
+        evolve: evolveToken,
+        nameOf: ({ revokedAt }) => (revokedAt ? 'REVOKED' : 'VALID'),
+      }),
+    arrows: 3,
   },
 };
 

@@ -2,7 +2,7 @@
  * Which role may call which operation. {@link createService} consults this table at every call of every protocol, and
  * the compiler refuses an operation without a row.
  */
-import type { Role } from '../principal.ts';
+import type { Role } from '../../domain/token.ts';
 import type { OPERATIONS } from '../service.ts';
 
 type Arguments<Of> = Of extends (deps: never, principal: never, ...args: infer Args) => unknown
