@@ -1,5 +1,6 @@
 import type { Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
+import { type Ending, NEVER } from './access/ending.ts';
 
 /** Who makes a call: what their token says. */
 export interface Principal {
@@ -8,6 +9,8 @@ export interface Principal {
   readonly tenant: string;
   /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
   readonly users: Users | null;
+  /** The end of the token. */
+  readonly ending: Ending;
 }
 
 /** The holder of AUTH_TOKEN. */
@@ -16,6 +19,7 @@ export const AUTH_TOKEN_HOLDER: Principal = {
   role: 'OPERATOR',
   tenant: 'default',
   users: null,
+  ending: NEVER,
 };
 
 /** Whether something that belongs to this user of this tenant exists for the principal. */

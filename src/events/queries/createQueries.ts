@@ -10,6 +10,7 @@ import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
+import { createTokenQueries } from './tokenQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
 
@@ -38,6 +39,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createHistoryQueries(client),
     ...createListQueries(client),
     ...createManyQueries(client, freshOutputs),
+    ...createTokenQueries(client),
     ...createUpkeepQueries(client, newId),
   };
 }

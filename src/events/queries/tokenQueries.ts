@@ -1,0 +1,17 @@
+import type { Token } from '../../domain/token.ts';
+import type { Client } from '../connection/client.ts';
+
+export function createTokenQueries({ sql, answered }: Client) {
+  return {
+    /** All that are not revoked, those that have expired included. */
+    validTokens: async (): Promise<Token[]> =>
+      await answered(sql<Token[]>`SELECT * FROM tokens WHERE revoked_at IS NULL`),
+
+    /** The one whose secret, or whose former secret, has this SHA-256 (base64). Null: there is none. */
+    tokenBySecret: async (secretSha256: string): Promise<Token | null> => {
+      const [token] = await answered(sql<Token[]>`
+        SELECT * FROM tokens WHERE secret_sha256 = ${secretSha256} OR former_sha256 = ${secretSha256}`);
+      return token ?? null;
+    },
+  };
+}

@@ -1,0 +1,151 @@
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { TokenId } from '../../src/domain/ids.ts';
+import { evolveToken, type Token, type TokenEvent } from '../../src/domain/token.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createTokenBook, type TokenBook } from '../../src/service/access/tokenBook.ts';
+
+const T0 = Date.parse('2026-01-02T03:00:00.000Z');
+const at = new Date(T0).toISOString();
+const HOUR_MS = 3_600_000;
+const later = (ms: number) => new Date(T0 + ms);
+
+/** What the database has. */
+let stored: Token[];
+let now: Date;
+let book: TokenBook;
+beforeEach(() => {
+  stored = [];
+  now = later(0);
+  book = createTokenBook({
+    now: () => now,
+    queries: {
+      validTokens: async () => stored.filter(({ revokedAt }) => revokedAt === null),
+      tokenBySecret: async (hash) =>
+        stored.find((token) => [token.secretSha256, token.formerSha256].includes(hash)) ?? null,
+    },
+  });
+});
+
+const creation = (changes: Partial<TokenEvent['data']> = {}): TokenEvent => ({
+  type: 'TokenCreated',
+  data: {
+    ...{ at, tokenId: newId<TokenId>(), name: 'a', role: 'TENANT', tenant: 'blue' },
+    ...{ userUuid: null, userPrefix: null, door: null, expiresAt: null, secretSha256: 'first' },
+    ...changes,
+  },
+});
+const ROTATION: TokenEvent = {
+  type: 'TokenRotated',
+  data: { at, secretSha256: 'second', formerUntil: later(HOUR_MS).toISOString() },
+};
+const REVOCATION: TokenEvent = { type: 'TokenRevoked', data: { at, reason: 'revoked' } };
+
+/** Stores the token of these events. */
+function store(...events: TokenEvent[]): Token {
+  const token = events.reduce<Token | null>(evolveToken, null) as Token;
+  stored = [...stored.filter(({ id }) => id !== token.id), token];
+  return token;
+}
+
+/** Stores them, and tells the book of the last. */
+function tell(...events: TokenEvent[]): Token {
+  const token = store(...events);
+  const { id: streamId, version } = token;
+  book.apply({
+    streamKind: 'token',
+    streamId,
+    version,
+    event: events.at(-1),
+  } as never as RecordedEvent);
+  return token;
+}
+
+/** How often the end of what the holder of `hash` has open was told. */
+function endsOf(hash: string): () => number {
+  let ends = 0;
+  const off = book.holderOf(hash)?.ending.on(() => {
+    ends += 1;
+  });
+  if (off) onTestFinished(off);
+  return () => ends;
+}
+
+describe('a token in the book of a gateway', () => {
+  it('lets its holder in, and says whom it is for', () => {
+    const { id: tokenId } = tell(creation({ role: 'USER', userPrefix: 'ann-' }));
+    expect(book.holderOf('first')).toMatchObject({
+      ...{ tokenId, role: 'USER', tenant: 'blue', users: { prefix: 'ann-' } },
+    });
+    expect(book.holderOf('another')).toBeNull();
+  });
+
+  it('lets its holder in with the former secret until that ends, as the same holder', () => {
+    const created = creation();
+    tell(created);
+    const holder = book.holderOf('first');
+    const ends = endsOf('first');
+    tell(created, ROTATION);
+    expect([book.holderOf('first'), book.holderOf('second')]).toEqual([holder, holder]);
+    now = later(HOUR_MS);
+    expect([book.holderOf('first'), book.holderOf('second')]).toEqual([null, holder]);
+    expect(ends()).toBe(0);
+  });
+
+  it('lets nobody in once it is revoked, and ends what is open, once', () => {
+    const created = creation();
+    tell(created);
+    const ends = endsOf('first');
+    tell(created, REVOCATION);
+    tell(created, REVOCATION);
+    expect(book.holderOf('first')).toBeNull();
+    expect(ends()).toBe(1);
+  });
+
+  it('lets nobody in from the moment at which it expires, and ends what is open', () => {
+    tell(creation({ expiresAt: later(HOUR_MS).toISOString() }));
+    const ends = endsOf('first');
+    now = later(HOUR_MS - 1);
+    book.endExpired();
+    expect([book.holderOf('first') !== null, ends()]).toEqual([true, 0]);
+    now = later(HOUR_MS);
+    expect(book.holderOf('first')).toBeNull();
+    book.endExpired();
+    expect(ends()).toBe(1);
+  });
+
+  it('is read when nobody has told of it', async () => {
+    const created = creation();
+    store(created);
+    expect(book.holderOf('first')).toBeNull();
+    expect(await book.read('first')).toMatchObject({ tenant: 'blue' });
+    expect(book.holderOf('first')).toMatchObject({ tenant: 'blue' });
+    expect(await book.read('another')).toBeNull();
+  });
+
+  it('ends by a reload, if nobody has told of its end', async () => {
+    const created = creation();
+    store(created);
+    await book.reload();
+    const ends = endsOf('first');
+    store(created, REVOCATION);
+    await book.reload();
+    expect([book.holderOf('first'), ends()]).toEqual([null, 1]);
+  });
+
+  it('that came while a reload was reading stays', async () => {
+    const reloading = book.reload();
+    tell(creation());
+    await reloading;
+    expect(book.holderOf('first')).not.toBeNull();
+  });
+
+  it('that was revoked while a reload was reading stays so', async () => {
+    const created = creation();
+    tell(created);
+    const reloading = book.reload();
+    tell(created, REVOCATION);
+    await reloading;
+    expect(book.holderOf('first')).toBeNull();
+  });
+});
