@@ -17,6 +17,7 @@ import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
 import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
+import { newSecret } from './process/tokenSecret.ts';
 import { askEngine } from './runtime/docker/askEngine.ts';
 import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
@@ -189,6 +190,7 @@ export function composeService(
     sharedOutput,
     fileTransfers: createFileTransfers(config.maxFileTransfers),
     newId,
+    newSecret,
     now,
   });
   return {

@@ -15,6 +15,10 @@ export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
 /** What the holder of a token may do, before anything else about them is known. */
 export type Role = (typeof ROLES)[number];
 
+export const DOORS = ['graphql', 'files'] as const;
+/** A wire that callers come by. */
+export type Door = (typeof DOORS)[number];
+
 /** `forgotten`: its user or tenant was. */
 export type TokenRevokeReason = 'revoked' | 'forgotten';
 
@@ -31,7 +35,7 @@ export type TokenEvent =
         /** It is for all users whose name begins so. */
         userPrefix: string | null;
         /** The only wire it works on. Null: all. */
-        door: string | null;
+        door: Door | null;
         expiresAt: string | null;
         /** Base64. */
         secretSha256: string;
@@ -50,7 +54,7 @@ export interface Token {
   readonly tenant: string;
   readonly userUuid: string | null;
   readonly userPrefix: string | null;
-  readonly door: string | null;
+  readonly door: Door | null;
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly secretSha256: string;

@@ -5,8 +5,12 @@
  * on.
  */
 import { createInOrder } from '../async/inOrder.ts';
+import { createToken } from './access/createToken.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
+import { revokeToken } from './access/revokeToken.ts';
+import { rotateToken } from './access/rotateToken.ts';
+import { tokens } from './access/tokens.ts';
 import { answer } from './answer/answer.ts';
 import { contexts } from './contexts/contexts.ts';
 import { createContext } from './contexts/createContext.ts';
@@ -92,6 +96,10 @@ export const OPERATIONS = {
   poolStatus,
   followPoolStatus,
   answer,
+  tokens,
+  createToken,
+  rotateToken,
+  revokeToken,
 } as const satisfies Record<string, Operation>;
 
 /** An operation without its first parameter, the dependencies. */

@@ -24,6 +24,8 @@ export interface ServiceDeps {
   /** The calls with input for each execution, by its id. */
   readonly inputCalls: InOrder;
   readonly newId: NewId;
+  /** Makes the secret of a token. */
+  readonly newSecret: () => string;
   readonly now: () => Date;
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */
   readonly stopping: AbortSignal;

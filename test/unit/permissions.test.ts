@@ -18,6 +18,7 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution', 'followExecution'] as const),
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'answer'] as const),
+  ...(['tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

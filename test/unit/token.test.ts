@@ -19,7 +19,7 @@ const facts = {
   tenant: 'default',
   userUuid: null,
   userPrefix: 'ann-',
-  door: 'jupyter',
+  door: 'graphql',
   expiresAt: '2026-02-02T03:04:05.678Z',
   secretSha256: 'first',
 } as const;

@@ -1,8 +1,18 @@
+import type { TokenId } from '../../domain/ids.ts';
 import type { Token } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
 export function createTokenQueries({ sql, answered }: Client) {
   return {
+    /** The newest first. */
+    tokens: async (): Promise<Token[]> =>
+      await answered(sql<Token[]>`SELECT * FROM tokens ORDER BY id DESC`),
+
+    token: async (id: TokenId): Promise<Token | null> => {
+      const [token] = await answered(sql<Token[]>`SELECT * FROM tokens WHERE id = ${id}`);
+      return token ?? null;
+    },
+
     /** All that are not revoked, those that have expired included. */
     validTokens: async (): Promise<Token[]> =>
       await answered(sql<Token[]>`SELECT * FROM tokens WHERE revoked_at IS NULL`),

@@ -75,4 +75,8 @@ export const PERMISSIONS: Permissions = {
   poolStatus: { roles: READERS },
   followPoolStatus: { roles: READERS },
   answer: { roles: READERS },
+  tokens: { roles: OPERATORS },
+  createToken: { roles: OPERATORS },
+  rotateToken: { roles: OPERATORS },
+  revokeToken: { roles: OPERATORS },
 };

@@ -1,0 +1,30 @@
+import { parseId, type TokenId } from '../../domain/ids.ts';
+import { decideToken, type Token, type TokenCommand } from '../../domain/token.ts';
+import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
+import { notFound } from '../notFound.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/**
+ * Records a command on a token. Resolves with the token after it, which is as before if there was nothing to record.
+ * @throws NOT_FOUND
+ */
+export async function changeToken(
+  { database: { queries, store } }: Pick<ServiceDeps, 'database'>,
+  given: string,
+  commandOn: (token: Token) => TokenCommand,
+): Promise<Token> {
+  const id = parseId<TokenId>(given);
+  const load = async () => {
+    const token = id === null ? null : await queries.token(id);
+    if (token === null) throw notFound('token', given);
+    return token;
+  };
+  const outcome = await decideAndCommit(store, {
+    load,
+    decide: (state) => {
+      const events = decideToken(commandOn(state), state);
+      return commitChanges({ streams: [{ stream: 'token', id: state.id, state, events }] });
+    },
+  });
+  return outcome.type === 'committed' ? (outcome.committed.states[0] as Token) : await load();
+}

@@ -1,0 +1,15 @@
+import type { Token } from '../../domain/token.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { changeToken } from './changeToken.ts';
+
+/** Revokes a token: within a second, it lets nobody in at any gateway. Does nothing if it is revoked. @throws NOT_FOUND */
+export async function revokeToken(
+  deps: Pick<ServiceDeps, 'database' | 'now'>,
+  _principal: Principal,
+  tokenId: string,
+): Promise<Token> {
+  return await changeToken(deps, tokenId, () => ({
+    ...{ type: 'RevokeToken', at: deps.now().toISOString(), reason: 'revoked' },
+  }));
+}
