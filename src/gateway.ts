@@ -23,6 +23,7 @@ import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
+import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
 import { onOwnEnds } from './service/execute/onOwnEnds.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
@@ -157,6 +158,7 @@ export function composePool(deps: {
 
 export interface ServiceParts {
   readonly service: Service;
+  readonly tokenBook: TokenBook;
   /** Reads what the service keeps in memory. Must be awaited before the pool starts. */
   load(): Promise<void>;
 }
@@ -172,13 +174,15 @@ export function composeService(
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
+  const now = () => new Date();
+  const tokenBook = createTokenBook({ queries: database.queries, now });
   const requestHashes = createRequestHashes(database.queries);
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
+    tokenBook.apply(recorded);
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
   });
-  const now = () => new Date();
   const service = createService({
     config,
     database,
@@ -195,8 +199,9 @@ export function composeService(
   });
   return {
     service,
+    tokenBook,
     load: async () => {
-      await Promise.all([sessions.load(), requestHashes.load()]);
+      await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload()]);
     },
   };
 }
@@ -211,10 +216,11 @@ export function composeServer(
       readonly processMetrics: () => Promise<string>;
     },
 ): GatewayServer {
-  const { config, database, pool, service, logger, processMetrics } = deps;
+  const { config, database, pool, service, tokenBook, logger, processMetrics } = deps;
   return createServer({
     config,
     service,
+    tokenBook,
     token: config.authToken ?? tokenOf(config.dataDir),
     readiness: () => readiness(database, pool),
     onExecutionEnded: (listener) => onOwnEnds(database, listener),

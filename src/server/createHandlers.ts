@@ -38,7 +38,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
   const errorMask = createErrorMask({ logger, newErrorId: v7 });
   const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
-  const authenticate = createAuthenticate(deps.token);
+  const authenticate = createAuthenticate(deps);
   const shared = { graphql, authenticate, inFlight, slowReaderTimeoutMs, logger };
   const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
   const connections = () => ({

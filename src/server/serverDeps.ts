@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { TokenBook } from '../service/access/tokenBook.ts';
 import type { Service } from '../service/service.ts';
 import type { Readiness } from './http/health.ts';
 import type { MetricsDeps } from './http/metrics.ts';
@@ -9,7 +10,9 @@ export interface ServerDeps
   extends Pick<MetricsDeps, 'onExecutionEnded' | 'messageCounts' | 'processMetrics'> {
   readonly config: Config;
   readonly service: Service;
+  /** AUTH_TOKEN. */
   readonly token: string;
+  readonly tokenBook: Pick<TokenBook, 'holderOf' | 'read'>;
   readonly readiness: () => Promise<Readiness>;
   /** How many subscriptions follow output here. */
   readonly outputFollowers: () => number;

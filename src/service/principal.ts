@@ -1,4 +1,4 @@
-import type { Role } from '../domain/token.ts';
+import type { Door, Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
 import { type Ending, NEVER } from './access/ending.ts';
 
@@ -9,6 +9,8 @@ export interface Principal {
   readonly tenant: string;
   /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
   readonly users: Users | null;
+  /** The only wire that the token works on. Null: all. */
+  readonly door: Door | null;
   /** The end of the token. */
   readonly ending: Ending;
 }
@@ -19,6 +21,7 @@ export const AUTH_TOKEN_HOLDER: Principal = {
   role: 'OPERATOR',
   tenant: 'default',
   users: null,
+  door: null,
   ending: NEVER,
 };
 

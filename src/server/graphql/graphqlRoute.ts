@@ -34,7 +34,7 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
     if (deps.cors(req, res)) return;
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
-    const principal = deps.authenticate(req.headers);
+    const principal = await deps.authenticate(req.headers, 'graphql');
     if (!principal) return refuse(req, res, unauthenticated(req));
     if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
     await answer(deps, principal, req, res);

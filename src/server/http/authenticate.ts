@@ -1,20 +1,38 @@
 /** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
-import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { secretHash } from '../../domain/secretHash.ts';
+import type { Door } from '../../domain/token.ts';
+import type { TokenBook } from '../../service/access/tokenBook.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
 import type { Refusal } from './refuse.ts';
 
 const TOKEN_NAME = 'x-auth-token';
 const BEARER_NAME = 'authorization';
+/** What a secret of ours looks like. Anything else is not asked for in the database. */
+const SECRET_SHAPE = /^ch_[A-Za-z0-9_-]{43}$/;
 
-export type Authenticate = (names: Readonly<Record<string, unknown>>) => Principal | null;
+type Names = Readonly<Record<string, unknown>>;
 
-/** Names are case-insensitive. Both tokens are hashed first, so that timing reveals neither length nor content. */
-export function createAuthenticate(token: string): Authenticate {
-  const expected = sha256(token);
-  return (names) => {
+/** Who sends these headers or parameters by this door. Null: nobody whom a token lets in there. */
+export type Authenticate = (names: Names, door: Door) => Promise<Principal | null>;
+
+export interface AuthenticateDeps {
+  /** AUTH_TOKEN. */
+  readonly token: string;
+  readonly tokenBook: Pick<TokenBook, 'holderOf' | 'read'>;
+}
+
+/** Names are case-insensitive. Only hashes are compared, so that timing reveals nothing about a secret. */
+export function createAuthenticate({ token, tokenBook }: AuthenticateDeps): Authenticate {
+  const ownHash = secretHash(token);
+  return async (names, door) => {
     const given = tokenIn(names);
-    return given !== null && timingSafeEqual(sha256(given), expected) ? AUTH_TOKEN_HOLDER : null;
+    if (given === null) return null;
+    const hash = secretHash(given);
+    if (hash === ownHash) return AUTH_TOKEN_HOLDER;
+    const known = tokenBook.holderOf(hash);
+    const holder = known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
+    return holder !== null && (holder.door ?? door) === door ? holder : null;
   };
 }
 
@@ -32,11 +50,11 @@ export function unauthenticated({ headers }: IncomingMessage): Refusal {
 }
 
 /** The token in `names`, right or wrong. `X-Auth-Token` takes precedence over `Authorization`. */
-function tokenIn(names: Readonly<Record<string, unknown>>): string | null {
+function tokenIn(names: Names): string | null {
   return textOf(names, TOKEN_NAME) ?? bearerIn(textOf(names, BEARER_NAME));
 }
 
-function textOf(names: Readonly<Record<string, unknown>>, wanted: string): string | null {
+function textOf(names: Names, wanted: string): string | null {
   // Node's headers are already in lower case. `connectionParams` are as the client wrote them.
   const direct = names[wanted];
   if (typeof direct === 'string') return direct;
@@ -47,8 +65,4 @@ function textOf(names: Readonly<Record<string, unknown>>, wanted: string): strin
 
 function bearerIn(value: string | null): string | null {
   return /^Bearer +(.+)$/i.exec(value ?? '')?.[1]?.trim() ?? null;
-}
-
-function sha256(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
 }

@@ -59,7 +59,7 @@ async function serveMetrics(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const principal = authenticate(req.headers);
+  const principal = await authenticate(req.headers, 'graphql');
   if (!principal) return refuse(req, res, unauthenticated(req));
   const text = await metrics.text(principal);
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);

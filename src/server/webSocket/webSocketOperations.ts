@@ -24,6 +24,8 @@ export interface OperationsDeps {
 export interface SocketExtra {
   readonly headers: IncomingHttpHeaders;
   principal: Principal | null;
+  /** Closes the connection when the token ends. */
+  readonly holdTo: (token: Principal['ending']) => void;
   /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
   readonly calls: Map<string, () => void>;
   /** Called when a call has ended, before its answer is sent. */

@@ -32,6 +32,8 @@ const SERVICE_RESTART = 1012;
  * "Try Again Later" (same registry), for a client that reads nothing. It may reconnect and resume after its last seq.
  */
 const TRY_AGAIN_LATER = 1013;
+/** Of graphql-ws: its client does not reconnect after it. */
+const UNAUTHORIZED = 4401;
 const INTERNAL_ERROR = 4500;
 
 export interface WebSocketsDeps extends OperationsDeps {
@@ -58,8 +60,11 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     ...webSocketOperations(deps, numbers),
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-    onConnect({ connectionParams, extra }) {
-      extra.principal = authenticate(connectionParams ?? {}) ?? authenticate(extra.headers);
+    async onConnect({ connectionParams, extra }) {
+      extra.principal =
+        (await authenticate(connectionParams ?? {}, 'graphql')) ??
+        (await authenticate(extra.headers, 'graphql'));
+      if (extra.principal) extra.holdTo(extra.principal.ending);
       return extra.principal !== null;
     },
   });
@@ -83,6 +88,13 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     const extra: SocketExtra = {
       headers: req.headers,
       principal: null,
+      // Before the streams end, so that none of them is completed.
+      holdTo: (token) => {
+        socket.once(
+          'close',
+          token.on(() => closeSoon(socket, UNAUTHORIZED, 'Unauthorized')),
+        );
+      },
       calls: new Map(),
       // Deferred, so that the answer of the call is sent first.
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),

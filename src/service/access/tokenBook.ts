@@ -91,14 +91,14 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
 }
 
 function newEntry(token: Token): Entry {
-  const { id: tokenId, role, tenant, userUuid, userPrefix } = token;
+  const { id: tokenId, role, tenant, userUuid, userPrefix, door } = token;
   const users = userUuid !== null ? { uuid: userUuid } : { prefix: userPrefix ?? '' };
   const ending = createEnding();
   const isForSome = userUuid !== null || userPrefix !== null;
   return {
     token,
     ending,
-    holder: { tokenId, role, tenant, ending, users: isForSome ? users : null },
+    holder: { tokenId, role, tenant, door, ending, users: isForSome ? users : null },
   };
 }
 

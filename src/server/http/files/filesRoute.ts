@@ -46,7 +46,7 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       refuseFile(req, res, METHOD_NOT_ALLOWED);
       return;
     }
-    const principal = deps.authenticate(req.headers);
+    const principal = await deps.authenticate(req.headers, 'files');
     if (!principal) return refuseFile(req, res, unauthenticated(req));
     const url = parseFileUrl(req.url ?? '');
     if (isBadFileUrl(url)) {
