@@ -181,7 +181,7 @@ function inherited(): Record<string, string> {
   );
 }
 
-async function postGraphql<Data>(
+export async function postGraphql<Data>(
   url: string,
   token: string,
   query: string,

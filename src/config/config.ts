@@ -2,6 +2,7 @@
  * Reads the environment once, into a readonly, typed object. No other code reads `process.env`. Each setting is
  * declared once, in the file of its group. The type of the object follows from the declarations.
  */
+import { ACCESS } from './access.ts';
 import { EXECUTIONS } from './executions.ts';
 import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
@@ -17,6 +18,7 @@ export { ConfigError } from './readSettings.ts';
 /** The groups of settings, under their titles in docs/settings.md. */
 export const SETTING_GROUPS = {
   'Where the gateway is, and what it works with': PLACES,
+  'Who may call': ACCESS,
   Workers: WORKERS,
   Sessions: SESSIONS,
   Executions: EXECUTIONS,
@@ -28,6 +30,7 @@ export const SETTING_GROUPS = {
 /** Every setting, by the field of the configuration that it gives. */
 export const SETTINGS = {
   ...PLACES,
+  ...ACCESS,
   ...WORKERS,
   ...SESSIONS,
   ...EXECUTIONS,

@@ -320,7 +320,10 @@ export const tokens = pgTable(
     revokedAt: time('revoked_at'),
     revokeReason: text('revoke_reason'),
   },
-  (table) => [uniqueIndex('tokens_secret_key').on(table.secretSha256)],
+  (table) => [
+    uniqueIndex('tokens_secret_key').on(table.secretSha256),
+    index('tokens_former_idx').on(table.formerSha256),
+  ],
 );
 
 /**

@@ -44,6 +44,7 @@ import { workers } from './lists/workers.ts';
 import { followExecution } from './output/followExecution.ts';
 import { followSession } from './output/followSession.ts';
 import { followPoolStatus } from './pool/followPoolStatus.ts';
+import { metrics } from './pool/metrics.ts';
 import { poolStatus } from './pool/poolStatus.ts';
 import type { Principal } from './principal.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
@@ -95,6 +96,7 @@ export const OPERATIONS = {
   sessionEvents,
   poolStatus,
   followPoolStatus,
+  metrics,
   answer,
   tokens,
   createToken,

@@ -5,10 +5,10 @@ import { DomainError } from '../domain/errors.ts';
 /** A UUID is recommended, but any name up to this length is accepted. */
 const MAX_USER_UUID_CHARS = 128;
 
-/** @throws BAD_USER_INPUT */
-export function validateUserUuid(userUuid: string): string {
-  if (userUuid === '') refuse('userUuid', 'must not be empty', { limit: MAX_USER_UUID_CHARS });
-  validateName('userUuid', userUuid, MAX_USER_UUID_CHARS);
+/** @param field the name of the argument @throws BAD_USER_INPUT */
+export function validateUserUuid(userUuid: string, field = 'userUuid'): string {
+  if (userUuid === '') refuse(field, 'must not be empty', { limit: MAX_USER_UUID_CHARS });
+  validateName(field, userUuid, MAX_USER_UUID_CHARS);
   return userUuid;
 }
 

@@ -10,7 +10,7 @@ const pairs = [...doc.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)
 );
 
 let gateway: TestGateway;
-/** The values of `$id`, `$session`, `$worker`, `$at` and `$context`, once an answer has given them. */
+/** The values of `$id`, `$session`, `$worker`, `$at`, `$context` and `$token`, once an answer has given them. */
 const known = new Map<string, string>();
 beforeAll(async () => {
   gateway = await startTestGateway();
@@ -37,12 +37,14 @@ function filledIn(text: string): string {
 interface Told {
   readonly submit?: { readonly id: string };
   readonly createContext?: { readonly id: string };
+  readonly createToken?: { readonly token: { readonly id: string } };
   readonly session?: { readonly id: string; readonly worker: { readonly id: string } };
 }
 
-function remember({ submit, createContext, session }: Told): void {
+function remember({ submit, createContext, createToken, session }: Told): void {
   if (submit) known.set('$id', submit.id);
   if (createContext) known.set('$context', createContext.id);
+  if (createToken) known.set('$token', createToken.token.id);
   if (!session) return;
   known.set('$session', session.id).set('$worker', session.worker.id);
   known.set('$at', new Date().toISOString());

@@ -1,7 +1,7 @@
 /** The first request that gateways of the former release would carry out wrongly makes them stop, and waits for that. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
-import { OPTIONS_VERSION } from '../../src/events/migrations/firstUse.ts';
+import { FIRST_USES } from '../../src/events/migrations/firstUse.ts';
 import { migrate } from '../../src/events/migrations/migrate.ts';
 import { readRelease } from '../../src/events/migrations/release.ts';
 import { newId } from '../../src/process/newId.ts';
@@ -34,30 +34,30 @@ const newest = async () =>
   (await db.sql`SELECT version, compatible_from FROM schema_versions ORDER BY version`).at(-1);
 
 it('is not the case until something is used: a database is as compatible as its release says', async () => {
-  expect(release.version).toBeGreaterThanOrEqual(OPTIONS_VERSION);
+  expect(release.version).toBeGreaterThanOrEqual(FIRST_USES.tokens);
   expect(await newest()).toEqual({
     version: release.version,
     compatibleFrom: release.compatibleFrom,
   });
-  expect(release.compatibleFrom).toBeLessThan(OPTIONS_VERSION);
+  expect(release.compatibleFrom).toBeLessThan(FIRST_USES.tokens);
 });
 
 it('does not wait on a database that never had a former gateway', async () => {
-  expect(await timeOf(gateway.firstUse.allow())).toBeLessThan(1_000);
-  expect(await newest()).toMatchObject({ compatibleFrom: OPTIONS_VERSION });
+  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(1_000);
+  expect(await newest()).toMatchObject({ compatibleFrom: FIRST_USES.tokens });
 });
 
 it('waits until the last former gateway has stopped, at all gateways', async () => {
   const other = await db.open();
   await other.leases.announce();
   await formerGateway(1_500);
-  const both = [gateway, other].map(({ firstUse }) => timeOf(firstUse.allow()));
+  const both = [gateway, other].map(({ firstUse }) => timeOf(firstUse.allow('tokens')));
   for (const ms of await Promise.all(both)) expect(ms).toBeGreaterThan(1_200);
 });
 
 it('is refused while a former gateway lives on, and is retryable', async () => {
   await formerGateway(60_000);
-  await expect(gateway.firstUse.allow()).rejects.toMatchObject({
+  await expect(gateway.firstUse.allow('tokens')).rejects.toMatchObject({
     code: 'POOL_INITIALIZING',
     details: { retryAfterMs: expect.any(Number) },
   });
@@ -68,25 +68,27 @@ it('sees a former gateway on the data directory of a gateway of this release', a
   await db.sql`
     INSERT INTO gateway_releases (gateway_id, epoch, version) VALUES (${id}, 1, ${release.version})`;
   await formerGateway(60_000, id, 2);
-  await expect(gateway.firstUse.allow()).rejects.toMatchObject({ code: 'POOL_INITIALIZING' });
+  await expect(gateway.firstUse.allow('tokens')).rejects.toMatchObject({
+    code: 'POOL_INITIALIZING',
+  });
 });
 
 it('gives a former gateway that was just starting the time to notice', async () => {
   await db.sql`INSERT INTO schema_versions (version, compatible_from) VALUES (1, 1)`;
-  expect(await timeOf(gateway.firstUse.allow())).toBeGreaterThan(2_900);
+  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeGreaterThan(2_900);
 });
 
 it('keeps former gateways from starting, also after the next update', async () => {
-  const former = { ...release, version: OPTIONS_VERSION - 1 };
+  const former = { ...release, version: FIRST_USES.tokens - 1 };
   await migrate(db.address, former);
-  await gateway.firstUse.allow();
+  await gateway.firstUse.allow('tokens');
   await expect(migrate(db.address, former)).rejects.toThrow('too old for its database');
   await migrate(db.address, { ...release, version: release.version + 1 });
   await expect(migrate(db.address, former)).rejects.toThrow('too old for its database');
 });
 
 it('is remembered: once allowed, nobody is asked any more', async () => {
-  await gateway.firstUse.allow();
+  await gateway.firstUse.allow('tokens');
   await formerGateway(60_000);
-  expect(await timeOf(gateway.firstUse.allow())).toBeLessThan(50);
+  expect(await timeOf(gateway.firstUse.allow('tokens'))).toBeLessThan(50);
 });

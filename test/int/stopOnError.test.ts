@@ -40,9 +40,9 @@ function counting(database: Database): Database {
       throw error;
     }
   };
-  const allow = () => {
+  const allow: typeof database.firstUse.allow = (what) => {
     gateUses += 1;
-    return database.firstUse.allow();
+    return database.firstUse.allow(what);
   };
   return { ...database, store: { ...store, commit }, firstUse: { allow } };
 }

@@ -32,7 +32,7 @@ export interface BadValue {
   readonly limit?: number;
 }
 
-function badText(field: string, limit: number): readonly BadValue[] {
+export function badText(field: string, limit: number): readonly BadValue[] {
   return [
     { what: 'is empty', value: '', field },
     { what: 'is too long', value: 'x'.repeat(limit + 1), field, limit },

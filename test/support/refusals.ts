@@ -35,6 +35,7 @@ import {
 } from './badValues.ts';
 import { INPUT_REFUSALS } from './inputRefusals.ts';
 import { type Known, type Refusal, rows } from './refusal.ts';
+import { TOKEN_REFUSALS } from './tokenRefusals.ts';
 
 const SOMEONE = { userUuid: 'someone', code: '1' };
 const RUN = (how: string) =>
@@ -408,6 +409,7 @@ const outputs: readonly Refusal[] = [
 export const REFUSALS: readonly Refusal[] = [
   ...mutations,
   ...INPUT_REFUSALS,
+  ...TOKEN_REFUSALS,
   ...fileMutations,
   ...queries,
   ...fileQueries,

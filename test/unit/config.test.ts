@@ -27,6 +27,7 @@ describe('the configuration', () => {
       dockerRuntime: 'runc',
       socketDir: '/run/cellhouse',
       logLevel: 'info',
+      maxTokens: 10_000,
       workerImage: null,
       minIdleWorkers: 2,
       maxTotalWorkers: 30,

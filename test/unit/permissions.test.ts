@@ -9,15 +9,15 @@ type Name = keyof typeof OPERATIONS;
 const NAMES = Object.keys(OPERATIONS) as Name[];
 /** They change nothing, run nothing, and read no file. */
 const FOR_AUDITORS: readonly Name[] = [
-  ...(['execution', 'session', 'contexts', 'executions', 'sessions', 'workers', 'events'] as const),
-  ...(['sessionAt', 'workerEvents', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
+  ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
+  ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
   'answer',
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
   ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution', 'followExecution'] as const),
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
-  ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'answer'] as const),
+  ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
   ...(['tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };

@@ -1,8 +1,8 @@
 /**
- * The first use of what gateways of the former release would do wrongly. They would run a command as Python, and code of
- * a context in the default kernel, because they do not look at fields that they do not know. So the first request with
- * such a field makes them stop: from then on, the database is too new for them. A rolling update in which nobody uses
- * these fields stops no gateway.
+ * The first use of what gateways of a former release would do wrongly. They would run a command as Python, and code of
+ * a context in the default kernel, because they do not look at fields that they do not know. They would turn away the
+ * holder of a token. So the first request with such a field, and the first token, make them stop: from then on, the
+ * database is too new for them. A rolling update in which nobody uses these stops no gateway.
  *
  * A gateway of the former release that was paused all the while has lost its leases. When it goes on, it notices within
  * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
@@ -11,8 +11,13 @@ import { pause } from '../../async/pause.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Client } from '../connection/client.ts';
 
-/** The first schema version whose gateways know the options of executions (`domain/executionOptions.ts`). */
-export const OPTIONS_VERSION = 17;
+/** What is used, and the first schema version whose gateways know it. */
+export const FIRST_USES = {
+  /** The options of executions (`domain/executionOptions.ts`). */
+  options: 17,
+  /** Tokens beside AUTH_TOKEN. */
+  tokens: 18,
+} as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too
  * old (`watchCompatibility`); one more second is for its query.
@@ -25,59 +30,59 @@ const RETRY_AFTER_MS = 1_000;
 
 export interface FirstUse {
   /**
-   * Resolves when no gateway that does not know the options of executions can be at work any more. After the first time,
-   * it asks nobody.
+   * Resolves when no gateway that does not know this can be at work any more. After the first time, it asks nobody.
    * @throws POOL_INITIALIZING while such a gateway is alive
    */
-  allow(): Promise<void>;
+  allow(what: keyof typeof FIRST_USES): Promise<void>;
 }
 
 /** @param closing aborted when the database is being closed: then nothing is waited for */
 export function createFirstUse(client: Client, closing: AbortSignal): FirstUse {
-  let isAllowed = false;
-  let looking: Promise<void> | null = null;
+  /** No gateway of a lower version is at work. */
+  let allowed = 0;
+  const looking = new Map<number, Promise<void>>();
 
-  async function look(): Promise<void> {
-    await raise(client);
+  async function look(version: number): Promise<void> {
+    await raise(client, version);
     const limit = performance.now() + WAIT_LIMIT_MS;
-    while (!(await isClear(client))) {
+    while (!(await isClear(client, version))) {
       if (performance.now() > limit) throw formerGateway();
       await pause(LOOK_INTERVAL_MS, closing);
     }
-    isAllowed = true;
+    allowed = Math.max(allowed, version);
   }
 
   return {
-    allow: async () => {
-      if (isAllowed) return;
-      looking ??= look().finally(() => {
-        looking = null;
-      });
-      await looking;
+    allow: async (what) => {
+      const version = FIRST_USES[what];
+      if (version <= allowed) return;
+      const asked = looking.get(version) ?? look(version).finally(() => looking.delete(version));
+      looking.set(version, asked);
+      await asked;
     },
   };
 }
 
 /** Keeps gateways that are too old from starting, and makes those that run stop. */
-async function raise({ sql, answered }: Client): Promise<void> {
+async function raise({ sql, answered }: Client, version: number): Promise<void> {
   await answered(sql`
-    UPDATE schema_versions SET compatible_from = ${OPTIONS_VERSION}, raised_at = clock_timestamp()
-    WHERE version = (SELECT max(version) FROM schema_versions) AND compatible_from < ${OPTIONS_VERSION}`);
+    UPDATE schema_versions SET compatible_from = ${version}, raised_at = clock_timestamp()
+    WHERE version = (SELECT max(version) FROM schema_versions) AND compatible_from < ${version}`);
 }
 
 /**
- * A database that was made by a release which knows the options never had a gateway that was just starting when they
- * were first used, so there is nothing to wait for.
+ * A database that was made by a release which knows the use never had a gateway that was just starting then, so there
+ * is nothing to wait for.
  */
-async function isClear({ sql, answered }: Client): Promise<boolean> {
+async function isClear({ sql, answered }: Client, version: number): Promise<boolean> {
   const [row] = await answered(sql<{ isClear: boolean }[]>`
     SELECT NOT EXISTS (
       SELECT FROM leases l
       LEFT JOIN gateway_releases r ON l.name = 'gateway-' || r.gateway_id AND l.epoch = r.epoch
       WHERE l.name = 'gateway-' || l.holder AND l.expires_at > clock_timestamp()
-        AND (r.version IS NULL OR r.version < ${OPTIONS_VERSION})
+        AND (r.version IS NULL OR r.version < ${version})
     ) AND (
-      (SELECT min(version) FROM schema_versions) >= ${OPTIONS_VERSION}
+      (SELECT min(version) FROM schema_versions) >= ${version}
       OR (SELECT coalesce(max(raised_at), '-infinity') FROM schema_versions)
         < clock_timestamp() - ${NOTICED_MS} * interval '1 ms'
     ) AS is_clear`);

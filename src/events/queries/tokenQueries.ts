@@ -3,6 +3,8 @@ import type { Token } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
 export function createTokenQueries({ sql, answered }: Client) {
+  const isValid = () =>
+    sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
   return {
     /** The newest first. */
     tokens: async (): Promise<Token[]> =>
@@ -13,9 +15,15 @@ export function createTokenQueries({ sql, answered }: Client) {
       return token ?? null;
     },
 
-    /** All that are not revoked, those that have expired included. */
+    /** All that are neither revoked nor expired. */
     validTokens: async (): Promise<Token[]> =>
-      await answered(sql<Token[]>`SELECT * FROM tokens WHERE revoked_at IS NULL`),
+      await answered(sql<Token[]>`SELECT * FROM tokens WHERE ${isValid()}`),
+
+    tokenCount: async (): Promise<number> => {
+      const [row] = await answered(sql<{ count: number }[]>`
+        SELECT count(*)::int AS count FROM tokens WHERE ${isValid()}`);
+      return row?.count ?? 0;
+    },
 
     /** The one whose secret, or whose former secret, has this SHA-256 (base64). Null: there is none. */
     tokenBySecret: async (secretSha256: string): Promise<Token | null> => {

@@ -1,5 +1,6 @@
 /** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
 import type { IncomingMessage } from 'node:http';
+import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import type { Door } from '../../domain/token.ts';
 import type { TokenBook } from '../../service/access/tokenBook.ts';
@@ -13,7 +14,7 @@ const SECRET_SHAPE = /^ch_[A-Za-z0-9_-]{43}$/;
 
 type Names = Readonly<Record<string, unknown>>;
 
-/** Who sends these headers or parameters by this door. Null: nobody whom a token lets in there. */
+/** Who sends these headers or parameters by this door. Null: nobody whom a token lets in. @throws FORBIDDEN at a door that the token is not for */
 export type Authenticate = (names: Names, door: Door) => Promise<Principal | null>;
 
 export interface AuthenticateDeps {
@@ -32,7 +33,8 @@ export function createAuthenticate({ token, tokenBook }: AuthenticateDeps): Auth
     if (hash === ownHash) return AUTH_TOKEN_HOLDER;
     const known = tokenBook.holderOf(hash);
     const holder = known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
-    return holder !== null && (holder.door ?? door) === door ? holder : null;
+    if (holder !== null && (holder.door ?? door) !== door) throw wrongDoor(holder, door);
+    return holder;
   };
 }
 
@@ -47,6 +49,10 @@ export function unauthenticated({ headers }: IncomingMessage): Refusal {
         : 'The token is wrong.',
     headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
   };
+}
+
+function wrongDoor({ door: its }: Principal, door: Door): DomainError {
+  return new DomainError('FORBIDDEN', `This token works for ${its} only, not for ${door}.`);
 }
 
 /** The token in `names`, right or wrong. `X-Auth-Token` takes precedence over `Authorization`. */

@@ -1,6 +1,7 @@
 /** Maps paths to handlers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
 import { type Authenticate, unauthenticated } from './authenticate.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
@@ -69,6 +70,10 @@ function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerRes
   // The client disconnected. That is no error of the gateway, and nobody can receive an answer.
   if (req.destroyed && !req.complete) {
     logger.debug({ err }, 'A client went away.');
+    return;
+  }
+  if (err instanceof DomainError && err.code === 'FORBIDDEN') {
+    refuse(req, res, { status: 403, code: err.code, message: err.message });
     return;
   }
   logger.error({ err, path: pathOf(req) }, 'Answering a request failed.');

@@ -23,7 +23,7 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
 ];
 
 export interface MetricsDeps {
-  readonly service: Pick<Service, 'poolStatus'>;
+  readonly service: Pick<Service, 'metrics'>;
   /**
    * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
    * listener.
@@ -45,6 +45,7 @@ interface Connections {
 }
 
 export interface Metrics {
+  /** @throws FORBIDDEN */
   text(principal: Principal): Promise<string>;
   /** Ends the measurements that run by themselves. Idempotent. */
   close(): void;
@@ -60,7 +61,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const loop = addLoopDelay(registry);
   return {
     text: async (principal) => {
-      setPool(await deps.service.poolStatus(principal));
+      setPool(await deps.service.metrics(principal));
       return `${await registry.metrics()}\n${await deps.processMetrics()}`;
     },
     close: () => {

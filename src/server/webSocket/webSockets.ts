@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { DomainError } from '../../domain/errors.ts';
 import type { Authenticate } from '../http/authenticate.ts';
 import { keepAlive } from './keepAlive.ts';
 import { createMarkedNumbers } from './markedNumbers.ts';
@@ -61,9 +62,14 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     ...webSocketOperations(deps, numbers),
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect({ connectionParams, extra }) {
-      extra.principal =
-        (await authenticate(connectionParams ?? {}, 'graphql')) ??
-        (await authenticate(extra.headers, 'graphql'));
+      try {
+        extra.principal =
+          (await authenticate(connectionParams ?? {}, 'graphql')) ??
+          (await authenticate(extra.headers, 'graphql'));
+      } catch (error: unknown) {
+        if (!(error instanceof DomainError)) throw error;
+        logger.debug({ err: error }, 'A token is not for WebSockets.');
+      }
       if (extra.principal) extra.holdTo(extra.principal.ending);
       return extra.principal !== null;
     },

@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import { decideToken, type Token } from '../../domain/token.ts';
 import type { Principal } from '../principal.ts';
@@ -10,18 +11,22 @@ export interface TokenWithSecret {
   readonly secret: string;
 }
 
-/** Makes a token. @throws BAD_USER_INPUT */
+/** Makes a token. @throws BAD_USER_INPUT; QUOTA_EXCEEDED if there are MAX_TOKENS */
 export async function createToken(
   {
+    config: { maxTokens },
     database,
     newId,
     newSecret,
     now,
-  }: Pick<ServiceDeps, 'database' | 'newId' | 'newSecret' | 'now'>,
+  }: Pick<ServiceDeps, 'config' | 'database' | 'newId' | 'newSecret' | 'now'>,
   principal: Principal,
   request: TokenRequest,
 ): Promise<TokenWithSecret> {
   const { tenant, ...asked } = validateToken(request, now());
+  // Gateways of the former release would let its holder in nowhere.
+  await database.firstUse.allow('tokens');
+  if ((await database.queries.tokenCount()) >= maxTokens) throw tooMany(maxTokens);
   const [id, secret] = [newId<Token['id']>(), newSecret()];
   const facts = {
     tokenId: id,
@@ -33,4 +38,13 @@ export async function createToken(
     streams: [{ stream: 'token', id, state: null, events: decideToken(command, null) }],
   });
   return { token: states[0] as Token, secret };
+}
+
+/** Those who make tokens at the same time may exceed the limit by as many, which costs a little memory. */
+function tooMany(limit: number): DomainError {
+  return new DomainError(
+    'QUOTA_EXCEEDED',
+    `There are ${limit} tokens already. Revoke one, or raise MAX_TOKENS.`,
+    { limit },
+  );
 }

@@ -28,9 +28,8 @@ export type Permissions = {
 const CALLERS = ['OPERATOR', 'TENANT', 'USER'] as const;
 /** Those who may know that something happened. */
 const READERS = [...CALLERS, 'AUDITOR'] as const;
+/** What these show is of all tenants. */
 const OPERATORS = ['OPERATOR'] as const;
-/** Those who may see what a whole tenant does. */
-const WHOLE_TENANT = ['OPERATOR', 'TENANT', 'AUDITOR'] as const;
 
 const named = { user: (userUuid: string) => userUuid };
 const asked = { user: ({ userUuid }: { readonly userUuid: string }) => userUuid };
@@ -66,14 +65,15 @@ export const PERMISSIONS: Permissions = {
   writeArchive: { roles: CALLERS, ...asked },
   executions: { roles: READERS },
   sessions: { roles: READERS },
-  workers: { roles: WHOLE_TENANT },
-  events: { roles: WHOLE_TENANT },
+  workers: { roles: OPERATORS },
+  events: { roles: OPERATORS },
   sessionAt: { roles: READERS, ...named, others: null },
   poolAt: { roles: OPERATORS },
-  workerEvents: { roles: WHOLE_TENANT },
+  workerEvents: { roles: OPERATORS },
   sessionEvents: { roles: READERS },
   poolStatus: { roles: READERS },
   followPoolStatus: { roles: READERS },
+  metrics: { roles: OPERATORS },
   answer: { roles: READERS },
   tokens: { roles: OPERATORS },
   createToken: { roles: OPERATORS },

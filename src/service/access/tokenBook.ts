@@ -14,7 +14,7 @@ export interface TokenBook {
   /** Reads the token with this hash, which another gateway may have made a moment ago. Null: there is none. */
   read(secretSha256: string): Promise<Principal | null>;
   apply(event: RecordedEvent): void;
-  /** Reads all tokens that are not revoked. The others end. */
+  /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
   /** Ends the tokens that have expired, with everything that their holders have open. */
   endExpired(): void;
@@ -85,7 +85,12 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
     },
     endExpired: () => {
       const at = now();
-      for (const { token, ending } of byId.values()) if (hasExpired(token, at)) ending.end();
+      for (const { token, ending } of [...byId.values()]) {
+        if (!hasExpired(token, at)) continue;
+        dropHashes(token);
+        byId.delete(token.id);
+        ending.end();
+      }
     },
   };
 }

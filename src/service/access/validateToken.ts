@@ -43,7 +43,7 @@ function validateUsers({ role, ...given }: TokenRequest): [string | null, string
     refuse('role', 'is USER, which needs either userUuid or userPrefix', {});
   }
   if (userUuid !== null) validateUserUuid(userUuid);
-  if (userPrefix !== null) validateUserUuid(userPrefix);
+  if (userPrefix !== null) validateUserUuid(userPrefix, 'userPrefix');
   return [userUuid, userPrefix];
 }
 

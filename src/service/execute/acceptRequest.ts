@@ -26,6 +26,6 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (hasOptions(valid)) await deps.database.firstUse.allow();
+  if (hasOptions(valid)) await deps.database.firstUse.allow('options');
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

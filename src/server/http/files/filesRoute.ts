@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
+import type { Principal } from '../../../service/principal.ts';
 import { type Authenticate, unauthenticated } from '../authenticate.ts';
 import type { Cors } from '../cors.ts';
 import type { Route } from '../httpRoutes.ts';
@@ -46,7 +47,12 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       refuseFile(req, res, METHOD_NOT_ALLOWED);
       return;
     }
-    const principal = await deps.authenticate(req.headers, 'files');
+    let principal: Principal | null;
+    try {
+      principal = await deps.authenticate(req.headers, 'files');
+    } catch (error: unknown) {
+      return fail(deps, req, res, error);
+    }
     if (!principal) return refuseFile(req, res, unauthenticated(req));
     const url = parseFileUrl(req.url ?? '');
     if (isBadFileUrl(url)) {

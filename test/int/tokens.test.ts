@@ -1,0 +1,149 @@
+/** Tokens at two gateways of one database: whom each lets in, and until when. The workers are programmed. */
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
+import { until } from '../../testkit/until.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+
+const AUTH_TOKEN = 'a-token-for-tests';
+const VIEWER = '{ viewer { tenant } }';
+const NOBODY = '00000000-0000-4000-8000-000000000000';
+
+const { db, start, userUuid } = await useServiceGateways({ MAX_TOKENS: '20' });
+const [one, other] = [await start(), await start()];
+const origins = await Promise.all(
+  [one, other].map(async ({ server }) => `http://127.0.0.1:${(await server.listen()).port}`),
+);
+
+interface Answer {
+  readonly status: number;
+  readonly data?: unknown;
+  readonly errors?: readonly { readonly message: string; readonly extensions: unknown }[];
+}
+
+async function ask(origin: string, token: string, query = VIEWER): Promise<Answer> {
+  const response = await fetch(`${origin}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+    body: JSON.stringify({ query }),
+  });
+  return { status: response.status, ...((await response.json()) as object) };
+}
+
+const statuses = (token: string) =>
+  Promise.all(origins.map(async (origin) => (await ask(origin, token)).status));
+
+const create = (more: Partial<Parameters<typeof one.service.createToken>[1]> = {}) =>
+  one.service.createToken(OPERATOR, { name: 'a', role: 'TENANT', tenant: 'blue', ...more });
+
+describe('a token', () => {
+  it('that one gateway has made lets its holder in at the other at once', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { secret } = await create();
+      expect(await statuses(secret)).toEqual([200, 200]);
+      expect(await ask(origins[1] ?? '', secret)).toMatchObject({
+        data: { viewer: { tenant: 'blue' } },
+      });
+    }
+  });
+
+  it('is nowhere in the database but as its hash, and a wrong one lets nobody in', async () => {
+    const { secret, token } = await create();
+    expect(secret).toMatch(/^ch_[A-Za-z0-9_-]{43}$/);
+    const rows = await db.sql`SELECT 1 FROM tokens t, events e
+      WHERE t::text || e.data::text LIKE ${`%${secret.slice(3)}%`}`;
+    expect(rows).toHaveLength(0);
+    const wrong = `${secret.slice(0, -4)}AAAA`;
+    for (const each of [wrong, token.id, token.secretSha256, '', 'ch_'])
+      expect(await statuses(each)).toEqual([401, 401]);
+  });
+
+  it('that is revoked at one gateway lets nobody in at either', async () => {
+    const { secret, token } = await create();
+    expect(await statuses(secret)).toEqual([200, 200]);
+    const revoked = await other.service.revokeToken(OPERATOR, token.id);
+    expect(revoked.revokedAt).toBeInstanceOf(Date);
+    await until('its end at both', async () => (await statuses(secret)).every((s) => s === 401));
+    expect(await other.service.revokeToken(OPERATOR, token.id)).toEqual(revoked);
+    await expect(one.service.rotateToken(OPERATOR, token.id, 0)).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+    });
+  });
+
+  it('that is rotated has another secret, and the former one for as long as was asked', async () => {
+    const { secret: first, token } = await create();
+    const validMs = 1_500;
+    const { secret: second } = await one.service.rotateToken(OPERATOR, token.id, validMs);
+    const rotatedAt = Date.now();
+    expect(second).not.toBe(first);
+    expect(await statuses(second)).toEqual([200, 200]);
+    expect(await statuses(first)).toEqual([200, 200]);
+    await until('the end of the former secret', async () =>
+      (await statuses(first)).every((status) => status === 401),
+    );
+    expect(Date.now() - rotatedAt).toBeGreaterThan(validMs - 100);
+    expect(await statuses(second)).toEqual([200, 200]);
+    const { secret: third } = await one.service.rotateToken(OPERATOR, token.id, 0);
+    await until('the end of the second', async () =>
+      (await statuses(second)).every((status) => status === 401),
+    );
+    expect(await statuses(third)).toEqual([200, 200]);
+  });
+
+  it('lets nobody in when it has expired', async () => {
+    const { secret } = await create({ expiresAt: new Date(Date.now() + 1_000) });
+    expect(await statuses(secret)).toEqual([200, 200]);
+    await until('its end', async () => (await statuses(secret)).every((s) => s === 401));
+  });
+
+  it('that is unknown is neither rotated nor revoked', async () => {
+    const changes = [
+      () => one.service.rotateToken(OPERATOR, NOBODY, 0),
+      () => one.service.revokeToken(OPERATOR, 'no id'),
+    ];
+    for (const change of changes)
+      await expect(change()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('for one wire is FORBIDDEN on the other', async () => {
+    const [{ secret: files }, { secret: graphql }] = [
+      await create({ door: 'files' }),
+      await create({ door: 'graphql' }),
+    ];
+    const get = (token: string) =>
+      fetch(`${origins[1]}/files/${userUuid()}/a.txt`, { headers: { 'X-Auth-Token': token } });
+    expect(await ask(origins[0] ?? '', files)).toMatchObject({
+      status: 403,
+      errors: [{ extensions: { code: 'FORBIDDEN' } }],
+    });
+    expect((await ask(origins[0] ?? '', graphql)).status).toBe(200);
+    expect((await get(graphql)).status).toBe(403);
+    expect((await get(files)).status).not.toBe(403);
+  });
+
+  it('of a tenant shows neither all events nor the metrics of the installation', async () => {
+    const { secret } = await create();
+    const answer = await ask(origins[0] ?? '', secret, '{ events { pageInfo { hasNextPage } } }');
+    expect(answer).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
+    const metrics = (token: string) =>
+      fetch(`${origins[0]}/metrics`, { headers: { 'X-Auth-Token': token } });
+    expect((await metrics(secret)).status).toBe(403);
+    expect((await metrics(AUTH_TOKEN)).status).toBe(200);
+  });
+});
+
+it('there are at most MAX_TOKENS, of which those that let nobody in do not count', async () => {
+  const all = await one.service.tokens(OPERATOR);
+  onTestFinished(async () => {
+    await db.sql`UPDATE tokens SET revoked_at = clock_timestamp()`;
+  });
+  const valid = all.filter(
+    ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt ?? new Date()) >= new Date(),
+  );
+  expect(valid.length).toBeGreaterThan(0);
+  let last = await create({ name: 'first' });
+  for (let count = valid.length + 1; count < 20; count += 1) last = await create();
+  await expect(create()).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED', details: { limit: 20 } });
+  await one.service.revokeToken(OPERATOR, last.token.id);
+  await create({ name: 'another' });
+  await expect(create()).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+});
