@@ -11,8 +11,12 @@ CREATE OR REPLACE VIEW audit.contexts AS SELECT
   c.ready_ms AS ready_ms,
   c.kernel_restarts AS kernel_restarts,
   c.ended_at AS ended_at,
-  c.end_reason AS end_reason
-FROM contexts c;
+  c.end_reason AS end_reason,
+  e.metadata -> 'actor' ->> 'token' AS actor_token,
+  e.metadata -> 'actor' ->> 'role' AS actor_role,
+  e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
+  e.metadata -> 'actor' ->> 'door' AS actor_door
+FROM contexts c LEFT JOIN events e ON e.stream_id = 'context-' || c.id AND e.version = 1;
 
 COMMENT ON VIEW audit.contexts IS 'One row for each context that a user created beside the default one of a session.';
 COMMENT ON COLUMN audit.contexts.context_id IS 'The context. Its stream of events is context-<id>.';
@@ -28,3 +32,7 @@ COMMENT ON COLUMN audit.contexts.ready_ms IS 'Milliseconds from its creation to 
 COMMENT ON COLUMN audit.contexts.kernel_restarts IS 'How often its kernel was replaced.';
 COMMENT ON COLUMN audit.contexts.ended_at IS 'When it ended; NULL while it is open.';
 COMMENT ON COLUMN audit.contexts.end_reason IS 'Why it ended: deleted, failed (its kernel could not be made), or the close_reason of its session; NULL while it is open.';
+COMMENT ON COLUMN audit.contexts.actor_token IS 'The token of the call that created it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.contexts.actor_role IS 'The role of that token.';
+COMMENT ON COLUMN audit.contexts.actor_tenant IS 'The tenant of that token.';
+COMMENT ON COLUMN audit.contexts.actor_door IS 'The wire by which the call came: graphql or files.';

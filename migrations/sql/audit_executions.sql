@@ -35,7 +35,11 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   coalesce((x.options ->> 'stopOnError')::boolean, false) AS is_stopping_on_error,
   x.options ->> 'workingDirectory' AS working_directory,
   ARRAY(SELECT jsonb_array_elements_text(x.options -> 'environmentVariableNames')) AS environment_variable_names,
-  x.stopped_by AS stopped_by
+  x.stopped_by AS stopped_by,
+  e.metadata -> 'actor' ->> 'token' AS actor_token,
+  e.metadata -> 'actor' ->> 'role' AS actor_role,
+  e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
+  e.metadata -> 'actor' ->> 'door' AS actor_door
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -73,3 +77,7 @@ COMMENT ON COLUMN audit.executions.is_stopping_on_error IS 'Whether what was que
 COMMENT ON COLUMN audit.executions.working_directory IS 'The folder that it asked to begin in; NULL if it asked for none.';
 COMMENT ON COLUMN audit.executions.environment_variable_names IS 'The names of the environment variables that it alone had. Their values are stored only until it has ended, and nowhere in this schema.';
 COMMENT ON COLUMN audit.executions.stopped_by IS 'The execution whose end cancelled this one, because it was sent with stopOnError and did not end OK; otherwise NULL.';
+COMMENT ON COLUMN audit.executions.actor_token IS 'The token of the call that sent it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.executions.actor_role IS 'The role of that token.';
+COMMENT ON COLUMN audit.executions.actor_tenant IS 'The tenant of that token.';
+COMMENT ON COLUMN audit.executions.actor_door IS 'The wire by which the call came: graphql or files.';

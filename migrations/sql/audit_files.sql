@@ -23,7 +23,11 @@ CREATE OR REPLACE VIEW audit.files AS SELECT
   f.requested_position AS first_position,
   NULL::text AS reason,
   NULL::boolean AS is_shared,
-  NULL::timestamptz AS modified_at
+  NULL::timestamptz AS modified_at,
+  e.metadata -> 'actor' ->> 'token' AS actor_token,
+  e.metadata -> 'actor' ->> 'role' AS actor_role,
+  e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
+  e.metadata -> 'actor' ->> 'door' AS actor_door
 FROM file_changes f LEFT JOIN events e ON e.position = f.requested_position
 UNION ALL SELECT
   'execution',
@@ -48,7 +52,11 @@ UNION ALL SELECT
   x.requested_position,
   x.files ->> 'reason',
   (x.files ->> 'shared')::boolean,
-  (c.change ->> 'modifiedAt')::timestamptz
+  (c.change ->> 'modifiedAt')::timestamptz,
+  e.metadata -> 'actor' ->> 'token',
+  e.metadata -> 'actor' ->> 'role',
+  e.metadata -> 'actor' ->> 'tenant',
+  e.metadata -> 'actor' ->> 'door'
 FROM executions x
   -- One row without a change if nobody knows the changes.
   LEFT JOIN LATERAL jsonb_array_elements(nullif(x.files -> 'changes', 'null')) AS c (change) ON true
@@ -79,3 +87,7 @@ COMMENT ON COLUMN audit.files.first_position IS 'Position of its first event. It
 COMMENT ON COLUMN audit.files.reason IS 'Why nobody knows what an execution changed (docs/files.md); otherwise NULL.';
 COMMENT ON COLUMN audit.files.is_shared IS 'Whether other code or the API may have made the change, because it ran at the same time; NULL for a call of a client.';
 COMMENT ON COLUMN audit.files.modified_at IS 'The file''s time of modification, which code can set to any time; NULL for a call of a client, and for a deleted file.';
+COMMENT ON COLUMN audit.files.actor_token IS 'The token of the call, or of the call that sent the code: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.files.actor_role IS 'The role of that token.';
+COMMENT ON COLUMN audit.files.actor_tenant IS 'The tenant of that token.';
+COMMENT ON COLUMN audit.files.actor_door IS 'The wire by which the call came: graphql or files.';

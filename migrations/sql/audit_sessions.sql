@@ -19,8 +19,12 @@ CREATE OR REPLACE VIEW audit.sessions AS SELECT
   s.environment_variable_names AS environment_variable_names,
   s.idle_timeout_ms AS idle_timeout_ms,
   s.max_life_ms AS max_life_ms,
-  s.expires_at AS expires_at
-FROM sessions s CROSS JOIN LATERAL (
+  s.expires_at AS expires_at,
+  e.metadata -> 'actor' ->> 'token' AS actor_token,
+  e.metadata -> 'actor' ->> 'role' AS actor_role,
+  e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
+  e.metadata -> 'actor' ->> 'door' AS actor_door
+FROM sessions s LEFT JOIN events e ON e.stream_id = 'session-' || s.id AND e.version = 1 CROSS JOIN LATERAL (
   SELECT count(*) AS executions,
     count(*) FILTER (WHERE x.finished_at IS NOT NULL AND x.status <> 'OK') AS failed_executions,
     coalesce(sum(x.run_ms), 0) AS run_ms, coalesce(sum(x.cpu_ms), 0) AS cpu_ms,
@@ -51,3 +55,7 @@ COMMENT ON COLUMN audit.sessions.environment_variable_names IS 'The names of its
 COMMENT ON COLUMN audit.sessions.idle_timeout_ms IS 'Its own idle time in milliseconds; NULL for that of the settings.';
 COMMENT ON COLUMN audit.sessions.max_life_ms IS 'The life in milliseconds that it was opened with; NULL for that of the settings.';
 COMMENT ON COLUMN audit.sessions.expires_at IS 'When its life ends or would have ended, as last changed; NULL if the settings alone decided.';
+COMMENT ON COLUMN audit.sessions.actor_token IS 'The token of the call that opened it: its id (audit.tokens), or auth-token. NULL for what is older than actors, and once its events were pruned.';
+COMMENT ON COLUMN audit.sessions.actor_role IS 'The role of that token.';
+COMMENT ON COLUMN audit.sessions.actor_tenant IS 'The tenant of that token.';
+COMMENT ON COLUMN audit.sessions.actor_door IS 'The wire by which the call came: graphql or files.';

@@ -4,6 +4,7 @@
  */
 import { ENTITIES, type EventOf, isStreamKind, STREAM_KINDS, type StreamKind } from './entities.ts';
 import type { EventId } from './ids.ts';
+import type { Door, Role } from './token.ts';
 
 export type DomainEvent = EventOf<StreamKind>;
 
@@ -34,6 +35,18 @@ export interface EventMetadata {
    * events it is the id of the first event of their commit. Null for events recorded before correlation ids existed.
    */
   readonly correlationId: string | null;
+  /** Who caused it. Null: no caller, but a gateway by itself, or it is older than actors. */
+  readonly actor: Actor | null;
+}
+
+/** The holder of a token, as far as the audit needs to know. */
+export interface Actor {
+  /** The id of the token: `auth-token` is AUTH_TOKEN, `cli` the command `cellhouse`. */
+  readonly token: string;
+  readonly role: Role;
+  readonly tenant: string;
+  /** The wire by which the call came. */
+  readonly door: Door | 'cli';
 }
 
 /** The names of all event types. */

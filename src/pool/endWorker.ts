@@ -5,6 +5,7 @@
  * `settleWorker` continues where the last attempt stopped.
  */
 import type { Context } from '../domain/context.ts';
+import type { Actor } from '../domain/events.ts';
 import type { PoolId, WorkerId } from '../domain/ids.ts';
 import { type CloseReason, decideSession, type Session } from '../domain/session.ts';
 import {
@@ -57,6 +58,8 @@ export type WorkerEnd =
       readonly type: 'RetireWorker';
       readonly reason: RetireReason;
       readonly condition?: EndCondition;
+      /** Who asked for it. Absent: a gateway by itself. */
+      readonly actor?: Actor;
     }
   | {
       readonly type: 'RecordLoss';
@@ -173,6 +176,7 @@ function decideEnd(
   why: WorkerEnd,
   at: string,
 ): Decision<'unchanged'> {
+  const actor = why.type === 'RetireWorker' ? why.actor : undefined;
   const { idleSince, isDue } = (why.type === 'RetireWorker' && why.condition) || {};
   if (isDue && session && !isDue(session)) return commitChanges({ streams: [] });
   const end = worker && appendEnd(worker, why, at);
@@ -185,6 +189,7 @@ function decideEnd(
     ],
     causationId: 'first-event',
     ...(idleSince && { idleSince }),
+    ...(actor && { actor }),
   });
 }
 

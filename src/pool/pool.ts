@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { within } from '../async/within.ts';
 import type { Config } from '../config/config.ts';
 import { DomainError, messageOf } from '../domain/errors.ts';
+import type { Actor } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { WorkerFiles } from '../domain/fileEntry.ts';
 import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
@@ -87,10 +88,14 @@ export interface Pool {
    * opened a session with it meanwhile, it stays.
    */
   retireIdle(worker: Worker): Promise<void>;
-  /** Ends a session and removes its worker. Resolves with the closed session, or null if it was closed already. */
+  /**
+   * Ends a session and removes its worker. Resolves with the closed session, or null if it was closed already.
+   * @param actor who asked for it
+   */
   closeSession(
     session: Session,
     reason: Exclude<CloseReason, 'worker-lost'>,
+    actor: Actor,
   ): Promise<Session | null>;
   /** See {@link openWorkerFiles}. */
   filesOf(session: Pick<Session, 'id' | 'workerId'>): Promise<WorkerFiles | null>;
@@ -153,7 +158,7 @@ export function createPool(deps: PoolDeps): Pool {
       await recordEnd(ending, workerId, { type: 'RetireWorker', reason: 'recycled', condition });
       void carryOutEnd(ending, workerId);
     },
-    closeSession: (session, reason) => closeSession(ending, session, reason),
+    closeSession: (session, reason, actor) => closeSession(ending, session, reason, { actor }),
     filesOf: (session) =>
       openWorkerFiles({ database, addressOf: (worker) => runtime.addressOf(worker) }, session),
     status: async () => ({
@@ -237,7 +242,7 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     closing,
     logger,
     closeSession: async (session, reason, condition) => {
-      await closeSession(ending, session, reason, condition);
+      await closeSession(ending, session, reason, { condition });
     },
     recordExpiry: ({ workerId }, isDue) =>
       recordEnd(ending, workerId, {
@@ -296,10 +301,10 @@ async function closeSession(
   ending: EndWorkerDeps,
   { workerId }: Session,
   reason: RetireReason,
-  condition: EndCondition = {},
+  more: { readonly condition?: EndCondition; readonly actor?: Actor } = {},
 ): Promise<Session | null> {
   const worker = await ending.database.queries.worker(workerId);
-  const why = { type: 'RetireWorker', reason, condition } as const;
+  const why = { type: 'RetireWorker', reason, ...more } as const;
   return worker && (await endWorker(ending, worker, why));
 }
 

@@ -1,7 +1,22 @@
 /** `Event`, and the queries that list events. */
-import type { RecordedEvent } from '../domain/events.ts';
+import type { Actor as ActorFacts, RecordedEvent } from '../domain/events.ts';
+import { Role } from './access/role.ts';
 import { builder } from './builder.ts';
 import { connectionOf, pageArgs } from './connection.ts';
+
+const Actor = builder.objectRef<ActorFacts>('Actor').implement({
+  description: 'Who caused an event.',
+  fields: (t) => ({
+    token: t.exposeString('token', {
+      description: 'The id of the token; `auth-token` for AUTH_TOKEN, `cli` for `cellhouse`.',
+    }),
+    role: t.expose('role', { type: Role, description: 'The role that it had.' }),
+    tenant: t.exposeString('tenant', { description: 'Its tenant.' }),
+    door: t.exposeString('door', {
+      description: 'The wire by which the call came: `graphql`, `files` or `cli`.',
+    }),
+  }),
+});
 
 const Event = builder.objectRef<RecordedEvent>('Event').implement({
   description: 'A fact that was recorded once and never changes. docs/events.md lists all types.',
@@ -43,6 +58,12 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
       description:
         'The id of the execution on whose behalf it was recorded, else of the first event of its commit.',
       resolve: ({ metadata }) => metadata.correlationId,
+    }),
+    actor: t.field({
+      type: Actor,
+      nullable: true,
+      description: 'Who caused it. Null: a gateway by itself, or it is older than actors.',
+      resolve: ({ metadata }) => metadata.actor,
     }),
   }),
 });

@@ -1,4 +1,4 @@
-import type { Door, Role } from '../domain/token.ts';
+import { DOORS, type Door, type Role } from '../domain/token.ts';
 import { isAmong, type Users } from '../domain/users.ts';
 import { type Ending, NEVER } from './access/ending.ts';
 
@@ -9,21 +9,28 @@ export interface Principal {
   readonly tenant: string;
   /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
   readonly users: Users | null;
-  /** The only wire that the token works on. Null: all. */
-  readonly door: Door | null;
+  /** The wire that the call comes by. */
+  readonly door: Door;
   /** The end of the token. */
   readonly ending: Ending;
 }
 
-/** The holder of AUTH_TOKEN. */
+/** The holder of AUTH_TOKEN, who calls GraphQL. */
 export const AUTH_TOKEN_HOLDER: Principal = {
   tokenId: 'auth-token',
   role: 'OPERATOR',
   tenant: 'default',
   users: null,
-  door: null,
+  door: 'graphql',
   ending: NEVER,
 };
+
+/** One principal for each wire that the same holder calls by. A principal is made once, so that it can be a key. */
+export type ByDoor = Readonly<Record<Door, Principal>>;
+
+export function byDoor(holder: Omit<Principal, 'door'>): ByDoor {
+  return Object.fromEntries(DOORS.map((door) => [door, { ...holder, door }])) as ByDoor;
+}
 
 /** Whether something that belongs to this user of this tenant exists for the principal. */
 export function sees(

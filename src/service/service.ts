@@ -5,6 +5,7 @@
  * on.
  */
 import { createInOrder } from '../async/inOrder.ts';
+import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
@@ -127,9 +128,10 @@ export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>
   const stopping = new AbortController();
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
   const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal };
+  const depsOf = createActorDeps(all);
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
     name,
-    bind(name as keyof typeof OPERATIONS, operation, all),
+    bind(name as keyof typeof OPERATIONS, operation, depsOf),
   ]);
   return {
     ...(Object.fromEntries(bound) as Operations),
@@ -141,11 +143,12 @@ export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>
 function bind(
   name: keyof typeof OPERATIONS,
   operation: Operation,
-  deps: ServiceDeps,
+  depsOf: (principal: Principal) => ServiceDeps,
 ): Bound<Operation> {
   const permission: Permission = PERMISSIONS[name];
   return (principal, ...args) => {
     const instead = insteadOf(name, permission, principal, args);
-    return instead === null ? operation(deps, principal, ...args) : Promise.resolve(instead.answer);
+    if (instead !== null) return Promise.resolve(instead.answer);
+    return operation(depsOf(principal), principal, ...args);
   };
 }

@@ -161,8 +161,8 @@ type FileOutcome = Exclude<FileChangeCommand, { type: 'RequestFileChange' }>;
 const answer = async (number: number) => [...(await db.sql.unsafe(queries[number - 1] ?? ''))];
 
 describe('docs/audit.md', () => {
-  it('shows ten queries', () => {
-    expect(queries).toHaveLength(10);
+  it('shows eleven queries', () => {
+    expect(queries).toHaveLength(11);
   });
 
   it('1: who ran what', async () => {
@@ -237,6 +237,13 @@ describe('docs/audit.md', () => {
   });
 });
 
+it('11: tells what each token did, and what has no actor', async () => {
+  expect(await answer(11)).toMatchObject([
+    { actorToken: null, name: null, userUuid: 'ada', executions: 4 },
+    { actorToken: null, name: null, userUuid: 'bob', executions: 1 },
+  ]);
+});
+
 describe('audit.inputs', () => {
   it('10: tells what input was sent, but of a password only that', async () => {
     const rows = await answer(10);
@@ -295,6 +302,7 @@ describe('the audit views', () => {
       'files',
       'inputs',
       'sessions',
+      'tokens',
       'usage_daily',
       'workers',
     ]);

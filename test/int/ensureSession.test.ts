@@ -7,7 +7,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { composePool } from '../../src/gateway.ts';
 import { newId } from '../../src/process/newId.ts';
+import { actorOf } from '../../src/service/access/actorDeps.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { ensureSession } from '../../src/service/sessions/opening/ensureSession.ts';
 import { createSessionUses } from '../../src/service/sessions/sessionUses.ts';
 import { useDatabase } from '../support/database.ts';
@@ -75,7 +77,7 @@ describe('ensureSession', () => {
   it('opens another session if the known one is closed', async () => {
     const owner = { ...OWNER, userUuid: 'closed' };
     const before = await ensureSession(first, owner, WAIT_MS);
-    await second.pool.closeSession(before, 'released');
+    await second.pool.closeSession(before, 'released', actorOf(AUTH_TOKEN_HOLDER));
     // The gateway still believes that it is open.
     const stale = createOpenSessions({
       ...first.database.queries,

@@ -131,6 +131,48 @@ describe('a token', () => {
   });
 });
 
+it('the actor of what its holder causes is the token, in events and in the audit', async () => {
+  const user = userUuid();
+  const { secret, token } = await create({ role: 'USER', userUuid: user });
+  const actor = { token: token.id, role: 'USER', tenant: 'blue', door: 'graphql' };
+  const input = `input: { userUuid: "${user}"`;
+  for (const call of [
+    `execute(${input}, code: "1" }) { status }`,
+    `createContext(${input} }) { id }`,
+    `release(${input} }) { released }`,
+  ])
+    expect((await ask(origins[1] ?? '', secret, `mutation { ${call} }`)).errors).toBeUndefined();
+  const events = await db.sql<{ type: string; actor: unknown }[]>`
+    SELECT type, metadata -> 'actor' AS actor FROM events
+    WHERE stream_id IN (SELECT unnest(ARRAY['session-' || s.id, 'worker-' || s.worker_id, 'execution-' || x.id, 'context-' || c.id])
+      FROM sessions s JOIN executions x ON x.session_id = s.id JOIN contexts c ON c.session_id = s.id
+      WHERE s.user_uuid = ${user})`;
+  const causedBy = (who: unknown) =>
+    events.filter((each) => JSON.stringify(each.actor) === JSON.stringify(who)).map((e) => e.type);
+  const sorted = { door: 'graphql', role: 'USER', token: token.id, tenant: 'blue' };
+  expect(new Set(causedBy(sorted))).toEqual(
+    new Set([
+      ...['SessionOpened', 'WorkerAssigned', 'ExecutionRequested', 'ContextCreated'],
+      ...['WorkerRetired', 'SessionClosed', 'ContextEnded'],
+    ]),
+  );
+  expect(causedBy(null)).toContain('ExecutionFinished');
+  for (const view of ['executions', 'sessions', 'contexts'])
+    expect([
+      ...(await db.sql`SELECT actor_token AS token, actor_role AS role, actor_tenant AS tenant, actor_door AS door
+        FROM ${db.sql(`audit.${view}`)} WHERE user_uuid = ${user}`),
+    ]).toEqual([actor]);
+  const [session] =
+    await db.sql`SELECT session_id AS id FROM audit.sessions WHERE user_uuid = ${user}`;
+  const query = `{ sessionEvents(sessionId: "${session?.id}") { edges { node { actor { token role tenant door } } } } }`;
+  expect(await ask(origins[0] ?? '', AUTH_TOKEN, query)).toMatchObject({
+    data: { sessionEvents: { edges: [{ node: { actor } }, { node: { actor } }] } },
+  });
+  expect([
+    ...(await db.sql`SELECT actor_token, actor_tenant FROM audit.tokens WHERE token_id = ${token.id}`),
+  ]).toEqual([{ actorToken: 'auth-token', actorTenant: 'default' }]);
+});
+
 it('there are at most MAX_TOKENS, of which those that let nobody in do not count', async () => {
   const all = await one.service.tokens(OPERATOR);
   onTestFinished(async () => {

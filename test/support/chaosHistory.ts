@@ -163,6 +163,7 @@ function createLog() {
         gatewayId: 'gateway',
         causationId: null,
         correlationId: null,
+        actor: null,
       },
       recordedAt: at,
     });

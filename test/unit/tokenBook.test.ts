@@ -64,7 +64,7 @@ function tell(...events: TokenEvent[]): Token {
 /** How often the end of what the holder of `hash` has open was told. */
 function endsOf(hash: string): () => number {
   let ends = 0;
-  const off = book.holderOf(hash)?.ending.on(() => {
+  const off = book.holderOf(hash)?.by.graphql.ending.on(() => {
     ends += 1;
   });
   if (off) onTestFinished(off);
@@ -75,7 +75,7 @@ describe('a token in the book of a gateway', () => {
   it('lets its holder in, and says whom it is for', () => {
     const { id: tokenId } = tell(creation({ role: 'USER', userPrefix: 'ann-' }));
     expect(book.holderOf('first')).toMatchObject({
-      ...{ tokenId, role: 'USER', tenant: 'blue', users: { prefix: 'ann-' } },
+      by: { files: { tokenId, role: 'USER', tenant: 'blue', users: { prefix: 'ann-' } } },
     });
     expect(book.holderOf('another')).toBeNull();
   });
@@ -118,8 +118,8 @@ describe('a token in the book of a gateway', () => {
     const created = creation();
     store(created);
     expect(book.holderOf('first')).toBeNull();
-    expect(await book.read('first')).toMatchObject({ tenant: 'blue' });
-    expect(book.holderOf('first')).toMatchObject({ tenant: 'blue' });
+    expect(await book.read('first')).toMatchObject({ by: { files: { tenant: 'blue' } } });
+    expect(book.holderOf('first')).toMatchObject({ by: { graphql: { tenant: 'blue' } } });
     expect(await book.read('another')).toBeNull();
   });
 

@@ -132,7 +132,9 @@ function keyRows(group: readonly PreparedCommit[]): string[] {
 
 function eventRows(group: readonly PreparedCommit[], gatewayId: string): string[] {
   const rows: string[] = [];
-  for (const { events } of group) {
+  for (const { commit, events } of group) {
+    // Of events without an actor, nothing is stored.
+    const { actor } = commit;
     for (const { eventId, kind, id, version, event, causationId, correlationId, data } of events) {
       const row = JSON.stringify({
         number: rows.length + 1,
@@ -141,7 +143,7 @@ function eventRows(group: readonly PreparedCommit[], gatewayId: string): string[
         version,
         type: event.type,
         schema_version: schemaVersionOf(event.type),
-        metadata: { gatewayId, causationId, correlationId },
+        metadata: { gatewayId, causationId, correlationId, actor },
       });
       // `data` is JSON text already, so it is inserted as text.
       rows.push(`${row.slice(0, -1)},"data":${data}}`);

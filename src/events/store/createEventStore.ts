@@ -76,7 +76,7 @@ function toCommitted(
 ): Committed[] {
   let position = result.firstPosition ?? 0;
   const recordedAt = new Date(result.committedAt);
-  return group.map(({ events, states }) => ({
+  return group.map(({ commit: { actor = null }, events, states }) => ({
     states,
     events: events.map(({ kind, id, version, event, ...ids }): RecordedEvent => {
       const { eventId, causationId, correlationId } = ids;
@@ -87,7 +87,7 @@ function toCommitted(
         version,
         schemaVersion: schemaVersionOf(event.type),
         event,
-        metadata: { eventId, gatewayId, causationId, correlationId },
+        metadata: { eventId, gatewayId, causationId, correlationId, actor },
         recordedAt,
       };
       position += 1;

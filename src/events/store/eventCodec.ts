@@ -46,6 +46,7 @@ export function decodeEvent(row: EventRow): RecordedEvent {
       ...metadata,
       eventId: row.eventId as EventId,
       correlationId: metadata.correlationId ?? null,
+      actor: metadata.actor ?? null,
     },
     recordedAt: row.recordedAt,
   };

@@ -6,7 +6,7 @@
 
 import type { EntityState, EventOf, StateOf, StreamKind } from '../../domain/entities.ts';
 import { DomainError } from '../../domain/errors.ts';
-import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import type { Actor, DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
@@ -101,6 +101,8 @@ export interface Commit {
   readonly idleSince?: Date;
   /** The event that caused these events. `first-event`: the first event of this commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
+  /** Who caused all its events. Absent: a gateway by itself. */
+  readonly actor?: Actor;
 }
 
 export interface Committed {

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import type { Door } from '../../domain/token.ts';
-import type { TokenBook } from '../../service/access/tokenBook.ts';
-import { AUTH_TOKEN_HOLDER, type Principal } from '../../service/principal.ts';
+import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
+import { AUTH_TOKEN_HOLDER, byDoor, type Principal } from '../../service/principal.ts';
 import type { Refusal } from './refuse.ts';
 
 const TOKEN_NAME = 'x-auth-token';
@@ -26,15 +26,17 @@ export interface AuthenticateDeps {
 /** Names are case-insensitive. Only hashes are compared, so that timing reveals nothing about a secret. */
 export function createAuthenticate({ token, tokenBook }: AuthenticateDeps): Authenticate {
   const ownHash = secretHash(token);
+  const own = byDoor(AUTH_TOKEN_HOLDER);
   return async (names, door) => {
     const given = tokenIn(names);
     if (given === null) return null;
     const hash = secretHash(given);
-    if (hash === ownHash) return AUTH_TOKEN_HOLDER;
+    if (hash === ownHash) return own[door];
     const known = tokenBook.holderOf(hash);
     const holder = known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
-    if (holder !== null && (holder.door ?? door) !== door) throw wrongDoor(holder, door);
-    return holder;
+    if (holder === null) return null;
+    if ((holder.door ?? door) !== door) throw wrongDoor(holder, door);
+    return holder.by[door];
   };
 }
 
@@ -51,7 +53,7 @@ export function unauthenticated({ headers }: IncomingMessage): Refusal {
   };
 }
 
-function wrongDoor({ door: its }: Principal, door: Door): DomainError {
+function wrongDoor({ door: its }: Holder, door: Door): DomainError {
   return new DomainError('FORBIDDEN', `This token works for ${its} only, not for ${door}.`);
 }
 

@@ -3,16 +3,23 @@
  * its event; `reload` finds what an event did not bring.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
-import { evolveToken, type Token, type TokenEvent } from '../../domain/token.ts';
+import { type Door, evolveToken, type Token, type TokenEvent } from '../../domain/token.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
-import type { Principal } from '../principal.ts';
+import { type ByDoor, byDoor } from '../principal.ts';
 import { createEnding, type OpenEnding } from './ending.ts';
+
+/** Whom a token lets in. */
+export interface Holder {
+  /** The only wire that it is for. Null: all. */
+  readonly door: Door | null;
+  readonly by: ByDoor;
+}
 
 export interface TokenBook {
   /** The holder of the secret with this SHA-256 (base64). Null: it lets nobody in now, as far as this gateway knows. */
-  holderOf(secretSha256: string): Principal | null;
+  holderOf(secretSha256: string): Holder | null;
   /** Reads the token with this hash, which another gateway may have made a moment ago. Null: there is none. */
-  read(secretSha256: string): Promise<Principal | null>;
+  read(secretSha256: string): Promise<Holder | null>;
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
@@ -22,7 +29,7 @@ export interface TokenBook {
 
 interface Entry {
   token: Token;
-  readonly holder: Principal;
+  readonly holder: Holder;
   readonly ending: OpenEnding;
 }
 
@@ -57,7 +64,7 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
     for (const hash of hashesOf(token)) byHash.delete(hash);
   }
 
-  function holderOf(secretSha256: string): Principal | null {
+  function holderOf(secretSha256: string): Holder | null {
     const entry = byHash.get(secretSha256);
     return entry && letsIn(entry.token, secretSha256, now()) ? entry.holder : null;
   }
@@ -103,7 +110,10 @@ function newEntry(token: Token): Entry {
   return {
     token,
     ending,
-    holder: { tokenId, role, tenant, door, ending, users: isForSome ? users : null },
+    holder: {
+      door,
+      by: byDoor({ tokenId, role, tenant, ending, users: isForSome ? users : null }),
+    },
   };
 }
 

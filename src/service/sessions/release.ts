@@ -1,4 +1,5 @@
 import { endedWithOptions, type Session } from '../../domain/session.ts';
+import { actorOf } from '../access/actorDeps.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid } from '../validate.ts';
@@ -9,12 +10,13 @@ import { validateUserUuid } from '../validate.ts';
  */
 export async function release(
   { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
-  { tenant }: Principal,
+  principal: Principal,
   userUuid: string,
 ): Promise<Session | null> {
-  const session = await queries.lastSession(tenant, validateUserUuid(userUuid));
+  const session = await queries.lastSession(principal.tenant, validateUserUuid(userUuid));
   if (session === null) return null;
-  if (session.closedAt === null) return await pool.closeSession(session, 'released');
+  if (session.closedAt === null)
+    return await pool.closeSession(session, 'released', actorOf(principal));
   if (endedWithOptions(session)) await queries.acceptEnd(session.id);
   return null;
 }

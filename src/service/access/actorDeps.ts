@@ -1,0 +1,31 @@
+import type { Actor } from '../../domain/events.ts';
+import type { Commit } from '../../events/store/eventStore.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/**
+ * The dependencies of the operations that a principal calls: what these commit has the principal as its actor, so no
+ * operation can forget it. They are made once for each principal.
+ */
+export function createActorDeps(deps: ServiceDeps): (principal: Principal) => ServiceDeps {
+  const made = new WeakMap<Principal, ServiceDeps>();
+  return (principal) => {
+    const known = made.get(principal);
+    if (known) return known;
+    const own = depsOf(deps, principal);
+    made.set(principal, own);
+    return own;
+  };
+}
+
+function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
+  const actor = actorOf(principal);
+  const { store } = deps.database;
+  const commit = (asked: Commit) => store.commit({ ...asked, actor });
+  return { ...deps, database: { ...deps.database, store: { ...store, commit } } };
+}
+
+/** What the metadata of an event says of who caused it. */
+export function actorOf({ tokenId, role, tenant, door }: Principal): Actor {
+  return { token: tokenId, role, tenant, door };
+}
