@@ -1,5 +1,6 @@
-/** How many workers there are, and how large each is. */
-import { integer, milliseconds } from './setting.ts';
+/** How many workers there are, how large each is, and who gets them. */
+import { integer, milliseconds, optional } from './setting.ts';
+import { parseWeights } from './tenantWeights.ts';
 
 export const WORKERS = {
   minIdleWorkers: integer({
@@ -51,6 +52,15 @@ export const WORKERS = {
     text: 'How long a call waits for a worker, including its creation.',
     fallback: 60_000,
     min: 0,
+  }),
+  /** By tenant. A tenant that is not named has the weight 1. */
+  tenantWeights: optional({
+    name: 'TENANT_WEIGHTS',
+    text: 'The weights of tenants, such as `a=2,b=1`. While several tenants wait for workers, each gets a share of `MAX_TOTAL_WORKERS` in proportion to its weight; the others have the weight 1.',
+    whenUnset: '1 each',
+    unset: new Map<string, number>(),
+    allowed: 'pairs of a tenant and a whole number from 1 to 1000, such as a=2,b=1',
+    parse: parseWeights,
   }),
   workerOrphanTimeoutMs: milliseconds({
     name: 'WORKER_ORPHAN_TIMEOUT_MS',

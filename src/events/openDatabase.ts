@@ -103,7 +103,8 @@ function assemble(
     version: release.version,
     logger,
   });
-  const waiting = createWaitingRequests({ client: reads, gatewayId, leases, logger });
+  const { onWaiting } = wakeUps;
+  const waiting = createWaitingRequests({ client: reads, gatewayId, leases, onWaiting, logger });
   const compatibility = watchCompatibility(reads, release, logger);
   const { answered, sql } = reads;
   const closing = new AbortController();

@@ -379,6 +379,11 @@ export const gatewayReleases = pgTable('gateway_releases', {
 export const waitingRequests = pgTable('waiting_requests', {
   gatewayId: uuid('gateway_id').primaryKey(),
   count: integer('count').notNull(),
+  /**
+   * By tenant: how many calls wait, and the first places, each with the hash of a user and a time. NULL in rows of
+   * gateways of the former release.
+   */
+  tenants: jsonb('tenants'),
 });
 
 export const idempotencyKeys = pgTable(

@@ -12,7 +12,7 @@ import type { WorkerFiles } from '../domain/fileEntry.ts';
 import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
-import { type CloseReason, type Session, userKey } from '../domain/session.ts';
+import type { CloseReason, Session } from '../domain/session.ts';
 import type { RetireReason, Worker } from '../domain/worker.ts';
 import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
@@ -32,7 +32,7 @@ import {
   recordEnd,
 } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
-import { createSupply, type Supply } from './supply/supply.ts';
+import { createSupply, type Owner, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
 
@@ -67,7 +67,7 @@ export interface Pool {
   readonly isInitializing: boolean;
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
-  claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(owner: Owner, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** Gives environment variables to a worker, whoever holds it. Never throws. */
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
   /** See {@link agentOf}. */
@@ -231,7 +231,8 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
     counts: () => database.queries.poolCounts(poolId),
     candidates: (limit) => claimable(database, poolId, { heldWorkers, features }, limit),
     isKeeper: () => keeping.isKeeper,
-    onWaiting: database.waiting.set,
+    busy: database.queries.openSessionsByTenant,
+    waiting: database.waiting,
     onChange: changed,
   });
   const keeping = createKeeping({
@@ -280,15 +281,18 @@ function listen(
     heldWorkers.apply(recorded);
     cpuYield.apply(recorded);
     const { event, streamKind, streamId } = recorded;
-    if (event.type === 'SessionOpened')
-      supply.served(userKey(event.data.tenant, event.data.userUuid));
+    if (event.type === 'SessionOpened') supply.served(event.data);
     if (streamKind !== 'worker') return;
     if (event.type === 'WorkerRemoved') features.forget(streamId as WorkerId);
     changed();
     if (event.type === 'WorkerReady') supply.workerIdle();
     else supply.workerMissing();
   });
-  const offWaiting = wakeUps.onWaiting(changed);
+  const offWaiting = wakeUps.onWaiting(() => {
+    changed();
+    // Another gateway's users may have found a worker, so that the turn of one who waits here has come.
+    supply.workerIdle();
+  });
   return () => {
     offEvents();
     cpuYield.close();

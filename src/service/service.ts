@@ -4,6 +4,7 @@
  * its input (BAD_USER_INPUT names the field and the limit), and throws a DomainError for failures that a caller can act
  * on.
  */
+import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
@@ -126,6 +127,8 @@ export interface Service extends Operations {
 /** Creates the service from its dependencies. Each gateway has one. */
 export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>): Service {
   const stopping = new AbortController();
+  // One for each waiting call. Node would warn of a leak from the eleventh on.
+  setMaxListeners(0, stopping.signal);
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
   const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal };
   const depsOf = createActorDeps(all);

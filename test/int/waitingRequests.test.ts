@@ -9,28 +9,33 @@ import { createDatabaseProxy } from '../support/databaseProxy.ts';
 const NOTIFIED_WITHIN_MS = 700;
 
 const db = await useDatabase();
+/** So many calls of one tenant, whose users nobody needs to know. */
+const calls = (count: number) => () => ({
+  calls: new Map(count > 0 ? [['default', count]] : []),
+  places: [],
+});
 const [here, there] = [await db.open(), await db.open()] as const;
 
 describe('waiting requests', () => {
   it('are added up over gateways, and other gateways learn of a change at once', async () => {
     const woken = new EventTarget();
     const off = there.wakeUps.onWaiting(() => woken.dispatchEvent(new Event('waiting')));
-    there.waiting.set(2);
-    here.waiting.set(3);
+    there.waiting.set(calls(2));
+    here.waiting.set(calls(3));
     expect(await here.waiting.total()).toBeGreaterThanOrEqual(3);
     await once(woken, 'waiting', { signal: AbortSignal.timeout(NOTIFIED_WITHIN_MS) });
     for (const gateway of [here, there]) await expect.poll(() => gateway.waiting.total()).toBe(5);
-    here.waiting.set(0);
+    here.waiting.set(calls(0));
     await expect.poll(() => there.waiting.total()).toBe(2);
-    there.waiting.set(0);
+    there.waiting.set(calls(0));
     await expect.poll(() => here.waiting.total()).toBe(0);
     off();
   });
 
   it('have the number that was set last, however fast it changes', async () => {
-    for (let count = 1; count <= 50; count += 1) here.waiting.set(count % 7);
+    for (let count = 1; count <= 50; count += 1) here.waiting.set(calls(count % 7));
     await expect.poll(() => there.waiting.total()).toBe(50 % 7);
-    here.waiting.set(0);
+    here.waiting.set(calls(0));
     await expect.poll(() => there.waiting.total()).toBe(0);
   });
 
@@ -38,8 +43,8 @@ describe('waiting requests', () => {
     const proxy = await createDatabaseProxy(db.address);
     const closing = await db.open();
     const dying = await db.open(newId<GatewayId>(), proxy.address);
-    closing.waiting.set(4);
-    dying.waiting.set(8);
+    closing.waiting.set(calls(4));
+    dying.waiting.set(calls(8));
     await expect.poll(() => here.waiting.total()).toBe(12);
     await closing.close();
     await expect.poll(() => here.waiting.total()).toBe(8);
@@ -54,7 +59,7 @@ describe('waiting requests', () => {
     const gatewayId = newId<GatewayId>();
     const proxy = await createDatabaseProxy(db.address);
     const killed = await db.open(gatewayId, proxy.address);
-    killed.waiting.set(8);
+    killed.waiting.set(calls(8));
     await expect.poll(() => here.waiting.total()).toBe(8);
     await proxy.refuse();
     const successor = await db.open(gatewayId);
@@ -70,7 +75,7 @@ describe('waiting requests', () => {
     const proxy = await createDatabaseProxy(db.address);
     const cut = await db.open(newId<GatewayId>(), proxy.address);
     await proxy.refuse();
-    cut.waiting.set(1);
+    cut.waiting.set(calls(1));
     await proxy.open();
     await expect.poll(() => here.waiting.total(), { timeout: 5_000 }).toBe(1);
     await cut.close();

@@ -36,6 +36,7 @@ describe('the configuration', () => {
       workerPids: 128,
       workerDiskMb: 256,
       workerWaitTimeoutMs: 60_000,
+      tenantWeights: new Map(),
       workerOrphanTimeoutMs: 900_000,
       sessionIdleTimeoutMs: 3_600_000,
       sessionMaxLifeMs: 86_400_000,
@@ -95,6 +96,18 @@ describe('the configuration', () => {
     );
     for (const name of ['MIN_IDLE_WORKERS is "-1"', 'WORKER_CPUS is "1.5"', 'LOG_LEVEL is "loud"'])
       expect(problems.some((problem) => problem.startsWith(name))).toBe(true);
+  });
+
+  it('reads the weights of tenants, each named once', () => {
+    const weights = (text: string) => loadConfig({ TENANT_WEIGHTS: text }, ROOT_UID).tenantWeights;
+    expect([...weights('a=2, b.c-d_e=1000')]).toEqual([
+      ['a', 2],
+      ['b.c-d_e', 1000],
+    ]);
+    for (const text of ['a', 'a=0', 'a=1001', 'a=1.5', 'a=1,a=2', 'a=1,', '=1', 'a b=1', 'a=1=2'])
+      expect(problemsOf({ TENANT_WEIGHTS: text })).toEqual([
+        expect.stringContaining('pairs of a tenant and a whole number'),
+      ]);
   });
 
   it('never shows a secret', () => {

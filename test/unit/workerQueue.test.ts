@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionId, WorkerId } from '../../src/domain/ids.ts';
+import type { WaitingPlace } from '../../src/domain/waitingPlace.ts';
 import type { Worker } from '../../src/domain/worker.ts';
 import { ConcurrencyError } from '../../src/events/store/eventStore.ts';
 import { createWorkerQueue } from '../../src/pool/supply/workerQueue.ts';
@@ -7,6 +8,8 @@ import { newId } from '../../src/process/newId.ts';
 import { idleWorker } from '../support/states.ts';
 
 const WAIT_MS = 1_000;
+/** As long as a worker is left for a user of another gateway. */
+const FAIR_YIELD_MS = 200;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -15,13 +18,21 @@ afterEach(() => void vi.useRealTimers());
 function setUp() {
   const idle: Worker[] = [];
   const seen = { needed: 0, changes: 0, errors: [] as unknown[] };
-  const source = { failure: null as Error | null, isSilent: false };
+  const source = {
+    failure: null as Error | null,
+    isSilent: false,
+    elsewhere: [] as WaitingPlace[],
+    busy: new Map<string, number>(),
+  };
   const queue = createWorkerQueue({
     candidates: async (limit) => {
       if (source.failure) throw source.failure;
       if (source.isSilent) return await new Promise(() => undefined);
       return idle.slice(0, limit);
     },
+    elsewhere: async () => source.elsewhere,
+    busy: async () => source.busy,
+    weights: new Map(),
     onWaiting: () => {
       seen.needed += 1;
     },
@@ -48,8 +59,10 @@ function setUp() {
   return { queue, idle, seen, source, add, take };
 }
 
+/** A user of one tenant. */
+const named = (user: string, tenant = 'default') => ({ tenant, user });
 /** A new user. */
-const someone = () => newId<SessionId>();
+const someone = () => named(newId<SessionId>());
 
 /** Runs everything that waits only for promises. */
 const settled = () => vi.advanceTimersByTimeAsync(0);
@@ -57,9 +70,9 @@ const settled = () => vi.advanceTimersByTimeAsync(0);
 describe('the worker queue', () => {
   it('sends a user who waits twice to the session that the first of these calls opened', async () => {
     const { queue, add, take } = setUp();
-    const first = queue.claim('ann', take, WAIT_MS);
-    const second = queue.claim('ann', take, WAIT_MS).catch((error: unknown) => error);
-    const other = queue.claim('bob', take, WAIT_MS);
+    const first = queue.claim(named('ann'), take, WAIT_MS);
+    const second = queue.claim(named('ann'), take, WAIT_MS).catch((error: unknown) => error);
+    const other = queue.claim(named('bob'), take, WAIT_MS);
     const [worker] = add();
     expect(await first).toBe(worker);
     queue.served('ann');
@@ -265,7 +278,7 @@ describe('the worker queue', () => {
     const served: string[] = [];
     const claim = (user: string) =>
       queue.claim(
-        user,
+        named(user),
         async (worker) => {
           const id = await take(worker);
           served.push(user);
@@ -282,6 +295,86 @@ describe('the worker queue', () => {
     expect(served).toEqual(['ann', 'bob']);
     queue.served('ann');
     expect((await Promise.all(greedy)).slice(1)).toEqual(['told otherwise', 'told otherwise']);
+  });
+
+  it('a worker goes to the tenant with fewer sessions, however many users of another came before', async () => {
+    const { queue, source, add, take } = setUp();
+    source.busy = new Map([
+      ['a', 2],
+      ['b', 1],
+    ]);
+    const served: string[] = [];
+    const claims = ['a', 'a', 'a', 'b'].map((tenant) =>
+      queue.claim(
+        named(newId(), tenant),
+        async (worker) => {
+          served.push(tenant);
+          return await take(worker);
+        },
+        WAIT_MS,
+      ),
+    );
+    await settled();
+    add();
+    await settled();
+    expect(served).toEqual(['b']);
+    add(3);
+    await Promise.all(claims);
+    expect(served).toEqual(['b', 'a', 'a', 'a']);
+  });
+
+  it('leaves a worker for a user of another gateway whose turn it is, but not for long', async () => {
+    const { queue, source, add, take } = setUp();
+    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.busy = new Map([['a', 1]]);
+    const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
+    const [worker] = add();
+    await vi.advanceTimersByTimeAsync(FAIR_YIELD_MS - 1);
+    expect(queue.waiting).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await claim).toBe(worker);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('takes a worker that was left as soon as it hears that the other user has found one', async () => {
+    const { queue, source, add, take } = setUp();
+    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.busy = new Map([['a', 1]]);
+    const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
+    const [worker] = add();
+    await settled();
+    source.elsewhere = [];
+    queue.wake();
+    expect(await claim).toBe(worker);
+  });
+
+  it('leaves no worker for others while there is one for everybody', async () => {
+    const { queue, source, add, take } = setUp();
+    source.elsewhere = [{ tenant: 'b', user: 'bea', since: 0 }];
+    source.busy = new Map([['a', 1]]);
+    const claim = queue.claim(named('ann', 'a'), take, WAIT_MS);
+    const [worker] = add(2);
+    await settled();
+    expect(await claim).toBe(worker);
+  });
+
+  it('tells how many calls of which tenants wait, and whose', async () => {
+    const { queue, take } = setUp();
+    const claims = [named('ann', 'a'), named('ann', 'a'), named('bea', 'b')].map((who) =>
+      queue.claim(who, take, WAIT_MS).catch((error: unknown) => error),
+    );
+    const { calls, places } = queue.here();
+    expect([...calls]).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ]);
+    expect(places.map(({ tenant, user }) => [tenant, user])).toEqual([
+      ['a', 'ann'],
+      ['b', 'bea'],
+    ]);
+    queue.close(new Error('stopping'));
+    await Promise.all(claims);
+    expect(queue.here()).toEqual({ calls: new Map(), places: [] });
   });
 
   it('refuses all waiting callers when it closes', async () => {

@@ -44,6 +44,13 @@ function many({ sql, answered }: Client) {
       await answered(sql<Session[]>`
         SELECT * FROM sessions WHERE closed_at IS NULL ORDER BY opened_at, id`),
 
+    /** How many open sessions each tenant has. A tenant without any is absent. */
+    openSessionsByTenant: async (): Promise<Map<string, number>> => {
+      const rows = await answered(sql<{ tenant: string; count: number }[]>`
+        SELECT tenant, count(*)::int AS count FROM sessions WHERE closed_at IS NULL GROUP BY tenant`);
+      return new Map(rows.map(({ tenant, count }) => [tenant, count]));
+    },
+
     /**
      * Open sessions that are idle, oldest first: opened before their idle time began, with no unfinished execution, none
      * that finished in it, and no other use in it. Of a command that does not keep its session alive, only the request

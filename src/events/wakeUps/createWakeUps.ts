@@ -42,7 +42,7 @@ export interface FedWakeUps extends WakeUps {
 
 export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
   const { client, gatewayId, logger } = deps;
-  const waitingListeners = new Set<() => void>();
+  const waitingListeners = new Set<Parameters<WakeUps['onWaiting']>[0]>();
   const outputs = createOutputListeners();
   const hearing = createHearing();
   const feed = createEventFeed({ ...deps, heard: () => hearing.position });
@@ -54,11 +54,11 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     if (notification?.gatewayId === gatewayId) return;
     if (notification === null || notification.position > feed.position) void feed.catchUp();
     wakeOutputs(notification);
-    if (notification === null || notification.isOfWaiting) wakeWaiting();
+    if (notification === null || notification.isOfWaiting) wakeWaiting('told');
   }
 
-  function wakeWaiting(): void {
-    for (const listener of waitingListeners) listener();
+  function wakeWaiting(change: 'told' | 'possible'): void {
+    for (const listener of waitingListeners) listener(change);
   }
 
   function wakeOutputs(notification: Notification | null): void {
@@ -72,7 +72,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     await feed.catchUp();
     hearing.heard(feed.position);
     outputs.wakeAll();
-    wakeWaiting();
+    wakeWaiting('told');
   }
 
   function poll(): void {
@@ -88,7 +88,7 @@ export function createWakeUps(deps: WakeUpsDeps): FedWakeUps {
     }
     void feed.catchUp();
     outputs.wakeAll();
-    wakeWaiting();
+    wakeWaiting('possible');
   }
 
   return {

@@ -1,94 +1,173 @@
 /**
- * How many calls wait for a worker, over all gateways. Each gateway writes its own number into its row. Only the rows
- * of live gateways count.
+ * What waits for a worker, over all gateways: how many calls, and whose. Each gateway writes what waits there into its
+ * row. Only the rows of live gateways count.
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import { messageOf } from '../../domain/errors.ts';
+import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Client } from '../connection/client.ts';
 import type { Leases } from '../leases/leases.ts';
 import { CHANNEL } from './parseNotification.ts';
+import { placesOf, type ToldTenants, toldTenants } from './toldTenants.ts';
+import type { WakeUps } from './wakeUps.ts';
 
 export interface WaitingRequests {
-  /** Sets how many calls wait at this gateway now. Other gateways learn of it a little later. */
-  set(count: number): void;
+  /** What waits here has changed. Other gateways learn of it a little later: `read` is called then, and by `total`. */
+  set(read: () => WaitingHere): void;
+  /** What waits here must go on waiting, so other gateways learn of it now. */
+  tellNow(): void;
   /** How many calls wait at all live gateways together. */
   total(): Promise<number>;
+  /** Who waits at other live gateways, as they have told. Read from the database if that may have changed. */
+  elsewhere(): Promise<readonly WaitingPlace[]>;
+  /** This user has a session now, so does not wait anywhere, whatever gateways have told. */
+  served(user: string): void;
 }
 
 export interface WaitingRequestsDeps {
   readonly client: Client;
   readonly gatewayId: string;
   readonly leases: Pick<Leases, 'announce'>;
+  readonly onWaiting: WakeUps['onWaiting'];
   readonly logger: Logger;
 }
 
-/** Most calls get a worker sooner than this, and so never have to be published. */
+/** Most calls get a worker sooner than this, and so never have to be published. Also the pause between two writes. */
 const TELL_DELAY_MS = 100;
 const RETRY_DELAY_MS = 1_000;
 
 export function createWaitingRequests(
   deps: WaitingRequestsDeps,
 ): WaitingRequests & { close(): Promise<void> } {
-  const { client, gatewayId, leases } = deps;
+  const { client, gatewayId } = deps;
+  let read: () => WaitingHere = () => ({ calls: new Map(), places: [] });
+  const telling = createTelling(deps, () => read());
+  const others = createOthers(client, gatewayId);
+  const off = deps.onWaiting((change) => {
+    const matters = others.areKnown || read().places.length > 0;
+    if (change === 'told' || matters) others.mayHaveChanged();
+  });
+  return {
+    set: (now) => {
+      read = now;
+      telling.tell();
+    },
+    tellNow: telling.hurry,
+    total: async () => countOf(read()) + (await readWaitingElsewhere(client, gatewayId)),
+    elsewhere: others.read,
+    served: others.served,
+    close: async () => {
+      off();
+      await telling.close();
+    },
+  };
+}
+
+/** Writes what waits here, as it is at the time of writing, and not more often than every TELL_DELAY_MS. */
+function createTelling(
+  { client, gatewayId, leases, logger }: WaitingRequestsDeps,
+  read: () => WaitingHere,
+) {
   const closing = new AbortController();
-  let count = 0;
-  /**
-   * The published number. Null at first: if this gateway was killed before, its row may contain any number, which must
-   * be corrected.
-   */
-  let told: number | null = null;
+  let first = new AbortController();
+  let hasChanged = false;
+  /** The published text. Null at first: if this gateway was killed before, its row may contain anything. */
+  let told: string | null = null;
   let telling: Promise<void> | null = null;
 
   async function tellOthers(): Promise<void> {
-    await pause(TELL_DELAY_MS, closing.signal);
-    while (count !== told && !closing.signal.aborted) {
-      const now = count;
+    await pause(TELL_DELAY_MS, first.signal);
+    while (hasChanged && !closing.signal.aborted) {
+      hasChanged = false;
+      const here = read();
+      const tenants = JSON.stringify(toldTenants(here));
+      if (tenants === told) continue;
       try {
-        if (now > 0) await leases.announce();
-        await writeWaiting(client, gatewayId, now);
-        told = now;
+        if (here.calls.size > 0) await leases.announce();
+        await writeWaiting(client, gatewayId, countOf(here), tenants);
+        told = tenants;
         await pause(TELL_DELAY_MS, closing.signal);
       } catch (error: unknown) {
-        const message = 'could not tell other gateways how many calls wait here; trying again';
-        deps.logger.warn({ error: messageOf(error) }, message);
+        hasChanged = true;
+        const message = 'could not tell other gateways which calls wait here; trying again';
+        logger.warn({ error: messageOf(error) }, message);
         await pause(RETRY_DELAY_MS, closing.signal);
       }
     }
   }
 
-  function tell(): void {
-    if (count === told || closing.signal.aborted) return;
-    telling ??= tellOthers().finally(() => {
+  function begin(): void {
+    if (!hasChanged || closing.signal.aborted) return;
+    if (telling !== null) return;
+    first = new AbortController();
+    telling = tellOthers().finally(() => {
       telling = null;
-      tell();
+      begin();
     });
+  }
+
+  function tell(): void {
+    hasChanged = true;
+    begin();
   }
 
   tell();
   return {
-    set: (now) => {
-      count = now;
-      tell();
-    },
-    total: async () => count + (await readWaitingElsewhere(client, gatewayId)),
+    tell,
+    hurry: () => first.abort(),
     close: async () => {
       closing.abort();
+      first.abort();
       await telling;
     },
   };
+}
+
+/** Who waits at other gateways. A copy in memory, which is read again when it may have changed. */
+function createOthers(client: Client, gatewayId: string) {
+  let known: readonly WaitingPlace[] = [];
+  let isStale = true;
+  return {
+    get areKnown() {
+      return known.length > 0;
+    },
+    mayHaveChanged: () => {
+      isStale = true;
+    },
+    read: async () => {
+      if (isStale) {
+        isStale = false;
+        known = await readPlacesElsewhere(client, gatewayId).catch((error: unknown) => {
+          isStale = true;
+          throw error;
+        });
+      }
+      return known;
+    },
+    served: (user: string) => {
+      if (known.length > 0) known = known.filter((place) => place.user !== user);
+    },
+  };
+}
+
+function countOf({ calls }: WaitingHere): number {
+  return [...calls.values()].reduce((sum, count) => sum + count, 0);
 }
 
 async function writeWaiting(
   { sql, answered }: Client,
   gatewayId: string,
   count: number,
+  tenants: string,
 ): Promise<void> {
   const notification = JSON.stringify({ g: gatewayId, p: 0, x: [], s: [], w: true });
   await answered(sql`
     WITH written AS (
-      INSERT INTO waiting_requests (gateway_id, count) VALUES (${gatewayId}, ${count})
-      ON CONFLICT (gateway_id) DO UPDATE SET count = excluded.count RETURNING gateway_id
+      INSERT INTO waiting_requests (gateway_id, count, tenants)
+      VALUES (${gatewayId}, ${count}, ${tenants}::text::jsonb)
+      ON CONFLICT (gateway_id) DO UPDATE SET count = excluded.count, tenants = excluded.tenants
+      RETURNING gateway_id
     )
     SELECT pg_notify(${CHANNEL}, ${notification}) FROM written`);
 }
@@ -99,4 +178,15 @@ async function readWaitingElsewhere({ sql, answered }: Client, gatewayId: string
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId}`);
   return row?.count ?? 0;
+}
+
+async function readPlacesElsewhere(
+  { sql, answered }: Client,
+  gatewayId: string,
+): Promise<WaitingPlace[]> {
+  const rows = await answered(sql<{ tenants: ToldTenants }[]>`
+    SELECT w.tenants FROM waiting_requests w
+    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
+    WHERE w.gateway_id <> ${gatewayId} AND w.count > 0 AND w.tenants IS NOT NULL`);
+  return rows.flatMap(({ tenants }) => placesOf(tenants));
 }

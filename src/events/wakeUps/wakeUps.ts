@@ -13,7 +13,10 @@ export interface WakeUps {
   onOutput(executionId: ExecutionId, wake: () => void): () => void;
   /** Calls `wake` when outputs of any execution of the session may have been added, and at each poll. */
   onSessionOutput(sessionId: SessionId, wake: () => void): () => void;
-  /** Calls `wake` when the number of calls that wait at other gateways may have changed, and at each poll. */
-  onWaiting(wake: () => void): () => void;
+  /**
+   * Calls `wake` when what waits at other gateways has changed. At each poll it may have changed: a notification can be
+   * lost, and a gateway can have died.
+   */
+  onWaiting(wake: (change: 'told' | 'possible') => void): () => void;
   close(): Promise<void>;
 }

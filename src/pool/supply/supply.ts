@@ -2,37 +2,48 @@
  * Supplies requests with workers: requests wait in a queue, missing workers are made in the background, and the reason
  * is kept if they cannot be made.
  */
+import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { PoolDegradation } from '../../domain/poolStatus.ts';
+import { userKey } from '../../domain/session.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { DatabaseAwayError } from '../../events/store/eventStore.ts';
+import type { WaitingRequests } from '../../events/wakeUps/waitingRequests.ts';
 import type { RuntimeFailure } from '../../runtime/runtime.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
-import { createWorkerQueue } from './workerQueue.ts';
+import { createWorkerQueue, type Who } from './workerQueue.ts';
 
 export interface SupplyDeps
   extends Pick<RefillDeps, 'counts' | 'isKeeper' | 'request' | 'bringUp' | 'fail' | 'random'> {
-  readonly config: Pick<Config, 'minIdleWorkers' | 'maxTotalWorkers'>;
+  readonly config: Pick<Config, 'minIdleWorkers' | 'maxTotalWorkers' | 'tenantWeights'>;
   /** Idle workers that can be claimed now, best first, at most `limit`. */
   readonly candidates: (limit: number) => Promise<Worker[]>;
-  /** Gets the number of requests that wait at this gateway, whenever it changes. */
-  readonly onWaiting: (count: number) => void;
+  /** How many sessions each tenant has. */
+  readonly busy: () => Promise<ReadonlyMap<string, number>>;
+  /** Gets what waits at this gateway, and knows what waits at others. */
+  readonly waiting: Pick<WaitingRequests, 'set' | 'tellNow' | 'elsewhere' | 'served'>;
   /** Called when the number of waiting requests or the `degradation` has changed. */
   readonly onChange: () => void;
   readonly now: () => Date;
   readonly logger: Logger;
 }
 
+/** A user of a tenant. */
+export interface Owner {
+  readonly tenant: string;
+  readonly userUuid: string;
+}
+
 export interface Supply {
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
-  claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(owner: Owner, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** The user has a session now, so the user's other waiting requests need no worker. */
-  served(user: string): void;
+  served(owner: Owner): void;
   /** Null: as far as known, workers can be made. */
   readonly degradation: PoolDegradation | null;
   /** A worker may have become idle. */
@@ -49,13 +60,19 @@ export interface Supply {
 }
 
 export function createSupply(deps: SupplyDeps): Supply {
-  const { config, logger, onChange } = deps;
+  const { config, logger, onChange, waiting } = deps;
   const health = createPoolHealth({ now: deps.now, onChange });
   const queue = createWorkerQueue({
     candidates: deps.candidates,
-    onWaiting: () => refill.look(),
+    elsewhere: waiting.elsewhere,
+    busy: deps.busy,
+    weights: config.tenantWeights,
+    onWaiting: () => {
+      waiting.tellNow();
+      refill.look();
+    },
     onChange: () => {
-      deps.onWaiting(queue.waiting);
+      waiting.set(queue.here);
       onChange();
     },
     onError: (error) =>
@@ -72,8 +89,12 @@ export function createSupply(deps: SupplyDeps): Supply {
     onFailure: health.creationFailed,
   });
   return {
-    claim: queue.claim,
-    served: queue.served,
+    claim: (owner, attempt, waitMs) => queue.claim(whoIs(owner), attempt, waitMs),
+    served: (owner) => {
+      const { user } = whoIs(owner);
+      queue.served(user);
+      waiting.served(user);
+    },
     get degradation() {
       return health.degradation;
     },
@@ -87,4 +108,13 @@ export function createSupply(deps: SupplyDeps): Supply {
     refuse: queue.close,
     close: refill.close,
   };
+}
+
+/** So few characters are enough to tell waiting users apart. */
+const USER_HASH_LENGTH = 16;
+
+/** Other gateways are told a hash, so that no table for waiting requests names users. */
+function whoIs({ tenant, userUuid }: Owner): Who {
+  const user = hash('sha256', userKey(tenant, userUuid), 'hex').slice(0, USER_HASH_LENGTH);
+  return { tenant, user };
 }

@@ -1,18 +1,35 @@
 /**
- * The queue of requests that wait for an idle worker. They are served in the order of arrival. A user has only one
- * place in the queue, however many requests of that user wait: the session that the first one opens serves them all.
+ * The queue of requests that wait for an idle worker. They are served in the order of `fairOrder.ts`, together with
+ * those that wait at other gateways. A user has only one place in the queue, however many requests of that user wait:
+ * the session that the first one opens serves them all.
  */
 
 import { within } from '../../async/within.ts';
+import type { WaitingHere, WaitingPlace } from '../../domain/waitingPlace.ts';
 import type { Worker } from '../../domain/worker.ts';
 import { ConcurrencyError } from '../../events/store/eventStore.ts';
+import { dealWorkers } from './dealWorkers.ts';
+import { fairOrder, type Shares } from './fairOrder.ts';
+import { createWaiter, type Waiter } from './waiter.ts';
 
 /** Limit of a request's last chance: a few short database queries. If they take longer, the database counts as away. */
 const LAST_CHANCE_MS = 2_000;
+/**
+ * How long an idle worker is left for a user of another gateway whose turn it is. That gateway takes it within
+ * milliseconds, unless it is slow or has just stopped.
+ */
+const FAIR_YIELD_MS = 200;
+/** So many users are made known to other gateways. It is more than the workers that become idle at the same time. */
+const MAX_PLACES_TOLD = 128;
 
 export interface WorkerQueueDeps {
   /** Idle workers that can be claimed now, best first, at most `limit`. */
   readonly candidates: (limit: number) => Promise<Worker[]>;
+  /** The users who wait at other gateways, as far as known. */
+  readonly elsewhere: () => Promise<readonly WaitingPlace[]>;
+  /** How many sessions each tenant has. Asked only if tenants compete. */
+  readonly busy: () => Promise<Shares['busy']>;
+  readonly weights: Shares['weights'];
   /** Called when a request waits and no worker is idle, so that workers are made. */
   readonly onWaiting: () => void;
   /** Called when the number of waiting requests has changed. */
@@ -25,9 +42,14 @@ export interface WorkerQueueDeps {
   readonly unanswered: (waitedMs: number) => Error;
 }
 
+/** Whose request it is. */
+export type Who = Pick<WaitingPlace, 'tenant' | 'user'>;
+
 export interface WorkerQueue {
   /** The number of waiting requests. */
   readonly waiting: number;
+  /** What other gateways need to know of the waiting requests. */
+  here(): WaitingHere;
   /**
    * The number of waiting users who still need a worker. A user whose request is just being served does not count: its
    * worker may no longer count as idle, and then one worker too many would be made.
@@ -38,7 +60,7 @@ export interface WorkerQueue {
    * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
    * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`
    */
-  claim<T>(user: string, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(who: Who, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
   /** The user has a session now: rejects the user's other requests with a ConcurrencyError on `open-session`. */
   served(user: string): void;
   /** A worker may have become idle. */
@@ -51,15 +73,26 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
   const waiters: Waiter[] = [];
   let pumping: Promise<boolean> | null = null;
   let isWoken = false;
+  const yielding = createYielding(() => void pump());
 
   async function serveRound(): Promise<boolean> {
-    const idle = await deps.candidates(line(waiters).length);
-    const pairs = line(waiters).flatMap((waiter, index) => {
-      const worker = idle[index];
-      return worker ? [{ waiter, worker }] : [];
+    const elsewhere = await deps.elsewhere();
+    const idle = await deps.candidates(line(waiters).length + elsewhere.length);
+    const isScarce = idle.length < line(waiters).length + elsewhere.length;
+    const competing = new Set([...waiters, ...elsewhere].map(({ tenant }) => tenant));
+    const mustCompare = isScarce && idle.length > 0 && competing.size > 1;
+    const busy = mustCompare ? await deps.busy() : new Map<string, number>();
+    const { given, left } = dealWorkers({
+      own: line(waiters),
+      elsewhere,
+      idle,
+      busy,
+      weights: deps.weights,
+      isOverdue: yielding.isOverdue,
     });
-    await Promise.all(pairs.map(({ waiter, worker }) => waiter.serve(worker)));
-    return pairs.length > 0;
+    yielding.leave(left);
+    await Promise.all(given.map(({ place, worker }) => place.serve(worker)));
+    return given.length > 0;
   }
 
   async function serveAll(): Promise<boolean> {
@@ -80,6 +113,7 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     isWoken = true;
     pumping ??= serveAll().finally(() => {
       pumping = null;
+      if (waiters.length === 0) yielding.leave([]);
       if (waiters.length === 0) return;
       deps.onWaiting();
       if (isWoken) void pump();
@@ -108,9 +142,10 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     get unservedUsers() {
       return line(waiters).filter(({ isBeingServed }) => !isBeingServed).length;
     },
-    claim: (user, attempt, waitMs) => {
-      const { waiter, outcome } = createWaiter(user, attempt, leave);
+    here: () => ({ calls: callsOf(waiters), places: firstTurns(line(waiters), deps.weights) }),
+    claim: (who, attempt, waitMs) => {
       const startedAt = Date.now();
+      const { waiter, outcome } = createWaiter({ ...who, since: startedAt }, attempt, leave);
       const timer = setTimeout(() => void lastChance(waiter, startedAt), waitMs);
       waiters.push(waiter);
       deps.onChange();
@@ -124,58 +159,9 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
     wake: () => void pump(),
     close: (error) => {
       for (const waiter of [...waiters]) waiter.giveUp(error);
+      yielding.leave([]);
     },
   };
-}
-
-interface Waiter {
-  readonly user: string;
-  readonly isBeingServed: boolean;
-  /** Leaves the queue unless somebody else took the worker first. */
-  serve(worker: Worker): Promise<void>;
-  giveUp(error: Error): void;
-}
-
-/** One waiting request. Its caller gets `outcome`. */
-function createWaiter<T>(
-  user: string,
-  attempt: (worker: Worker) => Promise<T>,
-  onLeave: (waiter: Waiter) => void,
-): { readonly waiter: Waiter; readonly outcome: Promise<T> } {
-  let isOver = false;
-  let isBeingServed = false;
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: unknown) => void = () => undefined;
-  const outcome = new Promise<T>((resolveOutcome, rejectOutcome) => {
-    resolve = resolveOutcome;
-    reject = rejectOutcome;
-  });
-  const settle = (tell: () => void) => {
-    if (isOver) return;
-    isOver = true;
-    onLeave(waiter);
-    tell();
-  };
-  const waiter: Waiter = {
-    user,
-    get isBeingServed() {
-      return isBeingServed;
-    },
-    giveUp: (error) => settle(() => reject(error)),
-    serve: async (worker) => {
-      isBeingServed = true;
-      try {
-        const value = await attempt(worker);
-        settle(() => resolve(value));
-      } catch (error: unknown) {
-        const isTaken = error instanceof ConcurrencyError && error.on === 'stream';
-        if (!isTaken) settle(() => reject(error));
-      } finally {
-        isBeingServed = false;
-      }
-    },
-  };
-  return { waiter, outcome };
 }
 
 /** Each user's first request. */
@@ -186,4 +172,38 @@ function line(waiters: readonly Waiter[]): Waiter[] {
     users.add(user);
     return isFirst;
   });
+}
+
+function callsOf(waiters: readonly Waiter[]): Map<string, number> {
+  const calls = new Map<string, number>();
+  for (const { tenant } of waiters) calls.set(tenant, (calls.get(tenant) ?? 0) + 1);
+  return calls;
+}
+
+function firstTurns(users: readonly Waiter[], weights: Shares['weights']): WaitingPlace[] {
+  const turns = [...fairOrder(users, { busy: new Map(), weights })];
+  return turns
+    .slice(0, MAX_PLACES_TOLD)
+    .map(({ tenant, user, since }) => ({ tenant, user, since }));
+}
+
+/** Remembers since when workers are left for other gateways. Calls `onOverdue` when one was left for long enough. */
+function createYielding(onOverdue: () => void) {
+  let leftSince = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    isOverdue: ({ id }: Worker) => {
+      const since = leftSince.get(id);
+      return since !== undefined && performance.now() - since >= FAIR_YIELD_MS;
+    },
+    /** These workers are left now, and no others. */
+    leave: (workers: readonly Worker[]) => {
+      const now = performance.now();
+      leftSince = new Map(workers.map(({ id }) => [id, leftSince.get(id) ?? now]));
+      clearTimeout(timer);
+      if (leftSince.size === 0) return;
+      const overdueInMs = Math.min(...leftSince.values()) + FAIR_YIELD_MS - now;
+      timer = setTimeout(onOverdue, Math.max(overdueInMs, 1));
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { within } from '../../../async/within.ts';
-import { type Session, userKey } from '../../../domain/session.ts';
+import type { Session } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
@@ -41,7 +41,7 @@ export async function inSession<T>(
   // Read before the claim, too: a call that will be refused must not wait for a worker.
   await within(EARLY_READ_MS, lastSessionOf(deps, owner, options), () => null);
   return await deps.pool.claim(
-    userKey(tenant, userUuid),
+    owner,
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
   );

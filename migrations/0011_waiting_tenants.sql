@@ -1,0 +1,1 @@
+ALTER TABLE "waiting_requests" ADD COLUMN "tenants" jsonb;

@@ -1,0 +1,18 @@
+/** Who waits for a worker: what gateways tell each other, so that all of them keep to one order. */
+
+/** The place of one user among all who wait. All calls of a user share it. */
+export interface WaitingPlace {
+  readonly tenant: string;
+  /** The same text for the same user at every gateway. It does not tell who the user is. */
+  readonly user: string;
+  /** When the first of the user's calls began to wait, in milliseconds since 1970, by the clock of its gateway. */
+  readonly since: number;
+}
+
+/** What waits at one gateway. */
+export interface WaitingHere {
+  /** How many calls of each tenant wait. */
+  readonly calls: ReadonlyMap<string, number>;
+  /** The places of their users, at most as many as other gateways need to know, those first whose turn comes first. */
+  readonly places: readonly WaitingPlace[];
+}

@@ -1,0 +1,62 @@
+/**
+ * The order in which waiting users get workers: weighted fair shares of tenants. The next worker goes to the waiting
+ * tenant that has the fewest sessions for its weight, and there to the user who has waited longest. So while several
+ * tenants wait, each comes to have sessions in proportion to its weight; one that waits alone gets every worker. No
+ * session is ended for it.
+ */
+import type { WaitingPlace } from '../../domain/waitingPlace.ts';
+
+export interface Shares {
+  /** How many sessions each tenant has. */
+  readonly busy: ReadonlyMap<string, number>;
+  /** The weights of tenants. A tenant without one has the weight 1. */
+  readonly weights: ReadonlyMap<string, number>;
+}
+
+interface Line<T> {
+  readonly weight: number;
+  /** Sessions, and those that the turns so far would open. */
+  holds: number;
+  /** The users of one tenant, the longest waiting last. */
+  readonly places: T[];
+}
+
+/** Gives the places in the order of their turns. Two gateways that know the same give the same order. */
+export function* fairOrder<T extends WaitingPlace>(
+  waiting: readonly T[],
+  { busy, weights }: Shares,
+): Generator<T> {
+  const lines = new Map<string, Line<T>>();
+  for (const place of [...waiting].sort(youngestFirst)) {
+    const { tenant } = place;
+    const line = lines.get(tenant) ?? {
+      weight: weights.get(tenant) ?? 1,
+      holds: busy.get(tenant) ?? 0,
+      places: [],
+    };
+    line.places.push(place);
+    lines.set(tenant, line);
+  }
+  const open = [...lines.values()];
+  for (let left = waiting.length; left > 0; left -= 1) {
+    const next = open.reduce((first, line) => (isBefore(line, first) ? line : first));
+    next.holds += 1;
+    const place = next.places.pop();
+    if (place !== undefined) yield place;
+    if (next.places.length === 0) open.splice(open.indexOf(next), 1);
+  }
+}
+
+/** Whether the turn of `line` comes before that of `other`. */
+function isBefore<T extends WaitingPlace>(line: Line<T>, other: Line<T>): boolean {
+  const difference = line.holds * other.weight - other.holds * line.weight;
+  if (difference !== 0) return difference < 0;
+  const [mine, theirs] = [line.places.at(-1), other.places.at(-1)];
+  return mine !== undefined && theirs !== undefined && youngestFirst(mine, theirs) > 0;
+}
+
+/** Names decide between users of the same millisecond, so that all gateways agree. */
+function youngestFirst(a: WaitingPlace, b: WaitingPlace): number {
+  if (a.since !== b.since) return b.since - a.since;
+  return a.user < b.user ? 1 : -1;
+}

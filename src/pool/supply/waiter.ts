@@ -1,0 +1,54 @@
+/** One waiting request: it is served until it has a worker, or gives up. */
+
+import type { WaitingPlace } from '../../domain/waitingPlace.ts';
+import type { Worker } from '../../domain/worker.ts';
+import { ConcurrencyError } from '../../events/store/eventStore.ts';
+
+export interface Waiter extends WaitingPlace {
+  readonly isBeingServed: boolean;
+  /** Leaves the queue unless somebody else took the worker first. */
+  serve(worker: Worker): Promise<void>;
+  giveUp(error: Error): void;
+}
+
+/** A request of the user with this place. Its caller gets `outcome`. */
+export function createWaiter<T>(
+  place: WaitingPlace,
+  attempt: (worker: Worker) => Promise<T>,
+  onLeave: (waiter: Waiter) => void,
+): { readonly waiter: Waiter; readonly outcome: Promise<T> } {
+  let isOver = false;
+  let isBeingServed = false;
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const outcome = new Promise<T>((resolveOutcome, rejectOutcome) => {
+    resolve = resolveOutcome;
+    reject = rejectOutcome;
+  });
+  const settle = (tell: () => void) => {
+    if (isOver) return;
+    isOver = true;
+    onLeave(waiter);
+    tell();
+  };
+  const waiter: Waiter = {
+    ...place,
+    get isBeingServed() {
+      return isBeingServed;
+    },
+    giveUp: (error) => settle(() => reject(error)),
+    serve: async (worker) => {
+      isBeingServed = true;
+      try {
+        const value = await attempt(worker);
+        settle(() => resolve(value));
+      } catch (error: unknown) {
+        const isTaken = error instanceof ConcurrencyError && error.on === 'stream';
+        if (!isTaken) settle(() => reject(error));
+      } finally {
+        isBeingServed = false;
+      }
+    },
+  };
+  return { waiter, outcome };
+}
