@@ -1,5 +1,5 @@
 /** Who may call. */
-import { integer } from './setting.ts';
+import { integer, text } from './setting.ts';
 
 export const ACCESS = {
   maxTokens: integer({
@@ -8,5 +8,12 @@ export const ACCESS = {
     fallback: 10_000,
     min: 0,
     max: 100_000,
+  }),
+  auditorSeesCode: text<boolean>({
+    name: 'AUDITOR_SEES_CODE',
+    text: 'Whether tokens with the role AUDITOR see code, output and input. Otherwise they see only that something happened, when, and by whom.',
+    fallback: 'off',
+    allowed: 'on or off',
+    parse: (given) => ({ on: true, off: false })[given],
   }),
 };

@@ -10,6 +10,8 @@ import type { Queries } from '../events/queries/createQueries.ts';
 export interface OpenSessions {
   /** The user's open session. The cache is limited by the size of the pool, because each open session has a worker. */
   get(tenant: string, userUuid: string): Session | null;
+  /** How many of the open sessions are such. */
+  count(isWanted: (session: Session) => boolean): number;
   /** Reads the user's session from the database into the cache. */
   refresh(tenant: string, userUuid: string): Promise<void>;
   /**
@@ -57,6 +59,7 @@ export function createOpenSessions(
 
   return {
     get: (tenant, userUuid) => byUser.get(userKey(tenant, userUuid)) ?? null,
+    count: (isWanted) => [...byId.values()].filter(isWanted).length,
     refresh: async (tenant, userUuid) => {
       const stale = byUser.get(userKey(tenant, userUuid));
       await putRead(async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionEnd } from '../../src/domain/execution.ts';
 import { createProcessMetrics } from '../../src/process/processMetrics.ts';
+import { tenantMetrics } from '../../src/server/http/tenantMetrics.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
@@ -16,6 +17,14 @@ import { startTransport, TOKEN } from '../support/transportServer.ts';
 
 const processMetrics = createProcessMetrics();
 const db = await useDatabase();
+
+const NUMBERS = {
+  of: 'tenant',
+  openSessions: 1,
+  waitingRequests: 2,
+  queuedExecutions: 3,
+  runningExecutions: 4,
+} as const;
 
 async function scrape(origin: string): Promise<Families> {
   const response = await fetch(`${origin}/metrics`, { headers: { 'X-Auth-Token': TOKEN } });
@@ -103,8 +112,17 @@ describe('/metrics', () => {
     const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| `([a-z_0-9]+)` +\| (\w+) /gm)];
     const listed = rows.map(([, name, type]) => [name, type]);
-    const told = [...(await scrape(origin))].map(([name, { type }]) => [name, type]);
+    const ofTenant = parsePrometheus(await tenantMetrics(NUMBERS));
+    const told = [...(await scrape(origin)), ...ofTenant].map(([name, { type }]) => [name, type]);
     expect(listed.toSorted()).toEqual(told.toSorted());
+  });
+
+  it('shows a tenant its own numbers, and nothing else', async () => {
+    const { origin } = await startTransport(memoryService({ metrics: async () => NUMBERS }));
+    const told = await scrape(origin);
+    expect([...told.keys()].every((name) => name.startsWith('cellhouse_tenant_'))).toBe(true);
+    expect(value(told, 'cellhouse_tenant_open_sessions')).toBe(1);
+    expect(value(told, 'cellhouse_tenant_running_executions')).toBe(4);
   });
 
   it('reports the same process metrics at every gateway of a process, and stops with its server', async () => {

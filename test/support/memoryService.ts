@@ -47,7 +47,7 @@ export function memoryService(given: MemoryParts = {}): Service {
   return {
     ...(refusing as unknown as Operations),
     poolStatus: async () => POOL_STATUS,
-    metrics: async () => POOL_STATUS,
+    metrics: async () => ({ of: 'installation', pool: POOL_STATUS }),
     answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
     ...parts,
     execute: (principal, request) =>

@@ -28,6 +28,7 @@ describe('the configuration', () => {
       socketDir: '/run/cellhouse',
       logLevel: 'info',
       maxTokens: 10_000,
+      auditorSeesCode: false,
       workerImage: null,
       minIdleWorkers: 2,
       maxTotalWorkers: 30,

@@ -25,6 +25,24 @@ export function createExecutionQueries({ sql, answered }: Client) {
       return row ? toExecution(row) : null;
     },
 
+    /** Whose it is, and the position at which it was requested. Null if there is no such execution. */
+    executionPlace: async (
+      id: ExecutionId,
+    ): Promise<{ tenant: string; userUuid: string; position: number } | null> =>
+      firstOrNull(
+        await answered(sql<{ tenant: string; userUuid: string; position: number }[]>`
+          SELECT tenant, user_uuid, requested_position AS position FROM executions WHERE id = ${id}`),
+      ),
+
+    /** How many executions of the tenant have not ended: those that wait for their turn, and those that run. */
+    unfinishedOfTenant: async (tenant: string): Promise<{ queued: number; running: number }> => {
+      const [row] = await answered(sql<{ queued: number; running: number }[]>`
+        SELECT (count(*) FILTER (WHERE started_at IS NULL))::int AS queued,
+          (count(*) FILTER (WHERE started_at IS NOT NULL))::int AS running
+        FROM executions WHERE tenant = ${tenant} AND finished_at IS NULL`);
+      return row ?? { queued: 0, running: 0 };
+    },
+
     /** The worker's queued and running executions with their code, in the order in which they were accepted. */
     unfinishedExecutions: async (workerId: WorkerId): Promise<UnfinishedExecution[]> => {
       const rows = await answered(sql<(ExecutionRow & { code: unknown; lastSeq: number })[]>`

@@ -97,10 +97,7 @@ export function createListQueries({ sql, answered }: Client) {
           ${to === null ? sql`` : sql`AND requested_at < ${to}`}
           ${metadata === null ? sql`` : sql`AND session_id IN (SELECT id FROM sessions WHERE ${having(metadata)})`}
           ${pageBefore('requested_position', before, limit)}`);
-      return rows.map((row) => ({
-        item: toExecution(row),
-        cursor: String(row.requestedPosition),
-      }));
+      return rows.map((row) => ({ item: toExecution(row), cursor: row.id }));
     },
 
     /** Ordered by id, and thus by the time of creation. */

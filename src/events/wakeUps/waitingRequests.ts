@@ -17,8 +17,11 @@ export interface WaitingRequests {
   set(read: () => WaitingHere): void;
   /** What waits here must go on waiting, so other gateways learn of it now. */
   tellNow(): void;
-  /** How many calls wait at all live gateways together. */
-  total(): Promise<number>;
+  /**
+   * How many calls wait at all live gateways together.
+   * @param tenant only its calls; those at gateways of the former release, which do not say whose they are, do not count
+   */
+  total(tenant?: string): Promise<number>;
   /** Who waits at other live gateways, as they have told. Read from the database if that may have changed. */
   elsewhere(): Promise<readonly WaitingPlace[]>;
   /** This user has a session now, so does not wait anywhere, whatever gateways have told. */
@@ -54,7 +57,12 @@ export function createWaitingRequests(
       telling.tell();
     },
     tellNow: telling.hurry,
-    total: async () => countOf(read()) + (await readWaitingElsewhere(client, gatewayId)),
+    total: async (tenant) => {
+      if (tenant === undefined)
+        return countOf(read()) + (await readWaitingElsewhere(client, gatewayId));
+      const elsewhere = await readTenantElsewhere(client, gatewayId, tenant);
+      return (read().calls.get(tenant) ?? 0) + elsewhere;
+    },
     elsewhere: others.read,
     served: others.served,
     close: async () => {
@@ -189,4 +197,16 @@ async function readPlacesElsewhere(
     JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
     WHERE w.gateway_id <> ${gatewayId} AND w.count > 0 AND w.tenants IS NOT NULL`);
   return rows.flatMap(({ tenants }) => placesOf(tenants));
+}
+
+async function readTenantElsewhere(
+  { sql, answered }: Client,
+  gatewayId: string,
+  tenant: string,
+): Promise<number> {
+  const [row] = await answered(sql<{ count: number }[]>`
+    SELECT coalesce(sum((w.tenants -> ${tenant} ->> 'calls')::int), 0)::int AS count FROM waiting_requests w
+    JOIN leases l ON l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp()
+    WHERE w.gateway_id <> ${gatewayId}`);
+  return row?.count ?? 0;
 }

@@ -154,8 +154,12 @@ builder.objectFields(Execution, (t) => ({
 
 builder.objectFields(Execution, (t) => ({
   code: t.string({
-    description: 'The code, exactly as it was sent. Empty once its events were pruned.',
+    description:
+      'The code, exactly as it was sent. Empty once its events were pruned, and for an auditor unless AUDITOR_SEES_CODE is on.',
     resolve: (execution, _args, context, info) => context.answer(info).code(execution),
+  }),
+  codeSha256: t.exposeString('codeSha256', {
+    description: 'The SHA-256 of its code, in hexadecimal.',
   }),
   outputs: t.field({
     type: [OutputEvent],

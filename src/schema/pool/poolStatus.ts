@@ -38,7 +38,8 @@ const PoolDegradation = builder.objectRef<Degradation>('PoolDegradation').implem
 });
 
 const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
-  description: 'Numbers of workers of this installation. total = starting + idle + busy.',
+  description:
+    'Numbers of workers: of this installation for an operator, and of their own sessions for everybody else. total = starting + idle + busy.',
   fields: (t) => ({
     totalWorkers: t.exposeInt('totalWorkers', {
       description: 'Number of workers: starting, idle and busy together.',
@@ -51,10 +52,12 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
       description: 'Workers that are being made.',
     }),
     waitingRequests: t.exposeInt('waitingRequests', {
-      description: 'Calls that wait for a worker, at all gateways together.',
+      description:
+        'Calls that wait for a worker, at all gateways together. Only those of the tenant, unless the caller is an operator.',
     }),
     minIdleWorkers: t.exposeInt('minIdleWorkers', {
-      description: 'The setting MIN_IDLE_WORKERS: how many workers are kept ready.',
+      description:
+        'The setting MIN_IDLE_WORKERS: how many workers are kept ready. 0 unless the caller is an operator.',
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
       description: 'The setting MAX_TOTAL_WORKERS: the highest allowed number of workers.',
@@ -74,7 +77,7 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
 builder.queryField('poolStatus', (t) =>
   t.field({
     type: PoolStatus,
-    description: 'The current numbers of workers of this installation.',
+    description: 'The current numbers of workers.',
     resolve: (_root, _args, { service, principal }) => service.poolStatus(principal),
   }),
 );

@@ -8,6 +8,7 @@ import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
 import { createExecutionMetrics } from './executionMetrics.ts';
 import type { FileCounts } from './files/fileCounts.ts';
+import { tenantMetrics } from './tenantMetrics.ts';
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -61,7 +62,9 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const loop = addLoopDelay(registry);
   return {
     text: async (principal) => {
-      setPool(await deps.service.metrics(principal));
+      const view = await deps.service.metrics(principal);
+      if (view.of === 'tenant') return await tenantMetrics(view);
+      setPool(view.pool);
       return `${await registry.metrics()}\n${await deps.processMetrics()}`;
     },
     close: () => {

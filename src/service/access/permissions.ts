@@ -73,7 +73,7 @@ export const PERMISSIONS: Permissions = {
   sessionEvents: { roles: READERS },
   poolStatus: { roles: READERS },
   followPoolStatus: { roles: READERS },
-  metrics: { roles: OPERATORS },
+  metrics: { roles: ['OPERATOR', 'TENANT'] },
   answer: { roles: READERS },
   tokens: { roles: OPERATORS },
   createToken: { roles: OPERATORS },

@@ -19,6 +19,7 @@ import { type AnswerReads, createAnswerReads, type SessionTimes } from './answer
 import { ASSEMBLED, type Assembled, errorOf, type PythonError } from './assembledOutput.ts';
 import { type OutputRange, validateOutputRange } from './outputRange.ts';
 import { type OutputAdvice, tooManyAtOnce } from './tooMuch.ts';
+import { withoutContent } from './withoutContent.ts';
 
 /**
  * The size of everything that it returns is counted, unless stated otherwise.
@@ -66,7 +67,9 @@ export function answer(
   advice: OutputAdvice,
 ): Answer {
   const reads = createAnswerReads(deps, principal);
-  return createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+  const whole = createAnswer({ reads, advice, maxBytes: deps.config.maxResponseBytes });
+  const hides = principal.role === 'AUDITOR' && !deps.config.auditorSeesCode;
+  return hides ? withoutContent(whole) : whole;
 }
 
 function createTurns(): Answer['inTurn'] {

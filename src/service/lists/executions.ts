@@ -1,5 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
-import type { Principal } from '../principal.ts';
+import { type ExecutionId, parseId } from '../../domain/ids.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateMetadata } from '../sessions/validateOptions.ts';
 import { validateUserUuid } from '../validate.ts';
@@ -19,10 +20,11 @@ export interface ExecutionFilter {
 /** The executions of the tenant, the last accepted first. @throws BAD_USER_INPUT */
 export async function executions(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
-  { tenant, users }: Principal,
+  principal: Principal,
   { userUuid, status, from, to, metadata }: ExecutionFilter,
   request: PageRequest,
 ): Promise<ListPage<Execution>> {
+  const { tenant, users } = principal;
   const filter = {
     tenant,
     users,
@@ -32,7 +34,24 @@ export async function executions(
     to: to ?? null,
     metadata: metadata == null ? null : validateMetadata(metadata, config),
   };
-  return await readPage(request, parsePosition, (before, limit) =>
-    database.queries.executionPage(filter, before, limit),
+  return await readPage(
+    request,
+    (cursor) => positionOf(database, principal, cursor),
+    (before, limit) => database.queries.executionPage(filter, before, limit),
   );
+}
+
+/**
+ * A cursor is the id of an execution: positions would tell how much all tenants do. The cursors of former gateways are
+ * positions, and only operators may go on with them.
+ */
+async function positionOf(
+  { queries }: ServiceDeps['database'],
+  principal: Principal,
+  cursor: string,
+): Promise<number | null> {
+  if (principal.role === 'OPERATOR' && parsePosition(cursor) !== null) return parsePosition(cursor);
+  const id = parseId<ExecutionId>(cursor);
+  const place = id === null ? null : await queries.executionPlace(id);
+  return place !== null && sees(principal, place) ? place.position : null;
 }

@@ -23,7 +23,7 @@ export const DEFAULT_PAGE_SIZE = 100;
 /** @throws BAD_USER_INPUT for a size out of range, or for a cursor that is not of this kind of list */
 export async function readPage<T, C>(
   request: PageRequest,
-  parse: (cursor: string) => C | null,
+  parse: (cursor: string) => C | null | Promise<C | null>,
   read: (cursor: C | null, limit: number) => Promise<Placed<T>[]>,
 ): Promise<ListPage<T>> {
   return await readBoundedPage(request, parse, async (cursor, limit) => ({
@@ -38,11 +38,11 @@ export async function readPage<T, C>(
  */
 export async function readBoundedPage<T, C>(
   { first, after }: PageRequest,
-  parse: (cursor: string) => C | null,
+  parse: (cursor: string) => C | null | Promise<C | null>,
   read: (cursor: C | null, limit: number) => Promise<BoundedPage<T>>,
 ): Promise<ListPage<T>> {
   const size = validateNumber('first', first ?? DEFAULT_PAGE_SIZE, { min: 1, max: MAX_PAGE_SIZE });
-  const cursor = after == null ? null : parse(after);
+  const cursor = after == null ? null : await parse(after);
   if (after != null && cursor === null) {
     refuse('after', `must be a cursor of an earlier page, not ${quoted(after)}`, {});
   }

@@ -2,10 +2,29 @@ import type { PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
-/** What `/metrics` says of the pool. It says more of the gateway, so only those who may know all of that call it. */
-export function metrics(
-  { pool }: Pick<ServiceDeps, 'pool'>,
-  _principal: Principal,
-): Promise<PoolStatus> {
-  return pool.status();
+/** What `/metrics` shows: all of this gateway and the pool, or only what one tenant does. */
+export type MetricsView =
+  | { readonly of: 'installation'; readonly pool: PoolStatus }
+  | {
+      readonly of: 'tenant';
+      readonly openSessions: number;
+      readonly waitingRequests: number;
+      readonly queuedExecutions: number;
+      readonly runningExecutions: number;
+    };
+
+/** What the principal may know of all numbers at once. An operator knows all; others know those of their tenant. */
+export async function metrics(
+  { pool, sessions, database }: Pick<ServiceDeps, 'pool' | 'sessions' | 'database'>,
+  { role, tenant }: Principal,
+): Promise<MetricsView> {
+  if (role === 'OPERATOR') return { of: 'installation', pool: await pool.status() };
+  const { queued, running } = await database.queries.unfinishedOfTenant(tenant);
+  return {
+    of: 'tenant',
+    openSessions: sessions.count((session) => session.tenant === tenant),
+    waitingRequests: await database.waiting.total(tenant),
+    queuedExecutions: queued,
+    runningExecutions: running,
+  };
 }

@@ -1,11 +1,8 @@
 import type { PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../principal.ts';
-import type { ServiceDeps } from '../serviceDeps.ts';
+import { type StatusDeps, statusFor } from './statusFor.ts';
 
-/** The current numbers of workers of this installation. */
-export function poolStatus(
-  { pool }: Pick<ServiceDeps, 'pool'>,
-  _principal: Principal,
-): Promise<PoolStatus> {
-  return pool.status();
+/** The current numbers of workers. */
+export function poolStatus(deps: StatusDeps, principal: Principal): Promise<PoolStatus> {
+  return statusFor(deps, principal);
 }

@@ -1,0 +1,21 @@
+/** What `/metrics` shows the holder of a token of one tenant: numbers of that tenant alone. */
+import { Gauge, Registry } from 'prom-client';
+import type { MetricsView } from '../../service/pool/metrics.ts';
+
+type TenantView = Extract<MetricsView, { readonly of: 'tenant' }>;
+
+/** In Prometheus' text format. */
+export async function tenantMetrics(view: TenantView): Promise<string> {
+  const registry = new Registry();
+  const add = (name: string, help: string, value: number) =>
+    new Gauge({ name: `cellhouse_tenant_${name}`, help, registers: [registry] }).set(value);
+  add('open_sessions', 'Open sessions of the tenant.', view.openSessions);
+  add('waiting_requests', 'Calls of the tenant that wait for a worker.', view.waitingRequests);
+  add(
+    'queued_executions',
+    'Executions of the tenant that wait for their turn.',
+    view.queuedExecutions,
+  );
+  add('running_executions', 'Executions of the tenant that run.', view.runningExecutions);
+  return await registry.metrics();
+}

@@ -1,0 +1,28 @@
+import type { PoolStatus } from '../../domain/poolStatus.ts';
+import { type Principal, sees } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+/**
+ * The pool as the principal may know it. An operator sees all of it. Everybody else sees the workers of their own
+ * sessions and the waiting calls of their tenant, as if there were no other tenant: nobody learns what others do.
+ */
+export async function statusFor(
+  { pool, sessions, database, config }: StatusDeps,
+  principal: Principal,
+): Promise<PoolStatus> {
+  if (principal.role === 'OPERATOR') return await pool.status();
+  const own = sessions.count((session) => sees(principal, session));
+  return {
+    totalWorkers: own,
+    busyWorkers: own,
+    idleWorkers: 0,
+    startingWorkers: 0,
+    waitingRequests: await database.waiting.total(principal.tenant),
+    minIdleWorkers: 0,
+    maxTotalWorkers: config.maxTotalWorkers,
+    isInitializing: pool.isInitializing,
+    degradation: pool.degradation,
+  };
+}
+
+export type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config'>;

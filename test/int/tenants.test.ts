@@ -1,0 +1,110 @@
+/** What one tenant is shown while another is at work. The workers are programmed. */
+import { describe, expect, it } from 'vitest';
+import { newId } from '../../src/process/newId.ts';
+import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+
+const { workers, start } = await useServiceGateways({ MAX_TOTAL_WORKERS: '7' });
+const { service } = await start();
+const holder = (tenant: string, role: Principal['role'] = 'TENANT'): Principal => ({
+  ...AUTH_TOKEN_HOLDER,
+  role,
+  tenant,
+});
+const [A, B, AUDITOR] = [holder('a'), holder('b'), holder('a', 'AUDITOR')];
+const ADVICE = { outputs: 'x', list: 'x' } as never;
+
+const run = (principal: Principal, code = '1', userUuid = 'ann') =>
+  service.execute(principal, { userUuid, code });
+
+describe('a tenant', () => {
+  it('is shown its own share of the pool, and told of nothing while only others act', async () => {
+    await run(A);
+    const own = {
+      totalWorkers: 1,
+      busyWorkers: 1,
+      idleWorkers: 0,
+      startingWorkers: 0,
+      waitingRequests: 0,
+      minIdleWorkers: 0,
+      maxTotalWorkers: 7,
+    };
+    expect(await service.poolStatus(A)).toMatchObject(own);
+    const following = service.followPoolStatus(A);
+    expect((await following.next()).value).toMatchObject(own);
+    const next = following.next();
+    for (const userUuid of ['one', 'two']) await run(B, '1', userUuid);
+    expect(await service.poolStatus(B)).toMatchObject({ totalWorkers: 2, busyWorkers: 2 });
+    await run(A, '1', 'bob');
+    // The first item after those of the other tenant is that of its own session.
+    expect((await next).value).toMatchObject({ ...own, totalWorkers: 2, busyWorkers: 2 });
+    await following.return?.();
+    expect((await service.poolStatus(AUTH_TOKEN_HOLDER)).busyWorkers).toBe(4);
+  });
+
+  it('is shown its own numbers by /metrics', async () => {
+    workers.hold();
+    const held = await service.submit(A, { userUuid: 'ann', code: HOLD });
+    const queued = await service.submit(A, { userUuid: 'ann', code: HOLD });
+    await service.submit(B, { userUuid: 'one', code: HOLD });
+    await expect
+      .poll(() => service.metrics(A))
+      .toEqual({
+        of: 'tenant',
+        openSessions: 2,
+        waitingRequests: 0,
+        queuedExecutions: 1,
+        runningExecutions: 1,
+      });
+    workers.letGo();
+    for (const { id } of [held, queued])
+      await expect.poll(async () => (await service.execution(A, id))?.status).toBe('OK');
+    expect(await service.metrics(AUTH_TOKEN_HOLDER)).toMatchObject({ of: 'installation' });
+  });
+
+  it('pages through its executions by cursors that tell no position, and that no other tenant can use', async () => {
+    for (let count = 0; count < 3; count += 1) {
+      await run(A);
+      await run(B, '1', 'one');
+    }
+    const first = await service.executions(A, {}, { first: 2 });
+    const cursors = first.edges.map(({ cursor }) => cursor);
+    expect(cursors).toEqual(first.edges.map(({ item }) => item.id));
+    const rest = await service.executions(A, {}, { after: cursors[1] });
+    const all = (await service.executions(A, {}, {})).edges.map(({ item }) => item.id);
+    expect([...cursors, ...rest.edges.map(({ item }) => item.id)]).toEqual(all);
+    const refusals = await Promise.all(
+      [cursors[1] ?? '', newId(), '7'].map((after) =>
+        service
+          .executions(B, {}, { after })
+          .catch(({ message, code }) => ({ message, code, after })),
+      ),
+    );
+    for (const refusal of refusals)
+      expect(refusal).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('must be a cursor of an earlier page'),
+      });
+    // A client of a former gateway goes on with a position.
+    expect((await service.executions(AUTH_TOKEN_HOLDER, {}, { after: '7' })).edges).toEqual([]);
+  });
+});
+
+describe('an auditor', () => {
+  it('sees that code ran, and neither the code nor what it gave', async () => {
+    const { id } = await run(A, 'raise');
+    const execution = await service.execution(AUDITOR, id);
+    if (!execution) throw new Error('It sees no execution.');
+    const seen = service.answer(AUDITOR, ADVICE);
+    expect(await seen.code(execution)).toBe('');
+    expect(await seen.error(execution)).toEqual({ name: 'E', value: '', traceback: [] });
+    expect(await seen.outputs(execution, { after: 0, first: null })).toEqual([]);
+    for (const name of ['stdout', 'stderr', 'stdoutRendered'] as const)
+      expect(await seen.assembled(execution, name)).toBe('');
+    expect(execution.codeSha256).toMatch(/^[0-9a-f]{64}$/);
+    const whole = service.answer(A, ADVICE);
+    expect(await whole.code(execution)).toBe('raise');
+    expect((await whole.outputs(execution, { after: 0, first: null })).length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { Answer } from '../../src/service/answer/answer.ts';
+import { withoutContent } from '../../src/service/answer/withoutContent.ts';
+
+const shown = withoutContent({
+  eventData: (event: RecordedEvent) => event.event.data,
+} as Answer);
+const dataOf = (type: string, data: object) =>
+  shown.eventData({ event: { type, data } } as unknown as RecordedEvent);
+
+describe('what an auditor sees of an event', () => {
+  it.each([
+    [
+      'ExecutionRequested',
+      { at: 'now', code: 'secret', codeSha256: 'x' },
+      { at: 'now', codeSha256: 'x' },
+    ],
+    ['ExecutionFinished', { errorName: 'E', errorValue: 'secret' }, { errorName: 'E' }],
+    ['InputSent', { bytes: 6, text: 'secret' }, { bytes: 6 }],
+    ['InputSent', { bytes: 6, base64: 'c2VjcmV0' }, { bytes: 6 }],
+    [
+      'SessionOpened',
+      { userUuid: 'ann', metadata: { a: 'b' } },
+      { userUuid: 'ann', metadata: { a: 'b' } },
+    ],
+  ])('%s has neither code nor output nor input', (type, data, seen) => {
+    expect(dataOf(type, data)).toEqual(seen);
+  });
+});
