@@ -15,6 +15,7 @@ export interface History {
   readonly streams: readonly StreamRecord[];
   readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
+  readonly tokenTries: readonly TokenTry[];
   readonly exits: readonly ExitRecord[];
   /** All events in the database, in order of position. */
   readonly events: readonly RecordedEvent[];
@@ -161,7 +162,8 @@ export type FaultName =
   | 'wire: refused'
   | 'wire: slow'
   | 'wire: half open'
-  | 'disk: full';
+  | 'disk: full'
+  | 'token: revoked';
 
 export interface FaultRecord {
   readonly name: FaultName;
@@ -171,6 +173,17 @@ export interface FaultRecord {
   readonly gateway: number | null;
   readonly workerId: string | null;
   readonly user: string | null;
+}
+
+/** A try of a revoked token at one gateway, a second after it was revoked. */
+export interface TokenTry {
+  readonly user: string;
+  readonly gateway: number;
+  /** When a gateway had answered that it is revoked. */
+  readonly revokedAt: number;
+  readonly triedAt: number;
+  /** `no answer`: the gateway was away, or could not tell because its database was. */
+  readonly outcome: 'refused' | 'let in' | 'no answer';
 }
 
 /** A gateway that had been ready and then ended by itself. */

@@ -4,7 +4,7 @@ import { factsOf, ofType } from './check/facts.ts';
 import { groupBy } from './check/groupBy.ts';
 import type { Violation } from './check/violation.ts';
 import { readsInput } from './clients/inputText.ts';
-import type { CallRecord, FaultRecord, History } from './history.ts';
+import type { CallRecord, FaultRecord, History, TokenTry } from './history.ts';
 
 /** Cells that a healthy service answers within milliseconds. The other kinds run longer by themselves. */
 const QUICK_CELLS = ['counter', 'batch', 'audit'];
@@ -35,6 +35,14 @@ export function workDone(history: History): string {
   const fed = executions.filter(({ cell }) => readsInput(cell)).length;
   const input = `${fed} of them with ${history.inputs.length} calls of sendInput`;
   return `${executions.length - commands} cells and ${commands} commands, ${input}, in ${sessions.length} sessions with ${started} more contexts`;
+}
+
+/** How revoked tokens fared, in one line. */
+export function accessTried({ faults, tokenTries }: History): string {
+  const revoked = faults.filter(({ name }) => name === 'token: revoked').length;
+  const count = (wanted: TokenTry['outcome']) =>
+    tokenTries.filter(({ outcome }) => outcome === wanted).length;
+  return `${revoked} tokens revoked; tried a second later: ${count('refused')} refused, ${count('let in')} let in, ${count('no answer')} without an answer`;
 }
 
 /** The last line of a run. */

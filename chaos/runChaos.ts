@@ -1,7 +1,9 @@
 /** One run: creates the world, lets users and the nemesis act, heals it, waits for rest, and returns the history. */
 
 import { bringToRest } from './bringToRest.ts';
+import { createAccess } from './clients/access.ts';
 import { createUser, type User } from './clients/createUser.ts';
+import { createOperator } from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
 import type {
   CallRecord,
@@ -10,6 +12,7 @@ import type {
   FileRecord,
   History,
   StreamRecord,
+  TokenTry,
   WatchRecord,
 } from './history.ts';
 import type { InputRecord } from './inputRecord.ts';
@@ -41,6 +44,7 @@ interface Logs {
   readonly streams: StreamRecord[];
   readonly watches: WatchRecord[];
   readonly faults: FaultRecord[];
+  readonly tokenTries: TokenTry[];
   readonly exits: ExitRecord[];
 }
 
@@ -49,7 +53,7 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   const { options, signal, say } = deps;
   const logs: Logs = {
     ...{ calls: [], files: [], inputs: [], streams: [], watches: [] },
-    ...{ faults: [], exits: [] },
+    ...{ faults: [], tokenTries: [], exits: [] },
   };
   const world = await createWorld({
     ...deps,
@@ -58,7 +62,7 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   });
   try {
     signal.throwIfAborted();
-    const users = createUsers(deps, world, logs);
+    const users = await createUsers(deps, world, logs);
     const mishaps = await strike(deps, world, users, logs);
     const rest = await bringToRest(world, users, { signal, say });
     const events = await readEvents(world.postgres.client);
@@ -78,13 +82,24 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   }
 }
 
-function createUsers({ options, signal }: RunDeps, world: World, logs: Logs): User[] {
+async function createUsers(
+  { options, signal }: RunDeps,
+  world: World,
+  logs: Logs,
+): Promise<User[]> {
   const random = createRandom(options.seed).fork();
-  return Array.from({ length: options.users }, (_, index) =>
+  const urls = world.gateways.map(({ url }) => url);
+  const credentials = { token: world.token };
+  const operator = createOperator({ urls, credentials, random: random.fork(), signal });
+  const names = Array.from({ length: options.users }, (_, index) => `user${index}`);
+  const accesses = await Promise.all(
+    names.map((name, index) => createAccess(operator, name, index)),
+  );
+  return accesses.map((access, index) =>
     createUser({
-      name: `user${index}`,
-      urls: world.gateways.map(({ url }) => url),
-      token: world.token,
+      name: names[index] ?? '',
+      urls,
+      credentials: access,
       random: random.fork(),
       signal,
       record: (call) => logs.calls.push(call),
@@ -103,7 +118,10 @@ async function strike(
   logs: Logs,
 ): Promise<string[]> {
   const isLong = options.minutes >= LONG_RUN_MINUTES;
-  const scene = { world, users, isLong, random: createRandom(options.seed) };
+  const scene = {
+    ...{ world, users, isLong, signal, random: createRandom(options.seed) },
+    recordTry: (each: TokenTry) => logs.tokenTries.push(each),
+  };
   const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
   const took = stopwatch();
   const mishaps = await runNemesis(

@@ -1,5 +1,6 @@
 /** Judges a run by its history. Pure: the same history gives the same violations. */
 import type { History } from '../history.ts';
+import { checkAccess } from './checkAccess.ts';
 import { checkCauses } from './checkCauses.ts';
 import { checkCommands } from './checkCommands.ts';
 import { checkContexts } from './checkContexts.ts';
@@ -25,6 +26,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkStreams(facts),
     ...checkCauses(facts),
     ...checkFiles(facts),
+    ...checkAccess(history),
     ...checkRest(history),
   ];
 }

@@ -1,4 +1,7 @@
-/** Repeats a call as a careful client does: each attempt has a time limit, and the next one asks another gateway. */
+/**
+ * Repeats a call as a careful client does: each attempt has a time limit, and the next one asks another gateway, with
+ * the token that the client has by then.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answered } from '../answered.ts';
 import type { Random } from '../random.ts';
@@ -9,14 +12,26 @@ const ATTEMPT_TIMEOUT_MS = 12_000;
 const CALL_LIMIT_MS = 120_000;
 const RETRY_PAUSE_MS = 150;
 
+/** What a client shows to be let in. It may get another token at any time, before the former one is revoked. */
+export interface Credentials {
+  readonly token: string;
+}
+
 export interface ClientDeps {
   /** The URLs of all gateways, e.g. `http://127.0.0.1:3874`. */
   readonly urls: readonly string[];
-  readonly token: string;
+  readonly credentials: Credentials;
   readonly random: Random;
   /** Aborting it ends everything immediately. */
   readonly signal: AbortSignal;
 }
+
+/** Asks one gateway once. */
+export type Attempt<Answer> = (
+  url: string,
+  token: string,
+  signal: AbortSignal,
+) => Promise<Outcome<Answer>>;
 
 /** What one attempt gave: the answer, an error that a later attempt may not meet, or one that every attempt meets. */
 export type Outcome<Answer> =
@@ -30,7 +45,7 @@ export type Outcome<Answer> =
  */
 export async function untilAnswered<Answer>(
   deps: ClientDeps,
-  attempt: (url: string, signal: AbortSignal) => Promise<Outcome<Answer>>,
+  attempt: Attempt<Answer>,
 ): Promise<Answered<Answer>> {
   const startedAt = Date.now();
   const failures: Record<string, number> = {};
@@ -40,9 +55,7 @@ export async function untilAnswered<Answer>(
   });
   let turn = deps.random.between(0, deps.urls.length - 1);
   while (Date.now() - startedAt < CALL_LIMIT_MS) {
-    const outcome = await limited(deps, (signal) =>
-      attempt(deps.urls[turn % deps.urls.length] ?? '', signal),
-    );
+    const outcome = await limited(deps, deps.urls[turn % deps.urls.length] ?? '', attempt);
     turn += 1;
     if ('answer' in outcome) return ended(outcome.answer, null);
     if ('refusal' in outcome) return ended(null, outcome.refusal);
@@ -53,12 +66,17 @@ export async function untilAnswered<Answer>(
 }
 
 async function limited<Answer>(
-  { signal }: ClientDeps,
-  attempt: (signal: AbortSignal) => Promise<Outcome<Answer>>,
+  { signal, credentials }: ClientDeps,
+  url: string,
+  attempt: Attempt<Answer>,
 ): Promise<Outcome<Answer>> {
   const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
+  const { token } = credentials;
   try {
-    return await attempt(AbortSignal.any([limit, signal]));
+    const outcome = await attempt(url, token, AbortSignal.any([limit, signal]));
+    const isFormer = token !== credentials.token;
+    const isShut = 'refusal' in outcome && outcome.refusal === 'UNAUTHENTICATED';
+    return isShut && isFormer ? { failure: outcome.refusal } : outcome;
   } catch (error: unknown) {
     signal.throwIfAborted();
     return { failure: limit.aborted ? 'no answer in time' : wayItBroke(error) };

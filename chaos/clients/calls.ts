@@ -138,8 +138,8 @@ async function call(
   wish: Wish,
   request: Request<CallAnswer>,
 ): Promise<CallRecord> {
-  const answered = await untilAnswered(deps, (url, signal) =>
-    attempt(url, deps.token, request, signal),
+  const answered = await untilAnswered(deps, (url, token, signal) =>
+    attempt(url, token, request, signal),
   );
   const record = { ...wish, ...answered };
   deps.record(record);

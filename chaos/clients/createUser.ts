@@ -1,6 +1,7 @@
 /** One user: a client that performs one random action after the other until it is stopped. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallRecord, CellKind, StreamRecord, WatchRecord } from '../history.ts';
+import type { Access } from './access.ts';
 import type { Acting } from './acting.ts';
 import { ACTS } from './acts.ts';
 import { type CallsDeps, createCalls } from './calls.ts';
@@ -14,12 +15,14 @@ const THINK_MEAN_MS = 150;
 
 export interface UserDeps extends CallsDeps, FilesDeps, InputsDeps {
   readonly name: string;
+  readonly credentials: Access;
   readonly recordStream: (stream: StreamRecord) => void;
   readonly recordWatch: (watch: WatchRecord) => void;
 }
 
 export interface User {
   readonly name: string;
+  readonly access: Access;
   /** Runs one cell of this kind as the user's next action. Null if the user stopped before that. */
   ask(kind: CellKind): Promise<CallRecord | null>;
   /** Stops the user. Resolves when its last action is done. */
@@ -72,6 +75,7 @@ export function createUser(deps: UserDeps): User {
   living.catch(() => undefined);
   return {
     name,
+    access: deps.credentials,
     ask: (kind) =>
       new Promise((resolve) => {
         if (stopping.signal.aborted) resolve(null);

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FileAnswer, FileRecord } from '../history.ts';
 import type { Random } from '../random.ts';
-import { type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
+import { type Attempt, type ClientDeps, type Outcome, untilAnswered } from './attempts.ts';
 
 /** Few names, so that uploads often replace a file that is being read. */
 export const FILE_NAMES: readonly string[] = ['one.bin', 'two.bin', 'three.csv'];
@@ -54,8 +54,8 @@ async function upload(deps: FilesDeps, user: string, name: string, number: numbe
   const content = contentOf(`${user} ${number}`, deps.random);
   const pauseMs = deps.random.next() < SLOW_SHARE ? MAX_CHUNK_PAUSE_MS * deps.random.next() : 0;
   const sha256 = sha256Of(content);
-  await keep(deps, { user, operation: 'upload', name, sha256 }, async (url, signal) => {
-    const response = await ask(deps, url, user, name, {
+  await keep(deps, { user, operation: 'upload', name, sha256 }, async (url, token, signal) => {
+    const response = await ask(token, `${url}/files/${user}/${name}`, {
       method: 'PUT',
       body: chunksOf(content, pauseMs),
       duplex: 'half',
@@ -66,46 +66,64 @@ async function upload(deps: FilesDeps, user: string, name: string, number: numbe
 }
 
 async function download(deps: FilesDeps, user: string, name: string): Promise<void> {
-  await keep(deps, { user, operation: 'download', name, sha256: null }, async (url, signal) => {
-    const response = await ask(deps, url, user, name, { signal });
-    if (response.status === 404) {
-      await response.arrayBuffer();
-      return { answer: NOTHING };
-    }
-    if (!response.ok) return await refusalOf(response);
-    const content = Buffer.from(await response.arrayBuffer());
-    return { answer: { sha256: sha256Of(content), names: [] } };
-  });
+  await keep(
+    deps,
+    { user, operation: 'download', name, sha256: null },
+    async (url, token, signal) => {
+      const response = await ask(token, `${url}/files/${user}/${name}`, { signal });
+      if (response.status === 404) {
+        await response.arrayBuffer();
+        return { answer: NOTHING };
+      }
+      if (!response.ok) return await refusalOf(response);
+      const content = Buffer.from(await response.arrayBuffer());
+      return { answer: { sha256: sha256Of(content), names: [] } };
+    },
+  );
 }
 
 async function remove(deps: FilesDeps, user: string, name: string): Promise<void> {
-  await keep(deps, { user, operation: 'delete', name, sha256: null }, async (url, signal) => {
-    const response = await ask(deps, url, user, name, { method: 'DELETE', signal });
-    if (!response.ok && response.status !== 404) return await refusalOf(response);
-    await response.arrayBuffer();
-    return { answer: NOTHING };
-  });
+  await keep(
+    deps,
+    { user, operation: 'delete', name, sha256: null },
+    async (url, token, signal) => {
+      const response = await ask(token, `${url}/files/${user}/${name}`, {
+        method: 'DELETE',
+        signal,
+      });
+      if (!response.ok && response.status !== 404) return await refusalOf(response);
+      await response.arrayBuffer();
+      return { answer: NOTHING };
+    },
+  );
 }
 
 async function list(deps: FilesDeps, user: string): Promise<void> {
-  await keep(deps, { user, operation: 'list', name: null, sha256: null }, async (url, signal) => {
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Auth-Token': deps.token },
-      body: JSON.stringify({
-        query: 'query List($user: String!) { files(userUuid: $user) { edges { node { name } } } }',
-        variables: { user },
-      }),
-      signal,
-    });
-    const body = (await response.json()) as ListBody;
-    const code = body.errors?.[0]?.extensions?.code;
-    // The user has no session, and so no files.
-    if (code === 'NOT_FOUND') return { answer: NOTHING };
-    if (code) return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
-    if (!body.data) return { failure: `HTTP ${response.status}` };
-    return { answer: { sha256: null, names: body.data.files.edges.map(({ node }) => node.name) } };
-  });
+  await keep(
+    deps,
+    { user, operation: 'list', name: null, sha256: null },
+    async (url, token, signal) => {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'X-Auth-Token': token },
+        body: JSON.stringify({
+          query:
+            'query List($user: String!) { files(userUuid: $user) { edges { node { name } } } }',
+          variables: { user },
+        }),
+        signal,
+      });
+      const body = (await response.json()) as ListBody;
+      const code = body.errors?.[0]?.extensions?.code;
+      // The user has no session, and so no files.
+      if (code === 'NOT_FOUND') return { answer: NOTHING };
+      if (code) return FINAL_CODES.includes(code) ? { refusal: code } : { failure: code };
+      if (!body.data) return { failure: `HTTP ${response.status}` };
+      return {
+        answer: { sha256: null, names: body.data.files.edges.map(({ node }) => node.name) },
+      };
+    },
+  );
 }
 
 interface ListBody {
@@ -120,19 +138,17 @@ interface Edge {
 async function keep(
   deps: FilesDeps,
   wish: Pick<FileRecord, 'user' | 'operation' | 'name' | 'sha256'>,
-  attempt: (url: string, signal: AbortSignal) => Promise<Outcome<FileAnswer>>,
+  attempt: Attempt<FileAnswer>,
 ): Promise<void> {
   deps.recordFile({ ...wish, ...(await untilAnswered(deps, attempt)) });
 }
 
 function ask(
-  { token }: FilesDeps,
+  token: string,
   url: string,
-  user: string,
-  name: string,
   init: RequestInit & { readonly duplex?: 'half' },
 ): Promise<Response> {
-  return fetch(`${url}/files/${user}/${name}`, { ...init, headers: { 'X-Auth-Token': token } });
+  return fetch(url, { ...init, headers: { 'X-Auth-Token': token } });
 }
 
 async function refusalOf(response: Response): Promise<Outcome<never>> {

@@ -13,7 +13,7 @@ const QUERY = `subscription Follow($id: ID!, $after: Int!) {
 
 /** Follows the execution to its end, or gives up after {@link FOLLOW_LIMIT_MS} with `isEnded` false. */
 export async function followOutput(
-  deps: Pick<CallsDeps, 'urls' | 'token' | 'random' | 'signal'>,
+  deps: Pick<CallsDeps, 'urls' | 'credentials' | 'random' | 'signal'>,
   user: string,
   executionId: string,
 ): Promise<StreamRecord> {

@@ -26,8 +26,8 @@ export function createInputs(deps: InputsDeps): Inputs {
         variables: { id: executionId, ...piece },
         answerOf: ({ done }: Readonly<Record<string, unknown>>) => done as Place,
       };
-      const answered = await untilAnswered(deps, (url, signal) =>
-        attempt(url, deps.token, request, signal),
+      const answered = await untilAnswered(deps, (url, token, signal) =>
+        attempt(url, token, request, signal),
       );
       const record = { user, executionId, ...piece, ...answered };
       deps.recordInput(record);

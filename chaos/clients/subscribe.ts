@@ -49,13 +49,13 @@ export interface Subscription {
  * @throws the signal's reason
  */
 export async function subscribe(
-  { urls, token, signal }: Pick<CallsDeps, 'urls' | 'token' | 'signal'>,
+  { urls, credentials, signal }: Pick<CallsDeps, 'urls' | 'credentials' | 'signal'>,
   subscription: Subscription,
 ): Promise<string | null> {
   const client = createClient({
     url: `${urls[subscription.turn % urls.length]?.replace('http', 'ws')}/graphql`,
     webSocketImpl: TerminableWebSocket,
-    connectionParams: { 'X-Auth-Token': token },
+    connectionParams: { 'X-Auth-Token': credentials.token },
     retryAttempts: 0,
   });
   const onStop = () => client.terminate();

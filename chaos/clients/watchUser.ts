@@ -17,7 +17,7 @@ export interface Watch {
 }
 
 export function watchUser(
-  deps: Pick<CallsDeps, 'urls' | 'token' | 'random' | 'signal'>,
+  deps: Pick<CallsDeps, 'urls' | 'credentials' | 'random' | 'signal'>,
   user: string,
 ): Watch {
   const items: FollowedItem[] = [];

@@ -1,5 +1,5 @@
 import type { User } from '../clients/createUser.ts';
-import type { FaultName, FaultRecord } from '../history.ts';
+import type { FaultName, FaultRecord, TokenTry } from '../history.ts';
 import type { Random } from '../random.ts';
 import type { World } from '../world/createWorld.ts';
 
@@ -31,6 +31,9 @@ export interface Scene {
   readonly world: World;
   readonly users: readonly User[];
   readonly random: Random;
+  readonly recordTry: (each: TokenTry) => void;
+  /** Aborting it ends everything immediately. */
+  readonly signal: AbortSignal;
   /** The run is long enough for faults that stop everything for a minute. */
   readonly isLong: boolean;
   /** The running containers of workers. */

@@ -5,6 +5,7 @@
 import { pause } from '../../src/async/pause.ts';
 import { within } from '../../src/async/within.ts';
 import type { FaultRecord } from '../history.ts';
+import { accessFaults } from './accessFaults.ts';
 import { diskFault } from './diskFault.ts';
 import type { Candidate, FaultKind, Scene, WorkerContainer } from './fault.ts';
 import { gatewayFaults } from './gatewayFaults.ts';
@@ -24,6 +25,7 @@ const KINDS: readonly FaultKind[] = [
   ...serviceFaults,
   ...wireFaults,
   diskFault,
+  ...accessFaults,
 ];
 
 export interface NemesisDeps {

@@ -374,7 +374,7 @@ function createLog() {
       const stopped = { ...NOTHING, ...present };
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
       const watches = ['ann', 'bob'].map((user) => watched(user));
-      const told = { calls, files, inputs, streams, watches, faults, exits: [] };
+      const told = { calls, files, inputs, streams, watches, faults, tokenTries: [], exits: [] };
       return { ...told, events, outputs, keptInputs: [], rest, mishaps: [] };
     },
   };
