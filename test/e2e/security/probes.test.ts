@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestGateway, type TestGateway } from '../../../testkit/gateway.ts';
-import { execute } from '../../../testkit/interpreter.ts';
+import { execute, runCommand } from '../../../testkit/interpreter.ts';
 import { type HostTargets, openHostTargets } from '../../support/hostTargets.ts';
 import {
   parseVerdicts,
@@ -34,6 +34,8 @@ describe.each(TIERS)('under %s, hostile code that', (tier) => {
   beforeAll(async () => {
     gateway = await startTestGateway({ DOCKER_RUNTIME: tier, MIN_IDLE_WORKERS: '1' });
     targets = await openHostTargets(gateway, tier);
+    // From now on the worker also has what makes commands, which is attacked with the rest.
+    expect(await runCommand(gateway, 'mallory', 'true')).toMatchObject({ status: 'OK' });
   });
   afterAll(async () => {
     await targets?.close();
