@@ -118,6 +118,8 @@ export async function carryOutEnd(
     const containerId = ended?.containerId ?? knownContainerId;
     if (ended?.state === 'RETIRED' || ended?.state === 'LOST')
       await settleWorker(deps, { ...ended, containerId });
+    // Another gateway has removed it. If this one has taken its lease, it would renew it forever.
+    else if (ended?.state === 'REMOVED') await deps.heldWorkers.drop(workerId);
   } catch (error: unknown) {
     deps.onUnsettled(workerId, error);
   }

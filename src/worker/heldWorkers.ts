@@ -91,7 +91,8 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     },
     drop,
     apply: (event) => {
-      if (event.event.type === 'WorkerRemoved' && workers.has(event.streamId as WorkerId)) {
+      if (event.event.type === 'WorkerRemoved') {
+        // Also without a held worker: this gateway may have taken the lease to end the worker.
         drop(event.streamId as WorkerId).catch((error: unknown) =>
           deps.logger.error({ err: error }, 'could not stop acting for a removed worker'),
         );

@@ -24,6 +24,7 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 
 const ENGINE_LIMIT_MS = 30_000;
@@ -105,6 +106,17 @@ async function started(): Promise<Worker> {
   return await commitOne<'worker'>(maker.store, onWorker(worker, { type: 'WorkerStarted', data }));
 }
 
+/** Some gateway records that the worker has ended, and that nothing of it is left. */
+async function removed(worker: Worker): Promise<void> {
+  const at = new Date().toISOString();
+  const lost = { at, reason: 'exited', exitCode: 137, detail: null } as const;
+  const events = [
+    { type: 'WorkerLost', data: lost },
+    { type: 'WorkerRemoved', data: { at } },
+  ] as const;
+  await commitOne<'worker'>(sweeper.store, onWorker(worker, ...events));
+}
+
 describe.each([
   ['requested', requested, { state: 'REMOVED', endReason: 'create-failed' }],
   ['started', started, { state: 'REMOVED', endReason: 'exited' }],
@@ -136,21 +148,32 @@ it('a started worker whose maker is gone is brought up even if the engine is awa
 
 it('the maker releases the lease of a worker that another gateway ended while it was made', async () => {
   const worker = await started();
-  const at = new Date().toISOString();
-  await commitOne<'worker'>(
-    sweeper.store,
-    onWorker(
-      worker,
-      { type: 'WorkerLost', data: { at, reason: 'exited', exitCode: 137, detail: null } },
-      { type: 'WorkerRemoved', data: { at } },
-    ),
-  );
+  await removed(worker);
   const config = loadConfig({ SOCKET_DIR: socketDir });
   const making = createWorkerMaking({ ...endingOf(maker), config, workerImage: 'none', newId });
   await making.fail(worker, new Error('Its container ended while it started.'));
   expect(maker.leases.isHeld(`worker-${worker.id}`)).toBe(false);
   expect(await sweeper.leases.acquireWorker(worker.id)).not.toBeNull();
   await sweeper.leases.releaseWorker(worker.id);
+  await maker.close();
+});
+
+it('a sweep keeps no lease of a worker that another gateway has removed since the sweep read it', async () => {
+  const worker = await started();
+  await removed(worker);
+  await maker.close();
+  await reconcileWorker(reconciling(), worker, null);
+  expect(sweeper.leases.isHeld(`worker-${worker.id}`)).toBe(false);
+});
+
+it('a gateway that could not end a worker keeps no lease of it when another has removed it', async () => {
+  const worker = await started();
+  await maker.leases.releaseWorker(worker.id);
+  await sweeper.leases.acquireWorker(worker.id);
+  const { heldWorkers } = endingOf(sweeper);
+  sweeper.wakeUps.onEvent((event) => heldWorkers.apply(event));
+  await removed(worker);
+  await until('the lease is released', async () => !sweeper.leases.isHeld(`worker-${worker.id}`));
   await maker.close();
 });
 
