@@ -5,6 +5,7 @@
 import { type Logger, pino } from 'pino';
 import { type Closers, closeAll } from './async/closeAll.ts';
 import type { Config } from './config/config.ts';
+import { quotaDefaults } from './config/quotas.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
@@ -31,6 +32,7 @@ import { createFileTransfers } from './service/files/fileTransfers.ts';
 import { createOpenSessions } from './service/openSessions.ts';
 import { countFollowers } from './service/output/followOutput.ts';
 import { createSharedOutput, type SharedOutput } from './service/output/sharedOutput.ts';
+import { createQuotas } from './service/quotas/quotas.ts';
 import { createService, type Service } from './service/service.ts';
 import { createSessionUses } from './service/sessions/sessionUses.ts';
 
@@ -183,6 +185,13 @@ export function composeService(
     sessions.apply(recorded);
     finishWaiters.apply(recorded);
   });
+  const quotas = createQuotas({
+    defaults: quotaDefaults(config),
+    maxCommands: config.maxCommands,
+    queries: database.queries,
+    firstUse: database.firstUse,
+    now,
+  });
   const service = createService({
     config,
     database,
@@ -191,6 +200,7 @@ export function composeService(
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
     requestHashes,
+    quotas,
     sharedOutput,
     fileTransfers: createFileTransfers(config.maxFileTransfers),
     newId,
@@ -201,7 +211,7 @@ export function composeService(
     service,
     tokenBook,
     load: async () => {
-      await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload()]);
+      await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
     },
   };
 }

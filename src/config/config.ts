@@ -7,6 +7,7 @@ import { EXECUTIONS } from './executions.ts';
 import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
 import { QUERIES } from './queries.ts';
+import { QUOTAS } from './quotas.ts';
 import { ConfigError, type Reading, readSettings, type ValuesOf } from './readSettings.ts';
 import { SESSIONS } from './sessions.ts';
 import type { Env } from './setting.ts';
@@ -24,6 +25,7 @@ export const SETTING_GROUPS = {
   Executions: EXECUTIONS,
   'Sizes and slow readers': SIZES,
   Files: FILES,
+  Quotas: QUOTAS,
   'GraphQL documents and other origins': QUERIES,
 };
 
@@ -36,6 +38,7 @@ export const SETTINGS = {
   ...EXECUTIONS,
   ...SIZES,
   ...FILES,
+  ...QUOTAS,
   ...QUERIES,
 };
 

@@ -112,13 +112,34 @@ export function integer({ fallback, min, max, unit, ...declared }: IntegerRule):
       ...declared,
       fallback: String(fallback),
       allowed: `a whole number from ${min} to ${max} (default ${fallback})`,
-      parse: (given) => {
-        const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN;
-        return value >= min && value <= max ? value : undefined;
-      },
+      parse: wholeNumber({ min, max }),
     }),
     range: { min, max },
     unit: unit ?? null,
+  };
+}
+
+interface OptionalIntegerRule extends Declared, Range {
+  readonly whenUnset: string;
+}
+
+/** The same without a default: null if it is unset. */
+export function optionalInteger({ min, max, ...declared }: OptionalIntegerRule) {
+  return {
+    ...optional<number, null>({
+      ...declared,
+      unset: null,
+      allowed: `a whole number from ${min} to ${max}`,
+      parse: wholeNumber({ min, max }),
+    }),
+    range: { min, max },
+  };
+}
+
+function wholeNumber({ min, max }: Range): (given: string) => number | undefined {
+  return (given) => {
+    const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
   };
 }
 

@@ -266,6 +266,10 @@ export const executions = pgTable(
     index('executions_session_idx').on(table.sessionId, table.finishedAt),
     index('executions_user_idx').on(table.tenant, table.userUuid, table.requestedPosition),
     index('executions_tenant_idx').on(table.tenant, table.requestedPosition),
+    // The quotas of a tenant or of a user count what is unfinished.
+    index('executions_open_idx')
+      .on(table.tenant, table.userUuid)
+      .where(sql`${table.finishedAt} is null`),
   ],
 );
 

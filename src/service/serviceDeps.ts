@@ -8,6 +8,7 @@ import type { RequestHashes } from './execute/requestHash.ts';
 import type { FileTransfers } from './files/fileTransfers.ts';
 import type { OpenSessions } from './openSessions.ts';
 import type { SharedOutput } from './output/sharedOutput.ts';
+import type { Quotas } from './quotas/quotas.ts';
 import type { SessionUses } from './sessions/sessionUses.ts';
 
 /** The dependencies of operations. Each operation names those that it needs. */
@@ -19,6 +20,7 @@ export interface ServiceDeps {
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
   readonly requestHashes: RequestHashes;
+  readonly quotas: Quotas;
   readonly sharedOutput: SharedOutput;
   readonly fileTransfers: FileTransfers;
   /** The calls with input for each execution, by its id. */

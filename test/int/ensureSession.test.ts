@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
+import { quotaDefaults } from '../../src/config/quotas.ts';
 import { composePool } from '../../src/gateway.ts';
 import { newId } from '../../src/process/newId.ts';
 import { actorOf } from '../../src/service/access/actorDeps.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { createQuotas } from '../../src/service/quotas/quotas.ts';
 import { ensureSession } from '../../src/service/sessions/opening/ensureSession.ts';
 import { createSessionUses } from '../../src/service/sessions/sessionUses.ts';
 import { useDatabase } from '../support/database.ts';
@@ -47,7 +49,14 @@ async function startGateway() {
   const now = () => new Date();
   const sessionUses = createSessionUses({ ...config, queries: database.queries, now });
   await pool.start(false);
-  return { database, pool, sessions, sessionUses, newId, now };
+  const quotas = createQuotas({
+    defaults: quotaDefaults(config),
+    maxCommands: config.maxCommands,
+    queries: database.queries,
+    firstUse: database.firstUse,
+    now,
+  });
+  return { database, pool, sessions, sessionUses, quotas, newId, now };
 }
 
 const usesOf = (id: string) =>

@@ -1,8 +1,8 @@
 /**
  * The first use of what gateways of a former release would do wrongly. They would run a command as Python, and code of
  * a context in the default kernel, because they do not look at fields that they do not know. They would turn away the
- * holder of a token. So the first request with such a field, and the first token, make them stop: from then on, the
- * database is too new for them. A rolling update in which nobody uses these stops no gateway.
+ * holder of a token, and exceed a quota. So the first request with such a field, the first token and the first quota make
+ * them stop: from then on, the database is too new for them. A rolling update in which nobody uses these stops no gateway.
  *
  * A gateway of the former release that was paused all the while has lost its leases. When it goes on, it notices within
  * 2 s that it must stop. Only if a worker has no gateway at that very time can it still take one.
@@ -17,6 +17,8 @@ export const FIRST_USES = {
   options: 17,
   /** Tokens beside AUTH_TOKEN. */
   tokens: 18,
+  /** Quotas: a gateway that counts nothing would exceed them. */
+  quotas: 21,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

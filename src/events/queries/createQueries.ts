@@ -9,6 +9,7 @@ import { createInputQueries } from './inputQueries.ts';
 import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
+import { createQuotaQueries } from './quotaQueries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
 import { createTokenQueries } from './tokenQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
@@ -39,6 +40,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createHistoryQueries(client),
     ...createListQueries(client),
     ...createManyQueries(client, freshOutputs),
+    ...createQuotaQueries(client),
     ...createTokenQueries(client),
     ...createUpkeepQueries(client, newId),
   };

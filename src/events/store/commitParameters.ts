@@ -4,18 +4,20 @@ import { guardColumns, idleSessions, unfinishedLimits, workerLimits } from './en
 import { jsonArray } from './jsonArray.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 import { projectionRows } from './projectionRows.ts';
+import type { QuotaCount, QuotaCounts } from './quotaCounts.ts';
+import { quotaRows } from './quotaRows.ts';
 
 /**
- * The call of `cellhouse_commit_2` (`migrations/sql`), with parameters in its order. JSON is made here, not by
+ * The call of `cellhouse_commit_3` (`migrations/sql`), with parameters in its order. JSON is made here, not by
  * postgres.js. A list of JSON values is sent as one text, with a line for each value: JSON has no raw line breaks. An
  * array parameter would be slower, because each quote and backslash in megabytes would be escaped here and read
  * character by character by PostgreSQL.
  */
 export const COMMIT_SQL = `
-  SELECT cellhouse_commit_2($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
+  SELECT cellhouse_commit_3($1, $2, $3::text::json, $4, $5, $6::text::json, $7::text::json, $8::text::json,
     $9, string_to_array($10, E'\\n'), $11, string_to_array($12, E'\\n'), $13, string_to_array($14, E'\\n'),
     $15, $16, $17, string_to_array($18, E'\\n'), $19, $20, $21::text::json, $22::text::json,
-    $23::text::json) AS committed`;
+    $23::text::json, $24, $25) AS committed`;
 
 export interface CommitResult {
   /** Position of the group's first event; null if it had no events. */
@@ -24,6 +26,8 @@ export interface CommitResult {
   readonly committedAt: string;
   /** The sessions whose outputs grew; null if the group had no outputs. */
   readonly outputSessionIds: readonly string[] | null;
+  /** What was counted for quotas; null or left out if nothing was. */
+  readonly quotas?: readonly QuotaCount[] | null;
 }
 
 type Column = string | number;
@@ -31,11 +35,13 @@ type Column = string | number;
 /** Index of the bodies in {@link outputColumns}. */
 const BODY = 3;
 
-/** Parameters of {@link COMMIT_SQL} for a group. For the same group they are always the same, except `isRepeated`. */
+/** Parameters of {@link COMMIT_SQL} for a group. For the same group they are always the same, except `isRepeated` and
+ * what the quotas need not count. */
 export function commitParameters(
   group: readonly PreparedCommit[],
   gatewayId: string,
   isRepeated: boolean,
+  quotaCounts: QuotaCounts,
 ) {
   return [
     gatewayId,
@@ -50,6 +56,7 @@ export function commitParameters(
     jsonArray(keyRows(group)),
     jsonArray(eventRows(group, gatewayId)),
     jsonArray([...variableRows(group), ...inputRows(group)]),
+    ...quotaRows(group, quotaCounts),
   ];
 }
 

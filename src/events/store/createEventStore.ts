@@ -9,6 +9,7 @@ import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
 import type { Committed, EventStore, OnCommitted } from './eventStore.ts';
 import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
+import { createQuotaCounts } from './quotaCounts.ts';
 import { readLastPosition } from './readEvents.ts';
 import { sendGroup } from './sendGroup.ts';
 
@@ -32,12 +33,15 @@ export interface ClosableEventStore extends EventStore {
 export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const { reads, gatewayId, newId } = deps;
   const closing = new AbortController();
+  const quotaCounts = createQuotaCounts();
   const queue = createCommitQueue(commitGroup, isRefusal);
 
   async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
     const { commits: client, logger, freshOutputs } = deps;
-    const result = await sendGroup(group, { client, gatewayId, logger, closing: closing.signal });
+    const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };
+    const result = await sendGroup(group, sending);
     const committed = toCommitted(group, result, gatewayId);
+    if (result.quotas) quotaCounts.learn(result.quotas, lastPositionOf(group, result));
     for (const prepared of group) freshOutputs.stored(prepared);
     deps.onCommitted(
       committed.flatMap(({ events }) => events),
@@ -66,6 +70,10 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
       await queue.drained();
     },
   };
+}
+
+function lastPositionOf(group: readonly PreparedCommit[], { firstPosition }: CommitResult): number {
+  return group.reduce((position, { events }) => position + events.length, (firstPosition ?? 1) - 1);
 }
 
 /** Positions count up from the first one, in the order in which the group was sent. */

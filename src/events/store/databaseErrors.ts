@@ -1,6 +1,7 @@
 import postgres from 'postgres';
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import type { WorkerId } from '../../domain/ids.ts';
+import { type ExceededQuota, QuotaError } from '../../domain/quota.ts';
 import { NO_ANSWER } from '../connection/client.ts';
 import { PROJECTIONS } from '../projections/projections.ts';
 import { ConcurrencyError, FencedError, LimitError, SessionInUseError } from './eventStore.ts';
@@ -52,7 +53,7 @@ export function isAway(error: unknown): boolean {
 }
 
 /**
- * The error of the {@link EventStore} contract for a failure of `cellhouse_commit_2`. Unexpected errors are returned
+ * The error of the {@link EventStore} contract for a failure of `cellhouse_commit_3`. Unexpected errors are returned
  * unchanged.
  */
 export function commitError(error: unknown): unknown {
@@ -71,6 +72,8 @@ export function commitError(error: unknown): unknown {
       return new LimitError('maxUnfinished', Number(error.detail), { cause: error });
     case 'CH005':
       return new LimitError('maxWorkers', Number(error.detail), { cause: error });
+    case 'CH008':
+      return new QuotaError(JSON.parse(error.detail ?? '') as ExceededQuota, { cause: error });
     case '23505': {
       const on = CONSTRAINTS[error.constraint_name ?? ''];
       return on ? new ConcurrencyError(on, { cause: error }) : error;

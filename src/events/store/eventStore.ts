@@ -10,6 +10,7 @@ import type { Actor, DomainEvent, RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { EventId, ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { OutputItem } from '../../domain/output.ts';
+import type { QuotaLimits } from '../../domain/quota.ts';
 
 /** New events for one stream, decided on `state`. Null means that the stream must not exist yet. */
 export type StreamAppend = { [K in StreamKind]: AppendTo<K> }[StreamKind];
@@ -70,6 +71,14 @@ export interface SecretInput {
   readonly bytes: Buffer;
 }
 
+/** The quotas of whoever opens a session or requests an execution. */
+export interface CommitQuotas {
+  /** Of the tenant, of the user, or of both. */
+  readonly of: readonly QuotaLimits[];
+  /** How many commands of a session run at the same time. The others are queued. */
+  readonly maxCommands: number;
+}
+
 export interface Commit {
   readonly streams: readonly StreamAppend[];
   /** Sessions that must still be open at exactly this version, although nothing is appended to them. */
@@ -99,6 +108,8 @@ export interface Commit {
    * later ({@link SessionInUseError}).
    */
   readonly idleSince?: Date;
+  /** Quotas that must hold with what this commit adds ({@link QuotaError}). */
+  readonly quotas?: CommitQuotas;
   /** The event that caused these events. `first-event`: the first event of this commit caused all its others. */
   readonly causationId?: EventId | 'first-event';
   /** Who caused all its events. Absent: a gateway by itself. */
@@ -183,8 +194,8 @@ export interface EventStore {
    * Writes a commit. Commits that wait at the same time share one transaction, but each succeeds or fails on its own.
    * Resolves once the commit is durable (`synchronous_commit`). After a lost connection it is sent again, and its event
    * ids show whether it was written already.
-   * @throws ConcurrencyError, SessionInUseError, FencedError or LimitError; DatabaseAwayError if the database stays
-   * away
+   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError or QuotaError; DatabaseAwayError if the
+   * database stays away
    */
   commit(commit: Commit): Promise<Committed>;
   /** Position of the newest event; 0 if there is none. */

@@ -5,6 +5,7 @@ import { COMMIT_SQL, type CommitResult, commitParameters } from './commitParamet
 import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
+import type { QuotaCounts } from './quotaCounts.ts';
 
 /** How long a commit waits for a database that is away. A group fails when its oldest commit has waited this long. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
@@ -14,6 +15,7 @@ const CLOSING_RETRY_LIMIT_MS = 2_000;
 export interface SendGroupDeps {
   readonly client: Client;
   readonly gatewayId: string;
+  readonly quotaCounts: QuotaCounts;
   readonly logger: Logger;
   /** Aborted when the store is closing. */
   readonly closing: AbortSignal;
@@ -28,14 +30,14 @@ export interface SendGroupDeps {
  */
 export async function sendGroup(
   group: readonly PreparedCommit[],
-  { client, gatewayId, logger, closing }: SendGroupDeps,
+  { client, gatewayId, quotaCounts, logger, closing }: SendGroupDeps,
 ): Promise<CommitResult> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await send(client, commitParameters(group, gatewayId, isRepeated));
+      return await send(client, commitParameters(group, gatewayId, isRepeated, quotaCounts));
     } catch (error: unknown) {
       if (isTransient(error)) {
         isRepeated ||= !isRefusal(error);
@@ -67,7 +69,7 @@ async function send(
   );
   const [row] = await client.answered(query);
   letGo(query, parameters);
-  if (!row) throw new Error('cellhouse_commit_2 gave no row.');
+  if (!row) throw new Error('cellhouse_commit_3 gave no row.');
   return row.committed;
 }
 

@@ -28,6 +28,7 @@ export async function sessionForContexts(
       await requireOfClaimed(deps, opening.worker, ['contexts']);
       return await commitOpening(deps, opening);
     },
+    adds: ['OPEN_SESSIONS'],
     waitForWorkerMs,
     options: null,
   });

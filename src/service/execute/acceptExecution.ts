@@ -35,7 +35,7 @@ export interface AcceptDeps extends InSessionDeps {
 /**
  * Resolves with the execution as recorded, or with the one that already holds the idempotency key.
  * @throws NOT_FOUND for a context that is not open; BAD_USER_INPUT for what the worker of the session is
- * too old for; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, IDEMPOTENCY_CONFLICT
+ * too old for; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED, QUEUE_FULL, QUOTA_EXCEEDED, IDEMPOTENCY_CONFLICT
  */
 export async function acceptExecution(
   deps: AcceptDeps,
@@ -55,6 +55,7 @@ export async function acceptExecution(
       {
         open: (session) => requestIn(deps, session, request, context?.id ?? null),
         fresh: (opening) => openAndRequest(deps, tenant, opening, request),
+        adds: ['OPEN_SESSIONS', 'RUNNING_EXECUTIONS', 'EXECUTIONS_PER_MINUTE'],
         waitForWorkerMs: request.waitForWorkerMs,
         options: null,
       },
@@ -106,6 +107,7 @@ async function requestIn(
       maxUnfinished,
       // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
       isFirstExecution: stateLost,
+      ...deps.quotas.of(session.tenant, session.userUuid),
       ...variablesOf(request, append.id),
       ...idempotency(deps, session.tenant, request, append.id),
     });
@@ -138,6 +140,7 @@ async function openAndRequest(
   deps.onAccepting(append.id);
   const { states } = await deps.database.store.commit({
     streams: [...streams, append],
+    ...deps.quotas.of(tenant, request.userUuid),
     ...variablesOf(request, append.id),
     ...idempotency(deps, tenant, request, append.id),
   });

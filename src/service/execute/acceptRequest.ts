@@ -9,7 +9,7 @@ import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
 
 export type AcceptRequestDeps = Pick<
   ServiceDeps,
-  'config' | 'database' | 'pool' | 'sessions' | 'requestHashes' | 'newId' | 'now'
+  'config' | 'database' | 'pool' | 'sessions' | 'requestHashes' | 'quotas' | 'newId' | 'now'
 >;
 
 /**

@@ -22,7 +22,8 @@ export interface OpenSessionRequest extends OptionsRequest {
 /**
  * Opens the user's session with options, or gives the open one if its options are the same. Resolves when the session
  * has its worker. No code is run, so the call may be repeated.
- * @throws BAD_USER_INPUT, SESSION_OPTIONS_DIFFER, POOL_INITIALIZING, POOL_EXHAUSTED, WORKER_START_FAILED
+ * @throws BAD_USER_INPUT, SESSION_OPTIONS_DIFFER, POOL_INITIALIZING, QUOTA_EXCEEDED, POOL_EXHAUSTED,
+ * WORKER_START_FAILED
  */
 export async function openSession(
   deps: InSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>,
@@ -49,6 +50,7 @@ async function openOrFind(
     return await inSession(deps, owner, {
       open: (session) => find(deps, session, asked),
       fresh: (opening) => openWith(deps, opening, asked),
+      adds: ['OPEN_SESSIONS'],
       waitForWorkerMs,
       options: asked.options,
     });

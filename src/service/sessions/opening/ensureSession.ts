@@ -11,7 +11,7 @@ export type EnsureSessionDeps = InSessionDeps & { readonly sessionUses: SessionU
  * The user's open session, or a new one, for an operation that is not an execution. It counts as a use of the session,
  * so the session does not end as idle right after.
  * @param waitForWorkerMs how long to wait for a worker
- * @throws SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED
+ * @throws SESSION_ENDED, QUOTA_EXCEEDED, POOL_EXHAUSTED, WORKER_START_FAILED
  */
 export async function ensureSession(
   deps: EnsureSessionDeps,
@@ -27,6 +27,7 @@ export async function ensureSession(
         return session;
       },
       fresh: (opening) => commitOpening(deps, opening),
+      adds: ['OPEN_SESSIONS'],
       waitForWorkerMs,
       options: null,
     });
@@ -36,14 +37,18 @@ export async function ensureSession(
 /**
  * Commits an opening alone.
  * @param variables the session's environment variables
- * @throws ConcurrencyError if another writer was first
+ * @throws ConcurrencyError if another writer was first; QUOTA_EXCEEDED
  */
 export async function commitOpening(
-  { database }: Pick<InSessionDeps, 'database'>,
-  { streams, sessionId }: Opening,
+  { database, quotas }: Pick<InSessionDeps, 'database' | 'quotas'>,
+  { owner, streams, sessionId }: Opening,
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Session> {
   const sessionVariables = { sessionId, values: variables };
-  const { states } = await database.store.commit({ streams, sessionVariables });
+  const { states } = await database.store.commit({
+    streams,
+    sessionVariables,
+    ...quotas.of(owner.tenant, owner.userUuid),
+  });
   return states[1] as Session;
 }

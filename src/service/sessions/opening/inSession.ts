@@ -1,10 +1,14 @@
 import { within } from '../../../async/within.ts';
+import type { QuotaKind } from '../../../domain/quota.ts';
 import type { Session } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
 
-export type InSessionDeps = Pick<ServiceDeps, 'database' | 'pool' | 'sessions' | 'newId' | 'now'>;
+export type InSessionDeps = Pick<
+  ServiceDeps,
+  'database' | 'pool' | 'sessions' | 'quotas' | 'newId' | 'now'
+>;
 
 /**
  * Limit of the read before the claim. A database that takes longer is away, and then the caller's own limit must hold,
@@ -18,6 +22,8 @@ export interface InSession<T> {
   readonly open: (session: Session) => Promise<T>;
   /** Commits the streams of the opening, and acts in the new session. Called again if somebody else took the worker. */
   readonly fresh: (opening: Opening) => Promise<T>;
+  /** What `fresh` adds of the kinds that quotas limit. */
+  readonly adds: readonly QuotaKind[];
   /** How long to wait for a worker, in milliseconds. */
   readonly waitForWorkerMs: number;
   /** The options that a new session gets. Null: none, and none is opened in place of one that had options. */
@@ -27,22 +33,38 @@ export interface InSession<T> {
 /**
  * One attempt to act in the user's open session, or in a new one for which a worker is claimed. A caller repeats it
  * with `decideAgain`, and refreshes `sessions` before each repetition.
- * @throws ConcurrencyError if another writer was first; SESSION_ENDED, POOL_EXHAUSTED, WORKER_START_FAILED; what `open`
- * and `fresh` throw
+ * @throws ConcurrencyError if another writer was first; SESSION_ENDED, QUOTA_EXCEEDED, POOL_EXHAUSTED,
+ * WORKER_START_FAILED; what `open` and `fresh` throw
  */
 export async function inSession<T>(
   deps: InSessionDeps,
   owner: SessionOwner,
-  { open, fresh, waitForWorkerMs, options }: InSession<T>,
+  { open, fresh, adds, waitForWorkerMs, options }: InSession<T>,
 ): Promise<T> {
   const { tenant, userUuid } = owner;
   const session = deps.sessions.get(tenant, userUuid);
   if (session) return await open(session);
   // Read before the claim, too: a call that will be refused must not wait for a worker.
-  await within(EARLY_READ_MS, lastSessionOf(deps, owner, options), () => null);
+  const checked = requireMayOpen(deps, owner, { adds, options });
+  await within(EARLY_READ_MS, checked, () => undefined);
   return await deps.pool.claim(
     owner,
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
   );
+}
+
+async function requireMayOpen(
+  deps: InSessionDeps,
+  owner: SessionOwner,
+  { adds, options }: Pick<InSession<unknown>, 'adds' | 'options'>,
+): Promise<void> {
+  await lastSessionOf(deps, owner, options);
+  try {
+    await deps.quotas.requireRoom(owner, adds);
+  } catch (error: unknown) {
+    // Perhaps it is the user's own session, opened meanwhile, for which there is no more room.
+    await lastSessionOf(deps, owner, options);
+    throw error;
+  }
 }

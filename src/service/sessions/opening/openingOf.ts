@@ -20,6 +20,7 @@ export interface OpeningDeps {
 
 /** A session that a commit opens. */
 export interface Opening {
+  readonly owner: SessionOwner;
   readonly sessionId: SessionId;
   readonly worker: Worker;
   /** Whether the variables of an earlier session are lost to the user. */
@@ -51,6 +52,7 @@ export async function openingOf(
   );
   const assigned = decideWorker({ type: 'AssignWorker', at, sessionId }, worker);
   return {
+    owner,
     sessionId,
     worker,
     followsLoss: opened.some(({ type, data }) => type === 'SessionOpened' && data.followsLoss),

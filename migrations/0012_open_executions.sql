@@ -1,0 +1,1 @@
+CREATE INDEX "executions_open_idx" ON "executions" USING btree ("tenant","user_uuid") WHERE "executions"."finished_at" is null;

@@ -1,0 +1,48 @@
+import type { QuotaKind } from '../../domain/quota.ts';
+import type { Client } from '../connection/client.ts';
+
+/** How much is used of each quota. */
+export type QuotaUse = Readonly<Record<QuotaKind, number>>;
+
+/** Whose use is counted. */
+export interface QuotaOwner {
+  readonly tenant: string;
+  /** Null: all users of the tenant together. */
+  readonly userUuid: string | null;
+}
+
+export function createQuotaQueries({ sql, answered }: Client) {
+  return {
+    /**
+     * What the tenant or its user uses now, counted as `cellhouse_require_quotas` counts it.
+     * @param maxCommands how many commands of a session run at the same time
+     */
+    quotaUse: async ({ tenant, userUuid }: QuotaOwner, maxCommands: number): Promise<QuotaUse> => {
+      const [row] = await answered(sql<
+        { sessions: number; running: number; queued: number; minute: number }[]
+      >`
+        WITH unfinished AS (
+          SELECT count(*) AS count, CASE x.language WHEN 'BASH' THEN ${maxCommands}::int ELSE 1 END AS lanes
+          FROM executions x
+          WHERE x.tenant = ${tenant} AND x.finished_at IS NULL
+            AND (${userUuid}::text IS NULL OR x.user_uuid = ${userUuid})
+          GROUP BY x.session_id, x.language, x.context_id
+        )
+        SELECT
+          (SELECT count(*) FROM sessions s WHERE s.tenant = ${tenant} AND s.closed_at IS NULL
+            AND (${userUuid}::text IS NULL OR s.user_uuid = ${userUuid}))::int AS sessions,
+          (SELECT coalesce(sum(least(u.count, u.lanes)), 0) FROM unfinished u)::int AS running,
+          (SELECT coalesce(sum(greatest(u.count - u.lanes, 0)), 0) FROM unfinished u)::int AS queued,
+          (SELECT count(*) FROM executions x WHERE x.tenant = ${tenant}
+            AND (${userUuid}::text IS NULL OR x.user_uuid = ${userUuid})
+            AND x.requested_position >= (SELECT cellhouse_position_at(
+              date_trunc('minute', clock_timestamp()), coalesce(max(e.position), 0)) FROM events e))::int AS minute`);
+      return {
+        OPEN_SESSIONS: row?.sessions ?? 0,
+        RUNNING_EXECUTIONS: row?.running ?? 0,
+        QUEUED_EXECUTIONS: row?.queued ?? 0,
+        EXECUTIONS_PER_MINUTE: row?.minute ?? 0,
+      };
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import type { QuotaKind } from '../../domain/quota.ts';
+
+/** Counts of so many owners are kept. Without its count, an owner is counted anew. */
+const MAX_KEPT = 10_000;
+
+/** Of whom and what. */
+export interface QuotaOf {
+  readonly kind: QuotaKind;
+  readonly tenant: string;
+  /** Null: all users of the tenant together. */
+  readonly userUuid: string | null;
+}
+
+/** What `cellhouse_commit_3` has counted. */
+export interface QuotaCount extends QuotaOf {
+  readonly count: number;
+}
+
+/**
+ * What was counted last, and when. An event raises a count by one at most. So until as many events have followed as are
+ * left to the limit, whoever recorded them, it cannot have been reached, and nothing need be counted.
+ */
+export interface QuotaCounts {
+  /** The last position at which the limit holds whatever has happened. 0: that is not known. */
+  until(of: QuotaOf, limit: number): number;
+  /** @param position of the last event that was counted */
+  learn(counts: readonly QuotaCount[], position: number): void;
+}
+
+export function createQuotaCounts(): QuotaCounts {
+  const kept = new Map<string, { readonly count: number; readonly position: number }>();
+  return {
+    until: (of, limit) => {
+      const known = kept.get(keyOf(of));
+      return known ? known.position + limit - known.count : 0;
+    },
+    learn: (counts, position) => {
+      for (const { count, ...of } of counts) {
+        const key = keyOf(of);
+        // The oldest are the first.
+        kept.delete(key);
+        kept.set(key, { count, position });
+      }
+      for (const key of kept.keys()) {
+        if (kept.size <= MAX_KEPT) break;
+        kept.delete(key);
+      }
+    },
+  };
+}
+
+/** No part contains the separator U+0000. */
+function keyOf({ kind, tenant, userUuid }: QuotaOf): string {
+  return `${kind}\u0000${tenant}\u0000${userUuid ?? ''}`;
+}

@@ -1,0 +1,151 @@
+/** Calls that a quota refuses, at two gateways on one database. The workers are programmed. */
+import { afterEach, expect, it } from 'vitest';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { until } from '../../testkit/until.ts';
+import { inOneMinute } from '../support/inOneMinute.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+import type { ServingGateway } from '../support/servingGateway.ts';
+
+const { db, workers, start } = await useServiceGateways();
+let tenants = 0;
+const newPrincipal = () => ({ ...AUTH_TOKEN_HOLDER, tenant: `tenant-${++tenants}` });
+
+/** Two gateways with these quotas. */
+async function pairWith(settings: Readonly<Record<string, string>>) {
+  const pair: [ServingGateway, ServingGateway] = [
+    await start({ settings }),
+    await start({ settings }),
+  ];
+  return pair;
+}
+
+afterEach(() => workers.letGo());
+
+/** The details of the refusals, and how many calls were not refused. */
+function outcomeOf(settled: readonly PromiseSettledResult<unknown>[]) {
+  const refused = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  for (const reason of refused) expect(reason).toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  return {
+    accepted: settled.length - refused.length,
+    refused: refused.map(({ details }) => details),
+  };
+}
+
+async function events(): Promise<number> {
+  const [row] = await db.sql<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM events WHERE type IN ('SessionOpened', 'ExecutionRequested')`;
+  return row?.count ?? 0;
+}
+
+// The first test: later ones leave workers for others.
+it('a refused call neither waits for a worker nor takes one', async () => {
+  const settings = {
+    QUOTA_USER_RUNNING_EXECUTIONS: '0',
+    MIN_IDLE_WORKERS: '0',
+    MAX_TOTAL_WORKERS: '1',
+  };
+  const one = await start({ settings });
+  const principal = newPrincipal();
+  await one.service.openSession(principal, { userUuid: 'with-the-worker' });
+  const refused = one.service.execute(principal, { userUuid: 'other', code: '1' });
+  expect(outcomeOf(await Promise.allSettled([refused])).accepted).toBe(0);
+  expect((await one.service.poolStatus(principal)).waitingRequests).toBe(0);
+  await one.service.release(principal, 'with-the-worker');
+});
+
+it('a tenant opens as many sessions as its quota allows, at both gateways together', async () => {
+  const [one, other] = await pairWith({ QUOTA_TENANT_OPEN_SESSIONS: '2' });
+  const principal = newPrincipal();
+  const before = await events();
+  const calls = Array.from({ length: 8 }, (_, index) =>
+    [one, other][index % 2]?.service.openSession(principal, { userUuid: `user-${index}` }),
+  );
+  const { accepted, refused } = outcomeOf(await Promise.allSettled(calls));
+  expect(accepted).toBe(2);
+  for (const details of refused) {
+    expect(details).toMatchObject({
+      quota: 'OPEN_SESSIONS',
+      scope: 'TENANT',
+      limit: 2,
+      used: 2,
+      retryAfterMs: 1_000,
+      until: null,
+    });
+  }
+  expect(await events()).toBe(before + 2);
+  await other.service.openSession(newPrincipal(), { userUuid: 'user-0' });
+
+  // Every way to open a session is limited.
+  const user = { userUuid: 'late' };
+  const late = [
+    one.service.execute(principal, { ...user, code: '1' }),
+    one.service.writeFile(principal, { ...user, path: 'a', text: 'b' }),
+    one.service.createContext(principal, user),
+  ];
+  expect(outcomeOf(await Promise.allSettled(late)).accepted).toBe(0);
+
+  // What one gateway releases, another may open at once.
+  const [open] = await db.sql<{ userUuid: string }[]>`
+    SELECT user_uuid FROM sessions WHERE tenant = ${principal.tenant} AND closed_at IS NULL`;
+  await one.service.release(principal, open?.userUuid ?? '');
+  await other.service.openSession(principal, user);
+  // The open session itself needs no more room.
+  expect(await one.service.execute(principal, { ...user, code: '1' })).toMatchObject({
+    status: 'OK',
+  });
+});
+
+it('running and queued executions are limited apart from each other', async () => {
+  const [one, other] = await pairWith({
+    QUOTA_TENANT_RUNNING_EXECUTIONS: '2',
+    QUOTA_USER_QUEUED_EXECUTIONS: '3',
+  });
+  const principal = newPrincipal();
+  workers.hold();
+  const submit = (userUuid: string, gateway = one) =>
+    gateway.service.submit(principal, { userUuid, code: HOLD });
+  await submit('a');
+  await submit('b', other);
+  const third = outcomeOf(await Promise.allSettled([submit('c')]));
+  expect(third.refused).toMatchObject([
+    { quota: 'RUNNING_EXECUTIONS', scope: 'TENANT', limit: 2, used: 2 },
+  ]);
+  const queued = Array.from({ length: 8 }, (_, index) => submit('a', index % 2 ? one : other));
+  const more = outcomeOf(await Promise.allSettled(queued));
+  expect(more.accepted).toBe(3);
+  expect(more.refused).toMatchObject(
+    Array.from({ length: 5 }, () => ({
+      quota: 'QUEUED_EXECUTIONS',
+      scope: 'USER',
+      limit: 3,
+      used: 3,
+    })),
+  );
+  workers.letGo();
+  await until('all executions to end', async () => {
+    const rows = await db.sql`
+      SELECT id FROM executions WHERE tenant = ${principal.tenant} AND finished_at IS NULL`;
+    return rows.length === 0;
+  });
+  await submit('c');
+});
+
+it('executions of a minute are limited, and a repeated key is no new one', async () => {
+  const [one, other] = await pairWith({ QUOTA_USER_EXECUTIONS_PER_MINUTE: '2' });
+  const principal = newPrincipal();
+  await inOneMinute();
+  const run = (gateway: ServingGateway, key: string) =>
+    gateway.service.execute(principal, { userUuid: 'a', code: '1', idempotencyKey: key });
+  const first = await run(one, 'first');
+  await run(other, 'second');
+  const { refused } = outcomeOf(await Promise.allSettled([run(one, 'third'), run(other, 'third')]));
+  expect(refused).toHaveLength(2);
+  expect(refused[0]).toMatchObject({
+    quota: 'EXECUTIONS_PER_MINUTE',
+    scope: 'USER',
+    limit: 2,
+    used: 2,
+  });
+  expect(await run(other, 'first')).toEqual(first);
+});
