@@ -25,6 +25,7 @@ import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
+import { watchTokens } from './service/access/watchTokens.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
 import { onOwnEnds } from './service/execute/onOwnEnds.ts';
 import { createRequestHashes } from './service/execute/requestHash.ts';
@@ -68,7 +69,8 @@ export async function startGateway(
     const installation = await openInstallation(config, logger, closers, { mayBeAway: true });
     const { database, pool, engine } = installation;
     if (engine !== null) requireRuntime(engine, config);
-    const serviceParts = composeService(config, installation);
+    const serviceParts = composeService(config, { ...installation, logger });
+    closers.push(async () => serviceParts.close());
     const server = composeServer({
       config,
       ...installation,
@@ -161,8 +163,10 @@ export function composePool(deps: {
 export interface ServiceParts {
   readonly service: Service;
   readonly tokenBook: TokenBook;
-  /** Reads what the service keeps in memory. Must be awaited before the pool starts. */
+  /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
+  /** Idempotent. */
+  close(): void;
 }
 
 /** Creates the service that uses the pool. */
@@ -172,12 +176,14 @@ export function composeService(
     database,
     pool,
     sharedOutput,
-  }: Omit<PoolParts, 'messageCounts'> & { readonly database: Database },
+    logger,
+  }: Omit<PoolParts, 'messageCounts'> & { readonly database: Database; readonly logger: Logger },
 ): ServiceParts {
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
   const now = () => new Date();
-  const tokenBook = createTokenBook({ queries: database.queries, now });
+  const tokenBook = createTokenBook({ ...database, now, clock: () => performance.now() });
+  let stopWatching = () => {};
   const requestHashes = createRequestHashes(database.queries);
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
@@ -212,7 +218,9 @@ export function composeService(
     tokenBook,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
+      stopWatching = watchTokens(tokenBook, logger);
     },
+    close: () => stopWatching(),
   };
 }
 

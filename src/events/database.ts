@@ -4,6 +4,7 @@ import type { GatewayId, NewId } from '../domain/ids.ts';
 import type { Leases } from './leases/leases.ts';
 import type { FirstUse } from './migrations/firstUse.ts';
 import type { Queries } from './queries/createQueries.ts';
+import type { TokenQueries } from './queries/tokenQueries.ts';
 import type { EventStore } from './store/eventStore.ts';
 import type { WaitingRequests } from './wakeUps/waitingRequests.ts';
 import type { WakeUps } from './wakeUps/wakeUps.ts';
@@ -14,6 +15,8 @@ export interface DatabaseDeps {
   readonly newId: NewId;
 }
 
+export type TokenReads = Pick<TokenQueries, 'tokensMark' | 'validTokens'>;
+
 export interface Database {
   /** The gateway that commits here. The metadata of its events contains this id. */
   readonly gatewayId: GatewayId;
@@ -23,6 +26,8 @@ export interface Database {
   readonly wakeUps: WakeUps;
   readonly waiting: WaitingRequests;
   readonly firstUse: FirstUse;
+  /** Reads that wait neither behind others nor longer than 2 s. */
+  readonly tokenReads: TokenReads;
   /**
    * Resolves with a message for the operator when a later release has changed the database so that this release is too
    * old for it.

@@ -14,6 +14,7 @@ import { type Release, readRelease } from './migrations/release.ts';
 import { watchCompatibility } from './migrations/watchCompatibility.ts';
 import { createFreshOutputs } from './outputs/freshOutputs.ts';
 import { createQueries } from './queries/createQueries.ts';
+import { createTokenQueries } from './queries/tokenQueries.ts';
 import { createEventStore } from './store/createEventStore.ts';
 import { readKnownAfter, readLastPosition } from './store/readEvents.ts';
 import { createWakeUps, type FedWakeUps } from './wakeUps/createWakeUps.ts';
@@ -119,6 +120,7 @@ function assemble(
     wakeUps,
     waiting,
     firstUse: allPatient(createFirstUse(reads, closing.signal), patience),
+    tokenReads: createTokenQueries(clients.leases),
     outdated: compatibility.outdated,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {

@@ -12,7 +12,7 @@ export interface ServerDeps
   readonly service: Service;
   /** AUTH_TOKEN. */
   readonly token: string;
-  readonly tokenBook: Pick<TokenBook, 'holderOf' | 'read'>;
+  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
   readonly readiness: () => Promise<Readiness>;
   /** How many subscriptions follow output here. */
   readonly outputFollowers: () => number;

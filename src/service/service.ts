@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
+import { ended } from './access/ending.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
 import { revokeToken } from './access/revokeToken.ts';
@@ -150,6 +151,7 @@ function bind(
 ): Bound<Operation> {
   const permission: Permission = PERMISSIONS[name];
   return (principal, ...args) => {
+    if (principal.ending.isOver) throw ended();
     const instead = insteadOf(name, permission, principal, args);
     if (instead !== null) return Promise.resolve(instead.answer);
     return operation(depsOf(principal), principal, ...args);

@@ -3,9 +3,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { OutputItem } from '../../src/domain/output.ts';
 import type { Database } from '../../src/events/database.ts';
+import { NEVER } from '../../src/service/access/ending.ts';
 import { createOpenSessions } from '../../src/service/openSessions.ts';
 import { followOutput, followSessionOutput } from '../../src/service/output/followOutput.ts';
 import { createSharedOutput } from '../../src/service/output/sharedOutput.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
 import {
   commitOne,
   executionFinished,
@@ -104,7 +106,7 @@ describe.each([
     const deps = { database, sharedOutput: createSharedOutput() };
     const before = proxy.reads;
     const following = Array.from({ length: FOLLOWERS }, (_, index) =>
-      seqsOf(followOutput(deps, execution.id, index % 2)),
+      seqsOf(followOutput(deps, execution.id, index % 2, NEVER)),
     );
     const last = await print(execution);
     const all = Array.from({ length: last }, (_, index) => index + 1);
@@ -123,7 +125,7 @@ describe.each([
     const after = `${execution.id}:0`;
     const followers = await Promise.all(
       Array.from({ length: FOLLOWERS }, () =>
-        followSessionOutput(deps, 'default', userUuid, after),
+        followSessionOutput(deps, AUTH_TOKEN_HOLDER, userUuid, after),
       ),
     );
     const before = proxy.reads;
@@ -148,7 +150,7 @@ describe.each([
     const deps = { database, sessions, sharedOutput: createSharedOutput() };
     const followers = await Promise.all(
       Array.from({ length: FOLLOWERS }, () =>
-        followSessionOutput(deps, 'default', userUuid, `${runs[0]?.id}:0`),
+        followSessionOutput(deps, AUTH_TOKEN_HOLDER, userUuid, `${runs[0]?.id}:0`),
       ),
     );
     const before = proxy.reads;
@@ -165,6 +167,6 @@ describe('a follower that begins at the finish, or beyond it', () => {
     const execution = await request(`cleo ${beyond}`);
     const last = await print(execution);
     const deps = { database: writer, sharedOutput: createSharedOutput() };
-    expect(await seqsOf(followOutput(deps, execution.id, last + beyond))).toEqual([]);
+    expect(await seqsOf(followOutput(deps, execution.id, last + beyond, NEVER))).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@
  * The product's service with only a database behind it: everything that reads works, everything that needs a worker
  * fails.
  */
+import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
 import { composeService } from '../../src/gateway.ts';
@@ -14,5 +15,6 @@ export function databaseService(database: Database, maxResponseBytes = 1_000_000
   const config = { ...loadConfig({ SOCKET_DIR: '/run/x', DATA_DIR: '/var/x' }), maxResponseBytes };
   const pool = { id: POOL_ID } as Pool;
   const sharedOutput = createSharedOutput();
-  return composeService(config, { database, pool, sharedOutput }).service;
+  const logger = pino({ level: 'silent' });
+  return composeService(config, { database, pool, sharedOutput, logger }).service;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { createClient, type Sql } from '../../src/events/connection/client.ts';
+import type { DatabaseAddress } from '../../src/events/connection/databaseAddress.ts';
 import {
   ensureEmbeddedPostgres,
   stopEmbeddedPostgres,
@@ -19,6 +20,8 @@ const OPERATIONS = readFileSync(new URL('../../docs/operations.md', import.meta.
 export interface TestInstallation {
   /** One more gateway, of this release or another. Resolves when it serves. */
   start(settings?: Readonly<Record<string, string>>, release?: BuiltRelease): Promise<TestGateway>;
+  /** Of the database's server, for a proxy of a test's own. */
+  readonly address: DatabaseAddress;
   /** Queries the database directly, without a gateway. Columns are in camelCase. */
   readonly sql: Sql;
   /** The gateway that holds the lease of this name now. @throws Error if none of those started here does */
@@ -55,6 +58,7 @@ export async function createInstallation(
   }
 
   return {
+    address,
     sql,
     start: async (more = {}, release) => {
       const gateway = await startTestGateway({ ...shared, ...settings, ...more }, release);

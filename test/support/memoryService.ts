@@ -51,8 +51,10 @@ export function memoryService(given: MemoryParts = {}): Service {
     answer: (_principal, advice) => createAnswer({ reads, advice, maxBytes: maxResponseBytes }),
     ...parts,
     execute: (principal, request) =>
-      unlessStopping(stopping.signal, hasKey(request), (onAccepting) =>
-        execute(principal, request, onAccepting),
+      unlessStopping(
+        { stopping: stopping.signal, ending: principal.ending },
+        hasKey(request),
+        (onAccepting) => execute(principal, request, onAccepting),
       ),
     stopWaiting: () => stopping.abort(),
   };

@@ -38,7 +38,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
   const { poolId } = await database.queries.poolIdentity('here');
   const logger = pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
-  const serviceParts = composeService(config, { database, ...parts });
+  const serviceParts = composeService(config, { database, ...parts, logger });
   const server = composeServer({
     config,
     database,
@@ -55,6 +55,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     pool: parts.pool,
     close: async () => {
       await server.close(AbortSignal.abort());
+      serviceParts.close();
       await parts.pool.close(0);
     },
   };

@@ -56,7 +56,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     config: { ...SERVER_CONFIG, ...options.config },
     service,
     token: TOKEN,
-    tokenBook: { holderOf: () => null, read: async () => null },
+    tokenBook: { isFresh: true, holderOf: () => null, read: async () => null },
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),

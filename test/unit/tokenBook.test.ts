@@ -3,6 +3,7 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { TokenId } from '../../src/domain/ids.ts';
 import { evolveToken, type Token, type TokenEvent } from '../../src/domain/token.ts';
 import { newId } from '../../src/process/newId.ts';
+import { STALE_MS } from '../../src/service/access/freshness.ts';
 import { createTokenBook, type TokenBook } from '../../src/service/access/tokenBook.ts';
 
 const T0 = Date.parse('2026-01-02T03:00:00.000Z');
@@ -13,14 +14,30 @@ const later = (ms: number) => new Date(T0 + ms);
 /** What the database has. */
 let stored: Token[];
 let now: Date;
+/** In ms. */
+let clock: number;
+/** How often the book has read all tokens. */
+let reads: number;
+let isAway: boolean;
+const validTokens = async () => {
+  reads += 1;
+  return stored.filter(({ revokedAt }) => revokedAt === null);
+};
+const tokensMark = async () => {
+  if (isAway) throw new Error('The database does not answer.');
+  return stored.map(({ version }) => version).join();
+};
 let book: TokenBook;
 beforeEach(() => {
   stored = [];
   now = later(0);
+  [clock, reads, isAway] = [0, 0, false];
   book = createTokenBook({
     now: () => now,
+    clock: () => clock,
+    tokenReads: { tokensMark, validTokens },
     queries: {
-      validTokens: async () => stored.filter(({ revokedAt }) => revokedAt === null),
+      validTokens,
       tokenBySecret: async (hash) =>
         stored.find((token) => [token.secretSha256, token.formerSha256].includes(hash)) ?? null,
     },
@@ -102,15 +119,15 @@ describe('a token in the book of a gateway', () => {
     expect(ends()).toBe(1);
   });
 
-  it('lets nobody in from the moment at which it expires, and ends what is open', () => {
+  it('lets nobody in from the moment at which it expires, and ends what is open', async () => {
     tell(creation({ expiresAt: later(HOUR_MS).toISOString() }));
     const ends = endsOf('first');
     now = later(HOUR_MS - 1);
-    book.endExpired();
+    await book.look();
     expect([book.holderOf('first') !== null, ends()]).toEqual([true, 0]);
     now = later(HOUR_MS);
     expect(book.holderOf('first')).toBeNull();
-    book.endExpired();
+    await book.look();
     expect(ends()).toBe(1);
   });
 
@@ -147,5 +164,56 @@ describe('a token in the book of a gateway', () => {
     tell(created, REVOCATION);
     await reloading;
     expect(book.holderOf('first')).toBeNull();
+  });
+
+  it('ends by a look, if nobody has told of its end', async () => {
+    const created = creation();
+    tell(created);
+    const ends = endsOf('first');
+    await book.look();
+    await book.look();
+    expect([reads, ends()]).toEqual([1, 0]);
+    store(created, REVOCATION);
+    await book.look();
+    expect([reads, book.holderOf('first'), ends()]).toEqual([2, null, 1]);
+  });
+
+  it('costs no read as long as there is none', async () => {
+    isAway = true;
+    await book.look();
+    expect(book.isFresh).toBe(true);
+  });
+});
+
+describe('what the book does not know for sure', () => {
+  it('waits for the next look that succeeds, and ends by it if the token was revoked', async () => {
+    const created = creation();
+    tell(created);
+    await book.look();
+    const ending = book.holderOf('first')?.by.files.ending;
+    clock = STALE_MS - 1;
+    expect([book.isFresh, ending?.fresh()]).toEqual([true, null]);
+    clock = STALE_MS;
+    let isKnown = false;
+    const known = ending?.fresh()?.then(() => {
+      isKnown = true;
+    });
+    expect([book.isFresh, known === undefined]).toEqual([false, false]);
+    isAway = true;
+    await expect(book.look()).rejects.toThrow('does not answer');
+    expect([isKnown, ending?.isOver]).toEqual([false, false]);
+    [isAway, clock] = [false, 10 * STALE_MS];
+    store(created, REVOCATION);
+    await book.look();
+    await known;
+    expect([isKnown, ending?.isOver, ending?.fresh()]).toEqual([true, true, null]);
+  });
+
+  it('is as old as the beginning of the look', async () => {
+    tell(creation());
+    const looking = book.look();
+    clock = STALE_MS;
+    await looking;
+    expect(book.isFresh).toBe(false);
   });
 });

@@ -2,6 +2,8 @@ import type { TokenId } from '../../domain/ids.ts';
 import type { Token } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
+export type TokenQueries = ReturnType<typeof createTokenQueries>;
+
 export function createTokenQueries({ sql, answered }: Client) {
   const isValid = () =>
     sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
@@ -13,6 +15,13 @@ export function createTokenQueries({ sql, answered }: Client) {
     token: async (id: TokenId): Promise<Token | null> => {
       const [token] = await answered(sql<Token[]>`SELECT * FROM tokens WHERE id = ${id}`);
       return token ?? null;
+    },
+
+    /** Another text whenever a token was made, rotated or revoked: versions only rise, and no row is deleted. */
+    tokensMark: async (): Promise<string> => {
+      const [row] = await answered(sql<{ mark: string }[]>`
+        SELECT count(*) || ':' || coalesce(sum(version), 0) AS mark FROM tokens`);
+      return row?.mark ?? '';
     },
 
     /** All that are neither revoked nor expired. */

@@ -2,21 +2,25 @@
 import type { ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { type Ending, ended } from '../../service/access/ending.ts';
 import { exactly } from './exactResults.ts';
 import { type ErrorMask, withoutHttp } from './maskErrors.ts';
 import type { ServerContext } from './serverContext.ts';
+
+/** How long a stream whose token has ended may take to say so. */
+const LAST_EVENT_MS = 250;
 
 type Results = AsyncIterator<ExecutionResult>;
 
 /**
  * Ends a stream's source when its connection is closed, also if that happened before the source existed. If the source
- * fails, sends the error as the last event and cuts the connection; Yoga would leave it open and silent. The stream is
+ * fails, or the caller's token ends, sends the error as the last event and cuts the connection; Yoga would leave it open and silent. The stream is
  * not completed, because it is not over: the client resubscribes from its last seq.
  */
 export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
   return {
     onSubscribe({ args }) {
-      const { res, onStream }: ServerContext = args.contextValue;
+      const { res, onStream, principal }: ServerContext = args.contextValue;
       onStream?.();
       return {
         onSubscribeResult({ result, setResult }) {
@@ -24,7 +28,10 @@ export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
           const source: Results = result[Symbol.asyncIterator]();
           if (res.closed) void source.return?.();
           else res.once('close', () => void source.return?.());
-          setResult(tellingFailure(source, errorMask, res));
+          const { ending } = principal;
+          const off = ending.on(() => endSoon(source, res));
+          res.once('close', off);
+          setResult(tellingFailure(source, ending, { errorMask, res }));
         },
       };
     },
@@ -33,8 +40,8 @@ export function useSentStreams(errorMask: ErrorMask): Plugin<ServerContext> {
 
 function tellingFailure(
   source: Results,
-  errorMask: ErrorMask,
-  res: ServerResponse,
+  ending: Ending,
+  { errorMask, res }: { readonly errorMask: ErrorMask; readonly res: ServerResponse },
 ): AsyncIterableIterator<ExecutionResult> {
   let hasFailed = false;
   return {
@@ -45,6 +52,7 @@ function tellingFailure(
       if (hasFailed) return await cut(res);
       try {
         const next = await source.next();
+        if (next.done && ending.isOver) throw ended();
         return next.done ? next : { done: false, value: exactly(next.value) };
       } catch (error: unknown) {
         hasFailed = true;
@@ -56,6 +64,13 @@ function tellingFailure(
       return { done: true, value: undefined };
     },
   };
+}
+
+/** The stream says that its token has ended, if its client reads. */
+function endSoon(source: Results, res: ServerResponse): void {
+  void source.return?.();
+  const timer = setTimeout(() => res.destroy(), LAST_EVENT_MS);
+  res.once('close', () => clearTimeout(timer));
 }
 
 /** Called when the event after the last is pulled: the last is written by then, or when the connection drains. */

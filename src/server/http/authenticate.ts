@@ -20,7 +20,7 @@ export type Authenticate = (names: Names, door: Door) => Promise<Principal | nul
 export interface AuthenticateDeps {
   /** AUTH_TOKEN. */
   readonly token: string;
-  readonly tokenBook: Pick<TokenBook, 'holderOf' | 'read'>;
+  readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
 }
 
 /** Names are case-insensitive. Only hashes are compared, so that timing reveals nothing about a secret. */
@@ -32,7 +32,7 @@ export function createAuthenticate({ token, tokenBook }: AuthenticateDeps): Auth
     if (given === null) return null;
     const hash = secretHash(given);
     if (hash === ownHash) return own[door];
-    const known = tokenBook.holderOf(hash);
+    const known = tokenBook.isFresh ? tokenBook.holderOf(hash) : null;
     const holder = known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
     if (holder === null) return null;
     if ((holder.door ?? door) !== door) throw wrongDoor(holder, door);

@@ -60,6 +60,9 @@ export function webSocketOperations(
   ): Promise<ExecutionArgs | GraphQLError[]> {
     const { principal } = extra;
     if (!principal) throw new Error('An operation on a connection without a principal.');
+    // Only if need be: those that come at the same time are counted below one after the other.
+    const known = principal.ending.fresh();
+    if (known !== null) await known;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS_PER_CONNECTION)
       return [errorMask.mask(tooManyOperations())];
 

@@ -2,6 +2,7 @@ import type { Actor } from '../../domain/events.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
+import { ended } from './ending.ts';
 
 /**
  * The dependencies of the operations that a principal calls: what these commit has the principal as its actor, so no
@@ -21,8 +22,17 @@ export function createActorDeps(deps: ServiceDeps): (principal: Principal) => Se
 function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
   const actor = actorOf(principal);
   const { store } = deps.database;
-  const commit = (asked: Commit) => store.commit({ ...asked, actor });
+  const { ending } = principal;
+  const commit = async (asked: Commit) => {
+    if (ending.isOver && isBeginning(asked)) throw ended();
+    return await store.commit({ ...asked, actor });
+  };
   return { ...deps, database: { ...deps.database, store: { ...store, commit } } };
+}
+
+/** Nothing begins for a token that has ended, e.g. after a wait for a worker. What has begun is recorded to its end. */
+function isBeginning({ streams }: Commit): boolean {
+  return streams.some(({ state }) => state === null);
 }
 
 /** What the metadata of an event says of who caused it. */

@@ -1,16 +1,26 @@
+import { DomainError } from '../../domain/errors.ts';
+
 /** When a token ends, everything that its holder has open ends with it. */
 export interface Ending {
   readonly isOver: boolean;
   /** Calls the listener once: when it ends, or now if it has. Returns a function that takes the listener back. */
   on(listener: () => void): () => void;
+  /**
+   * Null: as of less than a second ago, the token was valid. Else a promise to wait for before anything more is given:
+   * it resolves when this gateway knows again which tokens are valid. Those that are not have ended then.
+   */
+  fresh(): Promise<void> | null;
 }
 
 export interface OpenEnding extends Ending {
   end(): void;
 }
 
-/** A plain set of listeners: one token may have thousands of streams open, which is more than AbortSignal is made for. */
-export function createEnding(): OpenEnding {
+/**
+ * A plain set of listeners: one token may have thousands of streams open, which is more than AbortSignal is made for.
+ * @param fresh as above
+ */
+export function createEnding(fresh: Ending['fresh']): OpenEnding {
   const listeners = new Set<() => void>();
   let isOver = false;
   return {
@@ -22,6 +32,7 @@ export function createEnding(): OpenEnding {
       else listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    fresh,
     end: () => {
       isOver = true;
       for (const listener of listeners) listener();
@@ -30,4 +41,10 @@ export function createEnding(): OpenEnding {
   };
 }
 
-export const NEVER: Ending = { isOver: false, on: () => () => {} };
+/** AUTH_TOKEN never ends. */
+export const NEVER: Ending = { isOver: false, on: () => () => {}, fresh: () => null };
+
+/** What a call gets whose token has ended meanwhile. */
+export function ended(): DomainError {
+  return new DomainError('UNAUTHENTICATED', 'The token was revoked, or has expired.');
+}

@@ -1,12 +1,14 @@
 /**
  * The tokens that let callers in, kept in memory, so that a check costs no round trip. What changes anywhere comes with
- * its event; `reload` finds what an event did not bring.
+ * its event; `look` finds what no event brought.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import { type Door, evolveToken, type Token, type TokenEvent } from '../../domain/token.ts';
+import type { TokenReads } from '../../events/database.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ByDoor, byDoor } from '../principal.ts';
-import { createEnding, type OpenEnding } from './ending.ts';
+import { createEnding, type Ending, type OpenEnding } from './ending.ts';
+import { createFreshness } from './freshness.ts';
 
 /** Whom a token lets in. */
 export interface Holder {
@@ -16,15 +18,17 @@ export interface Holder {
 }
 
 export interface TokenBook {
+  /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
+  readonly isFresh: boolean;
   /** The holder of the secret with this SHA-256 (base64). Null: it lets nobody in now, as far as this gateway knows. */
   holderOf(secretSha256: string): Holder | null;
-  /** Reads the token with this hash, which another gateway may have made a moment ago. Null: there is none. */
+  /** Asks the database for the token with this hash, which another gateway may have changed a moment ago. Null: there is none. */
   read(secretSha256: string): Promise<Holder | null>;
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
-  /** Ends the tokens that have expired, with everything that their holders have open. */
-  endExpired(): void;
+  /** Ends the tokens that have expired, and reads all if any has changed. @throws if the database does not answer */
+  look(): Promise<void>;
 }
 
 interface Entry {
@@ -35,12 +39,18 @@ interface Entry {
 
 export interface TokenBookDeps {
   readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret'>;
+  readonly tokenReads: TokenReads;
   readonly now: () => Date;
+  /** A clock that only goes forward, in ms. It goes on while the process is stopped. */
+  readonly clock: () => number;
 }
 
-export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
+export function createTokenBook({ queries, tokenReads, now, clock }: TokenBookDeps): TokenBook {
+  const freshness = createFreshness(clock);
   const byId = new Map<string, Entry>();
   const byHash = new Map<string, Entry>();
+  /** Of the database, when all tokens were read last. */
+  let mark: string | null = null;
   /** Those that were revoked since the start. A read that was under way then may still give them as valid. */
   const revoked = new Set<string>();
 
@@ -54,7 +64,7 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
       known?.ending.end();
       return;
     }
-    const entry = known ?? newEntry(token);
+    const entry = known ?? newEntry(token, freshness.wait);
     entry.token = token;
     byId.set(token.id, entry);
     for (const hash of hashesOf(token)) byHash.set(hash, entry);
@@ -69,11 +79,35 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
     return entry && letsIn(entry.token, secretSha256, now()) ? entry.holder : null;
   }
 
+  /** @param read a read that began after this call */
+  async function readAll(read: TokenReads['validTokens']): Promise<void> {
+    const before = [...byId.values()];
+    const tokens = await read();
+    for (const token of tokens) put(token);
+    const valid = new Set<string>(tokens.map(({ id }) => id));
+    for (const { token } of before)
+      if (!valid.has(token.id)) put({ ...token, version: token.version + 1, revokedAt: now() });
+  }
+
+  function endExpired(): void {
+    const at = now();
+    for (const { token, ending } of [...byId.values()]) {
+      if (!hasExpired(token, at)) continue;
+      dropHashes(token);
+      byId.delete(token.id);
+      ending.end();
+    }
+  }
+
   return {
+    get isFresh() {
+      return freshness.isFresh;
+    },
     holderOf,
     read: async (secretSha256) => {
       const token = await queries.tokenBySecret(secretSha256);
-      if (token) put(token);
+      if (token === null) return null;
+      put(token);
       return holderOf(secretSha256);
     },
     apply: ({ streamKind, streamId, version, event }) => {
@@ -82,30 +116,28 @@ export function createTokenBook({ queries, now }: TokenBookDeps): TokenBook {
       if (version === (token?.version ?? 0) + 1) put(evolveToken(token, event as TokenEvent));
     },
     reload: async () => {
-      const before = [...byId.values()];
-      const tokens = await queries.validTokens();
-      for (const token of tokens) put(token);
-      const valid = new Set<string>(tokens.map(({ id }) => id));
-      for (const { token } of before) {
-        if (!valid.has(token.id)) put({ ...token, version: token.version + 1, revokedAt: now() });
-      }
+      const beganAt = clock();
+      await readAll(queries.validTokens);
+      freshness.knownAsOf(beganAt);
     },
-    endExpired: () => {
-      const at = now();
-      for (const { token, ending } of [...byId.values()]) {
-        if (!hasExpired(token, at)) continue;
-        dropHashes(token);
-        byId.delete(token.id);
-        ending.end();
+    look: async () => {
+      endExpired();
+      const beganAt = clock();
+      // Without tokens there is nothing to end. One that is made elsewhere is read at its first use.
+      if (byId.size > 0) {
+        const found = await tokenReads.tokensMark();
+        if (found !== mark) await readAll(tokenReads.validTokens);
+        mark = found;
       }
+      freshness.knownAsOf(beganAt);
     },
   };
 }
 
-function newEntry(token: Token): Entry {
+function newEntry(token: Token, fresh: Ending['fresh']): Entry {
   const { id: tokenId, role, tenant, userUuid, userPrefix, door } = token;
   const users = userUuid !== null ? { uuid: userUuid } : { prefix: userPrefix ?? '' };
-  const ending = createEnding();
+  const ending = createEnding(fresh);
   const isForSome = userUuid !== null || userPrefix !== null;
   return {
     token,

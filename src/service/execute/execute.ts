@@ -16,7 +16,8 @@ export function execute(
   principal: Principal,
   request: ExecuteRequest,
 ): Promise<Execution> {
-  return unlessStopping(deps.stopping, hasKey(request), (onAccepting) =>
+  const ends = { stopping: deps.stopping, ending: principal.ending };
+  return unlessStopping(ends, hasKey(request), (onAccepting) =>
     runToEnd(deps, principal, request, onAccepting),
   );
 }

@@ -43,7 +43,8 @@ export function executeBatch(
   request: BatchRequest,
 ): Promise<Execution[]> {
   const { config, database, stopping } = deps;
-  return unlessStopping(stopping, request.cells.every(hasKey), (onAccepting) =>
+  const ends = { stopping, ending: principal.ending };
+  return unlessStopping(ends, request.cells.every(hasKey), (onAccepting) =>
     runCells(
       {
         config,

@@ -11,7 +11,8 @@ export function submit(
   principal: Principal,
   request: ExecuteRequest,
 ): Promise<Execution> {
-  return unlessStopping(deps.stopping, hasKey(request), (onAccepting) =>
+  const ends = { stopping: deps.stopping, ending: principal.ending };
+  return unlessStopping(ends, hasKey(request), (onAccepting) =>
     acceptRequest(deps, principal, request, onAccepting),
   );
 }

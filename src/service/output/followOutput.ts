@@ -6,7 +6,9 @@ import type { OutputBounds, OutputCursor, OutputItem } from '../../domain/output
 import { type Session, userKey } from '../../domain/session.ts';
 import type { Database } from '../../events/database.ts';
 import type { WakeUps } from '../../events/wakeUps/wakeUps.ts';
+import type { Ending } from '../access/ending.ts';
 import type { OpenSessions } from '../openSessions.ts';
+import type { Principal } from '../principal.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 
 /** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
@@ -22,13 +24,14 @@ export function followOutput(
   { database: { queries, wakeUps }, sharedOutput }: FollowDeps,
   executionId: ExecutionId,
   after: number,
+  ending: Ending,
 ): AsyncIterableIterator<OutputItem> {
   const source: OutputSource = {
     key: executionKey(executionId),
     read: (cursor) => queries.outputs(cursor ?? { executionId, seq: 0 }, PAGE),
     onWake: (wake) => wakeUps.onOutput(executionId, wake),
   };
-  return sharedOutput.follow(source, { executionId, seq: after });
+  return sharedOutput.follow(source, { executionId, seq: after }, ending);
 }
 
 export interface FollowSessionDeps extends FollowDeps {
@@ -38,7 +41,7 @@ export interface FollowSessionDeps extends FollowDeps {
 /** Never ends by itself: it continues with the user's next session. @throws BAD_USER_INPUT, NOT_FOUND */
 export async function followSessionOutput(
   { database, sharedOutput, sessions }: FollowSessionDeps,
-  tenant: string,
+  { tenant, ending }: Principal,
   userUuid: string,
   after: string | null,
 ): Promise<AsyncIterableIterator<OutputItem>> {
@@ -53,7 +56,7 @@ export async function followSessionOutput(
     onWake: (wake) =>
       onUserOutput(wakeUps, sessions.get(tenant, userUuid), { tenant, userUuid, wake }),
   };
-  return sharedOutput.follow(source, cursor);
+  return sharedOutput.follow(source, cursor, ending);
 }
 
 /** How many followers this gateway has for the execution's output, or for the output of its user. */

@@ -11,9 +11,9 @@ import { followSessionOutput } from './followOutput.ts';
  */
 export async function followSession(
   deps: Pick<ServiceDeps, 'database' | 'sessions' | 'sharedOutput'>,
-  { tenant }: Principal,
+  principal: Principal,
   userUuid: string,
   after: string | null,
 ): Promise<AsyncIterableIterator<OutputItem>> {
-  return await followSessionOutput(deps, tenant, validateUserUuid(userUuid), after);
+  return await followSessionOutput(deps, principal, validateUserUuid(userUuid), after);
 }

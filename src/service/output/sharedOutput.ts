@@ -5,6 +5,7 @@
  */
 
 import type { OutputCursor, OutputItem, OutputsRead } from '../../domain/output.ts';
+import { type Ending, NEVER } from '../access/ending.ts';
 import { pullIterator } from './pullIterator.ts';
 import { createTurns } from './turns.ts';
 
@@ -18,8 +19,15 @@ export interface OutputSource {
 }
 
 export interface SharedOutput {
-  /** Live output after a cursor, pulled page by page. Ends when the stream ends. */
-  follow(source: OutputSource, after: OutputCursor | null): AsyncIterableIterator<OutputItem>;
+  /**
+   * Live output after a cursor, pulled page by page. Ends when the stream ends.
+   * @param ending of the follower's token. Left out: nothing is kept from the follower.
+   */
+  follow(
+    source: OutputSource,
+    after: OutputCursor | null,
+    ending?: Ending,
+  ): AsyncIterableIterator<OutputItem>;
   /** How many followers the stream has on this gateway. */
   followers(key: string): number;
   /** How many followers all streams have on this gateway. */
@@ -39,7 +47,7 @@ export function createSharedOutput(): SharedOutput {
   }
 
   return {
-    follow: (source, after) => {
+    follow: (source, after, ending = NEVER) => {
       const stream = streamOf(source);
       let cursor = after;
       return pullIterator({
@@ -50,7 +58,7 @@ export function createSharedOutput(): SharedOutput {
           return page;
         },
         onWake: stream.join,
-        turn,
+        turn: () => ending.fresh()?.then(turn) ?? turn(),
       });
     },
     followers: (key) => streams.get(key)?.followers ?? 0,

@@ -1,7 +1,9 @@
 /** A folder as an archive: GET and HEAD as tar or zip, PUT as tar. */
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import { filePath, nameOf } from '../../../domain/filePath.ts';
+import type { Ending } from '../../../service/access/ending.ts';
 import { answerJson, badRequest } from './fileAnswers.ts';
 import { archiveHeaders, FILE_ANSWER_HEADERS } from './fileHeaders.ts';
 import type { FileRequest } from './fileRequests.ts';
@@ -30,7 +32,7 @@ export async function sendArchive(request: FileRequest): Promise<void> {
     const { socket } = res;
     const before = socket?.bytesWritten ?? 0;
     try {
-      await pipeline(archive, res);
+      await pipeline(archive, whileKnown(principal.ending), res);
     } finally {
       counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
     }
@@ -49,11 +51,22 @@ export async function receiveArchive(request: FileRequest): Promise<void> {
   }
   const { userUuid, path } = url;
   const length = lengthOf(request);
-  const upload = uploadOf(req, res, (count) => {
+  const upload = uploadOf(req, res, principal.ending, (count) => {
     counts.uploadedBytes += count;
   });
   const wanted = { userUuid, path, giveBack: request.free, ...(length !== null && { length }) };
   answerJson(res, 200, await service.writeArchive(principal, wanted, upload));
+}
+
+/** Passes pieces on while it is known that the token is valid. */
+function whileKnown(ending: Ending): Transform {
+  return new Transform({
+    transform: (piece: Buffer, _encoding, done) => {
+      const known = ending.fresh();
+      if (known === null) done(null, piece);
+      else void known.then(() => done(null, piece));
+    },
+  });
 }
 
 async function requireFolder({ service, principal, url }: FileRequest): Promise<void> {

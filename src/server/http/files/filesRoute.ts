@@ -68,9 +68,11 @@ async function answer(deps: FilesRouteDeps, request: FileRequest): Promise<void>
   const { req, res } = request;
   const end = deps.inFlight.begin();
   deps.counts.requests += 1;
+  const off = request.principal.ending.on(() => res.destroy());
   res.once('close', () => {
     deps.counts.requests -= 1;
     end();
+    off();
   });
   watchReader(res, deps.slowReaderTimeoutMs);
   try {

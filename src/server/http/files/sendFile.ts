@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
+import type { Ending } from '../../../service/access/ending.ts';
 import { badRequest, refusalOf, refuseFile } from './fileAnswers.ts';
 import {
   conditionsOf,
@@ -21,7 +22,7 @@ const MAX_ATTEMPTS = 3;
 
 /** Streams the file, or the part that `Range` asks for, as fast as the client reads. */
 export async function sendFile(request: FileRequest): Promise<void> {
-  const { req, res, counts } = request;
+  const { req, res, counts, principal } = request;
   const conditions = checkedConditions(request);
   const gone = new AbortController();
   const stop = () => gone.abort();
@@ -48,7 +49,7 @@ export async function sendFile(request: FileRequest): Promise<void> {
     const before = res.socket?.bytesWritten ?? 0;
     const { socket } = res;
     try {
-      await pipeline(content.body, giving(content, res));
+      await pipeline(content.body, giving(content, res, principal.ending));
     } finally {
       counts.downloadedBytes += (socket?.bytesWritten ?? before) - before;
     }
@@ -58,17 +59,21 @@ export async function sendFile(request: FileRequest): Promise<void> {
 }
 
 /** Passes each piece to the client, and then lets the next ones use its memory. One piece is on its way at a time. */
-function giving(content: FileContent, res: ServerResponse): Writable {
+function giving(content: FileContent, res: ServerResponse, ending: Ending): Writable {
+  const give = (piece: Buffer, done: (error?: Error | null) => void) =>
+    res.write(piece, (error) => {
+      // The client is gone, also for whoever handles the error.
+      if (error) res.destroy();
+      else content.giveBack(piece);
+      done(error);
+    });
   const sink = new Writable({
     // The next piece is read while one is on its way.
     highWaterMark: 1,
     write: (piece: Buffer, _encoding, done) => {
-      res.write(piece, (error) => {
-        // The client is gone, also for whoever handles the error.
-        if (error) res.destroy();
-        else content.giveBack(piece);
-        done(error);
-      });
+      const known = ending.fresh();
+      if (known === null) give(piece, done);
+      else void known.then(() => give(piece, done));
     },
     final: (done) => void res.end(done),
   });

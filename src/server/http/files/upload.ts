@@ -1,14 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import type { Ending } from '../../../service/access/ending.ts';
 
 /**
  * A request's body as a stream. Nothing of it is asked for before the stream is first read: a client that sent `Expect:
  * 100-continue` sends nothing until then. The stream fails if the client goes away before the end. Destroying it leaves
- * the request alone, so that it can still be answered.
+ * the request alone, so that it can still be answered. While nobody knows whether the token is still valid, nothing is
+ * passed on.
  */
 export function uploadOf(
   req: IncomingMessage,
   res: ServerResponse,
+  ending: Ending,
   onBytes: (count: number) => void,
 ): Readable {
   let isBegun = false;
@@ -31,7 +34,15 @@ export function uploadOf(
   }
   function take(chunk: Buffer): void {
     onBytes(chunk.length);
-    if (!body.push(chunk)) req.pause();
+    const known = ending.fresh();
+    if (known === null) {
+      if (!body.push(chunk)) req.pause();
+      return;
+    }
+    req.pause();
+    void known.then(() => {
+      if (!body.destroyed && body.push(chunk)) req.resume();
+    });
   }
   const end = () => void body.push(null);
   const fail = (error: Error) => void body.destroy(error);

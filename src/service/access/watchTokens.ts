@@ -1,0 +1,28 @@
+import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
+import type { TokenBook } from './tokenBook.ts';
+
+/**
+ * How often a gateway looks whether tokens have changed. With STALE_MS of the book, a token that is revoked ends
+ * everywhere within a second, whatever happens to a gateway's connections.
+ */
+const LOOK_INTERVAL_MS = 250;
+
+/** Keeps the book up to date, also while no events come. Returns a function that stops it. */
+export function watchTokens(book: Pick<TokenBook, 'look'>, logger: Logger): () => void {
+  const closing = new AbortController();
+  const { signal } = closing;
+  async function watch(): Promise<void> {
+    for (;;) {
+      await pause(LOOK_INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      try {
+        await book.look();
+      } catch (err: unknown) {
+        if (!signal.aborted) logger.warn({ err }, 'Could not look whether tokens have changed');
+      }
+    }
+  }
+  void watch();
+  return () => closing.abort();
+}

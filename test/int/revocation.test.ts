@@ -1,0 +1,187 @@
+/**
+ * What ends when a token does, at a gateway that hears of it, at one that does not, and at one without a database. The
+ * workers are programmed.
+ */
+import { createClient } from 'graphql-ws';
+import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { pause } from '../../src/async/pause.ts';
+import { STALE_MS } from '../../src/service/access/freshness.ts';
+import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
+import { until } from '../../testkit/until.ts';
+import { createDatabaseProxy } from '../support/databaseProxy.ts';
+import { HOLD } from '../support/programmedRuntime.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+
+const AUTH_TOKEN = 'a-token-for-tests';
+const ENDS_WITHIN_MS = 1_000;
+const FOLLOW = 'subscription ($user: String!) { sessionOutput(userUuid: $user) { seq } }';
+const RUN =
+  'mutation ($user: String!, $code: String!) { execute(input: { userUuid: $user, code: $code }) { id status } }';
+
+const { db, workers, start, userUuid } = await useServiceGateways({
+  MAX_TOTAL_WORKERS: '3',
+  MIN_IDLE_WORKERS: '1',
+});
+const proxy = await createDatabaseProxy(db.address);
+const database = await db.open(undefined, proxy.address);
+const [one, other] = [await start(), await start({ database })];
+afterAll(async () => {
+  await other.close();
+  await database.close();
+  await proxy.close();
+});
+afterEach(async () => {
+  workers.letGo();
+  const open = await db.sql<{ tenant: string; userUuid: string }[]>`
+    SELECT tenant, user_uuid FROM sessions WHERE closed_at IS NULL`;
+  for (const { tenant, userUuid: user } of open)
+    await one.service.release({ ...OPERATOR, tenant }, user);
+});
+const port = (await other.server.listen()).port;
+
+const create = (more = {}) =>
+  one.service.createToken(OPERATOR, { name: 'a', role: 'TENANT', tenant: 'blue', ...more });
+const revoke = (id: string) => one.service.revokeToken(OPERATOR, id);
+
+function post(token: string, query: string, variables: object, accept = 'application/json') {
+  return fetch(`http://127.0.0.1:${port}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Accept: accept, 'X-Auth-Token': token },
+    body: JSON.stringify({ query, variables }),
+  });
+}
+const codeOf = async (response: Promise<Response>) => {
+  const { errors } = (await (await response).json()) as {
+    errors?: { extensions: { code: string } }[];
+  };
+  return errors?.[0]?.extensions.code;
+};
+
+/** What a stream over server-sent events has said when its connection was cut. */
+async function followEvents(token: string): Promise<{ readonly cut: Promise<string> }> {
+  const response = await post(token, FOLLOW, { user: userUuid() }, 'text/event-stream');
+  expect(response.status).toBe(200);
+  const read = async () => {
+    let text = '';
+    try {
+      for await (const piece of response.body ?? []) text += Buffer.from(piece).toString();
+    } catch {
+      return text;
+    }
+    throw new Error(`It was ended, not cut: ${text}`);
+  };
+  return { cut: read() };
+}
+
+/** Follows over a WebSocket. */
+async function followSocket(token: string) {
+  const codes: number[] = [];
+  let isOpen = false;
+  const client = createClient({
+    url: `ws://127.0.0.1:${port}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { 'X-Auth-Token': token },
+    retryAttempts: 0,
+    on: {
+      connected: () => {
+        isOpen = true;
+      },
+      closed: (event) => {
+        codes.push((event as { code: number }).code);
+      },
+    },
+  });
+  onTestFinished(() => void client.dispose());
+  let isComplete = false;
+  client.subscribe(
+    { query: FOLLOW, variables: { user: userUuid() } },
+    {
+      next: () => {},
+      error: () => {},
+      complete: () => {
+        isComplete = true;
+      },
+    },
+  );
+  await until('the connection', async () => isOpen);
+  return { codes, isComplete: () => isComplete };
+}
+
+describe.each(['hears of it', 'does not hear of it'])(
+  'at a gateway that %s, with the token',
+  (how) => {
+    it('streams and waiting calls end within a second, and those of others go on', async () => {
+      const { secret, token } = await create();
+      const user = userUuid();
+      const socket = await followSocket(secret);
+      const others = await followSocket(AUTH_TOKEN);
+      const { cut } = await followEvents(secret);
+      const begun = workers.begun.length;
+      workers.hold();
+      const called = codeOf(post(secret, RUN, { user, code: HOLD }));
+      await until('the code to run', async () => workers.begun.length > begun);
+      if (how === 'does not hear of it') proxy.stallListening();
+      const revokedAt = performance.now();
+      await revoke(token.id);
+      const [said, code] = await Promise.all([cut, called]);
+      await until('the end of the socket', async () => socket.codes.length > 0);
+      expect(performance.now() - revokedAt).toBeLessThan(ENDS_WITHIN_MS);
+      expect(socket.codes).toEqual([4401]);
+      expect(said).toContain('UNAUTHENTICATED');
+      expect(said).not.toContain('event: complete');
+      expect([code, others.codes]).toEqual(['UNAUTHENTICATED', []]);
+      expect(await codeOf(post(secret, '{ viewer { tenant } }', {}))).toBe('UNAUTHENTICATED');
+      workers.letGo();
+      await until('the end of the code, which goes on', async () => {
+        const [row] = await db.sql`SELECT status FROM executions WHERE user_uuid = ${user}`;
+        return row?.status === 'OK';
+      });
+    });
+  },
+);
+
+it('what has expired ends by itself', async () => {
+  const lifeMs = 800;
+  const { secret } = await create({ expiresAt: new Date(Date.now() + lifeMs) });
+  const socket = await followSocket(secret);
+  const { cut } = await followEvents(secret);
+  const since = performance.now();
+  expect(await cut).toContain('UNAUTHENTICATED');
+  await until('the end of the socket', async () => socket.codes.length > 0);
+  expect(performance.now() - since).toBeLessThan(lifeMs + ENDS_WITHIN_MS);
+  expect(socket.codes).toEqual([4401]);
+});
+
+it('a call that waits for a worker never begins to run', async () => {
+  const holders = ['h1', 'h2', 'h3'];
+  for (const user of holders) await one.service.execute(OPERATOR, { userUuid: user, code: '1' });
+  const { secret, token } = await create();
+  const user = userUuid();
+  const called = codeOf(post(secret, RUN, { user, code: '1' }));
+  await until('it to wait', async () => (await one.pool.status()).waitingRequests > 0);
+  await revoke(token.id);
+  expect(await called).toBe('UNAUTHENTICATED');
+  await one.service.release(OPERATOR, 'h1');
+  await until('it to wait no longer', async () => (await one.pool.status()).waitingRequests === 0);
+  await one.service.execute(OPERATOR, { userUuid: 'h1', code: '1' });
+  expect(await db.sql`SELECT 1 FROM executions WHERE user_uuid = ${user}`).toHaveLength(0);
+});
+
+it('a gateway that has no database asks it before it answers a call, and AUTH_TOKEN needs nothing', async () => {
+  const { secret, token } = await create();
+  const viewer = '{ viewer { tenant } }';
+  expect((await post(secret, viewer, {})).status).toBe(200);
+  await proxy.refuse();
+  await pause(STALE_MS + 300);
+  let answered: number | null = null;
+  const asked = post(secret, viewer, {}).then(({ status }) => {
+    answered = status;
+  });
+  expect((await post(AUTH_TOKEN, viewer, {})).status).toBe(200);
+  await revoke(token.id);
+  expect(answered).toBeNull();
+  await proxy.open();
+  await asked;
+  expect(answered).toBe(401);
+});
