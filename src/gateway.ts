@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import { quotaDefaults } from './config/quotas.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
+import { type AuditKeeper, createAuditKeeper } from './events/chain/auditKeeper.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
 import type { Database } from './events/database.ts';
 import { openDatabase } from './events/openDatabase.ts';
@@ -15,6 +16,7 @@ import { createPool, type Pool } from './pool/pool.ts';
 import { type EngineToAsk, poolOfEngine } from './pool/poolOfEngine.ts';
 import { ensureEmbeddedPostgres } from './postgres/embeddedPostgres.ts';
 import { keepEmbeddedPostgres } from './postgres/keepEmbeddedPostgres.ts';
+import { createAuditHeads } from './process/auditHeads.ts';
 import { gatewayIdOf, makeDataDir, tokenOf, tokenPath } from './process/dataDir.ts';
 import { lockDataDir } from './process/gatewayLock.ts';
 import { newId } from './process/newId.ts';
@@ -68,6 +70,8 @@ export async function startGateway(
     closers.push(() => lock.release());
     const installation = await openInstallation(config, logger, closers, { mayBeAway: true });
     const { database, pool, engine } = installation;
+    const auditKeeper = composeAudit(config, database, logger);
+    closers.push(() => auditKeeper.close());
     if (engine !== null) requireRuntime(engine, config);
     const serviceParts = composeService(config, { ...installation, logger });
     closers.push(async () => serviceParts.close());
@@ -75,6 +79,7 @@ export async function startGateway(
       config,
       ...installation,
       ...serviceParts,
+      auditKeeper,
       processMetrics,
       logger,
     });
@@ -83,6 +88,7 @@ export async function startGateway(
     closers.push(() => server.close());
     await serviceParts.load();
     await pool.start(engine === null);
+    auditKeeper.start();
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
       address: `http://${host}:${port}`,
@@ -224,12 +230,18 @@ export function composeService(
   };
 }
 
+/** Creates what seals the events, without starting it. */
+export function composeAudit(config: Config, database: Database, logger: Logger): AuditKeeper {
+  return createAuditKeeper({ database, heads: createAuditHeads(config.dataDir), logger });
+}
+
 /** Creates the server that exposes the service, without listening yet. */
 export function composeServer(
   deps: PoolParts &
     ServiceParts & {
       readonly config: Config;
       readonly database: Database;
+      readonly auditKeeper: AuditKeeper;
       readonly logger: Logger;
       readonly processMetrics: () => Promise<string>;
     },
@@ -244,6 +256,7 @@ export function composeServer(
     onExecutionEnded: (listener) => onOwnEnds(database, listener),
     messageCounts: () => deps.messageCounts,
     outputFollowers: () => deps.sharedOutput.count,
+    auditStatus: deps.auditKeeper.status,
     processMetrics,
     logger,
   });

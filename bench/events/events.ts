@@ -7,6 +7,7 @@ import { generateHistory } from '../support/generateHistory.ts';
 import { usualHistory } from '../support/historySize.ts';
 import { measureAppends } from './appends.ts';
 import { measureAuditQueries } from './auditQueries.ts';
+import { measureChain } from './chain.ts';
 import { measureTableGrowth } from './tableGrowth.ts';
 
 const EXECUTIONS = 100_000;
@@ -18,7 +19,7 @@ const MS_PER_S = 1_000;
 export const eventsBench: Bench = {
   name: 'events',
   about:
-    'Events/s and p50 of a commit at 1, 8 and 64 writers; growth per execution; rebuild; audit queries (--executions N)',
+    'Events/s and p50 of a commit at 1, 8 and 64 writers; growth per execution; rebuild; audit chain; audit queries (--executions N)',
   isInBareRun: true,
   run: async (run) => {
     const bench = await startBenchDatabase();
@@ -49,7 +50,9 @@ async function measure(bench: BenchDatabase, { isShort, args, say }: BenchRun): 
   say('audit queries');
   const audit = await measureAuditQueries(address, isShort ? 3 : 10, executions);
   say('rebuild');
-  return [...appends, ...growth, ...audit, await measureRebuild(bench)];
+  const rebuild = await measureRebuild(bench);
+  say('audit chain');
+  return [...appends, ...growth, ...audit, rebuild, ...(await measureChain(address))];
 }
 
 /** Measures a rebuild of projections. Appends also write them, in their own transaction, so those include that cost. */

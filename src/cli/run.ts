@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
+import { auditVerify } from './auditVerify.ts';
 import { checkConfig } from './checkConfig.ts';
 import { down } from './down.ts';
 import { prune } from './prune.ts';
@@ -15,6 +16,9 @@ const USAGE = `Usage: cellhouse <command>
   prune          delete old output and events; the rows that the audit views need stay
                  --older-than-days N   delete what ended at least N days ago (N >= 1)
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
+  audit verify   check every event against the audit chain; exit code 1 if anything was changed
+                 --heads FILE          compare with the heads in FILE (a gateway's audit-heads, or its log) instead of
+                                       those in DATA_DIR
   config check   read the environment, list every problem, print the settings in force
   --version      print the version of this program
   --help         print this text
@@ -27,6 +31,7 @@ export async function run(words: readonly string[]): Promise<void> {
 }
 
 async function runCommand(words: readonly string[]): Promise<void> {
+  if (words[0] === 'audit' && words[1] === 'verify') return await auditVerify(words.slice(2));
   switch (words[0] === 'prune' ? 'prune' : words.join(' ')) {
     case 'serve':
       return await serve();

@@ -7,6 +7,8 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
+  customType,
+  date,
   doublePrecision,
   index,
   integer,
@@ -23,6 +25,7 @@ import {
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 const count = (name: string) => bigint(name, { mode: 'number' });
+const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 /** Every event, in commit order. Append-only. */
 export const events = pgTable(
@@ -431,6 +434,54 @@ export const pools = pgTable('pools', {
   poolId: uuid('pool_id').notNull(),
   engineId: text('engine_id').notNull(),
   createdAt: time('created_at').notNull().defaultNow(),
+});
+
+/**
+ * A link of the audit chain for each event, made by `cellhouse_seal` (`migrations/sql/cellhouse_seal.sql`). The link
+ * stays when its event is deleted.
+ */
+export const eventLinks = pgTable(
+  'event_links',
+  {
+    position: count('position').primaryKey(),
+    /** The salted hash of the event's columns. */
+    leaf: bytes('leaf').notNull(),
+    /** NULL once the event is deleted, so that nobody can find it by guessing. */
+    salt: bytes('salt'),
+    /** Whose event it is. NULL if it is nobody's, such as that of a worker without a session. */
+    tenant: text('tenant'),
+    /** The event's number among those of its tenant: from 1, without holes. */
+    number: count('number'),
+  },
+  (table) => [
+    uniqueIndex('event_links_tenant_key')
+      .on(table.tenant, table.number)
+      .where(sql`${table.tenant} is not null`),
+  ],
+);
+
+/** One row: how far the chain goes. */
+export const chainHead = pgTable('chain_head', {
+  /** Always true, so that a second row is refused. */
+  isOnly: boolean('is_only').primaryKey().default(true),
+  /** Tells the chains of two databases apart. */
+  chainId: uuid('chain_id').notNull(),
+  position: count('position').notNull(),
+  /** The hash over all links up to this position. */
+  head: bytes('head').notNull(),
+  /** The day that is not closed yet. NULL until the chain has reached the present for the first time. */
+  openDay: date('open_day'),
+});
+
+/** The head of the chain at the end of each day (UTC) on which a gateway ran. Append-only. */
+export const chainDays = pgTable('chain_days', {
+  /** `-infinity`: where the chain reached the present for the first time. */
+  day: date('day').primaryKey(),
+  position: count('position').notNull(),
+  head: bytes('head').notNull(),
+  closedAt: time('closed_at').notNull(),
+  /** The gateway that closed it. */
+  gatewayId: text('gateway_id').notNull(),
 });
 
 /** The schema versions that this database has had (`migrations/schema.json`). The highest is the current one. */

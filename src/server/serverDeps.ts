@@ -7,7 +7,10 @@ import type { MetricsDeps } from './http/metrics.ts';
 
 /** What the server needs to serve requests and to report on the gateway. */
 export interface ServerDeps
-  extends Pick<MetricsDeps, 'onExecutionEnded' | 'messageCounts' | 'processMetrics'> {
+  extends Pick<
+    MetricsDeps,
+    'onExecutionEnded' | 'messageCounts' | 'processMetrics' | 'auditStatus'
+  > {
   readonly config: Config;
   readonly service: Service;
   /** AUTH_TOKEN. */

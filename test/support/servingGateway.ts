@@ -4,7 +4,7 @@
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
-import { composePool, composeServer, composeService } from '../../src/gateway.ts';
+import { composeAudit, composePool, composeServer, composeService } from '../../src/gateway.ts';
 import type { Pool } from '../../src/pool/pool.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { GatewayServer } from '../../src/server/createServer.ts';
@@ -44,6 +44,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     database,
     ...parts,
     ...serviceParts,
+    auditKeeper: composeAudit(config, database, logger),
     processMetrics: async () => '',
     logger,
   });

@@ -61,6 +61,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),
     outputFollowers: () => 0,
+    auditStatus: () => ({ unsealedEvents: 7, differingHeads: 0 }),
     processMetrics: options.processMetrics ?? (async () => ''),
     logger: pino({ level: 'silent' }),
   };

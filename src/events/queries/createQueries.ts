@@ -1,6 +1,7 @@
 import type { NewId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
+import { createChainQueries } from './chainQueries.ts';
 import { createCommandQueries } from './commandQueries.ts';
 import { createContextQueries } from './contextQueries.ts';
 import { createExecutionQueries } from './executionQueries.ts';
@@ -42,6 +43,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createManyQueries(client, freshOutputs),
     ...createQuotaQueries(client),
     ...createTokenQueries(client),
+    ...createChainQueries(client),
     ...createUpkeepQueries(client, newId),
   };
 }

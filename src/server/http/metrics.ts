@@ -1,6 +1,7 @@
 /** `/metrics`, in Prometheus' text format. docs/metrics.md lists all metrics. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { AuditStatus } from '../../domain/auditHead.ts';
 import type { ExecutionEnd } from '../../domain/execution.ts';
 import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
@@ -35,6 +36,8 @@ export interface MetricsDeps {
   readonly fileCounts: () => Readonly<FileCounts>;
   /** Calls and connections of this gateway. */
   readonly connections: () => Connections;
+  /** What this gateway knows of the audit chain. */
+  readonly auditStatus: () => AuditStatus;
   /** The metrics of the process, in Prometheus' text format. */
   readonly processMetrics: () => Promise<string>;
 }
@@ -59,6 +62,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   addMessages(registry, deps.messageCounts);
   addConnections(registry, deps.connections);
   addFiles(registry, deps.fileCounts);
+  addAudit(registry, deps.auditStatus);
   const loop = addLoopDelay(registry);
   return {
     text: async (principal) => {
@@ -177,6 +181,26 @@ function addFiles(registry: Registry, counts: MetricsDeps['fileCounts']): void {
       this.reset();
       this.inc({ direction: 'up' }, uploadedBytes);
       this.inc({ direction: 'down' }, downloadedBytes);
+    },
+  });
+}
+
+function addAudit(registry: Registry, status: MetricsDeps['auditStatus']): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'cellhouse_unsealed_events',
+    help: 'Events that the audit chain does not have yet.',
+    registers,
+    collect() {
+      this.set(status().unsealedEvents);
+    },
+  });
+  new Gauge({
+    name: 'cellhouse_audit_heads_differing',
+    help: 'Heads of the audit chain in DATA_DIR that the database does not have.',
+    registers,
+    collect() {
+      this.set(status().differingHeads);
     },
   });
 }

@@ -1,0 +1,131 @@
+/**
+ * Seals events beside the commits, and takes the head of each closed day out of the database. One gateway seals for all:
+ * the one with the lease `audit`. Every gateway writes the heads of closed days to its log and to its own file, where
+ * nobody can change them by changing the database, and compares that file with the database.
+ */
+import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
+import { within } from '../../async/within.ts';
+import { type AuditHead, type AuditStatus, isSameHead } from '../../domain/auditHead.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Database } from '../database.ts';
+import { PAGE_PAUSES, sealAll } from './sealAll.ts';
+
+/** How long an event may stay unsealed. Somebody who changes it within that time is not found out. */
+const SEAL_INTERVAL_MS = 10_000;
+/** How often each gateway looks for closed days. */
+const LOOK_INTERVAL_MS = 60_000;
+/** How long `close()` waits for a page that is being sealed. */
+const CLOSE_TIMEOUT_MS = 2_000;
+/** So many days are named in the log if heads differ. */
+const NAMED_DAYS = 5;
+const AUDIT_LEASE = 'audit';
+
+/** Heads outside of the database (`src/process/auditHeads.ts`). */
+export interface AuditHeads {
+  read(): Promise<AuditHead[]>;
+  /** Resolves when the heads are on the disk. */
+  append(heads: readonly AuditHead[]): Promise<void>;
+}
+
+export interface AuditKeeperDeps {
+  readonly database: Pick<Database, 'gatewayId' | 'leases' | 'queries'>;
+  readonly heads: AuditHeads;
+  readonly logger: Logger;
+  /** @default 10,000 */
+  readonly sealIntervalMs?: number;
+  /** @default 60,000 */
+  readonly lookIntervalMs?: number;
+}
+
+export interface AuditKeeper {
+  /** As of the last look, which is at most SEAL_INTERVAL_MS ago if the database answers. */
+  status(): AuditStatus;
+  start(): void;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
+  const { database, logger } = deps;
+  const { leases, queries, gatewayId } = database;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const headKeeping = createHeadKeeping(deps);
+  let unsealedEvents = 0;
+  let working: Promise<void> = Promise.resolve();
+  const isOver = () => signal.aborted || !leases.isHeld(AUDIT_LEASE);
+
+  async function round(): Promise<void> {
+    if (!leases.isHeld(AUDIT_LEASE)) await leases.acquire(AUDIT_LEASE);
+    await sealAll(queries, { gatewayId, pauses: PAGE_PAUSES, isOver, signal });
+    await headKeeping.lookIfDue();
+    unsealedEvents = await queries.unsealedEvents();
+  }
+
+  async function keep(): Promise<void> {
+    while (!signal.aborted) {
+      await round().catch((error: unknown) => {
+        if (signal.aborted) return;
+        const details = { error: messageOf(error) };
+        logger.error(details, 'a round of the audit chain failed; the next one tries again');
+      });
+      await pause(deps.sealIntervalMs ?? SEAL_INTERVAL_MS, signal);
+    }
+  }
+
+  return {
+    status: () => ({ unsealedEvents, differingHeads: headKeeping.differing() }),
+    start: () => {
+      working = keep();
+    },
+    close: async () => {
+      closing.abort();
+      await within(CLOSE_TIMEOUT_MS, working, () => undefined);
+    },
+  };
+}
+
+function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKeeperDeps) {
+  let dueAt = 0;
+  let differing = 0;
+
+  async function look(): Promise<void> {
+    const [own, closed] = await Promise.all([heads.read(), database.queries.auditHeads()]);
+    tell(differingHeads(own, closed));
+    const known = new Set(own.map(({ day }) => day));
+    const added = closed.filter(({ day }) => !known.has(day));
+    if (added.length === 0) return;
+    for (const head of added) logger.info(head, 'a day of the audit chain is closed');
+    await heads.append(added);
+  }
+
+  function tell(found: readonly AuditHead[]): void {
+    if (found.length === differing) return;
+    differing = found.length;
+    if (differing === 0) return;
+    const days = found.slice(0, NAMED_DAYS).map(({ day }) => day);
+    logger.error(
+      { differing, days },
+      'The database does not have the audit chain that this gateway has noted in DATA_DIR/audit-heads. Somebody has changed the history, or this is another database. Run: cellhouse audit verify',
+    );
+  }
+
+  return {
+    differing: () => differing,
+    lookIfDue: async () => {
+      if (performance.now() < dueAt) return;
+      await look();
+      dueAt = performance.now() + (lookIntervalMs ?? LOOK_INTERVAL_MS);
+    },
+  };
+}
+
+/** The heads of `own` that `closed` does not have, or has with another content. */
+function differingHeads(own: readonly AuditHead[], closed: readonly AuditHead[]): AuditHead[] {
+  const byDay = new Map(closed.map((head) => [head.day, head]));
+  return own.filter((head) => {
+    const found = byDay.get(head.day);
+    return found === undefined || !isSameHead(found, head);
+  });
+}

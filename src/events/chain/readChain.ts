@@ -1,0 +1,77 @@
+/** What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that the database could define. */
+import type { AuditHead } from '../../domain/auditHead.ts';
+import type { Sql } from '../connection/client.ts';
+import type { EventText } from './leaf.ts';
+
+/** Links of one page. With their events, at 1 MiB of code each, they fit into memory. */
+const PAGE_LINKS = 500;
+/** Of events without a link, so many are named. */
+const NAMED_EVENTS = 100;
+
+export interface ChainLink {
+  readonly position: number;
+  readonly leaf: Buffer;
+  readonly salt: Buffer | null;
+  /** Null if it is not there. */
+  readonly event: EventText | null;
+}
+
+/** Where the chain says that it ends. `openDay` is null until it has reached the present for the first time. */
+export interface ChainEnd {
+  readonly chainId: string;
+  readonly position: number;
+  readonly head: string;
+  readonly openDay: string | null;
+}
+
+export async function readChainEnd(sql: Sql): Promise<ChainEnd | null> {
+  const [end] = await sql<ChainEnd[]>`
+    SELECT chain_id, position, encode(head, 'hex') AS head, open_day::text FROM chain_head`;
+  return end ?? null;
+}
+
+export async function readDays(sql: Sql, chainId: string): Promise<AuditHead[]> {
+  return await sql<AuditHead[]>`
+    SELECT ${chainId}::text AS chain_id, day::text, position, encode(head, 'hex') AS head
+    FROM chain_days ORDER BY position, day`;
+}
+
+/** All links in order, page by page. The transaction must be a single one. */
+export async function* readLinks(sql: Sql): AsyncGenerator<ChainLink[]> {
+  await sql`
+    DECLARE links NO SCROLL CURSOR FOR
+    SELECT l.position, l.leaf, l.salt, e.event_id::text, e.stream_id, e.version::text, e.type, e.schema_version::text,
+      extract(epoch FROM e.recorded_at)::text AS recorded_at, e.metadata::text, e.data::text
+    FROM event_links l LEFT JOIN events e ON e.position = l.position ORDER BY l.position`;
+  for (;;) {
+    const rows = await sql.unsafe<LinkRow[]>(`FETCH ${PAGE_LINKS} FROM links`);
+    if (rows.length === 0) return;
+    yield rows.map(({ leaf, salt, ...event }) => {
+      const { position, eventId } = event;
+      return { position, leaf, salt, event: eventId === null ? null : (event as EventText) };
+    });
+  }
+}
+
+type LinkRow = Omit<EventText, 'eventId'> & {
+  readonly eventId: string | null;
+  readonly leaf: Buffer;
+  readonly salt: Buffer | null;
+};
+
+export interface Unlinked {
+  /** Up to the head: the first of them, in order. */
+  readonly inserted: readonly { readonly position: number; readonly type: string }[];
+  /** How many events are above the head. */
+  readonly unsealed: number;
+}
+
+/** Events without a link. */
+export async function readUnlinked(sql: Sql, headPosition: number): Promise<Unlinked> {
+  const inserted = await sql<{ position: number; type: string }[]>`
+    SELECT e.position, e.type FROM events e LEFT JOIN event_links l ON l.position = e.position
+    WHERE e.position <= ${headPosition} AND l.position IS NULL ORDER BY e.position LIMIT ${NAMED_EVENTS}`;
+  const [above] = await sql<{ unsealed: number }[]>`
+    SELECT count(*) AS unsealed FROM events WHERE position > ${headPosition}`;
+  return { inserted, unsealed: above?.unsealed ?? 0 };
+}

@@ -1,0 +1,102 @@
+/**
+ * Checks every event against the audit chain, and the chain against heads that are known outside of the database. It
+ * changes nothing, and it may run beside gateways.
+ */
+import type { AuditHead } from '../../domain/auditHead.ts';
+import { createClient, type Sql } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { createHeadCheck } from './headCheck.ts';
+import { leafOf, nextHead } from './leaf.ts';
+import { type ChainLink, readChainEnd, readDays, readLinks, readUnlinked } from './readChain.ts';
+
+const CLOSE_TIMEOUT_MS = 2_000;
+/** Further findings are only counted. */
+const MAX_FINDINGS = 1_000;
+
+export interface Verified {
+  /** Null: this database has no chain yet. */
+  readonly chainId: string | null;
+  /** The position of the last event that the chain has. */
+  readonly position: number;
+  /** How many events were compared with their links. */
+  readonly events: number;
+  /** How many events the chain does not have yet. Nothing is known about them. */
+  readonly unsealed: number;
+  /** How many heads from outside of the database were compared. */
+  readonly outsideHeads: number;
+  /** One sentence each, for the operator: at most 1,000. */
+  readonly findings: readonly string[];
+  /** All of them. 0: nobody has changed, removed or inserted anything, as far as the heads go. */
+  readonly findingCount: number;
+}
+
+/**
+ * @param outside heads of this chain from a gateway's file or log
+ * @throws Error when the database is away, or its tables have another form
+ */
+export async function verifyChain(
+  address: DatabaseAddress,
+  outside: readonly AuditHead[],
+): Promise<Verified> {
+  const client = createClient(address, {
+    name: 'verify',
+    maxConnections: 1,
+    statementTimeoutMs: 0,
+  });
+  try {
+    return await client.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', (transaction) =>
+      verify(transaction as unknown as Sql, outside),
+    );
+  } finally {
+    await client.close(CLOSE_TIMEOUT_MS);
+  }
+}
+
+/** Collects findings. */
+function createFindings() {
+  const findings: string[] = [];
+  let findingCount = 0;
+  return {
+    add: (finding: string) => {
+      findingCount += 1;
+      if (findings.length < MAX_FINDINGS) findings.push(finding);
+    },
+    all: () => ({ findings, findingCount }),
+  };
+}
+
+async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified> {
+  // This process may be slow, and nobody waits for the transaction.
+  await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
+  const { add, all } = createFindings();
+  const end = await readChainEnd(sql);
+  if (end === null) {
+    const { unsealed } = await readUnlinked(sql, 0);
+    if (outside.length > 0) add('The database has no chain, although there are heads of one.');
+    return { chainId: null, position: 0, events: 0, unsealed, outsideHeads: 0, ...all() };
+  }
+  const heads = createHeadCheck({ end, days: await readDays(sql, end.chainId), outside, add });
+  let events = 0;
+  for await (const links of readLinks(sql)) {
+    for (const link of links) {
+      heads.before(link.position);
+      const problem = problemOf(link);
+      if (problem !== null) add(`Event ${link.position} ${problem}.`);
+      heads.after(link.position, nextHead(heads.head(), link.position, link.leaf));
+    }
+    events += links.length;
+  }
+  heads.end();
+  const { inserted, unsealed } = await readUnlinked(sql, end.position);
+  for (const { position, type } of inserted)
+    add(`Event ${position} (${type}) was inserted: the chain does not have it.`);
+  const { chainId, position } = end;
+  return { chainId, position, events, unsealed, outsideHeads: outside.length, ...all() };
+}
+
+/** What is wrong with an event, after "Event 5". Null if it is as it was when it was sealed. */
+function problemOf({ leaf, salt, event }: ChainLink): string | null {
+  if (event === null) return 'was removed';
+  if (salt === null) return 'is there, although its salt was deleted: it cannot be checked';
+  return leafOf(salt, event).equals(leaf) ? null : `(${event.type}) was changed`;
+}

@@ -1,0 +1,30 @@
+import type { AuditHead } from '../../domain/auditHead.ts';
+import type { Client } from '../connection/client.ts';
+
+export function createChainQueries({ sql, answered }: Client) {
+  return {
+    /**
+     * Seals at most `limit` events, and closes a day if one is over (`migrations/sql/cellhouse_seal.sql`). Resolves with
+     * how many events were sealed: 0 when there are no more.
+     */
+    sealEvents: async (gatewayId: string, limit: number): Promise<number> => {
+      const [row] = await answered(sql<{ sealed: number }[]>`
+        SELECT cellhouse_seal(${gatewayId}, ${limit}) AS sealed`);
+      return row?.sealed ?? 0;
+    },
+
+    /** How many events have no link yet. Positions that were deleted before there was a chain count until they are passed. */
+    unsealedEvents: async (): Promise<number> => {
+      const [row] = await answered(sql<{ count: number }[]>`
+        SELECT coalesce((SELECT max(position) FROM events), 0) - coalesce((SELECT position FROM chain_head), 0)
+          AS count`);
+      return row?.count ?? 0;
+    },
+
+    /** The heads of all closed days, in order. */
+    auditHeads: async (): Promise<AuditHead[]> =>
+      await answered(sql<AuditHead[]>`
+        SELECT c.chain_id, d.day::text, d.position, encode(d.head, 'hex') AS head
+        FROM chain_days d, chain_head c ORDER BY d.position, d.day`),
+  };
+}

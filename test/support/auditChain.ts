@@ -1,0 +1,49 @@
+/** Histories to seal and to verify. */
+import type { SessionId } from '../../src/domain/ids.ts';
+import type { Session } from '../../src/domain/session.ts';
+import { sealAll } from '../../src/events/chain/sealAll.ts';
+import type { Database } from '../../src/events/database.ts';
+import { newId } from '../../src/process/newId.ts';
+import {
+  commitOne,
+  executionFinished,
+  executionRequested,
+  onExecution,
+  sessionOpened,
+} from '../../testkit/events.ts';
+import type { TestDatabase } from './database.ts';
+
+/** Seals all that is there. */
+export async function seal({ queries, gatewayId }: Database): Promise<void> {
+  await sealAll(queries, { gatewayId, pauses: 0, isOver: () => false });
+}
+
+/** Adds a session with executions of one user, each finished: 1 + 2 * `executions` events. */
+export async function addHistory(
+  { store }: Database,
+  { tenant = 'default', executions = 3 } = {},
+): Promise<Session> {
+  const session = await commitOne<'session'>(
+    store,
+    sessionOpened({ tenant, userUuid: newId<SessionId>() }),
+  );
+  for (let count = 0; count < executions; count += 1) {
+    const { id: sessionId, workerId, userUuid } = session;
+    const requested = executionRequested({ sessionId, workerId, tenant, userUuid });
+    const execution = await commitOne<'execution'>(store, requested);
+    await commitOne(store, onExecution(execution, executionFinished()));
+  }
+  return session;
+}
+
+/** Seals all that is there, and closes the day (UTC) that was so many days ago over it, as if it had been that day. */
+export async function closeDay(
+  db: TestDatabase,
+  gateway: Database,
+  daysAgo: number,
+): Promise<void> {
+  await seal(gateway);
+  // Nobody can wait for midnight.
+  await db.sql`UPDATE chain_head SET open_day = (now() AT TIME ZONE 'UTC')::date - ${daysAgo}::int`;
+  await seal(gateway);
+}
