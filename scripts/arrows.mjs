@@ -37,7 +37,9 @@ export const ROOMS = {
       'server',
     ],
   },
-  cli: { may: ['domain', 'async', 'config', 'process', 'postgres', 'events', 'gateway.ts'] },
+  cli: {
+    may: ['domain', 'async', 'config', 'process', 'postgres', 'events', 'service', 'gateway.ts'],
+  },
   'cli.ts': { may: ['cli', 'process'] },
 };
 

@@ -27,6 +27,7 @@ import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
 import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
+import { createTokenUses } from './service/access/tokenUses.ts';
 import { watchTokens } from './service/access/watchTokens.ts';
 import { createFinishWaiters } from './service/execute/finishWaiters.ts';
 import { onOwnEnds } from './service/execute/onOwnEnds.ts';
@@ -74,7 +75,7 @@ export async function startGateway(
     closers.push(() => auditKeeper.close());
     if (engine !== null) requireRuntime(engine, config);
     const serviceParts = composeService(config, { ...installation, logger });
-    closers.push(async () => serviceParts.close());
+    closers.push(() => serviceParts.close());
     const server = composeServer({
       config,
       ...installation,
@@ -171,8 +172,8 @@ export interface ServiceParts {
   readonly tokenBook: TokenBook;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
-  /** Idempotent. */
-  close(): void;
+  /** Records what is kept in memory alone. Idempotent. */
+  close(): Promise<void>;
 }
 
 /** Creates the service that uses the pool. */
@@ -188,8 +189,9 @@ export function composeService(
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
   const now = () => new Date();
-  const tokenBook = createTokenBook({ ...database, now, clock: () => performance.now() });
-  let stopWatching = () => {};
+  const uses = createTokenUses({ queries: database.queries, now });
+  const tokenBook = createTokenBook({ ...database, uses, now, clock: () => performance.now() });
+  let stopWatching = async () => {};
   const requestHashes = createRequestHashes(database.queries);
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {
@@ -224,7 +226,7 @@ export function composeService(
     tokenBook,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
-      stopWatching = watchTokens(tokenBook, logger);
+      stopWatching = watchTokens(tokenBook, uses, logger);
     },
     close: () => stopWatching(),
   };

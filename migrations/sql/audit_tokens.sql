@@ -14,8 +14,10 @@ CREATE OR REPLACE VIEW audit.tokens AS SELECT
   e.metadata -> 'actor' ->> 'token' AS actor_token,
   e.metadata -> 'actor' ->> 'role' AS actor_role,
   e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
-  e.metadata -> 'actor' ->> 'door' AS actor_door
-FROM tokens t LEFT JOIN events e ON e.stream_id = 'token-' || t.id AND e.version = 1;
+  e.metadata -> 'actor' ->> 'door' AS actor_door,
+  u.used_at AS last_used_at
+FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
+  LEFT JOIN events e ON e.stream_id = 'token-' || t.id AND e.version = 1;
 
 COMMENT ON VIEW audit.tokens IS 'One row for each token that was ever made: whom it lets in, for what, and until when. No secret, and no hash of one.';
 COMMENT ON COLUMN audit.tokens.token_id IS 'The token. Its stream of events is token-<id>.';
@@ -34,3 +36,4 @@ COMMENT ON COLUMN audit.tokens.actor_token IS 'The token of who made it: its id,
 COMMENT ON COLUMN audit.tokens.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.tokens.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.tokens.actor_door IS 'The wire by which the call came: graphql or cli.';
+COMMENT ON COLUMN audit.tokens.last_used_at IS 'When its holder last called, to the minute; NULL if never.';

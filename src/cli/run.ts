@@ -7,6 +7,7 @@ import { down } from './down.ts';
 import { prune } from './prune.ts';
 import { rebuild } from './rebuild.ts';
 import { serve } from './serve.ts';
+import { token } from './token.ts';
 
 const USAGE = `Usage: cellhouse <command>
 
@@ -19,11 +20,21 @@ const USAGE = `Usage: cellhouse <command>
   audit verify   check every event against the audit chain; exit code 1 if anything was changed
                  --heads FILE          compare with the heads in FILE (a gateway's audit-heads, or its log) instead of
                                        those in DATA_DIR
+  token create   make a token; its secret is shown once, on a terminal or in a new file
+                 --name NAME --role operator|tenant|user|auditor [--tenant NAME]
+                 [--user NAME | --user-prefix PREFIX] [--door graphql|files]
+                 [--expires-in 30d] [--shape ch|e2b] [--output FILE]
+  token list     list all tokens, without secrets [--json]
+  token revoke   revoke a token, named by its id or its name
+  token rotate   give a token another secret [--former-valid-seconds N] [--output FILE]
   config check   read the environment, list every problem, print the settings in force
   --version      print the version of this program
   --help         print this text
 
 Settings are environment variables; docs/settings.md lists them.`;
+
+/** The commands that take arguments. */
+const WITH_ARGUMENTS: readonly string[] = ['prune', 'token'];
 
 /** Runs the command given by `words`. Reports a failure on stderr and by the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -32,7 +43,8 @@ export async function run(words: readonly string[]): Promise<void> {
 
 async function runCommand(words: readonly string[]): Promise<void> {
   if (words[0] === 'audit' && words[1] === 'verify') return await auditVerify(words.slice(2));
-  switch (words[0] === 'prune' ? 'prune' : words.join(' ')) {
+  const [first = ''] = words;
+  switch (WITH_ARGUMENTS.includes(first) ? first : words.join(' ')) {
     case 'serve':
       return await serve();
     case 'down':
@@ -41,6 +53,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await rebuild();
     case 'prune':
       return await prune(words.slice(1));
+    case 'token':
+      return await token(words.slice(1));
     case 'config check':
       return checkConfig();
     case '--version':

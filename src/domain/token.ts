@@ -64,6 +64,12 @@ export interface Token {
   readonly revokeReason: TokenRevokeReason | null;
 }
 
+/** A token, and when its holder last called, to the minute. */
+export interface UsedToken extends Token {
+  /** Null: never. */
+  readonly lastUsedAt: Date | null;
+}
+
 export type TokenCommand = { readonly at: string } & (
   | ({ readonly type: 'CreateToken' } & Omit<Created, 'at'>)
   | { readonly type: 'RotateToken'; readonly secretSha256: string; readonly formerUntil: string }

@@ -334,6 +334,15 @@ export const tokens = pgTable(
 );
 
 /**
+ * When the holder of a token last called, to the minute. No projection: the row follows from no event, so that a call
+ * costs no commit.
+ */
+export const tokenUses = pgTable('token_uses', {
+  tokenId: uuid('token_id').primaryKey(),
+  usedAt: time('used_at').notNull(),
+});
+
+/**
  * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
  */
 export const outputEvents = pgTable(

@@ -1,5 +1,6 @@
 /** `Viewer`: the caller. */
 import type { Principal } from '../service/principal.ts';
+import { Role } from './access/role.ts';
 import { builder } from './builder.ts';
 
 const Viewer = builder.objectRef<Principal>('Viewer').implement({
@@ -8,6 +9,7 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
     tenant: t.exposeString('tenant', {
       description: 'The tenant whose executions and sessions the caller sees.',
     }),
+    role: t.expose('role', { type: Role, description: 'What the caller may do.' }),
   }),
 });
 

@@ -10,7 +10,7 @@ export interface Principal {
   /** The users of the tenant that the holder acts for. Null: all. The role USER has some. */
   readonly users: Users | null;
   /** The wire that the call comes by. */
-  readonly door: Door;
+  readonly door: Door | 'cli';
   /** The end of the token. */
   readonly ending: Ending;
 }

@@ -9,6 +9,7 @@ import { createInOrder } from '../async/inOrder.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
 import { ended } from './access/ending.ts';
+import { me } from './access/me.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
 import { revokeToken } from './access/revokeToken.ts';
@@ -101,6 +102,7 @@ export const OPERATIONS = {
   followPoolStatus,
   metrics,
   answer,
+  me,
   tokens,
   createToken,
   rotateToken,

@@ -173,6 +173,26 @@ it('the actor of what its holder causes is the token, in events and in the audit
   ]).toEqual([{ actorToken: 'auth-token', actorTenant: 'default' }]);
 });
 
+it('a token tells its holder who they are, and operators when it was last used, to the minute', async () => {
+  const { secret, token } = await create({ name: 'used' });
+  expect(token.lastUsedAt).toBeNull();
+  const third = await start();
+  const origin = `http://127.0.0.1:${(await third.server.listen()).port}`;
+  const since = Date.now() - 60_000;
+  const query = '{ me { id name role } viewer { role } }';
+  expect(await ask(origin, secret, query)).toMatchObject({
+    data: { me: { id: token.id, name: 'used', role: 'TENANT' }, viewer: { role: 'TENANT' } },
+  });
+  expect(await ask(origin, AUTH_TOKEN, query)).toMatchObject({
+    data: { me: null, viewer: { role: 'OPERATOR' } },
+  });
+  await third.close();
+  const used = (await one.service.tokens(OPERATOR)).find(({ id }) => id === token.id);
+  const at = used?.lastUsedAt?.getTime() ?? 0;
+  expect(at % 60_000).toBe(0);
+  expect(at).toBeGreaterThan(since);
+});
+
 it('there are at most MAX_TOKENS, of which those that let nobody in do not count', async () => {
   const all = await one.service.tokens(OPERATOR);
   onTestFinished(async () => {

@@ -56,7 +56,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     pool: parts.pool,
     close: async () => {
       await server.close(AbortSignal.abort());
-      serviceParts.close();
+      await serviceParts.close();
       await parts.pool.close(0);
     },
   };

@@ -11,14 +11,14 @@ const NAMES = Object.keys(OPERATIONS) as Name[];
 const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
-  'answer',
+  ...(['answer', 'me'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
   ...(['interrupt', 'sendInput', 'resizeTerminal', 'execution', 'followExecution'] as const),
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
-  ...(['tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
+  ...(['me', 'tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

@@ -35,6 +35,7 @@ beforeEach(() => {
   book = createTokenBook({
     now: () => now,
     clock: () => clock,
+    uses: { use: () => {} },
     tokenReads: { tokensMark, validTokens },
     queries: {
       validTokens,

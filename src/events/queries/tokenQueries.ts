@@ -1,5 +1,5 @@
 import type { TokenId } from '../../domain/ids.ts';
-import type { Token } from '../../domain/token.ts';
+import type { Token, UsedToken } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
 export type TokenQueries = ReturnType<typeof createTokenQueries>;
@@ -9,8 +9,25 @@ export function createTokenQueries({ sql, answered }: Client) {
     sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
   return {
     /** The newest first. */
-    tokens: async (): Promise<Token[]> =>
-      await answered(sql<Token[]>`SELECT * FROM tokens ORDER BY id DESC`),
+    tokens: async (): Promise<UsedToken[]> =>
+      await answered(sql<UsedToken[]>`
+        SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
+        ORDER BY t.id DESC`),
+
+    usedToken: async (id: TokenId): Promise<UsedToken | null> => {
+      const [token] = await answered(sql<UsedToken[]>`
+        SELECT t.*, u.used_at AS last_used_at FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id
+        WHERE t.id = ${id}`);
+      return token ?? null;
+    },
+
+    /** Records that these tokens are used at this time. Other gateways may do so at the same time. */
+    recordTokenUses: async (ids: readonly string[], at: Date): Promise<void> => {
+      await answered(sql`
+        INSERT INTO token_uses AS u (token_id, used_at)
+        SELECT id, ${at}::timestamptz FROM unnest(${[...ids].sort()}::uuid[]) AS t (id)
+        ON CONFLICT (token_id) DO UPDATE SET used_at = greatest(u.used_at, excluded.used_at)`);
+    },
 
     token: async (id: TokenId): Promise<Token | null> => {
       const [token] = await answered(sql<Token[]>`SELECT * FROM tokens WHERE id = ${id}`);

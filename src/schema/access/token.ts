@@ -1,10 +1,10 @@
 /** `Token`, and the operations on tokens, which are for operators. */
-import type { Token as TokenRow } from '../../domain/token.ts';
+import type { UsedToken } from '../../domain/token.ts';
 import type { TokenWithSecret } from '../../service/access/createToken.ts';
 import { builder } from '../builder.ts';
 import { Role } from './role.ts';
 
-const Token = builder.objectRef<TokenRow>('Token').implement({
+const Token = builder.objectRef<UsedToken>('Token').implement({
   description:
     'What lets a caller in. Its secret is in no answer but that of the call which made it.',
   fields: (t) => ({
@@ -29,6 +29,11 @@ const Token = builder.objectRef<TokenRow>('Token').implement({
       type: 'DateTime',
       nullable: true,
       description: 'From then on it lets nobody in. Null: it does not end by itself.',
+    }),
+    lastUsedAt: t.expose('lastUsedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its holder last called or connected, to the minute. Null: never.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
@@ -70,6 +75,15 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
 });
 
 const id = { required: true, description: 'The id of the token.' } as const;
+
+builder.queryField('me', (t) =>
+  t.field({
+    type: Token,
+    nullable: true,
+    description: "The caller's own token. Null for AUTH_TOKEN.",
+    resolve: (_root, _args, { service, principal }) => service.me(principal),
+  }),
+);
 
 builder.queryField('tokens', (t) =>
   t.field({

@@ -9,8 +9,8 @@ import type { Refusal } from './refuse.ts';
 
 const TOKEN_NAME = 'x-auth-token';
 const BEARER_NAME = 'authorization';
-/** What a secret of ours looks like. Anything else is not asked for in the database. */
-const SECRET_SHAPE = /^ch_[A-Za-z0-9_-]{43}$/;
+/** What secrets of ours look like (tokenSecret.ts). Nothing else is asked for in the database. */
+const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
 
 type Names = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,5 @@
 import type { Actor } from '../../domain/events.ts';
+import type { Database } from '../../events/database.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -20,14 +21,19 @@ export function createActorDeps(deps: ServiceDeps): (principal: Principal) => Se
 }
 
 function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
+  return { ...deps, database: withActor(deps.database, principal) };
+}
+
+/** The same database, whose commits have the principal as their actor. */
+export function withActor(database: Database, principal: Principal): Database {
   const actor = actorOf(principal);
-  const { store } = deps.database;
+  const { store } = database;
   const { ending } = principal;
   const commit = async (asked: Commit) => {
     if (ending.isOver && isBeginning(asked)) throw ended();
     return await store.commit({ ...asked, actor });
   };
-  return { ...deps, database: { ...deps.database, store: { ...store, commit } } };
+  return { ...database, store: { ...store, commit } };
 }
 
 /** Nothing begins for a token that has ended, e.g. after a wait for a worker. What has begun is recorded to its end. */

@@ -1,5 +1,5 @@
 import { parseId, type TokenId } from '../../domain/ids.ts';
-import { decideToken, type Token, type TokenCommand } from '../../domain/token.ts';
+import { decideToken, type Token, type TokenCommand, type UsedToken } from '../../domain/token.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { notFound } from '../notFound.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
@@ -12,10 +12,10 @@ export async function changeToken(
   { database: { queries, store } }: Pick<ServiceDeps, 'database'>,
   given: string,
   commandOn: (token: Token) => TokenCommand,
-): Promise<Token> {
+): Promise<UsedToken> {
   const id = parseId<TokenId>(given);
   const load = async () => {
-    const token = id === null ? null : await queries.token(id);
+    const token = id === null ? null : await queries.usedToken(id);
     if (token === null) throw notFound('token', given);
     return token;
   };
@@ -26,5 +26,8 @@ export async function changeToken(
       return commitChanges({ streams: [{ stream: 'token', id: state.id, state, events }] });
     },
   });
-  return outcome.type === 'committed' ? (outcome.committed.states[0] as Token) : await load();
+  const { lastUsedAt } = await load();
+  return outcome.type === 'committed'
+    ? { ...(outcome.committed.states[0] as Token), lastUsedAt }
+    : await load();
 }

@@ -1,12 +1,12 @@
 import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
-import { decideToken, type Token } from '../../domain/token.ts';
+import { decideToken, type Token, type UsedToken } from '../../domain/token.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { type TokenRequest, validateToken } from './validateToken.ts';
 
 export interface TokenWithSecret {
-  readonly token: Token;
+  readonly token: UsedToken;
   /** Nothing keeps it: this is the only time that it can be read. */
   readonly secret: string;
 }
@@ -37,7 +37,7 @@ export async function createToken(
   const { states } = await database.store.commit({
     streams: [{ stream: 'token', id, state: null, events: decideToken(command, null) }],
   });
-  return { token: states[0] as Token, secret };
+  return { token: { ...(states[0] as Token), lastUsedAt: null }, secret };
 }
 
 /** Those who make tokens at the same time may exceed the limit by as many, which costs a little memory. */

@@ -75,6 +75,7 @@ export const PERMISSIONS: Permissions = {
   followPoolStatus: { roles: READERS },
   metrics: { roles: ['OPERATOR', 'TENANT'] },
   answer: { roles: READERS },
+  me: { roles: READERS },
   tokens: { roles: OPERATORS },
   createToken: { roles: OPERATORS },
   rotateToken: { roles: OPERATORS },

@@ -1,4 +1,4 @@
-import type { Token } from '../../domain/token.ts';
+import type { UsedToken } from '../../domain/token.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { changeToken } from './changeToken.ts';
@@ -8,7 +8,7 @@ export async function revokeToken(
   deps: Pick<ServiceDeps, 'database' | 'now'>,
   _principal: Principal,
   tokenId: string,
-): Promise<Token> {
+): Promise<UsedToken> {
   return await changeToken(deps, tokenId, () => ({
     ...{ type: 'RevokeToken', at: deps.now().toISOString(), reason: 'revoked' },
   }));

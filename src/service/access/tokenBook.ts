@@ -9,6 +9,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import { type ByDoor, byDoor } from '../principal.ts';
 import { createEnding, type Ending, type OpenEnding } from './ending.ts';
 import { createFreshness } from './freshness.ts';
+import type { TokenUses } from './tokenUses.ts';
 
 /** Whom a token lets in. */
 export interface Holder {
@@ -20,7 +21,7 @@ export interface Holder {
 export interface TokenBook {
   /** Whether it was up to date less than STALE_MS ago. Otherwise ask {@link read}. */
   readonly isFresh: boolean;
-  /** The holder of the secret with this SHA-256 (base64). Null: it lets nobody in now, as far as this gateway knows. */
+  /** The holder of the secret with this SHA-256 (base64), who counts as calling now. Null: it lets nobody in now, as far as this gateway knows. */
   holderOf(secretSha256: string): Holder | null;
   /** Asks the database for the token with this hash, which another gateway may have changed a moment ago. Null: there is none. */
   read(secretSha256: string): Promise<Holder | null>;
@@ -40,12 +41,19 @@ interface Entry {
 export interface TokenBookDeps {
   readonly queries: Pick<Queries, 'validTokens' | 'tokenBySecret'>;
   readonly tokenReads: TokenReads;
+  readonly uses: Pick<TokenUses, 'use'>;
   readonly now: () => Date;
   /** A clock that only goes forward, in ms. It goes on while the process is stopped. */
   readonly clock: () => number;
 }
 
-export function createTokenBook({ queries, tokenReads, now, clock }: TokenBookDeps): TokenBook {
+export function createTokenBook({
+  queries,
+  tokenReads,
+  uses,
+  now,
+  clock,
+}: TokenBookDeps): TokenBook {
   const freshness = createFreshness(clock);
   const byId = new Map<string, Entry>();
   const byHash = new Map<string, Entry>();
@@ -76,7 +84,9 @@ export function createTokenBook({ queries, tokenReads, now, clock }: TokenBookDe
 
   function holderOf(secretSha256: string): Holder | null {
     const entry = byHash.get(secretSha256);
-    return entry && letsIn(entry.token, secretSha256, now()) ? entry.holder : null;
+    if (!entry || !letsIn(entry.token, secretSha256, now())) return null;
+    uses.use(entry.token.id);
+    return entry.holder;
   }
 
   /** @param read a read that began after this call */

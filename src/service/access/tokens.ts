@@ -1,4 +1,4 @@
-import type { Token } from '../../domain/token.ts';
+import type { UsedToken } from '../../domain/token.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
@@ -6,6 +6,6 @@ import type { ServiceDeps } from '../serviceDeps.ts';
 export async function tokens(
   { database }: Pick<ServiceDeps, 'database'>,
   _principal: Principal,
-): Promise<readonly Token[]> {
+): Promise<readonly UsedToken[]> {
   return await database.queries.tokens();
 }

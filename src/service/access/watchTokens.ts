@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import type { TokenBook } from './tokenBook.ts';
+import type { TokenUses } from './tokenUses.ts';
 
 /**
  * How often a gateway looks whether tokens have changed. With STALE_MS of the book, a token that is revoked ends
@@ -8,8 +9,15 @@ import type { TokenBook } from './tokenBook.ts';
  */
 const LOOK_INTERVAL_MS = 250;
 
-/** Keeps the book up to date, also while no events come. Returns a function that stops it. */
-export function watchTokens(book: Pick<TokenBook, 'look'>, logger: Logger): () => void {
+/**
+ * Keeps the book up to date, also while no events come, and records uses. Returns a function that stops it, and records
+ * the last uses.
+ */
+export function watchTokens(
+  book: Pick<TokenBook, 'look'>,
+  uses: TokenUses,
+  logger: Logger,
+): () => Promise<void> {
   const closing = new AbortController();
   const { signal } = closing;
   async function watch(): Promise<void> {
@@ -18,11 +26,16 @@ export function watchTokens(book: Pick<TokenBook, 'look'>, logger: Logger): () =
       if (signal.aborted) return;
       try {
         await book.look();
+        await uses.recordSome();
       } catch (err: unknown) {
         if (!signal.aborted) logger.warn({ err }, 'Could not look whether tokens have changed');
       }
     }
   }
-  void watch();
-  return () => closing.abort();
+  const watching = watch();
+  return async () => {
+    closing.abort();
+    await watching;
+    await uses.close();
+  };
 }

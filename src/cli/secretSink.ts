@@ -1,0 +1,45 @@
+import { open, rm } from 'node:fs/promises';
+
+/** Only the owner may read a secret. */
+const MODE = 0o600;
+
+/** Where the secret of a token goes. It is opened before the token is made, so that no secret is lost. */
+export interface SecretSink {
+  write(secret: string): Promise<void>;
+  /** Nothing was made: leaves nothing behind. */
+  cancel(): Promise<void>;
+}
+
+/**
+ * The terminal, or a new file for its owner alone. A pipe or a log would keep the secret where nobody looks for it.
+ * @param path null: the terminal
+ * @throws Error if standard output is no terminal, or if the file exists or cannot be written
+ */
+export async function openSecretSink(
+  path: string | null,
+  stdout: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stdout,
+): Promise<SecretSink> {
+  if (path === null) {
+    if (!stdout.isTTY) {
+      throw new Error(
+        'The secret is shown on a terminal only, and standard output is none. Give --output FILE: a new file that only you can read.',
+      );
+    }
+    return {
+      write: async (secret) => void stdout.write(`${secret}\n`),
+      cancel: async () => {},
+    };
+  }
+  const file = await open(path, 'wx', MODE);
+  return {
+    write: async (secret) => {
+      await file.writeFile(`${secret}\n`);
+      await file.sync();
+      await file.close();
+    },
+    cancel: async () => {
+      await file.close();
+      await rm(path, { force: true });
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { pino } from 'pino';
+import { type Config, loadConfig } from '../config/config.ts';
+import type { GatewayId } from '../domain/ids.ts';
+import type { UsedToken } from '../domain/token.ts';
+import type { DatabaseAddress } from '../events/connection/databaseAddress.ts';
+import { openDatabase } from '../events/openDatabase.ts';
+import { databaseAddress } from '../gateway.ts';
+import { newId } from '../process/newId.ts';
+import { newE2bSecret, newSecret } from '../process/tokenSecret.ts';
+import { withActor } from '../service/access/actorDeps.ts';
+import { createToken, type TokenWithSecret } from '../service/access/createToken.ts';
+import { revokeToken } from '../service/access/revokeToken.ts';
+import { rotateToken } from '../service/access/rotateToken.ts';
+import { tokens } from '../service/access/tokens.ts';
+import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
+import { openSecretSink } from './secretSink.ts';
+import { type SecretArguments, tokenArguments } from './tokenArguments.ts';
+
+/** Whoever may run the command may read the database, so may do everything. */
+const CLI: Principal = { ...AUTH_TOKEN_HOLDER, tokenId: 'cli', door: 'cli' };
+
+/** `cellhouse token`: makes, lists, revokes and rotates tokens. @param words the arguments after `token` */
+export async function token(words: readonly string[]): Promise<void> {
+  tokenArguments(words);
+  const config = loadConfig(process.env);
+  const address = await databaseAddress(config, pino({ level: config.logLevel }));
+  await runToken(words, { config, address, print: (line) => console.log(line) });
+}
+
+export interface TokenDeps {
+  readonly config: Config;
+  readonly address: DatabaseAddress;
+  /** Prints a line, which never has a secret. */
+  readonly print: (line: string) => void;
+}
+
+/** The work of {@link token} on a database. */
+export async function runToken(
+  words: readonly string[],
+  { config, address, print }: TokenDeps,
+): Promise<void> {
+  const asked = tokenArguments(words);
+  const logger = pino({ level: config.logLevel });
+  const opened = await openDatabase(address, { gatewayId: newId<GatewayId>(), logger, newId });
+  const database = withActor(opened, CLI);
+  const deps = { config, database, newId, now: () => new Date() };
+  try {
+    switch (asked.type) {
+      case 'create': {
+        const { secret, expiresInMs, type: _, ...request } = asked;
+        const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
+        return await withSecret(secret, print, (newSecret) =>
+          createToken({ ...deps, newSecret }, CLI, { ...request, expiresAt }),
+        );
+      }
+      case 'list':
+        return list(await tokens(deps, CLI), asked.isJson, print);
+      case 'revoke': {
+        const { id, name } = await revokeToken(deps, CLI, await idOf(deps, asked.token));
+        return print(`Revoked ${name} (${id}).`);
+      }
+      case 'rotate': {
+        const id = await idOf(deps, asked.token);
+        return await withSecret(asked.secret, print, (newSecret) =>
+          rotateToken({ ...deps, newSecret }, CLI, id, asked.formerValidMs),
+        );
+      }
+      default:
+        return asked satisfies never;
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Opens the place for the secret first: if it cannot be written, nothing is made. */
+async function withSecret(
+  { isForE2b, outputPath }: SecretArguments,
+  print: (line: string) => void,
+  make: (makeSecret: () => string) => Promise<TokenWithSecret>,
+): Promise<void> {
+  const sink = await openSecretSink(outputPath);
+  let made: TokenWithSecret;
+  try {
+    made = await make(isForE2b ? newE2bSecret : newSecret);
+  } catch (error: unknown) {
+    await sink.cancel();
+    throw error;
+  }
+  await sink.write(made.secret);
+  const where = outputPath === null ? 'Above is its secret' : `Its secret is in ${outputPath}`;
+  print(`${where}, and nowhere else. Token ${made.token.name}: ${made.token.id}`);
+}
+
+/** Of a token that is named by its id, or by a name that only one valid token has. @throws Error */
+async function idOf(deps: Parameters<typeof tokens>[0], given: string): Promise<string> {
+  const all = await tokens(deps, CLI);
+  if (all.some(({ id }) => id === given)) return given;
+  const named = all.filter(({ name, revokedAt }) => name === given && revokedAt === null);
+  const [one] = named;
+  if (one && named.length === 1) return one.id;
+  throw new Error(
+    named.length > 1
+      ? `${named.length} valid tokens are called ${given}. Name one by its id: cellhouse token list`
+      : `There is no valid token ${given}. cellhouse token list shows all.`,
+  );
+}
+
+const COLUMNS = {
+  ID: ({ id }) => id,
+  NAME: ({ name }) => name,
+  ROLE: ({ role }) => role,
+  TENANT: ({ tenant }) => tenant,
+  USERS: ({ userUuid, userPrefix }) => userUuid ?? (userPrefix === null ? '*' : `${userPrefix}*`),
+  DOOR: ({ door }) => door ?? '*',
+  'LAST USED': ({ lastUsedAt }) => lastUsedAt?.toISOString().slice(0, 16) ?? 'never',
+  STATE: stateOf,
+} satisfies Readonly<Record<string, (token: UsedToken) => string>>;
+
+function stateOf({ revokedAt, expiresAt }: UsedToken): string {
+  if (revokedAt !== null) return 'revoked';
+  if (expiresAt === null) return 'valid';
+  const day = expiresAt.toISOString().slice(0, 16);
+  return expiresAt <= new Date() ? `expired ${day}` : `valid until ${day}`;
+}
+
+function list(all: readonly UsedToken[], isJson: boolean, print: (line: string) => void): void {
+  if (isJson) {
+    // Not the hashes, which say nothing and would look like secrets.
+    for (const { secretSha256: _s, formerSha256: _f, version: _v, ...shown } of all)
+      print(JSON.stringify(shown));
+    return;
+  }
+  const rows = [Object.keys(COLUMNS), ...all.map((t) => Object.values(COLUMNS).map((c) => c(t)))];
+  const widths = Object.keys(COLUMNS).map((_, at) =>
+    Math.max(...rows.map((row) => row[at]?.length ?? 0)),
+  );
+  for (const row of rows)
+    print(
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+}

@@ -1,0 +1,43 @@
+import type { Queries } from '../../events/queries/createQueries.ts';
+
+/** How often the uses are recorded. They are known to the minute. */
+const RECORD_INTERVAL_MS = 60_000;
+
+/** When tokens were last used, which costs a call nothing but a look into a set. */
+export interface TokenUses {
+  /** The holder of this token calls now. */
+  use(tokenId: string): void;
+  /** Records the uses since the last time, if that is a minute ago. */
+  recordSome(): Promise<void>;
+  /** Records what is left. */
+  close(): Promise<void>;
+}
+
+export interface TokenUsesDeps {
+  readonly queries: Pick<Queries, 'recordTokenUses'>;
+  readonly now: () => Date;
+}
+
+export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
+  let used = new Set<string>();
+  let nextAt = now().getTime() + RECORD_INTERVAL_MS;
+
+  async function record(): Promise<void> {
+    if (used.size === 0) return;
+    const ids = [...used];
+    used = new Set();
+    const minute = Math.floor(now().getTime() / RECORD_INTERVAL_MS) * RECORD_INTERVAL_MS;
+    await queries.recordTokenUses(ids, new Date(minute));
+  }
+
+  return {
+    use: (tokenId) => void used.add(tokenId),
+    recordSome: async () => {
+      const ms = now().getTime();
+      if (ms < nextAt) return;
+      nextAt = ms + RECORD_INTERVAL_MS;
+      await record();
+    },
+    close: record,
+  };
+}

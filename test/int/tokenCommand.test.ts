@@ -1,0 +1,99 @@
+/** `cellhouse token` on a real database: what it makes, shows and writes, and that it makes nothing in vain. */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openSecretSink } from '../../src/cli/secretSink.ts';
+import { runToken } from '../../src/cli/token.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { secretHash } from '../../src/domain/secretHash.ts';
+import { useDatabase } from '../support/database.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ch-token-'));
+const db = await useDatabase();
+beforeAll(async () => {
+  await db.open();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const config = loadConfig({ SOCKET_DIR: '/run/x', LOG_LEVEL: 'silent' });
+async function run(line: string): Promise<string> {
+  const lines: string[] = [];
+  const print = (each: string) => void lines.push(each);
+  await runToken(line.split(' '), { config, address: db.address, print });
+  return lines.join('\n');
+}
+const rows = () =>
+  db.sql<{ id: string; name: string; secretSha256: string; revokedAt: Date | null }[]>`
+    SELECT id, name, secret_sha256, revoked_at FROM tokens ORDER BY id`;
+
+it('makes a token whose secret is in a new file for its owner alone', async () => {
+  const path = join(folder, 'first');
+  const said = await run(
+    `create --name first --role user --user ann --expires-in 30d --output ${path}`,
+  );
+  const secret = readFileSync(path, 'utf8').trim();
+  expect(secret).toMatch(/^ch_[A-Za-z0-9_-]{43}$/);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  const [token] = await rows();
+  expect(token).toMatchObject({ name: 'first', secretSha256: secretHash(secret) });
+  expect(said).toContain(token?.id);
+  expect(said).not.toContain(secret);
+  const [actor] = await db.sql`
+    SELECT actor_token, actor_door FROM audit.tokens WHERE token_id = ${token?.id ?? ''}`;
+  expect(actor).toEqual({ actorToken: 'cli', actorDoor: 'cli' });
+});
+
+it('makes nothing if the secret has no place: neither a terminal nor a new file', async () => {
+  const before = await rows();
+  await expect(run('create --name b --role operator')).rejects.toThrow('--output FILE');
+  const taken = join(folder, 'taken');
+  writeFileSync(taken, 'mine');
+  await expect(run(`create --name b --role operator --output ${taken}`)).rejects.toThrow('EEXIST');
+  expect(readFileSync(taken, 'utf8')).toBe('mine');
+  const bad = join(folder, 'bad');
+  await expect(run(`create --name b --role user --output ${bad}`)).rejects.toThrow('userPrefix');
+  expect(() => statSync(bad)).toThrow('ENOENT');
+  expect([...(await rows())]).toEqual([...before]);
+});
+
+it('shows the secret on a terminal', async () => {
+  const written: string[] = [];
+  const write = (text: unknown) => written.push(String(text)) > 0;
+  const terminal = { isTTY: true, write } as unknown as NodeJS.WriteStream;
+  const sink = await openSecretSink(null, terminal);
+  await sink.write('ch_x');
+  expect(written).toEqual(['ch_x\n']);
+});
+
+it('rotates a token that is named, in the shape that is asked for', async () => {
+  const path = join(folder, 'second');
+  await run(`rotate first --shape e2b --output ${path}`);
+  const secret = readFileSync(path, 'utf8').trim();
+  expect(secret).toMatch(/^e2b_[0-9a-f]{40}$/);
+  expect((await rows())[0]?.secretSha256).toBe(secretHash(secret));
+});
+
+it('lists tokens without secrets and hashes', async () => {
+  const [token] = await rows();
+  const text = await run('list');
+  const json = JSON.parse(await run('list --json')) as Record<string, unknown>;
+  expect(text).toMatch(
+    new RegExp(`^ID .*\n${token?.id} +first +USER +default +ann +\\* +never +valid until`),
+  );
+  expect(json).toMatchObject({ id: token?.id, role: 'USER', userUuid: 'ann', lastUsedAt: null });
+  for (const shown of [text, JSON.stringify(json)])
+    expect(shown).not.toContain(token?.secretSha256);
+});
+
+it('revokes a token by its name, if only one has it', async () => {
+  for (const file of ['x', 'y'])
+    await run(`create --name twice --role tenant --output ${join(folder, file)}`);
+  await expect(run('revoke twice')).rejects.toThrow('2 valid tokens are called twice');
+  await expect(run('revoke nobody')).rejects.toThrow('no valid token nobody');
+  expect(await run('revoke first')).toMatch(/^Revoked first \(/);
+  const twice = (await rows()).filter(({ name }) => name === 'twice');
+  await run(`revoke ${twice[0]?.id}`);
+  await run('revoke twice');
+  expect((await rows()).every(({ revokedAt }) => revokedAt !== null)).toBe(true);
+});
