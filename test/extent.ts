@@ -46,6 +46,7 @@ export const EXTENT = isLong
       neighboursUnder: RUNTIMES,
       resumeCuts: 500,
       stoppedRounds: 1_000,
+      tenantOperations: 20_000,
     } as const)
   : ({
       chaosMinutes: 1,
@@ -57,4 +58,5 @@ export const EXTENT = isLong
       neighboursUnder: ['runc'],
       resumeCuts: 200,
       stoppedRounds: 150,
+      tenantOperations: 3_000,
     } as const);

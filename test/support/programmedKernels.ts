@@ -1,5 +1,5 @@
 /** What an agent does with requests (docs/worker-protocol.md), in this process: one lane for each context and command. */
-import { errorReply, frame, okReply, status, verdict } from './frames.ts';
+import { errorReply, frame, okReply, status, stream, verdict } from './frames.ts';
 import type { ScriptedAgent } from './scriptedAgent.ts';
 
 export interface ProgrammedKernels {
@@ -36,6 +36,9 @@ interface Asked {
   readonly isCommand: boolean;
   readonly found: Found;
 }
+
+/** Code that begins so writes itself to standard output. */
+export const SAY = 'say ';
 
 /** Code of a cell that raises. */
 export const RAISE = 'raise';
@@ -108,6 +111,8 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
     running.set(lane, id);
     agent.append((seq) => status('busy', { parent: id, seq, at: Date.now() }));
     if (code === READ || rules.isHeld(code)) return;
+    if (code.startsWith(SAY))
+      agent.append((seq) => stream(code, { parent: id, seq, at: Date.now() }));
     const reply = code === RAISE ? raised : okReply;
     endIn(lane, 'finished', isCommand ? exitOf(code) : {}, reply);
   }
@@ -202,6 +207,11 @@ export function runKernels(agent: ScriptedAgent, rules: KernelRules): Programmed
 
   agent.answer = (request, response, body) => {
     if (rules.isFrozen()) return;
+    if (request.url?.startsWith('/files')) {
+      // Like an agent from before files.
+      response.writeHead(404).end('{"error":"not_found"}');
+      return;
+    }
     const given = answerTo(request.url ?? '', JSON.parse(body || '{}') as Fields);
     response.writeHead(given.status).end(JSON.stringify(given.json));
   };

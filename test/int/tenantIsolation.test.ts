@@ -1,0 +1,138 @@
+/**
+ * Two tenants call everything that the schema has, at random and at the same time, at two gateways. Neither is shown
+ * anything of the other. The workers are programmed.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql';
+import { afterAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/schema/index.ts';
+import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import type { Service } from '../../src/service/service.ts';
+import { EXTENT } from '../extent.ts';
+import { type Following, followSchema } from '../support/askSchema.ts';
+import { operationsOfSchema } from '../support/operationsOfSchema.ts';
+import { useServiceGateways } from '../support/serviceGateways.ts';
+import { holdersOf, play } from '../support/tenantPlay.ts';
+import { createTenantValues } from '../support/tenantValues.ts';
+
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+/** Code that waits is let go so often, so that calls behind it go on. */
+const LET_GO_MS = 50;
+/** Longer than what is on its way takes to arrive. */
+const QUIET_MS = 300;
+const FEW = 500;
+/** With 12 calls at once, one takes 2 to 6 ms. */
+const PLAY_LIMIT_MS = 300_000;
+/** Not for these roles; what the programmed workers do not have: files; what needs luck: code that waits for input. */
+const NEVER_ANSWERED = new Set([
+  ...['events', 'workers', 'workerEvents', 'poolAt', 'tokens', 'sendInput'],
+  ...['createToken', 'rotateToken', 'revokeToken'],
+  ...['file', 'files', 'writeFile', 'makeDirectory', 'moveFile', 'deleteFile'],
+]);
+
+const { db, workers, start } = await useServiceGateways({
+  MAX_TOTAL_WORKERS: '60',
+  MIN_IDLE_WORKERS: '4',
+});
+const gateways = [await start(), await start()] as const;
+const services = gateways.map(({ service }) => service);
+workers.hold();
+const letting = setInterval(() => {
+  workers.letGo();
+  workers.hold();
+}, LET_GO_MS);
+afterAll(() => clearInterval(letting));
+
+describe(`two tenants that call everything at random (SEED=${SEED})`, () => {
+  it(
+    'are shown nothing of each other, nor of users whom their token does not name',
+    async () => {
+      const count = EXTENT.tenantOperations;
+      const { problems, answered } = await play(db, { seed: SEED, count, services });
+      expect(problems.slice(0, 5)).toEqual([]);
+      const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((type) =>
+        Object.keys(type?.getFields() ?? {}),
+      );
+      const silent = fields.filter((field) => !answered.has(field) && !NEVER_ANSWERED.has(field));
+      expect(silent).toEqual([]);
+    },
+    PLAY_LIMIT_MS,
+  );
+
+  it('are told nothing while only the other one acts', async () => {
+    const following = await followAll('red', services[0]);
+    expect(following.some(({ items }) => items.length > 0)).toBe(true);
+    const before = following.map(({ items }) => items.length);
+    await play(db, { seed: SEED, count: FEW, services, tenants: ['blue'] });
+    await beginAnew('blue');
+    expect(following.map(({ items }) => items.length)).toEqual(before);
+    await Promise.all(following.map((each) => each.close()));
+  });
+});
+
+/** Every subscription of each user of the tenant. Resolves when what there is at the beginning has come. */
+async function followAll(tenant: 'red' | 'blue', service: Service | undefined) {
+  if (service === undefined) throw new Error('There is no service.');
+  const [principal] = holdersOf(tenant);
+  const values = createTenantValues(Math.random);
+  values.begin(tenant, 'sessionOutput');
+  const all = operationsOfSchema(schema, { random: Math.random, valueOf: values.valueOf });
+  const users = ['ann', 'ann-2', 'bob'].map((user) => ({ sessionOutput_userUuid: user }));
+  const following: Following[] = [];
+  for (const operation of all.filter(({ kind }) => kind === 'subscription')) {
+    if (operation.field === 'output') continue;
+    for (const variables of operation.field === 'sessionOutput' ? users : [{}])
+      following.push(await followSchema({ service, principal, operation, variables }));
+  }
+  for (const each of following) void readOn(each);
+  await pause(QUIET_MS);
+  return following;
+}
+
+/** One session ends, and another one opens. Resolves when all gateways have heard of it. */
+async function beginAnew(tenant: 'red' | 'blue'): Promise<void> {
+  const [principal] = holdersOf(tenant);
+  await services[0]?.release(principal, 'ann');
+  await services[1]?.execute(principal, { userUuid: 'ann', code: '1' });
+  await pause(QUIET_MS);
+}
+
+async function readOn(following: Following): Promise<void> {
+  while ((await following.next()) !== null);
+}
+
+describe('the judge', () => {
+  const [service] = services as [Service];
+
+  it('finds a field that shows one tenant what is the other’s', async () => {
+    const [red] = holdersOf('red');
+    const leaking: Service = {
+      ...service,
+      sessions: (_principal, ...rest) => service.sessions(red, ...rest),
+    };
+    const { problems } = await play(db, { seed: SEED, count: FEW, services: [leaking] });
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) expect(problem).toMatch(/^query sessions by .* of (blue|red)/);
+  });
+
+  it('finds a stream that tells of others', async () => {
+    const leaking: Service = {
+      ...service,
+      followPoolStatus: () => service.followPoolStatus(AUTH_TOKEN_HOLDER),
+    };
+    const following = await followAll('red', leaking);
+    const before = following.flatMap(({ items }) => items).length;
+    await beginAnew('blue');
+    expect(following.flatMap(({ items }) => items).length).toBeGreaterThan(before);
+    await Promise.all(following.map((each) => each.close()));
+  });
+
+  it('knows every argument: one without values fails', () => {
+    const field = { type: GraphQLString, args: { strange: { type: GraphQLString } } };
+    const other = new GraphQLSchema({
+      query: new GraphQLObjectType({ name: 'Query', fields: { field } }),
+    });
+    const draws = { random: Math.random, valueOf: createTenantValues(Math.random).valueOf };
+    expect(() => operationsOfSchema(other, draws)).toThrow('has no values for strange: String');
+  });
+});

@@ -1,0 +1,170 @@
+/**
+ * Operations made from the GraphQL schema itself: one document for each field of Query, Mutation and Subscription, with
+ * every field below it, and a variable for every argument. So a new field or argument takes part in the tests at once.
+ */
+
+import type { DocumentNode } from 'graphql';
+import {
+  type GraphQLArgument,
+  type GraphQLInputField,
+  type GraphQLInputType,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  parse,
+  validate,
+} from 'graphql';
+
+/** Fields within fields. Types refer to each other in circles. */
+const MAX_DEPTH = 4;
+/** An argument that may be left out is given so often. */
+const GIVEN = 0.4;
+const MAX_ITEMS = 2;
+
+export interface SchemaOperation {
+  readonly kind: 'query' | 'mutation' | 'subscription';
+  readonly field: string;
+  readonly document: DocumentNode;
+  /** A value for each variable. */
+  draw(): Record<string, unknown>;
+}
+
+export interface Draws {
+  /** A number from 0 to below 1. */
+  readonly random: () => number;
+  /** A value for an argument or an input field of this name. @throws Error if it knows none */
+  readonly valueOf: (name: string, type: string) => unknown;
+}
+
+/** One operation for each root field. @throws Error if the schema has an argument that `valueOf` does not know */
+export function operationsOfSchema(schema: GraphQLSchema, draws: Draws): SchemaOperation[] {
+  const roots = {
+    query: schema.getQueryType(),
+    mutation: schema.getMutationType(),
+    subscription: schema.getSubscriptionType(),
+  };
+  return Object.entries(roots).flatMap(([kind, root]) =>
+    Object.keys(root?.getFields() ?? {}).map((field) =>
+      operationOf(schema, draws, kind as SchemaOperation['kind'], field),
+    ),
+  );
+}
+
+function operationOf(
+  schema: GraphQLSchema,
+  draws: Draws,
+  kind: SchemaOperation['kind'],
+  field: string,
+): SchemaOperation {
+  const variables = new Map<string, GraphQLArgument>();
+  const root = { query: schema.getQueryType(), mutation: schema.getMutationType() };
+  const type = kind === 'subscription' ? schema.getSubscriptionType() : root[kind];
+  const found = type?.getFields()[field];
+  if (!found) throw new Error(`There is no ${kind} ${field}.`);
+  const text = call(schema, found, field, variables, 1);
+  if (text === null) throw new Error(`Nothing can be selected below ${field}.`);
+  const declared = [...variables].map(([name, { type: of }]) => `$${name}: ${of}`).join(', ');
+  const document = parse(`${kind} ${declared && `(${declared})`} { ${text} }`);
+  const [problem] = validate(schema, document);
+  if (problem) throw problem;
+  // Each is drawn once now, so that an argument without an entry is found without luck.
+  for (const argument of variables.values()) everyField(argument, draws);
+  return {
+    kind,
+    field,
+    document,
+    draw: () => {
+      const values = [...variables].map(([name, argument]) => [name, given(argument, draws)]);
+      return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+    },
+  };
+}
+
+type Field = NonNullable<
+  ReturnType<NonNullable<ReturnType<GraphQLSchema['getQueryType']>>['getFields']>[string]
+>;
+
+/** The text of one field with all its arguments, and all that is below it. */
+function call(
+  schema: GraphQLSchema,
+  field: Field,
+  place: string,
+  variables: Map<string, GraphQLArgument>,
+  depth: number,
+): string | null {
+  const below = selection(schema, getNamedType(field.type), place, variables, depth);
+  if (below === null) return null;
+  const args = field.args.map((argument) => {
+    const variable = `${place}_${argument.name}`;
+    variables.set(variable, argument);
+    return `${argument.name}: $${variable}`;
+  });
+  return `${field.name}${args.length > 0 ? `(${args.join(', ')})` : ''} ${below}`;
+}
+
+/** Null: nothing can be selected at this depth. Fields of the types of an interface have aliases, for they differ. */
+function selection(
+  schema: GraphQLSchema,
+  type: GraphQLNamedType,
+  place: string,
+  variables: Map<string, GraphQLArgument>,
+  depth: number,
+): string | null {
+  if (isInterfaceType(type)) {
+    const types = schema.getPossibleTypes(type).map((each) => {
+      const own = selection(schema, each, `${place}_${each.name}`, variables, depth);
+      return own === null ? '' : `... on ${each.name} ${own}`;
+    });
+    return `{ __typename ${types.join(' ')} }`;
+  }
+  if (!isObjectType(type)) return '';
+  if (depth > MAX_DEPTH) return null;
+  const fields = Object.values(type.getFields()).flatMap((field) => {
+    const text = call(schema, field, `${place}_${field.name}`, variables, depth + 1);
+    return text === null ? [] : [`${type.name}_${field.name}: ${text}`];
+  });
+  return fields.length === 0 ? null : `{ ${fields.join(' ')} }`;
+}
+
+type Input = Pick<GraphQLArgument | GraphQLInputField, 'name' | 'type'>;
+
+/** Undefined: it is left out. */
+function given(input: Input, draws: Draws): unknown {
+  const isOptional = !isNonNullType(input.type);
+  if (isOptional && draws.random() >= GIVEN) return undefined;
+  return drawn(input.name, input.type, draws);
+}
+
+function drawn(name: string, type: GraphQLInputType, draws: Draws): unknown {
+  if (isNonNullType(type)) return drawn(name, type.ofType, draws);
+  if (isListType(type)) {
+    const count = Math.floor(draws.random() * (MAX_ITEMS + 1));
+    return Array.from({ length: count }, () => drawn(name, type.ofType, draws));
+  }
+  if (isEnumType(type)) {
+    const values = type.getValues();
+    return values[Math.floor(draws.random() * values.length)]?.name;
+  }
+  if (isInputObjectType(type)) {
+    const fields = Object.values(type.getFields()).map((field) => [
+      field.name,
+      given(field, draws),
+    ]);
+    return Object.fromEntries(fields.filter(([, value]) => value !== undefined));
+  }
+  return type.name === 'Boolean' ? draws.random() < 0.5 : draws.valueOf(name, type.name);
+}
+
+/** @throws Error for an argument, or an input field of it, that `valueOf` does not know */
+function everyField({ name, type }: Input, draws: Draws): void {
+  const of = getNamedType(type);
+  if (isInputObjectType(of))
+    for (const field of Object.values(of.getFields())) everyField(field, draws);
+  else drawn(name, of, draws);
+}

@@ -1,0 +1,136 @@
+/** Values that two tenants put into operations: their own, each other's, and such as nobody knows. */
+import { newId } from '../../src/process/newId.ts';
+import { RAISE, SAY } from './programmedKernels.ts';
+import { HOLD } from './programmedRuntime.ts';
+
+export const TENANTS = ['red', 'blue'] as const;
+export type Tenant = (typeof TENANTS)[number];
+
+/** The same in both tenants. */
+const SHARED_USERS = ['ann', 'ann-2', 'bob'] as const;
+/** Types of the schema that have ids. */
+const KINDS = ['Execution', 'Session', 'Worker', 'Context', 'Event'] as const;
+/** As `operationsOfSchema.ts` names the fields. */
+const ID_OF_KIND = /"(Execution|Session|Worker|Context|Event)_id":"([^"]+)"/g;
+/** So many of the things of a kind that were last seen are used again. */
+const REMEMBERED = 200;
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+/** Every text that a tenant writes has this in it, in any letters, so that it can be found in answers. */
+export const markerOf = (tenant: Tenant) => `mk_${tenant}_`;
+/** Every code has this in it, too. */
+export const CODE_MARK = 'code_';
+export const uuidsIn = (text: string): string[] => text.match(UUID) ?? [];
+
+export interface TenantValues {
+  /** What follows is drawn for a call of this tenant, to this field. */
+  begin(tenant: Tenant, field: string): void;
+  /** A value for an argument or input field. @throws Error for a name without an entry */
+  valueOf(name: string, type: string): unknown;
+  /** The tenant was given this answer: its ids and cursors are used in later calls, of both tenants. */
+  learn(tenant: Tenant, answer: string): void;
+}
+
+export function createTenantValues(random: () => number): TenantValues {
+  let tenant: Tenant = 'red';
+  let field = '';
+  let count = 0;
+  const known = { red: createMemory(), blue: createMemory() };
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const whole = (min: number, max: number) => min + Math.floor(random() * (max - min + 1));
+  const marked = (more = '') => {
+    count += 1;
+    return `${markerOf(tenant)}${more}${count}`;
+  };
+  /** Most of them its own, most others the other tenant's, and some of another kind. */
+  const idOf = (kind: string) => () => {
+    const luck = random();
+    if (luck > 0.95) return newId();
+    const other: Tenant = tenant === 'red' ? 'blue' : 'red';
+    const ids = known[luck < 0.65 ? tenant : other].of(random() < 0.95 ? kind : pick(KINDS));
+    return ids.length > 0 ? pick(ids) : newId();
+  };
+  const code = () => {
+    // Calls that wait for the end of code must not wait for code that is held.
+    const held = field === 'submit' && random() < 0.2 ? [HOLD] : [];
+    return pick([`${SAY}${marked(CODE_MARK)}`, marked(CODE_MARK), RAISE, ...held]);
+  };
+  const time = () => new Date(Date.now() - whole(-60_000, 120_000)).toISOString();
+  const path = () => pick([marked(), `${marked()}/${marked()}`, '.', '/tmp']);
+  const name = () => pick([marked().toUpperCase(), marked(), pick(['shared', 'other'])]);
+
+  const values: Readonly<Record<string, (type: string) => unknown>> = {
+    userUuid: () => pick([...SHARED_USERS, `${markerOf(tenant)}user`]),
+    id: idOf('Execution'),
+    executionId: idOf('Execution'),
+    sessionId: idOf('Session'),
+    workerId: idOf('Worker'),
+    contextId: idOf('Context'),
+    after: (type) => {
+      if (type === 'Int') return whole(0, 3);
+      if (field === 'sessionOutput') return `${idOf('Execution')()}:${whole(0, 3)}`;
+      return random() < 0.8 ? idOf(pick(['Execution', 'Session']))() : String(whole(0, 2_000));
+    },
+    first: () => whole(1, 20),
+    types: () => pick(['SessionOpened', 'ExecutionRequested', 'WorkerAssigned', 'ContextCreated']),
+    at: time,
+    from: (type) => (type === 'DateTime' ? time() : path()),
+    to: (type) => (type === 'DateTime' ? time() : path()),
+    path,
+    workingDirectory: path,
+    ifMatch: () => `"${marked()}"`,
+    depth: () => whole(1, 3),
+    maxBytes: () => whole(1, 1_000),
+    code,
+    text: () => marked(),
+    base64: () => Buffer.from(marked()).toString('base64'),
+    name,
+    value: () => marked(),
+    metadata: () => (random() < 0.5 ? { shared: pick(['1', marked()]) } : { [marked()]: marked() }),
+    idempotencyKey: () => pick(['shared', marked()]),
+    timeoutMs: () => whole(1_000, 10_000),
+    waitForWorkerMs: () => whole(1_000, 20_000),
+    idleTimeoutMs: () => whole(60_000, 120_000),
+    maxLifeMs: () => whole(60_000, 120_000),
+    lifeMs: () => whole(60_000, 120_000),
+    offset: () => whole(0, 20),
+    columns: () => whole(1, 200),
+    rows: () => whole(1, 200),
+    tenant: () => pick(TENANTS),
+    userPrefix: () => pick(['an', markerOf(tenant)]),
+    door: () => pick(['graphql', 'files']),
+    expiresAt: () => new Date(Date.now() + 3_600_000).toISOString(),
+    formerValidMs: () => whole(0, 1_000),
+    limit: () => whole(0, 5),
+  };
+
+  return {
+    begin: (of, to) => {
+      tenant = of;
+      field = to;
+    },
+    valueOf: (of, type) => {
+      const draw = values[of];
+      if (draw === undefined)
+        throw new Error(`test/support/tenantValues.ts has no values for ${of}: ${type}.`);
+      return draw(type);
+    },
+    learn: (of, answer) => known[of].learn(answer),
+  };
+}
+
+/** The ids that a tenant was shown last, by the kind of the thing. */
+function createMemory() {
+  const kinds = new Map<string, Set<string>>();
+  return {
+    of: (kind: string) => [...(kinds.get(kind) ?? [])],
+    learn: (answer: string) => {
+      for (const [, kind = '', id = ''] of answer.matchAll(ID_OF_KIND)) {
+        const ids = kinds.get(kind) ?? new Set();
+        kinds.set(kind, ids.add(id));
+        const [oldest] = ids;
+        if (ids.size > REMEMBERED && oldest !== undefined) ids.delete(oldest);
+      }
+    },
+  };
+}
