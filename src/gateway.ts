@@ -193,18 +193,19 @@ export function composeService(
   const tokenBook = createTokenBook({ ...database, uses, now, clock: () => performance.now() });
   let stopWatching = async () => {};
   const requestHashes = createRequestHashes(database.queries);
-  // Sessions come first, so that callers woken by a finished execution find its session up to date.
-  database.wakeUps.onEvent((recorded) => {
-    tokenBook.apply(recorded);
-    sessions.apply(recorded);
-    finishWaiters.apply(recorded);
-  });
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
     queries: database.queries,
     firstUse: database.firstUse,
     now,
+  });
+  // Sessions come first, so that callers woken by a finished execution find its session up to date.
+  database.wakeUps.onEvent((recorded) => {
+    tokenBook.apply(recorded);
+    sessions.apply(recorded);
+    finishWaiters.apply(recorded);
+    quotas.apply(recorded);
   });
   const service = createService({
     config,

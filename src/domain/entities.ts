@@ -5,6 +5,7 @@
 import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
+import { evolveQuota, type Quota, type QuotaEvent } from './quota.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
 import { evolveToken, type Token, type TokenEvent } from './token.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
@@ -16,6 +17,7 @@ interface EntityTypes {
   readonly context: { readonly state: Context; readonly event: ContextEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
   readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
+  readonly quota: { readonly state: Quota; readonly event: QuotaEvent };
   readonly token: { readonly state: Token; readonly event: TokenEvent };
 }
 
@@ -78,6 +80,12 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
       FileDeleted: true,
       FileChangeFailed: true,
     },
+  },
+  quota: {
+    evolve: evolveQuota,
+    // Like a token, it holds until another is set.
+    endedAt: null,
+    eventTypes: { QuotaSet: true },
   },
   token: {
     evolve: evolveToken,

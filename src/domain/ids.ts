@@ -16,6 +16,7 @@ export type PoolId = Id<'pool'>;
 export type GatewayId = Id<'gateway'>;
 export type EventId = Id<'event'>;
 export type TokenId = Id<'token'>;
+export type QuotaId = Id<'quota'>;
 
 export type AnyId =
   | WorkerId
@@ -26,7 +27,8 @@ export type AnyId =
   | PoolId
   | GatewayId
   | EventId
-  | TokenId;
+  | TokenId
+  | QuotaId;
 
 /** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;

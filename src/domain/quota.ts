@@ -1,5 +1,15 @@
-/** Quotas: how much a tenant, or one of its users, may use. */
+/**
+ * Quotas: how much a tenant, or one of its users, may use. A setting holds for all of them. What an operator sets for one
+ * has a stream of its own, and holds instead of the setting:
+ *
+ * ```
+ *  (none) --set--> set --set--> set
+ * ```
+ */
+import { hash } from 'node:crypto';
+import type { Event } from './decider.ts';
 import { DomainError } from './errors.ts';
+import type { QuotaId } from './ids.ts';
 
 /** What is limited. Each is counted over all gateways. */
 export const QUOTA_KINDS = [
@@ -15,6 +25,57 @@ export type QuotaKind = (typeof QUOTA_KINDS)[number];
 export const QUOTA_SCOPES = ['TENANT', 'USER'] as const;
 
 export type QuotaScope = (typeof QUOTA_SCOPES)[number];
+
+export type QuotaEvent = Event<
+  'QuotaSet',
+  {
+    quotaId: QuotaId;
+    tenant: string;
+    /** Null: all users of the tenant together. */
+    userUuid: string | null;
+    kind: QuotaKind;
+    /** Null: no limit, whatever the setting says. */
+    limit: number | null;
+  }
+>;
+
+/** The state that a quota's events fold into, which is also its row. `version` is that of its stream. */
+export interface Quota {
+  readonly id: QuotaId;
+  readonly version: number;
+  readonly tenant: string;
+  readonly userUuid: string | null;
+  readonly kind: QuotaKind;
+  readonly maximum: number | null;
+  readonly setAt: Date;
+}
+
+export type QuotaCommand = { readonly type: 'SetQuota' } & QuotaEvent['data'];
+
+/** The events that a command on a quota records. Pure. None if the limit is set already. */
+export function decideQuota({ type: _, ...data }: QuotaCommand, quota: Quota | null): QuotaEvent[] {
+  return quota !== null && quota.maximum === data.limit ? [] : [{ type: 'QuotaSet', data }];
+}
+
+/** The quota after `event`. Pure. It accepts every recorded event. */
+export function evolveQuota(state: Quota | null, { data }: QuotaEvent): Quota {
+  const { quotaId: id, tenant, userUuid, kind, limit: maximum, at } = data;
+  const version = (state?.version ?? 0) + 1;
+  return { id, version, tenant, userUuid, kind, maximum, setAt: new Date(at) };
+}
+
+/** The same owner and kind always have the same id, so that there is one quota of them. A UUID of version 8. */
+export function quotaIdOf(tenant: string, userUuid: string | null, kind: QuotaKind): QuotaId {
+  const hex = hash('sha256', JSON.stringify([tenant, userUuid, kind]), 'hex');
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `a${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ];
+  return parts.join('-') as QuotaId;
+}
 
 /** Limits by kind. A kind that is left out has none. */
 export type Limits = { readonly [Kind in QuotaKind]?: number };

@@ -219,6 +219,19 @@ export const contexts = pgTable(
   ],
 );
 
+/** The quotas that operators have set. Settings limit everybody else. */
+export const quotas = pgTable('quotas', {
+  id: uuid('id').primaryKey(),
+  version: integer('version').notNull(),
+  tenant: text('tenant').notNull(),
+  /** NULL: all users of the tenant together. */
+  userUuid: text('user_uuid'),
+  kind: text('kind').notNull(),
+  /** NULL: no limit. */
+  maximum: count('maximum'),
+  setAt: time('set_at').notNull(),
+});
+
 export const executions = pgTable(
   'executions',
   {

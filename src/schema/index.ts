@@ -1,6 +1,7 @@
 /** The whole schema: each file below adds its types and operations to the builder. */
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
+import './access/quota.ts';
 import './access/token.ts';
 import './event.ts';
 import './execution/execute.ts';

@@ -51,6 +51,9 @@ import { followPoolStatus } from './pool/followPoolStatus.ts';
 import { metrics } from './pool/metrics.ts';
 import { poolStatus } from './pool/poolStatus.ts';
 import type { Principal } from './principal.ts';
+import { hideTenantUse } from './quotas/hideTenantUse.ts';
+import { quotas } from './quotas/listQuotas.ts';
+import { setQuota } from './quotas/setQuota.ts';
 import type { ServiceDeps } from './serviceDeps.ts';
 import { extendSession } from './sessions/extendSession.ts';
 import { openSession } from './sessions/openSession.ts';
@@ -107,6 +110,8 @@ export const OPERATIONS = {
   createToken,
   rotateToken,
   revokeToken,
+  quotas,
+  setQuota,
 } as const satisfies Record<string, Operation>;
 
 /** An operation without its first parameter, the dependencies. */
@@ -156,6 +161,6 @@ function bind(
     if (principal.ending.isOver) throw ended();
     const instead = insteadOf(name, permission, principal, args);
     if (instead !== null) return Promise.resolve(instead.answer);
-    return operation(depsOf(principal), principal, ...args);
+    return hideTenantUse(principal, operation(depsOf(principal), principal, ...args));
   };
 }

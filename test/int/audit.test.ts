@@ -301,6 +301,7 @@ describe('the audit views', () => {
       'executions',
       'files',
       'inputs',
+      'quotas',
       'sessions',
       'tokens',
       'usage_daily',

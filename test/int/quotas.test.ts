@@ -1,6 +1,7 @@
 /** Calls that a quota refuses, at two gateways on one database. The workers are programmed. */
 import { afterEach, expect, it } from 'vitest';
-import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { quotaIdOf } from '../../src/domain/quota.ts';
+import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { inOneMinute } from '../support/inOneMinute.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
@@ -9,7 +10,7 @@ import type { ServingGateway } from '../support/servingGateway.ts';
 
 const { db, workers, start } = await useServiceGateways();
 let tenants = 0;
-const newPrincipal = () => ({ ...AUTH_TOKEN_HOLDER, tenant: `tenant-${++tenants}` });
+const newPrincipal = (): Principal => ({ ...OPERATOR, tenant: `tenant-${++tenants}` });
 
 /** Two gateways with these quotas. */
 async function pairWith(settings: Readonly<Record<string, string>>) {
@@ -148,4 +149,86 @@ it('executions of a minute are limited, and a repeated key is no new one', async
     used: 2,
   });
   expect(await run(other, 'first')).toEqual(first);
+});
+
+it('a quota that is set at one gateway holds at both, in place of the setting', async () => {
+  const [one, other] = await pairWith({ QUOTA_TENANT_OPEN_SESSIONS: '1' });
+  const principal = newPrincipal();
+  const { tenant } = principal;
+  const set = (limit: number | null, userUuid: string | null = null) =>
+    one.service.setQuota(OPERATOR, { kind: 'OPEN_SESSIONS', tenant, userUuid, limit });
+  const limitAt = async ({ service }: ServingGateway, userUuid: string | null = null) =>
+    (await service.quotas(OPERATOR, { tenant, userUuid })).find(
+      (each) => each.kind === 'OPEN_SESSIONS',
+    );
+
+  await one.service.openSession(principal, { userUuid: 'a' });
+  const open = (gateway: ServingGateway, userUuid: string) =>
+    gateway.service.openSession(principal, { userUuid });
+  expect(outcomeOf(await Promise.allSettled([open(other, 'b')])).accepted).toBe(0);
+  expect(await set(2)).toEqual({
+    kind: 'OPEN_SESSIONS',
+    tenant,
+    userUuid: null,
+    limit: 2,
+    used: 1,
+  });
+  await until('the other to hear of it', async () => (await limitAt(other))?.limit === 2);
+  await open(other, 'b');
+  expect(outcomeOf(await Promise.allSettled([open(one, 'c'), open(other, 'd')])).accepted).toBe(0);
+
+  // One user may have none, whatever their tenant may.
+  await set(null);
+  await set(0, 'c');
+  await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
+  expect(outcomeOf(await Promise.allSettled([open(other, 'c')])).refused).toMatchObject([
+    { scope: 'USER', limit: 0 },
+  ]);
+  expect(await limitAt(other)).toMatchObject({ limit: null, used: 2 });
+  await open(other, 'd');
+
+  // What is set stays, also for a gateway that starts later. The same limit again is no event.
+  const [row] =
+    await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant} AND user_uuid = 'c'`;
+  expect(row).toMatchObject({ kind: 'OPEN_SESSIONS', maximum: 0, actorToken: 'auth-token' });
+  await set(0, 'c');
+  const events = await db.readStream('quota', quotaIdOf(tenant, 'c', 'OPEN_SESSIONS'));
+  expect(events.map(({ event }) => event.data)).toEqual([
+    expect.objectContaining({ tenant, userUuid: 'c', kind: 'OPEN_SESSIONS', limit: 0 }),
+  ]);
+  const later = await start();
+  expect(await limitAt(later, 'c')).toMatchObject({ limit: 0 });
+});
+
+it('quotas are shown to those whom they are about', async () => {
+  const one = await start({ settings: { QUOTA_TENANT_OPEN_SESSIONS: '1' } });
+  const tenant = newPrincipal();
+  const ann: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
+  const someone: Principal = { ...tenant, role: 'TENANT' };
+  await one.service.openSession(someone, { userUuid: 'bob' });
+  const kindsOf = async (principal: Principal, request: object) =>
+    (await one.service.quotas(principal, request)).map(({ kind, userUuid, used }) => [
+      kind,
+      userUuid,
+      used,
+    ]);
+  expect(await kindsOf(someone, {})).toContainEqual(['OPEN_SESSIONS', null, 1]);
+  expect(await kindsOf(ann, {})).toContainEqual(['OPEN_SESSIONS', 'ann', 0]);
+  expect(await kindsOf(ann, { userUuid: 'bob' })).toEqual([]);
+  const few: Principal = { ...ann, users: { prefix: 'a' } };
+  await expect(kindsOf(few, {})).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  await expect(kindsOf(someone, { tenant: 'other' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  // How much others of the tenant use is not for one of its users.
+  await expect(one.service.execute(ann, { userUuid: 'ann', code: '1' })).rejects.toMatchObject({
+    code: 'QUOTA_EXCEEDED',
+    details: {
+      quota: 'OPEN_SESSIONS',
+      scope: 'TENANT',
+      limit: 1,
+      retryAfterMs: 1_000,
+      until: null,
+    },
+  });
+  const error = await one.service.execute(ann, { userUuid: 'ann', code: '1' }).catch((e) => e);
+  expect(error.details).not.toHaveProperty('used');
 });

@@ -34,6 +34,7 @@ import {
   MISSING,
 } from './badValues.ts';
 import { INPUT_REFUSALS } from './inputRefusals.ts';
+import { QUOTA_REFUSALS } from './quotaRefusals.ts';
 import { type Known, type Refusal, rows } from './refusal.ts';
 import { TOKEN_REFUSALS } from './tokenRefusals.ts';
 
@@ -409,6 +410,7 @@ const outputs: readonly Refusal[] = [
 export const REFUSALS: readonly Refusal[] = [
   ...mutations,
   ...INPUT_REFUSALS,
+  ...QUOTA_REFUSALS,
   ...TOKEN_REFUSALS,
   ...fileMutations,
   ...queries,

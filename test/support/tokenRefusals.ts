@@ -18,7 +18,7 @@ const create = (field: string, bad: readonly BadValue[], beside: object = {}) =>
     given: (value) => ({ name: 'a', role: 'TENANT', ...beside, [field]: value }),
   });
 
-const badWord = (field: string): readonly BadValue[] => [
+export const badWord = (field: string): readonly BadValue[] => [
   { what: 'is empty', value: '', field },
   { what: 'is too long', value: 'a'.repeat(65), field, limit: 64 },
   { what: 'has a space', value: 'a b', field },

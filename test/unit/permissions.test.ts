@@ -11,7 +11,7 @@ const NAMES = Object.keys(OPERATIONS) as Name[];
 const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
-  ...(['answer', 'me'] as const),
+  ...(['answer', 'me', 'quotas'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
@@ -19,6 +19,7 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
   ...(['me', 'tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
+  ...(['quotas', 'setQuota'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

@@ -15,6 +15,7 @@ import {
   evolveFileChange,
   type FileChangeCommand,
 } from '../../src/domain/fileChange.ts';
+import { decideQuota, evolveQuota, type QuotaCommand, quotaIdOf } from '../../src/domain/quota.ts';
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
 import { decideToken, evolveToken, type TokenCommand } from '../../src/domain/token.ts';
 import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
@@ -128,6 +129,12 @@ const contextCommands: ContextCommand[] = [
   { type: 'RequestContextDelete', at },
   { type: 'EndContext', at, reason: 'deleted' },
 ];
+
+const quotaId = quotaIdOf('default', 'ann', 'OPEN_SESSIONS');
+const quotaCommands = [5, null].map((limit): QuotaCommand => {
+  const of = { quotaId, tenant: 'default', userUuid: 'ann', kind: 'OPEN_SESSIONS' } as const;
+  return { type: 'SetQuota', at, ...of, limit };
+});
 
 const tokenCommands: TokenCommand[] = [
   {
@@ -265,6 +272,16 @@ const WALKS: Readonly<
         nameOf: ({ status }) => status,
       }),
     arrows: 5,
+  },
+  quota: {
+    walk: () =>
+      walked({
+        commands: quotaCommands,
+        decide: decideQuota,
+        evolve: evolveQuota,
+        nameOf: () => 'SET',
+      }),
+    arrows: 2,
   },
   token: {
     walk: () =>

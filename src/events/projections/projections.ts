@@ -6,7 +6,7 @@
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { ENTITIES, STREAM_KINDS, type StateOf, type StreamKind } from '../../domain/entities.ts';
-import { contexts, executions, fileChanges, sessions, tokens, workers } from '../tables.ts';
+import { contexts, executions, fileChanges, quotas, sessions, tokens, workers } from '../tables.ts';
 
 const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   worker: { table: workers },
@@ -14,6 +14,7 @@ const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   context: { table: contexts },
   execution: { table: executions, firstPosition: executions.requestedPosition },
   fileChange: { table: fileChanges, firstPosition: fileChanges.requestedPosition },
+  quota: { table: quotas },
   token: { table: tokens },
 };
 

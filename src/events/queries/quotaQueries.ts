@@ -1,4 +1,5 @@
-import type { QuotaKind } from '../../domain/quota.ts';
+import type { QuotaId } from '../../domain/ids.ts';
+import type { Quota, QuotaKind } from '../../domain/quota.ts';
 import type { Client } from '../connection/client.ts';
 
 /** How much is used of each quota. */
@@ -13,6 +14,14 @@ export interface QuotaOwner {
 
 export function createQuotaQueries({ sql, answered }: Client) {
   return {
+    /** All quotas that operators have set. */
+    setQuotas: async (): Promise<Quota[]> => await answered(sql<Quota[]>`SELECT * FROM quotas`),
+
+    setQuota: async (id: QuotaId): Promise<Quota | null> => {
+      const [quota] = await answered(sql<Quota[]>`SELECT * FROM quotas WHERE id = ${id}`);
+      return quota ?? null;
+    },
+
     /**
      * What the tenant or its user uses now, counted as `cellhouse_require_quotas` counts it.
      * @param maxCommands how many commands of a session run at the same time

@@ -80,4 +80,6 @@ export const PERMISSIONS: Permissions = {
   createToken: { roles: OPERATORS },
   rotateToken: { roles: OPERATORS },
   revokeToken: { roles: OPERATORS },
+  quotas: { roles: READERS },
+  setQuota: { roles: OPERATORS },
 };

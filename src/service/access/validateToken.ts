@@ -47,7 +47,8 @@ function validateUsers({ role, ...given }: TokenRequest): [string | null, string
   return [userUuid, userPrefix];
 }
 
-function validateWord(field: string, text: string): string {
+/** @throws BAD_USER_INPUT */
+export function validateWord(field: string, text: string): string {
   if (NAME.test(text)) return text;
   return refuse(field, 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -', { limit: 64 });
 }

@@ -1,0 +1,70 @@
+/**
+ * The limits in force, kept in memory, so that a call costs no round trip for them. What an operator sets anywhere comes
+ * with its event.
+ */
+import type { RecordedEvent } from '../../domain/events.ts';
+import {
+  evolveQuota,
+  type Limits,
+  type Quota,
+  type QuotaKind,
+  type QuotaLimits,
+  type QuotaScope,
+} from '../../domain/quota.ts';
+
+export interface LimitBook {
+  /** The limits of the tenant, and those of the user. */
+  of(tenant: string, userUuid: string | null): readonly QuotaLimits[];
+  apply(event: RecordedEvent): void;
+  /** Puts quotas that were read into the book. What is newer stays. */
+  put(quotas: readonly Quota[]): void;
+}
+
+/** @param defaults the limits by setting, of each tenant and of each user */
+export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>): LimitBook {
+  const byId = new Map<string, Quota>();
+  /** By {@link keyOf}: what was set for one tenant or user. */
+  const own = new Map<string, Map<QuotaKind, number | null>>();
+  /** The same together with the defaults. */
+  const inForce = new Map<string, Limits>();
+
+  function put(quota: Quota): void {
+    if ((byId.get(quota.id)?.version ?? 0) >= quota.version) return;
+    byId.set(quota.id, quota);
+    const { tenant, userUuid, kind, maximum } = quota;
+    const key = keyOf(tenant, userUuid);
+    const set = own.get(key) ?? new Map<QuotaKind, number | null>();
+    own.set(key, set.set(kind, maximum));
+    const all = { ...defaultsOf(userUuid), ...Object.fromEntries(set) };
+    const limits = Object.entries(all).filter(([, limit]) => limit !== null);
+    inForce.set(key, Object.fromEntries(limits));
+  }
+
+  const defaultsOf = (userUuid: string | null) => defaults[userUuid === null ? 'TENANT' : 'USER'];
+
+  const limitsOf = (tenant: string, userUuid: string | null): QuotaLimits => ({
+    tenant,
+    userUuid,
+    limits: inForce.get(keyOf(tenant, userUuid)) ?? defaultsOf(userUuid),
+  });
+
+  return {
+    of: (tenant, userUuid) => {
+      const ofTenant = limitsOf(tenant, null);
+      return userUuid === null ? [ofTenant] : [ofTenant, limitsOf(tenant, userUuid)];
+    },
+    apply: ({ streamId, version, event }) => {
+      if (event.type !== 'QuotaSet') return;
+      // An event has all of the state, so one that was missed is of no account.
+      put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
+    },
+    put: (quotas) => {
+      for (const quota of quotas) put(quota);
+    },
+  };
+}
+
+/** No part contains the separator U+0000. */
+function keyOf(tenant: string, userUuid: string | null): string {
+  return `${tenant}\u0000${userUuid ?? ''}`;
+}
