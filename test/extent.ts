@@ -30,7 +30,12 @@ export const ALONE = [
 ];
 
 /** Files of test/e2e that `npm test` leaves out. */
-export const LONG = ['contenders.test.ts', 'soak.test.ts', 'thousandSubscribers.test.ts'];
+export const LONG = [
+  'benchPair.test.ts',
+  'contenders.test.ts',
+  'soak.test.ts',
+  'thousandSubscribers.test.ts',
+];
 
 const RUNTIMES = ['runc', 'runsc'] as const;
 

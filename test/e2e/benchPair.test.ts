@@ -1,0 +1,21 @@
+/** `npm run bench -- pair` compares two versions. No figure is judged here, since figures depend on the machine. */
+import { expect, it } from 'vitest';
+import { runBench } from '../support/runBench.ts';
+
+/** A minute on an idle machine. The number of turns is fixed, however long each takes. */
+const LIMIT_MS = 900_000;
+
+it(
+  'compares two versions, call by call and by what each part took of the CPUs',
+  async () => {
+    const { code, printed, report } = await runBench('pair', '--short', '--base', 'HEAD');
+    expect(code, printed).toBe(0);
+    const comparisons = report.benches.flatMap((bench) => bench.comparisons);
+    expect(comparisons.map(({ name }) => name)).toContain('calls when warm: CPU of the kernel');
+    for (const { base, measured } of comparisons) {
+      expect(base.p50).toBeGreaterThan(0);
+      expect(measured.n).toBe(base.n);
+    }
+  },
+  LIMIT_MS,
+);
