@@ -7,6 +7,7 @@ import type { RecordedEvent } from '../src/domain/events.ts';
 import type { Answered } from './answered.ts';
 import type { InputRecord } from './inputRecord.ts';
 import type { RestRecord } from './rest.ts';
+import type { Quotas } from './world/quotas.ts';
 
 export interface History {
   readonly calls: readonly CallRecord[];
@@ -16,6 +17,7 @@ export interface History {
   readonly watches: readonly WatchRecord[];
   readonly faults: readonly FaultRecord[];
   readonly tokenTries: readonly TokenTry[];
+  readonly quotas: Quotas;
   readonly exits: readonly ExitRecord[];
   /** All events in the database, in order of position. */
   readonly events: readonly RecordedEvent[];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { checkHistory } from './check/checkHistory.ts';
 import type { History } from './history.ts';
 import { parseOptions } from './options.ts';
-import { accessTried, faultTable, summary, workDone } from './report.ts';
+import { accessTried, faultTable, quotasHit, summary, workDone } from './report.ts';
 import { runChaos } from './runChaos.ts';
 
 const MAX_SEED = 2 ** 32 - 1;
@@ -42,6 +42,7 @@ try {
   for (const line of faultTable(history)) say(line);
   say(workDone(history));
   say(accessTried(history));
+  say(quotasHit(history));
   for (const mishap of history.mishaps) say(`the run itself: ${mishap}`);
   for (const { type, what } of violations.slice(0, MAX_SHOWN)) say(`${type}: ${what}`);
   if (violations.length > MAX_SHOWN) say(`and ${violations.length - MAX_SHOWN} more`);

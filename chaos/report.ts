@@ -37,6 +37,12 @@ export function workDone(history: History): string {
   return `${executions.length - commands} cells and ${commands} commands, ${input}, in ${sessions.length} sessions with ${started} more contexts`;
 }
 
+/** How often a quota refused an attempt, in one line. */
+export function quotasHit({ calls }: History): string {
+  const count = calls.reduce((sum, { failures }) => sum + (failures.QUOTA_EXCEEDED ?? 0), 0);
+  return `${count} attempts refused by a quota`;
+}
+
 /** How revoked tokens fared, in one line. */
 export function accessTried({ faults, tokenTries }: History): string {
   const revoked = faults.filter(({ name }) => name === 'token: revoked').length;

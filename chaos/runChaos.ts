@@ -71,7 +71,8 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     );
     const outputs = await readOutputs(world.postgres.client, ids);
     const keptInputs = await readKeptInputs(world.postgres.client);
-    const history = { ...logs, events, outputs, keptInputs, rest, mishaps };
+    const { quotas } = world;
+    const history = { ...logs, quotas, events, outputs, keptInputs, rest, mishaps };
     await deps.onLogs(history, world.root);
     return history;
   } finally {

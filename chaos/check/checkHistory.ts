@@ -8,6 +8,7 @@ import { checkCounters } from './checkCounters.ts';
 import { checkExecutions } from './checkExecutions.ts';
 import { checkFiles } from './checkFiles.ts';
 import { checkInput } from './checkInput.ts';
+import { checkQuotas } from './checkQuotas.ts';
 import { checkRest } from './checkRest.ts';
 import { checkStore } from './checkStore.ts';
 import { checkStreams } from './checkStreams.ts';
@@ -27,6 +28,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkCauses(facts),
     ...checkFiles(facts),
     ...checkAccess(history),
+    ...checkQuotas(facts),
     ...checkRest(history),
   ];
 }

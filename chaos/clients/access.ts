@@ -3,6 +3,8 @@ import type { Credentials } from './attempts.ts';
 import type { Operator, TokenWish } from './operator.ts';
 
 const TENANTS = ['default', 'acme', 'globex'] as const;
+/** How many kinds of tokens there are. */
+const KINDS = 3;
 
 export interface Access extends Credentials {
   /** Gives the user another token, and then revokes the former one. Resolves with the secret of that. */
@@ -30,15 +32,18 @@ export async function createAccess(
   };
 }
 
+/** The tenant of the user with this number. The tenants of users with one kind of token differ, and the other way round. */
+export function tenantOf(index: number): string {
+  return TENANTS[(index + Math.floor(index / KINDS)) % TENANTS.length] ?? '';
+}
+
 function wishOf(user: string, index: number): TokenWish {
   const kinds = [
     { role: 'USER', userUuid: user },
     { role: 'USER', userPrefix: user },
     { role: 'TENANT' },
   ] as const;
-  // The tenants of one kind differ, and so do the kinds of one tenant.
-  const tenant = TENANTS[(index + Math.floor(index / kinds.length)) % TENANTS.length];
-  const kind = kinds[index % kinds.length];
-  if (!tenant || !kind) throw new RangeError(`A user has no negative number like ${index}.`);
-  return { name: user, tenant, ...kind };
+  const kind = kinds[index % KINDS];
+  if (!kind) throw new RangeError(`No user has the number ${index}.`);
+  return { name: user, tenant: tenantOf(index), ...kind };
 }

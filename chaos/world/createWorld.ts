@@ -12,11 +12,13 @@ import { stopwatch } from '../stopwatch.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';
+import { type Quotas, quotasFor } from './quotas.ts';
 import { makeRootFolder, removeRootFolder } from './rootFolder.ts';
 
 export interface World {
   readonly root: string;
   readonly token: string;
+  readonly quotas: Quotas;
   readonly postgres: Postgres;
   readonly engine: OwnEngine;
   readonly wires: readonly Wire[];
@@ -78,6 +80,7 @@ async function open(
   closers.push(() => postgres.close());
   deps.say(`PostgreSQL has started after ${took()}`);
   const token = randomUUID();
+  const quotas = quotasFor(deps.users);
   const socketDir = join(root, 's');
   mkdirSync(socketDir);
   const wires: Wire[] = [];
@@ -95,6 +98,8 @@ async function open(
       DATABASE_URL: `postgres://${postgres.user}@127.0.0.1:${wire.port}/${postgres.database}`,
       DATA_DIR: join(root, `gateway-${index}`),
       DOCKER_HOST: engine.host,
+      QUOTA_TENANT_OPEN_SESSIONS: String(quotas.openSessionsOfTenant),
+      QUOTA_USER_EXECUTIONS_PER_MINUTE: String(quotas.executionsPerMinuteOfUser),
       MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
       PORT: String(port),
       SOCKET_DIR: socketDir,
@@ -112,7 +117,7 @@ async function open(
   }
   await Promise.all(gateways.map((gateway) => gateway.untilReady()));
   deps.say(`all gateways are ready after ${took()}`);
-  return { token, postgres, engine, wires, gateways, socketDir };
+  return { token, quotas, postgres, engine, wires, gateways, socketDir };
 }
 
 /** A free port. It is chosen before the start, because a restarted gateway must have the same address. */

@@ -375,7 +375,8 @@ function createLog() {
       const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
       const watches = ['ann', 'bob'].map((user) => watched(user));
       const told = { calls, files, inputs, streams, watches, faults, tokenTries: [], exits: [] };
-      return { ...told, events, outputs, keptInputs: [], rest, mishaps: [] };
+      const quotas = { openSessionsOfTenant: 100, executionsPerMinuteOfUser: 1_000 };
+      return { ...told, quotas, events, outputs, keptInputs: [], rest, mishaps: [] };
     },
   };
 }
