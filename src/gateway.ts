@@ -26,6 +26,7 @@ import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
+import { createRefusals, type Refusals } from './service/access/refusals.ts';
 import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
 import { createTokenUses } from './service/access/tokenUses.ts';
 import { watchTokens } from './service/access/watchTokens.ts';
@@ -170,6 +171,7 @@ export function composePool(deps: {
 export interface ServiceParts {
   readonly service: Service;
   readonly tokenBook: TokenBook;
+  readonly refusals: Refusals;
   /** Reads what the service keeps in memory, and then keeps it up to date. Must be awaited before the pool starts. */
   load(): Promise<void>;
   /** Records what is kept in memory alone. Idempotent. */
@@ -190,6 +192,7 @@ export function composeService(
   const finishWaiters = createFinishWaiters(database.queries);
   const now = () => new Date();
   const uses = createTokenUses({ queries: database.queries, now });
+  const refusals = createRefusals({ queries: database.queries, now });
   const tokenBook = createTokenBook({ ...database, uses, now, clock: () => performance.now() });
   let stopWatching = async () => {};
   const requestHashes = createRequestHashes(database.queries);
@@ -215,6 +218,7 @@ export function composeService(
     sessionUses: createSessionUses({ ...config, queries: database.queries, now }),
     finishWaiters,
     requestHashes,
+    refusals,
     quotas,
     sharedOutput,
     fileTransfers: createFileTransfers(config.maxFileTransfers),
@@ -225,9 +229,10 @@ export function composeService(
   return {
     service,
     tokenBook,
+    refusals,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
-      stopWatching = watchTokens(tokenBook, uses, logger);
+      stopWatching = watchTokens(tokenBook, [uses, refusals], logger);
     },
     close: () => stopWatching(),
   };
@@ -249,11 +254,12 @@ export function composeServer(
       readonly processMetrics: () => Promise<string>;
     },
 ): GatewayServer {
-  const { config, database, pool, service, tokenBook, logger, processMetrics } = deps;
+  const { config, database, pool, service, tokenBook, refusals, logger, processMetrics } = deps;
   return createServer({
     config,
     service,
     tokenBook,
+    refusals,
     token: config.authToken ?? tokenOf(config.dataDir),
     readiness: () => readiness(database, pool),
     onExecutionEnded: (listener) => onOwnEnds(database, listener),

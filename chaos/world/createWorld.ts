@@ -101,6 +101,8 @@ async function open(
       QUOTA_TENANT_OPEN_SESSIONS: String(quotas.openSessionsOfTenant),
       QUOTA_USER_EXECUTIONS_PER_MINUTE: String(quotas.executionsPerMinuteOfUser),
       MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
+      // All come from one address, and try revoked tokens.
+      AUTH_FAILURES_PER_MINUTE: '10000',
       PORT: String(port),
       SOCKET_DIR: socketDir,
       WORKER_IMAGE: deps.workerImage,

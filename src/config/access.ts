@@ -1,5 +1,6 @@
 /** Who may call. */
-import { integer, text } from './setting.ts';
+import { isNetwork } from './networks.ts';
+import { integer, optional, text } from './setting.ts';
 
 export const ACCESS = {
   maxTokens: integer({
@@ -8,6 +9,24 @@ export const ACCESS = {
     fallback: 10_000,
     min: 0,
     max: 100_000,
+  }),
+  authFailuresPerMinute: integer({
+    name: 'AUTH_FAILURES_PER_MINUTE',
+    text: 'How many wrong tokens one address may send in a minute. After that, its calls are refused until some time has passed, except with tokens that were right from there before.',
+    fallback: 30,
+    min: 1,
+    max: 10_000,
+  }),
+  trustedProxies: optional<readonly string[], readonly string[]>({
+    name: 'TRUSTED_PROXIES',
+    text: 'Addresses and networks of the proxies in front, separated by commas. For what comes from them, the address of the caller is the last one in `X-Forwarded-For` that is no trusted proxy. Without it, all callers behind a proxy count as one address.',
+    whenUnset: 'none',
+    unset: [],
+    allowed: 'addresses and networks such as 10.0.0.0/8,::1, separated by commas',
+    parse: (given) => {
+      const proxies = given.split(',').map((part) => part.trim());
+      return proxies.every(isNetwork) ? proxies : undefined;
+    },
   }),
   auditorSeesCode: text<boolean>({
     name: 'AUDITOR_SEES_CODE',

@@ -355,6 +355,19 @@ export const tokenUses = pgTable('token_uses', {
   usedAt: time('used_at').notNull(),
 });
 
+/** How many calls were refused in a minute, for the audit. No projection: a refused call records nothing but its count. */
+export const refusedCalls = pgTable(
+  'refused_calls',
+  {
+    minute: time('minute').notNull(),
+    token: text('token').notNull(),
+    operation: text('operation').notNull(),
+    code: text('code').notNull(),
+    count: bigint('count', { mode: 'number' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.minute, table.token, table.operation, table.code] })],
+);
+
 /**
  * Outputs of executions. Append-only. `json`, unlike `jsonb`, keeps the escapes \u0000 and \ud800 that Python prints.
  */

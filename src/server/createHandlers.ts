@@ -7,8 +7,10 @@ import { createGraphqlHttp } from './graphql/graphqlHttp.ts';
 import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
 import { createErrorMask } from './graphql/maskErrors.ts';
 import { createAuthenticate } from './http/authenticate.ts';
+import { createAddressOf } from './http/clientAddress.ts';
 import { createCompress } from './http/compress.ts';
 import { createCors, createOriginCheck, FILES_CORS, GRAPHQL_CORS } from './http/cors.ts';
+import { createFailedLogins } from './http/failedLogins.ts';
 import { createFileCounts } from './http/files/fileCounts.ts';
 import { createFilesRoute } from './http/files/filesRoute.ts';
 import { createHttpRoutes } from './http/httpRoutes.ts';
@@ -38,8 +40,10 @@ export function createHandlers(deps: HandlersDeps): Handlers {
   const { maxBodyBytes, slowReaderTimeoutMs, corsOrigins } = config;
   const errorMask = createErrorMask({ logger, newErrorId: v7 });
   const graphql = createGraphqlHttp({ service, errorMask, limits: config, logger });
-  const authenticate = createAuthenticate(deps);
-  const shared = { graphql, authenticate, inFlight, slowReaderTimeoutMs, logger };
+  const failedLogins = createFailedLogins(config.authFailuresPerMinute, () => performance.now());
+  const authenticate = createAuthenticate({ ...deps, failedLogins });
+  const addressOf = createAddressOf(config.trustedProxies);
+  const shared = { graphql, authenticate, addressOf, inFlight, slowReaderTimeoutMs, logger };
   const webSockets = createWebSockets({ ...shared, errorMask, maxMessageBytes: maxBodyBytes });
   const connections = () => ({
     inFlightCalls: inFlight.count,
@@ -47,7 +51,12 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     outputFollowers: deps.outputFollowers(),
   });
   const fileCounts = createFileCounts();
-  const metrics = createMetrics({ ...deps, connections, fileCounts: () => fileCounts });
+  const metrics = createMetrics({
+    ...deps,
+    connections,
+    failedLogins,
+    fileCounts: () => fileCounts,
+  });
   const graphqlRoute = createGraphqlRoute({
     ...shared,
     graphiql: createGraphiqlPage(),
@@ -68,6 +77,7 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     onRequest: createHttpRoutes({
       ...deps,
       authenticate,
+      addressOf,
       graphqlRoute,
       filesRoute,
       metrics,

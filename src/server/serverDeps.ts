@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { Refusals } from '../service/access/refusals.ts';
 import type { TokenBook } from '../service/access/tokenBook.ts';
 import type { Service } from '../service/service.ts';
 import type { Readiness } from './http/health.ts';
@@ -15,6 +16,7 @@ export interface ServerDeps
   readonly service: Service;
   /** AUTH_TOKEN. */
   readonly token: string;
+  readonly refusals: Refusals;
   readonly tokenBook: Pick<TokenBook, 'isFresh' | 'holderOf' | 'read'>;
   readonly readiness: () => Promise<Readiness>;
   /** How many subscriptions follow output here. */

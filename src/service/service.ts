@@ -6,6 +6,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';
+import { DomainError } from '../domain/errors.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
 import { ended } from './access/ending.ts';
@@ -142,7 +143,7 @@ export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>
   const depsOf = createActorDeps(all);
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
     name,
-    bind(name as keyof typeof OPERATIONS, operation, depsOf),
+    bind(name as keyof typeof OPERATIONS, operation, all, depsOf),
   ]);
   return {
     ...(Object.fromEntries(bound) as Operations),
@@ -150,17 +151,28 @@ export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>
   };
 }
 
-/** Every call of every protocol passes here, so what a principal may do is checked here. */
+/** Every call of every protocol passes here, so what a principal may do is checked here, and refusals are counted. */
 function bind(
   name: keyof typeof OPERATIONS,
   operation: Operation,
+  { refusals }: ServiceDeps,
   depsOf: (principal: Principal) => ServiceDeps,
 ): Bound<Operation> {
   const permission: Permission = PERMISSIONS[name];
   return (principal, ...args) => {
-    if (principal.ending.isOver) throw ended();
-    const instead = insteadOf(name, permission, principal, args);
-    if (instead !== null) return Promise.resolve(instead.answer);
-    return hideTenantUse(principal, operation(depsOf(principal), principal, ...args));
+    const count = (error: unknown) => {
+      if (error instanceof DomainError) refusals.add(principal.tokenId, name, error.code);
+    };
+    try {
+      if (principal.ending.isOver) throw ended();
+      const instead = insteadOf(name, permission, principal, args);
+      if (instead !== null) return Promise.resolve(instead.answer);
+      const result = hideTenantUse(principal, operation(depsOf(principal), principal, ...args));
+      if (result instanceof Promise) result.catch(count);
+      return result;
+    } catch (error: unknown) {
+      count(error);
+      throw error;
+    }
   };
 }

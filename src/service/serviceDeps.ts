@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { NewId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Refusals } from './access/refusals.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { RequestHashes } from './execute/requestHash.ts';
 import type { FileTransfers } from './files/fileTransfers.ts';
@@ -20,6 +21,7 @@ export interface ServiceDeps {
   readonly sessionUses: SessionUses;
   readonly finishWaiters: FinishWaiters;
   readonly requestHashes: RequestHashes;
+  readonly refusals: Pick<Refusals, 'add'>;
   readonly quotas: Quotas;
   readonly sharedOutput: SharedOutput;
   readonly fileTransfers: FileTransfers;

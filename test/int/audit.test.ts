@@ -302,6 +302,7 @@ describe('the audit views', () => {
       'files',
       'inputs',
       'quotas',
+      'refused_calls',
       'sessions',
       'tokens',
       'usage_daily',

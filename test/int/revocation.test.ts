@@ -22,6 +22,7 @@ const RUN =
 const { db, workers, start, userUuid } = await useServiceGateways({
   MAX_TOTAL_WORKERS: '3',
   MIN_IDLE_WORKERS: '1',
+  AUTH_FAILURES_PER_MINUTE: '10000',
 });
 const proxy = await createDatabaseProxy(db.address);
 const database = await db.open(undefined, proxy.address);

@@ -8,7 +8,11 @@ const AUTH_TOKEN = 'a-token-for-tests';
 const VIEWER = '{ viewer { tenant } }';
 const NOBODY = '00000000-0000-4000-8000-000000000000';
 
-const { db, start, userUuid } = await useServiceGateways({ MAX_TOKENS: '20' });
+const { db, start, userUuid } = await useServiceGateways({
+  MAX_TOKENS: '20',
+  // All come from one address.
+  AUTH_FAILURES_PER_MINUTE: '10000',
+});
 const [one, other] = [await start(), await start()];
 const origins = await Promise.all(
   [one, other].map(async ({ server }) => `http://127.0.0.1:${(await server.listen()).port}`),

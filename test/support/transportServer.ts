@@ -56,6 +56,12 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
     config: { ...SERVER_CONFIG, ...options.config },
     service,
     token: TOKEN,
+    refusals: {
+      add: () => {},
+      totals: new Map(),
+      recordSome: async () => {},
+      close: async () => {},
+    },
     tokenBook: { isFresh: true, holderOf: () => null, read: async () => null },
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),

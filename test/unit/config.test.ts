@@ -28,6 +28,8 @@ describe('the configuration', () => {
       socketDir: '/run/cellhouse',
       logLevel: 'info',
       maxTokens: 10_000,
+      authFailuresPerMinute: 30,
+      trustedProxies: [],
       auditorSeesCode: false,
       workerImage: null,
       minIdleWorkers: 2,

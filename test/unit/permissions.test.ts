@@ -25,7 +25,9 @@ const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };
 
 /** Without dependencies, an operation that is reached fails in some other way than by a refusal. */
-const service = createService({} as Parameters<typeof createService>[0]);
+const service = createService({ refusals: { add: () => {} } } as never as Parameters<
+  typeof createService
+>[0]);
 
 /** What becomes of a call that names this user, if it names one. Null or a list: that is its answer. */
 async function call(name: Name, principal: Principal, userUuid: string): Promise<unknown> {

@@ -11,6 +11,7 @@ import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
 import { createQuotaQueries } from './quotaQueries.ts';
+import { createRefusalQueries } from './refusalQueries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
 import { createTokenQueries } from './tokenQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
@@ -42,6 +43,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createListQueries(client),
     ...createManyQueries(client, freshOutputs),
     ...createQuotaQueries(client),
+    ...createRefusalQueries(client),
     ...createTokenQueries(client),
     ...createChainQueries(client),
     ...createUpkeepQueries(client, newId),

@@ -3,7 +3,7 @@
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
  * A stream is deleted whole or not at all. One transaction deletes its events and outputs, and notes that a rebuild
- * must leave its row alone. The stream of the newest event always stays: the next position is counted from that event.
+ * must leave its row alone. Counts of refused calls go, too, and are not archived. The stream of the newest event always stays: the next position is counted from that event.
  */
 
 import { STREAM_KINDS } from '../../domain/entities.ts';
@@ -57,6 +57,8 @@ export async function pruneHistory(
       events += pruned.events;
       outputs += pruned.outputs;
     }
+    const { answered, sql } = client;
+    await answered(sql`DELETE FROM refused_calls WHERE minute < ${options.before}`);
     return { ...streams, events, outputs };
   } finally {
     await client.close(CLOSE_TIMEOUT_MS);

@@ -1,7 +1,8 @@
 /** Handles `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../../service/principal.ts';
-import { type Authenticate, unauthenticated } from '../http/authenticate.ts';
+import { type Authenticate, isRefusal } from '../http/authenticate.ts';
+import type { AddressOf } from '../http/clientAddress.ts';
 import type { Compress } from '../http/compress.ts';
 import type { Cors } from '../http/cors.ts';
 import type { Route } from '../http/httpRoutes.ts';
@@ -18,6 +19,7 @@ export interface GraphqlRouteDeps {
   readonly graphql: GraphqlHttp;
   readonly graphiql: GraphiqlPage;
   readonly authenticate: Authenticate;
+  readonly addressOf: AddressOf;
   readonly inFlight: InFlight;
   readonly cors: Cors;
   readonly compress: Compress;
@@ -34,8 +36,9 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
   return async (req, res) => {
     if (deps.cors(req, res)) return;
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
-    const principal = await deps.authenticate(req.headers, 'graphql');
-    if (!principal) return refuse(req, res, unauthenticated(req));
+    const coming = { door: 'graphql', address: deps.addressOf(req) } as const;
+    const principal = await deps.authenticate(req.headers, coming);
+    if (isRefusal(principal)) return refuse(req, res, principal);
     if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
     await answer(deps, principal, req, res);
   };

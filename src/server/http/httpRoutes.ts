@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
-import { type Authenticate, unauthenticated } from './authenticate.ts';
+import { type Authenticate, isRefusal } from './authenticate.ts';
+import type { AddressOf } from './clientAddress.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
 import { limitArrival } from './limitArrival.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
@@ -22,6 +23,7 @@ export interface HttpRoutesDeps {
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
   readonly authenticate: Authenticate;
+  readonly addressOf: AddressOf;
   readonly isStopping: () => boolean;
   readonly logger: Logger;
 }
@@ -56,12 +58,13 @@ async function route(
 }
 
 async function serveMetrics(
-  { authenticate, metrics }: HttpRoutesDeps,
+  { authenticate, addressOf, metrics }: HttpRoutesDeps,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const principal = await authenticate(req.headers, 'graphql');
-  if (!principal) return refuse(req, res, unauthenticated(req));
+  const coming = { door: 'graphql', address: addressOf(req) } as const;
+  const principal = await authenticate(req.headers, coming);
+  if (isRefusal(principal)) return refuse(req, res, principal);
   const text = await metrics.text(principal);
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);
 }

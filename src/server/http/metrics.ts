@@ -7,6 +7,7 @@ import type { MessageCounts } from '../../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
+import { type AccessCounts, addAccess } from './accessMetrics.ts';
 import { createExecutionMetrics } from './executionMetrics.ts';
 import type { FileCounts } from './files/fileCounts.ts';
 import { tenantMetrics } from './tenantMetrics.ts';
@@ -24,7 +25,7 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
   'worker-start-failed',
 ];
 
-export interface MetricsDeps {
+export interface MetricsDeps extends AccessCounts {
   readonly service: Pick<Service, 'metrics'>;
   /**
    * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
@@ -62,6 +63,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   addMessages(registry, deps.messageCounts);
   addConnections(registry, deps.connections);
   addFiles(registry, deps.fileCounts);
+  addAccess(registry, deps);
   addAudit(registry, deps.auditStatus);
   const loop = addLoopDelay(registry);
   return {

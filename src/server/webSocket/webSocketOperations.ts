@@ -23,6 +23,8 @@ export interface OperationsDeps {
 /** State of one connection. */
 export interface SocketExtra {
   readonly headers: IncomingHttpHeaders;
+  /** Where it comes from. */
+  readonly address: string;
   principal: Principal | null;
   /** Closes the connection when the token ends. */
   readonly holdTo: (token: Principal['ending']) => void;

@@ -12,8 +12,8 @@ import type { Duplex } from 'node:stream';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { DomainError } from '../../domain/errors.ts';
-import type { Authenticate } from '../http/authenticate.ts';
+import { type Authenticate, isRefusal } from '../http/authenticate.ts';
+import type { AddressOf } from '../http/clientAddress.ts';
 import { keepAlive } from './keepAlive.ts';
 import { createMarkedNumbers } from './markedNumbers.ts';
 import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
@@ -39,6 +39,7 @@ const INTERNAL_ERROR = 4500;
 
 export interface WebSocketsDeps extends OperationsDeps {
   readonly authenticate: Authenticate;
+  readonly addressOf: AddressOf;
   readonly maxMessageBytes: number;
   /** A connection is closed if nothing of a waiting message was taken for this long. */
   readonly slowReaderTimeoutMs: number;
@@ -62,16 +63,13 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     ...webSocketOperations(deps, numbers),
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect({ connectionParams, extra }) {
-      try {
-        extra.principal =
-          (await authenticate(connectionParams ?? {}, 'graphql')) ??
-          (await authenticate(extra.headers, 'graphql'));
-      } catch (error: unknown) {
-        if (!(error instanceof DomainError)) throw error;
-        logger.debug({ err: error }, 'A token is not for WebSockets.');
-      }
-      if (extra.principal) extra.holdTo(extra.principal.ending);
-      return extra.principal !== null;
+      const coming = { door: 'graphql', address: extra.address } as const;
+      let who = await authenticate(connectionParams ?? {}, coming);
+      if (isRefusal(who)) who = await authenticate(extra.headers, coming);
+      if (isRefusal(who)) return false;
+      extra.principal = who;
+      extra.holdTo(who.ending);
+      return true;
     },
   });
   const server = new WebSocketServer({
@@ -93,6 +91,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     socket.on('error', (err) => logger.debug({ err }, 'A WebSocket failed.'));
     const extra: SocketExtra = {
       headers: req.headers,
+      address: deps.addressOf(req),
       principal: null,
       // Before the streams end, so that none of them is completed.
       holdTo: (token) => {

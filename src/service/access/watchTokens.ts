@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
 import type { TokenBook } from './tokenBook.ts';
-import type { TokenUses } from './tokenUses.ts';
 
 /**
  * How often a gateway looks whether tokens have changed. With STALE_MS of the book, a token that is revoked ends
@@ -9,13 +8,19 @@ import type { TokenUses } from './tokenUses.ts';
  */
 const LOOK_INTERVAL_MS = 250;
 
+/** What is counted in memory and recorded from time to time. */
+interface Recorded {
+  recordSome(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /**
- * Keeps the book up to date, also while no events come, and records uses. Returns a function that stops it, and records
- * the last uses.
+ * Keeps the book up to date, also while no events come, and records what is counted. Returns a function that stops it,
+ * and records the rest.
  */
 export function watchTokens(
   book: Pick<TokenBook, 'look'>,
-  uses: TokenUses,
+  counts: readonly Recorded[],
   logger: Logger,
 ): () => Promise<void> {
   const closing = new AbortController();
@@ -26,7 +31,7 @@ export function watchTokens(
       if (signal.aborted) return;
       try {
         await book.look();
-        await uses.recordSome();
+        for (const each of counts) await each.recordSome();
       } catch (err: unknown) {
         if (!signal.aborted) logger.warn({ err }, 'Could not look whether tokens have changed');
       }
@@ -36,6 +41,6 @@ export function watchTokens(
   return async () => {
     closing.abort();
     await watching;
-    await uses.close();
+    for (const each of counts) await each.close();
   };
 }

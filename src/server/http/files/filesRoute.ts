@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
-import type { Principal } from '../../../service/principal.ts';
-import { type Authenticate, unauthenticated } from '../authenticate.ts';
+import { type Authenticate, isRefusal } from '../authenticate.ts';
+import type { AddressOf } from '../clientAddress.ts';
 import type { Cors } from '../cors.ts';
 import type { Route } from '../httpRoutes.ts';
 import type { InFlight } from '../inFlight.ts';
@@ -21,6 +21,7 @@ import { describeFile, sendFile } from './sendFile.ts';
 export interface FilesRouteDeps {
   readonly service: FilesService;
   readonly authenticate: Authenticate;
+  readonly addressOf: AddressOf;
   readonly inFlight: InFlight;
   readonly cors: Cors;
   readonly counts: FileCounts;
@@ -47,13 +48,9 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       refuseFile(req, res, METHOD_NOT_ALLOWED);
       return;
     }
-    let principal: Principal | null;
-    try {
-      principal = await deps.authenticate(req.headers, 'files');
-    } catch (error: unknown) {
-      return fail(deps, req, res, error);
-    }
-    if (!principal) return refuseFile(req, res, unauthenticated(req));
+    const coming = { door: 'files', address: deps.addressOf(req) } as const;
+    const principal = await deps.authenticate(req.headers, coming);
+    if (isRefusal(principal)) return refuseFile(req, res, principal);
     const url = parseFileUrl(req.url ?? '');
     if (isBadFileUrl(url)) {
       refuseFile(req, res, refusalOf(badRequest(url.field, url.problem)));

@@ -1,0 +1,90 @@
+/**
+ * Limits how many wrong tokens an address may send. An address that has sent too many gets no answer about any further
+ * one: not even a right one is looked up, because otherwise a guess could still be tried. Only tokens that have been
+ * right from this very address go on working, so neighbours behind the same address are not locked out.
+ */
+
+/**
+ * An entry is some 200 bytes, or 700 with the tokens of neighbours, so that these are at most 45 MB. Who has more
+ * addresses than this gains nothing by it: each address had its own attempts anyway.
+ */
+const MAX_ADDRESSES = 65_536;
+/** How many tokens are remembered for each address. */
+const MAX_GOOD = 8;
+const MS_PER_MINUTE = 60_000;
+
+interface Entry {
+  /** How many wrong tokens it may send, at the time `at`. */
+  credit: number;
+  at: number;
+  /** Hashes of tokens that have been right from there. */
+  readonly good: Set<string>;
+}
+
+export interface FailedLogins {
+  /** How long this address must wait before it may show this token (its hash). Null: it may now. */
+  waitMs(address: string, hash: string): number | null;
+  /** The token was right. */
+  succeeded(address: string, hash: string): void;
+  /** The token was wrong. */
+  failed(address: string): void;
+  /** Wrong tokens so far. */
+  readonly count: number;
+  /** Addresses that must wait now. */
+  readonly limited: number;
+  /** Addresses that are remembered. */
+  readonly size: number;
+}
+
+/** @param perMinute wrong tokens that an address may send a minute, and at once @param clock in ms */
+export function createFailedLogins(perMinute: number, clock: () => number): FailedLogins {
+  /** Two generations: when the younger is full, the older is forgotten. A used entry is always in the younger. */
+  let young = new Map<string, Entry>();
+  let old = new Map<string, Entry>();
+  let count = 0;
+
+  function creditOf({ credit, at }: Entry): number {
+    return Math.min(perMinute, credit + ((clock() - at) * perMinute) / MS_PER_MINUTE);
+  }
+
+  function entryOf(address: string): Entry {
+    const known = young.get(address);
+    if (known) return known;
+    const entry = old.get(address) ?? { credit: perMinute, at: clock(), good: new Set<string>() };
+    old.delete(address);
+    if (young.size >= MAX_ADDRESSES / 2) [young, old] = [new Map(), young];
+    young.set(address, entry);
+    return entry;
+  }
+
+  return {
+    waitMs: (address, hash) => {
+      const entry = young.get(address) ?? old.get(address);
+      if (entry === undefined || entry.good.has(hash)) return null;
+      const credit = creditOf(entry);
+      return credit >= 1 ? null : Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
+    },
+    succeeded: (address, hash) => {
+      const { good } = entryOf(address);
+      if (good.has(hash)) return;
+      const [oldest] = good;
+      if (good.size >= MAX_GOOD && oldest !== undefined) good.delete(oldest);
+      good.add(hash);
+    },
+    failed: (address) => {
+      count += 1;
+      const entry = entryOf(address);
+      entry.credit = creditOf(entry) - 1;
+      entry.at = clock();
+    },
+    get count() {
+      return count;
+    },
+    get limited() {
+      return [...young.values(), ...old.values()].filter((each) => creditOf(each) < 1).length;
+    },
+    get size() {
+      return young.size + old.size;
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/** Counts refused calls, for the audit: however many come, they are a bounded number of rows. */
+
+import type { Queries } from '../../events/queries/createQueries.ts';
+import type { RefusedCalls } from '../../events/queries/refusalQueries.ts';
+
+/** More keys of one minute than this are counted together. */
+const MAX_KEYS_PER_MINUTE = 4_096;
+/** Counts that are not recorded yet are lost with the process. */
+const RECORD_INTERVAL_MS = 1_000;
+const MS_PER_MINUTE = 60_000;
+
+/** The codes that say what a caller may not do. */
+const COUNTED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
+
+export interface Refusals {
+  /** Counts this refusal, if its code is one of those that are counted. @param token null: an unknown one */
+  add(token: string | null, operation: string, code: string): void;
+  /** How many there were since the start, by code. */
+  readonly totals: ReadonlyMap<string, number>;
+  /** Records the counts since the last time, if that is a second ago. */
+  recordSome(): Promise<void>;
+  /** Records what is left. */
+  close(): Promise<void>;
+}
+
+export interface RefusalsDeps {
+  readonly queries: Pick<Queries, 'recordRefusedCalls'>;
+  readonly now: () => Date;
+}
+
+export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
+  const totals = new Map([...COUNTED].map((code) => [code, 0]));
+  let counts = new Map<string, RefusedCalls>();
+  let minute = 0;
+  /** The keys of this minute. */
+  let keys = new Set<string>();
+  let nextAt = 0;
+
+  function rowOf(token: string, operation: string, code: string): RefusedCalls {
+    const key = JSON.stringify([minute, token, operation, code]);
+    if (!keys.has(key) && keys.size >= MAX_KEYS_PER_MINUTE && operation !== 'other')
+      return rowOf('other', 'other', code);
+    keys.add(key);
+    const known = counts.get(key);
+    if (known) return known;
+    const row = { minute: new Date(minute), token, operation, code, count: 0 };
+    counts.set(key, row);
+    return row;
+  }
+
+  async function record(): Promise<void> {
+    if (counts.size === 0) return;
+    const rows = [...counts.values()];
+    counts = new Map();
+    await queries.recordRefusedCalls(rows);
+  }
+
+  return {
+    totals,
+    add: (token, operation, code) => {
+      if (!COUNTED.has(code)) return;
+      totals.set(code, (totals.get(code) ?? 0) + 1);
+      const present = Math.floor(now().getTime() / MS_PER_MINUTE) * MS_PER_MINUTE;
+      if (present !== minute) [minute, keys] = [present, new Set()];
+      rowOf(token ?? 'unknown', operation, code).count += 1;
+    },
+    recordSome: async () => {
+      const ms = now().getTime();
+      if (ms < nextAt) return;
+      nextAt = ms + RECORD_INTERVAL_MS;
+      await record();
+    },
+    close: record,
+  };
+}

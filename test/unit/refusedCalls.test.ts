@@ -1,0 +1,61 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { RefusedCalls } from '../../src/events/queries/refusalQueries.ts';
+import { createRefusals, type Refusals } from '../../src/service/access/refusals.ts';
+
+const T0 = Date.parse('2026-01-02T03:04:30.000Z');
+const MINUTE = new Date('2026-01-02T03:04:00.000Z');
+
+let now: Date;
+let recorded: RefusedCalls[][];
+let refusals: Refusals;
+beforeEach(() => {
+  now = new Date(T0);
+  recorded = [];
+  refusals = createRefusals({
+    now: () => now,
+    queries: { recordRefusedCalls: async (rows) => void recorded.push(structuredClone([...rows])) },
+  });
+});
+const sum = () => recorded.flat().reduce((total, { count }) => total + count, 0);
+
+describe('refused calls', () => {
+  it('are counted by minute, token, operation and code, and recorded once a second', async () => {
+    for (let call = 0; call < 3; call += 1) refusals.add('t', 'execute', 'FORBIDDEN');
+    refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
+    refusals.add('t', 'execute', 'NOT_FOUND');
+    await refusals.recordSome();
+    refusals.add('t', 'execute', 'FORBIDDEN');
+    await refusals.recordSome();
+    expect(recorded).toEqual([
+      [
+        { minute: MINUTE, token: 't', operation: 'execute', code: 'FORBIDDEN', count: 3 },
+        {
+          ...{ minute: MINUTE, token: 'unknown', operation: 'authenticate' },
+          ...{ code: 'UNAUTHENTICATED', count: 1 },
+        },
+      ],
+    ]);
+    now = new Date(T0 + 60_000);
+    await refusals.recordSome();
+    expect(recorded[1]).toMatchObject([{ minute: MINUTE, count: 1 }]);
+    refusals.add('t', 'execute', 'QUOTA_EXCEEDED');
+    await refusals.close();
+    await refusals.close();
+    expect(recorded[2]).toMatchObject([{ minute: new Date('2026-01-02T03:05:00.000Z') }]);
+    expect(Object.fromEntries(refusals.totals)).toEqual({
+      ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1 },
+    });
+  });
+
+  it('are a bounded number of rows, and every one is counted, however many come', async () => {
+    for (let call = 0; call < 100_000; call += 1) {
+      refusals.add(`token-${call % 10_000}`, 'execute', 'FORBIDDEN');
+      if (call % 40_000 === 0) await refusals.close();
+    }
+    await refusals.close();
+    const rows = new Set(recorded.flat().map(({ token, operation }) => `${token} ${operation}`));
+    expect(rows.size).toBeLessThanOrEqual(4_097);
+    expect(rows).toContain('other other');
+    expect(sum()).toBe(100_000);
+  });
+});
