@@ -3,17 +3,19 @@
  * both sides get a new gateway, because two gateways of the same program differ, too: what V8 compiles depends on the
  * first calls. It needs root, because it reads the CPU times of agents and kernels, which run as other users.
  *
- * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--rounds N] [--first N] [--calls N] [--floods N] [--cell NAME]`
+ * `npm run bench -- pair --base COMMIT|FOLDER [--measured COMMIT|FOLDER] [--guarded] [--rounds N] [--first N] [--calls N] [--floods N] [--cell NAME]`
+ *
+ * With `--guarded`, the measured side has quotas of all kinds, and is called with the token of a user.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type BuiltRelease, buildCommit, buildFolder } from '../../testkit/formerRelease.ts';
+import { buildCommit, buildFolder } from '../../testkit/formerRelease.ts';
 import type { Bench, Comparison } from '../suite/bench.ts';
 import { type Cell, LONG, ONE_PLUS_ONE, PANDAS } from '../throughput/cells.ts';
-import { type Figures, type Plan, runRound } from './runRound.ts';
+import { type Contender, type Figures, type Plan, runRound } from './runRound.ts';
 
-interface Side extends BuiltRelease {
+interface Side extends Contender {
   readonly name: string;
   readonly remove?: () => void;
 }
@@ -31,6 +33,7 @@ export const pairBench: Bench = {
       options: {
         base: { type: 'string' },
         measured: { type: 'string', default: '.' },
+        guarded: { type: 'boolean', default: false },
         rounds: { type: 'string', default: isShort ? '2' : '8' },
         first: { type: 'string', default: isShort ? '50' : '1000' },
         calls: { type: 'string', default: isShort ? '20' : '500' },
@@ -48,7 +51,8 @@ export const pairBench: Bench = {
     };
     const sides: Side[] = [];
     try {
-      for (const name of [values.base, values.measured]) sides.push(await build(name));
+      sides.push(await build(values.base));
+      sides.push({ ...(await build(values.measured)), isGuarded: values.guarded });
       const rounds: (readonly Figures[])[] = [];
       for (let round = 1; round <= Number(values.rounds); round += 1) {
         rounds.push(await runRound(sides, plan, round % 2 === 0));

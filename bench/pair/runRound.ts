@@ -1,4 +1,5 @@
 /** One round: starts a new gateway of each side, and measures first calls, later calls and large outputs, in turns. */
+import { QUOTA_KINDS, QUOTA_SCOPES } from '../../src/domain/quota.ts';
 import type { BuiltRelease } from '../../testkit/formerRelease.ts';
 import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { containerOf } from '../../testkit/interpreter.ts';
@@ -25,6 +26,11 @@ export type Figures = ReadonlyMap<
   { readonly unit: string; readonly values: readonly number[] }
 >;
 
+export interface Contender extends BuiltRelease {
+  /** It has quotas, and its caller the token of a user. Otherwise it has none, and is called with AUTH_TOKEN. */
+  readonly isGuarded?: boolean;
+}
+
 interface Started {
   readonly gateway: TestGateway;
   readonly call: () => Promise<number>;
@@ -33,6 +39,8 @@ interface Started {
 }
 
 const USER = 'bench';
+/** A limit. */
+const FAR_AWAY = 1_000_000;
 /** The kinds of output that need no preparation: printed text. Pictures must be drawn first. */
 const FLOODS = CASES.filter(({ code }) => code.includes('print'));
 
@@ -41,7 +49,7 @@ const FLOODS = CASES.filter(({ code }) => code.includes('print'));
  * @returns the figures of each release, in the order of `releases`
  */
 export async function runRound(
-  releases: readonly BuiltRelease[],
+  releases: readonly Contender[],
   plan: Plan,
   isReversed: boolean,
 ): Promise<readonly Figures[]> {
@@ -68,11 +76,13 @@ export async function runRound(
 }
 
 /** Starts a gateway that has one worker and makes no other. */
-async function start(release: BuiltRelease, cell: Cell): Promise<Started> {
+async function start(release: Contender, cell: Cell): Promise<Started> {
+  const { isGuarded = false } = release;
   const settings = { LOG_LEVEL: 'warn', MIN_IDLE_WORKERS: '0', MAX_TOTAL_WORKERS: '1' };
-  const gateway = await startTestGateway(settings, release);
+  const gateway = await startTestGateway({ ...settings, ...(isGuarded && quotas()) }, release);
   try {
-    const execute = httpExecute({ ...gateway, userUuid: USER });
+    const token = isGuarded ? await userToken(gateway) : gateway.token;
+    const execute = httpExecute({ ...gateway, token, userUuid: USER });
     await execute(cell.preparation, '0');
     let runs = 0;
     const call = () => execute(cell.code, cell.result(++runs));
@@ -82,6 +92,25 @@ async function start(release: BuiltRelease, cell: Cell): Promise<Started> {
     await gateway.destroy();
     throw error;
   }
+}
+
+/** Quotas that nobody reaches. */
+function quotas(): Record<string, string> {
+  return Object.fromEntries(
+    QUOTA_SCOPES.flatMap((scope) =>
+      QUOTA_KINDS.map((kind) => [`QUOTA_${scope}_${kind}`, String(FAR_AWAY)]),
+    ),
+  );
+}
+
+async function userToken(gateway: TestGateway): Promise<string> {
+  const input = { name: USER, role: 'USER', userUuid: USER };
+  const { data, errors } = await gateway.graphql<{ createToken: { secret: string } }>(
+    'mutation ($input: CreateTokenInput!) { createToken(input: $input) { secret } }',
+    { input },
+  );
+  if (!data) throw new Error(JSON.stringify(errors));
+  return data.createToken.secret;
 }
 
 /**
