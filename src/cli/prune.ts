@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
 import { pruneHistory } from '../events/retention/pruneHistory.ts';
 import { databaseAddress } from '../gateway.ts';
+import { newId } from '../process/newId.ts';
 import { openArchive } from './archiveFile.ts';
 import { pruneArguments } from './pruneArguments.ts';
 
@@ -18,7 +19,7 @@ export async function prune(words: readonly string[]): Promise<void> {
   const before = new Date(Date.now() - days * MS_PER_DAY);
   const archive = archivePath === null ? null : await openArchive(archivePath);
   try {
-    const pruned = await pruneHistory(address, { before, archive: archive?.append ?? null });
+    const pruned = await pruneHistory(address, { before, archive: archive?.append ?? null, newId });
     console.log(
       `Pruned everything that ended before ${before.toISOString()}: ${JSON.stringify(pruned)}`,
     );

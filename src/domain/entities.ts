@@ -6,6 +6,7 @@ import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
 import { evolveQuota, type Quota, type QuotaEvent } from './quota.ts';
+import { evolveRemoval, type Removal, type RemovalEvent } from './removal.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
 import { evolveToken, type Token, type TokenEvent } from './token.ts';
 import { evolveWorker, type Worker, type WorkerEvent } from './worker.ts';
@@ -19,6 +20,7 @@ interface EntityTypes {
   readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
   readonly quota: { readonly state: Quota; readonly event: QuotaEvent };
   readonly token: { readonly state: Token; readonly event: TokenEvent };
+  readonly removal: { readonly state: Removal; readonly event: RemovalEvent };
 }
 
 /** The rules of each entity, for code that treats all entities alike. */
@@ -92,6 +94,12 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
     // Who could do what is asked for as long as there are records. So a token is never pruned.
     endedAt: null,
     eventTypes: { TokenCreated: true, TokenRotated: true, TokenRevoked: true },
+  },
+  removal: {
+    evolve: evolveRemoval,
+    // It says for ever why the events before it are gone.
+    endedAt: null,
+    eventTypes: { HistoryPruned: true },
   },
 };
 

@@ -17,6 +17,7 @@ export type GatewayId = Id<'gateway'>;
 export type EventId = Id<'event'>;
 export type TokenId = Id<'token'>;
 export type QuotaId = Id<'quota'>;
+export type RemovalId = Id<'removal'>;
 
 export type AnyId =
   | WorkerId
@@ -28,7 +29,8 @@ export type AnyId =
   | GatewayId
   | EventId
   | TokenId
-  | QuotaId;
+  | QuotaId
+  | RemovalId;
 
 /** Mints a fresh id. It is injected wherever ids are made, so that tests can choose them. */
 export type NewId = <T extends AnyId>() => T;

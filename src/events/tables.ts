@@ -495,6 +495,34 @@ export const eventLinks = pgTable(
   ],
 );
 
+/** Pieces of history that were removed. */
+export const removals = pgTable('removals', {
+  id: uuid('id').primaryKey(),
+  version: integer('version').notNull(),
+  reason: text('reason').notNull(),
+  before: time('before').notNull(),
+  streams: integer('streams').notNull(),
+  events: integer('events').notNull(),
+  outputs: integer('outputs').notNull(),
+  isArchived: boolean('is_archived').notNull(),
+  digest: text('digest').notNull(),
+  removedAt: time('removed_at').notNull(),
+});
+
+/** For each event that a removal has deleted, its position: what the digest of the removal is made of. */
+export const eventRemovals = pgTable(
+  'event_removals',
+  {
+    position: count('position').notNull(),
+    removalId: uuid('removal_id').notNull(),
+    /** NULL: the event is deleted. Else the salted hash of what is left of it. */
+    leaf: bytes('leaf'),
+  },
+  (table) => [
+    primaryKey({ name: 'event_removals_pkey', columns: [table.position, table.removalId] }),
+  ],
+);
+
 /** One row: how far the chain goes. */
 export const chainHead = pgTable('chain_head', {
   /** Always true, so that a second row is refused. */

@@ -130,7 +130,7 @@ describe('rebuild and prune', () => {
     await migrate(db.address, later(release.version + 1));
     const words = `knows schema version ${release.version}, and the database is at ${release.version + 1}`;
     await expect(rebuildProjections(db.address)).rejects.toThrow(words);
-    const options = { before: new Date(), archive: null };
+    const options = { before: new Date(), archive: null, newId };
     await expect(pruneHistory(db.address, options)).rejects.toThrow(words);
   });
 });

@@ -7,9 +7,11 @@ import type { Execution } from '../../src/domain/execution.ts';
 import type { Output } from '../../src/domain/output.ts';
 import type { Session } from '../../src/domain/session.ts';
 import type { Worker } from '../../src/domain/worker.ts';
+import { verifyChain } from '../../src/events/chain/verifyChain.ts';
 import type { Database } from '../../src/events/database.ts';
 import { rebuildProjections } from '../../src/events/projections/rebuildProjections.ts';
 import { type PruneOptions, pruneHistory } from '../../src/events/retention/pruneHistory.ts';
+import { newId } from '../../src/process/newId.ts';
 import {
   becomesIdle,
   commitOne,
@@ -22,6 +24,7 @@ import {
   sessionOpened,
   workerRequested,
 } from '../../testkit/events.ts';
+import { seal } from '../support/auditChain.ts';
 import { type TestDatabase, useDatabase } from '../support/database.ts';
 import { NONE_OF_EACH } from '../support/noneOfEach.ts';
 
@@ -86,7 +89,7 @@ async function live(userUuid: string, endedAt: Date | null): Promise<Life> {
 }
 
 const prune = (archive: PruneOptions['archive'] = null) =>
-  pruneHistory(db.address, { before: CUTOFF, archive });
+  pruneHistory(db.address, { before: CUTOFF, archive, newId });
 const outputsOf = async ({ execution }: Life) => {
   const start = { executionId: execution.id, seq: 0 };
   return (await db.queries.outputs(start, { limit: 100, maxBytes: 1e9 })).items;
@@ -134,6 +137,73 @@ describe('pruneHistory', () => {
     expect((await rebuildProjections(db.address)).differing).toEqual(NONE_OF_EACH);
     expect(await outcome()).toEqual([{ outcome: 'UNKNOWN' }]);
     expect(await prune()).toMatchObject({ file_changes: 0 });
+  });
+
+  it('is recorded, with what it deleted, and the audit chain still holds', async () => {
+    const old = await live('old', OLD);
+    const position = await gateway.store.lastPosition();
+    await live('newer', null);
+    await prune(async () => undefined);
+    const [executions] = await db.sql`SELECT * FROM removals WHERE outputs > 0`;
+    expect(executions).toMatchObject({
+      ...{ reason: 'pruned', before: CUTOFF, streams: 1, events: 2, outputs: 3, isArchived: true },
+      ...{ version: 1 },
+    });
+    const [event] = await db.readStream('removal', executions?.id);
+    expect(event?.metadata.actor).toMatchObject({ token: 'cli' });
+    const salts = await db.sql`
+      SELECT DISTINCT position <= ${position} AS is_old, salt IS NULL AS is_gone FROM event_links ORDER BY 1`;
+    expect(salts).toEqual([
+      { isOld: false, isGone: false },
+      { isOld: true, isGone: true },
+    ]);
+    const verified = await verifyChain(db.address, await gateway.queries.auditHeads());
+    expect(verified).toMatchObject({ unsealed: 3, findings: [] });
+    expect(await db.readStream('execution', old.execution.id)).toEqual([]);
+  });
+
+  it('deletes only what is sealed', async () => {
+    await live('old', OLD);
+    await live('newer', null);
+    // A chain that says that it goes only to here.
+    await seal(gateway);
+    await db.sql`UPDATE chain_head SET position = 3`;
+    await expect(prune()).rejects.toThrow('event_links_pkey');
+    expect(await db.sql`SELECT FROM pruned_streams`).toEqual([]);
+  });
+
+  it.each([
+    ['no removal was recorded', () => db.sql`DELETE FROM event_removals`, /^Event \d+ was removed/],
+    [
+      'the event of the removal is gone',
+      () => db.sql`DELETE FROM events WHERE stream_id LIKE 'removal-%'`,
+      /^The removal .* was forged/,
+    ],
+    [
+      'one more event was deleted under its name',
+      async () => {
+        await db.sql`DELETE FROM events WHERE stream_id LIKE 'session-%'`;
+        await db.sql`
+          INSERT INTO event_removals SELECT l.position, (SELECT min(id::text)::uuid FROM removals)
+          FROM event_links l WHERE NOT EXISTS (SELECT FROM events e WHERE e.position = l.position)
+          ON CONFLICT DO NOTHING`;
+      },
+      /^The removal .* has deleted \d+ events, but/,
+    ],
+    [
+      'a deleted event was put back',
+      () => db.sql`
+        INSERT INTO events SELECT (SELECT min(position) FROM event_removals), gen_random_uuid(), 'x', 1, type,
+          schema_version, data, metadata, recorded_at FROM events LIMIT 1`,
+      /is there, although it was pruned/,
+    ],
+  ])('cannot be forged: verify finds that %s', async (_, forge, finding) => {
+    await live('old', OLD);
+    await live('newer', null);
+    await prune();
+    await forge();
+    const { findings } = await verifyChain(db.address, []);
+    expect(findings).toContainEqual(expect.stringMatching(finding));
   });
 
   it('leaves a gap that says how much output is gone, and the finish after it', async () => {
@@ -187,8 +257,10 @@ describe('pruneHistory', () => {
     await live('old', OLD);
     const last = await gateway.store.lastPosition();
     await prune();
-    expect(await gateway.store.lastPosition()).toBe(last);
+    // Workers, sessions and executions were pruned, which is an event each.
+    const pruned = await gateway.store.lastPosition();
+    expect(pruned).toBe(last + 3);
     const { events } = await gateway.store.commit({ streams: [workerRequested()] });
-    expect(events[0]?.position).toBe(last + 1);
+    expect(events[0]?.position).toBe(pruned + 1);
   });
 });

@@ -16,6 +16,7 @@ import {
   type FileChangeCommand,
 } from '../../src/domain/fileChange.ts';
 import { decideQuota, evolveQuota, type QuotaCommand, quotaIdOf } from '../../src/domain/quota.ts';
+import { decideRemoval, evolveRemoval, type RemovalCommand } from '../../src/domain/removal.ts';
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
 import { decideToken, evolveToken, type TokenCommand } from '../../src/domain/token.ts';
 import { decideWorker, evolveWorker, type WorkerCommand } from '../../src/domain/worker.ts';
@@ -154,6 +155,20 @@ const tokenCommands: TokenCommand[] = [
   { type: 'RevokeToken', at, reason: 'revoked' },
 ];
 
+const removalCommands: RemovalCommand[] = [
+  {
+    type: 'RecordPruning',
+    at,
+    removalId: newId(),
+    before: at,
+    streams: 1,
+    events: 3,
+    outputs: 2,
+    isArchived: true,
+    digest: 'f'.repeat(64),
+  },
+];
+
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
   type: 'FinishExecution',
   at,
@@ -282,6 +297,16 @@ const WALKS: Readonly<
         nameOf: () => 'SET',
       }),
     arrows: 2,
+  },
+  removal: {
+    walk: () =>
+      walked({
+        commands: removalCommands,
+        decide: decideRemoval,
+        evolve: evolveRemoval,
+        nameOf: () => 'RECORDED',
+      }),
+    arrows: 1,
   },
   token: {
     walk: () =>

@@ -44,7 +44,27 @@ export function firstHead(chainId: string): Buffer {
 
 /** The head after the link of one more event. */
 export function nextHead(head: Uint8Array, position: number, leaf: Uint8Array): Buffer {
-  const at = Buffer.alloc(8);
-  at.writeBigInt64BE(BigInt(position));
-  return createHash('sha256').update(head).update(at).update(leaf).digest();
+  return createHash('sha256').update(head).update(bigEndian(position)).update(leaf).digest();
+}
+
+/** In place of a leaf, for an event of which nothing is left. */
+const NOTHING_LEFT = Buffer.alloc(32);
+
+/** The digest of a removal: a hash over each position, in order, with the leaf of what is left of its event. */
+export function createRemovalDigest() {
+  const digest = createHash('sha256');
+  return {
+    /** @param leaf null if the event is deleted */
+    add: (position: number, leaf: Uint8Array | null) => {
+      digest.update(bigEndian(position)).update(leaf ?? NOTHING_LEFT);
+    },
+    /** In hexadecimal. To be called once. */
+    end: () => digest.digest('hex'),
+  };
+}
+
+function bigEndian(position: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(BigInt(position));
+  return bytes;
 }

@@ -59,6 +59,32 @@ type LinkRow = Omit<EventText, 'eventId'> & {
   readonly salt: Buffer | null;
 };
 
+/** What a removal has left of an event. */
+export interface EventRemoval {
+  readonly position: number;
+  readonly removalId: string;
+  /** Null: nothing. */
+  readonly leaf: Buffer | null;
+}
+
+/** Removals of the events of one page, in order of positions. */
+export async function readEventRemovals(
+  sql: Sql,
+  first: number,
+  last: number,
+): Promise<EventRemoval[]> {
+  return await sql<EventRemoval[]>`
+    SELECT position, removal_id::text, leaf FROM event_removals
+    WHERE position BETWEEN ${first} AND ${last} ORDER BY position, removal_id`;
+}
+
+/** The events of removals that are not sealed yet, as text. */
+export async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<string[]> {
+  const rows = await sql<{ data: string }[]>`
+    SELECT data::text AS data FROM events WHERE position > ${headPosition} AND type = 'HistoryPruned'`;
+  return rows.map(({ data }) => data);
+}
+
 export interface Unlinked {
   /** Up to the head: the first of them, in order. */
   readonly inserted: readonly { readonly position: number; readonly type: string }[];

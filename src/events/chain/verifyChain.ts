@@ -7,7 +7,17 @@ import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { createHeadCheck } from './headCheck.ts';
 import { leafOf, nextHead } from './leaf.ts';
-import { type ChainLink, readChainEnd, readDays, readLinks, readUnlinked } from './readChain.ts';
+import {
+  type ChainLink,
+  type EventRemoval,
+  readChainEnd,
+  readDays,
+  readEventRemovals,
+  readLinks,
+  readUnlinked,
+  readUnsealedRemovals,
+} from './readChain.ts';
+import { createRemovalCheck } from './removalCheck.ts';
 
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Further findings are only counted. */
@@ -76,17 +86,23 @@ async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified
     return { chainId: null, position: 0, events: 0, unsealed, outsideHeads: 0, ...all() };
   }
   const heads = createHeadCheck({ end, days: await readDays(sql, end.chainId), outside, add });
+  const removals = createRemovalCheck(add);
   let events = 0;
   for await (const links of readLinks(sql)) {
+    const [first, last] = [links[0]?.position ?? 0, links.at(-1)?.position ?? 0];
+    const removed = removals.take(await readEventRemovals(sql, first, last));
     for (const link of links) {
       heads.before(link.position);
-      const problem = problemOf(link);
+      const problem = problemOf(link, removed.get(link.position) ?? []);
       if (problem !== null) add(`Event ${link.position} ${problem}.`);
+      else if (link.event?.type === 'HistoryPruned') removals.learn(link.event.data);
       heads.after(link.position, nextHead(heads.head(), link.position, link.leaf));
     }
     events += links.length;
   }
   heads.end();
+  for (const data of await readUnsealedRemovals(sql, end.position)) removals.learn(data);
+  removals.end();
   const { inserted, unsealed } = await readUnlinked(sql, end.position);
   for (const { position, type } of inserted)
     add(`Event ${position} (${type}) was inserted: the chain does not have it.`);
@@ -94,9 +110,18 @@ async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified
   return { chainId, position, events, unsealed, outsideHeads: outside.length, ...all() };
 }
 
-/** What is wrong with an event, after "Event 5". Null if it is as it was when it was sealed. */
-function problemOf({ leaf, salt, event }: ChainLink): string | null {
-  if (event === null) return 'was removed';
+/** What is wrong with an event, after "Event 5". Null if it is as it was when it was sealed, or removed as recorded. */
+function problemOf(
+  { leaf, salt, event }: ChainLink,
+  removals: readonly EventRemoval[],
+): string | null {
+  const isDeleted = removals.some((removal) => removal.leaf === null);
+  if (event === null) return isDeleted ? null : 'was removed';
+  if (isDeleted) return `(${event.type}) is there, although it was pruned`;
   if (salt === null) return 'is there, although its salt was deleted: it cannot be checked';
-  return leafOf(salt, event).equals(leaf) ? null : `(${event.type}) was changed`;
+  const found = leafOf(salt, event);
+  const expected = removals.length === 0 ? [leaf] : removals.map((removal) => removal.leaf);
+  return expected.some((each) => each !== null && found.equals(each))
+    ? null
+    : `(${event.type}) was changed`;
 }

@@ -6,7 +6,16 @@
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { ENTITIES, STREAM_KINDS, type StateOf, type StreamKind } from '../../domain/entities.ts';
-import { contexts, executions, fileChanges, quotas, sessions, tokens, workers } from '../tables.ts';
+import {
+  contexts,
+  executions,
+  fileChanges,
+  quotas,
+  removals,
+  sessions,
+  tokens,
+  workers,
+} from '../tables.ts';
 
 const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   worker: { table: workers },
@@ -16,6 +25,7 @@ const TABLES: { readonly [K in StreamKind]: ProjectionTable<K> } = {
   fileChange: { table: fileChanges, firstPosition: fileChanges.requestedPosition },
   quota: { table: quotas },
   token: { table: tokens },
+  removal: { table: removals },
 };
 
 interface ProjectionTable<K extends StreamKind> {

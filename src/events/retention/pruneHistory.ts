@@ -2,19 +2,25 @@
  * Deletes old history: outputs, and the events of streams that have ended. The rows of the projections stay forever,
  * because auditors need them (who ran what, when, at what cost, how it ended). Gateways may serve meanwhile.
  *
- * A stream is deleted whole or not at all. One transaction deletes its events and outputs, and notes that a rebuild
- * must leave its row alone. Counts of refused calls go, too, and are not archived. The stream of the newest event always stays: the next position is counted from that event.
+ * A stream is deleted whole or not at all. One transaction deletes its events and outputs, notes that a rebuild must leave
+ * its row alone, and records what it has done (HistoryPruned), so that the audit chain still holds. Everything is sealed
+ * before, and only streams are deleted whose last event is. Counts of refused calls go, too, and are not archived. The
+ * stream of the newest event always stays: the next position is counted from that event.
  */
 
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
+import type { GatewayId, NewId } from '../../domain/ids.ts';
+import { sealAll } from '../chain/sealAll.ts';
 import { type Client, createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import { requireSameRelease } from '../migrations/compatibility.ts';
 import { readRelease } from '../migrations/release.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
+import { createChainQueries } from '../queries/chainQueries.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
 import { pruneOutputs } from './pruneOutputs.ts';
+import { type Remover, recordRemoval } from './recordRemoval.ts';
 
 /** Streams in one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
 const BATCH_STREAMS = 200;
@@ -29,6 +35,12 @@ export interface PruneOptions {
    * archive is kept.
    */
   readonly archive: ((lines: readonly string[]) => Promise<void>) | null;
+  readonly newId: NewId;
+}
+
+interface Pruning extends PruneOptions, Remover {
+  /** The position of the last event that is sealed. */
+  readonly sealed: number;
 }
 
 /** How much was deleted: streams by the table of their projection, and rows of events and outputs. */
@@ -49,10 +61,11 @@ export async function pruneHistory(
   const client = createClient(address, { name: 'prune', maxConnections: 1, statementTimeoutMs: 0 });
   try {
     await requireSameRelease(client.sql, readRelease());
+    const pruning = { ...options, ...(await sealBefore(client, options)) };
     const streams: Record<string, number> = {};
     let [events, outputs] = [0, 0];
     for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
-      const pruned = await pruneKind(client, projection, options);
+      const pruned = await pruneKind(client, projection, pruning);
       streams[projection.table] = pruned.streams;
       events += pruned.events;
       outputs += pruned.outputs;
@@ -65,6 +78,14 @@ export async function pruneHistory(
   }
 }
 
+/** Seals every event that is there. */
+async function sealBefore(client: Client, { newId }: PruneOptions) {
+  const gatewayId = newId<GatewayId>();
+  await sealAll(createChainQueries(client), { gatewayId, pauses: 0, isOver: () => false });
+  const [chain] = await client.sql<{ position: number }[]>`SELECT position FROM chain_head`;
+  return { gatewayId, sealed: chain?.position ?? 0 };
+}
+
 interface Batch {
   readonly lastId: string | null;
   readonly streams: number;
@@ -74,11 +95,7 @@ interface Batch {
 
 const NOTHING: Batch = { lastId: null, streams: 0, events: 0, outputs: 0 };
 
-async function pruneKind(
-  client: Client,
-  projection: Projection,
-  options: PruneOptions,
-): Promise<Batch> {
+async function pruneKind(client: Client, projection: Projection, options: Pruning): Promise<Batch> {
   let total = NOTHING;
   for (;;) {
     const { lastId } = total;
@@ -98,23 +115,32 @@ async function pruneKind(
 async function pruneBatch(
   sql: Sql,
   projection: Projection,
-  { before, archive }: PruneOptions,
+  pruning: Pruning,
   after: string | null,
 ): Promise<Batch> {
   // Shared, as in commits: a rebuild that compares rows with events must not see events disappear.
   await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
   const { kind } = projection;
-  const ids = await endedBefore(sql, projection, before, after);
+  const { before, archive } = pruning;
+  const ids = await endedBefore(sql, projection, pruning, after);
   const lastId = ids.at(-1);
   if (lastId === undefined) return NOTHING;
   const streamIds = ids.map((id) => streamIdOf(kind, id));
-  const events = await sql<{ line: string }[]>`
+  const events = await sql<{ position: number; line: string }[]>`
     DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
-    RETURNING json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
+    RETURNING e.position, json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
   const outputs = kind === 'execution' ? await pruneOutputs(sql, ids) : [];
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
-  // The archive is written last: from here on, only a lost connection can undo the deletion.
+  // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
+  // append lock, which the next call takes, because a disk may be slow.
   if (archive) await archive([...events.map(({ line }) => line), ...outputs]);
+  await recordRemoval(sql, pruning, {
+    before: before.toISOString(),
+    streams: ids.length,
+    outputs: outputs.length,
+    isArchived: archive !== null,
+    positions: events.map(({ position }) => position),
+  });
   return { lastId, streams: ids.length, events: events.length, outputs: outputs.length };
 }
 
@@ -122,7 +148,7 @@ async function pruneBatch(
 async function endedBefore(
   sql: Sql,
   { kind, table, endedAt }: Projection,
-  before: Date,
+  { before, sealed }: Pruning,
   after: string | null,
 ): Promise<string[]> {
   if (endedAt === null) return [];
@@ -137,6 +163,7 @@ async function endedBefore(
     SELECT t.id FROM ${sql(table)} t
     WHERE ${end} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
       AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)
+      AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = ${`${kind}-`} || t.id AND e.position > ${sealed})
       AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
     ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
   return rows.map(({ id }) => id);
