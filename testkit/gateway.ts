@@ -11,6 +11,7 @@ import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { BuiltRelease } from './formerRelease.ts';
 import { runCli } from './runCli.ts';
+import { secretsIn } from './secrets.ts';
 import { seedCluster } from './seedCluster.ts';
 
 /** A first start makes a database and two workers, perhaps on a busy machine. Below the time limit of a test. */
@@ -110,6 +111,8 @@ export async function startTestGateway(
       await child.kill('SIGKILL', false);
       await runCli(['down'], env);
       rmSync(root, { recursive: true, force: true });
+      if (secretsIn(printed + child.log(), [token]).length > 0)
+        throw new Error('The log of the gateway has a secret of a token.');
     },
   };
 }

@@ -16,6 +16,7 @@ import { readAfter } from '../../src/events/store/readEvents.ts';
 import { newId } from '../../src/process/newId.ts';
 import { until } from '../../testkit/until.ts';
 import { countFollowers } from './countFollowers.ts';
+import { tablesWithSecrets } from './tablesWith.ts';
 
 /** Within seconds PostgreSQL notices that a connection was closed, and a lease that nobody renews expires. */
 const LEFT_LIMIT_MS = 10_000;
@@ -39,8 +40,8 @@ export interface TestDatabase {
 
 /**
  * Makes an empty database; the first gateway opened on it makes the tables. When all tests of the file are over, the
- * gateways are closed, and the file fails if anything is left: a subscriber to output, a connection, or a lease that
- * somebody still renews. Then the database is dropped.
+ * gateways are closed, and the file fails if anything is left: a subscriber to output, a connection, a lease that
+ * somebody still renews, or the secret of a token in a table. Then the database is dropped.
  * @param onOver `onTestFinished` for a database that belongs to a single test
  */
 export async function useDatabase(
@@ -60,6 +61,8 @@ export async function useDatabase(
       const count = followers.count();
       if (count > 0) throw new Error(`${count} followers of output were left.`);
       await Promise.all([...gateways.keys()].map((database) => database.close()));
+      const telling = await tablesWithSecrets(client);
+      if (telling.length > 0) throw new Error(`Secrets of tokens are in ${telling.join(', ')}.`);
       await untilNone('Leases that are renewed', () => leasesOf([...gateways.values()], client));
       await client.close(1_000);
       await untilNone('Connections', () => connectionsTo(name, server));

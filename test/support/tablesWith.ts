@@ -1,3 +1,4 @@
+import { SECRET_IN_SQL } from '../../testkit/secrets.ts';
 import type { TestDatabase } from './database.ts';
 
 /** The names of all tables with a row that contains the text. */
@@ -13,4 +14,21 @@ export async function tablesWith(db: TestDatabase, text: string): Promise<string
     if (rows.length > 0) found.push(name);
   }
   return found;
+}
+
+/**
+ * The names of all tables with a secret of a token. The output of code is left out: it is large, and only code decides
+ * what is in it.
+ */
+export async function tablesWithSecrets({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
+  const tables = await sql<{ name: string }[]>`
+    SELECT quote_ident(table_name) AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'output_events'`;
+  if (tables.length === 0) return [];
+  const each = tables.map(
+    ({ name }) =>
+      `SELECT '${name}' AS name WHERE EXISTS (SELECT FROM ${name} t WHERE t::text ~ '${SECRET_IN_SQL}')`,
+  );
+  const found = await sql.unsafe<{ name: string }[]>(each.join(' UNION ALL '));
+  return found.map(({ name }) => name);
 }
