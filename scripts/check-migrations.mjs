@@ -1,8 +1,8 @@
 /**
- * Checks three things: `migrations/` matches the tables, so that drizzle-kit finds nothing to do in a copy; the
+ * Checks four things: each migration is complete; `migrations/` matches the tables, so that drizzle-kit finds nothing to do in a copy; the
  * migrations follow from each other; and a changed schema has a new version.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { projectRoot } from './setup/projectRoot.mjs';
@@ -15,6 +15,7 @@ await runScript(async () => {
   try {
     const copy = join(folder, 'migrations');
     cpSync(join(projectRoot, 'migrations'), copy, { recursive: true });
+    requireComplete(copy);
     // The same options as in drizzle.config.ts. drizzle-kit accepts only relative paths.
     const where = ['--dialect', 'postgresql', '--out', relative(projectRoot, copy)];
     const said = await drizzleKit(['generate', '--schema', 'src/events/tables.ts', ...where]);
@@ -36,6 +37,27 @@ await runScript(async () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+/**
+ * A migration is three things, which a merge may separate: its SQL, its snapshot, and its entry in the journal. drizzle-kit
+ * looks only at the snapshots.
+ * @throws SetupError that names what does not belong together
+ */
+function requireComplete(folder) {
+  const numbersIn = (path, end) =>
+    readdirSync(path).flatMap((name) => (name.endsWith(end) ? name.slice(0, 4) : []));
+  const journal = JSON.parse(readFileSync(join(folder, 'meta/_journal.json'), 'utf8'));
+  const found = {
+    'SQL files': numbersIn(folder, '.sql'),
+    snapshots: numbersIn(join(folder, 'meta'), '_snapshot.json'),
+    'entries of the journal': journal.entries.map(({ tag }) => tag.slice(0, 4)),
+  };
+  const lists = Object.entries(found).map(([what, numbers]) => [what, numbers.sort().join(' ')]);
+  if (new Set(lists.map(([, numbers]) => numbers)).size === 1) return;
+  throw new SetupError(
+    `The migrations are not complete: ${lists.map((list) => list.join(' ')).join('; ')}. Take migrations/ of the main branch, then run: npm run migrations`,
+  );
+}
 
 function drizzleKit(args) {
   return runCommand(process.execPath, ['node_modules/drizzle-kit/bin.cjs', ...args], {

@@ -17,6 +17,7 @@ symlinkSync(join(process.cwd(), 'node_modules'), join(copy, 'node_modules'));
 
 const TABLES = 'src/events/tables.ts';
 const VIEW = 'migrations/sql/audit_workers.sql';
+const JOURNAL = 'migrations/meta/_journal.json';
 const SCHEMA = 'migrations/schema.json';
 const plant = (find: string, by: string) => (text: string) => text.replace(find, by);
 
@@ -31,6 +32,7 @@ it.each([
   ['a renamed table', TABLES, plant("pgTable(\n  'events'", "pgTable(\n  'facts'"), 1],
   ['a changed view under the same version', VIEW, plant('w.name AS name', "'x' AS name"), 1],
   ['a file that is never applied', SCHEMA, plant('    "audit.sql",\n', ''), 1],
+  ['a migration without its SQL', JOURNAL, plant('0010_access', '0099_access'), 1],
   ['another compatibleFrom', SCHEMA, plant('"compatibleFrom": ', '"compatibleFrom": 9'), 1],
 ])(
   'sees %s',
