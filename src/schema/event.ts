@@ -36,7 +36,8 @@ const Event = builder.objectRef<RecordedEvent>('Event').implement({
       description: 'When it was committed, by the clock of the database.',
     }),
     position: t.exposeFloat('position', {
-      description: 'Its place among all events, in commit order. A whole number.',
+      description:
+        'Its place, in commit order: among all events for an operator, among the events of their tenant for everybody else. A whole number.',
     }),
     version: t.exposeInt('version', { description: 'Its place in its stream, from 1.' }),
     data: t.field({
@@ -74,7 +75,7 @@ builder.queryFields((t) => ({
   events: t.field({
     type: EventConnection,
     description:
-      'All events, in the order in which they were recorded. A client that has read up to a position never gets a smaller one later.',
+      'All events, for an operator, and those of their tenant, for everybody else, in the order in which they were recorded. A client that has read up to a position never gets a smaller one later.',
     args: {
       types: t.arg.stringList({ description: 'Only these types, e.g. ["SessionOpened"].' }),
       ...pageArgs,
@@ -85,7 +86,8 @@ builder.queryFields((t) => ({
   workerEvents: t.field({
     type: EventConnection,
     nullable: true,
-    description: 'The events of a worker, in order. Null if there is no such worker.',
+    description:
+      'The events of a worker, in order; for everybody but an operator, those since it has had a session. Null if there is no such worker.',
     args: {
       workerId: t.arg.id({ required: true, description: 'The worker.' }),
       ...pageArgs,

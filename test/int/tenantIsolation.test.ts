@@ -25,7 +25,7 @@ const FEW = 500;
 const PLAY_LIMIT_MS = 300_000;
 /** Not for these roles; what the programmed workers do not have: files; what needs luck: code that waits for input. */
 const NEVER_ANSWERED = new Set([
-  ...['events', 'workers', 'workerEvents', 'poolAt', 'tokens', 'sendInput'],
+  ...['poolAt', 'tokens', 'sendInput'],
   ...['createToken', 'rotateToken', 'revokeToken'],
   ...['file', 'files', 'writeFile', 'makeDirectory', 'moveFile', 'deleteFile'],
 ]);

@@ -37,8 +37,12 @@ describe('a tenant', () => {
     for (const userUuid of ['one', 'two']) await run(B, '1', userUuid);
     expect(await service.poolStatus(B)).toMatchObject({ totalWorkers: 2, busyWorkers: 2 });
     await run(A, '1', 'bob');
-    // The first item after those of the other tenant is that of its own session.
-    expect((await next).value).toMatchObject({ ...own, totalWorkers: 2, busyWorkers: 2 });
+    // The first item after all that the other tenant did is that of its own second user, who may have to wait.
+    const { busyWorkers, waitingRequests } = (await next).value ?? own;
+    expect(busyWorkers + waitingRequests).toBeGreaterThanOrEqual(2);
+    await expect
+      .poll(() => service.poolStatus(A))
+      .toMatchObject({ ...own, totalWorkers: 2, busyWorkers: 2 });
     await following.return?.();
     expect((await service.poolStatus(AUTH_TOKEN_HOLDER)).busyWorkers).toBe(4);
   });
@@ -88,6 +92,54 @@ describe('a tenant', () => {
       });
     // A client of a former gateway goes on with a position.
     expect((await service.executions(AUTH_TOKEN_HOLDER, {}, { after: '7' })).edges).toEqual([]);
+  });
+});
+
+describe('the history of a tenant', () => {
+  const positions = async (principal: Principal, types: string[] | null = null) =>
+    (await service.events(principal, { types }, { first: 1_000 })).edges.map(
+      ({ item }) => item.position,
+    );
+  const count = (length: number) => Array.from({ length }, (_, index) => index + 1);
+
+  it('is numbered by itself, however much others do in between', async () => {
+    const before = await positions(A);
+    expect(before).toEqual(count(before.length));
+    await run(B, '1', 'one');
+    expect(await positions(A)).toEqual(before);
+    await run(A);
+    await run(B, '1', 'one');
+    const after = await positions(A);
+    // Requested, started, finished.
+    expect(after).toEqual(count(before.length + 3));
+    const page = await service.events(A, {}, { first: 2 });
+    expect(page.edges.map(({ cursor }) => cursor)).toEqual(['1', '2']);
+    const rest = await service.events(A, {}, { first: 1, after: '2' });
+    expect(rest.edges.map(({ item }) => item.position)).toEqual([3]);
+    const all = (await service.events(AUTH_TOKEN_HOLDER, {}, { first: 1_000 })).edges;
+    expect(all.length).toBeGreaterThan(after.length);
+  });
+
+  it('has its own streams and workers, with the same numbers, and no others', async () => {
+    const session = await service.session(A, 'ann');
+    const other = await service.session(B, 'one');
+    if (!session || !other) throw new Error('There are no sessions.');
+    const opened = await service.sessionEvents(A, session.id, {});
+    const listed = await service.events(A, { types: ['SessionOpened'] }, {});
+    expect(listed.edges.map(({ item }) => item.metadata.eventId)).toContain(
+      opened?.edges[0]?.item.metadata.eventId,
+    );
+    expect(await positions(A, ['SessionOpened'])).toContain(opened?.edges[0]?.item.position);
+    const ofWorker = await service.workerEvents(A, session.workerId, {});
+    expect(ofWorker?.edges.map(({ item }) => item.event.type)).toContain('WorkerAssigned');
+    for (const principal of [B, holder('b', 'AUDITOR')]) {
+      expect(await service.workerEvents(principal, session.workerId, {})).toBeNull();
+      expect(await service.sessionEvents(principal, session.id, {})).toBeNull();
+    }
+    const own = (await service.workers(A, {}, {})).edges.map(({ item }) => item.id);
+    expect(own).toContain(session.workerId);
+    expect(own).not.toContain(other.workerId);
+    expect(own.length).toBe((await service.sessions(A, {}, {})).edges.length);
   });
 });
 

@@ -124,9 +124,10 @@ describe('a token', () => {
     expect((await get(files)).status).not.toBe(403);
   });
 
-  it('of a tenant shows neither all events nor the metrics of the installation', async () => {
+  it('of a tenant shows neither the pool at a time nor the metrics of the installation', async () => {
     const { secret } = await create();
-    const answer = await ask(origins[0] ?? '', secret, '{ events { pageInfo { hasNextPage } } }');
+    const at = new Date().toISOString();
+    const answer = await ask(origins[0] ?? '', secret, `{ poolAt(at: "${at}") { busyWorkers } }`);
     expect(answer).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
     const metrics = (token: string) =>
       fetch(`${origins[0]}/metrics`, { headers: { 'X-Auth-Token': token } });

@@ -11,7 +11,7 @@ const NAMES = Object.keys(OPERATIONS) as Name[];
 const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
-  ...(['answer', 'me', 'quotas'] as const),
+  ...(['answer', 'me', 'quotas', 'events', 'workers', 'workerEvents'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [

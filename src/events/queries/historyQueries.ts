@@ -53,6 +53,21 @@ export function createHistoryQueries({ sql, answered }: Client) {
       return rows.map(toExecution);
     },
 
+    /** The same for the events of a tenant, with their numbers among these as positions. Those not sealed are left out. */
+    tenantStreamPage: async (
+      tenant: string,
+      { kind, id }: { readonly kind: StreamKind; readonly id: string },
+      afterVersion: number,
+      limit: number,
+    ): Promise<RecordedEvent[]> => {
+      const rows = await answered(sql<(EventRow & { number: number })[]>`
+        SELECT e.*, l.number FROM events e JOIN event_links l ON l.position = e.position AND l.tenant = ${tenant}
+        WHERE e.stream_id = ${streamIdOf(kind, id)} AND e.version > ${afterVersion}::bigint
+          AND e.type = ANY (${[...KNOWN_TYPES]}::text[])
+        ORDER BY e.version LIMIT ${limit}`);
+      return rows.map(numbered);
+    },
+
     /** Events of one stream with a version above `afterVersion`, in order; at most `limit`. */
     streamPage: async (
       kind: StreamKind,
@@ -67,6 +82,14 @@ export function createHistoryQueries({ sql, answered }: Client) {
       return rows.map(decodeEvent);
     },
   };
+}
+
+/** The event with its number in place of its position among all events. */
+export function numbered({
+  number,
+  ...row
+}: EventRow & { readonly number: number }): RecordedEvent {
+  return { ...decodeEvent(row), position: number };
 }
 
 const later = (at: Date) => new Date(at.getTime() + CLOCK_SLACK_MS);

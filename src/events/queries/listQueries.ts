@@ -6,6 +6,7 @@ import type { Users } from '../../domain/users.ts';
 import type { Worker } from '../../domain/worker.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeEvent, type EventRow, KNOWN_TYPES } from '../store/eventCodec.ts';
+import { numbered } from './historyQueries.ts';
 import { type ExecutionRow, toExecution } from './rows.ts';
 
 /** An item, and the cursor of its place in the list. */
@@ -50,6 +51,8 @@ type Metadata = Session['metadata'];
 interface WorkerFilter {
   readonly poolId: PoolId;
   readonly states: readonly Worker['state'][] | null;
+  /** Only workers that have, or had, a session of this tenant. */
+  readonly tenant: string | null;
 }
 
 interface EventBounds {
@@ -117,13 +120,14 @@ export function createListQueries({ sql, answered }: Client) {
 
     /** Ordered by id, and thus by the time of creation. */
     workerPage: async (
-      { poolId, states }: WorkerFilter,
+      { poolId, states, tenant }: WorkerFilter,
       before: string | null,
       limit: number,
     ): Promise<Placed<Worker>[]> => {
       const rows = await answered(sql<Worker[]>`
         SELECT * FROM workers WHERE pool_id = ${poolId}
           ${states === null ? sql`` : sql`AND state = ANY (${[...states]}::text[])`}
+          ${tenant === null ? sql`` : sql`AND id IN (SELECT worker_id FROM sessions WHERE tenant = ${tenant})`}
           ${pageBefore('id', before, limit)}`);
       return rows.map((item) => ({ item, cursor: item.id }));
     },
@@ -149,6 +153,36 @@ export function createListQueries({ sql, answered }: Client) {
         SELECT e.*, (SELECT max(nth) FROM walk) AS last_nth FROM walk w JOIN events e ON e.position = w.position
         WHERE w.nth > 0 AND (w.bytes_until <= ${maxBytes} OR w.nth = 1) ORDER BY e.position`);
       const edges = rows.map(decodeEvent).map((item) => ({ item, cursor: String(item.position) }));
+      return { edges, isCut: edges.length < (rows[0]?.lastNth ?? 0) };
+    },
+
+    /** The same for the events of a tenant, with their numbers among these as positions. Those not sealed are left out. */
+    tenantEventPage: async (
+      tenant: string,
+      types: readonly string[] | null,
+      after: number,
+      { limit, maxBytes }: EventBounds,
+    ): Promise<BoundedPage<RecordedEvent>> => {
+      const rows = await answered(sql<(EventRow & { number: number; lastNth: number })[]>`
+        WITH RECURSIVE walk AS (
+          SELECT 0::bigint AS nth, ${after}::bigint AS number, 0::bigint AS position, 0::bigint AS bytes_until
+          UNION ALL
+          SELECT w.nth + 1, next.number, next.position, w.bytes_until + next.bytes FROM walk w, LATERAL (
+            SELECT l.number, l.position, octet_length(e.data::text) AS bytes
+            FROM event_links l JOIN events e ON e.position = l.position
+            WHERE l.tenant = ${tenant} AND l.number > w.number
+              AND e.type = ANY (${[...(types ?? KNOWN_TYPES)]}::text[])
+            ORDER BY l.number LIMIT 1
+          ) next
+          WHERE w.nth < ${limit} AND (w.bytes_until <= ${maxBytes} OR w.nth = 1)
+        )
+        SELECT e.*, w.number, (SELECT max(nth) FROM walk) AS last_nth
+        FROM walk w JOIN events e ON e.position = w.position
+        WHERE w.nth > 0 AND (w.bytes_until <= ${maxBytes} OR w.nth = 1) ORDER BY w.number`);
+      const edges = rows.map(({ lastNth: _, ...row }) => {
+        const item = numbered(row);
+        return { item, cursor: String(item.position) };
+      });
       return { edges, isCut: edges.length < (rows[0]?.lastNth ?? 0) };
     },
   };

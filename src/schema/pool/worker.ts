@@ -56,7 +56,8 @@ export const Worker = builder.objectRef<WorkerRow>('Worker').implement({
 builder.queryField('workers', (t) =>
   t.field({
     type: connectionOf('Worker', Worker),
-    description: 'The workers of this installation, the last requested first.',
+    description:
+      'The workers of this installation, for an operator, and those that have or had a session of their tenant, for everybody else: the last requested first.',
     args: {
       states: t.arg({ type: [WorkerState], description: 'Only those in one of these states.' }),
       ...pageArgs,

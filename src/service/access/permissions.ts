@@ -28,6 +28,8 @@ export type Permissions = {
 const CALLERS = ['OPERATOR', 'TENANT', 'USER'] as const;
 /** Those who may know that something happened. */
 const READERS = [...CALLERS, 'AUDITOR'] as const;
+/** What these show is of all users of a tenant. */
+const WHOLE_TENANT = ['OPERATOR', 'TENANT', 'AUDITOR'] as const;
 /** What these show is of all tenants. */
 const OPERATORS = ['OPERATOR'] as const;
 
@@ -65,11 +67,11 @@ export const PERMISSIONS: Permissions = {
   writeArchive: { roles: CALLERS, ...asked },
   executions: { roles: READERS },
   sessions: { roles: READERS },
-  workers: { roles: OPERATORS },
-  events: { roles: OPERATORS },
+  workers: { roles: WHOLE_TENANT },
+  events: { roles: WHOLE_TENANT },
   sessionAt: { roles: READERS, ...named, others: null },
   poolAt: { roles: OPERATORS },
-  workerEvents: { roles: OPERATORS },
+  workerEvents: { roles: WHOLE_TENANT },
   sessionEvents: { roles: READERS },
   poolStatus: { roles: READERS },
   followPoolStatus: { roles: READERS },

@@ -7,13 +7,13 @@ import { streamPage } from './streamPage.ts';
 
 /** The events of a session. Null if there is no such session, or if the principal does not see it. @throws BAD_USER_INPUT */
 export async function sessionEvents(
-  { database: { queries } }: Pick<ServiceDeps, 'database'>,
+  { database }: Pick<ServiceDeps, 'database'>,
   principal: Principal,
   sessionId: string,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent> | null> {
   const id = parseId<SessionId>(sessionId);
-  const session = id === null ? null : await queries.session(id);
+  const session = id === null ? null : await database.queries.session(id);
   if (!session || !sees(principal, session)) return null;
-  return await streamPage(queries, 'session', session.id, request);
+  return await streamPage(database, principal, { kind: 'session', id: session.id }, request);
 }

@@ -1,16 +1,32 @@
 import type { RecordedEvent } from '../../domain/events.ts';
-import type { Queries } from '../../events/queries/createQueries.ts';
+import type { Database } from '../../events/database.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/page.ts';
+import type { Principal } from '../principal.ts';
+import { requireSealed } from './requireSealed.ts';
 
-/** The events of one worker or session, in order. @throws BAD_USER_INPUT */
+export interface Stream {
+  readonly kind: 'worker' | 'session';
+  readonly id: string;
+}
+
+/**
+ * The events of one worker or session, in order. Everybody but an operator sees those of their tenant, with their
+ * numbers among these as positions: of a worker, those since it has had a session.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
 export async function streamPage(
-  queries: Queries,
-  kind: 'worker' | 'session',
-  id: string,
+  database: Pick<Database, 'queries' | 'gatewayId'>,
+  { role, tenant }: Principal,
+  { kind, id }: Stream,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent>> {
+  const { queries } = database;
+  const isOperator = role === 'OPERATOR';
+  if (!isOperator) await requireSealed(database);
   return await readPage(request, parsePosition, async (after, limit) => {
-    const events = await queries.streamPage(kind, id, after ?? 0, limit);
+    const events = isOperator
+      ? await queries.streamPage(kind, id, after ?? 0, limit)
+      : await queries.tenantStreamPage(tenant, { kind, id }, after ?? 0, limit);
     return events.map((item) => ({ item, cursor: String(item.version) }));
   });
 }

@@ -1,19 +1,27 @@
 import type { RecordedEvent } from '../../domain/events.ts';
 import { parseId, type WorkerId } from '../../domain/ids.ts';
 import type { ListPage, PageRequest } from '../lists/page.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { streamPage } from './streamPage.ts';
 
-/** The events of a worker. Null if there is no such worker in this installation. @throws BAD_USER_INPUT */
+/**
+ * The events of a worker. Null if there is no such worker in this installation, or if it has had no session that the
+ * principal sees.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
 export async function workerEvents(
-  { database: { queries }, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
-  _principal: Principal,
+  { database, pool }: Pick<ServiceDeps, 'database' | 'pool'>,
+  principal: Principal,
   workerId: string,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent> | null> {
   const id = parseId<WorkerId>(workerId);
-  const worker = id === null ? null : await queries.worker(id);
+  const worker = id === null ? null : await database.queries.worker(id);
   if (worker?.poolId !== pool.id) return null;
-  return await streamPage(queries, 'worker', worker.id, request);
+  if (principal.role !== 'OPERATOR') {
+    const session = worker.sessionId && (await database.queries.session(worker.sessionId));
+    if (!session || !sees(principal, session)) return null;
+  }
+  return await streamPage(database, principal, { kind: 'worker', id: worker.id }, request);
 }

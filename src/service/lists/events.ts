@@ -1,5 +1,6 @@
 import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
 import { quoted } from '../../domain/quoted.ts';
+import { requireSealed } from '../history/requireSealed.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse } from '../validate.ts';
@@ -9,17 +10,28 @@ export interface EventFilter {
   readonly types?: readonly string[] | null | undefined;
 }
 
-/** Events in the order in which they were recorded. A page ends early at MAX_RESPONSE_BYTES. @throws BAD_USER_INPUT */
+/**
+ * Events in the order in which they were recorded: all for an operator, and those of their tenant for everybody else.
+ * These have their numbers among the events of the tenant as positions and cursors, which tell nothing of others. A page
+ * ends early at MAX_RESPONSE_BYTES.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING
+ */
 export async function events(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
-  _principal: Principal,
+  { role, tenant }: Principal,
   { types }: EventFilter,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent>> {
   const valid = types == null ? null : validateTypes(types);
-  return await readBoundedPage(request, parsePosition, (after, limit) =>
-    database.queries.eventPage(valid, after ?? 0, { limit, maxBytes: config.maxResponseBytes }),
-  );
+  const { queries } = database;
+  const isOperator = role === 'OPERATOR';
+  if (!isOperator) await requireSealed(database);
+  return await readBoundedPage(request, parsePosition, (after, limit) => {
+    const bounds = { limit, maxBytes: config.maxResponseBytes };
+    return isOperator
+      ? queries.eventPage(valid, after ?? 0, bounds)
+      : queries.tenantEventPage(tenant, valid, after ?? 0, bounds);
+  });
 }
 
 /** @throws BAD_USER_INPUT for an unknown type: otherwise a misspelt name would give an empty list */
