@@ -54,6 +54,7 @@ export const EXTENT = isLong
       resumeCuts: 500,
       stoppedRounds: 1_000,
       tenantOperations: 20_000,
+      tenantSequence: 1_500,
     } as const)
   : ({
       chaosMinutes: 1,
@@ -67,4 +68,5 @@ export const EXTENT = isLong
       resumeCuts: 200,
       stoppedRounds: 150,
       tenantOperations: 3_000,
+      tenantSequence: 200,
     } as const);

@@ -24,9 +24,11 @@ BEGIN
       convert_to(e.position::text || E'\n' || e.event_id::text || E'\n' || e.stream_id || E'\n' || e.version::text || E'\n' ||
         e.type || E'\n' || e.schema_version::text || E'\n' || trunc(extract(epoch FROM e.recorded_at) * 1000)::text || E'\n' ||
         e.metadata::text || E'\n' || e.data::text, 'UTF8') AS text,
-      -- Whose a stream is, its first event says. A worker is its session's, once it has one.
+      -- Whose a stream is, its first event says. A worker is its session's, from its WorkerAssigned on: whether it was
+      -- sealed before or after that makes no difference.
       CASE WHEN e.stream_id ~ '^worker-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-        THEN (SELECT s.tenant FROM sessions s WHERE s.worker_id = substr(e.stream_id, 8)::uuid)
+        THEN (SELECT s.tenant FROM sessions s WHERE s.worker_id = substr(e.stream_id, 8)::uuid
+          AND e.version >= (SELECT a.version FROM events a WHERE a.stream_id = e.stream_id AND a.type = 'WorkerAssigned'))
         ELSE (SELECT f.data ->> 'tenant' FROM events f WHERE f.stream_id = e.stream_id AND f.version = 1)
       END AS tenant
     FROM events e WHERE e.position > p_after AND e.position <= p_to

@@ -166,20 +166,24 @@ describe('sealing', () => {
     ]);
   });
 
-  it('gives a worker to the tenant of its session, and one without a session to nobody', async () => {
+  it('gives a worker to the tenant of its session, from when it was assigned, and before that to nobody', async () => {
     const { store } = gateway;
     const worker = await commitOne<'worker'>(store, workerRequested());
     await seal(gateway);
-    await commitOne(store, sessionOpened({ tenant: 'a', workerId: worker.id }));
-    await commitOne(store, onWorker(worker, ...becomesIdle()));
+    const idle = await commitOne<'worker'>(store, onWorker(worker, ...becomesIdle()));
+    const { id: sessionId } = await commitOne<'session'>(
+      store,
+      sessionOpened({ tenant: 'a', workerId: worker.id }),
+    );
+    const data = { at: new Date().toISOString(), sessionId };
+    await commitOne(store, onWorker(idle, { type: 'WorkerAssigned', data }));
     await db.sql`UPDATE events SET stream_id = 'worker-of nobody' WHERE type = 'WorkerReady'`;
     await seal(gateway);
     const rows = await db.sql`SELECT tenant, number FROM event_links ORDER BY position`;
     expect(rows).toEqual([
-      { tenant: null, number: null },
+      ...[1, 2, 3].map(() => ({ tenant: null, number: null })),
       { tenant: 'a', number: 1 },
       { tenant: 'a', number: 2 },
-      { tenant: null, number: null },
     ]);
   });
 

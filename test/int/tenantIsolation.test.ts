@@ -26,7 +26,7 @@ const PLAY_LIMIT_MS = 300_000;
 /** Not for these roles; what the programmed workers do not have: files; what needs luck: code that waits for input. */
 const NEVER_ANSWERED = new Set([
   ...['poolAt', 'tokens', 'sendInput'],
-  ...['createToken', 'rotateToken', 'revokeToken'],
+  ...['createToken', 'rotateToken', 'revokeToken', 'setQuota'],
   ...['file', 'files', 'writeFile', 'makeDirectory', 'moveFile', 'deleteFile'],
 ]);
 
