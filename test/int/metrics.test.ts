@@ -24,6 +24,10 @@ const NUMBERS = {
   waitingRequests: 2,
   queuedExecutions: 3,
   runningExecutions: 4,
+  quotas: [
+    { kind: 'OPEN_SESSIONS', tenant: 'a', userUuid: null, limit: 5, used: 1 },
+    { kind: 'QUEUED_EXECUTIONS', tenant: 'a', userUuid: null, limit: null, used: 3 },
+  ],
 } as const;
 
 async function scrape(origin: string): Promise<Families> {
@@ -123,6 +127,9 @@ describe('/metrics', () => {
     expect([...told.keys()].every((name) => name.startsWith('cellhouse_tenant_'))).toBe(true);
     expect(value(told, 'cellhouse_tenant_open_sessions')).toBe(1);
     expect(value(told, 'cellhouse_tenant_running_executions')).toBe(4);
+    expect(value(told, 'cellhouse_tenant_quota_limit', { kind: 'OPEN_SESSIONS' })).toBe(5);
+    expect(value(told, 'cellhouse_tenant_quota_used', { kind: 'QUEUED_EXECUTIONS' })).toBe(3);
+    expect(told.get('cellhouse_tenant_quota_limit')?.samples).toHaveLength(1);
   });
 
   it('reports the same process metrics at every gateway of a process, and stops with its server', async () => {

@@ -60,6 +60,9 @@ describe('a tenant', () => {
         waitingRequests: 0,
         queuedExecutions: 1,
         runningExecutions: 1,
+        quotas: expect.arrayContaining([
+          { kind: 'OPEN_SESSIONS', tenant: 'a', userUuid: null, limit: null, used: 2 },
+        ]),
       });
     workers.letGo();
     for (const { id } of [held, queued])
@@ -93,6 +96,12 @@ describe('a tenant', () => {
     // A client of a former gateway goes on with a position.
     expect((await service.executions(AUTH_TOKEN_HOLDER, {}, { after: '7' })).edges).toEqual([]);
   });
+});
+
+it('a tenant with a quota of sessions is shown no larger pool', async () => {
+  await service.setQuota(AUTH_TOKEN_HOLDER, { kind: 'OPEN_SESSIONS', limit: 3, tenant: 'a' });
+  await expect.poll(() => service.poolStatus(A)).toMatchObject({ maxTotalWorkers: 3 });
+  expect(await service.poolStatus(B)).toMatchObject({ maxTotalWorkers: 7 });
 });
 
 describe('the history of a tenant', () => {

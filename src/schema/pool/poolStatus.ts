@@ -60,7 +60,8 @@ const PoolStatus = builder.objectRef<Status>('PoolStatus').implement({
         'The setting MIN_IDLE_WORKERS: how many workers are kept ready. 0 unless the caller is an operator.',
     }),
     maxTotalWorkers: t.exposeInt('maxTotalWorkers', {
-      description: 'The setting MAX_TOTAL_WORKERS: the highest allowed number of workers.',
+      description:
+        'The setting MAX_TOTAL_WORKERS: the highest allowed number of workers. The quota of OPEN_SESSIONS, if it is lower and the caller is no operator.',
     }),
     isInitializing: t.exposeBoolean('isInitializing', {
       description:

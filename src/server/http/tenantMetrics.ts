@@ -17,5 +17,18 @@ export async function tenantMetrics(view: TenantView): Promise<string> {
     view.queuedExecutions,
   );
   add('running_executions', 'Executions of the tenant that run.', view.runningExecutions);
+  const labelled = (name: string, help: string) =>
+    new Gauge({
+      name: `cellhouse_tenant_${name}`,
+      help,
+      labelNames: ['kind'],
+      registers: [registry],
+    });
+  const limits = labelled('quota_limit', 'The quotas of the tenant, where there are any.');
+  const used = labelled('quota_used', 'What the tenant uses of each kind of quota.');
+  for (const { kind, limit, used: now } of view.quotas) {
+    if (limit !== null) limits.set({ kind }, limit);
+    used.set({ kind }, now);
+  }
   return await registry.metrics();
 }

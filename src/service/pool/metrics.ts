@@ -1,5 +1,6 @@
 import type { PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../principal.ts';
+import type { QuotaView } from '../quotas/quotas.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** What `/metrics` shows: all of this gateway and the pool, or only what one tenant does. */
@@ -11,11 +12,14 @@ export type MetricsView =
       readonly waitingRequests: number;
       readonly queuedExecutions: number;
       readonly runningExecutions: number;
+      readonly quotas: readonly QuotaView[];
     };
+
+type MetricsDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'quotas'>;
 
 /** What the principal may know of all numbers at once. An operator knows all; others know those of their tenant. */
 export async function metrics(
-  { pool, sessions, database }: Pick<ServiceDeps, 'pool' | 'sessions' | 'database'>,
+  { pool, sessions, database, quotas }: MetricsDeps,
   { role, tenant }: Principal,
 ): Promise<MetricsView> {
   if (role === 'OPERATOR') return { of: 'installation', pool: await pool.status() };
@@ -26,5 +30,6 @@ export async function metrics(
     waitingRequests: await database.waiting.total(tenant),
     queuedExecutions: queued,
     runningExecutions: running,
+    quotas: await quotas.views(tenant, null),
   };
 }

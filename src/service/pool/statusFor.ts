@@ -7,22 +7,25 @@ import type { ServiceDeps } from '../serviceDeps.ts';
  * sessions and the waiting calls of their tenant, as if there were no other tenant: nobody learns what others do.
  */
 export async function statusFor(
-  { pool, sessions, database, config }: StatusDeps,
+  { pool, sessions, database, config, quotas }: StatusDeps,
   principal: Principal,
 ): Promise<PoolStatus> {
   if (principal.role === 'OPERATOR') return await pool.status();
+  const { tenant, users } = principal;
+  const userUuid = users !== null && 'uuid' in users ? users.uuid : null;
+  const mostSessions = quotas.limit('OPEN_SESSIONS', tenant, userUuid) ?? config.maxTotalWorkers;
   const own = sessions.count((session) => sees(principal, session));
   return {
     totalWorkers: own,
     busyWorkers: own,
     idleWorkers: 0,
     startingWorkers: 0,
-    waitingRequests: await database.waiting.total(principal.tenant),
+    waitingRequests: await database.waiting.total(tenant),
     minIdleWorkers: 0,
-    maxTotalWorkers: config.maxTotalWorkers,
+    maxTotalWorkers: Math.min(mostSessions, config.maxTotalWorkers),
     isInitializing: pool.isInitializing,
     degradation: pool.degradation,
   };
 }
 
-export type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config'>;
+export type StatusDeps = Pick<ServiceDeps, 'pool' | 'sessions' | 'database' | 'config' | 'quotas'>;

@@ -47,6 +47,8 @@ export interface Quotas {
   apply(event: RecordedEvent): void;
   /** What a commit must have that opens a session of this user, or requests an execution. Nothing without a limit. */
   of(tenant: string, userUuid: string): Pick<Commit, 'quotas'>;
+  /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
+  limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
   /** All kinds, with what is used now. @param userUuid null: the tenant, with all of its users */
   views(tenant: string, userUuid: string | null): Promise<readonly QuotaView[]>;
   /**
@@ -84,6 +86,10 @@ export function createQuotas({
     of: (tenant, userUuid) => {
       const of = limited(tenant, userUuid);
       return of.length === 0 ? {} : { quotas: { of, maxCommands } };
+    },
+    limit: (kind, tenant, userUuid) => {
+      const limits = book.of(tenant, userUuid).flatMap((owner) => owner.limits[kind] ?? []);
+      return limits.length === 0 ? null : Math.min(...limits);
     },
     views: async (tenant, userUuid) => {
       const limits = book.of(tenant, userUuid).at(-1)?.limits ?? {};
