@@ -152,6 +152,22 @@ describe('the history of a tenant', () => {
   });
 });
 
+it('an operator lists what another tenant has, and nobody else does', async () => {
+  const sessions = await service.sessions(AUTH_TOKEN_HOLDER, { tenant: 'b' }, {});
+  expect(sessions.edges.map(({ item }) => item.tenant)).toContain('b');
+  const executions = await service.executions(AUTH_TOKEN_HOLDER, { tenant: 'b' }, { first: 1 });
+  expect(executions.edges[0]?.item.tenant).toBe('b');
+  const after = executions.edges[0]?.cursor;
+  const next = await service.executions(AUTH_TOKEN_HOLDER, { tenant: 'b' }, { first: 1, after });
+  expect(next.edges[0]?.item.tenant).toBe('b');
+  for (const principal of [A, AUDITOR]) {
+    const refused = { code: 'FORBIDDEN' };
+    await expect(service.sessions(principal, { tenant: 'b' }, {})).rejects.toMatchObject(refused);
+    await expect(service.executions(principal, { tenant: 'b' }, {})).rejects.toMatchObject(refused);
+    expect((await service.sessions(principal, { tenant: 'a' }, {})).edges).not.toEqual([]);
+  }
+});
+
 describe('an auditor', () => {
   it('sees that code ran, and neither the code nor what it gave', async () => {
     const { id } = await run(A, 'raise');

@@ -36,7 +36,7 @@ import {
 import { INPUT_REFUSALS } from './inputRefusals.ts';
 import { QUOTA_REFUSALS } from './quotaRefusals.ts';
 import { type Known, type Refusal, rows } from './refusal.ts';
-import { TOKEN_REFUSALS } from './tokenRefusals.ts';
+import { badWord, TOKEN_REFUSALS } from './tokenRefusals.ts';
 
 const SOMEONE = { userUuid: 'someone', code: '1' };
 const RUN = (how: string) =>
@@ -285,6 +285,8 @@ const queries: readonly Refusal[] = [
   ...pages('events', 'events('),
   ...pages('workerEvents', 'workerEvents(workerId: $known, ', 'workerId'),
   ...pages('sessionEvents', 'sessionEvents(sessionId: $known, ', 'sessionId'),
+  ...list('executions', 'tenant', 'String', badWord('tenant')),
+  ...list('sessions', 'tenant', 'String', badWord('tenant')),
   ...list('executions', 'userUuid', 'String', BAD_USER_UUIDS),
   ...list('executions', 'status', 'ExecutionStatus', BAD_ENUM),
   ...list('executions', 'from', 'DateTime', BAD_TIMES),

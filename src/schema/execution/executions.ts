@@ -1,7 +1,7 @@
 /** The queries of executions. */
 import { builder } from '../builder.ts';
 import { connectionOf, pageArgs } from '../connection.ts';
-import { METADATA_FILTER } from '../session/session.ts';
+import { METADATA_FILTER, TENANT_FILTER } from '../session/session.ts';
 import { Execution } from './execution.ts';
 import { ExecutionStatus } from './executionStatus.ts';
 
@@ -17,6 +17,7 @@ builder.queryFields((t) => ({
     type: connectionOf('Execution', Execution),
     description: 'Executions, the last accepted first.',
     args: {
+      tenant: t.arg.string(TENANT_FILTER),
       userUuid: t.arg.string({ description: 'Only of this user.' }),
       status: t.arg({ type: ExecutionStatus, description: 'Only those in this status.' }),
       from: t.arg({ type: 'DateTime', description: 'Only those requested then or later.' }),

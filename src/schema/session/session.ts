@@ -72,6 +72,11 @@ export const Session = builder.objectRef<SessionRow>('Session').implement({
   }),
 });
 
+/** The argument of lists that names a tenant. */
+export const TENANT_FILTER = {
+  description: 'Left out: the tenant of the caller. Others are for operators.',
+} as const;
+
 /** The argument of lists that filters by the metadata of sessions. */
 export const METADATA_FILTER = {
   type: 'JSON',
@@ -91,6 +96,7 @@ builder.queryFields((t) => ({
     type: connectionOf('Session', Session),
     description: 'Sessions, the last opened first.',
     args: {
+      tenant: t.arg.string(TENANT_FILTER),
       userUuid: t.arg.string({ description: 'Only sessions of this user.' }),
       isOpen: t.arg.boolean({
         description: 'True: only open sessions. False: only closed sessions.',

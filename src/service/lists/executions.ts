@@ -1,5 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
 import { type ExecutionId, parseId } from '../../domain/ids.ts';
+import { tenantAsked } from '../access/tenantAsked.ts';
 import { type Principal, sees } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateMetadata } from '../sessions/validateOptions.ts';
@@ -7,6 +8,8 @@ import { validateUserUuid } from '../validate.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from './page.ts';
 
 export interface ExecutionFilter {
+  /** Null or left out: that of the caller. */
+  readonly tenant?: string | null | undefined;
   readonly userUuid?: string | null | undefined;
   readonly status?: Execution['status'] | null | undefined;
   /** Requested at this time or later. */
@@ -17,17 +20,16 @@ export interface ExecutionFilter {
   readonly metadata?: unknown;
 }
 
-/** The executions of the tenant, the last accepted first. @throws BAD_USER_INPUT */
+/** The executions of a tenant, the last accepted first. @throws BAD_USER_INPUT; FORBIDDEN for another tenant */
 export async function executions(
   { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
   principal: Principal,
-  { userUuid, status, from, to, metadata }: ExecutionFilter,
+  { tenant, userUuid, status, from, to, metadata }: ExecutionFilter,
   request: PageRequest,
 ): Promise<ListPage<Execution>> {
-  const { tenant, users } = principal;
   const filter = {
-    tenant,
-    users,
+    tenant: tenantAsked(principal, tenant, 'the executions'),
+    users: principal.users,
     userUuid: userUuid == null ? null : validateUserUuid(userUuid),
     status: status ?? null,
     from: from ?? null,

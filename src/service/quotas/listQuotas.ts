@@ -1,5 +1,4 @@
-import { DomainError } from '../../domain/errors.ts';
-import { validateWord } from '../access/validateToken.ts';
+import { tenantAsked } from '../access/tenantAsked.ts';
 import { actsFor, type Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse, validateUserUuid } from '../validate.ts';
@@ -22,10 +21,7 @@ export async function quotas(
   principal: Principal,
   request: QuotasRequest,
 ): Promise<readonly QuotaView[]> {
-  const tenant = request.tenant == null ? principal.tenant : validateWord('tenant', request.tenant);
-  if (principal.role !== 'OPERATOR' && tenant !== principal.tenant) {
-    throw new DomainError('FORBIDDEN', 'Only operators see the quotas of other tenants.');
-  }
+  const tenant = tenantAsked(principal, request.tenant, 'the quotas');
   const userUuid = userOf(principal, request.userUuid ?? null);
   if (userUuid !== null && !actsFor(principal, userUuid)) return [];
   return await inForce.views(tenant, userUuid);

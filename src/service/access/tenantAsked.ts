@@ -1,0 +1,19 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { Principal } from '../principal.ts';
+import { validateWord } from './validateToken.ts';
+
+/**
+ * The tenant that a call is about: that of the caller, if it names none.
+ * @param what what is asked for, such as `the quotas`
+ * @throws FORBIDDEN for another tenant, unless the caller is an operator; BAD_USER_INPUT
+ */
+export function tenantAsked(
+  { role, tenant }: Principal,
+  asked: string | null | undefined,
+  what: string,
+): string {
+  if (asked == null) return tenant;
+  const named = validateWord('tenant', asked);
+  if (role === 'OPERATOR' || named === tenant) return named;
+  throw new DomainError('FORBIDDEN', `Only operators see ${what} of other tenants.`);
+}
