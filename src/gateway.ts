@@ -26,6 +26,7 @@ import { createDockerRuntime } from './runtime/docker/dockerRuntime.ts';
 import type { Engine, Runtime } from './runtime/runtime.ts';
 import { createServer, type GatewayServer } from './server/createServer.ts';
 import type { Readiness } from './server/http/health.ts';
+import { recordCounts } from './service/access/recordCounts.ts';
 import { createRefusals, type Refusals } from './service/access/refusals.ts';
 import { createTokenBook, type TokenBook } from './service/access/tokenBook.ts';
 import { createTokenUses } from './service/access/tokenUses.ts';
@@ -194,7 +195,8 @@ export function composeService(
   const uses = createTokenUses({ queries: database.queries, now });
   const refusals = createRefusals({ queries: database.queries, now });
   const tokenBook = createTokenBook({ ...database, uses, now, clock: () => performance.now() });
-  let stopWatching = async () => {};
+  let stopWatching = () => {};
+  let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
@@ -232,9 +234,13 @@ export function composeService(
     refusals,
     load: async () => {
       await Promise.all([sessions.load(), requestHashes.load(), tokenBook.reload(), quotas.load()]);
-      stopWatching = watchTokens(tokenBook, [uses, refusals], logger);
+      stopWatching = watchTokens(tokenBook, logger);
+      stopRecording = recordCounts([uses, refusals], logger);
     },
-    close: () => stopWatching(),
+    close: async () => {
+      stopWatching();
+      await stopRecording();
+    },
   };
 }
 

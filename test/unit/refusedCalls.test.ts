@@ -8,24 +8,30 @@ const MINUTE = new Date('2026-01-02T03:04:00.000Z');
 let now: Date;
 let recorded: RefusedCalls[][];
 let refusals: Refusals;
+let isAway: boolean;
 beforeEach(() => {
   now = new Date(T0);
-  recorded = [];
+  [recorded, isAway] = [[], false];
   refusals = createRefusals({
     now: () => now,
-    queries: { recordRefusedCalls: async (rows) => void recorded.push(structuredClone([...rows])) },
+    queries: {
+      recordRefusedCalls: async (rows) => {
+        if (isAway) throw new Error('The database is away.');
+        recorded.push(structuredClone([...rows]));
+      },
+    },
   });
 });
 const sum = () => recorded.flat().reduce((total, { count }) => total + count, 0);
 
 describe('refused calls', () => {
-  it('are counted by minute, token, operation and code, and recorded once a second', async () => {
+  it('are counted by minute, token, operation and code', async () => {
     for (let call = 0; call < 3; call += 1) refusals.add('t', 'execute', 'FORBIDDEN');
     refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
     refusals.add('t', 'execute', 'NOT_FOUND');
     await refusals.recordSome();
-    refusals.add('t', 'execute', 'FORBIDDEN');
     await refusals.recordSome();
+    refusals.add('t', 'execute', 'FORBIDDEN');
     expect(recorded).toEqual([
       [
         { minute: MINUTE, token: 't', operation: 'execute', code: 'FORBIDDEN', count: 3 },
@@ -45,6 +51,20 @@ describe('refused calls', () => {
     expect(Object.fromEntries(refusals.totals)).toEqual({
       ...{ FORBIDDEN: 4, QUOTA_EXCEEDED: 1, UNAUTHENTICATED: 1 },
     });
+  });
+
+  it('that could not be recorded are recorded later, each once', async () => {
+    isAway = true;
+    refusals.add('t', 'execute', 'FORBIDDEN');
+    await expect(refusals.recordSome()).rejects.toThrow('away');
+    refusals.add('t', 'execute', 'FORBIDDEN');
+    refusals.add('t', 'submit', 'FORBIDDEN');
+    isAway = false;
+    await refusals.recordSome();
+    expect(recorded.flat().map(({ operation, count }) => [operation, count])).toEqual([
+      ['execute', 2],
+      ['submit', 1],
+    ]);
   });
 
   it('are a bounded number of rows, and every one is counted, however many come', async () => {

@@ -2,25 +2,20 @@
 
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { RefusedCalls } from '../../events/queries/refusalQueries.ts';
+import type { Counted } from './recordCounts.ts';
 
 /** More keys of one minute than this are counted together. */
 const MAX_KEYS_PER_MINUTE = 4_096;
-/** Counts that are not recorded yet are lost with the process. */
-const RECORD_INTERVAL_MS = 1_000;
 const MS_PER_MINUTE = 60_000;
 
 /** The codes that say what a caller may not do. */
 const COUNTED: ReadonlySet<string> = new Set(['FORBIDDEN', 'QUOTA_EXCEEDED', 'UNAUTHENTICATED']);
 
-export interface Refusals {
+export interface Refusals extends Counted {
   /** Counts this refusal, if its code is one of those that are counted. @param token null: an unknown one */
   add(token: string | null, operation: string, code: string): void;
   /** How many there were since the start, by code. */
   readonly totals: ReadonlyMap<string, number>;
-  /** Records the counts since the last time, if that is a second ago. */
-  recordSome(): Promise<void>;
-  /** Records what is left. */
-  close(): Promise<void>;
 }
 
 export interface RefusalsDeps {
@@ -34,7 +29,6 @@ export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
   let minute = 0;
   /** The keys of this minute. */
   let keys = new Set<string>();
-  let nextAt = 0;
 
   function rowOf(token: string, operation: string, code: string): RefusedCalls {
     const key = JSON.stringify([minute, token, operation, code]);
@@ -50,9 +44,15 @@ export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
 
   async function record(): Promise<void> {
     if (counts.size === 0) return;
-    const rows = [...counts.values()];
+    const taken = counts;
     counts = new Map();
-    await queries.recordRefusedCalls(rows);
+    try {
+      await queries.recordRefusedCalls([...taken.values()]);
+    } catch (error: unknown) {
+      for (const [key, row] of counts) row.count += taken.get(key)?.count ?? 0;
+      counts = new Map([...taken, ...counts]);
+      throw error;
+    }
   }
 
   return {
@@ -64,12 +64,7 @@ export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
       if (present !== minute) [minute, keys] = [present, new Set()];
       rowOf(token ?? 'unknown', operation, code).count += 1;
     },
-    recordSome: async () => {
-      const ms = now().getTime();
-      if (ms < nextAt) return;
-      nextAt = ms + RECORD_INTERVAL_MS;
-      await record();
-    },
+    recordSome: record,
     close: record,
   };
 }

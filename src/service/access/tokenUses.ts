@@ -1,16 +1,13 @@
 import type { Queries } from '../../events/queries/createQueries.ts';
+import type { Counted } from './recordCounts.ts';
 
 /** How often the uses are recorded. They are known to the minute. */
 const RECORD_INTERVAL_MS = 60_000;
 
 /** When tokens were last used, which costs a call nothing but a look into a set. */
-export interface TokenUses {
+export interface TokenUses extends Counted {
   /** The holder of this token calls now. */
   use(tokenId: string): void;
-  /** Records the uses since the last time, if that is a minute ago. */
-  recordSome(): Promise<void>;
-  /** Records what is left. */
-  close(): Promise<void>;
 }
 
 export interface TokenUsesDeps {
@@ -27,7 +24,12 @@ export function createTokenUses({ queries, now }: TokenUsesDeps): TokenUses {
     const ids = [...used];
     used = new Set();
     const minute = Math.floor(now().getTime() / RECORD_INTERVAL_MS) * RECORD_INTERVAL_MS;
-    await queries.recordTokenUses(ids, new Date(minute));
+    try {
+      await queries.recordTokenUses(ids, new Date(minute));
+    } catch (error: unknown) {
+      for (const id of ids) used.add(id);
+      throw error;
+    }
   }
 
   return {

@@ -8,39 +8,35 @@ import type { TokenBook } from './tokenBook.ts';
  */
 const LOOK_INTERVAL_MS = 250;
 
-/** What is counted in memory and recorded from time to time. */
-interface Recorded {
-  recordSome(): Promise<void>;
-  close(): Promise<void>;
-}
-
 /**
- * Keeps the book up to date, also while no events come, and records what is counted. Returns a function that stops it,
- * and records the rest.
+ * Keeps the book up to date, also while no events come. Nothing else is waited for here, so that nothing delays a look.
+ * Returns a function that stops it.
  */
-export function watchTokens(
-  book: Pick<TokenBook, 'look'>,
-  counts: readonly Recorded[],
-  logger: Logger,
-): () => Promise<void> {
+export function watchTokens(book: Pick<TokenBook, 'look'>, logger: Logger): () => void {
   const closing = new AbortController();
   const { signal } = closing;
+  /** Only the first failure is logged: there may be four a second. */
+  let isFailing = false;
+
+  async function look(): Promise<void> {
+    try {
+      await book.look();
+      if (isFailing) logger.info('Looks again whether tokens have changed');
+      isFailing = false;
+    } catch (err: unknown) {
+      if (!isFailing && !signal.aborted)
+        logger.warn({ err }, 'Could not look whether tokens have changed');
+      isFailing = true;
+    }
+  }
+
   async function watch(): Promise<void> {
     for (;;) {
       await pause(LOOK_INTERVAL_MS, signal);
       if (signal.aborted) return;
-      try {
-        await book.look();
-        for (const each of counts) await each.recordSome();
-      } catch (err: unknown) {
-        if (!signal.aborted) logger.warn({ err }, 'Could not look whether tokens have changed');
-      }
+      await look();
     }
   }
-  const watching = watch();
-  return async () => {
-    closing.abort();
-    await watching;
-    for (const each of counts) await each.close();
-  };
+  void watch();
+  return () => closing.abort();
 }

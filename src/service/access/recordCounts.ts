@@ -1,0 +1,41 @@
+import type { Logger } from 'pino';
+import { pause } from '../../async/pause.ts';
+
+/** How often it is asked whether something is to be recorded. */
+const INTERVAL_MS = 1_000;
+
+/** What is counted in memory, and recorded from time to time. What could not be recorded is kept for the next time. */
+export interface Counted {
+  /** Records, if it is time. */
+  recordSome(): Promise<void>;
+  /** Records what is left. */
+  close(): Promise<void>;
+}
+
+/** Records what is counted, until the returned function is called, which records the rest. */
+export function recordCounts(counts: readonly Counted[], logger: Logger): () => Promise<void> {
+  const closing = new AbortController();
+  const { signal } = closing;
+
+  async function record(how: 'recordSome' | 'close'): Promise<void> {
+    for (const each of counts) {
+      await each[how]().catch((err: unknown) =>
+        logger.warn({ err }, 'Could not record who calls and who is refused'),
+      );
+    }
+  }
+
+  async function run(): Promise<void> {
+    for (;;) {
+      await pause(INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      await record('recordSome');
+    }
+  }
+  const running = run();
+  return async () => {
+    closing.abort();
+    await running;
+    await record('close');
+  };
+}
