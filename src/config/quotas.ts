@@ -1,6 +1,7 @@
 /** How much each tenant, and each user of it, may use. */
 import {
   type Limits,
+  MAX_QUOTA,
   QUOTA_KINDS,
   QUOTA_SCOPES,
   type QuotaKind,
@@ -8,14 +9,13 @@ import {
 } from '../domain/quota.ts';
 import { optionalInteger, type Setting } from './setting.ts';
 
-/** More than any installation has of anything that is counted. */
-const MAX_COUNT = 1_000_000_000;
-
 const WHAT: Readonly<Record<QuotaKind, string>> = {
   OPEN_SESSIONS: 'open sessions',
   QUEUED_EXECUTIONS: 'queued executions',
   RUNNING_EXECUTIONS: 'running executions',
   EXECUTIONS_PER_MINUTE: 'executions accepted in a minute of the clock',
+  CPU_SECONDS_PER_DAY: 'seconds of CPU time of executions that ended on one day (UTC)',
+  OUTPUT_BYTES_PER_DAY: 'bytes of output of executions that ended on one day (UTC)',
 };
 
 const WHOSE: Readonly<Record<QuotaScope, string>> = {
@@ -62,6 +62,6 @@ function quotaSetting(scope: QuotaScope, kind: QuotaKind): Setting<number | null
     text: `${WHOSE[scope]} ${WHAT[kind]}. All gateways together count, so they need the same limit.`,
     whenUnset: 'no limit',
     min: 0,
-    max: MAX_COUNT,
+    max: MAX_QUOTA,
   });
 }

@@ -11,15 +11,26 @@ import type { Event } from './decider.ts';
 import { DomainError } from './errors.ts';
 import type { QuotaId } from './ids.ts';
 
-/** What is limited. Each is counted over all gateways. */
-export const QUOTA_KINDS = [
+/** What is counted in the commit, over all gateways. */
+const COUNTED_KINDS = [
   'OPEN_SESSIONS',
   'QUEUED_EXECUTIONS',
   'RUNNING_EXECUTIONS',
   'EXECUTIONS_PER_MINUTE',
 ] as const;
 
-export type QuotaKind = (typeof QUOTA_KINDS)[number];
+/** What is known when an execution has ended. */
+export const USAGE_KINDS = ['CPU_SECONDS_PER_DAY', 'OUTPUT_BYTES_PER_DAY'] as const;
+
+/** What is limited. */
+export const QUOTA_KINDS = [...COUNTED_KINDS, ...USAGE_KINDS] as const;
+
+export type CountedKind = (typeof COUNTED_KINDS)[number];
+export type UsageKind = (typeof USAGE_KINDS)[number];
+export type QuotaKind = CountedKind | UsageKind;
+
+/** More than any installation has of anything that is limited. */
+export const MAX_QUOTA = 1_000_000_000_000_000;
 
 /** Whose use is counted: a tenant's, with all of its users, or one user's. */
 export const QUOTA_SCOPES = ['TENANT', 'USER'] as const;
@@ -105,6 +116,8 @@ const WORDS: Readonly<Record<QuotaKind, string>> = {
   QUEUED_EXECUTIONS: 'queued executions',
   RUNNING_EXECUTIONS: 'running executions',
   EXECUTIONS_PER_MINUTE: 'executions in a minute',
+  CPU_SECONDS_PER_DAY: 'seconds of CPU time in a day',
+  OUTPUT_BYTES_PER_DAY: 'bytes of output in a day',
 };
 
 /** The refusal that a caller gets. Nothing was recorded. */
@@ -112,10 +125,12 @@ export class QuotaError extends DomainError {
   constructor({ kind, ...facts }: ExceededQuota, options?: ErrorOptions) {
     const { scope, limit, until } = facts;
     const whose = scope === 'TENANT' ? 'The tenant' : 'The user';
+    const isUsage = USAGE_KINDS.some((usage) => usage === kind);
+    const what = isUsage ? 'all of that is used' : 'this call would be one more';
     const when = until === null ? 'Wait until one has ended.' : `Wait until ${until}.`;
     super(
       'QUOTA_EXCEEDED',
-      `${whose} may have ${limit} ${WORDS[kind]}, and this call would be one more. Nothing was recorded. ${when}`,
+      `${whose} may have ${limit} ${WORDS[kind]}, and ${what}. Nothing was recorded. ${when}`,
       { quota: kind, ...facts },
       options,
     );

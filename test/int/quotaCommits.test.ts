@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ContextId, SessionId, WorkerId } from '../../src/domain/ids.ts';
-import { QUOTA_SCOPES, type QuotaError, type QuotaKind } from '../../src/domain/quota.ts';
+import { type CountedKind, QUOTA_SCOPES, type QuotaError } from '../../src/domain/quota.ts';
 import type { Commit, EventStore, StreamAppend } from '../../src/events/store/eventStore.ts';
 import { newId } from '../../src/process/newId.ts';
 import {
@@ -25,7 +25,7 @@ const [{ store }] = gateways as [(typeof gateways)[number]];
 let tenants = 0;
 const newTenant = () => `tenant-${++tenants}`;
 
-type Limits = Partial<Record<QuotaKind, number>>;
+type Limits = Partial<Record<CountedKind, number>>;
 
 /** A commit under these limits of its tenant, or of {@link USER}. */
 function under(append: StreamAppend, tenant: string, limits: Limits, isOfUser = false): Commit {
@@ -62,14 +62,14 @@ const lane = () => ({ sessionId: newId<SessionId>(), workerId: newId<WorkerId>()
 
 /** What raises the count of each kind by one, wherever it is called first. */
 const ADDS: Readonly<
-  Record<QuotaKind, (tenant: string, busy: ReturnType<typeof lane>) => StreamAppend>
+  Record<CountedKind, (tenant: string, busy: ReturnType<typeof lane>) => StreamAppend>
 > = {
   OPEN_SESSIONS: (tenant) => sessionOpened({ tenant, userUuid: newId() }),
   RUNNING_EXECUTIONS: (tenant) => request(tenant),
   QUEUED_EXECUTIONS: (tenant, busy) => request(tenant, busy),
   EXECUTIONS_PER_MINUTE: (tenant) => request(tenant),
 };
-const KINDS = Object.keys(ADDS) as QuotaKind[];
+const KINDS = Object.keys(ADDS) as CountedKind[];
 
 describe.each(KINDS)('%s', (kind) => {
   // A user has one open session, so a limit of more cannot be reached.

@@ -1,7 +1,10 @@
 /** Calls that a quota refuses, at two gateways on one database. The workers are programmed. */
-import { afterEach, expect, it } from 'vitest';
-import { quotaIdOf } from '../../src/domain/quota.ts';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Execution } from '../../src/domain/execution.ts';
+import { type Limits, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
+import type { Database } from '../../src/events/database.ts';
 import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service/principal.ts';
+import { executionFinished, executionRequested, onExecution } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { inOneMinute } from '../support/inOneMinute.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
@@ -9,19 +12,30 @@ import { useServiceGateways } from '../support/serviceGateways.ts';
 import type { ServingGateway } from '../support/servingGateway.ts';
 
 const { db, workers, start } = await useServiceGateways();
+const DAY_MS = 86_400_000;
 let tenants = 0;
 const newPrincipal = (): Principal => ({ ...OPERATOR, tenant: `tenant-${++tenants}` });
 
-/** Two gateways with these quotas. */
-async function pairWith(settings: Readonly<Record<string, string>>) {
-  const pair: [ServingGateway, ServingGateway] = [
-    await start({ settings }),
-    await start({ settings }),
-  ];
-  return pair;
+/** Sets limits of the tenant, or of one of its users. Resolves when both gateways know them. */
+async function limit(
+  tenant: string,
+  limits: Limits,
+  userUuid: string | null = null,
+): Promise<void> {
+  for (const [kind, value] of Object.entries(limits) as [QuotaKind, number][]) {
+    await one.service.setQuota(OPERATOR, { kind, tenant, userUuid, limit: value });
+    await until('both to know it', async () => {
+      const quotas = await other.service.quotas(OPERATOR, { tenant, userUuid });
+      return quotas.find((each) => each.kind === kind)?.limit === value;
+    });
+  }
 }
 
 afterEach(() => workers.letGo());
+
+let database: Database;
+let one: ServingGateway;
+let other: ServingGateway;
 
 /** The details of the refusals, and how many calls were not refused. */
 function outcomeOf(settled: readonly PromiseSettledResult<unknown>[]) {
@@ -46,189 +60,242 @@ it('a refused call neither waits for a worker nor takes one', async () => {
     MIN_IDLE_WORKERS: '0',
     MAX_TOTAL_WORKERS: '1',
   };
-  const one = await start({ settings });
+  const limited = await start({ settings });
   const principal = newPrincipal();
-  await one.service.openSession(principal, { userUuid: 'with-the-worker' });
-  const refused = one.service.execute(principal, { userUuid: 'other', code: '1' });
+  await limited.service.openSession(principal, { userUuid: 'with-the-worker' });
+  const refused = limited.service.execute(principal, { userUuid: 'other', code: '1' });
   expect(outcomeOf(await Promise.allSettled([refused])).accepted).toBe(0);
-  expect((await one.service.poolStatus(principal)).waitingRequests).toBe(0);
-  await one.service.release(principal, 'with-the-worker');
+  expect((await limited.service.poolStatus(principal)).waitingRequests).toBe(0);
+  await limited.service.release(principal, 'with-the-worker');
 });
 
-it('a tenant opens as many sessions as its quota allows, at both gateways together', async () => {
-  const [one, other] = await pairWith({ QUOTA_TENANT_OPEN_SESSIONS: '2' });
-  const principal = newPrincipal();
-  const before = await events();
-  const calls = Array.from({ length: 8 }, (_, index) =>
-    [one, other][index % 2]?.service.openSession(principal, { userUuid: `user-${index}` }),
-  );
-  const { accepted, refused } = outcomeOf(await Promise.allSettled(calls));
-  expect(accepted).toBe(2);
-  for (const details of refused) {
-    expect(details).toMatchObject({
-      quota: 'OPEN_SESSIONS',
-      scope: 'TENANT',
+describe('two gateways', () => {
+  beforeAll(async () => {
+    database = await db.open();
+    [one, other] = [await start({ database }), await start()];
+  });
+
+  it('a tenant opens as many sessions as its quota allows, at both gateways together', async () => {
+    const principal = newPrincipal();
+    await limit(principal.tenant, { OPEN_SESSIONS: 2 });
+    const before = await events();
+    const calls = Array.from({ length: 8 }, (_, index) =>
+      [one, other][index % 2]?.service.openSession(principal, { userUuid: `user-${index}` }),
+    );
+    const { accepted, refused } = outcomeOf(await Promise.allSettled(calls));
+    expect(accepted).toBe(2);
+    for (const details of refused) {
+      expect(details).toMatchObject({
+        quota: 'OPEN_SESSIONS',
+        scope: 'TENANT',
+        limit: 2,
+        used: 2,
+        retryAfterMs: 1_000,
+        until: null,
+      });
+    }
+    expect(await events()).toBe(before + 2);
+    await other.service.openSession(newPrincipal(), { userUuid: 'user-0' });
+
+    // Every way to open a session is limited.
+    const user = { userUuid: 'late' };
+    const late = [
+      one.service.execute(principal, { ...user, code: '1' }),
+      one.service.writeFile(principal, { ...user, path: 'a', text: 'b' }),
+      one.service.createContext(principal, user),
+    ];
+    expect(outcomeOf(await Promise.allSettled(late)).accepted).toBe(0);
+
+    // What one gateway releases, another may open at once.
+    const [open] = await db.sql<{ userUuid: string }[]>`
+    SELECT user_uuid FROM sessions WHERE tenant = ${principal.tenant} AND closed_at IS NULL`;
+    await one.service.release(principal, open?.userUuid ?? '');
+    await other.service.openSession(principal, user);
+    // The open session itself needs no more room.
+    expect(await one.service.execute(principal, { ...user, code: '1' })).toMatchObject({
+      status: 'OK',
+    });
+  });
+
+  it('running and queued executions are limited apart from each other', async () => {
+    const principal = newPrincipal();
+    await limit(principal.tenant, { RUNNING_EXECUTIONS: 2 });
+    await limit(principal.tenant, { QUEUED_EXECUTIONS: 3 }, 'a');
+    workers.hold();
+    const submit = (userUuid: string, gateway = one) =>
+      gateway.service.submit(principal, { userUuid, code: HOLD });
+    await submit('a');
+    await submit('b', other);
+    const third = outcomeOf(await Promise.allSettled([submit('c')]));
+    expect(third.refused).toMatchObject([
+      { quota: 'RUNNING_EXECUTIONS', scope: 'TENANT', limit: 2, used: 2 },
+    ]);
+    const queued = Array.from({ length: 8 }, (_, index) => submit('a', index % 2 ? one : other));
+    const more = outcomeOf(await Promise.allSettled(queued));
+    expect(more.accepted).toBe(3);
+    expect(more.refused).toMatchObject(
+      Array.from({ length: 5 }, () => ({
+        quota: 'QUEUED_EXECUTIONS',
+        scope: 'USER',
+        limit: 3,
+        used: 3,
+      })),
+    );
+    workers.letGo();
+    await until('all executions to end', async () => {
+      const rows = await db.sql`
+      SELECT id FROM executions WHERE tenant = ${principal.tenant} AND finished_at IS NULL`;
+      return rows.length === 0;
+    });
+    await submit('c');
+  });
+
+  it('executions of a minute are limited, and a repeated key is no new one', async () => {
+    const principal = newPrincipal();
+    await limit(principal.tenant, { EXECUTIONS_PER_MINUTE: 2 }, 'a');
+    await inOneMinute();
+    const run = (gateway: ServingGateway, key: string) =>
+      gateway.service.execute(principal, { userUuid: 'a', code: '1', idempotencyKey: key });
+    const first = await run(one, 'first');
+    await run(other, 'second');
+    const { refused } = outcomeOf(
+      await Promise.allSettled([run(one, 'third'), run(other, 'third')]),
+    );
+    expect(refused).toHaveLength(2);
+    expect(refused[0]).toMatchObject({
+      quota: 'EXECUTIONS_PER_MINUTE',
+      scope: 'USER',
       limit: 2,
       used: 2,
-      retryAfterMs: 1_000,
-      until: null,
     });
-  }
-  expect(await events()).toBe(before + 2);
-  await other.service.openSession(newPrincipal(), { userUuid: 'user-0' });
-
-  // Every way to open a session is limited.
-  const user = { userUuid: 'late' };
-  const late = [
-    one.service.execute(principal, { ...user, code: '1' }),
-    one.service.writeFile(principal, { ...user, path: 'a', text: 'b' }),
-    one.service.createContext(principal, user),
-  ];
-  expect(outcomeOf(await Promise.allSettled(late)).accepted).toBe(0);
-
-  // What one gateway releases, another may open at once.
-  const [open] = await db.sql<{ userUuid: string }[]>`
-    SELECT user_uuid FROM sessions WHERE tenant = ${principal.tenant} AND closed_at IS NULL`;
-  await one.service.release(principal, open?.userUuid ?? '');
-  await other.service.openSession(principal, user);
-  // The open session itself needs no more room.
-  expect(await one.service.execute(principal, { ...user, code: '1' })).toMatchObject({
-    status: 'OK',
+    expect(await run(other, 'first')).toEqual(first);
   });
-});
 
-it('running and queued executions are limited apart from each other', async () => {
-  const [one, other] = await pairWith({
-    QUOTA_TENANT_RUNNING_EXECUTIONS: '2',
-    QUOTA_USER_QUEUED_EXECUTIONS: '3',
-  });
-  const principal = newPrincipal();
-  workers.hold();
-  const submit = (userUuid: string, gateway = one) =>
-    gateway.service.submit(principal, { userUuid, code: HOLD });
-  await submit('a');
-  await submit('b', other);
-  const third = outcomeOf(await Promise.allSettled([submit('c')]));
-  expect(third.refused).toMatchObject([
-    { quota: 'RUNNING_EXECUTIONS', scope: 'TENANT', limit: 2, used: 2 },
-  ]);
-  const queued = Array.from({ length: 8 }, (_, index) => submit('a', index % 2 ? one : other));
-  const more = outcomeOf(await Promise.allSettled(queued));
-  expect(more.accepted).toBe(3);
-  expect(more.refused).toMatchObject(
-    Array.from({ length: 5 }, () => ({
-      quota: 'QUEUED_EXECUTIONS',
-      scope: 'USER',
-      limit: 3,
-      used: 3,
-    })),
-  );
-  workers.letGo();
-  await until('all executions to end', async () => {
-    const rows = await db.sql`
-      SELECT id FROM executions WHERE tenant = ${principal.tenant} AND finished_at IS NULL`;
-    return rows.length === 0;
-  });
-  await submit('c');
-});
+  it('a quota that is set at one gateway holds at both', async () => {
+    const principal = newPrincipal();
+    const { tenant } = principal;
+    await limit(tenant, { OPEN_SESSIONS: 1 });
+    const set = (limit: number | null, userUuid: string | null = null) =>
+      one.service.setQuota(OPERATOR, { kind: 'OPEN_SESSIONS', tenant, userUuid, limit });
+    const limitAt = async ({ service }: ServingGateway, userUuid: string | null = null) =>
+      (await service.quotas(OPERATOR, { tenant, userUuid })).find(
+        (each) => each.kind === 'OPEN_SESSIONS',
+      );
 
-it('executions of a minute are limited, and a repeated key is no new one', async () => {
-  const [one, other] = await pairWith({ QUOTA_USER_EXECUTIONS_PER_MINUTE: '2' });
-  const principal = newPrincipal();
-  await inOneMinute();
-  const run = (gateway: ServingGateway, key: string) =>
-    gateway.service.execute(principal, { userUuid: 'a', code: '1', idempotencyKey: key });
-  const first = await run(one, 'first');
-  await run(other, 'second');
-  const { refused } = outcomeOf(await Promise.allSettled([run(one, 'third'), run(other, 'third')]));
-  expect(refused).toHaveLength(2);
-  expect(refused[0]).toMatchObject({
-    quota: 'EXECUTIONS_PER_MINUTE',
-    scope: 'USER',
-    limit: 2,
-    used: 2,
-  });
-  expect(await run(other, 'first')).toEqual(first);
-});
-
-it('a quota that is set at one gateway holds at both, in place of the setting', async () => {
-  const [one, other] = await pairWith({ QUOTA_TENANT_OPEN_SESSIONS: '1' });
-  const principal = newPrincipal();
-  const { tenant } = principal;
-  const set = (limit: number | null, userUuid: string | null = null) =>
-    one.service.setQuota(OPERATOR, { kind: 'OPEN_SESSIONS', tenant, userUuid, limit });
-  const limitAt = async ({ service }: ServingGateway, userUuid: string | null = null) =>
-    (await service.quotas(OPERATOR, { tenant, userUuid })).find(
-      (each) => each.kind === 'OPEN_SESSIONS',
+    await one.service.openSession(principal, { userUuid: 'a' });
+    const open = (gateway: ServingGateway, userUuid: string) =>
+      gateway.service.openSession(principal, { userUuid });
+    expect(outcomeOf(await Promise.allSettled([open(other, 'b')])).accepted).toBe(0);
+    expect(await set(2)).toEqual({
+      kind: 'OPEN_SESSIONS',
+      tenant,
+      userUuid: null,
+      limit: 2,
+      used: 1,
+    });
+    await until('the other to hear of it', async () => (await limitAt(other))?.limit === 2);
+    await open(other, 'b');
+    expect(outcomeOf(await Promise.allSettled([open(one, 'c'), open(other, 'd')])).accepted).toBe(
+      0,
     );
 
-  await one.service.openSession(principal, { userUuid: 'a' });
-  const open = (gateway: ServingGateway, userUuid: string) =>
-    gateway.service.openSession(principal, { userUuid });
-  expect(outcomeOf(await Promise.allSettled([open(other, 'b')])).accepted).toBe(0);
-  expect(await set(2)).toEqual({
-    kind: 'OPEN_SESSIONS',
-    tenant,
-    userUuid: null,
-    limit: 2,
-    used: 1,
-  });
-  await until('the other to hear of it', async () => (await limitAt(other))?.limit === 2);
-  await open(other, 'b');
-  expect(outcomeOf(await Promise.allSettled([open(one, 'c'), open(other, 'd')])).accepted).toBe(0);
-
-  // One user may have none, whatever their tenant may.
-  await set(null);
-  await set(0, 'c');
-  await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
-  expect(outcomeOf(await Promise.allSettled([open(other, 'c')])).refused).toMatchObject([
-    { scope: 'USER', limit: 0 },
-  ]);
-  expect(await limitAt(other)).toMatchObject({ limit: null, used: 2 });
-  await open(other, 'd');
-
-  // What is set stays, also for a gateway that starts later. The same limit again is no event.
-  const [row] =
-    await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant} AND user_uuid = 'c'`;
-  expect(row).toMatchObject({ kind: 'OPEN_SESSIONS', maximum: 0, actorToken: 'auth-token' });
-  await set(0, 'c');
-  const events = await db.readStream('quota', quotaIdOf(tenant, 'c', 'OPEN_SESSIONS'));
-  expect(events.map(({ event }) => event.data)).toEqual([
-    expect.objectContaining({ tenant, userUuid: 'c', kind: 'OPEN_SESSIONS', limit: 0 }),
-  ]);
-  const later = await start();
-  expect(await limitAt(later, 'c')).toMatchObject({ limit: 0 });
-});
-
-it('quotas are shown to those whom they are about', async () => {
-  const one = await start({ settings: { QUOTA_TENANT_OPEN_SESSIONS: '1' } });
-  const tenant = newPrincipal();
-  const ann: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
-  const someone: Principal = { ...tenant, role: 'TENANT' };
-  await one.service.openSession(someone, { userUuid: 'bob' });
-  const kindsOf = async (principal: Principal, request: object) =>
-    (await one.service.quotas(principal, request)).map(({ kind, userUuid, used }) => [
-      kind,
-      userUuid,
-      used,
+    // One user may have none, whatever their tenant may.
+    await set(null);
+    await set(0, 'c');
+    await until('both', async () => (await limitAt(other, 'c'))?.limit === 0);
+    expect(outcomeOf(await Promise.allSettled([open(other, 'c')])).refused).toMatchObject([
+      { scope: 'USER', limit: 0 },
     ]);
-  expect(await kindsOf(someone, {})).toContainEqual(['OPEN_SESSIONS', null, 1]);
-  expect(await kindsOf(ann, {})).toContainEqual(['OPEN_SESSIONS', 'ann', 0]);
-  expect(await kindsOf(ann, { userUuid: 'bob' })).toEqual([]);
-  const few: Principal = { ...ann, users: { prefix: 'a' } };
-  await expect(kindsOf(few, {})).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
-  await expect(kindsOf(someone, { tenant: 'other' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  // How much others of the tenant use is not for one of its users.
-  await expect(one.service.execute(ann, { userUuid: 'ann', code: '1' })).rejects.toMatchObject({
-    code: 'QUOTA_EXCEEDED',
-    details: {
-      quota: 'OPEN_SESSIONS',
-      scope: 'TENANT',
-      limit: 1,
-      retryAfterMs: 1_000,
-      until: null,
-    },
+    expect(await limitAt(other)).toMatchObject({ limit: null, used: 2 });
+    await open(other, 'd');
+
+    // What is set stays, also for a gateway that starts later. The same limit again is no event.
+    const [row] =
+      await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant} AND user_uuid = 'c'`;
+    expect(row).toMatchObject({ kind: 'OPEN_SESSIONS', maximum: 0, actorToken: 'auth-token' });
+    await set(0, 'c');
+    const events = await db.readStream('quota', quotaIdOf(tenant, 'c', 'OPEN_SESSIONS'));
+    expect(events.map(({ event }) => event.data)).toEqual([
+      expect.objectContaining({ tenant, userUuid: 'c', kind: 'OPEN_SESSIONS', limit: 0 }),
+    ]);
+    const later = await start();
+    expect(await limitAt(later, 'c')).toMatchObject({ limit: 0 });
   });
-  const error = await one.service.execute(ann, { userUuid: 'ann', code: '1' }).catch((e) => e);
-  expect(error.details).not.toHaveProperty('used');
+
+  it('quotas are shown to those whom they are about', async () => {
+    const tenant = newPrincipal();
+    await limit(tenant.tenant, { OPEN_SESSIONS: 1 });
+    const ann: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
+    const someone: Principal = { ...tenant, role: 'TENANT' };
+    await one.service.openSession(someone, { userUuid: 'bob' });
+    const kindsOf = async (principal: Principal, request: object) =>
+      (await one.service.quotas(principal, request)).map(({ kind, userUuid, used }) => [
+        kind,
+        userUuid,
+        used,
+      ]);
+    expect(await kindsOf(someone, {})).toContainEqual(['OPEN_SESSIONS', null, 1]);
+    expect(await kindsOf(ann, {})).toContainEqual(['OPEN_SESSIONS', 'ann', 0]);
+    expect(await kindsOf(ann, { userUuid: 'bob' })).toEqual([]);
+    const few: Principal = { ...ann, users: { prefix: 'a' } };
+    await expect(kindsOf(few, {})).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await expect(kindsOf(someone, { tenant: 'other' })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    // How much others of the tenant use is not for one of its users.
+    await expect(one.service.execute(ann, { userUuid: 'ann', code: '1' })).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      details: {
+        quota: 'OPEN_SESSIONS',
+        scope: 'TENANT',
+        limit: 1,
+        retryAfterMs: 1_000,
+        until: null,
+      },
+    });
+    const error = await one.service.execute(ann, { userUuid: 'ann', code: '1' }).catch((e) => e);
+    expect(error.details).not.toHaveProperty('used');
+  });
+
+  it('what executions have used today is limited at both gateways, and at one that starts later', async () => {
+    const principal = newPrincipal();
+    const { tenant } = principal;
+    /** An execution that has ended, on the day before or today. */
+    const end = async (userUuid: string, days: number) => {
+      const [execution] = (
+        await database.store.commit({ streams: [executionRequested({ tenant, userUuid })] })
+      ).states;
+      const at = new Date(Date.now() + days * DAY_MS).toISOString();
+      const ended = executionFinished({ cpuMs: 1_500, outputBytes: 100, at });
+      await database.store.commit({ streams: [onExecution(execution as Execution, ended)] });
+    };
+    const usedAt = async ({ service }: ServingGateway, userUuid: string | null) =>
+      (await service.quotas(OPERATOR, { tenant, userUuid }))
+        .filter(({ kind }) => kind.endsWith('_PER_DAY'))
+        .map(({ used }) => used);
+    await end('a', -1);
+    await Promise.all([end('a', 0), end('a', 0), end('b', 0)]);
+    const later = await start();
+    for (const gateway of [one, other, later]) {
+      await until('all to be heard', async () => (await usedAt(gateway, null))[0] === 4.5);
+      expect(await usedAt(gateway, 'a')).toEqual([3, 200]);
+      expect(await usedAt(gateway, 'b')).toEqual([1.5, 100]);
+      expect(await usedAt(gateway, null)).toEqual([4.5, 300]);
+    }
+    const set = (kind: QuotaKind, limit: number | null, userUuid: string | null = null) =>
+      one.service.setQuota(OPERATOR, { kind, tenant, userUuid, limit });
+    const execute = (gateway: ServingGateway, userUuid: string) =>
+      gateway.service.execute(principal, { userUuid, code: '1' });
+    await set('OUTPUT_BYTES_PER_DAY', 300);
+    const { refused } = outcomeOf(await Promise.allSettled([execute(one, 'c')]));
+    expect(refused).toMatchObject([
+      { quota: 'OUTPUT_BYTES_PER_DAY', scope: 'TENANT', limit: 300, used: 300 },
+    ]);
+    expect(new Date(refused[0].until).getTime() % DAY_MS).toBe(0);
+    await set('OUTPUT_BYTES_PER_DAY', 301);
+    await set('CPU_SECONDS_PER_DAY', 3, 'a');
+    const [ofA] = outcomeOf(await Promise.allSettled([execute(one, 'a')])).refused;
+    expect(ofA).toMatchObject({ quota: 'CPU_SECONDS_PER_DAY', scope: 'USER', limit: 3, used: 3 });
+    expect(await execute(one, 'c')).toMatchObject({ status: 'OK' });
+  });
 });

@@ -23,7 +23,7 @@ export const QUOTA_REFUSALS: readonly Refusal[] = [
   ...set('limit', [
     { what: 'is negative', value: -1, field: 'limit' },
     { what: 'has a fraction', value: 1.5, field: 'limit' },
-    { what: 'is too high', value: 1_000_000_001, field: 'limit' },
+    { what: 'is too high', value: 1_000_000_000_000_001, field: 'limit' },
     { what: 'is no number', value: 'many' },
   ]),
   ...set('tenant', badWord('tenant')),

@@ -1,5 +1,5 @@
 /** Replays events in the order of their positions, and finds every count that was above its limit. */
-import type { QuotaKind } from '../../src/domain/quota.ts';
+import type { CountedKind } from '../../src/domain/quota.ts';
 
 /** An event, with the transaction that inserted it. */
 export interface ReplayedEvent {
@@ -12,7 +12,7 @@ export interface ReplayedEvent {
 }
 
 export interface ReplayedLimit {
-  readonly kind: QuotaKind;
+  readonly kind: CountedKind;
   readonly tenant: string;
   /** Null: all users of the tenant together. */
   readonly userUuid: string | null;

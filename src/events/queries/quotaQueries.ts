@@ -1,9 +1,21 @@
+import type { Execution } from '../../domain/execution.ts';
 import type { QuotaId } from '../../domain/ids.ts';
-import type { Quota, QuotaKind } from '../../domain/quota.ts';
+import type { CountedKind, Quota } from '../../domain/quota.ts';
 import type { Client } from '../connection/client.ts';
 
-/** How much is used of each quota. */
-export type QuotaUse = Readonly<Record<QuotaKind, number>>;
+/** How much is used of each quota that is counted in the commit. */
+export type QuotaUse = Readonly<Record<CountedKind, number>>;
+
+/** What ended executions have used since the beginning of a day, as of a position. */
+export interface DayUse {
+  readonly day: Date;
+  /** The last event that is contained. */
+  readonly position: number;
+  /** One for each user. */
+  readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
+  /** The executions that had not ended then. */
+  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
+}
 
 /** Whose use is counted. */
 export interface QuotaOwner {
@@ -20,6 +32,20 @@ export function createQuotaQueries({ sql, answered }: Client) {
     setQuota: async (id: QuotaId): Promise<Quota | null> => {
       const [quota] = await answered(sql<Quota[]>`SELECT * FROM quotas WHERE id = ${id}`);
       return quota ?? null;
+    },
+
+    /** What executions have used that ended at `day` or later. One statement, so that all of it is as of one position. */
+    dayUse: async (day: Date): Promise<DayUse> => {
+      const [row] = await answered(sql<Omit<DayUse, 'day'>[]>`
+        SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
+          (SELECT coalesce(json_agg(u), '[]') FROM (
+            SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid", coalesce(sum(x.cpu_ms), 0) AS "cpuMs",
+              sum(x.output_bytes)::float8 AS "outputBytes"
+            FROM executions x WHERE x.finished_at >= ${day} GROUP BY x.tenant, x.user_uuid) u) AS uses,
+          (SELECT coalesce(json_agg(r), '[]') FROM (
+            SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid"
+            FROM executions x WHERE x.finished_at IS NULL) r) AS unfinished`);
+      return { position: 0, uses: [], unfinished: [], ...row, day };
     },
 
     /**

@@ -1,11 +1,11 @@
-import type { QuotaKind } from '../../domain/quota.ts';
+import type { CountedKind } from '../../domain/quota.ts';
 
 /** Counts of so many owners are kept. Without its count, an owner is counted anew. */
 const MAX_KEPT = 10_000;
 
 /** Of whom and what. */
 export interface QuotaOf {
-  readonly kind: QuotaKind;
+  readonly kind: CountedKind;
   readonly tenant: string;
   /** Null: all users of the tenant together. */
   readonly userUuid: string | null;

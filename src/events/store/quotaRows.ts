@@ -1,4 +1,4 @@
-import type { QuotaKind, QuotaLimits } from '../../domain/quota.ts';
+import type { CountedKind, QuotaLimits } from '../../domain/quota.ts';
 import type { Commit, CommitQuotas } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 import type { QuotaCounts } from './quotaCounts.ts';
@@ -23,7 +23,7 @@ interface Row {
 
 /** The kinds of each list, and where their limits are. */
 const LISTS: Readonly<
-  Record<keyof QuotaLists, Partial<Record<QuotaKind, 'maximum' | 'running' | 'queued'>>>
+  Record<keyof QuotaLists, Partial<Record<CountedKind, 'maximum' | 'running' | 'queued'>>>
 > = {
   openSessions: { OPEN_SESSIONS: 'maximum' },
   executions: { RUNNING_EXECUTIONS: 'running', QUEUED_EXECUTIONS: 'queued' },
@@ -96,5 +96,5 @@ function untilOf(list: keyof QuotaLists, row: Row, counts: QuotaCounts): number 
 }
 
 function entriesOf(list: keyof QuotaLists) {
-  return Object.entries(LISTS[list]) as [QuotaKind, 'maximum' | 'running' | 'queued'][];
+  return Object.entries(LISTS[list]) as [CountedKind, 'maximum' | 'running' | 'queued'][];
 }

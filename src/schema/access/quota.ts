@@ -10,6 +10,8 @@ const KIND_DESCRIPTIONS: Readonly<Record<Kind, string>> = {
   RUNNING_EXECUTIONS: 'Executions that wait for no other. They count from their acceptance.',
   EXECUTIONS_PER_MINUTE:
     "Executions that were accepted since the full minute of the database's clock.",
+  CPU_SECONDS_PER_DAY: 'CPU time of executions that have ended today (UTC), in seconds.',
+  OUTPUT_BYTES_PER_DAY: 'Output of executions that have ended today (UTC), in bytes.',
 };
 
 const QuotaKind = builder.enumType('QuotaKind', {
@@ -42,7 +44,7 @@ const SetQuotaInput = builder.inputType('SetQuotaInput', {
   fields: (t) => ({
     kind: t.field({ type: QuotaKind, required: true, description: 'What is limited.' }),
     limit: t.float({
-      description: '0 to 1,000,000,000. Null or left out: no limit, whatever the setting says.',
+      description: '0 to 10^15. Null or left out: no limit, whatever the setting says.',
     }),
     tenant: t.string({
       description:

@@ -1,29 +1,33 @@
 /** The quotas in force. The commit decides, because only there the counts are exact. */
 import type { RecordedEvent } from '../../domain/events.ts';
 import {
+  type CountedKind,
   type Limits,
   QUOTA_KINDS,
   QuotaError,
   type QuotaKind,
   type QuotaLimits,
   type QuotaScope,
+  USAGE_KINDS,
 } from '../../domain/quota.ts';
 import type { FirstUse } from '../../events/migrations/firstUse.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
+import { createUsageBook } from './usageBook.ts';
 
 /** When a caller may try again after something else of the tenant or user has ended. */
 const RETRY_AFTER_MS = 1_000;
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 export interface QuotasDeps {
   /** The limits by setting, of each tenant and of each user. */
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
-  readonly queries: Pick<Queries, 'quotaUse' | 'setQuotas'>;
+  readonly queries: Pick<Queries, 'quotaUse' | 'setQuotas' | 'dayUse'>;
   readonly firstUse: FirstUse;
   readonly now: () => Date;
 }
@@ -56,7 +60,12 @@ export interface Quotas {
    * @param kinds what the call adds one of
    * @throws QuotaError if there is no room now
    */
-  requireRoom(owner: SessionOwner, kinds: readonly QuotaKind[]): Promise<void>;
+  requireRoom(owner: SessionOwner, kinds: readonly CountedKind[]): Promise<void>;
+  /**
+   * Of what executions have used today, this gateway knows what it has heard.
+   * @throws QuotaError if a limit is reached
+   */
+  requireUsage(owner: SessionOwner): void;
 }
 
 export function createQuotas({
@@ -67,6 +76,7 @@ export function createQuotas({
   now,
 }: QuotasDeps): Quotas {
   const book = createLimitBook(defaults);
+  const usage = createUsageBook();
 
   const limited = (tenant: string, userUuid: string) =>
     book.of(tenant, userUuid).filter(({ limits }) => !isEmpty(limits));
@@ -74,6 +84,7 @@ export function createQuotas({
   return {
     load: async () => {
       book.put(await queries.setQuotas());
+      usage.put(await queries.dayUse(startOfDay(now())));
       if (Object.values(defaults).every(isEmpty)) return;
       await firstUse.allow('quotas').catch((cause: unknown) => {
         throw new Error(
@@ -82,7 +93,10 @@ export function createQuotas({
         );
       });
     },
-    apply: book.apply,
+    apply: (event) => {
+      book.apply(event);
+      usage.apply(event);
+    },
     of: (tenant, userUuid) => {
       const of = limited(tenant, userUuid);
       return of.length === 0 ? {} : { quotas: { of, maxCommands } };
@@ -93,11 +107,20 @@ export function createQuotas({
     },
     views: async (tenant, userUuid) => {
       const limits = book.of(tenant, userUuid).at(-1)?.limits ?? {};
-      const use = await queries.quotaUse({ tenant, userUuid }, maxCommands);
+      const owner = { tenant, userUuid };
+      const counted = await queries.quotaUse(owner, maxCommands);
+      const use = { ...counted, ...usage.usedBy(owner, now()) };
       const view = (kind: QuotaKind): QuotaView => {
         return { kind, tenant, userUuid, limit: limits[kind] ?? null, used: use[kind] };
       };
       return QUOTA_KINDS.map(view);
+    },
+    requireUsage: ({ tenant, userUuid }) => {
+      const at = now();
+      for (const owner of limited(tenant, userUuid)) {
+        const use = usage.usedBy(owner, at);
+        for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
+      }
     },
     requireRoom: async ({ tenant, userUuid }, kinds) => {
       for (const owner of limited(tenant, userUuid)) {
@@ -118,7 +141,7 @@ function isEmpty(limits: Limits): boolean {
 function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: Date): void {
   const limit = owner.limits[kind];
   if (limit === undefined || used < limit) return;
-  const until = kind === 'EXECUTIONS_PER_MINUTE' ? endOfMinute(now) : null;
+  const until = endOf(kind, now);
   throw new QuotaError({
     kind,
     scope: owner.userUuid === null ? 'TENANT' : 'USER',
@@ -129,7 +152,16 @@ function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: 
   });
 }
 
-/** When the minute of the clock ends that `now` is in. */
-function endOfMinute(now: Date): Date {
-  return new Date((Math.floor(now.getTime() / MINUTE_MS) + 1) * MINUTE_MS);
+/** When what is used of this kind is forgotten. Null: when something ends. Days are days in UTC. */
+function endOf(kind: QuotaKind, now: Date): Date | null {
+  if (kind === 'EXECUTIONS_PER_MINUTE') return nextMultiple(now, MINUTE_MS);
+  return USAGE_KINDS.some((usage) => usage === kind) ? nextMultiple(now, DAY_MS) : null;
+}
+
+function nextMultiple(now: Date, ms: number): Date {
+  return new Date((Math.floor(now.getTime() / ms) + 1) * ms);
+}
+
+function startOfDay(now: Date): Date {
+  return new Date(nextMultiple(now, DAY_MS).getTime() - DAY_MS);
 }

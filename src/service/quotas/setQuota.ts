@@ -1,13 +1,10 @@
-import { decideQuota, type QuotaKind, quotaIdOf } from '../../domain/quota.ts';
+import { decideQuota, MAX_QUOTA, type QuotaKind, quotaIdOf } from '../../domain/quota.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { validateWord } from '../access/validateToken.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { validateUserUuid, validateWholeNumber } from '../validate.ts';
 import type { QuotaView } from './quotas.ts';
-
-/** More than any installation has of anything that is counted. */
-const MAX_LIMIT = 1_000_000_000;
 
 export interface QuotaRequest {
   readonly kind: QuotaKind;
@@ -57,5 +54,5 @@ export async function setQuota(
 }
 
 function validateLimit(limit: number | null | undefined): number | null {
-  return limit == null ? null : validateWholeNumber('limit', limit, { min: 0, max: MAX_LIMIT });
+  return limit == null ? null : validateWholeNumber('limit', limit, { min: 0, max: MAX_QUOTA });
 }

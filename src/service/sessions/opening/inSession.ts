@@ -1,5 +1,5 @@
 import { within } from '../../../async/within.ts';
-import type { QuotaKind } from '../../../domain/quota.ts';
+import type { CountedKind } from '../../../domain/quota.ts';
 import type { Session } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
@@ -23,7 +23,7 @@ export interface InSession<T> {
   /** Commits the streams of the opening, and acts in the new session. Called again if somebody else took the worker. */
   readonly fresh: (opening: Opening) => Promise<T>;
   /** What `fresh` adds of the kinds that quotas limit. */
-  readonly adds: readonly QuotaKind[];
+  readonly adds: readonly CountedKind[];
   /** How long to wait for a worker, in milliseconds. */
   readonly waitForWorkerMs: number;
   /** The options that a new session gets. Null: none, and none is opened in place of one that had options. */

@@ -1,0 +1,1 @@
+CREATE INDEX "executions_finished_idx" ON "executions" USING brin ("finished_at");

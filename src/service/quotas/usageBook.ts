@@ -1,0 +1,101 @@
+/**
+ * What was used today, kept in memory. It follows from the ends of executions, of all gateways, so it is exact up to the
+ * event that was heard last. A day is a day in UTC.
+ */
+import type { RecordedEvent } from '../../domain/events.ts';
+import type { Execution } from '../../domain/execution.ts';
+import type { UsageKind } from '../../domain/quota.ts';
+import type { DayUse } from '../../events/queries/quotaQueries.ts';
+
+/** Whose use is counted. */
+interface Owner {
+  readonly tenant: string;
+  /** Null: all users of the tenant together. */
+  readonly userUuid: string | null;
+}
+
+type Use = Readonly<Record<UsageKind, number>>;
+
+const NOTHING: Use = { CPU_SECONDS_PER_DAY: 0, OUTPUT_BYTES_PER_DAY: 0 };
+const MS_PER_SECOND = 1_000;
+
+export interface UsageBook {
+  usedBy(owner: Owner, now: Date): Use;
+  apply(event: RecordedEvent): void;
+  /** Puts what was read into the book. Until then, it only remembers what it hears. */
+  put(read: DayUse): void;
+}
+
+export function createUsageBook(): UsageBook {
+  /** Who has requested the executions that have not ended yet. */
+  const owners = new Map<string, Required<Owner>>();
+  const used = new Map<string, Use>();
+  let day = '';
+  /** The events that were heard before {@link UsageBook.put}; null from then on. */
+  let heard: RecordedEvent[] | null = [];
+  let readAt = 0;
+
+  function add({ tenant, userUuid }: Owner, at: Date, use: Use): void {
+    const on = dayOf(at);
+    if (on < day) return;
+    if (on > day) {
+      // Nobody asks for a day that is over.
+      used.clear();
+      day = on;
+    }
+    for (const owner of [
+      { tenant, userUuid },
+      { tenant, userUuid: null },
+    ]) {
+      const key = keyOf(owner);
+      used.set(key, sum(used.get(key) ?? NOTHING, use));
+    }
+  }
+
+  function apply(recorded: RecordedEvent): void {
+    const { event, streamId, position } = recorded;
+    if (event.type === 'ExecutionRequested') owners.set(streamId, event.data);
+    if (event.type !== 'ExecutionFinished') return;
+    if (heard !== null) heard.push(recorded);
+    const owner = owners.get(streamId);
+    if (heard !== null || owner === undefined) return;
+    owners.delete(streamId);
+    if (position > readAt) add(owner, new Date(event.data.at), useOf(event.data));
+  }
+
+  return {
+    usedBy: (owner, now) => (dayOf(now) === day ? (used.get(keyOf(owner)) ?? NOTHING) : NOTHING),
+    apply,
+    put: ({ day: at, uses, unfinished, position }) => {
+      const before = heard ?? [];
+      heard = null;
+      readAt = position;
+      for (const { id, ...owner } of unfinished) owners.set(id, owner);
+      for (const { tenant, userUuid, ...use } of uses) add({ tenant, userUuid }, at, useOf(use));
+      for (const event of before) apply(event);
+    },
+  };
+}
+
+function useOf({ cpuMs, outputBytes }: Pick<Execution, 'cpuMs' | 'outputBytes'>): Use {
+  return {
+    CPU_SECONDS_PER_DAY: (cpuMs ?? 0) / MS_PER_SECOND,
+    OUTPUT_BYTES_PER_DAY: outputBytes,
+  };
+}
+
+function sum(one: Use, other: Use): Use {
+  return {
+    CPU_SECONDS_PER_DAY: one.CPU_SECONDS_PER_DAY + other.CPU_SECONDS_PER_DAY,
+    OUTPUT_BYTES_PER_DAY: one.OUTPUT_BYTES_PER_DAY + other.OUTPUT_BYTES_PER_DAY,
+  };
+}
+
+function dayOf(at: Date): string {
+  return at.toISOString().slice(0, 10);
+}
+
+/** No part contains the separator U+0000. */
+function keyOf({ tenant, userUuid }: Owner): string {
+  return `${tenant}\u0000${userUuid ?? ''}`;
+}

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
+import { decideQuota, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
+import { createLimitBook } from '../../src/service/quotas/limitBook.ts';
+
+const DEFAULTS = { TENANT: { OPEN_SESSIONS: 5, QUEUED_EXECUTIONS: 9 }, USER: { OPEN_SESSIONS: 1 } };
+
+function set(
+  version: number,
+  limit: number | null,
+  userUuid: string | null,
+  kind: QuotaKind = 'OPEN_SESSIONS',
+) {
+  const quotaId = quotaIdOf('a', userUuid, kind);
+  const at = '2026-01-31T12:00:00.000Z';
+  const [event] = decideQuota(
+    { type: 'SetQuota', at, quotaId, tenant: 'a', userUuid, kind, limit },
+    null,
+  );
+  const recorded: Partial<RecordedEvent> = {
+    streamId: quotaId,
+    version,
+    event: event as DomainEvent,
+  };
+  return recorded as RecordedEvent;
+}
+
+it('what is set holds in place of the setting, for this tenant or user and kind alone', () => {
+  const book = createLimitBook(DEFAULTS);
+  const limits = (tenant: string, user: string | null) =>
+    book.of(tenant, user).map((each) => each.limits);
+  expect(limits('a', 'ann')).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
+  book.apply(set(1, 7, null));
+  book.apply(set(1, null, 'ann'));
+  book.apply(set(1, 3, 'ann', 'RUNNING_EXECUTIONS'));
+  expect(limits('a', null)).toEqual([{ OPEN_SESSIONS: 7, QUEUED_EXECUTIONS: 9 }]);
+  expect(limits('a', 'ann')[1]).toEqual({ RUNNING_EXECUTIONS: 3 });
+  expect(limits('a', 'bob')[1]).toEqual(DEFAULTS.USER);
+  expect(limits('b', 'ann')).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
+});
+
+it('what is heard late, or read before it was heard, changes nothing that is newer', () => {
+  const book = createLimitBook(DEFAULTS);
+  book.apply(set(3, 30, null));
+  book.apply(set(2, 20, null));
+  const quota = { id: quotaIdOf('a', null, 'OPEN_SESSIONS'), tenant: 'a', userUuid: null } as const;
+  book.put([{ ...quota, version: 1, kind: 'OPEN_SESSIONS', maximum: 10, setAt: new Date() }]);
+  expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(30);
+});

@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createUsageBook } from '../../src/service/quotas/usageBook.ts';
+import { executionFinished, executionRequested } from '../../testkit/events.ts';
+
+const TODAY = new Date('2026-01-31T12:00:00Z');
+const TOMORROW = new Date('2026-02-01T00:00:00Z');
+const ANN = { tenant: 'a', userUuid: 'ann' };
+const ALL = { tenant: 'a', userUuid: null };
+
+const recorded = (position: number, streamId: string, event: DomainEvent) =>
+  ({ position, streamId, event }) as RecordedEvent;
+
+/** A request and an end, at two positions. */
+function run(first: number, second: number, of = ANN, at = TODAY): [RecordedEvent, RecordedEvent] {
+  const append = executionRequested(of);
+  const requested = append.events[0] as DomainEvent;
+  const ended = executionFinished({ cpuMs: 500, outputBytes: 10, at: at.toISOString() });
+  return [recorded(first, append.id, requested), recorded(second, append.id, ended)];
+}
+
+const used = (seconds: number, bytes: number) => ({
+  CPU_SECONDS_PER_DAY: seconds,
+  OUTPUT_BYTES_PER_DAY: bytes,
+});
+
+it('adds each end once, whether it was heard before, during or after the reading', () => {
+  const book = createUsageBook();
+  const [early, late, after, under] = [run(1, 2), run(3, 6), run(7, 8), run(0, 9)] as const;
+  for (const event of [...early, ...late]) book.apply(event);
+  // Read as of position 4: the first has ended, and the second and the fourth have not.
+  const unfinished = [late, under].map(([{ streamId }]) => ({ ...ANN, id: streamId }) as never);
+  const uses = [{ ...ANN, cpuMs: 500, outputBytes: 10 }];
+  book.put({ day: new Date('2026-01-31'), position: 4, uses, unfinished });
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(1, 20));
+  for (const event of after) book.apply(event);
+  book.apply(under[1]);
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(2, 40));
+  expect(book.usedBy(ALL, TODAY)).toEqual(used(2, 40));
+});
+
+it('does not add what it reads and then hears', () => {
+  const book = createUsageBook();
+  const uses = [{ ...ANN, cpuMs: 500, outputBytes: 10 }];
+  book.put({ day: new Date('2026-01-31'), position: 2, uses, unfinished: [] });
+  for (const event of run(1, 2)) book.apply(event);
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(0.5, 10));
+});
+
+it('begins anew with each day, by the time of the end', () => {
+  const book = createUsageBook();
+  book.put({ day: TODAY, position: 0, uses: [], unfinished: [] });
+  for (const event of [...run(1, 2), ...run(3, 4, { tenant: 'a', userUuid: 'bob' })])
+    book.apply(event);
+  expect(book.usedBy(ALL, TODAY)).toEqual(used(1, 20));
+  expect(book.usedBy(ANN, TOMORROW)).toEqual(used(0, 0));
+  for (const event of run(5, 6, ANN, TOMORROW)) book.apply(event);
+  // One that ended the day before is heard late.
+  for (const event of run(7, 8)) book.apply(event);
+  expect(book.usedBy(ALL, TOMORROW)).toEqual(used(0.5, 10));
+  expect(book.usedBy({ ...ALL, tenant: newId() }, TOMORROW)).toEqual(used(0, 0));
+});
