@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/config.ts';
 import { explain } from '../domain/errors.ts';
+import { auditor } from './auditor.ts';
 import { auditVerify } from './auditVerify.ts';
 import { checkConfig } from './checkConfig.ts';
 import { down } from './down.ts';
@@ -27,6 +28,9 @@ const USAGE = `Usage: cellhouse <command>
   token list     list all tokens, without secrets [--json]
   token revoke   revoke a token, named by its id or its name
   token rotate   give a token another secret [--former-valid-seconds N] [--output FILE]
+  auditor        let the PostgreSQL role cellhouse_auditor read the audit views, and nothing else; with DATABASE_URL,
+                 print the statements for a superuser
+                 --with-code           also code, and input that users sent
   config check   read the environment, list every problem, print the settings in force
   --version      print the version of this program
   --help         print this text
@@ -42,6 +46,7 @@ export async function run(words: readonly string[]): Promise<void> {
 }
 
 async function runCommand(words: readonly string[]): Promise<void> {
+  if (words[0] === 'auditor') return await auditor(words.slice(1));
   if (words[0] === 'audit' && words[1] === 'verify') return await auditVerify(words.slice(2));
   const [first = ''] = words;
   switch (WITH_ARGUMENTS.includes(first) ? first : words.join(' ')) {

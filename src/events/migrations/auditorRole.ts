@@ -1,0 +1,90 @@
+/**
+ * The role of PostgreSQL for auditors: `cellhouse_auditor` reads the views of the schema `audit`, and nothing else. The
+ * statements may be run again at any time, and must be after an update that adds a view or a column. Only a superuser may
+ * run them all.
+ */
+import { createClient } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+
+const AUDITOR = 'cellhouse_auditor';
+/** An auditor must not use up the connections of the gateways. */
+const MAX_CONNECTIONS = 4;
+/** A query that runs for longer belongs on a replica. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+export interface AuditorOptions {
+  /** Whether the auditor may read code, and input that users sent. */
+  readonly withCode: boolean;
+  /** The role of the gateways, which owns the tables. */
+  readonly owner: string;
+}
+
+/** The statements that make the role, or bring it up to date. */
+export function auditorStatements({ withCode, owner }: AuditorOptions): string[] {
+  return [
+    `DO $$ BEGIN
+  CREATE ROLE ${AUDITOR} LOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL;
+END $$`,
+    `ALTER ROLE ${AUDITOR} WITH NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT ${MAX_CONNECTIONS}`,
+    `ALTER ROLE ${AUDITOR} SET default_transaction_read_only = on`,
+    `ALTER ROLE ${AUDITOR} SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+    databaseStatement(owner),
+    'REVOKE ALL ON SCHEMA public FROM PUBLIC',
+    `GRANT USAGE, CREATE ON SCHEMA public TO "${owner.replaceAll('"', '""')}"`,
+    functionsStatement(owner),
+    `GRANT USAGE ON SCHEMA audit TO ${AUDITOR}`,
+    viewsStatement(withCode),
+  ];
+}
+
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+
+/** By default, every role may connect to every database, and make temporary tables there. */
+const databaseStatement = (owner: string) => `DO $$ BEGIN
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT ALL ON DATABASE %I TO %I', current_database(), ${literal(owner)});
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO ${AUDITOR}', current_database());
+END $$`;
+
+/** By default, every role may take advisory locks, with which it could stop all commits, and make large objects. */
+const functionsStatement = (owner: string) => `DO $$ DECLARE f regprocedure; BEGIN
+  FOR f IN SELECT p.oid FROM pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^(pg_(try_)?advisory_|lo_|lowrite$|loread$)'
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, ${literal(owner)});
+  END LOOP;
+END $$`;
+
+const viewsStatement = (withCode: boolean) => `DO $$ DECLARE v record; BEGIN
+  REVOKE ALL ON ALL TABLES IN SCHEMA audit FROM ${AUDITOR};
+  FOR v IN SELECT a.attrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'audit'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+      AND (${withCode} OR (c.relname, a.attname) NOT IN (('executions', 'code'), ('inputs', 'text'), ('inputs', 'base64')))
+    GROUP BY a.attrelid
+  LOOP
+    EXECUTE format('GRANT SELECT (%s) ON %s TO ${AUDITOR}', v.columns, v.name);
+  END LOOP;
+END $$`;
+
+/**
+ * Makes the role in a database, or brings it up to date there.
+ * @param address of a superuser
+ */
+export async function makeAuditor(
+  address: DatabaseAddress,
+  options: AuditorOptions,
+): Promise<void> {
+  const client = createClient(address, { name: 'auditor', maxConnections: 1 });
+  try {
+    await client.sql.begin(async (sql) => {
+      for (const statement of auditorStatements(options)) await sql.unsafe(statement);
+    });
+  } finally {
+    await client.close(CLOSE_TIMEOUT_MS);
+  }
+}
