@@ -1,4 +1,5 @@
 /** Checks what a new token is to be. */
+import { isPlainName } from '../../domain/plainName.ts';
 import { DOORS, type Door, type Role } from '../../domain/token.ts';
 import { refuse, validateUserUuid } from '../validate.ts';
 
@@ -12,9 +13,6 @@ export interface TokenRequest {
   readonly door?: string | null | undefined;
   readonly expiresAt?: Date | null | undefined;
 }
-
-/** Names of tokens and tenants are words for lists, logs and metrics. */
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** What is valid of a request. @throws BAD_USER_INPUT */
 export function validateToken(request: TokenRequest, now: Date) {
@@ -49,7 +47,7 @@ function validateUsers({ role, ...given }: TokenRequest): [string | null, string
 
 /** @throws BAD_USER_INPUT */
 export function validateWord(field: string, text: string): string {
-  if (NAME.test(text)) return text;
+  if (isPlainName(text)) return text;
   return refuse(field, 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -', { limit: 64 });
 }
 
