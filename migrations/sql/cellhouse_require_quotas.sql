@@ -82,7 +82,8 @@ BEGIN
     END LOOP;
   END IF;
 
-  IF p_quotas -> 'minute' IS NOT NULL THEN
+  -- The beginning of the minute is looked up only if it is needed.
+  IF (SELECT bool_or(p_last > q.until) FROM json_to_recordset(p_quotas -> 'minute') AS q (until bigint)) THEN
     v_minute := date_trunc('minute', p_committed_at);
     v_from := cellhouse_position_at(v_minute, p_last);
     FOR v_row IN
