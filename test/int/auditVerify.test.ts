@@ -65,6 +65,11 @@ describe('audit verify', () => {
     });
   });
 
+  it('says when the database has no tables yet', async () => {
+    const empty = await useDatabase(onTestFinished);
+    await expect(verifyChain(empty.address, [])).rejects.toThrow('Start a gateway on it first');
+  });
+
   it('says what is not sealed yet', async () => {
     await addHistory(gateway);
     expect(await verify()).toMatchObject({ events: 28, unsealed: 7, findings: [] });

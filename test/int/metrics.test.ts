@@ -70,6 +70,8 @@ describe('/metrics', () => {
     expect(value(told, 'cellhouse_pool_degraded', { reason: 'disk-full' })).toBe(0);
     expect(value(told, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);
     expect(value(told, 'cellhouse_calls_in_flight')).toBe(0);
+    expect(value(told, 'cellhouse_unsealed_events')).toBe(7);
+    expect(value(told, 'cellhouse_audit_heads_differing')).toBe(0);
     // Counters from elsewhere are reported as they are, and not added up with each scrape.
     const again = await scrape(origin);
     expect(value(again, 'cellhouse_worker_messages_total', { fate: 'invalid' })).toBe(3);

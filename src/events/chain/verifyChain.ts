@@ -5,6 +5,7 @@
 import type { AuditHead } from '../../domain/auditHead.ts';
 import { createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireTables } from '../migrations/compatibility.ts';
 import { createHeadCheck } from './headCheck.ts';
 import { leafOf, nextHead } from './leaf.ts';
 import {
@@ -78,6 +79,7 @@ function createFindings() {
 async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified> {
   // This process may be slow, and nobody waits for the transaction.
   await sql`SET LOCAL idle_in_transaction_session_timeout = 0`;
+  await requireTables(sql);
   const { add, all } = createFindings();
   const end = await readChainEnd(sql);
   if (end === null) {

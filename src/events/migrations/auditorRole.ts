@@ -5,6 +5,7 @@
  */
 import { createClient } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { requireTables } from './compatibility.ts';
 
 const AUDITOR = 'cellhouse_auditor';
 /** An auditor must not use up the connections of the gateways. */
@@ -81,6 +82,7 @@ export async function makeAuditor(
 ): Promise<void> {
   const client = createClient(address, { name: 'auditor', maxConnections: 1 });
   try {
+    await requireTables(client.sql);
     await client.sql.begin(async (sql) => {
       for (const statement of auditorStatements(options)) await sql.unsafe(statement);
     });

@@ -39,6 +39,12 @@ export async function requireSameRelease(sql: Sql, { version }: Release): Promis
   );
 }
 
+/** @throws Error, with a message for the operator, if no gateway has made the tables yet */
+export async function requireTables(sql: Sql): Promise<void> {
+  if ((await readSchemaVersion(sql)) !== null) return;
+  throw new Error('This database has no tables of Cellhouse yet. Start a gateway on it first.');
+}
+
 /** @throws Error, with a message for the operator, if the tables were made before the first release */
 export async function refuseUnreleased(sql: Sql): Promise<void> {
   const [{ table } = { table: null }] =
