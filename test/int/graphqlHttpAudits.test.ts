@@ -7,10 +7,13 @@ import { createServer, type GatewayServer } from '../../src/server/createServer.
 import { memoryService } from '../support/memoryService.ts';
 import { serverDeps, TOKEN } from '../support/transportServer.ts';
 
+/** More wrong tokens than this file sends. */
+const MANY = 1_000;
+
 let server: GatewayServer;
 let url: string;
 beforeAll(async () => {
-  server = createServer(serverDeps(memoryService()));
+  server = createServer(serverDeps(memoryService(), { config: { authFailuresPerMinute: MANY } }));
   const { port } = await server.listen();
   url = `http://127.0.0.1:${port}/graphql`;
 });

@@ -23,7 +23,7 @@ import {
   MAX_INPUT_CALLS,
   sendInput,
 } from '../../src/service/execute/sendInput.ts';
-import { AUTH_TOKEN_HOLDER } from '../../src/service/principal.ts';
+import { AUTH_TOKEN_HOLDER, type Principal } from '../../src/service/principal.ts';
 import type { HeldWorker } from '../../src/worker/heldWorker.ts';
 import { createHeldWorkers } from '../../src/worker/heldWorkers.ts';
 import { DEFAULT_LANE, type LaneKey, laneOf } from '../../src/worker/lanes/laneKey.ts';
@@ -259,13 +259,13 @@ export function actingGateway(database: Database) {
     ) =>
       sendInput(
         { ...deps, ...input },
-        { ...AUTH_TOKEN_HOLDER, tenant },
+        holderOf(tenant),
         { executionId, ...request },
       ),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
-      deleteContext(deps, { ...AUTH_TOKEN_HOLDER, tenant }, userUuid, id),
+      deleteContext(deps, holderOf(tenant), userUuid, id),
     /** Ends the gateway as a kill would, except that its leases are free at once: it stores and sends nothing more. */
     die: async () => {
       await heldWorkers.close(0);
@@ -275,3 +275,8 @@ export function actingGateway(database: Database) {
 }
 
 export type ActingGateway = ReturnType<typeof actingGateway>;
+
+/** The holder of a token for this tenant and no other. */
+function holderOf(tenant: string): Principal {
+  return { ...AUTH_TOKEN_HOLDER, role: 'TENANT', tenant };
+}
