@@ -10,7 +10,7 @@ import type { Database } from '../events/database.ts';
 import { createHeldWorker } from './createHeldWorker.ts';
 import type { HeldWorker, HeldWorkerDeps } from './heldWorker.ts';
 import { readTakenOver } from './readTakenOver.ts';
-import { ofStream, tell, workerOf } from './tell.ts';
+import { isAbout, tell, workerOf } from './tell.ts';
 
 export interface HeldWorkersDeps {
   readonly database: Database;
@@ -72,7 +72,9 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
     workers.set(worker.id, held);
     madeAt.set(held, position);
     // Nothing is awaited between `hold` and here, so the missed events are applied before any later one.
-    for (const event of missed) if (event.position > position) tell(held, event);
+    // Whose session an event is of is known only now, so most of them are about others.
+    for (const event of missed)
+      if (event.position > position && isAbout(held, event)) tell(held, event);
     return held;
   }
 
@@ -99,7 +101,9 @@ export function createHeldWorkers(deps: HeldWorkersDeps): HeldWorkers {
         return;
       }
       const workerId = workerOf(event);
-      const held = workerId ? workers.get(workerId) : ofStream(workers, event);
+      const held = workerId
+        ? workers.get(workerId)
+        : [...workers.values()].find((each) => isAbout(each, event));
       if (held && event.position <= (madeAt.get(held) ?? 0)) return;
       if (held) tell(held, event);
       else if (workerId) adopting.get(workerId)?.missed.push(event);

@@ -18,20 +18,16 @@ export function workerOf({ event }: RecordedEvent): WorkerId | null {
   }
 }
 
-/** The held worker whose session, execution or context the event is about. */
-export function ofStream(
-  workers: ReadonlyMap<WorkerId, HeldWorker>,
-  { streamKind, streamId }: RecordedEvent,
-): HeldWorker | undefined {
-  for (const held of workers.values()) {
-    if (streamKind === 'session' && held.sessionId === streamId) return held;
-    if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return held;
-    if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return held;
-  }
-  return undefined;
+/** Whether the event is about this worker: it names the worker, or is of its session, executions or contexts. */
+export function isAbout(held: HeldWorker, recorded: RecordedEvent): boolean {
+  const { streamKind, streamId } = recorded;
+  if (streamKind === 'session' && held.sessionId === streamId) return true;
+  if (streamKind === 'execution' && held.has(streamId as ExecutionId)) return true;
+  if (streamKind === 'context' && held.hasContext(streamId as ContextId)) return true;
+  return workerOf(recorded) === held.workerId;
 }
 
-/** Tells a held worker of an event that somebody has recorded about it. */
+/** Tells a held worker of an event that somebody has recorded about it ({@link isAbout}). */
 export function tell(held: HeldWorker, recorded: RecordedEvent): void {
   const { event } = recorded;
   switch (event.type) {

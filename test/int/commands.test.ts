@@ -5,7 +5,7 @@ import type { GatewayId } from '../../src/domain/ids.ts';
 import type { Database } from '../../src/events/database.ts';
 import { FencedByWorkerError } from '../../src/kernel/channel/kernelErrors.ts';
 import { newId } from '../../src/process/newId.ts';
-import { commitOne, onSession } from '../../testkit/events.ts';
+import { commitOne, kernelRestartRequested, onSession } from '../../testkit/events.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import { recordCalls } from '../support/recordCalls.ts';
 import { actingGateway, startScriptedWorker } from '../support/scriptedWorker.ts';
@@ -231,6 +231,20 @@ describe('a fresh kernel', () => {
     await third.die();
   });
 
+  it('is not made for a session that is taken over while another session asks for one', async () => {
+    const http = recordCalls(scripted.agent, () => ({ kernel_generation: 2 }));
+    const adopting = holder.adopt(scripted.worker);
+    // Whose worker that session has is not known to a gateway that does not hold it.
+    holder.hear(anothersRestart());
+    await adopting;
+    const restarted = other.restartKernel(scripted.session);
+    await http.atLeast(1);
+    scripted.replaceKernel('user');
+    await restarted;
+    const [requestId] = await eventIds('session', scripted.session.id, 'KernelRestartRequested');
+    expect(http.calls).toMatchObject([{ path: '/restart', body: { request_id: requestId } }]);
+  });
+
   it('is never made for a session that is closed meanwhile', async () => {
     const requested = told(observer, 'KernelRestartRequested');
     const restarted = other.restartKernel(scripted.session);
@@ -288,3 +302,15 @@ it('a restarted agent gets no code again, also not after it has taken the sessio
   expect(session.sent()).toEqual([execution.id]);
   await session.close();
 });
+
+/** The request of another session, recorded after everything else. */
+function anothersRestart(): RecordedEvent {
+  return {
+    ...{ position: Number.MAX_SAFE_INTEGER, streamKind: 'session', streamId: newId() },
+    ...{ version: 3, schemaVersion: 1, event: kernelRestartRequested(), recordedAt: new Date() },
+    metadata: {
+      ...{ eventId: newId(), gatewayId: newId(), causationId: null },
+      ...{ correlationId: newId(), actor: null },
+    },
+  };
+}

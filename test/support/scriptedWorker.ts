@@ -4,6 +4,7 @@
 import { pino } from 'pino';
 import { createInOrder } from '../../src/async/inOrder.ts';
 import type { Context } from '../../src/domain/context.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { ExecutionOptions } from '../../src/domain/executionOptions.ts';
 import type { ContextId, ExecutionId, SessionId } from '../../src/domain/ids.ts';
@@ -252,16 +253,13 @@ export function actingGateway(database: Database) {
       if (!host) throw new Error('Another gateway has the worker.');
       return host;
     },
+    /** Lets it hear of an event, as if it had just been recorded. */
+    hear: (event: RecordedEvent): void => heldWorkers.apply(event),
     interrupt: (execution: Execution) => requestInterrupt(deps, execution),
     sendInput: (
       { id: executionId, tenant }: Execution,
       request: Omit<InputRequest, 'executionId'>,
-    ) =>
-      sendInput(
-        { ...deps, ...input },
-        holderOf(tenant),
-        { executionId, ...request },
-      ),
+    ) => sendInput({ ...deps, ...input }, holderOf(tenant), { executionId, ...request }),
     restartKernel: (session: Session) => requestKernelRestart(deps, session),
     restartContext: (context: Context) => requestContextRestart(deps, context),
     deleteContext: ({ tenant, userUuid }: Session, id: ContextId) =>
