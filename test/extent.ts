@@ -23,6 +23,7 @@ export const ALONE = [
   'kernelTime.test.ts',
   'orphanedWorker.test.ts',
   'pool.test.ts',
+  'revocation.test.ts',
   'quotas.test.ts',
   'rollingRestart.test.ts',
   'security/limits.test.ts',

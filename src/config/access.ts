@@ -33,6 +33,6 @@ export const ACCESS = {
     text: 'Whether tokens with the role AUDITOR see code, output and input. Otherwise they see only that something happened, when, and by whom.',
     fallback: 'off',
     allowed: 'on or off',
-    parse: (given) => ({ on: true, off: false })[given],
+    parse: (given) => (given === 'on' ? true : given === 'off' ? false : undefined),
   }),
 };

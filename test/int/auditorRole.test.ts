@@ -48,6 +48,7 @@ describe('the role cellhouse_auditor', () => {
     expect(await ask('SELECT count(*) FROM audit.executions')).toEqual([{ count: 3 }]);
     for (const query of [
       'code FROM audit.executions',
+      'error_value FROM audit.executions',
       'text FROM audit.inputs',
       'base64 FROM audit.inputs',
     ])

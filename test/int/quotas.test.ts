@@ -75,6 +75,24 @@ describe('two gateways', () => {
     [one, other] = [await start({ database }), await start()];
   });
 
+  it('a token for some users is not told how much their tenant uses, nor by which cell of a batch', async () => {
+    const tenant = newPrincipal();
+    await limit(tenant.tenant, { EXECUTIONS_PER_MINUTE: 0 });
+    const user: Principal = { ...tenant, role: 'USER', users: { uuid: 'ann' } };
+    const calls = (of: Principal) => [
+      one.service.execute(of, { userUuid: 'ann', code: '1' }),
+      one.service.executeBatch(of, { userUuid: 'ann', cells: [{ code: '1' }], stopOnError: false }),
+    ];
+    const told = outcomeOf(await Promise.allSettled(calls(tenant))).refused;
+    const hidden = outcomeOf(await Promise.allSettled(calls(user))).refused;
+    for (const details of told) expect(details).toMatchObject({ scope: 'TENANT', used: 0 });
+    for (const details of hidden) {
+      expect(details).toMatchObject({ scope: 'TENANT', limit: 0 });
+      expect(details).not.toHaveProperty('used');
+    }
+    expect([told.length, hidden.length]).toEqual([2, 2]);
+  });
+
   it('a tenant opens as many sessions as its quota allows, at both gateways together', async () => {
     const principal = newPrincipal();
     await limit(principal.tenant, { OPEN_SESSIONS: 2 });

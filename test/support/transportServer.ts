@@ -48,6 +48,7 @@ export interface TransportOptions {
   readonly readiness?: () => Promise<Readiness>;
   readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
   readonly processMetrics?: ServerDeps['processMetrics'];
+  readonly tokenBook?: ServerDeps['tokenBook'];
 }
 
 /** The server's dependencies: the given service, a silent logger and the rest. */
@@ -62,7 +63,11 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
       recordSome: async () => {},
       close: async () => {},
     },
-    tokenBook: { isFresh: true, holderOf: () => null, read: async () => null },
+    tokenBook: options.tokenBook ?? {
+      isFresh: true,
+      holderOf: () => null,
+      read: async () => null,
+    },
     readiness: options.readiness ?? (async () => ({ status: 'ready', reasons: [] })),
     onExecutionEnded: options.onExecutionEnded ?? (() => () => undefined),
     messageCounts: () => ({ ...createMessageCounts(), invalid: 3 }),

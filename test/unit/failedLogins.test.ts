@@ -11,47 +11,97 @@ beforeEach(() => {
   logins = createFailedLogins(PER_MINUTE, () => now);
 });
 
+/** Sends so many wrong tokens. */
 function fail(address: string, times: number): void {
-  for (let time = 0; time < times; time += 1) logins.failed(address);
+  for (let time = 0; time < times; time += 1) {
+    expect(logins.attempt(address, `wrong-${time}`)).toBeNull();
+    logins.failed(address, `wrong-${time}`);
+  }
+}
+
+/** How long a token must wait that was never right from there. An attempt that was allowed is taken back. */
+function waitMs(address: string, hash = 'x'): number | null {
+  const wait = logins.attempt(address, hash);
+  if (wait === null) logins.succeeded(address, hash);
+  return wait;
 }
 
 describe('an address that sends wrong tokens', () => {
   it('may send so many at once, and then one whenever its time has passed', () => {
-    fail('a', PER_MINUTE - 1);
-    expect(logins.waitMs('a', 'x')).toBeNull();
-    fail('a', 1);
-    expect([logins.waitMs('a', 'x'), logins.limited]).toEqual([EACH_MS, 1]);
+    fail('a', PER_MINUTE);
+    expect([waitMs('a'), logins.limited]).toEqual([EACH_MS, 1]);
     now += EACH_MS / 2;
-    expect(logins.waitMs('a', 'x')).toBe(EACH_MS / 2);
+    expect(waitMs('a')).toBe(EACH_MS / 2);
     now += EACH_MS / 2;
-    expect([logins.waitMs('a', 'x'), logins.limited]).toEqual([null, 0]);
+    expect(logins.limited).toBe(0);
     fail('a', 1);
-    expect(logins.waitMs('a', 'x')).toBe(EACH_MS);
+    expect(waitMs('a')).toBe(EACH_MS);
     // It never has more attempts than at first.
     now += 100 * 60_000;
     fail('a', PER_MINUTE);
-    expect(logins.waitMs('a', 'x')).toBe(EACH_MS);
+    expect(waitMs('a')).toBe(EACH_MS);
     expect(logins.count).toBe(2 * PER_MINUTE + 1);
   });
 
-  it('costs no other address anything, nor a neighbour whose token was right before', () => {
-    logins.succeeded('a', 'neighbour');
-    fail('a', PER_MINUTE);
-    expect(logins.waitMs('b', 'x')).toBeNull();
-    expect(logins.waitMs('a', 'neighbour')).toBeNull();
-    // A right token that nobody has used from there must wait: else a guess could be tried.
-    expect(logins.waitMs('a', 'right')).toBe(EACH_MS);
+  it('gains nothing by sending many at the same time', () => {
+    const waits = Array.from({ length: 2 * PER_MINUTE }, (_, n) =>
+      logins.attempt('a', `guess-${n}`),
+    );
+    expect(waits.filter((wait) => wait === null)).toHaveLength(PER_MINUTE);
   });
 
-  it('remembers only the newest tokens', () => {
-    for (let token = 0; token < 9; token += 1) logins.succeeded('a', `token-${token}`);
+  it('is not charged for right ones, however many there are', () => {
+    for (let token = 0; token < 10 * PER_MINUTE; token += 1)
+      expect(waitMs('a', `right-${token}`)).toBeNull();
+    expect([logins.limited, logins.count]).toEqual([0, 0]);
+  });
+
+  it('may go on for an hour: the next token waits as long as after a minute', () => {
+    for (let time = 0; time < 36_000; time += 1) {
+      if (logins.attempt('a', 'wrong') === null) logins.failed('a', 'wrong');
+      now += 100;
+    }
+    expect(waitMs('a') ?? 0).toBeLessThanOrEqual(EACH_MS);
+  });
+
+  it('gets no exception for a token that was right before, and is revoked', () => {
+    expect(waitMs('a', 'mine')).toBeNull();
+    // The first failure is the one by which it is found out.
+    expect(logins.attempt('a', 'mine')).toBeNull();
+    logins.failed('a', 'mine');
+    for (let time = 1; time < PER_MINUTE; time += 1) {
+      expect(logins.attempt('a', 'mine')).toBeNull();
+      logins.failed('a', 'mine');
+    }
+    expect(logins.attempt('a', 'mine')).toBe(EACH_MS);
+  });
+
+  it('costs no other address anything, nor a neighbour whose token was right before', () => {
+    expect(waitMs('a', 'neighbour')).toBeNull();
     fail('a', PER_MINUTE);
-    expect(logins.waitMs('a', 'token-0')).toBe(EACH_MS);
-    expect(logins.waitMs('a', 'token-8')).toBeNull();
+    expect(waitMs('b')).toBeNull();
+    expect(waitMs('a', 'neighbour')).toBeNull();
+    // A right token that nobody has used from there must wait: else a guess could be tried.
+    expect(waitMs('a', 'right')).toBe(EACH_MS);
+  });
+
+  it('has the tokens remembered that were used last', () => {
+    for (let token = 0; token < 8; token += 1) waitMs('a', `token-${token}`);
+    waitMs('a', 'token-0');
+    waitMs('a', 'token-8');
+    fail('a', PER_MINUTE);
+    expect(['token-0', 'token-1', 'token-8'].map((token) => waitMs('a', token))).toEqual([
+      null,
+      EACH_MS,
+      null,
+    ]);
   });
 
   it('takes a bounded place, however many addresses there are', () => {
-    for (let address = 0; address < 1_000_000; address += 1) logins.failed(String(address));
+    for (let address = 0; address < 1_000_000; address += 1) {
+      logins.attempt(String(address), 'x');
+      logins.failed(String(address), 'x');
+    }
     expect(logins.size).toBeGreaterThan(32_000);
     expect(logins.size).toBeLessThanOrEqual(65_536);
     expect(logins.count).toBe(1_000_000);

@@ -15,7 +15,7 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface AuditorOptions {
-  /** Whether the auditor may read code, and input that users sent. */
+  /** Whether the auditor may read code, the messages of exceptions, and input that users sent. */
   readonly withCode: boolean;
   /** The role of the gateways, which owns the tables. */
   readonly owner: string;
@@ -41,6 +41,10 @@ END $$`,
   ];
 }
 
+/** Columns with what users wrote or what their code printed: an exception's message may be anything that code has read. */
+const HIDDEN =
+  "('executions', 'code'), ('executions', 'error_value'), ('inputs', 'text'), ('inputs', 'base64')";
+
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /** By default, every role may connect to every database, and make temporary tables there. */
@@ -65,7 +69,7 @@ const viewsStatement = (withCode: boolean) => `DO $$ DECLARE v record; BEGIN
   FOR v IN SELECT a.attrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'audit'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
-      AND (${withCode} OR (c.relname, a.attname) NOT IN (('executions', 'code'), ('inputs', 'text'), ('inputs', 'base64')))
+      AND (${withCode} OR (c.relname, a.attname) NOT IN (${HIDDEN}))
     GROUP BY a.attrelid
   LOOP
     EXECUTE format('GRANT SELECT (%s) ON %s TO ${AUDITOR}', v.columns, v.name);

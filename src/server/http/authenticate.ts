@@ -1,4 +1,5 @@
 /** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
+import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
 import type { Door } from '../../domain/token.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
@@ -48,10 +49,11 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     if (given === null || given === '') return MISSING;
     const hash = secretHash(given);
     // Before anything is looked up, so that guesses are answered without having been tried.
-    const waitMs = failedLogins.waitMs(address, hash);
-    const holder = waitMs === null ? await holderOf(given, hash) : null;
+    const waitMs = failedLogins.attempt(address, hash);
+    const holder = waitMs === null ? await holderOf(given, hash).catch(unavailable) : null;
+    if (holder !== null && 'status' in holder) return holder;
     if (holder === null) {
-      if (waitMs === null) failedLogins.failed(address);
+      if (waitMs === null) failedLogins.failed(address, hash);
       refusals.add(null, 'authenticate', 'UNAUTHENTICATED');
       return waitMs === null ? WRONG : tooMany(waitMs);
     }
@@ -86,6 +88,15 @@ function tooMany(retryAfterMs: number): Refusal {
     details: { retryAfterMs },
     headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) },
   };
+}
+
+/** Nobody can say whether the token is right. @throws what is no DomainError */
+function unavailable(error: unknown): Refusal {
+  if (!(error instanceof DomainError)) throw error;
+  const { code, message, details } = error;
+  const { retryAfterMs } = details;
+  const seconds = typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1_000) : 1;
+  return { status: 503, code, message, details, headers: { 'Retry-After': String(seconds) } };
 }
 
 function wrongDoor({ door: its }: Holder, door: Door): Refusal {

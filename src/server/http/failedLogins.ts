@@ -1,7 +1,7 @@
 /**
  * Limits how many wrong tokens an address may send. An address that has sent too many gets no answer about any further
- * one: not even a right one is looked up, because otherwise a guess could still be tried. Only tokens that have been
- * right from this very address go on working, so neighbours behind the same address are not locked out.
+ * one: not even a right one is looked up, because otherwise a guess could still be tried. Only the tokens that have been
+ * right from this very address lately go on working, so neighbours behind the same address are not locked out.
  */
 
 /**
@@ -22,12 +22,15 @@ interface Entry {
 }
 
 export interface FailedLogins {
-  /** How long this address must wait before it may show this token (its hash). Null: it may now. */
-  waitMs(address: string, hash: string): number | null;
+  /**
+   * Before a token (its hash) is looked up: how long this address must wait before it may show it. Null: it may now. The
+   * attempt counts as a wrong one until it has succeeded, so that attempts at the same time do not count as one.
+   */
+  attempt(address: string, hash: string): number | null;
   /** The token was right. */
   succeeded(address: string, hash: string): void;
-  /** The token was wrong. */
-  failed(address: string): void;
+  /** The token was wrong. If it was right before, it counts only from now on. */
+  failed(address: string, hash: string): void;
   /** Wrong tokens so far. */
   readonly count: number;
   /** Addresses that must wait now. */
@@ -57,25 +60,34 @@ export function createFailedLogins(perMinute: number, clock: () => number): Fail
     return entry;
   }
 
+  /** Adds attempts. An address owes none, so that it may send one as soon as the time of one has passed. */
+  function add(entry: Entry, attempts: number): void {
+    entry.credit = Math.min(perMinute, Math.max(0, creditOf(entry) + attempts));
+    entry.at = clock();
+  }
+
   return {
-    waitMs: (address, hash) => {
-      const entry = young.get(address) ?? old.get(address);
-      if (entry === undefined || entry.good.has(hash)) return null;
+    attempt: (address, hash) => {
+      const entry = entryOf(address);
+      if (entry.good.has(hash)) return null;
       const credit = creditOf(entry);
-      return credit >= 1 ? null : Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
+      if (credit < 1) return Math.ceil(((1 - credit) * MS_PER_MINUTE) / perMinute);
+      add(entry, -1);
+      return null;
     },
     succeeded: (address, hash) => {
-      const { good } = entryOf(address);
-      if (good.has(hash)) return;
+      const entry = entryOf(address);
+      const { good } = entry;
+      if (!good.delete(hash)) add(entry, 1);
       const [oldest] = good;
       if (good.size >= MAX_GOOD && oldest !== undefined) good.delete(oldest);
+      // The one that was used last is the last.
       good.add(hash);
     },
-    failed: (address) => {
+    failed: (address, hash) => {
       count += 1;
       const entry = entryOf(address);
-      entry.credit = creditOf(entry) - 1;
-      entry.at = clock();
+      if (entry.good.delete(hash)) add(entry, -1);
     },
     get count() {
       return count;

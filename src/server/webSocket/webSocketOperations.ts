@@ -28,6 +28,8 @@ export interface SocketExtra {
   principal: Principal | null;
   /** Closes the connection when the token ends. */
   readonly holdTo: (token: Principal['ending']) => void;
+  /** Closes the connection, because nobody can say at the moment whose it is. */
+  readonly tryLater: () => void;
   /** The calls in flight, by operation id. Each function tells `InFlight` that its call has ended. */
   readonly calls: Map<string, () => void>;
   /** Called when a call has ended, before its answer is sent. */

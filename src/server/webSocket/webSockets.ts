@@ -30,7 +30,8 @@ const CLOSE_TIMEOUT_MS = 500;
 /** "Service Restart" (RFC 6455 registry). The graphql-ws client reconnects after it. */
 const SERVICE_RESTART = 1012;
 /**
- * "Try Again Later" (same registry), for a client that reads nothing. It may reconnect and resume after its last seq.
+ * "Try Again Later" (same registry), for a client that reads nothing, or whose token nobody can check at the moment. It
+ * may reconnect and resume after its last seq.
  */
 const TRY_AGAIN_LATER = 1013;
 /** Of graphql-ws: its client does not reconnect after it. */
@@ -65,7 +66,9 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     async onConnect({ connectionParams, extra }) {
       const coming = { door: 'graphql', address: extra.address } as const;
       let who = await authenticate(connectionParams ?? {}, coming);
-      if (isRefusal(who)) who = await authenticate(extra.headers, coming);
+      const isAway = () => isRefusal(who) && who.code === 'DATABASE_UNAVAILABLE';
+      if (isRefusal(who) && !isAway()) who = await authenticate(extra.headers, coming);
+      if (isAway()) extra.tryLater();
       if (isRefusal(who)) return false;
       extra.principal = who;
       extra.holdTo(who.ending);
@@ -100,6 +103,7 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
           token.on(() => closeSoon(socket, UNAUTHORIZED, 'Unauthorized')),
         );
       },
+      tryLater: () => closeSoon(socket, TRY_AGAIN_LATER, 'The database is away'),
       calls: new Map(),
       // Deferred, so that the answer of the call is sent first.
       onCallEnd: () => setImmediate(retireIfQuiet, socket, extra),

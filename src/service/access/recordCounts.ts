@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
+import { within } from '../../async/within.ts';
 
+/** How long a gateway that stops waits for a database that does not answer. What is left then is not recorded. */
+const CLOSE_LIMIT_MS = 2_000;
 /** How often it is asked whether something is to be recorded. */
 const INTERVAL_MS = 1_000;
 
@@ -35,7 +38,7 @@ export function recordCounts(counts: readonly Counted[], logger: Logger): () => 
   const running = run();
   return async () => {
     closing.abort();
-    await running;
-    await record('close');
+    const last = running.then(() => record('close'));
+    await within(CLOSE_LIMIT_MS, last, () => undefined);
   };
 }

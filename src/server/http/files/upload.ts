@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import type { Ending } from '../../../service/access/ending.ts';
+import { type Ending, ended } from '../../../service/access/ending.ts';
 
 /**
  * A request's body as a stream. Nothing of it is asked for before the stream is first read: a client that sent `Expect:
@@ -15,6 +15,8 @@ export function uploadOf(
   onBytes: (count: number) => void,
 ): Readable {
   let isBegun = false;
+  /** The pieces that wait, in order. Null: none does. */
+  let waiting: Promise<void> | null = null;
   const body = new Readable({
     read: () => {
       if (!isBegun) begin();
@@ -35,16 +37,25 @@ export function uploadOf(
   function take(chunk: Buffer): void {
     onBytes(chunk.length);
     const known = ending.fresh();
-    if (known === null) {
-      if (!body.push(chunk)) req.pause();
-      return;
-    }
-    req.pause();
-    void known.then(() => {
-      if (!body.destroyed && body.push(chunk)) req.resume();
-    });
+    if (known !== null) later(known, chunk);
+    else pass(chunk);
   }
-  const end = () => void body.push(null);
+  // The end may be told while the last piece still waits.
+  const end = () => pass(null);
+  function pass(piece: Buffer | null): void {
+    if (waiting !== null) later(waiting, piece);
+    else if (!body.push(piece)) req.pause();
+  }
+  function later(known: Promise<void>, piece: Buffer | null): void {
+    req.pause();
+    const turn: Promise<void> = Promise.all([waiting, known]).then(() => {
+      if (waiting === turn) waiting = null;
+      if (body.destroyed) return;
+      if (ending.isOver) body.destroy(ended());
+      else if (body.push(piece)) req.resume();
+    });
+    waiting = turn;
+  }
   const fail = (error: Error) => void body.destroy(error);
   function gone(): void {
     if (!req.complete) body.destroy(new Error('The client went away while sending.'));

@@ -1,0 +1,65 @@
+/** An upload at a gateway that does not know for a while which tokens are valid. The server and its client are real. */
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { uploadOf } from '../../src/server/http/files/upload.ts';
+import { createEnding, type OpenEnding } from '../../src/service/access/ending.ts';
+
+/** Longer than the end of a body takes to arrive. */
+const A_WHILE_MS = 50;
+const BODY = 'the whole of it';
+
+let known: Promise<void> | null = null;
+let learn = () => {};
+let ending: OpenEnding;
+const server = createServer(async (req, res) => {
+  try {
+    const body = await buffer(uploadOf(req, res, ending, () => {}));
+    res.end(body);
+  } catch (error: unknown) {
+    res.writeHead(500).end(String(error));
+  }
+});
+beforeAll(() => once(server.listen(0, '127.0.0.1'), 'listening'));
+afterAll(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+/** Sends the body in one piece, and resolves with the answer. */
+async function upload(headers: Record<string, string | number>): Promise<[number, string]> {
+  known = new Promise((resolve) => {
+    learn = () => {
+      known = null;
+      resolve();
+    };
+  });
+  ending = createEnding(() => known);
+  const { port } = server.address() as AddressInfo;
+  const sending = request({ port, host: '127.0.0.1', method: 'PUT', headers });
+  sending.end(BODY);
+  const [response] = await once(sending, 'response');
+  return [response.statusCode, (await buffer(response)).toString()];
+}
+
+describe.each([
+  ['chunked', {}],
+  ['with its length', { 'Content-Length': BODY.length }],
+])('an upload %s, of which everything has arrived meanwhile', (_how, headers) => {
+  it('is whole when the gateway knows that its token is valid', async () => {
+    const answer = upload(headers);
+    setTimeout(() => learn(), A_WHILE_MS);
+    expect(await answer).toEqual([200, BODY]);
+  });
+
+  it('is cut when the gateway knows that its token has ended', async () => {
+    const answer = upload(headers);
+    setTimeout(() => {
+      ending.end();
+      learn();
+    }, A_WHILE_MS);
+    expect(await answer).toEqual([500, expect.stringContaining('revoked')]);
+  });
+});
