@@ -136,7 +136,12 @@ export async function startAgent(
     environment: {},
   });
   const close = async (): Promise<void> => {
-    await runtime.remove({ poolId, workerId, containerId });
+    // Not through the runtime: a gateway gives up an answer after 30 s, and removes what is left in its next sweep. Here
+    // is none, and the engine may take longer for a large sandbox of gVisor on a busy machine.
+    const container = new Docker({ socketPath }).getContainer(containerId);
+    await container.remove({ force: true, v: true }).catch((error: { statusCode?: number }) => {
+      if (error.statusCode !== 404) throw error;
+    });
     rmSync(socketDir, { recursive: true, force: true });
   };
   try {
