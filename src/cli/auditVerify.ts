@@ -1,11 +1,10 @@
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
 import type { AuditHead } from '../domain/auditHead.ts';
-import { messageOf } from '../domain/errors.ts';
 import { type Verified, verifyChain } from '../events/chain/verifyChain.ts';
 import { databaseAddress } from '../gateway.ts';
 import { createAuditHeads, readAuditHeads } from '../process/auditHeads.ts';
+import { parseOptions } from './parseOptions.ts';
 
 /**
  * `cellhouse audit verify`: checks all events against the audit chain. The exit code is 1 if anything is found.
@@ -24,14 +23,9 @@ export async function auditVerify(words: readonly string[]): Promise<void> {
 
 /** The file of `--heads`. Null: the gateway's own. */
 export function headsFile(words: readonly string[]): string | null {
-  try {
-    const options = { heads: { type: 'string' } } as const;
-    const { heads } = parseArgs({ args: [...words], options, strict: true }).values;
-    if (heads === '') throw new Error('--heads needs the name of a file.');
-    return heads ?? null;
-  } catch (cause: unknown) {
-    throw new Error(`${messageOf(cause)} See cellhouse --help.`, { cause });
-  }
+  const { heads } = parseOptions(words, { options: { heads: { type: 'string' } } }).values;
+  if (heads === '') throw new Error('--heads needs the name of a file. See cellhouse --help.');
+  return heads ?? null;
 }
 
 async function read(file: string): Promise<AuditHead[]> {

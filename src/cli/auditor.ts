@@ -1,9 +1,8 @@
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { loadConfig } from '../config/config.ts';
-import { messageOf } from '../domain/errors.ts';
 import { auditorStatements, makeAuditor } from '../events/migrations/auditorRole.ts';
 import { ensureEmbeddedPostgres } from '../postgres/embeddedPostgres.ts';
+import { parseOptions } from './parseOptions.ts';
 
 /** The superuser of the embedded PostgreSQL. */
 const SUPERUSER = 'postgres';
@@ -14,7 +13,8 @@ const SUPERUSER = 'postgres';
  * @param words the arguments after `auditor`
  */
 export async function auditor(words: readonly string[]): Promise<void> {
-  const withCode = isWithCode(words);
+  const options = { 'with-code': { type: 'boolean', default: false } } as const;
+  const { 'with-code': withCode } = parseOptions(words, { options }).values;
   const { databaseUrl, dataDir, logLevel } = loadConfig(process.env);
   if (databaseUrl !== null) {
     const owner = decodeURIComponent(new URL(databaseUrl).username) || SUPERUSER;
@@ -30,13 +30,4 @@ export async function auditor(words: readonly string[]): Promise<void> {
   console.log(
     `psql --host ${address.host} --port ${address.port} --username cellhouse_auditor ${address.database}`,
   );
-}
-
-function isWithCode(words: readonly string[]): boolean {
-  try {
-    const options = { 'with-code': { type: 'boolean' } } as const;
-    return parseArgs({ args: [...words], options, strict: true }).values['with-code'] ?? false;
-  } catch (cause: unknown) {
-    throw new Error(`${messageOf(cause)} See cellhouse --help.`, { cause });
-  }
 }

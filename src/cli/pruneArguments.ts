@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util';
-import { messageOf } from '../domain/errors.ts';
 import { quoted } from '../domain/quoted.ts';
+import { parseOptions } from './parseOptions.ts';
 
 export interface PruneArguments {
   /** Only what ended at least this many days ago is deleted. */
@@ -11,7 +10,8 @@ export interface PruneArguments {
 
 /** Parses the words after `cellhouse prune`. @throws Error that says what is wrong, with a correct example */
 export function pruneArguments(words: readonly string[]): PruneArguments {
-  const { 'older-than-days': days, archive } = parsed(words);
+  const options = { 'older-than-days': { type: 'string' }, archive: { type: 'string' } } as const;
+  const { 'older-than-days': days, archive } = parseOptions(words, { options }).values;
   if (days === undefined || !/^[1-9]\d{0,4}$/.test(days)) {
     throw new Error(
       `--older-than-days must be a whole number from 1 to 99999${days === undefined ? '' : `, not ${quoted(days)}`}. Example: cellhouse prune --older-than-days 90 --archive old.ndjson`,
@@ -19,13 +19,4 @@ export function pruneArguments(words: readonly string[]): PruneArguments {
   }
   if (archive === '') throw new Error('--archive needs the name of a file.');
   return { days: Number(days), archivePath: archive ?? null };
-}
-
-function parsed(words: readonly string[]) {
-  try {
-    const options = { 'older-than-days': { type: 'string' }, archive: { type: 'string' } } as const;
-    return parseArgs({ args: [...words], options, strict: true }).values;
-  } catch (cause: unknown) {
-    throw new Error(`${messageOf(cause)} See cellhouse --help.`, { cause });
-  }
 }

@@ -38,7 +38,7 @@ const USAGE = `Usage: cellhouse <command>
 Settings are environment variables; docs/settings.md lists them.`;
 
 /** The commands that take arguments. */
-const WITH_ARGUMENTS: readonly string[] = ['prune', 'token'];
+const WITH_ARGUMENTS: readonly string[] = ['audit verify', 'auditor', 'prune', 'token'];
 
 /** Runs the command given by `words`. Reports a failure on stderr and by the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -46,10 +46,10 @@ export async function run(words: readonly string[]): Promise<void> {
 }
 
 async function runCommand(words: readonly string[]): Promise<void> {
-  if (words[0] === 'auditor') return await auditor(words.slice(1));
-  if (words[0] === 'audit' && words[1] === 'verify') return await auditVerify(words.slice(2));
-  const [first = ''] = words;
-  switch (WITH_ARGUMENTS.includes(first) ? first : words.join(' ')) {
+  const line = words.join(' ');
+  const command = WITH_ARGUMENTS.find((name) => `${line} `.startsWith(`${name} `)) ?? line;
+  const more = words.slice(command.split(' ').length);
+  switch (command) {
     case 'serve':
       return await serve();
     case 'down':
@@ -57,9 +57,13 @@ async function runCommand(words: readonly string[]): Promise<void> {
     case 'rebuild':
       return await rebuild();
     case 'prune':
-      return await prune(words.slice(1));
+      return await prune(more);
     case 'token':
-      return await token(words.slice(1));
+      return await token(more);
+    case 'auditor':
+      return await auditor(more);
+    case 'audit verify':
+      return await auditVerify(more);
     case 'config check':
       return checkConfig();
     case '--version':

@@ -1,5 +1,6 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
+import { CLI_ACTOR } from '../domain/events.ts';
 import type { GatewayId } from '../domain/ids.ts';
 import type { UsedToken } from '../domain/token.ts';
 import type { DatabaseAddress } from '../events/connection/databaseAddress.ts';
@@ -14,33 +15,36 @@ import { rotateToken } from '../service/access/rotateToken.ts';
 import { tokens } from '../service/access/tokens.ts';
 import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { openSecretSink } from './secretSink.ts';
-import { type SecretArguments, tokenArguments } from './tokenArguments.ts';
+import { type SecretArguments, type TokenArguments, tokenArguments } from './tokenArguments.ts';
 
-/** Whoever may run the command may read the database, so may do everything. */
-const CLI: Principal = { ...AUTH_TOKEN_HOLDER, tokenId: 'cli', door: 'cli' };
+const CLI: Principal = {
+  ...AUTH_TOKEN_HOLDER,
+  tokenId: CLI_ACTOR.token,
+  door: CLI_ACTOR.door,
+};
 
 /** `cellhouse token`: makes, lists, revokes and rotates tokens. @param words the arguments after `token` */
 export async function token(words: readonly string[]): Promise<void> {
-  tokenArguments(words);
+  const asked = tokenArguments(words);
   const config = loadConfig(process.env);
-  const address = await databaseAddress(config, pino({ level: config.logLevel }));
-  await runToken(words, { config, address, print: (line) => console.log(line) });
+  const logger = pino({ level: config.logLevel });
+  const address = await databaseAddress(config, logger);
+  await runToken(asked, { config, address, logger, print: (line) => console.log(line) });
 }
 
 export interface TokenDeps {
   readonly config: Config;
   readonly address: DatabaseAddress;
+  readonly logger: Logger;
   /** Prints a line, which never has a secret. */
   readonly print: (line: string) => void;
 }
 
 /** The work of {@link token} on a database. */
 export async function runToken(
-  words: readonly string[],
-  { config, address, print }: TokenDeps,
+  asked: TokenArguments,
+  { config, address, logger, print }: TokenDeps,
 ): Promise<void> {
-  const asked = tokenArguments(words);
-  const logger = pino({ level: config.logLevel });
   const opened = await openDatabase(address, { gatewayId: newId<GatewayId>(), logger, newId });
   const database = withActor(opened, CLI);
   const deps = { config, database, newId, now: () => new Date() };

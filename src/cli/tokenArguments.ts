@@ -1,7 +1,7 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { messageOf } from '../domain/errors.ts';
+import type { ParseArgsConfig } from 'node:util';
 import { quoted } from '../domain/quoted.ts';
 import { ROLES, type Role } from '../domain/token.ts';
+import { parseOptions } from './parseOptions.ts';
 
 /** What `cellhouse token` is asked to do. */
 export type TokenArguments =
@@ -128,12 +128,8 @@ function oneToken(words: readonly string[], options: Options = {}) {
 }
 
 function parse(words: readonly string[], options: Options, allowPositionals: boolean) {
-  try {
-    const found = parseArgs({ args: [...words], options, strict: true, allowPositionals });
-    return { values: found.values as Values, positionals: found.positionals };
-  } catch (cause: unknown) {
-    throw new Error(`${messageOf(cause)} See cellhouse --help.`, { cause });
-  }
+  const { values, positionals } = parseOptions(words, { options, allowPositionals });
+  return { values: values as Values, positionals };
 }
 
 function wrong(what: string, given: string): Error {

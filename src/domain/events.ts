@@ -49,6 +49,14 @@ export interface Actor {
   readonly door: Door | 'cli';
 }
 
+/** Whoever may run the command `cellhouse` may read the database, so may do everything. */
+export const CLI_ACTOR = {
+  token: 'cli',
+  role: 'OPERATOR',
+  tenant: 'default',
+  door: 'cli',
+} as const satisfies Actor;
+
 /** The names of all event types. */
 export const EVENT_TYPES: ReadonlySet<string> = new Set(
   STREAM_KINDS.flatMap((kind) => Object.keys(ENTITIES[kind].eventTypes)),

@@ -2,9 +2,11 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSecretSink } from '../../src/cli/secretSink.ts';
 import { runToken } from '../../src/cli/token.ts';
+import { tokenArguments } from '../../src/cli/tokenArguments.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { secretHash } from '../../src/domain/secretHash.ts';
 import { useDatabase } from '../support/database.ts';
@@ -16,11 +18,13 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const config = loadConfig({ SOCKET_DIR: '/run/x', LOG_LEVEL: 'silent' });
+const config = loadConfig({ SOCKET_DIR: '/run/x' });
+const logger = pino({ level: 'silent' });
 async function run(line: string): Promise<string> {
   const lines: string[] = [];
   const print = (each: string) => void lines.push(each);
-  await runToken(line.split(' '), { config, address: db.address, print });
+  const asked = tokenArguments(line.split(' '));
+  await runToken(asked, { config, address: db.address, logger, print });
   return lines.join('\n');
 }
 const rows = () =>

@@ -1,3 +1,4 @@
+import { CLI_ACTOR } from '../../domain/events.ts';
 import type { GatewayId, NewId, RemovalId } from '../../domain/ids.ts';
 import { decideRemoval, type RemovalCommand } from '../../domain/removal.ts';
 import { createRemovalDigest } from '../chain/leaf.ts';
@@ -48,7 +49,7 @@ export async function recordRemoval(
       streams: [
         { stream: 'removal', id: removalId, state: null, events: decideRemoval(command, null) },
       ],
-      actor: { token: 'cli', role: 'OPERATOR', tenant: 'default', door: 'cli' },
+      actor: CLI_ACTOR,
     },
     newId,
   );
