@@ -6,6 +6,7 @@ import type { Refusals } from '../../service/access/refusals.ts';
 import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
 import { AUTH_TOKEN_HOLDER, byDoor, type Principal } from '../../service/principal.ts';
 import type { FailedLogins } from './failedLogins.ts';
+import { refusalOf } from './refusalOf.ts';
 import type { Refusal } from './refuse.ts';
 
 const TOKEN_NAME = 'x-auth-token';
@@ -93,10 +94,7 @@ function tooMany(retryAfterMs: number): Refusal {
 /** Nobody can say whether the token is right. @throws what is no DomainError */
 function unavailable(error: unknown): Refusal {
   if (!(error instanceof DomainError)) throw error;
-  const { code, message, details } = error;
-  const { retryAfterMs } = details;
-  const seconds = typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1_000) : 1;
-  return { status: 503, code, message, details, headers: { 'Retry-After': String(seconds) } };
+  return refusalOf(error);
 }
 
 function wrongDoor({ door: its }: Holder, door: Door): Refusal {

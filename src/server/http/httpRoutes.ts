@@ -8,6 +8,7 @@ import type { AddressOf } from './clientAddress.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
 import { limitArrival } from './limitArrival.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
+import { refusalOf } from './refusalOf.ts';
 import { refuse } from './refuse.ts';
 import type { StaticFiles } from './staticFiles.ts';
 
@@ -76,7 +77,7 @@ function fail(logger: Logger, err: unknown, req: IncomingMessage, res: ServerRes
     return;
   }
   if (err instanceof DomainError && err.code === 'FORBIDDEN') {
-    refuse(req, res, { status: 403, code: err.code, message: err.message });
+    refuse(req, res, refusalOf(err));
     return;
   }
   logger.error({ err, path: pathOf(req) }, 'Answering a request failed.');

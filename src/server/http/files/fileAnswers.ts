@@ -1,49 +1,8 @@
 /** Answers of `/files/`: their statuses, headers and JSON bodies. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { DomainError, type ErrorCode } from '../../../domain/errors.ts';
+import { DomainError } from '../../../domain/errors.ts';
 import { type Refusal, sendRefusal } from '../refuse.ts';
 import { FILE_ANSWER_HEADERS } from './fileHeaders.ts';
-
-/** The status of each error. Codes that are not here are defects: 500. */
-const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {
-  BAD_USER_INPUT: 400,
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  FILE_ACCESS_DENIED: 403,
-  NOT_FOUND: 404,
-  FILE_NOT_FOUND: 404,
-  FILE_TIMEOUT: 408,
-  IS_A_DIRECTORY: 409,
-  NOT_A_DIRECTORY: 409,
-  NOT_A_FILE: 409,
-  FILE_EXISTS: 409,
-  SESSION_ENDED: 409,
-  PRECONDITION_FAILED: 412,
-  FILE_TOO_LARGE: 413,
-  QUOTA_EXCEEDED: 429,
-  FILES_BUSY: 503,
-  FILES_UNAVAILABLE: 503,
-  POOL_INITIALIZING: 503,
-  POOL_EXHAUSTED: 503,
-  WORKER_START_FAILED: 503,
-  DATABASE_UNAVAILABLE: 503,
-  SHUTTING_DOWN: 503,
-  NO_SPACE: 507,
-};
-
-/** The refusal that an expected error becomes, with `Retry-After` if the error says when to try again. */
-export function refusalOf({ code, message, details }: DomainError): Refusal {
-  const { retryAfterMs } = details;
-  const seconds =
-    typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : 0;
-  return {
-    status: STATUSES[code] ?? 500,
-    code,
-    message,
-    details,
-    ...(seconds > 0 && { headers: { 'Retry-After': String(seconds) } }),
-  };
-}
 
 /** Refuses a request with the body `{ "code": ..., "message": ... }`. */
 export function refuseFile(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {

@@ -5,7 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
 import type { Ending } from '../../../service/access/ending.ts';
-import { badRequest, refusalOf, refuseFile } from './fileAnswers.ts';
+import { refusalOf } from '../refusalOf.ts';
+import { badRequest, refuseFile } from './fileAnswers.ts';
 import {
   conditionsOf,
   type FileConditions,
