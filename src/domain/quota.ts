@@ -10,6 +10,7 @@ import { hash } from 'node:crypto';
 import type { Event } from './decider.ts';
 import { DomainError } from './errors.ts';
 import type { QuotaId } from './ids.ts';
+import { userKey } from './session.ts';
 
 /** What is counted in the commit, over all gateways. */
 const COUNTED_KINDS = [
@@ -31,6 +32,18 @@ export type QuotaKind = CountedKind | UsageKind;
 
 /** More than any installation has of anything that is limited. */
 export const MAX_QUOTA = 1_000_000_000_000_000;
+
+/** Whose use is counted. */
+export interface QuotaOwner {
+  readonly tenant: string;
+  /** Null: all users of the tenant together. */
+  readonly userUuid: string | null;
+}
+
+/** A key that names one owner among all. No user has an empty name. */
+export function quotaOwnerKey({ tenant, userUuid }: QuotaOwner): string {
+  return userKey(tenant, userUuid ?? '');
+}
 
 /** Whose use is counted: a tenant's, with all of its users, or one user's. */
 export const QUOTA_SCOPES = ['TENANT', 'USER'] as const;
@@ -92,10 +105,7 @@ export function quotaIdOf(tenant: string, userUuid: string | null, kind: QuotaKi
 export type Limits = { readonly [Kind in QuotaKind]?: number };
 
 /** The limits in force for a tenant, or for one of its users. */
-export interface QuotaLimits {
-  readonly tenant: string;
-  /** Null: all users of the tenant together. */
-  readonly userUuid: string | null;
+export interface QuotaLimits extends QuotaOwner {
   readonly limits: Limits;
 }
 

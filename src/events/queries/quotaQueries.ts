@@ -1,6 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { QuotaId } from '../../domain/ids.ts';
-import type { CountedKind, Quota } from '../../domain/quota.ts';
+import type { CountedKind, Quota, QuotaOwner } from '../../domain/quota.ts';
 import type { Client } from '../connection/client.ts';
 
 /** How much is used of each quota that is counted in the commit. */
@@ -15,13 +15,6 @@ export interface DayUse {
   readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
   /** The executions that had not ended then. */
   readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
-}
-
-/** Whose use is counted. */
-export interface QuotaOwner {
-  readonly tenant: string;
-  /** Null: all users of the tenant together. */
-  readonly userUuid: string | null;
 }
 
 export function createQuotaQueries({ sql, answered }: Client) {

@@ -1,14 +1,11 @@
-import type { CountedKind } from '../../domain/quota.ts';
+import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
 
 /** Counts of so many owners are kept. Without its count, an owner is counted anew. */
 const MAX_KEPT = 10_000;
 
 /** Of whom and what. */
-export interface QuotaOf {
+export interface QuotaOf extends QuotaOwner {
   readonly kind: CountedKind;
-  readonly tenant: string;
-  /** Null: all users of the tenant together. */
-  readonly userUuid: string | null;
 }
 
 /** What `cellhouse_commit_3` has counted. */
@@ -49,7 +46,6 @@ export function createQuotaCounts(): QuotaCounts {
   };
 }
 
-/** No part contains the separator U+0000. */
-function keyOf({ kind, tenant, userUuid }: QuotaOf): string {
-  return `${kind}\u0000${tenant}\u0000${userUuid ?? ''}`;
+function keyOf(of: QuotaOf): string {
+  return `${of.kind} ${quotaOwnerKey(of)}`;
 }

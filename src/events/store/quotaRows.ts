@@ -1,4 +1,4 @@
-import type { CountedKind, QuotaLimits } from '../../domain/quota.ts';
+import { type CountedKind, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
 import type { Commit, CommitQuotas } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 import type { QuotaCounts } from './quotaCounts.ts';
@@ -70,10 +70,11 @@ function addRows(lists: QuotaLists, { streams }: Commit, { of, maxCommands }: Co
 function addRow(
   lists: QuotaLists,
   list: keyof QuotaLists,
-  { tenant, userUuid, limits }: QuotaLimits,
+  owner: QuotaLimits,
   facts: Pick<Row, 'added' | 'max_commands'>,
 ): void {
-  const key = `${tenant}\u0000${userUuid ?? ''}`;
+  const { tenant, userUuid, limits } = owner;
+  const key = quotaOwnerKey(owner);
   const before = lists[list].get(key);
   const columns: Record<string, number> = {};
   for (const [kind, column] of entriesOf(list)) {

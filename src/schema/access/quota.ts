@@ -1,24 +1,28 @@
 /** `Quota`, and the operations on quotas. */
-import { type QuotaKind as Kind, QUOTA_KINDS } from '../../domain/quota.ts';
 import type { QuotaView } from '../../service/quotas/quotas.ts';
 import { builder } from '../builder.ts';
 
-const KIND_DESCRIPTIONS: Readonly<Record<Kind, string>> = {
-  OPEN_SESSIONS: 'Sessions that are open.',
-  QUEUED_EXECUTIONS:
-    'Executions that wait for others of their context, and commands that wait for a place.',
-  RUNNING_EXECUTIONS: 'Executions that wait for no other. They count from their acceptance.',
-  EXECUTIONS_PER_MINUTE:
-    "Executions that were accepted since the full minute of the database's clock.",
-  CPU_SECONDS_PER_DAY: 'CPU time of executions that have ended today (UTC), in seconds.',
-  OUTPUT_BYTES_PER_DAY: 'Output of executions that have ended today (UTC), in bytes.',
-};
-
 const QuotaKind = builder.enumType('QuotaKind', {
   description: 'What a quota limits.',
-  values: Object.fromEntries(
-    QUOTA_KINDS.map((kind) => [kind, { description: KIND_DESCRIPTIONS[kind] }]),
-  ) as Record<Kind, { description: string }>,
+  values: {
+    OPEN_SESSIONS: { description: 'Sessions that are open.' },
+    QUEUED_EXECUTIONS: {
+      description:
+        'Executions that wait for others of their context, and commands that wait for a place.',
+    },
+    RUNNING_EXECUTIONS: {
+      description: 'Executions that wait for no other. They count from their acceptance.',
+    },
+    EXECUTIONS_PER_MINUTE: {
+      description: "Executions that were accepted since the full minute of the database's clock.",
+    },
+    CPU_SECONDS_PER_DAY: {
+      description: 'CPU time of executions that have ended today (UTC), in seconds.',
+    },
+    OUTPUT_BYTES_PER_DAY: {
+      description: 'Output of executions that have ended today (UTC), in bytes.',
+    },
+  } as const,
 });
 
 const Quota = builder.objectRef<QuotaView>('Quota').implement({

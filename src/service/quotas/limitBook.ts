@@ -10,6 +10,7 @@ import {
   type QuotaKind,
   type QuotaLimits,
   type QuotaScope,
+  quotaOwnerKey,
 } from '../../domain/quota.ts';
 
 export interface LimitBook {
@@ -23,7 +24,7 @@ export interface LimitBook {
 /** @param defaults the limits by setting, of each tenant and of each user */
 export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>): LimitBook {
   const byId = new Map<string, Quota>();
-  /** By {@link keyOf}: what was set for one tenant or user. */
+  /** By {@link quotaOwnerKey}: what was set for one tenant or user. */
   const own = new Map<string, Map<QuotaKind, number | null>>();
   /** The same together with the defaults. */
   const inForce = new Map<string, Limits>();
@@ -31,8 +32,8 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
   function put(quota: Quota): void {
     if ((byId.get(quota.id)?.version ?? 0) >= quota.version) return;
     byId.set(quota.id, quota);
-    const { tenant, userUuid, kind, maximum } = quota;
-    const key = keyOf(tenant, userUuid);
+    const { userUuid, kind, maximum } = quota;
+    const key = quotaOwnerKey(quota);
     const set = own.get(key) ?? new Map<QuotaKind, number | null>();
     own.set(key, set.set(kind, maximum));
     const all = { ...defaultsOf(userUuid), ...Object.fromEntries(set) };
@@ -45,7 +46,7 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
   const limitsOf = (tenant: string, userUuid: string | null): QuotaLimits => ({
     tenant,
     userUuid,
-    limits: inForce.get(keyOf(tenant, userUuid)) ?? defaultsOf(userUuid),
+    limits: inForce.get(quotaOwnerKey({ tenant, userUuid })) ?? defaultsOf(userUuid),
   });
 
   return {
@@ -62,9 +63,4 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
       for (const quota of quotas) put(quota);
     },
   };
-}
-
-/** No part contains the separator U+0000. */
-function keyOf(tenant: string, userUuid: string | null): string {
-  return `${tenant}\u0000${userUuid ?? ''}`;
 }

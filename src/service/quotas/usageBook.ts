@@ -4,15 +4,8 @@
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
-import type { UsageKind } from '../../domain/quota.ts';
+import { type QuotaOwner, quotaOwnerKey, type UsageKind } from '../../domain/quota.ts';
 import type { DayUse } from '../../events/queries/quotaQueries.ts';
-
-/** Whose use is counted. */
-interface Owner {
-  readonly tenant: string;
-  /** Null: all users of the tenant together. */
-  readonly userUuid: string | null;
-}
 
 type Use = Readonly<Record<UsageKind, number>>;
 
@@ -20,7 +13,7 @@ const NOTHING: Use = { CPU_SECONDS_PER_DAY: 0, OUTPUT_BYTES_PER_DAY: 0 };
 const MS_PER_SECOND = 1_000;
 
 export interface UsageBook {
-  usedBy(owner: Owner, now: Date): Use;
+  usedBy(owner: QuotaOwner, now: Date): Use;
   apply(event: RecordedEvent): void;
   /** Puts what was read into the book. Until then, it only remembers what it hears. */
   put(read: DayUse): void;
@@ -28,14 +21,14 @@ export interface UsageBook {
 
 export function createUsageBook(): UsageBook {
   /** Who has requested the executions that have not ended yet. */
-  const owners = new Map<string, Required<Owner>>();
+  const owners = new Map<string, QuotaOwner>();
   const used = new Map<string, Use>();
   let day = '';
   /** The events that were heard before {@link UsageBook.put}; null from then on. */
   let heard: RecordedEvent[] | null = [];
   let readAt = 0;
 
-  function add({ tenant, userUuid }: Owner, at: Date, use: Use): void {
+  function add({ tenant, userUuid }: QuotaOwner, at: Date, use: Use): void {
     const on = dayOf(at);
     if (on < day) return;
     if (on > day) {
@@ -47,7 +40,7 @@ export function createUsageBook(): UsageBook {
       { tenant, userUuid },
       { tenant, userUuid: null },
     ]) {
-      const key = keyOf(owner);
+      const key = quotaOwnerKey(owner);
       used.set(key, sum(used.get(key) ?? NOTHING, use));
     }
   }
@@ -64,7 +57,8 @@ export function createUsageBook(): UsageBook {
   }
 
   return {
-    usedBy: (owner, now) => (dayOf(now) === day ? (used.get(keyOf(owner)) ?? NOTHING) : NOTHING),
+    usedBy: (owner, now) =>
+      dayOf(now) === day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
     apply,
     put: ({ day: at, uses, unfinished, position }) => {
       const before = heard ?? [];
@@ -93,9 +87,4 @@ function sum(one: Use, other: Use): Use {
 
 function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10);
-}
-
-/** No part contains the separator U+0000. */
-function keyOf({ tenant, userUuid }: Owner): string {
-  return `${tenant}\u0000${userUuid ?? ''}`;
 }
