@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { pause } from '../async/pause.ts';
+import { repeat } from '../async/repeat.ts';
 import { type EmbeddedPostgresDeps, ensureEmbeddedPostgres } from './embeddedPostgres.ts';
 import { layoutOf } from './layout.ts';
 import { isAlive } from './processes.ts';
@@ -30,14 +30,13 @@ async function keep(
   signal: AbortSignal,
 ): Promise<void> {
   const layout = layoutOf(deps.dataDir);
-  for (;;) {
-    await pause(LOOK_INTERVAL_MS, signal);
-    if (signal.aborted) return;
+  const look = async () => {
     const status = readStatus(layout);
-    if (status !== null && isAlive(status.pid)) continue;
+    if (status !== null && isAlive(status.pid)) return;
     deps.logger.warn('the embedded PostgreSQL has died; starting it again');
     await ensureEmbeddedPostgres(deps).catch((error: unknown) =>
       deps.logger.error({ err: error }, 'could not start the embedded PostgreSQL; trying again'),
     );
-  }
+  };
+  await repeat(LOOK_INTERVAL_MS, signal, look);
 }

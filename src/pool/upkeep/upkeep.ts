@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino';
 import { pause } from '../../async/pause.ts';
+import { repeat } from '../../async/repeat.ts';
 import { within } from '../../async/within.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../events/database.ts';
@@ -90,17 +91,13 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   }
 
   /** Apart from the looks, so that nothing that a look waits for delays the end of a session. */
-  async function keepExpiring(): Promise<void> {
-    for (;;) {
-      await pause(EXPIRY_INTERVAL_MS, closing.signal);
-      if (closing.signal.aborted) return;
-      if (isOver()) continue;
-      await expiry.round().catch(async (error: unknown) => {
-        goOn(deps.logger, error);
-        await pause(LOOK_INTERVAL_MS, closing.signal);
-      });
-      recyclingOwn.doIfDue();
-    }
+  async function expire(): Promise<void> {
+    if (isOver()) return;
+    await expiry.round().catch(async (error: unknown) => {
+      goOn(deps.logger, error);
+      await pause(LOOK_INTERVAL_MS, closing.signal);
+    });
+    recyclingOwn.doIfDue();
   }
 
   async function keepLooking(): Promise<void> {
@@ -118,7 +115,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     sweepSoon: sweeping.soon,
     start: async () => {
       await leases.acquire(UPKEEP_LEASE);
-      looking = Promise.all([keepLooking(), keepExpiring()]);
+      looking = Promise.all([keepLooking(), repeat(EXPIRY_INTERVAL_MS, closing.signal, expire)]);
     },
     close: async () => {
       closing.abort();

@@ -19,15 +19,12 @@ export async function changeToken(
     if (token === null) throw notFound('token', given);
     return token;
   };
-  const outcome = await decideAndCommit(store, {
+  await decideAndCommit(store, {
     load,
     decide: (state) => {
       const events = decideToken(commandOn(state), state);
       return commitChanges({ streams: [{ stream: 'token', id: state.id, state, events }] });
     },
   });
-  const { lastUsedAt } = await load();
-  return outcome.type === 'committed'
-    ? { ...(outcome.committed.states[0] as Token), lastUsedAt }
-    : await load();
+  return await load();
 }

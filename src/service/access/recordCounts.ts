@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { pause } from '../../async/pause.ts';
+import { repeat } from '../../async/repeat.ts';
 import { within } from '../../async/within.ts';
 
 /** How long a gateway that stops waits for a database that does not answer. What is left then is not recorded. */
@@ -18,7 +18,6 @@ export interface Counted {
 /** Records what is counted, until the returned function is called, which records the rest. */
 export function recordCounts(counts: readonly Counted[], logger: Logger): () => Promise<void> {
   const closing = new AbortController();
-  const { signal } = closing;
 
   async function record(how: 'recordSome' | 'close'): Promise<void> {
     for (const each of counts) {
@@ -28,14 +27,7 @@ export function recordCounts(counts: readonly Counted[], logger: Logger): () => 
     }
   }
 
-  async function run(): Promise<void> {
-    for (;;) {
-      await pause(INTERVAL_MS, signal);
-      if (signal.aborted) return;
-      await record('recordSome');
-    }
-  }
-  const running = run();
+  const running = repeat(INTERVAL_MS, closing.signal, () => record('recordSome'));
   return async () => {
     closing.abort();
     const last = running.then(() => record('close'));

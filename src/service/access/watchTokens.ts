@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { pause } from '../../async/pause.ts';
+import { repeat } from '../../async/repeat.ts';
 import type { TokenBook } from './tokenBook.ts';
 
 /**
@@ -30,13 +30,6 @@ export function watchTokens(book: Pick<TokenBook, 'look'>, logger: Logger): () =
     }
   }
 
-  async function watch(): Promise<void> {
-    for (;;) {
-      await pause(LOOK_INTERVAL_MS, signal);
-      if (signal.aborted) return;
-      await look();
-    }
-  }
-  void watch();
+  void repeat(LOOK_INTERVAL_MS, signal, look);
   return () => closing.abort();
 }
