@@ -21,6 +21,8 @@ export interface History {
   readonly exits: readonly ExitRecord[];
   /** All events in the database, in order of position. */
   readonly events: readonly RecordedEvent[];
+  /** The transaction that inserted each event, by the event's position. */
+  readonly transactions: Readonly<Record<number, string>>;
   /** All outputs in the database, by execution and seq. */
   readonly outputs: readonly StoredOutput[];
   /** The executions that have secret input in the database at rest. */

@@ -20,7 +20,7 @@ import type { Options } from './options.ts';
 import { createRandom } from './random.ts';
 import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
-import { readEvents, readKeptInputs, readOutputs } from './world/readStore.ts';
+import { readEvents, readKeptInputs, readOutputs, readTransactions } from './world/readStore.ts';
 
 const MS_A_MINUTE = 60_000;
 const LONG_RUN_MINUTES = 10;
@@ -66,13 +66,15 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     const mishaps = await strike(deps, world, users, logs);
     const rest = await bringToRest(world, users, { signal, say });
     const events = await readEvents(world.postgres.client);
+    const transactions = await readTransactions(world.postgres.client);
     const ids = events.flatMap(({ streamKind, streamId, version }) =>
       streamKind === 'execution' && version === 1 ? [streamId] : [],
     );
     const outputs = await readOutputs(world.postgres.client, ids);
     const keptInputs = await readKeptInputs(world.postgres.client);
     const { quotas } = world;
-    const history = { ...logs, quotas, events, outputs, keptInputs, rest, mishaps };
+    const found = { events, transactions, outputs, keptInputs };
+    const history = { ...logs, quotas, ...found, rest, mishaps };
     await deps.onLogs(history, world.root);
     return history;
   } finally {

@@ -174,6 +174,7 @@ export function executionFinished(
     cpuMs: 10.125,
     peakMemoryBytes: 50_000_000,
     outputBytes: 4,
+    storedOutputBytes: 68,
     exitCode: null,
     files: null,
     at: new Date().toISOString(),

@@ -1,53 +1,46 @@
 /** Replays the events, and checks that no quota was exceeded, not even by one. */
-import type { RecordedEvent } from '../../src/domain/events.ts';
+import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
+import type { History } from '../history.ts';
 import { type Facts, ofType } from './facts.ts';
-import { groupBy } from './groupBy.ts';
 import { doubled, type Violation } from './violation.ts';
 
-const MINUTE_MS = 60_000;
+/** No quota of a run is about commands. */
+const MAX_COMMANDS = 1;
 
 export function checkQuotas({ history }: Facts): Violation[] {
-  return [...tooManySessions(history), ...tooManyExecutions(history)];
+  const limits = limitsOf(history);
+  const { highest } = replayQuotas(replayed(history), limits, MAX_COMMANDS);
+  return limits.flatMap(({ kind, tenant, userUuid, limit }, index) => {
+    const count = highest[index] ?? 0;
+    const whose = userUuid === null ? `tenant ${tenant}` : userUuid;
+    return count > limit ? doubled(`${whose} had ${count} ${kind}, and the quota is ${limit}`) : [];
+  });
 }
 
-type Played = Pick<Facts['history'], 'events' | 'quotas'>;
-
-function tooManySessions({ events, quotas }: Played): Violation[] {
-  const tenantOf = new Map(
-    ofType(events, 'SessionOpened').map(({ streamId, event }) => [streamId, event.data.tenant]),
-  );
-  const open = new Map<string, number>();
-  const violations: Violation[] = [];
-  // What a group of commits adds and ends happens at once.
-  for (const group of groupBy(events, timeOf).values()) {
-    for (const { streamId, event } of group) {
-      const tenant = tenantOf.get(streamId) ?? '';
-      const change = { SessionOpened: 1, SessionClosed: -1 }[event.type as string] ?? 0;
-      if (change !== 0) open.set(tenant, (open.get(tenant) ?? 0) + change);
-    }
-    for (const [tenant, count] of open) {
-      if (count > quotas.openSessionsOfTenant)
-        violations.push(doubled(`tenant ${tenant} has ${count} open sessions, beyond its quota`));
-    }
-  }
-  return violations;
+/** The quotas of all whom the events name. */
+function limitsOf({ events, quotas }: History): ReplayedLimit[] {
+  const sessions = ofType(events, 'SessionOpened').map(({ event }) => event.data);
+  const users = new Map(sessions.map((data) => [`${data.tenant} ${data.userUuid}`, data]));
+  const tenants = new Set(sessions.map(({ tenant }) => tenant));
+  return [
+    ...[...tenants].map((tenant): ReplayedLimit => {
+      const limit = quotas.openSessionsOfTenant;
+      return { kind: 'OPEN_SESSIONS', tenant, userUuid: null, limit };
+    }),
+    ...[...users.values()].map(({ tenant, userUuid }): ReplayedLimit => {
+      const limit = quotas.executionsPerMinuteOfUser;
+      return { kind: 'EXECUTIONS_PER_MINUTE', tenant, userUuid, limit };
+    }),
+  ];
 }
 
-function tooManyExecutions({ events, quotas }: Played): Violation[] {
-  const byMinute = groupBy(
-    ofType(events, 'ExecutionRequested'),
-    (each) => `${each.event.data.userUuid} ${Math.floor(timeOf(each) / MINUTE_MS)}`,
-  );
-  return [...byMinute.values()]
-    .filter(({ length }) => length > quotas.executionsPerMinuteOfUser)
-    .map((all) =>
-      doubled(
-        `${all[0]?.event.data.userUuid} has ${all.length} executions in one minute, beyond the quota`,
-      ),
-    );
-}
-
-/** When it was committed, by the clock of the database, which the quotas go by. */
-function timeOf({ recordedAt }: RecordedEvent): number {
-  return new Date(recordedAt).getTime();
+function replayed({ events, transactions }: History) {
+  return events.map(({ position, streamId, event, recordedAt }) => ({
+    position,
+    transaction: transactions[position] ?? `of ${position}`,
+    streamId,
+    type: event.type,
+    data: { ...event.data },
+    recordedAt: new Date(recordedAt),
+  }));
 }

@@ -17,6 +17,13 @@ export async function readEvents(client: Client): Promise<RecordedEvent[]> {
   }
 }
 
+/** The transaction that inserted each event, by the event's position. */
+export async function readTransactions({ sql }: Client): Promise<Record<number, string>> {
+  const rows = await sql<{ position: number; id: string }[]>`
+    SELECT position, xmin::text AS id FROM events`;
+  return Object.fromEntries(rows.map(({ position, id }) => [position, id]));
+}
+
 /** Reads one execution at a time and drops the filler of loud ones, to save memory. */
 export async function readOutputs(
   { sql }: Client,

@@ -16,6 +16,7 @@ const WHAT: Readonly<Record<QuotaKind, string>> = {
   EXECUTIONS_PER_MINUTE: 'executions accepted in a minute of the clock',
   CPU_SECONDS_PER_DAY: 'seconds of CPU time of executions that ended on one day (UTC)',
   OUTPUT_BYTES_PER_DAY: 'bytes of output of executions that ended on one day (UTC)',
+  STORED_BYTES: 'bytes of code, input and output of executions stored',
 };
 
 const WHOSE: Readonly<Record<QuotaScope, string>> = {
@@ -57,11 +58,12 @@ export function quotaDefaults(
 }
 
 function quotaSetting(scope: QuotaScope, kind: QuotaKind): Setting<number | null> {
-  return optionalInteger({
+  const declared = optionalInteger({
     name: `QUOTA_${scope}_${kind}`,
     text: `${WHOSE[scope]} ${WHAT[kind]}. All gateways together count, so they need the same limit.`,
     whenUnset: 'no limit',
     min: 0,
     max: MAX_QUOTA,
   });
+  return kind === 'STORED_BYTES' ? { ...declared, unit: 'bytes' } : declared;
 }

@@ -65,6 +65,11 @@ export type ExecutionEvent =
         peakMemoryBytes: number | null;
         outputBytes: number;
         /**
+         * What its kept outputs count as stored: their content, and 64 bytes for each of them and each value nested in
+         * it. Releases before this field leave it out, and skip it: so the schema version is the same.
+         */
+        storedOutputBytes?: number;
+        /**
          * Exit code of a command. Of a cell: exit code of the kernel if it died during this execution; negative for a
          * signal. Since schema version 2.
          */
@@ -112,6 +117,8 @@ export interface Execution {
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
+  /** Null: it has not ended, or at a gateway of a release that did not count. */
+  readonly storedOutputBytes: number | null;
   readonly files: ExecutionFiles | null;
   readonly language: Language;
   /** Null: the session's default context, or a command. */
@@ -141,6 +148,7 @@ export interface Ending {
   readonly cpuMs: number | null;
   readonly peakMemoryBytes: number | null;
   readonly outputBytes: number;
+  readonly storedOutputBytes: number;
   readonly exitCode: number | null;
   readonly signal?: string | null;
   readonly files: ExecutionFiles | null;
@@ -315,6 +323,7 @@ function requested(data: Requested, version: number): Execution {
     cpuMs: null,
     peakMemoryBytes: null,
     outputBytes: 0,
+    storedOutputBytes: null,
     files: null,
     language: data.language ?? 'PYTHON',
     contextId: data.contextId ?? null,
@@ -343,6 +352,7 @@ function finished(state: Execution, data: Finished): Execution {
     cpuMs: data.cpuMs,
     peakMemoryBytes: data.peakMemoryBytes,
     outputBytes: data.outputBytes,
+    storedOutputBytes: data.storedOutputBytes ?? null,
     files: data.files ?? null,
     exitCode: state.language === 'BASH' ? data.exitCode : null,
     signal: data.signal ?? null,

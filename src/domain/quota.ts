@@ -24,11 +24,11 @@ const COUNTED_KINDS = [
 export const USAGE_KINDS = ['CPU_SECONDS_PER_DAY', 'OUTPUT_BYTES_PER_DAY'] as const;
 
 /** What is limited. */
-export const QUOTA_KINDS = [...COUNTED_KINDS, ...USAGE_KINDS] as const;
+export const QUOTA_KINDS = [...COUNTED_KINDS, ...USAGE_KINDS, 'STORED_BYTES'] as const;
 
 export type CountedKind = (typeof COUNTED_KINDS)[number];
 export type UsageKind = (typeof USAGE_KINDS)[number];
-export type QuotaKind = CountedKind | UsageKind;
+export type QuotaKind = (typeof QUOTA_KINDS)[number];
 
 /** More than any installation has of anything that is limited. */
 export const MAX_QUOTA = 1_000_000_000_000_000;
@@ -116,8 +116,12 @@ export interface ExceededQuota {
   readonly limit: number;
   /** How much is used without the call. */
   readonly used: number;
-  readonly retryAfterMs: number;
-  /** When the quota is free again (ISO 8601). Null: when something of the tenant or user has ended. */
+  /** Null: time alone frees nothing. */
+  readonly retryAfterMs: number | null;
+  /**
+   * When the quota is free again (ISO 8601). Null: when something of the tenant or user has ended, or for what is stored,
+   * when it was deleted.
+   */
   readonly until: string | null;
 }
 
@@ -128,22 +132,27 @@ const WORDS: Readonly<Record<QuotaKind, string>> = {
   EXECUTIONS_PER_MINUTE: 'executions in a minute',
   CPU_SECONDS_PER_DAY: 'seconds of CPU time in a day',
   OUTPUT_BYTES_PER_DAY: 'bytes of output in a day',
+  STORED_BYTES: 'bytes of code, input and output stored',
 };
 
 /** The refusal that a caller gets. Nothing was recorded. */
 export class QuotaError extends DomainError {
   constructor({ kind, ...facts }: ExceededQuota, options?: ErrorOptions) {
-    const { scope, limit, until } = facts;
+    const { scope, limit } = facts;
     const whose = scope === 'TENANT' ? 'The tenant' : 'The user';
-    const isUsage = USAGE_KINDS.some((usage) => usage === kind);
-    const what = isUsage ? 'all of that is used' : 'this call would be one more';
-    const when = until === null ? 'Wait until one has ended.' : `Wait until ${until}.`;
+    const isCounted = COUNTED_KINDS.some((counted) => counted === kind);
+    const what = isCounted ? 'this call would be one more' : 'all of that is used';
     super(
       'QUOTA_EXCEEDED',
-      `${whose} may have ${limit} ${WORDS[kind]}, and ${what}. Nothing was recorded. ${when}`,
+      `${whose} may have ${limit} ${WORDS[kind]}, and ${what}. Nothing was recorded. ${whatFrees(kind, facts)}`,
       { quota: kind, ...facts },
       options,
     );
     this.name = 'QuotaError';
   }
+}
+
+function whatFrees(kind: QuotaKind, { until }: Pick<ExceededQuota, 'until'>): string {
+  if (kind === 'STORED_BYTES') return 'Only an operator frees some, with `cellhouse prune`.';
+  return until === null ? 'Wait until one has ended.' : `Wait until ${until}.`;
 }

@@ -7,7 +7,7 @@
  * It is recorded in the transaction that removes, so there is no removal without an event, and no event without one.
  */
 import { type Event, missingStart, WrongStateError } from './decider.ts';
-import type { RemovalId } from './ids.ts';
+import type { ExecutionId, RemovalId } from './ids.ts';
 
 export type RemovalEvent = Event<
   'HistoryPruned',
@@ -19,6 +19,11 @@ export type RemovalEvent = Event<
     /** How many events were deleted: those of `event_removals`. */
     events: number;
     outputs: number;
+    /**
+     * The executions of which this has deleted what they kept, so that each gateway knows what became free. Left out if
+     * there are none.
+     */
+    executionIds?: readonly ExecutionId[];
     /** Whether what was deleted was first written to a file. */
     isArchived: boolean;
     /** A hash over the positions of the deleted events, in hexadecimal (`src/events/chain/leaf.ts`). */

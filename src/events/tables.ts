@@ -274,6 +274,8 @@ export const executions = pgTable(
     /** What only whoever runs it needs. NULL for plain code. */
     options: jsonb('options'),
     stoppedBy: uuid('stopped_by'),
+    /** NULL: it has not ended, or at a gateway of a release that did not count. */
+    storedOutputBytes: count('stored_output_bytes'),
   },
   (table) => [
     index('executions_unfinished_idx')

@@ -3,6 +3,7 @@ import type { Ending, EndStatus } from '../domain/execution.ts';
 import { unknownFiles } from '../domain/executionFiles.ts';
 import type { ExecutionOutcome } from '../kernel/execution/executionOutcome.ts';
 import type { ExecutionProgress } from '../kernel/execution/executionProgress.ts';
+import { storedOutputBytes } from '../kernel/execution/storedOutputBytes.ts';
 import type { Job } from './storing/batch.ts';
 
 /** The ending that follows from an answer of the kernel, or of the agent in its place. */
@@ -19,6 +20,7 @@ export function endingOf(outcome: ExecutionOutcome, job: Job): Ending {
     cpuMs: outcome.cpuMs,
     peakMemoryBytes: outcome.peakMemoryBytes,
     outputBytes: outcome.outputBytes,
+    storedOutputBytes: outcome.storedOutputBytes,
     exitCode: outcome.exitCode,
     ...(outcome.signal !== null && { signal: outcome.signal }),
     // What never began has changed nothing, and nothing was compared.
@@ -45,6 +47,7 @@ export function endingWithoutAnswer(
     cpuMs: null,
     peakMemoryBytes: null,
     outputBytes: progress?.producedBytes ?? 0,
+    storedOutputBytes: progress === null ? 0 : storedOutputBytes(progress),
     exitCode: null,
     files:
       progress === null

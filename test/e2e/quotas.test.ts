@@ -7,10 +7,14 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { pause } from '../../src/async/pause.ts';
 import { postGraphql, type TestGateway } from '../../testkit/gateway.ts';
 import { execute, poolStatus } from '../../testkit/interpreter.ts';
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 import { until } from '../../testkit/until.ts';
 import { EXTENT } from '../extent.ts';
 import { createInstallation, type TestInstallation } from '../support/installation.ts';
-import { type ReplayedEvent, type ReplayedLimit, replayQuotas } from '../support/replayQuotas.ts';
 
 const CLIENTS = 16;
 const USERS = 5;

@@ -114,6 +114,7 @@ const executionEvent: fc.Arbitrary<ExecutionEvent> = fc.oneof(
       cpuMs: fc.option(amount),
       peakMemoryBytes: fc.option(fc.maxSafeNat()),
       outputBytes: fc.maxSafeNat(),
+      storedOutputBytes: fc.maxSafeNat(),
       truncated: fc.boolean(),
       files: fc.option(files),
     })

@@ -376,7 +376,11 @@ function createLog() {
       const watches = ['ann', 'bob'].map((user) => watched(user));
       const told = { calls, files, inputs, streams, watches, faults, tokenTries: [], exits: [] };
       const quotas = { openSessionsOfTenant: 100, executionsPerMinuteOfUser: 1_000 };
-      return { ...told, quotas, events, outputs, keptInputs: [], rest, mishaps: [] };
+      const transactions = Object.fromEntries(
+        events.map(({ position }) => [position, String(position)]),
+      );
+      const found = { events, transactions, outputs, keptInputs: [] };
+      return { ...told, quotas, ...found, rest, mishaps: [] };
     },
   };
 }

@@ -118,6 +118,7 @@ export function executionRow(facts: Partial<Execution> = {}): Execution {
     inputClosed: false,
     options: null,
     stoppedBy: null,
+    storedOutputBytes: null,
     ...facts,
   };
 }

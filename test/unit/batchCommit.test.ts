@@ -24,6 +24,7 @@ const ending: Ending = {
   cpuMs: 1,
   peakMemoryBytes: 1,
   outputBytes: 1,
+  storedOutputBytes: 65,
   exitCode: null,
   files: null,
 };

@@ -41,6 +41,7 @@ const ending: Ending = {
   cpuMs: 5,
   peakMemoryBytes: 1_000,
   outputBytes: 3,
+  storedOutputBytes: 67,
   exitCode: null,
   files: null,
 };

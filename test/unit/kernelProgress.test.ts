@@ -70,6 +70,7 @@ describe('the status table', () => {
         startedAt: 1_000,
         finishedAt: 2_000,
         outputBytes: 3,
+        storedOutputBytes: 0,
         truncated: false,
         exitCode: null,
         signal: null,
@@ -278,7 +279,14 @@ describe('the output limit', () => {
       { kind: 'gap', reason: 'output_limit', droppedBytes: 600 + 1 + 50 + 3 },
       { kind: 'error', name: 'E', value: 'v', traceback: ['t'] },
     ]);
-    expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 500 + 600 + 1 + 50 + 3 }]);
+    expect(outcomes).toMatchObject([
+      {
+        truncated: true,
+        outputBytes: 500 + 600 + 1 + 50 + 3,
+        // The three outputs above, with what is in them.
+        storedOutputBytes: 500 + 3 + 3 * 64,
+      },
+    ]);
   });
 
   it('may be used up exactly', () => {
@@ -286,7 +294,9 @@ describe('the output limit', () => {
       [...[500, 500].map((n) => stream('a'.repeat(n), mine)), okReply(mine), status('idle', mine)],
       limits,
     );
-    expect(outcomes).toMatchObject([{ truncated: false, outputBytes: 1_000 }]);
+    expect(outcomes).toMatchObject([
+      { truncated: false, outputBytes: 1_000, storedOutputBytes: 1_000 + 2 * 64 },
+    ]);
   });
 
   it('counts each value in the data of an output, since values take far more memory than JSON', () => {
@@ -312,7 +322,9 @@ describe('the output limit', () => {
       ...[false, true, false].map((password) => ({ kind: 'input', prompt, password })),
       { kind: 'gap', reason: 'output_limit', droppedBytes: 1 },
     ]);
-    expect(outcomes).toMatchObject([{ truncated: true, outputBytes: 1_001 + 3 * 200 }]);
+    expect(outcomes).toMatchObject([
+      { truncated: true, outputBytes: 1_001 + 3 * 200, storedOutputBytes: 1_000 + 5 * 64 },
+    ]);
     const { outputs: many } = asked(...Array(1_500).fill(false));
     const requests = many.flatMap((output) => (output.kind === 'input' ? [output.password] : []));
     expect(requests).toEqual([...Array(999).fill(false), true]);
@@ -332,7 +344,9 @@ describe('the output limit', () => {
       okReply(mine),
       status('idle', mine),
     ]);
-    expect(outcomes).toMatchObject([{ outputBytes: 10 + 2 + 16 + 7 }]);
+    expect(outcomes).toMatchObject([
+      { outputBytes: 10 + 2 + 16 + 7, storedOutputBytes: 35 + 2 * 64 },
+    ]);
   });
 
   it('passes on gaps that the agent reports', () => {

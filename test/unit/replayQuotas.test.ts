@@ -1,6 +1,10 @@
 /** The check of the acceptance test of quotas finds what it looks for. */
 import { expect, it } from 'vitest';
-import { type ReplayedEvent, type ReplayedLimit, replayQuotas } from '../support/replayQuotas.ts';
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 
 const OWNER = { tenant: 'a', userUuid: 'ann' };
 const at = (ms: number) => new Date(Date.UTC(2026, 0, 31, 12, 0, 0, ms));

@@ -183,6 +183,7 @@ const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand =
     cpuMs: null,
     peakMemoryBytes: null,
     outputBytes: 0,
+    storedOutputBytes: 0,
     exitCode: null,
     files: null,
   },

@@ -13,6 +13,7 @@ import { createOutputQueries } from './outputQueries.ts';
 import { createQuotaQueries } from './quotaQueries.ts';
 import { createRefusalQueries } from './refusalQueries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
+import { createStoredQueries } from './storedQueries.ts';
 import { createTokenQueries } from './tokenQueries.ts';
 import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
@@ -34,6 +35,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
   return {
     ...createWorkerQueries(client),
     ...createSessionQueries(client),
+    ...createStoredQueries(client),
     ...createContextQueries(client),
     ...createExecutionQueries(client),
     ...createInputQueries(client),

@@ -10,7 +10,7 @@
 
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
-import type { GatewayId, NewId } from '../../domain/ids.ts';
+import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
 import { sealAll } from '../chain/sealAll.ts';
 import { type Client, createClient, type Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
@@ -138,6 +138,7 @@ async function pruneBatch(
     before: before.toISOString(),
     streams: ids.length,
     outputs: outputs.length,
+    ...(kind === 'execution' && { executionIds: ids as ExecutionId[] }),
     isArchived: archive !== null,
     positions: events.map(({ position }) => position),
   });

@@ -20,6 +20,8 @@ export interface ExecutionOutcome {
   readonly finishedAt: number;
   /** All that the code produced, including output that was not kept. */
   readonly outputBytes: number;
+  /** What its kept outputs count as stored (`storedOutputBytes.ts`). */
+  readonly storedOutputBytes: number;
   /** Some output was not kept; gap outputs mark where. */
   readonly truncated: boolean;
   /** The exit code of a command, or of a kernel that died (negative: a signal), otherwise null. */

@@ -14,10 +14,11 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Output } from '../../domain/output.ts';
 import { cutText } from '../frames/errorFacts.ts';
 import type { KernelMessage, OutputMessage, ReplyMessage } from '../frames/messages.ts';
-import { outputBytes, outputItems } from '../frames/outputBytes.ts';
+import { BYTES_PER_ITEM, outputBytes, outputItems } from '../frames/outputBytes.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import { lateInputRequest } from './lateInputRequest.ts';
 import { isPlainKernelDeath, kernelDiedReply } from './plainKernelDeath.ts';
+import { storedOutputBytes } from './storedOutputBytes.ts';
 
 export interface ExecutionProgress {
   readonly executionId: ExecutionId;
@@ -51,13 +52,6 @@ export interface Received {
   readonly done: ExecutionOutcome | null;
 }
 
-/**
- * The output limit also bounds the number of items (outputs, and values nested in their data): one item for each 64
- * bytes of the limit. A database row costs about that much, and so does a list in memory, although its JSON has only
- * four bytes. Without this bound a million empty outputs would count as zero bytes, and eight million lists as 32 MB.
- * Bytes and items are counted separately, so the content alone may still fill the limit exactly.
- */
-const LIMIT_BYTES_PER_ITEM = 64;
 /** Longest error text in the outcome, which becomes part of an event. The error output has more of the text. */
 const MAX_OUTCOME_ERROR_CHARS = 10_000;
 
@@ -125,6 +119,12 @@ function becomeIdle(progress: ExecutionProgress, isCommand: boolean): Received {
   return finish(progress, JSON.parse(progress.replyJson) as ReplyMessage, isCommand);
 }
 
+/**
+ * The output limit also bounds the number of items (outputs, and values nested in their data): one item for each
+ * {@link BYTES_PER_ITEM} of the limit. Without this bound a million empty outputs would count as zero bytes, and eight
+ * million lists, whose JSON has four bytes each, as 32 MB. Bytes and items are counted separately, so the content alone
+ * may still fill the limit exactly.
+ */
 function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes: number): Received {
   const { output } = message;
   const bytes = outputBytes(output);
@@ -132,7 +132,7 @@ function takeOutput(before: ExecutionProgress, message: OutputMessage, maxBytes:
   const isFull =
     before.isFull ||
     before.keptBytes + bytes > maxBytes ||
-    (before.keptOutputs + items) * LIMIT_BYTES_PER_ITEM > maxBytes;
+    (before.keptOutputs + items) * BYTES_PER_ITEM > maxBytes;
   const { lateInputRequests = 0 } = before;
   const late = isFull && output.kind === 'input' && lateInputRequest(output, lateInputRequests);
   if (late)
@@ -193,6 +193,7 @@ function finish(progress: ExecutionProgress, reply: ReplyMessage, isCommand: boo
     startedAt: verdict?.startedAt ?? progress.startedAt,
     finishedAt: verdict?.finishedAt ?? reply.at,
     outputBytes: verdict?.outputBytes ?? progress.producedBytes,
+    storedOutputBytes: storedOutputBytes(progress, outputs),
     truncated: progress.isTruncated || (verdict?.droppedBytes ?? 0) > 0,
     exitCode: verdict?.exitCode ?? null,
     signal: verdict?.signal ?? null,

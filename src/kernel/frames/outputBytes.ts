@@ -35,6 +35,9 @@ function valuesBytes(values: Readonly<Record<string, unknown>>): number {
   return bytes;
 }
 
+/** What an output, or a value nested in it, takes beside its content: about that much is its row, and its place in memory. */
+export const BYTES_PER_ITEM = 64;
+
 /** How many values an output holds once it is parsed: itself, and each value in the lists and objects of its data. */
 export function outputItems(output: Output): number {
   if (!('data' in output)) return 1;

@@ -22,6 +22,10 @@ const QuotaKind = builder.enumType('QuotaKind', {
     OUTPUT_BYTES_PER_DAY: {
       description: 'Output of executions that have ended today (UTC), in bytes.',
     },
+    STORED_BYTES: {
+      description:
+        'Code and input of executions, and output of those that have ended, that is stored until it is pruned, in bytes.',
+    },
   } as const,
 });
 

@@ -48,7 +48,7 @@ export async function acceptExecution(
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    deps.quotas.requireUsage({ tenant, userUuid });
+    await deps.quotas.requireUsage({ tenant, userUuid });
     const context = await contextNamed(deps, { tenant, userUuid }, request.contextId);
     return await inSession(
       deps,

@@ -4,6 +4,7 @@ import {
   type CountedKind,
   type Limits,
   QUOTA_KINDS,
+  type Quota,
   QuotaError,
   type QuotaKind,
   type QuotaLimits,
@@ -15,6 +16,7 @@ import type { Queries } from '../../events/queries/createQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
+import { createStoredBook } from './storedBook.ts';
 import { createUsageBook } from './usageBook.ts';
 
 /** When a caller may try again after something else of the tenant or user has ended. */
@@ -27,7 +29,7 @@ export interface QuotasDeps {
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
-  readonly queries: Pick<Queries, 'quotaUse' | 'setQuotas' | 'dayUse'>;
+  readonly queries: Pick<Queries, 'quotaUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'>;
   readonly firstUse: FirstUse;
   readonly now: () => Date;
 }
@@ -62,10 +64,11 @@ export interface Quotas {
    */
   requireRoom(owner: SessionOwner, kinds: readonly CountedKind[]): Promise<void>;
   /**
-   * Of what executions have used today, this gateway knows what it has heard.
+   * Of what executions have used today, and of what they keep, this gateway knows what it has heard. With a limit of
+   * stored bytes, the first calls may have to wait until it has read what is stored.
    * @throws QuotaError if a limit is reached
    */
-  requireUsage(owner: SessionOwner): void;
+  requireUsage(owner: SessionOwner): Promise<void>;
 }
 
 export function createQuotas({
@@ -77,14 +80,17 @@ export function createQuotas({
 }: QuotasDeps): Quotas {
   const book = createLimitBook(defaults);
   const usage = createUsageBook();
+  const stored = createStoredBook(queries);
 
   const limited = (tenant: string, userUuid: string) =>
     book.of(tenant, userUuid).filter(({ limits }) => !isEmpty(limits));
 
   return {
     load: async () => {
-      book.put(await queries.setQuotas());
+      const set = await queries.setQuotas();
+      book.put(set);
       usage.put(await queries.dayUse(startOfDay(now())));
+      if (limitsStored(defaults, set)) stored.prepare();
       if (Object.values(defaults).every(isEmpty)) return;
       await firstUse.allow('quotas').catch((cause: unknown) => {
         throw new Error(
@@ -96,6 +102,9 @@ export function createQuotas({
     apply: (event) => {
       book.apply(event);
       usage.apply(event);
+      stored.apply(event);
+      if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
+        stored.prepare();
     },
     of: (tenant, userUuid) => {
       const of = limited(tenant, userUuid);
@@ -109,17 +118,23 @@ export function createQuotas({
       const limits = book.of(tenant, userUuid).at(-1)?.limits ?? {};
       const owner = { tenant, userUuid };
       const counted = await queries.quotaUse(owner, maxCommands);
-      const use = { ...counted, ...usage.usedBy(owner, now()) };
+      const use: Record<QuotaKind, number> = {
+        ...counted,
+        ...usage.usedBy(owner, now()),
+        STORED_BYTES: await stored.usedBy(owner),
+      };
       const view = (kind: QuotaKind): QuotaView => {
         return { kind, tenant, userUuid, limit: limits[kind] ?? null, used: use[kind] };
       };
       return QUOTA_KINDS.map(view);
     },
-    requireUsage: ({ tenant, userUuid }) => {
+    requireUsage: async ({ tenant, userUuid }) => {
       const at = now();
       for (const owner of limited(tenant, userUuid)) {
         const use = usage.usedBy(owner, at);
         for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
+        if (owner.limits.STORED_BYTES !== undefined)
+          requireOneMore('STORED_BYTES', owner, await stored.usedBy(owner), at);
       }
     },
     requireRoom: async ({ tenant, userUuid }, kinds) => {
@@ -131,6 +146,13 @@ export function createQuotas({
       }
     },
   };
+}
+
+function limitsStored(defaults: QuotasDeps['defaults'], set: readonly Quota[]): boolean {
+  return (
+    Object.values(defaults).some(({ STORED_BYTES }) => STORED_BYTES !== undefined) ||
+    set.some(({ kind, maximum }) => kind === 'STORED_BYTES' && maximum !== null)
+  );
 }
 
 function isEmpty(limits: Limits): boolean {
@@ -147,12 +169,16 @@ function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: 
     scope: owner.userUuid === null ? 'TENANT' : 'USER',
     limit,
     used,
-    retryAfterMs: until === null ? RETRY_AFTER_MS : until.getTime() - now.getTime(),
+    retryAfterMs: kind === 'STORED_BYTES' ? null : retryAfterMs(until, now),
     until: until?.toISOString() ?? null,
   });
 }
 
-/** When what is used of this kind is forgotten. Null: when something ends. Days are days in UTC. */
+function retryAfterMs(until: Date | null, now: Date): number {
+  return until === null ? RETRY_AFTER_MS : until.getTime() - now.getTime();
+}
+
+/** When what is used of this kind is forgotten. Null: when something ends, or is deleted. Days are days in UTC. */
 function endOf(kind: QuotaKind, now: Date): Date | null {
   if (kind === 'EXECUTIONS_PER_MINUTE') return nextMultiple(now, MINUTE_MS);
   return USAGE_KINDS.some((usage) => usage === kind) ? nextMultiple(now, DAY_MS) : null;

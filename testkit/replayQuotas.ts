@@ -1,5 +1,5 @@
 /** Replays events in the order of their positions, and finds every count that was above its limit. */
-import type { CountedKind } from '../../src/domain/quota.ts';
+import type { CountedKind } from '../src/domain/quota.ts';
 
 /** An event, with the transaction that inserted it. */
 export interface ReplayedEvent {
@@ -37,6 +37,8 @@ export interface Replayed {
 }
 
 const MINUTE_MS = 60_000;
+/** The events that raise a count. */
+const ADDS: ReadonlySet<string> = new Set(['SessionOpened', 'ExecutionRequested']);
 
 /**
  * The events of a transaction became visible together, so what it ends is gone before what it adds is there.
@@ -73,6 +75,7 @@ export function replayQuotas(
     for (const event of group) end(event);
     for (const event of group) {
       add(event);
+      if (!ADDS.has(event.type)) continue;
       for (const [index, limit] of limits.entries()) {
         const count = countOf(limit, {
           sessions: sessions.values(),

@@ -1,0 +1,93 @@
+/** How much the records of executions keep (decision 0048). */
+import type { Execution } from '../../domain/execution.ts';
+import type { ExecutionId } from '../../domain/ids.ts';
+import { quotaOwnerKey } from '../../domain/quota.ts';
+import type { Client, Sql } from '../connection/client.ts';
+
+/** What the records of executions keep, as of a position. */
+export interface StoredUse {
+  /** The last event that is contained. */
+  readonly position: number;
+  /** One for each user. */
+  readonly uses: readonly StoredOfUser[];
+  /** The executions that had not ended then. Their code and input are in `uses`, and their output is not. */
+  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'maxOutputBytes'>[];
+}
+
+/** Bytes of code, input and output of some executions of a user. */
+export interface StoredOfUser extends Pick<Execution, 'tenant' | 'userUuid'> {
+  readonly bytes: number;
+}
+
+/** How many blocks of 8 KiB one statement reads: few enough to be quick, whatever the size of the table. */
+const PAGE_BLOCKS = 8_192;
+
+export function createStoredQueries({ sql, answered }: Client) {
+  /** Of executions `x`. What was pruned keeps its row. */
+  const stored = sql`
+    x.tenant, x.user_uuid, sum(x.code_bytes + x.input_bytes
+      + coalesce(x.stored_output_bytes, least(x.output_bytes, x.max_output_bytes)))::float8 AS bytes`;
+
+  /** Sums of the users in a range of blocks. */
+  const readPage = async (tx: Sql, from: number, to: number) =>
+    await answered(tx<StoredOfUser[]>`
+      SELECT ${stored} FROM executions x
+      WHERE x.ctid >= ${`(${from},0)`}::text::tid AND x.ctid < ${`(${to},0)`}::text::tid
+        AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = 'execution-' || x.id)
+      GROUP BY x.tenant, x.user_uuid`);
+
+  return {
+    /**
+     * What all executions keep that are not pruned. It reads the whole table once, in the order of its blocks, as of one
+     * snapshot.
+     * @param pageBlocks how many blocks one statement reads
+     */
+    storedUse: async (pageBlocks = PAGE_BLOCKS): Promise<StoredUse> =>
+      await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction) => {
+        const tx = transaction as unknown as Sql;
+        const { blocks, ...start } = await readStart({ sql: tx, answered });
+        const sums = createSums();
+        for (let from = 0; from < blocks; from += pageBlocks)
+          sums.add(await readPage(tx, from, from + pageBlocks));
+        return { ...start, uses: sums.all() };
+      }),
+
+    /** What these executions have kept, whether or not they are pruned meanwhile. They have ended. */
+    storedOf: async (executionIds: readonly ExecutionId[]): Promise<StoredOfUser[]> =>
+      await answered(sql<StoredOfUser[]>`
+        SELECT ${stored} FROM executions x
+        WHERE x.id = ANY (${[...executionIds]}::uuid[]) GROUP BY x.tenant, x.user_uuid`),
+  };
+}
+
+type Start = Pick<StoredUse, 'position' | 'unfinished'> & {
+  /** How many blocks the table has. What is in later ones came later. */
+  readonly blocks: number;
+};
+
+async function readStart({ sql, answered }: Pick<Client, 'sql' | 'answered'>): Promise<Start> {
+  // Whether an execution is pruned is looked up for each. Otherwise, each page would read all that was ever pruned.
+  await answered(
+    sql`SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`,
+  );
+  const [start] = await answered(sql<Start[]>`
+    SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
+      (SELECT coalesce(json_agg(r), '[]') FROM (
+        SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid", x.max_output_bytes AS "maxOutputBytes"
+        FROM executions x WHERE x.finished_at IS NULL) r) AS unfinished,
+      pg_relation_size('executions') / current_setting('block_size')::int AS blocks`);
+  return start ?? { position: 0, unfinished: [], blocks: 0 };
+}
+
+function createSums() {
+  const byUser = new Map<string, StoredOfUser>();
+  return {
+    add: (uses: readonly StoredOfUser[]) => {
+      for (const { bytes, ...user } of uses) {
+        const key = quotaOwnerKey(user);
+        byUser.set(key, { ...user, bytes: bytes + (byUser.get(key)?.bytes ?? 0) });
+      }
+    },
+    all: () => [...byUser.values()],
+  };
+}

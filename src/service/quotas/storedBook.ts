@@ -1,0 +1,151 @@
+/**
+ * What the records of executions keep, in memory: their code from when they are accepted, input from when it is recorded,
+ * and output from when they end, until they are pruned. It follows from the events of all gateways, so it is exact up to
+ * the event that was heard last. It begins with all of history, so nothing is read or kept before somebody asks.
+ */
+import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
+import { type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
+import type { Queries } from '../../events/queries/createQueries.ts';
+import type { StoredUse } from '../../events/queries/storedQueries.ts';
+
+export interface StoredBook {
+  /** Bytes of code, input and output. Waits while they are read. */
+  usedBy(owner: QuotaOwner): Promise<number>;
+  /** Reads what is stored, unless that is known, so that nobody need wait for it later. */
+  prepare(): void;
+  apply(event: RecordedEvent): void;
+}
+
+type StoredBookDeps = Pick<Queries, 'storedUse' | 'storedOf'>;
+
+/** What is stored, up to an event. */
+interface Stored {
+  /** The last event that was contained when it was read. */
+  readonly readAt: number;
+  usedBy(owner: QuotaOwner): number;
+  apply(event: RecordedEvent): void;
+}
+
+export function createStoredBook({ storedUse, storedOf }: StoredBookDeps): StoredBook {
+  let known: Stored | null = null;
+  let reading: Promise<Stored> | null = null;
+  /** The events that were heard while it was read. */
+  let heard: RecordedEvent[] = [];
+  /** The last event after which it is not known what has become free. */
+  let lostAt = 0;
+
+  async function read(): Promise<Stored> {
+    heard = [];
+    const stored = createStored(await storedUse(), { storedOf, onLost });
+    for (const event of heard) stored.apply(event);
+    known = stored;
+    return stored;
+  }
+
+  function readOnce(): Promise<Stored> {
+    reading ??= read().finally(() => {
+      reading = null;
+      heard = [];
+    });
+    return reading;
+  }
+
+  /** Whoever asks later reads again, and is told what fails. */
+  function refresh(): void {
+    readOnce().then(
+      ({ readAt }) => readAt < lostAt && refresh(),
+      () => undefined,
+    );
+  }
+
+  /** Until it is read again, more is known to be stored than there is, never less. */
+  function onLost(position: number): void {
+    lostAt = Math.max(lostAt, position);
+    refresh();
+  }
+
+  async function present(): Promise<Stored> {
+    if (known === null) return await readOnce();
+    if (known.readAt < lostAt) refresh();
+    return known;
+  }
+
+  return {
+    usedBy: async (owner) => (await present()).usedBy(owner),
+    prepare: () => {
+      if (known === null) refresh();
+    },
+    apply: (event) => {
+      if (reading !== null) heard.push(event);
+      known?.apply(event);
+    },
+  };
+}
+
+type Finished = Extract<DomainEvent, { type: 'ExecutionFinished' }>['data'];
+
+interface Executed extends QuotaOwner {
+  readonly userUuid: string;
+  readonly maxOutputBytes: number;
+}
+
+interface StoredDeps extends Pick<StoredBookDeps, 'storedOf'> {
+  /** Something has become free with this event, and it is not known how much of whom. */
+  onLost(position: number): void;
+}
+
+function createStored(
+  { position: readAt, uses, unfinished }: StoredUse,
+  { storedOf, onLost }: StoredDeps,
+): Stored {
+  const bytesOf = new Map<string, number>();
+  const running = new Map<string, Executed>(unfinished.map(({ id, ...of }) => [id, of]));
+  for (const use of uses) add(use, use.bytes);
+
+  function add({ tenant, userUuid }: QuotaOwner, bytes: number): void {
+    for (const owner of [
+      { tenant, userUuid },
+      { tenant, userUuid: null },
+    ]) {
+      const key = quotaOwnerKey(owner);
+      const sum = (bytesOf.get(key) ?? 0) + bytes;
+      if (sum === 0) bytesOf.delete(key);
+      else bytesOf.set(key, sum);
+    }
+  }
+
+  /** An event of a removal names executions, and not whose they are. Their rows stay. */
+  async function free(executionIds: Parameters<typeof storedOf>[0]): Promise<void> {
+    for (const use of await storedOf(executionIds)) add(use, -use.bytes);
+  }
+
+  return {
+    readAt,
+    usedBy: (owner) => bytesOf.get(quotaOwnerKey(owner)) ?? 0,
+    apply: ({ event, streamId, position }) => {
+      if (position <= readAt) return;
+      if (event.type === 'ExecutionRequested') {
+        const { tenant, userUuid, maxOutputBytes, codeBytes } = event.data;
+        running.set(streamId, { tenant, userUuid, maxOutputBytes });
+        add({ tenant, userUuid }, codeBytes);
+      } else if (event.type === 'InputSent') {
+        const of = running.get(streamId);
+        if (of) add(of, event.data.bytes);
+      } else if (event.type === 'ExecutionFinished') {
+        const of = running.get(streamId);
+        running.delete(streamId);
+        if (of) add(of, outputOf(event.data, of));
+      } else if (event.type === 'HistoryPruned' && event.data.executionIds) {
+        free(event.data.executionIds).catch(() => onLost(position));
+      }
+    },
+  };
+}
+
+/** Gateways of a former release do not say how much they have stored. It is about this much, or less. */
+function outputOf(
+  { storedOutputBytes, outputBytes }: Pick<Finished, 'storedOutputBytes' | 'outputBytes'>,
+  { maxOutputBytes }: Executed,
+): number {
+  return storedOutputBytes ?? Math.min(outputBytes, maxOutputBytes);
+}

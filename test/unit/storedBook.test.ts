@@ -1,0 +1,190 @@
+import { expect, it } from 'vitest';
+import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
+import type { ExecutionId } from '../../src/domain/ids.ts';
+import type { StoredOfUser, StoredUse } from '../../src/events/queries/storedQueries.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createStoredBook } from '../../src/service/quotas/storedBook.ts';
+import { executionFinished, executionRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
+
+const ANN = { tenant: 'a', userUuid: 'ann' };
+const ALL = { tenant: 'a', userUuid: null };
+const CODE_BYTES = 5;
+const OUTPUT_BYTES = 100;
+const STORED = CODE_BYTES + OUTPUT_BYTES;
+
+const recorded = (position: number, streamId: string, event: DomainEvent) =>
+  ({ position, streamId, event }) as RecordedEvent;
+
+/** A request and an end, at two positions. */
+function run(first: number, second: number, of = ANN): [RecordedEvent, RecordedEvent] {
+  const append = executionRequested({ ...of, code: 'x'.repeat(CODE_BYTES) });
+  const ended = executionFinished({ storedOutputBytes: OUTPUT_BYTES });
+  return [
+    recorded(first, append.id, append.events[0] as DomainEvent),
+    recorded(second, append.id, ended),
+  ];
+}
+
+function pruned(position: number, executionIds: readonly string[]): RecordedEvent {
+  const data = { executionIds: executionIds as ExecutionId[] } as never;
+  return recorded(position, newId(), { type: 'HistoryPruned', data });
+}
+
+interface Answer<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A book whose readings the test answers. */
+function createBook() {
+  const readings: Answer<StoredUse>[] = [];
+  const asked: Answer<StoredOfUser[]>[] = [];
+  const book = createStoredBook({
+    storedUse: () => {
+      const reading = answer<StoredUse>();
+      readings.push(reading);
+      return reading.promise;
+    },
+    storedOf: () => {
+      const question = answer<StoredOfUser[]>();
+      asked.push(question);
+      return question.promise;
+    },
+  });
+  return { book, readings, asked };
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function answer<T>(): Answer<T> {
+  const made: Partial<Answer<T>> = {};
+  const promise = new Promise<T>((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return Object.assign(made, { promise }) as Answer<T>;
+}
+
+const nothing = (position: number): StoredUse => ({ position, uses: [], unfinished: [] });
+
+async function emptyBook() {
+  const made = createBook();
+  made.book.prepare();
+  made.readings[0]?.resolve(nothing(0));
+  await made.book.usedBy(ANN);
+  return made;
+}
+
+it('counts each execution once, whether it was heard before, during or after the reading', async () => {
+  const { book, readings } = createBook();
+  const [early, late, after] = [run(1, 2), run(3, 6), run(7, 8)] as const;
+  book.apply(early[0]);
+  const used = book.usedBy(ANN);
+  for (const event of [early[1], ...late]) book.apply(event);
+  const uses = [
+    { ...ANN, bytes: STORED },
+    { ...ANN, bytes: CODE_BYTES },
+  ];
+  // Read as of position 4: the first has ended, and the second has not.
+  const unfinished = [{ ...ANN, id: late[0].streamId as ExecutionId, maxOutputBytes: 1_000 }];
+  readings[0]?.resolve({ position: 4, uses, unfinished });
+  expect(await used).toBe(2 * STORED);
+  book.apply(after[0]);
+  expect(await book.usedBy(ANN)).toBe(2 * STORED + CODE_BYTES);
+  book.apply(after[1]);
+  expect([await book.usedBy(ANN), await book.usedBy(ALL)]).toEqual([3 * STORED, 3 * STORED]);
+  expect(await book.usedBy({ tenant: 'b', userUuid: 'ann' })).toBe(0);
+  expect(readings).toHaveLength(1);
+});
+
+it('reads nothing until somebody asks, and then once for all who ask', async () => {
+  const { book, readings } = createBook();
+  for (const event of run(1, 2)) book.apply(event);
+  expect(readings).toHaveLength(0);
+  const asked = [book.usedBy(ANN), book.usedBy(ALL)];
+  book.prepare();
+  readings[0]?.resolve({ ...nothing(2), uses: [{ ...ANN, bytes: STORED }] });
+  expect(await Promise.all(asked)).toEqual([STORED, STORED]);
+  expect(readings).toHaveLength(1);
+});
+
+it('counts input when it is recorded', async () => {
+  const { book } = await emptyBook();
+  const [requested, ended] = run(1, 3);
+  const data = { at: new Date().toISOString(), offset: 0, bytes: 20, close: false };
+  const sent = recorded(2, requested.streamId, { type: 'InputSent', data });
+  for (const event of [requested, sent]) book.apply(event);
+  expect(await book.usedBy(ANN)).toBe(CODE_BYTES + 20);
+  book.apply(ended);
+  expect(await book.usedBy(ALL)).toBe(STORED + 20);
+});
+
+it('takes the output that an end of a former release does not count as what it says of its output', async () => {
+  const { book } = await emptyBook();
+  for (const [position, outputBytes] of [
+    [1, 50],
+    [3, 5_000],
+  ] as const) {
+    const append = executionRequested({ ...ANN, code: '', maxOutputBytes: 1_000 });
+    book.apply(recorded(position, append.id, append.events[0] as DomainEvent));
+    const { data } = executionFinished({ outputBytes }) as { data: Record<string, unknown> };
+    const { storedOutputBytes: _, ...former } = data;
+    const ended = { type: 'ExecutionFinished', data: former } as DomainEvent;
+    book.apply(recorded(position + 1, append.id, ended));
+  }
+  expect(await book.usedBy(ANN)).toBe(50 + 1_000);
+});
+
+it('what is pruned becomes free for the user and the tenant', async () => {
+  const { book, asked } = await emptyBook();
+  const bob = { tenant: 'a', userUuid: 'bob' };
+  const runs = [run(1, 2), run(3, 4), run(5, 6, bob)];
+  for (const event of runs.flat()) book.apply(event);
+  book.apply(pruned(7, [runs[0]?.[0].streamId ?? '', runs[2]?.[0].streamId ?? '']));
+  expect(await book.usedBy(ALL)).toBe(3 * STORED);
+  asked[0]?.resolve([
+    { ...ANN, bytes: STORED },
+    { ...bob, bytes: STORED },
+  ]);
+  await until('what was pruned', async () => (await book.usedBy(ALL)) === STORED);
+  expect([await book.usedBy(ANN), await book.usedBy(bob)]).toEqual([STORED, 0]);
+});
+
+it('what was pruned before the reading is not taken away again', async () => {
+  const { book, readings, asked } = createBook();
+  const used = book.usedBy(ANN);
+  book.apply(pruned(3, [newId()]));
+  readings[0]?.resolve({ ...nothing(3), uses: [{ ...ANN, bytes: STORED }] });
+  expect(await used).toBe(STORED);
+  expect(asked).toHaveLength(0);
+});
+
+it('reads all again if it could not read what became free, and says too much until then', async () => {
+  const { book, readings, asked } = await emptyBook();
+  for (const event of run(1, 2)) book.apply(event);
+  book.apply(pruned(3, [newId()]));
+  asked[0]?.reject(new Error('away'));
+  await until('it to be read again', async () => readings.length === 2);
+  expect(await book.usedBy(ANN)).toBe(STORED);
+  readings[1]?.reject(new Error('away'));
+  await until('whoever asks to begin another reading', async () => {
+    expect(await book.usedBy(ANN)).toBe(STORED);
+    return readings.length === 3;
+  });
+  // Something is lost again that this reading does not contain yet.
+  book.apply(pruned(5, [newId()]));
+  asked[1]?.reject(new Error('away'));
+  readings[2]?.resolve({ ...nothing(4), uses: [{ ...ANN, bytes: 7 }] });
+  await until('the next reading', async () => readings.length === 4);
+  readings[3]?.resolve({ ...nothing(5), uses: [{ ...ANN, bytes: 3 }] });
+  await until('what it says', async () => (await book.usedBy(ANN)) === 3);
+  expect(readings).toHaveLength(4);
+});
+
+it('tells whoever asks first what fails, and reads again for the next', async () => {
+  const { book, readings } = createBook();
+  const failed = book.usedBy(ANN);
+  readings[0]?.reject(new Error('away'));
+  await expect(failed).rejects.toThrow('away');
+  const again = book.usedBy(ANN);
+  readings[1]?.resolve({ ...nothing(3), uses: [{ ...ANN, bytes: 7 }] });
+  expect(await again).toBe(7);
+});
