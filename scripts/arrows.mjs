@@ -17,7 +17,7 @@ export const ROOMS = {
   pool: { may: ['domain', 'async', 'events', 'runtime', 'worker'], types: ['config'] },
   service: { may: ['domain', 'async', 'events', 'pool', 'worker'], types: ['config'] },
   schema: { may: ['domain', 'service'] },
-  doors: { may: ['domain', 'service'] },
+  doors: { may: ['domain', 'async', 'service'] },
   server: { may: ['domain', 'async', 'service', 'schema', 'doors', 'config', 'process'] },
   'gateway.ts': {
     may: [

@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import { quotaDefaults } from './config/quotas.ts';
 import type { PoolId } from './domain/ids.ts';
 import { createMessageCounts, type MessageCounts } from './domain/messageCounts.ts';
+import { createDoors } from './doors/doors.ts';
 import { type AuditKeeper, createAuditKeeper } from './events/chain/auditKeeper.ts';
 import type { DatabaseAddress } from './events/connection/databaseAddress.ts';
 import type { Database } from './events/database.ts';
@@ -264,6 +265,7 @@ export function composeServer(
   return createServer({
     config,
     service,
+    doors: createDoors(config.doors, { logger, newId, now: () => new Date(), settings: config }),
     tokenBook,
     refusals,
     token: config.authToken ?? tokenOf(config.dataDir),

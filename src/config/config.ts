@@ -3,6 +3,7 @@
  * declared once, in the file of its group. The type of the object follows from the declarations.
  */
 import { ACCESS } from './access.ts';
+import { DOOR_SETTINGS } from './doors.ts';
 import { EXECUTIONS } from './executions.ts';
 import { FILES } from './files.ts';
 import { PLACES } from './places.ts';
@@ -20,6 +21,7 @@ export { ConfigError } from './readSettings.ts';
 export const SETTING_GROUPS = {
   'Where the gateway is, and what it works with': PLACES,
   'Who may call': ACCESS,
+  Doors: DOOR_SETTINGS,
   Workers: WORKERS,
   Sessions: SESSIONS,
   Executions: EXECUTIONS,
@@ -33,6 +35,7 @@ export const SETTING_GROUPS = {
 export const SETTINGS = {
   ...PLACES,
   ...ACCESS,
+  ...DOOR_SETTINGS,
   ...WORKERS,
   ...SESSIONS,
   ...EXECUTIONS,

@@ -15,7 +15,11 @@ export const ROLES = ['OPERATOR', 'TENANT', 'USER', 'AUDITOR'] as const;
 /** What the holder of a token may do, before anything else about them is known. */
 export type Role = (typeof ROLES)[number];
 
-export const DOORS = ['graphql', 'files'] as const;
+/** The wires of programs that already speak something else. `src/doors` has a folder for each. */
+export const SERVED_DOORS = ['predecessor', 'mcp', 'jupyter'] as const;
+export type ServedDoor = (typeof SERVED_DOORS)[number];
+
+export const DOORS = ['graphql', 'files', ...SERVED_DOORS] as const;
 /** A wire that callers come by. */
 export type Door = (typeof DOORS)[number];
 

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 } from 'uuid';
+import { createDoorHandlers } from './doors/createDoorHandlers.ts';
 import { createGraphiqlPage } from './graphql/graphiqlPage.ts';
 import { createGraphqlHttp } from './graphql/graphqlHttp.ts';
 import { createGraphqlRoute } from './graphql/graphqlRoute.ts';
@@ -30,6 +31,8 @@ export interface Handlers {
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
   readonly onUpgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly webSockets: WebSockets;
+  /** Ends what streams at doors: it goes on at another gateway. */
+  stopDoors(): void;
   /** Ends the handlers' background work. */
   close(): void;
 }
@@ -51,8 +54,10 @@ export function createHandlers(deps: HandlersDeps): Handlers {
     outputFollowers: deps.outputFollowers(),
   });
   const fileCounts = createFileCounts();
+  const doors = createDoorHandlers({ ...deps, ...shared, newErrorId: v7 });
   const metrics = createMetrics({
     ...deps,
+    ...doors,
     connections,
     failedLogins,
     fileCounts: () => fileCounts,
@@ -80,11 +85,13 @@ export function createHandlers(deps: HandlersDeps): Handlers {
       addressOf,
       graphqlRoute,
       filesRoute,
+      doorRoute: doors.doorRoute,
       metrics,
       staticFiles,
     }),
-    onUpgrade: createUpgrade({ webSockets, isOriginAllowed, isStopping }),
+    onUpgrade: createUpgrade({ ...doors, webSockets, isOriginAllowed, isStopping }),
     webSockets,
+    stopDoors: doors.stop,
     close: () => metrics.close(),
   };
 }

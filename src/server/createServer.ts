@@ -48,6 +48,7 @@ export function createServer(deps: ServerDeps): GatewayServer {
     server.close();
     openAnswers.endConnections();
     handlers.webSockets.retire();
+    handlers.stopDoors();
     await inFlight.untilNone(DRAIN_TIMEOUT_MS, signal);
     service.stopWaiting();
     await inFlight.untilNone(FLUSH_TIMEOUT_MS);

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { OpenDoor } from '../doors/openDoor.ts';
 import type { Refusals } from '../service/access/refusals.ts';
 import type { TokenBook } from '../service/access/tokenBook.ts';
 import type { Service } from '../service/service.ts';
@@ -14,6 +15,8 @@ export interface ServerDeps
   > {
   readonly config: Config;
   readonly service: Service;
+  /** Those that are on. */
+  readonly doors: readonly OpenDoor[];
   /** AUTH_TOKEN. */
   readonly token: string;
   readonly refusals: Refusals;

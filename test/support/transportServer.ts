@@ -49,6 +49,7 @@ export interface TransportOptions {
   readonly onExecutionEnded?: ServerDeps['onExecutionEnded'];
   readonly processMetrics?: ServerDeps['processMetrics'];
   readonly tokenBook?: ServerDeps['tokenBook'];
+  readonly doors?: ServerDeps['doors'];
 }
 
 /** The server's dependencies: the given service, a silent logger and the rest. */
@@ -56,6 +57,7 @@ export function serverDeps(service: Service, options: TransportOptions = {}): Se
   return {
     config: { ...SERVER_CONFIG, ...options.config },
     service,
+    doors: options.doors ?? [],
     token: TOKEN,
     refusals: {
       add: () => {},

@@ -1,14 +1,16 @@
 /** Handles `/graphql` over HTTP: everything that is decided before GraphQL sees a request. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Refusal } from '../../doors/shared/refusal.ts';
 import type { Principal } from '../../service/principal.ts';
 import { type Authenticate, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
 import type { Compress } from '../http/compress.ts';
 import type { Cors } from '../http/cors.ts';
+import { tokenIn } from '../http/givenToken.ts';
 import type { Route } from '../http/httpRoutes.ts';
 import type { InFlight } from '../http/inFlight.ts';
 import { BodyTooLargeError, readBody } from '../http/readBody.ts';
-import { type Refusal, refuse } from '../http/refuse.ts';
+import { refuse } from '../http/refuse.ts';
 import { guardReader, watchReader } from '../http/watchReader.ts';
 import { bodyParams } from './bodyParams.ts';
 import type { GraphiqlPage } from './graphiqlPage.ts';
@@ -37,7 +39,7 @@ export function createGraphqlRoute(deps: GraphqlRouteDeps): Route {
     if (deps.cors(req, res)) return;
     if (wantsPage(req)) return deps.graphiql.serve(req, res);
     const coming = { door: 'graphql', address: deps.addressOf(req) } as const;
-    const principal = await deps.authenticate(req.headers, coming);
+    const principal = await deps.authenticate(tokenIn(req.headers), coming);
     if (isRefusal(principal)) return refuse(req, res, principal);
     if (req.method === 'POST' && !isJson(req)) return refuse(req, res, UNSUPPORTED_MEDIA_TYPE);
     await answer(deps, principal, req, res);

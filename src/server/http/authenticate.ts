@@ -1,20 +1,17 @@
-/** Identifies the caller by `X-Auth-Token` or `Authorization: Bearer`, in headers or in `connectionParams`. */
+/** Identifies the caller by the token that it shows. */
 import { DomainError } from '../../domain/errors.ts';
 import { secretHash } from '../../domain/secretHash.ts';
-import type { Door } from '../../domain/token.ts';
+import { type Door, SERVED_DOORS } from '../../domain/token.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
+import { refusalOf } from '../../doors/shared/refusalOf.ts';
 import type { Refusals } from '../../service/access/refusals.ts';
 import type { Holder, TokenBook } from '../../service/access/tokenBook.ts';
 import { AUTH_TOKEN_HOLDER, byDoor, type Principal } from '../../service/principal.ts';
 import type { FailedLogins } from './failedLogins.ts';
-import { refusalOf } from './refusalOf.ts';
-import type { Refusal } from './refuse.ts';
+import type { Given } from './givenToken.ts';
 
-const TOKEN_NAME = 'x-auth-token';
-const BEARER_NAME = 'authorization';
 /** What secrets of ours look like (tokenSecret.ts). Nothing else is asked for in the database. */
 const SECRET_SHAPE = /^(?:ch_[A-Za-z0-9_-]{43}|e2b_[0-9a-f]{40})$/;
-
-type Names = Readonly<Record<string, unknown>>;
 
 /** What comes by a door, and from where. */
 export interface Coming {
@@ -22,8 +19,8 @@ export interface Coming {
   readonly address: string;
 }
 
-/** Who sends these headers or parameters, or the refusal of a call that no token lets in there. */
-export type Authenticate = (names: Names, coming: Coming) => Promise<Principal | Refusal>;
+/** Who shows this token (null: none), or the refusal of a call that no token lets in there. */
+export type Authenticate = (given: Given | null, coming: Coming) => Promise<Principal | Refusal>;
 
 export interface AuthenticateDeps {
   /** AUTH_TOKEN. */
@@ -33,7 +30,7 @@ export interface AuthenticateDeps {
   readonly refusals: Pick<Refusals, 'add'>;
 }
 
-/** Names are case-insensitive. Only hashes are compared, so that timing reveals nothing about a secret. */
+/** Only hashes are compared, so that timing reveals nothing about a secret. */
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   const { tokenBook, failedLogins, refusals } = deps;
   const ownHash = secretHash(deps.token);
@@ -45,13 +42,12 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return known ?? (SECRET_SHAPE.test(given) ? await tokenBook.read(hash) : null);
   }
 
-  return async (names, { door, address }) => {
-    const given = tokenIn(names);
-    if (given === null || given === '') return MISSING;
-    const hash = secretHash(given);
+  return async (given, { door, address }) => {
+    if (given === null || given.secret === '') return missing(door);
+    const hash = secretHash(given.secret);
     // Before anything is looked up, so that guesses are answered without having been tried.
     const waitMs = failedLogins.attempt(address, hash);
-    const holder = waitMs === null ? await holderOf(given, hash).catch(unavailable) : null;
+    const holder = waitMs === null ? await holderOf(given.secret, hash).catch(unavailable) : null;
     if (holder !== null && 'status' in holder) return holder;
     if (holder === null) {
       if (waitMs === null) failedLogins.failed(address, hash);
@@ -60,9 +56,10 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     }
     failedLogins.succeeded(address, hash);
     const principal = holder.by[door];
-    if ((holder.door ?? door) === door) return principal;
+    const refusal = notHere(holder, door, given);
+    if (refusal === null) return principal;
     refusals.add(principal.tokenId, 'authenticate', 'FORBIDDEN');
-    return wrongDoor(holder, door);
+    return refusal;
   };
 }
 
@@ -75,10 +72,6 @@ const UNAUTHENTICATED = {
   code: 'UNAUTHENTICATED',
   headers: { 'WWW-Authenticate': 'Bearer realm="cellhouse"' },
 } as const;
-const MISSING: Refusal = {
-  ...UNAUTHENTICATED,
-  message: 'A token is needed, as header `X-Auth-Token` or `Authorization: Bearer`.',
-};
 const WRONG: Refusal = { ...UNAUTHENTICATED, message: 'The token is wrong.' };
 
 function tooMany(retryAfterMs: number): Refusal {
@@ -97,25 +90,31 @@ function unavailable(error: unknown): Refusal {
   return refusalOf(error);
 }
 
-function wrongDoor({ door: its }: Holder, door: Door): Refusal {
-  const message = `This token works for ${its} only, not for ${door}.`;
-  return { status: 403, code: 'FORBIDDEN', message };
+function missing(door: Door): Refusal {
+  const orPath = SERVED_DOORS.some((each) => each === door)
+    ? ', or in the path: `/t/<token>/...`'
+    : '';
+  const message = `A token is needed, as header \`X-Auth-Token\` or \`Authorization: Bearer\`${orPath}.`;
+  return { ...UNAUTHENTICATED, message };
 }
 
-/** The token in `names`, right or wrong. `X-Auth-Token` takes precedence over `Authorization`. */
-function tokenIn(names: Names): string | null {
-  return textOf(names, TOKEN_NAME) ?? bearerIn(textOf(names, BEARER_NAME));
-}
-
-function textOf(names: Names, wanted: string): string | null {
-  // Node's headers are already in lower case. `connectionParams` are as the client wrote them.
-  const direct = names[wanted];
-  if (typeof direct === 'string') return direct;
-  for (const [name, value] of Object.entries(names))
-    if (typeof value === 'string' && name.toLowerCase() === wanted) return value;
+/**
+ * Why a right token does not let in here. Null: it does. URLs are kept by proxies, histories and logs of clients, so only
+ * what can do least may stand in one.
+ */
+function notHere(
+  { door: its, by }: Holder,
+  door: Door,
+  { isInUrl }: Pick<Given, 'isInUrl'>,
+): Refusal | null {
+  const forbidden = (message: string) => ({ status: 403, code: 'FORBIDDEN', message });
+  if (isInUrl && by[door].tokenId === AUTH_TOKEN_HOLDER.tokenId)
+    return forbidden(
+      `AUTH_TOKEN never goes into a URL. \`cellhouse doors\` makes a token for ${door}.`,
+    );
+  if (its !== null && its !== door)
+    return forbidden(`This token works for ${its} only, not for ${door}.`);
+  if (isInUrl && its === null)
+    return forbidden(`A token in a URL must be for ${door} only: \`cellhouse doors\` makes one.`);
   return null;
-}
-
-function bearerIn(value: string | null): string | null {
-  return /^Bearer +(.+)$/i.exec(value ?? '')?.[1]?.trim() ?? null;
 }

@@ -9,7 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * Pages of the server's own host and of the configured origins may. A client without `Origin` is not a browser, and may
  * too.
  */
-export type IsOriginAllowed = (req: IncomingMessage) => boolean;
+export type IsOriginAllowed = (req: Pick<IncomingMessage, 'headers'>) => boolean;
 
 export function createOriginCheck(origins: readonly string[]): IsOriginAllowed {
   const allowed = new Set(origins);

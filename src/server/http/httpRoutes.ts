@@ -3,12 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../domain/errors.ts';
 import { FILES_PREFIX } from '../../domain/fileUrl.ts';
+import { refusalOf } from '../../doors/shared/refusalOf.ts';
+import type { DoorRoute } from '../doors/doorRoute.ts';
 import { type Authenticate, isRefusal } from './authenticate.ts';
 import type { AddressOf } from './clientAddress.ts';
+import { tokenIn } from './givenToken.ts';
 import { type Readiness, serveLivez, serveReadyz } from './health.ts';
 import { limitArrival } from './limitArrival.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
-import { refusalOf } from './refusalOf.ts';
 import { refuse } from './refuse.ts';
 import type { StaticFiles } from './staticFiles.ts';
 
@@ -20,6 +22,7 @@ export type Route = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 export interface HttpRoutesDeps {
   readonly graphqlRoute: Route;
   readonly filesRoute: Route;
+  readonly doorRoute: DoorRoute;
   readonly staticFiles: StaticFiles;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
@@ -44,6 +47,7 @@ async function route(
   res: ServerResponse,
 ): Promise<void> {
   if (req.url?.startsWith(FILES_PREFIX)) return deps.filesRoute(req, res);
+  if (await deps.doorRoute(req, res)) return;
   limitArrival(req);
   const path = pathOf(req);
   if (path === GRAPHQL_PATH) return deps.graphqlRoute(req, res);
@@ -64,7 +68,7 @@ async function serveMetrics(
   res: ServerResponse,
 ): Promise<void> {
   const coming = { door: 'graphql', address: addressOf(req) } as const;
-  const principal = await authenticate(req.headers, coming);
+  const principal = await authenticate(tokenIn(req.headers), coming);
   if (isRefusal(principal)) return refuse(req, res, principal);
   const text = await metrics.text(principal);
   res.writeHead(200, { 'Content-Type': METRICS_CONTENT_TYPE }).end(text);

@@ -8,6 +8,7 @@ import type { PoolDegradation, PoolStatus } from '../../domain/poolStatus.ts';
 import type { Principal } from '../../service/principal.ts';
 import type { Service } from '../../service/service.ts';
 import { type AccessCounts, addAccess } from './accessMetrics.ts';
+import { addDoors, type DoorView } from './doorMetrics.ts';
 import { createExecutionMetrics } from './executionMetrics.ts';
 import type { FileCounts } from './files/fileCounts.ts';
 import { tenantMetrics } from './tenantMetrics.ts';
@@ -25,7 +26,7 @@ const DEGRADATION_REASONS: readonly PoolDegradation['reason'][] = [
   'worker-start-failed',
 ];
 
-export interface MetricsDeps extends AccessCounts {
+export interface MetricsDeps extends AccessCounts, DoorView {
   readonly service: Pick<Service, 'metrics'>;
   /**
    * Calls the listener with each execution whose end this gateway has committed. Returns a function that removes the
@@ -64,6 +65,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   addConnections(registry, deps.connections);
   addFiles(registry, deps.fileCounts);
   addAccess(registry, deps);
+  addDoors(registry, deps);
   addAudit(registry, deps.auditStatus);
   const loop = addLoopDelay(registry);
   return {

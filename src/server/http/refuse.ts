@@ -1,16 +1,9 @@
 /** Refuses a request whose body may still be arriving. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Refusal, RefusalAnswer } from '../../doors/shared/refusal.ts';
 
 /** How long a client that is still sending its body has to read the refusal before the connection ends. */
 const LINGER_MS = 1_000;
-
-export interface Refusal {
-  readonly status: number;
-  readonly code: string;
-  readonly message: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** Refuses a request before GraphQL sees it, in the form of a GraphQL error: `{ errors: [...] }`. */
 export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
@@ -20,12 +13,6 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
     headers: { ...headers, 'Content-Type': `${mediaTypeFor(req)}; charset=utf-8` },
     body: JSON.stringify({ errors: [{ message, extensions: { ...details, code } }] }),
   });
-}
-
-export interface RefusalAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 /**

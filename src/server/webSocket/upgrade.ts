@@ -1,11 +1,13 @@
 /** Decides which connections may become WebSockets. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { DoorUpgradeRoute } from '../doors/doorUpgrade.ts';
 import type { IsOriginAllowed } from '../http/cors.ts';
 import { GRAPHQL_PATH, pathOf } from '../http/httpRoutes.ts';
 import type { WebSockets } from './webSockets.ts';
 
 export interface UpgradeDeps {
+  readonly doorUpgrade: DoorUpgradeRoute;
   readonly webSockets: WebSockets;
   readonly isOriginAllowed: IsOriginAllowed;
   readonly isStopping: () => boolean;
@@ -17,6 +19,7 @@ export function createUpgrade(
 ): (req: IncomingMessage, socket: Duplex, head: Buffer) => void {
   return (req, socket, head) => {
     socket.on('error', () => socket.destroy());
+    if (!deps.isStopping() && deps.doorUpgrade(req, socket, head)) return;
     const refusal = refusalOf(req, deps);
     if (refusal === null) deps.webSockets.handleUpgrade(req, socket, head);
     else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);

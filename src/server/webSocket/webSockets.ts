@@ -7,16 +7,18 @@
  * connection with 1012, and the client resubscribes from its last seq.
  */
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Authenticate, isRefusal } from '../http/authenticate.ts';
 import type { AddressOf } from '../http/clientAddress.ts';
+import { tokenIn } from '../http/givenToken.ts';
+import { closeSoon, SERVICE_RESTART, TRY_AGAIN_LATER } from './closeSoon.ts';
 import { keepAlive } from './keepAlive.ts';
 import { createMarkedNumbers } from './markedNumbers.ts';
 import { createReaderWatch, type ReaderWatch } from './readerWatch.ts';
+import { unsentBytes } from './unsentBytes.ts';
 import {
   type OperationsDeps,
   type SocketExtra,
@@ -25,15 +27,6 @@ import {
 
 /** Time for a client to send `connection_init` with its token. */
 const INIT_TIMEOUT_MS = 10_000;
-/** A connection is cut if the client does not answer our close frame within this time. */
-const CLOSE_TIMEOUT_MS = 500;
-/** "Service Restart" (RFC 6455 registry). The graphql-ws client reconnects after it. */
-const SERVICE_RESTART = 1012;
-/**
- * "Try Again Later" (same registry), for a client that reads nothing, or whose token nobody can check at the moment. It
- * may reconnect and resume after its last seq.
- */
-const TRY_AGAIN_LATER = 1013;
 /** Of graphql-ws: its client does not reconnect after it. */
 const UNAUTHORIZED = 4401;
 const INTERNAL_ERROR = 4500;
@@ -65,9 +58,9 @@ export function createWebSockets(deps: WebSocketsDeps): WebSockets {
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect({ connectionParams, extra }) {
       const coming = { door: 'graphql', address: extra.address } as const;
-      let who = await authenticate(connectionParams ?? {}, coming);
+      let who = await authenticate(tokenIn(connectionParams ?? {}), coming);
       const isAway = () => isRefusal(who) && who.code === 'DATABASE_UNAVAILABLE';
-      if (isRefusal(who) && !isAway()) who = await authenticate(extra.headers, coming);
+      if (isRefusal(who) && !isAway()) who = await authenticate(tokenIn(extra.headers), coming);
       if (isAway()) extra.tryLater();
       if (isRefusal(who)) return false;
       extra.principal = who;
@@ -161,24 +154,6 @@ function send(socket: WebSocket, data: string, watch: ReaderWatch): Promise<void
   // would be kept in addition. A failed send means that the connection is gone, which its `close` event handles.
   socket.send(data, taken);
   return isTaken;
-}
-
-/**
- * The bytes of the current message that the operating system has not taken yet. `bufferedAmount`, `writableLength` and
- * `bytesWritten` change only when it has taken the whole message. Node's own socket timeout uses this value too, but it
- * has no public name.
- */
-function unsentBytes(
-  socket: Socket & { readonly _handle?: { readonly writeQueueSize: number } | null },
-): number {
-  return socket._handle?.writeQueueSize ?? 0;
-}
-
-/** Closes the socket. After {@link CLOSE_TIMEOUT_MS}, unread data is discarded, including the close frame. */
-function closeSoon(socket: WebSocket, code: number, reason: string): void {
-  const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS);
-  socket.once('close', () => clearTimeout(timer));
-  socket.close(code, reason);
 }
 
 function onMessage(socket: WebSocket, take: (data: string) => Promise<void>, logger: Logger): void {

@@ -3,13 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { DomainError } from '../../../domain/errors.ts';
 import { isBadFileUrl, parseFileUrl } from '../../../domain/fileUrl.ts';
+import { refusalOf } from '../../../doors/shared/refusalOf.ts';
 import { type Authenticate, isRefusal } from '../authenticate.ts';
 import type { AddressOf } from '../clientAddress.ts';
 import type { Cors } from '../cors.ts';
+import { tokenIn } from '../givenToken.ts';
 import type { Route } from '../httpRoutes.ts';
 import type { InFlight } from '../inFlight.ts';
 import { limitArrival } from '../limitArrival.ts';
-import { refusalOf } from '../refusalOf.ts';
 import { guardReader, watchReader } from '../watchReader.ts';
 import { receiveArchive, sendArchive } from './archives.ts';
 import { badRequest, refuseFile } from './fileAnswers.ts';
@@ -50,7 +51,7 @@ export function createFilesRoute(deps: FilesRouteDeps): Route {
       return;
     }
     const coming = { door: 'files', address: deps.addressOf(req) } as const;
-    const principal = await deps.authenticate(req.headers, coming);
+    const principal = await deps.authenticate(tokenIn(req.headers), coming);
     if (isRefusal(principal)) return refuseFile(req, res, principal);
     const url = parseFileUrl(req.url ?? '');
     if (isBadFileUrl(url)) {

@@ -4,8 +4,8 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DomainError } from '../../../domain/errors.ts';
 import type { FileContent, FileEntry } from '../../../domain/fileEntry.ts';
+import { refusalOf } from '../../../doors/shared/refusalOf.ts';
 import type { Ending } from '../../../service/access/ending.ts';
-import { refusalOf } from '../refusalOf.ts';
 import { badRequest, refuseFile } from './fileAnswers.ts';
 import {
   conditionsOf,

@@ -1,5 +1,5 @@
 import type { DomainError, ErrorCode } from '../../domain/errors.ts';
-import type { Refusal } from './refuse.ts';
+import type { Refusal } from './refusal.ts';
 
 /** The status of each error. Codes that are not here are defects: 500. */
 const STATUSES: Partial<Readonly<Record<ErrorCode, number>>> = {

@@ -1,0 +1,37 @@
+/** The doors: other wires than GraphQL. */
+import { SERVED_DOORS, type ServedDoor } from '../domain/token.ts';
+import { optional, text } from './setting.ts';
+
+const HOST_NAME = /^(?:\*|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)$/;
+
+export const DOOR_SETTINGS = {
+  doors: text<readonly ServedDoor[]>({
+    name: 'DOORS',
+    text: 'Which doors are open beside GraphQL and `/files/`, separated by commas: see [Doors](doors.md). `none` closes all.',
+    fallback: 'mcp,jupyter',
+    allowed: `some of ${SERVED_DOORS.join(',')}, separated by commas, or none`,
+    parse: (given) => (given === 'none' ? [] : doorsIn(listOf(given))),
+  }),
+  /** Null: see `hostCheck.ts`. */
+  allowedHosts: optional<readonly string[], null>({
+    name: 'ALLOWED_HOSTS',
+    text: 'Names by which clients reach the doors, without ports, separated by commas; `*` is every name. Addresses and `localhost` always are. So that no page of the web can reach a gateway by a name of its own (DNS rebinding), a request whose `Host` is another name is refused.',
+    whenUnset: 'every name, but none if HOST is loopback',
+    unset: null,
+    allowed: 'host names such as code.example.com, separated by commas, or *',
+    parse: (given) => {
+      const names = listOf(given).map((name) => name.toLowerCase());
+      return names.every((name) => HOST_NAME.test(name)) ? names : undefined;
+    },
+  }),
+};
+
+function listOf(given: string): string[] {
+  return given.split(',').map((part) => part.trim());
+}
+
+/** In the order of the domain, each once. Undefined: one is unknown. */
+function doorsIn(names: readonly string[]): readonly ServedDoor[] | undefined {
+  const known = SERVED_DOORS.filter((door) => names.includes(door));
+  return known.length === new Set(names).size ? known : undefined;
+}

@@ -1,0 +1,10 @@
+import type { ServedDoor } from '../domain/token.ts';
+import type { DoorDeps, OpenDoor } from './openDoor.ts';
+
+/** How each door is made. */
+const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {};
+
+/** Makes the doors that are on. @param names see DOORS */
+export function createDoors(names: readonly ServedDoor[], deps: DoorDeps): readonly OpenDoor[] {
+  return names.flatMap((name) => MAKERS[name]?.(deps) ?? []);
+}

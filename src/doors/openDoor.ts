@@ -1,0 +1,108 @@
+/**
+ * What a door is: another wire onto the service, for programs that exist. The server decides who comes in, and keeps the
+ * limits (`src/server/doors`). A door only translates. docs/doors.md says what holds for all of them.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { NewId } from '../domain/ids.ts';
+import type { ServedDoor } from '../domain/token.ts';
+import type { Ending } from '../service/access/ending.ts';
+import type { Principal } from '../service/principal.ts';
+import type { BoundService } from './boundService.ts';
+import type { DoorSocket } from './doorSocket.ts';
+import type { Refusal, RefusalAnswer } from './shared/refusal.ts';
+
+/** A door that is on. */
+export interface OpenDoor {
+  readonly name: ServedDoor;
+  /**
+   * What it serves: a prefix of paths, and what stands for it in {@link DoorRequest.path}. `{ '/a': '' }` serves `/a` as
+   * the empty path, and `/a/b` as `/b`.
+   */
+  readonly mounts: Readonly<Record<string, string>>;
+  readonly credentials: DoorCredentials;
+  /** What pages of CORS_ORIGINS may send, and may read of answers. */
+  readonly cors: DoorCors;
+  /**
+   * The form that a refusal has on this wire: no token, a foreign page, a body that is too large, an error that
+   * {@link handle} threw.
+   */
+  refuse(refusal: Refusal, request: Pick<DoorRequest, 'method' | 'path'>): RefusalAnswer;
+  /** Answers a request that needs no token, and returns true; false: it does need one. Absent: all do. */
+  handleOpen?(request: OpenRequest): boolean;
+  /** Answers a request. A DomainError is refused. Any other error is logged and masked. */
+  handle(call: DoorCall): Promise<void>;
+  /** Absent: the door has no WebSockets. @throws DomainError, which is refused before the upgrade */
+  upgrade?(request: DoorRequest): Promise<DoorUpgrade>;
+}
+
+/** Where a caller of the door may put the token. The path `/t/<token>/...` works at each door. */
+export interface DoorCredentials {
+  /** In this order. `authorization` has the scheme `Bearer` or `token`. */
+  readonly headers: readonly ('x-auth-token' | 'authorization' | 'x-api-key')[];
+  /** Whether it may be the parameter `token` of the query, too. */
+  readonly isInQuery: boolean;
+}
+
+export interface DoorCors {
+  readonly methods: string;
+  readonly headers: string;
+  /** Headers of answers beside those that every page may read. */
+  readonly exposed: string;
+}
+
+/** A request whose token nobody has looked at. */
+export interface OpenRequest {
+  /** Its `url` has no token: one in the path or the query was taken out before. */
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly method: string;
+  /** Inside the door, without query. It is as it was sent, so parts of it may be percent-encoded. */
+  readonly path: string;
+}
+
+/** A request of a caller who may come in. */
+export interface DoorRequest extends Omit<OpenRequest, 'res'> {
+  /** Without the token. */
+  readonly query: URLSearchParams;
+  readonly principal: Principal;
+  readonly service: BoundService;
+  /** The gateway begins to stop: a stream ends now, in the way that its wire has for this. */
+  readonly stopping: Stopping;
+}
+
+export interface DoorCall extends DoorRequest {
+  readonly res: ServerResponse;
+  /**
+   * Aborted when the client goes away before its answer is complete. It is not when the gateway stops, nor when the
+   * token ends, although both cut the connection: nobody wants the code to end then.
+   */
+  readonly gone: AbortSignal;
+  /** The body as UTF-8. @throws an error that the server refuses: it is too large, or the client went away */
+  readBody(): Promise<string>;
+  /** From now on a stop does not wait for this answer. */
+  onStream(): void;
+}
+
+export type Stopping = Pick<Ending, 'isOver' | 'on'>;
+
+export interface DoorUpgrade {
+  /** One of those that the client offers. Null: none. */
+  readonly protocol: string | null;
+  /** Takes the open socket. */
+  open(socket: DoorSocket): void;
+}
+
+/** The settings that doors need, by their fields of the configuration. */
+export interface DoorSettings {
+  readonly executionTimeoutMs: number;
+  readonly maxExecutionTimeoutMs: number;
+}
+
+/** What doors are made of. */
+export interface DoorDeps {
+  readonly settings: DoorSettings;
+  readonly logger: Logger;
+  readonly newId: NewId;
+  readonly now: () => Date;
+}

@@ -1,0 +1,53 @@
+import type { Config } from '../../config/config.ts';
+import { createBindService } from '../../doors/boundService.ts';
+import { createEnding } from '../../service/access/ending.ts';
+import type { Service } from '../../service/service.ts';
+import { createDoorCounts, type DoorCounts } from './doorCounts.ts';
+import { createDoorRoute, type DoorRoute, type DoorRouteDeps } from './doorRoute.ts';
+import { createDoorSockets, type DoorSockets } from './doorSockets.ts';
+import { createDoorUpgrade, type DoorUpgradeRoute } from './doorUpgrade.ts';
+import { createFindDoor } from './findDoor.ts';
+import { createHostCheck } from './hostCheck.ts';
+
+type Made = 'findDoor' | 'hostCheck' | 'counts' | 'bindService' | 'stopping';
+type Limits = 'corsOrigins' | 'maxBodyBytes' | 'slowReaderTimeoutMs';
+
+export interface DoorHandlersDeps extends Omit<DoorRouteDeps, Made | Limits> {
+  readonly config: Config;
+  readonly service: Service;
+}
+
+export interface DoorHandlers {
+  readonly doorRoute: DoorRoute;
+  readonly doorUpgrade: DoorUpgradeRoute;
+  readonly doorCounts: DoorCounts;
+  readonly doorSockets: DoorSockets;
+  /** For a server that stops: doors end their streams, and WebSockets are closed with 1012. Idempotent. */
+  stop(): void;
+}
+
+/** What serves the doors: each request, each WebSocket, and their numbers. */
+export function createDoorHandlers(deps: DoorHandlersDeps): DoorHandlers {
+  const { config, service, doors } = deps;
+  const stopping = createEnding(() => null);
+  const shared = {
+    ...{ ...deps, ...config },
+    doors,
+    stopping,
+    bindService: createBindService(service),
+    findDoor: createFindDoor(doors),
+    hostCheck: createHostCheck(config),
+  };
+  const doorCounts = createDoorCounts();
+  const doorSockets = createDoorSockets(shared);
+  return {
+    doorRoute: createDoorRoute({ ...shared, counts: doorCounts }),
+    doorUpgrade: createDoorUpgrade({ ...shared, sockets: doorSockets }),
+    doorCounts,
+    doorSockets,
+    stop: () => {
+      stopping.end();
+      doorSockets.close();
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/** Answers HTTP requests to doors: everything that is decided before a door sees a request, and what its errors become. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { DomainError } from '../../domain/errors.ts';
+import type { ServedDoor } from '../../domain/token.ts';
+import type { DoorCall, DoorRequest, OpenDoor } from '../../doors/openDoor.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
+import { refusalOf } from '../../doors/shared/refusalOf.ts';
+import { type Cors, createCors } from '../http/cors.ts';
+import type { InFlight } from '../http/inFlight.ts';
+import { limitArrival } from '../http/limitArrival.ts';
+import { BodyTooLargeError, readBody } from '../http/readBody.ts';
+import { refuse, sendRefusal } from '../http/refuse.ts';
+import { guardReader, watchReader } from '../http/watchReader.ts';
+import type { DoorCounts } from './doorCounts.ts';
+import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
+import type { FindDoor, FoundDoor } from './findDoor.ts';
+import type { HostCheck } from './hostCheck.ts';
+
+/** Answers a request, if it is one for a door, and returns whether it was. */
+export type DoorRoute = (req: IncomingMessage, res: ServerResponse) => Promise<boolean>;
+
+export interface DoorRouteDeps extends EnterDoorDeps {
+  readonly doors: readonly OpenDoor[];
+  readonly findDoor: FindDoor;
+  readonly hostCheck: HostCheck;
+  readonly corsOrigins: readonly string[];
+  readonly inFlight: InFlight;
+  readonly counts: DoorCounts;
+  readonly maxBodyBytes: number;
+  /** A caller is disconnected if it reads nothing of its answer for this long. */
+  readonly slowReaderTimeoutMs: number;
+  readonly newErrorId: () => string;
+  readonly logger: Logger;
+}
+
+/** Checks in this order: name of the host and page (403), what needs no token, the token (401). Then the door answers. */
+export function createDoorRoute(deps: DoorRouteDeps): DoorRoute {
+  const cors = new Map<ServedDoor, Cors>(
+    deps.doors.map((door) => [door.name, createCors(deps.corsOrigins, door.cors)]),
+  );
+  return async (req, res) => {
+    const found = deps.findDoor(req);
+    if (found === 'elsewhere') return false;
+    if (found === null) {
+      refuse(req, res, NOTHING_HERE);
+      return true;
+    }
+    limitArrival(req);
+    guardReader(res);
+    res.once('close', () => deps.counts.count(found.door.name, res.statusCode));
+    const refused = (refusal: Refusal) => refuseAt(found, req, res, refusal);
+    const foreign = deps.hostCheck(req);
+    if (foreign !== null) refused(foreign);
+    else if (!cors.get(found.door.name)?.(req, res) && !isAnsweredOpenly(found, req, res)) {
+      const request = await enterDoor(deps, found, req);
+      if ('status' in request) refused(request);
+      else await answer(deps, found.door, request, res);
+    }
+    return true;
+  };
+}
+
+function isAnsweredOpenly({ door, path }: FoundDoor, req: IncomingMessage, res: ServerResponse) {
+  return door.handleOpen?.({ req, res, method: req.method ?? 'GET', path }) ?? false;
+}
+
+async function answer(
+  deps: DoorRouteDeps,
+  door: OpenDoor,
+  request: DoorRequest,
+  res: ServerResponse,
+): Promise<void> {
+  const { req, principal, stopping } = request;
+  const end = deps.inFlight.begin();
+  const gone = new AbortController();
+  const off = principal.ending.on(() => res.destroy());
+  res.once('close', () => {
+    end();
+    off();
+    if (!res.writableFinished && !stopping.isOver && !principal.ending.isOver) gone.abort();
+  });
+  watchReader(res, deps.slowReaderTimeoutMs);
+  const call: DoorCall = {
+    ...request,
+    res,
+    gone: gone.signal,
+    readBody: () => readBody(req, res, deps.maxBodyBytes),
+    onStream: end,
+  };
+  try {
+    await door.handle(call);
+  } catch (error: unknown) {
+    fail(deps, door, call, error);
+  }
+}
+
+/** What is asked may tell secrets, so paths are not logged. */
+function fail(deps: DoorRouteDeps, door: OpenDoor, call: DoorCall, error: unknown): void {
+  const { req, res, path } = call;
+  const { logger, newErrorId } = deps;
+  if (res.destroyed || (req.destroyed && !req.complete)) {
+    logger.debug({ err: error, door: door.name }, 'A client went away.');
+  } else if (res.headersSent) {
+    // The client notices, because the end is missing.
+    logger.error({ err: error, door: door.name }, 'An answer of a door could not be completed.');
+    res.destroy();
+  } else {
+    refuseAt({ door, path }, req, res, refusalFor(error, deps) ?? internal(newErrorId(), error));
+  }
+
+  function internal(errorId: string, err: unknown): Refusal {
+    logger.error({ err, errorId, door: door.name }, 'Answering a request to a door failed.');
+    const [code, message] = ['INTERNAL', 'Internal error'];
+    return { status: 500, code, message, details: { errorId } };
+  }
+}
+
+function refusalFor(error: unknown, { maxBodyBytes }: DoorRouteDeps): Refusal | null {
+  if (error instanceof DomainError) return refusalOf(error);
+  if (!(error instanceof BodyTooLargeError)) return null;
+  const { message } = error;
+  return { status: 413, code: 'BAD_USER_INPUT', message, details: { limit: maxBodyBytes } };
+}
+
+function refuseAt(
+  { door, path }: Pick<FoundDoor, 'door' | 'path'>,
+  req: IncomingMessage,
+  res: ServerResponse,
+  refusal: Refusal,
+): void {
+  sendRefusal(req, res, door.refuse(refusal, { method: req.method ?? 'GET', path }));
+}
+
+const NOTHING_HERE: Refusal = {
+  status: 404,
+  code: 'NOT_FOUND',
+  message: 'No door is here. DOORS says which are open.',
+};

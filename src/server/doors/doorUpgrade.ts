@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { DomainError } from '../../domain/errors.ts';
+import type { Refusal } from '../../doors/shared/refusal.ts';
+import { refusalOf } from '../../doors/shared/refusalOf.ts';
+import type { DoorSockets, UpgradeParts } from './doorSockets.ts';
+import { type EnterDoorDeps, enterDoor } from './enterDoor.ts';
+import type { FindDoor, FoundDoor } from './findDoor.ts';
+import type { HostCheck } from './hostCheck.ts';
+
+/** Upgrades a request, if it is one for a door, and returns whether it was. */
+export type DoorUpgradeRoute = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
+export interface DoorUpgradeDeps extends EnterDoorDeps {
+  readonly findDoor: FindDoor;
+  readonly hostCheck: HostCheck;
+  readonly sockets: DoorSockets;
+  readonly newErrorId: () => string;
+  readonly logger: Logger;
+}
+
+/** Checks the same as for other requests (doorRoute.ts), in the same order. */
+export function createDoorUpgrade(deps: DoorUpgradeDeps): DoorUpgradeRoute {
+  return (req, socket, head) => {
+    const found = deps.findDoor(req);
+    if (found === 'elsewhere') return false;
+    if (found === null || found.door.upgrade === undefined) endWith(socket, 404, {}, '');
+    else {
+      upgrade(deps, found, { req, socket, head }).catch((error: unknown) =>
+        refuseAt(found, socket, refusalFor(deps, found, error)),
+      );
+    }
+    return true;
+  };
+}
+
+async function upgrade(
+  deps: DoorUpgradeDeps,
+  found: FoundDoor,
+  parts: UpgradeParts,
+): Promise<void> {
+  const { req, socket } = parts;
+  const refused = (refusal: Refusal) => refuseAt(found, socket, refusal);
+  const foreign = deps.hostCheck(req);
+  if (foreign !== null) return refused(foreign);
+  const request = await enterDoor(deps, found, req);
+  if ('status' in request) return refused(request);
+  const accepted = await found.door.upgrade?.(request);
+  if (accepted !== undefined && !socket.destroyed)
+    deps.sockets.open(accepted, request.principal.ending, parts);
+}
+
+function refusalFor({ logger, newErrorId }: DoorUpgradeDeps, { door }: FoundDoor, error: unknown) {
+  if (error instanceof DomainError) return refusalOf(error);
+  const errorId = newErrorId();
+  logger.error({ err: error, errorId, door: door.name }, 'An upgrade at a door failed.');
+  return { status: 500, code: 'INTERNAL', message: 'Internal error', details: { errorId } };
+}
+
+function refuseAt({ door, path }: FoundDoor, socket: Duplex, refusal: Refusal): void {
+  const { status, headers, body } = door.refuse(refusal, { method: 'GET', path });
+  endWith(socket, status, headers, body);
+}
+
+function endWith(
+  socket: Duplex,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+): void {
+  const lines = Object.entries({
+    ...headers,
+    Connection: 'close',
+    'Content-Length': String(Buffer.byteLength(body)),
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+}

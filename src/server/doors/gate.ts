@@ -1,0 +1,18 @@
+import type { Ending } from '../../service/access/ending.ts';
+
+/** Null: pass now. Else a promise to wait for before passing. Those that wait pass in the order of their calls. */
+export type Gate = () => Promise<void> | null;
+
+/** Holds up what comes while nobody knows whether the token is still valid. */
+export function createGate({ fresh }: Pick<Ending, 'fresh'>): Gate {
+  let last: Promise<void> | null = null;
+  return () => {
+    const known = fresh();
+    if (last === null && known === null) return null;
+    const mine: Promise<void> = Promise.all([last, known]).then(() => {
+      if (last === mine) last = null;
+    });
+    last = mine;
+    return mine;
+  };
+}

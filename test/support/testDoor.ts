@@ -1,0 +1,93 @@
+/** A door without a wire of its own, to see what the server decides before a door does. */
+import { once } from 'node:events';
+import { secretHash } from '../../src/domain/secretHash.ts';
+import type { Door, Role } from '../../src/domain/token.ts';
+import type { DoorSocket } from '../../src/doors/doorSocket.ts';
+import type { DoorCall, OpenDoor } from '../../src/doors/openDoor.ts';
+import type { ServerDeps } from '../../src/server/serverDeps.ts';
+import { createEnding, type OpenEnding } from '../../src/service/access/ending.ts';
+import { byDoor } from '../../src/service/principal.ts';
+
+/** What the door has seen, and how it acts. */
+export interface Seen {
+  readonly calls: DoorCall[];
+  readonly sockets: DoorSocket[];
+  /** What `handle` does. */
+  answer: (call: DoorCall) => Promise<void>;
+}
+
+export async function echo({
+  req,
+  res,
+  path,
+  query,
+  principal,
+  readBody,
+}: DoorCall): Promise<void> {
+  const body = await readBody();
+  const { tokenId, door } = principal;
+  res.end(JSON.stringify({ path, query: String(query), url: req.url, tokenId, door, body }));
+}
+
+/** It is called `mcp`, and serves `/here`, and `/alias` as `/inside`. `/here/open` needs no token. */
+export function testDoor(): OpenDoor & Seen {
+  const seen: Seen = { calls: [], sockets: [], answer: echo };
+  return Object.assign(seen, {
+    name: 'mcp',
+    mounts: { '/here': '', '/alias': '/inside' },
+    credentials: { headers: ['x-auth-token', 'authorization', 'x-api-key'], isInQuery: true },
+    cors: { methods: 'POST', headers: 'x-api-key', exposed: 'X-Exposed' },
+    refuse: ({ status, code, message, headers }, { path }) => ({
+      status,
+      headers: { 'Content-Type': 'application/json', ...headers },
+      body: JSON.stringify({ form: 'of the test', code, message, path }),
+    }),
+    handleOpen: ({ path, res }) => {
+      if (path !== '/open') return false;
+      res.end('open');
+      return true;
+    },
+    handle: (call) => {
+      seen.calls.push(call);
+      return seen.answer(call);
+    },
+    upgrade: async () => ({
+      protocol: 'test.protocol',
+      open: (socket) => {
+        seen.sockets.push(socket);
+        socket.onMessage((data) => void socket.send(data));
+      },
+    }),
+  } satisfies Omit<OpenDoor, keyof Seen>);
+}
+
+/** A secret of the shape that tokens have. */
+export function secretOf(name: string): string {
+  return `ch_${name.padEnd(43, '0')}`;
+}
+
+export interface TestTokens {
+  readonly book: ServerDeps['tokenBook'];
+  readonly endings: Readonly<Record<string, OpenEnding>>;
+}
+
+/** A book with tokens by name, each for a door or for all (null). */
+export function tokensFor(doors: Readonly<Record<string, Door | null>>): TestTokens {
+  const endings = Object.fromEntries(
+    Object.keys(doors).map((name) => [name, createEnding(() => null)]),
+  );
+  const holders = new Map(
+    Object.entries(doors).map(([tokenId, door]) => {
+      const ending = endings[tokenId] ?? createEnding(() => null);
+      const holder = { tokenId, role: 'TENANT' as Role, tenant: 'blue', users: null, ending };
+      return [secretHash(secretOf(tokenId)), { door, by: byDoor(holder) }];
+    }),
+  );
+  const holderOf = (hash: string) => holders.get(hash) ?? null;
+  return { endings, book: { isFresh: true, holderOf, read: async (hash) => holderOf(hash) } };
+}
+
+/** Resolves when the response of this call is closed. */
+export async function closed({ res }: DoorCall): Promise<void> {
+  if (!res.closed) await once(res, 'close');
+}
