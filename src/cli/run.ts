@@ -23,7 +23,7 @@ const USAGE = `Usage: cellhouse <command>
                                        those in DATA_DIR
   token create   make a token; its secret is shown once, on a terminal or in a new file
                  --name NAME --role operator|tenant|user|auditor [--tenant NAME]
-                 [--user NAME | --user-prefix PREFIX] [--door graphql|files]
+                 [--user NAME | --user-prefix PREFIX] [--door graphql|files|predecessor|mcp|jupyter]
                  [--expires-in 30d] [--shape ch|e2b] [--output FILE]
   token list     list all tokens, without secrets [--json]
   token revoke   revoke a token, named by its id or its name

@@ -13,7 +13,8 @@ const Actor = builder.objectRef<ActorFacts>('Actor').implement({
     role: t.expose('role', { type: Role, description: 'The role that it had.' }),
     tenant: t.exposeString('tenant', { description: 'Its tenant.' }),
     door: t.exposeString('door', {
-      description: 'The wire by which the call came: `graphql`, `files` or `cli`.',
+      description:
+        'The wire by which the call came: `graphql`, `files`, the name of a door, or `cli`.',
     }),
   }),
 });

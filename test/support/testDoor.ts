@@ -16,14 +16,7 @@ export interface Seen {
   answer: (call: DoorCall) => Promise<void>;
 }
 
-export async function echo({
-  req,
-  res,
-  path,
-  query,
-  principal,
-  readBody,
-}: DoorCall): Promise<void> {
+async function echo({ req, res, path, query, principal, readBody }: DoorCall): Promise<void> {
   const body = await readBody();
   const { tokenId, door } = principal;
   res.end(JSON.stringify({ path, query: String(query), url: req.url, tokenId, door, body }));

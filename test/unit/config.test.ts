@@ -29,6 +29,8 @@ describe('the configuration', () => {
       logLevel: 'info',
       maxTokens: 10_000,
       authFailuresPerMinute: 30,
+      doors: ['mcp', 'jupyter'],
+      allowedHosts: null,
       trustedProxies: [],
       auditorSeesCode: false,
       workerImage: null,

@@ -1,8 +1,10 @@
 /** `Token`, and the operations on tokens, which are for operators. */
-import type { UsedToken } from '../../domain/token.ts';
+import { DOORS, type UsedToken } from '../../domain/token.ts';
 import type { TokenWithSecret } from '../../service/access/createToken.ts';
 import { builder } from '../builder.ts';
 import { Role } from './role.ts';
+
+const WIRES = `one of ${DOORS.map((door) => `\`${door}\``).join(', ')}`;
 
 const Token = builder.objectRef<UsedToken>('Token').implement({
   description:
@@ -22,7 +24,7 @@ const Token = builder.objectRef<UsedToken>('Token').implement({
     }),
     door: t.exposeString('door', {
       nullable: true,
-      description: 'The only wire it works on: `graphql` or `files`. Null: all.',
+      description: `The only wire it works on: ${WIRES}. Null: all.`,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', {
@@ -66,7 +68,7 @@ const CreateTokenInput = builder.inputType('CreateTokenInput', {
       description: 'The only user, for the role USER, which needs this or `userPrefix`.',
     }),
     userPrefix: t.string({ description: 'It is for the users whose name begins so.' }),
-    door: t.string({ description: 'The only wire: `graphql` or `files`. Left out: all.' }),
+    door: t.string({ description: `The only wire: ${WIRES}. Left out: all.` }),
     expiresAt: t.field({
       type: 'DateTime',
       description: 'From then on it lets nobody in. Left out: it does not end by itself.',
