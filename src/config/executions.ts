@@ -19,7 +19,7 @@ export const EXECUTIONS = {
   }),
   maxCommandTimeoutMs: integer({
     name: 'MAX_COMMAND_TIMEOUT_MS',
-    text: 'The highest time limit that a call may give a command.',
+    text: 'The highest time limit that a call may give a command. It is also the time limit of a notebook cell that comes by a door.',
     fallback: MAX_AGENT_LIMIT_MS,
     min: 1,
     max: MAX_AGENT_LIMIT_MS,

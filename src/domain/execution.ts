@@ -47,7 +47,13 @@ export type ExecutionEvent =
     >
   | Event<'InterruptRequested', Record<never, never>>
   | Event<'InputSent', InputPiece>
-  | Event<'ExecutionStarted', Record<never, never>>
+  | Event<
+      'ExecutionStarted',
+      {
+        /** The number of the cell. Left out if it has none, or its worker does not tell. */
+        executionCount?: number;
+      }
+    >
   | Event<
       'ExecutionFinished',
       {
@@ -107,6 +113,7 @@ export interface Execution {
   readonly requestedAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
+  /** From its start on, if its worker tells it then. The end counts, if that has one. */
   readonly executionCount: number | null;
   readonly errorName: string | null;
   readonly errorValue: string | null;
@@ -155,6 +162,14 @@ export interface Ending {
   readonly stoppedBy?: ExecutionId;
 }
 
+/** The beginning of an execution, as its worker reports it. */
+export interface Start {
+  /** By the worker's clock. */
+  readonly at: string;
+  /** The number of the cell, if the worker tells. */
+  readonly executionCount?: number;
+}
+
 export type ExecutionCommand =
   | ({
       readonly type: 'RequestExecution';
@@ -174,13 +189,12 @@ export type ExecutionCommand =
     } & ExecutionOptions)
   | { readonly type: 'RequestInterrupt'; readonly at: string }
   | ({ readonly type: 'SendInput'; readonly at: string } & InputPiece)
-  /** `at`: when the kernel began, by the worker's clock. */
-  | { readonly type: 'RecordStart'; readonly at: string }
+  | ({ readonly type: 'RecordStart' } & Start)
   | {
       readonly type: 'FinishExecution';
       readonly at: string;
-      /** When the kernel began, or null if it never did. Used if no start is recorded yet. */
-      readonly startedAt: string | null;
+      /** Null if it never began. Used if no start is recorded yet. */
+      readonly start: Start | null;
       readonly ending: Ending;
     };
 
@@ -209,9 +223,7 @@ export function decideExecution(
     case 'SendInput':
       return [sendInput(command, execution)];
     case 'RecordStart':
-      return execution.startedAt === null
-        ? [{ type: 'ExecutionStarted', data: { at: notBefore(command.at, execution) } }]
-        : [];
+      return begin(command, execution);
     case 'FinishExecution':
       return finish(command, execution);
     default:
@@ -232,14 +244,17 @@ function sendInput(
   return { type: 'InputSent', data };
 }
 
+function begin({ at, executionCount }: Start, execution: Execution): ExecutionStarted[] {
+  if (execution.startedAt !== null) return [];
+  const count = executionCount === undefined ? {} : { executionCount };
+  return [{ type: 'ExecutionStarted', data: { at: notBefore(at, execution), ...count } }];
+}
+
 function finish(
   command: Extract<ExecutionCommand, { type: 'FinishExecution' }>,
   execution: Execution,
 ): ExecutionEvent[] {
-  const started =
-    command.startedAt === null
-      ? []
-      : decideExecution({ type: 'RecordStart', at: command.startedAt }, execution);
+  const started = command.start === null ? [] : begin(command.start, execution);
   const startedAt = execution.startedAt ?? (started[0] ? new Date(started[0].data.at) : null);
   const at = notBefore(command.at, execution);
   const endMs = Date.parse(at);
@@ -285,7 +300,12 @@ export function evolveExecution(state: Execution | null, event: ExecutionEvent):
       return { ...next, inputBytes: state.inputBytes + bytes, inputClosed: close };
     }
     case 'ExecutionStarted':
-      return { ...next, status: 'RUNNING', startedAt: new Date(event.data.at) };
+      return {
+        ...next,
+        status: 'RUNNING',
+        startedAt: new Date(event.data.at),
+        executionCount: event.data.executionCount ?? null,
+      };
     case 'ExecutionFinished':
       return finished(next, event.data);
     default:
@@ -293,6 +313,7 @@ export function evolveExecution(state: Execution | null, event: ExecutionEvent):
   }
 }
 
+type ExecutionStarted = Extract<ExecutionEvent, { type: 'ExecutionStarted' }>;
 type Requested = Extract<ExecutionEvent, { type: 'ExecutionRequested' }>['data'];
 type Finished = Extract<ExecutionEvent, { type: 'ExecutionFinished' }>['data'];
 
@@ -342,7 +363,7 @@ function finished(state: Execution, data: Finished): Execution {
     ...state,
     status: data.status,
     finishedAt: new Date(data.at),
-    executionCount: data.executionCount,
+    executionCount: data.executionCount ?? state.executionCount,
     errorName: data.errorName === null ? null : storableText(data.errorName),
     errorValue: data.errorValue === null ? null : storableText(data.errorValue),
     stateLost: data.stateLost,

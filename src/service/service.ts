@@ -27,6 +27,7 @@ import { interrupt } from './execute/interrupt.ts';
 import { resizeTerminal } from './execute/resizeTerminal.ts';
 import { MAX_INPUT_CALLS, sendInput } from './execute/sendInput.ts';
 import { submit } from './execute/submit.ts';
+import { untilStarted } from './execute/untilStarted.ts';
 import { deleteFile } from './files/deleteFile.ts';
 import { file } from './files/file.ts';
 import { files } from './files/files.ts';
@@ -73,6 +74,7 @@ export const OPERATIONS = {
   sendInput,
   resizeTerminal,
   execution,
+  untilStarted,
   session,
   openSession,
   extendSession,

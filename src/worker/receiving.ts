@@ -66,7 +66,11 @@ export function createReceiving(deps: ReceivingDeps): (message: KernelMessage) =
     const at = new Date(message.at);
     for (const output of step.outputs) addOutput(writer.batch, job, output, at);
     if (step.started) {
-      segmentOf(writer.batch, job).startedAt = at;
+      const { executionCount } = step;
+      segmentOf(writer.batch, job).start = {
+        at,
+        ...(executionCount !== undefined && { executionCount }),
+      };
       input.begun(job.execution);
     }
     if (step.done !== null) {

@@ -53,7 +53,7 @@ describe('the commit of a batch', () => {
   it('records the start, and numbers the outputs from the next seq of the job', () => {
     const batch = emptyBatch();
     const one = job({}, 5);
-    segmentOf(batch, one).startedAt = later(3);
+    segmentOf(batch, one).start = { at: later(3), executionCount: 7 };
     addOutput(batch, one, out('a'), later(4));
     addOutput(batch, one, { kind: 'clear', wait: false }, later(5));
     const executionId = one.execution.id;
@@ -63,7 +63,9 @@ describe('the commit of a batch', () => {
           stream: 'execution',
           id: executionId,
           state: one.execution,
-          events: [{ type: 'ExecutionStarted', data: { at: later(3).toISOString() } }],
+          events: [
+            { type: 'ExecutionStarted', data: { at: later(3).toISOString(), executionCount: 7 } },
+          ],
         },
       ],
       outputs: [
@@ -84,7 +86,7 @@ describe('the commit of a batch', () => {
     const one = job({}, 2);
     addOutput(batch, one, out('a'), later(4));
     Object.assign(segmentOf(batch, one), {
-      startedAt: later(1),
+      start: { at: later(1) },
       end: { at: later(9), ending },
     });
     const { streams, outputs } = batchCommit(batch, ENDED_WORKER);

@@ -56,7 +56,7 @@ const finish = (
 ): ExecutionCommand => ({
   type: 'FinishExecution',
   at: time(ms),
-  startedAt: startedAt === undefined ? null : time(startedAt),
+  start: startedAt === undefined ? null : { at: time(startedAt) },
   ending: { ...ending, ...how },
 });
 
@@ -181,6 +181,21 @@ describe('an execution', () => {
     given(requested, started(10))
       .when(finish(30, { startedAt: 99 }))
       .then(finished(30, { queuedMs: 10, runMs: 20 }));
+  });
+
+  it('has the number of its cell from its start on; the end counts, if that has one', () => {
+    const begun: ExecutionEvent = {
+      type: 'ExecutionStarted',
+      data: { at: time(10), executionCount: 7 },
+    };
+    given(requested)
+      .when({ type: 'RecordStart', at: time(10), executionCount: 7 })
+      .then(begun);
+    expect(given(requested, begun).state?.executionCount).toBe(7);
+    const of = (executionCount: number | null) => finished(30, { executionCount, runMs: 20 });
+    expect(given(requested, begun, of(null)).state?.executionCount).toBe(7);
+    expect(given(requested, begun, of(6)).state?.executionCount).toBe(6);
+    expect(given(requested, started(10), of(null)).state?.executionCount).toBeNull();
   });
 
   it('given queued, when finished without a recorded start: start and finish, in order', () => {

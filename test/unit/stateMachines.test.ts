@@ -172,7 +172,7 @@ const removalCommands: RemovalCommand[] = [
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
   type: 'FinishExecution',
   at,
-  startedAt,
+  start: startedAt === null ? null : { at: startedAt },
   ending: {
     status,
     executionCount: null,

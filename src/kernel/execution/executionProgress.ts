@@ -13,7 +13,12 @@
 import type { ExecutionId } from '../../domain/ids.ts';
 import type { Output } from '../../domain/output.ts';
 import { cutText } from '../frames/errorFacts.ts';
-import type { KernelMessage, OutputMessage, ReplyMessage } from '../frames/messages.ts';
+import type {
+  KernelMessage,
+  OutputMessage,
+  ReplyMessage,
+  StatusMessage,
+} from '../frames/messages.ts';
 import { BYTES_PER_ITEM, outputBytes, outputItems } from '../frames/outputBytes.ts';
 import { type ExecutionOutcome, judgeReply } from './executionOutcome.ts';
 import { lateInputRequest } from './lateInputRequest.ts';
@@ -48,6 +53,8 @@ export interface Received {
   readonly outputs: readonly Output[];
   /** This message shows that the kernel has begun the execution; no earlier one did. */
   readonly started: boolean;
+  /** The number that the cell begins with. Left out if it does not begin here, or if the kernel has not told. */
+  readonly executionCount?: number;
   /** Set exactly once, together with the last outputs. */
   readonly done: ExecutionOutcome | null;
 }
@@ -90,7 +97,7 @@ export function receive(
   if (message.parentId !== progress.executionId) return unchanged(progress);
   switch (message.type) {
     case 'status':
-      if (message.state === 'busy') return begin(progress, message.at);
+      if (message.state === 'busy') return begin(progress, message);
       return message.state === 'idle' ? becomeIdle(progress, isCommand) : unchanged(progress);
     case 'output':
       return takeOutput(progress, message, maxOutputBytes);
@@ -109,9 +116,14 @@ function unchanged(progress: ExecutionProgress): Received {
   return { progress, outputs: [], started: false, done: null };
 }
 
-function begin(progress: ExecutionProgress, at: number): Received {
+function begin(progress: ExecutionProgress, message: StatusMessage): Received {
+  const { at: startedAt, executionCount } = message;
   if (progress.startedAt !== null) return unchanged(progress);
-  return { ...unchanged({ ...progress, startedAt: at }), started: true };
+  return {
+    ...unchanged({ ...progress, startedAt }),
+    started: true,
+    ...(executionCount !== undefined && { executionCount }),
+  };
 }
 
 function becomeIdle(progress: ExecutionProgress, isCommand: boolean): Received {

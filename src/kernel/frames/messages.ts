@@ -27,6 +27,8 @@ export interface StatusMessage extends MessageBase {
   readonly reason: 'timeout' | 'user' | 'died' | 'oom' | null;
   /** Whose kernel is being replaced. Null: the default context's. */
   readonly contextId: string | null;
+  /** The number of the cell that begins. Left out if the agent did not say. */
+  readonly executionCount?: number;
 }
 
 /** What became of a context beside the default one. */

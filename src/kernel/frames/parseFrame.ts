@@ -89,12 +89,14 @@ function readStatus(base: Base, content: JsonObject): Frame {
   const reason = RESTART_REASONS.includes(content.reason)
     ? (content.reason as StatusMessage['reason'])
     : null;
+  const executionCount = readCount(content.execution_count);
   const message: StatusMessage = {
     type: 'status',
     ...base,
     state: state as KernelState,
     reason,
     contextId: readId(content.context_id),
+    ...(executionCount !== null && { executionCount }),
   };
   return { type: 'message', message, isMalformed: false };
 }

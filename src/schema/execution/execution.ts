@@ -35,7 +35,8 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
     }),
     executionCount: t.exposeInt('executionCount', {
       nullable: true,
-      description: "The number of the cell: n in IPython's `In[n]`.",
+      description:
+        "The number of the cell: n in IPython's `In[n]`. It is known when the cell begins; before that, and of commands, it is null.",
     }),
     stateLost: t.exposeBoolean('stateLost', {
       description:

@@ -44,6 +44,7 @@ export const PERMISSIONS: Permissions = {
   sendInput: { roles: CALLERS },
   resizeTerminal: { roles: CALLERS },
   execution: { roles: READERS },
+  untilStarted: { roles: CALLERS },
   session: { roles: READERS, ...named, others: null },
   openSession: { roles: CALLERS, ...asked },
   extendSession: { roles: CALLERS, ...named },

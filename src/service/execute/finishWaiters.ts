@@ -1,4 +1,4 @@
-/** Waits for the ends of executions, whichever gateway records them. */
+/** Waits for the starts and ends of executions, whichever gateway records them. */
 
 import { within } from '../../async/within.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
@@ -19,12 +19,24 @@ export interface FinishWaiters {
    */
   follow(id: ExecutionId): () => void;
   /**
-   * Resolves with the execution once it has finished.
+   * Resolves with the execution once it is `until`: finished, if that is left out.
    * @param execution the state that the caller knows
    * @throws the signal's reason
    */
-  wait(execution: Execution, signal: AbortSignal): Promise<Execution>;
+  wait(execution: Execution, signal: AbortSignal, until?: Until): Promise<Execution>;
   apply(event: RecordedEvent): void;
+}
+
+type Until = (execution: Execution) => boolean;
+
+const isFinished: Until = ({ finishedAt }) => finishedAt !== null;
+/** Whether it has begun. Also true if it has ended without that. */
+export const isUnderWay: Until = (execution) =>
+  execution.startedAt !== null || isFinished(execution);
+
+interface Waiter {
+  readonly until: Until;
+  readonly wake: () => void;
 }
 
 /** An execution with waiters. Its state follows the events of the feed. */
@@ -33,48 +45,49 @@ interface Watched {
   execution: Execution | null;
   /** Whether events may have been missed, so that the row must be read. */
   isBehind: boolean;
-  readonly wakers: Set<() => void>;
+  readonly waiters: Set<Waiter>;
 }
 
 export function createFinishWaiters(queries: Pick<Queries, 'execution'>): FinishWaiters {
   const watched = new Map<ExecutionId, Watched>();
 
-  function watch(id: ExecutionId, isFromTheFirst: boolean, waker: () => void): Watched {
+  function watch(id: ExecutionId, isFromTheFirst: boolean, waiter: Waiter): Watched {
     const entry = watched.get(id) ?? {
       execution: null,
       isBehind: !isFromTheFirst,
-      wakers: new Set(),
+      waiters: new Set(),
     };
-    entry.wakers.add(waker);
+    entry.waiters.add(waiter);
     watched.set(id, entry);
     return entry;
   }
 
-  function leave(id: ExecutionId, { wakers }: Watched, waker: () => void): void {
-    wakers.delete(waker);
-    if (wakers.size === 0) watched.delete(id);
+  function leave(id: ExecutionId, { waiters }: Watched, waiter: Waiter): void {
+    waiters.delete(waiter);
+    if (waiters.size === 0) watched.delete(id);
   }
 
   async function catchUp(id: ExecutionId, entry: Watched): Promise<void> {
     entry.isBehind = false;
     learn(entry, await queries.execution(id));
-    if (isFinished(entry)) for (const wake of entry.wakers) wake();
+    wakeReached(entry);
   }
 
   return {
     follow: (id) => {
-      const waker = () => undefined;
-      const entry = watch(id, true, waker);
-      return () => leave(id, entry, waker);
+      const waiter = { until: () => false, wake: () => undefined };
+      const entry = watch(id, true, waiter);
+      return () => leave(id, entry, waiter);
     },
-    wait: async (execution, signal) => {
+    wait: async (execution, signal, until = isFinished) => {
       let wake = () => {};
       const onNews = () => wake();
-      const entry = watch(execution.id, false, onNews);
+      const waiter = { until, wake: onNews };
+      const entry = watch(execution.id, false, waiter);
       learn(entry, execution);
       signal.addEventListener('abort', onNews, { once: true });
       try {
-        while (!isFinished(entry)) {
+        while (!hasReached(entry, waiter)) {
           signal.throwIfAborted();
           if (entry.isBehind) {
             await catchUp(execution.id, entry);
@@ -90,7 +103,7 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
         return entry.execution ?? execution;
       } finally {
         signal.removeEventListener('abort', onNews);
-        leave(execution.id, entry, onNews);
+        leave(execution.id, entry, waiter);
       }
     },
     apply: ({ event, streamKind, streamId, version }) => {
@@ -100,7 +113,7 @@ export function createFinishWaiters(queries: Pick<Queries, 'execution'>): Finish
       if (version === known + 1)
         entry.execution = evolveExecution(entry.execution, event as ExecutionEvent);
       else entry.isBehind = true;
-      if (entry.isBehind || isFinished(entry)) for (const wake of entry.wakers) wake();
+      wakeReached(entry);
     },
   };
 }
@@ -109,6 +122,12 @@ function learn(entry: Watched, execution: Execution | null): void {
   if (execution && execution.version > (entry.execution?.version ?? 0)) entry.execution = execution;
 }
 
-function isFinished({ execution }: Watched): boolean {
-  return execution !== null && execution.finishedAt !== null;
+/** Wakes the waiters who have what they wait for. If events may have been missed, all of them: one must read. */
+function wakeReached(entry: Watched): void {
+  for (const waiter of entry.waiters)
+    if (entry.isBehind || hasReached(entry, waiter)) waiter.wake();
+}
+
+function hasReached({ execution }: Watched, { until }: Waiter): boolean {
+  return execution !== null && until(execution);
 }

@@ -40,6 +40,11 @@ export interface ExecuteRequest {
   readonly workingDirectory?: string | null | undefined;
   readonly allowInput?: boolean | null | undefined;
   readonly pty?: Terminal | null | undefined;
+  /**
+   * For a door whose client owns the patience: without a time limit, the code has the longest one that commands may have,
+   * and it may ask for as much. It may also be empty, as cells of a notebook may.
+   */
+  readonly isNotebookCell?: boolean | null | undefined;
   readonly timeoutMs?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
   readonly waitForWorkerMs?: number | null | undefined;
@@ -71,8 +76,9 @@ export interface ValidRequest {
 export function validateRequest(request: ExecuteRequest, config: Config): ValidRequest {
   const userUuid = validateUserUuid(request.userUuid);
   const { code } = request;
+  const isNotebookCell = request.isNotebookCell ?? false;
   const codeBytes = Buffer.byteLength(code);
-  if (code === '') refuse('code', 'must not be empty', { limit: 1 });
+  if (code === '' && !isNotebookCell) refuse('code', 'must not be empty', { limit: 1 });
   const language = request.language ?? 'PYTHON';
   requireLength(codeBytes, config.maxCodeBytes, '');
   if (language === 'BASH') requireCommand(request, codeBytes);
@@ -93,13 +99,22 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     environmentVariables: validateVariables(request.environmentVariables ?? [], config),
     workingDirectory:
       request.workingDirectory == null ? null : validateDirectory(request.workingDirectory),
-    timeoutMs: validateNumber('timeoutMs', request.timeoutMs ?? config.executionTimeoutMs, {
-      min: MIN_TIMEOUT_MS,
-      max: language === 'BASH' ? config.maxCommandTimeoutMs : config.maxExecutionTimeoutMs,
-    }),
+    timeoutMs: validateTimeout(request, config),
     idempotencyKey: validateKey(request.idempotencyKey ?? null),
     waitForWorkerMs: validateWait(request.waitForWorkerMs, config),
   };
+}
+
+function validateTimeout(
+  { timeoutMs, language, isNotebookCell }: ExecuteRequest,
+  { executionTimeoutMs, maxExecutionTimeoutMs, maxCommandTimeoutMs }: Config,
+): number {
+  const isLong = language === 'BASH' || isNotebookCell;
+  const fallback = isNotebookCell ? maxCommandTimeoutMs : executionTimeoutMs;
+  return validateNumber('timeoutMs', timeoutMs ?? fallback, {
+    min: MIN_TIMEOUT_MS,
+    max: isLong ? maxCommandTimeoutMs : maxExecutionTimeoutMs,
+  });
 }
 
 function requireLength(codeBytes: number, limit: number, why: string): void {
@@ -108,7 +123,9 @@ function requireLength(codeBytes: number, limit: number, why: string): void {
 }
 
 /** What the shell can be given as its code, and what is of no use to it. */
-function requireCommand({ code, contextId }: ExecuteRequest, codeBytes: number): void {
+function requireCommand(request: ExecuteRequest, codeBytes: number): void {
+  const { code, contextId, isNotebookCell } = request;
+  if (isNotebookCell) refuse('isNotebookCell', 'is for Python only', {});
   requireLength(codeBytes, MAX_COMMAND_BYTES, ' for a command');
   if (code.includes('\0')) refuse('code', 'of a command must not contain U+0000', {});
   if (!code.isWellFormed()) refuse('code', 'of a command must not contain lone surrogates', {});

@@ -31,7 +31,8 @@ export interface Job {
 export interface Segment {
   readonly job: Job;
   readonly outputs: { output: Output; readonly at: Date }[];
-  startedAt: Date | null;
+  /** When it began. With the number of the cell, if the kernel has told. */
+  start: { readonly at: Date; readonly executionCount?: number } | null;
   end: { readonly at: Date; readonly ending: Ending } | null;
   /** When it was to be interrupted. Left out if it was not. */
   interruptedAt?: Date;
@@ -62,7 +63,7 @@ export function emptyBatch(): Batch {
 export function segmentOf(batch: Batch, job: Job): Segment {
   const found = batch.segments.find((each) => each.job === job);
   if (found) return found;
-  const segment: Segment = { job, outputs: [], startedAt: null, end: null };
+  const segment: Segment = { job, outputs: [], start: null, end: null };
   batch.segments.push(segment);
   return segment;
 }

@@ -52,15 +52,15 @@ function closedQueues(knownQueues: readonly QueueSize[], session: Session | null
   return { knownQueues, openSessions };
 }
 
-function executionAppend({ job, startedAt, end, interruptedAt }: Segment): StreamAppend {
+function executionAppend({ job, start, end, interruptedAt }: Segment): StreamAppend {
   const { execution } = job;
-  const started = startedAt?.toISOString() ?? null;
+  const started = start && { ...start, at: start.at.toISOString() };
   const command: ExecutionCommand | null = end
-    ? { type: 'FinishExecution', at: end.at.toISOString(), startedAt: started, ending: end.ending }
+    ? { type: 'FinishExecution', at: end.at.toISOString(), start: started, ending: end.ending }
     : interruptedAt
       ? { type: 'RequestInterrupt', at: interruptedAt.toISOString() }
       : started !== null
-        ? { type: 'RecordStart', at: started }
+        ? { type: 'RecordStart', ...started }
         : null;
   const events = command ? decideExecution(command, execution) : [];
   return { stream: 'execution', id: execution.id, state: execution, events };

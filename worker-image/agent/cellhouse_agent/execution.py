@@ -15,7 +15,7 @@ from cellhouse_agent.asking import Asking
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, dropped_bytes, utf8
 from cellhouse_agent.record import Record
-from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply
+from cellhouse_agent.reply import bounded_reply, is_exit_reply, made_reply, told_count
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.wire import JsonObject, KernelMessage, MalformedMessage, dump
 
@@ -92,7 +92,7 @@ class Execution(Record):
     def _accept_status(self, content: JsonObject) -> None:
         state = content.get("execution_state")
         if state == "busy":
-            self.start()
+            self.start(told_count(content))
         elif state == "idle" and content.get("end_key") == self.end_key:
             self.is_done = True
             self.has_other_code = content.get("has_other_code") is True

@@ -28,11 +28,14 @@ class FrameWriter:
         self._numbers = itertools.count(1)
         self.max_message_bytes = max_message_bytes
 
-    def status(self, state: str, parent: bytes) -> None:
-        """An execution's iopub `status`."""
+    def status(self, state: str, parent: bytes, execution_count: int | None = None) -> None:
+        """An execution's iopub `status`. With the number of the cell, if it is known."""
+        content: JsonObject = {"execution_state": state}
+        if execution_count is not None:
+            content["execution_count"] = execution_count
         if state == "busy":
             self._buffer.shares.begin(parent)
-        frame = self._frame("iopub", "status", parent, dump({"execution_state": state}))
+        frame = self._frame("iopub", "status", parent, dump(content))
         # The `busy` and `idle` of a short execution are sent together with its output and reply.
         self._buffer.append(frame, True, parent)
 

@@ -38,11 +38,17 @@ def is_exit_reply(content: JsonObject) -> bool:
     )
 
 
+def told_count(content: JsonObject) -> int | None:
+    """The number of the cell, if the message has one that is possible."""
+    count = content.get("execution_count")
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**53:
+        return None
+    return count
+
+
 def bounded_reply(content: JsonObject) -> JsonObject:
     """The part of the kernel's reply that goes to the gateway."""
-    count = content.get("execution_count")
-    is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53
-    head: JsonObject = {"execution_count": count if is_count else None}
+    head: JsonObject = {"execution_count": told_count(content)}
     if content.get("status") == "ok":
         return {"status": "ok", **head}
     return {

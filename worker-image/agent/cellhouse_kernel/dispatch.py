@@ -30,8 +30,12 @@ from cellhouse_kernel.surroundings import (
     set_variables,
 )
 
+# The largest count that is told, as in the agent.
+MAX_COUNT = 2**53 - 1
+
 # Taken before any user code runs, which may replace them.
 _count_threads, _all_tasks = _thread._count, asyncio.all_tasks
+BUSY = b'{"execution_state":"busy","execution_count":%s}'
 IDLE = b'{"execution_state":"idle","end_key":"%s","has_other_code":%s,"leaves_code":%s}'
 
 
@@ -109,7 +113,7 @@ class LinkKernel(CellKernel):
         wanted = msg["metadata"].pop("surroundings", None)
         self._surroundings = Surroundings(wanted) if wanted else None
         self.set_parent([], msg, channel="shell")
-        self._publish_status("busy", "shell")
+        self._publish_busy(msg)
         handler = self.shell_handlers.get(msg["msg_type"])
         if handler:
             self.interrupts.take_up()
@@ -164,6 +168,17 @@ class LinkKernel(CellKernel):
         message = pack_message(b"shell", "execute_reply", parent["msg_id"], pack(reply))
         outbox.add_message(message, can_wait=True)
 
+    def _publish_busy(self, msg: Message) -> None:
+        """The first message of a request, with the number of the cell if it gets one.
+
+        It is not sent yet: the input of a cell, or a reply, follows immediately, and is sent together with it.
+        """
+        is_numbered = msg["msg_type"] == "execute_request" and not msg["content"].get("silent")
+        count: Any = getattr(self.shell, "execution_count", None) if is_numbered else None
+        is_count = isinstance(count, int) and 0 <= count <= MAX_COUNT
+        content = BUSY % (b"%d" % count if is_count else b"null")
+        self.shell_channel.outbox.hold(pack_message(b"iopub", "status", msg["msg_id"], content))
+
     def _publish_idle(self, parent_id: str, end_key: str) -> None:
         """The last message of a request."""
         content = IDLE % (
@@ -181,9 +196,4 @@ class LinkKernel(CellKernel):
         parent_id = (parent or self.get_parent(channel)).get("msg_id", "")
         content = b'{"execution_state":"%s"}' % status.encode()
         message = pack_message(b"iopub", "status", parent_id, content)
-        outbox = self.shell_channel.outbox
-        if status == "busy":
-            # Not sent yet: the input of a cell, or a reply, follows immediately, and is sent together with it.
-            outbox.hold(message)
-        else:
-            outbox.add_message(message)
+        self.shell_channel.outbox.add_message(message)
