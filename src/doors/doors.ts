@@ -1,8 +1,11 @@
 import type { ServedDoor } from '../domain/token.ts';
+import { createMcpDoor } from './mcp/mcpDoor.ts';
 import type { DoorDeps, OpenDoor } from './openDoor.ts';
 
 /** How each door is made. */
-const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {};
+const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {
+  mcp: createMcpDoor,
+};
 
 /** Makes the doors that are on. @param names see DOORS */
 export function createDoors(names: readonly ServedDoor[], deps: DoorDeps): readonly OpenDoor[] {

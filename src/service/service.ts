@@ -22,6 +22,7 @@ import { createContext } from './contexts/createContext.ts';
 import { deleteContext } from './contexts/deleteContext.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
+import { awaitExecution, executeUntil } from './execute/executeUntil.ts';
 import { execution } from './execute/execution.ts';
 import { interrupt } from './execute/interrupt.ts';
 import { resizeTerminal } from './execute/resizeTerminal.ts';
@@ -49,6 +50,7 @@ import { sessions } from './lists/sessions.ts';
 import { workers } from './lists/workers.ts';
 import { followExecution } from './output/followExecution.ts';
 import { followSession } from './output/followSession.ts';
+import { outputPage } from './output/outputPage.ts';
 import { followPoolStatus } from './pool/followPoolStatus.ts';
 import { metrics } from './pool/metrics.ts';
 import { poolStatus } from './pool/poolStatus.ts';
@@ -68,6 +70,8 @@ type Operation = (deps: ServiceDeps, principal: Principal, ...args: never[]) => 
 /** Every operation, by name. */
 export const OPERATIONS = {
   execute,
+  executeUntil,
+  awaitExecution,
   executeBatch,
   submit,
   interrupt,
@@ -85,6 +89,7 @@ export const OPERATIONS = {
   release,
   followExecution,
   followSession,
+  outputPage,
   file,
   files,
   fileText,

@@ -20,7 +20,7 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['executions', 'sessions', 'workers', 'events', 'poolAt', 'workerEvents'] as const),
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
   ...(['me', 'tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
-  ...(['quotas', 'setQuota'] as const),
+  ...(['quotas', 'setQuota', 'awaitExecution', 'outputPage'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

@@ -38,6 +38,8 @@ const asked = { user: ({ userUuid }: { readonly userUuid: string }) => userUuid 
 
 export const PERMISSIONS: Permissions = {
   execute: { roles: CALLERS, ...asked },
+  executeUntil: { roles: CALLERS, ...asked },
+  awaitExecution: { roles: CALLERS },
   executeBatch: { roles: CALLERS, ...asked },
   submit: { roles: CALLERS, ...asked },
   interrupt: { roles: CALLERS },
@@ -55,6 +57,7 @@ export const PERMISSIONS: Permissions = {
   release: { roles: CALLERS, ...named },
   followExecution: { roles: CALLERS },
   followSession: { roles: CALLERS, ...named },
+  outputPage: { roles: CALLERS },
   file: { roles: CALLERS, ...named },
   files: { roles: CALLERS, ...asked },
   fileText: { roles: CALLERS, ...asked },

@@ -12,7 +12,7 @@ import type { Principal } from '../principal.ts';
 import type { OutputSource, SharedOutput } from './sharedOutput.ts';
 
 /** The limits of a page. A follower holds one page in memory, which is larger only if its single item is larger. */
-const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
+export const PAGE: OutputBounds = { limit: 500, maxBytes: 1024 * 1024 };
 
 export interface FollowDeps {
   readonly database: Database;

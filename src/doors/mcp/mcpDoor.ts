@@ -1,0 +1,124 @@
+/** The door for hosts of the Model Context Protocol: Streamable HTTP without sessions (docs/doors/mcp.md). */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import type { McpHttpHandler } from '@modelcontextprotocol/server';
+import { DomainError } from '../../domain/errors.ts';
+import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
+import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
+import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
+
+/** What a JSON-RPC error of the HTTP level has: none of the protocol's own codes fits. */
+const SERVER_ERROR = -32_000;
+const INTERNAL_ERROR = -32_603;
+/** Every request has this address: nothing asks for it, and the real one is not ours to trust. */
+const ADDRESS = 'http://cellhouse/mcp';
+
+export function createMcpDoor(deps: DoorDeps): OpenDoor {
+  // The packages cost a tenth of a second and 30 MB: who never calls this door does not pay.
+  let loading: Promise<McpHandler> | null = null;
+  const load = () => {
+    loading ??= import('./mcpHandler.ts').then(({ createHandler }) => createHandler(deps));
+    return loading;
+  };
+  const cancelling = createCancelling();
+  return {
+    name: 'mcp',
+    mounts: { '/mcp': '' },
+    credentials: { headers: ['authorization', 'x-auth-token', 'x-api-key'], isInQuery: false },
+    cors: {
+      methods: 'POST',
+      headers:
+        'Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, X-Session-Id, X-User-Id',
+      exposed: 'Mcp-Session-Id',
+    },
+    refuse,
+    handle: async (call) => {
+      if (call.path !== '') throw new DomainError('NOT_FOUND', 'MCP is at /mcp itself.');
+      await answer(await load(), cancelling, call, deps.newId);
+    },
+  };
+}
+
+/** Answers one request. @param body undefined: the request has none that is JSON */
+export interface McpHandler {
+  fetch(request: Request, body: unknown, call: DoorCall): ReturnType<McpHttpHandler['fetch']>;
+}
+
+async function answer(
+  handler: McpHandler,
+  cancelling: Cancelling,
+  call: DoorCall,
+  newSession: () => string,
+): Promise<void> {
+  const { req, method } = call;
+  const text = method === 'POST' ? await call.readBody() : null;
+  const body = text === null ? undefined : parsed(text);
+  await cancelling.during(call, body, async (gone) => {
+    const request = new Request(ADDRESS, {
+      method,
+      headers: headersOf(req.headers),
+      signal: gone,
+      ...(text !== null && { body: text }),
+    });
+    const response = await handler.fetch(request, body, { ...call, gone });
+    if (methodOf(body) === 'initialize') response.headers.set(SESSION_HEADER, newSession());
+    await send(call, response, methodOf(body) === 'subscriptions/listen');
+  });
+}
+
+/** @param isEndless it never ends by itself, so a stop ends it */
+async function send(
+  { res, stopping, onStream }: DoorCall,
+  response: Response,
+  isEndless: boolean,
+): Promise<void> {
+  res.writeHead(response.status, Object.fromEntries(response.headers));
+  if (response.body === null) return void res.end();
+  const stream = Readable.fromWeb(response.body as ReadableStream);
+  const off = isEndless ? stopping.on(() => stream.destroy()) : () => {};
+  if (isEndless) onStream();
+  try {
+    await pipeline(stream, res);
+  } catch (error: unknown) {
+    // The client has gone, or the stream was ended above: nobody can be told.
+    if (!res.destroyed && !stream.destroyed) throw error;
+    res.destroy();
+  } finally {
+    off();
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The handler says so in its own words.
+    return undefined;
+  }
+}
+
+function methodOf(body: unknown): unknown {
+  return typeof body === 'object' && body !== null && 'method' in body ? body.method : undefined;
+}
+
+function headersOf(headers: DoorCall['req']['headers']): Headers {
+  const all = new Headers();
+  for (const [name, value] of Object.entries(headers))
+    for (const one of [value ?? []].flat()) all.append(name, one);
+  return all;
+}
+
+/** On this wire, also what never became a message is an error of JSON-RPC. */
+function refuse({ status, code, message, details, headers }: Refusal): RefusalAnswer {
+  const error = {
+    code: status >= 500 && code === 'INTERNAL' ? INTERNAL_ERROR : SERVER_ERROR,
+    message,
+    data: { ...details, code },
+  };
+  return {
+    status,
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', error, id: null }),
+  };
+}

@@ -1,0 +1,44 @@
+import { createMcpHandler, type McpRequestContext } from '@modelcontextprotocol/server';
+import type { DoorCall, DoorDeps } from '../openDoor.ts';
+import { createMcpServer } from './createMcpServer.ts';
+import type { McpCall } from './mcpCall.ts';
+import type { McpHandler } from './mcpDoor.ts';
+
+/** The first revision with links to resources. */
+const LINKS_SINCE = '2025-06-18';
+
+/** Makes a server for each request, for both eras of the protocol: so every gateway can answer every request. */
+export function createHandler(deps: DoorDeps): McpHandler {
+  const { fetch } = createMcpHandler(
+    (context) => {
+      return createMcpServer(mcpCallOf(deps, context, callOf(context)));
+    },
+    {
+      legacy: 'stateless',
+      responseMode: 'auto',
+      // Requests that are refused, and clients that go away: nothing of the gateway has failed.
+      onerror: (err) => deps.logger.debug({ err }, 'An MCP request was not carried out.'),
+    },
+  );
+  return {
+    fetch: (request, parsedBody, call) =>
+      fetch(request, {
+        // The handler hands it to the factory, and looks at nothing but the scopes.
+        authInfo: { token: '', clientId: call.principal.tokenId, scopes: [], extra: { call } },
+        ...(parsedBody !== undefined && { parsedBody }),
+      }),
+  };
+}
+
+function callOf({ authInfo }: McpRequestContext): DoorCall {
+  const call = authInfo?.extra?.call;
+  if (call === undefined) throw new Error('An MCP request came without its call.');
+  return call as DoorCall;
+}
+
+function mcpCallOf(deps: DoorDeps, { era }: McpRequestContext, call: DoorCall): McpCall {
+  const { service, principal, gone, stopping, req } = call;
+  const version = req.headers['mcp-protocol-version'];
+  const knowsLinks = era === 'modern' || (typeof version === 'string' && version >= LINKS_SINCE);
+  return { service, principal, gone, stopping, headers: req.headers, knowsLinks, deps };
+}

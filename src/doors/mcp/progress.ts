@@ -1,0 +1,65 @@
+/** Tells a client that asked for it how far a call is. */
+import type { BoundService } from '../boundService.ts';
+import type { Notify } from './mcpCall.ts';
+
+/** Often enough for clients that wait 30 s or 60 s since the last progress. */
+const INTERVAL_MS = 15_000;
+const MAX_MESSAGE_CHARS = 200;
+
+export interface Progress {
+  /** From now on, what is told has the last line of this execution's output. */
+  follow(executionId: string): void;
+  /** After this, nothing more is told. */
+  close(): Promise<void>;
+}
+
+/** Tells the seconds that have passed: at once, and then at each interval. */
+export function reportProgress(
+  service: Pick<BoundService, 'followExecution'>,
+  notify: NonNullable<Notify>,
+): Progress {
+  const begun = performance.now();
+  let last = -1;
+  let line = '';
+  let telling = Promise.resolve();
+  let outputs: AsyncIterableIterator<unknown> | null = null;
+  let isClosed = false;
+
+  function tell(): void {
+    const seconds = Math.round((performance.now() - begun) / 1_000);
+    // It must rise each time.
+    last = Math.max(seconds, last + 1);
+    const progress = last;
+    // A client that has gone gets nothing, and that is no failure of the call.
+    telling = telling.then(() => notify(progress, line)).catch(() => undefined);
+  }
+
+  async function read(executionId: string): Promise<void> {
+    const items = await service.followExecution(executionId, 0);
+    outputs = items;
+    if (isClosed) return void (await items.return?.());
+    for await (const { output } of items)
+      if (output.kind === 'stream') line = lastLine(output.text) ?? line;
+  }
+
+  tell();
+  const timer = setInterval(tell, INTERVAL_MS);
+  return {
+    follow(executionId) {
+      // What fails here fails in the call itself, too.
+      read(executionId).catch(() => undefined);
+    },
+    async close() {
+      isClosed = true;
+      clearInterval(timer);
+      await outputs?.return?.();
+      await telling;
+    },
+  };
+}
+
+function lastLine(text: string): string | null {
+  const lines = text.split(/[\r\n]+/);
+  const line = lines.findLast((one) => one.trim() !== '');
+  return line?.slice(0, MAX_MESSAGE_CHARS).toWellFormed() ?? null;
+}

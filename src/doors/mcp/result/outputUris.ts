@@ -1,0 +1,16 @@
+/** What resources are called. */
+
+/** The template of {@link outputUri}. */
+export const OUTPUT_TEMPLATE = 'cellhouse://executions/{execution_id}/output';
+/** The template of {@link imageUri}. */
+export const IMAGE_TEMPLATE = 'cellhouse://executions/{execution_id}/images/{seq}';
+
+/** The whole text output of an execution. */
+export function outputUri(executionId: string): string {
+  return `cellhouse://executions/${executionId}/output`;
+}
+
+/** One of its images. @param seq that of the output that has it */
+export function imageUri(executionId: string, seq: number): string {
+  return `cellhouse://executions/${executionId}/images/${seq}`;
+}

@@ -1,0 +1,44 @@
+/** What of a rich output a model gets to see. Pure. */
+import type { RichOutput } from '../../../domain/output.ts';
+
+export interface Image {
+  /** Base64 without line breaks. */
+  readonly data: string;
+  readonly mimeType: 'image/png' | 'image/jpeg';
+}
+
+/** Longer HTML and SVG say a model less than they cost. */
+const MAX_MARKUP_CHARS = 2_000;
+const IMAGES = ['image/png', 'image/jpeg'] as const;
+/** In the order of preference. */
+const MARKUPS = ['text/markdown', 'text/latex', 'image/svg+xml', 'text/html'] as const;
+/** The plain text of an object that only a browser can show. */
+const SAYS_NOTHING = /^<[\w.]+ (?:object|size)\b[^\n]*>$/;
+
+/** The image of an output. Null: it has none. */
+export function imageOf({ data }: RichOutput): Image | null {
+  for (const mimeType of IMAGES) {
+    const value = textOf(data[mimeType]);
+    if (value !== null) return { data: value.replace(/\s+/g, ''), mimeType };
+  }
+  return null;
+}
+
+/** Its text: the plain one, unless that says nothing and short markup says more. Null: it has none. */
+export function shownText({ data }: RichOutput): string | null {
+  const plain = textOf(data['text/plain']);
+  if (plain !== null && !SAYS_NOTHING.test(plain)) return plain;
+  for (const type of MARKUPS) {
+    const markup = textOf(data[type]);
+    if (markup !== null && markup.length <= MAX_MARKUP_CHARS) return markup;
+  }
+  return plain;
+}
+
+/** Jupyter's text values may be a string or a list of lines. */
+function textOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((line) => typeof line === 'string'))
+    return value.join('');
+  return null;
+}

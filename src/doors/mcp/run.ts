@@ -1,0 +1,95 @@
+/** Runs code for a tool, or waits for code that runs, as long as a host has patience. */
+import type { CallToolResult } from '@modelcontextprotocol/server';
+import type { Execution } from '../../domain/execution.ts';
+import type { BoundService } from '../boundService.ts';
+import { contextOf } from '../shared/place.ts';
+import type { McpCall, Notify } from './mcpCall.ts';
+import { reportProgress } from './progress.ts';
+import { collect } from './result/collect.ts';
+import { resultOf } from './result/result.ts';
+import { type ClientSession, idOfSession } from './session.ts';
+
+/** Below the 60 s after which most hosts give up. */
+const DEFAULT_WAIT_SECONDS = 45;
+export const MAX_WAIT_SECONDS = 50;
+
+export interface RunRequest
+  extends Omit<Parameters<BoundService['executeUntil']>[0], 'userUuid' | 'contextId'> {
+  readonly session: ClientSession;
+  readonly waitSeconds: number | undefined;
+}
+
+/**
+ * Runs code, and gives its result. If the wait ends first, or the gateway stops, the result says that it goes on. If the
+ * client goes away first, nobody knows of the execution, so it is interrupted.
+ */
+export async function run(
+  call: McpCall,
+  { session, waitSeconds, ...request }: RunRequest,
+  notify: Notify,
+): Promise<CallToolResult> {
+  const { service, gone, stopping } = call;
+  const { userUuid } = session.place;
+  const contextId = request.language === 'BASH' ? null : await contextOf(service, session.place);
+  const execution = await waiting(call, waitSeconds, notify, (until, onAccepted) =>
+    service.executeUntil(
+      { ...request, userUuid, contextId },
+      { until, onAccepted: ({ id }) => onAccepted(id) },
+    ),
+  );
+  if (gone.aborted && !stopping.isOver && execution.finishedAt === null)
+    await service.interrupt(execution.id);
+  return await resultOfExecution(call, execution, { sessionId: session.id, after: 0 });
+}
+
+export interface PollRequest {
+  readonly executionId: string;
+  readonly waitSeconds: number | undefined;
+  readonly after: number;
+}
+
+/** Waits for an execution's end, and gives its result so far. A client that goes away interrupts nothing. */
+export async function poll(
+  call: McpCall,
+  { executionId, waitSeconds, after }: PollRequest,
+  notify: Notify,
+): Promise<CallToolResult> {
+  const { service } = call;
+  const execution = await waiting(call, waitSeconds, notify, async (until, onAccepted) => {
+    onAccepted(executionId);
+    return await service.awaitExecution(executionId, until);
+  });
+  const sessionId = await idOfSession(call, execution);
+  return await resultOfExecution(call, execution, { sessionId, after });
+}
+
+/** Calls `work` with the end of the client's patience, and tells the client of progress until then. */
+async function waiting(
+  { service, gone }: McpCall,
+  waitSeconds: number = DEFAULT_WAIT_SECONDS,
+  notify: Notify,
+  work: (until: AbortSignal, onAccepted: (executionId: string) => void) => Promise<Execution>,
+): Promise<Execution> {
+  const over = new AbortController();
+  const end = () => over.abort();
+  const timer = setTimeout(end, waitSeconds * 1_000);
+  if (gone.aborted) end();
+  gone.addEventListener('abort', end, { once: true });
+  const progress = notify && reportProgress(service, notify);
+  try {
+    return await work(over.signal, (id) => progress?.follow(id));
+  } finally {
+    clearTimeout(timer);
+    gone.removeEventListener('abort', end);
+    await progress?.close();
+  }
+}
+
+async function resultOfExecution(
+  { service, knowsLinks, deps }: McpCall,
+  execution: Execution,
+  { sessionId, after }: { readonly sessionId: string | null; readonly after: number },
+): Promise<CallToolResult> {
+  const collected = await collect(service, execution, after);
+  return resultOf({ execution, collected, sessionId, knowsLinks, now: deps.now() });
+}

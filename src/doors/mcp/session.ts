@@ -1,0 +1,60 @@
+/** Which session a client means, and what it calls the session of an execution. */
+import type { Execution } from '../../domain/execution.ts';
+import { type Place, placeOf } from '../shared/place.ts';
+import type { McpCall } from './mcpCall.ts';
+
+/** The client's session, and where that is. */
+export interface ClientSession {
+  /** What the client passes to get here again. */
+  readonly id: string;
+  readonly place: Place;
+}
+
+/** Those of Open WebUI and of whoever can set a header for each chat. */
+const SESSION_HEADERS = ['x-session-id', 'x-openwebui-chat-id'] as const;
+const USER_HEADER = 'x-user-id';
+/** What the default context of a token for one user is called. */
+const DEFAULT_ID = 'default';
+
+/** The session that a call means: the argument, else a header, else that of the token's one user, else a new one. */
+export function sessionOf(
+  { principal, headers, deps }: Pick<McpCall, 'principal' | 'headers' | 'deps'>,
+  given: string | undefined,
+): ClientSession {
+  const named = given ?? SESSION_HEADERS.map((name) => textOf(headers[name])).find(Boolean);
+  const isOneUser = isForOneUser(principal);
+  const id = named ?? (isOneUser ? DEFAULT_ID : deps.newId());
+  if (isOneUser) return { id, place: placeOf(principal, id === DEFAULT_ID ? null : id) };
+  return { id, place: placeOf(principal, userPrefix(headers) + id) };
+}
+
+/**
+ * What the client calls the session of an execution. Null: nothing that it can pass, because the session belongs to
+ * another door or to another of the client's users, its name was too long, or its context is not open.
+ */
+export async function idOfSession(
+  { principal, headers, service }: Pick<McpCall, 'principal' | 'headers' | 'service'>,
+  { userUuid, contextId }: Pick<Execution, 'userUuid' | 'contextId'>,
+): Promise<string | null> {
+  if (isForOneUser(principal)) {
+    if (contextId === null) return DEFAULT_ID;
+    return (await service.contexts(userUuid)).find(({ id }) => id === contextId)?.name ?? null;
+  }
+  const prefix = placeOf(principal, userPrefix(headers)).userUuid;
+  const id = userUuid.slice(prefix.length);
+  return userUuid.startsWith(prefix) && id !== '' ? id : null;
+}
+
+function isForOneUser({ users }: McpCall['principal']): boolean {
+  return users !== null && 'uuid' in users;
+}
+
+/** So that two users who chose the same id do not meet: what is encoded has no colon. */
+function userPrefix(headers: McpCall['headers']): string {
+  const user = textOf(headers[USER_HEADER]);
+  return user === null ? '' : `${encodeURIComponent(user.toWellFormed())}:`;
+}
+
+function textOf(value: string | string[] | undefined): string | null {
+  return (Array.isArray(value) ? value[0] : value) || null;
+}

@@ -1,0 +1,14 @@
+/** Schemas of tools, converted to JSON Schema once: a server is made for each request, and converts its tools again. */
+import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+
+/** The same schema, whose JSON form is kept. */
+export function toolSchema<Of extends z.ZodType>(
+  schema: Of,
+): StandardSchemaWithJSON<z.input<Of>, z.output<Of>> {
+  const input = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' });
+  const output = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'output' });
+  const { validate } = schema['~standard'];
+  const jsonSchema = { input: () => input, output: () => output };
+  return { '~standard': { version: 1, vendor: 'cellhouse', validate, jsonSchema } };
+}

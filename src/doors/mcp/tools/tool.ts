@@ -1,0 +1,68 @@
+/** What a tool is: what a model is told of it, and what it does. */
+import type { CallToolResult, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import { type McpCall, type Notify, notifyOf } from '../mcpCall.ts';
+import { MAX_WAIT_SECONDS } from '../run.ts';
+import { orError } from '../toolErrors.ts';
+import { toolSchema } from '../toolSchema.ts';
+
+export interface Tool {
+  /** Makes the tool known to a server, for the request that it was made for. */
+  register(server: McpServer, call: McpCall): void;
+}
+
+export interface ToolOf<Input extends z.ZodType, Output extends z.ZodType> {
+  readonly name: string;
+  readonly title: string;
+  /** For a model: short and true. */
+  readonly description: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly annotations: ToolAnnotations;
+  run(call: McpCall, input: z.output<Input>, notify: Notify): Promise<CallToolResult>;
+}
+
+/** Some hosts cut a text result at a size of their own, unless the tool says that it may be larger. */
+const META = { 'anthropic/maxResultSizeChars': 100_000 };
+
+export function tool<Input extends z.ZodType, Output extends z.ZodType>({
+  name,
+  title,
+  description,
+  input,
+  output,
+  annotations,
+  run,
+}: ToolOf<Input, Output>): Tool {
+  const inputSchema = toolSchema(input);
+  const outputSchema = toolSchema(output);
+  const config = { title, description, inputSchema, outputSchema, annotations, _meta: META };
+  return {
+    register(server, call) {
+      server.registerTool(name, config, (given, context) =>
+        orError(call.deps, name, () => run(call, given, notifyOf(context))),
+      );
+    },
+  };
+}
+
+/** An answer that is data, which hosts that know only text get as JSON. */
+export function answered(data: Readonly<Record<string, unknown>>): CallToolResult {
+  return { content: [{ type: 'text', text: JSON.stringify(data) }], structuredContent: data };
+}
+
+const MAX_ID_CHARS = 256;
+
+export const SESSION_ID = z
+  .string()
+  .min(1)
+  .max(MAX_ID_CHARS)
+  .describe('Whose variables and files: what an earlier result gave, or a name of your own.');
+
+export const EXECUTION_ID = z.string().min(1).max(MAX_ID_CHARS).describe('From a result.');
+
+export const WAIT_SECONDS = z
+  .number()
+  .min(0)
+  .max(MAX_WAIT_SECONDS)
+  .describe('How long to wait for the end. Default 45. After that the result is "running".');

@@ -1,0 +1,24 @@
+import type { Execution } from '../../domain/execution.ts';
+import type { OutputsRead } from '../../domain/output.ts';
+import { validateOutputRange } from '../answer/outputRange.ts';
+import { notFound } from '../notFound.ts';
+import { type Principal, sees } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { PAGE } from './followOutput.ts';
+
+/**
+ * The outputs of an execution after `after` that are stored now, at most a page of them. A caller that reads page by
+ * page holds no more than one page in memory, however much the execution has printed.
+ * @param execution as an operation gave it
+ * @throws NOT_FOUND, BAD_USER_INPUT
+ */
+export async function outputPage(
+  { database }: Pick<ServiceDeps, 'database'>,
+  principal: Principal,
+  execution: Pick<Execution, 'id' | 'tenant' | 'userUuid'>,
+  after: number,
+): Promise<OutputsRead> {
+  validateOutputRange({ after });
+  if (!sees(principal, execution)) throw notFound('execution', execution.id);
+  return await database.queries.outputs({ executionId: execution.id, seq: after }, PAGE);
+}

@@ -1,0 +1,94 @@
+/** The door for MCP, as the clients use it that hosts are made of, at two real gateways with real workers. */
+import { describe, expect, it } from 'vitest';
+import { until } from '../../testkit/until.ts';
+import { type ConnectedClient, MCP_CLIENTS, type ToolAnswer } from '../support/mcpClients.ts';
+import { gateway, other } from '../support/twoRealGateways.ts';
+
+/** A PNG begins with this, in base64. */
+const PNG = /^iVBORw0KGgo/;
+
+async function connected(
+  { connect }: (typeof MCP_CLIENTS)[number],
+  at = gateway,
+): Promise<ConnectedClient> {
+  return await connect(`${at.url}/mcp`, { Authorization: `Bearer ${at.token}` });
+}
+
+/** A value of the last line of a result's text, which every client hands on. */
+function told({ text }: ToolAnswer, name: string): string {
+  return new RegExp(` ${name}=(\\S+)`).exec(` ${text.split('\n').at(-1)}`)?.[1] ?? '';
+}
+
+async function statusOf(executionId: string): Promise<string | undefined> {
+  const { data } = await other.graphql<{ execution: { status: string } | null }>(
+    `{ execution(id: "${executionId}") { status } }`,
+  );
+  return data?.execution?.status;
+}
+
+describe.each(MCP_CLIENTS)('$name', (kind) => {
+  it('keeps variables over calls that pass the session_id, shows figures, and says what went wrong', async () => {
+    const client = await connected(kind);
+    const first = await client.call('execute_code', { code: 'x = 6\nprint("six")' });
+    expect(first).toMatchObject({ isError: false, images: [] });
+    expect(first.text).toMatch(/^six\n/);
+    const session_id = told(first, 'session_id');
+    const second = await client.call('execute_code', {
+      code: 'import matplotlib.pyplot as plt\nplt.plot([1, x])\nplt.show()\nx * 7',
+      session_id,
+    });
+    expect(second.text).toMatch(/^42\n/);
+    expect(second.images).toMatchObject([
+      { mimeType: 'image/png', data: expect.stringMatching(PNG) },
+    ]);
+    await client.close();
+  });
+
+  it('has code interrupted that it cancels', async () => {
+    const client = await connected(kind);
+    const cancel = new AbortController();
+    const session_id = `cancels ${kind.name}`;
+    const code = 'import time\nprint("begun", flush=True)\ntime.sleep(60)';
+    const call = client.call('execute_code', { code, session_id }, { signal: cancel.signal });
+    const cancelled = expect(call).rejects.toThrow();
+    const running = await until('the code to run', async () => await runningOf(session_id));
+    cancel.abort();
+    await cancelled;
+    await until('its end', async () => (await statusOf(running)) === 'INTERRUPTED');
+    await client.close();
+  });
+});
+
+// What is asked is the same for all: how a client polls, not who.
+describe.each(MCP_CLIENTS.slice(0, 1))('$name', (kind) => {
+  it('gets the rest of code from another gateway after the one that it called was killed', async () => {
+    const client = await connected(kind);
+    const begun = await client.call('execute_code', {
+      code: 'import time\nprint("begun", flush=True)\ntime.sleep(4)\nprint("done")',
+      wait_seconds: 1,
+    });
+    expect(begun).toMatchObject({ isError: false });
+    expect(told(begun, 'status')).toMatch(/^(queued|running)$/);
+    await client.close().catch(() => undefined);
+    await gateway.kill('SIGKILL');
+    try {
+      const elsewhere = await connected(kind, other);
+      const ended = await elsewhere.call('get_execution', {
+        execution_id: told(begun, 'execution_id'),
+      });
+      expect(ended.text).toMatch(/^begun\ndone\n/);
+      expect(told(ended, 'status')).toBe('ok');
+      expect(told(ended, 'session_id')).toBe(told(begun, 'session_id'));
+      await elsewhere.close();
+    } finally {
+      await gateway.restart();
+    }
+  });
+});
+
+async function runningOf(session: string): Promise<string | undefined> {
+  const { data } = await other.graphql<{ executions: { edges: { node: { id: string } }[] } }>(
+    `{ executions(userUuid: "auth-token:mcp:${session}", status: RUNNING) { edges { node { id } } } }`,
+  );
+  return data?.executions.edges[0]?.node.id;
+}

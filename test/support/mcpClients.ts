@@ -1,0 +1,176 @@
+/** The clients of MCP that hosts are made of, unmodified, behind one interface: so that one test is for each of them. */
+import { createMCPClient } from '@ai-sdk/mcp';
+import { MultiServerMCPClient } from '@langchain/mcp-adapters';
+import {
+  Client as Client2,
+  StreamableHTTPClientTransport as Http2,
+  type VersionNegotiationMode,
+} from '@modelcontextprotocol/client';
+import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport as Transport1 } from '@modelcontextprotocol/sdk/shared/transport.js';
+
+/** What a tool answered, as the client hands it on. */
+export interface ToolAnswer {
+  /** All text blocks. */
+  readonly text: string;
+  /** The MIME types of the images, and their base64. */
+  readonly images: readonly { readonly mimeType: string; readonly data: string }[];
+  /** Null if the client does not hand it on. */
+  readonly data: Readonly<Record<string, unknown>> | null;
+  readonly isError: boolean;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (message: string) => void;
+}
+
+export interface ConnectedClient {
+  call(
+    tool: string,
+    input: Readonly<Record<string, unknown>>,
+    options?: CallOptions,
+  ): Promise<ToolAnswer>;
+  close(): Promise<void>;
+}
+
+export interface ClientKind {
+  readonly name: string;
+  connect(url: string, headers: Readonly<Record<string, string>>): Promise<ConnectedClient>;
+}
+
+const WHO = { name: 'cellhouse-tests', version: '1.0.0' };
+
+interface Block {
+  readonly type: string;
+  readonly text?: string;
+  readonly data?: string;
+  readonly mimeType?: string;
+}
+
+interface RawAnswer {
+  readonly content?: unknown;
+  readonly structuredContent?: unknown;
+  readonly isError?: unknown;
+}
+
+function answerOf({ content, structuredContent, isError }: RawAnswer): ToolAnswer {
+  const blocks = (content ?? []) as readonly Block[];
+  return {
+    text: blocks.flatMap(({ type, text }) => (type === 'text' ? [text ?? ''] : [])).join('\n'),
+    images: blocks.flatMap(({ type, data = '', mimeType = '' }) =>
+      type === 'image' ? [{ data, mimeType }] : [],
+    ),
+    data: (structuredContent ?? null) as ToolAnswer['data'],
+    isError: isError === true,
+  };
+}
+
+const v1: ClientKind = {
+  name: '@modelcontextprotocol/sdk, the official client of version 1',
+  connect: async (url, headers) => {
+    const client = new Client1(WHO);
+    const transport = new Http1(new URL(url), { requestInit: { headers } });
+    await client.connect(transport as Transport1);
+    return {
+      call: async (name, input, { signal, onProgress } = {}) =>
+        answerOf(
+          (await client.callTool({ name, arguments: input }, undefined, {
+            ...(signal && { signal }),
+            ...(onProgress && { onprogress: ({ message = '' }) => onProgress(message) }),
+          })) as RawAnswer,
+        ),
+      close: () => client.close(),
+    };
+  },
+};
+
+function v2(name: string, mode: VersionNegotiationMode): ClientKind {
+  return {
+    name: `@modelcontextprotocol/client, the official client of version 2, ${name}`,
+    connect: async (url, headers) => {
+      const client = new Client2(WHO, { versionNegotiation: { mode } });
+      await client.connect(new Http2(new URL(url), { requestInit: { headers } }));
+      return {
+        call: async (tool, input, { signal, onProgress } = {}) =>
+          answerOf(
+            await client.callTool(
+              { name: tool, arguments: input },
+              {
+                ...(signal && { signal }),
+                ...(onProgress && { onprogress: ({ message = '' }) => onProgress(message) }),
+              },
+            ),
+          ),
+        close: () => client.close(),
+      };
+    },
+  };
+}
+
+const aiSdk: ClientKind = {
+  name: '@ai-sdk/mcp',
+  connect: async (url, headers) => {
+    const client = await createMCPClient({ transport: { type: 'http', url, headers } });
+    const tools = await client.tools();
+    return {
+      call: async (tool, input, { signal } = {}) =>
+        answerOf(
+          (await tools[tool]?.execute?.(input, {
+            toolCallId: 'one',
+            messages: [],
+            ...(signal && { abortSignal: signal }),
+          })) as RawAnswer,
+        ),
+      close: () => client.close(),
+    };
+  },
+};
+
+const langchain: ClientKind = {
+  name: '@langchain/mcp-adapters',
+  connect: async (url, headers) => {
+    const client = new MultiServerMCPClient({
+      mcpServers: { cellhouse: { transport: 'http', url, headers: { ...headers } } },
+      useStandardContentBlocks: false,
+    });
+    const tools = await client.getTools();
+    return {
+      call: async (tool, input, { signal } = {}) => {
+        const known = tools.find(({ name }) => name === tool);
+        const message = await known?.invoke(
+          { type: 'tool_call', id: 'one', name: tool, args: { ...input } },
+          signal && { signal },
+        );
+        return { ...langchainAnswer(message), isError: false };
+      },
+      close: () => client.close(),
+    };
+  },
+};
+
+/** One text is an object in JSON, with the data; with images it is a list in the form of a model's provider. */
+function langchainAnswer(message: unknown): Omit<ToolAnswer, 'isError'> {
+  const { content } = message as { content: unknown };
+  if (typeof content === 'string') {
+    const block = JSON.parse(content) as Block & RawAnswer;
+    return answerOf({ content: [block], structuredContent: block.structuredContent });
+  }
+  const blocks = content as readonly (Block & { image_url?: { url: string } })[];
+  const images = blocks.flatMap(({ image_url }) => {
+    const [, mimeType = '', data = ''] =
+      /^data:(.*?);base64,(.*)$/s.exec(image_url?.url ?? '') ?? [];
+    return data === '' ? [] : [{ mimeType, data }];
+  });
+  return { ...answerOf({ content }), images };
+}
+
+export const MCP_CLIENTS: readonly ClientKind[] = [
+  v1,
+  v2('of the era before', 'legacy'),
+  v2('of the present era', { pin: '2026-07-28' }),
+  v2('that asks which era it is', 'auto'),
+  aiSdk,
+  langchain,
+];
