@@ -8,9 +8,10 @@ CREATE OR REPLACE VIEW audit.quotas AS SELECT
   e.metadata -> 'actor' ->> 'role' AS actor_role,
   e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
   e.metadata -> 'actor' ->> 'door' AS actor_door
-FROM quotas q LEFT JOIN events e ON e.stream_id = 'quota-' || q.id AND e.version = q.version;
+FROM quotas q LEFT JOIN events e ON e.stream_id = 'quota-' || q.id AND e.version = q.version
+WHERE q.is_set;
 
-COMMENT ON VIEW audit.quotas IS 'One row for each quota that an operator has set, as it is now. Limits by setting are not here.';
+COMMENT ON VIEW audit.quotas IS 'One row for each quota that an operator has set, as it is now. Limits by setting are not here, nor what was reset.';
 COMMENT ON COLUMN audit.quotas.tenant IS 'The tenant.';
 COMMENT ON COLUMN audit.quotas.user_uuid IS 'The user; NULL for all users of the tenant together.';
 COMMENT ON COLUMN audit.quotas.kind IS 'What is limited, such as OPEN_SESSIONS.';

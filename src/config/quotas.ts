@@ -4,20 +4,11 @@ import {
   MAX_QUOTA,
   QUOTA_KINDS,
   QUOTA_SCOPES,
+  QUOTA_WORDS,
   type QuotaKind,
   type QuotaScope,
 } from '../domain/quota.ts';
 import { optionalInteger, type Setting } from './setting.ts';
-
-const WHAT: Readonly<Record<QuotaKind, string>> = {
-  OPEN_SESSIONS: 'open sessions',
-  QUEUED_EXECUTIONS: 'queued executions',
-  RUNNING_EXECUTIONS: 'running executions',
-  EXECUTIONS_PER_MINUTE: 'executions accepted in a minute of the clock',
-  CPU_SECONDS_PER_DAY: 'seconds of CPU time of executions that ended on one day (UTC)',
-  OUTPUT_BYTES_PER_DAY: 'bytes of output of executions that ended on one day (UTC)',
-  STORED_BYTES: 'bytes of code, input and output of executions stored',
-};
 
 const WHOSE: Readonly<Record<QuotaScope, string>> = {
   TENANT: 'A tenant may have this many',
@@ -60,7 +51,7 @@ export function quotaDefaults(
 function quotaSetting(scope: QuotaScope, kind: QuotaKind): Setting<number | null> {
   const declared = optionalInteger({
     name: `QUOTA_${scope}_${kind}`,
-    text: `${WHOSE[scope]} ${WHAT[kind]}. All gateways together count, so they need the same limit.`,
+    text: `${WHOSE[scope]} ${QUOTA_WORDS[kind]}. All gateways together count, so they need the same limit.`,
     whenUnset: 'no limit',
     min: 0,
     max: MAX_QUOTA,

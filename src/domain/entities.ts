@@ -87,7 +87,7 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
     evolve: evolveQuota,
     // Like a token, it holds until another is set.
     endedAt: null,
-    eventTypes: { QuotaSet: true },
+    eventTypes: { QuotaSet: true, QuotaReset: true },
   },
   token: {
     evolve: evolveToken,

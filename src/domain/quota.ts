@@ -3,8 +3,10 @@
  * has a stream of its own, and holds instead of the setting:
  *
  * ```
- *  (none) --set--> set --set--> set
+ *  (none) --set--> SET --set--> SET
+ *  SET --reset--> RESET --set--> SET
  * ```
+ * After a reset, the setting holds as if nothing had been set.
  */
 import { hash } from 'node:crypto';
 import type { Event } from './decider.ts';
@@ -50,18 +52,25 @@ export const QUOTA_SCOPES = ['TENANT', 'USER'] as const;
 
 export type QuotaScope = (typeof QUOTA_SCOPES)[number];
 
-export type QuotaEvent = Event<
-  'QuotaSet',
-  {
-    quotaId: QuotaId;
-    tenant: string;
-    /** Null: all users of the tenant together. */
-    userUuid: string | null;
-    kind: QuotaKind;
-    /** Null: no limit, whatever the setting says. */
-    limit: number | null;
-  }
->;
+/** Which quota it is. */
+interface QuotaName {
+  quotaId: QuotaId;
+  tenant: string;
+  /** Null: all users of the tenant together. */
+  userUuid: string | null;
+  kind: QuotaKind;
+}
+
+export type QuotaEvent =
+  | Event<
+      'QuotaSet',
+      QuotaName & {
+        /** Null: no limit, whatever the setting says. */
+        limit: number | null;
+      }
+    >
+  /** The setting holds again. */
+  | Event<'QuotaReset', QuotaName>;
 
 /** The state that a quota's events fold into, which is also its row. `version` is that of its stream. */
 export interface Quota {
@@ -70,22 +79,37 @@ export interface Quota {
   readonly tenant: string;
   readonly userUuid: string | null;
   readonly kind: QuotaKind;
+  /** Null: no limit, or none that is set. */
   readonly maximum: number | null;
+  /** False: the setting holds. */
+  readonly isSet: boolean;
   readonly setAt: Date;
 }
 
-export type QuotaCommand = { readonly type: 'SetQuota' } & QuotaEvent['data'];
+type DataOf<T extends QuotaEvent['type']> = Extract<QuotaEvent, { type: T }>['data'];
 
-/** The events that a command on a quota records. Pure. None if the limit is set already. */
-export function decideQuota({ type: _, ...data }: QuotaCommand, quota: Quota | null): QuotaEvent[] {
-  return quota !== null && quota.maximum === data.limit ? [] : [{ type: 'QuotaSet', data }];
+export type QuotaCommand =
+  | ({ readonly type: 'SetQuota' } & DataOf<'QuotaSet'>)
+  | ({ readonly type: 'ResetQuota' } & DataOf<'QuotaReset'>);
+
+/** The events that a command on a quota records. Pure. None if it is so already. */
+export function decideQuota(command: QuotaCommand, quota: Quota | null): QuotaEvent[] {
+  const isSet = quota?.isSet ?? false;
+  if (command.type === 'ResetQuota') {
+    const { type: _, ...data } = command;
+    return isSet ? [{ type: 'QuotaReset', data }] : [];
+  }
+  const { type: _, ...data } = command;
+  return isSet && quota?.maximum === data.limit ? [] : [{ type: 'QuotaSet', data }];
 }
 
-/** The quota after `event`. Pure. It accepts every recorded event. */
-export function evolveQuota(state: Quota | null, { data }: QuotaEvent): Quota {
-  const { quotaId: id, tenant, userUuid, kind, limit: maximum, at } = data;
+/** The quota after `event`. Pure. It accepts every recorded event: each one has all of the state. */
+export function evolveQuota(state: Quota | null, { type, data }: QuotaEvent): Quota {
+  const { quotaId: id, tenant, userUuid, kind, at } = data;
   const version = (state?.version ?? 0) + 1;
-  return { id, version, tenant, userUuid, kind, maximum, setAt: new Date(at) };
+  const isSet = type === 'QuotaSet';
+  const maximum = isSet ? data.limit : null;
+  return { id, version, tenant, userUuid, kind, maximum, isSet, setAt: new Date(at) };
 }
 
 /** The same owner and kind always have the same id, so that there is one quota of them. A UUID of version 8. */
@@ -125,13 +149,14 @@ export interface ExceededQuota {
   readonly until: string | null;
 }
 
-const WORDS: Readonly<Record<QuotaKind, string>> = {
+/** What of, after a number. */
+export const QUOTA_WORDS: Readonly<Record<QuotaKind, string>> = {
   OPEN_SESSIONS: 'open sessions',
   QUEUED_EXECUTIONS: 'queued executions',
   RUNNING_EXECUTIONS: 'running executions',
-  EXECUTIONS_PER_MINUTE: 'executions in a minute',
-  CPU_SECONDS_PER_DAY: 'seconds of CPU time in a day',
-  OUTPUT_BYTES_PER_DAY: 'bytes of output in a day',
+  EXECUTIONS_PER_MINUTE: 'executions in a minute of the clock',
+  CPU_SECONDS_PER_DAY: 'seconds of CPU time in a day (UTC)',
+  OUTPUT_BYTES_PER_DAY: 'bytes of output in a day (UTC)',
   STORED_BYTES: 'bytes of code, input and output stored',
 };
 
@@ -144,7 +169,7 @@ export class QuotaError extends DomainError {
     const what = isCounted ? 'this call would be one more' : 'all of that is used';
     super(
       'QUOTA_EXCEEDED',
-      `${whose} may have ${limit} ${WORDS[kind]}, and ${what}. Nothing was recorded. ${whatFrees(kind, facts)}`,
+      `${whose} may have ${limit} ${QUOTA_WORDS[kind]}, and ${what}. Nothing was recorded. ${whatFrees(kind, facts)}`,
       { quota: kind, ...facts },
       options,
     );

@@ -227,8 +227,10 @@ export const quotas = pgTable('quotas', {
   /** NULL: all users of the tenant together. */
   userUuid: text('user_uuid'),
   kind: text('kind').notNull(),
-  /** NULL: no limit. */
+  /** NULL: no limit, or none that is set. */
   maximum: count('maximum'),
+  /** False: it was reset, so the setting holds. */
+  isSet: boolean('is_set').notNull().default(true),
   setAt: time('set_at').notNull(),
 });
 

@@ -240,6 +240,31 @@ describe('two gateways', () => {
     expect(await limitAt(later, 'c')).toMatchObject({ limit: 0 });
   });
 
+  it('a quota that is reset is that of the setting again, at all gateways', async () => {
+    const { tenant } = newPrincipal();
+    const settings = { QUOTA_TENANT_OPEN_SESSIONS: '3' };
+    const gateways = [await start({ settings }), await start({ settings })];
+    const [first, second] = gateways as [ServingGateway, ServingGateway];
+    const of = { kind: 'OPEN_SESSIONS', tenant } as const;
+    const limitAt = async ({ service }: ServingGateway) =>
+      (await service.quotas(OPERATOR, { tenant })).find(({ kind }) => kind === of.kind)?.limit;
+    await first.service.setQuota(OPERATOR, { ...of, limit: null });
+    await until('both', async () => (await limitAt(second)) === null);
+    const reset = { ...of, reset: true };
+    expect(await second.service.setQuota(OPERATOR, reset)).toMatchObject({ limit: 3 });
+    for (const gateway of [...gateways, await start({ settings })])
+      await until('all', async () => (await limitAt(gateway)) === 3);
+    expect(await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant}`).toEqual([]);
+    // Once more is no event.
+    await first.service.setQuota(OPERATOR, reset);
+    const events = await db.readStream('quota', quotaIdOf(tenant, null, of.kind));
+    expect(events.map(({ event }) => event.type)).toEqual(['QuotaSet', 'QuotaReset']);
+    await expect(first.service.setQuota(OPERATOR, { ...reset, limit: 1 })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'limit' },
+    });
+  });
+
   it('quotas are shown to those whom they are about', async () => {
     const tenant = newPrincipal();
     await limit(tenant.tenant, { OPEN_SESSIONS: 1 });

@@ -26,6 +26,10 @@ export const QUOTA_REFUSALS: readonly Refusal[] = [
     { what: 'is too high', value: 1_000_000_000_000_001, field: 'limit' },
     { what: 'is no number', value: 'many' },
   ]),
+  ...set('reset', [{ what: 'is no boolean', value: 'yes' }]),
+  ...rows('SetQuotaInput.reset', SET, [{ what: 'comes with a limit', value: 5, field: 'limit' }], {
+    given: (limit) => ({ kind: 'OPEN_SESSIONS', reset: true, limit }),
+  }),
   ...set('tenant', badWord('tenant')),
   ...set('userUuid', BAD_USER_UUIDS),
   ...list('tenant', badWord('tenant')),

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
-import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
-import { decideQuota, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import { type QuotaEvent, type QuotaKind, quotaIdOf } from '../../src/domain/quota.ts';
 import { createLimitBook } from '../../src/service/quotas/limitBook.ts';
 
 const DEFAULTS = { TENANT: { OPEN_SESSIONS: 5, QUEUED_EXECUTIONS: 9 }, USER: { OPEN_SESSIONS: 1 } };
+
+const OF = { at: '2026-01-31T12:00:00.000Z', tenant: 'a' };
 
 function set(
   version: number,
@@ -12,17 +14,17 @@ function set(
   kind: QuotaKind = 'OPEN_SESSIONS',
 ) {
   const quotaId = quotaIdOf('a', userUuid, kind);
-  const at = '2026-01-31T12:00:00.000Z';
-  const [event] = decideQuota(
-    { type: 'SetQuota', at, quotaId, tenant: 'a', userUuid, kind, limit },
-    null,
-  );
-  const recorded: Partial<RecordedEvent> = {
-    streamId: quotaId,
-    version,
-    event: event as DomainEvent,
-  };
-  return recorded as RecordedEvent;
+  return recorded(version, { type: 'QuotaSet', data: { ...OF, quotaId, userUuid, kind, limit } });
+}
+
+function reset(version: number, userUuid: string | null, kind: QuotaKind = 'OPEN_SESSIONS') {
+  const quotaId = quotaIdOf('a', userUuid, kind);
+  return recorded(version, { type: 'QuotaReset', data: { ...OF, quotaId, userUuid, kind } });
+}
+
+function recorded(version: number, event: QuotaEvent): RecordedEvent {
+  const known: Partial<RecordedEvent> = { streamId: event.data.quotaId, version, event };
+  return known as RecordedEvent;
 }
 
 it('what is set holds in place of the setting, for this tenant or user and kind alone', () => {
@@ -44,6 +46,21 @@ it('what is heard late, or read before it was heard, changes nothing that is new
   book.apply(set(3, 30, null));
   book.apply(set(2, 20, null));
   const quota = { id: quotaIdOf('a', null, 'OPEN_SESSIONS'), tenant: 'a', userUuid: null } as const;
-  book.put([{ ...quota, version: 1, kind: 'OPEN_SESSIONS', maximum: 10, setAt: new Date() }]);
+  book.put([
+    { ...quota, version: 1, kind: 'OPEN_SESSIONS', maximum: 10, isSet: true, setAt: new Date() },
+  ]);
   expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(30);
+});
+
+it('what is reset is as if it had never been set', () => {
+  const book = createLimitBook(DEFAULTS);
+  book.apply(set(1, 7, null));
+  book.apply(set(1, 4, null, 'RUNNING_EXECUTIONS'));
+  book.apply(set(1, null, 'ann'));
+  book.apply(reset(2, null));
+  book.apply(reset(2, null, 'RUNNING_EXECUTIONS'));
+  book.apply(reset(2, 'ann'));
+  expect(book.of('a', 'ann').map((each) => each.limits)).toEqual([DEFAULTS.TENANT, DEFAULTS.USER]);
+  book.apply(set(3, 8, null));
+  expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(8);
 });

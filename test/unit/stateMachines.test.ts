@@ -132,10 +132,12 @@ const contextCommands: ContextCommand[] = [
 ];
 
 const quotaId = quotaIdOf('default', 'ann', 'OPEN_SESSIONS');
-const quotaCommands = [5, null].map((limit): QuotaCommand => {
-  const of = { quotaId, tenant: 'default', userUuid: 'ann', kind: 'OPEN_SESSIONS' } as const;
-  return { type: 'SetQuota', at, ...of, limit };
-});
+const quota = { at, quotaId, tenant: 'default', userUuid: 'ann', kind: 'OPEN_SESSIONS' } as const;
+const quotaCommands: readonly QuotaCommand[] = [
+  { type: 'SetQuota', ...quota, limit: 5 },
+  { type: 'SetQuota', ...quota, limit: null },
+  { type: 'ResetQuota', ...quota },
+];
 
 const tokenCommands: TokenCommand[] = [
   {
@@ -295,9 +297,9 @@ const WALKS: Readonly<
         commands: quotaCommands,
         decide: decideQuota,
         evolve: evolveQuota,
-        nameOf: () => 'SET',
+        nameOf: ({ isSet }) => (isSet ? 'SET' : 'RESET'),
       }),
-    arrows: 2,
+    arrows: 4,
   },
   removal: {
     walk: () =>

@@ -18,7 +18,7 @@ export const FIRST_USES = {
   /** Tokens beside AUTH_TOKEN. */
   tokens: 18,
   /** Quotas: a gateway that counts nothing would exceed them. */
-  quotas: 30,
+  quotas: 31,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

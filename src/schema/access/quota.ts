@@ -54,6 +54,11 @@ const SetQuotaInput = builder.inputType('SetQuotaInput', {
     limit: t.float({
       description: '0 to 10^15. Null or left out: no limit, whatever the setting says.',
     }),
+    reset: t.boolean({
+      defaultValue: false,
+      description:
+        'True: the setting holds again, as if nothing had been set. `limit` must be left out then.',
+    }),
     tenant: t.string({
       description:
         '1 to 64 of the characters A-Z a-z 0-9 . _ - Left out: the tenant of the caller.',
@@ -87,7 +92,7 @@ builder.mutationField('setQuota', (t) =>
   t.field({
     type: Quota,
     description:
-      'Sets a limit in place of the setting, for operators. What is used already stays, even above the limit.',
+      'Sets a limit in place of the setting, or lets the setting hold again, for operators. What is used already stays, even above the limit.',
     args: {
       input: t.arg({
         type: SetQuotaInput,

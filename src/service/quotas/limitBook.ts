@@ -32,10 +32,12 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
   function put(quota: Quota): void {
     if ((byId.get(quota.id)?.version ?? 0) >= quota.version) return;
     byId.set(quota.id, quota);
-    const { userUuid, kind, maximum } = quota;
+    const { userUuid, kind, maximum, isSet } = quota;
     const key = quotaOwnerKey(quota);
     const set = own.get(key) ?? new Map<QuotaKind, number | null>();
-    own.set(key, set.set(kind, maximum));
+    own.set(key, set);
+    if (isSet) set.set(kind, maximum);
+    else set.delete(kind);
     const all = { ...defaultsOf(userUuid), ...Object.fromEntries(set) };
     const limits = Object.entries(all).filter(([, limit]) => limit !== null);
     inForce.set(key, Object.fromEntries(limits));
@@ -55,7 +57,7 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
       return userUuid === null ? [ofTenant] : [ofTenant, limitsOf(tenant, userUuid)];
     },
     apply: ({ streamId, version, event }) => {
-      if (event.type !== 'QuotaSet') return;
+      if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
       // An event has all of the state, so one that was missed is of no account.
       put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
     },

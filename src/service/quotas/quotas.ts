@@ -55,6 +55,8 @@ export interface Quotas {
   of(tenant: string, userUuid: string): Pick<Commit, 'quotas'>;
   /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
   limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
+  /** The limit by setting. Null: none. @param userUuid null: of tenants */
+  setting(kind: QuotaKind, userUuid: string | null): number | null;
   /** All kinds, with what is used now. @param userUuid null: the tenant, with all of its users */
   views(tenant: string, userUuid: string | null): Promise<readonly QuotaView[]>;
   /**
@@ -114,6 +116,7 @@ export function createQuotas({
       const limits = book.of(tenant, userUuid).flatMap((owner) => owner.limits[kind] ?? []);
       return limits.length === 0 ? null : Math.min(...limits);
     },
+    setting: (kind, userUuid) => defaults[userUuid === null ? 'TENANT' : 'USER'][kind] ?? null,
     views: async (tenant, userUuid) => {
       const limits = book.of(tenant, userUuid).at(-1)?.limits ?? {};
       const owner = { tenant, userUuid };

@@ -1,15 +1,23 @@
-import { decideQuota, MAX_QUOTA, type QuotaKind, quotaIdOf } from '../../domain/quota.ts';
+import {
+  decideQuota,
+  MAX_QUOTA,
+  type QuotaCommand,
+  type QuotaKind,
+  quotaIdOf,
+} from '../../domain/quota.ts';
 import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
 import { validateWord } from '../access/validateToken.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
-import { validateUserUuid, validateWholeNumber } from '../validate.ts';
+import { refuse, validateUserUuid, validateWholeNumber } from '../validate.ts';
 import type { QuotaView } from './quotas.ts';
 
 export interface QuotaRequest {
   readonly kind: QuotaKind;
   /** Null or left out: no limit, whatever the setting says. */
   readonly limit?: number | null | undefined;
+  /** True: the setting holds again, and there is no `limit`. */
+  readonly reset?: boolean | null | undefined;
   /** Null or left out: the caller's. */
   readonly tenant?: string | null | undefined;
   /** Null or left out: the tenant, with all of its users. */
@@ -17,7 +25,7 @@ export interface QuotaRequest {
 }
 
 /**
- * Sets a limit in place of the setting. It holds at every gateway when its event is heard there. What is used already
+ * Sets a limit in place of the setting, or lets the setting hold again. It holds at every gateway when its event is heard there. What is used already
  * stays, even above the limit.
  * @throws BAD_USER_INPUT
  */
@@ -29,19 +37,15 @@ export async function setQuota(
   const { kind } = request;
   const tenant = request.tenant == null ? principal.tenant : validateWord('tenant', request.tenant);
   const userUuid = request.userUuid == null ? null : validateUserUuid(request.userUuid);
-  const limit = validateLimit(request.limit);
+  const isReset = request.reset ?? false;
+  const limit = validateLimit(request, isReset);
   // Gateways of the former release would exceed it.
   await database.firstUse.allow('quotas');
   const quotaId = quotaIdOf(tenant, userUuid, kind);
-  const command = {
-    type: 'SetQuota',
-    at: now().toISOString(),
-    quotaId,
-    tenant,
-    userUuid,
-    kind,
-    limit,
-  } as const;
+  const of = { at: now().toISOString(), quotaId, tenant, userUuid, kind };
+  const command: QuotaCommand = isReset
+    ? { type: 'ResetQuota', ...of }
+    : { type: 'SetQuota', ...of, limit };
   await decideAndCommit(database.store, {
     load: () => database.queries.setQuota(quotaId),
     decide: (state) => {
@@ -50,9 +54,12 @@ export async function setQuota(
     },
   });
   const views = await quotas.views(tenant, userUuid);
-  return { used: 0, ...views.find((view) => view.kind === kind), kind, tenant, userUuid, limit };
+  const inForce = isReset ? quotas.setting(kind, userUuid) : limit;
+  const view = views.find((each) => each.kind === kind);
+  return { used: 0, ...view, kind, tenant, userUuid, limit: inForce };
 }
 
-function validateLimit(limit: number | null | undefined): number | null {
+function validateLimit({ limit }: QuotaRequest, isReset: boolean): number | null {
+  if (isReset && limit != null) refuse('limit', 'must be left out together with reset', {});
   return limit == null ? null : validateWholeNumber('limit', limit, { min: 0, max: MAX_QUOTA });
 }

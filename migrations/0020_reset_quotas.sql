@@ -1,0 +1,1 @@
+ALTER TABLE "quotas" ADD COLUMN "is_set" boolean DEFAULT true NOT NULL;
