@@ -1,9 +1,11 @@
 import type { ServedDoor } from '../domain/token.ts';
 import { createMcpDoor } from './mcp/mcpDoor.ts';
 import type { DoorDeps, OpenDoor } from './openDoor.ts';
+import { createPredecessorDoor } from './predecessor/predecessorDoor.ts';
 
 /** How each door is made. */
 const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {
+  predecessor: createPredecessorDoor,
   mcp: createMcpDoor,
 };
 

@@ -64,15 +64,24 @@ export interface TestTokens {
   readonly endings: Readonly<Record<string, OpenEnding>>;
 }
 
-/** A book with tokens by name, each for a door or for all (null). */
-export function tokensFor(doors: Readonly<Record<string, Door | null>>): TestTokens {
+/**
+ * A book with tokens by name, each for a door or for all (null).
+ * @param users the only user that a token is for
+ */
+export function tokensFor(
+  doors: Readonly<Record<string, Door | null>>,
+  users: Readonly<Record<string, string>> = {},
+): TestTokens {
   const endings = Object.fromEntries(
     Object.keys(doors).map((name) => [name, createEnding(() => null)]),
   );
   const holders = new Map(
     Object.entries(doors).map(([tokenId, door]) => {
       const ending = endings[tokenId] ?? createEnding(() => null);
-      const holder = { tokenId, role: 'TENANT' as Role, tenant: 'blue', users: null, ending };
+      const uuid = users[tokenId];
+      const role: Role = uuid === undefined ? 'TENANT' : 'USER';
+      const only = uuid === undefined ? null : { uuid };
+      const holder = { tokenId, role, tenant: 'blue', users: only, ending };
       return [secretHash(secretOf(tokenId)), { door, by: byDoor(holder) }];
     }),
   );

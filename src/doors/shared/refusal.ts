@@ -5,6 +5,8 @@ export interface Refusal {
   readonly message: string;
   readonly details?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** There was no token at all. Some wires say something else then than of a wrong one. */
+  readonly isTokenMissing?: true;
 }
 
 /** A refusal in the form of one wire. */

@@ -95,7 +95,7 @@ function missing(door: Door): Refusal {
     ? ', or in the path: `/t/<token>/...`'
     : '';
   const message = `A token is needed, as header \`X-Auth-Token\` or \`Authorization: Bearer\`${orPath}.`;
-  return { ...UNAUTHENTICATED, message };
+  return { ...UNAUTHENTICATED, message, isTokenMissing: true };
 }
 
 /**

@@ -1,0 +1,9 @@
+import type { Principal } from '../../service/principal.ts';
+import { type Place, placeOf } from '../shared/place.ts';
+
+/** Where the code of a `user_uuid` runs. The user that a token is for has the default context. */
+export function placeOfUser(principal: Principal, userUuid: string): Place {
+  const { users } = principal;
+  const isOwn = users !== null && 'uuid' in users && (userUuid === users.uuid || userUuid === '');
+  return placeOf(principal, isOwn ? null : userUuid);
+}

@@ -1,0 +1,104 @@
+/** Programs of the predecessor's users, with the libraries that they used, on a real gateway with real workers. */
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
+import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
+
+const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;
+const TIME_LIMIT_MS = 1_500;
+const FIRST_BUILD_MS = 300_000;
+
+const docker = new Docker();
+let gateway: TestGateway;
+let image: string;
+
+beforeAll(async () => {
+  const settings = { DOORS: 'predecessor', EXECUTION_TIMEOUT_MS: `${TIME_LIMIT_MS}` };
+  image = await imageWithPackage(
+    docker,
+    process.env.WORKER_IMAGE ?? '',
+    'python3-httpx',
+    'python3-requests',
+  );
+  gateway = await startTestGateway(settings);
+}, FIRST_BUILD_MS);
+afterAll(() => gateway.destroy());
+
+/** Runs the caller beside the gateway, and resolves with its lines. */
+async function run(...words: string[]): Promise<unknown[]> {
+  const output = new PassThrough();
+  const printed = text(output);
+  await docker.run(image, [], output, {
+    Tty: true,
+    User: 'nobody',
+    Entrypoint: ['python3', '/caller.py', ...words],
+    HostConfig: { AutoRemove: true, Binds: [`${CALLER}:/caller.py:ro`], NetworkMode: 'host' },
+  });
+  output.end();
+  const lines = (await printed).trim().split(/\r?\n/);
+  return lines.map((line) => {
+    try {
+      return JSON.parse(line) as unknown;
+    } catch {
+      // The last lines of a traceback, to be seen in the comparison.
+      return line;
+    }
+  });
+}
+
+const NOT_THERE = [400, { detail: "Python Execution Error: NameError: name 'a' is not defined" }];
+const released = (user: string) => [
+  200,
+  { status: 'ok', detail: `Worker for user ${user} has been released.` },
+];
+const missing = (loc: string[], input: unknown) => [
+  422,
+  { detail: [{ type: 'missing', loc, msg: 'Field required', input }] },
+];
+const said = (result_text: string | null, result_base64: string | null = null) => [
+  200,
+  { result_text, result_base64 },
+];
+
+describe.each(['requests', 'httpx'])('with %s', (library) => {
+  it('everything is as it was', async () => {
+    const user = `caller-${library}`;
+    expect(await run(library, gateway.url, gateway.token)).toEqual([
+      said(''),
+      said('x\ny\n200'),
+      said(null, '89504e470d0a1a0a'),
+      [400, { detail: 'Python Execution Error: ZeroDivisionError: division by zero' }],
+      [
+        400,
+        {
+          detail: 'Code execution timed out after 1.5 seconds. Environment has been reset.',
+        },
+      ],
+      NOT_THERE,
+      released(user),
+      NOT_THERE,
+      missing(['body', 'code'], { user_uuid: user }),
+      missing(['header', 'x-auth-token'], null),
+      [401, { detail: 'Invalid or missing authentication token' }],
+      released(user),
+      [200, ['busy_workers', 'idle_workers_in_pool', 'is_initializing', 'total_workers']],
+    ]);
+  });
+});
+
+it('the audit has the door, and each user_uuid a session of its own', async () => {
+  const { data } = await gateway.graphql<{
+    sessions: { nodes: { userUuid: string }[] };
+    events: { nodes: { actor: { door: string } | null; type: string }[] };
+  }>(
+    '{ sessions(first: 9) { nodes { userUuid } } events(first: 100, types: ["ExecutionRequested"]) { nodes { type actor { door } } } }',
+  );
+  const users = new Set(data?.sessions.nodes.map(({ userUuid }) => userUuid));
+  expect(users).toEqual(
+    new Set(['requests', 'httpx'].map((name) => `auth-token:predecessor:caller-${name}`)),
+  );
+  const doors = new Set(data?.events.nodes.map(({ actor }) => actor?.door));
+  expect(doors).toEqual(new Set(['predecessor']));
+});
