@@ -4,6 +4,7 @@ import { explain } from '../domain/errors.ts';
 import { auditor } from './auditor.ts';
 import { auditVerify } from './auditVerify.ts';
 import { checkConfig } from './checkConfig.ts';
+import { doors } from './doors.ts';
 import { down } from './down.ts';
 import { prune } from './prune.ts';
 import { rebuild } from './rebuild.ts';
@@ -28,6 +29,10 @@ const USAGE = `Usage: cellhouse <command>
   token list     list all tokens, without secrets [--json]
   token revoke   revoke a token, named by its id or its name
   token rotate   give a token another secret [--former-valid-seconds N] [--output FILE]
+  doors          make a token for each open door, and show the lines to paste into each client, on a terminal or in a
+                 new file
+                 [--door NAME] [--url https://code.example.com] [--name NAME] [--tenant NAME]
+                 [--user NAME | --user-prefix PREFIX] [--expires-in 30d] [--output FILE]
   auditor        let the PostgreSQL role cellhouse_auditor read the audit views, and nothing else; with DATABASE_URL,
                  print the statements for a superuser
                  --with-code           also code, and input that users sent
@@ -38,7 +43,7 @@ const USAGE = `Usage: cellhouse <command>
 Settings are environment variables; docs/settings.md lists them.`;
 
 /** The commands that take arguments. */
-const WITH_ARGUMENTS: readonly string[] = ['audit verify', 'auditor', 'prune', 'token'];
+const WITH_ARGUMENTS: readonly string[] = ['audit verify', 'auditor', 'doors', 'prune', 'token'];
 
 /** Runs the command given by `words`. Reports a failure on stderr and by the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -58,6 +63,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await rebuild();
     case 'prune':
       return await prune(more);
+    case 'doors':
+      return await doors(more);
     case 'token':
       return await token(more);
     case 'auditor':

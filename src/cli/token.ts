@@ -17,7 +17,8 @@ import { AUTH_TOKEN_HOLDER, type Principal } from '../service/principal.ts';
 import { openSecretSink } from './secretSink.ts';
 import { type SecretArguments, type TokenArguments, tokenArguments } from './tokenArguments.ts';
 
-const CLI: Principal = {
+/** Who the command is for the audit. */
+export const CLI: Principal = {
   ...AUTH_TOKEN_HOLDER,
   tokenId: CLI_ACTOR.token,
   door: CLI_ACTOR.door,

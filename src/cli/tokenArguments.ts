@@ -106,7 +106,8 @@ function roleOf(given: string): Role {
   return role;
 }
 
-function durationOf(given: string | null): number | null {
+/** @throws Error */
+export function durationOf(given: string | null): number | null {
   if (given === null) return null;
   const [, count, unit = ''] = /^([1-9]\d{0,5})([smhd])$/.exec(given) ?? [];
   if (count === undefined) throw wrong('--expires-in must be like 30d, 12h, 90m or 60s', given);
@@ -132,6 +133,7 @@ function parse(words: readonly string[], options: Options, allowPositionals: boo
   return { values: values as Values, positionals };
 }
 
-function wrong(what: string, given: string): Error {
+/** The error for a value that an option may not have. */
+export function wrong(what: string, given: string): Error {
   return new Error(`${what}, not ${quoted(given)}.`);
 }

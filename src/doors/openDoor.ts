@@ -97,6 +97,7 @@ export interface DoorUpgrade {
 export interface DoorSettings {
   readonly executionTimeoutMs: number;
   readonly maxExecutionTimeoutMs: number;
+  readonly workerWaitTimeoutMs: number;
 }
 
 /** What doors are made of. */

@@ -7,7 +7,8 @@ import { startTestGateway, type TestGateway } from '../../testkit/gateway.ts';
 import { imageWithPackage } from '../../testkit/imageWithPackage.ts';
 
 const CALLER = new URL('../support/predecessorCaller.py', import.meta.url).pathname;
-const TIME_LIMIT_MS = 1_500;
+/** The first plot of a session takes some of it on a busy machine. */
+const TIME_LIMIT_MS = 5_000;
 const FIRST_BUILD_MS = 300_000;
 
 const docker = new Docker();
@@ -73,7 +74,7 @@ describe.each(['requests', 'httpx'])('with %s', (library) => {
       [
         400,
         {
-          detail: 'Code execution timed out after 1.5 seconds. Environment has been reset.',
+          detail: 'Code execution timed out after 5.0 seconds. Environment has been reset.',
         },
       ],
       NOT_THERE,
@@ -89,16 +90,21 @@ describe.each(['requests', 'httpx'])('with %s', (library) => {
 });
 
 it('the audit has the door, and each user_uuid a session of its own', async () => {
-  const { data } = await gateway.graphql<{
-    sessions: { nodes: { userUuid: string }[] };
-    events: { nodes: { actor: { door: string } | null; type: string }[] };
-  }>(
-    '{ sessions(first: 9) { nodes { userUuid } } events(first: 100, types: ["ExecutionRequested"]) { nodes { type actor { door } } } }',
-  );
-  const users = new Set(data?.sessions.nodes.map(({ userUuid }) => userUuid));
-  expect(users).toEqual(
-    new Set(['requests', 'httpx'].map((name) => `auth-token:predecessor:caller-${name}`)),
-  );
-  const doors = new Set(data?.events.nodes.map(({ actor }) => actor?.door));
-  expect(doors).toEqual(new Set(['predecessor']));
+  const { data, errors } = await gateway.graphql<Facts>(FACTS);
+  expect(errors).toBeUndefined();
+  const facts = data?.events.nodes.map(({ actor, data: of }) => [of.userUuid, actor?.door]);
+  const users = ['requests', 'httpx'].map((name) => `auth-token:predecessor:caller-${name}`);
+  expect(new Set(facts?.map(String))).toEqual(new Set(users.map((user) => `${user},predecessor`)));
 });
+
+interface Facts {
+  readonly events: {
+    readonly nodes: readonly {
+      readonly actor: { readonly door: string } | null;
+      readonly data: { readonly userUuid: string };
+    }[];
+  };
+}
+
+const FACTS =
+  '{ events(first: 100, types: ["ExecutionRequested"]) { nodes { actor { door } data } } }';

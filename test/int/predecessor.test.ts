@@ -39,8 +39,7 @@ async function start(
     deleteContext: record('deleteContext', true),
     ...parts,
   });
-  const { logger } = serverDeps(service);
-  const settings = { executionTimeoutMs: 10_000, maxExecutionTimeoutMs: 300_000 };
+  const { logger, config: settings } = serverDeps(service);
   const doors = createDoors(['predecessor'], { logger, newId, now: () => new Date(), settings });
   const { book: tokenBook } = tokensFor({ other: 'mcp', wide: null, ann: null }, { ann: 'ann' });
   const started = await startTransport(service, { doors, tokenBook });
@@ -207,7 +206,9 @@ describe('POST /execute', () => {
   it('runs empty code, and asks for no time limit', async () => {
     const { execute, asked } = await start();
     expect((await execute('')).status).toBe(200);
-    expect(asked).toEqual([{ userUuid: 'auth-token:predecessor:u', contextId: null, code: '\n' }]);
+    const user = 'auth-token:predecessor:u';
+    const request = { userUuid: user, contextId: null, code: '\n', waitForWorkerMs: 15_000 };
+    expect(asked).toEqual([request]);
   });
 });
 

@@ -3,16 +3,21 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import type { Output } from '../../domain/output.ts';
 import type { BoundService } from '../boundService.ts';
-import type { DoorCall } from '../openDoor.ts';
+import type { DoorCall, DoorSettings } from '../openDoor.ts';
 import { contextOf } from '../shared/place.ts';
 import { placeOfUser } from './placeOfUser.ts';
 import { readFields } from './readFields.ts';
 import { detail, NO_CONNECTION, type Reply } from './reply.ts';
 
+/** Callers gave up after 30 s. Of these, the code may take 10 s. */
+const MAX_WAIT_FOR_WORKER_MS = 15_000;
 const ADVICE = { inParts: 'GraphQL for `execution(id) { outputs(after, first) }`' };
 
 /** @throws DomainError */
-export async function executeCode(call: DoorCall): Promise<Reply> {
+export async function executeCode(
+  call: DoorCall,
+  { workerWaitTimeoutMs }: Pick<DoorSettings, 'workerWaitTimeoutMs'>,
+): Promise<Reply> {
   const read = await readFields(call, ['user_uuid', 'code']);
   if ('refused' in read) return read.refused;
   const { service } = call;
@@ -20,7 +25,9 @@ export async function executeCode(call: DoorCall): Promise<Reply> {
   const contextId = await contextOf(service, place);
   // Empty code was run, too. The service runs none.
   const code = read.fields.code || '\n';
-  const execution = await service.execute({ userUuid: place.userUuid, contextId, code });
+  const waitForWorkerMs = Math.min(MAX_WAIT_FOR_WORKER_MS, workerWaitTimeoutMs);
+  const { userUuid } = place;
+  const execution = await service.execute({ userUuid, contextId, code, waitForWorkerMs });
   if (execution.status === 'TIMEOUT') return await timedOut(service, execution);
   const items = await service.answer(ADVICE).outputs(execution, {});
   return replyTo(

@@ -12,29 +12,28 @@ interface Endpoint {
   readonly answer: (call: DoorCall) => Promise<Reply>;
 }
 
-const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
-  ['/execute', { method: 'POST', answer: executeCode }],
-  ['/release', { method: 'POST', answer: releaseUser }],
-  ['/status', { method: 'GET', answer: status }],
-]);
-
-export function createPredecessorDoor(_deps: DoorDeps): OpenDoor {
+export function createPredecessorDoor({ settings }: DoorDeps): OpenDoor {
+  const endpoints: ReadonlyMap<string, Endpoint> = new Map([
+    ['/execute', { method: 'POST', answer: (call) => executeCode(call, settings) }],
+    ['/release', { method: 'POST', answer: releaseUser }],
+    ['/status', { method: 'GET', answer: status }],
+  ]);
   return {
     name: 'predecessor',
-    mounts: Object.fromEntries([...ENDPOINTS.keys()].map((path) => [path, path])),
+    mounts: Object.fromEntries([...endpoints.keys()].map((path) => [path, path])),
     credentials: { headers: ['x-auth-token'], isInQuery: false },
     cors: { methods: 'GET, POST, OPTIONS', headers: 'content-type, x-auth-token', exposed: '' },
     refuse: refusalAnswer,
     // That there is no such path or method needed no token.
     handleOpen: ({ method, path, res }) => {
-      const endpoint = ENDPOINTS.get(path);
+      const endpoint = endpoints.get(path);
       if (endpoint?.method === method) return false;
       if (endpoint === undefined) send(res, detail(404, 'Not Found'));
       else send(res.setHeader('Allow', endpoint.method), detail(405, 'Method Not Allowed'));
       return true;
     },
     handle: async (call) => {
-      const endpoint = ENDPOINTS.get(call.path);
+      const endpoint = endpoints.get(call.path);
       if (endpoint === undefined) throw new Error(`${call.path} is no path of the door.`);
       send(call.res, await endpoint.answer(call));
     },

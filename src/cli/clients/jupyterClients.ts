@@ -1,0 +1,42 @@
+import type { At, ClientLines } from './clients.ts';
+
+const address = ({ url }: At) => `${url}/jupyter`;
+/** For clients whose WebSocket sends no header. */
+const addressWithToken = ({ url, token }: At) => `${url}/t/${token}/jupyter`;
+
+/** Clients of a Jupyter server. */
+export const JUPYTER_CLIENTS: readonly ClientLines[] = [
+  {
+    client: 'JupyterLab, Jupyter Notebook',
+    lines: (at) =>
+      `JUPYTER_GATEWAY_AUTH_TOKEN=${at.token} jupyter lab --gateway-url=${address(at)}`,
+  },
+  {
+    client: 'nbclient, nbconvert',
+    lines: (at) => `export JUPYTER_GATEWAY_URL=${addressWithToken(at)}
+jupyter nbconvert --to notebook --execute notebook.ipynb \\
+  --ExecutePreprocessor.kernel_manager_class=jupyter_server.gateway.managers.GatewayKernelManager`,
+  },
+  {
+    client: 'Open WebUI: Admin Settings, Code Execution, the engine "jupyter"',
+    lines: (at) => `Jupyter URL: ${address(at)}
+Jupyter Auth: Token
+Token: ${at.token}`,
+  },
+  {
+    client: 'AutoGen',
+    lines: (at) => {
+      const { hostname, port, protocol } = new URL(at.url);
+      const isHttps = protocol === 'https:';
+      return `from autogen.coding.jupyter import JupyterCodeExecutor, JupyterConnectionInfo
+
+executor = JupyterCodeExecutor(JupyterConnectionInfo(
+    host="${hostname}", port=${port || (isHttps ? 443 : 80)}, use_https=${isHttps ? 'True' : 'False'}, token="${at.token}",
+))`;
+    },
+  },
+  {
+    client: 'smolagents, and other programs that take the address of a Jupyter server',
+    lines: (at) => addressWithToken(at),
+  },
+];

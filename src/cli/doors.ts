@@ -1,0 +1,78 @@
+import { pino } from 'pino';
+import { type Config, loadConfig } from '../config/config.ts';
+import type { ServedDoor } from '../domain/token.ts';
+import { openDatabase } from '../events/openDatabase.ts';
+import { databaseAddress } from '../gateway.ts';
+import { newId } from '../process/newId.ts';
+import { newSecret } from '../process/tokenSecret.ts';
+import { withActor } from '../service/access/actorDeps.ts';
+import { createToken, type TokenWithSecret } from '../service/access/createToken.ts';
+import { revokeToken } from '../service/access/revokeToken.ts';
+import { clientsText } from './clients/clients.ts';
+import { type DoorsArguments, doorsArguments } from './doorsArguments.ts';
+import { openSecretSink } from './secretSink.ts';
+import { CLI, type TokenDeps } from './token.ts';
+
+/** `cellhouse doors`: makes a token for each door, and shows what to paste into each client. @param words after `doors` */
+export async function doors(words: readonly string[]): Promise<void> {
+  const asked = doorsArguments(words);
+  const config = loadConfig(process.env);
+  const logger = pino({ level: config.logLevel });
+  const address = await databaseAddress(config, logger);
+  await runDoors(asked, { config, address, logger, print: (line) => console.log(line) });
+}
+
+/** The work of {@link doors} on a database. If anything fails, no token is left. */
+export async function runDoors(asked: DoorsArguments, deps: TokenDeps): Promise<void> {
+  const { config, address, logger, print } = deps;
+  const open = doorsToShow(asked.door, config);
+  const opened = await openDatabase(address, { gatewayId: newId(), logger, newId });
+  const database = withActor(opened, CLI);
+  const tokenDeps = { config, database, newId, newSecret, now: () => new Date() };
+  const made: TokenWithSecret[] = [];
+  try {
+    const sink = await openSecretSink(asked.outputPath);
+    try {
+      for (const door of open) made.push(await createToken(tokenDeps, CLI, requestOf(asked, door)));
+      await sink.write(made.map((each, at) => textOf(each, open[at], asked, config)).join('\n'));
+    } catch (error: unknown) {
+      await sink.cancel();
+      for (const { token } of made) await revokeToken(tokenDeps, CLI, token.id);
+      throw error;
+    }
+  } finally {
+    await opened.close();
+  }
+  const where =
+    asked.outputPath === null ? 'Above are the secrets' : `All is in ${asked.outputPath}`;
+  print(`${where}, and nowhere else. Tokens: ${made.map(({ token }) => token.name).join(', ')}`);
+}
+
+/** @throws Error if the door is closed, or all are */
+function doorsToShow(door: ServedDoor | null, { doors: open }: Config): readonly ServedDoor[] {
+  if (door !== null && !open.includes(door))
+    throw new Error(`The door ${door} is closed. Name it in DOORS, here and for the gateway.`);
+  if (open.length === 0) throw new Error('All doors are closed: DOORS is none.');
+  return door === null ? open : [door];
+}
+
+function requestOf(
+  { name, tenant, userUuid, userPrefix, expiresInMs }: DoorsArguments,
+  door: ServedDoor,
+) {
+  const role = userUuid === null && userPrefix === null ? ('TENANT' as const) : ('USER' as const);
+  const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs);
+  return { name: `${name}-${door}`, role, tenant, userUuid, userPrefix, door, expiresAt };
+}
+
+function textOf(
+  { secret, token: { name, id } }: TokenWithSecret,
+  door: ServedDoor | undefined,
+  { url }: DoorsArguments,
+  { host, port }: Config,
+): string {
+  if (door === undefined) throw new Error('There are more tokens than doors.');
+  const bracketed = host.includes(':') ? `[${host}]` : host;
+  const at = { url: url ?? `http://${bracketed}:${port}`, token: secret };
+  return `${clientsText(door, at)}\nThe token ${name} (${id}) is for this door only.\n`;
+}

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { clientsMarkdown, clientsText } from '../../src/cli/clients/clients.ts';
+import { SERVED_DOORS } from '../../src/domain/token.ts';
+
+const AT = { url: 'http://127.0.0.1:3874', token: 'TOKEN' };
+
+const INTRODUCTION = `# What to paste into each client
+
+\`npx cellhouse doors\` shows these lines with the address and a fresh token in place of \`TOKEN\`, which is for one door
+only. This page is made from \`src/cli/clients\`: after a change there, run \`npm run test:unit -- clientsDoc -u\`.
+`;
+
+it('docs/doors/clients.md has what cellhouse doors shows', async () => {
+  const parts = SERVED_DOORS.map((door) => clientsMarkdown(door, AT));
+  await expect([INTRODUCTION, ...parts].join('\n')).toMatchFileSnapshot(
+    '../../docs/doors/clients.md',
+  );
+});
+
+it.each(SERVED_DOORS)('the lines for %s have the address and the token of the caller', (door) => {
+  const at = { url: 'https://code.example.com', token: 'ch_secret' };
+  const text = clientsText(door, at);
+  for (const part of text.split('\n-- ')) {
+    expect(part).toContain('ch_secret');
+    expect(part).toContain('code.example.com');
+  }
+  expect(text).not.toContain('127.0.0.1');
+});
