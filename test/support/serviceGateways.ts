@@ -17,7 +17,9 @@ export interface ServiceGateways {
   readonly db: TestDatabase;
   readonly workers: ProgrammedRuntime;
   /** Starts a gateway. It is closed with the test file. */
-  start(own?: Pick<Partial<ServingGatewayDeps>, 'database' | 'settings'>): Promise<ServingGateway>;
+  start(
+    own?: Pick<Partial<ServingGatewayDeps>, 'database' | 'settings' | 'logger'>,
+  ): Promise<ServingGateway>;
   /** The user of the present test. */
   userUuid(): string;
 }
@@ -49,6 +51,7 @@ export async function useServiceGateways(settings: Settings = {}): Promise<Servi
         runtime,
         socketDir,
         settings: own.settings ?? settings,
+        ...(own.logger && { logger: own.logger }),
       });
       started.push(gateway);
       return gateway;

@@ -1,7 +1,7 @@
 /**
  * A gateway composed as in the product, over a given database and runtime. A test decides whether its server listens.
  */
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/events/database.ts';
 import { composeAudit, composePool, composeServer, composeService } from '../../src/gateway.ts';
@@ -16,6 +16,8 @@ export interface ServingGatewayDeps {
   readonly socketDir: string;
   /** Settings that differ from the defaults, under their names in the environment. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Silent if it is left out. */
+  readonly logger?: Logger;
 }
 
 export interface ServingGateway {
@@ -36,7 +38,7 @@ export async function startServingGateway(deps: ServingGatewayDeps): Promise<Ser
     ...deps.settings,
   });
   const { poolId } = await database.queries.poolIdentity('here');
-  const logger = pino({ level: 'silent' });
+  const logger = deps.logger ?? pino({ level: 'silent' });
   const parts = composePool({ config, database, runtime, poolId, logger });
   const serviceParts = composeService(config, { database, ...parts, logger });
   const server = composeServer({
