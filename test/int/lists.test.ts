@@ -172,11 +172,12 @@ describe('a list with all its related rows', () => {
   it('takes one read for each kind of row, however long the list is', async () => {
     const { edges } = await pageOf(
       'executions(first: 24 to: "2026-02-01T00:00:00Z")',
-      'code stdout resultText session { userUuid lastActiveAt worker { name } }',
+      'code via stdout resultText session { userUuid lastActiveAt worker { name } }',
     );
     expect(edges).toHaveLength(24);
     expect(asked.toSorted()).toEqual([
       'codes',
+      'doors',
       'executionPage',
       'lastActivity',
       'outputPages',

@@ -41,6 +41,7 @@ export function memoryService(given: MemoryParts = {}): Service {
     sessionTimes: refuse,
     lastActiveAt: refuse,
     codes: refuse,
+    vias: refuse,
     outputs: (pages) => Promise.all(pages.map(outputs ?? onlyFinished)),
   };
   const refusing = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, refuse]));

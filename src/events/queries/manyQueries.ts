@@ -1,3 +1,4 @@
+import { parseStreamId, streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, SessionId, WorkerId } from '../../domain/ids.ts';
 import type { Finish, Output, OutputItem, OutputPage } from '../../domain/output.ts';
 import type { Session } from '../../domain/session.ts';
@@ -62,6 +63,18 @@ function ofEntities({ sql, answered }: Client) {
       return new Map(
         rows.map(({ id, isWhole, code }) => [id, isWhole ? String(decodeJson(code)) : null]),
       );
+    },
+
+    /**
+     * The wire by which each execution was requested. Null if its event is older than actors. An execution whose events
+     * were pruned is left out.
+     */
+    doors: async (ids: readonly ExecutionId[]): Promise<ReadonlyMap<string, string | null>> => {
+      const streams = ids.map((id) => streamIdOf('execution', id));
+      const rows = await answered(sql<{ streamId: string; door: string | null }[]>`
+        SELECT stream_id, metadata -> 'actor' ->> 'door' AS door FROM events
+        WHERE stream_id = ANY (${streams}::text[]) AND version = 1`);
+      return new Map(rows.map(({ streamId, door }) => [parseStreamId(streamId).id, door]));
     },
   };
 }

@@ -68,6 +68,11 @@ export const Execution = builder.objectRef<ExecutionRow>('Execution').implement(
 });
 
 builder.objectFields(Execution, (t) => ({
+  via: t.string({
+    description:
+      'By which wire it was requested: `graphql`, or the name of a door. `unknown` if its events were deleted.',
+    resolve: (execution, _args, context, info) => context.answer(info).via(execution),
+  }),
   requestedAt: t.expose('requestedAt', { type: 'DateTime', description: 'When it was accepted.' }),
   startedAt: t.expose('startedAt', {
     type: 'DateTime',

@@ -40,6 +40,8 @@ export interface Answer extends Pick<AnswerBudget, 'eventData' | 'fileBytes' | '
   lastActiveAt(session: Session): Promise<Date>;
   /** The execution's code. Empty if it was pruned. */
   code(execution: Execution): Promise<string>;
+  /** The wire by which it was requested: `graphql` or a door. `unknown` if its events were pruned. Not counted. */
+  via(execution: Execution): Promise<string>;
   /**
    * A text made of all the execution's outputs so far. The outputs are read once, at the first call for the execution.
    */
@@ -127,6 +129,7 @@ export function createAnswer({ reads, advice, maxBytes }: AnswerDeps): Answer {
       if (code === null) throw tooManyAtOnce(execution.id, 'code', maxBytes, advice);
       return budget.charge(execution, 'code', code);
     },
+    via: ({ id }) => load.via.load(id),
     assembled: async (execution, name) =>
       budget.charge(execution, name, ASSEMBLED[name](await wholeOutput(execution))),
     error: async (execution) => {

@@ -18,6 +18,7 @@ export interface AnswerLoaders {
   readonly worker: DataLoader<WorkerId, Worker | null, string>;
   readonly lastActiveAt: DataLoader<Session, Date>;
   readonly code: DataLoader<ExecutionId, string | null>;
+  readonly via: DataLoader<ExecutionId, string>;
   readonly outputs: DataLoader<OutputPage, readonly OutputItem[] | null, string>;
 }
 
@@ -29,6 +30,7 @@ export function createAnswerLoaders(reads: AnswerReads): AnswerLoaders {
     worker: freshLoader(byId, reads.workers),
     lastActiveAt: new DataLoader(reads.lastActiveAt),
     code: new DataLoader(reads.codes),
+    via: new DataLoader(reads.vias),
     outputs: freshLoader(
       ({ executionId, after, limit }) => `${executionId}:${after}:${limit}`,
       reads.outputs,

@@ -23,6 +23,8 @@ export interface AnswerReads {
   lastActiveAt(sessions: readonly Session[]): Promise<readonly Date[]>;
   /** Empty if the code was pruned. Null if it does not fit into MAX_RESPONSE_BYTES together with those before it. */
   codes(ids: readonly ExecutionId[]): Promise<readonly (string | null)[]>;
+  /** The wire by which each execution was requested. */
+  vias(ids: readonly ExecutionId[]): Promise<readonly string[]>;
   /** Null for a page that does not fit into MAX_RESPONSE_BYTES together with those before it. */
   outputs(pages: readonly OutputPage[]): Promise<readonly (readonly OutputItem[] | null)[]>;
 }
@@ -61,6 +63,11 @@ export function createAnswerReads(
     codes: async (ids) => {
       const codes = await queries.codes(ids, maxBytes);
       return ids.map((id) => codes.get(id) ?? (codes.has(id) ? null : ''));
+    },
+    vias: async (ids) => {
+      const doors = await queries.doors(ids);
+      // Before calls had actors, GraphQL was the only wire.
+      return ids.map((id) => (doors.has(id) ? (doors.get(id) ?? 'graphql') : 'unknown'));
     },
     outputs: (pages) => queries.outputPages(pages, maxBytes),
   };
