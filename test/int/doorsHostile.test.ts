@@ -115,7 +115,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
     expect(log.join()).not.toContain(token);
   });
 
-  it(`${HALF_OPEN} requests that stop half-way keep nobody out, and create nothing`, async () => {
+  it('requests that stop half-way keep nobody out, and create nothing', async () => {
     const before = await created();
     const head = `${row.method} /t/${own}${row.path} HTTP/1.1\r\nHost: localhost\r\n`;
     await Promise.all(
@@ -138,7 +138,7 @@ describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
   });
 });
 
-it(`${IDLE_CONNECTIONS} idle connections keep nobody out`, async () => {
+it('a thousand idle connections keep nobody out', async () => {
   await Promise.all(Array.from({ length: IDLE_CONNECTIONS }, () => open()));
   for (const row of HOSTILE_ROWS) expect((await ask(row, { token: WRONG })).status).toBe(row.wrong);
 });
