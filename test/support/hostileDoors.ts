@@ -26,4 +26,16 @@ export const HOSTILE_ROWS: readonly HostileRow[] = [
     tokenHeader: (token) => ({ 'X-Auth-Token': token }),
     ...{ missing: 422, wrong: 401, malformed: 422 },
   },
+  {
+    door: 'mcp',
+    method: 'POST',
+    path: '/mcp',
+    headers: { Accept: 'application/json, text/event-stream' },
+    body: {
+      ...{ jsonrpc: '2.0', id: 1, method: 'tools/call' },
+      params: { name: 'execute_code', arguments: { code: '1' } },
+    },
+    tokenHeader: (token) => ({ Authorization: `Bearer ${token}` }),
+    ...{ missing: 401, wrong: 401, malformed: 400 },
+  },
 ];
