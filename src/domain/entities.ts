@@ -5,6 +5,7 @@
 import { type Context, type ContextEvent, evolveContext } from './context.ts';
 import { type Execution, type ExecutionEvent, evolveExecution } from './execution.ts';
 import { evolveFileChange, type FileChange, type FileChangeEvent } from './fileChange.ts';
+import { evolveNotebook, type Notebook, type NotebookEvent } from './notebook.ts';
 import { evolveQuota, type Quota, type QuotaEvent } from './quota.ts';
 import { evolveRemoval, type Removal, type RemovalEvent } from './removal.ts';
 import { evolveSession, type Session, type SessionEvent } from './session.ts';
@@ -18,6 +19,7 @@ interface EntityTypes {
   readonly context: { readonly state: Context; readonly event: ContextEvent };
   readonly execution: { readonly state: Execution; readonly event: ExecutionEvent };
   readonly fileChange: { readonly state: FileChange; readonly event: FileChangeEvent };
+  readonly notebook: { readonly state: Notebook; readonly event: NotebookEvent };
   readonly quota: { readonly state: Quota; readonly event: QuotaEvent };
   readonly token: { readonly state: Token; readonly event: TokenEvent };
   readonly removal: { readonly state: Removal; readonly event: RemovalEvent };
@@ -82,6 +84,11 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
       FileDeleted: true,
       FileChangeFailed: true,
     },
+  },
+  notebook: {
+    evolve: evolveNotebook,
+    endedAt: 'closedAt',
+    eventTypes: { NotebookOpened: true, NotebookChanged: true, NotebookClosed: true },
   },
   quota: {
     evolve: evolveQuota,

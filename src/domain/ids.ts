@@ -16,6 +16,7 @@ export type PoolId = Id<'pool'>;
 export type GatewayId = Id<'gateway'>;
 export type EventId = Id<'event'>;
 export type TokenId = Id<'token'>;
+export type NotebookId = Id<'notebook'>;
 export type QuotaId = Id<'quota'>;
 export type RemovalId = Id<'removal'>;
 
@@ -29,6 +30,7 @@ export type AnyId =
   | GatewayId
   | EventId
   | TokenId
+  | NotebookId
   | QuotaId
   | RemovalId;
 

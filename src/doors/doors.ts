@@ -1,4 +1,5 @@
 import type { ServedDoor } from '../domain/token.ts';
+import { createJupyterDoor } from './jupyter/jupyterDoor.ts';
 import { createMcpDoor } from './mcp/mcpDoor.ts';
 import type { DoorDeps, OpenDoor } from './openDoor.ts';
 import { createPredecessorDoor } from './predecessor/predecessorDoor.ts';
@@ -7,6 +8,7 @@ import { createPredecessorDoor } from './predecessor/predecessorDoor.ts';
 const MAKERS: { readonly [Name in ServedDoor]?: (deps: DoorDeps) => OpenDoor } = {
   predecessor: createPredecessorDoor,
   mcp: createMcpDoor,
+  jupyter: createJupyterDoor,
 };
 
 /** Makes the doors that are on. @param names see DOORS */

@@ -219,6 +219,28 @@ export const contexts = pgTable(
   ],
 );
 
+/** What Jupyter clients work on, and the contexts that run it. */
+export const notebooks = pgTable(
+  'notebooks',
+  {
+    id: uuid('id').primaryKey(),
+    version: integer('version').notNull(),
+    tenant: text('tenant').notNull(),
+    userUuid: text('user_uuid').notNull(),
+    contextId: uuid('context_id').notNull(),
+    path: text('path').notNull(),
+    name: text('name').notNull(),
+    type: text('type').notNull(),
+    openedAt: time('opened_at').notNull(),
+    closedAt: time('closed_at'),
+  },
+  (table) => [
+    index('notebooks_open_idx')
+      .on(table.tenant, table.userUuid)
+      .where(sql`${table.closedAt} is null`),
+  ],
+);
+
 /** The quotas that operators have set. Settings limit everybody else. */
 export const quotas = pgTable('quotas', {
   id: uuid('id').primaryKey(),

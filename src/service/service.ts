@@ -20,6 +20,8 @@ import { answer } from './answer/answer.ts';
 import { contexts } from './contexts/contexts.ts';
 import { createContext } from './contexts/createContext.ts';
 import { deleteContext } from './contexts/deleteContext.ts';
+import { kernel } from './contexts/kernel.ts';
+import { kernels } from './contexts/kernels.ts';
 import { execute } from './execute/execute.ts';
 import { executeBatch } from './execute/executeBatch.ts';
 import { awaitExecution, executeUntil } from './execute/executeUntil.ts';
@@ -48,6 +50,11 @@ import { events } from './lists/events.ts';
 import { executions } from './lists/executions.ts';
 import { sessions } from './lists/sessions.ts';
 import { workers } from './lists/workers.ts';
+import { changeNotebook } from './notebooks/changeNotebook.ts';
+import { closeNotebook } from './notebooks/closeNotebook.ts';
+import { notebooks } from './notebooks/notebooks.ts';
+import { openNotebook } from './notebooks/openNotebook.ts';
+import { followContext } from './output/followContext.ts';
 import { followExecution } from './output/followExecution.ts';
 import { followSession } from './output/followSession.ts';
 import { outputPage } from './output/outputPage.ts';
@@ -86,8 +93,15 @@ export const OPERATIONS = {
   createContext,
   deleteContext,
   contexts,
+  kernel,
+  kernels,
+  notebooks,
+  openNotebook,
+  changeNotebook,
+  closeNotebook,
   release,
   followExecution,
+  followContext,
   followSession,
   outputPage,
   file,

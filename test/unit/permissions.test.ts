@@ -12,6 +12,7 @@ const FOR_AUDITORS: readonly Name[] = [
   ...(['execution', 'session', 'contexts', 'executions', 'sessions'] as const),
   ...(['sessionAt', 'sessionEvents', 'poolStatus', 'followPoolStatus'] as const),
   ...(['answer', 'me', 'quotas', 'events', 'workers', 'workerEvents'] as const),
+  ...(['kernel', 'kernels', 'notebooks'] as const),
 ];
 /** Their arguments name no user. Each looks only at what the principal sees. */
 const WITHOUT_USER: readonly Name[] = [
@@ -21,6 +22,8 @@ const WITHOUT_USER: readonly Name[] = [
   ...(['sessionEvents', 'poolStatus', 'followPoolStatus', 'metrics', 'answer'] as const),
   ...(['me', 'tokens', 'createToken', 'rotateToken', 'revokeToken'] as const),
   ...(['quotas', 'setQuota', 'awaitExecution', 'outputPage'] as const),
+  ...(['quotas', 'setQuota', 'kernel', 'kernels', 'followContext'] as const),
+  ...(['notebooks', 'openNotebook', 'changeNotebook', 'closeNotebook'] as const),
 ];
 const ANN: Principal = { ...AUTH_TOKEN_HOLDER, role: 'USER', users: { uuid: 'ann' } };
 const ALL_OF_A: Principal = { ...ANN, users: { prefix: 'a' } };

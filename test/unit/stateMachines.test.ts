@@ -15,6 +15,8 @@ import {
   evolveFileChange,
   type FileChangeCommand,
 } from '../../src/domain/fileChange.ts';
+import type { ContextId } from '../../src/domain/ids.ts';
+import { decideNotebook, evolveNotebook, type NotebookCommand } from '../../src/domain/notebook.ts';
 import { decideQuota, evolveQuota, type QuotaCommand, quotaIdOf } from '../../src/domain/quota.ts';
 import { decideRemoval, evolveRemoval, type RemovalCommand } from '../../src/domain/removal.ts';
 import { decideSession, evolveSession, type SessionCommand } from '../../src/domain/session.ts';
@@ -129,6 +131,19 @@ const contextCommands: ContextCommand[] = [
   { type: 'RecordContextRestart', at, reason: 'user', executionId: null },
   { type: 'RequestContextDelete', at },
   { type: 'EndContext', at, reason: 'deleted' },
+];
+
+const facts = {
+  path: 'a.ipynb',
+  name: '',
+  type: 'notebook',
+  contextId: newId<ContextId>(),
+  userUuid: 'ann',
+} as const;
+const notebookCommands: NotebookCommand[] = [
+  { type: 'OpenNotebook', at, opened: { notebookId: newId(), tenant: 'default', ...facts } },
+  { type: 'ChangeNotebook', at, facts },
+  { type: 'CloseNotebook', at },
 ];
 
 const quotaId = quotaIdOf('default', 'ann', 'OPEN_SESSIONS');
@@ -290,6 +305,16 @@ const WALKS: Readonly<
         nameOf: ({ status }) => status,
       }),
     arrows: 5,
+  },
+  notebook: {
+    walk: () =>
+      walked({
+        commands: notebookCommands,
+        decide: decideNotebook,
+        evolve: evolveNotebook,
+        nameOf: ({ closedAt }) => (closedAt ? 'CLOSED' : 'OPEN'),
+      }),
+    arrows: 3,
   },
   quota: {
     walk: () =>

@@ -9,6 +9,7 @@ import { createHistoryQueries } from './historyQueries.ts';
 import { createInputQueries } from './inputQueries.ts';
 import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
+import { createNotebookQueries } from './notebookQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
 import { createQuotaQueries } from './quotaQueries.ts';
 import { createRefusalQueries } from './refusalQueries.ts';
@@ -44,6 +45,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createHistoryQueries(client),
     ...createListQueries(client),
     ...createManyQueries(client, freshOutputs),
+    ...createNotebookQueries(client),
     ...createQuotaQueries(client),
     ...createRefusalQueries(client),
     ...createTokenQueries(client),

@@ -8,6 +8,7 @@
  * stream of the newest event always stays: the next position is counted from that event.
  */
 
+import type { PendingQuery, Row } from 'postgres';
 import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
@@ -153,13 +154,7 @@ async function endedBefore(
   after: string | null,
 ): Promise<string[]> {
   if (endedAt === null) return [];
-  const recordedEnd = sql`t.${sql(endedAt)}`;
-  // A change of a file has no outcome if its gateway was killed. Once its session is closed, none can come any more: the
-  // worker is gone. So it ended with the session.
-  const end =
-    kind === 'fileChange'
-      ? sql`coalesce(${recordedEnd}, (SELECT s.closed_at FROM sessions s WHERE s.id = t.session_id))`
-      : recordedEnd;
+  const end = endOf(sql, kind, sql`t.${sql(endedAt)}`);
   const rows = await sql<{ id: string }[]>`
     SELECT t.id FROM ${sql(table)} t
     WHERE ${end} < ${before} AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
@@ -168,4 +163,24 @@ async function endedBefore(
       AND ${`${kind}-`} || t.id <> (SELECT e.stream_id FROM events e ORDER BY e.position DESC LIMIT 1)
     ORDER BY t.id LIMIT ${BATCH_STREAMS}`;
   return rows.map(({ id }) => id);
+}
+
+/** A part of a query. */
+type Fragment = PendingQuery<Row[]>;
+
+/**
+ * A change of a file has no outcome if its gateway was killed. Once its session is closed, none can come any more: the
+ * worker is gone. So it ended with the session. A notebook that nobody closed ended with its context.
+ */
+function endOf(sql: Sql, kind: Projection['kind'], recordedEnd: Fragment): Fragment {
+  switch (kind) {
+    case 'fileChange':
+      return sql`coalesce(${recordedEnd}, (SELECT s.closed_at FROM sessions s WHERE s.id = t.session_id))`;
+    case 'notebook':
+      return sql`coalesce(${recordedEnd},
+        (SELECT s.closed_at FROM sessions s WHERE s.id = t.context_id),
+        (SELECT c.ended_at FROM contexts c WHERE c.id = t.context_id))`;
+    default:
+      return recordedEnd;
+  }
 }

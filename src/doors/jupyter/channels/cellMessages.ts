@@ -1,0 +1,84 @@
+/** The messages that tell what happens in a kernel. */
+import type { Execution } from '../../../domain/execution.ts';
+import type { ContextNews } from '../../../service/output/followContext.ts';
+import { endOfCell } from '../messages/executeReply.ts';
+import { type Sent, status } from '../messages/messages.ts';
+import { type ErrorContent, errorContent, outputMessage } from '../messages/outputMessage.ts';
+import type { Header } from '../wire/message.ts';
+import type { Outgoing } from './outbox.ts';
+
+type CellNews = Extract<ContextNews, { readonly execution: Execution }>;
+
+export interface Asked {
+  /** The request that the execution answers. */
+  readonly header: Header;
+  /** Whether this connection's client has sent it: only it gets replies and requests for input. */
+  readonly isOurs: boolean;
+}
+
+export interface CellMessages {
+  /**
+   * What to send for a piece of news. The same execution gives messages with the same ids at every gateway and to every
+   * client.
+   */
+  of(news: CellNews, asked: Asked): Outgoing[];
+}
+
+/** Takes the news of one context in their order. */
+export function createCellMessages(): CellMessages {
+  /** The last error among the outputs of the present execution. */
+  let shown: ErrorContent | null = null;
+
+  return {
+    of: (news, { header, isOurs }) => {
+      const { execution } = news;
+      const count = execution.executionCount ?? 0;
+      const message = (part: string | number, sent: Sent, at: Date): Outgoing => ({
+        sent,
+        id: `${execution.id}_${part}`,
+        at,
+        parent: header,
+      });
+      switch (news.type) {
+        case 'begun': {
+          const at = execution.startedAt ?? execution.requestedAt;
+          shown = null;
+          const input = inputMessage(news.code, count);
+          return [message('busy', status('busy'), at), message('input', input, at)];
+        }
+        case 'output': {
+          const { output, seq, at } = news.item;
+          if (output.kind === 'finish' || (output.kind === 'input' && !isOurs)) return [];
+          if (output.kind === 'error') shown = errorContent(output);
+          return [message(seq, outputMessage(output, count), at)];
+        }
+        case 'ended': {
+          const at = execution.finishedAt ?? execution.requestedAt;
+          const hasBegun = execution.startedAt !== null;
+          const { unshown, reply } = endOfCell(execution, hasBegun ? shown : null, count);
+          shown = null;
+          return [
+            ...(hasBegun ? [] : [message('busy', status('busy'), at)]),
+            ...(unshown ? [message('error', errorMessage(unshown), at)] : []),
+            ...(isOurs ? [message('reply', replyMessage(reply), at)] : []),
+            message('idle', status('idle'), at),
+          ];
+        }
+        default:
+          return news satisfies never;
+      }
+    },
+  };
+}
+
+function inputMessage(code: string, count: number): Sent {
+  return { channel: 'iopub', type: 'execute_input', content: { code, execution_count: count } };
+}
+
+function errorMessage(error: ErrorContent): Sent {
+  return { channel: 'iopub', type: 'error', content: { ...error } };
+}
+
+function replyMessage(content: Sent['content']): Sent {
+  return { channel: 'shell', type: 'execute_reply', content };
+}

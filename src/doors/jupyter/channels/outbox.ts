@@ -1,0 +1,59 @@
+/** Sends the messages of one connection, in the order of the calls. */
+import type { DoorSocket } from '../../doorSocket.ts';
+import { type MessageFacts, messageOf, type Sent } from '../messages/messages.ts';
+import { framesOf } from '../wire/frames.ts';
+import type { Message } from '../wire/message.ts';
+
+/** A message to be sent. */
+export interface Outgoing extends Omit<MessageFacts, 'session'> {
+  readonly sent: Sent;
+}
+
+export interface Outbox {
+  /** Resolves when the operating system has taken it, or the connection is closed. */
+  send(outgoing: Outgoing): Promise<void>;
+  /** From now on, the messages are those of a fresh kernel. */
+  restarted(kernelRestarts: number): void;
+}
+
+export interface OutboxDeps {
+  readonly socket: DoorSocket;
+  readonly kernelId: string;
+  readonly kernelRestarts: number;
+  /** Longest message that its client takes. */
+  readonly maxMessageBytes: number;
+}
+
+/** What a client takes that says nothing of itself: Python's `websockets`, as Open WebUI uses it, closes at more. */
+export const PLAIN_CLIENT_BYTES = 1024 * 1024;
+
+export function createOutbox(deps: OutboxDeps): Outbox {
+  const { socket, kernelId, maxMessageBytes } = deps;
+  const { encode } = framesOf(socket.protocol);
+  let session = sessionOf(kernelId, deps.kernelRestarts);
+  return {
+    send: async ({ sent, ...facts }) => {
+      if (!socket.isOpen) return;
+      const message = messageOf(sent, { ...facts, session });
+      const frame = encode(message);
+      const isTooLarge = Buffer.byteLength(frame) > maxMessageBytes;
+      await socket.send(isTooLarge ? encode(withoutData(message, maxMessageBytes)) : frame);
+    },
+    restarted: (kernelRestarts) => {
+      session = sessionOf(kernelId, kernelRestarts);
+    },
+  };
+}
+
+/** The same at every gateway until the kernel is replaced. */
+function sessionOf(kernelId: string, kernelRestarts: number): string {
+  return `${kernelId}-${kernelRestarts}`;
+}
+
+/** Of what is displayed, a note is shown. Nothing else is large: streams come in pieces, and cells are limited. */
+function withoutData(message: Message, limit: number): Message {
+  const types = Object.keys((message.content.data ?? {}) as object).join(', ');
+  const note = `[Cellhouse: this output (${types}) is larger than the ${limit} bytes that this client takes in one message.]`;
+  const content = { ...message.content, data: { 'text/plain': note }, metadata: {} };
+  return 'data' in message.content ? { ...message, content } : message;
+}

@@ -1,0 +1,131 @@
+/** Carries out the requests of one connection. */
+import type { ContextNews } from '../../../service/output/followContext.ts';
+import { KERNEL_INFO } from '../messages/kernelInfo.ts';
+import { reply, status } from '../messages/messages.ts';
+import { keyOf } from '../messages/parentHeader.ts';
+import type { Fields, Header, Request } from '../wire/message.ts';
+import type { Outbox } from './outbox.ts';
+import { refusedCell } from './refusedCell.ts';
+import type { ChannelsDeps } from './serveChannels.ts';
+
+export interface RequestsDeps
+  extends Pick<ChannelsDeps, 'service' | 'kernels' | 'kernel' | 'newId' | 'now'> {
+  readonly out: Outbox;
+  /** Gets the header of each request for an execution before it is sent on. */
+  readonly asked: Map<string, Header>;
+}
+
+export interface Requests {
+  /** Resolves when the request is answered; that for an execution, when it is accepted. */
+  take(request: Request): Promise<void>;
+  /** For each output of an execution, so that an answer to a request for input finds it. */
+  onOutput(news: Extract<ContextNews, { type: 'output' }>, isOurs: boolean): void;
+}
+
+/** What is answered, and by which channel and type of message. Null: nothing but the two states. */
+type Answer = Fields | null;
+
+export function createRequests(deps: RequestsDeps): Requests {
+  const { service, kernels, kernel, newId, now, out, asked } = deps;
+  const { context, userUuid } = kernel;
+  /** The execution of this client that waits for input. */
+  let waiting: string | null = null;
+
+  async function answer(request: Request, content: Answer): Promise<void> {
+    const { channel, header } = request;
+    if (content === null) return;
+    const type = header.msg_type.replace(/_request$/, '_reply');
+    await send(header, reply(channel, type, content));
+  }
+
+  const send = (parent: Header, sent: Parameters<Outbox['send']>[0]['sent']) =>
+    out.send({ sent, id: newId(), at: now(), parent });
+
+  async function execute(request: Request): Promise<void> {
+    const { content, header } = request;
+    asked.set(header.msg_id, header);
+    try {
+      await service.submit({
+        userUuid,
+        contextId: context.id,
+        code: String(content.code ?? ''),
+        stopOnError: content.stop_on_error !== false,
+        allowInput: content.allow_stdin !== false,
+        isNotebookCell: true,
+        idempotencyKey: keyOf(header),
+      });
+    } catch (error: unknown) {
+      asked.delete(header.msg_id);
+      const told = refusedCell(error);
+      await send(header, status('busy'));
+      await send(header, { channel: 'iopub', type: 'error', content: told });
+      await answer(request, { status: 'error', execution_count: 0, ...told });
+      await send(header, status('idle'));
+    }
+  }
+
+  async function inputReply({ header, content }: Request): Promise<void> {
+    const executionId = waiting;
+    if (executionId === null) return;
+    waiting = null;
+    try {
+      await service.sendInput({ executionId, text: `${String(content.value ?? '')}\n` });
+    } catch (error: unknown) {
+      // The protocol has no answer to an answer.
+      const { evalue } = refusedCell(error);
+      const text = `[Cellhouse: ${evalue}]\n`;
+      await send(header, { channel: 'iopub', type: 'stream', content: { name: 'stderr', text } });
+    }
+  }
+
+  async function shutDown({ content }: Request): Promise<Answer> {
+    const restart = content.restart === true;
+    if (restart) await kernels.restart(context.id);
+    else await kernels.end(context.id);
+    return { status: 'ok', restart };
+  }
+
+  async function interrupt(): Promise<Answer> {
+    await kernels.interrupt(context.id);
+    return { status: 'ok' };
+  }
+
+  /** There are no comms: what a client opens is closed at once, and it is told why. */
+  async function refuseComm({ header, content }: Request): Promise<Answer> {
+    const comm_id = String(content.comm_id ?? '');
+    const data = { message: 'Cellhouse has no comm messages. Widgets are shown as text.' };
+    await send(header, { channel: 'iopub', type: 'comm_close', content: { comm_id, data } });
+    return null;
+  }
+
+  const handlers: Readonly<Record<string, (request: Request) => Promise<Answer> | Answer>> = {
+    kernel_info_request: () => KERNEL_INFO,
+    comm_info_request: () => ({ status: 'ok', comms: {} }),
+    comm_open: refuseComm,
+    interrupt_request: interrupt,
+    shutdown_request: shutDown,
+  };
+
+  async function answerTo(request: Request): Promise<Answer> {
+    try {
+      // A request that is not known is answered by the two states alone, so that no client waits for ever.
+      return (await handlers[request.header.msg_type]?.(request)) ?? null;
+    } catch (error: unknown) {
+      return { status: 'error', ...refusedCell(error) };
+    }
+  }
+
+  return {
+    take: async (request) => {
+      const { header } = request;
+      if (header.msg_type === 'execute_request') return await execute(request);
+      if (header.msg_type === 'input_reply') return await inputReply(request);
+      await send(header, status('busy'));
+      await answer(request, await answerTo(request));
+      await send(header, status('idle'));
+    },
+    onOutput: ({ execution, item }, isOurs) => {
+      if (isOurs && item.output.kind === 'input') waiting = execution.id;
+    },
+  };
+}

@@ -1,0 +1,136 @@
+/**
+ * One WebSocket to a kernel. It tells all that happens in the kernel, whoever asked for it, and takes requests. When it is
+ * closed, whatever runs goes on.
+ */
+import type { Logger } from 'pino';
+import { DomainError, messageOf } from '../../../domain/errors.ts';
+import type { KernelView } from '../../../service/contexts/kernelView.ts';
+import type { ContextNews } from '../../../service/output/followContext.ts';
+import type { BoundService } from '../../boundService.ts';
+import type { DoorSocket } from '../../doorSocket.ts';
+import type { Kernels } from '../kernels.ts';
+import { status } from '../messages/messages.ts';
+import { askerOf, parentHeaderOf } from '../messages/parentHeader.ts';
+import { framesOf } from '../wire/frames.ts';
+import { type Header, MessageError } from '../wire/message.ts';
+import { type Asked, createCellMessages } from './cellMessages.ts';
+import { createOutbox, PLAIN_CLIENT_BYTES } from './outbox.ts';
+import { createRequestQueue } from './requestQueue.ts';
+import { createRequests } from './requests.ts';
+
+const NORMAL = 1000;
+const BAD_DATA = 1007;
+const INTERNAL_ERROR = 1011;
+const TRY_AGAIN_LATER = 1013;
+
+export interface ChannelsDeps {
+  readonly service: BoundService;
+  readonly kernels: Kernels;
+  readonly kernel: KernelView;
+  /** What the client calls itself. Null: nothing. */
+  readonly clientSession: string | null;
+  readonly socket: DoorSocket;
+  readonly newId: () => string;
+  readonly now: () => Date;
+  readonly logger: Logger;
+}
+
+/** Takes over an open socket. */
+export function serveChannels(deps: ChannelsDeps): void {
+  const { kernel, clientSession, socket, newId, now, logger } = deps;
+  const gone = new AbortController();
+  socket.onClose(() => gone.abort());
+  const isPlain = clientSession === null && socket.protocol === '';
+  const out = createOutbox({
+    socket,
+    kernelId: kernel.context.id,
+    kernelRestarts: kernel.context.kernelRestarts,
+    maxMessageBytes: isPlain ? PLAIN_CLIENT_BYTES : Number.POSITIVE_INFINITY,
+  });
+  /** The headers of requests for executions that this connection has sent, by their ids. */
+  const asked = new Map<string, Header>();
+  const requests = createRequests({ ...deps, out, asked });
+
+  function fail(error: unknown): void {
+    if (gone.signal.aborted) return;
+    const isExpected = error instanceof DomainError;
+    if (!isExpected) logger.error({ err: error }, 'A connection to a kernel failed.');
+    const [code, reason] = isExpected
+      ? [error.code === 'NOT_FOUND' ? NORMAL : TRY_AGAIN_LATER, messageOf(error)]
+      : [INTERNAL_ERROR, 'Internal error'];
+    // A close frame has room for 123 bytes.
+    socket.close(code, reason.slice(0, 120));
+  }
+
+  const messages = createCellMessages();
+  async function tell(news: ContextNews): Promise<void> {
+    const unsolicited = (state: Parameters<typeof status>[0]) =>
+      out.send({ sent: status(state), id: newId(), at: now(), parent: null });
+    switch (news.type) {
+      case 'restarting':
+        return;
+      case 'restarted':
+        // Nobody has asked for it, so clients must be told to forget what they wait for.
+        if (!news.byUser) await unsolicited('restarting');
+        out.restarted(news.kernelRestarts);
+        await unsolicited('starting');
+        return await unsolicited('idle');
+      case 'gone':
+        await unsolicited('dead');
+        return socket.close(NORMAL, 'The kernel has ended');
+      default: {
+        const who = askedFor(news.execution);
+        for (const outgoing of messages.of(news, who)) await out.send(outgoing);
+        if (news.type === 'output') requests.onOutput(news, who.isOurs);
+        if (news.type === 'ended') asked.delete(who.header.msg_id);
+      }
+    }
+  }
+
+  function askedFor(execution: Parameters<typeof parentHeaderOf>[0]): Asked {
+    const asker = askerOf(execution);
+    const sent = asker === null ? undefined : asked.get(asker.msg_id);
+    const isOurs = sent !== undefined || (asker !== null && asker.session === clientSession);
+    return { header: sent ?? parentHeaderOf(execution), isOurs };
+  }
+
+  async function follow(): Promise<AsyncIterable<ContextNews> | null> {
+    try {
+      const id = kernel.context.id;
+      const followed = await deps.service.followContext(id, { gone: gone.signal });
+      out.restarted(followed.kernel.context.kernelRestarts);
+      return followed.news;
+    } catch (error: unknown) {
+      fail(error);
+      return null;
+    }
+  }
+
+  // No request is carried out before everything that follows from it is heard.
+  const following = follow();
+  const queue = createRequestQueue(following);
+  void following.then(async (news) => {
+    if (news === null) return;
+    try {
+      for await (const each of news) await tell(each);
+    } catch (error: unknown) {
+      fail(error);
+    }
+  });
+
+  const { decode } = framesOf(socket.protocol);
+  socket.onMessage((frame) => {
+    try {
+      const request = decode(frame);
+      const run = () => requests.take(request).catch(fail);
+      // What interrupts, or answers, must not wait for what is interrupted or waits for the answer.
+      if (request.channel === 'control' || request.channel === 'stdin') void following.then(run);
+      else if (!queue.add(Buffer.byteLength(frame), run)) {
+        socket.close(TRY_AGAIN_LATER, 'Too many requests wait');
+      }
+    } catch (error: unknown) {
+      if (!(error instanceof MessageError)) throw error;
+      socket.close(BAD_DATA, error.message);
+    }
+  });
+}

@@ -1,0 +1,24 @@
+/** The open WebSockets of this gateway, by kernel. */
+export interface Connections {
+  of(kernelId: string): number;
+  readonly count: number;
+  /** The returned function takes it out. */
+  add(kernelId: string): () => void;
+}
+
+export function createConnections(): Connections {
+  const open = new Map<symbol, string>();
+  return {
+    of: (kernelId) => [...open.values()].filter((id) => id === kernelId).length,
+    get count() {
+      return open.size;
+    },
+    add: (kernelId) => {
+      const connection = Symbol(kernelId);
+      open.set(connection, kernelId);
+      return () => {
+        open.delete(connection);
+      };
+    },
+  };
+}

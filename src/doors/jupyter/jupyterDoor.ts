@@ -1,0 +1,80 @@
+/**
+ * The wire of Jupyter Server and Kernel Gateway: REST, and WebSockets to kernels (docs/doors/jupyter.md). Any gateway
+ * answers for any kernel.
+ */
+import { DomainError } from '../../domain/errors.ts';
+import type { DoorDeps, DoorRequest, DoorUpgrade, OpenDoor, OpenRequest } from '../openDoor.ts';
+import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
+import { serveChannels } from './channels/serveChannels.ts';
+import { createConnections } from './connections.ts';
+import { kernelsOf } from './kernels.ts';
+import { ANSWER_HEADERS, answerJson, errorBody } from './rest/answer.ts';
+import { API_VERSION } from './rest/models.ts';
+import { serveRest } from './rest/routes.ts';
+import { V1_PROTOCOL } from './wire/frames.ts';
+
+const CHANNELS_PATH = /^\/api\/kernels\/([^/]+)\/channels$/;
+/** Longest `session_id` of a connection. Real ones are UUIDs. */
+const MAX_SESSION_ID_CHARS = 100;
+
+export function createJupyterDoor({ logger, newId, now }: DoorDeps): OpenDoor {
+  const connections = createConnections();
+  const rest = { connections, newId: () => newId(), startedAt: now() };
+  return {
+    name: 'jupyter',
+    // Some clients (AutoGen) put nothing between the host and `/api`.
+    mounts: { '/jupyter': '', '/api': '/api' },
+    credentials: { headers: ['authorization', 'x-auth-token'], isInQuery: true },
+    cors: {
+      methods: 'GET, POST, PATCH, PUT, DELETE',
+      headers: 'authorization, content-type, x-auth-token, x-xsrftoken',
+      exposed: 'location',
+    },
+    refuse,
+    handleOpen,
+    handle: (call) => serveRest(rest, call),
+    upgrade: async (request): Promise<DoorUpgrade> => {
+      const [, id] = CHANNELS_PATH.exec(request.path) ?? [];
+      if (id === undefined) throw new DomainError('NOT_FOUND', 'Nothing is here.');
+      const kernels = kernelsOf(request, newId);
+      const kernel = await kernels.find(id);
+      return {
+        protocol: offers(request, V1_PROTOCOL) ? V1_PROTOCOL : null,
+        open: (socket) => {
+          socket.onClose(connections.add(kernel.context.id));
+          const { service } = request;
+          const clientSession = sessionIdOf(request);
+          serveChannels({ service, kernels, kernel, clientSession, socket, newId, now, logger });
+        },
+      };
+    },
+  };
+}
+
+/** Clients ask it before they have a token. */
+function handleOpen({ method, path, res }: OpenRequest): boolean {
+  if (path !== '/api' || (method !== 'GET' && method !== 'HEAD')) return false;
+  answerJson(res, 200, { version: API_VERSION });
+  return true;
+}
+
+/** Jupyter Server answers 403 for a missing or wrong token, and when there are too many kernels. */
+function refuse({ status, code, message, headers }: Refusal): RefusalAnswer {
+  const isForbidden = status === 401 || code === 'CONTEXT_LIMIT' || code === 'QUOTA_EXCEEDED';
+  return {
+    status: isForbidden ? 403 : code === 'CONTEXT_FAILED' ? 503 : status,
+    headers: { ...ANSWER_HEADERS, ...headers },
+    body: errorBody(message),
+  };
+}
+
+function offers({ req }: DoorRequest, protocol: string): boolean {
+  const offered = req.headers['sec-websocket-protocol'] ?? '';
+  return offered.split(',').some((each) => each.trim() === protocol);
+}
+
+/** What the client calls itself, so that another connection of it takes the place of this one. */
+function sessionIdOf({ query }: DoorRequest): string | null {
+  const given = query.get('session_id');
+  return given === null || given === '' || given.length > MAX_SESSION_ID_CHARS ? null : given;
+}

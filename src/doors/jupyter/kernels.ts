@@ -1,0 +1,94 @@
+/** The kernels of a caller. A kernel is a context: its id is that of the context. */
+import { DomainError } from '../../domain/errors.ts';
+import type { Users } from '../../domain/users.ts';
+import type { KernelView } from '../../service/contexts/kernelView.ts';
+import type { Principal } from '../../service/principal.ts';
+import type { BoundService } from '../boundService.ts';
+
+/** Where the kernels of a caller are. */
+type Place =
+  /** A token for one user: contexts of that user's session, beside the default one, which other doors use. */
+  | { readonly type: 'contexts'; readonly userUuid: string }
+  /** Any other token: each kernel is the default context of a session of its own, whose user has this prefix. */
+  | { readonly type: 'sessions'; readonly prefix: string };
+
+export interface Caller {
+  readonly principal: Principal;
+  readonly service: BoundService;
+}
+
+export interface Kernels {
+  list(): Promise<readonly KernelView[]>;
+  /** @throws NOT_FOUND also for a context that is no kernel of the caller */
+  find(id: string): Promise<KernelView>;
+  /** @param folder in which it begins, relative to the home; only contexts begin elsewhere than in the home */
+  start(folder: string | null): Promise<KernelView>;
+  /** @throws NOT_FOUND */
+  end(id: string): Promise<void>;
+  /** Ends what runs in it. What waits goes on, unless it was sent to stop on an error. @throws NOT_FOUND */
+  interrupt(id: string): Promise<void>;
+  /** Replaces the kernel. What runs or waits in it ends. @throws NOT_FOUND */
+  restart(id: string): Promise<KernelView>;
+  readonly users: Users;
+  /** The user whose files the caller sees here. Null: each kernel has files of its own. */
+  readonly filesOf: string | null;
+}
+
+export function kernelsOf({ principal, service }: Caller, newId: () => string): Kernels {
+  const place = placeOf(principal);
+  const users: Users =
+    place.type === 'contexts' ? { uuid: place.userUuid } : { prefix: place.prefix };
+  const isHere = ({ context, userUuid }: KernelView) =>
+    place.type === 'contexts'
+      ? userUuid === place.userUuid && !context.isDefault
+      : userUuid.startsWith(place.prefix) && context.isDefault;
+
+  async function find(id: string): Promise<KernelView> {
+    const found = await service.kernel(id);
+    if (found === null || !isHere(found)) throw noKernel(id);
+    return found;
+  }
+
+  return {
+    users,
+    filesOf: place.type === 'contexts' ? place.userUuid : null,
+    find,
+    list: async () => (await service.kernels(users)).filter(isHere),
+    start: async (workingDirectory) => {
+      if (place.type === 'sessions') {
+        const { id } = await service.openSession({ userUuid: place.prefix + newId() });
+        return await find(id);
+      }
+      const { userUuid } = place;
+      const { id } = await service.createContext({ userUuid, workingDirectory });
+      return await find(id);
+    },
+    end: async (id) => {
+      const { context, userUuid } = await find(id);
+      if (context.isDefault) await service.release(userUuid);
+      else await service.deleteContext(userUuid, context.id);
+    },
+    interrupt: async (id) => {
+      const [running] = (await find(id)).unfinished;
+      if (running !== undefined) await service.interrupt(running);
+    },
+    restart: async (id) => {
+      const { context, userUuid, unfinished } = await find(id);
+      // The last first, so that none of them begins meanwhile. The restart itself ends the one that runs.
+      for (const waiting of unfinished.slice(1).reverse()) await service.interrupt(waiting);
+      await service.restartKernel(userUuid, context.id);
+      return await find(id);
+    },
+  };
+}
+
+function placeOf({ users, tokenId }: Principal): Place {
+  if (users !== null && 'uuid' in users) return { type: 'contexts', userUuid: users.uuid };
+  return { type: 'sessions', prefix: `${users?.prefix ?? tokenId}:jupyter:` };
+}
+
+function noKernel(id: string): DomainError {
+  // What a client sends may be long, and is no text for an answer.
+  const name = id.length > 64 ? `${id.slice(0, 64)}...` : id;
+  return new DomainError('NOT_FOUND', `Kernel does not exist: ${name}`);
+}

@@ -1,0 +1,27 @@
+import type { ServerResponse } from 'node:http';
+import { jsonText } from '../../../domain/exactJson.ts';
+
+/** What every answer has. Jupyter's answers tell a state, so nobody may keep them. */
+export const ANSWER_HEADERS = {
+  'Content-Type': 'application/json; charset=UTF-8',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+} as const;
+
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  res.writeHead(status, { ...ANSWER_HEADERS, ...headers }).end(jsonText(body));
+}
+
+export function answerNothing(res: ServerResponse): void {
+  res.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+}
+
+/** Every refusal of a Jupyter server looks so. */
+export function errorBody(message: string): string {
+  return JSON.stringify({ message, reason: null });
+}

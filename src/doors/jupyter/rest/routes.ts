@@ -1,0 +1,138 @@
+/** Jupyter's REST API. One row for each path and method. */
+import { DomainError } from '../../../domain/errors.ts';
+import type { DoorCall } from '../../openDoor.ts';
+import type { Connections } from '../connections.ts';
+import { type Kernels, kernelsOf } from '../kernels.ts';
+import { answerJson, answerNothing } from './answer.ts';
+import { bodyOf, requireKernelName, textOf } from './body.ts';
+import { jupyterTime, KERNEL_NAME, KERNEL_SPEC, kernelModel } from './models.ts';
+import { folderOf, SESSION_ROUTES } from './sessions.ts';
+
+/** A call of this door. */
+export interface RestCall {
+  readonly call: DoorCall;
+  readonly kernels: Kernels;
+  readonly connections: Connections;
+  /** When this gateway began. */
+  readonly startedAt: Date;
+  /** The variable part of the path, decoded. */
+  readonly id: string;
+}
+
+export type Handle = (rest: RestCall) => Promise<void> | void;
+
+export interface Route {
+  readonly path: RegExp;
+  readonly methods: Readonly<Record<string, Handle>>;
+}
+
+const ID = '([^/]+)';
+
+const ROUTES: readonly Route[] = [
+  { path: /^\/api\/status$/, methods: { GET: getStatus } },
+  { path: /^\/api\/me$/, methods: { GET: getMe } },
+  { path: /^\/api\/kernelspecs$/, methods: { GET: getSpecs } },
+  { path: new RegExp(`^/api/kernelspecs/${ID}$`), methods: { GET: getSpec } },
+  { path: /^\/api\/kernels$/, methods: { GET: listKernels, POST: startKernel } },
+  { path: new RegExp(`^/api/kernels/${ID}$`), methods: { GET: getKernel, DELETE: endKernel } },
+  { path: new RegExp(`^/api/kernels/${ID}/interrupt$`), methods: { POST: interrupt } },
+  { path: new RegExp(`^/api/kernels/${ID}/restart$`), methods: { POST: restart } },
+  ...SESSION_ROUTES,
+];
+
+export interface RoutesDeps {
+  readonly connections: Connections;
+  readonly newId: () => string;
+  readonly startedAt: Date;
+}
+
+/** Answers a call. @throws DomainError NOT_FOUND for a path that is not here, and those of the service */
+export async function serveRest(
+  { connections, newId, startedAt }: RoutesDeps,
+  call: DoorCall,
+): Promise<void> {
+  for (const { path, methods } of ROUTES) {
+    const match = path.exec(call.path);
+    if (!match) continue;
+    const handle = methods[call.method === 'HEAD' ? 'GET' : call.method];
+    if (handle === undefined) return notAllowed(call, Object.keys(methods));
+    const id = decoded(match[1] ?? '');
+    const kernels = kernelsOf(call, newId);
+    return await handle({ call, kernels, connections, startedAt, id });
+  }
+  throw new DomainError('NOT_FOUND', 'Nothing is here. See docs/doors/jupyter.md.');
+}
+
+function notAllowed({ res }: DoorCall, methods: readonly string[]): void {
+  const body = { message: 'Method Not Allowed', reason: null };
+  answerJson(res, 405, body, { Allow: methods.join(', ') });
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // Nothing has such a name.
+    return part;
+  }
+}
+
+async function getStatus({ call, kernels, connections, startedAt }: RestCall): Promise<void> {
+  const all = await kernels.list();
+  const last = Math.max(startedAt.getTime(), ...all.map((each) => each.lastActivityAt.getTime()));
+  answerJson(call.res, 200, {
+    started: jupyterTime(startedAt),
+    last_activity: jupyterTime(new Date(last)),
+    kernels: all.length,
+    connections: connections.count,
+  });
+}
+
+function getMe({ call }: RestCall): void {
+  const username = call.principal.tokenId;
+  const unknown = { initials: null, avatar_url: null, color: null };
+  const identity = { username, name: username, display_name: username, ...unknown };
+  answerJson(call.res, 200, { identity, permissions: {} });
+}
+
+function getSpecs({ call }: RestCall): void {
+  const kernelspecs = { [KERNEL_NAME]: KERNEL_SPEC };
+  answerJson(call.res, 200, { default: KERNEL_NAME, kernelspecs });
+}
+
+function getSpec({ call, id }: RestCall): void {
+  if (id !== KERNEL_NAME) throw new DomainError('NOT_FOUND', 'Kernel spec not found');
+  answerJson(call.res, 200, KERNEL_SPEC);
+}
+
+async function listKernels({ call, kernels, connections }: RestCall): Promise<void> {
+  const all = await kernels.list();
+  const models = all.map((each) => kernelModel(each, connections.of(each.context.id)));
+  answerJson(call.res, 200, models);
+}
+
+async function startKernel({ call, kernels }: RestCall): Promise<void> {
+  const body = await bodyOf(call);
+  requireKernelName(textOf(body, 'name'));
+  const kernel = await kernels.start(folderOf(textOf(body, 'path')));
+  const headers = { Location: `/api/kernels/${kernel.context.id}` };
+  answerJson(call.res, 201, kernelModel(kernel, 0), headers);
+}
+
+async function getKernel({ call, kernels, connections, id }: RestCall): Promise<void> {
+  answerJson(call.res, 200, kernelModel(await kernels.find(id), connections.of(id)));
+}
+
+async function endKernel({ call, kernels, id }: RestCall): Promise<void> {
+  await kernels.end(id);
+  answerNothing(call.res);
+}
+
+async function interrupt({ call, kernels, id }: RestCall): Promise<void> {
+  await kernels.interrupt(id);
+  answerNothing(call.res);
+}
+
+async function restart({ call, kernels, connections, id }: RestCall): Promise<void> {
+  answerJson(call.res, 200, kernelModel(await kernels.restart(id), connections.of(id)));
+}

@@ -1,0 +1,36 @@
+import { isAmong, type Users } from '../../domain/users.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { type KernelView, kernelViews } from './kernelView.ts';
+
+/** How many sessions are looked at. Each holds a worker, so an installation has fewer. */
+const MAX_SESSIONS = 1_000;
+
+/** The open contexts of these users, the default one of each session first. */
+export async function kernels(
+  deps: Pick<ServiceDeps, 'database'>,
+  { tenant, users: own }: Principal,
+  asked: Users,
+): Promise<KernelView[]> {
+  const users = own === null ? asked : both(own, asked);
+  if (users === null) return [];
+  const { queries } = deps.database;
+  const filter = { tenant, users, userUuid: null, isOpen: true, metadata: null };
+  const sessions = (await queries.sessionPage(filter, null, MAX_SESSIONS)).map(({ item }) => item);
+  const contexts = await queries.openContexts(sessions.map(({ id }) => id));
+  const open = sessions.flatMap((session) => [
+    { session, context: null },
+    ...contexts
+      .filter(({ sessionId, status }) => sessionId === session.id && status !== 'ENDING')
+      .map((context) => ({ session, context })),
+  ]);
+  return await kernelViews(deps, open);
+}
+
+/** The users that are among both. Null: there are none. */
+export function both(one: Users, other: Users): Users | null {
+  if ('uuid' in one) return isAmong(other, one.uuid) ? one : null;
+  if ('uuid' in other) return isAmong(one, other.uuid) ? other : null;
+  if (other.prefix.startsWith(one.prefix)) return other;
+  return one.prefix.startsWith(other.prefix) ? one : null;
+}

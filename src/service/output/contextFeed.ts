@@ -1,0 +1,176 @@
+/**
+ * What happens in one context, as the feed of events tells it. An execution is given when it has begun, or has ended
+ * without that; until then it waits here. Restarts are given before executions that wait. Nothing is read from the
+ * database but what was unfinished when the feed began.
+ */
+import { DomainError } from '../../domain/errors.ts';
+import type { RecordedEvent } from '../../domain/events.ts';
+import { type Execution, type ExecutionEvent, evolveExecution } from '../../domain/execution.ts';
+import type { ExecutionId, SessionId } from '../../domain/ids.ts';
+import type { Database } from '../../events/database.ts';
+import type { KernelView } from '../contexts/kernelView.ts';
+
+/** How much code may wait for a follower that is slower than the executions. */
+const MAX_WAITING_CODE_BYTES = 16 * 1024 * 1024;
+const MAX_WAITING = 1_000;
+
+/** What happens to a kernel beside its executions. */
+export type KernelNews =
+  | { readonly type: 'restarting' }
+  | { readonly type: 'restarted'; readonly kernelRestarts: number; readonly byUser: boolean }
+  | { readonly type: 'gone' };
+
+export interface Tracked {
+  readonly execution: Execution;
+  readonly code: string;
+}
+
+export interface ContextFeed {
+  /** What comes next. Null: the follower has gone. @throws DomainError if the follower is too far behind */
+  next(): Promise<KernelNews | Tracked | null>;
+  /** The execution when it has ended. Null: the follower has gone first. */
+  ended(id: ExecutionId): Promise<Execution | null>;
+  close(): void;
+}
+
+export async function createContextFeed(
+  { queries, wakeUps }: Pick<Database, 'queries' | 'wakeUps'>,
+  { context }: KernelView,
+  gone: AbortSignal,
+): Promise<ContextFeed> {
+  const { id: contextId, sessionId, isDefault } = context;
+  const news: KernelNews[] = [];
+  const waiting = new Map<ExecutionId, Tracked>();
+  const given = new Map<ExecutionId, Execution>();
+  let codeBytes = 0;
+  let { kernelRestarts } = context;
+  let wake = () => {};
+
+  function track(execution: Execution, code: string): void {
+    if (waiting.has(execution.id) || given.has(execution.id)) return;
+    waiting.set(execution.id, { execution, code });
+    codeBytes += execution.codeBytes;
+  }
+
+  function change(id: ExecutionId, event: ExecutionEvent, version: number): void {
+    const tracked = waiting.get(id);
+    const before = tracked?.execution ?? given.get(id);
+    if (!before || version !== before.version + 1) return;
+    const execution = evolveExecution(before, event);
+    if (tracked) waiting.set(id, { ...tracked, execution });
+    else given.set(id, execution);
+  }
+
+  function restarted(reason: string): KernelNews {
+    kernelRestarts += 1;
+    return { type: 'restarted', kernelRestarts, byUser: reason === 'user' };
+  }
+
+  function take({ event, streamId, version }: RecordedEvent): void {
+    switch (event.type) {
+      case 'ExecutionRequested': {
+        const { data } = event;
+        const isHere = (data.contextId ?? data.sessionId) === contextId;
+        if (isHere && data.language !== 'BASH') track(evolveExecution(null, event), data.code);
+        break;
+      }
+      case 'InterruptRequested':
+      case 'InputSent':
+      case 'ExecutionStarted':
+      case 'ExecutionFinished':
+        change(streamId as ExecutionId, event, version);
+        break;
+      case 'KernelRestartRequested':
+      case 'ContextRestartRequested':
+        if (streamId === contextId) news.push({ type: 'restarting' });
+        break;
+      case 'KernelRestarted':
+      case 'ContextRestarted':
+        if (streamId === contextId) news.push(restarted(event.data.reason));
+        break;
+      case 'SessionClosed':
+        if (streamId === sessionId) news.push({ type: 'gone' });
+        break;
+      case 'ContextEnded':
+        if (streamId === contextId) news.push({ type: 'gone' });
+        break;
+      default:
+        return;
+    }
+    wake();
+  }
+
+  // What is told while the unfinished ones are read is kept, and taken after them.
+  const early: RecordedEvent[] = [];
+  let listener = (event: RecordedEvent): void => {
+    early.push(event);
+  };
+  const off = wakeUps.onEvent((event) => listener(event));
+  gone.addEventListener('abort', () => wake(), { once: true });
+  const session = isDefault ? await queries.session(sessionId as SessionId) : null;
+  kernelRestarts = session?.kernelRestarts ?? kernelRestarts;
+  for (const { execution, code } of await unfinished(queries, sessionId as SessionId, contextId))
+    track(execution, code);
+  for (const event of early) take(event);
+  listener = take;
+
+  /** Sleeps until something is told. */
+  async function told(): Promise<void> {
+    if (waiting.size > MAX_WAITING || codeBytes > MAX_WAITING_CODE_BYTES) throw tooFarBehind();
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      if (gone.aborted) resolve();
+    });
+  }
+
+  return {
+    next: async () => {
+      for (;;) {
+        if (gone.aborted) return null;
+        const first = news.shift();
+        if (first) return first;
+        const [head] = waiting.values();
+        if (head && (head.execution.startedAt !== null || head.execution.finishedAt !== null)) {
+          waiting.delete(head.execution.id);
+          codeBytes -= head.execution.codeBytes;
+          given.set(head.execution.id, head.execution);
+          return head;
+        }
+        await told();
+      }
+    },
+    ended: async (id) => {
+      for (;;) {
+        const execution = given.get(id);
+        if (gone.aborted || !execution) return null;
+        if (execution.finishedAt !== null) {
+          given.delete(id);
+          return execution;
+        }
+        await told();
+      }
+    },
+    close: off,
+  };
+}
+
+async function unfinished(
+  queries: Database['queries'],
+  sessionId: SessionId,
+  contextId: string,
+): Promise<readonly Tracked[]> {
+  const session = await queries.session(sessionId);
+  if (session === null) return [];
+  const all = await queries.unfinishedExecutions(session.workerId);
+  return all.filter(
+    ({ execution }) =>
+      execution.language !== 'BASH' && (execution.contextId ?? execution.sessionId) === contextId,
+  );
+}
+
+function tooFarBehind(): DomainError {
+  return new DomainError(
+    'QUEUE_FULL',
+    'More executions wait for this reader than are kept for it.',
+  );
+}
