@@ -1,80 +1,29 @@
 /** Hostile callers at each door of a real gateway: a clear refusal, nothing created, and no token in any log line. */
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
-import { HOSTILE_ROWS, type HostileRow } from '../support/hostileDoors.ts';
-import { useServiceGateways } from '../support/serviceGateways.ts';
+import { HOSTILE_ROWS } from '../support/hostileDoors.ts';
+import {
+  type Asked,
+  AUTH_TOKEN,
+  MAX_BODY_BYTES,
+  useHostileGateway,
+  WRONG,
+} from '../support/hostileGateway.ts';
 
-const MAX_BODY_BYTES = 4_096;
-const AUTH_TOKEN = 'a-token-for-tests';
-const WRONG = `ch_${'A'.repeat(43)}`;
 /** As many as a thousand users who left their programs open. */
 const IDLE_CONNECTIONS = 1_000;
 const HALF_OPEN = 100;
 /** Long enough to be used before, and short enough to be waited for. */
 const LIFE_MS = 2_000;
 
-const log: string[] = [];
-const { db, start } = await useServiceGateways({
-  DOORS: 'predecessor,mcp,jupyter',
-  MAX_BODY_BYTES: String(MAX_BODY_BYTES),
-  AUTH_FAILURES_PER_MINUTE: '1000',
-});
-const write = (line: string) => void log.push(line);
-const gateway = await start({ logger: pino({ level: 'trace' }, { write }) });
-const { port } = await gateway.server.listen();
-
-const create = async (door: string, expiresAt: Date | null = null) =>
-  (await gateway.service.createToken(OPERATOR, { name: door, role: 'TENANT', door, expiresAt }))
-    .secret;
-const secrets = {
-  predecessor: await create('predecessor'),
-  mcp: await create('mcp'),
-  jupyter: await create('jupyter'),
-  files: await create('files'),
-};
+const { port, secrets, log, create, created, ask } = await useHostileGateway();
 
 const sockets: Socket[] = [];
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
-
-interface Asked {
-  readonly token?: string | null;
-  /** In front of the path. */
-  readonly prefix?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-/** What the door answers to the row's request, changed as asked. */
-async function ask(row: HostileRow, { token = null, prefix = '', headers, body }: Asked) {
-  const sent = request({
-    ...{ port, method: row.method, path: `${prefix}${row.path}`, agent: false },
-    headers: {
-      'Content-Type': 'application/json',
-      ...row.headers,
-      ...(token !== null && row.tokenHeader(token)),
-      ...headers,
-    },
-  });
-  sent.end(body ?? JSON.stringify(row.body));
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-  return { status: answer.statusCode, text: await text(answer) };
-}
-
-/** Whatever a caller could create. */
-async function created(): Promise<unknown> {
-  const [counts] = await db.sql`
-    SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM executions) AS executions,
-      (SELECT count(*) FROM contexts) AS contexts, (SELECT count(*) FROM tokens) AS tokens`;
-  return counts;
-}
 
 describe.each(HOSTILE_ROWS)('at the door $door', (row) => {
   const own = secrets[row.door];

@@ -15,6 +15,14 @@ export interface HostileRow {
   readonly wrong: number;
   /** What it answers to a body that is no JSON. */
   readonly malformed: number;
+  /** If the door has WebSockets. */
+  readonly sockets?: {
+    /** The path of one to what the request above made, from its answer. */
+    readonly path: (made: unknown) => string;
+    /** The path of one to nothing. */
+    readonly unknown: string;
+    readonly protocol: string;
+  };
 }
 
 export const HOSTILE_ROWS: readonly HostileRow[] = [
@@ -37,5 +45,18 @@ export const HOSTILE_ROWS: readonly HostileRow[] = [
     },
     tokenHeader: (token) => ({ Authorization: `Bearer ${token}` }),
     ...{ missing: 401, wrong: 401, malformed: 400 },
+  },
+  {
+    door: 'jupyter',
+    method: 'POST',
+    path: '/api/kernels',
+    body: {},
+    tokenHeader: (token) => ({ Authorization: `token ${token}` }),
+    ...{ missing: 403, wrong: 403, malformed: 400 },
+    sockets: {
+      path: (made) => `/api/kernels/${(made as { id: string }).id}/channels`,
+      unknown: '/api/kernels/01890000-0000-7000-8000-000000000000/channels',
+      protocol: 'v1.kernel.websocket.jupyter.org',
+    },
   },
 ];
