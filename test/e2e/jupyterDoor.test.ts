@@ -218,6 +218,51 @@ it('A kernel of one user is a context of the session that other doors use, with 
   expect((await ran(kernel, 'a')).reply).toMatchObject({ ename: 'NameError' });
 });
 
+it('Files of one user are there to be listed, read, saved, copied, renamed and deleted, until the session ends', async () => {
+  place = { url: `${gateway.url}/jupyter`, token: await jupyterToken(gateway, 'eve') };
+  const { Drive } = services;
+  const drive = new Drive({ serverSettings: settingsOf(place) });
+  expect(await drive.get('')).toMatchObject({ type: 'directory', content: [] });
+  const untitled = await drive.newUntitled({ path: '', type: 'notebook' });
+  expect(untitled).toMatchObject({ path: 'Untitled.ipynb', type: 'notebook' });
+  expect(await drive.newUntitled({ path: '', type: 'notebook' })).toMatchObject({
+    path: 'Untitled1.ipynb',
+  });
+  const folder = await drive.newUntitled({ path: '', type: 'directory' });
+  expect(folder.path).toBe('Untitled Folder');
+  const saved = await drive.save('Untitled Folder/é.txt', {
+    type: 'file',
+    format: 'text',
+    content: 'text',
+  });
+  expect(saved).toMatchObject({ name: 'é.txt', size: 4 });
+  const copied = await drive.copy('Untitled Folder/é.txt', 'Untitled Folder');
+  expect(copied.path).toBe('Untitled Folder/é-Copy1.txt');
+  await drive.rename('Untitled Folder', 'd');
+  const kernel = await started();
+  const { text } = await ran(kernel, 'import os; print(sorted(os.listdir("d")), os.getcwd())');
+  expect(text).toBe("['é-Copy1.txt', 'é.txt'] /home/user\n");
+  await ran(kernel, 'open("d/bytes", "wb").write(bytes([255]))');
+  expect(await drive.get('d/bytes')).toMatchObject({ format: 'base64', content: '/w==' });
+  expect(await drive.get('d/é.txt', { content: true })).toMatchObject({ content: 'text' });
+  expect(await drive.get('Untitled.ipynb')).toMatchObject({ content: { nbformat: 4, cells: [] } });
+  await drive.delete('Untitled1.ipynb');
+  const { content } = await drive.get('');
+  expect((content as { path: string }[]).map(({ path }) => path)).toEqual(['Untitled.ipynb', 'd']);
+  await expect(drive.get('never')).rejects.toMatchObject({ response: { status: 404 } });
+  await expect(drive.rename('d', 'Untitled.ipynb')).rejects.toMatchObject({
+    response: { status: 409 },
+  });
+  await expect(drive.createCheckpoint('d/é.txt')).rejects.toMatchObject({
+    response: { status: 501 },
+  });
+  const url = `${gateway.url}/jupyter`;
+  const others = new Drive({
+    serverSettings: settingsOf({ url, token: await jupyterToken(gateway, null) }),
+  });
+  await expect(others.get('')).rejects.toMatchObject({ response: { status: 404 } });
+});
+
 it("A kernel is nobody else's, and no other context is a kernel", async () => {
   const token = await jupyterToken(gateway, 'carl');
   place = { url: `${gateway.url}/jupyter`, token: await jupyterToken(gateway, 'dora') };

@@ -2,6 +2,7 @@
 import { DomainError } from '../../../domain/errors.ts';
 import type { DoorCall } from '../../openDoor.ts';
 import type { Connections } from '../connections.ts';
+import { CONTENTS_ROUTES } from '../contents/contents.ts';
 import { type Kernels, kernelsOf } from '../kernels.ts';
 import { answerJson, answerNothing } from './answer.ts';
 import { bodyOf, requireKernelName, textOf } from './body.ts';
@@ -38,6 +39,7 @@ const ROUTES: readonly Route[] = [
   { path: new RegExp(`^/api/kernels/${ID}/interrupt$`), methods: { POST: interrupt } },
   { path: new RegExp(`^/api/kernels/${ID}/restart$`), methods: { POST: restart } },
   ...SESSION_ROUTES,
+  ...CONTENTS_ROUTES,
 ];
 
 export interface RoutesDeps {

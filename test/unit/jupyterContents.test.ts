@@ -1,0 +1,87 @@
+/** Files as Jupyter's contents API shows them. */
+import { describe, expect, it } from 'vitest';
+import type { FileEntry } from '../../src/domain/fileEntry.ts';
+import {
+  fileModel,
+  folderModel,
+  modelOf,
+  savedBytes,
+} from '../../src/doors/jupyter/contents/model.ts';
+import { copyOf, homePath, inFolder, untitled } from '../../src/doors/jupyter/contents/names.ts';
+
+const entry = (name: string, more: Partial<FileEntry> = {}): FileEntry => ({
+  path: `d/${name}`,
+  pathBytes: Buffer.from(`d/${name}`),
+  name,
+  kind: 'file',
+  size: 3,
+  mode: 0o644,
+  modifiedAt: Date.parse('2026-01-02T03:04:05.678Z'),
+  etag: '"1"',
+  target: null,
+  ...more,
+});
+
+describe('a model', () => {
+  it('of a folder has what is in it, without names that begin with a dot', () => {
+    const inside = [entry('a.ipynb'), entry('.hidden'), entry('e', { kind: 'directory' })];
+    const home = entry('', { path: '.', kind: 'directory' });
+    expect(folderModel(home, inside)).toMatchObject({
+      name: '',
+      path: '',
+      type: 'directory',
+      format: 'json',
+      mimetype: null,
+      size: null,
+      content: [
+        { name: 'a.ipynb', type: 'notebook', content: null, size: 3, writable: true },
+        { name: 'e', type: 'directory', size: null },
+      ],
+    });
+  });
+
+  it('of a file has its text, or base64 if it is none', () => {
+    const text = fileModel(entry('a.txt'), Buffer.from('é'), 'file', null);
+    expect(text).toMatchObject({ format: 'text', content: 'é', mimetype: 'text/plain' });
+    const bytes = Buffer.from([0xff]);
+    const binary = fileModel(entry('a.png'), bytes, 'file', null);
+    expect(binary).toMatchObject({ format: 'base64', content: '/w==', mimetype: 'image/png' });
+    expect(() => fileModel(entry('a'), bytes, 'file', 'text')).toThrow('UTF-8');
+  });
+
+  it('of a notebook has what its JSON says', () => {
+    const saved = savedBytes('notebook', 'json', { cells: [] }) ?? Buffer.alloc(0);
+    const model = fileModel(entry('a.ipynb'), saved, 'notebook', null);
+    expect(model).toMatchObject({ type: 'notebook', format: 'json', content: { cells: [] } });
+    expect(() => fileModel(entry('a.ipynb'), Buffer.from('{'), 'notebook', null)).toThrow('JSON');
+  });
+
+  it('says whether its owner may write', () => {
+    expect(modelOf(entry('a', { mode: 0o444 })).writable).toBe(false);
+  });
+});
+
+describe('a name for what is new', () => {
+  it.each([
+    ['notebook', '', [], 'Untitled.ipynb'],
+    ['notebook', '', ['Untitled.ipynb'], 'Untitled1.ipynb'],
+    ['notebook', '', ['Untitled.ipynb', 'Untitled1.ipynb'], 'Untitled2.ipynb'],
+    ['file', '.txt', [], 'untitled.txt'],
+    ['directory', '', ['Untitled Folder'], 'Untitled Folder 1'],
+  ] as const)('%s %s beside %j is the first that is free', (type, extension, taken, name) => {
+    expect(untitled(type, extension, new Set(taken))).toBe(name);
+  });
+
+  it.each([
+    ['a.txt', ['a.txt'], 'a-Copy1.txt'],
+    ['a-Copy1.txt', ['a-Copy1.txt'], 'a-Copy2.txt'],
+    ['a', ['a', 'a-Copy1'], 'a-Copy2'],
+  ])('as a copy of %s beside %j is %s', (name, taken, copy) => {
+    expect(copyOf(name, new Set(taken))).toBe(copy);
+  });
+});
+
+it('A path of a client is one from the home', () => {
+  expect(['', '/', '/a/b/', 'a'].map(homePath)).toEqual(['.', '.', 'a/b', 'a']);
+  expect([inFolder('.', 'a'), inFolder('d', 'a')]).toEqual(['a', 'd/a']);
+});
