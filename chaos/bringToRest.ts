@@ -1,18 +1,26 @@
 /** Ends a run after all faults are healed: users finish and are served once more. Then nothing may be left over. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../src/async/pause.ts';
+import { type Verified, verifyChain } from '../src/events/chain/verifyChain.ts';
+import { createAuditHeads } from '../src/process/auditHeads.ts';
 import { runCli } from '../testkit/runCli.ts';
 import type { User } from './clients/createUser.ts';
+import type { Operator } from './clients/operator.ts';
+import type { CallRecord } from './history.ts';
 import { isAsItShould, type RestRecord, type RestSnapshot } from './rest.ts';
 import { stopwatch } from './stopwatch.ts';
 import type { World } from './world/createWorld.ts';
 import { readRest } from './world/readRest.ts';
+import { readSetQuotas } from './world/readStore.ts';
 
 /** Longer than a sweep interval (30 s) plus the longest time limit in making a worker (120 s). */
 const REST_LIMIT_MS = 180_000;
 const LOOK_INTERVAL_MS = 250;
+const RESET_INTERVAL_MS = 1_000;
 
 export interface RestDeps {
+  readonly operator: Pick<Operator, 'resetQuota'>;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
@@ -20,31 +28,74 @@ export interface RestDeps {
 export async function bringToRest(
   world: World,
   users: readonly User[],
-  { signal, say }: RestDeps,
+  { operator, signal, say }: RestDeps,
 ): Promise<RestRecord> {
   const took = stopwatch();
   await Promise.all(world.gateways.map((gateway) => gateway.untilReady()));
   say(`healed; all gateways are ready after ${took()}`);
-  const audits = await Promise.all(
-    users.map(async (user) => {
-      await user.stop();
-      return await user.audit();
-    }),
-  );
+  const served = new AbortController();
+  const [audits] = await Promise.all([
+    Promise.all(users.map(finish)).finally(() => served.abort()),
+    keepReset(world, { operator, say }, served.signal),
+  ]);
   const unserved = audits.flatMap(({ user, answer }) => (answer === null ? [user] : []));
   say(`every user has been served after ${took()}`);
   const serving = await settled(world, isSettled, signal);
   say(`at rest after ${took()}`);
   for (const user of users) await user.release();
   if (isSettled(serving)) await settled(world, isSettled, signal);
+  const auditServing = await sealed(world, signal);
+  say(`everything is sealed after ${took()}`);
   const stops = await Promise.all(world.gateways.map((gateway) => gateway.stop()));
   const stopped = await settled(world, isUnheld, signal);
   const env = world.gateways[0]?.env ?? {};
   const { code, output } = await runCli(['down'], env);
   if (code !== 0) say(output);
   const down = await settled(world, isUnheld, signal);
+  const audit = { serving: auditServing, down: await verify(world) };
   say(`down after ${took()}`);
-  return { serving, stopped, down, exitCodes: [...stops, code ?? 'killed'], unserved };
+  return { serving, stopped, down, audit, exitCodes: [...stops, code ?? 'killed'], unserved };
+}
+
+async function finish(user: User): Promise<CallRecord> {
+  await user.stop();
+  return await user.audit();
+}
+
+/**
+ * Lets all settings hold again, until `signal` is aborted: an attempt to set a quota that was given up may still take
+ * effect, after a later one to reset it.
+ */
+async function keepReset(
+  { postgres }: World,
+  { operator, say }: Pick<RestDeps, 'operator' | 'say'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    for (const quota of await readSetQuotas(postgres.client)) {
+      say(`${quota.kind} of ${quota.userUuid ?? quota.tenant} was set late, and is reset`);
+      await operator.resetQuota(quota);
+    }
+    await pause(RESET_INTERVAL_MS, signal);
+  }
+}
+
+/** Gateways seal new events every 10 s. @returns what is verified then, or after a time limit */
+async function sealed(world: World, signal: AbortSignal): Promise<Verified> {
+  const end = Date.now() + REST_LIMIT_MS;
+  for (;;) {
+    const verified = await verify(world);
+    if (verified.unsealed === 0 || Date.now() > end) return verified;
+    await delay(LOOK_INTERVAL_MS, undefined, { signal });
+  }
+}
+
+/** As `cellhouse audit verify` does, with the heads of all gateways. */
+async function verify({ postgres, gateways }: World): Promise<Verified> {
+  const heads = await Promise.all(
+    gateways.map(({ env }) => createAuditHeads(env.DATA_DIR ?? '').read()),
+  );
+  return await verifyChain(postgres.address, heads.flat());
 }
 
 /** The first snapshot that is right. After a time limit, the last one, and then the checker reports what is wrong. */

@@ -18,6 +18,8 @@ export interface History {
   readonly faults: readonly FaultRecord[];
   readonly tokenTries: readonly TokenTry[];
   readonly quotas: Quotas;
+  /** The id of each gateway, which stays the same when it is started again. */
+  readonly gatewayIds: readonly string[];
   readonly exits: readonly ExitRecord[];
   /** All events in the database, in order of position. */
   readonly events: readonly RecordedEvent[];

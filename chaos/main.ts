@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { checkHistory } from './check/checkHistory.ts';
 import type { History } from './history.ts';
 import { parseOptions } from './options.ts';
-import { accessTried, faultTable, quotasHit, summary, workDone } from './report.ts';
+import { accessTried, eventsVerified, faultTable, quotasHit, summary, workDone } from './report.ts';
 import { runChaos } from './runChaos.ts';
 
 const MAX_SEED = 2 ** 32 - 1;
@@ -43,6 +43,7 @@ try {
   say(workDone(history));
   say(accessTried(history));
   say(quotasHit(history));
+  say(eventsVerified(history));
   for (const mishap of history.mishaps) say(`the run itself: ${mishap}`);
   for (const { type, what } of violations.slice(0, MAX_SHOWN)) say(`${type}: ${what}`);
   if (violations.length > MAX_SHOWN) say(`and ${violations.length - MAX_SHOWN} more`);

@@ -1,5 +1,6 @@
 /** The report of a run: a table by kind of fault, then one line. */
 import { endOfKernel, endOfWorker } from './check/causes.ts';
+import { replayed } from './check/checkQuotas.ts';
 import { factsOf, ofType } from './check/facts.ts';
 import { groupBy } from './check/groupBy.ts';
 import type { Violation } from './check/violation.ts';
@@ -37,10 +38,19 @@ export function workDone(history: History): string {
   return `${executions.length - commands} cells and ${commands} commands, ${input}, in ${sessions.length} sessions with ${started} more contexts`;
 }
 
-/** How often a quota refused an attempt, in one line. */
-export function quotasHit({ calls }: History): string {
+/** How often a quota refused an attempt or was changed, in one line: a run without any of it proves little. */
+export function quotasHit(history: History): string {
+  const { calls, events } = history;
   const count = calls.reduce((sum, { failures }) => sum + (failures.QUOTA_EXCEEDED ?? 0), 0);
-  return `${count} attempts refused by a quota`;
+  const changes = [...ofType(events, 'QuotaSet'), ...ofType(events, 'QuotaReset')].length;
+  const { added, unsure } = replayed(history);
+  return `${count} attempts refused by a quota; ${changes} changes of quotas; of ${added} sessions and executions, ${unsure} came when their gateway may not have heard of a change`;
+}
+
+/** What the audit has compared, in one line. */
+export function eventsVerified({ rest: { audit } }: History): string {
+  const { events, outsideHeads } = audit.down;
+  return `${events} events verified, with ${outsideHeads} heads from outside of the database`;
 }
 
 /** How revoked tokens fared, in one line. */

@@ -1,4 +1,5 @@
 /** What is left at the end of a run, when all faults are healed. */
+import type { Verified } from '../src/events/chain/verifyChain.ts';
 
 export interface RestRecord {
   /** While all gateways run and no client sends requests. */
@@ -7,6 +8,8 @@ export interface RestRecord {
   readonly stopped: RestSnapshot;
   /** After `cellhouse down`. */
   readonly down: RestSnapshot;
+  /** What `cellhouse audit verify` finds while all gateways run, and at the end of everything. */
+  readonly audit: { readonly serving: Verified; readonly down: Verified };
   /** The exit codes or signals of the gateways and of `cellhouse down`. All must be 0. */
   readonly exitCodes: readonly (number | string)[];
   /** Users whose last call got no answer, although all faults were healed. */

@@ -1,9 +1,10 @@
 /** One run: creates the world, lets users and the nemesis act, heals it, waits for rest, and returns the history. */
 
 import { bringToRest } from './bringToRest.ts';
-import { createAccess } from './clients/access.ts';
+import { createAccess, userName } from './clients/access.ts';
+import { changeQuotas } from './clients/changeQuotas.ts';
 import { createUser, type User } from './clients/createUser.ts';
-import { createOperator } from './clients/operator.ts';
+import { createOperator, type Operator } from './clients/operator.ts';
 import { runNemesis } from './faults/runNemesis.ts';
 import type {
   CallRecord,
@@ -17,9 +18,10 @@ import type {
 } from './history.ts';
 import type { InputRecord } from './inputRecord.ts';
 import type { Options } from './options.ts';
-import { createRandom } from './random.ts';
+import { createRandom, type Random } from './random.ts';
 import { stopwatch } from './stopwatch.ts';
 import { createWorld, type World } from './world/createWorld.ts';
+import { quotaChoices } from './world/quotas.ts';
 import { readEvents, readKeptInputs, readOutputs, readTransactions } from './world/readStore.ts';
 
 const MS_A_MINUTE = 60_000;
@@ -62,9 +64,13 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   });
   try {
     signal.throwIfAborted();
-    const users = await createUsers(deps, world, logs);
-    const mishaps = await strike(deps, world, users, logs);
-    const rest = await bringToRest(world, users, { signal, say });
+    const random = createRandom(options.seed).fork();
+    const urls = world.gateways.map(({ url }) => url);
+    const credentials = { token: world.token };
+    const operator = createOperator({ urls, credentials, random: random.fork(), signal });
+    const users = await createUsers(deps, { urls, operator, random }, logs);
+    const mishaps = await strike(deps, { world, users, operator, random }, logs);
+    const rest = await bringToRest(world, users, { operator, signal, say });
     const events = await readEvents(world.postgres.client);
     const transactions = await readTransactions(world.postgres.client);
     const ids = events.flatMap(({ streamKind, streamId, version }) =>
@@ -72,9 +78,9 @@ export async function runChaos(deps: RunDeps): Promise<History> {
     );
     const outputs = await readOutputs(world.postgres.client, ids);
     const keptInputs = await readKeptInputs(world.postgres.client);
-    const { quotas } = world;
+    const { quotas, gatewayIds } = world;
     const found = { events, transactions, outputs, keptInputs };
-    const history = { ...logs, quotas, ...found, rest, mishaps };
+    const history = { ...logs, quotas, gatewayIds, ...found, rest, mishaps };
     await deps.onLogs(history, world.root);
     return history;
   } finally {
@@ -85,16 +91,19 @@ export async function runChaos(deps: RunDeps): Promise<History> {
   }
 }
 
+/** Whom users call, and who gives them their tokens. */
+interface Whom {
+  readonly urls: readonly string[];
+  readonly operator: Operator;
+  readonly random: Random;
+}
+
 async function createUsers(
   { options, signal }: RunDeps,
-  world: World,
+  { urls, operator, random }: Whom,
   logs: Logs,
 ): Promise<User[]> {
-  const random = createRandom(options.seed).fork();
-  const urls = world.gateways.map(({ url }) => url);
-  const credentials = { token: world.token };
-  const operator = createOperator({ urls, credentials, random: random.fork(), signal });
-  const names = Array.from({ length: options.users }, (_, index) => `user${index}`);
+  const names = Array.from({ length: options.users }, (_, index) => userName(index));
   const accesses = await Promise.all(
     names.map((name, index) => createAccess(operator, name, index)),
   );
@@ -114,10 +123,14 @@ async function createUsers(
   );
 }
 
+interface Struck extends Pick<Whom, 'operator' | 'random'> {
+  readonly world: World;
+  readonly users: readonly User[];
+}
+
 async function strike(
   { options, signal, say }: RunDeps,
-  world: World,
-  users: readonly User[],
+  { world, users, operator, random }: Struck,
   logs: Logs,
 ): Promise<string[]> {
   const isLong = options.minutes >= LONG_RUN_MINUTES;
@@ -127,14 +140,19 @@ async function strike(
   };
   const time = AbortSignal.timeout(options.minutes * MS_A_MINUTE);
   const took = stopwatch();
-  const mishaps = await runNemesis(
-    {
-      scene,
-      record: (fault) => logs.faults.push(fault),
-      say: (line) => say(`${took().padStart(TIME_COLUMNS)}  ${line}`),
-    },
-    AbortSignal.any([time, signal]),
-  );
+  const end = AbortSignal.any([time, signal]);
+  const quotas = quotaChoices(users.length, world.quotas);
+  const [mishaps, unchanged] = await Promise.all([
+    runNemesis(
+      {
+        scene,
+        record: (fault) => logs.faults.push(fault),
+        say: (line) => say(`${took().padStart(TIME_COLUMNS)}  ${line}`),
+      },
+      end,
+    ),
+    changeQuotas({ operator, quotas, random: random.fork() }, end),
+  ]);
   signal.throwIfAborted();
-  return mishaps;
+  return [...mishaps, ...unchanged];
 }

@@ -1,5 +1,6 @@
-/** Replays events in the order of their positions, and finds every count that was above its limit. */
-import type { CountedKind } from '../src/domain/quota.ts';
+/** Replays events in the order of their positions, and finds every count that was raised above its limit. */
+import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../src/domain/quota.ts';
+import { countOf, createCounted, type LiveCounts } from './quotaCounting.ts';
 
 /** An event, with the transaction that inserted it. */
 export interface ReplayedEvent {
@@ -11,87 +12,108 @@ export interface ReplayedEvent {
   readonly recordedAt: Date;
 }
 
-export interface ReplayedLimit {
+/** A limit that is watched. */
+export interface ReplayedLimit extends QuotaOwner {
   readonly kind: CountedKind;
-  readonly tenant: string;
-  /** Null: all users of the tenant together. */
-  readonly userUuid: string | null;
-  readonly limit: number;
+  /** By setting: until an event sets another, and after a reset. Null: none. */
+  readonly limit: number | null;
 }
 
-interface Owned {
-  readonly tenant: string;
-  readonly userUuid: string;
+export interface ReplayOptions {
+  /** How many commands of a session run at the same time. */
+  readonly maxCommands: number;
+  /**
+   * The time up to which the gateway that recorded the event knew every limit that was set. Left out: up to the event
+   * itself.
+   */
+  readonly knownUntil?: (event: ReplayedEvent) => Date;
 }
 
-interface Unfinished extends Owned {
-  readonly lane: string;
-  readonly places: number;
+/** A count that was raised above every limit that its gateway may have known. */
+export interface Exceeded extends QuotaOwner {
+  readonly kind: CountedKind;
+  readonly position: number;
+  readonly count: number;
+  readonly allowed: number;
 }
 
 export interface Replayed {
-  /** What was exceeded, in words. */
-  readonly exceeded: readonly string[];
+  readonly exceeded: readonly Exceeded[];
   /** The highest count of each limit, in the order of the limits. */
   readonly highest: readonly number[];
+  /** How many sessions and executions were added. */
+  readonly added: number;
+  /** How many of them while their gateway may not have known a limit of their owner that was set. */
+  readonly unsure: number;
 }
 
-const MINUTE_MS = 60_000;
-/** The events that raise a count. */
-const ADDS: ReadonlySet<string> = new Set(['SessionOpened', 'ExecutionRequested']);
-
 /**
- * The events of a transaction became visible together, so what it ends is gone before what it adds is there.
- * @param maxCommands how many commands of a session run at the same time
+ * The events of a transaction became visible together, and were counted together: a group is refused if it raises a
+ * count, and the count is above the limit when all of the group is there.
  */
 export function replayQuotas(
   events: readonly ReplayedEvent[],
   limits: readonly ReplayedLimit[],
-  maxCommands: number,
+  { maxCommands, knownUntil = ({ recordedAt }) => recordedAt }: ReplayOptions,
 ): Replayed {
-  const sessions = new Map<string, Owned>();
-  const unfinished = new Map<string, Unfinished>();
-  const minutes = new Map<string, Owned[]>();
-  const exceeded: string[] = [];
+  const counted = createCounted(maxCommands);
+  const watched = limits.map((limit) => ({ ...limit, ...createLimit(limit) }));
   const highest = limits.map(() => 0);
+  const exceeded: Exceeded[] = [];
+  let [added, unsure] = [0, 0];
 
-  function add({ streamId, type, data, recordedAt }: ReplayedEvent): void {
-    const owner = { tenant: String(data.tenant), userUuid: String(data.userUuid) };
-    if (type === 'SessionOpened') sessions.set(streamId, owner);
-    if (type !== 'ExecutionRequested') return;
-    const isCommand = data.language === 'BASH';
-    const lane = `${data.sessionId} ${isCommand ? 'commands' : (data.contextId ?? 'default')}`;
-    unfinished.set(streamId, { ...owner, lane, places: isCommand ? maxCommands : 1 });
-    const minute = minuteOf(recordedAt);
-    minutes.set(minute, [...(minutes.get(minute) ?? []), owner]);
-  }
-
-  function end({ streamId, type }: ReplayedEvent): void {
-    if (type === 'SessionClosed') sessions.delete(streamId);
-    if (type === 'ExecutionFinished') unfinished.delete(streamId);
+  function check(last: ReplayedEvent, now: LiveCounts): void {
+    const since = knownUntil(last);
+    let isUnsure = false;
+    for (const [index, { kind, tenant, userUuid, possible }] of watched.entries()) {
+      const of = { kind, tenant, userUuid };
+      const { before, count } = countOf(of, now);
+      highest[index] = Math.max(highest[index] ?? 0, count);
+      if (count <= before) continue;
+      const allowed = possible(since);
+      isUnsure ||= allowed.length > 1;
+      const most = Math.max(...allowed);
+      if (count > most) exceeded.push({ ...of, position: last.position, count, allowed: most });
+    }
+    if (isUnsure) unsure += now.added.size;
   }
 
   for (const group of transactions(events)) {
-    for (const event of group) end(event);
+    const now = counted.apply(group);
+    const last = group.at(-1);
+    added += now.added.size;
+    if (last && now.added.size > 0) check(last, now);
+    // What was set together with the group was not known to it.
     for (const event of group) {
-      add(event);
-      if (!ADDS.has(event.type)) continue;
-      for (const [index, limit] of limits.entries()) {
-        const count = countOf(limit, {
-          sessions: sessions.values(),
-          unfinished: unfinished.values(),
-          accepted: minutes.get(minuteOf(event.recordedAt)) ?? [],
-        });
-        highest[index] = Math.max(highest[index] ?? 0, count);
-        if (count > limit.limit) {
-          exceeded.push(
-            `${count} ${limit.kind} of ${limit.tenant} ${limit.userUuid ?? ''} at ${event.position}, allowed ${limit.limit}`,
-          );
-        }
-      }
+      if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') continue;
+      const key = keyOf(event.data as unknown as ReplayedLimit);
+      for (const limit of watched) if (keyOf(limit) === key) limit.set(event);
     }
   }
-  return { exceeded, highest };
+  return { exceeded, highest, added, unsure };
+}
+
+/** A limit, as it was set over time. */
+function createLimit({ limit }: ReplayedLimit) {
+  const setting = limit ?? Number.POSITIVE_INFINITY;
+  let current = setting;
+  const former: { readonly limit: number; readonly until: Date }[] = [];
+  return {
+    set: ({ type, data, recordedAt }: ReplayedEvent) => {
+      former.push({ limit: current, until: recordedAt });
+      const set = (data.limit as number | null) ?? Number.POSITIVE_INFINITY;
+      current = type === 'QuotaReset' ? setting : set;
+    },
+    /** The limits that somebody may go by who knows all that was set up to this time. */
+    possible: (since: Date) => [
+      current,
+      ...former.flatMap((each) => (each.until > since ? [each.limit] : [])),
+    ],
+  };
+}
+
+function keyOf({ kind, ...owner }: ReplayedLimit): string {
+  return `${kind} ${quotaOwnerKey(owner)}`;
 }
 
 function* transactions(events: readonly ReplayedEvent[]): Generator<readonly ReplayedEvent[]> {
@@ -104,31 +126,4 @@ function* transactions(events: readonly ReplayedEvent[]): Generator<readonly Rep
     group.push(event);
   }
   if (group.length > 0) yield group;
-}
-
-function countOf(
-  { kind, tenant, userUuid }: ReplayedLimit,
-  now: {
-    readonly sessions: Iterable<Owned>;
-    readonly unfinished: Iterable<Unfinished>;
-    readonly accepted: readonly Owned[];
-  },
-): number {
-  const own = <T extends Owned>(all: Iterable<T>) =>
-    [...all].filter(
-      (each) => each.tenant === tenant && (userUuid === null || each.userUuid === userUuid),
-    );
-  if (kind === 'OPEN_SESSIONS') return own(now.sessions).length;
-  if (kind === 'EXECUTIONS_PER_MINUTE') return own(now.accepted).length;
-  const lanes = new Map<string, { count: number; places: number }>();
-  for (const { lane, places } of own(now.unfinished))
-    lanes.set(lane, { count: (lanes.get(lane)?.count ?? 0) + 1, places });
-  const running = [...lanes.values()].map(({ count, places }) => Math.min(count, places));
-  const total = [...lanes.values()].reduce((sum, { count }) => sum + count, 0);
-  const runs = running.reduce((sum, count) => sum + count, 0);
-  return kind === 'RUNNING_EXECUTIONS' ? runs : total - runs;
-}
-
-function minuteOf(at: Date): string {
-  return String(Math.floor(at.getTime() / MINUTE_MS));
 }

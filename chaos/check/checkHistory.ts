@@ -2,6 +2,7 @@
 import type { History } from '../history.ts';
 import { checkAccess } from './checkAccess.ts';
 import { checkCauses } from './checkCauses.ts';
+import { checkChain } from './checkChain.ts';
 import { checkCommands } from './checkCommands.ts';
 import { checkContexts } from './checkContexts.ts';
 import { checkCounters } from './checkCounters.ts';
@@ -28,6 +29,7 @@ export function checkHistory(history: History): Violation[] {
     ...checkCauses(facts),
     ...checkFiles(facts),
     ...checkAccess(history),
+    ...checkChain(history),
     ...checkQuotas(facts),
     ...checkRest(history),
   ];

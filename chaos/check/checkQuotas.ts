@@ -1,19 +1,40 @@
-/** Replays the events, and checks that no quota was exceeded, not even by one. */
-import { type ReplayedLimit, replayQuotas } from '../../testkit/replayQuotas.ts';
+/**
+ * Replays the events, transaction by transaction, and checks that no count was raised above its quota, not even by one.
+ * Quotas change during a run, and a gateway may go by a former limit until it has heard of the change.
+ */
+import {
+  type ReplayedEvent,
+  type ReplayedLimit,
+  replayQuotas,
+} from '../../testkit/replayQuotas.ts';
 import type { History } from '../history.ts';
+import { MAX_COMMANDS } from '../world/quotas.ts';
 import { type Facts, ofType } from './facts.ts';
+import { groupBy } from './groupBy.ts';
+import { knownUntil } from './knownUntil.ts';
 import { doubled, type Violation } from './violation.ts';
 
-/** No quota of a run is about commands. */
-const MAX_COMMANDS = 1;
-
 export function checkQuotas({ history }: Facts): Violation[] {
-  const limits = limitsOf(history);
-  const { highest } = replayQuotas(replayed(history), limits, MAX_COMMANDS);
-  return limits.flatMap(({ kind, tenant, userUuid, limit }, index) => {
-    const count = highest[index] ?? 0;
-    const whose = userUuid === null ? `tenant ${tenant}` : userUuid;
-    return count > limit ? doubled(`${whose} had ${count} ${kind}, and the quota is ${limit}`) : [];
+  const { exceeded } = replayed(history);
+  const whose = (of: ReplayedLimit['userUuid'], tenant: string) => of ?? `tenant ${tenant}`;
+  // One for each quota that was exceeded: the worst.
+  const worst = groupBy(
+    exceeded,
+    ({ kind, tenant, userUuid }) => `${kind} of ${whose(userUuid, tenant)}`,
+  );
+  return [...worst].map(([quota, all]) => {
+    const found = all.reduce((one, other) => (other.count > one.count ? other : one));
+    const { position, count, allowed } = found;
+    return doubled(`${quota}: ${count} at event ${position}, and the quota was ${allowed}`);
+  });
+}
+
+/** How the quotas of a run were kept. */
+export function replayed(history: History) {
+  const recorded = new Map(history.events.map((event) => [event.position, event]));
+  return replayQuotas(eventsOf(history), limitsOf(history), {
+    maxCommands: MAX_COMMANDS,
+    knownUntil: ({ position }) => new Date(knownUntil(history, recorded.get(position))),
   });
 }
 
@@ -27,14 +48,18 @@ function limitsOf({ events, quotas }: History): ReplayedLimit[] {
       const limit = quotas.openSessionsOfTenant;
       return { kind: 'OPEN_SESSIONS', tenant, userUuid: null, limit };
     }),
-    ...[...users.values()].map(({ tenant, userUuid }): ReplayedLimit => {
-      const limit = quotas.executionsPerMinuteOfUser;
-      return { kind: 'EXECUTIONS_PER_MINUTE', tenant, userUuid, limit };
+    ...[...users.values()].flatMap(({ tenant, userUuid }): ReplayedLimit[] => {
+      const of = { tenant, userUuid };
+      return [
+        { ...of, kind: 'EXECUTIONS_PER_MINUTE', limit: quotas.executionsPerMinuteOfUser },
+        { ...of, kind: 'RUNNING_EXECUTIONS', limit: null },
+        { ...of, kind: 'QUEUED_EXECUTIONS', limit: null },
+      ];
     }),
   ];
 }
 
-function replayed({ events, transactions }: History) {
+function eventsOf({ events, transactions }: History): ReplayedEvent[] {
   return events.map(({ position, streamId, event, recordedAt }) => ({
     position,
     transaction: transactions[position] ?? `of ${position}`,

@@ -32,6 +32,11 @@ export async function createAccess(
   };
 }
 
+/** The name of the user with this number. */
+export function userName(index: number): string {
+  return `user${index}`;
+}
+
 /** The tenant of the user with this number. The tenants of users with one kind of token differ, and the other way round. */
 export function tenantOf(index: number): string {
   return TENANTS[(index + Math.floor(index / KINDS)) % TENANTS.length] ?? '';

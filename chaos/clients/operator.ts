@@ -1,4 +1,5 @@
-/** Who makes and revokes the tokens of users, with AUTH_TOKEN. */
+/** Who makes and revokes the tokens of users, and sets their quotas, with AUTH_TOKEN. */
+import type { QuotaKind, QuotaOwner } from '../../src/domain/quota.ts';
 import { type ClientDeps, untilAnswered } from './attempts.ts';
 import { attempt, type Request } from './calls.ts';
 
@@ -16,15 +17,26 @@ export interface TokenWish {
   readonly userPrefix?: string;
 }
 
+/** Which quota. */
+export interface QuotaName extends QuotaOwner {
+  readonly kind: QuotaKind;
+}
+
 export interface Operator {
   /** Each throws if no gateway has answered within the limit of a call, or if the signal is aborted. */
   createToken(wish: TokenWish): Promise<NewToken>;
   revokeToken(id: string): Promise<void>;
+  /** @param limit null: none */
+  setQuota(quota: QuotaName, limit: number | null): Promise<void>;
+  /** Lets the setting hold again. */
+  resetQuota(quota: QuotaName): Promise<void>;
 }
 
 const CREATE = `mutation Create($input: CreateTokenInput!) {
   done: createToken(input: $input) { secret token { id } } }`;
 const REVOKE = 'mutation Revoke($id: ID!) { done: revokeToken(id: $id) { id } }';
+const SET_QUOTA =
+  'mutation Set($input: SetQuotaInput!) { done: setQuota(input: $input) { limit } }';
 
 export function createOperator(deps: ClientDeps): Operator {
   async function call<Answer>(request: Request<Answer>): Promise<Answer> {
@@ -47,5 +59,15 @@ export function createOperator(deps: ClientDeps): Operator {
     revokeToken: async (id) => {
       await call({ query: REVOKE, variables: { id }, answerOf: () => true });
     },
+    setQuota: async (quota, limit) => {
+      await call(setQuota({ ...quota, limit }));
+    },
+    resetQuota: async (quota) => {
+      await call(setQuota({ ...quota, reset: true }));
+    },
   };
+}
+
+function setQuota(input: object): Request<true> {
+  return { query: SET_QUOTA, variables: { input }, answerOf: () => true };
 }

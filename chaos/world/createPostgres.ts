@@ -15,6 +15,7 @@ export interface Postgres {
   readonly socketPath: string;
   readonly user: string;
   readonly database: string;
+  readonly address: DatabaseAddress;
   /** For the run's own queries. Its connections have the name `cellhouse chaos`. */
   readonly client: Client;
   /** Resolves when the server accepts connections. */
@@ -41,6 +42,7 @@ export async function createPostgres(dataDir: string): Promise<Postgres> {
     socketPath: socketOf(layout),
     user: address.username,
     database: address.database,
+    address,
     client,
     start: async () => {
       await ensureEmbeddedPostgres(deps);

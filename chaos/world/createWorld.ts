@@ -7,18 +7,20 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Closers, closeAll } from '../../src/async/closeAll.ts';
 import { explain } from '../../src/domain/errors.ts';
+import { gatewayIdOf } from '../../src/process/dataDir.ts';
 import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { stopwatch } from '../stopwatch.ts';
 import { createGateway, type Gateway } from './createGateway.ts';
 import { createPostgres, type Postgres } from './createPostgres.ts';
 import { createWire, type Wire } from './createWire.ts';
-import { type Quotas, quotasFor } from './quotas.ts';
+import { MAX_COMMANDS, type Quotas, quotasFor } from './quotas.ts';
 import { makeRootFolder, removeRootFolder } from './rootFolder.ts';
 
 export interface World {
   readonly root: string;
   readonly token: string;
   readonly quotas: Quotas;
+  readonly gatewayIds: readonly string[];
   readonly postgres: Postgres;
   readonly engine: OwnEngine;
   readonly wires: readonly Wire[];
@@ -98,6 +100,7 @@ async function open(
       DATABASE_URL: `postgres://${postgres.user}@127.0.0.1:${wire.port}/${postgres.database}`,
       DATA_DIR: join(root, `gateway-${index}`),
       DOCKER_HOST: engine.host,
+      MAX_COMMANDS: String(MAX_COMMANDS),
       QUOTA_TENANT_OPEN_SESSIONS: String(quotas.openSessionsOfTenant),
       QUOTA_USER_EXECUTIONS_PER_MINUTE: String(quotas.executionsPerMinuteOfUser),
       MAX_TOTAL_WORKERS: String(deps.users + SPARE_WORKERS),
@@ -119,7 +122,8 @@ async function open(
   }
   await Promise.all(gateways.map((gateway) => gateway.untilReady()));
   deps.say(`all gateways are ready after ${took()}`);
-  return { token, quotas, postgres, engine, wires, gateways, socketDir };
+  const gatewayIds = gateways.map(({ env }) => gatewayIdOf(env.DATA_DIR ?? ''));
+  return { token, quotas, gatewayIds, postgres, engine, wires, gateways, socketDir };
 }
 
 /** A free port. It is chosen before the start, because a restarted gateway must have the same address. */

@@ -1,6 +1,8 @@
 /** The quotas of a run. They are tight, so that calls are refused, but nobody is refused for ever. */
-import { tenantOf } from '../clients/access.ts';
+import { tenantOf, userName } from '../clients/access.ts';
+import type { QuotaChoice } from '../clients/changeQuotas.ts';
 
+/** By setting. During the run, limits are changed for a while. */
 export interface Quotas {
   /** As many as users: one session more would be one that nobody needs. */
   readonly openSessionsOfTenant: number;
@@ -9,6 +11,8 @@ export interface Quotas {
 }
 
 const EXECUTIONS_PER_MINUTE = 30;
+/** How many commands of a session run at the same time. */
+export const MAX_COMMANDS = 16;
 
 /** @param users how many there are */
 export function quotasFor(users: number): Quotas {
@@ -21,4 +25,30 @@ export function quotasFor(users: number): Quotas {
     openSessionsOfTenant: Math.max(...counts.values()),
     executionsPerMinuteOfUser: EXECUTIONS_PER_MINUTE,
   };
+}
+
+/** What users' quotas may become: never so low that nothing at all could run. */
+const USER_LIMITS = [
+  ['EXECUTIONS_PER_MINUTE', [5, 12, 20, 60, null]],
+  ['RUNNING_EXECUTIONS', [1, 2]],
+  ['QUEUED_EXECUTIONS', [0, 1, 2]],
+] as const;
+
+/** The quotas that are changed during the run. @param users how many there are */
+export function quotaChoices(
+  users: number,
+  { openSessionsOfTenant: usual }: Quotas,
+): QuotaChoice[] {
+  const tenants = Array.from({ length: users }, (_, index) => tenantOf(index));
+  return [
+    ...[...new Set(tenants)].map((tenant): QuotaChoice => {
+      const quota = { kind: 'OPEN_SESSIONS', tenant, userUuid: null } as const;
+      return { quota, limits: [Math.max(1, usual - 1), usual + 1, null] };
+    }),
+    ...tenants.flatMap((tenant, index) =>
+      USER_LIMITS.map(([kind, limits]): QuotaChoice => {
+        return { quota: { kind, tenant, userUuid: userName(index) }, limits };
+      }),
+    ),
+  ];
 }

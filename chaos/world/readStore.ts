@@ -4,6 +4,7 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { Finish, Output } from '../../src/domain/output.ts';
 import type { Client } from '../../src/events/connection/client.ts';
 import { readAfter } from '../../src/events/store/readEvents.ts';
+import type { QuotaName } from '../clients/operator.ts';
 import { compact, type StoredOutput } from '../history.ts';
 
 const PAGE = 2_000;
@@ -43,6 +44,11 @@ export async function readKeptInputs({ sql }: Client): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     SELECT DISTINCT execution_id AS id FROM execution_inputs`;
   return rows.map(({ id }) => id);
+}
+
+/** The quotas that do not follow the settings. */
+export async function readSetQuotas({ sql }: Client): Promise<QuotaName[]> {
+  return await sql<QuotaName[]>`SELECT kind, tenant, user_uuid FROM quotas WHERE is_set`;
 }
 
 function contentOf(body: Output | Finish): Pick<StoredOutput, 'kind' | 'text' | 'chars'> {

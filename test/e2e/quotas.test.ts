@@ -147,7 +147,9 @@ it(
 
     expect(tally.unexpected).toEqual([]);
     expect(tally.accepted).toBeGreaterThan(EXTENT.quotaSeconds);
-    const { exceeded } = replayQuotas(await eventsOf(installation), LIMITS, MAX_COMMANDS);
+    const { exceeded } = replayQuotas(await eventsOf(installation), LIMITS, {
+      maxCommands: MAX_COMMANDS,
+    });
     expect(exceeded).toEqual([]);
     // Every limit was reached.
     const reached = LIMITS.map(({ kind, userUuid }) => `${kind} ${userUuid ? 'USER' : 'TENANT'}`);

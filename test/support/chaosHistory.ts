@@ -2,6 +2,7 @@
  * A handmade history like that of a chaos run: two users, every kind of cell and command, contexts, and faults with all
  * their consequences, each reported correctly. Each test spoils it in one way.
  */
+import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import { FETCHED, linesOf, makeCell } from '../../chaos/clients/cells.ts';
 import { FILE_NAMES } from '../../chaos/clients/files.ts';
 import { inputTextOf, readsInput } from '../../chaos/clients/inputText.ts';
@@ -19,7 +20,7 @@ import {
   type WatchRecord,
 } from '../../chaos/history.ts';
 import type { InputRecord } from '../../chaos/inputRecord.ts';
-import type { RestSnapshot } from '../../chaos/rest.ts';
+import type { RestRecord, RestSnapshot } from '../../chaos/rest.ts';
 import type { StreamKind } from '../../src/domain/entities.ts';
 import type { DomainEvent, RecordedEvent } from '../../src/domain/events.ts';
 import type { EndStatus } from '../../src/domain/execution.ts';
@@ -372,17 +373,35 @@ function createLog() {
       const present = { containers: workers, workers, socketFolders: workers, processes };
       const serving = { ...NOTHING, ...present, leases, connections: ['commits', 'reads'] };
       const stopped = { ...NOTHING, ...present };
-      const rest = { serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] };
+      const rest = {
+        ...{ serving, stopped, down: NOTHING, exitCodes: [0, 0, 0], unserved: [] },
+        audit: auditOf(events),
+      };
       const watches = ['ann', 'bob'].map((user) => watched(user));
       const told = { calls, files, inputs, streams, watches, faults, tokenTries: [], exits: [] };
+      const gatewayIds = ['gateway', 'other'];
       const quotas = { openSessionsOfTenant: 100, executionsPerMinuteOfUser: 1_000 };
       const transactions = Object.fromEntries(
         events.map(({ position }) => [position, String(position)]),
       );
       const found = { events, transactions, outputs, keptInputs: [] };
-      return { ...told, quotas, ...found, rest, mishaps: [] };
+      return { ...told, quotas, gatewayIds, ...found, rest, mishaps: [] };
     },
   };
+}
+
+/** The checker's findings in a history with these parts replaced. The audit has compared the events that there are. */
+export function foundIn(sound: History, change: Partial<History>): string[] {
+  const history = { ...sound, ...change };
+  const rest = { ...history.rest, audit: auditOf(history.events) };
+  return checkHistory({ ...history, rest }).map(({ type, what }) => `${type}: ${what}`);
+}
+
+/** What the audit says if it has these events, and nothing is wrong with them. */
+function auditOf({ length: events }: History['events']): RestRecord['audit'] {
+  const nothing = { unsealed: 0, outsideHeads: 0, findings: [], findingCount: 0 };
+  const verified = { chainId: 'chain', position: events, events, ...nothing };
+  return { serving: verified, down: verified };
 }
 
 /** An event without a time: the log adds it. */

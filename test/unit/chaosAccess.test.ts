@@ -31,3 +31,12 @@ it('the report says how many tries there were, so that a run without any is seen
     '1 tokens revoked; tried a second later: 2 refused, 1 let in, 1 without an answer',
   );
 });
+
+it('tries of revoked tokens that nobody has answered prove nothing', () => {
+  const unanswered = Array.from({ length: 7 }, () => tryOf('no answer'));
+  expect(checkHistory({ ...soundHistory(), tokenTries: unanswered })).toEqual([
+    { type: 'lost', what: 'the proof: none of 7 tries of a revoked token was refused' },
+  ]);
+  const one = [...unanswered, tryOf('refused')];
+  expect(checkHistory({ ...soundHistory(), tokenTries: one })).toEqual([]);
+});

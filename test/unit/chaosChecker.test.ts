@@ -4,14 +4,12 @@ import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { FileRecord, History, StreamRecord, WatchRecord } from '../../chaos/history.ts';
 import { faultTable, summary, workDone } from '../../chaos/report.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
-import { soundHistory } from '../support/chaosHistory.ts';
+import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
 
 /** The checker's findings in the sound history with these parts replaced. */
-function found(change: Partial<History>): string[] {
-  return checkHistory({ ...sound, ...change }).map(({ type, what }) => `${type}: ${what}`);
-}
+const found = (change: Partial<History>) => foundIn(sound, change);
 
 const idOf = (key: string): string => {
   const call = sound.calls.find((each) => each.key === key && each.answer !== null);

@@ -1,15 +1,12 @@
 /** Tests what the checker of chaos runs finds of commands and contexts, each time in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
-import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import type { CellKind, History } from '../../chaos/history.ts';
 import type { DomainEvent } from '../../src/domain/events.ts';
-import { soundHistory } from '../support/chaosHistory.ts';
+import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
 
-function found(change: Partial<History>): string[] {
-  return checkHistory({ ...sound, ...change }).map(({ type, what }) => `${type}: ${what}`);
-}
+const found = (change: Partial<History>) => foundIn(sound, change);
 
 const callOf = (kind: CellKind) => {
   const call = sound.calls.find(({ cell }) => cell === kind);

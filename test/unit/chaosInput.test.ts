@@ -1,17 +1,14 @@
 /** Tests what the checker of chaos runs finds of input, each time in a sound history with one change. */
 import { describe, expect, it } from 'vitest';
-import { checkHistory } from '../../chaos/check/checkHistory.ts';
 import { inputTextOf } from '../../chaos/clients/inputText.ts';
 import type { History } from '../../chaos/history.ts';
 import type { InputRecord } from '../../chaos/inputRecord.ts';
 import type { InputPiece } from '../../src/domain/input.ts';
-import { soundHistory } from '../support/chaosHistory.ts';
+import { foundIn, soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
 
-function found(change: Partial<History>): string[] {
-  return checkHistory({ ...sound, ...change }).map(({ type, what }) => `${type}: ${what}`);
-}
+const found = (change: Partial<History>) => foundIn(sound, change);
 
 const READERS = ['ann-input', 'ann-shell-input'] as const;
 type Key = (typeof READERS)[number];

@@ -1,7 +1,11 @@
 /** Tests what the checker of chaos runs finds of quotas. */
 import { describe, expect, it } from 'vitest';
 import { checkHistory } from '../../chaos/check/checkHistory.ts';
+import type { FaultName, FaultRecord } from '../../chaos/history.ts';
+import { quotasHit } from '../../chaos/report.ts';
 import { quotasFor } from '../../chaos/world/quotas.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { QuotaId } from '../../src/domain/ids.ts';
 import { soundHistory } from '../support/chaosHistory.ts';
 
 const sound = soundHistory();
@@ -11,6 +15,7 @@ const found = (change: Partial<(typeof sound)['quotas']>) =>
   allOf({ ...sound, quotas: { ...sound.quotas, ...change } });
 /** How many sessions of the tenant were open at the same time. */
 const MOST_SESSIONS = 2;
+const HOUR_MS = 3_600_000;
 
 describe('a quota that was', () => {
   it('kept exactly is nothing to report', () => {
@@ -19,7 +24,11 @@ describe('a quota that was', () => {
 
   it('exceeded by one session is found', () => {
     const all = found({ openSessionsOfTenant: MOST_SESSIONS - 1 });
-    expect(all).toContain('doubled: tenant default had 2 OPEN_SESSIONS, and the quota is 1');
+    expect(all).toContainEqual(
+      expect.stringMatching(
+        /^doubled: OPEN_SESSIONS of tenant default: 2 at event \d+, and the quota was 1$/,
+      ),
+    );
   });
 
   it('kept, because one transaction has closed a session and opened another, is nothing to report', () => {
@@ -29,7 +38,7 @@ describe('a quota that was', () => {
     const others = sound.events.filter((event) => event !== opened);
     const events = others.toSpliced(others.indexOf(closed), 0, opened);
     const quotas = { ...sound.quotas, openSessionsOfTenant: MOST_SESSIONS };
-    const shown = expect.stringContaining('3 OPEN_SESSIONS');
+    const shown = expect.stringContaining('OPEN_SESSIONS of tenant default: 3');
     expect(allOf({ ...sound, quotas, events })).toContainEqual(shown);
     const together = { [opened.position]: 'one', [closed.position]: 'one' };
     const transactions = { ...sound.transactions, ...together };
@@ -38,7 +47,88 @@ describe('a quota that was', () => {
 
   it('exceeded by executions in a minute is found', () => {
     expect(found({ executionsPerMinuteOfUser: 1 })).toContainEqual(
-      expect.stringMatching(/^doubled: ann had \d+ EXECUTIONS_PER_MINUTE, and the quota is 1$/),
+      expect.stringMatching(
+        /^doubled: EXECUTIONS_PER_MINUTE of ann: \d+ at event \d+, and the quota was 1$/,
+      ),
+    );
+  });
+});
+
+describe('a quota that is changed during the run', () => {
+  const LATE_MS = 4_000;
+  const set = (limit: number | null, recordedAt: Date): RecordedEvent => ({
+    ...(sound.events[0] as RecordedEvent),
+    position: 0,
+    streamKind: 'quota',
+    streamId: 'quota',
+    recordedAt,
+    event: {
+      type: 'QuotaSet',
+      data: {
+        ...{ quotaId: 'quota' as QuotaId, tenant: 'default', userUuid: 'ann' },
+        ...{ kind: 'RUNNING_EXECUTIONS', limit, at: recordedAt.toISOString() },
+      },
+    },
+  });
+  const first = (sound.events[0] as RecordedEvent).recordedAt.getTime();
+  /** The sound history, with quotas that were set so long before. */
+  const whenSet = (
+    limits: readonly (readonly [number | null, number])[],
+    faults: FaultRecord[] = [],
+  ) =>
+    allOf({
+      ...sound,
+      faults: [...sound.faults, ...faults],
+      events: [
+        ...limits.map(([limit, beforeMs]) => set(limit, new Date(first - beforeMs))),
+        ...sound.events,
+      ],
+    }).filter((each) => each.includes('RUNNING_EXECUTIONS'));
+  const faultOf = (name: FaultName, gateway: number | null): FaultRecord => {
+    const [startedAt, healedAt] = [first - 2 * LATE_MS, first + HOUR_MS];
+    return { name, startedAt, healedAt, gateway, workerId: null, user: null };
+  };
+
+  it('is found if it is exceeded after every gateway must have heard of it', () => {
+    expect(whenSet([[0, LATE_MS]])).toEqual([
+      expect.stringMatching(
+        /^doubled: RUNNING_EXECUTIONS of ann: \d at event \d+, and the quota was 0$/,
+      ),
+    ]);
+    // The former limit, none, does not count any more; the one after it does.
+    expect(
+      whenSet([
+        [null, LATE_MS],
+        [0, LATE_MS],
+      ]),
+    ).toHaveLength(1);
+  });
+
+  it('is nothing to report if it was raised again', () => {
+    expect(
+      whenSet([
+        [0, LATE_MS],
+        [null, 1],
+      ]),
+    ).toEqual([]);
+  });
+
+  it('may be exceeded by a gateway that a fault kept from hearing, and by no other', () => {
+    const lowered = [[0, LATE_MS]] as const;
+    expect(whenSet(lowered, [faultOf('gateway: SIGSTOP, SIGCONT', 0)])).toEqual([]);
+    expect(whenSet(lowered, [faultOf('PostgreSQL: kill -9', null)])).toEqual([]);
+    expect(whenSet(lowered, [faultOf('wire: half open', 0)])).toEqual([]);
+    expect(whenSet(lowered, [faultOf('wire: half open', 1)])).toHaveLength(1);
+    expect(whenSet(lowered, [faultOf('gateway: kill -9', 0)])).toHaveLength(1);
+  });
+
+  it('shows in the report, so that a run without any is seen', () => {
+    expect(quotasHit(sound)).toMatch(
+      /^0 attempts refused by a quota; 0 changes of quotas; of \d+ /,
+    );
+    const events = [set(5, new Date(first - 1)), ...sound.events];
+    expect(quotasHit({ ...sound, events })).toMatch(
+      /; 1 changes of quotas; of \d+ .*, [1-9]\d* came/,
     );
   });
 });

@@ -1,5 +1,5 @@
 /** The check of the acceptance test of quotas finds what it looks for. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   type ReplayedEvent,
   type ReplayedLimit,
@@ -7,6 +7,7 @@ import {
 } from '../../testkit/replayQuotas.ts';
 
 const OWNER = { tenant: 'a', userUuid: 'ann' };
+const MAX_COMMANDS = { maxCommands: 2 };
 const at = (ms: number) => new Date(Date.UTC(2026, 0, 31, 12, 0, 0, ms));
 
 let position = 0;
@@ -27,7 +28,7 @@ const event = (
     data,
   };
 };
-const limitOf = (kind: ReplayedLimit['kind'], limit: number, of = {}): ReplayedLimit => ({
+const limitOf = (kind: ReplayedLimit['kind'], limit: number | null, of = {}): ReplayedLimit => ({
   ...{ kind, tenant: 'a', userUuid: null, limit },
   ...of,
 });
@@ -41,8 +42,8 @@ const finished = (id: string, more: Partial<ReplayedEvent> = {}) =>
   event('ExecutionFinished', id, more);
 
 const highest = (events: readonly ReplayedEvent[], limit: ReplayedLimit) => {
-  const { highest: counts, exceeded } = replayQuotas(events, [limit], 2);
-  expect(exceeded.length > 0).toBe((counts[0] ?? 0) > limit.limit);
+  const { highest: counts, exceeded } = replayQuotas(events, [limit], MAX_COMMANDS);
+  expect(exceeded.length > 0).toBe((counts[0] ?? 0) > (limit.limit ?? 0));
   return counts[0];
 };
 
@@ -88,4 +89,69 @@ it('takes what a transaction ends from what it adds, and not what the next one e
 it('counts each minute by itself', () => {
   const events = [requested('1'), requested('2'), requested('3', {}, { recordedAt: at(60_000) })];
   expect(highest(events, limitOf('EXECUTIONS_PER_MINUTE', 1))).toBe(2);
+});
+
+describe('a limit that is changed', () => {
+  const RUNNING = limitOf('RUNNING_EXECUTIONS', null);
+  const set = (limit: number | null, more: Partial<ReplayedEvent> = {}) =>
+    event('QuotaSet', 'q', {
+      ...more,
+      data: { tenant: 'a', userUuid: null, kind: 'RUNNING_EXECUTIONS', limit },
+    });
+  const inContext = (id: string, more: Partial<ReplayedEvent> = {}) =>
+    requested(id, { contextId: id }, more);
+  const exceeded = (events: readonly ReplayedEvent[], known?: Date) => {
+    const knownUntil = known && (() => known);
+    return replayQuotas(events, [RUNNING], { ...MAX_COMMANDS, ...(knownUntil && { knownUntil }) });
+  };
+
+  it('holds for what is added after it, and ends nothing', () => {
+    const low = [inContext('1'), inContext('2'), set(1)];
+    expect(exceeded([...low, requested('3', { contextId: '1' })]).exceeded).toEqual([]);
+    expect(exceeded([...low, finished('1'), inContext('3')]).exceeded).toMatchObject([
+      { count: 2, allowed: 1 },
+    ]);
+    const high = [set(1), inContext('1'), set(2), inContext('2'), set(null), inContext('3')];
+    expect(exceeded(high).exceeded).toEqual([]);
+    expect(exceeded([set(1), inContext('1'), inContext('2')]).exceeded).toHaveLength(1);
+  });
+
+  it('is that of the setting after a reset', () => {
+    const of = { tenant: 'a', userUuid: null, kind: 'RUNNING_EXECUTIONS' };
+    const reset = () => event('QuotaReset', 'q', { data: of });
+    expect(exceeded([set(0), reset(), inContext('1')]).exceeded).toEqual([]);
+    const limit = limitOf('RUNNING_EXECUTIONS', 1);
+    const events = [set(null), inContext('1'), inContext('2'), reset(), inContext('3')];
+    const { exceeded: found } = replayQuotas(events, [limit], MAX_COMMANDS);
+    expect(found).toMatchObject([{ count: 3, allowed: 1 }]);
+  });
+
+  it('may be unknown for a while, and then the higher one holds', () => {
+    const lowered = [set(3), set(2), set(1, { recordedAt: at(5) })];
+    const added = [inContext('1'), inContext('2'), inContext('3')].map((each) => ({
+      ...each,
+      recordedAt: at(10),
+    }));
+    const late = exceeded([...lowered, ...added], at(4));
+    expect(late).toMatchObject({ exceeded: [{ count: 3, allowed: 2 }], added: 3, unsure: 3 });
+    const known = exceeded([...lowered, ...added], at(5));
+    expect(known.exceeded.map(({ count }) => count)).toEqual([2, 3]);
+    expect(known.unsure).toBe(0);
+  });
+
+  it('is unknown to what was added in the same transaction', () => {
+    const together = { transaction: 'one' };
+    const swap = [set(0, together), inContext('1', together), inContext('2')];
+    expect(exceeded(swap).exceeded).toMatchObject([{ count: 2, allowed: 0 }]);
+  });
+
+  it('is another for another owner or kind', () => {
+    const data = { tenant: 'a', userUuid: 'ann', kind: 'RUNNING_EXECUTIONS', limit: 0 };
+    const others = [
+      event('QuotaSet', 'q', { data }),
+      event('QuotaSet', 'q', { data: { ...data, tenant: 'b', userUuid: null } }),
+      event('QuotaSet', 'q', { data: { ...data, kind: 'QUEUED_EXECUTIONS', userUuid: null } }),
+    ];
+    expect(exceeded([...others, inContext('1')]).exceeded).toEqual([]);
+  });
 });
