@@ -1,4 +1,5 @@
 /** All benches, in the order of the report. */
+import { atQuotaBench } from './atQuota.ts';
 import { burstBench } from './burst.ts';
 import { commandsBench } from './commands.ts';
 import { contextsBench } from './contexts.ts';
@@ -43,6 +44,7 @@ export const BENCHES: readonly Bench[] = [
   isolationBench,
   growthBench,
   fairnessBench,
+  atQuotaBench,
   enduranceBench,
   soakBench,
   pairBench,

@@ -193,9 +193,10 @@ export function composeService(
   const sessions = createOpenSessions(database.queries);
   const finishWaiters = createFinishWaiters(database.queries);
   const now = () => new Date();
+  const clock = () => performance.now();
   const uses = createTokenUses({ queries: database.queries, now });
   const refusals = createRefusals({ queries: database.queries, now });
-  const tokenBook = createTokenBook({ ...database, uses, now, clock: () => performance.now() });
+  const tokenBook = createTokenBook({ ...database, uses, now, clock });
   let stopWatching = () => {};
   let stopRecording = async () => {};
   const requestHashes = createRequestHashes(database.queries);
@@ -205,6 +206,7 @@ export function composeService(
     queries: database.queries,
     firstUse: database.firstUse,
     now,
+    clock,
   });
   // Sessions come first, so that callers woken by a finished execution find its session up to date.
   database.wakeUps.onEvent((recorded) => {

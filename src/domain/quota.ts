@@ -162,7 +162,10 @@ export const QUOTA_WORDS: Readonly<Record<QuotaKind, string>> = {
 
 /** The refusal that a caller gets. Nothing was recorded. */
 export class QuotaError extends DomainError {
-  constructor({ kind, ...facts }: ExceededQuota, options?: ErrorOptions) {
+  readonly exceeded: ExceededQuota;
+
+  constructor(exceeded: ExceededQuota, options?: ErrorOptions) {
+    const { kind, ...facts } = exceeded;
     const { scope, limit } = facts;
     const whose = scope === 'TENANT' ? 'The tenant' : 'The user';
     const isCounted = COUNTED_KINDS.some((counted) => counted === kind);
@@ -174,6 +177,7 @@ export class QuotaError extends DomainError {
       options,
     );
     this.name = 'QuotaError';
+    this.exceeded = exceeded;
   }
 }
 

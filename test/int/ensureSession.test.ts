@@ -55,6 +55,7 @@ async function startGateway() {
     queries: database.queries,
     firstUse: database.firstUse,
     now,
+    clock: () => performance.now(),
   });
   return { database, pool, sessions, sessionUses, quotas, newId, now };
 }

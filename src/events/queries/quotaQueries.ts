@@ -6,6 +6,15 @@ import type { Client } from '../connection/client.ts';
 /** How much is used of each quota that is counted in the commit. */
 export type QuotaUse = Readonly<Record<CountedKind, number>>;
 
+/** Where an execution runs or waits for others. */
+export type Lane = Pick<Execution, 'sessionId' | 'language' | 'contextId'>;
+
+/** How much is used of the quotas of unfinished executions. */
+export interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QUEUED_EXECUTIONS'> {
+  /** Whether an execution more in the lane would run, and not wait. */
+  readonly isLaneFree: boolean;
+}
+
 /** What ended executions have used since the beginning of a day, as of a position. */
 export interface DayUse {
   readonly day: Date;
@@ -45,22 +54,15 @@ export function createQuotaQueries({ sql, answered }: Client) {
      * What the tenant or its user uses now, counted as `cellhouse_require_quotas` counts it.
      * @param maxCommands how many commands of a session run at the same time
      */
-    quotaUse: async ({ tenant, userUuid }: QuotaOwner, maxCommands: number): Promise<QuotaUse> => {
+    quotaUse: async (owner: QuotaOwner, maxCommands: number): Promise<QuotaUse> => {
+      const { tenant, userUuid } = owner;
       const [row] = await answered(sql<
         { sessions: number; running: number; queued: number; minute: number }[]
       >`
-        WITH unfinished AS (
-          SELECT count(*) AS count, CASE x.language WHEN 'BASH' THEN ${maxCommands}::int ELSE 1 END AS lanes
-          FROM executions x
-          WHERE x.tenant = ${tenant} AND x.finished_at IS NULL
-            AND (${userUuid}::text IS NULL OR x.user_uuid = ${userUuid})
-          GROUP BY x.session_id, x.language, x.context_id
-        )
-        SELECT
+        WITH unfinished AS (${unfinished(owner, maxCommands)})
+        SELECT ${runningAndQueued()},
           (SELECT count(*) FROM sessions s WHERE s.tenant = ${tenant} AND s.closed_at IS NULL
             AND (${userUuid}::text IS NULL OR s.user_uuid = ${userUuid}))::int AS sessions,
-          (SELECT coalesce(sum(least(u.count, u.lanes)), 0) FROM unfinished u)::int AS running,
-          (SELECT coalesce(sum(greatest(u.count - u.lanes, 0)), 0) FROM unfinished u)::int AS queued,
           (SELECT count(*) FROM executions x WHERE x.tenant = ${tenant}
             AND (${userUuid}::text IS NULL OR x.user_uuid = ${userUuid})
             AND x.requested_position >= (SELECT cellhouse_position_at(
@@ -72,5 +74,39 @@ export function createQuotaQueries({ sql, answered }: Client) {
         EXECUTIONS_PER_MINUTE: row?.minute ?? 0,
       };
     },
+
+    /** The same, only of what is unfinished. */
+    unfinishedUse: async (
+      owner: QuotaOwner,
+      maxCommands: number,
+      { sessionId, language, contextId }: Lane,
+    ): Promise<UnfinishedUse> => {
+      const [row] = await answered(sql<{ running: number; queued: number; isLaneFree: boolean }[]>`
+        WITH unfinished AS (${unfinished(owner, maxCommands)})
+        SELECT ${runningAndQueued()}, NOT EXISTS (
+          SELECT FROM unfinished u WHERE u.session_id = ${sessionId} AND u.language = ${language}
+            AND u.context_id IS NOT DISTINCT FROM ${contextId}::uuid AND u.count >= u.lanes) AS "isLaneFree"`);
+      return {
+        RUNNING_EXECUTIONS: row?.running ?? 0,
+        QUEUED_EXECUTIONS: row?.queued ?? 0,
+        isLaneFree: row?.isLaneFree ?? true,
+      };
+    },
   };
+
+  /** The lanes that are in use, with how many executions of each do not wait. */
+  function unfinished({ tenant, userUuid }: QuotaOwner, maxCommands: number) {
+    return sql`
+      SELECT x.session_id, x.language, x.context_id, count(*) AS count,
+        CASE x.language WHEN 'BASH' THEN ${maxCommands}::int ELSE 1 END AS lanes
+      FROM executions x
+      WHERE x.tenant = ${tenant} AND x.finished_at IS NULL
+        AND (${userUuid}::text IS NULL OR x.user_uuid = ${userUuid})
+      GROUP BY x.session_id, x.language, x.context_id`;
+  }
+
+  function runningAndQueued() {
+    return sql`(SELECT coalesce(sum(least(u.count, u.lanes)), 0) FROM unfinished u)::int AS running,
+      (SELECT coalesce(sum(greatest(u.count - u.lanes, 0)), 0) FROM unfinished u)::int AS queued`;
+  }
 }

@@ -3,18 +3,13 @@
  * its first request are one commit.
  */
 import type { Config } from '../../config/config.ts';
-import { DomainError } from '../../domain/errors.ts';
 import { decideExecution, type Execution } from '../../domain/execution.ts';
 import { isCommand } from '../../domain/executionOptions.ts';
 import type { ContextId, ExecutionId } from '../../domain/ids.ts';
-import { requestFacts } from '../../domain/requestFacts.ts';
+import { QuotaError } from '../../domain/quota.ts';
 import type { Session } from '../../domain/session.ts';
 import { decideAgain } from '../../events/store/decideAndCommit.ts';
-import {
-  type IdempotencyClaim,
-  LimitError,
-  type StreamAppend,
-} from '../../events/store/eventStore.ts';
+import { LimitError, type StreamAppend } from '../../events/store/eventStore.ts';
 import { contextNamed } from '../contexts/openContext.ts';
 import { requireOfClaimed } from '../sessions/opening/claimedWorker.ts';
 import { type InSessionDeps, inSession } from '../sessions/opening/inSession.ts';
@@ -23,6 +18,7 @@ import { lacksFeature } from '../sessions/workerFeature.ts';
 import { maxUnfinishedOf, queueFull, unfinishedBeside } from './queueLimit.ts';
 import type { RequestHashes } from './requestHash.ts';
 import { missingFeature, neededFeatures, optionsOf, variablesOf } from './requestOptions.ts';
+import { idempotency, underSameKey } from './sameKey.ts';
 import type { ValidRequest } from './validateRequest.ts';
 
 export interface AcceptDeps extends InSessionDeps {
@@ -43,45 +39,33 @@ export async function acceptExecution(
   request: ValidRequest,
 ): Promise<Execution> {
   const { userUuid } = request;
+  const owner = { tenant, userUuid };
   return await decideAgain(async (isAgain) => {
     // The user may have another session by now.
     if (isAgain) await deps.sessions.refresh(tenant, userUuid);
+    // Asked first: what was accepted before a refusal is read below.
+    const refusal = deps.quotas.knownRefusal(owner);
     const earlier = await underSameKey(deps, tenant, request);
     if (earlier) return earlier;
-    await deps.quotas.requireUsage({ tenant, userUuid });
-    const context = await contextNamed(deps, { tenant, userUuid }, request.contextId);
-    return await inSession(
-      deps,
-      { tenant, userUuid },
-      {
+    if (refusal) throw refusal;
+    await deps.quotas.requireUsage(owner);
+    const context = await contextNamed(deps, owner, request.contextId);
+    try {
+      return await inSession(deps, owner, {
         open: (session) => requestIn(deps, session, request, context?.id ?? null),
         fresh: (opening) => openAndRequest(deps, tenant, opening, request),
         adds: ['OPEN_SESSIONS', 'RUNNING_EXECUTIONS', 'EXECUTIONS_PER_MINUTE'],
         waitForWorkerMs: request.waitForWorkerMs,
         options: null,
-      },
-    );
+      });
+    } catch (error: unknown) {
+      if (!(error instanceof QuotaError)) throw error;
+      // Perhaps the same call has arrived twice, and took the last place meanwhile.
+      const accepted = await underSameKey(deps, tenant, request);
+      if (accepted) return accepted;
+      throw error;
+    }
   });
-}
-
-async function underSameKey(
-  { database: { queries }, requestHashes }: AcceptDeps,
-  tenant: string,
-  request: ValidRequest,
-): Promise<Execution | null> {
-  const { userUuid, idempotencyKey: key, codeSha256 } = request;
-  if (key === null) return null;
-  const holder = await queries.idempotencyKey(tenant, userUuid, key);
-  if (!holder) return null;
-  const { executionId } = holder;
-  const asked = { facts: requestFacts(request), codeSha256 };
-  const different = requestHashes.differences({ tenant, userUuid, key }, asked, holder);
-  if (different.length === 0) return await queries.execution(executionId);
-  throw new DomainError(
-    'IDEMPOTENCY_CONFLICT',
-    `idempotencyKey was used by this user for another request (execution ${executionId}). Different: ${different.join(', ')}. Take a new key.`,
-    { field: 'idempotencyKey', executionId, different },
-  );
 }
 
 async function requestIn(
@@ -99,23 +83,30 @@ async function requestIn(
   // Something else may have opened the session after a loss. Its first execution tells of the loss.
   const tellsLoss = contextId === null && !isCommand(request) && session.followsLoss;
   const stateLost = tellsLoss && !(await deps.sessions.hasExecution(session));
+  await deps.quotas.requireRoomAgain(session, laneOf(session, request, contextId));
   const append = requestAppend(deps, session, request, { contextId, stateLost });
   deps.onAccepting(append.id);
   try {
-    const { states } = await deps.database.store.commit({
-      streams: [append],
-      openSessions: [{ id: session.id, version: session.version }],
-      maxUnfinished,
-      // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
-      isFirstExecution: stateLost,
-      ...deps.quotas.of(session.tenant, session.userUuid),
-      ...variablesOf(request, append.id),
-      ...idempotency(deps, session.tenant, request, append.id),
-    });
+    const { states } = await deps.quotas.committing(session, (quotas) =>
+      deps.database.store.commit({
+        streams: [append],
+        openSessions: [{ id: session.id, version: session.version }],
+        maxUnfinished,
+        // Of two that are accepted at the same time, one is the first, even if it has ended when the other is recorded.
+        isFirstExecution: stateLost,
+        ...quotas,
+        ...variablesOf(request, append.id),
+        ...idempotency(deps, session.tenant, request, append.id),
+      }),
+    );
     return states[0] as Execution;
   } catch (error: unknown) {
     throw error instanceof LimitError ? queueFull(deps, request, error.count - 1) : error;
   }
+}
+
+function laneOf({ id }: Session, { language }: ValidRequest, contextId: ContextId | null) {
+  return { sessionId: id, language, contextId };
 }
 
 /** An older agent would run a command as Python, and all code in other surroundings. @throws BAD_USER_INPUT, POOL_INITIALIZING */
@@ -131,7 +122,7 @@ async function requireFeatures(deps: AcceptDeps, { workerId }: Session, request:
 async function openAndRequest(
   deps: AcceptDeps,
   tenant: string,
-  { sessionId, worker, followsLoss, streams }: Opening,
+  { owner, sessionId, worker, followsLoss, streams }: Opening,
   request: ValidRequest,
 ): Promise<Execution> {
   await requireOfClaimed(deps, worker, neededFeatures(request));
@@ -139,12 +130,14 @@ async function openAndRequest(
   const facts = { contextId: null, stateLost: followsLoss && !isCommand(request) };
   const append = requestAppend(deps, session, request, facts);
   deps.onAccepting(append.id);
-  const { states } = await deps.database.store.commit({
-    streams: [...streams, append],
-    ...deps.quotas.of(tenant, request.userUuid),
-    ...variablesOf(request, append.id),
-    ...idempotency(deps, tenant, request, append.id),
-  });
+  const { states } = await deps.quotas.committing(owner, (quotas) =>
+    deps.database.store.commit({
+      streams: [...streams, append],
+      ...quotas,
+      ...variablesOf(request, append.id),
+      ...idempotency(deps, tenant, request, append.id),
+    }),
+  );
   return states[streams.length] as Execution;
 }
 
@@ -177,16 +170,4 @@ function requestAppend(
     null,
   );
   return { stream: 'execution', id: executionId, state: null, events };
-}
-
-function idempotency(
-  { requestHashes }: AcceptDeps,
-  tenant: string,
-  request: ValidRequest,
-  executionId: ExecutionId,
-): { idempotency?: IdempotencyClaim } {
-  const { idempotencyKey: key, userUuid, codeSha256 } = request;
-  if (key === null) return {};
-  const requestHash = requestHashes.of({ tenant, userUuid, key }, requestFacts(request));
-  return { idempotency: { tenant, userUuid, key, codeSha256, requestHash, executionId } };
 }

@@ -4,34 +4,35 @@ import {
   type CountedKind,
   type Limits,
   QUOTA_KINDS,
-  type Quota,
   QuotaError,
   type QuotaKind,
-  type QuotaLimits,
   type QuotaScope,
   USAGE_KINDS,
 } from '../../domain/quota.ts';
 import type { FirstUse } from '../../events/migrations/firstUse.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
+import type { Lane } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
-import { createStoredBook } from './storedBook.ts';
+import { createRecentRefusals } from './recentRefusals.ts';
+import { refusalOf, requireOneMore, startOfDay } from './refusalOf.ts';
+import { createStoredBook, limitsStored } from './storedBook.ts';
 import { createUsageBook } from './usageBook.ts';
-
-/** When a caller may try again after something else of the tenant or user has ended. */
-const RETRY_AFTER_MS = 1_000;
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 
 export interface QuotasDeps {
   /** The limits by setting, of each tenant and of each user. */
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
-  readonly queries: Pick<Queries, 'quotaUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'>;
+  readonly queries: Pick<
+    Queries,
+    'quotaUse' | 'unfinishedUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'
+  >;
   readonly firstUse: FirstUse;
   readonly now: () => Date;
+  /** A clock that is never set, in milliseconds. */
+  readonly clock: () => number;
 }
 
 /** One kind of quota of a tenant, or of one of its users. */
@@ -51,8 +52,15 @@ export interface Quotas {
    */
   load(): Promise<void>;
   apply(event: RecordedEvent): void;
-  /** What a commit must have that opens a session of this user, or requests an execution. Nothing without a limit. */
-  of(tenant: string, userUuid: string): Pick<Commit, 'quotas'>;
+  /**
+   * Carries out a commit that opens a session of this user, or requests an execution. If a quota refuses it, that is
+   * remembered.
+   * @param commit gets what the commit must have for the quotas: nothing without a limit
+   */
+  committing<T>(
+    owner: SessionOwner,
+    commit: (quotas: Pick<Commit, 'quotas'>) => Promise<T>,
+  ): Promise<T>;
   /** The lowest limit of this kind for the user. Null: none. @param userUuid null: for the tenant */
   limit(kind: QuotaKind, tenant: string, userUuid: string | null): number | null;
   /** The limit by setting. Null: none. @param userUuid null: of tenants */
@@ -71,6 +79,14 @@ export interface Quotas {
    * @throws QuotaError if a limit is reached
    */
   requireUsage(owner: SessionOwner): Promise<void>;
+  /**
+   * Does the same for an execution in an open session, if one was refused a moment ago. Otherwise, only the commit looks.
+   * @param lane where the execution would run or wait
+   * @throws QuotaError if there is no room now
+   */
+  requireRoomAgain(owner: SessionOwner, lane: Lane): Promise<void>;
+  /** Why an execution is refused, if this gateway remembers that this minute's are used up. Null: it does not. */
+  knownRefusal(owner: SessionOwner): QuotaError | null;
 }
 
 export function createQuotas({
@@ -79,12 +95,14 @@ export function createQuotas({
   queries,
   firstUse,
   now,
+  clock,
 }: QuotasDeps): Quotas {
   const book = createLimitBook(defaults);
   const usage = createUsageBook();
   const stored = createStoredBook(queries);
+  const refusals = createRecentRefusals(clock);
 
-  const limited = (tenant: string, userUuid: string) =>
+  const limited = ({ tenant, userUuid }: SessionOwner) =>
     book.of(tenant, userUuid).filter(({ limits }) => !isEmpty(limits));
 
   return {
@@ -108,9 +126,16 @@ export function createQuotas({
       if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
         stored.prepare();
     },
-    of: (tenant, userUuid) => {
-      const of = limited(tenant, userUuid);
-      return of.length === 0 ? {} : { quotas: { of, maxCommands } };
+    committing: async (owner, commit) => {
+      const of = limited(owner);
+      if (of.length === 0) return await commit({});
+      const askedAt = clock();
+      try {
+        return await commit({ quotas: { of, maxCommands } });
+      } catch (error: unknown) {
+        if (error instanceof QuotaError) refusals.learn(owner, error.exceeded, askedAt);
+        throw error;
+      }
     },
     limit: (kind, tenant, userUuid) => {
       const limits = book.of(tenant, userUuid).flatMap((owner) => owner.limits[kind] ?? []);
@@ -131,66 +156,45 @@ export function createQuotas({
       };
       return QUOTA_KINDS.map(view);
     },
-    requireUsage: async ({ tenant, userUuid }) => {
+    requireUsage: async (user) => {
       const at = now();
-      for (const owner of limited(tenant, userUuid)) {
+      for (const owner of limited(user)) {
         const use = usage.usedBy(owner, at);
         for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
         if (owner.limits.STORED_BYTES !== undefined)
           requireOneMore('STORED_BYTES', owner, await stored.usedBy(owner), at);
       }
     },
-    requireRoom: async ({ tenant, userUuid }, kinds) => {
-      for (const owner of limited(tenant, userUuid)) {
+    requireRoom: async (user, kinds) => {
+      for (const owner of limited(user)) {
         const limitedKinds = kinds.filter((kind) => owner.limits[kind] !== undefined);
         if (limitedKinds.length === 0) continue;
         const use = await queries.quotaUse(owner, maxCommands);
         for (const kind of limitedKinds) requireOneMore(kind, owner, use[kind], now());
       }
     },
+    requireRoomAgain: async (user, lane) => {
+      for (const owner of limited(user)) {
+        if (!refusals.isRecent(owner)) continue;
+        const askedAt = clock();
+        const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
+        const kind = isLaneFree ? 'RUNNING_EXECUTIONS' : 'QUEUED_EXECUTIONS';
+        const refusal = refusalOf(kind, owner, use[kind], now());
+        if (refusal === null) continue;
+        refusals.learn(user, refusal.exceeded, askedAt);
+        throw refusal;
+      }
+    },
+    knownRefusal: (user) => {
+      for (const owner of limited(user)) {
+        const exceeded = refusals.ofMinute(owner);
+        if (exceeded !== null) return new QuotaError(exceeded);
+      }
+      return null;
+    },
   };
-}
-
-function limitsStored(defaults: QuotasDeps['defaults'], set: readonly Quota[]): boolean {
-  return (
-    Object.values(defaults).some(({ STORED_BYTES }) => STORED_BYTES !== undefined) ||
-    set.some(({ kind, maximum }) => kind === 'STORED_BYTES' && maximum !== null)
-  );
 }
 
 function isEmpty(limits: Limits): boolean {
   return Object.keys(limits).length === 0;
-}
-
-/** @throws QuotaError if there is no room for one more */
-function requireOneMore(kind: QuotaKind, owner: QuotaLimits, used: number, now: Date): void {
-  const limit = owner.limits[kind];
-  if (limit === undefined || used < limit) return;
-  const until = endOf(kind, now);
-  throw new QuotaError({
-    kind,
-    scope: owner.userUuid === null ? 'TENANT' : 'USER',
-    limit,
-    used,
-    retryAfterMs: kind === 'STORED_BYTES' ? null : retryAfterMs(until, now),
-    until: until?.toISOString() ?? null,
-  });
-}
-
-function retryAfterMs(until: Date | null, now: Date): number {
-  return until === null ? RETRY_AFTER_MS : until.getTime() - now.getTime();
-}
-
-/** When what is used of this kind is forgotten. Null: when something ends, or is deleted. Days are days in UTC. */
-function endOf(kind: QuotaKind, now: Date): Date | null {
-  if (kind === 'EXECUTIONS_PER_MINUTE') return nextMultiple(now, MINUTE_MS);
-  return USAGE_KINDS.some((usage) => usage === kind) ? nextMultiple(now, DAY_MS) : null;
-}
-
-function nextMultiple(now: Date, ms: number): Date {
-  return new Date((Math.floor(now.getTime() / ms) + 1) * ms);
-}
-
-function startOfDay(now: Date): Date {
-  return new Date(nextMultiple(now, DAY_MS).getTime() - DAY_MS);
 }

@@ -4,7 +4,13 @@
  * the event that was heard last. It begins with all of history, so nothing is read or kept before somebody asks.
  */
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
-import { type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
+import {
+  type Limits,
+  type Quota,
+  type QuotaOwner,
+  type QuotaScope,
+  quotaOwnerKey,
+} from '../../domain/quota.ts';
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { StoredUse } from '../../events/queries/storedQueries.ts';
 
@@ -148,4 +154,15 @@ function outputOf(
   { maxOutputBytes }: Executed,
 ): number {
   return storedOutputBytes ?? Math.min(outputBytes, maxOutputBytes);
+}
+
+/** Whether anybody has a limit of what is stored. */
+export function limitsStored(
+  defaults: Readonly<Record<QuotaScope, Limits>>,
+  set: readonly Quota[],
+): boolean {
+  return (
+    Object.values(defaults).some(({ STORED_BYTES }) => STORED_BYTES !== undefined) ||
+    set.some(({ kind, maximum }) => kind === 'STORED_BYTES' && maximum !== null)
+  );
 }

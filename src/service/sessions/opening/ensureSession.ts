@@ -45,10 +45,8 @@ export async function commitOpening(
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Session> {
   const sessionVariables = { sessionId, values: variables };
-  const { states } = await database.store.commit({
-    streams,
-    sessionVariables,
-    ...quotas.of(owner.tenant, owner.userUuid),
-  });
+  const { states } = await quotas.committing(owner, (limits) =>
+    database.store.commit({ streams, sessionVariables, ...limits }),
+  );
   return states[1] as Session;
 }

@@ -1,0 +1,75 @@
+/**
+ * What commits were refused for, kept in memory. A client at its limit often tries again at once. Each refused commit
+ * writes rows that are rolled back, and its group is sent again in parts, so it costs everybody who commits at this
+ * gateway.
+ */
+import {
+  type ExceededQuota,
+  type QuotaLimits,
+  type QuotaOwner,
+  quotaOwnerKey,
+} from '../../domain/quota.ts';
+
+/** How long a refusal that ends with somebody's execution makes the next call look before it commits. */
+const RECENT_MS = 1_000;
+/** Refusals of so many owners are kept. Without its refusal, a commit is refused by the database. */
+const MAX_KEPT = 10_000;
+
+export interface RecentRefusals {
+  /**
+   * @param user whose call was refused, because of the user's own quota or the tenant's
+   * @param askedAt when the call asked the database, by the monotonic clock
+   */
+  learn(user: QuotaOwner, exceeded: ExceededQuota, askedAt: number): void;
+  /**
+   * Why an execution more is refused until the minute ends. Within a minute, the count only grows. So a refusal holds
+   * for each limit that is not higher than the one that was reached. Null: that is not known.
+   */
+  ofMinute(owner: QuotaLimits): ExceededQuota | null;
+  /** Whether a limit of running or queued executions of this owner was reached a moment ago. */
+  isRecent(owner: QuotaOwner): boolean;
+}
+
+interface Kept {
+  readonly minute: { readonly exceeded: ExceededQuota; readonly endsAt: number } | null;
+  readonly recentUntil: number;
+}
+
+const NOTHING: Kept = { minute: null, recentUntil: 0 };
+
+/** @param clock the monotonic clock, in milliseconds */
+export function createRecentRefusals(clock: () => number): RecentRefusals {
+  const kept = new Map<string, Kept>();
+
+  function put(owner: QuotaOwner, change: Partial<Kept>): void {
+    const key = quotaOwnerKey(owner);
+    const before = kept.get(key) ?? NOTHING;
+    // The oldest are the first.
+    kept.delete(key);
+    kept.set(key, { ...before, ...change });
+    for (const oldest of kept.keys()) {
+      if (kept.size <= MAX_KEPT) break;
+      kept.delete(oldest);
+    }
+  }
+
+  return {
+    learn: ({ tenant, userUuid }, exceeded, askedAt) => {
+      const { kind, scope, retryAfterMs } = exceeded;
+      const owner = { tenant, userUuid: scope === 'USER' ? userUuid : null };
+      if (kind === 'EXECUTIONS_PER_MINUTE') {
+        put(owner, { minute: { exceeded, endsAt: askedAt + (retryAfterMs ?? 0) } });
+      } else if (kind === 'RUNNING_EXECUTIONS' || kind === 'QUEUED_EXECUTIONS') {
+        put(owner, { recentUntil: clock() + RECENT_MS });
+      }
+    },
+    ofMinute: (owner) => {
+      const { minute } = kept.get(quotaOwnerKey(owner)) ?? NOTHING;
+      const limit = owner.limits.EXECUTIONS_PER_MINUTE;
+      if (minute === null || limit === undefined || limit > minute.exceeded.limit) return null;
+      const retryAfterMs = Math.ceil(minute.endsAt - clock());
+      return retryAfterMs <= 0 ? null : { ...minute.exceeded, limit, retryAfterMs };
+    },
+    isRecent: (owner) => (kept.get(quotaOwnerKey(owner)) ?? NOTHING).recentUntil > clock(),
+  };
+}
