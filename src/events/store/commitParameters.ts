@@ -26,7 +26,10 @@ export interface CommitResult {
   readonly committedAt: string;
   /** The sessions whose outputs grew; null if the group had no outputs. */
   readonly outputSessionIds: readonly string[] | null;
-  /** What was counted for quotas; null or left out if nothing was. */
+  /**
+   * What was counted for quotas; null if nothing was. Left out if the group was found, because an earlier attempt has
+   * committed it.
+   */
   readonly quotas?: readonly QuotaCount[] | null;
 }
 

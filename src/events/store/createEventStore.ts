@@ -7,7 +7,13 @@ import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import type { CommitResult } from './commitParameters.ts';
 import { createCommitQueue } from './commitQueue.ts';
 import { commitError, isRefusal } from './databaseErrors.ts';
-import type { Committed, EventStore, OnCommitted } from './eventStore.ts';
+import {
+  AskerGoneError,
+  type Committed,
+  DatabaseAwayError,
+  type EventStore,
+  type OnCommitted,
+} from './eventStore.ts';
 import { type PreparedCommit, prepareCommit } from './preparedCommit.ts';
 import { createQuotaCounts } from './quotaCounts.ts';
 import { readLastPosition } from './readEvents.ts';
@@ -36,33 +42,38 @@ export function createEventStore(deps: EventStoreDeps): ClosableEventStore {
   const quotaCounts = createQuotaCounts();
   const queue = createCommitQueue(commitGroup, isRefusal);
 
-  async function commitGroup(group: readonly PreparedCommit[]): Promise<Committed[]> {
+  /** Null for a commit whose asker was let in no more. */
+  async function commitGroup(group: readonly PreparedCommit[]): Promise<(Committed | null)[]> {
     const { commits: client, logger, freshOutputs } = deps;
     const sending = { client, gatewayId, quotaCounts, logger, closing: closing.signal };
-    const result = await sendGroup(group, sending);
-    const committed = toCommitted(group, result, gatewayId);
-    if (result.quotas) quotaCounts.learn(result.quotas, lastPositionOf(group, result));
-    for (const prepared of group) freshOutputs.stored(prepared);
+    const { result, committed } = await sendGroup(group, sending);
+    if (result === null) return group.map(() => null);
+    const outcomes = toCommitted(committed, result, gatewayId);
+    if (result.quotas) quotaCounts.learn(result.quotas, lastPositionOf(committed, result));
+    for (const prepared of committed) freshOutputs.stored(prepared);
     deps.onCommitted(
-      committed.flatMap(({ events }) => events),
+      outcomes.flatMap(({ events }) => events),
       {
-        executionIds: group.flatMap(({ commit }) =>
+        executionIds: committed.flatMap(({ commit }) =>
           (commit.outputs ?? []).map(({ executionId }) => executionId),
         ),
         sessionIds: result.outputSessionIds ?? [],
       },
     );
-    return committed;
+    if (committed.length === group.length) return outcomes;
+    return group.map((prepared) => outcomes[committed.indexOf(prepared)] ?? null);
   }
 
   return {
     commit: async (commit) => {
       if (closing.signal.aborted) throw new Error('The event store is closed.');
-      try {
-        return await queue.push(prepareCommit(commit, newId));
-      } catch (error: unknown) {
+      const prepared = prepareCommit(commit, newId);
+      const committed = await queue.push(prepared).catch((error: unknown) => {
         throw commitError(error);
-      }
+      });
+      if (committed !== null) return committed;
+      if (commit.asker?.isOver) throw new AskerGoneError();
+      throw new DatabaseAwayError(Math.round(performance.now() - prepared.askedAt));
     },
     lastPosition: () => readLastPosition(reads),
     close: async () => {

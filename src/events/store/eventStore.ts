@@ -114,6 +114,16 @@ export interface Commit {
   readonly causationId?: EventId | 'first-event';
   /** Who caused all its events. Absent: a gateway by itself. */
   readonly actor?: Actor;
+  /** Must be let in when the commit is sent ({@link AskerGoneError}). Absent: nobody need be. */
+  readonly asker?: Asker;
+}
+
+/** Whoever asks for something that begins. */
+export interface Asker {
+  /** Whether it is let in no more. */
+  readonly isOver: boolean;
+  /** Null: `isOver` is true to the fact. Else resolves when it is again. */
+  fresh(): Promise<void> | null;
 }
 
 export interface Committed {
@@ -171,6 +181,14 @@ export class LimitError extends Error {
   }
 }
 
+/** The asker of the commit is let in no more. Nothing was written that had not been sent before. */
+export class AskerGoneError extends Error {
+  constructor() {
+    super('The asker of the commit is let in no more.');
+    this.name = 'AskerGoneError';
+  }
+}
+
 /**
  * How long callers are told to wait before they try again. A database that is back is noticed within about this time.
  */
@@ -194,7 +212,7 @@ export interface EventStore {
    * Writes a commit. Commits that wait at the same time share one transaction, but each succeeds or fails on its own.
    * Resolves once the commit is durable (`synchronous_commit`). After a lost connection it is sent again, and its event
    * ids show whether it was written already.
-   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError or QuotaError; DatabaseAwayError if the
+   * @throws ConcurrencyError, SessionInUseError, FencedError, LimitError, QuotaError or AskerGoneError; DatabaseAwayError if the
    * database stays away
    */
   commit(commit: Commit): Promise<Committed>;

@@ -6,6 +6,7 @@ import { isRefusal, isTransient } from './databaseErrors.ts';
 import { DatabaseAwayError } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
 import type { QuotaCounts } from './quotaCounts.ts';
+import { committedOf, whoStands } from './standing.ts';
 
 /** How long a commit waits for a database that is away. A group fails when its oldest commit has waited this long. */
 const COMMIT_RETRY_LIMIT_MS = 30_000;
@@ -21,23 +22,41 @@ export interface SendGroupDeps {
   readonly closing: AbortSignal;
 }
 
+/** What the database has of a group. */
+export interface SentGroup {
+  /** Null: no commit of the group was sent. */
+  readonly result: CommitResult | null;
+  /** All of the group but those whose askers were let in no more. */
+  readonly committed: readonly PreparedCommit[];
+}
+
 /**
  * Sends a group until the database has answered, for at most COMMIT_RETRY_LIMIT_MS. After a lost connection the outcome
  * is unknown. So the same group is sent again, marked as repeated: the database then looks for its event ids and does
- * nothing twice.
+ * nothing twice. Before each attempt, commits leave the group whose askers are not let in any more.
  * @throws the server's refusal unchanged, or DatabaseAwayError when the database stays away: the group may have been
  * written or not
  */
 export async function sendGroup(
   group: readonly PreparedCommit[],
   { client, gatewayId, quotaCounts, logger, closing }: SendGroupDeps,
-): Promise<CommitResult> {
+): Promise<SentGroup> {
   const askedAt = Math.min(...group.map((prepared) => prepared.askedAt));
   let isRepeated = false;
   let wasRefusedOnRepeat = false;
+  /** Whether each attempt was of the whole group. */
+  let wasWhole = true;
   for (let attempt = 0; ; attempt += 1) {
+    const standing = await whoStands(group);
+    if (standing.length === 0) return { result: null, committed: [] };
+    wasWhole &&= standing.length === group.length;
     try {
-      return await send(client, commitParameters(group, gatewayId, isRepeated, quotaCounts));
+      const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
+      const result = await send(client, parameters);
+      // An earlier attempt was perhaps of other members.
+      if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
+      const { committed, firstPosition } = await committedOf(client, group);
+      return { result: { ...result, firstPosition }, committed };
     } catch (error: unknown) {
       if (isTransient(error)) {
         isRepeated ||= !isRefusal(error);

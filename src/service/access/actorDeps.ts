@@ -1,6 +1,6 @@
 import type { Actor } from '../../domain/events.ts';
 import type { Database } from '../../events/database.ts';
-import type { Commit } from '../../events/store/eventStore.ts';
+import { AskerGoneError, type Commit } from '../../events/store/eventStore.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { ended } from './ending.ts';
@@ -30,15 +30,24 @@ export function withActor(database: Database, principal: Principal): Database {
   const { store } = database;
   const { ending } = principal;
   const commit = async (asked: Commit) => {
-    if (ending.isOver && isBeginning(asked)) throw ended();
-    return await store.commit({ ...asked, actor });
+    const asker = isBeginning(asked) ? { asker: ending } : {};
+    try {
+      return await store.commit({ ...asked, ...asker, actor });
+    } catch (error: unknown) {
+      throw error instanceof AskerGoneError ? ended() : error;
+    }
   };
   return { ...database, store: { ...store, commit } };
 }
 
-/** Nothing begins for a token that has ended, e.g. after a wait for a worker. What has begun is recorded to its end. */
+/**
+ * Nothing begins for a token that has ended, e.g. after a wait for a worker or for the database. Input that runs on is
+ * not given, either. What has begun is recorded to its end.
+ */
 function isBeginning({ streams }: Commit): boolean {
-  return streams.some(({ state }) => state === null);
+  return streams.some(
+    ({ state, events }) => state === null || events.some(({ type }) => type === 'InputSent'),
+  );
 }
 
 /** What the metadata of an event says of who caused it. */

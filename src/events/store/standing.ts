@@ -1,0 +1,43 @@
+/** Whether the callers of a group may still begin what they ask for. */
+import { within } from '../../async/within.ts';
+import type { Client } from '../connection/client.ts';
+import type { PreparedCommit } from './preparedCommit.ts';
+
+/**
+ * How long a group waits until it is known who is still let in. That is looked up four times a second, so it takes longer
+ * only while the database does not answer. Others in the group wait meanwhile.
+ */
+const KNOWN_WITHIN_MS = 1_000;
+
+/** The commits of the group whose askers are let in now. Those without an asker are. */
+export async function whoStands(
+  group: readonly PreparedCommit[],
+): Promise<readonly PreparedCommit[]> {
+  const unknown = group.flatMap(({ commit: { asker } }) => asker?.fresh() ?? []);
+  if (unknown.length > 0) await within(KNOWN_WITHIN_MS, Promise.all(unknown), () => undefined);
+  const stands = ({ commit: { asker } }: PreparedCommit) =>
+    asker === undefined || (!asker.isOver && asker.fresh() === null);
+  return group.every(stands) ? group : group.filter(stands);
+}
+
+/**
+ * The commits of the group that the database has, and the position of their first event. They were sent in one
+ * transaction, perhaps without some of the group. Those without events have no asker, so they were in it.
+ */
+export async function committedOf(
+  { sql, answered }: Client,
+  group: readonly PreparedCommit[],
+): Promise<{ readonly committed: readonly PreparedCommit[]; readonly firstPosition: number }> {
+  const firstIds = group.flatMap(({ events }) => events[0]?.eventId ?? []);
+  const rows = await answered(
+    sql<{ eventId: string; position: number }[]>`
+      SELECT event_id, position FROM events WHERE event_id = ANY (${firstIds})`,
+  );
+  const found = new Map(rows.map(({ eventId, position }) => [eventId, position]));
+  return {
+    committed: group.filter(
+      ({ events: [first] }) => first === undefined || found.has(first.eventId),
+    ),
+    firstPosition: Math.min(...found.values()),
+  };
+}

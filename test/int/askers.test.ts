@@ -1,0 +1,102 @@
+/** Commits whose asker is let in no more when they are sent, or sent again. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/events/database.ts';
+import { type Asker, AskerGoneError } from '../../src/events/store/eventStore.ts';
+import { workerRequested } from '../../testkit/events.ts';
+import { useDatabase } from '../support/database.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
+
+const db = await useDatabase();
+let proxy: DatabaseProxy;
+let gateway: Database;
+beforeEach(async () => {
+  proxy = await createDatabaseProxy(db.address);
+  gateway = await db.open(undefined, proxy.address);
+  // Prepares the statement, so that a commit is one message each way.
+  await gateway.store.commit({ streams: [workerRequested()] });
+});
+afterEach(async () => {
+  await gateway.close();
+  await proxy.close();
+});
+
+/** Is let in until a commit or its answer was lost. */
+const asker: Asker = {
+  get isOver() {
+    return proxy.lost > 0;
+  },
+  fresh: () => null,
+};
+
+/** Three commits in one group. The second has this asker. */
+async function commitThree(of: Asker) {
+  const appends = [workerRequested(), workerRequested(), workerRequested()];
+  const outcomes = await Promise.allSettled(
+    appends.map((append, index) =>
+      gateway.store.commit({ streams: [append], ...(index === 1 && { asker: of }) }),
+    ),
+  );
+  const told = outcomes.map((each) => (each.status === 'fulfilled' ? each.value.events : []));
+  const recorded = await Promise.all(appends.map(({ id }) => db.readStream('worker', id)));
+  // With their positions.
+  expect(told).toEqual(recorded);
+  return outcomes.map((each) => (each.status === 'rejected' ? each.reason : 'committed'));
+}
+
+describe('an asker who goes while the database does not answer', () => {
+  it('begins nothing if the commit did not reach the database', async () => {
+    proxy.loseNextCommit();
+    const outcomes = await commitThree(asker);
+    expect(outcomes).toEqual(['committed', expect.any(AskerGoneError), 'committed']);
+  });
+
+  it('has begun what the database had committed', async () => {
+    proxy.loseNextAnswer();
+    expect(await commitThree(asker)).toEqual(['committed', 'committed', 'committed']);
+  });
+
+  it('is asked about again after a wait', async () => {
+    await proxy.refuse();
+    let isOver = false;
+    const commits = commitThree({
+      get isOver() {
+        return isOver;
+      },
+      fresh: () => null,
+    });
+    await expect(gateway.ping()).rejects.toThrow();
+    isOver = true;
+    await proxy.open();
+    expect(await commits).toEqual(['committed', expect.any(AskerGoneError), 'committed']);
+  });
+});
+
+describe('while nobody knows who is let in', () => {
+  it('a commit waits until that is known', async () => {
+    let isOver = false;
+    let known = false;
+    const commits = commitThree({
+      get isOver() {
+        return isOver;
+      },
+      fresh: () => {
+        if (known) return null;
+        return new Promise((resolve) => {
+          setTimeout(() => {
+            [known, isOver] = [true, true];
+            resolve();
+          }, 50);
+        });
+      },
+    });
+    expect(await commits).toEqual(['committed', expect.any(AskerGoneError), 'committed']);
+  });
+
+  it('others wait for a second at most', async () => {
+    const startedAt = performance.now();
+    const unknown: Asker = { isOver: false, fresh: () => new Promise(() => {}) };
+    const away = expect.objectContaining({ code: 'DATABASE_UNAVAILABLE' });
+    expect(await commitThree(unknown)).toEqual(['committed', away, 'committed']);
+    expect(performance.now() - startedAt).toBeGreaterThan(990);
+  });
+});
