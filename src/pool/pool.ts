@@ -32,7 +32,7 @@ import {
   recordEnd,
 } from './endWorker.ts';
 import { shutDown } from './shutDown.ts';
-import { createSupply, type Owner, type Supply } from './supply/supply.ts';
+import { createSupply, type Supply } from './supply/supply.ts';
 import { createWorkerMaking } from './supply/workerMaking.ts';
 import { createKeeping, type Keeping } from './upkeep/keeping.ts';
 
@@ -67,7 +67,7 @@ export interface Pool {
   readonly isInitializing: boolean;
   readonly degradation: PoolDegradation | null;
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
-  claim<T>(owner: Owner, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim: Supply['claim'];
   /** Gives environment variables to a worker, whoever holds it. Never throws. */
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
   /** See {@link agentOf}. */

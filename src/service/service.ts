@@ -9,7 +9,7 @@ import { createInOrder } from '../async/inOrder.ts';
 import { DomainError } from '../domain/errors.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
-import { ended } from './access/ending.ts';
+import { ended, NEVER, untilEnding } from './access/ending.ts';
 import { me } from './access/me.ts';
 import { PERMISSIONS, type Permission } from './access/permissions.ts';
 import { insteadOf } from './access/permitted.ts';
@@ -155,12 +155,14 @@ export interface Service extends Operations {
 }
 
 /** Creates the service from its dependencies. Each gateway has one. */
-export function createService(deps: Omit<ServiceDeps, 'stopping' | 'inputCalls'>): Service {
+export function createService(
+  deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'ending'>,
+): Service {
   const stopping = new AbortController();
   // One for each waiting call. Node would warn of a leak from the eleventh on.
   setMaxListeners(0, stopping.signal);
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
-  const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal };
+  const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal, ending: NEVER };
   const depsOf = createActorDeps(all);
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
     name,
@@ -188,9 +190,11 @@ function bind(
       if (principal.ending.isOver) throw ended();
       const instead = insteadOf(name, permission, principal, args);
       if (instead !== null) return Promise.resolve(instead.answer);
-      const result = hideTenantUse(principal, operation(depsOf(principal), principal, ...args));
-      if (result instanceof Promise) result.catch(count);
-      return result;
+      const result = operation(depsOf(principal), principal, ...args);
+      if (!(result instanceof Promise)) return result;
+      const answer = hideTenantUse(principal, untilEnding(principal.ending, result));
+      answer.catch(count);
+      return answer;
     } catch (error: unknown) {
       count(error);
       throw error;

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { NewId } from '../domain/ids.ts';
 import type { Database } from '../events/database.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Ending } from './access/ending.ts';
 import type { Refusals } from './access/refusals.ts';
 import type { FinishWaiters } from './execute/finishWaiters.ts';
 import type { RequestHashes } from './execute/requestHash.ts';
@@ -33,4 +34,6 @@ export interface ServiceDeps {
   readonly now: () => Date;
   /** Aborted when the gateway stops and no longer waits for unfinished calls. */
   readonly stopping: AbortSignal;
+  /** Of the caller's token. */
+  readonly ending: Ending;
 }

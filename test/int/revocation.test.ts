@@ -6,8 +6,10 @@ import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { pause } from '../../src/async/pause.ts';
+import { newId } from '../../src/process/newId.ts';
+import { createEnding } from '../../src/service/access/ending.ts';
 import { STALE_MS } from '../../src/service/access/freshness.ts';
-import { AUTH_TOKEN_HOLDER as OPERATOR } from '../../src/service/principal.ts';
+import { AUTH_TOKEN_HOLDER as OPERATOR, type Principal } from '../../src/service/principal.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
 import { HOLD } from '../support/programmedRuntime.ts';
@@ -154,19 +156,47 @@ it('what has expired ends by itself', async () => {
   expect(socket.codes).toEqual([4401]);
 });
 
-it('a call that waits for a worker never begins to run', async () => {
+it('a call that waits for a worker leaves its place, and never begins anything', async () => {
   const holders = ['h1', 'h2', 'h3'];
   for (const user of holders) await one.service.execute(OPERATOR, { userUuid: user, code: '1' });
   const { secret, token } = await create();
   const user = userUuid();
-  const called = codeOf(post(secret, RUN, { user, code: '1' }));
-  await until('it to wait', async () => (await one.pool.status()).waitingRequests > 0);
+  const calls = [
+    RUN,
+    'mutation ($user: String!, $code: String!) { writeFile(input: { userUuid: $user, path: "a", text: $code }) { path } }',
+    'mutation ($user: String!) { makeDirectory(userUuid: $user, path: "b") { path } }',
+  ].map((query) => codeOf(post(secret, query, { user, code: '1' })));
+  const waiting = async () => (await one.pool.status()).waitingRequests;
+  await until('all to wait', async () => (await waiting()) === calls.length);
   await revoke(token.id);
-  expect(await called).toBe('UNAUTHENTICATED');
+  expect(await Promise.all(calls)).toEqual(calls.map(() => 'UNAUTHENTICATED'));
+  await until('them to wait no longer', async () => (await waiting()) === 0);
   await one.service.release(OPERATOR, 'h1');
-  await until('it to wait no longer', async () => (await one.pool.status()).waitingRequests === 0);
   await one.service.execute(OPERATOR, { userUuid: 'h1', code: '1' });
-  expect(await db.sql`SELECT 1 FROM executions WHERE user_uuid = ${user}`).toHaveLength(0);
+  const begun = await db.sql`
+    SELECT user_uuid FROM sessions WHERE user_uuid = ${user}
+    UNION ALL SELECT user_uuid FROM executions WHERE user_uuid = ${user}
+    UNION ALL SELECT user_uuid FROM file_changes WHERE user_uuid = ${user}`;
+  expect(begun).toEqual([]);
+});
+
+it('input that waits for others, or for the database, is not given any more', async () => {
+  workers.hold();
+  const blue = { ...OPERATOR, tenant: 'blue' };
+  const asked = { userUuid: userUuid(), code: HOLD, allowInput: true };
+  const { id } = await one.service.submit(blue, asked);
+  const ending = createEnding(() => null);
+  const holder = { ...blue, tokenId: newId(), ending };
+  await proxy.refuse();
+  const send = (of: Principal, text: string) =>
+    other.service.sendInput(of, { executionId: id, text });
+  const sent = Promise.allSettled(['a', 'b'].map((text) => send(holder, text)));
+  const after = send(blue, 'c');
+  ending.end();
+  const ended = expect.objectContaining({ code: 'UNAUTHENTICATED' });
+  expect(await sent).toEqual(['a', 'b'].map(() => ({ status: 'rejected', reason: ended })));
+  await proxy.open();
+  expect(await after).toMatchObject({ offset: 0, nextOffset: 1 });
 });
 
 it('a gateway that has no database asks it before it answers a call, and AUTH_TOKEN needs nothing', async () => {

@@ -16,7 +16,7 @@ import type { RuntimeFailure } from '../../runtime/runtime.ts';
 import { poolExhausted } from './poolExhausted.ts';
 import { createPoolHealth } from './poolHealth.ts';
 import { createRefill, type RefillDeps } from './refill.ts';
-import { createWorkerQueue, type Who } from './workerQueue.ts';
+import { createWorkerQueue, type OnGone, type Who } from './workerQueue.ts';
 
 export interface SupplyDeps
   extends Pick<RefillDeps, 'counts' | 'isKeeper' | 'request' | 'bringUp' | 'fail' | 'random'> {
@@ -41,7 +41,12 @@ export interface Owner {
 
 export interface Supply {
   /** See {@link createWorkerQueue}. @throws POOL_EXHAUSTED, WORKER_START_FAILED, DATABASE_UNAVAILABLE */
-  claim<T>(owner: Owner, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(
+    owner: Owner,
+    attempt: (worker: Worker) => Promise<T>,
+    waitMs: number,
+    onGone?: OnGone,
+  ): Promise<T>;
   /** The user has a session now, so the user's other waiting requests need no worker. */
   served(owner: Owner): void;
   /** Null: as far as known, workers can be made. */
@@ -89,7 +94,7 @@ export function createSupply(deps: SupplyDeps): Supply {
     onFailure: health.creationFailed,
   });
   return {
-    claim: (owner, attempt, waitMs) => queue.claim(whoIs(owner), attempt, waitMs),
+    claim: (owner, attempt, waitMs, onGone) => queue.claim(whoIs(owner), attempt, waitMs, onGone),
     served: (owner) => {
       const { user } = whoIs(owner);
       queue.served(user);

@@ -45,6 +45,9 @@ export interface WorkerQueueDeps {
 /** Whose request it is. */
 export type Who = Pick<WaitingPlace, 'tenant' | 'user'>;
 
+/** Calls `leave` once the request is in vain. Returns a function that takes `leave` back. */
+export type OnGone = (leave: (error: Error) => void) => () => void;
+
 export interface WorkerQueue {
   /** The number of waiting requests. */
   readonly waiting: number;
@@ -58,9 +61,16 @@ export interface WorkerQueue {
   /**
    * Calls `attempt` with an idle worker when it is this request's turn, and resolves with its result. If somebody else
    * took that worker first (`attempt` throws a ConcurrencyError on its stream), the request waits for the next worker.
-   * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`
+   * @param onGone how to hear that nobody wants the worker any more. The request then leaves its place; an attempt
+   * that is under way goes on
+   * @throws any other error of `attempt`; after `waitMs`, `exhausted` or `unanswered`; the one that `onGone` gives
    */
-  claim<T>(who: Who, attempt: (worker: Worker) => Promise<T>, waitMs: number): Promise<T>;
+  claim<T>(
+    who: Who,
+    attempt: (worker: Worker) => Promise<T>,
+    waitMs: number,
+    onGone?: OnGone,
+  ): Promise<T>;
   /** The user has a session now: rejects the user's other requests with a ConcurrencyError on `open-session`. */
   served(user: string): void;
   /** A worker may have become idle. */
@@ -143,14 +153,18 @@ export function createWorkerQueue(deps: WorkerQueueDeps): WorkerQueue {
       return line(waiters).filter(({ isBeingServed }) => !isBeingServed).length;
     },
     here: () => ({ calls: callsOf(waiters), places: firstTurns(line(waiters), deps.weights) }),
-    claim: (who, attempt, waitMs) => {
+    claim: (who, attempt, waitMs, onGone) => {
       const startedAt = Date.now();
       const { waiter, outcome } = createWaiter({ ...who, since: startedAt }, attempt, leave);
       const timer = setTimeout(() => void lastChance(waiter, startedAt), waitMs);
       waiters.push(waiter);
+      const off = onGone?.(waiter.giveUp);
       deps.onChange();
       void pump();
-      return outcome.finally(() => clearTimeout(timer));
+      return outcome.finally(() => {
+        clearTimeout(timer);
+        off?.();
+      });
     },
     served: (user) => {
       const others = waiters.filter((waiter) => waiter.user === user && !waiter.isBeingServed);

@@ -21,7 +21,7 @@ export function createActorDeps(deps: ServiceDeps): (principal: Principal) => Se
 }
 
 function depsOf(deps: ServiceDeps, principal: Principal): ServiceDeps {
-  return { ...deps, database: withActor(deps.database, principal) };
+  return { ...deps, database: withActor(deps.database, principal), ending: principal.ending };
 }
 
 /** The same database, whose commits have the principal as their actor. */

@@ -48,3 +48,16 @@ export const NEVER: Ending = { isOver: false, on: () => () => {}, fresh: () => n
 export function ended(): DomainError {
   return new DomainError('UNAUTHENTICATED', 'The token was revoked, or has expired.');
 }
+
+/**
+ * The outcome of `work`, or a failure as soon as the token ends. The work itself is not stopped: what it has begun goes on,
+ * and nothing more begins (actorDeps.ts).
+ * @throws DomainError UNAUTHENTICATED
+ */
+export function untilEnding<T>(ending: Ending, work: Promise<T>): Promise<T> {
+  if (ending === NEVER) return work;
+  return new Promise<T>((resolve, reject) => {
+    const off = ending.on(() => reject(ended()));
+    work.then(resolve, reject).finally(off);
+  });
+}

@@ -33,7 +33,7 @@ type CreateContextDeps = EnsureSessionDeps & Pick<ServiceDeps, 'config' | 'stopp
  */
 export async function createContext(
   deps: CreateContextDeps,
-  { tenant, ending }: Principal,
+  { tenant }: Principal,
   request: ContextRequest,
 ): Promise<ContextView> {
   const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
@@ -48,8 +48,7 @@ export async function createContext(
     });
     return viewOf(await untilReady(deps, context));
   };
-  const ends = { stopping: deps.stopping, ending };
-  return await unlessStopping(ends, asked.name !== null, run, IS_MADE);
+  return await unlessStopping(deps, asked.name !== null, run, IS_MADE);
 }
 
 async function findOrCreate(

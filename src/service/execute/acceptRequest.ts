@@ -9,7 +9,15 @@ import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
 
 export type AcceptRequestDeps = Pick<
   ServiceDeps,
-  'config' | 'database' | 'pool' | 'sessions' | 'requestHashes' | 'quotas' | 'newId' | 'now'
+  | 'config'
+  | 'database'
+  | 'pool'
+  | 'sessions'
+  | 'requestHashes'
+  | 'quotas'
+  | 'newId'
+  | 'now'
+  | 'ending'
 >;
 
 /**

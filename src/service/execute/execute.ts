@@ -16,8 +16,7 @@ export function execute(
   principal: Principal,
   request: ExecuteRequest,
 ): Promise<Execution> {
-  const ends = { stopping: deps.stopping, ending: principal.ending };
-  return unlessStopping(ends, hasKey(request), (onAccepting) =>
+  return unlessStopping(deps, hasKey(request), (onAccepting) =>
     runToEnd(deps, principal, request, onAccepting),
   );
 }

@@ -43,8 +43,7 @@ export function executeBatch(
   request: BatchRequest,
 ): Promise<Execution[]> {
   const { config, database, stopping } = deps;
-  const ends = { stopping, ending: principal.ending };
-  return unlessStopping(ends, request.cells.every(hasKey), (onAccepting) =>
+  return unlessStopping(deps, request.cells.every(hasKey), (onAccepting) =>
     runCells(
       {
         config,

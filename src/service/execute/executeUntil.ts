@@ -27,8 +27,7 @@ export function executeUntil(
   request: ExecuteRequest,
   { until, onAccepted }: Wait,
 ): Promise<Execution> {
-  const ends = { stopping: deps.stopping, ending: principal.ending };
-  return unlessStopping(ends, true, async (onAccepting) => {
+  return unlessStopping(deps, true, async (onAccepting) => {
     let unfollow = () => {};
     try {
       const execution = await acceptRequest(deps, principal, request, (id) => {
@@ -55,8 +54,7 @@ export async function awaitExecution(
   until: AbortSignal,
 ): Promise<Execution> {
   const execution = await requireExecution(deps, principal, executionId);
-  const ends = { stopping: deps.stopping, ending: principal.ending };
-  return await unlessStopping(ends, true, () => finishedBefore(deps, execution, until));
+  return await unlessStopping(deps, true, () => finishedBefore(deps, execution, until));
 }
 
 async function finishedBefore(

@@ -11,8 +11,7 @@ export function submit(
   principal: Principal,
   request: ExecuteRequest,
 ): Promise<Execution> {
-  const ends = { stopping: deps.stopping, ending: principal.ending };
-  return unlessStopping(ends, hasKey(request), (onAccepting) =>
+  return unlessStopping(deps, hasKey(request), (onAccepting) =>
     acceptRequest(deps, principal, request, onAccepting),
   );
 }

@@ -1,16 +1,10 @@
-/** Ends waiting calls when the gateway stops, or when the token of their caller ends. */
+/** Ends waiting calls when the gateway stops. */
 import { DomainError } from '../../domain/errors.ts';
-import { type Ending, ended } from '../access/ending.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
 
 /** What a call that requests executions leaves behind. */
 const CODE_RUNS_ON =
   'Its code runs on in the worker (in a batch: only the current cell, not the cells after it). The call had no idempotencyKey (or not for every cell of its batch), so sending it again would run code again.';
-
-interface Ends {
-  readonly stopping: AbortSignal;
-  /** Of the caller's token. */
-  readonly ending: Ending;
-}
 
 /**
  * The outcome of `run`, which calls `onAccepting` right before its request is recorded. After `stopping` is aborted:
@@ -21,15 +15,12 @@ interface Ends {
  * - Any other unfinished call fails with SHUTTING_DOWN, because its caller must decide what to do. What it requested
  *   goes on in the worker.
  *
- * When the token ends, the call fails with UNAUTHENTICATED. If it is not accepted by then, it never is
- * (actorDeps.ts); what is accepted goes on in the worker.
- *
  * @param hasKey whether the call can be repeated after that: for executions, whether each has an idempotency key
  * @param goesOn tells the caller what goes on, in sentences
- * @throws DomainError SHUTTING_DOWN, UNAUTHENTICATED
+ * @throws DomainError SHUTTING_DOWN
  */
 export function unlessStopping<T>(
-  { stopping, ending }: Ends,
+  { stopping }: Pick<ServiceDeps, 'stopping'>,
   hasKey: boolean,
   run: (onAccepting: () => void) => Promise<T>,
   goesOn = CODE_RUNS_ON,
@@ -47,10 +38,8 @@ export function unlessStopping<T>(
     const fail = (error: unknown) => {
       if (!stopping.aborted || !isRepeatable) reject(error);
     };
-    const off = ending.on(() => reject(ended()));
     running.then(resolve, fail).finally(() => {
       stopping.removeEventListener('abort', stop);
-      off();
     });
   });
 }

@@ -18,8 +18,7 @@ export async function untilStarted(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Execution> {
   const execution = await requireExecution(deps, principal, executionId);
-  const ends = { stopping: deps.stopping, ending: principal.ending };
-  return await unlessStopping(ends, true, () =>
+  return await unlessStopping(deps, true, () =>
     deps.finishWaiters.wait(execution, signal, isUnderWay),
   );
 }

@@ -2,11 +2,11 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Principal } from '../principal.ts';
 
 /** What a call gives. The holder of a token for some users is not told how much all others of the tenant use. */
-export function hideTenantUse<T>(principal: Principal, outcome: T): T {
-  if (principal.role !== 'USER' || !(outcome instanceof Promise)) return outcome;
+export function hideTenantUse<T>(principal: Principal, outcome: Promise<T>): Promise<T> {
+  if (principal.role !== 'USER') return outcome;
   return outcome.catch((error: unknown) => {
     throw isOfTenant(error) ? without(error) : error;
-  }) as T;
+  });
 }
 
 /** Also one that was made of a QuotaError, for instance to say which cell of a batch was refused. */

@@ -27,16 +27,14 @@ export interface OpenSessionRequest extends OptionsRequest {
  */
 export async function openSession(
   deps: InSessionDeps & Pick<ServiceDeps, 'config' | 'stopping'>,
-  { tenant, ending }: Principal,
+  { tenant }: Principal,
   request: OpenSessionRequest,
 ): Promise<Session> {
   const owner = { tenant, userUuid: validateUserUuid(request.userUuid) };
   const asked = validateOptions(request, deps.config);
   const waitForWorkerMs = validateWait(request.waitForWorkerMs, deps.config);
   await untilInitialized(deps.pool);
-  return await unlessStopping({ stopping: deps.stopping, ending }, true, () =>
-    openOrFind(deps, owner, asked, waitForWorkerMs),
-  );
+  return await unlessStopping(deps, true, () => openOrFind(deps, owner, asked, waitForWorkerMs));
 }
 
 async function openOrFind(

@@ -2,12 +2,13 @@ import { within } from '../../../async/within.ts';
 import type { CountedKind } from '../../../domain/quota.ts';
 import type { Session } from '../../../domain/session.ts';
 import type { SessionOptions } from '../../../domain/sessionOptions.ts';
+import { ended } from '../../access/ending.ts';
 import type { ServiceDeps } from '../../serviceDeps.ts';
 import { lastSessionOf, type Opening, openingOf, type SessionOwner } from './openingOf.ts';
 
 export type InSessionDeps = Pick<
   ServiceDeps,
-  'database' | 'pool' | 'sessions' | 'quotas' | 'newId' | 'now'
+  'database' | 'pool' | 'sessions' | 'quotas' | 'newId' | 'now' | 'ending'
 >;
 
 /**
@@ -51,6 +52,7 @@ export async function inSession<T>(
     owner,
     async (worker) => await fresh(await openingOf(deps, owner, worker, options)),
     waitForWorkerMs,
+    (leave) => deps.ending.on(() => leave(ended())),
   );
 }
 
