@@ -203,6 +203,7 @@ export function composeService(
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
+    workerCpus: config.workerCpus,
     queries: database.queries,
     firstUse: database.firstUse,
     now,

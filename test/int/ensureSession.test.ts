@@ -53,6 +53,7 @@ async function startGateway() {
   const quotas = createQuotas({
     defaults: quotaDefaults(config),
     maxCommands: config.maxCommands,
+    workerCpus: config.workerCpus,
     queries: database.queries,
     firstUse: database.firstUse,
     now,

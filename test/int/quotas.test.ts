@@ -303,21 +303,21 @@ describe('two gateways', () => {
   it('what executions have used today is limited at both gateways, and at one that starts later', async () => {
     const principal = newPrincipal();
     const { tenant } = principal;
-    /** An execution that has ended, on the day before or today. */
-    const end = async (userUuid: string, days: number) => {
+    /** An execution that has ended. */
+    const end = async (userUuid: string, facts = {}) => {
       const [execution] = (
         await database.store.commit({ streams: [executionRequested({ tenant, userUuid })] })
       ).states;
-      const at = new Date(Date.now() + days * DAY_MS).toISOString();
-      const ended = executionFinished({ cpuMs: 1_500, outputBytes: 100, at });
+      const ended = executionFinished({ cpuMs: 1_500, outputBytes: 100, ...facts });
       await database.store.commit({ streams: [onExecution(execution as Execution, ended)] });
+      return execution?.id;
     };
     const usedAt = async ({ service }: ServingGateway, userUuid: string | null) =>
       (await service.quotas(OPERATOR, { tenant, userUuid }))
         .filter(({ kind }) => kind.endsWith('_PER_DAY'))
         .map(({ used }) => used);
-    await end('a', -1);
-    await Promise.all([end('a', 0), end('a', 0), end('b', 0)]);
+    // Without an answer, it counts with its run time, on one CPU.
+    await Promise.all([end('a'), end('a', { cpuMs: null, runMs: 1_500 }), end('b')]);
     const later = await start();
     for (const gateway of [one, other, later]) {
       await until('all to be heard', async () => (await usedAt(gateway, null))[0] === 4.5);

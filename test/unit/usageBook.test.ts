@@ -4,20 +4,22 @@ import { newId } from '../../src/process/newId.ts';
 import { createUsageBook } from '../../src/service/quotas/usageBook.ts';
 import { executionFinished, executionRequested } from '../../testkit/events.ts';
 
+const CPUS = 2;
 const TODAY = new Date('2026-01-31T12:00:00Z');
 const TOMORROW = new Date('2026-02-01T00:00:00Z');
 const ANN = { tenant: 'a', userUuid: 'ann' };
 const ALL = { tenant: 'a', userUuid: null };
 
-const recorded = (position: number, streamId: string, event: DomainEvent) =>
-  ({ position, streamId, event }) as RecordedEvent;
+const recorded = (position: number, streamId: string, event: DomainEvent, recordedAt = TODAY) =>
+  ({ position, streamId, event, recordedAt }) as RecordedEvent;
 
-/** A request and an end, at two positions. */
+/** A request and an end, at two positions. The gateway's clock is a day ahead. */
 function run(first: number, second: number, of = ANN, at = TODAY): [RecordedEvent, RecordedEvent] {
   const append = executionRequested(of);
   const requested = append.events[0] as DomainEvent;
-  const ended = executionFinished({ cpuMs: 500, outputBytes: 10, at: at.toISOString() });
-  return [recorded(first, append.id, requested), recorded(second, append.id, ended)];
+  const ahead = new Date(at.getTime() + 86_400_000).toISOString();
+  const ended = executionFinished({ cpuMs: 500, outputBytes: 10, at: ahead });
+  return [recorded(first, append.id, requested), recorded(second, append.id, ended, at)];
 }
 
 const used = (seconds: number, bytes: number) => ({
@@ -26,7 +28,7 @@ const used = (seconds: number, bytes: number) => ({
 });
 
 it('adds each end once, whether it was heard before, during or after the reading', () => {
-  const book = createUsageBook();
+  const book = createUsageBook(CPUS);
   const [early, late, after, under] = [run(1, 2), run(3, 6), run(7, 8), run(0, 9)] as const;
   for (const event of [...early, ...late]) book.apply(event);
   // Read as of position 4: the first has ended, and the second and the fourth have not.
@@ -41,7 +43,7 @@ it('adds each end once, whether it was heard before, during or after the reading
 });
 
 it('does not add what it reads and then hears', () => {
-  const book = createUsageBook();
+  const book = createUsageBook(CPUS);
   const uses = [{ ...ANN, cpuMs: 500, outputBytes: 10 }];
   book.put({ day: new Date('2026-01-31'), position: 2, uses, unfinished: [] });
   for (const event of run(1, 2)) book.apply(event);
@@ -49,7 +51,7 @@ it('does not add what it reads and then hears', () => {
 });
 
 it('begins anew with each day, by the time of the end', () => {
-  const book = createUsageBook();
+  const book = createUsageBook(CPUS);
   book.put({ day: TODAY, position: 0, uses: [], unfinished: [] });
   for (const event of [...run(1, 2), ...run(3, 4, { tenant: 'a', userUuid: 'bob' })])
     book.apply(event);
@@ -60,4 +62,19 @@ it('begins anew with each day, by the time of the end', () => {
   for (const event of run(7, 8)) book.apply(event);
   expect(book.usedBy(ALL, TOMORROW)).toEqual(used(0.5, 10));
   expect(book.usedBy({ ...ALL, tenant: newId() }, TOMORROW)).toEqual(used(0, 0));
+});
+
+it('an execution without an answer counts as if it had used all CPUs while it ran', () => {
+  const book = createUsageBook(CPUS);
+  book.put({ day: TODAY, position: 0, uses: [], unfinished: [] });
+  const end = (position: number, runMs: number | null) => {
+    const [requested] = run(position, position);
+    book.apply(requested);
+    const ended = executionFinished({ cpuMs: null, runMs, outputBytes: 0 });
+    book.apply(recorded(position, requested.streamId, ended));
+  };
+  end(1, 7_000);
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(14, 0));
+  end(2, null);
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(14, 0));
 });

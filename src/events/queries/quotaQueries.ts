@@ -36,12 +36,15 @@ export function createQuotaQueries({ sql, answered }: Client) {
       return quota ?? null;
     },
 
-    /** What executions have used that ended at `day` or later. One statement, so that all of it is as of one position. */
-    dayUse: async (day: Date): Promise<DayUse> => {
+    /**
+     * What executions have used that ended at `day` or later. One statement, so that all of it is as of one position.
+     * @param cpus how many a worker may use: an execution without an answer counts as if it had used all of them
+     */
+    dayUse: async (day: Date, cpus: number): Promise<DayUse> => {
       const [row] = await answered(sql<Omit<DayUse, 'day'>[]>`
         SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
           (SELECT coalesce(json_agg(u), '[]') FROM (
-            SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid", coalesce(sum(x.cpu_ms), 0) AS "cpuMs",
+            SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid", coalesce(sum(coalesce(x.cpu_ms, x.run_ms * ${cpus}::float8)), 0) AS "cpuMs",
               sum(x.output_bytes)::float8 AS "outputBytes"
             FROM executions x WHERE x.finished_at >= ${day} GROUP BY x.tenant, x.user_uuid) u) AS uses,
           (SELECT coalesce(json_agg(r), '[]') FROM (

@@ -25,6 +25,8 @@ export interface QuotasDeps {
   readonly defaults: Readonly<Record<QuotaScope, Limits>>;
   /** How many commands of a session run at the same time. */
   readonly maxCommands: number;
+  /** How many CPUs a worker may use. */
+  readonly workerCpus: number;
   readonly queries: Pick<
     Queries,
     'quotaUse' | 'unfinishedUse' | 'setQuotas' | 'dayUse' | 'storedUse' | 'storedOf'
@@ -92,13 +94,14 @@ export interface Quotas {
 export function createQuotas({
   defaults,
   maxCommands,
+  workerCpus,
   queries,
   firstUse,
   now,
   clock,
 }: QuotasDeps): Quotas {
   const book = createLimitBook(defaults);
-  const usage = createUsageBook();
+  const usage = createUsageBook(workerCpus);
   const stored = createStoredBook(queries);
   const refusals = createRecentRefusals(clock);
 
@@ -109,7 +112,7 @@ export function createQuotas({
     load: async () => {
       const set = await queries.setQuotas();
       book.put(set);
-      usage.put(await queries.dayUse(startOfDay(now())));
+      usage.put(await queries.dayUse(startOfDay(now()), workerCpus));
       if (limitsStored(defaults, set)) stored.prepare();
       if (Object.values(defaults).every(isEmpty)) return;
       await firstUse.allow('quotas').catch((cause: unknown) => {

@@ -1,6 +1,10 @@
 /**
  * What was used today, kept in memory. It follows from the ends of executions, of all gateways, so it is exact up to the
- * event that was heard last. A day is a day in UTC.
+ * event that was heard last. A day is a day in UTC, by the clock of the database, so no gateway's clock can end it.
+ *
+ * If a worker gave no answer, nobody knows how much CPU time its execution has used: its session was released, or the
+ * worker was lost. Then it counts as if it had used all that it could while it ran. Otherwise a release right before the
+ * end would make it free.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
@@ -19,7 +23,8 @@ export interface UsageBook {
   put(read: DayUse): void;
 }
 
-export function createUsageBook(): UsageBook {
+/** @param cpus how many a worker may use */
+export function createUsageBook(cpus: number): UsageBook {
   /** Who has requested the executions that have not ended yet. */
   const owners = new Map<string, QuotaOwner>();
   const used = new Map<string, Use>();
@@ -46,14 +51,16 @@ export function createUsageBook(): UsageBook {
   }
 
   function apply(recorded: RecordedEvent): void {
-    const { event, streamId, position } = recorded;
+    const { event, streamId, position, recordedAt } = recorded;
     if (event.type === 'ExecutionRequested') owners.set(streamId, event.data);
     if (event.type !== 'ExecutionFinished') return;
     if (heard !== null) heard.push(recorded);
     const owner = owners.get(streamId);
     if (heard !== null || owner === undefined) return;
     owners.delete(streamId);
-    if (position > readAt) add(owner, new Date(event.data.at), useOf(event.data));
+    const { cpuMs, runMs, outputBytes } = event.data;
+    const most = cpuMs ?? (runMs ?? 0) * cpus;
+    if (position > readAt) add(owner, recordedAt, useOf({ cpuMs: most, outputBytes }));
   }
 
   return {
