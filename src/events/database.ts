@@ -15,7 +15,7 @@ export interface DatabaseDeps {
   readonly newId: NewId;
 }
 
-export type TokenReads = Pick<TokenQueries, 'tokensMark' | 'validTokens'>;
+export type TokenReads = Pick<TokenQueries, 'changedTokens' | 'validTokens'>;
 
 export interface Database {
   /** The gateway that commits here. The metadata of its events contains this id. */

@@ -66,7 +66,7 @@ const LEASE_LIMITS = { statementTimeoutMs: 1_500, answerTimeoutMs: 2_000 };
 /** Load balancers give up a readiness check after a few seconds. A half-open connection would never answer. */
 const PING_TIMEOUT_MS = 2_000;
 
-type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'listener', Client>>;
+type Clients = Readonly<Record<'commits' | 'reads' | 'leases' | 'tokens' | 'listener', Client>>;
 
 function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients {
   const make = (name: string, options: Partial<ClientOptions> = {}) =>
@@ -75,6 +75,8 @@ function createClients(address: DatabaseAddress, gatewayId: GatewayId): Clients 
     commits: make('commits', COMMIT_LIMITS),
     reads: make('reads', { maxConnections: READ_CONNECTIONS }),
     leases: make('leases', LEASE_LIMITS),
+    // The answer decides who is let in, so it must wait neither behind others nor for a connection that is half open.
+    tokens: make('tokens', LEASE_LIMITS),
     listener: make('listener'),
   };
 }
@@ -120,7 +122,7 @@ function assemble(
     wakeUps,
     waiting,
     firstUse: allPatient(createFirstUse(reads, closing.signal), patience),
-    tokenReads: createTokenQueries(clients.leases),
+    tokenReads: createTokenQueries(clients.tokens),
     outdated: compatibility.outdated,
     ping: async () => {
       await within(PING_TIMEOUT_MS, answered(sql`SELECT 1`), () => {

@@ -19,24 +19,32 @@ let clock: number;
 /** How often the book has read all tokens. */
 let reads: number;
 let isAway: boolean;
+/** The ids of tokens, in the order in which they were changed. */
+let changes: string[];
+/** Whether too much has happened to search it. */
+let isFarBehind: boolean;
 const validTokens = async () => {
   reads += 1;
-  return stored.filter(({ revokedAt }) => revokedAt === null);
+  return { tokens: stored.filter(({ revokedAt }) => revokedAt === null), position: changes.length };
 };
-const tokensMark = async () => {
+/** What was changed after so many changes. */
+const changedTokens = async (after: number) => {
   if (isAway) throw new Error('The database does not answer.');
-  return stored.map(({ version }) => version).join();
+  if (isFarBehind) return null;
+  const changed = new Set(changes.slice(after));
+  return { tokens: stored.filter(({ id }) => changed.has(id)), position: changes.length };
 };
 let book: TokenBook;
 beforeEach(() => {
   stored = [];
   now = later(0);
-  [clock, reads, isAway] = [0, 0, false];
+  [clock, reads, isAway, isFarBehind] = [0, 0, false, false];
+  changes = [];
   book = createTokenBook({
     now: () => now,
     clock: () => clock,
     uses: { use: () => {} },
-    tokenReads: { tokensMark, validTokens },
+    tokenReads: { changedTokens, validTokens },
     queries: {
       validTokens,
       tokenBySecret: async (hash) =>
@@ -63,6 +71,7 @@ const REVOCATION: TokenEvent = { type: 'TokenRevoked', data: { at, reason: 'revo
 function store(...events: TokenEvent[]): Token {
   const token = events.reduce<Token | null>(evolveToken, null) as Token;
   stored = [...stored.filter(({ id }) => id !== token.id), token];
+  changes.push(token.id);
   return token;
 }
 
@@ -175,6 +184,18 @@ describe('a token in the book of a gateway', () => {
     await book.look();
     expect([reads, ends()]).toEqual([1, 0]);
     store(created, REVOCATION);
+    await book.look();
+    // Only what has changed was read.
+    expect([reads, book.holderOf('first'), ends()]).toEqual([1, null, 1]);
+  });
+
+  it('ends by a look that reads all, because too much has happened since the last', async () => {
+    const created = creation();
+    tell(created);
+    await book.look();
+    const ends = endsOf('first');
+    store(created, REVOCATION);
+    isFarBehind = true;
     await book.look();
     expect([reads, book.holderOf('first'), ends()]).toEqual([2, null, 1]);
   });

@@ -2,11 +2,26 @@ import type { TokenId } from '../../domain/ids.ts';
 import type { Token, UsedToken } from '../../domain/token.ts';
 import type { Client } from '../connection/client.ts';
 
+/** More events than this are not searched for changes of tokens. They are some seconds of a busy installation. */
+const MAX_SEARCHED_EVENTS = 10_000;
+
+/** Tokens as of a position, or newer. */
+export interface ReadTokens {
+  readonly tokens: readonly Token[];
+  readonly position: number;
+}
+
 export type TokenQueries = ReturnType<typeof createTokenQueries>;
 
 export function createTokenQueries({ sql, answered }: Client) {
   const isValid = () =>
     sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
+  async function lastPosition(): Promise<number> {
+    const [row] = await answered(sql<{ position: number }[]>`
+      SELECT coalesce(max(position), 0) AS position FROM events`);
+    return row?.position ?? 0;
+  }
+
   return {
     /** The newest first. */
     tokens: async (): Promise<UsedToken[]> =>
@@ -34,16 +49,30 @@ export function createTokenQueries({ sql, answered }: Client) {
       return token ?? null;
     },
 
-    /** Another text whenever a token was made, rotated or revoked: versions only rise, and no row is deleted. */
-    tokensMark: async (): Promise<string> => {
-      const [row] = await answered(sql<{ mark: string }[]>`
-        SELECT count(*) || ':' || coalesce(sum(version), 0) AS mark FROM tokens`);
-      return row?.mark ?? '';
+    /** All that are neither revoked nor expired. */
+    validTokens: async (): Promise<ReadTokens> => {
+      // Read first, so that the tokens are at least as new.
+      const position = await lastPosition();
+      return {
+        position,
+        tokens: await answered(sql<Token[]>`SELECT * FROM tokens WHERE ${isValid()}`),
+      };
     },
 
-    /** All that are neither revoked nor expired. */
-    validTokens: async (): Promise<Token[]> =>
-      await answered(sql<Token[]>`SELECT * FROM tokens WHERE ${isValid()}`),
+    /**
+     * The tokens that were made, rotated or revoked after the event at this position. Null: so much has happened since
+     * then that it is better to read all.
+     */
+    changedTokens: async (after: number): Promise<ReadTokens | null> => {
+      const position = await lastPosition();
+      if (position === after) return { tokens: [], position };
+      if (position < after || position > after + MAX_SEARCHED_EVENTS) return null;
+      const tokens = await answered(sql<Token[]>`
+        SELECT * FROM tokens WHERE id IN (
+          SELECT substr(stream_id, 7)::uuid FROM events
+          WHERE position > ${after} AND position <= ${position} AND starts_with(stream_id, 'token-'))`);
+      return { tokens, position };
+    },
 
     tokenCount: async (): Promise<number> => {
       const [row] = await answered(sql<{ count: number }[]>`

@@ -28,7 +28,7 @@ export interface TokenBook {
   apply(event: RecordedEvent): void;
   /** Reads all tokens that are neither revoked nor expired. The others end. */
   reload(): Promise<void>;
-  /** Ends the tokens that have expired, and reads all if any has changed. @throws if the database does not answer */
+  /** Ends the tokens that have expired, and reads those that have changed. @throws if the database does not answer */
   look(): Promise<void>;
 }
 
@@ -57,8 +57,8 @@ export function createTokenBook({
   const freshness = createFreshness(clock);
   const byId = new Map<string, Entry>();
   const byHash = new Map<string, Entry>();
-  /** Of the database, when all tokens were read last. */
-  let mark: string | null = null;
+  /** All changes up to this position are in the book. Null: that is not known. */
+  let position: number | null = null;
   /** Those that were revoked since the start. A read that was under way then may still give them as valid. */
   const revoked = new Set<string>();
 
@@ -92,11 +92,19 @@ export function createTokenBook({
   /** @param read a read that began after this call */
   async function readAll(read: TokenReads['validTokens']): Promise<void> {
     const before = [...byId.values()];
-    const tokens = await read();
-    for (const token of tokens) put(token);
-    const valid = new Set<string>(tokens.map(({ id }) => id));
+    const found = await read();
+    for (const token of found.tokens) put(token);
+    position = found.position;
+    const valid = new Set<string>(found.tokens.map(({ id }) => id));
     for (const { token } of before)
       if (!valid.has(token.id)) put({ ...token, version: token.version + 1, revokedAt: now() });
+  }
+
+  async function readChanged(): Promise<void> {
+    const found = position === null ? null : await tokenReads.changedTokens(position);
+    if (found === null) return await readAll(tokenReads.validTokens);
+    for (const token of found.tokens) put(token);
+    position = found.position;
   }
 
   function endExpired(): void {
@@ -134,11 +142,8 @@ export function createTokenBook({
       endExpired();
       const beganAt = clock();
       // Without tokens there is nothing to end. One that is made elsewhere is read at its first use.
-      if (byId.size > 0) {
-        const found = await tokenReads.tokensMark();
-        if (found !== mark) await readAll(tokenReads.validTokens);
-        mark = found;
-      }
+      if (byId.size > 0) await readChanged();
+      else position = null;
       freshness.knownAsOf(beganAt);
     },
   };
