@@ -108,6 +108,7 @@ function assemble(
   });
   const { onWaiting } = wakeUps;
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, onWaiting, logger });
+  const queries = createQueries(reads, { newId, freshOutputs });
   const compatibility = watchCompatibility(reads, release, logger);
   const { answered, sql } = reads;
   const closing = new AbortController();
@@ -117,7 +118,7 @@ function assemble(
     gatewayId,
     // Commits need no wrapper: they wait for an absent database by themselves.
     store: { ...store, ...allPatient({ lastPosition: store.lastPosition }, patience) },
-    queries: allPatient(createQueries(reads, { newId, freshOutputs }), patience),
+    queries: { ...allPatient(queries, patience), recordRefusedCalls: queries.recordRefusedCalls },
     leases: { ...leases, ...allPatient(asked(leases), patience) },
     wakeUps,
     waiting,

@@ -6,6 +6,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { createInOrder } from '../async/inOrder.ts';
+import { sharedRun } from '../async/sharedRun.ts';
 import { DomainError } from '../domain/errors.ts';
 import { createActorDeps } from './access/actorDeps.ts';
 import { createToken } from './access/createToken.ts';
@@ -43,6 +44,7 @@ import { writeArchive } from './files/writeArchive.ts';
 import { writeContent } from './files/writeContent.ts';
 import { writeFile } from './files/writeFile.ts';
 import { poolAt } from './history/poolAt.ts';
+import { requireSealed } from './history/requireSealed.ts';
 import { sessionAt } from './history/sessionAt.ts';
 import { sessionEvents } from './history/sessionEvents.ts';
 import { workerEvents } from './history/workerEvents.ts';
@@ -156,13 +158,19 @@ export interface Service extends Operations {
 
 /** Creates the service from its dependencies. Each gateway has one. */
 export function createService(
-  deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'ending'>,
+  deps: Omit<ServiceDeps, 'stopping' | 'inputCalls' | 'ending' | 'requireSealed'>,
 ): Service {
   const stopping = new AbortController();
   // One for each waiting call. Node would warn of a leak from the eleventh on.
   setMaxListeners(0, stopping.signal);
   const inputCalls = createInOrder(MAX_INPUT_CALLS);
-  const all: ServiceDeps = { ...deps, inputCalls, stopping: stopping.signal, ending: NEVER };
+  const all: ServiceDeps = {
+    ...deps,
+    inputCalls,
+    requireSealed: sharedRun(() => requireSealed(deps.database)),
+    stopping: stopping.signal,
+    ending: NEVER,
+  };
   const depsOf = createActorDeps(all);
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
     name,

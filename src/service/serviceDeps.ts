@@ -26,6 +26,8 @@ export interface ServiceDeps {
   readonly quotas: Quotas;
   readonly sharedOutput: SharedOutput;
   readonly fileTransfers: FileTransfers;
+  /** See requireSealed.ts. All calls that wait for it share the work. */
+  readonly requireSealed: () => Promise<void>;
   /** The calls with input for each execution, by its id. */
   readonly inputCalls: InOrder;
   readonly newId: NewId;

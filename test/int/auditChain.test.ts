@@ -202,6 +202,18 @@ describe('sealing', () => {
     });
   });
 
+  it('warns once of a day that is open in the future', async () => {
+    await addHistory(gateway);
+    await seal(gateway);
+    await db.sql`UPDATE chain_head SET open_day = open_day + 400`;
+    const { log } = keep(gateway, newDataDir());
+    await until('the warning', async () => log.some(({ openDay }) => openDay !== undefined));
+    await addHistory(gateway);
+    await untilSealed();
+    await until('some looks', async () => (await gateway.queries.openDayAhead()) !== null);
+    expect(log.filter(({ openDay }) => openDay !== undefined)).toHaveLength(1);
+  });
+
   it('closes a day once, although the clock goes back over midnight and several gateways see it end', async () => {
     await addHistory(gateway);
     await closeDay(db, gateway, 1);

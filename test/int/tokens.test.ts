@@ -178,6 +178,41 @@ it('the actor of what its holder causes is the token, in events and in the audit
   ]).toEqual([{ actorToken: 'auth-token', actorTenant: 'default' }]);
 });
 
+it('a look finds the tokens that have changed, and no others', async () => {
+  const database = await db.open();
+  const [{ token }] = [await create(), await create()];
+  const { position } = await database.tokenReads.validTokens();
+  expect(await database.tokenReads.changedTokens(position)).toEqual({ tokens: [], position });
+  await one.service.execute(OPERATOR, { userUuid: userUuid(), code: '1' });
+  await one.service.revokeToken(OPERATOR, token.id);
+  const changed = await database.tokenReads.changedTokens(position);
+  expect(changed?.tokens).toMatchObject([{ id: token.id, revokedAt: expect.any(Date) }]);
+  expect(changed?.position).toBeGreaterThan(position);
+  // So much must have happened that all are read.
+  expect(await database.tokenReads.changedTokens(position - 20_000)).toBeNull();
+});
+
+it('the hash of a secret is in the events that an operator sees, and in no others', async () => {
+  await create({ tenant: 'hashes' });
+  const types = ['TokenCreated'];
+  const dataFor = async (role: 'OPERATOR' | 'TENANT' | 'AUDITOR') => {
+    const { edges } = await one.service.events(
+      { ...OPERATOR, role, tenant: 'hashes' },
+      { types },
+      { first: 1_000 },
+    );
+    const datas = edges.map(({ item }) => item.event.data as { tenant?: string });
+    return datas.filter(({ tenant }) => tenant === 'hashes');
+  };
+  expect(await dataFor('OPERATOR')).toMatchObject([{ secretSha256: expect.any(String) }]);
+  for (const role of ['TENANT', 'AUDITOR'] as const) {
+    const [data, ...more] = await dataFor(role);
+    expect(data).toMatchObject({ name: 'a', role: 'TENANT' });
+    expect(data).not.toHaveProperty('secretSha256');
+    expect(more).toEqual([]);
+  }
+});
+
 it('a token tells its holder who they are, and operators when it was last used, to the minute', async () => {
   const { secret, token } = await create({ name: 'used' });
   expect(token.lastUsedAt).toBeNull();

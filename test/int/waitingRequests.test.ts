@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { pause } from '../../src/async/pause.ts';
 import type { GatewayId } from '../../src/domain/ids.ts';
 import { newId } from '../../src/process/newId.ts';
 import { useDatabase } from '../support/database.ts';
@@ -37,6 +38,16 @@ describe('waiting requests', () => {
     await expect.poll(() => there.waiting.total()).toBe(50 % 7);
     here.waiting.set(calls(0));
     await expect.poll(() => there.waiting.total()).toBe(0);
+  });
+
+  it('leave no row if there were none', async () => {
+    const gatewayId = newId<GatewayId>();
+    const brief = await db.open(gatewayId);
+    // Longer than until a gateway first tells what waits.
+    await pause(500);
+    const rows = await db.sql`SELECT 1 FROM waiting_requests WHERE gateway_id = ${gatewayId}`;
+    expect(rows).toEqual([]);
+    await brief.close();
   });
 
   it('of a gateway that has closed or died do not count', async () => {

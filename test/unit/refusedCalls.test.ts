@@ -9,15 +9,19 @@ let now: Date;
 let recorded: RefusedCalls[][];
 let refusals: Refusals;
 let isAway: boolean;
+/** Whether the next answer is lost, though the counts are recorded. */
+let losesAnswer: boolean;
 beforeEach(() => {
   now = new Date(T0);
-  [recorded, isAway] = [[], false];
+  [recorded, isAway, losesAnswer] = [[], false, false];
   refusals = createRefusals({
     now: () => now,
     queries: {
       recordRefusedCalls: async (rows) => {
-        if (isAway) throw new Error('The database is away.');
+        if (isAway)
+          throw Object.assign(new Error('The database is away.'), { code: 'ECONNREFUSED' });
         recorded.push(structuredClone([...rows]));
+        if (losesAnswer) throw Object.assign(new Error('Lost.'), { code: 'CONNECTION_CLOSED' });
       },
     },
   });
@@ -65,6 +69,15 @@ describe('refused calls', () => {
       ['execute', 2],
       ['submit', 1],
     ]);
+  });
+
+  it('whose answer was lost are not recorded again, because they may have been', async () => {
+    losesAnswer = true;
+    refusals.add('t', 'execute', 'FORBIDDEN');
+    await expect(refusals.recordSome()).rejects.toThrow('Lost');
+    losesAnswer = false;
+    await refusals.close();
+    expect(sum()).toBe(1);
   });
 
   it('are a bounded number of rows, and every one is counted, however many come', async () => {

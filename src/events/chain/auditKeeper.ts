@@ -89,10 +89,12 @@ export function createAuditKeeper(deps: AuditKeeperDeps): AuditKeeper {
 function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKeeperDeps) {
   let dueAt = 0;
   let differing = 0;
+  let ahead: string | null = null;
 
   async function look(): Promise<void> {
     const [own, closed] = await Promise.all([heads.read(), database.queries.auditHeads()]);
     tell(differingHeads(own, closed));
+    tellAhead(await database.queries.openDayAhead());
     const known = new Set(own.map(({ day }) => day));
     const added = closed.filter(({ day }) => !known.has(day));
     if (added.length === 0) return;
@@ -109,6 +111,15 @@ function createHeadKeeping({ database, heads, logger, lookIntervalMs }: AuditKee
       { differing, days },
       'The database does not have the audit chain that this gateway has noted in DATA_DIR/audit-heads. Somebody has changed the history, or this is another database. Run: cellhouse audit verify',
     );
+  }
+
+  function tellAhead(openDay: string | null): void {
+    if (openDay !== ahead && openDay !== null)
+      logger.warn(
+        { openDay },
+        'The open day of the audit chain is in the future, so no day is closed until then, and no head leaves the database. The clock of the database was set forward, or is behind now.',
+      );
+    ahead = openDay;
   }
 
   return {

@@ -3,8 +3,8 @@ import type { AuditHead } from '../../domain/auditHead.ts';
 import type { Sql } from '../connection/client.ts';
 import type { EventText } from './leaf.ts';
 
-/** Links of one page. With their events, at 1 MiB of code each, they fit into memory. */
-const PAGE_LINKS = 500;
+/** Links of one page. With their events, at 1 MiB of code each, they are 100 MiB in memory. */
+const PAGE_LINKS = 100;
 /** Of events without a link, so many are named. */
 const NAMED_EVENTS = 100;
 

@@ -21,6 +21,14 @@ export function createChainQueries({ sql, answered }: Client) {
       return row?.count ?? 0;
     },
 
+    /** The day that is open, if it is not over for some time: the clock of the database was set back, or was wrong before. */
+    openDayAhead: async (): Promise<string | null> => {
+      const [row] = await answered(sql<{ day: string }[]>`
+        SELECT open_day::text AS day FROM chain_head
+        WHERE open_day > (clock_timestamp() AT TIME ZONE 'UTC')::date AND open_day < 'infinity'`);
+      return row?.day ?? null;
+    },
+
     /** The heads of all closed days, in order. */
     auditHeads: async (): Promise<AuditHead[]> =>
       await answered(sql<AuditHead[]>`

@@ -12,7 +12,10 @@ export interface RefusedCalls {
 
 export function createRefusalQueries({ sql, answered }: Client) {
   return {
-    /** Adds to the counts. Several gateways may do so at the same time, in the same order of rows. */
+    /**
+     * Adds to the counts. Several gateways may do so at the same time, in the same order of rows. It is not repeated by
+     * itself: if the answer is lost, they may have been added or not.
+     */
     recordRefusedCalls: async (rows: readonly RefusedCalls[]): Promise<void> => {
       await answered(sql`
         INSERT INTO refused_calls AS r (minute, token, operation, code, count)

@@ -47,6 +47,22 @@ export function isTransient(error: unknown): boolean {
   return CONNECTION_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
+/** Of them, those of a connection that was not made. Nothing was sent. */
+const NOT_CONNECTED = new Set([
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** Whether a query that failed like this was certainly not carried out. */
+export function isUndone(error: unknown): boolean {
+  if (isRefusal(error)) return true;
+  return error instanceof Error && NOT_CONNECTED.has((error as NodeJS.ErrnoException).code ?? '');
+}
+
 /** Whether the database is away. A database that cancelled a query because it took too long is not away. */
 export function isAway(error: unknown): boolean {
   return isTransient(error) && !(error instanceof postgres.PostgresError && error.code === '57014');

@@ -170,13 +170,17 @@ async function writeWaiting(
   tenants: string,
 ): Promise<void> {
   const notification = JSON.stringify({ g: gatewayId, p: 0, x: [], s: [], w: true });
+  // Without a row, nothing waits. So whatever opens the database only for a moment leaves none.
+  const written =
+    count === 0
+      ? sql`UPDATE waiting_requests SET count = 0, tenants = ${tenants}::text::jsonb
+          WHERE gateway_id = ${gatewayId} RETURNING gateway_id`
+      : sql`INSERT INTO waiting_requests (gateway_id, count, tenants)
+          VALUES (${gatewayId}, ${count}, ${tenants}::text::jsonb)
+          ON CONFLICT (gateway_id) DO UPDATE SET count = excluded.count, tenants = excluded.tenants
+          RETURNING gateway_id`;
   await answered(sql`
-    WITH written AS (
-      INSERT INTO waiting_requests (gateway_id, count, tenants)
-      VALUES (${gatewayId}, ${count}, ${tenants}::text::jsonb)
-      ON CONFLICT (gateway_id) DO UPDATE SET count = excluded.count, tenants = excluded.tenants
-      RETURNING gateway_id
-    )
+    WITH written AS (${written})
     SELECT pg_notify(${CHANNEL}, ${notification}) FROM written`);
 }
 

@@ -2,6 +2,7 @@
 
 import type { Queries } from '../../events/queries/createQueries.ts';
 import type { RefusedCalls } from '../../events/queries/refusalQueries.ts';
+import { isUndone } from '../../events/store/databaseErrors.ts';
 import type { Counted } from './recordCounts.ts';
 
 /** More keys of one minute than this are counted together. */
@@ -49,6 +50,8 @@ export function createRefusals({ queries, now }: RefusalsDeps): Refusals {
     try {
       await queries.recordRefusedCalls([...taken.values()]);
     } catch (error: unknown) {
+      // If it may have been done, the counts are given up: nobody can say how many there were, but never too many.
+      if (!isUndone(error)) throw error;
       for (const [key, row] of counts) row.count += taken.get(key)?.count ?? 0;
       counts = new Map([...taken, ...counts]);
       throw error;

@@ -1,8 +1,9 @@
 import type { RecordedEvent } from '../../domain/events.ts';
-import type { Database } from '../../events/database.ts';
 import { type ListPage, type PageRequest, parsePosition, readPage } from '../lists/page.ts';
 import type { Principal } from '../principal.ts';
-import { requireSealed } from './requireSealed.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+export type StreamPageDeps = Pick<ServiceDeps, 'database' | 'requireSealed'>;
 
 export interface Stream {
   readonly kind: 'worker' | 'session';
@@ -15,14 +16,14 @@ export interface Stream {
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 export async function streamPage(
-  database: Pick<Database, 'queries' | 'gatewayId'>,
+  { database, requireSealed }: StreamPageDeps,
   { role, tenant }: Principal,
   { kind, id }: Stream,
   request: PageRequest,
 ): Promise<ListPage<RecordedEvent>> {
   const { queries } = database;
   const isOperator = role === 'OPERATOR';
-  if (!isOperator) await requireSealed(database);
+  if (!isOperator) await requireSealed();
   return await readPage(request, parsePosition, async (after, limit) => {
     const events = isOperator
       ? await queries.streamPage(kind, id, after ?? 0, limit)

@@ -1,6 +1,5 @@
 import { EVENT_TYPES, type RecordedEvent } from '../../domain/events.ts';
 import { quoted } from '../../domain/quoted.ts';
-import { requireSealed } from '../history/requireSealed.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { refuse } from '../validate.ts';
@@ -17,7 +16,7 @@ export interface EventFilter {
  * @throws BAD_USER_INPUT; POOL_INITIALIZING
  */
 export async function events(
-  { database, config }: Pick<ServiceDeps, 'database' | 'config'>,
+  { database, config, requireSealed }: Pick<ServiceDeps, 'database' | 'config' | 'requireSealed'>,
   { role, tenant }: Principal,
   { types }: EventFilter,
   request: PageRequest,
@@ -25,13 +24,26 @@ export async function events(
   const valid = types == null ? null : validateTypes(types);
   const { queries } = database;
   const isOperator = role === 'OPERATOR';
-  if (!isOperator) await requireSealed(database);
-  return await readBoundedPage(request, parsePosition, (after, limit) => {
+  if (!isOperator) await requireSealed();
+  const page = await readBoundedPage(request, parsePosition, (after, limit) => {
     const bounds = { limit, maxBytes: config.maxResponseBytes };
     return isOperator
       ? queries.eventPage(valid, after ?? 0, bounds)
       : queries.tenantEventPage(tenant, valid, after ?? 0, bounds);
   });
+  if (isOperator) return page;
+  return {
+    ...page,
+    edges: page.edges.map(({ item, cursor }) => ({ item: withoutHash(item), cursor })),
+  };
+}
+
+/** The hash of a token's secret is for operators, who make tokens, and for verifying the chain. */
+function withoutHash(recorded: RecordedEvent): RecordedEvent {
+  const { event } = recorded;
+  if (event.type !== 'TokenCreated' && event.type !== 'TokenRotated') return recorded;
+  const { secretSha256: _, ...data } = event.data;
+  return { ...recorded, event: { ...event, data } as unknown as RecordedEvent['event'] };
 }
 
 /** @throws BAD_USER_INPUT for an unknown type: otherwise a misspelt name would give an empty list */
