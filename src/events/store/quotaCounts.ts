@@ -1,4 +1,5 @@
 import { type CountedKind, type QuotaOwner, quotaOwnerKey } from '../../domain/quota.ts';
+import type { CommitQuotas } from './eventStore.ts';
 
 /** Counts of so many owners are kept. Without its count, an owner is counted anew. */
 const MAX_KEPT = 10_000;
@@ -7,6 +8,9 @@ const MAX_KEPT = 10_000;
 export interface QuotaOf extends QuotaOwner {
   readonly kind: CountedKind;
 }
+
+/** The parameters of `cellhouse_commit_3` for quotas: two nulls if there are none. */
+export type QuotaRows = readonly [string, number] | readonly [null, null];
 
 /** What `cellhouse_commit_3` has counted. */
 export interface QuotaCount extends QuotaOf {
@@ -22,16 +26,30 @@ export interface QuotaCounts {
   until(of: QuotaOf, limit: number): number;
   /** @param position of the last event that was counted */
   learn(counts: readonly QuotaCount[], position: number): void;
+  /**
+   * What `make` gives, which depends on the counts, these quotas and `key` alone. It is remembered until something is
+   * learned, which is seldom while no limit is near.
+   */
+  remembered(quotas: CommitQuotas, key: string, make: () => QuotaRows): QuotaRows;
 }
 
 export function createQuotaCounts(): QuotaCounts {
   const kept = new Map<string, { readonly count: number; readonly position: number }>();
+  let made = new WeakMap<CommitQuotas, { readonly key: string; readonly rows: QuotaRows }>();
   return {
     until: (of, limit) => {
       const known = kept.get(keyOf(of));
       return known ? known.position + limit - known.count : 0;
     },
+    remembered: (quotas, key, make) => {
+      const known = made.get(quotas);
+      if (known?.key === key) return known.rows;
+      const rows = make();
+      made.set(quotas, { key, rows });
+      return rows;
+    },
     learn: (counts, position) => {
+      made = new WeakMap();
       for (const { count, ...of } of counts) {
         const key = keyOf(of);
         // The oldest are the first.

@@ -1,7 +1,7 @@
 import { type CountedKind, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
 import type { Commit, CommitQuotas } from './eventStore.ts';
 import type { PreparedCommit } from './preparedCommit.ts';
-import type { QuotaCounts } from './quotaCounts.ts';
+import type { QuotaCounts, QuotaRows } from './quotaCounts.ts';
 
 /** The lists of `cellhouse_require_quotas` (`migrations/sql`). Rows with the same owner are one row. */
 interface QuotaLists {
@@ -35,12 +35,20 @@ const LISTS: Readonly<
  * Two nulls if there are none. Sessions are counted only if the group opens some, and executions only if it requests
  * some.
  */
-export function quotaRows(
-  group: readonly PreparedCommit[],
-  counts: QuotaCounts,
-): [string, number] | [null, null] {
+export function quotaRows(group: readonly PreparedCommit[], counts: QuotaCounts): QuotaRows {
+  const commits = group.flatMap(({ commit }) => (commit.quotas ? [commit] : []));
+  const [first, ...others] = commits;
+  if (first?.quotas === undefined) return [null, null];
+  if (others.length > 0) return rowsOf(commits, counts);
+  // The same user asks for the same again and again.
+  const { sessions, executions } = newOnes(first);
+  const key = `${sessions} ${executions}`;
+  return counts.remembered(first.quotas, key, () => rowsOf(commits, counts));
+}
+
+function rowsOf(commits: readonly Commit[], counts: QuotaCounts): QuotaRows {
   const lists: QuotaLists = { openSessions: new Map(), executions: new Map(), minute: new Map() };
-  for (const { commit } of group) if (commit.quotas) addRows(lists, commit, commit.quotas);
+  for (const commit of commits) if (commit.quotas) addRows(lists, commit, commit.quotas);
   let until = Number.POSITIVE_INFINITY;
   const filled: Record<string, Row[]> = {};
   for (const list of ['openSessions', 'executions', 'minute'] as const) {
@@ -54,10 +62,15 @@ export function quotaRows(
   return until === Number.POSITIVE_INFINITY ? [null, null] : [JSON.stringify(filled), until];
 }
 
-function addRows(lists: QuotaLists, { streams }: Commit, { of, maxCommands }: CommitQuotas): void {
+/** What the commit adds of what is counted. */
+function newOnes({ streams }: Commit) {
   const countNew = (kind: string) =>
     streams.filter(({ stream, state }) => stream === kind && state === null).length;
-  const [sessions, executions] = [countNew('session'), countNew('execution')];
+  return { sessions: countNew('session'), executions: countNew('execution') };
+}
+
+function addRows(lists: QuotaLists, commit: Commit, { of, maxCommands }: CommitQuotas): void {
+  const { sessions, executions } = newOnes(commit);
   for (const owner of of) {
     if (sessions > 0) addRow(lists, 'openSessions', owner, { added: sessions });
     if (executions > 0) {

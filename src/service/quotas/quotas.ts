@@ -15,6 +15,7 @@ import type { Lane } from '../../events/queries/quotaQueries.ts';
 import type { Commit } from '../../events/store/eventStore.ts';
 import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
+import { createLimitedUsers, isEmpty } from './limitedUsers.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
 import { refusalOf, requireOneMore, startOfDay } from './refusalOf.ts';
 import { createStoredBook, limitsStored } from './storedBook.ts';
@@ -105,13 +106,13 @@ export function createQuotas({
   const stored = createStoredBook(queries);
   const refusals = createRecentRefusals(clock);
 
-  const limited = ({ tenant, userUuid }: SessionOwner) =>
-    book.of(tenant, userUuid).filter(({ limits }) => !isEmpty(limits));
+  const limited = createLimitedUsers(book, maxCommands);
 
   return {
     load: async () => {
       const set = await queries.setQuotas();
       book.put(set);
+      limited.forget();
       usage.put(await queries.dayUse(startOfDay(now()), workerCpus));
       if (limitsStored(defaults, set)) stored.prepare();
       if (Object.values(defaults).every(isEmpty)) return;
@@ -124,17 +125,18 @@ export function createQuotas({
     },
     apply: (event) => {
       book.apply(event);
+      if (event.event.type === 'QuotaSet') limited.forget();
       usage.apply(event);
       stored.apply(event);
       if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
         stored.prepare();
     },
     committing: async (owner, commit) => {
-      const of = limited(owner);
-      if (of.length === 0) return await commit({});
+      const quotas = limited.quotasOf(owner);
+      if (quotas === null) return await commit({});
       const askedAt = clock();
       try {
-        return await commit({ quotas: { of, maxCommands } });
+        return await commit({ quotas });
       } catch (error: unknown) {
         if (error instanceof QuotaError) refusals.learn(owner, error.exceeded, askedAt);
         throw error;
@@ -161,7 +163,7 @@ export function createQuotas({
     },
     requireUsage: async (user) => {
       const at = now();
-      for (const owner of limited(user)) {
+      for (const owner of limited.of(user)) {
         const use = usage.usedBy(owner, at);
         for (const kind of USAGE_KINDS) requireOneMore(kind, owner, use[kind], at);
         if (owner.limits.STORED_BYTES !== undefined)
@@ -169,7 +171,7 @@ export function createQuotas({
       }
     },
     requireRoom: async (user, kinds) => {
-      for (const owner of limited(user)) {
+      for (const owner of limited.of(user)) {
         const limitedKinds = kinds.filter((kind) => owner.limits[kind] !== undefined);
         if (limitedKinds.length === 0) continue;
         const use = await queries.quotaUse(owner, maxCommands);
@@ -177,7 +179,7 @@ export function createQuotas({
       }
     },
     requireRoomAgain: async (user, lane) => {
-      for (const owner of limited(user)) {
+      for (const owner of limited.of(user)) {
         if (!refusals.isRecent(owner)) continue;
         const askedAt = clock();
         const { isLaneFree, ...use } = await queries.unfinishedUse(owner, maxCommands, lane);
@@ -189,15 +191,11 @@ export function createQuotas({
       }
     },
     knownRefusal: (user) => {
-      for (const owner of limited(user)) {
+      for (const owner of limited.of(user)) {
         const exceeded = refusals.ofMinute(owner);
         if (exceeded !== null) return new QuotaError(exceeded);
       }
       return null;
     },
   };
-}
-
-function isEmpty(limits: Limits): boolean {
-  return Object.keys(limits).length === 0;
 }

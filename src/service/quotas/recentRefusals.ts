@@ -64,6 +64,7 @@ export function createRecentRefusals(clock: () => number): RecentRefusals {
       }
     },
     ofMinute: (owner) => {
+      if (kept.size === 0) return null;
       const { minute } = kept.get(quotaOwnerKey(owner)) ?? NOTHING;
       const limit = owner.limits.EXECUTIONS_PER_MINUTE;
       if (minute === null || limit === undefined || limit > minute.exceeded.limit) return null;

@@ -1,0 +1,46 @@
+/** The limits that each user has, ready for use: each call asks several times, and they seldom change. */
+import { type Limits, type QuotaLimits, quotaOwnerKey } from '../../domain/quota.ts';
+import type { CommitQuotas } from '../../events/store/eventStore.ts';
+import type { SessionOwner } from '../sessions/opening/openingOf.ts';
+import type { LimitBook } from './limitBook.ts';
+
+/** So many users are remembered. */
+const MAX_KEPT = 10_000;
+
+export interface LimitedUsers {
+  /** The limits of the user's tenant and of the user, as far as there are any. */
+  of(user: SessionOwner): readonly QuotaLimits[];
+  /** The same as a commit gets them. Null: there are none. */
+  quotasOf(user: SessionOwner): CommitQuotas | null;
+  /** The book has changed. */
+  forget(): void;
+}
+
+/** @param maxCommands how many commands of a session run at the same time */
+export function createLimitedUsers(book: LimitBook, maxCommands: number): LimitedUsers {
+  const kept = new Map<string, CommitQuotas>();
+
+  function quotasOf(user: SessionOwner): CommitQuotas {
+    const key = quotaOwnerKey(user);
+    const known = kept.get(key);
+    if (known) return known;
+    const of = book.of(user.tenant, user.userUuid).filter(({ limits }) => !isEmpty(limits));
+    if (kept.size >= MAX_KEPT) kept.clear();
+    const quotas = { of, maxCommands };
+    kept.set(key, quotas);
+    return quotas;
+  }
+
+  return {
+    of: (user) => quotasOf(user).of,
+    quotasOf: (user) => {
+      const quotas = quotasOf(user);
+      return quotas.of.length === 0 ? null : quotas;
+    },
+    forget: () => kept.clear(),
+  };
+}
+
+export function isEmpty(limits: Limits): boolean {
+  return Object.keys(limits).length === 0;
+}
