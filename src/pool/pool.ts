@@ -10,6 +10,7 @@ import type { Actor } from '../domain/events.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { WorkerFiles } from '../domain/fileEntry.ts';
 import type { NewId, PoolId, WorkerId } from '../domain/ids.ts';
+import type { AskedKernel, KernelAnswer, KernelFacts } from '../domain/kernelQuestion.ts';
 import type { MessageCounts } from '../domain/messageCounts.ts';
 import type { PoolDegradation, PoolStatus } from '../domain/poolStatus.ts';
 import type { CloseReason, Session } from '../domain/session.ts';
@@ -18,6 +19,7 @@ import type { Database } from '../events/database.ts';
 import type { PoolCounts } from '../events/queries/workerQueries.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { agentOf } from '../worker/agentOf.ts';
+import { askKernel } from '../worker/askKernel.ts';
 import { type Given, type GiveVariablesDeps, giveVariables } from '../worker/giveVariables.ts';
 import { createHeldWorkers, type HeldWorkers } from '../worker/heldWorkers.ts';
 import { laneOf } from '../worker/lanes/laneKey.ts';
@@ -72,6 +74,10 @@ export interface Pool {
   giveVariables(worker: Worker, variables: Readonly<Record<string, string>>): Promise<Given>;
   /** See {@link agentOf}. */
   agentOf(worker: Worker): ReturnType<typeof agentOf>;
+  /** Asks a kernel of a worker, whoever holds it. Null: there is no answer. Never throws. */
+  askKernel(worker: Worker, asked: AskedKernel): Promise<KernelAnswer | null>;
+  /** What the worker's kernels are. Null: it does not tell. @throws the error of the connection to it */
+  kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
   /** What the worker's agent can do beyond the first release. @throws the error of the connection to it */
   featuresOf(worker: Worker): Promise<ReadonlySet<string>>;
   /** The same for a claim. Null: it did not answer at once, and is offered to no claim here for a while. */
@@ -143,7 +149,9 @@ export function createPool(deps: PoolDeps): Pool {
     claim: supply.claim,
     giveVariables: (worker, variables) => giveVariables(parts.giving, worker, variables),
     agentOf: (worker) => agentOf(parts.giving, worker),
+    askKernel: (worker, asked) => askKernel(parts.giving, worker, asked),
     featuresOf: parts.features.of,
+    kernelFactsOf: parts.features.kernelFactsOf,
     featuresInTime: parts.features.inTime,
     hasPresentImage: async ({ imageId }) => {
       const present = within(IMAGE_LOOK_MS, runtime.imageId(deps.workerImage), () => {

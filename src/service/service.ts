@@ -48,6 +48,8 @@ import { requireSealed } from './history/requireSealed.ts';
 import { sessionAt } from './history/sessionAt.ts';
 import { sessionEvents } from './history/sessionEvents.ts';
 import { workerEvents } from './history/workerEvents.ts';
+import { askKernel } from './kernel/askKernel.ts';
+import { kernelInfo } from './kernel/kernelInfo.ts';
 import { events } from './lists/events.ts';
 import { executions } from './lists/executions.ts';
 import { sessions } from './lists/sessions.ts';
@@ -86,6 +88,8 @@ export const OPERATIONS = {
   interrupt,
   sendInput,
   resizeTerminal,
+  askKernel,
+  kernelInfo,
   execution,
   untilStarted,
   session,

@@ -1,7 +1,8 @@
-/** What the agents of workers can do beyond the first release. Any gateway may ask, with or without the lease. */
+/** What the agents of workers can do beyond the first release, and what their kernels are. Any gateway may ask, with or without the lease. */
 import { within } from '../async/within.ts';
 import type { AgentAddress } from '../domain/agentAddress.ts';
 import type { WorkerId } from '../domain/ids.ts';
+import type { KernelFacts } from '../domain/kernelQuestion.ts';
 import type { Worker } from '../domain/worker.ts';
 import { createAgentCalls } from '../kernel/calls/createAgentCalls.ts';
 
@@ -13,8 +14,10 @@ const SILENT_MS = 5_000;
 export interface WorkerFeatures {
   /** The worker's features: asked once, because they never change. @throws the connection's error */
   of(worker: Worker): Promise<ReadonlySet<string>>;
+  /** What its kernels are. Null: its agent does not tell. @throws the connection's error */
+  kernelFactsOf(worker: Worker): Promise<KernelFacts | null>;
   /**
-   * The same for a claim, which must not wait long. Null: the worker has not answered within {@link CLAIM_ASK_MS}, so
+   * The same as {@link WorkerFeatures.of} for a claim, which must not wait long. Null: the worker has not answered within {@link CLAIM_ASK_MS}, so
    * it is {@link WorkerFeatures.silent} now. Never throws.
    */
   inTime(worker: Worker): Promise<ReadonlySet<string> | null>;
@@ -26,41 +29,50 @@ export interface WorkerFeatures {
   forget(id: WorkerId): void;
 }
 
+interface Told {
+  readonly features: ReadonlySet<string>;
+  readonly kernelInfo: KernelFacts | null;
+}
+
 export function createWorkerFeatures(
   addressOf: (worker: Worker) => AgentAddress | null,
   now: () => Date,
 ): WorkerFeatures {
-  const known = new Map<WorkerId, Promise<ReadonlySet<string>>>();
+  const known = new Map<WorkerId, Promise<Told>>();
   const told = new Map<WorkerId, ReadonlySet<string>>();
   const silentSince = new Map<WorkerId, number>();
 
-  async function ask(worker: Worker): Promise<ReadonlySet<string>> {
+  async function ask(worker: Worker): Promise<Told> {
     const address = addressOf(worker);
     if (address === null) throw new Error('The worker was never started.');
     const { signal } = new AbortController();
     // `health` is a GET, so no epoch is sent.
     const call = createAgentCalls({ target: { kind: 'agent', address }, epoch: 0, signal });
-    return new Set((await call('health', {})).features);
+    const { features, kernelInfo } = await call('health', {});
+    return { features: new Set(features), kernelInfo };
   }
 
-  async function of(worker: Worker): Promise<ReadonlySet<string>> {
+  async function toldBy(worker: Worker): Promise<Told> {
     const earlier = known.get(worker.id);
     if (earlier) return await earlier;
     const asking = ask(worker);
     known.set(worker.id, asking);
     try {
-      const features = await asking;
+      const answer = await asking;
       // It may have been forgotten meanwhile.
-      if (known.get(worker.id) === asking) told.set(worker.id, features);
-      return features;
+      if (known.get(worker.id) === asking) told.set(worker.id, answer.features);
+      return answer;
     } catch (error: unknown) {
       known.delete(worker.id);
       throw error;
     }
   }
 
+  const of = async (worker: Worker) => (await toldBy(worker)).features;
+
   return {
     of,
+    kernelFactsOf: async (worker) => (await toldBy(worker)).kernelInfo,
     inTime: async (worker) => {
       const answered = of(worker).catch(() => null);
       const features = await within(CLAIM_ASK_MS, answered, () => null);

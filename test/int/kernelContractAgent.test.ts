@@ -54,6 +54,7 @@ describe('only our agent', () => {
       bootId,
       kernel: 'idle',
       features: expect.arrayContaining(['contexts']),
+      kernelInfo: expect.objectContaining({ implementation: 'ipython', protocolVersion: '5.3' }),
     });
     const { cpuMs, memoryBytes, memoryLimitBytes, oomKills } = await channel.call('usage', {});
     expect(cpuMs).toBeGreaterThan(0);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CallAgent, createAgentCalls } from '../../src/kernel/calls/createAgentCalls.ts';
+import { readAnswer } from '../../src/kernel/calls/operations/ask.ts';
 import { FencedByWorkerError, KernelHttpError } from '../../src/kernel/channel/kernelErrors.ts';
 import { socketAddress } from '../../src/runtime/docker/socketAddress.ts';
 import { recordChannel } from '../../testkit/channelRecorder.ts';
@@ -37,12 +38,49 @@ beforeEach(async () => {
 afterEach(() => agent.close());
 
 describe('the agent over HTTP', () => {
+  it('asks a kernel, and takes only answers of the right form', async () => {
+    const question = { type: 'complete', code: '漢 = 1', cursor: 1 } as const;
+    answerWith(200, '{"answer":{"matches":["漢字"],"cursor_start":0,"cursor_end":1}}');
+    const { answer } = await call('ask', { contextId: null, question });
+    expect(requests.map(({ body }) => JSON.parse(body))).toEqual([
+      { epoch: 5, msg_type: 'complete_request', content: { code: '漢 = 1', cursor_pos: 1 } },
+    ]);
+    const read = { type: 'complete', matches: ['漢字'], cursorStart: 0, cursorEnd: 1 };
+    expect(readAnswer(question, answer)).toEqual(read);
+    for (const wrong of [
+      null,
+      'x',
+      { matches: ['a'], cursor_start: 0, cursor_end: 6 },
+      { matches: ['a'], cursor_start: 2, cursor_end: 1 },
+      { matches: [1], cursor_start: 0, cursor_end: 1 },
+      { matches: new Array(1_001).fill('a'), cursor_start: 0, cursor_end: 1 },
+      { found: true, data: {} },
+    ])
+      expect(readAnswer(question, wrong)).toBeNull();
+    const history = {
+      type: 'history',
+      access: 'tail',
+      raw: true,
+      output: false,
+      count: 2,
+    } as const;
+    answerWith(200, '{"answer":null}');
+    expect(await call('ask', { contextId: 'c', question: history })).toEqual({ answer: null });
+    expect(JSON.parse(requests.at(-1)?.body ?? '')).toEqual({
+      epoch: 5,
+      context_id: 'c',
+      msg_type: 'history_request',
+      content: { hist_access_type: 'tail', raw: true, output: false, n: 2 },
+    });
+  });
+
   it('answers health, usage, interrupt and restart', async () => {
     answerWith(200, '{"status":"ok","boot_id":"b","kernel":"busy","more":1}');
     expect(await call('health', {})).toEqual({
       bootId: 'b',
       kernel: 'busy',
       features: [],
+      kernelInfo: null,
     });
     answerWith(200, '{"cpu_ms":1.5,"memory_bytes":2,"memory_limit_bytes":3,"oom_kills":0}');
     expect(await call('usage', {})).toEqual({

@@ -34,10 +34,14 @@ export function createAgentCalls({ target, epoch, signal }: AgentCallsDeps): Cal
     if (target.kind === 'jupyter') throw new Error('A plain Jupyter Server has no operations.');
     // The table guarantees this type, but the compiler cannot infer it.
     const operation = OPERATIONS[name] as unknown as Operation<InputOf<Name>, AnswerOf<Name>>;
-    const { method, timeoutMs } = operation;
+    const { method, timeoutMs, maxAnswerBytes } = operation;
     const body = method === 'GET' ? null : { epoch, ...operation.request(input) };
     const path = `/${name}`;
-    const answer = await requestAgent(target.address, { method, path, timeoutMs, body }, signal);
+    const answer = await requestAgent(
+      target.address,
+      { method, path, timeoutMs, maxAnswerBytes, body },
+      signal,
+    );
     const json = parseJson(answer.body);
     if (answer.status !== 200) {
       const { data: refusal } = refusalSchema.safeParse(json);

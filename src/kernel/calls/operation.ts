@@ -18,6 +18,8 @@ export interface Operation<Input, Answer> {
   readonly method: 'GET' | 'POST';
   /** Limit from dialling to the last byte of the answer. */
   readonly timeoutMs: number;
+  /** Left out: an answer is a few short fields. */
+  readonly maxAnswerBytes?: number;
   /** The fields of the request, under the names of the protocol. The epoch is not among them. */
   readonly request: (input: Input) => Readonly<Record<string, unknown>>;
   readonly answer: z.ZodType<Answer>;

@@ -1,5 +1,6 @@
 /** Every call that a gateway can make to an agent. The agent's own table is `cellhouse_agent/operations/table.py`. */
 import type { Operation } from './operation.ts';
+import { ask } from './operations/ask.ts';
 import { contexts } from './operations/contexts.ts';
 import { deleteContext } from './operations/deleteContext.ts';
 import { health } from './operations/health.ts';
@@ -11,6 +12,7 @@ import { usage } from './operations/usage.ts';
 import { variables } from './operations/variables.ts';
 
 export const OPERATIONS = {
+  ask,
   contexts,
   delete_context: deleteContext,
   health,

@@ -1,13 +1,14 @@
 import { request } from 'node:http';
 import type { AgentAddress } from '../../domain/agentAddress.ts';
 
-/** An answer is a few short fields, far below this. */
+/** An answer is a few short fields, far below this, unless a request expects more. */
 const MAX_ANSWER_BYTES = 65_536;
 
 export interface AgentRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly timeoutMs: number;
+  readonly maxAnswerBytes?: number | undefined;
   /** Null: the request has no body. */
   readonly body: unknown | null;
 }
@@ -20,7 +21,7 @@ export interface AgentAnswer {
 /** Makes one HTTP request over its own connection. @throws the connection's error, after `timeoutMs` at the latest */
 export function requestAgent(
   address: AgentAddress,
-  { method, path, timeoutMs, body }: AgentRequest,
+  { method, path, timeoutMs, maxAnswerBytes = MAX_ANSWER_BYTES, body }: AgentRequest,
   signal: AbortSignal,
 ): Promise<AgentAnswer> {
   const text = body === null ? '' : JSON.stringify(body);
@@ -47,7 +48,7 @@ export function requestAgent(
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > MAX_ANSWER_BYTES) response.destroy(new Error('The answer is too long.'));
+        if (bytes > maxAnswerBytes) response.destroy(new Error('The answer is too long.'));
         else chunks.push(chunk);
       });
       response.on('error', reject);

@@ -45,6 +45,8 @@ export const PERMISSIONS: Permissions = {
   interrupt: { roles: CALLERS },
   sendInput: { roles: CALLERS },
   resizeTerminal: { roles: CALLERS },
+  askKernel: { roles: CALLERS, ...asked },
+  kernelInfo: { roles: CALLERS, ...named },
   execution: { roles: READERS },
   untilStarted: { roles: CALLERS },
   session: { roles: READERS, ...named, others: null },

@@ -88,10 +88,14 @@ class Contexts:
 
     async def restart(self, context_id: str) -> int:
         """Replace its kernel; returns the new generation once that is ready. Raises NoContext."""
+        return await self.opened(context_id).restart()
+
+    def opened(self, context_id: str) -> Lane:
+        """Its lane, if it is open. Raises NoContext."""
         context = self._open.get(context_id)
         if not context or context_id in self._deleted:
             raise NoContext
-        return await context.lane.restart()
+        return context.lane
 
     async def delete(self, context_id: str) -> bool:
         """End it for ever; false if it was not there."""

@@ -18,13 +18,14 @@ from cellhouse_agent.known_requests import KnownRequests
 from cellhouse_agent.lane import Lane
 from cellhouse_agent.lane_parts import LaneParts
 from cellhouse_agent.makers import Makers
+from cellhouse_agent.questions import Question
 from cellhouse_agent.recent_ids import RecentIds
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import NoContext
 from cellhouse_agent.trees import Trees
 from cellhouse_agent.usage import Usage
-from cellhouse_agent.wire import KernelMessage
+from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # Interrupts that are remembered: more than enough, since a gateway repeats an interrupt only until it has stored the
 # end of the execution.
@@ -60,6 +61,7 @@ class Executor:
         self._known = KnownRequests()
         self._interrupts = RecentIds(MAX_REMEMBERED_INTERRUPTS)
         self._refused = RecentIds(MAX_REMEMBERED_INTERRUPTS)
+        self._kernel_facts: JsonObject = {}
         self.inputs = Inputs()
         parts = LaneParts(writer, Trees(usage), home, self._ended, self._quiet_kernels, self.inputs)
         self._default = Lane(parts)
@@ -77,6 +79,11 @@ class Executor:
     def state(self) -> str:
         """`idle`, `busy` or `restarting`."""
         return self._default.state
+
+    @property
+    def kernel_facts(self) -> JsonObject:
+        """What the first kernel of this worker has said of itself, before any user code ran."""
+        return self._kernel_facts
 
     @property
     def stray_messages(self) -> int:
@@ -148,6 +155,11 @@ class Executor:
             return await self.contexts.restart(context_id)
         return await self._default.restart()
 
+    async def ask(self, context_id: str | None, question: Question) -> JsonObject | None:
+        """Ask a context's kernel; None if it is not free, or gives no usable answer in time. Raises NoContext."""
+        lane = self._default if context_id is None else self.contexts.opened(context_id)
+        return await lane.ask(question)
+
     def on_message(self, channel: str, message: KernelMessage) -> None:
         """Handle a message from the default kernel."""
         self._default.on_message(channel, message)
@@ -157,6 +169,7 @@ class Executor:
         Serve for ever, beginning with a ready default kernel.
         Raises whatever makes it impossible to tell how an execution ended.
         """
+        self._kernel_facts = kernel.facts
         default = asyncio.create_task(self._default.run(kernel))
         failures: list[asyncio.Future[None]] = [
             default,

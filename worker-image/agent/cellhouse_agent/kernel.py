@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from cellhouse_agent.code_message import code_content, code_metadata
+from cellhouse_agent.kernel_facts import kernel_facts
 from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
@@ -46,6 +47,8 @@ class Kernel:
         self._process: KernelProcess | None = None
         self._link: KernelLink | None = None
         self._variables: dict[str, str] = {}
+        # What it has said of itself before it got any code.
+        self.facts: JsonObject = {}
         self.generation = 0
         self.is_ready = False
         self._exited = asyncio.Event()
@@ -128,6 +131,7 @@ class Kernel:
             probe.cancel()
         if probe.done():
             probe.result()
+            self.facts = kernel_facts(link.kernel_info)
             return None
         if not process.has_exited:
             return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
@@ -180,14 +184,19 @@ class Kernel:
         may_ask: bool = False,
     ) -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
+        content, metadata = code_content(code, may_ask), code_metadata(end_key, surroundings)
+        self.send(msg_id, "execute_request", content, metadata)
+
+    def send(
+        self, msg_id: str, msg_type: str, content: JsonObject, metadata: JsonObject | None = None
+    ) -> None:
+        """Send a request to a ready kernel."""
         if self._link:
-            content, metadata = code_content(code, may_ask), code_metadata(end_key, surroundings)
-            self._link.send(msg_id, "execute_request", content, metadata)
+            self._link.send(msg_id, msg_type, content, metadata)
 
     def answer(self, msg_id: str, content: JsonObject) -> None:
         """Answer a question of this code."""
-        if self._link:
-            self._link.send(msg_id, "input_reply", content)
+        self.send(msg_id, "input_reply", content)
 
     def when_sent(self, then: Callable[[], None]) -> None:
         """Call this once the kernel's socket has everything that was sent, now or later. Only the latest is called."""

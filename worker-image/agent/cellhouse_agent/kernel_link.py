@@ -64,6 +64,8 @@ class KernelLink:
         self._sent_number = 0
         self._when_sent: Callable[[], None] | None = None
         self.malformed_messages = 0
+        # What the kernel has said of itself to the last probe.
+        self.kernel_info: JsonObject = {}
         self._loop.add_reader(link, self._read)
 
     async def probe(self) -> None:
@@ -162,6 +164,8 @@ class KernelLink:
             self.malformed_messages += 1
             return
         if message.parent_msg_id == self._probe_id:
+            if message.msg_type == "kernel_info_reply":
+                self.kernel_info = message.content
             # `idle` is the last message of a request.
             if message.content.get("execution_state") == "idle":
                 self._answered.set()

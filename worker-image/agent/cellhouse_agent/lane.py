@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 
+from cellhouse_agent.answering import Answering
 from cellhouse_agent.ending import INTERRUPTED, NO_KERNEL, Unstarted
 from cellhouse_agent.kept_kernel import KeptKernel
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.lane_parts import LaneParts
+from cellhouse_agent.questions import Question
 from cellhouse_agent.record import Record
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.restart_waiters import NoKernel
 from cellhouse_agent.turn import Queued, Turn
-from cellhouse_agent.wire import KernelMessage
+from cellhouse_agent.wire import JsonObject, KernelMessage
 
 # The most requests in the queue. A gateway keeps its own queue and sends one request after another, so a few suffice.
 MAX_QUEUED_REQUESTS = 64
@@ -38,6 +40,7 @@ class Lane:
         self._queue: dict[str, Queued] = {}
         self._turn: Turn | None = None
         self._has_left_code = False
+        self._answering = Answering(self._free_again, parts.writer.max_message_bytes)
         self._is_waiting = False
         self._failure: Exception | None = None
         self.stray_messages = 0
@@ -62,7 +65,7 @@ class Lane:
     @property
     def is_quiet(self) -> bool:
         """Whether the kernel runs no code at all, not even a thread or a task of earlier code."""
-        return self.state == "idle" and not self._has_left_code
+        return self.state == "idle" and not self._has_left_code and not self._answering.is_open
 
     @property
     def is_full(self) -> bool:
@@ -72,8 +75,7 @@ class Lane:
     def submit(self, request: ExecuteRequest) -> None:
         """Queue a request that was never submitted before."""
         self._queue[request.msg_id] = Queued(request, self.generation)
-        is_idle = self._is_waiting and not self._turn and not self._changed.is_set()
-        if is_idle and self._kept.is_ready and not self._is_home_renewing:
+        if self._is_free and not self._is_home_renewing:
             # Begin now, without waiting until `run` gets its turn.
             try:
                 self._begin()
@@ -82,6 +84,26 @@ class Lane:
                 self._changed.set()
         else:
             self._changed.set()
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether the kernel has nothing to do, and `run` nothing to do with it."""
+        is_idle = self._is_waiting and not self._turn and not self._changed.is_set()
+        return is_idle and self._kept.is_ready and not self._answering.is_under_way
+
+    async def ask(self, question: Question) -> JsonObject | None:
+        """Ask the kernel; None if it is not free, or gives no usable answer in time."""
+        if self._changed.is_set():
+            # Perhaps an execution has just ended, and `run` has not looked yet.
+            await asyncio.sleep(0)
+        if not self._is_free or self._queue or self._answering.is_open:
+            return None
+        return await self._answering.ask(question, self._kept.kernel)
+
+    def _free_again(self, leaves_code: bool) -> None:
+        """The kernel has answered, or is waited for no longer."""
+        self._has_left_code = leaves_code
+        self._changed.set()
 
     def refuse(self, request: ExecuteRequest) -> None:
         """Answer a request that was interrupted before it came."""
@@ -118,8 +140,10 @@ class Lane:
         self._kept.waiters.refuse(NoKernel())
 
     def on_message(self, channel: str, message: KernelMessage) -> None:
-        """Handle a message from the kernel; only one that belongs to the running execution counts."""
-        if not self._turn or not self._turn.hear(channel, message):
+        """Handle a message from the kernel; only one about the running execution, or a question, counts."""
+        if self._turn and self._turn.hear(channel, message):
+            return
+        if not self._answering.hear(channel, message):
             self.stray_messages += 1
 
     async def run(self, kernel: Kernel) -> None:
@@ -141,6 +165,7 @@ class Lane:
             elif self._turn:
                 await self._turn.finish()
             elif self._kept.is_ending:
+                self._answering.drop()
                 await self._kept.end()
                 return
             elif self._kept.is_missing:
@@ -148,8 +173,11 @@ class Lane:
                 await self._wait_for_word()
                 await self._kept.start_again("died")
             elif reason := self._kept.reason_to_replace():
+                self._answering.drop()
                 self._has_left_code = False
                 await self._kept.replace(reason)
+            elif self._answering.is_under_way:
+                await self._wait_for_word()
             elif self._queue and self._parts.home and self._is_home_renewing:
                 await self._parts.home.renewed()
             elif self._queue:

@@ -13,6 +13,7 @@ from traitlets import Type
 from cellhouse_kernel.dispatch import LinkKernel
 from cellhouse_kernel.errors import name_of, text_of
 from cellhouse_kernel.forked_child import watch_forks
+from cellhouse_kernel.past_cells import past_cells
 from cellhouse_kernel.raw_output import RAW_OUTPUT
 from cellhouse_kernel.shell import Shell
 
@@ -76,6 +77,11 @@ class Kernel(LinkKernel):
                 **told,
             }
         return bounded(reply)
+
+    def do_history(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What cells have run."""
+        shell: Any = self.shell
+        return {"status": "ok", "history": past_cells(shell.history_manager, *args, **kwargs)}
 
     def _initialize_thread_hooks(self) -> None:
         """See parents.py."""

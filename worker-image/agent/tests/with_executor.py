@@ -3,12 +3,14 @@
 import asyncio
 import json
 import unittest
+from functools import partial
 from typing import Any
 
 from cellhouse_agent.executor import Executor
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.kernel import Kernel
 from cellhouse_agent.launcher import KernelLauncher
+from cellhouse_agent.makers import Makers
 from cellhouse_agent.replay_buffer import ReplayBuffer
 from cellhouse_agent.requests import ExecuteRequest
 from cellhouse_agent.usage import find_usage
@@ -74,10 +76,11 @@ class WithExecutor(Frames):
     async def asyncSetUp(self) -> None:
         self.buffer = ReplayBuffer(10_000_000)
         writer = FrameWriter(self.buffer, "boot", 16_777_216)
-        self.executor = Executor(self.buffer, writer, find_usage())
         self.launcher = KernelLauncher(cpus=1)
         self.launcher.start()
-        self.kernel = Kernel(self.launcher, 16_777_216, self.executor.on_message)
+        make_kernel = partial(Kernel, self.launcher, 16_777_216)
+        self.executor = Executor(self.buffer, writer, find_usage(), None, Makers(make_kernel))
+        self.kernel = make_kernel(self.executor.on_message)
         await self.kernel.start()
         self.work = asyncio.create_task(self.executor.run(self.kernel))
 

@@ -19,6 +19,7 @@ async def health(services: Services, _fields: None) -> JsonObject:
         "kernel": services.executor.state,
         "features": [*FEATURES],
         "contexts": contexts,
+        "kernel_info": services.executor.kernel_facts,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cellhouse_agent.operations.ask import ASK
 from cellhouse_agent.operations.contexts import CONTEXTS
 from cellhouse_agent.operations.delete_context import DELETE_CONTEXT
 from cellhouse_agent.operations.health import HEALTH
@@ -16,6 +17,7 @@ from cellhouse_agent.operations.usage import USAGE
 from cellhouse_agent.operations.variables import VARIABLES
 
 OPERATIONS: tuple[Operation[Any], ...] = (
+    ASK,
     CONTEXTS,
     DELETE_CONTEXT,
     HEALTH,

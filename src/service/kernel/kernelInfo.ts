@@ -1,0 +1,26 @@
+import type { KernelFacts } from '../../domain/kernelQuestion.ts';
+import type { Principal } from '../principal.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+import { workerAway } from '../sessions/workerFeature.ts';
+import { validateUserUuid } from '../validate.ts';
+import { openSessionOf } from './openSessionOf.ts';
+
+/**
+ * What the kernels of the user's open session are. The worker is asked once, so it does not matter what runs. Null: there
+ * is no open session, or its worker is of a former release.
+ * @throws BAD_USER_INPUT; POOL_INITIALIZING if the worker does not answer
+ */
+export async function kernelInfo(
+  deps: Pick<ServiceDeps, 'database' | 'sessions' | 'pool'>,
+  { tenant }: Principal,
+  userUuid: string,
+): Promise<KernelFacts | null> {
+  const session = await openSessionOf(deps, { tenant, userUuid: validateUserUuid(userUuid) });
+  const worker = session && (await deps.database.queries.worker(session.workerId));
+  if (!worker) return null;
+  try {
+    return await deps.pool.kernelFactsOf(worker);
+  } catch (error: unknown) {
+    throw workerAway(error);
+  }
+}

@@ -1,0 +1,30 @@
+import type { Logger } from 'pino';
+import { messageOf } from '../domain/errors.ts';
+import type { AskedKernel, KernelAnswer } from '../domain/kernelQuestion.ts';
+import type { Worker } from '../domain/worker.ts';
+import { readAnswer } from '../kernel/calls/operations/ask.ts';
+import { type AgentOfDeps, agentOf } from './agentOf.ts';
+
+export interface AskKernelDeps extends AgentOfDeps {
+  readonly logger: Logger;
+}
+
+/**
+ * Asks a kernel of the worker, whichever gateway holds it. Null: the kernel runs code or is not ready, does not answer
+ * in time or as it should, or the worker cannot be asked at all, because it is away or of a former release.
+ */
+export async function askKernel(
+  deps: AskKernelDeps,
+  worker: Worker,
+  asked: AskedKernel,
+): Promise<KernelAnswer | null> {
+  try {
+    const call = await agentOf(deps, worker);
+    const said = await call?.('ask', asked);
+    return said?.answer == null ? null : readAnswer(asked.question, said.answer);
+  } catch (error: unknown) {
+    const details = { error: messageOf(error), workerId: worker.id };
+    deps.logger.debug(details, 'a kernel was asked, and gave no answer');
+    return null;
+  }
+}

@@ -1,0 +1,265 @@
+"""Questions to kernels that run nothing, with real kernels: run as root in the worker image."""
+
+import asyncio
+import unittest
+from typing import Any
+
+from cellhouse_agent.questions import (
+    MAX_ANSWER_BYTES,
+    MAX_ANSWER_ITEMS,
+    MAX_INSPECTION_BYTES,
+    question_of,
+)
+from cellhouse_agent.requests import Context
+from cellhouse_agent.restart_waiters import NoContext
+from cellhouse_agent.wire import JsonObject, MalformedMessage
+
+from tests.with_executor import PATIENCE_SECONDS, WithExecutor, request
+
+COMPLETE = "complete_request"
+SLOW = """
+import time
+class Slow:
+    def __dir__(self):
+        print("never shown")
+        open("/home/user/begun", "w").close()
+        time.sleep(60)
+        return []
+slow = Slow()
+"""
+DEAF = """
+class Deaf:
+    def __dir__(self):
+        while True:
+            try: time.sleep(1)
+            except KeyboardInterrupt: pass
+deaf = Deaf()
+"""
+
+
+def asked(msg_type: str, **content: Any) -> JsonObject:
+    """The fields of a request."""
+    return {"msg_type": msg_type, "content": content}
+
+
+class QuestionsTest(WithExecutor):
+    """Each test has a kernel of its own."""
+
+    async def ask(self, msg_type: str, context: str | None = None, **content: Any) -> Any:
+        """Ask, within patience."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.executor.ask(context, question_of(asked(msg_type, **content)))
+
+    async def complete(self, code: str, context: str | None = None) -> Any:
+        """The completion at the end of this code."""
+        return await self.ask(COMPLETE, context, code=code, cursor_pos=len(code))
+
+    async def test_completes_with_what_there_is(self) -> None:
+        """Names of the user, and attributes; the cursor counts characters."""
+        await self.run_code("1", "needle_one = needle_two = 1; 漢字 = 'text'")
+        answer = await self.complete("x = needle_")
+        self.assertEqual(answer["matches"], ["needle_one", "needle_two"])
+        self.assertEqual((answer["cursor_start"], answer["cursor_end"]), (4, 11))
+        answer = await self.complete("漢字.isdig")
+        self.assertEqual((answer["cursor_start"], answer["cursor_end"]), (2, 8))
+        self.assertEqual(answer["matches"], [".isdigit"])
+        self.assertEqual((await self.complete("nothing_like_that"))["matches"], [])
+        inside = await self.ask(COMPLETE, code="needle_ + 1", cursor_pos=7)
+        self.assertEqual(inside["matches"], ["needle_one", "needle_two"])
+
+    async def test_inspects(self) -> None:
+        """The text of a question mark."""
+        await self.run_code("1", "def add(a, b):\n    'Adds.'\n    return a + b")
+        found = await self.ask("inspect_request", code="add(", cursor_pos=4, detail_level=0)
+        self.assertTrue(found["found"])
+        self.assertIn("Adds.", found["data"]["text/plain"])
+        found = await self.ask("inspect_request", code="add", cursor_pos=3, detail_level=1)
+        self.assertIn("return", found["data"]["text/plain"])
+        nothing = await self.ask("inspect_request", code="nobody", cursor_pos=3)
+        self.assertEqual(nothing, {"found": False, "data": {}})
+
+    async def test_tells_whether_code_is_complete(self) -> None:
+        """As consoles ask when somebody presses Enter."""
+        for code, status, indent in (
+            ("1 + 1", "complete", ""),
+            ("for x in y:", "incomplete", "    "),
+            ("a = = 1", "invalid", ""),
+        ):
+            answer = await self.ask("is_complete_request", code=code)
+            self.assertEqual(answer, {"status": status, "indent": indent})
+
+    async def test_tells_what_cells_have_run(self) -> None:
+        """Those of this kernel, without silent ones."""
+        for number, code in enumerate(("a = 1", "%time b = 2", "a", "a")):
+            await self.run_code(str(number), code)
+        tail = await self.ask("history_request", hist_access_type="tail", raw=True, n=2)
+        self.assertEqual([each["input"] for each in tail["entries"]], ["a", "a"])
+        self.assertEqual([each["line"] for each in tail["entries"]], [3, 4])
+        ran = await self.ask(
+            "history_request", hist_access_type="range", raw=True, output=True, start=2, stop=4
+        )
+        told = [(each["input"], each["output"]) for each in ran["entries"]]
+        self.assertEqual(told, [("%time b = 2", None), ("a", "1")])
+        parsed = await self.ask("history_request", hist_access_type="range", start=2, stop=3)
+        self.assertIn("run_line_magic", parsed["entries"][0]["input"])
+        found = await self.ask(
+            "history_request", hist_access_type="search", raw=True, pattern="a*", unique=True
+        )
+        self.assertEqual([each["line"] for each in found["entries"]], [1, 4])
+        none = await self.ask("history_request", hist_access_type="range", session=-1, raw=True)
+        self.assertEqual(none, {"entries": []})
+
+    async def test_waits_for_no_code(self) -> None:
+        """While code runs or waits there is no answer, at once; the other context answers."""
+        await self.executor.contexts.create(Context("other", None))
+        self.executor.submit(request("1", "import time; time.sleep(60)"))
+        await self.started("1")
+        began = asyncio.get_running_loop().time()
+        self.assertIsNone(await self.complete("pri"))
+        self.assertLess(asyncio.get_running_loop().time() - began, 0.5)
+        self.assertIn("print", (await self.complete("pri", "other"))["matches"])
+        with self.assertRaises(NoContext):
+            await self.complete("pri", "another")
+        self.executor.interrupt("1")
+        await self.reply("1")
+        await self.executor.contexts.delete("other")
+
+    async def test_code_that_comes_meanwhile_runs_after_the_answer(self) -> None:
+        """The kernel does one thing at a time."""
+        await self.run_code(
+            "1", "import time\nclass A:\n def __dir__(self): time.sleep(0.3); return ['b']"
+        )
+        await self.run_code("2", "a = A()")
+        answer = asyncio.create_task(self.complete("a."))
+        await asyncio.sleep(0.1)
+        outcome, text = await self.run_code("3", "print('ran')")
+        self.assertEqual((outcome, text), ("finished", "ran\n"))
+        self.assertEqual((await answer)["matches"], [".b"])
+
+    async def test_only_one_is_asked_at_a_time(self) -> None:
+        """The others get no answer, at once."""
+        await self.run_code("1", SLOW)
+        first, second = await asyncio.gather(self.complete("slow."), self.complete("pri"))
+        self.assertIsNone(second)
+        self.assertIsNone(first)
+
+    async def test_a_slow_answer_is_given_up_and_keeps_nothing_waiting(self) -> None:
+        """Its output is no output, and the code that waits runs."""
+        await self.run_code("1", SLOW)
+        answer = asyncio.create_task(self.complete("slow."))
+        await asyncio.sleep(0.2)
+        outcome, text = await self.run_code("2", "print('ran')")
+        self.assertEqual((outcome, text), ("finished", "ran\n"))
+        self.assertIsNone(await answer)
+        self.assertIn("print", (await self.complete("pri"))["matches"])
+        texts = [frame["content"].get("text") for frame in self.all_frames()]
+        self.assertNotIn("never shown\n", texts)
+
+    async def test_an_answer_that_never_ends_costs_the_kernel(self) -> None:
+        """As a leftover of earlier code does: the next code tells of the loss."""
+        await self.run_code("1", "import time\n" + DEAF)
+        self.assertIsNone(await self.complete("deaf."))
+        self.assertIsNone(await self.complete("pri"))
+        outcome, _ = await self.run_code("2", "1", timeout_ms=1_500)
+        self.assertEqual(outcome, "timeout")
+        outcome, text = await self.run_code("3", "print('fresh')")
+        self.assertEqual((outcome, text), ("finished", "fresh\n"))
+        self.assertIn("print", (await self.complete("pri"))["matches"])
+
+    async def test_a_kernel_that_ends_meanwhile_gives_no_answer(self) -> None:
+        """Neither one that dies of the question nor one that somebody replaces."""
+        await self.run_code("1", "import os\nclass D:\n def __dir__(self): os._exit(3)\nd = D()")
+        self.assertIsNone(await self.complete("d."))
+        await self.run_code("2", SLOW)
+        answer = asyncio.create_task(self.complete("slow."))
+        await asyncio.sleep(0.1)
+        await self.executor.restart()
+        self.assertIsNone(await answer)
+        self.assertIn("print", (await self.complete("pri"))["matches"])
+
+    async def test_forged_answers(self) -> None:
+        """The code can answer in its kernel's name. What has a wrong form is no answer."""
+        forge = (
+            "def forge(reply):\n"
+            "    get_ipython().kernel.do_complete = lambda *_: reply\n"
+            "good = {'status': 'ok', 'matches': ['x'], 'cursor_start': 0, 'cursor_end': 1}\n"
+        )
+        await self.run_code("1", forge)
+        for number, (more, matches) in enumerate(
+            (
+                ("{}", ["x"]),
+                ("{'matches': [1]}", None),
+                ("{'matches': 'x'}", None),
+                ("{'cursor_end': 4}", None),
+                ("{'cursor_start': 2}", None),
+                ("{'cursor_start': -1}", None),
+                ("{'cursor_start': True}", None),
+                ("{'status': 'error'}", None),
+                ("{'matches': ['x' * 20_000_000]}", None),
+                ("{'matches': ['y'] * 100_000}", ["y"] * MAX_ANSWER_ITEMS),
+                ("{'matches': ['y' * 100_000] * 9}", ["y" * 100_000]),
+            )
+        ):
+            await self.run_code(f"f{number}", f"forge({{**good, **{more}}})")
+            answer = await self.complete("abc")
+            self.assertEqual(answer and answer["matches"], matches, more)
+
+    async def test_what_runs_for_an_answer_is_no_execution(self) -> None:
+        """No frame tells of it, and the number of the next cell stays."""
+        await self.run_code("1", "1")
+        before = len(self.all_frames())
+        await self.complete("pri")
+        self.assertEqual(len(self.all_frames()), before)
+        await self.run_code("2", "1")
+        reply = await self.reply("2")
+        self.assertEqual(reply["content"]["execution_count"], 2)
+
+    async def test_the_facts_of_the_kernel(self) -> None:
+        """They are the kernel's own."""
+        facts: Any = self.executor.kernel_facts
+        await self.run_code(
+            "1", "import sys, IPython; print(sys.version.split()[0], IPython.__version__)"
+        )
+        _, text = await self.run_code(
+            "2", "print(sys.version.split()[0], IPython.__version__, end='')"
+        )
+        told = (facts["language"]["version"], facts["implementation_version"])
+        self.assertEqual(" ".join(told), text)
+        self.assertEqual((facts["implementation"], facts["protocol_version"]), ("ipython", "5.3"))
+
+
+class FormTest(unittest.TestCase):
+    """What is refused, and what is cut."""
+
+    def test_wrong_requests(self) -> None:
+        """Each names its field."""
+        for body in (
+            {},
+            asked("execute_request", code="1"),
+            asked("complete_request", code=1, cursor_pos=0),
+            asked("complete_request", code="a", cursor_pos=2),
+            asked("complete_request", code="a", cursor_pos=True),
+            asked("inspect_request", code="a", cursor_pos=0, detail_level=2),
+            asked("is_complete_request", code="a" * 300_000),
+            asked("history_request", hist_access_type="all"),
+            asked("history_request", hist_access_type="tail", n="1"),
+            asked("history_request", hist_access_type="search", pattern="a" * 2_000),
+        ):
+            with self.assertRaises(MalformedMessage):
+                question_of(body)
+
+    def test_long_answers_are_cut(self) -> None:
+        """Text at its end, a page in HTML as a whole, and of a history the oldest."""
+        inspect = question_of(asked("inspect_request", code="a", cursor_pos=0)).read
+        long = "é" * MAX_INSPECTION_BYTES
+        data: JsonObject = {"text/plain": long, "text/html": long, "image/png": "x"}
+        told: Any = inspect({"found": True, "data": data})
+        self.assertEqual(told["data"], {"text/plain": "é" * (MAX_INSPECTION_BYTES // 2)})
+        history = question_of(asked("history_request", hist_access_type="tail")).read
+        half = "h" * (MAX_ANSWER_BYTES // 2)
+        cells: list[Any] = [[0, 1, "old"], [0, 2, half], [0, 3, [half, None]]]
+        entries: Any = history({"history": cells})["entries"]
+        self.assertEqual([entry["line"] for entry in entries], [2, 3])
+        for cell in ([0, 1], [0, "1", "a"], [0, 1, 2], [0, 1, ["a", 2]], "cell"):
+            with self.assertRaises(MalformedMessage):
+                history({"history": [cell]})
