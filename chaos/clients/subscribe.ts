@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<string, string>> = {
   ClearOutput: 'clear',
   GapOutput: 'gap',
   InputRequested: 'input',
+  ExpressionResults: 'expressions',
   ExecutionFinished: 'finish',
 };
 

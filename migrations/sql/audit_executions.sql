@@ -39,7 +39,8 @@ CREATE OR REPLACE VIEW audit.executions AS SELECT
   e.metadata -> 'actor' ->> 'token' AS actor_token,
   e.metadata -> 'actor' ->> 'role' AS actor_role,
   e.metadata -> 'actor' ->> 'tenant' AS actor_tenant,
-  e.metadata -> 'actor' ->> 'door' AS actor_door
+  e.metadata -> 'actor' ->> 'door' AS actor_door,
+  e.data ->> 'userExpressions' AS user_expressions
 FROM executions x LEFT JOIN events e ON e.position = x.requested_position;
 
 COMMENT ON VIEW audit.executions IS 'One row for each execution that was ever accepted: who ran it, when, at what cost, and how it ended.';
@@ -52,7 +53,7 @@ COMMENT ON COLUMN audit.executions.gateway_id IS 'The gateway that accepted it.'
 COMMENT ON COLUMN audit.executions.status IS 'QUEUED, RUNNING, or how it ended: OK, ERROR, TIMEOUT, INTERRUPTED, CANCELLED or WORKER_LOST.';
 COMMENT ON COLUMN audit.executions.code IS 'The code. Code with U+0000 or a lone surrogate, which SQL text cannot hold, is given as a JSON string literal. NULL once its events were archived.';
 COMMENT ON COLUMN audit.executions.code_sha256 IS 'SHA-256 of the code in UTF-8, in hexadecimal.';
-COMMENT ON COLUMN audit.executions.code_bytes IS 'Length of the code in UTF-8, in bytes.';
+COMMENT ON COLUMN audit.executions.code_bytes IS 'Length of the code in UTF-8, in bytes, with that of user_expressions.';
 COMMENT ON COLUMN audit.executions.timeout_ms IS 'Its time limit in milliseconds, counted from the moment when it is sent to the kernel.';
 COMMENT ON COLUMN audit.executions.idempotency_key IS 'The caller''s idempotency key; NULL if none was given.';
 COMMENT ON COLUMN audit.executions.requested_at IS 'When it was accepted.';
@@ -81,3 +82,4 @@ COMMENT ON COLUMN audit.executions.actor_token IS 'The token of the call that se
 COMMENT ON COLUMN audit.executions.actor_role IS 'The role of that token.';
 COMMENT ON COLUMN audit.executions.actor_tenant IS 'The tenant of that token.';
 COMMENT ON COLUMN audit.executions.actor_door IS 'The wire by which the call came: graphql or files.';
+COMMENT ON COLUMN audit.executions.user_expressions IS 'What a notebook had evaluated after the cell, as JSON: a list of names and code. NULL for most, and once its events were archived.';

@@ -3,6 +3,7 @@
  * is the one that releases without these fields record.
  */
 import type { ContextId } from './ids.ts';
+import type { UserExpression } from './userExpressions.ts';
 
 export type Language = 'PYTHON' | 'BASH';
 
@@ -29,23 +30,38 @@ export interface ExecutionOptions {
   readonly pty?: Terminal;
   /** Whether what is queued behind it is cancelled when it does not end OK. Left out if not. */
   readonly stopOnError?: true;
+  /** Whether a cell has no number and shows no result. Left out if it has. */
+  readonly silent?: true;
+  /** Whether a cell is in the history of its kernel, and takes a number. Left out if so, or if it is silent. */
+  readonly storeHistory?: false;
+  /** What is evaluated after a cell that has ended well. It is code, so it is only in the event. Left out if there is none. */
+  readonly userExpressions?: readonly UserExpression[];
 }
 
 /** What only whoever runs it needs. It is one column, null for plain code. */
 export type StoredOptions = Pick<
   ExecutionOptions,
-  'workingDirectory' | 'environmentVariableNames' | 'allowInput' | 'pty' | 'stopOnError'
+  | 'workingDirectory'
+  | 'environmentVariableNames'
+  | 'allowInput'
+  | 'pty'
+  | 'stopOnError'
+  | 'silent'
+  | 'storeHistory'
 >;
 
 /** @returns null if the request asks for none of them */
 export function storedOptions(options: ExecutionOptions): StoredOptions | null {
   const { workingDirectory, environmentVariableNames, allowInput, pty, stopOnError } = options;
+  const { silent, storeHistory } = options;
   const stored = {
     ...(workingDirectory !== undefined && { workingDirectory }),
     ...(environmentVariableNames && { environmentVariableNames }),
     ...(allowInput && { allowInput }),
     ...(pty && { pty }),
     ...(stopOnError && { stopOnError }),
+    ...(silent && { silent }),
+    ...(storeHistory === false && { storeHistory }),
   };
   return Object.keys(stored).length === 0 ? null : stored;
 }

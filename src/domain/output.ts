@@ -1,4 +1,5 @@
 import type { ExecutionId } from './ids.ts';
+import type { ExpressionResult } from './userExpressions.ts';
 
 /**
  * One output of a piece of code, as in Jupyter's messages. Text may hold anything that a Python `str` can: U+0000, lone
@@ -15,6 +16,7 @@ export type Output =
     }
   | { readonly kind: 'clear'; readonly wait: boolean }
   | InputRequest
+  | ExpressionResults
   | { readonly kind: 'gap'; readonly reason: string; readonly droppedBytes: number | null };
 
 /** A cell waits for a line of input. */
@@ -23,6 +25,12 @@ export interface InputRequest {
   readonly prompt: string;
   /** Whether the answer is secret: `getpass` asks. */
   readonly password: boolean;
+}
+
+/** What was evaluated after a cell, by name. */
+export interface ExpressionResults {
+  readonly kind: 'expressions';
+  readonly results: Readonly<Record<string, ExpressionResult>>;
 }
 
 /** Text of a stream, or bytes of it that are not UTF-8. */

@@ -1,5 +1,6 @@
 import { jsonText } from './exactJson.ts';
 import type { Finish, Output } from './output.ts';
+import type { ExpressionResult } from './userExpressions.ts';
 
 /** What each output costs beside its content, as a row and in memory (measured: 280 bytes). So tiny ones count, too. */
 export const ITEM_OVERHEAD_BYTES = 256;
@@ -22,6 +23,11 @@ function contentSize(output: Output | Finish): number {
     case 'display':
     case 'update':
       return sizeOfValues(output.data) + sizeOfValues(output.metadata);
+    case 'expressions':
+      return Object.entries(output.results).reduce(
+        (sum, [name, result]) => sum + name.length + resultSize(result),
+        0,
+      );
     case 'input':
       return output.prompt.length;
     case 'clear':
@@ -31,6 +37,12 @@ function contentSize(output: Output | Finish): number {
     default:
       return output satisfies never;
   }
+}
+
+function resultSize(result: ExpressionResult): number {
+  return result.status === 'ok'
+    ? sizeOfValues(result.data) + sizeOfValues(result.metadata)
+    : contentSize({ kind: 'error', ...result });
 }
 
 function sizeOfValues(bundle: Readonly<Record<string, unknown>>): number {

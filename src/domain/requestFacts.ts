@@ -1,4 +1,5 @@
 import type { Language, Terminal } from './executionOptions.ts';
+import type { UserExpression } from './userExpressions.ts';
 
 /**
  * What a request asks to run. A repeated request under the same idempotency key must agree in every field. How long the
@@ -18,6 +19,10 @@ export interface RequestFacts {
   readonly workingDirectory?: string;
   /** The value of each environment variable, by its name. */
   readonly [variable: `environmentVariables.${string}`]: string;
+  readonly silent?: 'true';
+  readonly storeHistory?: 'false';
+  /** The code of each expression, by its name. */
+  readonly [expression: `userExpressions.${string}`]: string;
   readonly allowInput?: 'true';
   /** Columns and rows: `80x24`. */
   readonly pty?: string;
@@ -33,6 +38,9 @@ export interface Comparable {
   readonly stopOnError: boolean;
   readonly workingDirectory: string | null;
   readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly silent: boolean;
+  readonly storeHistory: boolean;
+  readonly userExpressions: readonly UserExpression[];
   readonly allowInput: boolean;
   readonly pty: Terminal | null;
 }
@@ -40,7 +48,7 @@ export interface Comparable {
 /** The facts of a request, without its other fields. */
 export function requestFacts(request: Comparable): RequestFacts {
   const { code, contextId, language, keepAlive, workingDirectory, environmentVariables } = request;
-  const { allowInput, pty, stopOnError } = request;
+  const { allowInput, pty, stopOnError, silent, storeHistory, userExpressions } = request;
   const variables = Object.entries(environmentVariables);
   return {
     code,
@@ -51,6 +59,11 @@ export function requestFacts(request: Comparable): RequestFacts {
     ...(workingDirectory !== null && { workingDirectory }),
     ...Object.fromEntries(
       variables.map(([name, value]) => [`environmentVariables.${name}`, value]),
+    ),
+    ...(silent && { silent: 'true' }),
+    ...(!silent && !storeHistory && { storeHistory: 'false' }),
+    ...Object.fromEntries(
+      userExpressions.map(({ name, code: asked }) => [`userExpressions.${name}`, asked]),
     ),
     ...(allowInput && { allowInput: 'true' }),
     ...(pty !== null && { pty: `${pty.columns}x${pty.rows}` }),

@@ -78,9 +78,10 @@ export function createSending(deps: SendingDeps): Sending {
     if (isWanted && environment !== null && isLinked() && isDue(job)) sendNow(job, { environment });
   }
 
-  function sendNow({ execution, code }: Job, given: Pick<ExecuteRequest, 'environment'>): void {
+  function sendNow(job: Job, given: Pick<ExecuteRequest, 'environment'>): void {
+    const { execution, code, userExpressions } = job;
     const { id: msgId, timeoutMs, maxOutputBytes, options } = execution;
-    const { workingDirectory, allowInput, pty } = options ?? {};
+    const { workingDirectory, allowInput, pty, silent, storeHistory } = options ?? {};
     deps.send({
       msgId,
       code,
@@ -92,6 +93,9 @@ export function createSending(deps: SendingDeps): Sending {
       ...(workingDirectory !== undefined && { workingDirectory }),
       ...(allowInput && { allowInput }),
       ...(pty && { pty }),
+      ...(silent && { silent }),
+      ...(storeHistory === false && { storeHistory }),
+      ...(userExpressions && { userExpressions }),
       ...given,
     });
   }

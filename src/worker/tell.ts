@@ -36,7 +36,8 @@ export function tell(held: HeldWorker, recorded: RecordedEvent): void {
       break;
     case 'ExecutionRequested': {
       const execution = evolveExecution(null, event);
-      held.enqueue({ execution, code: event.data.code, lastSeq: 0 });
+      const { code, userExpressions } = event.data;
+      held.enqueue({ execution, code, ...(userExpressions && { userExpressions }), lastSeq: 0 });
       break;
     }
     case 'InputSent':

@@ -151,3 +151,80 @@ it.each<[string, KernelQuestion]>([
 ])('a question with a wrong %s is refused', async (field, question) => {
   await expect(ask(question)).rejects.toMatchObject({ code: 'BAD_USER_INPUT', details: { field } });
 });
+
+const outputsOf = async (id: string) => {
+  const outputs: unknown[] = [];
+  for await (const { output } of await other.followExecution(AUTH_TOKEN_HOLDER, id, 0))
+    outputs.push(output);
+  return outputs;
+};
+
+it('a silent cell has no number and no result; a cell outside of the history takes none', async () => {
+  const { executionCount: before } = await run('1');
+  const silent = await run('print("shown"); 7', { silent: true });
+  expect(silent).toMatchObject({ status: 'OK', options: { silent: true } });
+  expect(await outputsOf(silent.id)).toEqual([
+    { kind: 'stream', name: 'stdout', text: 'shown\n' },
+    { kind: 'finish' },
+  ]);
+  const unstored = await submit('import time; time.sleep(0.2)', { storeHistory: false });
+  const next = Number(before) + 1;
+  expect(await other.untilStarted(AUTH_TOKEN_HOLDER, unstored.id)).toMatchObject({
+    executionCount: next,
+  });
+  expect(await run('2')).toMatchObject({ executionCount: next });
+});
+
+it('expressions beside a cell are recorded like code, and their results like output', async () => {
+  const userExpressions = [
+    { name: 'six', code: 'x * 7' },
+    { name: 'no', code: '1 / 0' },
+    { name: 'odd', code: '"\u0000\ud800"' },
+  ];
+  const { id, codeBytes } = await run('x = 6', { userExpressions });
+  expect(codeBytes).toBe(5 + 8 + 7 + 3 + Buffer.byteLength('"\u0000\ud800"'));
+  const [results, finish] = await outputsOf(id);
+  expect(finish).toEqual({ kind: 'finish' });
+  expect(results).toEqual({
+    kind: 'expressions',
+    results: {
+      six: { status: 'ok', data: { 'text/plain': '42' }, metadata: {} },
+      no: expect.objectContaining({ status: 'error', name: 'ZeroDivisionError' }),
+      odd: expect.objectContaining({ status: 'error', name: 'UnicodeEncodeError' }),
+    },
+  });
+  const [requested] = await db.readStream('execution', id);
+  expect(requested?.event.data).toMatchObject({ userExpressions });
+  const [audited] = await db.sql`
+    SELECT user_expressions FROM audit.executions WHERE execution_id = ${id}`;
+  expect(audited?.userExpressions).toContain('1 / 0');
+  const failed = await run('1 / 0', { userExpressions });
+  expect(JSON.stringify(await outputsOf(failed.id))).not.toContain('expressions');
+});
+
+it('a key names the same request only with the same options', async () => {
+  const userExpressions = [{ name: 'a', code: '1' }];
+  const keyed = { idempotencyKey: 'k', userExpressions, silent: true };
+  const { id } = await run('1', keyed);
+  expect((await run('1', keyed)).id).toBe(id);
+  const changed = { ...keyed, silent: false, userExpressions: [{ name: 'a', code: '2' }] };
+  await expect(run('1', changed)).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+    details: { different: ['silent', 'userExpressions.a'] },
+  });
+});
+
+it('what is wrong with expressions, or is not for commands, is refused', async () => {
+  const wrong: Partial<ExecuteRequest>[] = [
+    { userExpressions: [{ name: '', code: '1' }] },
+    { userExpressions: new Array(65).fill(0).map((_, n) => ({ name: `n${n}`, code: '1' })) },
+    { userExpressions: ['a', 'a'].map((name) => ({ name, code: '1' })) },
+    { userExpressions: [{ name: 'a', code: 'x'.repeat(1_048_576) }] },
+    { userExpressions: [{ name: 'a\u0000', code: '1' }] },
+    { isNotebookCell: false, language: 'BASH', silent: true },
+    { isNotebookCell: false, language: 'BASH', storeHistory: false },
+    { isNotebookCell: false, language: 'BASH', userExpressions: [{ name: 'a', code: '1' }] },
+  ];
+  for (const more of wrong)
+    await expect(submit('1', more)).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+});

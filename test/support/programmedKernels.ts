@@ -70,7 +70,7 @@ interface Answered {
 }
 
 const DEFAULT = 'default';
-const FEATURES = ['contexts', 'commands', 'surroundings', 'input', 'terminal'];
+const FEATURES = ['contexts', 'commands', 'surroundings', 'input', 'terminal', 'cells'];
 const ok = (json: unknown): Answered => ({ status: 200, json });
 const refused = (status: number, error: string): Answered => ({ status, json: { error } });
 

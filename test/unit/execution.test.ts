@@ -115,7 +115,10 @@ describe('an execution', () => {
   });
 
   it('given none, when a command is requested with options: they are recorded and in its state', () => {
-    const stored = { workingDirectory: '/tmp', allowInput: true, stopOnError: true } as const;
+    const stored = {
+      ...({ workingDirectory: '/tmp', allowInput: true, stopOnError: true } as const),
+      ...({ silent: true, storeHistory: false } as const),
+    };
     const data = { ...asked, language: 'BASH', ...stored } as const;
     given()
       .when({ ...request, language: 'BASH', ...stored } as ExecutionCommand)

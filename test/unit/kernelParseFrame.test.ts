@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { outputSize } from '../../src/domain/outputSize.ts';
+import { outputBytes, outputItems } from '../../src/kernel/frames/outputBytes.ts';
 import { parseFrame } from '../../src/kernel/frames/parseFrame.ts';
 import { frame, messageIn, okReply, status, stream, verdict } from '../support/frames.ts';
 
@@ -145,6 +147,26 @@ describe('parseFrame', () => {
       reason: 'output_limit',
       droppedBytes: 5,
     });
+  });
+
+  it('reads the results of expressions, and bounds them like other outputs', () => {
+    const told = (results: unknown) => output('cellhouse_expressions', { results }).output;
+    const ok = { status: 'ok', data: { 'text/plain': '漢' }, metadata: { a: 1 } };
+    const failed = { status: 'error', ename: 'E', evalue: 'v', traceback: ['l'] };
+    const read = told({ one: ok, two: failed });
+    expect(read).toEqual({
+      kind: 'expressions',
+      results: { one: ok, two: { status: 'error', name: 'E', value: 'v', traceback: ['l'] } },
+    });
+    expect(outputBytes(read)).toBe(3 + 10 + 3 + 2 + 3 + 1 + 1 + 1);
+    expect(outputItems(read)).toBe(3);
+    expect(outputSize(read)).toBeGreaterThan(outputSize(told({})));
+    const many = Object.fromEntries(new Array(65).fill(ok).map((each, n) => [`n${n}`, each]));
+    for (const wrong of [null, [], 'x', { a: 1 }, { a: { status: 'ok', data: [] } }, many])
+      expect(told(wrong)).toMatchObject({ kind: 'gap', reason: 'malformed' });
+    expect(told({ ['n'.repeat(129)]: ok })).toMatchObject({ kind: 'gap' });
+    expect(told({ a: { ...ok, data: nested(200) } })).toMatchObject({ kind: 'gap' });
+    expect(told({ a: {} })).toMatchObject({ results: { a: { name: 'UnknownError' } } });
   });
 
   it('reads requests for input, whatever they look like, and takes them for secret if in doubt', () => {

@@ -57,6 +57,9 @@ const PLAIN: Comparable = {
   language: 'PYTHON',
   keepAlive: false,
   stopOnError: false,
+  silent: false,
+  storeHistory: true,
+  userExpressions: [],
   workingDirectory: null,
   environmentVariables: {},
   allowInput: false,
@@ -80,6 +83,20 @@ it('a command is compared by its language, and by whether it keeps its session a
   expect(compare(command)).toEqual([]);
   expect(compare(requestFacts({ ...PLAIN, language: 'BASH' }))).toEqual(['keepAlive']);
   expect(compare(requestFacts(PLAIN))).toEqual(['keepAlive', 'language']);
+});
+
+it('how a cell is run is compared, and each expression, without its code', () => {
+  const userExpressions = [{ name: 'a', code: 'x' }];
+  const given = { ...PLAIN, silent: true, storeHistory: false, userExpressions };
+  const hash = stored(hashes.of(KEY, requestFacts(given)));
+  const compare = (more: Partial<Comparable>) =>
+    hashes.differences(KEY, asked(requestFacts({ ...given, ...more })), hash);
+  expect(compare({})).toEqual([]);
+  // A silent cell is never stored, so it does not matter what is said of that.
+  expect(compare({ storeHistory: true })).toEqual([]);
+  expect(compare({ silent: false })).toEqual(['silent', 'storeHistory']);
+  expect(compare({ userExpressions: [{ name: 'a', code: 'y' }] })).toEqual(['userExpressions.a']);
+  expect(compare({ userExpressions: [] })).toEqual(['userExpressions.a']);
 });
 
 it('a request that stops others is not the same as one that does not', () => {

@@ -43,7 +43,7 @@ END $$`,
 
 /** Columns with what users wrote or what their code printed: an exception's message may be anything that code has read. */
 const HIDDEN =
-  "('executions', 'code'), ('executions', 'error_value'), ('inputs', 'text'), ('inputs', 'base64')";
+  "('executions', 'code'), ('executions', 'user_expressions'), ('executions', 'error_value'), ('inputs', 'text'), ('inputs', 'base64')";
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 

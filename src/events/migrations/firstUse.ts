@@ -19,6 +19,8 @@ export const FIRST_USES = {
   tokens: 18,
   /** Quotas: a gateway that counts nothing would exceed them. */
   quotas: 31,
+  /** How cells of notebooks are run: silently, outside of the history, or with expressions beside them. */
+  cells: 33,
 } as const;
 /**
  * A gateway that has opened the database but not announced itself yet has no lease. It notices within 2 s that it is too

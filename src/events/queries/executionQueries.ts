@@ -1,5 +1,6 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId, WorkerId } from '../../domain/ids.ts';
+import type { UserExpression } from '../../domain/userExpressions.ts';
 import type { Client } from '../connection/client.ts';
 import { decodeJson } from '../store/jsonText.ts';
 import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
@@ -7,7 +8,16 @@ import { type ExecutionRow, firstOrNull, toExecution } from './rows.ts';
 export interface UnfinishedExecution {
   readonly execution: Execution;
   readonly code: string;
+  /** Left out: none. */
+  readonly userExpressions?: readonly UserExpression[];
   /** Seq of the last stored output; 0 if there is none. */
+  readonly lastSeq: number;
+}
+
+/** What of its first event is read, too. */
+interface RequestRow {
+  readonly code: unknown;
+  readonly userExpressions: unknown;
   readonly lastSeq: number;
 }
 
@@ -45,16 +55,19 @@ export function createExecutionQueries({ sql, answered }: Client) {
 
     /** The worker's queued and running executions with their code, in the order in which they were accepted. */
     unfinishedExecutions: async (workerId: WorkerId): Promise<UnfinishedExecution[]> => {
-      const rows = await answered(sql<(ExecutionRow & { code: unknown; lastSeq: number })[]>`
-        SELECT x.*, e.data -> 'code' AS code,
+      const rows = await answered(sql<(ExecutionRow & RequestRow)[]>`
+        SELECT x.*, e.data -> 'code' AS code, e.data -> 'userExpressions' AS user_expressions,
           (SELECT coalesce(max(o.seq), 0) FROM output_events o WHERE o.execution_id = x.id) AS last_seq
         FROM executions x
         JOIN events e ON e.stream_id = 'execution-' || x.id AND e.version = 1
         WHERE x.worker_id = ${workerId} AND x.finished_at IS NULL
         ORDER BY x.requested_position`);
-      return rows.map(({ code, lastSeq, ...row }) => ({
+      return rows.map(({ code, userExpressions, lastSeq, ...row }) => ({
         execution: toExecution(row),
         code: String(decodeJson(code)),
+        ...(userExpressions !== null && {
+          userExpressions: decodeJson(userExpressions) as readonly UserExpression[],
+        }),
         lastSeq,
       }));
     },

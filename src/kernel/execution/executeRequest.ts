@@ -1,4 +1,5 @@
 import type { Terminal } from '../../domain/executionOptions.ts';
+import type { UserExpression } from '../../domain/userExpressions.ts';
 
 /** A request to run a piece of code in a kernel, or as a command. */
 export interface ExecuteRequest {
@@ -17,6 +18,10 @@ export interface ExecuteRequest {
   readonly workingDirectory?: string;
   /** Whether it may wait for input. Only for an agent that has input. */
   readonly allowInput?: true;
+  /** Only for an agent that has `cells`, as the next two. */
+  readonly silent?: true;
+  readonly storeHistory?: false;
+  readonly userExpressions?: readonly UserExpression[];
   /** The terminal of a command. Only for an agent that has terminals. */
   readonly pty?: Terminal;
   /** Left out: the default context, or a command. */
@@ -68,9 +73,11 @@ export function executeRequestFrame(request: ExecuteRequest, session: string, no
     },
     content: {
       code: request.code,
-      silent: false,
-      store_history: true,
-      user_expressions: {},
+      silent: request.silent ?? false,
+      store_history: !request.silent && (request.storeHistory ?? true),
+      user_expressions: Object.fromEntries(
+        (request.userExpressions ?? []).map(({ name, code }) => [name, code]),
+      ),
       // If nobody can answer `input()`, it fails immediately with Python's own message.
       allow_stdin: request.allowInput === true && !request.isCommand,
       // A failed execution does not cancel the executions queued behind it.

@@ -1,5 +1,6 @@
 import { jsonText } from '../../domain/exactJson.ts';
 import type { Output } from '../../domain/output.ts';
+import type { ExpressionResult } from '../../domain/userExpressions.ts';
 
 /** How many bytes an output's content counts towards `MAX_OUTPUT_BYTES`: text as UTF-8, bytes as
  * they are, other values as JSON. */
@@ -18,6 +19,11 @@ export function outputBytes(output: Output): number {
         (sum, line) => sum + Buffer.byteLength(line),
         Buffer.byteLength(output.name) + Buffer.byteLength(output.value),
       );
+    case 'expressions':
+      return Object.entries(output.results).reduce(
+        (sum, [name, result]) => sum + Buffer.byteLength(name) + resultBytes(result),
+        0,
+      );
     case 'input':
       return Buffer.byteLength(output.prompt);
     case 'clear':
@@ -26,6 +32,12 @@ export function outputBytes(output: Output): number {
     default:
       return output satisfies never;
   }
+}
+
+function resultBytes(result: ExpressionResult): number {
+  return result.status === 'ok'
+    ? valuesBytes(result.data) + valuesBytes(result.metadata)
+    : outputBytes({ kind: 'error', ...result });
 }
 
 function valuesBytes(values: Readonly<Record<string, unknown>>): number {
@@ -40,8 +52,16 @@ export const BYTES_PER_ITEM = 64;
 
 /** How many values an output holds once it is parsed: itself, and each value in the lists and objects of its data. */
 export function outputItems(output: Output): number {
-  if (!('data' in output)) return 1;
-  return 1 + nestedValues(output.data) + nestedValues(output.metadata);
+  if (output.kind === 'expressions') {
+    const results = Object.values(output.results);
+    return results.reduce((sum, result) => sum + 1 + itemsOf(result), 1);
+  }
+  return 1 + itemsOf(output);
+}
+
+function itemsOf(output: Output | ExpressionResult): number {
+  if (!('data' in output)) return 0;
+  return nestedValues(output.data) + nestedValues(output.metadata);
 }
 
 /** Counts values nested in lists and objects. The text of a MIME type itself does not count. */

@@ -1,17 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { jsonText } from '../../domain/exactJson.ts';
 import type { InputRequest, Output, RichOutput } from '../../domain/output.ts';
 import { cutText, readErrorFacts } from './errorFacts.ts';
-import { isJsonObject, type JsonObject, nestsAtMost, readCount, readSize } from './jsonValue.ts';
+import { isJsonObject, type JsonObject, readCount, readSize } from './jsonValue.ts';
+import { readExpressions } from './readExpressions.ts';
+import { boundedMetadata, isKeepableData } from './richData.ts';
 
-/** Most MIME types of one displayed object. Rich libraries send about five. */
-const MAX_MIME_TYPES = 64;
-/** Longest MIME type; RFC 6838 allows 127 + 1 + 127. */
-const MAX_MIME_TYPE_CHARS = 255;
-/** Deepest JSON in data or metadata. Chart specifications reach about 20 levels. A stack overflows at thousands. */
-const MAX_JSON_DEPTH = 128;
-/** Most metadata kept with one output, as JSON. Real metadata holds a width and a height. */
-const MAX_METADATA_CHARS = 65_536;
 /** Longest display id. IPython's own have 32 characters. A longer one is ignored. */
 const MAX_DISPLAY_ID_CHARS = 256;
 const MAX_GAP_REASON_CHARS = 64;
@@ -30,7 +23,8 @@ type OutputType =
   | 'error'
   | 'clear_output'
   | 'cellhouse_gap'
-  | 'cellhouse_input_request';
+  | 'cellhouse_input_request'
+  | 'cellhouse_expressions';
 
 /** Whether an iopub `msg_type` carries output. */
 export function isOutputType(type: unknown): type is OutputType {
@@ -43,6 +37,7 @@ export function isOutputType(type: unknown): type is OutputType {
     case 'clear_output':
     case 'cellhouse_gap':
     case 'cellhouse_input_request':
+    case 'cellhouse_expressions':
       return true;
     default:
       return false;
@@ -82,6 +77,8 @@ function readContent(type: OutputType, content: JsonObject): Output | null {
       return readGap(content);
     case 'cellhouse_input_request':
       return readInputRequest(content);
+    case 'cellhouse_expressions':
+      return readExpressions(content);
     default:
       return type satisfies never;
   }
@@ -111,22 +108,6 @@ function readRich(kind: RichOutput['kind'], content: JsonObject): RichOutput | n
     displayId: isJsonObject(transient) ? readDisplayId(transient.display_id) : null,
     executionCount: readCount(content.execution_count),
   };
-}
-
-function isKeepableData(data: JsonObject): boolean {
-  const types = Object.keys(data);
-  return (
-    types.length <= MAX_MIME_TYPES &&
-    types.every((type) => type.length <= MAX_MIME_TYPE_CHARS) &&
-    nestsAtMost(MAX_JSON_DEPTH, data)
-  );
-}
-
-/** Metadata that exceeds the bounds is dropped, but the data is kept: metadata only hints at how to show it. */
-function boundedMetadata(metadata: JsonObject): JsonObject {
-  const isKeepable =
-    nestsAtMost(MAX_JSON_DEPTH, metadata) && jsonText(metadata).length <= MAX_METADATA_CHARS;
-  return isKeepable ? metadata : {};
 }
 
 function readDisplayId(value: unknown): string | null {

@@ -31,6 +31,7 @@ const TYPE_OF_KIND = {
   error: 'ErrorOutput',
   clear: 'ClearOutput',
   input: 'InputRequested',
+  expressions: 'ExpressionResults',
   gap: 'GapOutput',
   finish: 'ExecutionFinished',
 } as const satisfies Record<OutputItem['output']['kind'], string>;
@@ -149,6 +150,20 @@ builder.objectRef<ItemOf<'input'>>('InputRequested').implement({
       description:
         'Whether the answer is secret, as for `getpass()`: it must not be shown, and what is sent from now on is not recorded.',
       resolve: ({ output }) => output.password,
+    }),
+  }),
+});
+
+builder.objectRef<ItemOf<'expressions'>>('ExpressionResults').implement({
+  description:
+    'The values of expressions that a notebook had evaluated after its cell. Only cells that come from notebooks have them.',
+  interfaces: [OutputEvent],
+  fields: (t) => ({
+    results: t.field({
+      type: 'JSON',
+      description:
+        'For each expression, by its name: `status` (`ok` or `error`), and `data` and `metadata` by MIME type, or `name`, `value` and `traceback` of the error.',
+      resolve: ({ output }) => output.results,
     }),
   }),
 });

@@ -34,7 +34,7 @@ export function withoutContent(answer: Answer): Answer {
 
 /** The fields of event data that have code, output or input. */
 const HIDDEN: { readonly [Type in RecordedEvent['event']['type']]?: readonly string[] } = {
-  ExecutionRequested: ['code'],
+  ExecutionRequested: ['code', 'userExpressions'],
   ExecutionFinished: ['errorValue'],
   InputSent: ['text', 'base64'],
 };

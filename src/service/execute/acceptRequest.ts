@@ -3,7 +3,7 @@ import type { ExecutionId } from '../../domain/ids.ts';
 import type { Principal } from '../principal.ts';
 import type { ServiceDeps } from '../serviceDeps.ts';
 import { acceptExecution } from './acceptExecution.ts';
-import { hasOptions } from './requestOptions.ts';
+import { hasCellOptions, hasOptions } from './requestOptions.ts';
 import { untilInitialized } from './untilInitialized.ts';
 import { type ExecuteRequest, validateRequest } from './validateRequest.ts';
 
@@ -34,6 +34,7 @@ export async function acceptRequest(
 ): Promise<Execution> {
   const valid = validateRequest(request, deps.config);
   await untilInitialized(deps.pool);
-  if (hasOptions(valid)) await deps.database.firstUse.allow('options');
+  if (hasCellOptions(valid)) await deps.database.firstUse.allow('cells');
+  else if (hasOptions(valid)) await deps.database.firstUse.allow('options');
   return await acceptExecution({ ...deps, onAccepting }, tenant, valid);
 }

@@ -11,6 +11,7 @@ import type { ValidRequest } from './validateRequest.ts';
 export function optionsOf(request: ValidRequest, contextId: ContextId | null): ExecutionOptions {
   const { keepAlive, stopOnError, allowInput, pty, workingDirectory, environmentVariables } =
     request;
+  const { silent, storeHistory, userExpressions } = request;
   const environmentVariableNames = Object.keys(environmentVariables).sort();
   return {
     ...(isCommand(request) && { language: 'BASH' }),
@@ -21,7 +22,16 @@ export function optionsOf(request: ValidRequest, contextId: ContextId | null): E
     ...(pty !== null && { pty }),
     ...(workingDirectory !== null && { workingDirectory }),
     ...(environmentVariableNames.length > 0 && { environmentVariableNames }),
+    ...(silent && { silent }),
+    ...(!silent && !storeHistory && { storeHistory }),
+    ...(userExpressions.length > 0 && { userExpressions }),
   };
+}
+
+/** Whether it asks how its cell is to be run. */
+export function hasCellOptions(request: ValidRequest): boolean {
+  const { silent, storeHistory, userExpressions } = request;
+  return silent || !storeHistory || userExpressions.length > 0;
 }
 
 /** Whether gateways of the former release would run it wrongly (firstUse.ts). One with a context was asked about that. */
@@ -56,6 +66,7 @@ export function neededFeatures(request: ValidRequest): WorkerFeature[] {
     ...(isCommand(request) ? (['commands'] as const) : []),
     ...(hasSurroundings ? (['surroundings'] as const) : []),
     ...(request.allowInput ? (['input'] as const) : []),
+    ...(hasCellOptions(request) ? (['cells'] as const) : []),
     ...(request.pty === null ? [] : (['terminal'] as const)),
   ];
 }

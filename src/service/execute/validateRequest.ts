@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Language, Terminal } from '../../domain/executionOptions.ts';
 import type { ContextId } from '../../domain/ids.ts';
+import type { UserExpression } from '../../domain/userExpressions.ts';
 import { parseContextId } from '../contexts/openContext.ts';
 import {
   refuse,
@@ -20,6 +21,7 @@ import {
   validateDirectory,
   validateVariables,
 } from '../validateEnvironment.ts';
+import { bytesOfExpressions, validateExpressions } from './validateExpressions.ts';
 import { validateTerminal } from './validateTerminal.ts';
 
 const MAX_IDEMPOTENCY_KEY_CHARS = 256;
@@ -38,6 +40,12 @@ export interface ExecuteRequest {
   readonly environmentVariables?: readonly EnvironmentVariable[] | null | undefined;
   /** Relative to the home, or absolute. */
   readonly workingDirectory?: string | null | undefined;
+  /** Whether a cell gets no number and shows no result. Its output and its error come all the same. */
+  readonly silent?: boolean | null | undefined;
+  /** Whether a cell is kept in the history, and takes a number. Left out: unless it is silent. */
+  readonly storeHistory?: boolean | null | undefined;
+  /** What is evaluated after a cell that has ended well. The results are an output, `expressions`. */
+  readonly userExpressions?: readonly UserExpression[] | null | undefined;
   readonly allowInput?: boolean | null | undefined;
   readonly pty?: Terminal | null | undefined;
   /**
@@ -55,10 +63,15 @@ export interface ValidRequest {
   readonly userUuid: string;
   readonly code: string;
   readonly codeSha256: string;
+  /** Of the code and of what is evaluated beside it. */
   readonly codeBytes: number;
   readonly language: Language;
   readonly keepAlive: boolean;
   readonly stopOnError: boolean;
+  readonly silent: boolean;
+  /** False also if it is silent. */
+  readonly storeHistory: boolean;
+  readonly userExpressions: readonly UserExpression[];
   /** A command with a terminal has input. */
   readonly allowInput: boolean;
   readonly pty: Terminal | null;
@@ -77,7 +90,9 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
   const userUuid = validateUserUuid(request.userUuid);
   const { code } = request;
   const isNotebookCell = request.isNotebookCell ?? false;
-  const codeBytes = Buffer.byteLength(code);
+  const userExpressions = validateExpressions(request.userExpressions ?? []);
+  const codeBytes = Buffer.byteLength(code) + bytesOfExpressions(userExpressions);
+  const silent = request.silent ?? false;
   if (code === '' && !isNotebookCell) refuse('code', 'must not be empty', { limit: 1 });
   const language = request.language ?? 'PYTHON';
   requireLength(codeBytes, config.maxCodeBytes, '');
@@ -93,6 +108,9 @@ export function validateRequest(request: ExecuteRequest, config: Config): ValidR
     language,
     keepAlive: request.keepAlive ?? false,
     stopOnError: request.stopOnError ?? false,
+    silent,
+    storeHistory: !silent && (request.storeHistory ?? true),
+    userExpressions,
     allowInput: pty !== null || (request.allowInput ?? false),
     pty,
     contextId: parseContextId(request.contextId),
@@ -124,13 +142,26 @@ function requireLength(codeBytes: number, limit: number, why: string): void {
 
 /** What the shell can be given as its code, and what is of no use to it. */
 function requireCommand(request: ExecuteRequest, codeBytes: number): void {
-  const { code, contextId, isNotebookCell } = request;
-  if (isNotebookCell) refuse('isNotebookCell', 'is for Python only', {});
+  const { code, contextId } = request;
+  requireNoCell(request);
   requireLength(codeBytes, MAX_COMMAND_BYTES, ' for a command');
   if (code.includes('\0')) refuse('code', 'of a command must not contain U+0000', {});
   if (!code.isWellFormed()) refuse('code', 'of a command must not contain lone surrogates', {});
   if (contextId != null)
     refuse('contextId', 'is for Python only: a command runs in no context', {});
+}
+
+function requireNoCell(request: ExecuteRequest): void {
+  const { isNotebookCell, silent, storeHistory, userExpressions } = request;
+  const expressions = (userExpressions ?? []).length > 0;
+  const given = {
+    isNotebookCell,
+    silent,
+    storeHistory: storeHistory === false,
+    userExpressions: expressions,
+  };
+  for (const [field, isGiven] of Object.entries(given))
+    if (isGiven) refuse(field, 'is for Python only', {});
 }
 
 function requireCell({ keepAlive, pty }: ExecuteRequest): void {

@@ -8,6 +8,7 @@ export const FEATURES = {
   commands: 'commands',
   input: 'input for running code',
   terminal: 'terminals',
+  cells: 'the options of cells of notebooks',
   surroundings: 'environment variables and working directories of single executions',
 } as const;
 

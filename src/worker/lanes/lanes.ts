@@ -140,11 +140,11 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
     find: (id) => places.get(id)?.job,
     laneOf: (id) => places.get(id)?.lane,
     add: (next) => {
-      const { execution, code, lastSeq } = next;
+      const { execution, lastSeq } = next;
       if (read.has(execution.id)) return null;
       const nextSeq = lastSeq + 1;
       return put(
-        { execution, code, isTakenOver: false, nextSeq, stateLost: false },
+        { ...codeOf(next), execution, isTakenOver: false, nextSeq, stateLost: false },
         laneOf(execution),
       );
     },
@@ -171,11 +171,23 @@ export function createLanes({ cursor, unfinished, laneOf, kernelRestartedAt }: L
 }
 
 /** The job of an execution that was read at the start. The kernel may have been replaced since it was accepted. */
-function takenOver(
-  { execution, code, lastSeq }: UnfinishedExecution,
-  kernelRestartedAt: Date | null,
-): Job {
+function takenOver(unfinished: UnfinishedExecution, kernelRestartedAt: Date | null): Job {
+  const { execution, lastSeq } = unfinished;
   const restartedAt = kernelRestartedAt?.getTime() ?? 0;
   const stateLost = restartedAt > execution.requestedAt.getTime();
-  return { execution, code, isTakenOver: true, nextSeq: lastSeq + 1, stateLost };
+  return {
+    ...codeOf(unfinished),
+    execution,
+    isTakenOver: true,
+    nextSeq: lastSeq + 1,
+    stateLost,
+  };
+}
+
+/** What is sent of it. */
+function codeOf({
+  code,
+  userExpressions,
+}: UnfinishedExecution): Pick<Job, 'code' | 'userExpressions'> {
+  return { code, ...(userExpressions && { userExpressions }) };
 }

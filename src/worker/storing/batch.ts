@@ -10,6 +10,7 @@ import type { ContextId, ExecutionId } from '../../domain/ids.ts';
 import type { Output, StreamOutput } from '../../domain/output.ts';
 import { outputSize } from '../../domain/outputSize.ts';
 import type { KernelRestartReason } from '../../domain/session.ts';
+import type { UserExpression } from '../../domain/userExpressions.ts';
 
 /** A stored stream piece does not grow beyond this many characters by joining. */
 const MAX_JOINED_CHARS = 64 * 1024;
@@ -19,6 +20,8 @@ export interface Job {
   /** As last stored. */
   execution: Execution;
   readonly code: string;
+  /** What is evaluated after it. Left out: nothing. */
+  readonly userExpressions?: readonly UserExpression[];
   /** It was recorded before this gateway took over the worker, so the former holder may have sent it to the agent. */
   readonly isTakenOver: boolean;
   /** Seq of the next output event. */

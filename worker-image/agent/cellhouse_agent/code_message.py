@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from cellhouse_agent.requests import Surroundings
+from cellhouse_agent.requests import CellOptions, Surroundings
 from cellhouse_agent.wire import JsonObject
 
 
-def code_content(code: str, may_ask: bool) -> JsonObject:
-    """Its content: the code, and whether somebody can answer when it asks."""
+def code_content(code: str, may_ask: bool, options: CellOptions) -> JsonObject:
+    """Its content: the code, how it is run, and whether somebody can answer when it asks."""
     return {
         "code": code,
-        "silent": False,
-        "store_history": True,
-        "user_expressions": {},
+        "silent": options.silent,
+        "store_history": options.store_history,
+        "user_expressions": {**options.user_expressions},
         "allow_stdin": may_ask,
         "stop_on_error": False,
     }

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 
 from cellhouse_agent.asking import Asking
+from cellhouse_agent.expressions import check_results
 from cellhouse_agent.frames import FrameWriter
 from cellhouse_agent.outputs import OUTPUT_TYPES, check_output, dropped_bytes, utf8
 from cellhouse_agent.record import Record
@@ -76,9 +77,22 @@ class Execution(Record):
         elif message.msg_type in OUTPUT_TYPES:
             self.start()
             self._accept_output(message)
+        elif message.msg_type == "user_expressions" and self.request.options.user_expressions:
+            self._accept_results(message, self.request.options.user_expressions)
         elif message.msg_type == "input_request" and self.asking:
             self.start()
             self._accept_question(message, self.asking)
+
+    def _accept_results(self, message: KernelMessage, asked: dict[str, str]) -> None:
+        if message.size_bytes > self._writer.max_message_bytes:
+            self.drop("message_too_large", message.size_bytes)
+            return
+        try:
+            body = dump(check_results(message.content, asked))
+        except MalformedMessage:
+            self.drop("malformed", message.size_bytes)
+            return
+        self.keep("cellhouse_expressions", body, len(body))
 
     def _accept_question(self, message: KernelMessage, asking: Asking) -> None:
         """The answer comes in any case, also to a question that the gateway is not told."""

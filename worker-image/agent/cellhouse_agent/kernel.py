@@ -14,7 +14,7 @@ from cellhouse_agent.kernel_link import KernelLink
 from cellhouse_agent.kernel_process import NO_CPU_USE, CpuUse, KernelProcess
 from cellhouse_agent.launcher import KernelLauncher
 from cellhouse_agent.log import log_event
-from cellhouse_agent.requests import Surroundings
+from cellhouse_agent.requests import CellOptions, Surroundings
 from cellhouse_agent.variables import variables_content
 from cellhouse_agent.wire import JsonObject, KernelMessage
 
@@ -182,10 +182,11 @@ class Kernel:
         end_key: str = "",
         surroundings: Surroundings | None = None,
         may_ask: bool = False,
+        options: CellOptions = CellOptions(),
     ) -> None:
         """Send code to a ready kernel. The last message about it is an `idle` that carries `end_key`."""
-        content, metadata = code_content(code, may_ask), code_metadata(end_key, surroundings)
-        self.send(msg_id, "execute_request", content, metadata)
+        content = code_content(code, may_ask, options)
+        self.send(msg_id, "execute_request", content, code_metadata(end_key, surroundings))
 
     def send(
         self, msg_id: str, msg_type: str, content: JsonObject, metadata: JsonObject | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cellhouse_agent.requests import (
     MAX_ID_CHARACTERS,
+    CellOptions,
     Command,
     Context,
     ExecuteRequest,
@@ -21,6 +22,8 @@ from cellhouse_agent.wire import JsonObject, MalformedMessage, load_object
 
 # Header fields that are sent back as `parent_header`.
 ECHOED_HEADER_FIELDS = ("msg_id", "msg_type", "session", "username", "date", "version")
+# The most that are evaluated beside a cell.
+MAX_EXPRESSIONS = 64
 # One day: the longest limit that a gateway may set.
 MAX_LIMIT_MS = 86_400_000
 
@@ -68,7 +71,22 @@ def parse_frame(data: bytes | str) -> ExecuteRequest | Ack | None:
         command=_command(limits),
         surroundings=_surroundings(limits),
         allows_asking=content.get("allow_stdin") is True,
+        options=_options(content),
     )
+
+
+def _options(content: JsonObject) -> CellOptions:
+    silent = content.get("silent") is True
+    expressions = content.get("user_expressions", {})
+    if not isinstance(expressions, dict) or len(expressions) > MAX_EXPRESSIONS:
+        raise MalformedMessage(f"user_expressions must be an object of at most {MAX_EXPRESSIONS}")
+    texts = {name: code for name, code in expressions.items() if isinstance(code, str)}
+    if len(texts) < len(expressions) or any(len(name) > MAX_ID_CHARACTERS for name in texts):
+        raise MalformedMessage(
+            f"user_expressions must be text, named by {MAX_ID_CHARACTERS} characters"
+        )
+    stores = content.get("store_history", True) is not False
+    return CellOptions(silent, stores and not silent, texts)
 
 
 def _context(metadata: JsonObject) -> Context | None:

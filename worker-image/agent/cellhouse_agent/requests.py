@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeGuard
 
 from cellhouse_agent.wire import Json, JsonObject, MalformedMessage
@@ -54,6 +54,15 @@ class Command(Surroundings):
 
 
 @dataclass(frozen=True)
+class CellOptions:
+    """How a kernel runs a cell, in Jupyter's words, and what it evaluates after it, by name."""
+
+    silent: bool = False
+    store_history: bool = True
+    user_expressions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ExecuteRequest:
     """One piece of code to run, with its limits. `header` is the parent header of its messages."""
 
@@ -71,6 +80,8 @@ class ExecuteRequest:
     surroundings: Surroundings | None = None
     # Whether somebody can answer when its code asks.
     allows_asking: bool = False
+    # Of code for a kernel.
+    options: CellOptions = CellOptions()
 
     @property
     def takes_input(self) -> bool:

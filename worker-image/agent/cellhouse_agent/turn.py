@@ -57,7 +57,9 @@ class Turn:
             self._execution.asking = Asking(buffer, kernel, request.msg_id)
         may_ask = self._execution.asking is not None
         end_key = self._execution.end_key
-        kernel.execute(request.msg_id, request.code, end_key, request.surroundings, may_ask)
+        kernel.execute(
+            request.msg_id, request.code, end_key, request.surroundings, may_ask, request.options
+        )
         self._running = Supervision(
             kernel,
             self._execution,

@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 from traitlets import Instance
 
 from cellhouse_kernel.asking import Asking
+from cellhouse_kernel.expressions import packed_results
 from cellhouse_kernel.inbox import ANSWER_TYPE, Inbox, Message
 from cellhouse_kernel.interrupts import Interrupts
 from cellhouse_kernel.link import Channel
@@ -30,6 +31,8 @@ from cellhouse_kernel.surroundings import (
     set_variables,
 )
 
+# Sent beside the reply, which must not be too large to be accepted.
+EXPRESSIONS_TYPE = "user_expressions"
 # The largest count that is told, as in the agent.
 MAX_COUNT = 2**53 - 1
 
@@ -143,11 +146,8 @@ class LinkKernel(CellKernel):
         shell.begin_cell(content["code"])
         silent = content.get("silent", False)
         outbox = self.shell_channel.outbox
-        if not silent:
-            # The content of `execute_input` is empty, because nobody reads it.
-            outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
-        else:
-            outbox.flush()
+        # Also if it is silent: from now on it can be interrupted. The content is empty, because nobody reads it.
+        outbox.add_message(pack_message(b"iopub", "execute_input", parent["msg_id"], b"{}"))
         if content.get("allow_stdin", False):
             self.asking.begin(parent["msg_id"])
         try:
@@ -157,9 +157,13 @@ class LinkKernel(CellKernel):
                 content["code"],
                 silent,
                 content.get("store_history", not silent),
-                content.get("user_expressions", {}),
+                None,
                 content.get("allow_stdin", False),
             )
+            if (expressions := content.get("user_expressions")) and reply["status"] == "ok":
+                results = packed_results(shell, expressions, self.interrupts.begin_more)
+                message = pack_message(b"iopub", EXPRESSIONS_TYPE, parent["msg_id"], results)
+                outbox.add_message(message, can_wait=True)
         except CellNotStarted as error:
             reply = shell.tell_not_started(error)
         finally:

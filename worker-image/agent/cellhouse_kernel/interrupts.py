@@ -65,6 +65,14 @@ class Interrupts:
         signal.signal(signal.SIGINT, of_code)
         return not self._is_noted
 
+    def begin_more(self) -> bool:
+        """Code beside that of the cell is about to run in the kernel's own task; False if it must not."""
+        self._cell = None
+        if not self._has_begun:
+            return self.begin_code()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return True
+
     def end_code(self) -> None:
         """No code of the request runs any more. May be called twice."""
         self._has_begun = True

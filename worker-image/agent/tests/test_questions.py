@@ -260,6 +260,7 @@ class FormTest(unittest.TestCase):
         cells: list[Any] = [[0, 1, "old"], [0, 2, half], [0, 3, [half, None]]]
         entries: Any = history({"history": cells})["entries"]
         self.assertEqual([entry["line"] for entry in entries], [2, 3])
-        for cell in ([0, 1], [0, "1", "a"], [0, 1, 2], [0, 1, ["a", 2]], "cell"):
+        wrong: list[Any] = [[0, 1], [0, "1", "a"], [0, 1, 2], [0, 1, ["a", 2]], "cell"]
+        for cell in wrong:
             with self.assertRaises(MalformedMessage):
                 history({"history": [cell]})

@@ -50,6 +50,8 @@ export function createCellMessages(): CellMessages {
           const { output, seq, at } = news.item;
           if (output.kind === 'finish' || (output.kind === 'input' && !isOurs)) return [];
           if (output.kind === 'error') shown = errorContent(output);
+          // No request of this door asks for any.
+          if (output.kind === 'expressions') return [];
           return [message(seq, outputMessage(output, count), at)];
         }
         case 'ended': {

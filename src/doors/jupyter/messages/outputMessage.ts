@@ -5,7 +5,10 @@ import type { Sent } from './messages.ts';
  * The message that shows an output.
  * @param count the number of the cell, for a result that has none of its own
  */
-export function outputMessage(output: Output, count: number): Sent {
+export function outputMessage(
+  output: Exclude<Output, { kind: 'expressions' }>,
+  count: number,
+): Sent {
   switch (output.kind) {
     case 'stream':
       return iopub('stream', { name: output.name, text: output.text });

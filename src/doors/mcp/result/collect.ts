@@ -113,6 +113,7 @@ function take(gathered: Gathered, output: Output, { executionId, seq }: OutputIt
       note(gathered.missing, gapOf(output));
       return;
     case 'clear':
+    case 'expressions':
       return;
     default:
       output satisfies never;
