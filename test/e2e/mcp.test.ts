@@ -41,6 +41,33 @@ describe.each(MCP_CLIENTS)('$name', (kind) => {
     expect(second.images).toMatchObject([
       { mimeType: 'image/png', data: expect.stringMatching(PNG) },
     ]);
+    const failed = await client.call('run_command', { command: 'echo 1 > a; cat a b', session_id });
+    expect(failed.text).toMatch(/^1\nstderr:\ncat: b: No such file/);
+    expect(told(failed, 'exit_code')).toBe('1');
+    await client.close();
+  });
+
+  it('writes, lists and reads files that code finds', async () => {
+    const client = await connected(kind);
+    const written = await client.call('write_file', {
+      path: 'in/b.txt',
+      content: 'é'.repeat(16_000),
+    });
+    const { session_id } = JSON.parse(written.text) as { session_id: string };
+    const first = await client.call('read_file', { path: 'in/b.txt', session_id });
+    expect(first.text).toBe(`${'é'.repeat(15_000)}\n[2000 bytes follow: offset=30000]`);
+    const rest = await client.call('read_file', { path: 'in/b.txt', session_id, offset: 30_000 });
+    expect(rest.text).toBe('é'.repeat(1_000));
+    const code =
+      'from PIL import Image\nImage.new("RGB", (2, 2)).save("p.png")\nopen("in/b.txt").read(1)';
+    expect((await client.call('execute_code', { code, session_id })).text).toMatch(/^'é'\n/);
+    const shown = await client.call('read_file', { path: 'p.png', session_id });
+    expect(shown.images).toMatchObject([
+      { mimeType: 'image/png', data: expect.stringMatching(PNG) },
+    ]);
+    const listed = await client.call('list_files', { session_id, depth: 2 });
+    expect(listed.text).toMatch(/"in\/b\.txt".*"p\.png"/s);
+    await client.call('release_session', { session_id });
     await client.close();
   });
 

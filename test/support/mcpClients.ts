@@ -139,11 +139,13 @@ const langchain: ClientKind = {
     return {
       call: async (tool, input, { signal } = {}) => {
         const known = tools.find(({ name }) => name === tool);
-        const message = await known?.invoke(
-          { type: 'tool_call', id: 'one', name: tool, args: { ...input } },
-          signal && { signal },
+        if (!known) throw new Error(`There is no tool ${tool}.`);
+        const asked = { type: 'tool_call', id: 'one', name: tool, args: { ...input } } as const;
+        const invoked: Promise<unknown> = known.invoke(asked, signal && { signal });
+        return await invoked.then(
+          (message) => ({ ...langchainAnswer(message), isError: false }),
+          langchainError,
         );
-        return { ...langchainAnswer(message), isError: false };
       },
       close: () => client.close(),
     };
@@ -164,6 +166,14 @@ function langchainAnswer(message: unknown): Omit<ToolAnswer, 'isError'> {
     return data === '' ? [] : [{ mimeType, data }];
   });
   return { ...answerOf({ content }), images };
+}
+
+/** A result with `isError` is an exception there, with the text of the result behind a few words. */
+function langchainError(error: unknown): ToolAnswer {
+  const [, text] =
+    /^MCP tool .*? returned an error: (.*)$/s.exec(String((error as Error).message)) ?? [];
+  if (text === undefined) throw error;
+  return { text, images: [], data: null, isError: true };
 }
 
 export const MCP_CLIENTS: readonly ClientKind[] = [

@@ -3,16 +3,23 @@ import type { McpCall } from './mcpCall.ts';
 import { registerOutputResources } from './outputResources.ts';
 import { executeCode } from './tools/executeCode.ts';
 import { getExecution, interruptExecution } from './tools/executions.ts';
+import { listFiles, writeFile } from './tools/files.ts';
+import { readFile } from './tools/readFile.ts';
+import { runCommand } from './tools/runCommand.ts';
 import { releaseSession, restartSession } from './tools/sessions.ts';
 import type { Tool } from './tools/tool.ts';
 
 /** In the order in which hosts list them. */
 const TOOLS: readonly Tool[] = [
   executeCode,
+  runCommand,
   getExecution,
   interruptExecution,
   restartSession,
   releaseSession,
+  listFiles,
+  readFile,
+  writeFile,
 ];
 
 const SERVER = { name: 'cellhouse', title: 'Cellhouse', version: '1.0.0' } as const;

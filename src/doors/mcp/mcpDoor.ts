@@ -2,11 +2,12 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import type { McpHttpHandler } from '@modelcontextprotocol/server';
+import type { McpHttpHandler, McpServer } from '@modelcontextprotocol/server';
 import { DomainError } from '../../domain/errors.ts';
 import type { DoorCall, DoorDeps, OpenDoor } from '../openDoor.ts';
 import type { Refusal, RefusalAnswer } from '../shared/refusal.ts';
 import { type Cancelling, createCancelling, SESSION_HEADER } from './cancelling.ts';
+import type { McpCall } from './mcpCall.ts';
 
 /** What a JSON-RPC error of the HTTP level has: none of the protocol's own codes fits. */
 const SERVER_ERROR = -32_000;
@@ -14,11 +15,14 @@ const INTERNAL_ERROR = -32_603;
 /** Every request has this address: nothing asks for it, and the real one is not ours to trust. */
 const ADDRESS = 'http://cellhouse/mcp';
 
-export function createMcpDoor(deps: DoorDeps): OpenDoor {
+/** @param makeServer makes the server of a request. By default, the one of Cellhouse */
+export function createMcpDoor(deps: DoorDeps, makeServer?: MakeServer): OpenDoor {
   // The packages cost a tenth of a second and 30 MB: who never calls this door does not pay.
   let loading: Promise<McpHandler> | null = null;
   const load = () => {
-    loading ??= import('./mcpHandler.ts').then(({ createHandler }) => createHandler(deps));
+    loading ??= import('./mcpHandler.ts').then(({ createHandler }) =>
+      createHandler(deps, makeServer),
+    );
     return loading;
   };
   const cancelling = createCancelling();
@@ -39,6 +43,8 @@ export function createMcpDoor(deps: DoorDeps): OpenDoor {
     },
   };
 }
+
+export type MakeServer = (call: McpCall) => McpServer;
 
 /** Answers one request. @param body undefined: the request has none that is JSON */
 export interface McpHandler {

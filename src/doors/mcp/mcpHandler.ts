@@ -2,16 +2,19 @@ import { createMcpHandler, type McpRequestContext } from '@modelcontextprotocol/
 import type { DoorCall, DoorDeps } from '../openDoor.ts';
 import { createMcpServer } from './createMcpServer.ts';
 import type { McpCall } from './mcpCall.ts';
-import type { McpHandler } from './mcpDoor.ts';
+import type { MakeServer, McpHandler } from './mcpDoor.ts';
 
 /** The first revision with links to resources. */
 const LINKS_SINCE = '2025-06-18';
 
 /** Makes a server for each request, for both eras of the protocol: so every gateway can answer every request. */
-export function createHandler(deps: DoorDeps): McpHandler {
+export function createHandler(
+  deps: DoorDeps,
+  makeServer: MakeServer = createMcpServer,
+): McpHandler {
   const { fetch } = createMcpHandler(
     (context) => {
-      return createMcpServer(mcpCallOf(deps, context, callOf(context)));
+      return makeServer(mcpCallOf(deps, context, callOf(context)));
     },
     {
       legacy: 'stateless',

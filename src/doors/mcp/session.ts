@@ -1,4 +1,5 @@
 /** Which session a client means, and what it calls the session of an execution. */
+import { DomainError } from '../../domain/errors.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type Place, placeOf } from '../shared/place.ts';
 import type { McpCall } from './mcpCall.ts';
@@ -18,13 +19,38 @@ const DEFAULT_ID = 'default';
 
 /** The session that a call means: the argument, else a header, else that of the token's one user, else a new one. */
 export function sessionOf(
-  { principal, headers, deps }: Pick<McpCall, 'principal' | 'headers' | 'deps'>,
+  call: Pick<McpCall, 'principal' | 'headers' | 'deps'>,
   given: string | undefined,
 ): ClientSession {
-  const named = given ?? SESSION_HEADERS.map((name) => textOf(headers[name])).find(Boolean);
-  const isOneUser = isForOneUser(principal);
-  const id = named ?? (isOneUser ? DEFAULT_ID : deps.newId());
-  if (isOneUser) return { id, place: placeOf(principal, id === DEFAULT_ID ? null : id) };
+  return sessionNamed(call, nameIn(call, given) ?? call.deps.newId());
+}
+
+/** The same for a call that makes no session. @throws BAD_USER_INPUT if it means a new one */
+export function openedSessionOf(
+  call: Pick<McpCall, 'principal' | 'headers'>,
+  given: string | undefined,
+): ClientSession {
+  const name = nameIn(call, given);
+  if (name !== undefined) return sessionNamed(call, name);
+  throw new DomainError('BAD_USER_INPUT', 'session_id is needed: pass that of an earlier result.', {
+    field: 'session_id',
+  });
+}
+
+function nameIn(
+  { principal, headers }: Pick<McpCall, 'principal' | 'headers'>,
+  given: string | undefined,
+): string | undefined {
+  const inHeader = SESSION_HEADERS.map((name) => textOf(headers[name])).find(Boolean);
+  return given ?? inHeader ?? (isForOneUser(principal) ? DEFAULT_ID : undefined);
+}
+
+function sessionNamed(
+  { principal, headers }: Pick<McpCall, 'principal' | 'headers'>,
+  id: string,
+): ClientSession {
+  if (isForOneUser(principal))
+    return { id, place: placeOf(principal, id === DEFAULT_ID ? null : id) };
   return { id, place: placeOf(principal, userPrefix(headers) + id) };
 }
 

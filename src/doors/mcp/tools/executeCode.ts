@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RESULT } from '../result/result.ts';
 import { run } from '../run.ts';
 import { sessionOf } from '../session.ts';
-import { SESSION_ID, type Tool, tool, WAIT_SECONDS } from './tool.ts';
+import { SESSION_ID, type Tool, timeoutSeconds, tool, WAIT_SECONDS } from './tool.ts';
 
 /** How long code of an MCP client may run if the call does not say. */
 const DEFAULT_TIMEOUT_SECONDS = 60;
@@ -22,12 +22,7 @@ Code that runs longer than wait_seconds goes on: the result has status "running"
   input: z.strictObject({
     code: z.string().min(1).describe('Python. IPython syntax works: %magics, !commands, await.'),
     session_id: SESSION_ID.optional(),
-    timeout_seconds: z
-      .number()
-      .min(1)
-      .max(MAX_TIMEOUT_SECONDS)
-      .optional()
-      .describe(`The code is stopped after this time. Default ${DEFAULT_TIMEOUT_SECONDS}.`),
+    timeout_seconds: timeoutSeconds(MAX_TIMEOUT_SECONDS, DEFAULT_TIMEOUT_SECONDS),
     wait_seconds: WAIT_SECONDS.optional(),
   }),
   output: RESULT,

@@ -5,7 +5,7 @@ import type { BoundService } from '../../boundService.ts';
 import { openContextOf } from '../../shared/place.ts';
 import { RESULT } from '../result/result.ts';
 import { poll } from '../run.ts';
-import { type ClientSession, sessionOf } from '../session.ts';
+import { type ClientSession, openedSessionOf } from '../session.ts';
 import { failed } from '../toolErrors.ts';
 import { answered, EXECUTION_ID, SESSION_ID, type Tool, tool, WAIT_SECONDS } from './tool.ts';
 
@@ -54,7 +54,7 @@ export const interruptExecution: Tool = tool({
       return failed('BAD_USER_INPUT: Give either execution_id or session_id.');
     if (execution_id !== undefined)
       return answered({ interrupted: await wasStopped(service, execution_id) });
-    const running = await unfinished(service, sessionOf(call, session_id));
+    const running = await unfinished(service, openedSessionOf(call, session_id));
     const stopped = await Promise.all(running.map(({ id }) => wasStopped(service, id)));
     return answered({ interrupted: stopped.includes(true) });
   },

@@ -1,11 +1,11 @@
 /** What can be done with a session. */
 import { z } from 'zod';
 import { openContextOf } from '../../shared/place.ts';
-import { sessionOf } from '../session.ts';
+import { openedSessionOf } from '../session.ts';
 import { failed } from '../toolErrors.ts';
 import { answered, SESSION_ID, type Tool, tool } from './tool.ts';
 
-const INPUT = z.strictObject({ session_id: SESSION_ID });
+const INPUT = z.strictObject({ session_id: SESSION_ID.optional() });
 const OUTPUT = z.object({ session_id: z.string(), ok: z.boolean() });
 
 /** Gives the session a fresh kernel. */
@@ -17,8 +17,8 @@ export const restartSession: Tool = tool({
   input: INPUT,
   output: OUTPUT,
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false },
-  run: async (call, { session_id }) => {
-    const { place } = sessionOf(call, session_id);
+  run: async (call, { session_id: given }) => {
+    const { id: session_id, place } = openedSessionOf(call, given);
     const contextId = await openContextOf(call.service, place);
     if (contextId === undefined) return noSession();
     await call.service.restartKernel(place.userUuid, contextId);
@@ -35,8 +35,9 @@ export const releaseSession: Tool = tool({
   input: INPUT,
   output: OUTPUT.extend({ ok: z.boolean().describe('False: there was no such session.') }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true },
-  run: async ({ service, ...call }, { session_id }) => {
-    const { place } = sessionOf(call, session_id);
+  run: async (call, { session_id: given }) => {
+    const { service } = call;
+    const { id: session_id, place } = openedSessionOf(call, given);
     if (place.contextName === null)
       return answered({ session_id, ok: (await service.release(place.userUuid)) !== null });
     const contextId = await openContextOf(service, place);

@@ -66,3 +66,13 @@ export const WAIT_SECONDS = z
   .min(0)
   .max(MAX_WAIT_SECONDS)
   .describe('How long to wait for the end. Default 45. After that the result is "running".');
+
+/** For how long code may run. */
+export function timeoutSeconds(max: number, byDefault: number) {
+  return z
+    .number()
+    .min(1)
+    .max(max)
+    .optional()
+    .describe(`It is stopped after this time. Default ${byDefault}.`);
+}
