@@ -241,19 +241,26 @@ describe('two gateways', () => {
   });
 
   it('a quota that is reset is that of the setting again, at all gateways', async () => {
-    const { tenant } = newPrincipal();
+    const principal = newPrincipal();
+    const { tenant } = principal;
     const settings = { QUOTA_TENANT_OPEN_SESSIONS: '3' };
     const gateways = [await start({ settings }), await start({ settings })];
     const [first, second] = gateways as [ServingGateway, ServingGateway];
     const of = { kind: 'OPEN_SESSIONS', tenant } as const;
     const limitAt = async ({ service }: ServingGateway) =>
       (await service.quotas(OPERATOR, { tenant })).find(({ kind }) => kind === of.kind)?.limit;
-    await first.service.setQuota(OPERATOR, { ...of, limit: null });
-    await until('both', async () => (await limitAt(second)) === null);
+    await first.service.setQuota(OPERATOR, { ...of, limit: 0 });
+    await until('both', async () => (await limitAt(second)) === 0);
+    const opening = (gateway: ServingGateway, index: number) =>
+      gateway.service.openSession(principal, { userUuid: `user-${index}` });
+    for (const [index, gateway] of gateways.entries())
+      await expect(opening(gateway, index)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
     const reset = { ...of, reset: true };
     expect(await second.service.setQuota(OPERATOR, reset)).toMatchObject({ limit: 3 });
     for (const gateway of [...gateways, await start({ settings })])
       await until('all', async () => (await limitAt(gateway)) === 3);
+    // What was refused a moment ago is not any more.
+    for (const [index, gateway] of gateways.entries()) await opening(gateway, index);
     expect(await db.sql`SELECT * FROM audit.quotas WHERE tenant = ${tenant}`).toEqual([]);
     // Once more is no event.
     await first.service.setQuota(OPERATOR, reset);

@@ -125,7 +125,8 @@ export function createQuotas({
     },
     apply: (event) => {
       book.apply(event);
-      if (event.event.type === 'QuotaSet') limited.forget();
+      const { type } = event.event;
+      if (type === 'QuotaSet' || type === 'QuotaReset') limited.forget();
       usage.apply(event);
       stored.apply(event);
       if (event.event.type === 'QuotaSet' && event.event.data.kind === 'STORED_BYTES')
