@@ -26,5 +26,5 @@ COMMENT ON COLUMN audit.inputs.input_offset IS 'How many bytes of input were bef
 COMMENT ON COLUMN audit.inputs.bytes IS 'Its length in bytes.';
 COMMENT ON COLUMN audit.inputs.text IS 'The input. Input with U+0000, which SQL text cannot hold, is given as a JSON string literal. NULL if it is not UTF-8, if it is secret, and if there is none.';
 COMMENT ON COLUMN audit.inputs.base64 IS 'The bytes in base64, where they are not UTF-8; otherwise NULL.';
-COMMENT ON COLUMN audit.inputs.is_secret IS 'Whether it answered a request for a password: then nobody recorded it.';
+COMMENT ON COLUMN audit.inputs.is_secret IS 'Whether nobody has it: it answered a request for a password, or its user or tenant was forgotten.';
 COMMENT ON COLUMN audit.inputs.is_end IS 'Whether the input ended with it.';

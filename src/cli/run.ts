@@ -6,6 +6,7 @@ import { auditVerify } from './auditVerify.ts';
 import { checkConfig } from './checkConfig.ts';
 import { doors } from './doors.ts';
 import { down } from './down.ts';
+import { forget } from './forget.ts';
 import { prune } from './prune.ts';
 import { rebuild } from './rebuild.ts';
 import { serve } from './serve.ts';
@@ -19,6 +20,8 @@ const USAGE = `Usage: cellhouse <command>
   prune          delete old output and events; the rows that the audit views need stay
                  --older-than-days N   delete what ended at least N days ago (N >= 1)
                  --archive FILE        first append what is deleted to FILE, one JSON object per line
+  forget         remove what a user or a tenant ran, sent and got from all tables; what it cost stays, under another name
+                 --user NAME [--tenant NAME] | --tenant NAME
   audit verify   check every event against the audit chain; exit code 1 if anything was changed
                  --heads FILE          compare with the heads in FILE (a gateway's audit-heads, or its log) instead of
                                        those in DATA_DIR
@@ -43,7 +46,14 @@ const USAGE = `Usage: cellhouse <command>
 Settings are environment variables; docs/settings.md lists them.`;
 
 /** The commands that take arguments. */
-const WITH_ARGUMENTS: readonly string[] = ['audit verify', 'auditor', 'doors', 'prune', 'token'];
+const WITH_ARGUMENTS: readonly string[] = [
+  'audit verify',
+  'auditor',
+  'doors',
+  'forget',
+  'prune',
+  'token',
+];
 
 /** Runs the command given by `words`. Reports a failure on stderr and by the exit code. */
 export async function run(words: readonly string[]): Promise<void> {
@@ -65,6 +75,8 @@ async function runCommand(words: readonly string[]): Promise<void> {
       return await prune(more);
     case 'doors':
       return await doors(more);
+    case 'forget':
+      return await forget(more);
     case 'token':
       return await token(more);
     case 'auditor':

@@ -104,9 +104,9 @@ export const ENTITIES: { readonly [K in StreamKind]: Entity<StateOf<K>, EventOf<
   },
   removal: {
     evolve: evolveRemoval,
-    // It says for ever why the events before it are gone.
+    // It says for ever why the events before it are gone, or empty.
     endedAt: null,
-    eventTypes: { HistoryPruned: true },
+    eventTypes: { HistoryPruned: true, DataForgotten: true },
   },
 };
 

@@ -509,7 +509,7 @@ export const eventLinks = pgTable(
     position: count('position').primaryKey(),
     /** The salted hash of the event's columns. */
     leaf: bytes('leaf').notNull(),
-    /** NULL once the event is deleted, so that nobody can find it by guessing. */
+    /** NULL once the event is deleted, another once it is emptied, so that nobody can find by guessing what was there. */
     salt: bytes('salt'),
     /** Whose event it is. NULL if it is nobody's, such as that of a worker without a session. */
     tenant: text('tenant'),
@@ -528,16 +528,18 @@ export const removals = pgTable('removals', {
   id: uuid('id').primaryKey(),
   version: integer('version').notNull(),
   reason: text('reason').notNull(),
-  before: time('before').notNull(),
+  before: time('before'),
   streams: integer('streams').notNull(),
   events: integer('events').notNull(),
   outputs: integer('outputs').notNull(),
   isArchived: boolean('is_archived').notNull(),
   digest: text('digest').notNull(),
   removedAt: time('removed_at').notNull(),
+  /** NULL if it was pruned. */
+  pseudonym: text('pseudonym'),
 });
 
-/** For each event that a removal has deleted, its position: what the digest of the removal is made of. */
+/** For each event that a removal has deleted or emptied, its position: what the digest of the removal is made of. */
 export const eventRemovals = pgTable(
   'event_removals',
   {
@@ -549,6 +551,21 @@ export const eventRemovals = pgTable(
   (table) => [
     primaryKey({ name: 'event_removals_pkey', columns: [table.position, table.removalId] }),
   ],
+);
+
+/**
+ * Who is being forgotten, and what they are called from then on. A `cellhouse forget` that was killed goes on with the
+ * same names, and the last step of one deletes them. So nobody can find out who was meant.
+ */
+export const pseudonyms = pgTable(
+  'pseudonyms',
+  {
+    tenant: text('tenant').notNull(),
+    /** Empty: the tenant itself. */
+    userUuid: text('user_uuid').notNull(),
+    pseudonym: text('pseudonym').notNull(),
+  },
+  (table) => [primaryKey({ name: 'pseudonyms_pkey', columns: [table.tenant, table.userUuid] })],
 );
 
 /** One row: how far the chain goes. */

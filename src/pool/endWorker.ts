@@ -144,7 +144,7 @@ interface Recorded {
 
 /** Records the end of a worker, and does nothing else. @returns as {@link endWorker} */
 export async function recordEnd(
-  { database, now }: EndWorkerDeps,
+  { database, now }: Pick<EndWorkerDeps, 'database' | 'now'>,
   workerId: WorkerId,
   why: WorkerEnd,
 ): Promise<Session | null> {

@@ -282,13 +282,15 @@ function wire(deps: PoolDeps, changed: () => void, closing: AbortSignal): PoolPa
 /** Passes recorded events of all gateways to the parts. @returns a function that ends this */
 function listen(
   { database: { wakeUps } }: PoolDeps,
-  { heldWorkers, supply, cpuYield, features }: PoolParts,
+  { heldWorkers, supply, keeping, cpuYield, features }: PoolParts,
   changed: () => void,
 ): () => void {
   const offEvents = wakeUps.onEvent((recorded) => {
     heldWorkers.apply(recorded);
     cpuYield.apply(recorded);
-    const { event, streamKind, streamId } = recorded;
+    const { event, streamKind, streamId, metadata } = recorded;
+    // A command only records the end of a worker, and leaves the rest to a gateway.
+    if (event.type === 'WorkerRetired' && metadata.actor?.door === 'cli') keeping.sweepSoon();
     if (event.type === 'SessionOpened') supply.served(event.data);
     if (streamKind !== 'worker') return;
     if (event.type === 'WorkerRemoved') features.forget(streamId as WorkerId);

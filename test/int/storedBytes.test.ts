@@ -1,5 +1,6 @@
 /** The quota of what is stored, at two gateways on one database. The workers are programmed. */
 import { beforeAll, expect, it } from 'vitest';
+import { runForget } from '../../src/cli/forget.ts';
 import type { Execution } from '../../src/domain/execution.ts';
 import type { Database } from '../../src/events/database.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
@@ -129,6 +130,32 @@ it('becomes free at both gateways when it is pruned', async () => {
     expect((await storedAt(gateway, tenant, 'bob'))?.used).toBe(0);
   }
   expect(await execute(one, principal, 'ann')).toMatchObject({ status: 'OK' });
+});
+
+it('becomes free for the tenant when a user is forgotten, and for the user when they come again', async () => {
+  const principal = newPrincipal();
+  const { tenant } = principal;
+  await Promise.all([end(tenant, 'ann', OLD), end(tenant, 'ann'), end(tenant, 'bob')]);
+  for (const gateway of [one, other])
+    await until('all to be heard', async () => {
+      return (await storedAt(gateway, tenant, null))?.used === 3 * EACH;
+    });
+  const words = ['--user', 'ann', '--tenant', tenant];
+  const print = () => {};
+  await runForget(words, { config: { logLevel: 'silent' }, address: db.address, print });
+  const later = await start();
+  const isFree = async () => {
+    for (const gateway of [one, other, later]) {
+      await until('it to be free', async () => {
+        return (await storedAt(gateway, tenant, null))?.used === EACH;
+      });
+      expect((await storedAt(gateway, tenant, 'ann'))?.used).toBe(0);
+    }
+  };
+  await isFree();
+  // What has no content any more becomes free once.
+  await pruneHistory(db.address, { before: CUTOFF, archive: null, newId });
+  await isFree();
 });
 
 it('reads each row once, in however many pages', async () => {

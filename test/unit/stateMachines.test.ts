@@ -184,6 +184,17 @@ const removalCommands: RemovalCommand[] = [
     isArchived: true,
     digest: 'f'.repeat(64),
   },
+  {
+    type: 'RecordForgetting',
+    at,
+    removalId: newId(),
+    scope: 'USER',
+    pseudonym: 'forgotten-0123456789abcdef',
+    streams: 1,
+    events: 3,
+    outputs: 2,
+    digest: 'f'.repeat(64),
+  },
 ];
 
 const finish = (status: EndStatus, startedAt: string | null): ExecutionCommand => ({
@@ -334,7 +345,7 @@ const WALKS: Readonly<
         evolve: evolveRemoval,
         nameOf: () => 'RECORDED',
       }),
-    arrows: 1,
+    arrows: 2,
   },
   token: {
     walk: () =>

@@ -179,6 +179,21 @@ it('reads all again if it could not read what became free, and says too much unt
   expect(readings).toHaveLength(4);
 });
 
+it('reads all again when somebody is forgotten, because nobody says whose it was', async () => {
+  const { book, readings } = await emptyBook();
+  for (const event of run(1, 2)) book.apply(event);
+  const data = { executionIds: [newId<ExecutionId>()] } as never;
+  book.apply(recorded(3, newId(), { type: 'DataForgotten', data }));
+  expect(await book.usedBy(ANN)).toBe(STORED);
+  expect(readings).toHaveLength(2);
+  readings[1]?.resolve(nothing(3));
+  await until('it to be read', async () => (await book.usedBy(ALL)) === 0);
+  expect(await book.usedBy(ANN)).toBe(0);
+  const none = { executionIds: undefined } as never;
+  book.apply(recorded(4, newId(), { type: 'DataForgotten', data: none }));
+  expect(readings).toHaveLength(2);
+});
+
 it('tells whoever asks first what fails, and reads again for the next', async () => {
   const { book, readings } = createBook();
   const failed = book.usedBy(ANN);

@@ -1,5 +1,6 @@
 /** What `verifyChain` reads, all of it from one snapshot. Nothing here calls a function that the database could define. */
 import type { AuditHead } from '../../domain/auditHead.ts';
+import { REMOVAL_TYPES } from '../../domain/removal.ts';
 import type { Sql } from '../connection/client.ts';
 import type { EventText } from './leaf.ts';
 
@@ -81,7 +82,7 @@ export async function readEventRemovals(
 /** The events of removals that are not sealed yet, as text. */
 export async function readUnsealedRemovals(sql: Sql, headPosition: number): Promise<string[]> {
   const rows = await sql<{ data: string }[]>`
-    SELECT data::text AS data FROM events WHERE position > ${headPosition} AND type = 'HistoryPruned'`;
+    SELECT data::text AS data FROM events WHERE position > ${headPosition} AND type = ANY (${[...REMOVAL_TYPES]}::text[])`;
   return rows.map(({ data }) => data);
 }
 

@@ -1,11 +1,11 @@
-/** Checks that each removal has deleted exactly what its event says. */
+/** Checks that each removal has deleted or emptied exactly what its event says. */
 import { createRemovalDigest } from './leaf.ts';
 import type { EventRemoval } from './readChain.ts';
 
 export interface RemovalCheck {
   /** Takes the removals of a page of events, in order. Gives them by their positions. */
   take(removals: readonly EventRemoval[]): ReadonlyMap<number, readonly EventRemoval[]>;
-  /** Takes the data of an event HistoryPruned, as JSON. */
+  /** Takes the data of an event HistoryPruned or DataForgotten, as JSON. */
   learn(data: string): void;
   /** Compares both. Call this after the last event. */
   end(): void;
@@ -42,7 +42,7 @@ export function createRemovalCheck(add: (finding: string) => void): RemovalCheck
         const { events: rows, digest: made } = found.get(id)?.end() ?? countedDigest().end();
         if (rows !== events || made !== digest)
           add(
-            `The removal ${id} has deleted ${events} events, but ${rows} are noted as deleted by it, or others.`,
+            `The removal ${id} has deleted or emptied ${events} events, but ${rows} are noted for it, or others.`,
           );
       }
     },

@@ -3,11 +3,13 @@
  * changes nothing, and it may run beside gateways.
  */
 import type { AuditHead } from '../../domain/auditHead.ts';
-import { createClient, type Sql } from '../connection/client.ts';
+import { REMOVAL_TYPES } from '../../domain/removal.ts';
+import type { Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { onOneConnection } from '../connection/oneConnection.ts';
 import { requireTables } from '../migrations/compatibility.ts';
 import { createHeadCheck } from './headCheck.ts';
-import { leafOf, nextHead } from './leaf.ts';
+import { type EventText, leafOf, nextHead } from './leaf.ts';
 import {
   type ChainLink,
   type EventRemoval,
@@ -20,7 +22,6 @@ import {
 } from './readChain.ts';
 import { createRemovalCheck } from './removalCheck.ts';
 
-const CLOSE_TIMEOUT_MS = 2_000;
 /** Further findings are only counted. */
 const MAX_FINDINGS = 1_000;
 
@@ -49,18 +50,10 @@ export async function verifyChain(
   address: DatabaseAddress,
   outside: readonly AuditHead[],
 ): Promise<Verified> {
-  const client = createClient(address, {
-    name: 'verify',
-    maxConnections: 1,
-    statementTimeoutMs: 0,
-  });
-  try {
-    return await client.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', (transaction) =>
-      verify(transaction as unknown as Sql, outside),
-    );
-  } finally {
-    await client.close(CLOSE_TIMEOUT_MS);
-  }
+  const client = { name: 'verify', statementTimeoutMs: 0 };
+  return await onOneConnection(address, client, ({ transaction }) =>
+    transaction((sql) => verify(sql, outside), 'ISOLATION LEVEL REPEATABLE READ READ ONLY'),
+  );
 }
 
 /** Collects findings. */
@@ -97,7 +90,7 @@ async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified
       heads.before(link.position);
       const problem = problemOf(link, removed.get(link.position) ?? []);
       if (problem !== null) add(`Event ${link.position} ${problem}.`);
-      else if (link.event?.type === 'HistoryPruned') removals.learn(link.event.data);
+      else if (link.event && isRemoval(link.event)) removals.learn(link.event.data);
       heads.after(link.position, nextHead(heads.head(), link.position, link.leaf));
     }
     events += links.length;
@@ -110,6 +103,10 @@ async function verify(sql: Sql, outside: readonly AuditHead[]): Promise<Verified
     add(`Event ${position} (${type}) was inserted: the chain does not have it.`);
   const { chainId, position } = end;
   return { chainId, position, events, unsealed, outsideHeads: outside.length, ...all() };
+}
+
+function isRemoval({ type }: EventText): boolean {
+  return REMOVAL_TYPES.some((each) => each === type);
 }
 
 /** What is wrong with an event, after "Event 5". Null if it is as it was when it was sealed, or removed as recorded. */

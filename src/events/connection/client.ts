@@ -57,6 +57,8 @@ export interface ClientOptions {
   readonly keepsColumnNames?: boolean;
   /** Must be longer than `statementTimeoutMs`. @default 20,000 */
   readonly answerTimeoutMs?: number;
+  /** Whether a lost connection is replaced. If not, there is one attempt to connect, ever. @default true */
+  readonly reconnects?: boolean;
 }
 
 export interface Client {
@@ -96,7 +98,8 @@ export function createClient(address: DatabaseAddress, options: ClientOptions): 
     // This option is missing in the types of postgres.js. It gives our own sockets, so that dead ones can be destroyed.
     socket: (target: SocketTarget) => {
       if (isClosed) throw new Error('This client is closed.');
-      return openSocket(target, sockets);
+      const isGone = options.reconnects === false && sockets.size > 0;
+      return isGone ? deadSocket() : openSocket(target, sockets);
     },
   };
   const sql: Sql =
@@ -132,6 +135,14 @@ function openSocket({ path, host, port }: SocketTarget, sockets: Set<net.Socket>
     : net.connect({ host: host[0] ?? 'localhost', port: port[0] ?? 5432, noDelay: true });
   sockets.add(socket);
   return Object.assign(tellErrorWithClose(socket), { host: host[0] });
+}
+
+/** One that fails. postgres.js would never settle the next query but one, if it got none at all. */
+function deadSocket(): net.Socket {
+  const socket = tellErrorWithClose(new net.Socket());
+  // By then postgres.js listens.
+  setImmediate(() => socket.destroy(new Error('The connection was lost.')));
+  return socket;
 }
 
 /**

@@ -3,8 +3,8 @@
  * statements may be run again at any time, and must be after an update that adds a view or a column. Only a superuser may
  * run them all.
  */
-import { createClient } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { onOneConnection } from '../connection/oneConnection.ts';
 import { requireTables } from './compatibility.ts';
 
 const AUDITOR = 'cellhouse_auditor';
@@ -12,7 +12,6 @@ const AUDITOR = 'cellhouse_auditor';
 const MAX_CONNECTIONS = 4;
 /** A query that runs for longer belongs on a replica. */
 const STATEMENT_TIMEOUT_MS = 60_000;
-const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface AuditorOptions {
   /** Whether the auditor may read code, the messages of exceptions, and input that users sent. */
@@ -84,13 +83,10 @@ export async function makeAuditor(
   address: DatabaseAddress,
   options: AuditorOptions,
 ): Promise<void> {
-  const client = createClient(address, { name: 'auditor', maxConnections: 1 });
-  try {
-    await requireTables(client.sql);
-    await client.sql.begin(async (sql) => {
+  await onOneConnection(address, { name: 'auditor' }, async ({ sql, transaction }) => {
+    await requireTables(sql);
+    await transaction(async () => {
       for (const statement of auditorStatements(options)) await sql.unsafe(statement);
     });
-  } finally {
-    await client.close(CLOSE_TIMEOUT_MS);
-  }
+  });
 }

@@ -16,11 +16,12 @@ import {
   type StreamKind,
 } from '../../domain/entities.ts';
 import type { RecordedEvent } from '../../domain/events.ts';
-import { type Client, createClient } from '../connection/client.ts';
+import type { Client } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
 import { requireSameRelease } from '../migrations/compatibility.ts';
 import { readRelease } from '../migrations/release.ts';
-import { GATE, GATE_CLASS } from '../store/gate.ts';
+import { GATE, GATE_CLASS, REBUILD } from '../store/gate.ts';
 import { jsonArray } from '../store/jsonArray.ts';
 import { readAfter } from '../store/readEvents.ts';
 import { rowJson } from './projectionJson.ts';
@@ -28,7 +29,6 @@ import { PROJECTIONS, type Projection } from './projections.ts';
 
 /** Statements for so many events cost little beside the folding. The events fit into memory, at 1 MiB of code each. */
 const PAGE_EVENTS = 1_000;
-const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface Rebuilt {
   readonly events: number;
@@ -41,36 +41,31 @@ export interface Rebuilt {
 /** @throws Error when the database is away or the history is broken. The live tables are unchanged then. */
 export async function rebuildProjections(address: DatabaseAddress): Promise<Rebuilt> {
   // One connection, because the temporary tables and the final transaction belong to a connection.
-  const client = createClient(address, {
-    name: 'rebuild',
-    maxConnections: 1,
-    statementTimeoutMs: 0,
-    lockTimeoutMs: 0,
+  const client = { name: 'rebuild', statementTimeoutMs: 0, lockTimeoutMs: 0 };
+  return await onOneConnection(address, client, async (connection) => {
+    await requireSameRelease(connection.sql, readRelease());
+    return await rebuild(connection);
   });
-  try {
-    await requireSameRelease(client.sql, readRelease());
-    return await rebuild(client);
-  } finally {
-    await client.close(CLOSE_TIMEOUT_MS);
-  }
 }
 
-async function rebuild(client: Client): Promise<Rebuilt> {
-  const { sql } = client;
+async function rebuild(connection: OneConnection): Promise<Rebuilt> {
+  const { sql, transaction } = connection;
+  // Held until the connection ends.
+  await sql`SELECT pg_advisory_lock(${GATE_CLASS}, ${REBUILD})`;
   for (const projection of Object.values(PROJECTIONS)) {
     const { table } = projection;
     await sql`CREATE TEMPORARY TABLE ${sql(shadowOf(projection))} (LIKE ${sql(table)}, PRIMARY KEY (id))`;
   }
-  const folding = createFolding(client);
+  const folding = createFolding(connection);
   await folding.readOn();
-  await sql`BEGIN`;
   const heldSince = performance.now();
-  await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${GATE})`;
-  await folding.readOn();
   const differing: Record<string, number> = {};
-  for (const projection of Object.values(PROJECTIONS))
-    differing[projection.table] = await replaceDiffering(client, projection);
-  await sql`COMMIT`;
+  await transaction(async () => {
+    await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${GATE})`;
+    await folding.readOn();
+    for (const projection of Object.values(PROJECTIONS))
+      differing[projection.table] = await replaceDiffering(connection, projection);
+  });
   return { events: folding.events(), differing, heldMs: performance.now() - heldSince };
 }
 

@@ -11,6 +11,7 @@ import { createListQueries } from './listQueries.ts';
 import { createManyQueries } from './manyQueries.ts';
 import { createNotebookQueries } from './notebookQueries.ts';
 import { createOutputQueries } from './outputQueries.ts';
+import { createOwnerQueries } from './ownerQueries.ts';
 import { createQuotaQueries } from './quotaQueries.ts';
 import { createRefusalQueries } from './refusalQueries.ts';
 import { createSessionQueries } from './sessionQueries.ts';
@@ -41,6 +42,7 @@ export function createQueries(client: Client, { newId, freshOutputs }: QueriesDe
     ...createExecutionQueries(client),
     ...createInputQueries(client),
     ...createOutputQueries(client, freshOutputs),
+    ...createOwnerQueries(client),
     ...createCommandQueries(client),
     ...createHistoryQueries(client),
     ...createListQueries(client),

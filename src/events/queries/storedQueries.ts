@@ -28,17 +28,20 @@ export function createStoredQueries({ sql, answered }: Client) {
     x.tenant, x.user_uuid, sum(x.code_bytes + x.input_bytes
       + coalesce(x.stored_output_bytes, least(x.output_bytes, x.max_output_bytes)))::float8 AS bytes`;
 
+  /** What was forgotten keeps its row, too, with its sizes. Its code has no hash any more. */
+  const isKept = sql`x.code_sha256 <> ''`;
+
   /** Sums of the users in a range of blocks. */
   const readPage = async (tx: Sql, from: number, to: number) =>
     await answered(tx<StoredOfUser[]>`
       SELECT ${stored} FROM executions x
       WHERE x.ctid >= ${`(${from},0)`}::text::tid AND x.ctid < ${`(${to},0)`}::text::tid
-        AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = 'execution-' || x.id)
+        AND ${isKept} AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = 'execution-' || x.id)
       GROUP BY x.tenant, x.user_uuid`);
 
   return {
     /**
-     * What all executions keep that are not pruned. It reads the whole table once, in the order of its blocks, as of one
+     * What all executions keep that are neither pruned nor forgotten. It reads the whole table once, in the order of its blocks, as of one
      * snapshot.
      * @param pageBlocks how many blocks one statement reads
      */
@@ -52,11 +55,11 @@ export function createStoredQueries({ sql, answered }: Client) {
         return { ...start, uses: sums.all() };
       }),
 
-    /** What these executions have kept, whether or not they are pruned meanwhile. They have ended. */
+    /** What these executions have kept, whether or not they are pruned meanwhile, unless they are forgotten. They have ended. */
     storedOf: async (executionIds: readonly ExecutionId[]): Promise<StoredOfUser[]> =>
       await answered(sql<StoredOfUser[]>`
         SELECT ${stored} FROM executions x
-        WHERE x.id = ANY (${[...executionIds]}::uuid[]) GROUP BY x.tenant, x.user_uuid`),
+        WHERE x.id = ANY (${[...executionIds]}::uuid[]) AND ${isKept} GROUP BY x.tenant, x.user_uuid`),
   };
 }
 

@@ -13,19 +13,19 @@ import { STREAM_KINDS } from '../../domain/entities.ts';
 import { streamIdOf } from '../../domain/events.ts';
 import type { ExecutionId, GatewayId, NewId } from '../../domain/ids.ts';
 import { sealAll } from '../chain/sealAll.ts';
-import { type Client, createClient, type Sql } from '../connection/client.ts';
+import type { Sql } from '../connection/client.ts';
 import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
 import { requireSameRelease } from '../migrations/compatibility.ts';
 import { readRelease } from '../migrations/release.ts';
 import { PROJECTIONS, type Projection } from '../projections/projections.ts';
 import { createChainQueries } from '../queries/chainQueries.ts';
 import { GATE, GATE_CLASS } from '../store/gate.ts';
-import { pruneOutputs } from './pruneOutputs.ts';
+import { outputLines, pruneOutputs } from './pruneOutputs.ts';
 import { type Remover, recordRemoval } from './recordRemoval.ts';
 
 /** Streams in one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
 const BATCH_STREAMS = 200;
-const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface PruneOptions {
   /** Prunes only streams that ended before this time. */
@@ -59,31 +59,31 @@ export async function pruneHistory(
   address: DatabaseAddress,
   options: PruneOptions,
 ): Promise<Pruned> {
-  const client = createClient(address, { name: 'prune', maxConnections: 1, statementTimeoutMs: 0 });
-  try {
-    await requireSameRelease(client.sql, readRelease());
-    const pruning = { ...options, ...(await sealBefore(client, options)) };
-    const streams: Record<string, number> = {};
-    let [events, outputs] = [0, 0];
-    for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
-      const pruned = await pruneKind(client, projection, pruning);
-      streams[projection.table] = pruned.streams;
-      events += pruned.events;
-      outputs += pruned.outputs;
-    }
-    const { answered, sql } = client;
-    await answered(sql`DELETE FROM refused_calls WHERE minute < ${options.before}`);
-    return { ...streams, events, outputs };
-  } finally {
-    await client.close(CLOSE_TIMEOUT_MS);
+  const client = { name: 'prune', statementTimeoutMs: 0 };
+  return await onOneConnection(address, client, (connection) => pruneAll(connection, options));
+}
+
+async function pruneAll(connection: OneConnection, options: PruneOptions): Promise<Pruned> {
+  const { answered, sql } = connection;
+  await requireSameRelease(sql, readRelease());
+  const pruning = { ...options, ...(await sealBefore(connection, options)) };
+  const streams: Record<string, number> = {};
+  let [events, outputs] = [0, 0];
+  for (const projection of STREAM_KINDS.map((kind) => PROJECTIONS[kind])) {
+    const pruned = await pruneKind(connection, projection, pruning);
+    streams[projection.table] = pruned.streams;
+    events += pruned.events;
+    outputs += pruned.outputs;
   }
+  await answered(sql`DELETE FROM refused_calls WHERE minute < ${options.before}`);
+  return { ...streams, events, outputs };
 }
 
 /** Seals every event that is there. */
-async function sealBefore(client: Client, { newId }: PruneOptions) {
+async function sealBefore(connection: OneConnection, { newId }: PruneOptions) {
   const gatewayId = newId<GatewayId>();
-  await sealAll(createChainQueries(client), { gatewayId, pauses: 0, isOver: () => false });
-  const [chain] = await client.sql<{ position: number }[]>`SELECT position FROM chain_head`;
+  await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
+  const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
   return { gatewayId, sealed: chain?.position ?? 0 };
 }
 
@@ -96,13 +96,15 @@ interface Batch {
 
 const NOTHING: Batch = { lastId: null, streams: 0, events: 0, outputs: 0 };
 
-async function pruneKind(client: Client, projection: Projection, options: Pruning): Promise<Batch> {
+async function pruneKind(
+  { transaction }: OneConnection,
+  projection: Projection,
+  options: Pruning,
+): Promise<Batch> {
   let total = NOTHING;
   for (;;) {
     const { lastId } = total;
-    const batch = await client.sql.begin((sql) =>
-      pruneBatch(sql as unknown as Sql, projection, options, lastId),
-    );
+    const batch = await transaction((sql) => pruneBatch(sql, projection, options, lastId));
     if (batch.streams === 0) return total;
     total = {
       lastId: batch.lastId,
@@ -130,20 +132,25 @@ async function pruneBatch(
   const events = await sql<{ position: number; line: string }[]>`
     DELETE FROM events e WHERE e.stream_id = ANY (${streamIds}::text[])
     RETURNING e.position, json_build_object('table', 'events', 'row', row_to_json(e))::text AS line`;
-  const outputs = kind === 'execution' ? await pruneOutputs(sql, ids) : [];
+  const executions = kind === 'execution' ? ids : [];
+  const lines = archive && executions.length > 0 ? await outputLines(sql, executions) : [];
+  const outputs = await pruneOutputs(sql, executions, 'pruned');
   await sql`INSERT INTO pruned_streams (stream_id) SELECT unnest(${streamIds}::text[])`;
   // The archive is written late: from here on, only a lost connection can undo the deletion. It is not written under the
   // append lock, which the next call takes, because a disk may be slow.
-  if (archive) await archive([...events.map(({ line }) => line), ...outputs]);
-  await recordRemoval(sql, pruning, {
-    before: before.toISOString(),
-    streams: ids.length,
-    outputs: outputs.length,
-    ...(kind === 'execution' && { executionIds: ids as ExecutionId[] }),
-    isArchived: archive !== null,
-    positions: events.map(({ position }) => position),
-  });
-  return { lastId, streams: ids.length, events: events.length, outputs: outputs.length };
+  if (archive) await archive([...events.map(({ line }) => line), ...lines]);
+  const isArchived = archive !== null;
+  await recordRemoval(
+    sql,
+    pruning,
+    {
+      ...{ type: 'RecordPruning', before: before.toISOString(), streams: ids.length },
+      ...{ outputs, isArchived },
+      ...(kind === 'execution' && { executionIds: ids as ExecutionId[] }),
+    },
+    events.map(({ position }) => ({ position, left: null })),
+  );
+  return { lastId, streams: ids.length, events: events.length, outputs };
 }
 
 /** The next batch of ids, in ascending order, so that no row is looked at twice. */

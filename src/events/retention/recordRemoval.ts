@@ -14,36 +14,34 @@ export interface Remover {
   readonly newId: NewId;
 }
 
-export type Removed = Omit<RemovalCommand, 'type' | 'at' | 'removalId' | 'events' | 'digest'> & {
-  /** Positions of the deleted events, in any order. */
-  readonly positions: readonly number[];
-};
+/** What was removed, and why. */
+export type Removed = WithoutCounted<RemovalCommand>;
+type WithoutCounted<Command> = Command extends unknown
+  ? Omit<Command, 'at' | 'removalId' | 'events' | 'digest'>
+  : never;
+
+export interface RemovedEvent {
+  readonly position: number;
+  /** The hash of what is left of it, and the salt of this hash. Null: nothing is left. */
+  readonly left: { readonly leaf: Buffer; readonly salt: Buffer } | null;
+}
 
 /**
- * Notes which events were deleted, deletes their salts, so that nobody can find what they were by guessing, and records
- * the removal. It must be the last statement of the transaction that has deleted them, because it takes the append lock.
+ * Notes which events were deleted or emptied, replaces their salts, so that nobody can find what they were by guessing,
+ * and records the removal. It must be the last statement of the transaction that has removed them, because it takes the
+ * append lock.
+ * @param events in any order
  */
 export async function recordRemoval(
   sql: Sql,
   { gatewayId, newId }: Remover,
-  { positions, ...removed }: Removed,
+  removed: Removed,
+  events: readonly RemovedEvent[],
 ): Promise<void> {
   const removalId = newId<RemovalId>();
-  const ordered = [...positions].sort((one, other) => one - other);
-  const digest = createRemovalDigest();
-  for (const position of ordered) digest.add(position, null);
-  await sql`
-    INSERT INTO event_removals (position, removal_id)
-    SELECT p, ${removalId} FROM unnest(${ordered}::bigint[]) p`;
-  await sql`UPDATE event_links SET salt = NULL WHERE position = ANY (${ordered}::bigint[])`;
-  const command: RemovalCommand = {
-    type: 'RecordPruning',
-    at: new Date().toISOString(),
-    removalId,
-    ...removed,
-    events: ordered.length,
-    digest: digest.end(),
-  };
+  const digest = await noteRemoved(sql, removalId, events);
+  const counted = { at: new Date().toISOString(), removalId, events: events.length, digest };
+  const command: RemovalCommand = { ...removed, ...counted };
   const commit = prepareCommit(
     {
       streams: [
@@ -55,4 +53,30 @@ export async function recordRemoval(
   );
   const parameters = commitParameters([commit], gatewayId, false, createQuotaCounts());
   await sql.unsafe(COMMIT_SQL, parameters as Parameters<typeof sql.unsafe>[1]);
+}
+
+/** @returns the digest of the removal */
+async function noteRemoved(
+  sql: Sql,
+  removalId: RemovalId,
+  events: readonly RemovedEvent[],
+): Promise<string> {
+  const ordered = [...events].sort((one, other) => one.position - other.position);
+  const digest = createRemovalDigest();
+  for (const { position, left } of ordered) digest.add(position, left?.leaf ?? null);
+  const rows = ordered.map(({ position, left }) => ({
+    position,
+    leaf: left?.leaf.toString('hex') ?? null,
+    salt: left?.salt.toString('hex') ?? null,
+  }));
+  await sql`
+    WITH removed AS (
+      SELECT r.position, decode(r.leaf, 'hex') AS leaf, decode(r.salt, 'hex') AS salt
+      FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r (position bigint, leaf text, salt text)
+    ), noted AS (
+      INSERT INTO event_removals (position, removal_id, leaf)
+      SELECT r.position, ${removalId}::uuid, r.leaf FROM removed r
+    )
+    UPDATE event_links l SET salt = r.salt FROM removed r WHERE l.position = r.position`;
+  return digest.end();
 }

@@ -1,6 +1,6 @@
 /**
  * What the records of executions keep, in memory: their code from when they are accepted, input from when it is recorded,
- * and output from when they end, until they are pruned. It follows from the events of all gateways, so it is exact up to
+ * and output from when they end, until they are pruned or forgotten. It follows from the events of all gateways, so it is exact up to
  * the event that was heard last. It begins with all of history, so nothing is read or kept before somebody asks.
  */
 import type { DomainEvent, RecordedEvent } from '../../domain/events.ts';
@@ -143,6 +143,9 @@ function createStored(
         if (of) add(of, outputOf(event.data, of));
       } else if (event.type === 'HistoryPruned' && event.data.executionIds) {
         free(event.data.executionIds).catch(() => onLost(position));
+      } else if (event.type === 'DataForgotten' && event.data.executionIds) {
+        // Whose it was is known nowhere any more.
+        onLost(position);
       }
     },
   };

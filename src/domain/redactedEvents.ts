@@ -1,0 +1,182 @@
+/**
+ * For each event of a user or tenant, which of its fields stay when they are forgotten. Hashes of code and files go, too:
+ * whoever has the same code or file could find out who had it.
+ */
+import type { EventOf, StreamKind } from './entities.ts';
+import type { EventMetadata } from './events.ts';
+import { type Fates, type Names, redacted } from './redaction.ts';
+
+/** The entities that belong to a tenant, and mostly to one of its users. A new entity is one of them. */
+export type OwnedKind = Exclude<StreamKind, 'worker' | 'removal'>;
+type OwnedEvent = EventOf<OwnedKind>;
+type DataOf<T extends OwnedEvent['type']> = Extract<OwnedEvent, { readonly type: T }>['data'];
+
+/** Whose it is, and the worker on which it ran. */
+const OWNER = {
+  at: 'stays',
+  tenant: 'tenant',
+  userUuid: 'userUuid',
+  sessionId: 'stays',
+  workerId: 'stays',
+} as const;
+const ONLY_TIME = { at: 'stays' } as const;
+const NOTEBOOK = {
+  at: 'stays',
+  path: { becomes: '' },
+  name: { becomes: '' },
+  type: 'stays',
+  contextId: 'stays',
+  userUuid: 'userUuid',
+} as const;
+const QUOTA = {
+  at: 'stays',
+  // It is a hash of the names.
+  quotaId: 'id',
+  tenant: 'tenant',
+  userUuid: 'userUuid',
+  kind: 'stays',
+} as const;
+
+const EVENTS: { readonly [T in OwnedEvent['type']]: Fates<DataOf<T>> } = {
+  SessionOpened: {
+    ...OWNER,
+    followsLoss: 'stays',
+    options: {
+      keeps: ({ idleTimeoutMs, maxLifeMs }) => ({
+        metadata: {},
+        environmentVariableNames: [],
+        idleTimeoutMs,
+        maxLifeMs,
+      }),
+    },
+  },
+  SessionLifeChanged: { at: 'stays', expiresAt: 'stays' },
+  KernelRestartRequested: ONLY_TIME,
+  KernelRestarted: { at: 'stays', reason: 'stays', executionId: 'stays' },
+  SessionClosed: { at: 'stays', reason: 'stays' },
+  ContextCreated: {
+    ...OWNER,
+    contextId: 'stays',
+    name: { becomes: null },
+    workingDirectory: { becomes: null },
+    slot: 'stays',
+  },
+  ContextStarted: { at: 'stays', readyMs: 'stays' },
+  ContextRestartRequested: ONLY_TIME,
+  ContextRestarted: { at: 'stays', reason: 'stays', executionId: 'stays' },
+  ContextDeleteRequested: ONLY_TIME,
+  ContextEnded: { at: 'stays', reason: 'stays' },
+  ExecutionRequested: {
+    ...OWNER,
+    executionId: 'stays',
+    code: { becomes: '' },
+    codeSha256: { becomes: '' },
+    codeBytes: 'stays',
+    timeoutMs: 'stays',
+    maxOutputBytes: 'stays',
+    idempotencyKey: { becomes: null },
+    stateLost: 'stays',
+    language: 'stays',
+    contextId: 'stays',
+    workingDirectory: 'goes',
+    environmentVariableNames: 'goes',
+    allowInput: 'stays',
+    keepAlive: 'stays',
+    pty: 'stays',
+    stopOnError: 'stays',
+    silent: 'stays',
+    storeHistory: 'stays',
+    // They are code.
+    userExpressions: 'goes',
+  },
+  InterruptRequested: ONLY_TIME,
+  InputSent: {
+    at: 'stays',
+    offset: 'stays',
+    bytes: 'stays',
+    close: 'stays',
+    text: 'goes',
+    base64: 'goes',
+  },
+  ExecutionStarted: { at: 'stays', executionCount: 'stays' },
+  ExecutionFinished: {
+    at: 'stays',
+    status: 'stays',
+    executionCount: 'stays',
+    errorName: { becomes: null },
+    errorValue: { becomes: null },
+    stateLost: 'stays',
+    truncated: 'stays',
+    queuedMs: 'stays',
+    runMs: 'stays',
+    cpuMs: 'stays',
+    peakMemoryBytes: 'stays',
+    outputBytes: 'stays',
+    storedOutputBytes: 'stays',
+    exitCode: 'stays',
+    signal: 'stays',
+    files: { becomes: null },
+    stoppedBy: 'stays',
+  },
+  FileChangeRequested: {
+    ...OWNER,
+    changeId: 'stays',
+    operation: 'stays',
+    path: { becomes: '' },
+    toPath: { becomes: null },
+  },
+  FileWritten: {
+    at: 'stays',
+    path: { becomes: '' },
+    size: 'stays',
+    sha256: { becomes: null },
+    isNew: 'stays',
+  },
+  FileMoved: { at: 'stays', path: { becomes: '' }, toPath: { becomes: '' }, size: 'stays' },
+  FileDeleted: { at: 'stays', path: { becomes: '' }, size: 'stays', files: 'stays' },
+  FileChangeFailed: { at: 'stays', code: 'stays', mayHaveHappened: 'stays' },
+  NotebookOpened: { ...NOTEBOOK, notebookId: 'stays', tenant: 'tenant' },
+  NotebookChanged: NOTEBOOK,
+  NotebookClosed: ONLY_TIME,
+  QuotaSet: { ...QUOTA, limit: 'stays' },
+  QuotaReset: QUOTA,
+  TokenCreated: {
+    at: 'stays',
+    tokenId: 'stays',
+    name: { becomes: 'forgotten' },
+    role: 'stays',
+    tenant: 'tenant',
+    userUuid: 'userUuid',
+    userPrefix: { becomes: null },
+    door: 'stays',
+    expiresAt: 'stays',
+    // The secret is random, so its hash tells nothing.
+    secretSha256: 'stays',
+  },
+  TokenRotated: { at: 'stays', secretSha256: 'stays', formerUntil: 'stays' },
+  TokenRevoked: { at: 'stays', reason: 'stays' },
+};
+
+/** The stored data of an event, without what is forgotten. Pure. */
+export function redactedData(
+  type: string,
+  data: Readonly<Record<string, unknown>>,
+  names: Names,
+): Record<string, unknown> {
+  // Of a type that is not in the table, only the time is known to say nothing.
+  const fates = Object.hasOwn(EVENTS, type) ? EVENTS[type as OwnedEvent['type']] : ONLY_TIME;
+  return redacted(fates, data, names);
+}
+
+type StoredMetadata = Pick<EventMetadata, 'gatewayId' | 'causationId'> &
+  Partial<Pick<EventMetadata, 'correlationId' | 'actor'>>;
+
+/** The stored metadata of an event, with another name of the tenant, if its actor was of that tenant. Pure. */
+export function redactedMetadata(
+  metadata: StoredMetadata,
+  { tenant, pseudonym }: { readonly tenant: string; readonly pseudonym: string },
+): StoredMetadata {
+  const { actor } = metadata;
+  if (!actor || actor.tenant !== tenant) return metadata;
+  return { ...metadata, actor: { ...actor, tenant: pseudonym } };
+}

@@ -1,0 +1,52 @@
+import { type Client, type ClientOptions, createClient, type Sql } from './client.ts';
+import type { DatabaseAddress } from './databaseAddress.ts';
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** A client with a single connection. Once that is lost, every query fails. */
+export interface OneConnection extends Client {
+  /**
+   * Runs `work` in a transaction. If `work` fails, nothing of it stays.
+   * @param mode after BEGIN, e.g. `READ ONLY`
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>, mode?: string): Promise<T>;
+}
+
+/**
+ * Runs a command's `work` on one connection, and closes it. A lost connection is not replaced: the rest of a
+ * transaction would run on the new one, each statement for itself.
+ *
+ * `sql.begin` of postgres.js would not do. When the connection is lost it still writes ROLLBACK to it, from a timer, and
+ * the TypeError ends the process.
+ * @throws Error as `work` does, or that says that the connection was lost
+ */
+export async function onOneConnection<T>(
+  address: DatabaseAddress,
+  options: Omit<ClientOptions, 'maxConnections' | 'reconnects'>,
+  work: (connection: OneConnection) => Promise<T>,
+): Promise<T> {
+  const client = createClient(address, { ...options, maxConnections: 1, reconnects: false });
+  const { sql } = client;
+  const transaction: OneConnection['transaction'] = async (inside, mode = '') => {
+    await sql.unsafe(`BEGIN ${mode}`);
+    const result = await inside(sql);
+    await sql`COMMIT`;
+    return result;
+  };
+  let isLost = false;
+  try {
+    return await work({ ...client, transaction });
+  } catch (cause: unknown) {
+    // It is refused only by a connection that is gone, and its transaction with it.
+    await sql`ROLLBACK`.catch(() => {
+      isLost = true;
+      throw new Error(LOST, { cause });
+    });
+    throw cause;
+  } finally {
+    await client.close(isLost ? 0 : CLOSE_TIMEOUT_MS);
+  }
+}
+
+const LOST =
+  'PostgreSQL could not be reached, or the connection to it was lost. What was done by then stays. Repeat this when the database is back.';

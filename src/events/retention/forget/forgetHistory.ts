@@ -1,0 +1,87 @@
+/**
+ * Forgets a user or a tenant: what they ran, sent and got, their files' names and their variables. The rows stay under
+ * another name, with what the audit and the usage need: when something ran, how it ended, and at what cost. Gateways may
+ * serve meanwhile.
+ *
+ * Everything of the owner must have ended before. Each step can be repeated, so if it is killed, it is called again.
+ */
+import type { GatewayId, NewId } from '../../../domain/ids.ts';
+import type { Owner } from '../../../domain/owner.ts';
+import { OWNED_KINDS } from '../../../domain/redactedStates.ts';
+import { sealAll } from '../../chain/sealAll.ts';
+import type { DatabaseAddress } from '../../connection/databaseAddress.ts';
+import { type OneConnection, onOneConnection } from '../../connection/oneConnection.ts';
+import { requireSameRelease } from '../../migrations/compatibility.ts';
+import { readRelease } from '../../migrations/release.ts';
+import { PROJECTIONS } from '../../projections/projections.ts';
+import { createChainQueries } from '../../queries/chainQueries.ts';
+import { cleanStatistics } from './cleanStatistics.ts';
+import { forgetRows } from './forgetRows.ts';
+import { forgetActors, renameLinks } from './forgetTenantName.ts';
+import { type Forgetting, type Forgotten, NOTHING, sumOf } from './forgetting.ts';
+import { forgetPseudonyms } from './pseudonyms.ts';
+
+export interface ForgetOptions {
+  readonly owner: Owner;
+  readonly newId: NewId;
+}
+
+/** @throws Error when the database is away, or if something of the owner is still left. It can be called again then */
+export async function forgetHistory(
+  address: DatabaseAddress,
+  { owner, newId }: ForgetOptions,
+): Promise<Forgotten> {
+  // A rebuild, which is waited for, may take minutes.
+  const client = { name: 'forget', statementTimeoutMs: 0, lockTimeoutMs: 0 };
+  return await onOneConnection(address, client, async (connection) => {
+    await requireSameRelease(connection.sql, readRelease());
+    const gatewayId = newId<GatewayId>();
+    const sealed = await sealedPosition(connection, gatewayId);
+    const forgotten = await forgetAll(connection, { owner, newId, gatewayId, sealed });
+    await requireNothing(connection, owner);
+    await forgetPseudonyms(connection.sql, owner);
+    await cleanStatistics(connection);
+    return forgotten;
+  });
+}
+
+/** Seals every event that is there. Only what is sealed is changed, so that the chain can tell that it was. */
+async function sealedPosition(connection: OneConnection, gatewayId: GatewayId): Promise<number> {
+  await sealAll(createChainQueries(connection), { gatewayId, pauses: 0, isOver: () => false });
+  const [chain] = await connection.sql<{ position: number }[]>`SELECT position FROM chain_head`;
+  return chain?.position ?? 0;
+}
+
+async function forgetAll(connection: OneConnection, forgetting: Forgetting): Promise<Forgotten> {
+  const { owner } = forgetting;
+  const { tenant, userUuid } = owner;
+  let total = NOTHING;
+  for (const kind of OWNED_KINDS)
+    total = sumOf(total, await forgetRows(connection, kind, forgetting));
+  if (userUuid === null) {
+    total = sumOf(total, await forgetActors(connection, forgetting));
+    await renameLinks(connection, owner);
+  }
+  const { sql } = connection;
+  await sql`
+    DELETE FROM idempotency_keys
+    WHERE tenant = ${tenant} AND (${userUuid}::text IS NULL OR user_uuid = ${userUuid}::text)`;
+  // A gateway that was killed has left who waited there.
+  await sql`
+    DELETE FROM waiting_requests w WHERE NOT EXISTS (
+      SELECT FROM leases l WHERE l.name = 'gateway-' || w.gateway_id AND l.expires_at > clock_timestamp())`;
+  return total;
+}
+
+/** @throws Error if there is something of the owner: somebody has acted for them meanwhile */
+async function requireNothing({ sql }: OneConnection, { tenant, userUuid }: Owner): Promise<void> {
+  for (const { table } of OWNED_KINDS.map((kind) => PROJECTIONS[kind])) {
+    const [left] = await sql`
+      SELECT t.id FROM ${sql(table)} t
+      WHERE t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text) LIMIT 1`;
+    if (!left) continue;
+    throw new Error(
+      `There is something new in ${table}: somebody has acted for them meanwhile. Make sure that nobody does, then repeat this.`,
+    );
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Forgets the rows of one kind of entity, with their events and what else there is of them, page by page. A page is one
+ * transaction, which records what it has removed. Rows that are done have another owner, so a page is never done twice.
+ */
+import type { EntityState } from '../../../domain/entities.ts';
+import { streamIdOf } from '../../../domain/events.ts';
+import type { AnyId, ExecutionId } from '../../../domain/ids.ts';
+import type { Owner } from '../../../domain/owner.ts';
+import { type OwnedKind, redactedData, redactedMetadata } from '../../../domain/redactedEvents.ts';
+import { redactedState } from '../../../domain/redactedStates.ts';
+import type { Names } from '../../../domain/redaction.ts';
+import type { Sql } from '../../connection/client.ts';
+import type { OneConnection } from '../../connection/oneConnection.ts';
+import { changeJson } from '../../projections/projectionJson.ts';
+import { PROJECTIONS } from '../../projections/projections.ts';
+import { jsonArray } from '../../store/jsonArray.ts';
+import { recordRemoval } from '../recordRemoval.ts';
+import { emptyEvents } from './emptyEvents.ts';
+import { forgetBelongings } from './forgetBelongings.ts';
+import {
+  type Forgetting,
+  type Forgotten,
+  lockForgetting,
+  NOTHING,
+  removalOf,
+  sumOf,
+} from './forgetting.ts';
+import { nameOf, type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
+
+/** Rows of one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
+const PAGE_ROWS = 200;
+
+export async function forgetRows(
+  { transaction }: OneConnection,
+  kind: OwnedKind,
+  forgetting: Forgetting,
+): Promise<Forgotten> {
+  let total = NOTHING;
+  for (let after: string | null = null; ; ) {
+    const page = await transaction((sql) => forgetPage(sql, kind, forgetting, after));
+    if (page === null) return total;
+    total = sumOf(total, page);
+    after = page.lastId;
+  }
+}
+
+type Row = EntityState & {
+  readonly tenant: string;
+  readonly userUuid: string | null;
+};
+
+async function forgetPage(
+  sql: Sql,
+  kind: OwnedKind,
+  forgetting: Forgetting,
+  after: string | null,
+): Promise<(Forgotten & { readonly lastId: string }) | null> {
+  await lockForgetting(sql);
+  const { owner, newId } = forgetting;
+  const rows = await ended(sql, kind, forgetting, after);
+  const lastId = rows.at(-1)?.id;
+  if (lastId === undefined) return null;
+  const users = rows.flatMap(({ userUuid }) => userUuid ?? []);
+  const pseudonyms = await pseudonymsFor(sql, owner, users);
+  const names = new Map(
+    rows.map((row) => [
+      streamIdOf(kind, row.id),
+      // The id of a quota is a hash of the names.
+      namesOf(row, pseudonyms, owner, kind === 'quota' ? newId<AnyId>() : row.id),
+    ]),
+  );
+  const events = await emptyStreams(sql, kind, names, { owner, pseudonyms });
+  await changeRows(sql, kind, rows, names);
+  const outputs = await forgetBelongings(sql, kind, rows);
+  await recordRemoval(
+    sql,
+    forgetting,
+    {
+      ...{ ...removalOf(owner, pseudonyms), streams: rows.length, outputs },
+      ...(kind === 'execution' && { executionIds: rows.map(({ id }) => id as ExecutionId) }),
+    },
+    events,
+  );
+  return { lastId, streams: rows.length, events: events.length, outputs };
+}
+
+function namesOf(row: Row, pseudonyms: Pseudonyms, { tenant }: Owner, id: string): Names {
+  const { userUuid } = row;
+  return {
+    tenant: pseudonyms.tenant ?? tenant,
+    userUuid: userUuid === null ? null : nameOf(pseudonyms.users, userUuid),
+    id,
+  };
+}
+
+/** The next page, in ascending order of ids. Only what has ended, so that no gateway works with what is changed here. */
+async function ended(
+  sql: Sql,
+  kind: OwnedKind,
+  { owner: { tenant, userUuid }, sealed }: Forgetting,
+  after: string | null,
+): Promise<Row[]> {
+  const { table } = PROJECTIONS[kind];
+  const endedAt = ENDED_AT[kind];
+  const pruned = sql`EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = ${`${kind}-`} || t.id)`;
+  return await sql<Row[]>`
+    SELECT t.* FROM ${sql(table)} t
+    WHERE t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text)
+      AND (${after}::uuid IS NULL OR t.id > ${after}::uuid)
+      AND (${endedAt === null ? sql`true` : sql`t.${sql(endedAt)} IS NOT NULL`} OR ${pruned})
+      AND NOT EXISTS (SELECT FROM events e WHERE e.stream_id = ${`${kind}-`} || t.id AND e.position > ${sealed})
+    ORDER BY t.id LIMIT ${PAGE_ROWS} FOR NO KEY UPDATE OF t`;
+}
+
+/** The column that says that nothing more happens to it. */
+const ENDED_AT: Readonly<Record<OwnedKind, string | null>> = {
+  session: PROJECTIONS.session.endedAt,
+  context: PROJECTIONS.context.endedAt,
+  execution: PROJECTIONS.execution.endedAt,
+  fileChange: PROJECTIONS.fileChange.endedAt,
+  // It ends with its context, whether or not somebody has closed it.
+  notebook: null,
+  token: 'revoked_at',
+  quota: null,
+};
+
+async function emptyStreams(
+  sql: Sql,
+  kind: OwnedKind,
+  names: ReadonlyMap<string, Names>,
+  { owner, pseudonyms }: { readonly owner: Owner; readonly pseudonyms: Pseudonyms },
+) {
+  const stored = await sql<StoredEvent[]>`
+    SELECT position, stream_id, type, data, metadata FROM events
+    WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
+  const emptied = stored.map(({ position, streamId, type, data, metadata }) => {
+    const own = names.get(streamId);
+    if (own === undefined) throw new Error(`${streamId} was not asked for.`);
+    return {
+      position,
+      stream_id: streamIdOf(kind, own.id),
+      data: redactedData(type, data, own),
+      metadata: withoutTenant(metadata, owner, pseudonyms),
+    };
+  });
+  return await emptyEvents(sql, emptied);
+}
+
+interface StoredEvent {
+  readonly position: number;
+  readonly streamId: string;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Parameters<typeof redactedMetadata>[0];
+}
+
+function withoutTenant(metadata: StoredEvent['metadata'], owner: Owner, names: Pseudonyms) {
+  if (names.tenant === null) return metadata;
+  return redactedMetadata(metadata, { tenant: owner.tenant, pseudonym: names.tenant });
+}
+
+async function changeRows(
+  sql: Sql,
+  kind: OwnedKind,
+  rows: readonly Row[],
+  names: ReadonlyMap<string, Names>,
+): Promise<void> {
+  const ids = new Map<string, string>();
+  const changes = rows.map((row) => {
+    const own = names.get(streamIdOf(kind, row.id)) as Names;
+    ids.set(row.id, own.id);
+    return changeJson(kind, row, redactedState(kind, row as never, own));
+  });
+  await sql`SELECT cellhouse_change_rows(${kind}, ${jsonArray(changes)}::text::json)`;
+  if (kind !== 'quota') return;
+  await sql`
+    UPDATE quotas q SET id = n.id
+    FROM (SELECT unnest(${[...ids.keys()]}::uuid[]) AS old, unnest(${[...ids.values()]}::uuid[]) AS id) n
+    WHERE q.id = n.old`;
+}

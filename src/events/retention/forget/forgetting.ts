@@ -1,0 +1,46 @@
+/** What all steps of forgetting share. */
+import type { Owner } from '../../../domain/owner.ts';
+import type { Sql } from '../../connection/client.ts';
+import { GATE, GATE_CLASS, REBUILD } from '../../store/gate.ts';
+import type { Remover } from '../recordRemoval.ts';
+import { nameOf, type Pseudonyms } from './pseudonyms.ts';
+
+export interface Forgetting extends Remover {
+  readonly owner: Owner;
+  /** The position of the last event that is sealed. */
+  readonly sealed: number;
+}
+
+/** How much was forgotten. */
+export interface Forgotten {
+  readonly streams: number;
+  readonly events: number;
+  readonly outputs: number;
+}
+
+export const NOTHING: Forgotten = { streams: 0, events: 0, outputs: 0 };
+
+export function sumOf(one: Forgotten, other: Forgotten): Forgotten {
+  return {
+    streams: one.streams + other.streams,
+    events: one.events + other.events,
+    outputs: one.outputs + other.outputs,
+  };
+}
+
+/**
+ * Must be the first statement of each transaction. It waits for a rebuild, which would write back the rows of events that
+ * it has read before, and then for its own turn among commits.
+ */
+export async function lockForgetting(sql: Sql): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(${GATE_CLASS}, ${REBUILD})`;
+  await sql`SELECT pg_advisory_xact_lock_shared(${GATE_CLASS}, ${GATE})`;
+}
+
+/** What every removal of the owner's says. */
+export function removalOf({ userUuid }: Owner, { tenant, users }: Pseudonyms) {
+  const type = 'RecordForgetting' as const;
+  return userUuid === null
+    ? { type, scope: 'TENANT' as const, pseudonym: tenant ?? '' }
+    : { type, scope: 'USER' as const, pseudonym: nameOf(users, userUuid) };
+}

@@ -1,0 +1,54 @@
+/**
+ * What the forgotten are called. A name is random, so nobody can compute it, and it is the same for all that a user has
+ * left. Until everything is done it is in the table `pseudonyms`, so that a `forget` that was killed goes on with it.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Owner } from '../../../domain/owner.ts';
+import type { Sql } from '../../connection/client.ts';
+
+/** Enough that no two are the same. */
+const RANDOM_BYTES = 8;
+/** The key of a tenant itself. No user has an empty name. */
+const TENANT_ITSELF = '';
+
+/** The names of the tenant (null: it keeps its own) and of some of its users, by their former names. */
+export interface Pseudonyms {
+  readonly tenant: string | null;
+  readonly users: ReadonlyMap<string, string>;
+}
+
+/** Gives a name to everybody who has none yet. */
+export async function pseudonymsFor(
+  sql: Sql,
+  { tenant, userUuid }: Owner,
+  users: readonly string[],
+): Promise<Pseudonyms> {
+  const wanted = [...new Set([...users, ...(userUuid === null ? [TENANT_ITSELF] : [userUuid])])];
+  const rows = wanted.map((user) => ({
+    tenant,
+    user_uuid: user,
+    pseudonym: `forgotten-${randomBytes(RANDOM_BYTES).toString('hex')}`,
+  }));
+  await sql`
+    INSERT INTO pseudonyms (tenant, user_uuid, pseudonym)
+    SELECT r.tenant, r.user_uuid, r.pseudonym FROM json_populate_recordset(NULL::pseudonyms, ${JSON.stringify(rows)}::text::json) r
+    ON CONFLICT DO NOTHING`;
+  const given = await sql<{ userUuid: string; pseudonym: string }[]>`
+    SELECT user_uuid, pseudonym FROM pseudonyms WHERE tenant = ${tenant} AND user_uuid = ANY (${wanted}::text[])`;
+  const names = new Map(given.map((row) => [row.userUuid, row.pseudonym]));
+  return { tenant: userUuid === null ? nameOf(names, TENANT_ITSELF) : null, users: names };
+}
+
+/** @throws Error if there is none, which is a defect */
+export function nameOf(names: ReadonlyMap<string, string>, of: string): string {
+  const name = names.get(of);
+  if (name === undefined) throw new Error('A pseudonym was deleted while it was used.');
+  return name;
+}
+
+/** After this, nobody can find out who was meant. */
+export async function forgetPseudonyms(sql: Sql, { tenant, userUuid }: Owner): Promise<void> {
+  await sql`
+    DELETE FROM pseudonyms
+    WHERE tenant = ${tenant} AND (${userUuid}::text IS NULL OR user_uuid = ${userUuid}::text)`;
+}

@@ -1,0 +1,63 @@
+import { pause } from '../../async/pause.ts';
+import { decideFileChange, type FileChange } from '../../domain/fileChange.ts';
+import type { Owner } from '../../domain/owner.ts';
+import { commitChanges, decideAndCommit } from '../../events/store/decideAndCommit.ts';
+import type { ServiceDeps } from '../serviceDeps.ts';
+
+const LOOK_INTERVAL_MS = 250;
+/** Gateways remove a container within seconds, and try again every 30 s if the engine does not answer. */
+const LIMIT_MS = 90_000;
+/** A gateway that has just died counts as running until its lease expires, and one that starts announces itself soon. */
+const NO_GATEWAY_LIMIT_MS = 5_000;
+/** A live gateway records what became of a change right after the worker is gone. */
+const CHANGE_GRACE_MS = 2_000;
+/** Changes without an outcome that are ended in one commit. */
+const PAGE_CHANGES = 100;
+
+type Deps = Pick<ServiceDeps, 'database' | 'now'>;
+
+/**
+ * Resolves when nothing of the owner's is under way any more, in any gateway or container. A change of a file whose
+ * gateway was killed gets its end here.
+ * @throws Error, with a message for the operator, if something goes on
+ */
+export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
+  const { queries, leases } = deps.database;
+  const startedAt = performance.now();
+  let aloneSince: number | null = null;
+  for (;;) {
+    const { fileChanges, ...others } = await queries.unfinishedOf(owner);
+    const now = performance.now();
+    if (Object.values(others).every((count) => count === 0)) {
+      if (fileChanges === 0) return;
+      if (now > startedAt + CHANGE_GRACE_MS) await endChanges(deps, owner);
+    }
+    const isAlone = (await leases.otherGateways()).length === 0;
+    aloneSince = isAlone ? (aloneSince ?? now) : null;
+    const left = JSON.stringify({ ...others, fileChanges });
+    if (aloneSince !== null && now > aloneSince + NO_GATEWAY_LIMIT_MS)
+      throw new Error(`No gateway runs that could end what goes on: ${left}. ${AGAIN}`);
+    if (now > startedAt + LIMIT_MS) throw new Error(`It has not ended: ${left}. ${AGAIN}`);
+    await pause(LOOK_INTERVAL_MS);
+  }
+}
+
+const AGAIN =
+  'Nothing is forgotten yet. Start a gateway, make sure that its engine answers, then repeat this.';
+
+/** Nobody knows whether they happened. After this, a gateway that was only paused cannot record it either. */
+async function endChanges({ database: { queries, store }, now }: Deps, owner: Owner) {
+  await decideAndCommit(store, {
+    load: () => queries.pendingChangesOf(owner, PAGE_CHANGES),
+    decide: (changes) => {
+      const at = now().toISOString();
+      return commitChanges({ streams: changes.map((change) => appendFailure(change, at)) });
+    },
+  });
+}
+
+function appendFailure(state: FileChange, at: string) {
+  const failure = { type: 'RecordFailure', at, code: 'ABORTED', mayHaveHappened: true } as const;
+  const events = decideFileChange(failure, state);
+  return { stream: 'fileChange', id: state.id, state, events } as const;
+}

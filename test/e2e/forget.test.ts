@@ -1,0 +1,137 @@
+/** `cellhouse forget` beside a gateway with real workers. The command is killed in the middle, and loses its database. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TestGateway } from '../../testkit/gateway.ts';
+import { execute, submit } from '../../testkit/interpreter.ts';
+import { runCli } from '../../testkit/runCli.ts';
+import { until } from '../../testkit/until.ts';
+import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
+import { askFiles } from '../support/fileClient.ts';
+import { createInstallation, type TestInstallation } from '../support/installation.ts';
+import { newMark } from '../support/marks.ts';
+import { searchEverywhere } from '../support/searchEverywhere.ts';
+
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+const USER = newMark('ann');
+const FORGET = ['forget', '--user', USER];
+
+let installation: TestInstallation;
+let gateway: TestGateway;
+let proxy: DatabaseProxy;
+beforeAll(async () => {
+  installation = await createInstallation({ MIN_IDLE_WORKERS: '1', LOG_LEVEL: 'debug' });
+  gateway = await installation.start();
+  proxy = await createDatabaseProxy(installation.address);
+});
+afterAll(async () => {
+  await installation.destroy();
+  await proxy.close();
+});
+
+/** Uses what a user can use, and leaves code running. @returns a mark for each thing that was written */
+async function useMuch(): Promise<string[]> {
+  const marks: string[] = [];
+  const mark = (what: string) => {
+    marks.push(newMark(what));
+    return marks.at(-1) as string;
+  };
+  const environmentVariables = [{ name: mark('variable'), value: 'v' }];
+  const code = `print("${mark('text')}"); open("${mark('file')}", "w").close(); raise ValueError("${mark('error')}")`;
+  const failed = await execute(gateway, USER, code, {
+    ...{ environmentVariables, idempotencyKey: mark('key') },
+  });
+  expect(failed.error?.name).toBe('ValueError');
+  const files = await askFiles(gateway, {
+    ...{ method: 'PUT', path: `${USER}/${mark('folder')}/${mark('path')}`, body: mark('content') },
+  });
+  expect(files.status).toBe(201);
+  const { id } = await submit(gateway, USER, 'input()\nimport time\ntime.sleep(600)', {
+    allowInput: true,
+  });
+  const sent = await gateway.graphql(
+    'mutation ($id: ID!, $text: String!) { sendInput(executionId: $id, offset: 0, text: $text) { nextOffset } }',
+    { id, text: `${mark('input')}\n` },
+  );
+  expect(sent.errors).toBeUndefined();
+  const named = `mutation { createToken(input: { name: "${mark('token')}", role: USER, userUuid: "${USER}" }) { secret } }`;
+  expect((await gateway.graphql(named)).errors).toBeUndefined();
+  return marks;
+}
+
+interface Command {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string }>;
+}
+
+function start(env: Readonly<Record<string, string>>): Command {
+  const child = spawn(process.execPath, [CLI, ...FORGET], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed = Promise.all([text(child.stdout), text(child.stderr)]);
+  const ended = once(child, 'exit').then(async ([code]) => ({
+    code,
+    output: (await printed).join(''),
+  }));
+  return { child, ended };
+}
+
+/** Holds a command after the page of sessions, in the transaction of that of executions, and ends it there. */
+async function endedInTheMiddle(command: () => Command, end: (command: Command) => void) {
+  const { sql } = installation;
+  const output = await sql.begin(async (transaction) => {
+    // Not that which runs: the gateway is to record its end.
+    await transaction`
+      SELECT FROM executions WHERE user_uuid = ${USER} AND finished_at IS NOT NULL LIMIT 1 FOR UPDATE`;
+    const started = command();
+    await until('the command to wait for a row', async () => {
+      // The view is the same for all of a transaction otherwise.
+      await transaction`SELECT pg_stat_clear_snapshot()`;
+      const [waiting] = await transaction`
+        SELECT FROM pg_stat_activity WHERE application_name = 'cellhouse forget' AND wait_event_type = 'Lock'`;
+      return waiting !== undefined;
+    });
+    end(started);
+    return await started.ended;
+  });
+  const executions = await sql`SELECT user_uuid FROM executions WHERE user_uuid = ${USER}`;
+  expect(executions).toHaveLength(2);
+  const sessions = await sql`SELECT user_uuid FROM sessions WHERE user_uuid = ${USER}`;
+  expect(sessions).toHaveLength(0);
+  return output;
+}
+
+it('goes on after kill -9 and after the loss of its database, and nothing of the user is left', async () => {
+  const marks = await useMuch();
+  await execute(gateway, 'bob', 'x = 7');
+  for (const mark of marks)
+    expect([mark, await searchEverywhere(installation, [mark])]).not.toEqual([mark, []]);
+
+  const overSocket = () => start(gateway.env);
+  expect(await endedInTheMiddle(overSocket, ({ child }) => child.kill('SIGKILL'))).toMatchObject({
+    code: null,
+  });
+  const overProxy = () => start({ ...gateway.env, DATABASE_URL: proxy.url });
+  const lost = await endedInTheMiddle(overProxy, () => proxy.cut());
+  expect(lost).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('the connection to it was lost'),
+  });
+  expect(lost.output).not.toContain('TypeError');
+  const { code, output } = await runCli(FORGET, gateway.env);
+  expect(output).toContain('No table has it any more.');
+  expect(code).toBe(0);
+
+  expect(await searchEverywhere(installation, [...marks, USER])).toEqual([]);
+  const { sql } = installation;
+  const names = await sql`
+    SELECT user_uuid FROM executions WHERE user_uuid <> 'bob'
+    UNION SELECT user_uuid FROM sessions WHERE user_uuid <> 'bob'
+    UNION SELECT user_uuid FROM file_changes UNION SELECT user_uuid FROM tokens`;
+  expect([...names]).toEqual([{ userUuid: expect.stringMatching(/^forgotten-/) }]);
+  expect((await runCli(['audit', 'verify'], gateway.env)).output).toContain('Nothing was found.');
+  expect((await execute(gateway, 'bob', 'print(x)')).stdout).toBe('7\n');
+  expect(await execute(gateway, USER, '1')).toMatchObject({ status: 'OK', stateLost: false });
+});

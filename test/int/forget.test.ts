@@ -1,0 +1,120 @@
+/** `cellhouse forget`: nothing of a user or tenant can be found in the database, and its history still holds. */
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { verifyChain } from '../../src/events/chain/verifyChain.ts';
+import { commitOne, executionRequested, sessionOpened } from '../../testkit/events.ts';
+import type { Forgettable } from '../support/forgettable.ts';
+import { type Forgettables, useForgettables } from '../support/forgettables.ts';
+import { searchEverywhere } from '../support/searchEverywhere.ts';
+
+let all: Forgettables;
+beforeEach(async () => {
+  all = await useForgettables(onTestFinished);
+});
+
+/** What users write there is deleted with the end of what it is for. Only statistics have it still. */
+const EMPTY_BY_THEN = ['execution_inputs', 'execution_variables', 'session_variables'];
+/** They have ids, counts and times, and what gateways write. No user can write there, and they name nobody. */
+const OF_NOBODY = [
+  ...['accepted_ends', 'chain_days', 'chain_head', 'event_removals', 'gateway_releases', 'leases'],
+  ...['pools', 'pruned_streams', 'pseudonyms', 'refused_calls', 'removals', 'schema_versions'],
+  ...['secrets', 'session_uses', 'sql_files', 'token_uses', 'workers'],
+];
+
+it('has looked into every table that there is: one that is new must be forgotten, or be of nobody', async () => {
+  const { ann, db } = all;
+  const tables = await db.sql<{ name: string }[]>`
+    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`;
+  const found = await searchEverywhere(db, [...ann.marks, ann.tenant, ann.userUuid]);
+  const ofUsers = found.filter((name) => name.startsWith('public.')).map((name) => name.slice(7));
+  expect([...ofUsers, ...EMPTY_BY_THEN, ...OF_NOBODY].sort()).toEqual(
+    tables.map(({ name }) => name).sort(),
+  );
+});
+
+/** All rows and events of somebody, as text. */
+const rowsOf = async ({ db }: Forgettables, { tenant, userUuid }: Forgettable) => [
+  ...(await db.sql`
+    SELECT x::text AS row FROM executions x WHERE tenant = ${tenant} AND user_uuid = ${userUuid}
+    UNION ALL SELECT s::text FROM sessions s WHERE tenant = ${tenant} AND user_uuid = ${userUuid}
+    UNION ALL SELECT e::text FROM events e WHERE data ->> 'tenant' = ${tenant} AND data ->> 'userUuid' = ${userUuid}
+    ORDER BY 1`),
+];
+
+it('leaves nothing of a user in any table or statistics, and what it cost under another name', async () => {
+  const { ann, bob, other, db, forgetAnn, usage, expectIntact } = all;
+  // The test can fail: before, all is found.
+  for (const mark of ann.marks) expect(await searchEverywhere(db, [mark])).not.toEqual([]);
+  expect(await searchEverywhere(db, ann.marks)).toEqual(
+    expect.arrayContaining(['pg_stats', 'public.events', 'public.output_events']),
+  );
+  const [before, ofBob, ofOther] = [
+    await usage(),
+    await rowsOf(all, bob),
+    await rowsOf(all, other),
+  ];
+  expect(ofBob.length).toBeGreaterThan(5);
+  await forgetAnn();
+  expect(await searchEverywhere(db, ann.marks)).toEqual([]);
+  expect(await usage()).toEqual(before);
+  expect(await rowsOf(all, bob)).toEqual(ofBob);
+  expect(await rowsOf(all, other)).toEqual(ofOther);
+  expect(
+    await db.sql`SELECT FROM sessions WHERE tenant = ${ann.tenant} AND user_uuid = ${ann.userUuid}`,
+  ).toEqual([]);
+  const [named] = await db.sql`
+    SELECT user_uuid, revoke_reason FROM tokens WHERE revoked_at IS NOT NULL`;
+  expect(named).toEqual({
+    userUuid: expect.stringMatching(/^forgotten-[0-9a-f]{16}$/),
+    revokeReason: 'forgotten',
+  });
+  const users = await db.sql`
+    SELECT DISTINCT user_uuid FROM executions WHERE tenant = ${ann.tenant} AND user_uuid LIKE 'forgotten-%'`;
+  expect([...users]).toEqual([{ userUuid: named?.userUuid }]);
+  await expectIntact();
+});
+
+it('leaves nothing of a tenant, not even its name, and nothing else is touched', async () => {
+  const { ann, bob, other, db, run, usage, expectIntact } = all;
+  const marks = [...ann.marks, ...bob.marks, bob.userUuid, ann.tenant];
+  expect(await searchEverywhere(db, [ann.tenant])).toContain('public.event_links');
+  const [before, ofOther] = [await usage(), await rowsOf(all, other)];
+  await run('--tenant', ann.tenant);
+  expect(await searchEverywhere(db, marks)).toEqual([]);
+  expect(await usage()).toEqual(before);
+  expect(await rowsOf(all, other)).toEqual(ofOther);
+  const links = await db.sql`
+    SELECT count(*) AS count, max(number) AS last FROM event_links WHERE tenant LIKE 'forgotten-%' GROUP BY tenant`;
+  expect(links).toHaveLength(1);
+  expect(links[0]?.count).toBe(links[0]?.last);
+  await expectIntact();
+});
+
+it('is recorded, and every other change of what it has left is found', async () => {
+  const { ann, db, forgetAnn } = all;
+  await forgetAnn();
+  const events = await db.sql`SELECT data, metadata FROM events WHERE type = 'DataForgotten'`;
+  expect(events.length).toBeGreaterThan(3);
+  expect(events[0]?.metadata.actor).toMatchObject({ token: 'cli' });
+  const named = events.flatMap(({ data }) => data.executionIds ?? []);
+  expect(named).toEqual([ann.executionId]);
+  const removals = await db.sql`SELECT DISTINCT reason, pseudonym, before FROM removals`;
+  const { pseudonym } = events[0]?.data ?? {};
+  expect([...removals]).toEqual([{ reason: 'forgotten', pseudonym, before: null }]);
+  await db.sql`
+    UPDATE events SET data = data || '{"codeBytes": 7}'
+    WHERE type = 'ExecutionRequested' AND data ->> 'userUuid' = ${pseudonym}`;
+  const { findings } = await verifyChain(db.address, []);
+  expect(findings).toEqual([
+    expect.stringMatching(/^Event \d+ \(ExecutionRequested\) was changed/),
+  ]);
+});
+
+it('refuses while something goes on that no gateway ends', async () => {
+  const { ann, db, gateway, forgetAnn } = all;
+  const { tenant, userUuid } = ann;
+  await commitOne(gateway.store, sessionOpened({ tenant, userUuid }));
+  await commitOne(gateway.store, executionRequested({ tenant, userUuid }));
+  await expect(forgetAnn()).rejects.toThrow(/No gateway runs .*"executions":1/);
+  expect(await searchEverywhere(db, ann.marks)).not.toEqual([]);
+  expect(await gateway.queries.openSession(tenant, userUuid)).toBeNull();
+});

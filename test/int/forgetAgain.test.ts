@@ -1,0 +1,70 @@
+/** `cellhouse forget` beside `cellhouse prune`, and again after it was killed. */
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { forgetHistory } from '../../src/events/retention/forget/forgetHistory.ts';
+import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
+import { newId } from '../../src/process/newId.ts';
+import { endOwner } from '../../src/service/forget/endOwner.ts';
+import { untilEnded } from '../../src/service/forget/untilEnded.ts';
+import { cutAfter } from '../support/cutStatements.ts';
+import { type Forgettables, useForgettables } from '../support/forgettables.ts';
+import { searchEverywhere } from '../support/searchEverywhere.ts';
+
+let all: Forgettables;
+beforeEach(async () => {
+  all = await useForgettables(onTestFinished);
+});
+
+it('forgets what was pruned before, and prunes what was forgotten', async () => {
+  const { ann, bob, db, run, forgetAnn, expectIntact } = all;
+  await pruneHistory(db.address, { before: new Date(), archive: null, newId });
+  await forgetAnn();
+  expect(await searchEverywhere(db, ann.marks)).toEqual([]);
+  await pruneHistory(db.address, { before: new Date(), archive: null, newId });
+  await run('--tenant', ann.tenant);
+  expect(await searchEverywhere(db, [ann.tenant, ...bob.marks])).toEqual([]);
+  await expectIntact();
+});
+
+it('leaves one gap in place of output, which a later prune keeps as it is', async () => {
+  const { ann, db, forgetAnn } = all;
+  const outputs = () => db.sql`
+    SELECT kind, body FROM output_events WHERE execution_id = ${ann.executionId} ORDER BY seq`;
+  const before = await outputs();
+  expect(before.length).toBeGreaterThan(3);
+  await forgetAnn();
+  const gap = { kind: 'gap', reason: 'forgotten', droppedBytes: expect.any(Number) };
+  const left = await outputs();
+  expect(left).toMatchObject([{ kind: 'gap', body: gap }, { kind: 'finish' }]);
+  expect(left[0]?.body.droppedBytes).toBeGreaterThan(100);
+  await pruneHistory(db.address, { before: new Date(), archive: null, newId });
+  expect([...(await outputs())]).toEqual([...left]);
+});
+
+it('goes on wherever it was killed', async () => {
+  const { ann, bob, db, gateway, usage, expectIntact } = all;
+  const before = await usage();
+  const owner = { tenant: ann.tenant, userUuid: null };
+  const deps = { database: gateway, now: () => new Date() };
+  await endOwner(deps, owner);
+  await untilEnded(deps, owner);
+  let cuts = 0;
+  for (let packets = 4; ; packets += 7) {
+    const way = await cutAfter(db.address, packets);
+    try {
+      await forgetHistory(way.address, { owner, newId });
+      break;
+    } catch (error: unknown) {
+      if (!way.isCut) throw error;
+      expect(error).toMatchObject({
+        message: expect.stringContaining('connection to it was lost'),
+      });
+      cuts += 1;
+    } finally {
+      await way.close();
+    }
+  }
+  expect(cuts).toBeGreaterThan(10);
+  expect(await searchEverywhere(db, [...ann.marks, ...bob.marks, ann.tenant])).toEqual([]);
+  expect(await usage()).toEqual(before);
+  await expectIntact();
+});
