@@ -32,7 +32,7 @@ interface Stored {
   apply(event: RecordedEvent): void;
 }
 
-export function createStoredBook({ storedUse, storedOf }: StoredBookDeps): StoredBook {
+export function createStoredBook(queries: StoredBookDeps): StoredBook {
   let known: Stored | null = null;
   let reading: Promise<Stored> | null = null;
   /** The events that were heard while it was read. */
@@ -42,7 +42,7 @@ export function createStoredBook({ storedUse, storedOf }: StoredBookDeps): Store
 
   async function read(): Promise<Stored> {
     heard = [];
-    const stored = createStored(await storedUse(), { storedOf, onLost });
+    const stored = createStored(await queries.storedUse(), { storedOf: queries.storedOf, onLost });
     for (const event of heard) stored.apply(event);
     known = stored;
     return stored;
