@@ -43,7 +43,7 @@ export async function openDatabase(
     readAfter: (position, limit) => readKnownAfter(clients.reads, position, limit),
     lastPosition: () => readLastPosition(clients.reads),
   });
-  const database = assemble(clients, wakeUps, release, deps);
+  const database = assemble(clients, wakeUps, release, { ...deps, address });
   try {
     await wakeUps.start();
   } catch (error: unknown) {
@@ -85,9 +85,9 @@ function assemble(
   clients: Clients,
   wakeUps: FedWakeUps,
   release: Release,
-  deps: DatabaseDeps,
+  deps: DatabaseDeps & { readonly address: DatabaseAddress },
 ): Database {
-  const { gatewayId, newId, logger } = deps;
+  const { address, gatewayId, newId, logger } = deps;
   const { commits, reads } = clients;
   const { onCommitted } = wakeUps;
   const freshOutputs = createFreshOutputs();
@@ -108,7 +108,7 @@ function assemble(
   });
   const { onWaiting } = wakeUps;
   const waiting = createWaitingRequests({ client: reads, gatewayId, leases, onWaiting, logger });
-  const queries = createQueries(reads, { newId, freshOutputs });
+  const queries = createQueries(reads, { address, newId, freshOutputs });
   const compatibility = watchCompatibility(reads, release, logger);
   const { answered, sql } = reads;
   const closing = new AbortController();

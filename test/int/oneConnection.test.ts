@@ -1,8 +1,9 @@
-/** The connection of a command: its transactions, and how the command ends when the connection is lost. */
+/** The connection of a command, or of a long read: its transactions, and what happens when the connection is lost. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, it } from 'vitest';
 import type { Sql } from '../../src/events/connection/client.ts';
 import { onOneConnection } from '../../src/events/connection/oneConnection.ts';
+import { commitOne, executionRequested } from '../../testkit/events.ts';
 import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy } from '../support/databaseProxy.ts';
@@ -69,4 +70,24 @@ it('says the same if it cannot be made', async () => {
     message: expect.stringMatching(LOST),
     cause: { code: 'ECONNREFUSED' },
   });
+});
+
+it('a gateway that loses it while it reads what is stored reads again, and goes on', async () => {
+  const gateway = await db.open(undefined, proxy.address);
+  const { tenant } = await commitOne<'execution'>(gateway.store, executionRequested());
+  const reading = await db.sql.begin(async (transaction) => {
+    await transaction`LOCK TABLE executions IN ACCESS EXCLUSIVE MODE`;
+    const asked = gateway.queries.storedUse();
+    await until('it to wait within its transaction', async () => {
+      const [waiting] = await transaction`
+        SELECT FROM pg_locks WHERE relation = 'executions'::regclass AND NOT granted`;
+      return waiting !== undefined;
+    });
+    proxy.cut();
+    // Not the promise alone, which would be waited for here.
+    return { asked };
+  });
+  expect((await reading.asked).uses).toMatchObject([{ tenant }]);
+  expect(await gateway.ping()).toBeUndefined();
+  await gateway.close();
 });

@@ -52,7 +52,8 @@ export async function useDatabase(
   await onServer(server, (sql) => sql`CREATE DATABASE ${sql(name)}`);
   const address = withDatabase(server, name);
   const client = createClient(address, { name: 'test', maxConnections: 3 });
-  const queries = createQueries(client, { newId, freshOutputs: createFreshOutputs(everLater()) });
+  const freshOutputs = createFreshOutputs(everLater());
+  const queries = createQueries(client, { address, newId, freshOutputs });
   const gateways = new Map<Database, GatewayId>();
   const followers = countFollowers();
 

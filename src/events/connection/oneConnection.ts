@@ -13,12 +13,12 @@ export interface OneConnection extends Client {
 }
 
 /**
- * Runs a command's `work` on one connection, and closes it. A lost connection is not replaced: the rest of a
- * transaction would run on the new one, each statement for itself.
+ * Runs the `work` of a command, or of a long read, on one connection, and closes it. A lost connection is not replaced:
+ * the rest of a transaction would run on the new one, each statement for itself.
  *
  * `sql.begin` of postgres.js would not do. When the connection is lost it still writes ROLLBACK to it, from a timer, and
  * the TypeError ends the process.
- * @throws Error as `work` does, or that says that the connection was lost
+ * @throws Error as `work` does, or one that says that the connection was lost, with the code CONNECTION_CLOSED
  */
 export async function onOneConnection<T>(
   address: DatabaseAddress,
@@ -40,7 +40,7 @@ export async function onOneConnection<T>(
     // It is refused only by a connection that is gone, and its transaction with it.
     await sql`ROLLBACK`.catch(() => {
       isLost = true;
-      throw new Error(LOST, { cause });
+      throw Object.assign(new Error(LOST, { cause }), { code: 'CONNECTION_CLOSED' });
     });
     throw cause;
   } finally {

@@ -1,5 +1,6 @@
 import type { NewId } from '../../domain/ids.ts';
 import type { Client } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
 import type { FreshOutputs } from '../outputs/freshOutputs.ts';
 import { createChainQueries } from './chainQueries.ts';
 import { createCommandQueries } from './commandQueries.ts';
@@ -21,6 +22,8 @@ import { createUpkeepQueries } from './upkeepQueries.ts';
 import { createWorkerQueries } from './workerQueries.ts';
 
 export interface QueriesDeps {
+  /** Of the client's database. */
+  readonly address: DatabaseAddress;
   readonly newId: NewId;
   readonly freshOutputs: FreshOutputs;
 }
@@ -32,12 +35,12 @@ export interface QueriesDeps {
  */
 export type Queries = ReturnType<typeof createQueries>;
 
-/** All queries on one client. */
-export function createQueries(client: Client, { newId, freshOutputs }: QueriesDeps) {
+/** All queries on one client, and long ones on a connection of their own. */
+export function createQueries(client: Client, { address, newId, freshOutputs }: QueriesDeps) {
   return {
     ...createWorkerQueries(client),
     ...createSessionQueries(client),
-    ...createStoredQueries(client),
+    ...createStoredQueries(client, address),
     ...createContextQueries(client),
     ...createExecutionQueries(client),
     ...createInputQueries(client),

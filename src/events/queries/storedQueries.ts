@@ -2,7 +2,9 @@
 import type { Execution } from '../../domain/execution.ts';
 import type { ExecutionId } from '../../domain/ids.ts';
 import { quotaOwnerKey } from '../../domain/quota.ts';
-import type { Client, Sql } from '../connection/client.ts';
+import type { Client } from '../connection/client.ts';
+import type { DatabaseAddress } from '../connection/databaseAddress.ts';
+import { type OneConnection, onOneConnection } from '../connection/oneConnection.ts';
 
 /** What the records of executions keep, as of a position. */
 export interface StoredUse {
@@ -22,7 +24,8 @@ export interface StoredOfUser extends Pick<Execution, 'tenant' | 'userUuid'> {
 /** How many blocks of 8 KiB one statement reads: few enough to be quick, whatever the size of the table. */
 const PAGE_BLOCKS = 8_192;
 
-export function createStoredQueries({ sql, answered }: Client) {
+/** @param address of the same database: the long read has a connection of its own, so it holds up no others */
+export function createStoredQueries({ sql, answered }: Client, address: DatabaseAddress) {
   /** Of executions `x`. What was pruned keeps its row. */
   const stored = sql`
     x.tenant, x.user_uuid, sum(x.code_bytes + x.input_bytes
@@ -32,8 +35,8 @@ export function createStoredQueries({ sql, answered }: Client) {
   const isKept = sql`x.code_sha256 <> ''`;
 
   /** Sums of the users in a range of blocks. */
-  const readPage = async (tx: Sql, from: number, to: number) =>
-    await answered(tx<StoredOfUser[]>`
+  const readPage = async (one: OneConnection, from: number, to: number) =>
+    await one.answered(one.sql<StoredOfUser[]>`
       SELECT ${stored} FROM executions x
       WHERE x.ctid >= ${`(${from},0)`}::text::tid AND x.ctid < ${`(${to},0)`}::text::tid
         AND ${isKept} AND NOT EXISTS (SELECT FROM pruned_streams p WHERE p.stream_id = 'execution-' || x.id)
@@ -41,19 +44,20 @@ export function createStoredQueries({ sql, answered }: Client) {
 
   return {
     /**
-     * What all executions keep that are neither pruned nor forgotten. It reads the whole table once, in the order of its blocks, as of one
-     * snapshot.
+     * What all executions keep that are neither pruned nor forgotten. It reads the whole table once, in the order of its
+     * blocks, as of one snapshot.
      * @param pageBlocks how many blocks one statement reads
      */
     storedUse: async (pageBlocks = PAGE_BLOCKS): Promise<StoredUse> =>
-      await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (transaction) => {
-        const tx = transaction as unknown as Sql;
-        const { blocks, ...start } = await readStart({ sql: tx, answered });
-        const sums = createSums();
-        for (let from = 0; from < blocks; from += pageBlocks)
-          sums.add(await readPage(tx, from, from + pageBlocks));
-        return { ...start, uses: sums.all() };
-      }),
+      await onOneConnection(address, { name: 'stored' }, (one) =>
+        one.transaction(async () => {
+          const { blocks, ...start } = await readStart(one);
+          const sums = createSums();
+          for (let from = 0; from < blocks; from += pageBlocks)
+            sums.add(await readPage(one, from, from + pageBlocks));
+          return { ...start, uses: sums.all() };
+        }, 'ISOLATION LEVEL REPEATABLE READ READ ONLY'),
+      ),
 
     /** What these executions have kept, whether or not they are pruned meanwhile, unless they are forgotten. They have ended. */
     storedOf: async (executionIds: readonly ExecutionId[]): Promise<StoredOfUser[]> =>
@@ -68,7 +72,7 @@ type Start = Pick<StoredUse, 'position' | 'unfinished'> & {
   readonly blocks: number;
 };
 
-async function readStart({ sql, answered }: Pick<Client, 'sql' | 'answered'>): Promise<Start> {
+async function readStart({ sql, answered }: OneConnection): Promise<Start> {
   // Whether an execution is pruned is looked up for each. Otherwise, each page would read all that was ever pruned.
   await answered(
     sql`SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`,
