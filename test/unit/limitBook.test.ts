@@ -64,3 +64,12 @@ it('what is reset is as if it had never been set', () => {
   book.apply(set(3, 8, null));
   expect(book.of('a', null)[0]?.limits.OPEN_SESSIONS).toBe(8);
 });
+
+it('what is set for a user who was forgotten and has come again holds, although versions begin anew', () => {
+  const book = createLimitBook(DEFAULTS);
+  for (const version of [1, 2, 3]) book.apply(set(version, version, 'ann'));
+  book.apply(set(1, 9, 'ann'));
+  expect(book.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(9);
+  book.apply(set(2, 8, 'ann'));
+  expect(book.of('a', 'ann')[1]?.limits.OPEN_SESSIONS).toBe(8);
+});

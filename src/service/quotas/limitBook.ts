@@ -58,6 +58,8 @@ export function createLimitBook(defaults: Readonly<Record<QuotaScope, Limits>>):
     },
     apply: ({ streamId, version, event }) => {
       if (event.type !== 'QuotaSet' && event.type !== 'QuotaReset') return;
+      // A stream begins again if its owner was forgotten: the former one goes on under another id.
+      if (version === 1) byId.delete(streamId);
       // An event has all of the state, so one that was missed is of no account.
       put({ ...evolveQuota(byId.get(streamId) ?? null, event), version });
     },
