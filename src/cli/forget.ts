@@ -1,6 +1,8 @@
 import { pino } from 'pino';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { GatewayId } from '../domain/ids.ts';
+import type { Owner } from '../domain/owner.ts';
+import { quoted } from '../domain/quoted.ts';
 import type { DatabaseAddress } from '../events/connection/databaseAddress.ts';
 import { openDatabase } from '../events/openDatabase.ts';
 import { forgetHistory } from '../events/retention/forget/forgetHistory.ts';
@@ -29,7 +31,10 @@ export interface ForgetDeps {
   readonly print: (line: string) => void;
 }
 
-/** The work of {@link forget} on a database. */
+/**
+ * The work of {@link forget} on a database.
+ * @throws Error, with a message for the operator, also if nothing of the owner was found: the name may be misspelt
+ */
 export async function runForget(
   words: readonly string[],
   { config, address, print }: ForgetDeps,
@@ -50,10 +55,17 @@ export async function runForget(
     await opened.close();
   }
   const { streams, events, outputs } = await forgetHistory(address, { owner, newId });
+  if (streams === 0) throw new Error(nothingOf(owner));
   print(
     `Forgotten: the content of ${streams} streams with ${events} events, and ${outputs} outputs. No table has it any more.`,
   );
   print(
     'Not reached: the write-ahead log, backups, archives of cellhouse prune, logs (docs/audit.md).',
   );
+}
+
+/** The command cannot tell a misspelt name from one that was forgotten before. */
+function nothingOf({ tenant, userUuid }: Owner): string {
+  const whom = userUuid === null ? '' : `the user ${quoted(userUuid)} of `;
+  return `Nothing was found of ${whom}the tenant ${quoted(tenant)}, so nothing was forgotten. Check the names, unless an earlier run was interrupted at its end: it is complete now.`;
 }

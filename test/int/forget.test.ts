@@ -118,3 +118,17 @@ it('refuses while something goes on that no gateway ends', async () => {
   expect(await searchEverywhere(db, ann.marks)).not.toEqual([]);
   expect(await gateway.queries.openSession(tenant, userUuid)).toBeNull();
 });
+
+it('says so if nothing is found, because a name may be misspelt', async () => {
+  const { ann, db, run, forgetAnn } = all;
+  const { tenant, userUuid } = ann;
+  for (const words of [
+    ['--user', `${userUuid}x`, '--tenant', tenant],
+    ['--user', userUuid],
+    ['--tenant', `${tenant}x`],
+  ])
+    await expect(run(...words)).rejects.toThrow(/^Nothing was found of .*Check the names/);
+  for (const mark of ann.marks) expect(await searchEverywhere(db, [mark])).not.toEqual([]);
+  expect(await forgetAnn()).toContain('No table has it any more.');
+  await expect(forgetAnn()).rejects.toThrow(`the user "${userUuid}" of the tenant "${tenant}"`);
+});
