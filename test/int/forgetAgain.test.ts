@@ -1,10 +1,12 @@
 /** `cellhouse forget` beside `cellhouse prune`, and again after it was killed. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import type { ExecutionId } from '../../src/domain/ids.ts';
 import { forgetHistory } from '../../src/events/retention/forget/forgetHistory.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
 import { newId } from '../../src/process/newId.ts';
 import { endOwner } from '../../src/service/forget/endOwner.ts';
 import { untilEnded } from '../../src/service/forget/untilEnded.ts';
+import { commitOne, executionRequested } from '../../testkit/events.ts';
 import { cutAfter } from '../support/cutStatements.ts';
 import { type Forgettables, useForgettables } from '../support/forgettables.ts';
 import { searchEverywhere } from '../support/searchEverywhere.ts';
@@ -67,4 +69,22 @@ it('goes on wherever it was killed', async () => {
   expect(await searchEverywhere(db, [...ann.marks, ...bob.marks, ann.tenant])).toEqual([]);
   expect(await usage()).toEqual(before);
   await expectIntact();
+});
+
+it('leaves what was accepted meanwhile alone, also its key, and says that it must be repeated', async () => {
+  const { ann, db, gateway } = all;
+  const { tenant, userUuid } = ann;
+  const requested = executionRequested({ tenant, userUuid, idempotencyKey: 'new' });
+  const executionId = requested.id as ExecutionId;
+  await commitOne(gateway.store, requested, {
+    idempotency: {
+      ...{ tenant, userUuid, key: 'new', codeSha256: 's', requestHash: 'h', executionId },
+    },
+  });
+  const forgetting = forgetHistory(db.address, { owner: { tenant, userUuid }, newId });
+  await expect(forgetting).rejects.toThrow('There is something new in executions');
+  const keys = await db.sql`
+    SELECT key FROM idempotency_keys WHERE tenant = ${tenant} AND user_uuid = ${userUuid}`;
+  expect([...keys]).toEqual([{ key: 'new' }]);
+  expect(await gateway.queries.execution(executionId)).toMatchObject({ tenant, userUuid });
 });

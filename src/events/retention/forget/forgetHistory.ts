@@ -63,9 +63,12 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
     await renameLinks(connection, owner);
   }
   const { sql } = connection;
+  // Not those of what was accepted meanwhile: a call that is sent again must still find it.
   await sql`
-    DELETE FROM idempotency_keys
-    WHERE tenant = ${tenant} AND (${userUuid}::text IS NULL OR user_uuid = ${userUuid}::text)`;
+    DELETE FROM idempotency_keys k
+    WHERE k.tenant = ${tenant} AND (${userUuid}::text IS NULL OR k.user_uuid = ${userUuid}::text)
+      AND NOT EXISTS (
+        SELECT FROM executions x WHERE x.id = k.execution_id AND x.tenant = k.tenant AND x.user_uuid = k.user_uuid)`;
   // A gateway that was killed has left who waited there.
   await sql`
     DELETE FROM waiting_requests w WHERE NOT EXISTS (
