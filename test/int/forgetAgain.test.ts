@@ -1,14 +1,18 @@
 /** `cellhouse forget` beside `cellhouse prune`, and again after it was killed. */
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { ExecutionId } from '../../src/domain/ids.ts';
+import { type Quota, type QuotaEvent, quotaIdOf } from '../../src/domain/quota.ts';
 import { forgetHistory } from '../../src/events/retention/forget/forgetHistory.ts';
 import { pruneHistory } from '../../src/events/retention/pruneHistory.ts';
+import { GATE_CLASS } from '../../src/events/store/gate.ts';
 import { newId } from '../../src/process/newId.ts';
 import { endOwner } from '../../src/service/forget/endOwner.ts';
 import { untilEnded } from '../../src/service/forget/untilEnded.ts';
 import { commitOne, executionRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
 import { cutAfter } from '../support/cutStatements.ts';
 import { type Forgettables, useForgettables } from '../support/forgettables.ts';
+import { newMark } from '../support/marks.ts';
 import { searchEverywhere } from '../support/searchEverywhere.ts';
 
 let all: Forgettables;
@@ -87,4 +91,38 @@ it('leaves what was accepted meanwhile alone, also its key, and says that it mus
     SELECT key FROM idempotency_keys WHERE tenant = ${tenant} AND user_uuid = ${userUuid}`;
   expect([...keys]).toEqual([{ key: 'new' }]);
   expect(await gateway.queries.execution(executionId)).toMatchObject({ tenant, userUuid });
+});
+
+it('empties no event that was recorded while it waited for its row: the chain would not know it', async () => {
+  const { db, gateway, expectIntact } = all;
+  const owner = { tenant: newMark('tenant'), userUuid: newMark('user') };
+  const quotaId = quotaIdOf(owner.tenant, owner.userUuid, 'OPEN_SESSIONS');
+  const setTo = (limit: number, state: Quota | null) => {
+    const data = { at: new Date().toISOString(), quotaId, ...owner, kind: 'OPEN_SESSIONS', limit };
+    const events = [{ type: 'QuotaSet', data }] as unknown as readonly QuotaEvent[];
+    return commitOne<'quota'>(gateway.store, { stream: 'quota', id: quotaId, state, events });
+  };
+  const quota = await setTo(1, null);
+  const waiting = (name: string, type: string) =>
+    until(`${name} to wait`, async () => {
+      const [found] = await db.sql`
+        SELECT FROM pg_stat_activity WHERE datname = current_database()
+          AND application_name LIKE ${`cellhouse ${name}%`} AND wait_event = ${type}`;
+      return found !== undefined;
+    });
+  const { setting, forgetting } = await db.sql.begin(async (transaction) => {
+    // The append lock: the commit has changed its row by then.
+    await transaction`SELECT pg_advisory_xact_lock(${GATE_CLASS}, 2)`;
+    const setting = setTo(2, quota);
+    await waiting('commits', 'advisory');
+    const forgetting = forgetHistory(db.address, { owner, newId });
+    forgetting.catch(() => undefined);
+    await waiting('forget', 'transactionid');
+    return { setting, forgetting: () => forgetting };
+  });
+  await setting;
+  await expect(forgetting()).rejects.toThrow('There is something new in quotas');
+  await forgetHistory(db.address, { owner, newId });
+  expect(await searchEverywhere(db, [owner.userUuid])).toEqual([]);
+  await expectIntact();
 });

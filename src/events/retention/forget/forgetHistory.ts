@@ -18,7 +18,7 @@ import { createChainQueries } from '../../queries/chainQueries.ts';
 import { cleanStatistics } from './cleanStatistics.ts';
 import { forgetRows } from './forgetRows.ts';
 import { forgetActors, renameLinks } from './forgetTenantName.ts';
-import { type Forgetting, type Forgotten, NOTHING, sumOf } from './forgetting.ts';
+import { actedMeanwhile, type Forgetting, type Forgotten, NOTHING, sumOf } from './forgetting.ts';
 import { forgetPseudonyms } from './pseudonyms.ts';
 
 export interface ForgetOptions {
@@ -82,9 +82,6 @@ async function requireNothing({ sql }: OneConnection, { tenant, userUuid }: Owne
     const [left] = await sql`
       SELECT t.id FROM ${sql(table)} t
       WHERE t.tenant = ${tenant} AND (${userUuid}::text IS NULL OR t.user_uuid = ${userUuid}::text) LIMIT 1`;
-    if (!left) continue;
-    throw new Error(
-      `There is something new in ${table}: somebody has acted for them meanwhile. Make sure that nobody does, then repeat this.`,
-    );
+    if (left) throw actedMeanwhile(table);
   }
 }

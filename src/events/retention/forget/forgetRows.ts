@@ -18,6 +18,7 @@ import { recordRemoval } from '../recordRemoval.ts';
 import { emptyEvents } from './emptyEvents.ts';
 import { forgetBelongings } from './forgetBelongings.ts';
 import {
+  actedMeanwhile,
   type Forgetting,
   type Forgotten,
   lockForgetting,
@@ -69,7 +70,7 @@ async function forgetPage(
       namesOf(row, pseudonyms, owner, kind === 'quota' ? newId<AnyId>() : row.id),
     ]),
   );
-  const events = await emptyStreams(sql, kind, names, { owner, pseudonyms });
+  const events = await emptyStreams(sql, kind, names, { forgetting, pseudonyms });
   await changeRows(sql, kind, rows, names);
   const outputs = await forgetBelongings(sql, kind, rows);
   await recordRemoval(
@@ -128,11 +129,14 @@ async function emptyStreams(
   sql: Sql,
   kind: OwnedKind,
   names: ReadonlyMap<string, Names>,
-  { owner, pseudonyms }: { readonly owner: Owner; readonly pseudonyms: Pseudonyms },
+  { forgetting, pseudonyms }: { readonly forgetting: Forgetting; readonly pseudonyms: Pseudonyms },
 ) {
+  const { owner, sealed } = forgetting;
   const stored = await sql<StoredEvent[]>`
     SELECT position, stream_id, type, data, metadata FROM events
     WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
+  // A row that was just being changed, such as a quota's, was waited for: its newest event has no link yet.
+  if (stored.some(({ position }) => position > sealed)) throw actedMeanwhile(PROJECTIONS[kind].table);
   const emptied = stored.map(({ position, streamId, type, data, metadata }) => {
     const own = names.get(streamId);
     if (own === undefined) throw new Error(`${streamId} was not asked for.`);

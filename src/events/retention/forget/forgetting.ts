@@ -44,3 +44,10 @@ export function removalOf({ userUuid }: Owner, { tenant, users }: Pseudonyms) {
     ? { type, scope: 'TENANT' as const, pseudonym: tenant ?? '' }
     : { type, scope: 'USER' as const, pseudonym: nameOf(users, userUuid) };
 }
+
+/** What the operator is told if `table` has something of the owner that is newer than the command. */
+export function actedMeanwhile(table: string): Error {
+  return new Error(
+    `There is something new in ${table}: somebody has acted for them meanwhile. Make sure that nobody does, then repeat this.`,
+  );
+}
