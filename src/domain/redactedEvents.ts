@@ -168,7 +168,8 @@ export function redactedData(
   return redacted(fates, data, names);
 }
 
-type StoredMetadata = Pick<EventMetadata, 'gatewayId' | 'causationId'> &
+/** As in the database: what older events do not have is left out. */
+export type StoredMetadata = Pick<EventMetadata, 'gatewayId' | 'causationId'> &
   Partial<Pick<EventMetadata, 'correlationId' | 'actor'>>;
 
 /** The stored metadata of an event, with another name of the tenant, if its actor was of that tenant. Pure. */

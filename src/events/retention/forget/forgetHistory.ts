@@ -16,6 +16,7 @@ import { readRelease } from '../../migrations/release.ts';
 import { PROJECTIONS } from '../../projections/projections.ts';
 import { createChainQueries } from '../../queries/chainQueries.ts';
 import { cleanStatistics } from './cleanStatistics.ts';
+import { forgetFormerNotebooks } from './forgetFormerNotebooks.ts';
 import { forgetRows } from './forgetRows.ts';
 import { forgetActors, renameLinks } from './forgetTenantName.ts';
 import { actedMeanwhile, type Forgetting, type Forgotten, NOTHING, sumOf } from './forgetting.ts';
@@ -61,6 +62,8 @@ async function forgetAll(connection: OneConnection, forgetting: Forgetting): Pro
   if (userUuid === null) {
     total = sumOf(total, await forgetActors(connection, forgetting));
     await renameLinks(connection, owner);
+  } else {
+    total = sumOf(total, await forgetFormerNotebooks(connection, forgetting));
   }
   const { sql } = connection;
   // Not those of what was accepted meanwhile: a call that is sent again must still find it.

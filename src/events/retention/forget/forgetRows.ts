@@ -17,6 +17,7 @@ import { jsonArray } from '../../store/jsonArray.ts';
 import { recordRemoval } from '../recordRemoval.ts';
 import { emptyEvents } from './emptyEvents.ts';
 import { forgetBelongings } from './forgetBelongings.ts';
+import type { StoredEvent } from './forgetEvents.ts';
 import {
   actedMeanwhile,
   type Forgetting,
@@ -137,9 +138,10 @@ async function emptyStreams(
     WHERE stream_id = ANY (${[...names.keys()]}::text[]) ORDER BY position`;
   // A row that was just being changed, such as a quota's, was waited for: its newest event has no link yet.
   if (stored.some(({ position }) => position > sealed)) throw actedMeanwhile(PROJECTIONS[kind].table);
-  const emptied = stored.map(({ position, streamId, type, data, metadata }) => {
+  const emptied = stored.flatMap(({ position, streamId, type, data, metadata }) => {
     const own = names.get(streamId);
     if (own === undefined) throw new Error(`${streamId} was not asked for.`);
+    if (isOfOther(data, owner)) return [];
     return {
       position,
       stream_id: streamIdOf(kind, own.id),
@@ -150,12 +152,9 @@ async function emptyStreams(
   return await emptyEvents(sql, emptied);
 }
 
-interface StoredEvent {
-  readonly position: number;
-  readonly streamId: string;
-  readonly type: string;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly metadata: Parameters<typeof redactedMetadata>[0];
+/** Of a notebook that was another user's before. */
+function isOfOther({ userUuid }: StoredEvent['data'], owner: Owner): boolean {
+  return owner.userUuid !== null && typeof userUuid === 'string' && userUuid !== owner.userUuid;
 }
 
 function withoutTenant(metadata: StoredEvent['metadata'], owner: Owner, names: Pseudonyms) {

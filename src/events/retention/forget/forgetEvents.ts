@@ -1,0 +1,75 @@
+import type { StoredMetadata } from '../../../domain/redactedEvents.ts';
+import type { Sql } from '../../connection/client.ts';
+import type { OneConnection } from '../../connection/oneConnection.ts';
+import { recordRemoval } from '../recordRemoval.ts';
+import { type EmptiedEvent, emptyEvents } from './emptyEvents.ts';
+import {
+  type Forgetting,
+  type Forgotten,
+  lockForgetting,
+  NOTHING,
+  removalOf,
+  sumOf,
+} from './forgetting.ts';
+import { type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
+
+const PAGE_EVENTS = 1_000;
+
+export interface StoredEvent {
+  readonly position: number;
+  readonly streamId: string;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: StoredMetadata;
+}
+
+/** Which events are changed, and how. */
+export interface SingleEvents {
+  /** The next `limit` of them, in order. Only sealed ones. */
+  readonly after: (sql: Sql, position: number, limit: number) => Promise<readonly StoredEvent[]>;
+  readonly left: (event: StoredEvent, names: Pseudonyms) => EmptiedEvent;
+}
+
+/**
+ * Forgets single events of streams that go on under their name, page by page. A page is one transaction, which records
+ * what it has removed.
+ */
+export async function forgetEvents(
+  { transaction }: OneConnection,
+  forgetting: Forgetting,
+  events: SingleEvents,
+): Promise<Forgotten> {
+  let total = NOTHING;
+  for (let after = 0; ; ) {
+    const page = await transaction((sql) => forgetPage(sql, forgetting, events, after));
+    if (page === null) return total;
+    total = sumOf(total, page);
+    after = page.last;
+  }
+}
+
+async function forgetPage(
+  sql: Sql,
+  forgetting: Forgetting,
+  { after, left }: SingleEvents,
+  position: number,
+): Promise<(Forgotten & { readonly last: number }) | null> {
+  await lockForgetting(sql);
+  const stored = await after(sql, position, PAGE_EVENTS);
+  const last = stored.at(-1)?.position;
+  if (last === undefined) return null;
+  const { owner } = forgetting;
+  const names = await pseudonymsFor(sql, owner, []);
+  const events = await emptyEvents(
+    sql,
+    stored.map((event) => left(event, names)),
+  );
+  const streams = new Set(stored.map(({ streamId }) => streamId)).size;
+  await recordRemoval(
+    sql,
+    forgetting,
+    { ...removalOf(owner, names), streams, outputs: 0 },
+    events,
+  );
+  return { last, streams, events: events.length, outputs: 0 };
+}
