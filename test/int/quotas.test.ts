@@ -313,7 +313,9 @@ describe('two gateways', () => {
     /** An execution that has ended. */
     const end = async (userUuid: string, facts = {}) => {
       const [execution] = (
-        await database.store.commit({ streams: [executionRequested({ tenant, userUuid })] })
+        await database.store.commit({
+          streams: [executionRequested({ tenant, userUuid, timeoutMs: 1_500 })],
+        })
       ).states;
       const ended = executionFinished({ cpuMs: 1_500, outputBytes: 100, ...facts });
       await database.store.commit({ streams: [onExecution(execution as Execution, ended)] });
@@ -323,8 +325,14 @@ describe('two gateways', () => {
       (await service.quotas(OPERATOR, { tenant, userUuid }))
         .filter(({ kind }) => kind.endsWith('_PER_DAY'))
         .map(({ used }) => used);
-    // Without an answer, it counts with its run time, on one CPU.
-    await Promise.all([end('a'), end('a', { cpuMs: null, runMs: 1_500 }), end('b')]);
+    await Promise.all([
+      end('a'),
+      // Without an answer, it counts with its run time, on one CPU: at most its time limit. Its loss was noticed late.
+      end('a', { cpuMs: null, runMs: 3_600_000 }),
+      end('b'),
+      // It never ran.
+      end('b', { cpuMs: null, runMs: null, outputBytes: 0 }),
+    ]);
     const later = await start();
     for (const gateway of [one, other, later]) {
       await until('all to be heard', async () => (await usedAt(gateway, null))[0] === 4.5);

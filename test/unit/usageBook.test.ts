@@ -32,7 +32,9 @@ it('adds each end once, whether it was heard before, during or after the reading
   const [early, late, after, under] = [run(1, 2), run(3, 6), run(7, 8), run(0, 9)] as const;
   for (const event of [...early, ...late]) book.apply(event);
   // Read as of position 4: the first has ended, and the second and the fourth have not.
-  const unfinished = [late, under].map(([{ streamId }]) => ({ ...ANN, id: streamId }) as never);
+  const unfinished = [late, under].map(
+    ([{ streamId }]) => ({ ...ANN, id: streamId, timeoutMs: 10_000 }) as never,
+  );
   const uses = [{ ...ANN, cpuMs: 500, outputBytes: 10 }];
   book.put({ day: new Date('2026-01-31'), position: 4, uses, unfinished });
   expect(book.usedBy(ANN, TODAY)).toEqual(used(1, 20));
@@ -77,4 +79,7 @@ it('an execution without an answer counts as if it had used all CPUs while it ra
   expect(book.usedBy(ANN, TODAY)).toEqual(used(14, 0));
   end(2, null);
   expect(book.usedBy(ANN, TODAY)).toEqual(used(14, 0));
+  // Its worker was lost while no gateway ran. It had a limit of 10 s.
+  end(3, 3_600_000);
+  expect(book.usedBy(ANN, TODAY)).toEqual(used(34, 0));
 });

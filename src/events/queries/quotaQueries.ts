@@ -23,7 +23,7 @@ export interface DayUse {
   /** One for each user. */
   readonly uses: readonly Pick<Execution, 'tenant' | 'userUuid' | 'cpuMs' | 'outputBytes'>[];
   /** The executions that had not ended then. */
-  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid'>[];
+  readonly unfinished: readonly Pick<Execution, 'id' | 'tenant' | 'userUuid' | 'timeoutMs'>[];
 }
 
 export function createQuotaQueries({ sql, answered }: Client) {
@@ -38,17 +38,19 @@ export function createQuotaQueries({ sql, answered }: Client) {
 
     /**
      * What executions have used that ended at `day` or later. One statement, so that all of it is as of one position.
-     * @param cpus how many a worker may use: an execution without an answer counts as if it had used all of them
+     * @param cpus how many a worker may use: an execution without an answer counts as if it had used all of them, for no
+     * longer than its time limit
      */
     dayUse: async (day: Date, cpus: number): Promise<DayUse> => {
       const [row] = await answered(sql<Omit<DayUse, 'day'>[]>`
         SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
           (SELECT coalesce(json_agg(u), '[]') FROM (
-            SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid", coalesce(sum(coalesce(x.cpu_ms, x.run_ms * ${cpus}::float8)), 0) AS "cpuMs",
+            SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid",
+              coalesce(sum(coalesce(x.cpu_ms, CASE WHEN x.run_ms > x.timeout_ms THEN x.timeout_ms ELSE x.run_ms END * ${cpus}::float8)), 0) AS "cpuMs",
               sum(x.output_bytes)::float8 AS "outputBytes"
             FROM executions x WHERE x.finished_at >= ${day} GROUP BY x.tenant, x.user_uuid) u) AS uses,
           (SELECT coalesce(json_agg(r), '[]') FROM (
-            SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid"
+            SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid", x.timeout_ms AS "timeoutMs"
             FROM executions x WHERE x.finished_at IS NULL) r) AS unfinished`);
       return { position: 0, uses: [], unfinished: [], ...row, day };
     },

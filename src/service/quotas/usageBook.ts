@@ -4,13 +4,15 @@
  *
  * If a worker gave no answer, nobody knows how much CPU time its execution has used: its session was released, or the
  * worker was lost. Then it counts as if it had used all that it could while it ran. Otherwise a release right before the
- * end would make it free.
+ * end would make it free. It ran no longer than its time limit, however late its loss was noticed.
  */
 import type { RecordedEvent } from '../../domain/events.ts';
 import type { Execution } from '../../domain/execution.ts';
 import { type QuotaOwner, quotaOwnerKey, type UsageKind } from '../../domain/quota.ts';
 import type { DayUse } from '../../events/queries/quotaQueries.ts';
 
+/** Whose it is, and how long it may run. */
+type Unfinished = Omit<DayUse['unfinished'][number], 'id'>;
 type Use = Readonly<Record<UsageKind, number>>;
 
 const NOTHING: Use = { CPU_SECONDS_PER_DAY: 0, OUTPUT_BYTES_PER_DAY: 0 };
@@ -25,8 +27,8 @@ export interface UsageBook {
 
 /** @param cpus how many a worker may use */
 export function createUsageBook(cpus: number): UsageBook {
-  /** Who has requested the executions that have not ended yet. */
-  const owners = new Map<string, QuotaOwner>();
+  /** Those that have not ended yet. */
+  const unfinished = new Map<string, Unfinished>();
   const used = new Map<string, Use>();
   let day = '';
   /** The events that were heard before {@link UsageBook.put}; null from then on. */
@@ -52,26 +54,30 @@ export function createUsageBook(cpus: number): UsageBook {
 
   function apply(recorded: RecordedEvent): void {
     const { event, streamId, position, recordedAt } = recorded;
-    if (event.type === 'ExecutionRequested') owners.set(streamId, event.data);
+    if (event.type === 'ExecutionRequested') {
+      // Without its code.
+      const { tenant, userUuid, timeoutMs } = event.data;
+      unfinished.set(streamId, { tenant, userUuid, timeoutMs });
+    }
     if (event.type !== 'ExecutionFinished') return;
     if (heard !== null) heard.push(recorded);
-    const owner = owners.get(streamId);
-    if (heard !== null || owner === undefined) return;
-    owners.delete(streamId);
+    const of = unfinished.get(streamId);
+    if (heard !== null || of === undefined) return;
+    unfinished.delete(streamId);
     const { cpuMs, runMs, outputBytes } = event.data;
-    const most = cpuMs ?? (runMs ?? 0) * cpus;
-    if (position > readAt) add(owner, recordedAt, useOf({ cpuMs: most, outputBytes }));
+    const most = cpuMs ?? Math.min(runMs ?? 0, of.timeoutMs) * cpus;
+    if (position > readAt) add(of, recordedAt, useOf({ cpuMs: most, outputBytes }));
   }
 
   return {
     usedBy: (owner, now) =>
       dayOf(now) === day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
     apply,
-    put: ({ day: at, uses, unfinished, position }) => {
+    put: ({ day: at, uses, unfinished: read, position }) => {
       const before = heard ?? [];
       heard = null;
       readAt = position;
-      for (const { id, ...owner } of unfinished) owners.set(id, owner);
+      for (const { id, ...of } of read) unfinished.set(id, of);
       for (const { tenant, userUuid, ...use } of uses) add({ tenant, userUuid }, at, useOf(use));
       for (const event of before) apply(event);
     },
