@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../src/events/database.ts';
 import { type Asker, AskerGoneError } from '../../src/events/store/eventStore.ts';
+import { GATE_CLASS } from '../../src/events/store/gate.ts';
 import { workerRequested } from '../../testkit/events.ts';
+import { until } from '../../testkit/until.ts';
 import { useDatabase } from '../support/database.ts';
 import { createDatabaseProxy, type DatabaseProxy } from '../support/databaseProxy.ts';
 
@@ -97,6 +99,62 @@ describe('while nobody knows who is let in', () => {
     const unknown: Asker = { isOver: false, fresh: () => new Promise(() => {}) };
     const away = expect.objectContaining({ code: 'DATABASE_UNAVAILABLE' });
     expect(await commitThree(unknown)).toEqual(['committed', away, 'committed']);
-    expect(performance.now() - startedAt).toBeGreaterThan(990);
+    const waitedMs = performance.now() - startedAt;
+    expect(waitedMs).toBeGreaterThan(990);
+    expect(waitedMs).toBeLessThan(3_000);
   });
 });
+
+it('what two attempts have begun in turn is not taken for one transaction', async () => {
+  const one = workerRequested();
+  const other = workerRequested();
+  // The first attempt is of the one alone, and each later attempt of the other alone.
+  const unknown: Asker = {
+    isOver: false,
+    fresh: () => (proxy.lost === 0 ? new Promise(() => {}) : null),
+  };
+  const waiting = (name: string) =>
+    until(`${name} to wait`, async () => {
+      const found = await db.sql`
+        SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'
+          AND application_name LIKE ${`cellhouse ${name}%`}`;
+      return found.length === 1;
+    });
+  const holding = (release: Promise<void>) =>
+    db.sql.begin(async (transaction) => {
+      await transaction`SELECT pg_advisory_xact_lock(${GATE_CLASS}, 2)`;
+      await release;
+    });
+  const first = later();
+  const second = later();
+  const holders = [holding(first.promise)];
+  const commits = Promise.allSettled([
+    gateway.store.commit({ streams: [one], asker }),
+    gateway.store.commit({ streams: [other], asker: unknown }),
+  ]);
+  await waiting('commits');
+  holders.push(holding(second.promise));
+  await waiting('test');
+  proxy.loseNextAnswer();
+  first.resolve();
+  await until('the first answer to be lost', async () => proxy.lost === 1);
+  await waiting('commits');
+  proxy.loseNextAnswer();
+  second.resolve();
+  const [ofOne, ofOther] = await commits;
+  await Promise.all(holders);
+  expect(proxy.lost).toBe(2);
+  expect(ofOne).toMatchObject({ status: 'rejected', reason: expect.any(AskerGoneError) });
+  const recorded = await db.readStream('worker', other.id);
+  expect(ofOther).toMatchObject({ status: 'fulfilled', value: { events: recorded } });
+  expect(await db.readStream('worker', one.id)).toHaveLength(1);
+});
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function later() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -53,9 +53,9 @@ export async function sendGroup(
     try {
       const parameters = commitParameters(standing, gatewayId, isRepeated, quotaCounts);
       const result = await send(client, parameters);
-      // An earlier attempt was perhaps of other members.
+      // That was an earlier attempt, perhaps of other members.
       if (result.quotas !== undefined || wasWhole) return { result, committed: standing };
-      const { committed, firstPosition } = await committedOf(client, group);
+      const { committed, firstPosition } = await committedOf(client, group, result.firstPosition ?? 0);
       return { result: { ...result, firstPosition }, committed };
     } catch (error: unknown) {
       if (isTransient(error)) {

@@ -21,19 +21,22 @@ export async function whoStands(
 }
 
 /**
- * The commits of the group that the database has, and the position of their first event. They were sent in one
- * transaction, perhaps without some of the group. Those without events have no asker, so they were in it.
+ * The commits of the group that were in the transaction of the event at `position`, and the position of their first event.
+ * Another attempt may have sent others of the group, whose positions are elsewhere. Commits without events have no asker,
+ * so they were in each.
  */
 export async function committedOf(
   { sql, answered }: Client,
   group: readonly PreparedCommit[],
+  position: number,
 ): Promise<{ readonly committed: readonly PreparedCommit[]; readonly firstPosition: number }> {
   const firstIds = group.flatMap(({ events }) => events[0]?.eventId ?? []);
   const rows = await answered(
     sql<{ eventId: string; position: number }[]>`
-      SELECT event_id, position FROM events WHERE event_id = ANY (${firstIds})`,
+      SELECT e.event_id, e.position FROM events e
+      WHERE e.event_id = ANY (${firstIds}) AND e.xmin = (SELECT at.xmin FROM events at WHERE at.position = ${position})`,
   );
-  const found = new Map(rows.map(({ eventId, position }) => [eventId, position]));
+  const found = new Map(rows.map((row) => [row.eventId, row.position]));
   return {
     committed: group.filter(
       ({ events: [first] }) => first === undefined || found.has(first.eventId),
