@@ -9,7 +9,7 @@ const LOOK_INTERVAL_MS = 250;
 const LIMIT_MS = 90_000;
 /** A gateway that has just died counts as running until its lease expires, and one that starts announces itself soon. */
 const NO_GATEWAY_LIMIT_MS = 5_000;
-/** A live gateway records what became of a change right after the worker is gone. */
+/** A live gateway records what became of a change right after the worker is gone, so it gets this time from then on. */
 const CHANGE_GRACE_MS = 2_000;
 /** Changes without an outcome that are ended in one commit. */
 const PAGE_CHANGES = 100;
@@ -25,13 +25,16 @@ export async function untilEnded(deps: Deps, owner: Owner): Promise<void> {
   const { queries, leases } = deps.database;
   const startedAt = performance.now();
   let aloneSince: number | null = null;
+  /** Since when only changes of files are left. */
+  let settledSince: number | null = null;
   for (;;) {
     const { fileChanges, ...others } = await queries.unfinishedOf(owner);
     const now = performance.now();
-    if (Object.values(others).every((count) => count === 0)) {
-      if (fileChanges === 0) return;
-      if (now > startedAt + CHANGE_GRACE_MS) await endChanges(deps, owner);
-    }
+    const isSettled = Object.values(others).every((count) => count === 0);
+    if (isSettled && fileChanges === 0) return;
+    settledSince = isSettled ? (settledSince ?? now) : null;
+    if (settledSince !== null && now > settledSince + CHANGE_GRACE_MS)
+      await endChanges(deps, owner);
     const isAlone = (await leases.otherGateways()).length === 0;
     aloneSince = isAlone ? (aloneSince ?? now) : null;
     const left = JSON.stringify({ ...others, fileChanges });

@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import type { Owner } from '../../src/domain/owner.ts';
+import { untilEnded } from '../../src/service/forget/untilEnded.ts';
+
+const OWNER: Owner = { tenant: 'a', userUuid: 'ann' };
+/** Longer than a gateway has for what became of a change. */
+const REMOVAL_MS = 2_300;
+
+it('leaves a gateway time to record what became of a change, from when the worker is gone', async () => {
+  const startedAt = performance.now();
+  const passedMs = () => performance.now() - startedAt;
+  let endedMs: number | null = null;
+  const none = { sessions: 0, contexts: 0, executions: 0 };
+  const queries = {
+    unfinishedOf: async () => ({
+      ...none,
+      workers: passedMs() < REMOVAL_MS ? 1 : 0,
+      fileChanges: endedMs === null ? 1 : 0,
+    }),
+    pendingChangesOf: async () => {
+      endedMs ??= passedMs();
+      return [];
+    },
+  };
+  const leases = { otherGateways: async () => ['another'] };
+  const database = { queries, leases, store: {} };
+  await untilEnded({ database, now: () => new Date() } as never, OWNER);
+  expect(endedMs).toBeGreaterThan(REMOVAL_MS + 2_000);
+});
