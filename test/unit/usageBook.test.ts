@@ -63,6 +63,8 @@ it('begins anew with each day, by the time of the end', () => {
   // One that ended the day before is heard late.
   for (const event of run(7, 8)) book.apply(event);
   expect(book.usedBy(ALL, TOMORROW)).toEqual(used(0.5, 10));
+  // By a clock that is behind, it is still today.
+  expect(book.usedBy(ALL, TODAY)).toEqual(used(0.5, 10));
   expect(book.usedBy({ ...ALL, tenant: newId() }, TOMORROW)).toEqual(used(0, 0));
 });
 

@@ -15,8 +15,9 @@ export interface UnfinishedUse extends Pick<QuotaUse, 'RUNNING_EXECUTIONS' | 'QU
   readonly isLaneFree: boolean;
 }
 
-/** What ended executions have used since the beginning of a day, as of a position. */
+/** What ended executions have used today, as of a position. */
 export interface DayUse {
+  /** The beginning of the day (UTC), by the clock of the database. */
   readonly day: Date;
   /** The last event that is contained. */
   readonly position: number;
@@ -37,22 +38,23 @@ export function createQuotaQueries({ sql, answered }: Client) {
     },
 
     /**
-     * What executions have used that ended at `day` or later. One statement, so that all of it is as of one position.
+     * What executions have used that ended today. One statement, so that all of it is as of one position.
      * @param cpus how many a worker may use: an execution without an answer counts as if it had used all of them, for no
      * longer than its time limit
      */
-    dayUse: async (day: Date, cpus: number): Promise<DayUse> => {
-      const [row] = await answered(sql<Omit<DayUse, 'day'>[]>`
-        SELECT (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
+    dayUse: async (cpus: number): Promise<DayUse> => {
+      const today = sql`date_trunc('day', now(), 'UTC')`;
+      const [row] = await answered(sql<DayUse[]>`
+        SELECT ${today} AS day, (SELECT coalesce(max(e.position), 0) FROM events e) AS position,
           (SELECT coalesce(json_agg(u), '[]') FROM (
             SELECT x.tenant AS "tenant", x.user_uuid AS "userUuid",
               coalesce(sum(coalesce(x.cpu_ms, CASE WHEN x.run_ms > x.timeout_ms THEN x.timeout_ms ELSE x.run_ms END * ${cpus}::float8)), 0) AS "cpuMs",
               sum(x.output_bytes)::float8 AS "outputBytes"
-            FROM executions x WHERE x.finished_at >= ${day} GROUP BY x.tenant, x.user_uuid) u) AS uses,
+            FROM executions x WHERE x.finished_at >= ${today} GROUP BY x.tenant, x.user_uuid) u) AS uses,
           (SELECT coalesce(json_agg(r), '[]') FROM (
             SELECT x.id AS "id", x.tenant AS "tenant", x.user_uuid AS "userUuid", x.timeout_ms AS "timeoutMs"
             FROM executions x WHERE x.finished_at IS NULL) r) AS unfinished`);
-      return { position: 0, uses: [], unfinished: [], ...row, day };
+      return { day: new Date(0), position: 0, uses: [], unfinished: [], ...row };
     },
 
     /**

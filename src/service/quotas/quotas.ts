@@ -17,7 +17,7 @@ import type { SessionOwner } from '../sessions/opening/openingOf.ts';
 import { createLimitBook } from './limitBook.ts';
 import { createLimitedUsers, isEmpty } from './limitedUsers.ts';
 import { createRecentRefusals } from './recentRefusals.ts';
-import { refusalOf, requireOneMore, startOfDay } from './refusalOf.ts';
+import { refusalOf, requireOneMore } from './refusalOf.ts';
 import { createStoredBook, limitsStored } from './storedBook.ts';
 import { createUsageBook } from './usageBook.ts';
 
@@ -113,7 +113,7 @@ export function createQuotas({
       const set = await queries.setQuotas();
       book.put(set);
       limited.forget();
-      usage.put(await queries.dayUse(startOfDay(now()), workerCpus));
+      usage.put(await queries.dayUse(workerCpus));
       if (limitsStored(defaults, set)) stored.prepare();
       if (Object.values(defaults).every(isEmpty)) return;
       await firstUse.allow('quotas').catch((cause: unknown) => {

@@ -45,8 +45,3 @@ function endOf(kind: QuotaKind, now: Date): Date | null {
 function nextMultiple(now: Date, ms: number): Date {
   return new Date((Math.floor(now.getTime() / ms) + 1) * ms);
 }
-
-/** Days are days in UTC. */
-export function startOfDay(now: Date): Date {
-  return new Date(nextMultiple(now, DAY_MS).getTime() - DAY_MS);
-}

@@ -1,6 +1,7 @@
 /**
  * What was used today, kept in memory. It follows from the ends of executions, of all gateways, so it is exact up to the
- * event that was heard last. A day is a day in UTC, by the clock of the database, so no gateway's clock can end it.
+ * event that was heard last. A day is a day in UTC, by the clock of the database. A gateway whose clock is ahead ends it
+ * earlier for its own calls, and for no others.
  *
  * If a worker gave no answer, nobody knows how much CPU time its execution has used: its session was released, or the
  * worker was lost. Then it counts as if it had used all that it could while it ran. Otherwise a release right before the
@@ -71,7 +72,8 @@ export function createUsageBook(cpus: number): UsageBook {
 
   return {
     usedBy: (owner, now) =>
-      dayOf(now) === day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
+      // The clock of this gateway may be behind.
+      dayOf(now) <= day ? (used.get(quotaOwnerKey(owner)) ?? NOTHING) : NOTHING,
     apply,
     put: ({ day: at, uses, unfinished: read, position }) => {
       const before = heard ?? [];
