@@ -11,8 +11,8 @@ import { newId } from '../process/newId.ts';
 import { withActor } from '../service/access/actorDeps.ts';
 import { endOwner } from '../service/forget/endOwner.ts';
 import { untilEnded } from '../service/forget/untilEnded.ts';
-import { AUTH_TOKEN_HOLDER } from '../service/principal.ts';
 import { forgetArguments } from './forgetArguments.ts';
+import { CLI } from './token.ts';
 
 /**
  * `cellhouse forget`: ends what a user or a tenant has open, and removes what they ran, sent and got from all tables.
@@ -43,9 +43,7 @@ export async function runForget(
   const logger = pino({ level: config.logLevel });
   const opened = await openDatabase(address, { gatewayId: newId<GatewayId>(), logger, newId });
   try {
-    // Whoever may run the command may read the database, so may do everything.
-    const cli = { ...AUTH_TOKEN_HOLDER, tokenId: 'cli', door: 'cli' } as const;
-    const deps = { database: withActor(opened, cli), now: () => new Date() };
+    const deps = { database: withActor(opened, CLI), now: () => new Date() };
     const { tokens, sessions } = await endOwner(deps, owner);
     print(
       `Revoked ${tokens} tokens and ended ${sessions} sessions. Waiting until nothing goes on.`,

@@ -28,9 +28,12 @@ import {
   sumOf,
 } from './forgetting.ts';
 import { nameOf, type Pseudonyms, pseudonymsFor } from './pseudonyms.ts';
+import { withinBytes } from './withinBytes.ts';
 
-/** Rows of one transaction: enough to be quick, and few enough to block nobody and to fit into memory. */
+/** Rows of one transaction: enough to be quick, and few enough to block nobody. */
 const PAGE_ROWS = 200;
+/** Their events are read, with what they contain. It may be 16 MiB of input for each (MAX_INPUT_BYTES). */
+const PAGE_BYTES = 64 * 1024 * 1024;
 
 export async function forgetRows(
   { transaction }: OneConnection,
@@ -59,7 +62,7 @@ async function forgetPage(
 ): Promise<(Forgotten & { readonly lastId: string }) | null> {
   await lockForgetting(sql);
   const { owner, newId } = forgetting;
-  const rows = await ended(sql, kind, forgetting, after);
+  const rows = withinBytes(await ended(sql, kind, forgetting, after), PAGE_BYTES);
   const lastId = rows.at(-1)?.id;
   if (lastId === undefined) return null;
   const users = rows.flatMap(({ userUuid }) => userUuid ?? []);
