@@ -30,8 +30,12 @@ function firstFree(taken: ReadonlySet<string>, nth: (n: number) => string): stri
 
 /** A path of the client: from the home, with or without a slash before it. */
 export function homePath(path: string): string {
-  const trimmed = path.replace(/^\/+|\/+$/g, '');
-  return trimmed === '' ? '.' : trimmed;
+  // No pattern: looking for slashes at the end would begin again at each slash, and a path may be megabytes of them.
+  let start = 0;
+  while (path[start] === '/') start += 1;
+  let end = path.length;
+  while (end > start && path[end - 1] === '/') end -= 1;
+  return path.slice(start, end) || '.';
 }
 
 /** A name in a folder. */
