@@ -107,10 +107,16 @@ export async function createContextFeed(
   };
   const off = wakeUps.onEvent((event) => listener(event));
   gone.addEventListener('abort', () => wake(), { once: true });
-  const session = isDefault ? await queries.session(sessionId as SessionId) : null;
-  kernelRestarts = session?.kernelRestarts ?? kernelRestarts;
-  for (const { execution, code } of await unfinished(queries, sessionId as SessionId, contextId))
-    track(execution, code);
+  try {
+    const session = isDefault ? await queries.session(sessionId as SessionId) : null;
+    kernelRestarts = session?.kernelRestarts ?? kernelRestarts;
+    for (const { execution, code } of await unfinished(queries, sessionId as SessionId, contextId))
+      track(execution, code);
+  } catch (error: unknown) {
+    // Nobody gets the feed, so nobody would close it, and it would keep every event.
+    off();
+    throw error;
+  }
   for (const event of early) take(event);
   listener = take;
 

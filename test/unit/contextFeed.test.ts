@@ -1,0 +1,56 @@
+/** What a follower of a context costs. What it is told, real clients test (test/e2e/jupyterDoor.test.ts). */
+import { describe, expect, it } from 'vitest';
+import { DomainError } from '../../src/domain/errors.ts';
+import type { RecordedEvent } from '../../src/domain/events.ts';
+import type { ContextView } from '../../src/service/contexts/contextView.ts';
+import { defaultView } from '../../src/service/contexts/contextView.ts';
+import { createContextFeed } from '../../src/service/output/contextFeed.ts';
+import { openSession } from '../support/states.ts';
+
+type FeedDeps = Parameters<typeof createContextFeed>[0];
+type Unfinished = Awaited<ReturnType<FeedDeps['queries']['unfinishedExecutions']>>;
+
+const session = openSession();
+const context: ContextView = defaultView(session);
+const kernel = {
+  context,
+  tenant: session.tenant,
+  userUuid: session.userUuid,
+  lastActivityAt: session.openedAt,
+  unfinished: [],
+};
+
+/** A database in which nothing runs, and what its feed of events has as listeners. */
+function world(read: () => Promise<Unfinished> = async () => []) {
+  const listeners = new Set<(event: RecordedEvent) => void>();
+  const deps = {
+    queries: { session: async () => session, unfinishedExecutions: read },
+    wakeUps: {
+      onEvent: (listener: (event: RecordedEvent) => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+  } as unknown as FeedDeps;
+  const gone = new AbortController();
+  return { listeners, feed: () => createContextFeed(deps, kernel, gone.signal) };
+}
+
+describe('a feed', () => {
+  it('hears nothing more when it is closed', async () => {
+    const { listeners, feed } = world();
+    const open = await feed();
+    expect(listeners.size).toBe(1);
+    open.close();
+    expect(listeners.size).toBe(0);
+  });
+
+  it('hears nothing more when it could not begin, because the database was away', async () => {
+    const away = new DomainError('DATABASE_UNAVAILABLE', 'The database is away.');
+    const { listeners, feed } = world(async () => {
+      throw away;
+    });
+    await expect(feed()).rejects.toBe(away);
+    expect(listeners.size).toBe(0);
+  });
+});
