@@ -5,6 +5,7 @@ import type { RecordedEvent } from '../../src/domain/events.ts';
 import type { ContextView } from '../../src/service/contexts/contextView.ts';
 import { defaultView } from '../../src/service/contexts/contextView.ts';
 import { createContextFeed } from '../../src/service/output/contextFeed.ts';
+import { executionRequested } from '../../testkit/events.ts';
 import { openSession } from '../support/states.ts';
 
 type FeedDeps = Parameters<typeof createContextFeed>[0];
@@ -33,7 +34,19 @@ function world(read: () => Promise<Unfinished> = async () => []) {
     },
   } as unknown as FeedDeps;
   const gone = new AbortController();
-  return { listeners, feed: () => createContextFeed(deps, kernel, gone.signal) };
+  const tell = (event: RecordedEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+  return { listeners, tell, feed: () => createContextFeed(deps, kernel, gone.signal) };
+}
+
+/** Code of this size is accepted in the context. */
+function requested(codeBytes: number): RecordedEvent {
+  const append = executionRequested({ sessionId: session.id, codeBytes });
+  const [event] = append.events;
+  if (event === undefined) throw new Error('It has an event.');
+  const { id: streamId, stream: streamKind } = append;
+  return { streamKind, streamId, version: 1, event } as RecordedEvent;
 }
 
 describe('a feed', () => {
@@ -52,5 +65,15 @@ describe('a feed', () => {
     });
     await expect(feed()).rejects.toBe(away);
     expect(listeners.size).toBe(0);
+  });
+
+  it('keeps at most 16 MiB of code for a follower who asks for nothing, and then tells it so', async () => {
+    const { listeners, tell, feed } = world();
+    const open = await feed();
+    for (let kept = 0; kept < 16; kept += 1) tell(requested(1_048_576));
+    expect(listeners.size).toBe(1);
+    tell(requested(1));
+    expect(listeners.size).toBe(0);
+    await expect(open.next()).rejects.toMatchObject({ code: 'QUEUE_FULL' });
   });
 });

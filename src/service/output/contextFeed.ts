@@ -43,13 +43,22 @@ export async function createContextFeed(
   const waiting = new Map<ExecutionId, Tracked>();
   const given = new Map<ExecutionId, Execution>();
   let codeBytes = 0;
+  let isTooFarBehind = false;
   let { kernelRestarts } = context;
   let wake = () => {};
 
   function track(execution: Execution, code: string): void {
-    if (waiting.has(execution.id) || given.has(execution.id)) return;
+    if (isTooFarBehind || waiting.has(execution.id) || given.has(execution.id)) return;
     waiting.set(execution.id, { execution, code });
     codeBytes += execution.codeBytes;
+    if (waiting.size > MAX_WAITING || codeBytes > MAX_WAITING_CODE_BYTES) fallBehind();
+  }
+
+  /** A follower that sends to a slow reader asks for nothing meanwhile, so what it misses is dropped now. */
+  function fallBehind(): void {
+    isTooFarBehind = true;
+    waiting.clear();
+    off();
   }
 
   function change(id: ExecutionId, event: ExecutionEvent, version: number): void {
@@ -122,7 +131,6 @@ export async function createContextFeed(
 
   /** Sleeps until something is told. */
   async function told(): Promise<void> {
-    if (waiting.size > MAX_WAITING || codeBytes > MAX_WAITING_CODE_BYTES) throw tooFarBehind();
     await new Promise<void>((resolve) => {
       wake = resolve;
       if (gone.aborted) resolve();
@@ -133,6 +141,7 @@ export async function createContextFeed(
     next: async () => {
       for (;;) {
         if (gone.aborted) return null;
+        if (isTooFarBehind) throw tooFarBehind();
         const first = news.shift();
         if (first) return first;
         const [head] = waiting.values();
@@ -153,6 +162,7 @@ export async function createContextFeed(
           given.delete(id);
           return execution;
         }
+        if (isTooFarBehind) throw tooFarBehind();
         await told();
       }
     },
