@@ -61,13 +61,15 @@ export async function createContextFeed(
     off();
   }
 
-  function change(id: ExecutionId, event: ExecutionEvent, version: number): void {
+  /** False: it is no execution of this context. */
+  function change(id: ExecutionId, event: ExecutionEvent, version: number): boolean {
     const tracked = waiting.get(id);
     const before = tracked?.execution ?? given.get(id);
-    if (!before || version !== before.version + 1) return;
+    if (!before || version !== before.version + 1) return false;
     const execution = evolveExecution(before, event);
     if (tracked) waiting.set(id, { ...tracked, execution });
     else given.set(id, execution);
+    return true;
   }
 
   function restarted(reason: string): KernelNews {
@@ -75,38 +77,44 @@ export async function createContextFeed(
     return { type: 'restarted', kernelRestarts, byUser: reason === 'user' };
   }
 
-  function take({ event, streamId, version }: RecordedEvent): void {
+  /** Of the events of all contexts, which each follower gets, only those of its own may wake it. */
+  function take(recorded: RecordedEvent): void {
+    if (takes(recorded)) wake();
+  }
+
+  /** Whether it tells something of this context. */
+  function takes({ event, streamId, version }: RecordedEvent): boolean {
+    const isContext = streamId === contextId;
     switch (event.type) {
       case 'ExecutionRequested': {
         const { data } = event;
         const isHere = (data.contextId ?? data.sessionId) === contextId;
-        if (isHere && data.language !== 'BASH') track(evolveExecution(null, event), data.code);
-        break;
+        if (!isHere || data.language === 'BASH') return false;
+        track(evolveExecution(null, event), data.code);
+        return true;
       }
       case 'InterruptRequested':
       case 'InputSent':
       case 'ExecutionStarted':
       case 'ExecutionFinished':
-        change(streamId as ExecutionId, event, version);
-        break;
+        return change(streamId as ExecutionId, event, version);
       case 'KernelRestartRequested':
       case 'ContextRestartRequested':
-        if (streamId === contextId) news.push({ type: 'restarting' });
-        break;
+        if (isContext) news.push({ type: 'restarting' });
+        return isContext;
       case 'KernelRestarted':
       case 'ContextRestarted':
-        if (streamId === contextId) news.push(restarted(event.data.reason));
-        break;
+        if (isContext) news.push(restarted(event.data.reason));
+        return isContext;
       case 'SessionClosed':
         if (streamId === sessionId) news.push({ type: 'gone' });
-        break;
+        return streamId === sessionId;
       case 'ContextEnded':
-        if (streamId === contextId) news.push({ type: 'gone' });
-        break;
+        if (isContext) news.push({ type: 'gone' });
+        return isContext;
       default:
-        return;
+        return false;
     }
-    wake();
   }
 
   // What is told while the unfinished ones are read is kept, and taken after them.
