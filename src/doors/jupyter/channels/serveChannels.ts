@@ -124,10 +124,10 @@ export function serveChannels(deps: ChannelsDeps): void {
       const request = decode(frame);
       const run = () => requests.take(request).catch(fail);
       // What interrupts, or answers, must not wait for what is interrupted or waits for the answer.
-      if (request.channel === 'control' || request.channel === 'stdin') void following.then(run);
-      else if (!queue.add(Buffer.byteLength(frame), run)) {
+      const isUrgent = request.channel === 'control' || request.channel === 'stdin';
+      const add = isUrgent ? queue.addBeside : queue.add;
+      if (!add(Buffer.byteLength(frame), run))
         socket.close(TRY_AGAIN_LATER, 'Too many requests wait');
-      }
     } catch (error: unknown) {
       if (!(error instanceof MessageError)) throw error;
       socket.close(BAD_DATA, error.message);
