@@ -323,4 +323,33 @@ describe('a WebSocket', () => {
     expect(await closing).toBe(code);
     await until('the door knows', async () => door.sockets[0]?.isOpen === false);
   });
+
+  it('holds up messages while nobody knows whether its token is valid, as many as one may have', async () => {
+    let isKnown = () => {};
+    let known: Promise<void> | null = null;
+    const { book: tokenBook } = tokensFor({ mine: 'mcp' }, {}, () => known);
+    const { port, door } = await start({ tokenBook });
+    const socket = connect(port, `/t/${MINE}/here`);
+    const got: string[] = [];
+    socket.on('message', (data) => got.push(String(data)));
+    const closing = closedWith(socket);
+    await until('it is open', async () => socket.readyState === socket.OPEN);
+    known = new Promise((resolve) => {
+      isKnown = resolve;
+    });
+    socket.send('a');
+    socket.send('x'.repeat(MAX_BODY_BYTES - 1));
+    socket.ping();
+    await new Promise((resolve) => socket.once('pong', resolve));
+    expect(got).toEqual([]);
+    known = null;
+    isKnown();
+    await until('both came back', async () => got.length === 2);
+    expect(got.map(({ length }) => length)).toEqual([1, MAX_BODY_BYTES - 1]);
+    known = new Promise(() => {});
+    socket.send('x'.repeat(MAX_BODY_BYTES));
+    socket.send('a');
+    expect(await closing).toBe(1013);
+    expect(door.sockets[0]?.isOpen).toBe(false);
+  });
 });

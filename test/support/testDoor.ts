@@ -67,17 +67,17 @@ export interface TestTokens {
 /**
  * A book with tokens by name, each for a door or for all (null).
  * @param users the only user that a token is for
+ * @param fresh whether the book knows that they are valid
  */
 export function tokensFor(
   doors: Readonly<Record<string, Door | null>>,
   users: Readonly<Record<string, string>> = {},
+  fresh: OpenEnding['fresh'] = () => null,
 ): TestTokens {
-  const endings = Object.fromEntries(
-    Object.keys(doors).map((name) => [name, createEnding(() => null)]),
-  );
+  const endings = Object.fromEntries(Object.keys(doors).map((name) => [name, createEnding(fresh)]));
   const holders = new Map(
     Object.entries(doors).map(([tokenId, door]) => {
-      const ending = endings[tokenId] ?? createEnding(() => null);
+      const ending = endings[tokenId] ?? createEnding(fresh);
       const uuid = users[tokenId];
       const role: Role = uuid === undefined ? 'TENANT' : 'USER';
       const only = uuid === undefined ? null : { uuid };

@@ -14,6 +14,8 @@ import { createGate } from './gate.ts';
 
 /** "Policy Violation" (RFC 6455, 7.4.1): the token has ended. */
 const POLICY_VIOLATION = 1008;
+/** How many messages of one connection wait to come in. In bytes, they may be as large as one message may be. */
+const MAX_HELD = 256;
 
 export interface DoorSockets {
   /** Completes an upgrade, and hands the open socket to the door. */
@@ -67,7 +69,7 @@ function closeForRestart(webSocket: WebSocket): void {
 }
 
 function serve(
-  { slowReaderTimeoutMs: timeoutMs, logger }: DoorSocketsDeps,
+  { maxBodyBytes, slowReaderTimeoutMs: timeoutMs, logger }: DoorSocketsDeps,
   webSocket: WebSocket,
   req: IncomingMessage,
   ending: Ending,
@@ -89,6 +91,7 @@ function serve(
   const isOpen = () => webSocket.readyState === webSocket.OPEN;
   /** While nobody knows whether the token is still valid, nothing comes in and nothing goes out. */
   const [into, out] = [createGate(ending), createGate(ending)];
+  const held = { messages: 0, bytes: 0 };
   const socket: DoorSocket = {
     protocol: webSocket.protocol,
     get isOpen() {
@@ -110,8 +113,19 @@ function serve(
           if (isOpen()) listener(message);
         };
         const passed = into();
-        if (passed === null) deliver();
-        else void passed.then(deliver);
+        if (passed === null) return deliver();
+        const bytes = Buffer.byteLength(message);
+        if (held.messages === MAX_HELD || held.bytes + bytes > maxBodyBytes) {
+          if (isOpen()) closeSoon(webSocket, TRY_AGAIN_LATER, 'Nobody can check the token');
+          return;
+        }
+        held.messages += 1;
+        held.bytes += bytes;
+        void passed.then(() => {
+          held.messages -= 1;
+          held.bytes -= bytes;
+          deliver();
+        });
       });
     },
     onClose: (listener) => void webSocket.once('close', listener),
