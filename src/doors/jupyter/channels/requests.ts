@@ -98,18 +98,19 @@ export function createRequests(deps: RequestsDeps): Requests {
     return null;
   }
 
-  const handlers: Readonly<Record<string, (request: Request) => Promise<Answer> | Answer>> = {
-    kernel_info_request: () => KERNEL_INFO,
-    comm_info_request: () => ({ status: 'ok', comms: {} }),
-    comm_open: refuseComm,
-    interrupt_request: interrupt,
-    shutdown_request: shutDown,
-  };
+  // A map, because the type is a client's word: an object would also have `constructor` and the like.
+  const handlers = new Map<string, (request: Request) => Promise<Answer> | Answer>([
+    ['kernel_info_request', () => KERNEL_INFO],
+    ['comm_info_request', () => ({ status: 'ok', comms: {} })],
+    ['comm_open', refuseComm],
+    ['interrupt_request', interrupt],
+    ['shutdown_request', shutDown],
+  ]);
 
   async function answerTo(request: Request): Promise<Answer> {
     try {
       // A request that is not known is answered by the two states alone, so that no client waits for ever.
-      return (await handlers[request.header.msg_type]?.(request)) ?? null;
+      return (await handlers.get(request.header.msg_type)?.(request)) ?? null;
     } catch (error: unknown) {
       return { status: 'error', ...refusedCell(error) };
     }
